@@ -97,10 +97,10 @@ class OpenVinoScript(Script):
         super().__init__(kit)
         import openvino
 
-        given = self.about["session"]["options"]
-        options = {"INFERENCE_PRECISION_HINT": given.get("INFERENCE_PRECISION_HINT", "f32"), "PERFORMANCE_HINT": "LATENCY"}
-        if "threads" in given:
-            options["INFERENCE_NUM_THREADS"] = int(given["threads"])
+        settings = self.about["session"]["options"]
+        options = {"INFERENCE_PRECISION_HINT": settings.get("INFERENCE_PRECISION_HINT", "f32"), "PERFORMANCE_HINT": "LATENCY"}
+        if "threads" in settings:
+            options["INFERENCE_NUM_THREADS"] = int(settings["threads"])
         core = openvino.Core()
         network = core.read_model(self.model)
         sizes = [size.get_length() for size in list(network.input(0).partial_shape)[1:]]

@@ -50,14 +50,14 @@ class Outcome(NamedTuple):
 
 def recordings() -> list[Noise]:
     """Of every machine and hour that is recorded."""
-    found: list[Noise] = []
-    for each in (one for path in RECORDED for one in json.loads(path.read_text(encoding="utf-8"))["recordings"]):
+    noises: list[Noise] = []
+    for recording in (one for path in RECORDED for one in json.loads(path.read_text(encoding="utf-8"))["recordings"]):
         by_kit: dict[str, list[float]] = {}
-        for _, _, kit, ns, *_ in each["runs"]:
+        for _, _, kit, ns, *_ in recording["runs"]:
             by_kit.setdefault(kit, []).append(ns)
         middle = {kit: estimate(times) for kit, times in by_kit.items()}
-        found.append([math.log(ns / middle[kit]) for _, _, kit, ns, *_ in each["runs"]])
-    return found
+        noises.append([math.log(ns / middle[kit]) for _, _, kit, ns, *_ in recording["runs"]])
+    return noises
 
 
 def drawn(field: Sequence[float], noise: Noise, slow: float, draw: random.Random) -> Draw:
@@ -73,9 +73,9 @@ def drawn(field: Sequence[float], noise: Noise, slow: float, draw: random.Random
     return cost
 
 
-def by_expected_regret(count: int, cost: Draw) -> Outcome:
+def choose_by_expected_regret(count: int, cost: Draw) -> Outcome:
     """The rule of builds, by the functions that builds call."""
-    costs: dict[str, dict[int, float]] = {str(each): {} for each in range(count)}
+    costs: dict[str, dict[int, float]] = {str(candidate): {} for candidate in range(count)}
     racing, begin, runs = frozenset(costs), 0, 0
     for end in LOOKS:
         for number in range(begin, end):
@@ -89,24 +89,24 @@ def by_expected_regret(count: int, cost: Draw) -> Outcome:
     return Outcome(int(lead.name), runs)
 
 
-def by_median_of_ten(count: int, cost: Draw) -> Outcome:
+def choose_by_median(count: int, cost: Draw) -> Outcome:
     """What a plain rival does."""
-    medians = [statistics.median(cost(each, number) for number in range(10)) for each in range(count)]
+    medians = [statistics.median(cost(candidate, number) for number in range(10)) for candidate in range(count)]
     return Outcome(medians.index(min(medians)), 10 * count)
 
 
-def by_mean_of(rounds: int) -> Callable[[int, Draw], Outcome]:
+def choose_by_mean(rounds: int) -> Callable[[int, Draw], Outcome]:
     def rule(count: int, cost: Draw) -> Outcome:
-        means = [statistics.fmean(math.log(cost(each, number)) for number in range(rounds)) for each in range(count)]
+        means = [statistics.fmean(math.log(cost(candidate, number)) for number in range(rounds)) for candidate in range(count)]
         return Outcome(means.index(min(means)), rounds * count)
 
     return rule
 
 
 RULES: Mapping[str, Callable[[int, Draw], Outcome]] = {
-    "expected regret": by_expected_regret,
-    "median of ten": by_median_of_ten,
-    "log mean of 24": by_mean_of(24),
+    "expected regret": choose_by_expected_regret,
+    "median of ten": choose_by_median,
+    "log mean of 24": choose_by_mean(24),
 }
 
 
@@ -114,16 +114,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=2000)
     draws = parser.parse_args().draws
-    found = recordings()
+    noises = recordings()
     print(f"{'field':24} {'noise':22} {'rule':18} regret %   worse than {100 * (ALIKE - 1):g} %  processes")
     for name, field in FIELDS.items():
         for what, slow in SLOW_ONES.items():
             for rule_name, rule in RULES.items():
                 draw = random.Random(f"{name} {what}")
-                outcomes = [rule(len(field), drawn(field, draw.choice(found), slow, draw)) for _ in range(draws)]
-                regrets = [field[each.chosen] / min(field) - 1 for each in outcomes]
+                outcomes = [rule(len(field), drawn(field, draw.choice(noises), slow, draw)) for _ in range(draws)]
+                regrets = [field[outcome.chosen] / min(field) - 1 for outcome in outcomes]
                 missed = statistics.fmean(regret > ALIKE - 1 for regret in regrets)
-                runs = statistics.fmean(each.runs for each in outcomes)
+                runs = statistics.fmean(outcome.runs for outcome in outcomes)
                 mean = 100 * statistics.fmean(regrets)
                 print(f"{name:24} {what:22} {rule_name:18} {mean:8.2f} {100 * missed:8.1f} %   {runs:8.1f}")
 

@@ -55,16 +55,16 @@ def bundle_of(build: Path, folder: Path, factor: float = 1.0) -> Path:
 
 
 def verdicts(head: Path, base: Path, repeats: int, rounds: int) -> Counter[str]:
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for number in range(repeats):
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as store:
             lab = local_lab(Store.open(Path(store)), Quiet())
-            found = judge_against(AgainstRequest(head=head, base=base, rounds=rounds), lab)
-        seen[found.verdict.value] += 1
-        others = found.environment.observed.get("others_percent", "?")
-        print(f"  {number + 1}: {found.gates[0].reason} ({others} % others, {time.monotonic() - began:.0f} s)", flush=True)
-    return seen
+            verdict = judge_against(AgainstRequest(head=head, base=base, rounds=rounds), lab)
+        counts[verdict.verdict.value] += 1
+        others = verdict.environment.observed.get("others_percent", "?")
+        print(f"  {number + 1}: {verdict.gates[0].reason} ({others} % others, {time.monotonic() - began:.0f} s)", flush=True)
+    return counts
 
 
 def main() -> None:
@@ -74,14 +74,14 @@ def main() -> None:
     parser.add_argument("--slower", type=float, nargs="*", default=[1.05, 1.10])
     parser.add_argument("--repeats", type=int, default=10, help="of each slower twin")
     parser.add_argument("--rounds", type=int, default=ROUNDS_MAX)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        base = bundle_of(asked.build, Path(work) / "base")
+        base = bundle_of(options.build, Path(work) / "base")
         print("itself")
-        print("itself:", dict(verdicts(base, base, asked.pairs, asked.rounds)))
-        for factor in asked.slower:
-            head = bundle_of(asked.build, Path(work) / f"slower-{factor}", factor)
-            print(f"{factor} times as slow:", dict(verdicts(head, base, asked.repeats, asked.rounds)))
+        print("itself:", dict(verdicts(base, base, options.pairs, options.rounds)))
+        for factor in options.slower:
+            head = bundle_of(options.build, Path(work) / f"slower-{factor}", factor)
+            print(f"{factor} times as slow:", dict(verdicts(head, base, options.repeats, options.rounds)))
 
 
 if __name__ == "__main__":

@@ -65,24 +65,24 @@ def main() -> None:
     parser.add_argument("--resize", type=int, default=256)
     parser.add_argument("--crop", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = asked.folder or drawn(Path(scratch))
-        measure(folder, Path(scratch), asked)
+        folder = options.folder or drawn(Path(scratch))
+        measure(folder, Path(scratch), options)
 
 
-def measure(folder: Path, scratch: Path, asked: argparse.Namespace) -> None:
+def measure(folder: Path, scratch: Path, options: argparse.Namespace) -> None:
     summary = summarize(DataChoice(path=str(folder)), scratch / "store", Quiet())
     source: ImageSource = open_source(Path(summary.manifest_path))
     paths = [Path(summary.root, entry.path) for role in PREPARED_ROLES for entry in source.entries(role)]
-    recipe = PixelRecipe(ImageSize.square(asked.resize), ImageSize.square(asked.crop), "bicubic")
+    recipe = PixelRecipe(ImageSize.square(options.resize), ImageSize.square(options.crop), "bicubic")
 
     def one_core() -> None:
-        np.stack([plain(path, asked.resize, asked.crop) for path in paths])
+        np.stack([plain(path, options.resize, options.crop) for path in paths])
 
     def all_cores() -> None:
         with ThreadPoolExecutor(available_cores()) as pool:
-            np.stack(list(pool.map(lambda path: plain(path, asked.resize, asked.crop), paths)))
+            np.stack(list(pool.map(lambda path: plain(path, options.resize, options.crop), paths)))
 
     def ours() -> None:
         with tempfile.TemporaryDirectory(dir=scratch) as out:
@@ -90,11 +90,11 @@ def measure(folder: Path, scratch: Path, asked: argparse.Namespace) -> None:
 
     ways = {"plain loop, one core": one_core, f"plain loop, {available_cores()} threads": all_cores, "prepare": ours}
     taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(asked.rounds):
+    for _ in range(options.rounds):
         for name, way in ways.items():
             taken[name].append(seconds(way))
     base = statistics.median(taken["plain loop, one core"])
-    print(f"{len(paths):,} images to {asked.crop} px, median of {asked.rounds} rounds, {available_cores()} cores")
+    print(f"{len(paths):,} images to {options.crop} px, median of {options.rounds} rounds, {available_cores()} cores")
     for name, rounds in taken.items():
         middle = statistics.median(rounds)
         print(f"{name:24} {len(paths) / middle:8.0f} images/s   {base / middle:5.2f}x   (best {len(paths) / min(rounds):.0f})")

@@ -88,18 +88,18 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--batch", type=int, default=DEFAULT_BATCH)
     parser.add_argument("--bare", nargs=3, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.bare:
-        print(json.dumps(bare_rates(Path(given.bare[0]), Path(given.bare[1]), int(given.bare[2]))))
+    options = parser.parse_args()
+    if options.bare:
+        print(json.dumps(bare_rates(Path(options.bare[0]), Path(options.bare[1]), int(options.bare[2]))))
         return
     with tempfile.TemporaryDirectory() as scratch:
-        kits = given.kits or [
+        kits = options.kits or [
             make_kit(Path(scratch), runtime, name=f"{runtime}-{side}px", width=8, depth=depth, side=side)
             for runtime in ("onnxruntime", "openvino")
             for side, depth in ((64, 6), (224, 2))
         ]
         for kit in kits:
-            compare(kit.resolve(), given.images, given.batch, Path(scratch))
+            compare(kit.resolve(), options.images, options.batch, Path(scratch))
 
 
 if __name__ == "__main__":

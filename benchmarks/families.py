@@ -34,33 +34,33 @@ def least_of_each_family() -> list[ArchSpec]:
     return list(least.values())
 
 
-def built(spec: ArchSpec, asked: argparse.Namespace) -> BuildReport | str:
+def built(spec: ArchSpec, options: argparse.Namespace) -> BuildReport | str:
     """What its build reports, or the last line of why there is none."""
-    side = max(spec.least_px, min(asked.side, spec.resolution_px.short_px))
-    out = Path(asked.out, f"{spec.name}-{asked.target}-{side}px-{asked.epochs}-epochs")
+    side = max(spec.least_px, min(options.side, spec.resolution_px.short_px))
+    out = Path(options.out, f"{spec.name}-{options.target}-{side}px-{options.epochs}-epochs")
     if not (out / "report.json").is_file():
         values = {
-            "model.resolution_px": side, "train.epochs": asked.epochs, "race.samples": SAMPLES, "data.test_share": 0.3,
+            "model.resolution_px": side, "train.epochs": options.epochs, "race.samples": SAMPLES, "data.test_share": 0.3,
         }  # fmt: skip
-        command = [sys.executable, "-m", "edgecnn", "build", "--arch", spec.name, "--target", asked.target, "--weights", "none"]
-        command += ["--data", str(asked.folder), "--out", str(out)]
+        command = [sys.executable, "-m", "edgecnn", "build", "--arch", spec.name, "--target", options.target, "--weights", "none"]
+        command += ["--data", str(options.folder), "--out", str(out)]
         for key, value in values.items():
             command += ["--set", f"{key}={value}"]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if not (out / "report.json").is_file():
-            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            return said[-1].replace("|", "/")
+            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+            return lines[-1].replace("|", "/")
     return BuildReport.model_validate_json((out / "report.json").read_text("utf-8"))
 
 
 def row(spec: ArchSpec, report: BuildReport) -> list[str]:
-    found = {facts.candidate.id: facts for facts in report.candidates}
+    facts_by_id = {facts.candidate.id: facts for facts in report.candidates}
     cells = [spec.family, spec.name, str(report.build.resolution_px), f"{report.build.parameters / 1e6:.2f}"]
     for runtime in RUNTIMES.values():
-        int8 = found.get(f"{runtime}-int8")
-        cells += [accuracy(found.get(f"{runtime}-fp32")), same(int8), share(int8)]
+        int8 = facts_by_id.get(f"{runtime}-int8")
+        cells += [accuracy(facts_by_id.get(f"{runtime}-fp32")), same(int8), share(int8)]
     chosen = report.choice.candidate or "none"
-    return [*cells, chosen, latency(found.get(chosen)), report.verdict.value, f"{report.seconds:.0f}"]
+    return [*cells, chosen, latency(facts_by_id.get(chosen)), report.verdict.value, f"{report.seconds:.0f}"]
 
 
 def accuracy(facts: CandidateFacts | None) -> str:
@@ -73,7 +73,7 @@ def latency(facts: CandidateFacts | None) -> str:
 
 def same(facts: CandidateFacts | None) -> str:
     """Images that fp32 alone is right on, and INT8 alone, of all; else why there is no such kit."""
-    failed = [] if facts is None else [each.ref for each in facts.outcomes.values() if isinstance(each, Failed)]
+    failed = [] if facts is None else [outcome.ref for outcome in facts.outcomes.values() if isinstance(outcome, Failed)]
     if failed:
         return failed[0]
     if facts is None or facts.test is None or facts.test.drop_pp is None:
@@ -93,15 +93,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("builds/families"))
     parser.add_argument("--target", default="cpu", help="one that is not here has no latencies, and takes a third of the time")
     parser.add_argument("--only", default="")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     heads = ["family", "network", "px", "parameters, millions"]
     for runtime in RUNTIMES:
         heads += [f"{runtime}: fp32 top-1", "INT8 lost/gained", "multiply-adds that ran in INT8"]
     heads += ["ships", "p50 ms", "verdict", "build s"]
     print("| " + " | ".join(heads) + " |\n" + "| --- " * len(heads) + "|", flush=True)
     for spec in least_of_each_family():
-        if not asked.only or spec.name in asked.only.split(","):
-            report = built(spec, asked)
+        if not options.only or spec.name in options.only.split(","):
+            report = built(spec, options)
             cells = [spec.family, spec.name, report] if isinstance(report, str) else row(spec, report)
             print("| " + " | ".join(cells) + " |", flush=True)
 

@@ -125,8 +125,8 @@ def measure_page(folder: Path) -> None:
             ways["bare"](), ways["time"]()
         pairs = [{way: ways[way]() for way in sorted(ways, reverse=pair % 2 == 0)} for pair in range(PAIRS)]
         page.close()
-        bare_us = statistics.median(each["bare"] for each in pairs) / CALLS * 1e3
-        ratio = statistics.median(each["time"] / each["bare"] for each in pairs)
+        bare_us = statistics.median(pair["bare"] for pair in pairs) / CALLS * 1e3
+        ratio = statistics.median(pair["time"] / pair["bare"] for pair in pairs)
         print(f"ONNX Runtime Web, {threads} threads: bare {bare_us:.0f} us a call; page / bare = {ratio:.4f}")
 
 
@@ -135,5 +135,5 @@ if __name__ == "__main__":
         if "--browser" in sys.argv:
             measure_page(Path(scratch))
         else:
-            for each in ("onnxruntime", "openvino"):
-                measure(each, Path(scratch))
+            for name in ("onnxruntime", "openvino"):
+                measure(name, Path(scratch))

@@ -56,14 +56,14 @@ class Bench:
     def __init__(self, folder: Path, lab: Lab, work: Path) -> None:
         self.lab, self.work, self.made = lab, work, 0
         finished = finished_build(folder)
-        seen = subject_of(finished, lab, local_facts(), builder=None)
-        self.fp32 = seen.kits["onnxruntime-fp32"]
+        subject = subject_of(finished, lab, local_facts(), builder=None)
+        self.fp32 = subject.kits["onnxruntime-fp32"]
         row = next(row for row in finished.report.candidates if row.candidate.id == "onnxruntime-int8")
         int8 = whole_kit(lab.store, row.kit or "")
         if int8 is None:
             raise SystemExit("the store no longer holds the INT8 kit of this build")
         self.int8 = KitRef.of(row.candidate, int8)
-        macs, place = seen.macs(self.fp32.candidate), seen.prepared
+        macs, place = subject.macs(self.fp32.candidate), subject.prepared
         if macs is None or place is None:
             raise SystemExit("the store no longer holds the network and the images of this build")
         self.macs = macs
@@ -93,21 +93,21 @@ class Bench:
         path = place / self.fp32.manifest["model"]["entry"]
         model = onnx.load(path)
         layer = next(node for node in reversed(model.graph.node) if node.op_type == "Gemm")
-        tensors = {each.name: each for each in model.graph.initializer}
+        tensors = {tensor.name: tensor for tensor in model.graph.initializer}
         weights, bias = (numpy_helper.to_array(tensors[name]).copy() for name in layer.input[1:3])
         change(weights if len(weights) == len(self.names) else weights.T, bias)
         for name, value in zip(layer.input[1:3], (weights, bias), strict=True):
             tensors[name].CopyFrom(numpy_helper.from_array(value, name))
         onnx.save(model, path)
         answers = self.answers(resealed(place, str(path.relative_to(place))))
-        found = accuracy(answers, self.labels, "test", self.baseline)
+        drop = accuracy(answers, self.labels, "test", self.baseline)
         beyond = quality(answers, self.labels, self.names, self.baseline)
         right = answers.logits.argmax(axis=1) == self.labels
         was = self.baseline.logits.argmax(axis=1) == self.labels
         lost = [
-            100 * float(was[self.labels == each].mean() - right[self.labels == each].mean()) for each in range(len(self.names))
+            100 * float(was[self.labels == label].mean() - right[self.labels == label].mean()) for label in range(len(self.names))
         ]
-        facts = CandidateFacts(candidate=self.fp32.candidate, test=found.model_copy(update={"quality": beyond}))
+        facts = CandidateFacts(candidate=self.fp32.candidate, test=drop.model_copy(update={"quality": beyond}))
         return facts, np.asarray(lost)
 
 
@@ -171,17 +171,17 @@ def fallen_back(bench: Bench) -> CandidateFacts:
     manifest = json.loads((place / "kit.json").read_text())
     manifest["session"]["options"]["session.disable_quant_qdq"] = "1"
     (place / "kit.json").write_text(json.dumps(manifest))
-    found = traced_residency(resealed(place), bench.macs, bench.lab).residency
-    return CandidateFacts(candidate=bench.int8.candidate, residency=found)
+    residency = traced_residency(resealed(place), bench.macs, bench.lab).residency
+    return CandidateFacts(candidate=bench.int8.candidate, residency=residency)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     print("| fault | gate | verdict | reason |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as work:
-        bench = Bench(asked.build, local_lab(Store.open(), Quiet()), Path(work))
+        bench = Bench(options.build, local_lab(Store.open(), Quiet()), Path(work))
         intact = traced_residency(bench.int8, bench.macs, bench.lab).residency
         as_it_ships = CandidateFacts(candidate=bench.int8.candidate, residency=intact)
         share = parse_bounds((), ("int8_mac_share=0.95",))
@@ -193,12 +193,12 @@ def main() -> None:
         )
         for fault, facts, bounds in rows:
             for gate in gates_for(bounds, device_usually_attached=True):
-                said = judge(gate, facts)
+                verdict = judge(gate, facts)
                 bound = f"{gate.metric} {'≤' if gate.side == 'max' else '≥'} {gate.bound:g}"
-                print(f"| {fault} | {bound} | {said.verdict.value} | {said.reason} |", flush=True)
+                print(f"| {fault} | {bound} | {verdict.verdict.value} | {verdict.reason} |", flush=True)
             named = facts.test.quality.classes.shown() if facts.test is not None and facts.test.quality is not None else ()
-            for each in named:
-                print(f"| {fault} | classes | named | {each.name}: {each.drop_pp.estimate if each.drop_pp else 0:.1f} pp |")
+            for name in named:
+                print(f"| {fault} | classes | named | {name.name}: {name.drop_pp.estimate if name.drop_pp else 0:.1f} pp |")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Rates:
 
 def recorded_pairs(path: Path = RECORDED) -> list[NDArray[np.float64]]:
     """Medians in ms, (rounds, 2), of each recording."""
-    found = []
+    misses = []
     for recording in json.loads(path.read_text(encoding="utf-8"))["recordings"]:
         column = {name: index for index, name in enumerate(recording["columns"])}
         rounds = 1 + max(run[column["round"]] for run in recording["runs"])
@@ -63,8 +63,8 @@ def recorded_pairs(path: Path = RECORDED) -> list[NDArray[np.float64]]:
         for run in recording["runs"]:
             if run[column["kit"]] in TWINS:
                 pair[run[column["round"]], TWINS.index(run[column["kit"]])] = run[column["median_ns"]] / 1e6
-        found.append(pair)
-    return found
+        misses.append(pair)
+    return misses
 
 
 def verdict(new: Sequence[float], old: Sequence[float], bound: float = BOUND) -> str:
@@ -84,12 +84,12 @@ def rates(pairs: Sequence[NDArray[np.float64]], rounds: int, draws: int = DRAWS,
     for pick in random.integers(0, len(windows), draws):
         swap, window = random.random(rounds) < 0.5, windows[pick]
         new, old = np.where(swap, window[:, 1], window[:, 0]), np.where(swap, window[:, 0], window[:, 1])
-        found = ratio_interval(new, old)
-        assert found is not None
-        covered.append(found.low <= 1 <= found.high)
-        widths.append(found.high / found.low)
-        for factor, said in verdicts.items():
-            said.append(verdict(new * factor, old))
+        interval = ratio_interval(new, old)
+        assert interval is not None
+        covered.append(interval.low <= 1 <= interval.high)
+        widths.append(interval.high / interval.low)
+        for factor, outcome in verdicts.items():
+            outcome.append(verdict(new * factor, old))
 
     def share(factor: float, word: str) -> float:
         return verdicts[factor].count(word) / draws
@@ -110,9 +110,11 @@ def rates(pairs: Sequence[NDArray[np.float64]], rounds: int, draws: int = DRAWS,
 
 def p50_misses(series: NDArray[np.float64], rounds: int) -> tuple[float, float]:
     """Shares of the windows of so many rounds whose interval of p50 lies above the recording's median, and below it."""
-    found = [runs_interval(list(series[start : start + rounds])) for start in range(len(series) - rounds + 1)]
-    known, truth = [each for each in found if each is not None], float(np.median(series))
-    return float(np.mean([each.low > truth for each in known])), float(np.mean([each.high < truth for each in known]))
+    intervals = [runs_interval(list(series[start : start + rounds])) for start in range(len(series) - rounds + 1)]
+    known, truth = [interval for interval in intervals if interval is not None], float(np.median(series))
+    return float(np.mean([interval.low > truth for interval in known])), float(
+        np.mean([interval.high < truth for interval in known])
+    )
 
 
 def follows(series: NDArray[np.float64]) -> float:
@@ -130,7 +132,7 @@ def main() -> None:
     for rounds in ROUNDS:
         one = rates(pairs, rounds)
         shares = (one.covered, one.false_pass, one.same_fail, one.same_pass, one.slow_5, one.slow_5_pass, one.slow_10)
-        print(f"| {rounds} | {one.width:.2f} | " + " | ".join(f"{100 * each:.1f} %" for each in shares) + " |")
+        print(f"| {rounds} | {one.width:.2f} | " + " | ".join(f"{100 * share:.1f} %" for share in shares) + " |")
     print("\nThe interval of p50 of so many rounds against the median of the whole recording: above it, below it.\n")
     print("| recording | kit | a process and the next | 8 rounds | 16 | 24 |\n|" + " --- |" * 6)
     for number, pair in enumerate(pairs, 1):

@@ -80,16 +80,16 @@ def row(spec: ArchSpec, photographs: list[Path], folder: Path) -> dict[str, Any]
     file = folder / "model.onnx"
     trunk(spec, feed, file)
     operators = sorted({node.op_type for node in prepare(load_model(file), RULES).model.graph.node})
-    found = {"date": datetime.now(UTC).date().isoformat(), "side_px": side, "operators": operators}
+    record = {"date": datetime.now(UTC).date().isoformat(), "side_px": side, "operators": operators}
     model, began = onnx.load(file), time.perf_counter()
     try:
         content = litert_model(model)
     except LayerWithoutForm as error:
-        return {**found, "missing": f"{error.node.op} (layer {error.node.name}): {error.why}"}
+        return {**record, "missing": f"{error.node.op} (layer {error.node.name}): {error.why}"}
     seconds = time.perf_counter() - began
     expected = trunk_logits_of(file, feed)
     apart = float(np.abs(litert_logits(content, feed) - expected).max() / np.ptp(expected))
-    return {**found, "seconds": round(seconds, 2), "difference": rounded_up(apart, 2)}
+    return {**record, "seconds": round(seconds, 2), "difference": rounded_up(apart, 2)}
 
 
 def rounded_up(value: float, digits: int) -> float:
@@ -100,7 +100,7 @@ def rounded_up(value: float, digits: int) -> float:
 
 def write(record: dict[str, Any]) -> None:
     """Write the record, a line for each network."""
-    lines = [f"{json.dumps(name)}: {json.dumps(found)}" for name, found in sorted(record.items())]
+    lines = [f"{json.dumps(name)}: {json.dumps(fact)}" for name, fact in sorted(record.items())]
     RECORD.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 

@@ -72,8 +72,8 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--python", required=True, help="a Python that has onnx2tf, litert-quantizer and ai-edge-litert")
-    asked = parser.parse_args()
-    tell, device, python = PlainLines(), device_named(DEVICE), asked.python
+    options = parser.parse_args()
+    tell, device, python = PlainLines(), device_named(DEVICE), options.python
     recipe = Recipe.model_validate({"target": {"device": DEVICE, "runtime": Runtime.LITERT}})
     with (
         machine_for(None, BoardUse(device, "benchmarks.litert_plain"), tell) as machine,
@@ -81,24 +81,24 @@ def main() -> None:
     ):
         lab, kinds = machine.lab(Store.open(), tell, device.name), candidates_of(device, recipe, machine.facts)[0]
         maker = KitMaker(lab.store, tell, lab.environment.conditions)
-        for name in asked.networks:
+        for name in options.networks:
             probe = Probe(arch=name, resolution_px=SIDE_PX, classes=CLASSES)
             made, trunk = maker.kits(probe, kinds).made, maker._probed(probe).folder
             feed, place = Path(scratch, f"{name}.npy"), Path(scratch, name)
             pixels = np.load(trunk / "calibration.pixels.npy")
             np.save(feed, (pixels.astype(np.float32) / 255 - 0.45) / 0.225)
-            said = subprocess.run(
+            completed = subprocess.run(
                 [python, "-c", PLAIN, str(trunk / "model.onnx"), str(place), str(feed)],
                 check=False,
                 capture_output=True,
                 text=True,
             )
-            failed = "" if said.returncode == 0 else said.stderr.strip().rpartition("\n")[2]
+            failed = "" if completed.returncode == 0 else completed.stderr.strip().rpartition("\n")[2]
             plain = {Precision.FP32: str(place / "model_float32.tflite"), Precision.INT8: str(place / "int8.tflite")}
-            for candidate in (each for each in kinds if each.id in made and each.runtime is Runtime.LITERT):
+            for candidate in (kind for kind in kinds if kind.id in made and kind.runtime is Runtime.LITERT):
                 pair = [plain[candidate.precision], str(made[candidate.id].folder / "model.tflite")]
-                found = raced(python, pair, asked.rounds) if Path(pair[0]).is_file() else f"plain: none is made: {failed}"
-                print(f"{name:20} {candidate.id:12} {found}", flush=True)
+                ratio = raced(python, pair, options.rounds) if Path(pair[0]).is_file() else f"plain: none is made: {failed}"
+                print(f"{name:20} {candidate.id:12} {ratio}", flush=True)
 
 
 def raced(python: str, pair: list[str], rounds: int) -> str:
@@ -107,8 +107,8 @@ def raced(python: str, pair: list[str], rounds: int) -> str:
     times = [json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(rounds)]
     theirs, ours = zip(*times, strict=True)
     ratio = ratio_interval(theirs, ours)
-    said = "too few rounds for an interval" if ratio is None else f"{ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
-    return f"plain {statistics.median(theirs):.2f} ms, ours {statistics.median(ours):.2f} ms, plain / ours {said}"
+    text = "too few rounds for an interval" if ratio is None else f"{ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+    return f"plain {statistics.median(theirs):.2f} ms, ours {statistics.median(ours):.2f} ms, plain / ours {text}"
 
 
 if __name__ == "__main__":

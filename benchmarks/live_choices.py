@@ -66,31 +66,33 @@ def live(network: str, builds: int, work: Path, more: list[str]) -> list[dict[st
     out, store, log = work / network, work / "store", work / f"{network}.log"
     words = ["--arch", network, "--target", "cpu", "--out", str(out), *more]
     build(words, store, log)
-    found = []
+    choices = []
     for number in range(builds):
         for races in store.glob("profiles/*/race"):
             shutil.rmtree(races)
         with busy(number % 2 == 1):
             took = build(words, store, log)
-        found.append(facts_of(json.loads((out / "report.json").read_text()), *took, beside=number % 2 == 1))
-        print(network, number + 1, json.dumps(found[-1]), flush=True)
-    return found
+        choices.append(facts_of(json.loads((out / "report.json").read_text()), *took, beside=number % 2 == 1))
+        print(network, number + 1, json.dumps(choices[-1]), flush=True)
+    return choices
 
 
-def table(network: str, found: list[dict[str, Any]]) -> str:
-    quiet = [each for each in found if not each["beside"]]
-    names = sorted({name for each in quiet for name in each["p50_ms"]})
-    typical = {name: median(each["p50_ms"][name] for each in quiet if name in each["p50_ms"]) for name in names}
-    least = min(typical[each["candidate"]] for each in found)
-    same = sum(typical[each["candidate"]] <= SAME * least for each in found)
+def table(network: str, choices: list[dict[str, Any]]) -> str:
+    quiet = [choice for choice in choices if not choice["beside"]]
+    names = sorted({name for choice in quiet for name in choice["p50_ms"]})
+    typical = {name: median(choice["p50_ms"][name] for choice in quiet if name in choice["p50_ms"]) for name in names}
+    least = min(typical[choice["candidate"]] for choice in choices)
+    same = sum(typical[choice["candidate"]] <= SAME * least for choice in choices)
     counted = {
-        name: [sum(each["candidate"] == name and each["beside"] == way for each in found) for way in (False, True)]
+        name: [sum(choice["candidate"] == name and choice["beside"] == way for choice in choices) for way in (False, True)]
         for name in names
     }
     lines = [f"| {network} | {name} | {typical[name]:.3f} | {alone} | {loaded} |" for name, (alone, loaded) in counted.items()]
-    times = ", ".join(f"{median(each['choice_s'] for each in found if each['beside'] == way):.0f} s" for way in (False, True))
+    times = ", ".join(
+        f"{median(choice['choice_s'] for choice in choices if choice['beside'] == way):.0f} s" for way in (False, True)
+    )
     return "\n".join(
-        [*lines, f"{network}: one kit, or one within 2 %, in {same} of {len(found)}; until the choice {times} (alone, beside)"]
+        [*lines, f"{network}: one kit, or one within 2 %, in {same} of {len(choices)}; until the choice {times} (alone, beside)"]
     )
 
 
@@ -99,13 +101,13 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=["mobilenet-v3-large", "mobilenet-v2"])
     parser.add_argument("--builds", type=int, default=10)
     parser.add_argument("--work", type=Path, default=Path("live"))
-    asked, more = parser.parse_known_args()
-    asked.work.mkdir(parents=True, exist_ok=True)
-    every = {network: live(network, asked.builds, asked.work, more) for network in asked.networks}
-    (asked.work / "live.json").write_text(json.dumps(every, indent=1))
+    options, more = parser.parse_known_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    every = {network: live(network, options.builds, options.work, more) for network in options.networks}
+    (options.work / "live.json").write_text(json.dumps(every, indent=1))
     print("| network | candidate | median ms | chosen, alone | chosen, beside a loop |\n| --- | --- | --- | --- | --- |")
-    for network, found in every.items():
-        print(table(network, found))
+    for network, choices in every.items():
+        print(table(network, choices))
 
 
 if __name__ == "__main__":

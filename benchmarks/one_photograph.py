@@ -91,8 +91,8 @@ def enlarged(photos: Sequence[Path], long_side_px: int, into: Path) -> list[Path
 
 
 def main(kit: str, folder: str, rounds: str = "20", long_side_px: str = "0") -> None:
-    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
-    photos = random.Random(0).sample(found, min(PHOTOGRAPHS, len(found)))
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+    photos = random.Random(0).sample(paths, min(PHOTOGRAPHS, len(paths)))
     with tempfile.TemporaryDirectory() as place:
         compare(kit, enlarged(photos, int(long_side_px), Path(place)) if int(long_side_px) else photos, int(rounds))
 
@@ -105,15 +105,15 @@ def compare(kit: str, photos: Sequence[Path], rounds: int) -> None:
         assert np.array_equal(ours.pixels(photo), script.pixels(photo)), f"{photo}: the script's pixels are others"
     took = race({"ours": ours.predict, "script": script.predict}, photos, rounds)
     ratio = ratio_interval(took["ours"], took["script"])
-    of_each = ", ".join(f"{name} {statistics.median(each):.3f}" for name, each in took.items())
+    of_each = ", ".join(f"{name} {statistics.median(times):.3f}" for name, times in took.items())
     print(f"{len(photos)} photographs, ms each: {of_each}")
     print(f"ratio {ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] (98 %)" if ratio else "too few rounds for a ratio")
     ways: dict[str, Callable[[Path], Any]] = {"edgecnn": ours.pixels, "Pillow by hand": script.pixels}
     ways.update({name: partial(way, script) for name, way in FASTER.items()})
-    for name, each in race(ways, photos, rounds).items():
+    for name, times in race(ways, photos, rounds).items():
         far = [np.abs(ways[name](photo).astype(int) - ours.pixels(photo)) for photo in photos]
         worst, mean = max(int(one.max()) for one in far), statistics.fmean(float(one.mean()) for one in far)
-        print(f"pixels by {name}: {statistics.median(each):.3f} ms; levels apart: {mean:.2f} on average, {worst} at most")
+        print(f"pixels by {name}: {statistics.median(times):.3f} ms; levels apart: {mean:.2f} on average, {worst} at most")
 
 
 if __name__ == "__main__":

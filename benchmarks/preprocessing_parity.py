@@ -135,7 +135,7 @@ def compared(spec: ArchSpec, photographs: Photographs, classes: int, weights: Pa
             apart.append(levels)
             answers[0].append(network(torch.from_numpy(theirs)).argmax(1).numpy())
             answers[1].append(onnx_logits(file, ours).argmax(1))
-    first, second = (np.concatenate(each) for each in answers)
+    first, second = (np.concatenate(answer) for answer in answers)
     return counted(spec.name, np.concatenate(apart), first, second, photographs)
 
 
@@ -147,13 +147,13 @@ def counted(what: str, apart: NDArray[Any], theirs: NDArray[Any], ours: NDArray[
 
 def pixels_alone(library: str, rows: Sequence[ArchSpec], photographs: Photographs) -> Parity:
     """Of all networks of a library; those that share a way to the pixels are compared once."""
-    found = {pixel_recipe(spec): spec for spec in rows}
-    apart = np.concatenate([prepared(spec, photographs).apart for spec in found.values()])
-    what = f"{library}: {len(rows):,} networks, in {len(found)} ways, {len(photographs)} photographs each"
+    specs = {pixel_recipe(spec): spec for spec in rows}
+    apart = np.concatenate([prepared(spec, photographs).apart for spec in specs.values()])
+    what = f"{library}: {len(rows):,} networks, in {len(specs)} ways, {len(photographs)} photographs each"
     return Parity(what, len(apart), int((apart < EXACT).sum()), float(apart.max()))
 
 
-def of_rapidocr(lines: Photographs) -> list[Parity]:
+def rapidocr_parity(lines: Photographs) -> list[Parity]:
     """By each way that is tried of a custom file, against the package's own class around its own file."""
     package = importlib.import_module("rapidocr_onnxruntime")
     own = importlib.import_module("rapidocr_onnxruntime.ch_ppocr_cls.text_cls")
@@ -162,8 +162,8 @@ def of_rapidocr(lines: Photographs) -> list[Parity]:
     settings = {"cls_image_shape": [3, 48, 192], "cls_batch_num": 6, "cls_thresh": 0.9, "label_list": names}
     theirs = own.TextClassifier({**settings, "model_path": str(path), "use_cuda": False, "use_dml": False})
     pictures = [np.ascontiguousarray(np.asarray(decode(line))[..., ::-1]) for line, _ in lines]  # blue first, as OpenCV reads
-    fed = np.stack([theirs.resize_norm_img(each) for each in pictures])
-    said = np.array([names.index(label) for label, _ in theirs(pictures)[1]])
+    fed = np.stack([theirs.resize_norm_img(picture) for picture in pictures])
+    indices = np.array([names.index(label) for label, _ in theirs(pictures)[1]])
     entry, half = read_entry(read_model(path), path, ImageSize(48, 192)), usual_named("half").normalization
     made = []
     for mode in RESIZE_MODES:
@@ -172,33 +172,33 @@ def of_rapidocr(lines: Photographs) -> list[Parity]:
         pixels = np.stack([to_pixels(decode(line), recipe.runner_recipe()) for line, _ in lines])
         ours = CustomSession(path, entry).answers(pixels, feeding).argmax(axis=1)
         apart = difference(np.flip(fed, axis=1), pixels, half.mean, half.std)
-        made.append(counted(f"{OF_RAPIDOCR}, {recipe.describe()}", apart, said, ours, lines))
+        made.append(counted(f"{OF_RAPIDOCR}, {recipe.describe()}", apart, indices, ours, lines))
     return made
 
 
 def labelled(folder: Path, most: int) -> tuple[list[tuple[Path, int]], int]:
     """So many photographs, spread evenly over all of a folder's, each with its class; and how many classes there are."""
-    names = sorted(each.name for each in folder.iterdir() if each.is_dir())
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
     every = [(file, place) for place, name in enumerate(names) for file in sorted((folder / name).rglob("*")) if file.is_file()]
     chosen = np.linspace(0, len(every) - 1, min(most, len(every))).round().astype(int)
     return [every[place] for place in chosen], len(names)
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("photographs", type=Path)
-    asked.add_argument("--images", type=int, default=200)
-    asked.add_argument("--weights", action="append", default=[], metavar="ARCH=FILE")
-    asked.add_argument("--lines", type=Path)
-    given = asked.parse_args()
-    photographs, classes = labelled(given.photographs, given.images)
-    weights = {arch: Path(file) for arch, _, file in (each.partition("=") for each in given.weights)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--weights", action="append", default=[], metavar="ARCH=FILE")
+    parser.add_argument("--lines", type=Path)
+    options = parser.parse_args()
+    photographs, classes = labelled(options.photographs, options.images)
+    weights = {arch: Path(file) for arch, _, file in (option.partition("=") for option in options.weights)}
     print("| network | same pixels | largest difference, levels | same top-1 | right: theirs, ours |")
     print("| --- | --- | --- | --- | --- |")
     for name in dict.fromkeys([*weights, *LEARNED]):
         print(compared(arch_named(name), photographs, classes, weights.get(name)).row(), flush=True)
-    if given.lines is not None:
-        for parity in of_rapidocr(labelled(given.lines, given.images)[0]):
+    if options.lines is not None:
+        for parity in rapidocr_parity(labelled(options.lines, options.images)[0]):
             print(parity.row(), flush=True)
     few = photographs[:: max(1, len(photographs) // FEW)][:FEW]
     published = [spec for spec in all_archs() if spec.weights is not None and spec.weights.origin == "torchvision"]

@@ -35,14 +35,14 @@ def main() -> None:
     parser.add_argument("--pair-only", action="store_true")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--one", type=Path, help="internal: be one run of this file, and print it as JSON")
-    asked = parser.parse_args()
-    if asked.one:
-        print(json.dumps(run_once(asked.one)))
-    elif asked.out:
-        recording = record(asked.rounds, ["a", "a-twin"] if asked.pair_only else ["a", "a-twin", "more-work"])
-        before = json.loads(asked.out.read_text(encoding="utf-8"))["recordings"] if asked.out.exists() else []
-        texts = ",\n".join(as_text(one) for one in (*before, recording))
-        asked.out.write_text(f'{{"recordings": [\n{texts}\n]}}\n', encoding="utf-8")
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(run_once(options.one)))
+    elif options.out:
+        recording = record(options.rounds, ["a", "a-twin"] if options.pair_only else ["a", "a-twin", "more-work"])
+        before = json.loads(options.out.read_text(encoding="utf-8"))["recordings"] if options.out.exists() else []
+        texts = ",\n".join(recording_text(one) for one in (*before, recording))
+        options.out.write_text(f'{{"recordings": [\n{texts}\n]}}\n', encoding="utf-8")
     else:
         parser.error("say where to write: --out FILE")
 
@@ -157,7 +157,7 @@ def cpu_name() -> str:
     return platform.processor()
 
 
-def as_text(recording: dict[str, Any]) -> str:
+def recording_text(recording: dict[str, Any]) -> str:
     """JSON with one run a line, so that a diff of two recordings can be read."""
     head = {name: value for name, value in recording.items() if name not in ("runs", "thinned")}
     text = json.dumps(head, indent=1)[:-2]

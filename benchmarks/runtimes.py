@@ -47,28 +47,32 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--browser", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     tell, device = PlainLines(), device_named(DEVICE)
     with machine_for(None, BoardUse(device, "benchmarks.runtimes"), tell) as machine:
         lab = machine.lab(Store.open(), tell, device.name)
-        kinds = [each for name in ((DEVICE, "browser") if asked.browser else (DEVICE,)) for each in candidates(machine, name)]
-        rows = {name: raced(name, kinds, lab, asked.rounds) for name in asked.networks}
+        kinds = [
+            candidate
+            for name in ((DEVICE, "browser") if options.browser else (DEVICE,))
+            for candidate in candidates(machine, name)
+        ]
+        rows = {name: raced(name, kinds, lab, options.rounds) for name in options.networks}
     about = {"machine": local_facts().describe(), "measured_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    versions = {runtime: lab.host.runtime_version(runtime) for runtime in sorted({each.runtime.value for each in kinds})}
-    found = {**about, "side_px": SIDE_PX, "runtimes": versions, "networks": rows}
-    asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(table(found))
+    versions = {runtime: lab.host.runtime_version(runtime) for runtime in sorted({kind.runtime.value for kind in kinds})}
+    record = {**about, "side_px": SIDE_PX, "runtimes": versions, "networks": rows}
+    options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(table(record))
 
 
 def candidates(machine: Machine, name: str) -> list[Candidate]:
     """Of every runtime of a device that this machine has; WebGPU is measured where there is a GPU."""
-    found: list[Candidate] = []
+    offered: list[Candidate] = []
     device = device_named(name)
-    for runtime in (each for each in Runtime if each in device.runtimes and each is not Runtime.WEBGPU):
+    for runtime in (entry for entry in Runtime if entry in device.runtimes and entry is not Runtime.WEBGPU):
         if lacking(backend_for(runtime).packages, backend_for(runtime).extra) is None:
             recipe = Recipe.model_validate({"target": {"device": name, "runtime": runtime}})
-            found += candidates_of(device, recipe, machine.facts)[0]
-    return list({each.id: each for each in found}.values())
+            offered += candidates_of(device, recipe, machine.facts)[0]
+    return list({candidate.id: candidate for candidate in offered}.values())
 
 
 def raced(name: str, kinds: list[Candidate], lab: Lab, rounds: int) -> dict[str, Any]:
@@ -79,14 +83,14 @@ def raced(name: str, kinds: list[Candidate], lab: Lab, rounds: int) -> dict[str,
     request = RaceRequest(
         kits=tuple(made.made.values()), purpose="table", rounds=rounds, samples=SAMPLES, max_s=RUN_S, max_age_h=24.0
     )
-    found, row = race(request, lab), dict[str, Any](made.failed)
+    run, row = race(request, lab), dict[str, Any](made.failed)
     for candidate, kit in made.made.items():
-        if kit.entrant in found.profiles:
-            p50 = latency_when_chosen(found.profiles[kit.entrant]).p50_ms
+        if kit.entrant in run.profiles:
+            p50 = latency_when_chosen(run.profiles[kit.entrant]).p50_ms
             row[candidate] = p50 and p50.model_dump(mode="json")
         else:
-            row[candidate] = found.failed.get(kit.entrant)
-    times = {name: runs_ms(found.profiles[kit.entrant]) for name, kit in made.made.items() if kit.entrant in found.profiles}
+            row[candidate] = run.failed.get(kit.entrant)
+    times = {name: runs_ms(run.profiles[kit.entrant]) for name, kit in made.made.items() if kit.entrant in run.profiles}
     for precision in ("fp32", "int8"):
         web, native = f"wasm-{precision}", f"onnxruntime-{precision}"
         if web in times and native in times and (ratio := ratio_interval(times[web], times[native])) is not None:
@@ -97,14 +101,14 @@ def raced(name: str, kinds: list[Candidate], lab: Lab, rounds: int) -> dict[str,
 def runs_ms(profile: Profile) -> list[float]:
     """The median of each run, in the order of rounds; slow networks give too few samples for ``paired_ratio``."""
     runs = sorted(profile.runs, key=lambda run: run.round)
-    return [found for run in runs if (found := estimated_ms(run)) is not None]
+    return [ms for run in runs if (ms := estimated_ms(run)) is not None]
 
 
-def table(found: dict[str, Any]) -> str:
+def table(record: dict[str, Any]) -> str:
     """Markdown: a row a network, a column a candidate."""
-    names = sorted({name for row in found["networks"].values() for name in row})
+    names = sorted({name for row in record["networks"].values() for name in row})
     lines = ["| network | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
-    for network, row in found["networks"].items():
+    for network, row in record["networks"].items():
         cells = [_cell(row.get(name)) for name in names]
         lines.append(f"| {network} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

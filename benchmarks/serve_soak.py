@@ -77,8 +77,10 @@ class Soak:
     @property
     def slope(self) -> float:
         """MiB that a thousand requests add, over the second half."""
-        half = [each for each in self.readings if each.requests >= self.requests / 2]
-        return 1000 * float(stats.theilslopes([each.rss_mib for each in half], [each.requests for each in half]).slope)
+        half = [reading for reading in self.readings if reading.requests >= self.requests / 2]
+        return 1000 * float(
+            stats.theilslopes([reading.rss_mib for reading in half], [reading.requests for reading in half]).slope
+        )
 
     def summary(self) -> str:
         """In two lines."""
@@ -93,7 +95,7 @@ class Soak:
         """As they are written down."""
         tails = {f"p{share}_ms": round(float(np.percentile(self.answers_ms, share)), 2) for share in (50, 99)}
         facts = {name: value for name, value in asdict(self).items() if name not in ("answers_ms", "readings")}
-        readings = [each._asdict() for each in self.readings]
+        readings = [reading._asdict() for reading in self.readings]
         return {**facts, "wrong": self.wrong[:10], **tails, "slope_mib_per_1000": round(self.slope, 4), "readings": readings}
 
 
@@ -104,8 +106,10 @@ def photographs(bundle: Path, folder: Path | None, scratch: Path) -> list[Photog
         pixels = np.random.default_rng(0).integers(0, 256, (120, 90, 4), dtype=np.uint8)
         Image.fromarray(pixels).save(scratch / "transparent.png")
         files.append(scratch / "transparent.png")
-    said = predict_photos(verify(bundle, Trust(), Quiet()), files, None, TOP, Quiet()).model_dump(mode="json")["predictions"]
-    return [Photograph(path.read_bytes(), each["labels"]) for path, each in zip(files, said, strict=True)]
+    predictions = predict_photos(verify(bundle, Trust(), Quiet()), files, None, TOP, Quiet()).model_dump(mode="json")[
+        "predictions"
+    ]
+    return [Photograph(path.read_bytes(), prediction["labels"]) for path, prediction in zip(files, predictions, strict=True)]
 
 
 @contextmanager
@@ -143,15 +147,15 @@ def send(place: str, number: int, photograph: Photograph, soak: Soak) -> None:
     connection = http.client.HTTPConnection(place, timeout=60)
     connection.request("POST", "/predict", whole[: len(whole) // 2] if is_cut else whole)
     reply = connection.getresponse()
-    said = json.loads(reply.read())
+    document = json.loads(reply.read())
     connection.close()
     if is_cut and reply.status == 422:
         soak.refused += 1
-    elif not is_cut and reply.status == 200 and said["labels"] == photograph.labels:
+    elif not is_cut and reply.status == 200 and document["labels"] == photograph.labels:
         soak.right += 1
         soak.answers_ms.append((time.perf_counter() - began) * 1e3)
     else:
-        soak.wrong.append(f"request {number}: {reply.status} {said}")
+        soak.wrong.append(f"request {number}: {reply.status} {document}")
 
 
 def soaked(bundle: Path, every: Sequence[Photograph], requests: int, readings: int = READINGS) -> Soak:
@@ -169,9 +173,9 @@ def soaked(bundle: Path, every: Sequence[Photograph], requests: int, readings: i
 
 def curve(soak: Soak) -> bytes:
     """Memory over requests, as SVG."""
-    rows = [{"requests": each.requests, "mib": each.rss_mib} for each in soak.readings]
+    rows = [{"requests": reading.requests, "mib": reading.rss_mib} for reading in soak.readings]
     line = alt.Chart(vega.chart_data(rows)).mark_line(strokeWidth=2, color="var(--accent)")
-    top = max(each.rss_mib for each in soak.readings)
+    top = max(reading.rss_mib for reading in soak.readings)
     size = alt.Y("mib:Q", title="resident memory of edgecnn bundle serve, MiB", scale=alt.Scale(domain=[0, top * 1.1]))
     spec = vega.specification(line.encode(x=alt.X("requests:Q", title="requests"), y=size), height=220)
     return svg_of({**spec, "width": 640})
@@ -184,14 +188,14 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--out", type=Path, required=True, help="JSON, everything that was read")
     parser.add_argument("--svg", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        every = photographs(asked.bundle, asked.photographs, Path(scratch))
-    soak = soaked(asked.bundle, every, asked.requests)
+        every = photographs(options.bundle, options.photographs, Path(scratch))
+    soak = soaked(options.bundle, every, options.requests)
     about = {"machine": local_facts().describe(), "measured_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    asked.out.write_text(json.dumps({**about, **soak.facts()}, indent=1) + "\n", encoding="utf-8")
-    if asked.svg:
-        asked.svg.write_bytes(curve(soak))
+    options.out.write_text(json.dumps({**about, **soak.facts()}, indent=1) + "\n", encoding="utf-8")
+    if options.svg:
+        options.svg.write_bytes(curve(soak))
     print(soak.summary())
 
 

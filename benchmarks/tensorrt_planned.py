@@ -32,7 +32,7 @@ from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.runner.engines.engine import Wish, build_engines
+from edgecnn.runner.engines.engine import BuildRequest, build_engines
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.machine.environment import available_cores, read_conditions
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -161,7 +161,7 @@ def built(network: str, form: str, model: Path, capability: str) -> Built:
     (kit / "model.onnx").write_bytes(model.read_bytes())
     described = {"name": network, "engine": {"builder": BUILDER, "onnx": "model.onnx"}, "model": {"batch_max": 64}}
     (kit / "kit.json").write_text(json.dumps(described))
-    record = build_engines(kit, out, Wish(BUILDER, (capability,)))
+    record = build_engines(kit, out, BuildRequest(BUILDER, (capability,)))
     engine = record["engines"][0]
     planned = BACKEND.read_planned(out / "build.log", mac_table(model))
     warned = sum(warning["times"] for warning in record["warnings"])
@@ -186,8 +186,8 @@ def forms(arch: str, folder: Path, *, also_after: bool) -> list[tuple[str, Path]
         made.append(("int8, scales after", out / "model.onnx"))
         feed = Job(source, out, INT8, CENTRED, shown[:4])
         batch = np.concatenate(list(feed.feeds(4)))
-        asked = logits_of(source, batch)
-        away = [float(np.sqrt(np.mean((asked - logits_of(path, batch, UNFUSED)) ** 2)) / np.ptp(asked)) for _, path in made[1:]]
+        logits = logits_of(source, batch)
+        away = [float(np.sqrt(np.mean((logits - logits_of(path, batch, UNFUSED)) ** 2)) / np.ptp(logits)) for _, path in made[1:]]
         print(
             f"{arch}: of the logits' spread from the float network: {away[0]:.4f} as it ships, {away[1]:.4f} so", file=sys.stderr
         )
@@ -196,8 +196,8 @@ def forms(arch: str, folder: Path, *, also_after: bool) -> list[tuple[str, Path]
 
 def _shares(shares: object) -> str:
     assert isinstance(shares, dict)
-    told = sorted(shares.items(), key=lambda item: -item[1])
-    return ", ".join(f"{100 * share:.1f} % {name}" for name, share in told if share >= 0.0005) or "–"
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    return ", ".join(f"{100 * share:.1f} % {name}" for name, share in ordered if share >= 0.0005) or "–"
 
 
 def main() -> None:
@@ -206,23 +206,23 @@ def main() -> None:
     parser.add_argument("--capability", default="8.6", metavar="X.Y", help="the GPU to build for; none need be here")
     parser.add_argument("--scales-after", action="store_true", help="INT8 also with each channel's scale after the product")
     parser.add_argument("--work", type=Path, help="where files are kept from one call to the next")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = asked.work or Path(scratch)
+        folder = options.work or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         print(
             f"{datetime.now(UTC):%Y-%m-%d}, {read_conditions()['cpu']}, {available_cores()} cores, "
             f"tensorrt-rtx {version('tensorrt-rtx-cu13-bindings')}, Python {platform.python_version()}: for compute capability "
-            f"{asked.capability}, {SIDE_PX} px, batch 1 to 64, random weights.\n"
+            f"{options.capability}, {SIDE_PX} px, batch 1 to 64, random weights.\n"
         )
         print(
             "| network | form | file MB | engine MB | build s | multiply-adds | bytes moved | MB moved | fp32 layers | warnings |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-        for arch in asked.networks:
-            for form, model in forms(arch, folder, also_after=asked.scales_after):
+        for arch in options.networks:
+            for form, model in forms(arch, folder, also_after=options.scales_after):
                 try:
-                    print(built(arch, form, model, asked.capability).row(), flush=True)
+                    print(built(arch, form, model, options.capability).row(), flush=True)
                 except RunnerError as refused:
                     print(f"| {arch} | {form} | {refused} |", flush=True)
 

@@ -46,22 +46,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kits", type=Path, nargs="+", help="folders of kits")
     parser.add_argument("--rounds", type=int, default=8)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     ways = []
-    for kit in (each.resolve() for each in asked.kits):
+    for kit in (path.resolve() for path in options.kits):
         manifest = json.loads((kit / "kit.json").read_text())
         ways += [(manifest["name"], kit, *way) for way in SETTINGS[manifest["session"]["module"]].items()]
-    found: dict[tuple[str, str], dict[bool, list[float]]] = {(name, said): {False: [], True: []} for name, _, said, _ in ways}
+    times: dict[tuple[str, str], dict[bool, list[float]]] = {
+        (name, knobs_text): {False: [], True: []} for name, _, knobs_text, _ in ways
+    }
     for beside in (False, True):
         with busy(beside):
-            for _ in range(asked.rounds):
-                for name, kit, said, knobs in random.sample(ways, len(ways)):
+            for _ in range(options.rounds):
+                for name, kit, knobs_text, knobs in random.sample(ways, len(ways)):
                     with tempfile.TemporaryDirectory() as folder:
-                        found[name, said][beside].append(median_ms(kit, knobs, Path(folder)))
+                        times[name, knobs_text][beside].append(median_ms(kit, knobs, Path(folder)))
     print("| kit | threads | alone, ms | beside a busy loop, ms |\n| --- | --- | --- | --- |")
-    for (name, said), by in found.items():
+    for (name, knobs_text), by in times.items():
         cells = [f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})" for values in by.values()]
-        print(f"| {name} | {said} | {' | '.join(cells)} |")
+        print(f"| {name} | {knobs_text} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

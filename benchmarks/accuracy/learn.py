@@ -51,14 +51,14 @@ def main() -> None:
     parser.add_argument("--only", default="", help="runs whose name has this text")
     parser.add_argument("--results", type=Path, default=FOLDER)
     parser.add_argument("--work", type=Path, default=Path("builds/accuracy"))
-    asked = parser.parse_args()
-    places = places_of(asked.photographs, asked.fashion_mnist, asked.work.absolute())
+    options = parser.parse_args()
+    places = places_of(options.photographs, options.fashion_mnist, options.work.absolute())
     for run in runs():
-        file = asked.results / f"{run.name}.json"
-        if run.study.data not in places or asked.only not in run.name or file.is_file():
+        file = options.results / f"{run.name}.json"
+        if run.study.data not in places or options.only not in run.name or file.is_file():
             continue
         print(f"{datetime.now(UTC):%H:%M:%S} {run.name}", file=sys.stderr, flush=True)
-        result = learned(run, places[run.study.data], asked.work.absolute(), PlainLines())
+        result = learned(run, places[run.study.data], options.work.absolute(), PlainLines())
         write(result, file)
         print(f"{datetime.now(UTC):%H:%M:%S} {run.name}: {result.accuracy:.2%}", file=sys.stderr, flush=True)
 
@@ -94,17 +94,17 @@ def learned(run: Run, data: Path, work: Path, tell: Progress) -> RunResult:
     request = BuildRequest(recipe=recipe, device=device, out=work / run.name, goal="package")
     with store.in_use.held():
         if recipe.train.transfer == "auto":
-            decided = decision(made(before_training(plan_build(request, store, tell).plan), machine, store, tell))
+            decided = decision(made(cut_to_training(plan_build(request, store, tell).plan), machine, store, tell))
             request = request.model_copy(update={"recipe": forced(recipe, decided)})
         execution = made(fp32_alone(plan_build(request, store, tell).plan), machine, store, tell)
         result = judged(run, execution, machine, store, tell)
     return result if decided is None else result.model_copy(update={"transfer": decided.sentence})
 
 
-def before_training(planned: Plan) -> Plan:
+def cut_to_training(planned: Plan) -> Plan:
     """The plan as far as the choice of what is learned."""
     return Plan(
-        resolved=planned.resolved, steps=tuple(each for each in planned.steps if each.stage.kind in BEFORE_TRAINING), rungs=()
+        resolved=planned.resolved, steps=tuple(step for step in planned.steps if step.stage.kind in BEFORE_TRAINING), rungs=()
     )
 
 
@@ -119,7 +119,7 @@ def forced(recipe: Recipe, decided: TransferChoice) -> Recipe:
 def fp32_alone(planned: Plan) -> Plan:
     """The plan without every other candidate."""
     rungs = (
-        rung.model_copy(update={"candidates": tuple(each for each in rung.candidates if each.id == BASELINE_ID)})
+        rung.model_copy(update={"candidates": tuple(candidate for candidate in rung.candidates if candidate.id == BASELINE_ID)})
         for rung in planned.rungs
     )
     return Plan(resolved=planned.resolved, steps=planned.steps, rungs=tuple(rung for rung in rungs if rung.candidates))
@@ -140,7 +140,7 @@ def judged(run: Run, execution: Execution, machine: Machine, store: Store, tell:
         SystemExit: there is no kit.
     """
     resolved = execution.plan.resolved
-    candidate = next(each for each in resolved.candidates if each.id == BASELINE_ID)
+    candidate = next(entry for entry in resolved.candidates if entry.id == BASELINE_ID)
     package = execution.artifacts.get(f"package:{BASELINE_ID}")
     if package is None:
         sys.exit(f"{run.name}: no kit: {execution.outcomes}")
@@ -172,7 +172,7 @@ def judged(run: Run, execution: Execution, machine: Machine, store: Store, tell:
 
 def wrong(entries: tuple[ImageEntry, ...], missed: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[str, ...]:
     """Digests of the images that were missed, sorted."""
-    return tuple(sorted(entry.sha256[:DIGITS] for entry, each in zip(entries, missed, strict=True) if each))
+    return tuple(sorted(entry.sha256[:DIGITS] for entry, is_missed in zip(entries, missed, strict=True) if is_missed))
 
 
 def decision(execution: Execution) -> TransferChoice:

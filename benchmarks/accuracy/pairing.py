@@ -28,7 +28,7 @@ class Gain:
     lost: int
     """Answers that only the first row had right."""
     gained: int
-    each: Interval
+    by_answer: Interval
     """Every answer for itself."""
     by_image: Interval
     """A photograph with all its answers as the unit."""
@@ -49,12 +49,12 @@ def gain(first: Sequence[RunResult], second: Sequence[RunResult]) -> Gain | None
         total.update(only_first)
         total.subtract(only_second)
     # A drop counted from the second row is what the second one is ahead by.
-    each = tango_drop_pp(gained, lost, answers, CONFIDENCE)
-    if each is None:
+    drop = tango_drop_pp(gained, lost, answers, CONFIDENCE)
+    if drop is None:
         return None
     half = two_sided_z(CONFIDENCE) * 100 * math.sqrt(sum(count * count for count in total.values())) / answers
-    by_image = Interval(estimate=each.estimate, low=each.estimate - half, high=each.estimate + half, confidence=CONFIDENCE)
-    return Gain(len(pairs), answers, lost, gained, each, by_image)
+    by_image = Interval(estimate=drop.estimate, low=drop.estimate - half, high=drop.estimate + half, confidence=CONFIDENCE)
+    return Gain(len(pairs), answers, lost, gained, drop, by_image)
 
 
 def paired(first: Sequence[RunResult], second: Sequence[RunResult]) -> Iterator[tuple[RunResult, RunResult]]:
@@ -63,7 +63,7 @@ def paired(first: Sequence[RunResult], second: Sequence[RunResult]) -> Iterator[
     Raises:
         ValueError: they were not asked of the same pixels.
     """
-    by_place = {(each.seed, each.division): each for each in second}
+    by_place = {(result.seed, result.division): result for result in second}
     for one in first:
         other = by_place.get((one.seed, one.division))
         if other is None:

@@ -48,9 +48,9 @@ class Run:
 
 
 def _photographs(name: str, title: str, train: Mapping[str, Any], goal: float | None = None) -> tuple[Study, Study]:
-    given = Study(f"photographs-{name}", title, "photographs", LITE0, train, goal=goal)
+    study = Study(f"photographs-{name}", title, "photographs", LITE0, train, goal=goal)
     again = Study(f"divided-{name}", title, "photographs-pooled", LITE0, train, DIVISIONS)
-    return given, again
+    return study, again
 
 
 HEAD = _photographs("head", "head alone, softmax regression", {"transfer": "head", "head": "softmax"}, 0.85)
@@ -79,13 +79,13 @@ STUDIES: tuple[Study, ...] = (*FASHION, *DEPTH, *(row for pair in (HEAD, LAST, A
 
 def runs() -> Iterator[Run]:
     """Every training, cheap and telling ones first; a division is finished by every row before the next one begins."""
-    given = [pair[0] for pair in (HEAD, ALL, LAST, AUTO)]
+    transfers = [pair[0] for pair in (HEAD, ALL, LAST, AUTO)]
     again = [pair[1] for pair in (HEAD, ALL, LAST, AUTO)]
     for seed in SEEDS:
-        for study in (*FASHION, *given[:2]):
+        for study in (*FASHION, *transfers[:2]):
             yield Run(study, seed, None)
     for seed in SEEDS:
-        for study in (*DEPTH, *given[2:]):
+        for study in (*DEPTH, *transfers[2:]):
             yield Run(study, seed, None)
     for division in DIVISIONS:
         for seed in SEEDS:

@@ -28,11 +28,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=FOLDER)
     parser.add_argument("--print", action="store_true", help="to stdout, and leave README.md as it is")
-    asked = parser.parse_args()
-    if not (results := read_all(asked.results)):
-        sys.exit(f"{asked.results} holds no result: python -m benchmarks.accuracy.learn makes them")
+    options = parser.parse_args()
+    if not (results := read_all(options.results)):
+        sys.exit(f"{options.results} holds no result: python -m benchmarks.accuracy.learn makes them")
     sections = sections_of(results)
-    if asked.print:
+    if options.print:
         print("\n\n".join(sections.values()))
         return
     renew(README, sections)
@@ -48,9 +48,9 @@ def sections_of(results: Sequence[RunResult]) -> dict[str, str]:
 
 def machine(results: Sequence[RunResult]) -> str:
     """When, on what and with which versions."""
-    dates = sorted({each.measured_at[:10] for each in results})
-    machines = "; ".join(sorted({each.machine for each in results}))
-    versions = ", ".join(f"{name} {found}" for name, found in sorted(results[0].versions.items()))
+    dates = sorted({result.measured_at[:10] for result in results})
+    machines = "; ".join(sorted({result.machine for result in results}))
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(results[0].versions.items()))
     total = sum(len(study.divisions) * 3 for study in STUDIES)
     return f"{len(results)} of {total} runs, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, on {machines}. {versions}."
 
@@ -59,11 +59,13 @@ def accuracies(rows: Rows) -> str:
     """A row a study: mean and standard deviation over runs."""
     lines = [_row(["data", "row", "runs", "test images", "top-1, mean ± sd", "lowest to highest", "goal"]), _row(["---"] * 7)]
     for study in STUDIES:
-        if found := rows.get(study.id):
-            values = [100 * each.accuracy for each in found]
-            images = f"{found[0].images['test']:,}"
+        if results_of_study := rows.get(study.id):
+            values = [100 * result.accuracy for result in results_of_study]
+            images = f"{results_of_study[0].images['test']:,}"
             spread = f"{min(values):.2f} to {max(values):.2f}"
-            lines.append(_row([study.data, study.title, str(len(found)), images, mean_sd(values), spread, goal(study, values)]))
+            lines.append(
+                _row([study.data, study.title, str(len(results_of_study)), images, mean_sd(values), spread, goal(study, values)])
+            )
     return "\n".join(lines)
 
 
@@ -88,8 +90,10 @@ def differences(rows: Rows) -> str:
     head = ["data", "row", "ahead of", "runs", "answers", "only it is right", "only the other", "pp (95 %)", "pp by image (95 %)"]
     lines = [_row([*head, "supported"]), _row(["---"] * 10)]
     for first, second in compared:
-        if found := gain(rows.get(first.id, ()), rows.get(second.id, ())):
-            lines.append(_row([second.data, second.title, first.title, *_gain(found), "yes" if found.by_image.low > 0 else "no"]))
+        if difference := gain(rows.get(first.id, ()), rows.get(second.id, ())):
+            lines.append(
+                _row([second.data, second.title, first.title, *_gain(difference), "yes" if difference.by_image.low > 0 else "no"])
+            )
     return "\n".join(lines)
 
 
@@ -98,25 +102,28 @@ def auto(rows: Rows) -> str:
     pairs = {name: pair[1] for name, pair in zip(FORCED, (HEAD, LAST, ALL), strict=True)}
     auto_rows = rows.get(AUTO[1].id, ())
     forced = {name: rows.get(study.id, ()) for name, study in pairs.items()}
-    complete = {name: found for name, found in forced.items() if len(found) >= max(1, len(auto_rows))}
+    complete = {name: results_ for name, results_ in forced.items() if len(results_) >= max(1, len(auto_rows))}
     if not auto_rows or len(complete) < len(FORCED):
         return "Not every row was run yet."
-    best = max(complete, key=lambda name: statistics.mean(each.accuracy for each in complete[name]))
-    found = gain(complete[best], auto_rows)
-    if found is None:
+    best = max(complete, key=lambda name: statistics.mean(result.accuracy for result in complete[name]))
+    difference = gain(complete[best], auto_rows)
+    if difference is None:
         return "No run of it has its like yet."
-    held = "it holds" if found.by_image.low > -WORSE_BY_AT_MOST_PP else "it does NOT hold"
-    chosen = sorted({each.transfer.partition(":")[0] for each in auto_rows})
+    held = "it holds" if difference.by_image.low > -WORSE_BY_AT_MOST_PP else "it does NOT hold"
+    chosen = sorted({row.transfer.partition(":")[0] for row in auto_rows})
     return (
-        f"The best forced choice is `{best}`; auto is {found.by_image.estimate:+.2f} pp [{found.by_image.low:+.2f}, "
-        f"{found.by_image.high:+.2f}] from it (by image, {found.runs} runs, {found.answers:,} answers). "
+        f"The best forced choice is `{best}`; auto is {difference.by_image.estimate:+.2f} pp [{difference.by_image.low:+.2f}, "
+        f"{difference.by_image.high:+.2f}] from it (by image, {difference.runs} runs, {difference.answers:,} answers). "
         f"Not worse by more than {WORSE_BY_AT_MOST_PP:g} pp: {held}. It said: {'; '.join(chosen)}."
     )
 
 
-def _gain(found: Gain) -> list[str]:
-    intervals = [f"{each.estimate:+.2f} [{each.low:+.2f}, {each.high:+.2f}]" for each in (found.each, found.by_image)]
-    return [str(found.runs), f"{found.answers:,}", str(found.gained), str(found.lost), *intervals]
+def _gain(difference: Gain) -> list[str]:
+    intervals = [
+        f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+        for interval in (difference.by_answer, difference.by_image)
+    ]
+    return [str(difference.runs), f"{difference.answers:,}", str(difference.gained), str(difference.lost), *intervals]
 
 
 def _row(cells: Sequence[str]) -> str:

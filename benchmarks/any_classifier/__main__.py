@@ -94,16 +94,19 @@ def built(build: Made, work: Path, python: str) -> str:
 def checked(out: Path) -> str:
     """The bundle is verified, and each of its kits that can answers its golden images."""
     verified = subprocess.run([sys.executable, "-m", "edgecnn", "verify", str(out)], capture_output=True)
-    kits = sorted(each.parent for each in out.glob("bundle/kits/*/kit.json"))
+    kits = sorted(path.parent for path in out.glob("bundle/kits/*/kit.json"))
     runs = [subprocess.run([sys.executable, "-B", "-m", "runner", "selftest"], cwd=kit, capture_output=True) for kit in kits]
-    said = f"{sum(run.returncode == 0 for run in runs)} of {len(kits)}"
-    return said if verified.returncode == 0 else f"{said}, but verify: {verified.returncode}"
+    shown = f"{sum(run.returncode == 0 for run in runs)} of {len(kits)}"
+    return shown if verified.returncode == 0 else f"{shown}, but verify: {verified.returncode}"
 
 
 def row(build: Made, report: BuildReport, passed: str) -> str:
-    found = {facts.candidate.id: facts for facts in report.candidates}
-    first = next((each.answered for each in report.candidates if each.is_baseline), None) or report.candidates[0].answered
-    drops = "; ".join(drop(found.get(f"{runtime}-int8")) for runtime in ("onnxruntime", "openvino"))
+    facts_by_id = {facts.candidate.id: facts for facts in report.candidates}
+    first = (
+        next((candidate.answered for candidate in report.candidates if candidate.is_baseline), None)
+        or report.candidates[0].answered
+    )
+    drops = "; ".join(drop(facts_by_id.get(f"{runtime}-int8")) for runtime in ("onnxruntime", "openvino"))
     share = "–" if first is None else f"{spread(first.share, 100)} % of {first.images}"
     ships = f"{report.choice.candidate} ({report.choice.state})"
     return f"| {' | '.join((build.title, share, ships, drops, report.verdict.value, passed, f'{report.seconds:.0f}'))} |"
@@ -114,9 +117,9 @@ def drop(facts: CandidateFacts | None) -> str:
     return "–" if answered is None or answered.drop_pp is None else spread(answered.drop_pp, 1, "+", 2)
 
 
-def spread(found: Interval, times: float, sign: str = "", places: int = 1) -> str:
-    low, high = ("–" if each is None else f"{each * times:{sign}.{places}f}" for each in (found.low, found.high))
-    return f"{found.estimate * times:{sign}.{places}f} [{low}, {high}]"
+def spread(interval: Interval, times: float, sign: str = "", places: int = 1) -> str:
+    low, high = ("–" if bound is None else f"{bound * times:{sign}.{places}f}" for bound in (interval.low, interval.high))
+    return f"{interval.estimate * times:{sign}.{places}f} [{low}, {high}]"
 
 
 def main() -> None:
@@ -126,13 +129,13 @@ def main() -> None:
     for library in ("keras", "olive", "optimum", "tools"):
         parser.add_argument(f"--{library}", default=sys.executable, metavar="PYTHON")
     parser.add_argument("--only", default="")
-    asked = parser.parse_args()
-    work = asked.work.resolve()
-    written(asked.photographs, work)
+    options = parser.parse_args()
+    work = options.work.resolve()
+    written(options.photographs, work)
     print(f"| {' | '.join(HEADS)} |\n{'| --- ' * len(HEADS)}|", flush=True)
     for build in BUILDS:
-        if not asked.only or build.name in asked.only.split(","):
-            print(built(build, work, getattr(asked, build.python)), flush=True)
+        if not options.only or build.name in options.only.split(","):
+            print(built(build, work, getattr(options, build.python)), flush=True)
 
 
 if __name__ == "__main__":

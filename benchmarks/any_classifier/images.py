@@ -42,7 +42,7 @@ def photographs(source: Path, work: Path) -> None:
     """``photographs.npz`` to learn from, square and in red, green, blue; ``photographs/`` and ``few/``, the files themselves."""
     learned, labels = [], []
     for label, name in enumerate(_classes(source)):
-        files = _of_class(source, name)
+        files = _class_files(source, name)
         _copied(files[::3], work / "photographs" / name)
         _copied(files[: 3 * FEW_A_CLASS : 3], work / "few" / name)
         for place, file in enumerate(files):
@@ -83,7 +83,7 @@ def composed(source: Path, work: Path) -> None:
     """``composed.csv``: pictures of three places side by side, in each a photograph of its class or nothing; ``pool`` says out
     of which twentieth of all photographs a picture is made, so that none shows on two sides of a split."""
     random = np.random.default_rng(0)
-    pools = {name: np.array_split(np.array(_of_class(source, name), dtype=object), POOLS) for name in LABELS}
+    pools = {name: np.array_split(np.array(_class_files(source, name), dtype=object), POOLS) for name in LABELS}
     (work / "composed").mkdir(exist_ok=True)
     with (work / "composed.csv").open("w", newline="") as file:
         rows = csv.writer(file)
@@ -110,10 +110,10 @@ def written(source: Path, work: Path) -> None:
 
 
 def _classes(source: Path) -> list[str]:
-    return sorted(each.name for each in (source / "train").iterdir() if each.is_dir())
+    return sorted(path.name for path in (source / "train").iterdir() if path.is_dir())
 
 
-def _of_class(source: Path, name: str) -> list[Path]:
+def _class_files(source: Path, name: str) -> list[Path]:
     return sorted(file for part in ("train", "validation") for file in (source / part / name).iterdir())
 
 

@@ -105,13 +105,13 @@ class Compared:
 def compare(name: str, ours: Milliseconds, theirs: Milliseconds, rounds: int) -> Compared:
     """Fresh processes of both in turn, in an order drawn anew each round."""
     draw = random.Random(name)
-    found: dict[str, list[float]] = {"ours": [], "theirs": []}
+    medians: dict[str, list[float]] = {"ours": [], "theirs": []}
     ways: Mapping[str, Milliseconds] = {"ours": ours, "theirs": theirs}
     for _ in range(rounds):
         for which in draw.sample(sorted(ways), 2):
-            found[which].append(ways[which]())
-    compared = Compared(name, tuple(found["ours"]), tuple(found["theirs"]))
-    print(f"{compared.row()}  {np.round(found['ours'], 2)} / {np.round(found['theirs'], 2)}", file=sys.stderr, flush=True)
+            medians[which].append(ways[which]())
+    compared = Compared(name, tuple(medians["ours"]), tuple(medians["theirs"]))
+    print(f"{compared.row()}  {np.round(medians['ours'], 2)} / {np.round(medians['theirs'], 2)}", file=sys.stderr, flush=True)
     return compared
 
 
@@ -136,5 +136,5 @@ def show(compared: list[Compared], theirs: str, package: str, threads: int) -> N
     )
     print(f"| network | {theirs} p50 ms | ours p50 ms | ratio (98 %) | ratio within 3 % | whole interval within 3 % |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for each in compared:
-        print(each.row())
+    for result in compared:
+        print(result.row())

@@ -49,20 +49,20 @@ def bare_ms(model: Path, threads: int) -> float:
 
 
 def main() -> None:
-    asked = asked_for(__doc__)
-    if asked.bare:
-        print(json.dumps(bare(asked.bare, asked.threads)))
+    options = asked_for(__doc__)
+    if options.bare:
+        print(json.dumps(bare(options.bare, options.threads)))
         return
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        work = asked.work or scratch
+        work = options.work or scratch
         work.mkdir(parents=True, exist_ok=True)
         compared = []
-        for arch in asked.networks:
+        for arch in options.networks:
             model = exported(arch, work)
-            ours = partial(harness_ms, kit_with(scratch, "onnxruntime", asked.threads, model), scratch)
-            compared.append(compare(arch, ours, partial(bare_ms, model, asked.threads), asked.rounds))
-        show(compared, "bare loop", "onnxruntime", asked.threads)
+            ours = partial(harness_ms, kit_with(scratch, "onnxruntime", options.threads, model), scratch)
+            compared.append(compare(arch, ours, partial(bare_ms, model, options.threads), options.rounds))
+        show(compared, "bare loop", "onnxruntime", options.threads)
 
 
 if __name__ == "__main__":

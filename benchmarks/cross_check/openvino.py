@@ -39,24 +39,24 @@ def benchmark_app_ms(model: Path, threads: int) -> float:
         "-nthreads", str(threads), "-niter", str(SAMPLES), "-infer_precision", "f32", "-ip", "f32",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search(r"Median:\s+([\d.]+) ms", done.stdout)
-    if found is None:
+    match = re.search(r"Median:\s+([\d.]+) ms", done.stdout)
+    if match is None:
         raise SystemExit(f"benchmark_app said no median:\n{done.stdout}")
-    return float(found[1])
+    return float(match[1])
 
 
 def main() -> None:
-    asked = asked_for(__doc__)
+    options = asked_for(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        work = asked.work or scratch
+        work = options.work or scratch
         work.mkdir(parents=True, exist_ok=True)
         compared = []
-        for arch in asked.networks:
+        for arch in options.networks:
             model = intermediate(exported(arch, work))
-            ours = partial(harness_ms, kit_with(scratch, "openvino", asked.threads, model, model.with_suffix(".bin")), scratch)
-            compared.append(compare(arch, ours, partial(benchmark_app_ms, model, asked.threads), asked.rounds))
-        show(compared, "benchmark_app", "openvino", asked.threads)
+            ours = partial(harness_ms, kit_with(scratch, "openvino", options.threads, model, model.with_suffix(".bin")), scratch)
+            compared.append(compare(arch, ours, partial(benchmark_app_ms, model, options.threads), options.rounds))
+        show(compared, "benchmark_app", "openvino", options.threads)
 
 
 if __name__ == "__main__":

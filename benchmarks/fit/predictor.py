@@ -27,20 +27,20 @@ FAMILIES = ("mobilenet", "efficientnet", "resnet", "densenet", "shufflenet")
 Way = Callable[[Sequence[TimedProbe], Sequence[Probe]], list[float]]
 
 
-def by_macs(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
-    x, y = [math.log(counted_of(each.probe).macs) for each in known], [math.log(each.least_ms) for each in known]
+def macs_line(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
+    x, y = [math.log(counted_of(probe.probe).macs) for probe in known], [math.log(probe.least_ms) for probe in known]
     slope, start = np.polyfit(x, y, 1)
     return [math.exp(start + slope * math.log(counted_of(probe).macs)) for probe in wanted]
 
 
-def by_layers(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
-    counted = [counted_of(each.probe) for each in known]
-    rows = [(one, each) for one, each in zip(counted, known, strict=True) if each.traced]
+def layer_times(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
+    counted = [counted_of(probe.probe) for probe in known]
+    rows = [(one, probe) for one, probe in zip(counted, known, strict=True) if probe.traced]
     if not rows:
         return [math.nan] * len(wanted)  # of a runtime that times no layer
-    ms = np.array([each.least_ms for _, each in rows])
-    layers = ExecutedLayers([one for one, _ in rows], [each.traced for _, each in rows if each.traced], ms)
-    return [float(each) for each in layers([counted_of(probe) for probe in wanted])]
+    ms = np.array([row.least_ms for _, row in rows])
+    layers = ExecutedLayers([one for one, _ in rows], [row.traced for _, row in rows if row.traced], ms)
+    return [float(value) for value in layers([counted_of(probe) for probe in wanted])]
 
 
 def family_of(probe: Probe) -> str:
@@ -51,35 +51,37 @@ def family_of(probe: Probe) -> str:
 
 def one_out(rows: Sequence[TimedProbe]) -> list[dict[str, float | str]]:
     """Every network, predicted by what knows nothing of its family."""
-    found: list[dict[str, float | str]] = []
-    for family in sorted({family_of(each.probe) for each in rows} - {BLOCKS}):
-        mine = [each for each in rows if family_of(each.probe) == family]
-        known = [each for each in rows if each not in mine]
+    errors: list[dict[str, float | str]] = []
+    for family in sorted({family_of(row.probe) for row in rows} - {BLOCKS}):
+        mine = [row for row in rows if family_of(row.probe) == family]
+        known = [row for row in rows if row not in mine]
         if len(known) < LEAST_TIMED:
             continue
-        wanted = [each.probe for each in mine]
+        wanted = [row.probe for row in mine]
         ours = Predictor(known).predict(wanted)
-        simple = {name: way(known, wanted) for name, way in (("macs", by_macs), ("layers", by_layers))}
-        for index, each in enumerate(mine):
-            ms, said = each.least_ms, ours[index]
-            found.append(
+        simple = {name: way(known, wanted) for name, way in (("macs", macs_line), ("layers", layer_times))}
+        for index, row in enumerate(mine):
+            ms, predicted = row.least_ms, ours[index]
+            errors.append(
                 {
                     "family": family,
-                    "network": each.probe.name,
+                    "network": row.probe.name,
                     "ms": round(ms, 4),
-                    "off": round(said.p50_ms.estimate / ms - 1, 4),
-                    "held": float(said.p50_ms.low <= ms <= said.p50_ms.high),
-                    "width": round(math.log(said.p50_ms.high / said.p50_ms.low), 4),
-                    "extrapolated": float(bool(said.extrapolated)),
+                    "off": round(predicted.p50_ms.estimate / ms - 1, 4),
+                    "held": float(predicted.p50_ms.low <= ms <= predicted.p50_ms.high),
+                    "width": round(math.log(predicted.p50_ms.high / predicted.p50_ms.low), 4),
+                    "extrapolated": float(bool(predicted.extrapolated)),
                     **{name: round(of[index] / ms - 1, 4) for name, of in simple.items()},
                 }
             )
-    return found
+    return errors
 
 
 def shares(rows: Sequence[dict[str, float | str]], name: str) -> str:
-    off = [abs(float(each[name])) for each in rows]
-    return f"{np.mean([each <= 0.05 for each in off]):.0%} | {np.mean([each <= 0.1 for each in off]):.0%} | {np.median(off):.1%}"
+    off = [abs(float(row[name])) for row in rows]
+    return (
+        f"{np.mean([error <= 0.05 for error in off]):.0%} | {np.mean([error <= 0.1 for error in off]):.0%} | {np.median(off):.1%}"
+    )
 
 
 def table_text(every: dict[str, list[dict[str, float | str]]]) -> str:
@@ -88,10 +90,10 @@ def table_text(every: dict[str, list[dict[str, float | str]]]) -> str:
         f"|{' --- |' * 9}",
     ]
     for candidate, rows in every.items():
-        for family in [*sorted({str(each["family"]) for each in rows}), "all"]:
-            of = [each for each in rows if family in (each["family"], "all")]
-            held = np.mean([each["held"] for each in of])
-            simple = [f"{np.median([abs(float(each[name])) for each in of]):.1%}" for name in ("macs", "layers")]
+        for family in [*sorted({str(row["family"]) for row in rows}), "all"]:
+            of = [row for row in rows if family in (row["family"], "all")]
+            held = np.mean([row["held"] for row in of])
+            simple = [f"{np.median([abs(float(row[name])) for row in of]):.1%}" for name in ("macs", "layers")]
             lines.append(f"| {candidate} | {family} | {len(of)} | {shares(of, 'off')} | {held:.0%} | {' | '.join(simple)} |")
     return "\n".join(lines)
 
@@ -100,12 +102,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    table: LatencyTable = read_table_file(asked.table)
+    options = parser.parse_args()
+    table: LatencyTable = read_table_file(options.table)
     every = {name: one_out(rows) for name, rows in table.timed.items()}
-    if asked.out is not None:
+    if options.out is not None:
         facts = {"machine": table.machine, "observed_at": table.observed_at, "seconds": table.seconds, "networks": every}
-        asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        options.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     print(table_text(every))
 
 

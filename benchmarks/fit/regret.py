@@ -64,27 +64,27 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("builds/fit-regret"))
     parser.add_argument("--train-only", action="store_true", help="train the grid, and time nothing")
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    asked.work = asked.work.absolute()
+    options = parser.parse_args()
+    options.work = options.work.absolute()
     tell, store = PlainLines(), Store.open()
-    space = space_of(asked.family)
+    space = space_of(options.family)
     members = [member for scale in itertools.product(DEPTHS, WIDTHS, SIDES_PX) if (member := space.member(*scale))]
-    top1 = trained(members, asked, store, tell)
-    if asked.train_only:
+    top1 = trained(members, options, store, tell)
+    if options.train_only:
         return
     grid = timed(space, members, top1, store, tell)
-    rows = [one_budget(share, grid, asked, tell) for share in asked.budgets]
+    rows = [one_budget(share, grid, options, tell) for share in options.budgets]
     print(table_text(rows))
-    if asked.out is not None:
+    if options.out is not None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         facts = {
             "machine": local_facts().describe(),
             "measured_at": now,
-            "epochs": asked.epochs,
+            "epochs": options.epochs,
             "rows": rows,
             "grid": grid.facts,
         }
-        asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        options.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def space_of(family: str) -> SearchSpace:
@@ -96,21 +96,21 @@ def space_of(family: str) -> SearchSpace:
     return SearchSpace(spec=first_of(family), base_px=BASE_PX, classes=CLASSES, predictors=predictors, within={})
 
 
-def trained(members: Sequence[Member], asked: argparse.Namespace, store: Store, tell: Progress) -> dict[str, float]:
+def trained(members: Sequence[Member], options: argparse.Namespace, store: Store, tell: Progress) -> dict[str, float]:
     """Name to top-1 on validation, as trained."""
-    first = asked.work / "first"
+    first = options.work / "first"
     if not (first / "report.json").is_file():
-        words = ("--arch", asked.family, "--target", DEVICE, "--scale", f"depth=1,width=1,resolution={BASE_PX}")
-        run_edgecnn("build", *words, "--set", f"train.epochs={asked.epochs}", "--out", str(first))
-    recipe = Recipe(train=TrainChoice(epochs=asked.epochs))
-    choice = FitChoice(family=asked.family)
-    request = FitRequest(choice=choice, recipe=recipe, device=device_named(DEVICE), out=asked.work)
-    builder = MemberBuilder(request, first_of(asked.family), store, tell, f"depth=1,width=1,resolution={BASE_PX}")
-    found = {}
+        words = ("--arch", options.family, "--target", DEVICE, "--scale", f"depth=1,width=1,resolution={BASE_PX}")
+        run_edgecnn("build", *words, "--set", f"train.epochs={options.epochs}", "--out", str(first))
+    recipe = Recipe(train=TrainChoice(epochs=options.epochs))
+    choice = FitChoice(family=options.family)
+    request = FitRequest(choice=choice, recipe=recipe, device=device_named(DEVICE), out=options.work)
+    builder = MemberBuilder(request, first_of(options.family), store, tell, f"depth=1,width=1,resolution={BASE_PX}")
+    top1 = {}
     for number, member in enumerate(members):
         tell.step("train the grid", number, len(members), "networks")
-        found[member.name] = builder.train(member, Course(teacher=first)).validation_top1
-    return found
+        top1[member.name] = builder.train(member, Course(teacher=first)).validation_top1
+    return top1
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,12 @@ class Grid:
         """With the predictions, for whoever asks how good they were."""
         return [
             {
-                "network": each.name,
-                "top1": round(self.top1[each.name], 4),
-                "ms": round(self.ms[each.name], 4),
-                "predicted": each.predicted[0].model_dump(mode="json"),
+                "network": member.name,
+                "top1": round(self.top1[member.name], 4),
+                "ms": round(self.ms[member.name], 4),
+                "predicted": member.predicted[0].model_dump(mode="json"),
             }
-            for each in self.members
+            for member in self.members
         ]
 
 
@@ -138,28 +138,34 @@ def timed(space: SearchSpace, members: Sequence[Member], top1: Mapping[str, floa
     device = device_named(DEVICE)
     with machine_for(None, BoardUse(device, "the grid"), tell) as machine:
         lab = machine.lab(store, tell, device.name)
-        candidates = {each.id: each for each in timeable_candidates(candidates_of(device, Recipe(), machine.facts)[0])}
+        candidates = {
+            candidate.id: candidate for candidate in timeable_candidates(candidates_of(device, Recipe(), machine.facts)[0])
+        }
         maker = KitMaker(store, tell, lab.environment.conditions)
         kits, failed = untrained_kits(members, space.spec, candidates, CLASSES, maker)
-        found = times_of(kits, lab)
-    if failed or found.failed:
-        raise SystemExit(f"not all of the grid could be timed: {failed | found.failed}")
-    return Grid(members, top1, {name: each.estimate for name, each in found.times.items()}, kits)
+        times = times_of(kits, lab)
+    if failed or times.failed:
+        raise SystemExit(f"not all of the grid could be timed: {failed | times.failed}")
+    return Grid(members, top1, {name: interval.estimate for name, interval in times.times.items()}, kits)
 
 
-def one_budget(share: float, grid: Grid, asked: argparse.Namespace, tell: Progress) -> dict[str, Any]:
+def one_budget(share: float, grid: Grid, options: argparse.Namespace, tell: Progress) -> dict[str, Any]:
     """Search inside it, and race what ships against the grid's best."""
     budget_ms = share * grid.ms[f"depth=1,width=1,resolution={BASE_PX}"]
-    out = asked.work / f"fit-{share:g}"
-    words = ("--family", asked.family, "--within", f"p50_ms={budget_ms:.4f}", "--trainings", str(asked.trainings))
+    out = options.work / f"fit-{share:g}"
+    words = ("--family", options.family, "--within", f"p50_ms={budget_ms:.4f}", "--trainings", str(options.trainings))
     if not (out / "fit.json").is_file():
-        run_edgecnn("fit", *words, "--target", DEVICE, "--set", f"train.epochs={asked.epochs}", "--out", str(out))
-    found = FitReport.model_validate_json((out / "fit.json").read_bytes())
+        run_edgecnn("fit", *words, "--target", DEVICE, "--set", f"train.epochs={options.epochs}", "--out", str(out))
+    report = FitReport.model_validate_json((out / "fit.json").read_bytes())
     inside = [grid.top1[name] for name, ms in grid.ms.items() if ms <= budget_ms]
-    about = {"share": share, "budget_ms": round(budget_ms, 4), "inside": len(inside), "shipped": found.shipped}
-    if found.shipped is None:
+    about = {"share": share, "budget_ms": round(budget_ms, 4), "inside": len(inside), "shipped": report.shipped}
+    if report.shipped is None:
         return about
-    ours = next(each.validation_top1 for each in found.members[0].trained if each.whole and each.taught)  # as the grid was
+    ours = next(
+        trained_member.validation_top1
+        for trained_member in report.members[0].trained
+        if trained_member.whole and trained_member.taught
+    )  # as the grid was
     equal = {name: ms for name, ms in grid.ms.items() if grid.top1[name] >= ours - EQUAL}
     near = [
         Entrant(Column(id=f"{name} {kit.candidate.id}", title=name, whose="edgecnn", accuracy=None), kit_run(kit, out))
@@ -167,7 +173,7 @@ def one_budget(share: float, grid: Grid, asked: argparse.Namespace, tell: Progre
         if ms <= NEAR * min(equal.values())
         for kit in grid.kits[name]
     ]
-    rival, rival_ms, ratio = raced_against("grid", near, out, asked.rounds, tell) if near else (None, None, None)
+    rival, rival_ms, ratio = raced_against("grid", near, out, options.rounds, tell) if near else (None, None, None)
     return {
         **about,
         "top1": ours,
@@ -175,7 +181,7 @@ def one_budget(share: float, grid: Grid, asked: argparse.Namespace, tell: Progre
         "grid": rival,
         "grid_ms": rival_ms,
         "ratio": None if ratio is None else ratio.model_dump(),
-        "minutes": round(found.seconds / 60, 1),
+        "minutes": round(report.seconds / 60, 1),
     }
 
 

@@ -35,54 +35,56 @@ def main() -> None:
     parser.add_argument("grid", type=Path)
     parser.add_argument("--family", default="mobilenet-v2")
     parser.add_argument("--trainings", type=int, default=5)
-    asked = parser.parse_args()
-    rows = {each["network"]: each for each in json.loads(asked.grid.read_text(encoding="utf-8"))["grid"]}
-    space = SearchSpace(spec=first_of(asked.family), base_px=BASE_PX, classes=CLASSES, predictors={}, within={})
-    networks = distinct([as_trained(space.scaled_to(CompoundScale.from_text(name)), each["top1"]) for name, each in rows.items()])
+    options = parser.parse_args()
+    rows = {row["network"]: row for row in json.loads(options.grid.read_text(encoding="utf-8"))["grid"]}
+    space = SearchSpace(spec=first_of(options.family), base_px=BASE_PX, classes=CLASSES, predictors={}, within={})
+    networks = distinct(
+        [trained_member(space.scaled_to(CompoundScale.from_text(name)), row["top1"]) for name, row in rows.items()]
+    )
     print("| budget, ms | inside | best | by trainings | by the stand-in | at random |\n" + f"|{' --- |' * 6}")
-    bounds = sorted(rows[each.name]["ms"] for each in networks)
+    bounds = sorted(rows[network.name]["ms"] for network in networks)
     lost = []
     for bound in bounds[len(bounds) // 6 :: max(1, len(bounds) // 10)]:
-        inside = [each for each in networks if rows[each.name]["ms"] <= bound]
-        ways = (inside, by_trainings(inside, asked.trainings), by_standin(inside, asked.trainings))
-        found = [max(map(top1, of)) for of in ways]
-        chance = by_chance(inside, asked.trainings)
-        lost.append([found[0] - each for each in (*found[1:], chance)])
-        print(f"| {bound:.3f} | {len(inside)} | {' | '.join(f'{each:.1%}' for each in (*found, chance))} |")
+        inside = [network for network in networks if rows[network.name]["ms"] <= bound]
+        ways = (inside, chosen_by_trainings(inside, options.trainings), chosen_by_standin(inside, options.trainings))
+        best = [max(map(top1, of)) for of in ways]
+        chance = chance_accuracy(inside, options.trainings)
+        lost.append([best[0] - accuracy for accuracy in (*best[1:], chance)])
+        print(f"| {bound:.3f} | {len(inside)} | {' | '.join(f'{accuracy:.1%}' for accuracy in (*best, chance))} |")
     print(f"lost in the mean, pp: {', '.join(f'{100 * fmean(of):.2f}' for of in zip(*lost, strict=True))}")
 
 
-def as_trained(member: Member, reached: float) -> Member:
+def trained_member(member: Member, reached: float) -> Member:
     trained = Trained(epochs=1, whole=False, taught=True, validation_top1=reached, seconds=0.0)
     return member.model_copy(update={"trained": (trained,)})
 
 
 def distinct(members: Sequence[Member]) -> list[Member]:
     """Multipliers that were rounded to the same network stand once."""
-    return list({identity_of(each): each for each in members}.values())
+    return list({identity_of(member): member for member in members}.values())
 
 
 def top1(member: Member) -> float:
     return member.trained[0].validation_top1
 
 
-def by_trainings(inside: Sequence[Member], trainings: int) -> list[Member]:
+def chosen_by_trainings(inside: Sequence[Member], trainings: int) -> list[Member]:
     first, every = looks_of(trainings - OF_NO_MEMBER)
     known = list(spread_out(inside, first, BASE_PX))
     while len(known) < every:
-        waiting = [each for each in inside if all(unlike(each, other) for other in known)]
+        waiting = [member for member in inside if all(unlike(member, other) for other in known)]
         if not waiting:
             break
-        said = promises(known, waiting)
-        known.append(waiting[said.index(max(said))])
+        promised = promises(known, waiting)
+        known.append(waiting[promised.index(max(promised))])
     return known
 
 
-def by_standin(inside: Sequence[Member], trainings: int) -> list[Member]:
+def chosen_by_standin(inside: Sequence[Member], trainings: int) -> list[Member]:
     return list(spread_out(inside, looks_of(trainings - OF_NO_MEMBER)[1], BASE_PX))
 
 
-def by_chance(inside: Sequence[Member], trainings: int) -> float:
+def chance_accuracy(inside: Sequence[Member], trainings: int) -> float:
     draw, count = random.Random(0), min(len(inside), looks_of(trainings - OF_NO_MEMBER)[1])
     return fmean(max(map(top1, draw.sample(list(inside), count))) for _ in range(DRAWS))
 

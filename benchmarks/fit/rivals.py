@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.ladder.columns import Entrant, kit_run, networks_of, rivals
 from benchmarks.ladder.networks import Built, build, make_at_side, run_edgecnn
-from benchmarks.ladder.race import paired, run_rounds, with_runs
+from benchmarks.ladder.race import add_runs, paired, run_rounds
 from benchmarks.ladder.results import Column
 from edgecnn.comparing.paired_answers import paired_answers
 from edgecnn.devices.this_machine import local_facts
@@ -55,59 +55,67 @@ def main() -> None:
     parser.add_argument("--olive", default="", metavar="PYTHON")
     parser.add_argument("--words", type=shlex.split, default=[], help="of the build of the reference and of fit alike")
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     tell = PlainLines()
     rows = []
-    for arch in asked.networks:
-        rows.append(one_reference(arch, asked, tell))
+    for arch in options.networks:
+        rows.append(one_reference(arch, options, tell))
         print(table_text(rows), flush=True)
-        if asked.out is not None:
+        if options.out is not None:
             facts = {
                 "machine": local_facts().describe(),
-                "words": shlex.join(asked.words),
+                "words": shlex.join(options.words),
                 "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "rows": rows,
             }
-            asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            options.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def one_reference(arch: str, asked: argparse.Namespace, tell: Progress) -> dict[str, Any]:
+def one_reference(arch: str, options: argparse.Namespace, tell: Progress) -> dict[str, Any]:
     """Screen rivals, ask fit, race the two."""
-    work = asked.work.absolute()
-    built = build(arch, work, *asked.words)
+    work = options.work.absolute()
+    built = build(arch, work, *options.words)
     side_px = built.report.build.resolution_px.short_px
-    trained, raced = networks_of(built, make_at_side(built, side_px, tell), asked.olive)
+    trained, raced = networks_of(built, make_at_side(built, side_px, tell), options.olive)
     folder = work / arch / "rivals"
-    entrants = [each for each in rivals(trained, raced, folder, tell) if each.run is not None and each.column.inside]
-    columns = with_runs(
-        {each.column.id: each.column for each in entrants}, run_rounds(arch, "screen", range(SCREENING_ROUNDS), entrants, tell)
+    entrants = [rival for rival in rivals(trained, raced, folder, tell) if rival.run is not None and rival.column.inside]
+    columns = add_runs(
+        {entrant.column.id: entrant.column for entrant in entrants},
+        run_rounds(arch, "screen", range(SCREENING_ROUNDS), entrants, tell),
     )
-    screened = {name: statistics.geometric_mean(ran.values()) for name, each in columns.items() if (ran := each.of("screen"))}
+    screened = {name: statistics.geometric_mean(ran.values()) for name, column in columns.items() if (ran := column.of("screen"))}
     if not screened:
         raise SystemExit(f"no rival of {arch} ran inside the accuracy budget")
     best = min(screened, key=screened.__getitem__)
     out = work / arch / "fit"
-    words = ("--family", arch, "--within", f"p50_ms={screened[best] / asked.speed_up:.4f}", "--trainings", str(asked.trainings))
+    words = (
+        "--family",
+        arch,
+        "--within",
+        f"p50_ms={screened[best] / options.speed_up:.4f}",
+        "--trainings",
+        str(options.trainings),
+    )
     if not (out / "fit.json").is_file():
-        run_edgecnn("fit", *words, *asked.words, "--target", "cpu", "--out", str(out))
-    found = FitReport.model_validate_json((out / "fit.json").read_bytes())
-    if found.shipped is None:
-        return {"network": arch, "rival": best, "rival_ms": screened[best], "shipped": None, "why": found.why}
-    near = [each for each in entrants if screened.get(each.column.id, math.inf) <= NEAR * screened[best]]
-    best, rival_ms, ratio = raced_against(arch, near, out, asked.rounds, tell)
+        run_edgecnn("fit", *words, *options.words, "--target", "cpu", "--out", str(out))
+    report = FitReport.model_validate_json((out / "fit.json").read_bytes())
+    if report.shipped is None:
+        return {"network": arch, "rival": best, "rival_ms": screened[best], "shipped": None, "why": report.why}
+    near = [entrant for entrant in entrants if screened.get(entrant.column.id, math.inf) <= NEAR * screened[best]]
+    best, rival_ms, ratio = raced_against(arch, near, out, options.rounds, tell)
     logits = next(iter((folder / best).glob("*/logits.npy")))
     drop = drop_pp(out, built, np.load(logits), np.load(Path(trained.pixels) / "test.labels.npy"))
     return {
         "network": arch,
         "rival": best,
         "rival_ms": round(rival_ms, 4),
-        "shipped": found.shipped,
-        "state": found.state,
-        "p50_ms": found.members[0].p50_ms.model_dump() if found.members[0].p50_ms else None,
+        "shipped": report.shipped,
+        "state": report.state,
+        "p50_ms": report.members[0].p50_ms.model_dump() if report.members[0].p50_ms else None,
         "ratio": None if ratio is None else ratio.model_dump(),
         "drop_pp": None if drop is None else drop.model_dump(),
-        "minutes": round(found.seconds / 60, 1),
-        "rank_correlation": found.rank_correlation,
+        "minutes": round(report.seconds / 60, 1),
+        "rank_correlation": report.rank_correlation,
     }
 
 
@@ -117,10 +125,10 @@ def raced_against(
     """The rival of the least median, that median, and how many times as fast what ships is, paired by round."""
     kit = shipped_kit(out).kit
     mine = Entrant(Column(id="fit", title="fit", whose="edgecnn", accuracy=None), kit_run(kit, out))
-    every = {each.column.id: each.column for each in (mine, *near)}
-    columns = with_runs(every, run_rounds(arch, "final", range(rounds), [mine, *near], tell))
+    every = {entrant.column.id: entrant.column for entrant in (mine, *near)}
+    columns = add_runs(every, run_rounds(arch, "final", range(rounds), [mine, *near], tell))
     medians = {
-        name: statistics.median(ran.values()) for name, each in columns.items() if name != "fit" and (ran := each.of("final"))
+        name: statistics.median(ran.values()) for name, column in columns.items() if name != "fit" and (ran := column.of("final"))
     }
     best = min(medians, key=medians.__getitem__)
     return best, medians[best], paired(columns[best], columns["fit"])
@@ -156,9 +164,9 @@ def table_text(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def interval_text(found: dict[str, float] | None) -> str:
+def interval_text(interval: dict[str, float] | None) -> str:
     """As the tables here have it."""
-    return "–" if found is None else f"{found['estimate']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+    return "–" if interval is None else f"{interval['estimate']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
 
 
 if __name__ == "__main__":

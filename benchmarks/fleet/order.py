@@ -68,12 +68,12 @@ def main() -> None:
     parser.add_argument("--boards", type=int, default=100)
     parser.add_argument("--slots", type=int, default=40, help="tasks that the cluster runs at once")
     parser.add_argument("--seeds", type=int, default=20, help="sweeps with durations and failures of their own")
-    asked = parser.parse_args()
-    size = Size(asked.builds, asked.boards, asked.slots)
-    found = [simulated(size, seed) for seed in range(1, asked.seeds + 1)]
-    ratios = sorted(makespan / bound for makespan, bound, _ in found)
-    first_s = mean(first for *_, first in found)
-    print(f"{asked.builds} builds, {asked.boards} boards, {asked.seeds} sweeps: {mean(ratios):.3f} times the bound, "
+    options = parser.parse_args()
+    size = Size(options.builds, options.boards, options.slots)
+    outcomes = [simulated(size, seed) for seed in range(1, options.seeds + 1)]
+    ratios = sorted(makespan / bound for makespan, bound, _ in outcomes)
+    first_s = mean(first for *_, first in outcomes)
+    print(f"{options.builds} builds, {options.boards} boards, {options.seeds} sweeps: {mean(ratios):.3f} times the bound, "
           f"from {ratios[0]:.3f} to {ratios[-1]:.3f}; the first board begins after {first_s:.0f} s")  # fmt: skip
 
 

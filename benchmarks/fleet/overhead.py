@@ -42,7 +42,7 @@ def swept(file: Path) -> list[str]:
     return ["sweep", "run", str(file), "--out", str(file.with_suffix(""))]
 
 
-def by_hand(file: Path, work: Path) -> float:
+def manual_seconds(file: Path, work: Path) -> float:
     """The same builds, one after another."""
     every = cells_of(read_sweep(file))
     return sum(
@@ -63,14 +63,17 @@ def main() -> None:
     if work.exists():
         sys.exit(f"{work} is there already: stores and results have to be fresh")
     work.mkdir(parents=True)
-    found = []
+    rounds = []
     for number, seeds in enumerate(np.array_split(np.arange(1, SEEDS + 1), ROUNDS)):
         file = written(work, f"round-{number}", seeds.tolist())
-        ways = {"sweep": lambda file=file: timed(swept(file), work / "store"), "hand": lambda file=file: by_hand(file, work)}
+        ways = {
+            "sweep": lambda file=file: timed(swept(file), work / "store"),
+            "hand": lambda file=file: manual_seconds(file, work),
+        }
         took = {way: ways[way]() for way in (("sweep", "hand"), ("hand", "sweep"))[number % 2]}
-        found.append(took)
+        rounds.append(took)
         print(f"round {number}: sweep {took['sweep']:.1f} s, by hand {took['hand']:.1f} s", flush=True)
-    ratio = ratio_interval([each["sweep"] for each in found], [each["hand"] for each in found])
+    ratio = ratio_interval([row["sweep"] for row in rounds], [row["hand"] for row in rounds])
     assert ratio is not None
     print(f"sweep / by hand: {ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] ({ratio.confidence:.0%})")
     whole = written(work, "whole", list(range(1, SEEDS + 1)))

@@ -129,18 +129,18 @@ def simulated(size: Size, scale: float, folder: Path, seed: int = 1) -> Outcome:
     )  # fmt: skip
 
 
-def curves(found: list[Outcome]) -> bytes:
+def curves(outcomes: list[Outcome]) -> bytes:
     """Hours against builds, and against boards, each beside the least possible; SVG."""
-    most = max(each.size.builds for each in found), max(each.size.boards for each in found)
+    most = max(outcome.size.builds for outcome in outcomes), max(outcome.size.boards for outcome in outcomes)
     rows = [
         {"of": f"{kind} ({beside})", "number": number, "what": what, "hours": seconds / 3600}
-        for each in found
+        for outcome in outcomes
         for kind, number, beside, shown in (
-            ("builds", each.size.builds, f"{most[1]:,} boards", each.size.boards == most[1]),
-            ("boards", each.size.boards, f"{most[0]:,} builds", each.size.builds == most[0]),
+            ("builds", outcome.size.builds, f"{most[1]:,} boards", outcome.size.boards == most[1]),
+            ("boards", outcome.size.boards, f"{most[0]:,} builds", outcome.size.builds == most[0]),
         )
         if shown
-        for what, seconds in (("sweep", each.makespan_s), ("least possible", each.bound_s))
+        for what, seconds in (("sweep", outcome.makespan_s), ("least possible", outcome.bound_s))
     ]
     line = alt.Chart(vega.chart_data(rows)).mark_line(strokeWidth=2, point=True)
     drawn = line.encode(
@@ -160,24 +160,24 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=40, help="tasks that the cluster runs at once")
     parser.add_argument("--builds", type=int, nargs="*", default=[125, 250, 500, 1000])
     parser.add_argument("--boards", type=int, nargs="*", default=[25, 50, 100])
-    asked = parser.parse_args()
+    options = parser.parse_args()
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it is gone in minutes, and would leave a token in the home folder
-    ray.init(num_cpus=asked.slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(num_cpus=options.slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     with tempfile.TemporaryDirectory() as folder:
-        ray.get([begun.remote(folder, asked.slots) for _ in range(asked.slots)])
-    sizes = [*(Size(builds, max(asked.boards), asked.slots) for builds in asked.builds),
-             *(Size(max(asked.builds), boards, asked.slots) for boards in asked.boards[:-1])]  # fmt: skip
-    found = list[Outcome]()
+        ray.get([begun.remote(folder, options.slots) for _ in range(options.slots)])
+    sizes = [*(Size(builds, max(options.boards), options.slots) for builds in options.builds),
+             *(Size(max(options.builds), boards, options.slots) for boards in options.boards[:-1])]  # fmt: skip
+    outcomes = list[Outcome]()
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            found.append(simulated(size, asked.scale, Path(folder)))
-        print(f"{size.builds:5} builds, {size.boards:3} boards: {found[-1].tasks:6} tasks, {found[-1].makespan_s:8.0f} s, "
-              f"bound {found[-1].bound_s:8.0f} s, {found[-1].ratio:.3f}", flush=True)  # fmt: skip
-    if asked.svg is not None:
-        asked.svg.write_bytes(curves(found))
-    if asked.out is not None:
-        rows = [{**asdict(each), "ratio": round(each.ratio, 3)} for each in found]
-        asked.out.write_text(json.dumps({"ray": ray.__version__, "scale": asked.scale, "rows": rows}, indent=1) + "\n")
+            outcomes.append(simulated(size, options.scale, Path(folder)))
+        print(f"{size.builds:5} builds, {size.boards:3} boards: {outcomes[-1].tasks:6} tasks, {outcomes[-1].makespan_s:8.0f} s, "
+              f"bound {outcomes[-1].bound_s:8.0f} s, {outcomes[-1].ratio:.3f}", flush=True)  # fmt: skip
+    if options.svg is not None:
+        options.svg.write_bytes(curves(outcomes))
+    if options.out is not None:
+        rows = [{**asdict(outcome), "ratio": round(outcome.ratio, 3)} for outcome in outcomes]
+        options.out.write_text(json.dumps({"ray": ray.__version__, "scale": options.scale, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class File(NamedTuple):
 
 def files_of(store: Store) -> list[File]:
     """Every file of every entry."""
-    entries = {name: found for name in names_here(store) if (found := entry_here(store.layout, name)) is not None}
+    entries = {name: entry for name in names_here(store) if (entry := entry_here(store.layout, name)) is not None}
     return [File(f"{name}/{path}", fact) for name, entry in entries.items() for path, fact in entry.files.items()]
 
 
@@ -62,8 +62,8 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def put(place: Remote, store: Store, files: list[File]) -> None:
-    each = {file.fact.sha256: store.root / file.path for file in files}
-    place._fs.put([str(path) for path in each.values()], [place._at(blob_at(digest)) for digest in each])
+    paths = {file.fact.sha256: store.root / file.path for file in files}
+    place._fs.put([str(path) for path in paths.values()], [place._at(blob_at(digest)) for digest in paths])
 
 
 def get(place: Remote, files: list[File], into: Path) -> None:
@@ -91,8 +91,8 @@ def one_round(store: Store, files: list[File], url: str, work: Path, turn: int) 
     took = {name: seconds(ways[name]) for name in names}
     if len(names_here(fresh)) != len(names_here(store)):
         sys.exit("not every entry came back")
-    for each in (ours, plain):
-        each._fs.rm(each._root, recursive=True)
+    for name in (ours, plain):
+        name._fs.rm(name._root, recursive=True)
     shutil.rmtree(work)
     work.mkdir()
     return took
@@ -131,22 +131,22 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("transfer"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--s3", action="store_true")
-    said = parser.parse_args()
-    work = said.work.resolve()
+    options = parser.parse_args()
+    work = options.work.resolve()
     work.mkdir(parents=True)
-    store = Store.open(said.store.resolve())
+    store = Store.open(options.store.resolve())
     files = files_of(store)
     sent = {file.fact.sha256: file.fact.bytes for file in files}
     mib = {"push": sum(sent.values()) / 2**20, "pull": sum(file.fact.bytes for file in files) / 2**20}
     there = f"{len(sent):,} of them different, {mib['push']:,.0f} MiB"
     print(f"{len(names_here(store))} entries, {len(files):,} files, {mib['pull']:,.0f} MiB; {there}")
-    with bucket() if said.s3 else folder(work.parent / f"{work.name}-place") as url:
-        rounds = [one_round(store, files, url, work, turn) for turn in range(said.rounds)]
+    with bucket() if options.s3 else folder(work.parent / f"{work.name}-place") as url:
+        rounds = [one_round(store, files, url, work, turn) for turn in range(options.rounds)]
     for ours, plain in (("push", "put"), ("pull", "get"), ("pull", "get, on disk")):
-        print(f"{ours} {[round(each[ours], 2) for each in rounds]} s, {plain} {[round(each[plain], 2) for each in rounds]} s")
-        ratio = ratio_interval([each[plain] for each in rounds], [each[ours] for each in rounds])
+        print(f"{ours} {[round(row[ours], 2) for row in rounds]} s, {plain} {[round(row[plain], 2) for row in rounds]} s")
+        ratio = ratio_interval([row[plain] for row in rounds], [row[ours] for row in rounds])
         assert ratio is not None, "of so few rounds there is no interval: --rounds 7"
-        rates = [mib[ours] / median(each[name] for each in rounds) for name in (ours, plain)]
+        rates = [mib[ours] / median(round_[name] for round_ in rounds) for name in (ours, plain)]
         print(f"{ours}: {ratio.estimate:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] of fsspec's {plain}", end="; ")
         print(f"{rates[0]:,.0f} of {rates[1]:,.0f} MiB/s")
 

@@ -44,12 +44,12 @@ class World:
             network = build // DEVICES
             names = {kind: f"{kind}-{network}" for kind in STAGES}
             for kind, (seconds, before) in STAGES.items():
-                self._task(names[kind], seconds, tuple(names[each] for each in before))
+                self._task(names[kind], seconds, tuple(names[task] for task in before))
             self.needs[build] = set(names.values())
             for candidate in range(CANDIDATES):
                 own = {**names, **{kind: f"{kind}-{build}-{candidate}" for kind in BRANCH}}
                 for kind, (seconds, before) in BRANCH.items():
-                    self._task(own[kind], seconds, tuple(own[each] for each in before))
+                    self._task(own[kind], seconds, tuple(own[task] for task in before))
                     self.needs[build].add(own[kind])
         self.lost = {name for name in self.seconds if self.draw.random() < LOST_TASKS}
         self.users = dict[str, list[int]]()
@@ -72,7 +72,7 @@ class World:
         """Nobody can be faster: the longest way, or all that is to do shared evenly."""
         way = dict[str, float]()
         for name in self.seconds:  # in an order in which inputs come first
-            way[name] = self.seconds[name] + max((way[each] for each in self.waits_for[name]), default=0.0)
-        longest = max(max(way[each] for each in self.needs[build]) + self.measuring[build] for build in self.needs)
+            way[name] = self.seconds[name] + max((way[task] for task in self.waits_for[name]), default=0.0)
+        longest = max(max(way[task] for task in self.needs[build]) + self.measuring[build] for build in self.needs)
         usable = self.size.boards - len(self.broken)
         return max(longest, sum(self.seconds.values()) / self.size.slots, sum(self.measuring.values()) / usable)

@@ -196,19 +196,19 @@ def _git(clone: Path, *words: str) -> str:
 
 
 def _networks(clone: Path, names: Sequence[str]) -> dict[str, PublicNetwork]:
-    found = {}
+    times = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             path = Path(folder) / f"{name}.param"
             path.write_text(_git(clone, "show", f"HEAD:benchmark/models/{name}.param"))
             side = SIDES.get(name, 224)
-            found[name] = PublicNetwork(
+            times[name] = PublicNetwork(
                 arch=ARCHS.get(name),
                 resolution_px=ImageSize.square(side),
                 classifies=name in CLASSIFIERS,
                 work=work_of(path, side),
             )
-    return found
+    return times
 
 
 def main() -> None:

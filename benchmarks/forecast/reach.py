@@ -166,7 +166,7 @@ def _timed_on_one(matrix: Matrix) -> list[Left]:
 
 def _left(matrix: Matrix, log_ms: Array, network: int, wanted: NDArray[np.bool_]) -> list[Left]:
     table_rows = _predict(matrix, log_ms)[:, network]
-    naive, runs = _by_macs(matrix, network), _table_runs(matrix)
+    naive, runs = _macs_line(matrix, network), _table_runs(matrix)
     return [
         Left(run.run.board, run.soc, network, float(table_rows[row] - matrix.log_ms[row, network]),
              _elsewhere(matrix, row, network, float(table_rows[row])), naive[row])
@@ -204,12 +204,12 @@ def _devices_left_out(matrix: Matrix) -> list[Left]:
         structure = learn(np.delete(log_ms, rows, axis=0), matrix.work)
         timed = ~np.isnan(log_ms[rows])
         rows, timed = rows[timed.sum(axis=1) == len(known)], timed[timed.sum(axis=1) == len(known)]
-        found = predicted(place(np.where(timed, log_ms[rows], 0.0), timed, structure.networks), structure.networks)
+        prediction = predicted(place(np.where(timed, log_ms[rows], 0.0), timed, structure.networks), structure.networks)
         for index, network in itertools.product(range(len(rows)), np.flatnonzero(matrix.classifies)):
             truth = matrix.log_ms[rows[index]]
             if network not in known and not np.isnan(truth[network]):
                 naive = float(np.median((truth - matrix.macs)[known]) + matrix.macs[network] - truth[network])
-                log_found, board = float(found[index, network]), runs[rows[index]].run.board
+                log_found, board = float(prediction[index, network]), runs[rows[index]].run.board
                 elsewhere = _elsewhere(matrix, int(rows[index]), int(network), log_found)
                 left.append(Left(board, soc, int(network), log_found - float(truth[network]), elsewhere, naive))
     return left
@@ -227,7 +227,7 @@ def _predict(matrix: Matrix, log_ms: Array) -> Array:
     return predicted(place(np.where(known, log_ms, 0.0), known, networks), networks)
 
 
-def _by_macs(matrix: Matrix, network: int) -> list[float]:
+def _macs_line(matrix: Matrix, network: int) -> list[float]:
     """(runs,) log of predicted over published where every network takes as long for each multiply-add."""
     others = matrix.classifies.copy()
     others[network] = False

@@ -143,9 +143,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("xnnpack", type=Path)
     parser.add_argument("torch2trt", type=Path)
-    asked = parser.parse_args()
-    write_table(_xnnpack(asked.xnnpack))
-    write_table(_torch2trt(asked.torch2trt))
+    options = parser.parse_args()
+    write_table(_xnnpack(options.xnnpack))
+    write_table(_torch2trt(options.torch2trt))
 
 
 if __name__ == "__main__":

@@ -51,14 +51,14 @@ def medians(random: Random, runs: int, follows: float = 0.0, *, drifts: bool = F
         deviates[at] = follows * deviates[at - 1] + math.sqrt(1 - follows**2) * deviates[at]
     if drifts:
         deviates += random.choice((-1, 1)) * np.linspace(-1, 1, runs) + random.uniform(-1, 1)
-    return [float(each) for each in np.exp(SPREAD_OF_RUNS * deviates)]
+    return [float(ms) for ms in np.exp(SPREAD_OF_RUNS * deviates)]
 
 
-def _misses(found: Interval | None, truth: float = 1.0) -> bool:
-    return found is not None and not found.low <= truth <= found.high
+def _misses(interval: Interval | None, truth: float = 1.0) -> bool:
+    return interval is not None and not interval.low <= truth <= interval.high
 
 
-def of_p50(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outcome]:
+def p50_case(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outcome]:
     """Whether the interval of p50 misses."""
 
     def draw(random: Random) -> Outcome:
@@ -68,7 +68,7 @@ def of_p50(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outcome
     return draw
 
 
-def of_tail(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outcome]:
+def tail_case(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outcome]:
     """Whether a bound on a tail is met that three of four processes just keep."""
     bound = math.exp(SPREAD_OF_RUNS * float(ndtri(SHARE)))
 
@@ -79,17 +79,20 @@ def of_tail(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outcom
     return draw
 
 
-def of_until(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outcome]:
+def until_case(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outcome]:
     """Whether the interval misses with which ``--until 2%`` stops."""
     until = rule_of(0.02)
 
     def stopped(runs: Sequence[float], rule: IntervalOf) -> Interval | None:
-        found = None
+        verdict = None
         for look in INTERIM_RUNS:
-            found = rule(runs[:look], confidence_at(until))
-            if found is not None and max(found.high - found.estimate, found.estimate - found.low) <= 0.02 * found.estimate:
+            verdict = rule(runs[:look], confidence_at(until))
+            if (
+                verdict is not None
+                and max(verdict.high - verdict.estimate, verdict.estimate - verdict.low) <= 0.02 * verdict.estimate
+            ):
                 break
-        return found
+        return verdict
 
     def draw(random: Random) -> Outcome:
         runs = drawn(random)
@@ -98,7 +101,7 @@ def of_until(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outco
     return draw
 
 
-def of_the_choice(candidates: int, random: Random) -> Outcome:
+def choice_case(candidates: int, random: Random) -> Outcome:
     """Whether a report names one of equal candidates slower, from the race for the choice."""
     times = np.exp(SPREAD_OF_RUNS * random.normal(size=(LOOKS[-1], candidates)))
     costs: dict[str, dict[int, float]] = {str(name): {} for name in range(candidates)}
@@ -110,13 +113,13 @@ def of_the_choice(candidates: int, random: Random) -> Outcome:
         if lead.regret < ENOUGH:
             break
         racing = lead.still_in
-    shown = {name: Estimated(cost=1.0, runs=len(each), machine="") for name, each in costs.items()}
+    shown = {name: Estimated(cost=1.0, runs=len(cost), machine="") for name, cost in costs.items()}
     contest = Contest("latency", shown, costs)
     others = [name for name in costs if name != lead.name]
     now = (contest.ratio(name, lead.name) for name in others)
     return (
         any(_student_high(costs[name], costs[lead.name], contest.ratio(name, lead.name).estimate) < 1 for name in others),
-        any(each.confidence > 0 and each.high < 1 for each in now),
+        any(interval.confidence > 0 and interval.high < 1 for interval in now),
     )
 
 
@@ -130,68 +133,73 @@ def _student_high(ours: dict[int, float], best: dict[int, float], ratio: float) 
     return ratio * math.exp(reach)
 
 
-def of_boards(boards: int, between: float, random: Random) -> Outcome:
+def boards_case(boards: int, between: float, random: Random) -> Outcome:
     """Whether one of equal boards is named slower, each raced on a day of its own."""
-    days = [float(each) for each in np.exp(random.normal(0.0, between, boards))]
-    seen = [_near(ms) for ms in days]
-    former = any(one.low / DEFAULT_LATENCY_RATIO > other.high for one in seen for other in seen)
-    now = compared([KinBoard(board=str(at), p50_ms=each, disturbed=None) for at, each in enumerate(seen)])
-    return former, any(each.slower is not None for each in now)
+    days = [float(ms) for ms in np.exp(random.normal(0.0, between, boards))]
+    points = [_near(ms) for ms in days]
+    former = any(one.low / DEFAULT_LATENCY_RATIO > other.high for one in points for other in points)
+    now = compared([KinBoard(board=str(at), p50_ms=ms, disturbed=None) for at, ms in enumerate(points)])
+    return former, any(board.slower is not None for board in now)
 
 
 def _near(ms: float) -> Interval:
     return Interval(estimate=ms, low=0.995 * ms, high=1.005 * ms, confidence=LATENCY_CONFIDENCE)
 
 
-def of_builds(between: float, random: Random) -> Outcome:
+def builds_case(between: float, random: Random) -> Outcome:
     """Whether one of two builds that are equally fast is behind the other for sure, each raced on a day of its own."""
-    fast, slow = sorted(float(each) for each in np.exp(random.normal(0.0, between, 2)))
+    fast, slow = sorted(float(ms) for ms in np.exp(random.normal(0.0, between, 2)))
     return _near(fast).high < _near(slow).low, _near(fast).high * BETWEEN_DAYS < _near(slow).low
 
 
-def of_two_paces(days: int, share: float, random: Random) -> Outcome:
+def two_paces_case(days: int, share: float, random: Random) -> Outcome:
     """Whether ``baseline compare`` fails an unchanged kit at a bound of 1.03: a share of days is at a pace 1.3 times as slow."""
     paces = np.where(random.random(days + 1) < share, 1.3, 1.0) * np.exp(random.normal(0.0, 0.01, days + 1))
-    ratio = day_ratio_interval(float(paces[0]), [float(each) for each in paces[1:]])
+    ratio = day_ratio_interval(float(paces[0]), [float(pace) for pace in paces[1:]])
     wrong = ratio is not None and ratio.low > DEFAULT_LATENCY_RATIO
     return wrong, wrong
 
 
 def cases() -> list[Assumption]:
     """In the order of the table in docs/reference/error-rates.md."""
-    found = []
+    cases_ = []
     for runs in (8, 16, 24):
         for follows in (0.0, 0.5, 0.7, 0.9):
             drawn = partial(medians, runs=runs, follows=follows)
-            found.append(Assumption("the interval of p50", _runs(runs, follows), 0.02, of_p50(drawn)))
+            cases_.append(Assumption("the interval of p50", _runs(runs, follows), 0.02, p50_case(drawn)))
         drawn = partial(medians, runs=runs, drifts=True)
-        found.append(Assumption("the interval of p50", f"{runs} runs that drift", 0.02, of_p50(drawn)))
+        cases_.append(Assumption("the interval of p50", f"{runs} runs that drift", 0.02, p50_case(drawn)))
     for runs in (17, 24):
         for follows in (0.0, 0.5, 0.7):
             drawn = partial(medians, runs=runs, follows=follows)
-            found.append(Assumption("PASS of p90 or p99", _runs(runs, follows), 0.01, of_tail(drawn)))
+            cases_.append(Assumption("PASS of p90 or p99", _runs(runs, follows), 0.01, tail_case(drawn)))
     for follows in (0.0, 0.5, 0.7, 0.9):
         drawn = partial(medians, runs=INTERIM_RUNS[-1], follows=follows)
-        found.append(Assumption("`--until 2%`", _runs(INTERIM_RUNS[-1], follows, "up to "), 0.02, of_until(drawn)))
-    found += [
-        Assumption("slower in the race for the choice", f"{each} equal candidates", 0.01, partial(of_the_choice, each))
-        for each in (2, 4, 8)
+        cases_.append(Assumption("`--until 2%`", _runs(INTERIM_RUNS[-1], follows, "up to "), 0.02, until_case(drawn)))
+    cases_ += [
+        Assumption("slower in the race for the choice", f"{number} equal candidates", 0.01, partial(choice_case, number))
+        for number in (2, 4, 8)
     ]
-    found += [
-        Assumption("a board is slower", f"{each} equal boards, days that differ by 2 %", 0.01, partial(of_boards, each, 0.02))
-        for each in (4, 10)
-    ]
-    found += [
+    cases_ += [
         Assumption(
-            "behind, and not unsure", f"2 equal builds, days that differ by {100 * each:g} %", 0.01, partial(of_builds, each)
+            "a board is slower", f"{number} equal boards, days that differ by 2 %", 0.01, partial(boards_case, number, 0.02)
         )
-        for each in (0.02, 0.03)
+        for number in (4, 10)
+    ]
+    cases_ += [
+        Assumption(
+            "behind, and not unsure",
+            f"2 equal builds, days that differ by {100 * number:g} %",
+            0.01,
+            partial(builds_case, number),
+        )
+        for number in (0.02, 0.03)
     ]
     for days in (3, 5, 10):
         for share in (0.1, 0.3):
             paces = f"{days} recorded days, {100 * share:g} % of days 1.3 × as slow"
-            found.append(Assumption("FAIL of `baseline compare`", paces, 0.01, partial(of_two_paces, days, share)))
-    return found
+            cases_.append(Assumption("FAIL of `baseline compare`", paces, 0.01, partial(two_paces_case, days, share)))
+    return cases_
 
 
 def _runs(runs: int, follows: float, most: str = "") -> str:
@@ -209,7 +217,7 @@ def wrong(case: Assumption, draws: int | None = None, seed: int = 7) -> tuple[fl
     return float(former), float(now)
 
 
-def row(case: Assumption, found: tuple[float, float]) -> str:
+def row(case: Assumption, rates: tuple[float, float]) -> str:
     """Of the table in docs/reference/error-rates.md."""
-    shares = (f"{100 * each:.1f} %" for each in found)
+    shares = (f"{100 * share:.1f} %" for share in rates)
     return f"| {' | '.join((case.claim, case.drawn_of, f'{100 * case.stated:g} %', *shares))} |"

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gate_rates.regression import Drawn, Regression, at_least, at_most, judging
+from benchmarks.gate_rates.regression import Drawn, Regression, judging, lower_gate, upper_gate
 from benchmarks.gate_rates.shares import CLASSES, answers_of, judged_facts
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.values.report import CandidateFacts
@@ -44,19 +44,19 @@ def recall_for(macro_f1: float, sizes: Sizes) -> float:
     return low
 
 
-def of_macro_f1(sizes: Sizes) -> Drawn:
+def macro_f1_case(sizes: Sizes) -> Drawn:
     """Every image is answered by its class's row of the confusion table."""
     labels = np.repeat(np.arange(len(sizes)), sizes)
 
     def drawn(random: np.random.Generator, macro_f1: float) -> CandidateFacts:
         reached = confusion(recall_for(macro_f1, sizes), sizes).cumsum(axis=1)[labels]
-        said = (reached < random.random(len(labels))[:, None]).sum(axis=1).clip(max=len(sizes) - 1)
-        return judged_facts(answers_of(said, len(sizes)), labels)
+        predicted = (reached < random.random(len(labels))[:, None]).sum(axis=1).clip(max=len(sizes) - 1)
+        return judged_facts(answers_of(predicted, len(sizes)), labels)
 
     return drawn
 
 
-def of_worst_class(images: int, losing: int) -> Drawn:
+def worst_class_case(images: int, losing: int) -> Drawn:
     """``losing`` of ten classes of so many images lose; in all 2 % of the images are gained, and as many lost besides."""
     labels = np.repeat(np.arange(CLASSES), images)
 
@@ -70,7 +70,7 @@ def of_worst_class(images: int, losing: int) -> Drawn:
     return drawn
 
 
-def of_calibration(images: int, least: float) -> Drawn:
+def calibration_case(images: int, least: float) -> Drawn:
     """Confidence is spread evenly from ``least`` to 1, and the answers are right less often than that by the error."""
 
     def drawn(random: np.random.Generator, error: float) -> CandidateFacts:
@@ -85,19 +85,19 @@ def of_calibration(images: int, least: float) -> Drawn:
 
 def cases() -> list[Regression]:
     """Classes alike, a small one, and few images of each; one class on the bound, and all of them."""
-    f1, worst, ece = at_least("macro_f1", 0.85), at_most("worst_class_drop_pp", 5.0), at_most("ece", 0.05)
+    f1, worst, ece = lower_gate("macro_f1", 0.85), upper_gate("worst_class_drop_pp", 5.0), upper_gate("ece", 0.05)
     sets = {
         "10 classes of 100 images": EVEN,
         "9 classes of 200 images, one of 20": ONE_SMALL,
         "3 classes of 20 images": ALL_SMALL,
     }
-    found = [Regression(f1, what, judging(f1, of_macro_f1(sizes)), 0.75, 0.95) for what, sizes in sets.items()]
-    found += [
-        Regression(worst, f"10 classes of 200 images, {which} on it", judging(worst, of_worst_class(200, losing)), 12.0, 0.0)
+    regressions = [Regression(f1, what, judging(f1, macro_f1_case(sizes)), 0.75, 0.95) for what, sizes in sets.items()]
+    regressions += [
+        Regression(worst, f"10 classes of 200 images, {which} on it", judging(worst, worst_class_case(200, losing)), 12.0, 0.0)
         for losing, which in ((1, "one"), (CLASSES, "all"))
     ]
-    found += [
-        Regression(ece, f"{images:,} images, confidence from {least:g}", judging(ece, of_calibration(images, least)), 0.12, 0.0)
+    regressions += [
+        Regression(ece, f"{images:,} images, confidence from {least:g}", judging(ece, calibration_case(images, least)), 0.12, 0.0)
         for images, least in ((300, 0.3), (2_000, 0.3), (2_000, 0.9))
     ]
-    return found
+    return regressions

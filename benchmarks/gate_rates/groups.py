@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from benchmarks.gate_rates import several_labels
-from benchmarks.gate_rates.regression import Drawn, Regression, at_least, at_most, judging
+from benchmarks.gate_rates.regression import Drawn, Regression, judging, lower_gate, upper_gate
 from benchmarks.gate_rates.several_labels import (
     EIGHT,
     FP32_APART,
@@ -64,15 +64,15 @@ def alike_in_groups(random: np.random.Generator, groups: NDArray[np.int64], shar
     return random.random(len(groups)) < random.beta(share * odds, (1 - share) * odds, count)[groups]
 
 
-def of_share(metric: str, groups: int, sizes: Sizes, alike: float) -> Drawn:
+def share_case(metric: str, groups: int, sizes: Sizes, alike: float) -> Drawn:
     """``top1``, ``top5`` or ``agreement`` of so many groups."""
 
     def drawn(random: np.random.Generator, share: float) -> CandidateFacts:
         of = np.repeat(np.arange(groups), sizes(random, groups))
         true = alike_in_groups(random, of, share, alike)
         labels = random.integers(0, CLASSES, len(of))
-        said = np.where(true, labels, (labels + 1) % CLASSES)
-        mine, theirs = (replace(answers_of(each), groups=of) for each in (said, labels))
+        predicted = np.where(true, labels, (labels + 1) % CLASSES)
+        mine, theirs = (replace(answers_of(classes_), groups=of) for classes_ in (predicted, labels))
         if metric == "top5":
             logits = np.tile(np.arange(CLASSES, dtype=np.float32), (len(of), 1))
             return judged_facts(replace(mine, logits=logits), np.where(true, CLASSES - 1, 0))
@@ -83,7 +83,7 @@ def of_share(metric: str, groups: int, sizes: Sizes, alike: float) -> Drawn:
     return drawn
 
 
-def of_drop(groups: int, sizes: Sizes, alike: float) -> Drawn:
+def drop_case(groups: int, sizes: Sizes, alike: float) -> Drawn:
     """The baseline network is right on nine of ten images; what is lost hangs together."""
 
     def drawn(random: np.random.Generator, drop_pp: float) -> CandidateFacts:
@@ -91,13 +91,15 @@ def of_drop(groups: int, sizes: Sizes, alike: float) -> Drawn:
         theirs = alike_in_groups(random, of, 0.9, alike)
         mine = theirs & ~alike_in_groups(random, of, max(drop_pp, 0.0) / 90, alike)
         labels = np.zeros(len(of), np.intp)
-        ours, other = (replace(answers_of(np.where(each, 0, 1)), groups=of) for each in (mine, theirs))
+        ours, other = (replace(answers_of(np.where(is_right, 0, 1)), groups=of) for is_right in (mine, theirs))
         return facts(test=accuracy(ours, labels, "test", other))
 
     return drawn
 
 
-def of_labels(figure: Callable[[float, Shares], float], groups: int, sizes: Sizes, alike: float, shares: Shares = EIGHT) -> Drawn:
+def labels_case(
+    figure: Callable[[float, Shares], float], groups: int, sizes: Sizes, alike: float, shares: Shares = EIGHT
+) -> Drawn:
     """mAP or an F1 of images with several labels."""
 
     def drawn(random: np.random.Generator, true: float) -> CandidateFacts:
@@ -128,34 +130,34 @@ SIZES: dict[str, Sizes] = {
 ALIKE = 0.3
 
 
-def _of_shares() -> list[Regression]:
-    top1, drop = at_least("top1", 0.9), at_most("drop_pp", 5.0)
-    found = []
+def _share_regressions() -> list[Regression]:
+    top1, drop = lower_gate("top1", 0.9), upper_gate("drop_pp", 5.0)
+    regressions = []
     for named, sizes in SIZES.items():
         for groups in (10, 20, 40, 100, 400):
-            drawn = judging(top1, of_share("top1", groups, sizes, ALIKE))
-            found.append(Regression(top1, f"{groups} groups {named}", drawn, 0.8, 0.98))
+            drawn = judging(top1, share_case("top1", groups, sizes, ALIKE))
+            regressions.append(Regression(top1, f"{groups} groups {named}", drawn, 0.8, 0.98))
         for groups in (40, 400):
-            drawn = judging(drop, of_drop(groups, sizes, ALIKE))
-            found.append(Regression(drop, f"{groups} groups {named}", drawn, 15.0, 1.0, 400))
+            drawn = judging(drop, drop_case(groups, sizes, ALIKE))
+            regressions.append(Regression(drop, f"{groups} groups {named}", drawn, 15.0, 1.0, 400))
     for groups in (20, 100):
-        drawn = judging(top1, of_share("top1", groups, equal, 1.0))
-        found.append(Regression(top1, f"{groups} groups whose images are answered alike", drawn, 0.8, 0.98))
+        drawn = judging(top1, share_case("top1", groups, equal, 1.0))
+        regressions.append(Regression(top1, f"{groups} groups whose images are answered alike", drawn, 0.8, 0.98))
     for metric in ("top5", "agreement"):
-        gate = at_least(metric, 0.9)
+        gate = lower_gate(metric, 0.9)
         for groups, (named, sizes) in zip((20, 100, 40), SIZES.items(), strict=True):
-            drawn = judging(gate, of_share(metric, groups, sizes, ALIKE))
-            found.append(Regression(gate, f"{groups} groups {named}", drawn, 0.7, 0.99, 400))
-    return found
+            drawn = judging(gate, share_case(metric, groups, sizes, ALIKE))
+            regressions.append(Regression(gate, f"{groups} groups {named}", drawn, 0.7, 0.99, 400))
+    return regressions
 
 
 def cases() -> list[Regression]:
     """Shares by group, and several labels an image."""
-    found = _of_shares()
+    shares = _share_regressions()
     figures = {"map": (true_map, 0.75), "micro_f1": (true_micro_f1, 0.75), "macro_f1": (true_macro_f1, 0.7)}
     for metric, (figure, bound) in figures.items():
-        gate = at_least(metric, bound)
+        gate = lower_gate(metric, bound)
         for groups, (named, sizes) in zip((20, 100, 40), SIZES.items(), strict=True):
-            drawn = judging(gate, of_labels(figure, groups, sizes, ALIKE))
-            found.append(Regression(gate, f"{groups} groups {named}, 8 labels", drawn, bound - 0.2, bound + 0.15, 200))
-    return found
+            drawn = judging(gate, labels_case(figure, groups, sizes, ALIKE))
+            shares.append(Regression(gate, f"{groups} groups {named}, 8 labels", drawn, bound - 0.2, bound + 0.15, 200))
+    return shares

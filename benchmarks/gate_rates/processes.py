@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks.gate_rates.regression import MANY, Drawn, Judged, Regression, at_most, judging
+from benchmarks.gate_rates.regression import MANY, Drawn, Judged, Regression, judging, upper_gate
 from edgecnn.judging.runs.dependence import runs_interval, share_of_runs_below
 from edgecnn.judging.runs.latency import SHARE
 from edgecnn.judging.runs.ratio import PairedRace, judge_ratio, look, unpaired_finding
@@ -28,10 +28,10 @@ SAMPLES = 20
 
 def figures_of(random: np.random.Generator, true: float, spread: float, processes: int) -> list[float]:
     """One a process; ``spread``: standard deviation of its logarithm."""
-    return [float(each) for each in true * np.exp(random.normal(0.0, spread, processes))]
+    return [float(figure) for figure in true * np.exp(random.normal(0.0, spread, processes))]
 
 
-def of_p50(processes: int, spread: float) -> Drawn:
+def p50_case(processes: int, spread: float) -> Drawn:
     """The middle process's median."""
 
     def drawn(random: np.random.Generator, ms: float) -> CandidateFacts:
@@ -40,7 +40,7 @@ def of_p50(processes: int, spread: float) -> Drawn:
     return drawn
 
 
-def of_tail(metric: str, processes: int, spread: float, *, middle: bool) -> Drawn:
+def tail_case(metric: str, processes: int, spread: float, *, middle: bool) -> Drawn:
     """Of ``p90_ms`` or ``p99_ms`` the true figure is that of the ``middle`` process, or what three of four keep theirs within."""
     above = 0.0 if middle else spread * float(ndtri(SHARE))
 
@@ -52,15 +52,15 @@ def of_tail(metric: str, processes: int, spread: float, *, middle: bool) -> Draw
     return drawn
 
 
-def of_energy(processes: int, spread: float) -> Drawn:
+def energy_case(processes: int, spread: float) -> Drawn:
     """What an image takes in the middle process, in mJ: 100 images a second."""
     second = Stretch(began_unix_ns=0, seconds=1.0, clock_s=1.0)
 
     def drawn(random: np.random.Generator, mj: float) -> CandidateFacts:
         race = a_race([1.0] * processes, samples=SAMPLES)
         runs = []
-        for run, each in zip(race.runs, figures_of(random, mj, spread, processes), strict=True):
-            reading = EnergyReading(meter="external", covers="the board", idle_j=1.0, idle_s=1.0, work_j=each / 10, work_s=1.0)
+        for run, figure in zip(race.runs, figures_of(random, mj, spread, processes), strict=True):
+            reading = EnergyReading(meter="external", covers="the board", idle_j=1.0, idle_s=1.0, work_j=figure / 10, work_s=1.0)
             read = RunEnergy(images=100, idle=second, work=second, readings=(reading,), absent={})
             runs.append(run.model_copy(update={"energy": read, "samples_ns": ()}))
         return facts(energy=energy(race.model_copy(update={"runs": tuple(runs)})))
@@ -68,7 +68,7 @@ def of_energy(processes: int, spread: float) -> Drawn:
     return drawn
 
 
-def of_ratio(gate: Gate, spread: float) -> Judged:
+def ratio_case(gate: Gate, spread: float) -> Judged:
     """Two builds raced with the looks of ``judge --against``, of which the first that decides does."""
 
     def judged(random: np.random.Generator, ratio: float) -> GateResult:
@@ -78,15 +78,15 @@ def of_ratio(gate: Gate, spread: float) -> Judged:
             sides = (a_race(ms[done:rounds], samples=SAMPLES, race=f"race-{done}") for ms in (base, head))
             races.append(PairedRace(base=next(sides), head=next(sides)))
             done = rounds
-            seen = look(races, gate, INTERIM_ROUNDS, "here")
-            if seen.decided:
+            verdict = look(races, gate, INTERIM_ROUNDS, "here")
+            if verdict.decided:
                 break
-        return judge_ratio(gate, seen.finding, "x")
+        return judge_ratio(gate, verdict.finding, "x")
 
     return judged
 
 
-def of_days(gate: Gate, days: int, between: float) -> Judged:
+def days_case(gate: Gate, days: int, between: float) -> Judged:
     """A present run against recorded ones, ``baseline compare``; ``between``: what one day and the next differ by."""
 
     def judged(random: np.random.Generator, ratio: float) -> GateResult:
@@ -100,17 +100,17 @@ def of_days(gate: Gate, days: int, between: float) -> Judged:
 
 def cases() -> list[Regression]:
     """Few and many processes."""
-    p50, mj, ratio = at_most("p50_ms", 10.0), at_most("energy_mj", 10.0), at_most("latency_ratio", 1.03)
+    p50, mj, ratio = upper_gate("p50_ms", 10.0), upper_gate("energy_mj", 10.0), upper_gate("latency_ratio", 1.03)
     days = "recorded days that differ by 1 %"
-    found = [
-        Regression(p50, f"{each} processes, spread {100 * spread:g} %", judging(p50, of_p50(each, spread)), 10.5, 9.5, MANY)
-        for each, spread in ((16, 0.03), (16, 0.10))
+    regressions = [
+        Regression(p50, f"{count} processes, spread {100 * spread:g} %", judging(p50, p50_case(count, spread)), 10.5, 9.5, MANY)
+        for count, spread in ((16, 0.03), (16, 0.10))
     ]
-    for metric, each in (("p90_ms", 17), ("p99_ms", 17), ("p99_ms", 24)):
-        gate, what = at_most(metric, 10.0), f"{each} processes, spread 10 %"
-        three, middle = (judging(gate, of_tail(metric, each, 0.1, middle=which)) for which in (False, True))
-        found += [Regression(gate, f"{what}: of three of four", three, 11.0, 8.0, 2_000)]
-        found += [Regression(gate, f"{what}: of the middle one", middle, 11.0, 9.0, 2_000)]
-    found += [Regression(mj, "16 runs, spread 3 %", judging(mj, of_energy(16, 0.03)), 10.5, 9.5)]
-    found += [Regression(ratio, "10 to 48 rounds, spread 3 %", of_ratio(ratio, 0.03), 1.08, 0.98)]
-    return [*found, *(Regression(ratio, f"{each} {days}", of_days(ratio, each, 0.01), 1.2, 0.9) for each in (3, 5))]
+    for metric, count in (("p90_ms", 17), ("p99_ms", 17), ("p99_ms", 24)):
+        gate, what = upper_gate(metric, 10.0), f"{count} processes, spread 10 %"
+        three, middle = (judging(gate, tail_case(metric, count, 0.1, middle=which)) for which in (False, True))
+        regressions += [Regression(gate, f"{what}: of three of four", three, 11.0, 8.0, 2_000)]
+        regressions += [Regression(gate, f"{what}: of the middle one", middle, 11.0, 9.0, 2_000)]
+    regressions += [Regression(mj, "16 runs, spread 3 %", judging(mj, energy_case(16, 0.03)), 10.5, 9.5)]
+    regressions += [Regression(ratio, "10 to 48 rounds, spread 3 %", ratio_case(ratio, 0.03), 1.08, 0.98)]
+    return [*regressions, *(Regression(ratio, f"{number} {days}", days_case(ratio, number, 0.01), 1.2, 0.9) for number in (3, 5))]

@@ -54,12 +54,12 @@ class Rates:
     """The error rate that stands below such a gate."""
 
 
-def at_most(metric: str, bound: float) -> Gate:
+def upper_gate(metric: str, bound: float) -> Gate:
     """``--max metric=bound``."""
     return a_gate(metric, bound)
 
 
-def at_least(metric: str, bound: float) -> Gate:
+def lower_gate(metric: str, bound: float) -> Gate:
     """``--min metric=bound``."""
     return a_gate(metric, bound, side="min")
 
@@ -71,9 +71,9 @@ def judging(gate: Gate, drawn: Drawn) -> Judged:
 
 def printed_rate(result: GateResult) -> float:
     """What is printed below the gates, or in the reason of a ratio, 0…1."""
-    found = re.search(r"α ([\d.]+) %", error_rates([result]) or result.reason)
-    assert found is not None, f"no rate is printed of {result.gate.metric}"
-    return float(found[1]) / 100
+    match = re.search(r"α ([\d.]+) %", error_rates([result]) or result.reason)
+    assert match is not None, f"no rate is printed of {result.gate.metric}"
+    return float(match[1]) / 100
 
 
 def rates(case: Regression, draws: int | None = None, seed: int = 7) -> Rates:
@@ -105,7 +105,7 @@ COLUMNS = (
 )
 
 
-def row(case: Regression, found: Rates) -> str:
+def row(case: Regression, measured: Rates) -> str:
     """Of the table in docs/reference/error-rates.md."""
 
     def shown(share: float) -> str:
@@ -115,10 +115,10 @@ def row(case: Regression, found: Rates) -> str:
         f"`{bound_of(case.gate)}`",
         case.what,
         f"{case.draws:,}",
-        f"{100 * found.printed:.3g} %",
-        shown(found.passed_at),
-        f"{shown(found.passed_beyond)} (at {case.beyond:g})",
-        shown(found.failed_at),
-        f"{shown(found.failed_inside)} (at {case.inside:g})",
+        f"{100 * measured.printed:.3g} %",
+        shown(measured.passed_at),
+        f"{shown(measured.passed_beyond)} (at {case.beyond:g})",
+        shown(measured.failed_at),
+        f"{shown(measured.failed_inside)} (at {case.inside:g})",
     )
     return f"| {' | '.join(cells)} |"

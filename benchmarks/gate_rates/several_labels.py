@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from benchmarks.gate_rates.regression import Drawn, Regression, at_least, at_most, judging
+from benchmarks.gate_rates.regression import Drawn, Regression, judging, lower_gate, upper_gate
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.values.report import CandidateFacts
@@ -35,21 +35,21 @@ def true_map(apart: float, shares: Shares) -> float:
     """The precision down to a score, averaged over the images that have the label by midpoints of 5,000 parts of them."""
     scores = apart + ndtri((np.arange(5_000) + 0.5) / 5_000)
     right, wrong = ndtr(apart - scores), ndtr(-scores)
-    return float(np.mean([np.mean(each * right / (each * right + (1 - each) * wrong)) for each in shares]))
+    return float(np.mean([np.mean(share * right / (share * right + (1 - share) * wrong)) for share in shares]))
 
 
 def true_map_of_heavy_tails(apart: float, shares: Shares) -> float:
     """The same of scores that have Student's distribution with 3 degrees of freedom."""
     scores = apart + stdtrit(3, (np.arange(20_000) + 0.5) / 20_000)
     right, wrong = stdtr(3, apart - scores), stdtr(3, -scores)
-    return float(np.mean([np.mean(each * right / (each * right + (1 - each) * wrong)) for each in shares]))
+    return float(np.mean([np.mean(share * right / (share * right + (1 - share) * wrong)) for share in shares]))
 
 
 def true_f1(apart: float, shares: Shares, *, together: bool) -> float:
     """Micro- (``together``) or macro-F1 at the threshold."""
     has = np.array(shares)
-    hits, given = has * ndtr(apart - AT), has * ndtr(apart - AT) + (1 - has) * ndtr(-AT)
-    return float(2 * hits.sum() / (given + has).sum() if together else np.mean(2 * hits / (given + has)))
+    hits, predicted = has * ndtr(apart - AT), has * ndtr(apart - AT) + (1 - has) * ndtr(-AT)
+    return float(2 * hits.sum() / (predicted + has).sum() if together else np.mean(2 * hits / (predicted + has)))
 
 
 def true_micro_f1(apart: float, shares: Shares) -> float:
@@ -76,8 +76,8 @@ def apart_for(figure: Callable[[float, Shares], float], wanted: float, shares: S
 
 def hanging_together(random: np.random.Generator, images: int, labels: int) -> Doubles:
     """Standard normal (images, labels), correlated by a half inside an image."""
-    found: Doubles = (random.normal(size=(images, 1)) + random.normal(size=(images, labels))) / np.sqrt(2)
-    return found
+    logits: Doubles = (random.normal(size=(images, 1)) + random.normal(size=(images, labels))) / np.sqrt(2)
+    return logits
 
 
 def drawn_facts(random: np.random.Generator, images: int, shares: Shares, apart: float) -> CandidateFacts:
@@ -94,18 +94,19 @@ def judged_facts(
 ) -> CandidateFacts:
     """As a build makes them of two networks' logits."""
     ours, other = (
-        Answers(name, each.astype(np.float32), "p", "here", groups=groups) for name, each in (("int8", mine), ("fp32", theirs))
+        Answers(name, logits.astype(np.float32), "p", "here", groups=groups)
+        for name, logits in (("int8", mine), ("fp32", theirs))
     )
     thresholds = {f"label {number}": THRESHOLD for number in range(has.shape[1])}
     return facts(multi_label=multi_label_accuracy(ours, has.astype(np.uint8), thresholds, "test", other))
 
 
-def of_figure(figure: Callable[[float, Shares], float], images: int, shares: Shares) -> Drawn:
+def figure_case(figure: Callable[[float, Shares], float], images: int, shares: Shares) -> Drawn:
     """mAP or an F1."""
     return lambda random, true: drawn_facts(random, images, shares, apart_for(figure, true, shares))
 
 
-def of_heavy_tails(images: int, shares: Shares) -> Drawn:
+def heavy_tails_case(images: int, shares: Shares) -> Drawn:
     """mAP of independent labels."""
 
     def drawn(random: np.random.Generator, true: float) -> CandidateFacts:
@@ -116,13 +117,13 @@ def of_heavy_tails(images: int, shares: Shares) -> Drawn:
     return drawn
 
 
-def of_map_drop(images: int, shares: Shares) -> Drawn:
+def map_drop_case(images: int, shares: Shares) -> Drawn:
     """From the mAP of the other network, whose labels are ``FP32_APART``."""
     start = true_map(FP32_APART, shares)
     return lambda random, pp: drawn_facts(random, images, shares, apart_for(true_map, start - pp / 100, shares))
 
 
-def of_agreement(images: int, shares: Shares) -> Drawn:
+def agreement_case(images: int, shares: Shares) -> Drawn:
     """One label more or less, or the very same ones."""
 
     def drawn(random: np.random.Generator, share: float) -> CandidateFacts:
@@ -138,25 +139,27 @@ def of_agreement(images: int, shares: Shares) -> Drawn:
 
 def cases() -> list[Regression]:
     """Three labels of few images and of more, and eight of which some are rare."""
-    drop, mean, micro = at_most("map_drop_pp", 1.0), at_least("map", 0.75), at_least("micro_f1", 0.75)
-    macro, alike, tails = at_least("macro_f1", 0.7), at_least("agreement", 0.95), at_least("map", 0.6)
+    drop, mean, micro = upper_gate("map_drop_pp", 1.0), lower_gate("map", 0.75), lower_gate("micro_f1", 0.75)
+    macro, alike, tails = lower_gate("macro_f1", 0.7), lower_gate("agreement", 0.95), lower_gate("map", 0.6)
     few, more, rare = "300 images, 3 labels", "2,000 images, 3 labels", "300 images, 8 labels"
     six, ten, three = (6 / 400,) * 20, (10 / 1_000,) * 40, (3 / 60,) * 8
     f1_of_three, heavy = "60 images, 8 labels of about 3 images", "400 images, 20 labels of about 6, heavy tails"
     return [
-        Regression(mean, "400 images, 20 labels of about 6", judging(mean, of_figure(true_map, 400, six)), 0.6, 0.9, 200),
-        Regression(mean, "1,000 images, 40 labels of about 10", judging(mean, of_figure(true_map, 1_000, ten)), 0.65, 0.85, 200),
-        Regression(tails, heavy, judging(tails, of_heavy_tails(400, six)), 0.2, 0.8, 200),
-        Regression(micro, f1_of_three, judging(micro, of_figure(true_micro_f1, 60, three)), 0.5, 0.85, 400),
-        Regression(macro, f1_of_three, judging(macro, of_figure(true_macro_f1, 60, three)), 0.4, 0.85, 400),
-        Regression(drop, few, judging(drop, of_map_drop(300, THREE)), 6.0, -4.0),
-        Regression(drop, more, judging(drop, of_map_drop(2_000, THREE)), 4.0, -2.0),
-        Regression(drop, rare, judging(drop, of_map_drop(300, EIGHT)), 6.0, -4.0),
-        Regression(mean, few, judging(mean, of_figure(true_map, 300, THREE)), 0.65, 0.85, 400),
-        Regression(mean, more, judging(mean, of_figure(true_map, 2_000, THREE)), 0.65, 0.85, 400),
-        Regression(mean, rare, judging(mean, of_figure(true_map, 300, EIGHT)), 0.65, 0.85, 400),
-        Regression(micro, few, judging(micro, of_figure(true_micro_f1, 300, THREE)), 0.65, 0.85, 400),
-        Regression(macro, few, judging(macro, of_figure(true_macro_f1, 300, THREE)), 0.6, 0.8, 400),
-        Regression(macro, rare, judging(macro, of_figure(true_macro_f1, 300, EIGHT)), 0.6, 0.8, 400),
-        Regression(alike, few, judging(alike, of_agreement(300, THREE)), 0.9, 0.99),
+        Regression(mean, "400 images, 20 labels of about 6", judging(mean, figure_case(true_map, 400, six)), 0.6, 0.9, 200),
+        Regression(
+            mean, "1,000 images, 40 labels of about 10", judging(mean, figure_case(true_map, 1_000, ten)), 0.65, 0.85, 200
+        ),
+        Regression(tails, heavy, judging(tails, heavy_tails_case(400, six)), 0.2, 0.8, 200),
+        Regression(micro, f1_of_three, judging(micro, figure_case(true_micro_f1, 60, three)), 0.5, 0.85, 400),
+        Regression(macro, f1_of_three, judging(macro, figure_case(true_macro_f1, 60, three)), 0.4, 0.85, 400),
+        Regression(drop, few, judging(drop, map_drop_case(300, THREE)), 6.0, -4.0),
+        Regression(drop, more, judging(drop, map_drop_case(2_000, THREE)), 4.0, -2.0),
+        Regression(drop, rare, judging(drop, map_drop_case(300, EIGHT)), 6.0, -4.0),
+        Regression(mean, few, judging(mean, figure_case(true_map, 300, THREE)), 0.65, 0.85, 400),
+        Regression(mean, more, judging(mean, figure_case(true_map, 2_000, THREE)), 0.65, 0.85, 400),
+        Regression(mean, rare, judging(mean, figure_case(true_map, 300, EIGHT)), 0.65, 0.85, 400),
+        Regression(micro, few, judging(micro, figure_case(true_micro_f1, 300, THREE)), 0.65, 0.85, 400),
+        Regression(macro, few, judging(macro, figure_case(true_macro_f1, 300, THREE)), 0.6, 0.8, 400),
+        Regression(macro, rare, judging(macro, figure_case(true_macro_f1, 300, EIGHT)), 0.6, 0.8, 400),
+        Regression(alike, few, judging(alike, agreement_case(300, THREE)), 0.9, 0.99),
     ]

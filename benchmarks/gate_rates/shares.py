@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gate_rates.regression import MANY, Drawn, Regression, at_least, at_most, judging
+from benchmarks.gate_rates.regression import MANY, Drawn, Regression, judging, lower_gate, upper_gate
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds
 from edgecnn.judging.predictions.quality import quality
@@ -16,19 +16,19 @@ CLASSES = 10
 NAMES = tuple(f"class {number}" for number in range(CLASSES))
 
 
-def answers_of(said: NDArray[np.intp], classes: int = CLASSES, name: str = "int8") -> Answers:
+def answers_of(predicted: NDArray[np.intp], classes: int = CLASSES, name: str = "int8") -> Answers:
     """Logits whose largest is that of the class ``said`` (images,)."""
-    return Answers(name, np.eye(classes, dtype=np.float32)[said], pixels="p", machine="here")
+    return Answers(name, np.eye(classes, dtype=np.float32)[predicted], pixels="p", machine="here")
 
 
 def judged_facts(mine: Answers, labels: NDArray[np.intp], theirs: Answers | None = None) -> CandidateFacts:
     """As a build makes them of what two networks answered."""
     names = NAMES[: mine.logits.shape[1]]
-    found = accuracy(mine, labels, "test", theirs)
-    return facts(test=found.model_copy(update={"quality": quality(mine, labels, names, theirs)}))
+    drop = accuracy(mine, labels, "test", theirs)
+    return facts(test=drop.model_copy(update={"quality": quality(mine, labels, names, theirs)}))
 
 
-def of_drop(images: int, discordant: float) -> Drawn:
+def drop_case(images: int, discordant: float) -> Drawn:
     """``discordant``: share of images that exactly one of two networks gets right."""
 
     def drawn(random: np.random.Generator, drop_pp: float) -> CandidateFacts:
@@ -39,7 +39,7 @@ def of_drop(images: int, discordant: float) -> Drawn:
     return drawn
 
 
-def of_drop_over_folds(folds: int, images: int, spread_pp: float) -> Drawn:
+def drop_over_folds_case(folds: int, images: int, spread_pp: float) -> Drawn:
     """``images`` of each fold, 6 % of which differ; ``spread_pp``: standard deviation of the networks' own drops."""
 
     def drawn(random: np.random.Generator, drop_pp: float) -> CandidateFacts:
@@ -55,12 +55,12 @@ def of_drop_over_folds(folds: int, images: int, spread_pp: float) -> Drawn:
     return drawn
 
 
-def of_top1(images: int) -> Drawn:
+def top1_case(images: int) -> Drawn:
     """Right or wrong."""
     return lambda random, share: facts(test=an_accuracy(0, 0, images, right=int(random.binomial(images, share))))
 
 
-def of_top5(images: int) -> Drawn:
+def top5_case(images: int) -> Drawn:
     """Of ten classes the true one is among the first five, or not."""
 
     def drawn(random: np.random.Generator, share: float) -> CandidateFacts:
@@ -72,38 +72,45 @@ def of_top5(images: int) -> Drawn:
     return drawn
 
 
-def of_agreement(images: int, *, labelled: bool = True) -> Drawn:
+def agreement_case(images: int, *, labelled: bool = True) -> Drawn:
     """Answered as by the other network or not; right or wrong in a tenth of the images, where anything says so."""
 
     def drawn(random: np.random.Generator, share: float) -> CandidateFacts:
-        said = random.integers(0, CLASSES, images)
-        mine = answers_of(np.where(random.random(images) < share, said, (said + 1) % CLASSES))
-        theirs = answers_of(said, name="fp32")
+        predicted = random.integers(0, CLASSES, images)
+        mine = answers_of(np.where(random.random(images) < share, predicted, (predicted + 1) % CLASSES))
+        theirs = answers_of(predicted, name="fp32")
         if not labelled:
             return facts(agreement=agreement(mine, "test", theirs))
-        return judged_facts(mine, np.where(random.random(images) < 0.9, said, (said + 2) % CLASSES), theirs)
+        return judged_facts(mine, np.where(random.random(images) < 0.9, predicted, (predicted + 2) % CLASSES), theirs)
 
     return drawn
 
 
 def cases() -> list[Regression]:
     """Small and large test sets."""
-    drop, top1, top5, alike = at_most("drop_pp", 1.0), at_least("top1", 0.75), at_least("top5", 0.95), at_least("agreement", 0.99)
-    found = [
-        Regression(drop, f"{images:,} images, {100 * share:g} % differ", judging(drop, of_drop(images, share)), 2.0, 0.0, MANY)
+    drop, top1, top5, alike = (
+        upper_gate("drop_pp", 1.0),
+        lower_gate("top1", 0.75),
+        lower_gate("top5", 0.95),
+        lower_gate("agreement", 0.99),
+    )
+    regressions = [
+        Regression(drop, f"{images:,} images, {100 * share:g} % differ", judging(drop, drop_case(images, share)), 2.0, 0.0, MANY)
         for images, share in ((300, 0.04), (2_000, 0.03), (10_000, 0.03), (50_000, 0.02))
     ]
-    over_folds = judging(drop, of_drop_over_folds(5, 100, 2.0))
-    found += [Regression(drop, "5 folds of 100 images, whose networks differ by 2 pp", over_folds, 5.0, -3.0)]
-    found += [
-        Regression(top1, f"{images:,} images", judging(top1, of_top1(images)), 0.73, 0.77, MANY) for images in (300, 10_000)
+    over_folds = judging(drop, drop_over_folds_case(5, 100, 2.0))
+    regressions += [Regression(drop, "5 folds of 100 images, whose networks differ by 2 pp", over_folds, 5.0, -3.0)]
+    regressions += [
+        Regression(top1, f"{images:,} images", judging(top1, top1_case(images)), 0.73, 0.77, MANY) for images in (300, 10_000)
     ]
-    found += [Regression(top5, f"{images:,} images", judging(top5, of_top5(images)), 0.9, 0.99) for images in (300, 2_000)]
-    found += [Regression(alike, "300 images", judging(alike, of_agreement(300)), 0.97, 0.998)]
-    found += [
+    regressions += [
+        Regression(top5, f"{images:,} images", judging(top5, top5_case(images)), 0.9, 0.99) for images in (300, 2_000)
+    ]
+    regressions += [Regression(alike, "300 images", judging(alike, agreement_case(300)), 0.97, 0.998)]
+    regressions += [
         Regression(
-            alike, f"{each:,} images without labels", judging(alike, of_agreement(each, labelled=False)), 0.97, 0.998, MANY
+            alike, f"{number:,} images without labels", judging(alike, agreement_case(number, labelled=False)), 0.97, 0.998, MANY
         )
-        for each in (268, 2_000)
+        for number in (268, 2_000)
     ]
-    return found
+    return regressions

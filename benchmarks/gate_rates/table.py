@@ -13,5 +13,5 @@ WITHOUT_RATE = ("size_mib", "peak_memory_mib", "int8_mac_share", "int8_time_shar
 def cases() -> list[Regression]:
     """In the order of the metrics."""
     order = [*METRICS, *COMPARED]
-    found = [*shares.cases(), *classes.cases(), *several_labels.cases(), *groups.cases(), *processes.cases()]
-    return sorted(found, key=lambda case: order.index(case.gate.metric))
+    regressions = [*shares.cases(), *classes.cases(), *several_labels.cases(), *groups.cases(), *processes.cases()]
+    return sorted(regressions, key=lambda case: order.index(case.gate.metric))

@@ -93,10 +93,10 @@ def kit_run(kit: KitRef, work: Path) -> Callable[[], list[int]]:
         }
         task = Task(kit.folder, "bench", out=out, schedule=Schedule((item,), 120.0))
         LocalHost().run(task, lease_s=120, tell=Quiet())
-        found = json.loads((out / "run-00000.json").read_text())
-        if "error" in found:
-            raise RuntimeError(found["error"]["what"])
-        return list(found["samples_ns"])
+        document = json.loads((out / "run-00000.json").read_text())
+        if "error" in document:
+            raise RuntimeError(document["error"]["what"])
+        return list(document["samples_ns"])
 
     return run
 
@@ -167,9 +167,9 @@ def _made(rival: Rival, by: str, network: Network, work: Path) -> Path:
 def _identity(network: Network) -> str:
     """Of what the files are made from and with: store folders are named by their keys."""
     pythons = [network.olive_python, network.executorch_python, network.mnn_python]
-    given = [network.onnx, network.pixels, pythons, {name: version(name) for name in PACKAGES}]
+    inputs = [network.onnx, network.pixels, pythons, {name: version(name) for name in PACKAGES}]
     ways = b"".join((Path(__file__).parent / name).read_bytes() for name in _WAYS)
-    return hashlib.sha256(json.dumps(given).encode() + ways).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(inputs).encode() + ways).hexdigest()[:12]
 
 
 def _accuracy(rival: Rival, trained: Network, work: Path) -> Accuracy:
@@ -188,14 +188,14 @@ def _accuracy(rival: Rival, trained: Network, work: Path) -> Accuracy:
 
 
 def _worker_for_base(trained: Network, work: Path) -> None:
-    base = next(each for each in RIVALS if each.id == BASE)
+    base = next(rival for rival in RIVALS if rival.id == BASE)
     folder = work / BASE / _identity(trained)
     folder.mkdir(parents=True, exist_ok=True)
     _worker("answer", base, trained, folder, out=str(folder / "logits.npy"))
 
 
-def _worker(task: str, rival: Rival, network: Network, made: Path, **asked: Any) -> dict[str, Any]:
-    question = {"task": task, "rival": rival.id, "network": network._asdict(), "made": str(made), **asked}
+def _worker(task: str, rival: Rival, network: Network, made: Path, **request: Any) -> dict[str, Any]:
+    question = {"task": task, "rival": rival.id, "network": network._asdict(), "made": str(made), **request}
     file = made / f"asked-{os.getpid()}.json"
     file.write_text(json.dumps(question))
     there = rival.is_run_there and task != "make"

@@ -106,8 +106,8 @@ def made_every_rung(outcomes: Mapping[str, Outcome]) -> bool:
 
 def none_answered_before(moment: datetime, kits: Collection[str], profiles: Profiles) -> bool:
     """Whether no answers of these kits are older: one that came out as it was before, to the byte, is not asked again."""
-    asked = [each.profile.observed_at for kit in kits for each in profiles.of(kit, "evaluation")]
-    return all(datetime.fromisoformat(each) >= moment for each in asked)
+    dates = [observation.profile.observed_at for kit in kits for observation in profiles.of(kit, "evaluation")]
+    return all(datetime.fromisoformat(date) >= moment for date in dates)
 
 
 def ladder_seconds(built: Built) -> float | None:
@@ -116,8 +116,8 @@ def ladder_seconds(built: Built) -> float | None:
     Training of the network is apart; a training that a rung asks for, after surgery or for INT8, is counted in.
     """
     file = built.folder / LADDER
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    return float(found["beside_training_s"]) if found.get("rungs") == list(built.rungs) else None
+    document = json.loads(file.read_text()) if file.is_file() else {}
+    return float(document["beside_training_s"]) if document.get("rungs") == list(built.rungs) else None
 
 
 def read_build(folder: Path) -> Built:
@@ -126,7 +126,7 @@ def read_build(folder: Path) -> Built:
     return Built(folder, BuildReport.model_validate_json((folder / REPORT).read_bytes()), plan(resolved))
 
 
-def at_side(trained: Plan, side_px: int, candidates: Collection[str]) -> Plan:
+def resized_plan(trained: Plan, side_px: int, candidates: Collection[str]) -> Plan:
     """The plan of these candidates at another resolution, from the weights of this one."""
     resolved = trained.resolved
     preprocessing = resolved.preprocessing.model_copy(update={"pixels": pixel_recipe(resolved.arch, ImageSize.square(side_px))})
@@ -149,7 +149,7 @@ def at_side(trained: Plan, side_px: int, candidates: Collection[str]) -> Plan:
             keys[step.key] = steps[-1].key
     rungs = []
     for rung in larger.rungs:
-        if members := tuple(each for each in rung.candidates if each.id in candidates):
+        if members := tuple(candidate for candidate in rung.candidates if candidate.id in candidates):
             rungs.append(rung.model_copy(update={"candidates": members, "mends": None}))
     return Plan(resolved=larger.resolved, steps=tuple(steps), rungs=tuple(rungs))
 
@@ -180,7 +180,7 @@ def make_at_side(built: Built, side_px: int, tell: Progress) -> AtSide:
     """Run that plan against the store, as far as kits."""
     store, host = Store.open(), LocalHost()
     environment = dict(host.identify().conditions)
-    wanted = at_side(built.plan, side_px, built.rungs)
+    wanted = resized_plan(built.plan, side_px, built.rungs)
     execution = execute(
         Execution(plan=wanted), StageContext(store=store, host=host, environment=environment, tell=tell), "package"
     )

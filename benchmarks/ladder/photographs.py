@@ -35,11 +35,11 @@ def main() -> None:
     parser.add_argument("--validation-share", type=float, default=0.15)
     parser.add_argument("--work", type=Path, default=Path("builds/ladder"))
     parser.add_argument("--results", type=Path, default=FOLDER)
-    asked = parser.parse_args()
-    work = asked.work.absolute() / "photographs"
+    options = parser.parse_args()
+    work = options.work.absolute() / "photographs"
     work.mkdir(parents=True, exist_ok=True)
     listed = work / "pooled.csv"
-    print(f"{pool(asked.data.absolute(), listed)} photographs in {listed}", file=sys.stderr)
+    print(f"{pool(options.data.absolute(), listed)} photographs in {listed}", file=sys.stderr)
     words = [
         "build",
         "--arch",
@@ -53,14 +53,14 @@ def main() -> None:
         "--out",
         str(work / "build"),
     ]
-    shares = ["--set", f"data.test_share={asked.test_share}", "--set", f"data.validation_share={asked.validation_share}"]
+    shares = ["--set", f"data.test_share={options.test_share}", "--set", f"data.validation_share={options.validation_share}"]
     done = subprocess.run([sys.executable, "-m", "edgecnn", *words, *shares], check=False)
     if done.returncode not in (0, 1, 4):
         sys.exit(done.returncode)
-    found = found_in(read_build(work / "build").report)
-    if found.images["test"] < REPORTED_AT_LEAST:
-        print(f"only {found.images['test']} test photographs: raise --test-share", file=sys.stderr)
-    write(found, asked.results / "photographs.json")
+    photographs = found_in(read_build(work / "build").report)
+    if photographs.images["test"] < REPORTED_AT_LEAST:
+        print(f"only {photographs.images['test']} test photographs: raise --test-share", file=sys.stderr)
+    write(photographs, options.results / "photographs.json")
 
 
 def pool(data: Path, listed: Path) -> int:

@@ -69,42 +69,42 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the builds, as for `edgecnn build`")
     parser.add_argument("--make-only", action="store_true", help="build everything and race nothing")
     parser.add_argument("--anew", action="store_true", help="race again what has a result")
-    asked = parser.parse_args()
+    parsed = parser.parse_args()
     tell = PlainLines()
-    for arch in asked.networks:
-        file = asked.results / f"{arch}.json"
-        if file.is_file() and not (asked.anew or asked.make_only):
+    for arch in parsed.networks:
+        file = parsed.results / f"{arch}.json"
+        if file.is_file() and not (parsed.anew or parsed.make_only):
             tell.note(f"{arch}: raced already, see {file}")
             continue
-        options = [word for value in asked.set for word in ("--set", value)]
-        result = one_network(arch, asked, options, tell)
+        options = [word for value in parsed.set for word in ("--set", value)]
+        result = one_network(arch, parsed, options, tell)
         if result is not None:
             write(result, file)
             tell.note(f"{arch}: {file}")
 
 
-def one_network(arch: str, asked: argparse.Namespace, options: Sequence[str], tell: Progress) -> NetworkResult | None:
+def one_network(arch: str, parsed: argparse.Namespace, options: Sequence[str], tell: Progress) -> NetworkResult | None:
     """Build, make every column, race. None where only making was asked for."""
-    work = asked.work.absolute()
+    work = parsed.work.absolute()
     built = build(arch, work, *options)
     made = make_at_side(built, SIDE_PX, tell)
-    trained, raced = networks_of(built, made, {name: value for name, value in vars(asked).items() if name.endswith("_python")})
+    trained, raced = networks_of(built, made, {name: value for name, value in vars(parsed).items() if name.endswith("_python")})
     folder = work / arch
     entrants = [*ours(built, made, folder, tell), *rivals(trained, raced, folder / "rivals", tell)]
-    if asked.make_only:
+    if parsed.make_only:
         return None
     began = time.perf_counter()
-    columns = {each.column.id: each.column for each in entrants}
-    others = [each for each in entrants if not _may_be_chosen(each)]
-    columns = with_runs(columns, run_rounds(arch, "screen", range(SCREENING_ROUNDS), others, tell))
+    columns = {entrant.column.id: entrant.column for entrant in entrants}
+    others = [entrant for entrant in entrants if not _may_be_chosen(entrant)]
+    columns = add_runs(columns, run_rounds(arch, "screen", range(SCREENING_ROUNDS), others, tell))
     taken = list[str | None]()
     for as_given in (True, False):
-        mine = [each for each in entrants if _may_be_chosen(each) and each.column.as_given is as_given]
-        columns = with_runs(columns, race_for_the_choice(arch, mine, tell))
+        mine = [entrant for entrant in entrants if _may_be_chosen(entrant) and entrant.column.as_given is as_given]
+        columns = add_runs(columns, race_for_the_choice(arch, mine, tell))
         taken.append(chosen(columns.values(), as_given, built))
     won = selected(columns.values(), *taken)
-    final = [each for each in entrants if each.column.id in won.finalists]
-    columns = with_runs(columns, run_rounds(arch, "final", range(asked.rounds), final, tell))
+    final = [entrant for entrant in entrants if entrant.column.id in won.finalists]
+    columns = add_runs(columns, run_rounds(arch, "final", range(parsed.rounds), final, tell))
     tell.note(f"{arch}: raced for {time.perf_counter() - began:.0f} s")
     return described(built, made, columns, won, tell)
 
@@ -113,39 +113,39 @@ def run_rounds(
     arch: str, phase: Phase, rounds: range, entrants: Sequence[Entrant], tell: Progress
 ) -> Mapping[str, list[RunMedian] | str]:
     """Each column once a round, in an order drawn anew; a column that fails is out, with why."""
-    found: dict[str, list[RunMedian] | str] = {each.column.id: [] for each in entrants if each.run is not None}
+    medians: dict[str, list[RunMedian] | str] = {rival.column.id: [] for rival in entrants if rival.run is not None}
     draw = random.Random(f"{arch} {phase} {rounds.start}")
     for done, number in enumerate(rounds):
         order = draw.sample(entrants, len(entrants))
         for position, entrant in enumerate(order):
             tell.step(f"{arch}: {phase} rounds", done * len(order) + position, len(rounds) * len(order), "runs")
-            runs = found.get(entrant.column.id)
+            runs = medians.get(entrant.column.id)
             if entrant.run is None or not isinstance(runs, list):
                 continue
             try:
                 median_ms = statistics.median(entrant.run()) / 1e6
             except FAILURES as error:
-                found[entrant.column.id] = " ".join(str(error).split())[-300:]
+                medians[entrant.column.id] = " ".join(str(error).split())[-300:]
                 continue
             runs.append(RunMedian(phase=phase, round=number, position=position, median_ms=round(median_ms, 5)))
     tell.step(f"{arch}: {phase} rounds", len(rounds) * len(entrants), len(rounds) * len(entrants), "runs")
-    return found
+    return medians
 
 
 def race_for_the_choice(arch: str, entrants: Sequence[Entrant], tell: Progress) -> Mapping[str, list[RunMedian] | str]:
     """Rounds of our rungs until it is known which to ship, at the looks and by the rule of a build's race for the choice."""
-    found: dict[str, list[RunMedian] | str] = {each.column.id: [] for each in entrants}
+    medians: dict[str, list[RunMedian] | str] = {entrant.column.id: [] for entrant in entrants}
     racing, begin = list(entrants), 0
     for end in LOOKS:
         for name, ran in run_rounds(arch, "select", range(begin, end), racing, tell).items():
-            before = found[name]
-            found[name] = ran if isinstance(ran, str) or isinstance(before, str) else before + ran
-        finished = {name: ran for name, ran in found.items() if ran and not isinstance(ran, str)}
+            before = medians[name]
+            medians[name] = ran if isinstance(ran, str) or isinstance(before, str) else before + ran
+        finished = {name: ran for name, ran in medians.items() if ran and not isinstance(ran, str)}
         begin, costs = end, {name: {run.round: run.median_ms for run in ran} for name, ran in finished.items()}
         if len(costs) < 2 or (lead := lead_of(costs)).regret <= ENOUGH:  # noqa: PLR2004 - nobody to choose among
-            return found
-        racing = [each for each in racing if each.column.id in lead.still_in]
-    return found
+            return medians
+        racing = [entrant for entrant in racing if entrant.column.id in lead.still_in]
+    return medians
 
 
 def _may_be_chosen(entrant: Entrant) -> bool:
@@ -154,13 +154,13 @@ def _may_be_chosen(entrant: Entrant) -> bool:
 
 def chosen(columns: Iterable[Column], as_given: bool, built: Built) -> str | None:
     """What a build would ship of these costs; None where none of ours ran."""
-    ran = [each for each in columns if each.whose == "edgecnn" and each.as_given is as_given]
-    costs = {each.id: of for each in ran if (of := each.of("select"))}
+    ran = [column for column in columns if column.whose == "edgecnn" and column.as_given is as_given]
+    costs = {column.id: of for column in ran if (of := column.of("select"))}
     paying = {row.candidate.id: pays(row) for row in built.report.candidates}
     return preferred(costs, paying) if costs else None
 
 
-def with_runs(columns: Mapping[str, Column], ran: Mapping[str, list[RunMedian] | str]) -> dict[str, Column]:
+def add_runs(columns: Mapping[str, Column], ran: Mapping[str, list[RunMedian] | str]) -> dict[str, Column]:
     """The columns with their runs, or with why they broke off."""
     joined = dict(columns)
     for name, runs in ran.items():
@@ -183,22 +183,22 @@ class Selected:
     finalists: tuple[str, ...]
 
 
-def selected(columns: Iterable[Column], given: str | None, changed: str | None) -> Selected:
+def selected(columns: Iterable[Column], baseline: str | None, changed: str | None) -> Selected:
     """Ours that were chosen, and the rivals inside the budget that were near the fastest of them by geometric means.
 
     Raises:
         SystemExit: no rung of ours of the network as given, or no rival, ran and is inside the budget.
     """
-    theirs = [(_standing(each), each.id) for each in columns if each.whose == "rival" and each.inside and each.runs]
-    if given is None or not theirs:
+    theirs = [(_standing(column), column.id) for column in columns if column.whose == "rival" and column.inside and column.runs]
+    if baseline is None or not theirs:
         raise SystemExit("nothing inside the accuracy budget ran")
     nearest, _ = min(theirs)
     near = [name for ms, name in theirs if ms <= NEAR * nearest]
-    return Selected(given, changed, tuple(dict.fromkeys((given, *([changed] if changed else []), *near, BASE))))
+    return Selected(baseline, changed, tuple(dict.fromkeys((baseline, *([changed] if changed else []), *near, BASE))))
 
 
 def _standing(column: Column) -> float:
-    return statistics.geometric_mean(column.before_final.values())
+    return statistics.geometric_mean(column.selection_medians.values())
 
 
 def described(built: Built, made: AtSide, columns: Mapping[str, Column], won: Selected, tell: Progress) -> NetworkResult:
@@ -243,7 +243,7 @@ def best_rival(columns: Iterable[Column]) -> str:
     Raises:
         SystemExit: none of them came through the final rounds.
     """
-    final = {each.id: statistics.median(each.of("final").values()) for each in columns if _competes(each)}
+    final = {column.id: statistics.median(column.of("final").values()) for column in columns if _competes(column)}
     if not final:
         raise SystemExit("no rival inside the accuracy budget came through the final rounds")
     return min(final, key=final.__getitem__)

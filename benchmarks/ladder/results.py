@@ -81,7 +81,7 @@ class Column(Value):
         return {run.round: run.median_ms for run in self.runs if run.phase == phase}
 
     @property
-    def before_final(self) -> dict[int, float]:
+    def selection_medians(self) -> dict[int, float]:
         """Round to median, in milliseconds: of the selecting rounds, or of the screening rounds where it had none."""
         return self.of("select") or self.of("screen")
 
@@ -122,7 +122,7 @@ class NetworkResult(Value):
 
     def column(self, name: str) -> Column:
         """By its id."""
-        return next(each for each in self.columns if each.id == name)
+        return next(column for column in self.columns if column.id == name)
 
 
 class Photographs(Value):

@@ -34,15 +34,15 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=FOLDER)
     parser.add_argument("--print", action="store_true", help="to stdout, and leave README.md as it is")
     parser.add_argument("--schema", action="store_true", help="write schema.json and nothing else")
-    asked = parser.parse_args()
-    if asked.schema:
+    options = parser.parse_args()
+    if options.schema:
         SCHEMA.write_text(schema(), encoding="utf-8")
         return
-    results = read_all(asked.results, NETWORKS)
+    results = read_all(options.results, NETWORKS)
     if not results:
-        sys.exit(f"{asked.results} holds no result: python -m benchmarks.ladder.race makes them")
-    sections = sections_of(results, asked.results / "photographs.json")
-    if asked.print:
+        sys.exit(f"{options.results} holds no result: python -m benchmarks.ladder.race makes them")
+    sections = sections_of(results, options.results / "photographs.json")
+    if options.print:
         print("\n\n".join(sections.values()))
         return
     renew(README, sections)
@@ -55,18 +55,23 @@ def schema() -> str:
 
 def sections_of(results: Sequence[NetworkResult], photographs: Path) -> dict[str, str]:
     """Mark to Markdown."""
-    found = {"machine": machine(results), "benchmark": benchmark(results), "ladder": ladder(results), "layers": layers(results)}
+    sections = {
+        "machine": machine(results),
+        "benchmark": benchmark(results),
+        "ladder": ladder(results),
+        "layers": layers(results),
+    }
     if photographs.is_file():
-        found["photographs"] = photographs_line(Photographs.model_validate_json(photographs.read_bytes()))
-    return found
+        sections["photographs"] = photographs_line(Photographs.model_validate_json(photographs.read_bytes()))
+    return sections
 
 
 def machine(results: Sequence[NetworkResult]) -> str:
     """On what, when and with which versions."""
-    dates = sorted({each.measured_at[:10] for each in results})
-    machines = "; ".join(sorted({each.machine for each in results}))
-    loads = [each.load_average for each in results]
-    versions = ", ".join(f"{name} {found}" for name, found in sorted(results[0].versions.items()))
+    dates = sorted({result.measured_at[:10] for result in results})
+    machines = "; ".join(sorted({result.machine for result in results}))
+    loads = [result.load_average for result in results]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(results[0].versions.items()))
     load = f"load average {min(loads):.1f} to {max(loads):.1f}"
     return f"Measured {' to '.join(dict.fromkeys((dates[0], dates[-1])))} on {machines}, {load}. {versions}."
 
@@ -77,7 +82,7 @@ def benchmark(results: Sequence[NetworkResult]) -> str:
     head = ["network", *titles, "edgecnn", "best rival / edgecnn", "ONNX Runtime fp32 / edgecnn"]
     lines = [_row(head), _row(["---"] * len(head))]
     for result in results:
-        rivals = {each.id: each for each in result.columns if each.whose == "rival"}
+        rivals = {column.id: column for column in result.columns if column.whose == "rival"}
         cells = [_rival_cell(rivals.get(rival.id), result.best_rival) for rival in RIVALS]
         ours = result.column(result.chosen)
         mine = f"**{_ms(ours)}** {ours.title}"
@@ -86,36 +91,36 @@ def benchmark(results: Sequence[NetworkResult]) -> str:
     note = (
         f"p50 in ms: the median of a column's processes in the final rounds; † of the rounds before, where it had none. {marks}"
     )
-    return "\n".join([*lines, "", note, "", overall(results), *after_surgery(results)])
+    return "\n".join([*lines, "", note, "", overall(results), *surgery_lines(results)])
 
 
 def overall(results: Sequence[NetworkResult]) -> str:
     """The geometric mean against ONNX Runtime fp32, round by round, and what the networks come to."""
     mean = geometric_mean(results)
     shown = f"Geometric mean of ONNX Runtime fp32 / edgecnn over {len(results)} networks: {_ratio(mean)}."
-    equal = [each.network for each in results if each.ratio is not None and each.ratio.low >= 0.97]
-    faster = [each.network for each in results if each.ratio is not None and each.ratio.estimate >= 1.1]
+    equal = [result.network for result in results if result.ratio is not None and result.ratio.low >= 0.97]
+    faster = [result.network for result in results if result.ratio is not None and result.ratio.estimate >= 1.1]
     counted = f"The interval of the ratio to the best rival begins at 0.97 or above on {len(equal)} of {len(results)} networks"
     return f"{shown} {counted}; the ratio is at least 1.1 on {len(faster)}{': ' if faster else ''}{', '.join(faster)}."
 
 
-def after_surgery(results: Sequence[NetworkResult]) -> list[str]:
+def surgery_lines(results: Sequence[NetworkResult]) -> list[str]:
     """A sentence for each network that surgery was asked for of."""
-    said: list[str] = []
+    lines: list[str] = []
     for result in results:
         if result.changed is not None:
             ours = result.column(result.changed)
             top1, drop = _accuracy(ours.accuracy)
-            said += [
+            lines += [
                 "",
                 f"After surgery, {result.network}: {ours.title} ({ours.surgery}) takes {_ms(ours)} ms at {result.raced_px} px;"
                 f" best rival of the network as given / edgecnn {_ratio(result.ratio_changed)}."
                 f" At {result.trained_px} px its top-1 is"
                 f" {top1}, a drop of {drop} pp from the network as given.",
             ]
-        elif not all(each.as_given for each in result.columns):
-            said += ["", f"After surgery, {result.network}: nothing inside the budget ran."]
-    return said
+        elif not all(column.as_given for column in result.columns):
+            lines += ["", f"After surgery, {result.network}: nothing inside the budget ran."]
+    return lines
 
 
 def geometric_mean(results: Sequence[NetworkResult]) -> Interval | None:
@@ -124,8 +129,8 @@ def geometric_mean(results: Sequence[NetworkResult]) -> Interval | None:
     for result in results:
         base, ours = result.column("ort-fp32").of("final"), result.column(result.chosen).of("final")
         by_network.append([base[number] / ours[number] for number in sorted(base.keys() & ours.keys())])
-    rounds = min(len(each) for each in by_network)
-    means = [float(np.exp(np.mean([np.log(each[number]) for each in by_network]))) for number in range(rounds)]
+    rounds = min(len(ratios) for ratios in by_network)
+    means = [float(np.exp(np.mean([np.log(ratios[number]) for ratios in by_network]))) for number in range(rounds)]
     return ratio_interval(means, [1.0] * rounds)
 
 
@@ -148,7 +153,7 @@ def _ladder_of(result: NetworkResult) -> str:
         "reason in the 64 px build",
     ]
     lines = [_row(head), _row(["---"] * len(head))]
-    for column in _joined(each for each in result.columns if each.whose == "edgecnn"):
+    for column in _joined(entry for entry in result.columns if entry.whose == "edgecnn"):
         share = column.residency
         shares = [_share(share.macs), _share(share.time), _share(share.bytes)] if share else [NONE] * 3
         name = f"**{column.title}**" if column.id in (result.chosen, result.changed) else column.title
@@ -172,19 +177,21 @@ def layers(results: Sequence[NetworkResult]) -> str:
     """Where the time of the chosen kit goes."""
     lines = [_row(["network", "kit", "the layers that take the most of its time"]), _row(["---"] * 3)]
     for result in results:
-        named = "; ".join(f"{_plain(each.name)} ({each.op}, {each.precision}) {each.time_share:.1%}" for each in result.layers)
+        named = "; ".join(
+            f"{_plain(layer.name)} ({layer.op}, {layer.precision}) {layer.time_share:.1%}" for layer in result.layers
+        )
         lines.append(_row([result.network, result.chosen, f"{named}; of {result.layers_total} layers"]))
     return "\n".join(lines)
 
 
-def photographs_line(found: Photographs) -> str:
+def photographs_line(photographs: Photographs) -> str:
     """The table of Lite0 on photographs."""
     head = ["candidate", "top-1 (95 %)", "drop pp (90 %)", "verdict", "chosen"]
     lines = [_row(head), _row(["---"] * len(head))]
-    for name, reached in found.candidates.items():
-        lines.append(_row([name, *_accuracy(reached), found.verdicts[name], "◀" if name == found.chosen else ""]))
-    counts = ", ".join(f"{role} {count:,}" for role, count in found.images.items())
-    return "\n".join([f"{found.resolution_px} px, {counts}. {found.weights}.", "", *lines])
+    for name, reached in photographs.candidates.items():
+        lines.append(_row([name, *_accuracy(reached), photographs.verdicts[name], "◀" if name == photographs.chosen else ""]))
+    counts = ", ".join(f"{role} {count:,}" for role, count in photographs.images.items())
+    return "\n".join([f"{photographs.resolution_px} px, {counts}. {photographs.weights}.", "", *lines])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -207,7 +214,7 @@ def _ms(column: Column) -> str:
     """Of the final rounds, in which nothing was chosen; of a column that had none, of the last that it had, and marked."""
     if final := column.of("final"):
         return f"{statistics.median(final.values()):.2f}"
-    return f"{statistics.median(column.before_final.values()):.2f} †" if column.runs else NONE
+    return f"{statistics.median(column.selection_medians.values()):.2f} †" if column.runs else NONE
 
 
 def _joined(columns: Iterable[Column]) -> list[Column]:
@@ -223,7 +230,7 @@ def _joined(columns: Iterable[Column]) -> list[Column]:
 
 def _size(column: Column, result: NetworkResult) -> str:
     """With its share of the fp32 file's."""
-    whole = next((each.size_mib for each in result.columns if each.id == BASELINE_ID), None)
+    whole = next((entry.size_mib for entry in result.columns if entry.id == BASELINE_ID), None)
     if column.size_mib is None:
         return NONE
     return f"{column.size_mib:.1f}" if not whole else f"{column.size_mib:.1f} ({100 * column.size_mib / whole:.1f} %)"
@@ -244,7 +251,7 @@ def _accuracy(reached: Accuracy | None) -> tuple[str, str]:
 def _share(shares: Mapping[str, float] | None) -> str:
     if not shares:
         return NONE
-    largest = sorted(shares.items(), key=lambda each: -each[1])
+    largest = sorted(shares.items(), key=lambda item: -item[1])
     return ", ".join(f"{100 * share:.0f} % {name}" for name, share in largest[:3] if share >= 0.005)
 
 

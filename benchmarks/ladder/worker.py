@@ -24,22 +24,22 @@ BATCH = 50
 
 
 def main() -> None:
-    asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    network = Network(**asked["network"])
-    rival = next(each for each in RIVALS if each.id == asked["rival"])
-    print(json.dumps(_done(asked, rival, network)))
+    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    network = Network(**request["network"])
+    rival = next(entry for entry in RIVALS if entry.id == request["rival"])
+    print(json.dumps(_done(request, rival, network)))
 
 
-def _done(asked: dict[str, Any], rival: Rival, network: Network) -> dict[str, Any]:
-    made = Path(asked["made"])
-    if asked["task"] == "make":
+def _done(request: dict[str, Any], rival: Rival, network: Network) -> dict[str, Any]:
+    made = Path(request["made"])
+    if request["task"] == "make":
         rival.make(network, made)
         return {"bytes": sum((made / name).stat().st_size for name in rival.files)}
-    if asked["task"] == "answer":
-        answer(rival.open(network, made, None), network, Path(asked["out"]))
+    if request["task"] == "answer":
+        answer(rival.open(network, made, None), network, Path(request["out"]))
         return {}
     feed = network.normalized(network.feed("validation")[:1])
-    return {"samples_ns": timed(rival.open(network, made, 1), feed, asked)}
+    return {"samples_ns": timed(rival.open(network, made, 1), feed, request)}
 
 
 def answer(call: Call, network: Network, out: Path) -> None:
@@ -49,16 +49,16 @@ def answer(call: Call, network: Network, out: Path) -> None:
     np.save(out, np.concatenate([np.array(call(network.normalized(pixels[at : at + BATCH]))) for at in batches]))
 
 
-def timed(call: Call, feed: Any, asked: dict[str, Any]) -> list[int]:
+def timed(call: Call, feed: Any, request: dict[str, Any]) -> list[int]:
     """Nanoseconds of each call after the warm-up."""
     call(feed)
-    end = time.perf_counter_ns() + int(1e9 * asked["warmup_s"])
+    end = time.perf_counter_ns() + int(1e9 * request["warmup_s"])
     while time.perf_counter_ns() < end:
         call(feed)
     samples = []
     gc.disable()
-    last = time.perf_counter_ns() + int(1e9 * asked["max_s"])
-    for number in range(asked["samples"]):
+    last = time.perf_counter_ns() + int(1e9 * request["max_s"])
+    for number in range(request["samples"]):
         if number and time.perf_counter_ns() > last:
             break
         began = time.perf_counter_ns()

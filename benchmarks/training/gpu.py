@@ -38,7 +38,7 @@ class Clock:
 
     def rate(self, images: int) -> float:
         """Images a second of the second epoch."""
-        second = [each for each in self.seen if each[1] > images]
+        second = [step for step in self.seen if step[1] > images]
         (began, first), (ended, last) = second[0], second[-1]
         return (last - first) / (ended - began)
 
@@ -50,19 +50,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1536)
     parser.add_argument("--side", type=int, default=224)
     parser.add_argument("--batch", type=int, default=64)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        given = dict[str, Given]()
+        batches = dict[str, Given]()
         for device, share in SHARE.items():
             Path(scratch, device).mkdir()
-            given[device] = make_given(Path(scratch, device), train=asked.images // share, validation=64, size_px=asked.side)
-        for arch in asked.arch.split(","):
+            batches[device] = make_given(
+                Path(scratch, device), train=options.images // share, validation=64, size_px=options.side
+            )
+        for arch in options.arch.split(","):
             for device, precision in WAYS:
                 clock, out = Clock(), Path(scratch, f"{arch}-{device}-{precision}")
                 out.mkdir()
-                training = stage(arch, size_px=asked.side, epochs=2, batch_size=asked.batch, device=device, precision=precision)
-                training.make(given[device].roles(), out, clock)
-                print(f"{arch:20} {device} {precision} {clock.rate(asked.images // SHARE[device]):8.1f} images/s", flush=True)
+                training = stage(
+                    arch, size_px=options.side, epochs=2, batch_size=options.batch, device=device, precision=precision
+                )
+                training.make(batches[device].roles(), out, clock)
+                print(f"{arch:20} {device} {precision} {clock.rate(options.images // SHARE[device]):8.1f} images/s", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,11 +31,11 @@ from edgecnn.values.preprocessing import Preprocessing
 PHASE1_IMAGES, PHASE1_ARCH = 3000, "efficientnet-lite0"
 
 
-def decode(asked: argparse.Namespace) -> None:
+def decode(options: argparse.Namespace) -> None:
     """Squares of one core by several ways, and what an epoch makes of the kept ones."""
     from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
-    scene = Scene(asked)
+    scene = Scene(options)
     squares = scene.squares()
     recipe = squares._recipe
 
@@ -48,7 +48,7 @@ def decode(asked: argparse.Namespace) -> None:
         planes = decode_jpeg(read_file(str(path)), mode=ImageReadMode.RGB)
         to_pixels(Image.fromarray(planes.permute(1, 2, 0).numpy()), recipe)
 
-    size = ImageSize.square(asked.side)
+    size = ImageSize.square(options.side)
     draw, frame = draw_epoch(len(squares), seed=0, augment=AUGMENT), Frame(size, size)
     places = dict(zip(scene.files, range(len(squares)), strict=True))
 
@@ -65,22 +65,22 @@ def decode(asked: argparse.Namespace) -> None:
     }
     torch.set_num_threads(1)
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(asked.rounds):
+    for _ in range(options.rounds):
         for name in random.sample(list(ways), len(ways)):
             began = time.perf_counter()
             for path in scene.files:
                 ways[name](path)
             rates[name].append(len(scene.files) / (time.perf_counter() - began))
-    for name, each in rates.items():
-        print(f"{name:30} {statistics.median(each):8.0f} images/s of one core")
+    for name, rate in rates.items():
+        print(f"{name:30} {statistics.median(rate):8.0f} images/s of one core")
 
 
-def phase1(asked: argparse.Namespace) -> None:
+def phase1(options: argparse.Namespace) -> None:
     """Decoded, features of both mirror images, and the head, as ``--transfer head`` does it."""
-    folder = Path(asked.scratch, "phase1")
+    folder = Path(options.scratch, "phase1")
     (folder / "weights").mkdir(parents=True)
     (folder / "out").mkdir()
-    source = open_source(Path(asked.manifest))
+    source = open_source(Path(options.manifest))
     spec = arch_named(PHASE1_ARCH)
     write_tensors(build_network(spec, 1000, seed=0).state_dict(), folder / "weights" / "weights.safetensors")
     (folder / "weights" / "weights.json").write_text('{"sha256": null, "source": "drawn at random, which decides no time"}')
@@ -95,7 +95,7 @@ def phase1(asked: argparse.Namespace) -> None:
         arch=PHASE1_ARCH, classes=len(source.classes), preprocessing=preprocessing, mode="finetune", transfer="head", epochs=0,
         learning_rate=1e-3, augment=(Crop(), Flip()), threads=training_threads(),
     )  # fmt: skip
-    inputs = TrainingInputs(images=Path(asked.manifest), pixels=folder, weights=folder / "weights")
+    inputs = TrainingInputs(images=Path(options.manifest), pixels=folder, weights=folder / "weights")
     began = time.perf_counter()
     run.train(settings, inputs, folder / "out", Quiet())
     seconds, images = time.perf_counter() - began, len(source.entries("train"))

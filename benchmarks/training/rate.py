@@ -52,13 +52,14 @@ PARTS = ("ways", "steps", "decode", "phase1")
 
 def ours(scene: Scene, *, ready: bool) -> Callable[[], int]:
     """An epoch of ``training/loop.py``; ``ready``: of one batch, again and again, in place of what the loader makes."""
-    asked, network = scene.asked, scene.network().to(memory_format=torch.channels_last)
+    options, network = scene.options, scene.network().to(memory_format=torch.channels_last)
     phase = Phase(
-        name="rate", sizes_px=(asked.side,), shipped_px=asked.side + 1, batch_size=asked.batch, peak_rate=0.01, warmup_share=0.1,
-        weight_decay=1e-4, label_smoothing=0.1, augment=AUGMENT, average_decay=0.98, frozen_statistics=False, patience=5, seed=0,
+        name="rate", sizes_px=(options.side,), shipped_px=options.side + 1, batch_size=options.batch, peak_rate=0.01,
+        warmup_share=0.1, weight_decay=1e-4, label_smoothing=0.1, augment=AUGMENT, average_decay=0.98,
+        frozen_statistics=False, patience=5, seed=0,
         optimizer="sgd",
     )  # fmt: skip # another shipped size: such epochs, which progressive training has, are not judged
-    optimizer = loop._optimizer(network, head_of(network, arch_named(asked.arch)), phase)
+    optimizer = loop._optimizer(network, head_of(network, arch_named(options.arch)), phase)
     moving = Moving(network, copy.deepcopy(network), optimizer)
     material = Material(scene.squares(), scene.validation(), scene.folder, Quiet(), max(CLASSES, len(scene.source.classes)))
     batch = scene.one_batch()
@@ -82,13 +83,13 @@ def stand_in(batch: Batch | None) -> Iterator[None]:
 
 def theirs(scene: Scene, *, ready: bool) -> Callable[[], int]:
     """torchvision's loop; ``ready``: on one batch."""
-    asked, network = scene.asked, scene.network()
+    options, network = scene.options, scene.network()
     torch.set_num_threads(training_threads())
     optimizer = reference.sgd(network)
-    photographs = reference.Photographs(scene.files, [entry.label for entry in scene.entries], asked.side)
-    batches = reference.batches_of(photographs, asked.batch, workers=training_threads())
+    photographs = reference.Photographs(scene.files, [entry.label for entry in scene.entries], options.side)
+    batches = reference.batches_of(photographs, options.batch, workers=training_threads())
     one = scene.one_batch()
-    repeated = [(one.images.contiguous(), one.labels)] * (len(scene.entries) // asked.batch)
+    repeated = [(one.images.contiguous(), one.labels)] * (len(scene.entries) // options.batch)
     return lambda: reference.train_one_epoch(network, optimizer, repeated if ready else batches)
 
 
@@ -101,9 +102,9 @@ WAYS: dict[str, Callable[[Scene], Callable[[], int]]] = {
 HELD = (("ours", "reference", 0.97), ("ours", "ours, batch ready", 0.95), ("ours, batch ready", "reference, batch ready", 0.97))
 
 
-def serve(way: str, asked: argparse.Namespace) -> None:
+def serve(way: str, options: argparse.Namespace) -> None:
     """A line in, an epoch, and its images a second out."""
-    turn = WAYS[way](Scene(asked))
+    turn = WAYS[way](Scene(options))
     turn()
     print("ready", flush=True)
     for _ in sys.stdin:
@@ -112,28 +113,28 @@ def serve(way: str, asked: argparse.Namespace) -> None:
         print(images / (time.perf_counter() - began), flush=True)
 
 
-def race(asked: argparse.Namespace) -> None:
-    given = json.dumps(vars(asked))
+def race(options: argparse.Namespace) -> None:
+    encoded = json.dumps(vars(options))
     opened = {}
     for name in WAYS:
-        command = [sys.executable, "-m", "benchmarks.training.rate", "--serve", name, "--given", given]
+        command = [sys.executable, "-m", "benchmarks.training.rate", "--serve", name, "--given", encoded]
         opened[name] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for name, process in opened.items():
         assert process.stdout is not None and process.stdout.readline() == "ready\n", name
         print(f"{name} is ready", file=sys.stderr)
     rates: dict[str, list[float]] = {name: [] for name in WAYS}
-    for number in range(asked.rounds):
-        print(f"round {number + 1} of {asked.rounds}", file=sys.stderr)
+    for number in range(options.rounds):
+        print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
         for name in random.sample(list(WAYS), len(WAYS)):
             rates[name].append(rate_of(opened[name]))
     for process in opened.values():
         process.communicate()
-    for name, each in rates.items():
-        print(f"{name:24} {statistics.median(each):8.1f} images/s")
+    for name, rate in rates.items():
+        print(f"{name:24} {statistics.median(rate):8.1f} images/s")
     for first, second, least in HELD:
         ratio = ratio_interval(rates[first], rates[second])
-        said = f"{ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] (98 %)" if ratio else "too few rounds for an interval"
-        print(f"{first} / {second}: {said}, to stay at {least} or more")
+        text = f"{ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] (98 %)" if ratio else "too few rounds for an interval"
+        print(f"{first} / {second}: {text}, to stay at {least} or more")
 
 
 def rate_of(process: subprocess.Popen[str]) -> float:
@@ -144,24 +145,24 @@ def rate_of(process: subprocess.Popen[str]) -> float:
     return float(process.stdout.readline())
 
 
-def steps(asked: argparse.Namespace) -> None:
+def steps(options: argparse.Namespace) -> None:
     """The step alone, in the process settings that training has."""
-    scene = Scene(asked)
-    one, count = scene.one_batch(), max(1, asked.images // asked.batch)
+    scene = Scene(options)
+    one, count = scene.one_batch(), max(1, options.images // options.batch)
     kinds = [(order, bf16) for order in (torch.contiguous_format, torch.channels_last) for bf16 in (False, True)]
     network = scene.network()
     rates: dict[tuple[torch.memory_format, bool], list[float]] = {kind: [] for kind in kinds}
     with repeatable(training_threads()):
-        for number in range(asked.rounds + 1):
+        for number in range(options.rounds + 1):
             for order, bf16 in random.sample(kinds, len(kinds)):
                 held = network.to(memory_format=order), one.images.contiguous(memory_format=order), one.labels
                 seconds = reference.step_seconds(*held, count if number else 1, bf16=bf16)
-                rates[order, bf16] += [count * asked.batch / seconds] if number else []
-    for (order, bf16), each in rates.items():
-        ratio = ratio_interval(each, rates[kinds[0]])
+                rates[order, bf16] += [count * options.batch / seconds] if number else []
+    for (order, bf16), rate in rates.items():
+        ratio = ratio_interval(rate, rates[kinds[0]])
         beside = f", {ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] of the first" if ratio else ""
         name = f"{'bf16' if bf16 else 'fp32'}, {str(order).removeprefix('torch.').removesuffix('_format').replace('_', '-')}"
-        print(f"step in {name:24} {statistics.median(each):8.1f} images/s{beside}")
+        print(f"step in {name:24} {statistics.median(rate):8.1f} images/s{beside}")
 
 
 def main() -> None:
@@ -173,18 +174,23 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS), help="some of " + ", ".join(PARTS))
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--given", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.serve:
-        serve(asked.serve, argparse.Namespace(**json.loads(asked.given)))
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve, argparse.Namespace(**json.loads(options.given)))
         return
     with tempfile.TemporaryDirectory() as scratch:
-        only = asked.only.split(",")
-        folder = asked.folder or drawn(Path(scratch), max(asked.images, PHASE1_IMAGES if "phase1" in only else 0) * 2)
+        only = options.only.split(",")
+        folder = options.folder or drawn(Path(scratch), max(options.images, PHASE1_IMAGES if "phase1" in only else 0) * 2)
         summary = summarize(DataChoice(path=str(folder)), Path(scratch) / "store", Quiet())
-        asked.scratch, asked.manifest, asked.root, asked.folder = scratch, summary.manifest_path, str(summary.root), str(folder)
+        options.scratch, options.manifest, options.root, options.folder = (
+            scratch,
+            summary.manifest_path,
+            str(summary.root),
+            str(folder),
+        )
         for name, part in (("ways", race), ("steps", steps), ("decode", decode), ("phase1", phase1)):
             if name in only:
-                part(asked)
+                part(options)
 
 
 if __name__ == "__main__":

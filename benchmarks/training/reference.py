@@ -57,14 +57,14 @@ def sgd(network: nn.Module) -> torch.optim.Optimizer:
 def train_one_epoch(network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[tuple[Tensor, Tensor]]) -> int:
     """Images that were learned from."""
     network.train()
-    criterion, seen = nn.CrossEntropyLoss(label_smoothing=0.1), 0
+    criterion, images_seen = nn.CrossEntropyLoss(label_smoothing=0.1), 0
     for images, labels in batches:
         loss = criterion(network(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        seen += len(images) if loss.item() == loss.item() else 0  # the references look at the loss of every step
-    return seen
+        images_seen += len(images) if loss.item() == loss.item() else 0  # the references look at the loss of every step
+    return images_seen
 
 
 def step_seconds(network: nn.Module, images: Tensor, labels: Tensor, steps: int, *, bf16: bool) -> float:

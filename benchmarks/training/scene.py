@@ -41,16 +41,16 @@ def drawn(root: Path, images: int) -> Path:
 class Scene:
     """What every way reads: a manifest's training images, and a folder for what is kept decoded."""
 
-    def __init__(self, asked: argparse.Namespace) -> None:
-        self.asked, self.folder = asked, Path(asked.scratch, str(os.getpid()))  # ways are opened at once
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.folder = options, Path(options.scratch, str(os.getpid()))  # ways are opened at once
         self.folder.mkdir(exist_ok=True)
-        self.source = open_source(Path(asked.manifest))
-        found = self.source.entries("train")[: asked.images]
-        self.entries = found[: len(found) // asked.batch * asked.batch]  # an epoch of whole batches in every way
-        self.files = [Path(asked.root, entry.path) for entry in self.entries]
+        self.source = open_source(Path(options.manifest))
+        entries = self.source.entries("train")[: options.images]
+        self.entries = entries[: len(entries) // options.batch * options.batch]  # an epoch of whole batches in every way
+        self.files = [Path(options.root, entry.path) for entry in self.entries]
 
     def network(self) -> nn.Module:
-        return build_network(arch_named(self.asked.arch), max(CLASSES, len(self.source.classes)), seed=0)
+        return build_network(arch_named(self.options.arch), max(CLASSES, len(self.source.classes)), seed=0)
 
     def squares(self) -> DecodedImages:
         size = ImageSize.square(SQUARE_PX)
@@ -66,6 +66,6 @@ class Scene:
         return ValidationPixels(self.folder, NORMALIZATION)
 
     def one_batch(self) -> Batch:
-        side = self.asked.side
-        images = torch.randn(self.asked.batch, 3, side, side).to(memory_format=torch.channels_last)
-        return Batch(images, torch.arange(self.asked.batch) % CLASSES)
+        side = self.options.side
+        images = torch.randn(self.options.batch, 3, side, side).to(memory_format=torch.channels_last)
+        return Batch(images, torch.arange(self.options.batch) % CLASSES)

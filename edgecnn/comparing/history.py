@@ -171,7 +171,7 @@ def measured_history(request: HistoryRequest, store: Store) -> MeasuredHistory:
             by_key.setdefault(_key(wanted[dated.profile.subject], dated.profile), []).append(dated)
     if not by_key:
         known = sorted({f"{kit.arch} {kit.candidate}" for kit in kits.values()})
-        raise no_history(asked=_worded(request, report), store=store.root, known=known)
+        raise no_history(wanted=_worded(request, report), store=store.root, known=known)
     return MeasuredHistory(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from edgecnn.runner.causes.known import why_no_image
 from edgecnn.runner.files import open_regular
-from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, NOT_A_PICTURE, open_picture, said_of_broken
+from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, UNSUPPORTED_FORMAT, fault_text, open_picture
 
 LARGEST_BYTES: Final = 1 << 31
 """No image within ``MAX_PIXELS`` is larger, at 8 bytes a pixel. Files are read completely, on every core at once."""
@@ -49,11 +49,11 @@ def _header_problem(file: io.BufferedReader) -> str:
     try:
         width, height = open_picture(file).size
     except UnidentifiedImageError:
-        return why_no_image(file, NOT_A_PICTURE)
+        return why_no_image(file, UNSUPPORTED_FORMAT)
     except Image.DecompressionBombError:
         return f"more than {MAX_PIXELS:,} pixels"
     except BROKEN as error:
-        return why_no_image(file, f"a damaged header ({said_of_broken(error)})")
+        return why_no_image(file, f"a damaged header ({fault_text(error)})")
     if width * height > MAX_PIXELS:
         return f"more than {MAX_PIXELS:,} pixels"
     return ""

@@ -1,6 +1,7 @@
-"""Measure energy in a race of its own, with interleaved processes that time nothing.
+"""Measure energy in a separate race, in processes that time nothing, interleaved like any other race.
 
-It runs only if a meter can be read; otherwise the reasons are reported. An external meter's log is joined by wall-clock time.
+It is scheduled only if a meter is readable; otherwise the reasons are reported. An external meter's log is matched with the runs
+by wall-clock time.
 """
 
 from __future__ import annotations
@@ -22,25 +23,25 @@ from edgecnn.values.recipe import RaceChoice
 
 
 def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> bool:
-    """Whether the host can read a meter next to this kit."""
+    """Whether a meter can be read for this kit, as the host reports."""
     meters = environment.observed.get("energy_meters", "").split()
     return log is not None or can_watch(meters, kit.on_gpu)
 
 
 def no_meter(environment: Environment) -> str:
-    """Return why no meter can watch a model on the CPU, and how to make one readable."""
+    """Return why no meter can measure a model on that CPU, and how to make one readable."""
     reason = environment.observed.get("energy_absent")
     only_gpu = NOTHING_OF_A_CPU if "energy_meters" in environment.observed else None
     return reason or only_gpu or "the host reports no readable meter"
 
 
 def why_not(environment: Environment) -> str:
-    """Return the reason for this machine, where an external meter's log may be given."""
+    """Return the same for this machine, for which an external meter's log may be given."""
     return f"no meter can be read here: {no_meter(environment)}; pass the log of an external meter with --meter"
 
 
 def energy_request(choice: RaceChoice, kits: Sequence[KitRef], how: RaceOptions, purpose: Purpose = "energy") -> RaceRequest:
-    """Return the race that measures these kits' energy, for the report or for the choice (``select-energy``)."""
+    """Return the race that measures these kits' energy: for reported figures, or for the choice (``select-energy``)."""
     window_s = ENERGY_WINDOW_S if how.meter is None else EXTERNAL_WINDOW_S
     rounds = max(choice.rounds, how.runs.energy) if purpose == "energy" else choice.rounds
     log = {"samples": 1, "max_s": window_s, "meter_log": how.meter}
@@ -49,11 +50,11 @@ def energy_request(choice: RaceChoice, kits: Sequence[KitRef], how: RaceOptions,
 
 TIMEOUT_S = 20.0
 _CLOCK_STEP_S = 0.1
-"""Allowed difference of the two clocks of a stretch; more means that the clock was set."""
+"""Allowed difference between the two clocks of a period; more means that the clock was set."""
 
 
 def open_log(path: Path) -> MeterLog:
-    """Read the log. Raises METER_LOG_UNREADABLE: names the faulty line."""
+    """Open the log in its current state. Raises METER_LOG_UNREADABLE: it is not such a log, with the line."""
     try:
         return read_log(path)
     except RunnerError as error:
@@ -61,11 +62,11 @@ def open_log(path: Path) -> MeterLog:
 
 
 def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: float = TIMEOUT_S) -> MeterLog | None:
-    """Read the log until it covers the last run, for at most ``timeout_s`` seconds.
+    """Return the log once it covers the last of these runs, or whatever it covers after ``timeout_s`` seconds.
 
-    A meter that writes once a second may lack its last line when the last run ends.
+    The log is read after the last run. A meter that writes once a second may write its last line later, so it is waited for.
 
-    Raises METER_LOG_UNREADABLE: the file is not such a log.
+    Raises METER_LOG_UNREADABLE: it is not such a log.
     """
     if path is None:
         return None
@@ -80,7 +81,7 @@ def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: floa
 
 
 def joined(energy: RunEnergy, log: MeterLog) -> RunEnergy:
-    """Add the external meter's reading to the run, or why there is none."""
+    """Return the run with the external meter's reading, or with the reason why it has none."""
     try:
         idle, work = (_spent(stretch, log) for stretch in (energy.idle, energy.work))
     except MeterAbsent as absent:

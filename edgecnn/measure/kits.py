@@ -1,4 +1,4 @@
-"""A kit to measure: a folder and the digest of its profiles."""
+"""A kit for measuring: a folder, and the digest under which its profiles are stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class KitRef(Value):
     candidate: Candidate
     folder: Path
     digest: str
-    """sha256 of ``kit.json``, which holds the sha256 of every other file."""
+    """SHA-256 of ``kit.json``, which contains the SHA-256 of every other file."""
     runtime: str
     """The runtime of its session; a twin's differs from its candidate's."""
     on_gpu: bool = False
@@ -32,18 +32,18 @@ class KitRef(Value):
     stands_for: str | None = None
     """The device kit's digest, if this is an emulated twin."""
     knobs: Knobs = DEFAULT
-    """Session options for timing. They are not part of the kit or its digest."""
+    """Settings of its session when it is timed, which are not part of the kit or its digest."""
 
     @classmethod
     def of(cls, candidate: Candidate, artifact: Artifact) -> KitRef:
-        """Return the kit in a package artifact. Its record has the digest already."""
+        """Return the kit in a package artifact, whose record already has the digest."""
         return cls._described(candidate, artifact.folder, artifact.record.files["kit.json"].sha256, _manifest(artifact.folder))
 
     @classmethod
     def at(cls, folder: Path) -> KitRef:
-        """Return a kit outside the store, for example in a bundle.
+        """Return a kit outside the store, such as one of a bundle.
 
-        Raises OSError, ValueError, KeyError, TypeError: there is no ``kit.json``, or it is not a kit's.
+        Raises OSError, ValueError, KeyError, TypeError: there is no valid ``kit.json``.
         """
         text = bounded_content(folder / "kit.json", MANIFEST_BYTES_MAX)
         manifest = json.loads(text)
@@ -62,12 +62,12 @@ class KitRef(Value):
         )
 
     def with_knobs(self, knobs: Knobs) -> KitRef:
-        """Return the kit with other session options."""
+        """Return the same kit with other settings."""
         return self.model_copy(update={"knobs": knobs})
 
     @property
     def entrant(self) -> str:
-        """Name in a race: the digest with the session options, or the digest alone."""
+        """The identity of this kit with its settings in a race; only the digest if nothing is set."""
         return entrant_of(self.digest, self.knobs.options)
 
     @property
@@ -82,23 +82,23 @@ class KitRef(Value):
 
     @property
     def size_mib(self) -> float:
-        """Size of the model's own files on the device, without runner and golden set."""
+        """Size of the model's files: the network's disk space on the device, without runner and golden set."""
         manifest = _manifest(self.folder)
         return sum(int(manifest["files"][name]["bytes"]) for name in manifest["model"]["files"]) / _MIB
 
     @property
     def whole_mib(self) -> float:
-        """Size of every file of the kit except ``kit.json``, all copied to a device."""
+        """Size of all files of the kit except ``kit.json``, as copied to a device."""
         return sum(int(fact["bytes"]) for fact in _manifest(self.folder)["files"].values()) / _MIB
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The contents of ``kit.json``."""
+        """The content of ``kit.json``."""
         return _manifest(self.folder)
 
 
 def entrant_of(kit: str | None, knobs: Mapping[str, str]) -> str:
-    """Return the name in a race from a digest and session options."""
+    """Return the same identity from a run file or a profile: a digest, and session options."""
     return "+".join([kit or "", *(f"{name}={value}" for name, value in sorted(knobs.items()))])
 
 

@@ -181,7 +181,7 @@ def require_size(arch: ArchSpec, resolution_px: ImageSize) -> None:
     if resolution_px.long_px > LARGEST_PX:
         raise RESOLUTION_TOO_LARGE(arch=arch.name, asked_px=str(resolution_px), most_px=LARGEST_PX)
     if resolution_px.short_px < arch.least_px:
-        taken = str(resolution_px.with_short(arch.least_px))
+        taken = str(resolution_px.scaled_to_short(arch.least_px))
         raise RESOLUTION_TOO_SMALL(arch=arch.name, asked_px=str(resolution_px), least_px=arch.least_px, taken_px=taken)
     if arch.name.startswith(TIMM):
         from edgecnn.models.timm_zoo import require_shape

@@ -207,7 +207,7 @@ def _scaled_to(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: ImageS
     phi = scale.phi
     if phi is None:
         depth, width = (round(multiplier or 1, DECIMALS) for multiplier in (scale.depth, scale.width))
-        size = base_px.with_short(scale.resolution) if scale.resolution else base_px
+        size = base_px.scaled_to_short(scale.resolution) if scale.resolution else base_px
         return Multipliers(depth=depth, width=width), size
     if spec.name == rule.first and phi == int(phi) and 0 <= phi < len(rule.published):
         row = rule.published[int(phi)]

@@ -1,1 +1,1 @@
-"""Read a finished build without measuring: its folder, its kits, their origin, and the reasons of the choice."""
+"""The results of a build, read without measuring: its folder, the shipped kit, its origin, and the reasons for the choice."""

@@ -1,4 +1,4 @@
-"""Explain a finished build from its report alone, without the store or a runtime."""
+"""Explain a finished build from its report alone, without the store, a runtime or a measurement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ON_REQUEST = {
     "end_to_end": ("time from an image file to the prediction", "--end-to-end"),
     "sustained": ("a soak", "--soak 60s"),
 }
-"""Figures that are measured on request: field of a candidate's facts, its name, and the option."""
+"""Figures that are measured only on request: field of a candidate's facts to its name and the option."""
 
 
 def explain(report: BuildReport) -> Explanation:
@@ -41,11 +41,11 @@ def explain(report: BuildReport) -> Explanation:
 
 
 def explain_candidate(explanation: Explanation, candidate: str, folder: Path) -> Explanation:
-    """Return the explanation of one candidate, or of something that was not tried.
+    """Return the same for one candidate, or for one that was not built.
 
-    ``candidate``: its id; ``openvino-fp16`` for a precision that is not supported.
+    ``candidate``: its id; ``openvino-fp16`` for an unsupported precision.
 
-    Raises UNKNOWN_CANDIDATE: the build has nothing of that name.
+    Raises UNKNOWN_CANDIDATE: the build has no candidate of that name.
     """
     known = [row.facts.candidate.id for row in explanation.candidates] + [row.name for row in explanation.not_tried]
     if candidate not in known:
@@ -145,7 +145,7 @@ def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:
 
 
 def _gathered(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
-    """Merge missing figures with the same reason, with all their candidates."""
+    """Group missing figures by reason, with all candidates and figures that it applies to."""
     candidates: dict[tuple[str, str, str | None], list[str]] = {}
     for gap in gaps:
         candidates.setdefault((gap.figures[0], gap.why, gap.command), []).extend(gap.candidates)
@@ -159,7 +159,7 @@ def _gathered(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
 
 
 def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
-    """Return the open questions: a provisional choice first, then by candidate its gates and its speed."""
+    """Return open questions: first a provisional choice, then each candidate's gates and whether it is faster."""
     if report.choice.state == "provisional":
         yield _choice_question(report)
     for facts in report.candidates:
@@ -172,12 +172,12 @@ def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
 
 
 def build_again(report: BuildReport) -> str | None:
-    """Return the command that repeats the build, to which options may be added; None if no command made it."""
+    """Return the command that makes the build again, to which an option may be added; None if no command line made it."""
     return report.build.again or None
 
 
 def bench_command(folder: Path, device: str) -> str:
-    """Return the command that measures a finished build or bundle on a device; the reader fills in USER@DEVICE."""
+    """Return the command that measures a finished build, or a bundle, on a device; the reader replaces USER@DEVICE."""
     return f"edgecnn bench {shell_word(folder)} --host {shell_word(f'USER@{device}')}"
 
 
@@ -211,7 +211,7 @@ def _runs_behind(gate: GateResult, facts: CandidateFacts) -> int | None:
 
 
 def _device_command(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> str | None:
-    """Return the command for an accuracy that only the device settles."""
+    """Return the command for an accuracy that no number of images decides here."""
     if METRICS[gate.gate.metric].source != "accuracy" or arithmetic_differs(facts) is None:
         return None
     there = None if report.output is None else bench_command(Path(report.output), report.build.device)
@@ -235,7 +235,7 @@ def _speed_question(because: Taken, facts: CandidateFacts, report: BuildReport) 
 
 
 def _longer(report: BuildReport, rounds: int | None) -> str | None:
-    """Return the build's command with so many rounds, under the gates that this report was judged by."""
+    """Return the build's command with this number of rounds, under the gates that this report was judged by."""
     again = rebuild_command(report)
     return str(again.without("--until").adding(("--set", f"race.rounds={rounds}"))) if again and rounds else None
 

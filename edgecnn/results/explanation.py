@@ -1,4 +1,4 @@
-"""The facts that explain a build, taken from its report."""
+"""The reasons for a build's choice as facts from its report; nothing is measured or judged again."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ class StandIn(Value):
 
     figure: Literal["accuracy", "residency"]
     how: Literal["twin", "another-machine", "plan"]
-    """``twin``: another kit was used instead. ``another-machine``: its own kit, elsewhere. ``plan``: planned by a builder."""
+    """``twin``: an equivalent kit ran instead. ``another-machine``: its own kit ran elsewhere. ``plan``: a builder's statement.
+    """
     machine: str | None = None
     ships: str | None = None
-    """sha256 of the shipped kit."""
+    """SHA-256 of the shipped kit."""
     answered: str | None = None
-    """sha256 of the kit that was used instead."""
+    """SHA-256 of the kit that ran instead."""
 
 
 class ExplainedCandidate(Value):
     """A candidate of the report."""
 
     facts: CandidateFacts
-    """Facts of the report including ``because``, without layers and classes, which report.json has."""
+    """The report's facts, including ``because``, without layers and classes, which are in report.json."""
     stand_ins: tuple[StandIn, ...] = ()
 
 
 class NotTried(Value):
-    """A precision, a rung or a candidate that the build did not make."""
+    """A precision or a rung without a candidate, or a candidate that could not be made here."""
 
     name: str
     because: Reason
@@ -43,29 +44,29 @@ class NotTried(Value):
 
 
 class Unmeasured(Value):
-    """Missing figures, and the command that measures them."""
+    """Missing figures, and how to measure them."""
 
     figures: tuple[str, ...]
     candidates: tuple[str, ...]
-    """Empty if the whole build lacks them."""
+    """Empty for the whole build."""
     why: str
     command: str | None = None
 
 
 class OpenQuestion(Value):
-    """An open question of the build, and what settles it."""
+    """An open question, and how to decide it."""
 
     candidate: str
     says: str
-    """One sentence with the figures and the advice."""
+    """One sentence: the open question with its figures, and what would help."""
     images: int | None = None
-    """About how many images would settle it."""
+    """About how many new images would decide it."""
     images_seen: int | None = None
     rounds: int | None = None
-    """About how many rounds of a race would settle it."""
+    """About how many rounds of a race would decide it."""
     rounds_seen: int | None = None
     device: str | None = None
-    """The device to measure on."""
+    """The figure to measure."""
     command: str | None = None
 
 
@@ -84,4 +85,4 @@ class Explanation(Value):
     unmeasured: tuple[Unmeasured, ...]
     open_questions: tuple[OpenQuestion, ...]
     unexecuted: tuple[str, ...]
-    """Shipped parts that did not run, and the command that runs them."""
+    """Shipped files that were not run, and the command that runs them."""

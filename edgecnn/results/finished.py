@@ -1,6 +1,6 @@
-"""Read a finished build from its folder: the report, the resolved request, and the shipped kit.
+"""A finished build in its folder: the report, the resolved request, and the shipped kit.
 
-Nothing is resolved again: later edits of the recipe, the images or a device file do not change this build.
+Nothing is resolved again, so later edits of the recipe file, the images or a device file do not affect it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
 
 
 class KeptStep(NamedTuple):
-    """The name of a step's artifact in the store."""
+    """The store's name for a step's result."""
 
     kind: str
     key: str
@@ -50,12 +50,12 @@ class KeptPlan(NamedTuple):
     keys: Mapping[str, str]
     """Key by step."""
     folds: tuple[Mapping[str, KeptStep], ...]
-    """Cross-validation: the steps of the second network and those after it."""
+    """For cross-validation: the steps of the second and later networks."""
 
 
 @dataclass(frozen=True)
 class FinishedBuild:
-    """A finished build in its folder."""
+    """A folder's own build."""
 
     folder: Path
     shipped: ShippedKit
@@ -65,7 +65,7 @@ class FinishedBuild:
     keys: Mapping[str, str]
     """Key by step."""
     folds: tuple[Mapping[str, KeptStep], ...] = ()
-    """Cross-validation: keys of the second network and those after it."""
+    """For cross-validation: the keys of the second and later networks."""
 
     @property
     def again(self) -> str:
@@ -74,28 +74,28 @@ class FinishedBuild:
 
     @property
     def baseline(self) -> CandidateFacts | None:
-        """The row of the baseline network."""
+        """The row of the network that drops are measured from."""
         return next((row for row in self.report.candidates if row.is_baseline), None)
 
     @property
     def row(self) -> CandidateFacts:
-        """The row of the shipped kit."""
+        """The row of the shipped candidate."""
         return next(row for row in self.report.candidates if row.kit == self.shipped.kit.digest)
 
 
 def again_of(report: BuildReport) -> str:
-    """Return the command that repeats a build, or advice to repeat it."""
+    """Return the command that makes a build again, or that there is one."""
     return report.build.again or "repeat the build command"
 
 
 def build_folder(text: str) -> Path | None:
-    """Return the folder that a word after ``judge`` names; None if it names a recipe.
+    """Return the folder that an argument of ``judge`` names; None if it names a recipe.
 
-    A word ending in ``.toml`` that is not a folder is a recipe file. A word without a slash is a shipped pipeline first.
+    A name that ends in ``.toml`` and is not a folder is a recipe file. A word without a slash is first of all a shipped pipeline.
 
     Raises:
-        NoBuildToJudge: the path is neither a folder nor a recipe file.
-        FOLDER_OR_PIPELINE: the word is a pipeline's name and the folder of a finished build here.
+        NoBuildToJudge: a path that is neither a folder nor a recipe file.
+        FOLDER_OR_PIPELINE: both a pipeline and the folder of a finished build have this name.
     """
     path = Path(text)
     there, bare = os.path.isdir(path), "/" not in text  # noqa: PTH112 - False of a name that is too long
@@ -114,10 +114,10 @@ def finished_build(folder: Path) -> FinishedBuild:
     """Read the folder of a finished build.
 
     Raises:
-        NoBuildToJudge: it has no ``report.json``, or no bundle.
+        NoBuildToJudge: there is no ``report.json``, or no bundle next to it.
         ReportUnreadable, BundleUnreadable: a file is damaged, or of another version.
-        PLAN_OF_ANOTHER_BUILD: a call that did not finish renewed its plan.
-        KitNotCarried: no candidate was chosen, so nothing ships.
+        PLAN_OF_ANOTHER_BUILD: an unfinished call renewed its plan.
+        KitNotCarried: nothing was chosen, so nothing ships.
         BUILD_DAMAGED: the shipped kit was changed.
     """
     try:
@@ -135,9 +135,9 @@ def finished_build(folder: Path) -> FinishedBuild:
 
 
 def check_files(kit: KitRef, command: str) -> None:
-    """Compare every file of a kit with its manifest.
+    """Check every file of a kit against its manifest.
 
-    Raises BUILD_DAMAGED: a file is missing or changed; ``command`` repeats the build.
+    Raises BUILD_DAMAGED: a file is missing or changed; ``command`` makes it again.
     """
     for name, fact in kit.manifest["files"].items():
         try:
@@ -154,11 +154,11 @@ def check_files(kit: KitRef, command: str) -> None:
 def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPlan:
     """Read a build's ``plan.json``.
 
-    ``report_keys``: of the report next to it. ``again``: the command that repeats the build.
+    ``report_keys``: of the report next to it. ``again``: the command that makes the build again.
 
     Raises:
-        BundleUnreadable: it is damaged or of another version. A plan from before the keys of folds is read, without folds.
-        PLAN_OF_ANOTHER_BUILD: a later call renewed it and did not finish.
+        BundleUnreadable: it is damaged or of another version. A plan without keys of folds is read, without folds.
+        PLAN_OF_ANOTHER_BUILD: a later, unfinished call renewed it.
     """
     path = folder / PLAN
     try:

@@ -1,4 +1,4 @@
-"""The files of a build's folder."""
+"""The file names of a build's folder, which one call writes and the next one reads."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 
 REPORT = "report.json"
 PAGE = "report.html"
-"""The report as a page."""
+"""The report for people, next to it."""
 FIT, FIT_PAGE = "fit.json", "fit.html"
-"""Files of a search, next to the build that it ships."""
+"""The result of a search, next to the build that it ships."""
 PLAN = "plan.json"
 PROGRESS = "progress.json"
-"""Left by a call that stopped before the report."""
+"""The record of a call that stopped before the report."""
 BASELINE = "baseline.json"
-"""Measurements of a GPU of this machine."""
+"""The figures of a GPU of this machine."""
 BUNDLE = "bundle"
 """The folder that ships."""
 CHOICE = "choice.json"
-"""In the bundle: its kits and the one in use."""
+"""In the bundle: its kits, and the chosen one."""
 
 
 @contextmanager
 def output_lock(folder: Path) -> Iterator[None]:
-    """Let one process at a time write a folder, so that the results of one call are complete. Creates the folder.
+    """Lock the folder for one writer, and make it. Two builds of one name take turns, and the later results are complete.
 
-    Raises OUTPUT_UNWRITABLE: also in the block, if something below the folder, or an open file, cannot be written.
+    Raises OUTPUT_UNWRITABLE: also in the block, if something in the folder, or an open file, cannot be written.
     TemporaryFolderFull: it was a temporary file.
     """
     try:
@@ -72,20 +72,20 @@ def output_lock(folder: Path) -> Iterator[None]:
 
 
 def report_text(report: BuildReport) -> str:
-    """Return the contents of ``report.json``."""
+    """Return the content of ``report.json``."""
     return report.model_dump_json(indent=1, by_alias=True) + "\n"
 
 
 def read_report(folder: Path) -> BuildReport:
-    """Read the report of a finished build. Levels that this version knows not to hold are removed.
+    """Read the report of a finished build, without confidence levels that this version knows to be invalid.
 
-    Raises NoReport: the folder has none. ReportUnreadable: it does not follow this version's schema.
+    Raises NoReport: the folder has none. ReportUnreadable: it is not a report of this version's schema.
     """
     path = folder / REPORT
     try:
         content = bounded_content(path, DOCUMENT_BYTES_MAX)
         report = BuildReport.model_validate_json(content)
-        json.loads(content, parse_constant=int)  # which takes no NaN and no infinity, as JSON has none
+        json.loads(content, parse_constant=int)  # which refuses NaN and infinity, as JSON does
         return _restated(report)
     except (FileNotFoundError, NotADirectoryError):
         raise NO_REPORT(folder=folder) from None
@@ -100,7 +100,7 @@ def read_report(folder: Path) -> BuildReport:
 
 
 def _restated(report: BuildReport) -> BuildReport:
-    """Word each reason from its fact again: an older version stated a level of the race for the choice."""
+    """Word each reason again from its fact, because older versions stated an invalid level for the race for the choice."""
     chosen = next((facts for facts in report.candidates if facts.candidate.id == report.choice.candidate), None)
     choice = report.choice
     if chosen is not None and isinstance(chosen.because, Taken | Provisional):
@@ -118,7 +118,7 @@ def _restated(report: BuildReport) -> BuildReport:
 
 
 def report_or_none(folder: Path) -> BuildReport | None:
-    """Return the folder's report if this version can read it, else None."""
+    """Return the report in a folder, if this version can read it."""
     try:
         return read_report(folder)
     except (NoReport, ReportUnreadable):
@@ -126,7 +126,7 @@ def report_or_none(folder: Path) -> BuildReport | None:
 
 
 def _command_in(content: bytes) -> str | None:
-    """Return the command in the report of another version, if it has one."""
+    """Return the command in the report of another version, if there is one."""
     try:
         command = json.loads(content)["build"]["command"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""The kits of a bundle that this process can run, so that commands suggest only these."""
+"""The kits of a bundle that this process can run, so that no command suggests one that it would refuse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.runner.manifest import Manifest
 
 
 def manifests_in(bundle: Path) -> dict[str, Manifest]:
-    """Return the readable manifests of a bundle's kits by name."""
+    """Return the manifest of each readable kit in a bundle's folder, by name."""
     manifests: dict[str, Manifest] = {}
     for folder in sorted(path.parent for path in bundle.glob("kits/*/kit.json")):
         try:
@@ -35,14 +35,14 @@ def why_not_here(manifest: Manifest, folder: Path) -> RunnerError | None:
 
 
 def kits_that_run_here(kits: Mapping[str, Manifest], bundle: Path) -> tuple[str, ...]:
-    """Return the names of the kits that can run in this process, in the order of ``kits``."""
+    """Return the names of a bundle's kits that can run in this process, in the order of ``kits``."""
     return tuple(name for name, manifest in kits.items() if why_not_here(manifest, bundle / "kits" / name) is None)
 
 
 def remedy_here(hint: str | None, kits: Mapping[str, Manifest], bundle: Path, refused: str | None) -> str | None:
-    """Return advice if a kit of a bundle does not run here: another kit that does, else a package to install.
+    """Return the fix if a kit of a bundle does not run here: another kit that does, else a package to install.
 
-    ``hint``: of the refusal. ``refused``: the kit's name; None: no particular kit.
+    ``hint``: of the refusal. ``refused``: the kit's name; None: no specific kit.
     """
     others = {name: manifest for name, manifest in kits.items() if name != refused}
     if here := kits_that_run_here(others, bundle):

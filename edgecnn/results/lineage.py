@@ -1,4 +1,4 @@
-"""Trace a measured kit back to its inputs by the store's records, whatever was built in its folder since."""
+"""Trace a measured kit back to its sources along the stored records, whatever was built in its folder since."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KIT = "kit.json"
 
 
 def kit_artifact(store: Store, digest: str) -> Artifact | None:
-    """Return the packaged kit whose manifest has this sha256, or None."""
+    """Return the packaged kit whose manifest has this SHA-256; None if the store has none."""
     for kind, key in store.artifacts.names():
         if kind == "package":
             entry = read_entry(store.layout, kind, key)
@@ -26,13 +26,13 @@ def kit_artifact(store: Store, digest: str) -> Artifact | None:
 
 
 def whole_kit(store: Store, digest: str) -> Artifact | None:
-    """Return the kit with its files checked and its use dated; None if a file is missing or changed."""
+    """Return the same with its files checked and its use recorded; None if a file is missing or changed."""
     made = kit_artifact(store, digest)
     return None if made is None else _trusted(store, made)
 
 
 def prepared_test(store: Store, pixels: str) -> Artifact | None:
-    """Return prepared images whose test split has these pixels, or None."""
+    """Return prepared images whose test split has these pixels, from any build; None if the store has none."""
     for kind, key in store.artifacts.names():
         if kind != "prepare":
             continue
@@ -51,7 +51,7 @@ def pixels_of_test(prepared: Artifact) -> str | None:
 
 
 def listed_images(store: Store, prepared: Artifact, role: SplitRole) -> tuple[ImageEntry, ...] | None:
-    """Return the source images of one role of a prepare artifact, in the order of its rows; None if the store lists none."""
+    """Return the source images of one role of a prepare artifact, in row order; None if the store lists none."""
     from edgecnn.data.images import read_list
 
     content = prepared.record.inputs["images"].key if "images" in prepared.record.inputs else ""
@@ -66,11 +66,13 @@ def listed_images(store: Store, prepared: Artifact, role: SplitRole) -> tuple[Im
 
 
 TRUNK_KINDS = ("export", "adopt", "surgery")
-"""Kinds of stage that make the network of all candidates."""
+"""Kinds of stage that make the network shared by candidates."""
 
 
 def ancestor(store: Store, artifact: Artifact, *kinds: str) -> Artifact | None:
-    """Return the artifact of one of these kinds among the inputs; None if it is gone, damaged or remade since."""
+    """Return the artifact of one of these kinds that was an input of another; None if it is gone, damaged or was made again
+    since.
+    """
     nearest = next((candidate for candidate in _ancestors(store, artifact) if candidate.kind in kinds), None)
     if nearest is None:
         return None
@@ -82,7 +84,7 @@ def _trusted(store: Store, artifact: Artifact) -> Artifact | None:
 
 
 def whole_entry(store: Store, kind: str, key: str) -> Artifact | None:
-    """Return the artifact of this key with its files checked and its use dated; None if a file is missing or changed."""
+    """Return the artifact of this key with its files checked and its use recorded; None if a file is missing or changed."""
     whole = trusted_entry(store.layout, kind, key)
     return whole if isinstance(whole, Artifact) and store.artifacts.use(whole) else None
 
@@ -102,11 +104,11 @@ def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:
 
 
 _OF_A_BUILD = (None, "select", "report")
-"""Purposes of races that time single images. In the same second a kit may also run races for batches or energy."""
+"""Purposes of races that time one image a call; a kit may have been raced for batches or energy in the same second."""
 
 
 def timed_races(store: Store, kit: str) -> tuple[Profile, ...]:
-    """Return the latency races of a kit (by digest), newest first.
+    """Return the latency races of a kit (by digest), the newest first.
 
     Raises StoreUnusable: profiles exist but cannot be read.
     """

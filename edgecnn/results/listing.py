@@ -1,4 +1,4 @@
-"""Finished builds of the user as points next to the catalogue: their cost and accuracy."""
+"""The user's finished builds as points next to the catalogue: each one's cost, and its accuracy on its own images."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.verdict import Interval
 
 BUILDS = Path("builds")
-"""The default folder of builds."""
+"""Default folder of builds."""
 
 
 class OwnBuild(Value):
-    """A finished build with known work and an evaluated chosen candidate."""
+    """A finished build with known work and an evaluated candidate."""
 
     folder: str
     arch: str
@@ -31,16 +31,16 @@ class OwnBuild(Value):
 
 
 def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
-    """Return the named builds, or the readable builds in ``BUILDS``, without those that lack an accuracy.
+    """Return the named builds, else the readable ones in ``BUILDS``; those without an accuracy are skipped.
 
-    Raises NoReport, ReportUnreadable: for a named folder.
+    Raises NoReport, ReportUnreadable: of a named folder.
     """
     if named:
         builds = [_own(folder) for folder in named]
     else:
         builds = []
         for file in sorted(BUILDS.glob(f"*/{REPORT}")):
-            with suppress(EdgecnnError):  # nobody asked for this folder by name
+            with suppress(EdgecnnError):  # no one named this folder
                 builds.append(_own(file.parent))
     return tuple(build for build in builds if build is not None)
 

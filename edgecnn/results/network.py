@@ -1,4 +1,4 @@
-"""The float network of a finished build and its pixels, from the store."""
+"""The float network of a finished build from the store, with the pixels of its validation images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class BuiltNetwork:
-    """The network and pixels behind the candidates of one build."""
+    """The source of a build's candidates."""
 
     folder: Path
     report: BuildReport
@@ -44,7 +44,7 @@ class BuiltNetwork:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names in the order of the logits; empty if the images have no labels."""
+        """Names in the order of the logits; empty if the images have no labels."""
         return tuple(json.loads((self.prepared.folder / "labels.json").read_text(encoding="utf-8")))
 
     @property
@@ -53,24 +53,24 @@ class BuiltNetwork:
         return MacTable.model_validate_json((self.trunk.folder / "macs.json").read_bytes()).total
 
     def array(self, name: str) -> NDArray[Any]:
-        """Map ``validation.pixels`` or another array of ``prepare``."""
+        """Return ``validation.pixels`` or another array of ``prepare``, memory-mapped."""
         import numpy as np
 
         array: NDArray[Any] = np.load(self.prepared.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
         return array
 
     def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Convert pixels uint8 (n, H, W, 3) for the trunk: float32 (n, 3, H, W)."""
+        """Return pixels uint8 (n, H, W, 3) in the trunk's input format: float32 (n, 3, H, W)."""
         return self.resolved.preprocessing.normalization.feed(pixels)
 
     def feeds(self, pixels: NDArray[np.uint8]) -> Iterator[NDArray[Any]]:
-        """Convert pixels in batches."""
+        """Yield the same in batches."""
         for start in range(0, len(pixels), BATCH):
             yield self.feed(pixels[start : start + BATCH])
 
 
 def require_one_label(network: BuiltNetwork, request: str) -> None:
-    """Refuse multi-label networks, whose outputs are not shares of one class. Raises MultiLabelNotFitting."""
+    """Refuse multi-label images. Raises MultiLabelNotFitting: an image has several labels."""
     if network.resolved.data.multi_label:
         because = f"{network.folder} is a build of a multi-label network"
         raise multi_label_not_fitting(setting=request, because=because, hint="name a build whose images have one class each")
@@ -80,8 +80,8 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
     """Return the network of the build in ``folder``.
 
     Raises:
-        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD: the folder's files are missing or unusable.
-        NETWORK_GONE: the store no longer has its artifacts.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD: the folder's files cannot be used.
+        NETWORK_GONE: the store no longer has its sources.
     """
     report = read_report(folder)
     resolved, keys, _ = planned(folder, report.keys, again_of(report))

@@ -1,6 +1,6 @@
-"""The inputs and tools of a kit in words, and the differences between two kits: the first question after a regression.
+"""The inputs and tools of a kit in words, and the differences between two kits, which explain a regression.
 
-Locations of results and settings that only judge are ignored: two checkouts of one commit have one origin.
+Locations of results and settings that only judge are excluded, so two checkouts of one commit have the same origin.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _NOT_ABOUT_THE_KIT = (
     "target.",
     *(f"synthesis.{name}" for name in FOLDERS),
 )
-"""Keys of a recipe that do not change the kit. Paths are compared by content, the device by its facts."""
+"""Recipe keys that are excluded. Paths are compared by content, and the device by its facts."""
 _UNUSED = {"custom": ("model.arch", "model.onnx", "train.", "surgery."), "kept": ("train.", "surgery.")}
-"""Keys of a recipe that a build did not use, by mode: nothing was trained, and they hold defaults."""
+"""Recipe keys that the build did not use because of how its network was made; they have defaults, and nothing was trained."""
 _DEVICE = ("name", "processor.architecture", "processor.isa", "runtimes.")
 _ABSENT = "absent"
 
 
 def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Origin:
-    """Return the origin of a kit from its ``kit.json`` and the ``plan.json`` of its build.
+    """Return the origin of a kit with this ``kit.json``, and its build's ``plan.json`` if there is one.
 
-    Either may be of another version; missing fields are absent.
+    Unknown fields are accepted: either file may be of another version, and missing facts are absent.
     """
     if plan is None:
         return Origin(kit=dict(_kit_leaves(manifest)))
@@ -58,11 +58,11 @@ _KINDS: Mapping[str, ChangeKind] = {
     "device": "device",
     **dict.fromkeys(("candidate", "needs", "preprocessing", "model"), "kit"),
 }
-"""The subject of a name by its first word; others are stages and tools."""
+"""The first word of a name below to its subject; other names are stages and tools."""
 
 
 def changes(base: Origin, head: Origin) -> tuple[Change, ...]:
-    """Return the differences, such as ``recipe train.epochs: 3 → 10``; from the kits' manifests if one side has no plan."""
+    """Return the differences, such as ``recipe train.epochs: 3 → 10``; only of the kits' manifests if one side has no plan."""
     lines = list[Change]()
     if base.plan is not None and head.plan is not None:
         data = None if base.data is None or head.data is None else DataChange.between(base.data, head.data)

@@ -1,6 +1,7 @@
-"""The contents of the page as one value: the report, and the store's data behind it.
+"""The content of the page as one value: the report, and what the store still has about its origin.
 
-A report is valid without its raw samples. Data that is gone, damaged or contradicts the report is omitted with its reason.
+A report is complete without raw samples. Data that are missing, damaged or contradict the report are omitted with the reason, and
+never cause an error.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Fidelity, Interval
 
 SHARES = (0.0, 0.01, 0.025, *(share / 20 for share in range(1, 20)), 0.975, 0.99, 1.0)
-"""Shares at which a run's distribution is drawn. Each drawn time is a real sample, without interpolation."""
+"""Points at which a run's distribution is drawn. Each is a real sample, without interpolation or smoothing."""
 
 Part = Literal["latency", "mistakes", "training"]
-"""Sections whose figures come from the store."""
+"""Sections whose figures come from the store rather than the report."""
 
 
 class RunShape(Value):
@@ -37,7 +38,7 @@ class RunShape(Value):
 
 
 class Raced(Value):
-    """A candidate's part of the race behind its reported latency."""
+    """The race behind one candidate's reported latency."""
 
     candidate: str
     race: str
@@ -49,33 +50,33 @@ class Raced(Value):
 
 
 class ClassAnswers(Value):
-    """Figures of one class on the test split."""
+    """Results of one class on the test split."""
 
     name: str
     images: int
     recall: Interval | None
-    """0…1, 95 %, by groups if images come in groups, and without an interval over folds; None for a class without images."""
+    """0…1, 95 %, by groups if images are in groups, without interval over folds; None for a class without images."""
     baseline_recall: float | None
     """Recall of the fp32 network on the same images; None for itself."""
     confusions: tuple[tuple[str, int], ...]
-    """Other classes that its images were taken for, most frequent first, at most five."""
+    """Other predictions for its images, the most frequent first, at most five."""
 
 
 class Mistake(Value):
-    """A wrong prediction."""
+    """One wrongly classified image."""
 
     image: int
     """Index in the test split."""
     file: str | None = None
-    """Path of the image under the data's root; None if the store no longer lists it."""
+    """Path relative to the data's root; None if the store no longer lists it."""
     truth: str
     answer: str
     confidence: float
-    """Softmax of the wrong answer, 0…1."""
+    """Softmax of the wrong class, 0…1."""
     baseline_answer: str | None
     """Prediction of the fp32 network; None if the mistakes are its own."""
     jpeg_base64: str
-    """The pixels that the network saw, reduced if they are large."""
+    """The pixels that the network received, reduced if they are large."""
 
 
 class Mistakes(Value):
@@ -88,9 +89,9 @@ class Mistakes(Value):
     wrong: int
     classes: tuple[ClassAnswers, ...]
     counts: tuple[tuple[int, ...], ...] | None
-    """Images by truth and prediction; None if there are too many classes for a table."""
+    """True class by predicted class; None if there are more classes than a table can show."""
     worst: tuple[Mistake, ...]
-    """The most confident wrong predictions, most confident first."""
+    """The wrong predictions with the highest confidence, in descending order."""
 
 
 class PageFacts(Value):
@@ -106,7 +107,7 @@ class PageFacts(Value):
 
 
 def shown_digest(report: BuildReport) -> str:
-    """SHA-256 of the page's subject, without times of its making, machine state and notices."""
+    """Return the SHA-256 of the page's subject, without dates, the machine's state and notices."""
     passing = dict.fromkeys(("made_at", "seconds", "timings_s", "outcomes", "notices"), True)
     rows = {"__all__": {"outcomes"}}
     shown = report.model_dump_json(exclude={**passing, "environment": {"observed"}, "candidates": rows})

@@ -1,6 +1,6 @@
-"""The shipped kit of a finished build or bundle, with the report and plan next to it.
+"""The kit that a finished build, or a bundle alone, ships, with the report and plan next to it.
 
-Comparisons race the kit as it is, and so run its code.
+The kit runs from its folder, so comparing a bundle executes the code in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edgecnn.devices.files import load_devices
 from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import bundle_unreadable, kit_not_carried, no_build_to_compare
+from edgecnn.errors.comparing import NO_BUILD_TO_COMPARE, bundle_unreadable, kit_not_carried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
@@ -34,7 +34,7 @@ SCHEMA = "edgecnn.choice/1"
 
 @dataclass(frozen=True)
 class ShippedKit:
-    """A shipped kit with its report and plan, which a bundle alone, or another version's build, lacks."""
+    """A shipped kit and the files next to it; without a report or plan for a bundle alone, or if another version wrote them."""
 
     folder: Path
     kit: KitRef
@@ -45,7 +45,7 @@ class ShippedKit:
     pinned_by: str | None = None
     """The user's name for that record."""
     pin_folder: Path | None = None
-    """The folder of that record, from which its paths count."""
+    """The folder of that record, which its paths are relative to."""
 
     @property
     def row(self) -> CandidateFacts | None:
@@ -55,14 +55,14 @@ class ShippedKit:
 
     @property
     def origin(self) -> Origin:
-        """The inputs and tools of the kit."""
+        """The kit's inputs and tools."""
         if self.pin is not None:
             return self.pin.origin
         return origin_of(self.kit.manifest, self.plan)
 
     @property
     def facts(self) -> ShippedKitFacts:
-        """The facts of a comparison."""
+        """The kit's facts for a comparison."""
         if self.pin is not None:
             return self.pin.shipped
         build = None if self.report is None else self.report.build
@@ -78,14 +78,14 @@ class ShippedKit:
 
     @property
     def evaluated_kit(self) -> str:
-        """The digest under which the kit's predictions are filed."""
+        """The digest under which the kit's predictions are stored."""
         if self.pin is not None:
             return self.pin.evaluated_kit
         return self.kit.digest if self.row is None else self.row.evaluated_kit or self.kit.digest
 
     @property
     def attached(self) -> bool:
-        """Whether its predictions come from the device itself. Without a report, only a plan for this machine counts."""
+        """Whether its predictions are the device's own, by the report, else by a plan for this machine."""
         if self.pin is not None:
             return self.pin.device_attached
         if self.report is not None:
@@ -93,14 +93,14 @@ class ShippedKit:
         return self.device is not None and matches(self.device, local_facts())
 
     def require_whole(self) -> None:
-        """Check every file of the kit against its manifest. Raises RunnerFailed: a file is missing or was changed."""
+        """Check every file of the kit against its manifest. Raises RunnerFailed: a file is missing or changed."""
         try:
             Kit.open(self.kit.folder).verify_files()
         except RunnerError as error:
             raise RunnerFailed(**error.facts()) from error
 
     def elsewhere(self) -> str | None:
-        """Return a sentence if it was built for another device than this machine."""
+        """A sentence if it was built for another device than this machine."""
         device = self.device
         if device is None or matches(device, local_facts()):
             return None
@@ -108,29 +108,29 @@ class ShippedKit:
 
     @property
     def device(self) -> Device | None:
-        """The device as its file states it; in the plan, open values come from the machine that planned."""
+        """The device by its file; in the plan, the planning machine fills in what the file leaves open."""
         if self.pin is not None:
             return load_devices().get(self.pin.shipped.device or "")
         try:
             planned = None if self.plan is None else Device.model_validate(self.plan["resolved"]["device"])
         except (ValidationError, KeyError, TypeError):
-            return None  # of another version, whose devices were described otherwise
+            return None  # another version, which described devices differently
         return None if planned is None else load_devices().get(planned.name, planned)
 
 
 def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
-    """Return the shipped kit of a folder.
+    """Return the kit that a folder ships.
 
-    ``folder``: of a finished build, or a bundle. ``candidate``: the kit to return; None: the chosen one.
+    ``folder``: a finished build, or a bundle. ``candidate``: the requested kit; None: the chosen one.
 
     Raises:
         NoBuildToCompare: it is neither.
         BundleUnreadable: ``choice.json`` or the kit's ``kit.json`` is damaged, or they are from different bundles.
-        KitNotCarried: no candidate was chosen, or the bundle has no such kit.
+        KitNotCarried: nothing was chosen, or the bundle has no such kit.
     """
     bundle = next((place for place in (folder / BUNDLE, folder) if (place / CHOICE).is_file()), None)
     if bundle is None:
-        raise no_build_to_compare(folder=folder)
+        raise NO_BUILD_TO_COMPARE(folder=folder)
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
     report = None if build is None else report_or_none(build)
     return ShippedKit(
@@ -142,23 +142,23 @@ def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
 
 
 def plan_of(folder: Path, keys: Mapping[str, str] | None) -> Mapping[str, Any] | None:
-    """Return a finished build's plan; None if it cannot be read, or a later call renewed it and did not finish.
+    """Return a finished build's plan; None if it cannot be read, or if an unfinished later call renewed it.
 
-    ``keys``: of its report, if known.
+    ``keys``: of its report, if it can be read.
     """
     plan = json_object(folder / PLAN)
     return None if plan is None or step_of_another(keys or {}, keys_of(plan)) is not None else plan
 
 
 def keys_of(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Return the keys of a plan by step; unknown fields are ignored."""
+    """Return step to key of a plan; unknown fields are accepted."""
     steps = plan.get("steps")
     known = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
     return {str(step.get("id")): str(step.get("key")) for step in known}
 
 
 def step_of_another(keys: Mapping[str, str], planned: Mapping[str, str]) -> str | None:
-    """Return the first step whose key differs between a report and a plan; None if they belong to one build."""
+    """Return the first step whose key in the plan differs from the report's ``keys``; None if both are of one build."""
     return next((step for step, key in keys.items() if planned.get(step) != key), None)
 
 

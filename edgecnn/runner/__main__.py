@@ -1,4 +1,4 @@
-"""The command line of a kit. The last line on standard output is one JSON object, by which alone success is known."""
+"""The command line of a kit. The last line on standard output is one JSON object, which alone states success."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .say import CANNOT_WRITE, drop_unwritable, progress, say
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run one command; 0 when its last line says ``"ok": true``, ``CANNOT_WRITE`` when no line can be said any more, else 1."""
+    """Run one command; return 0 if its last line has ``"ok": true``, ``CANNOT_WRITE`` if standard output fails, else 1."""
     options = _parser().parse_args(arguments)
     if options.lease_s is not None:
         from .runs.lease import hold_lease
@@ -28,7 +28,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         hold_lease(options.lease_s)
     try:
         return _run_command(options)
-    except BrokenPipeError:  # whoever read has had enough
+    except BrokenPipeError:  # the reader closed the pipe
         drop_unwritable()
         return 1
     except OSError:
@@ -37,7 +37,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 
 def _run_command(options: argparse.Namespace) -> int:
-    """Raises OSError: standard output takes nothing."""
+    """Raises OSError: standard output cannot be written."""
     try:
         result = options.command(options)
     except RunnerError as error:
@@ -46,7 +46,7 @@ def _run_command(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         say({"ok": False, "error": _missing(options.name, error).facts()})
         return 1
-    except Exception as error:  # noqa: BLE001 - the boundary of the process: whatever it was becomes the last line
+    except Exception as error:  # noqa: BLE001 - the boundary of the process: every error becomes the last line
         say({"ok": False, "error": _fault(options.name, error).facts()})
         return 1
     say(dict(result, ok=True))
@@ -54,7 +54,7 @@ def _run_command(options: argparse.Namespace) -> int:
 
 
 def _missing(where: str, error: ModuleNotFoundError) -> RunnerError:
-    """A machine that is new to the runner lacks what it decodes and computes with; any other module is our own fault."""
+    """Return the error for a missing package, or a fault of the runner for a module that no package provides."""
     from .installing import DISTRIBUTION_OF, lacking
 
     package = (error.name or "").partition(".")[0]
@@ -104,14 +104,14 @@ def _build_engine(options: argparse.Namespace) -> Dict[str, Any]:
 
     kit = _kit(options)
     kit.verify_files()
-    wish = engine.Wish(options.package, options.capability, options.timing_cache)
+    request = engine.BuildRequest(options.package, options.capability, options.timing_cache)
     if options.once:
-        from .engines.record import standing_record
+        from .engines.record import reusable_record
 
-        record = standing_record(kit, options.out, wish)
+        record = reusable_record(kit, options.out, request)
         if record is not None:
             return {"engine": record}
-    return {"engine": engine.build_engines(kit.folder, options.out, wish, progress)}
+    return {"engine": engine.build_engines(kit.folder, options.out, request, progress)}
 
 
 def _evaluate(options: argparse.Namespace) -> Dict[str, Any]:
@@ -133,26 +133,36 @@ def _measure(options: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _predict(options: argparse.Namespace) -> Dict[str, Any]:
-    from .causes.left_behind import images_in, split_left_behind
+    from .causes.left_behind import files_in, images_in, split_left_behind
     from .classifier import Classifier
     from .predicting import predict_files
     from .say import Teller, note
 
-    files, left = split_left_behind(options.files)
-    for file in left:
-        note("{}: skipped, with {:,} images that a tool left".format(file, images_in(file)))
+    named, skipped = split_left_behind(options.files)
+    for path in skipped:
+        count = images_in(path)
+        note("{}: skipped {:,} {} that a tool left".format(path, count, "image" if count == 1 else "images"))
+    files = []  # type: List[Path]
+    for path in named:
+        inside = files_in(path) if path.is_dir() else [path]
+        if not inside:
+            raise RunnerError(
+                "no-pictures", "{}: this folder has no images".format(path), hint="pass images, or a folder of images"
+            )
+        files += inside
     if not files:
-        raise RunnerError("no-pictures", "{}: a tool left this, and it is no picture of yours".format(options.files[0]))
+        what = "{}: a tool left this file".format(options.files[0])
+        raise RunnerError("no-pictures", what, "it is not one of your images", "pass images, or a folder of images")
     classifier = Classifier(options.kit, _knobs(options))
     try:
-        result = predict_files(classifier, files, options.top, Teller("predicting", len(files), "pictures").step)
+        result = predict_files(classifier, files, options.top, Teller("predicting", len(files), "images").step)
     finally:
         classifier.close()
     results = dict(result, knobs=classifier.knobs)
     if result["unreadable"]:
         first = result["unreadable"][0]
-        what = "{:,} of {:,} files cannot be read as images".format(len(result["unreadable"]), len(files))
-        raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"])).with_results(results)
+        summary = "{:,} of {:,} files cannot be read as images".format(len(result["unreadable"]), len(files))
+        raise RunnerError("unreadable-image", summary, "{}: {}".format(first["file"], first["because"])).add_results(results)
     return results
 
 
@@ -176,43 +186,43 @@ def _kit(options: argparse.Namespace) -> Any:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="runner", description="Tests, measures and uses the kit in this folder.")
-    parser.add_argument("--kit", type=Path, default=Path(), metavar="FOLDER", help="the kit, unless it is the current folder")
+    parser.add_argument("--kit", type=Path, default=Path(), metavar="FOLDER", help="the kit (default: the current folder)")
     parser.add_argument(
         "--lease-s",
         type=float,
         metavar="SECONDS",
-        help="end when standard input closes, or brings no byte for so long",
+        help="stop if standard input closes, or sends no byte for this long",
     )
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    info = _add(commands, "info", _info, "what this machine is")
-    info.add_argument("--builder", metavar="NAME", help="of this machine only what engines are bound to that this package builds")
-    test = _add(commands, "selftest", _selftest, "whether this is the kit that was packaged, and computes the same here")
+    info = _add(commands, "info", _info, "describe this machine")
+    info.add_argument("--builder", metavar="NAME", help="describe only the facts that engines of this Python package depend on")
+    test = _add(commands, "selftest", _selftest, "check that the kit is unchanged and gives the same logits on this machine")
     _add_knobs(test)
-    golden = _add(commands, "golden", _golden, "a golden input and its answer as plain numbers, for another program than this")
+    golden = _add(commands, "golden", _golden, "write a golden input and its logits as plain numbers, to test another program")
     golden.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     _add_build(commands)
-    evaluation = _add(commands, "evaluate", _evaluate, "logits of an array of pixels")
+    evaluation = _add(commands, "evaluate", _evaluate, "compute the logits of an array of pixels")
     evaluation.add_argument("--pixels", type=Path, required=True, metavar="FILE.npy", help="uint8 (N, H, W, 3)")
     evaluation.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     evaluation.add_argument("--chunk", type=_positive, default=256, metavar="IMAGES", help="images a file (default 256)")
     evaluation.add_argument("--batch", type=_positive, metavar="IMAGES", help="images a call")
-    bench = _add(commands, "bench", _bench, "time kits, a fresh process a run")
+    bench = _add(commands, "bench", _bench, "time kits, each run in a fresh process")
     bench.add_argument("--schedule", type=Path, required=True, metavar="FILE.json")
     bench.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     measurement = _add(
-        commands, "measure", _measure, "time every kit of the bundle, and measure its energy where a meter can be read"
+        commands, "measure", _measure, "time every kit of the bundle, and measure its energy if a meter is available"
     )
     measurement.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
-    measurement.add_argument("--out", type=Path, metavar="FOLDER", help="where runs go (default BUNDLE/measured)")
+    measurement.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the runs (default BUNDLE/measured)")
     measurement.add_argument(
-        "--rounds", type=_positive, default=8, help="processes of each kit, and as many again for its energy (default 8)"
+        "--rounds", type=_positive, default=8, help="processes for each kit's latency, and for its energy (default 8)"
     )
-    measurement.add_argument("--samples", type=_positive, default=1000, help="inferences of each process (default 1000)")
-    predict = _add(commands, "predict", _predict, "labels and probabilities of pictures")
-    predict.add_argument("files", type=Path, nargs="+", metavar="PICTURE")
-    predict.add_argument("--top", type=_positive, default=5, metavar="LABELS", help="how many labels (default 5)")
+    measurement.add_argument("--samples", type=_positive, default=1000, help="inferences in each process (default 1000)")
+    predict = _add(commands, "predict", _predict, "classify images")
+    predict.add_argument("files", type=Path, nargs="+", metavar="IMAGE", help="an image, or a folder of images")
+    predict.add_argument("--top", type=_positive, default=5, metavar="LABELS", help="number of labels (default 5)")
     _add_knobs(predict)
-    page = _add(commands, "page", _page, "the page of a kit for browsers, on this machine alone, until Ctrl-C")
+    page = _add(commands, "page", _page, "serve the page of a kit for browsers to this machine, until Ctrl-C")
     page.add_argument("--port", type=_port, default=8000, help="default 8000")
     return parser
 
@@ -224,18 +234,18 @@ def _add(commands: Any, name: str, command: Callable[[argparse.Namespace], Dict[
 
 
 def _add_build(commands: Any) -> None:
-    build = _add(commands, "build-engine", _build_engine, "make the engine that a device runs")
+    build = _add(commands, "build-engine", _build_engine, "build the engine that a device runs")
     build.add_argument("--package", metavar="NAME", help="the Python package that builds it")
     build.add_argument("--capability", action="append", default=[], metavar="X.Y", help="a GPU to build for; may be repeated")
     build.add_argument(
-        "--timing-cache", type=Path, metavar="FILE", help="begin from what an earlier build measured, and leave it there"
+        "--timing-cache", type=Path, metavar="FILE", help="start from the timings of an earlier build, and save them there"
     )
-    build.add_argument("--once", action="store_true", help="keep what an earlier call left there whole, for this very machine")
+    build.add_argument("--once", action="store_true", help="keep engines of an earlier call if they fit this machine")
     build.add_argument("--out", type=Path, required=True, metavar="FOLDER")
 
 
 def _add_knobs(parser: argparse.ArgumentParser) -> None:
-    text = "a session option that changes speed alone; may be repeated (default: what the bundle around the kit was chosen with)"
+    text = "a session option that only changes speed; may be repeated (default: the knobs in the bundle's choice.json)"
     parser.add_argument("--knob", action="append", metavar="NAME=VALUE", help=text)
 
 

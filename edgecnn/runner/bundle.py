@@ -1,7 +1,7 @@
-"""Measures every kit that a bundle carries, on the device itself: what settles a provisional choice begins here.
+"""Measure every kit of a bundle on the device, to settle a provisional choice.
 
-Latency and energy are two races, in two folders: a run that measures energy times nothing, and a meter that becomes readable
-later, as after a change of permissions, adds its runs to latencies that are there already.
+Latency and energy are two races in two folders: a run that measures energy is not timed. So if a meter becomes readable later,
+for example after a change of permissions, its runs are added to the existing latencies.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from .say import note, progress
 
 ENGINES = "build"
 ENERGY = "energy"
-"""Folder of the energy runs, inside that of the others."""
+"""Folder of the energy runs, inside the folder of the other runs."""
 MACHINE = "machine.json"
-"""What the device says of itself: of its meters too, and why it has none."""
+"""The device's environment, with its energy meters or why there are none."""
 _TIMEOUT_S = 300.0
 _MAX_S = 20.0
 
 
 class Carried(NamedTuple):
-    """A kit of the bundle, and the knobs that ``choice.json`` says it runs with."""
+    """A kit of the bundle, and its knobs in ``choice.json``."""
 
     kit: Kit
     knobs: Dict[str, str]
 
 
 def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any]:
-    """Build the engines that are missing, then race the carried kits against each other, for latency and then for energy.
+    """Build missing engines, then race the bundle's kits for latency and then for energy.
 
     Args:
         bundle: folder of ``choice.json``.
-        out: folder of the runs; what an interrupted call finished there is kept.
-        rounds: processes of each kit, interleaved, in an order drawn anew each round.
-        samples: timed inferences of each process.
+        out: folder of the runs. Runs that an interrupted call finished are kept.
+        rounds: processes of each kit, in a new random order each round.
+        samples: timed inferences in each process.
 
     Raises:
-        RunnerError: no-bundle, what building and racing refuse, a package that every kit lacks, or runs-failed, with what the
-            other runs measured.
+        RunnerError: no-bundle; the errors of building and racing; a package that every kit lacks; runs-failed, with the results
+            of the other runs.
     """
     carried, left_out = _runnable(_carried(bundle))
     for kit, _ in carried:
@@ -70,12 +70,12 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
         error = read_json(failed[0])["error"]
         because = "{}: {}".format(failed[0].name, ": ".join(filter(None, (error["what"], error["because"]))))
         failure = RunnerError("runs-failed", what, because, error["hint"], error["missing"])
-        raise failure.with_results({"bench": measured})
+        raise failure.add_results({"bench": measured})
     return measured
 
 
 def _runnable(carried: List[Carried]) -> Tuple[List[Carried], Dict[str, str]]:
-    """The kits whose packages are here, and of each other kit what it lacks; a device need not have every runtime."""
+    """Return the kits whose packages are installed, and what each other kit lacks. A device need not have every runtime."""
     here, left_out = [], {}  # type: List[Carried], Dict[str, str]
     lacks: Optional[RunnerError] = None
     for entry in carried:
@@ -84,14 +84,14 @@ def _runnable(carried: List[Carried]) -> Tuple[List[Carried], Dict[str, str]]:
             here.append(entry)
         except RunnerError as error:
             lacks, left_out[entry.kit.manifest.name] = error, ": ".join(filter(None, (error.what, error.because)))
-            note("{} is left out: {}".format(entry.kit.manifest.name, left_out[entry.kit.manifest.name]))
+            note("{} is skipped: {}".format(entry.kit.manifest.name, left_out[entry.kit.manifest.name]))
     if not here and lacks is not None:
         raise lacks
     return here, left_out
 
 
 def _energy(carried: List[Carried], out: Path, rounds: int, observed: Dict[str, str]) -> Dict[str, Any]:
-    """Energy runs of the kits that a meter can watch; of the others, and without a meter, why there are none."""
+    """Measure the energy of the kits that a meter covers; return why the others have none."""
     meters = observed.get("energy_meters", "").split()
     watched = [entry for entry in carried if can_watch(meters, runs_on_gpu(entry.kit.manifest.session.module))]
     why = observed.get("energy_absent", NOTHING_OF_A_CPU)
@@ -113,7 +113,7 @@ def _race(carried: List[Carried], out: Path, rounds: int, settings: Dict[str, An
 def _carried(bundle: Path) -> List[Carried]:
     path = bundle / CHOICE
     if not path.is_file():
-        raise RunnerError("no-bundle", "{}: no bundle here".format(bundle), "there is no {}".format(CHOICE))
+        raise RunnerError("no-bundle", "{}: not a bundle".format(bundle), "it has no {}".format(CHOICE))
     choice = read_json(path)
     if choice.get("schema") != CHOICE_SCHEMA or not choice.get("kits"):
         raise RunnerError("no-bundle", "{}: names no kits".format(path), "its schema is not {}".format(CHOICE_SCHEMA))
@@ -123,10 +123,10 @@ def _carried(bundle: Path) -> List[Carried]:
 
 
 def kit_inside(bundle: Path, name: str) -> Kit:
-    """The kit in a folder that ``choice.json`` names.
+    """Open the kit in a folder that ``choice.json`` names.
 
     Raises:
-        RunnerError: outside-the-bundle, or what opening a kit refuses.
+        RunnerError: outside-the-bundle, or the errors of ``Kit.open``.
     """
     folder = (bundle / name).resolve()
     if bundle.resolve() not in folder.parents:

@@ -1,4 +1,4 @@
-"""What a caller waits for: from a picture file to logits, decoding and preprocessing included."""
+"""The end-to-end path of a caller: from an image file to logits, with decoding and preprocessing."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 class PictureChain:
-    """Reads, decodes, resizes, crops, normalizes and classifies a picture, as ``Classifier.predict`` does up to logits."""
+    """A function that reads, decodes, resizes, crops, normalizes and classifies an image, like ``Classifier.predict``."""
 
     def __init__(self, kit: Kit, session: Session) -> None:
         self._kit = kit
         self._session = session
 
     def __call__(self, picture: Path) -> Mapping[str, Any]:
-        """Arrays by output name."""
+        """Return arrays by output name."""
         recipe = self._kit.manifest.recipe
         pixels = to_pixels(decode(picture, recipe.grey_window), recipe)[None]
         return self._session.run(feed_of(self._kit, pixels))
 
 
 def golden_photo(kit: Kit) -> Tuple[Path, str]:
-    """The kit's JPEG and what it is, such as ``JPEG of 640 x 480 pixels and 81,204 bytes``.
+    """Return the kit's JPEG and its description, such as ``JPEG of 640 x 480 pixels and 81,204 bytes``.
 
     Raises:
-        RunnerError: no-golden-photo, where the kit has none.
+        RunnerError: no-golden-photo.
     """
     photo = kit.manifest.golden.jpeg
     if photo is None:

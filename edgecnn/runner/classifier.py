@@ -1,4 +1,4 @@
-"""A kit as a function from pictures to labels, for programs that embed it."""
+"""A kit as a function from images to labels, for programs that embed it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .failure import RunnerError
 from .feeds import feed_of, run_checked
 from .kit import Kit
 from .knobs import check_knobs, chosen_knobs
-from .pixels import UnreadableImage, as_picture, decode, to_pixels
+from .pixels import UnreadableImage, decode, decode_opened, to_pixels
 from .sessions import open_session
 
 
 class Classifier:
-    """Opens the kit once; any number of threads may then call ``predict``, one of which computes at a time.
+    """An opened kit. Any number of threads may call ``predict``; one of them computes at a time.
 
     Args:
-        folder: a kit's folder; its files are compared with ``kit.json`` first.
-        knobs: that its session is opened with; None: those that the bundle around it was chosen with.
+        folder: the kit's folder. Its files are compared with ``kit.json`` first.
+        knobs: the session's knobs; None: those in the ``choice.json`` of the bundle around the kit.
 
     Raises:
-        RunnerError: what ``Kit`` and the runtime refuse.
+        RunnerError: the errors of ``Kit`` and of the runtime.
     """
 
     def __init__(self, folder: Union[str, Path], knobs: Optional[Mapping[str, str]] = None) -> None:
@@ -44,16 +44,16 @@ class Classifier:
 
     @property
     def thresholds(self) -> Optional[Tuple[float, ...]]:
-        """Of a multi-label network, by the order of ``labels``; None of one that names one class an image."""
+        """Thresholds of a multi-label network, in the order of ``labels``; None for a network with one class an image."""
         return self._kit.manifest.thresholds
 
     def predict(self, image: Any) -> List[Tuple[str, float]]:
-        """Labels with softmax probabilities, most probable first; of a multi-label network every label whose own probability
-        reaches its threshold, which may be none.
+        """Return labels with softmax probabilities, most probable first. A multi-label network returns every label whose
+        probability reaches its threshold, which may be none.
 
         Args:
             image: a path or an open binary file, a PIL image, or uint8 RGB pixels (H, W, 3) of any size. A PIL image that was
-                opened from a file gives what its path gives, EXIF orientation included.
+                opened from a file gives the same result as its path, with its EXIF orientation applied.
 
         Raises:
             RunnerError: unreadable-image.
@@ -61,24 +61,24 @@ class Classifier:
         return self.classify(self.pixels(image))
 
     def pixels(self, image: Any) -> Any:
-        """The first half of ``predict``: an image as the model's pixels, uint8 RGB (*crop_px, 3).
+        """Return an image as the model's pixels, uint8 RGB (*crop_px, 3): the first half of ``predict``.
 
         Args:
-            image: as for ``predict``.
+            image: see ``predict``.
 
         Raises:
             RunnerError: unreadable-image.
         """
         try:
             return to_pixels(_picture(image, self._kit.manifest.recipe.grey_window), self._kit.manifest.recipe)
-        except UnreadableImage as error:  # readable, and too narrow to be brought to size
+        except UnreadableImage as error:  # too narrow to be resized
             raise _unreadable(image, error) from error
 
     def classify(self, pixels: Any) -> List[Tuple[str, float]]:
-        """The second half of ``predict``: labels with probabilities, most probable first.
+        """Return labels with probabilities, most probable first: the second half of ``predict``.
 
         Args:
-            pixels: what ``pixels`` gave.
+            pixels: the result of ``pixels``.
         """
         feed = feed_of(self._kit, pixels[None])
         with self._lock:
@@ -94,7 +94,7 @@ class Classifier:
 
 
 def probabilities(logits: Any, several: bool) -> Any:
-    """Softmax of logits, float64 (classes,), or where an image may have several labels the logistic function of each."""
+    """Return the softmax of logits, float64 (classes,); for several labels, the logistic function of each logit."""
     if several:
         return 1.0 / (1.0 + np.exp(-np.clip(logits, -700.0, 700.0)))
     shares = np.exp(logits - logits.max())
@@ -108,10 +108,10 @@ def _picture(image: Any, grey_window: Tuple[int, int]) -> Any:
             raise RunnerError("unreadable-image", "an array must be uint8 RGB pixels (H, W, 3)", actual)
         return Image.fromarray(image)
     try:
-        return as_picture(image, grey_window) if isinstance(image, Image.Image) else decode(image, grey_window)
+        return decode_opened(image, grey_window) if isinstance(image, Image.Image) else decode(image, grey_window)
     except (UnreadableImage, OSError) as error:
         raise _unreadable(image, error) from error
 
 
 def _unreadable(image: Any, error: Exception) -> RunnerError:
-    return RunnerError("unreadable-image", "{}: cannot be read as a picture".format(image), str(error))
+    return RunnerError("unreadable-image", "{}: cannot be read as an image".format(image), str(error))

@@ -1,4 +1,4 @@
-"""Logits of every image, through the kit that ships, in chunks that a second call does not repeat."""
+"""Compute the logits of all images with the shipped kit, in chunks that a second call does not repeat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional
 import numpy as np
 
 from .failure import RunnerError
-from .feeds import feed_of, run_checked
+from .feeds import check_batch, feed_of, run_checked
 from .files import make_folder, read_json, write_array, write_json
 from .kit import Kit
 from .machine.environment import read_environment
@@ -26,7 +26,7 @@ DEFAULT_BATCH = 16
 
 
 class Work(NamedTuple):
-    """What is to be evaluated: uint8 pixels (N, *crop_px, 3), images a file, images a call."""
+    """The images to evaluate: uint8 pixels (N, *crop_px, 3), images a file, images a call."""
 
     pixels: Any
     chunk: int
@@ -36,22 +36,25 @@ class Work(NamedTuple):
 def evaluate(kit: Kit, pixels_path: Path, out: Path, chunk: int = DEFAULT_CHUNK, batch: Optional[int] = None) -> Dict[str, Any]:
     """Write ``logits-00000.npy``… (float32, (at most ``chunk``, classes)) and last ``evaluation.json`` into ``out``.
 
-    Chunks that an earlier call for the same kit, pixels and conditions left are kept. ``images_per_s`` covers conversion,
-    inference and writing of the images of this call, without opening the model; None when every chunk was there.
+    Chunks of an earlier call for the same kit, pixels and conditions are kept. ``images_per_s`` covers conversion, inference and
+    writing of this call's images, without opening the model; None if every chunk existed.
 
     Args:
-        kit: what runs.
+        kit: the kit to run.
         pixels_path: ``.npy`` of uint8 (N, *crop_px, 3).
-        out: made if absent.
+        out: created if absent.
         chunk: images a file.
-        batch: images a call; the last call of a chunk is filled up with its last image.
+        batch: images a call. The last call of a chunk repeats its last image to fill the batch.
 
     Raises:
-        RunnerError: for a kit that is not what it says, pixels that do not fit it, or a folder of another evaluation.
+        RunnerError: the kit was changed, the pixels do not fit it, or the folder has another evaluation.
     """
     kit.verify_files()
     kit.check_requirements()
-    work = Work(_read_pixels(kit, pixels_path), chunk, _batch(kit, batch))
+    pixels = _read_pixels(kit, pixels_path)
+    if batch is not None:
+        check_batch(kit, batch)
+    work = Work(pixels, chunk, batch or min(DEFAULT_BATCH, kit.manifest.model.batch_max))
     make_folder(out)
     environment = read_environment(runtime_of(kit.manifest.session.module))
     request = {
@@ -71,7 +74,7 @@ def evaluate(kit: Kit, pixels_path: Path, out: Path, chunk: int = DEFAULT_CHUNK,
 
 
 def chunk_file(out: Path, index: int) -> Path:
-    """Where the logits of one chunk are."""
+    """Return the file of a chunk's logits."""
     return out / "logits-{:05d}.npy".format(index)
 
 
@@ -110,7 +113,7 @@ def _batches(kit: Kit, session: Session, work: Work, start: int) -> Iterator[Any
 
 
 def _begin(out: Path, request: Dict[str, Any], conditions: Dict[str, str]) -> bool:
-    """Whether ``out`` already belongs to this very request; otherwise it does from now on."""
+    """Return whether ``out`` belongs to this request already; otherwise claim it."""
     path, wanted = out / REQUEST, dict(request, conditions=conditions)
     previous = read_json(path) if path.is_file() else None
     if previous == wanted:
@@ -118,11 +121,11 @@ def _begin(out: Path, request: Dict[str, Any], conditions: Dict[str, str]) -> bo
     if previous is not None:
         for name in sorted(request):
             if previous.get(name) != request[name]:
-                difference = "its {} is {!r}, asked is {!r}".format(name, previous.get(name), request[name])
+                difference = "its {} is {!r} instead of {!r}".format(name, previous.get(name), request[name])
                 raise RunnerError(
-                    "other-evaluation", "{}: holds another evaluation".format(out), difference, "give an empty folder"
+                    "other-evaluation", "{}: holds another evaluation".format(out), difference, "pass an empty folder"
                 )
-        note("{}: begun under other conditions on this machine, so it starts again".format(out))
+        note("{}: the conditions of this machine changed, so the evaluation starts again".format(out))
     for stale in sorted(out.glob("logits-*.npy")) + [out / RESULT]:
         if stale.is_file():
             stale.unlink()
@@ -134,20 +137,9 @@ def _read_pixels(kit: Kit, path: Path) -> Any:
     try:
         pixels = np.load(str(path), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise RunnerError("unreadable-pixels", "{}: no array of pixels".format(path), str(error)) from error
+        raise RunnerError("unreadable-pixels", "{}: not an array of pixels".format(path), str(error)) from error
     shape = [*kit.manifest.recipe.crop_px, 3]
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or list(pixels.shape[1:]) != shape or not len(pixels):
         actual = "{} {}, expected uint8 {}".format(pixels.dtype, list(pixels.shape), ["N"] + shape)
         raise RunnerError("unfit-pixels", "{}: not pixels for this kit".format(path), actual)
     return pixels
-
-
-def _batch(kit: Kit, batch: Optional[int]) -> int:
-    largest = kit.manifest.model.batch_max
-    if batch is None:
-        return min(DEFAULT_BATCH, largest)
-    if not 1 <= batch <= largest:
-        raise RunnerError(
-            "bad-batch", "--batch {} is not in 1…{}".format(batch, largest), "the kit's model takes no more at once"
-        )
-    return batch

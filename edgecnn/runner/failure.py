@@ -1,4 +1,4 @@
-"""A failure of the runner is one JSON line, because the side that reads it may be another machine."""
+"""The runner's error, which is printed as one line of JSON, because the reader may be another machine."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any, Dict, Mapping, Optional
 
 
 class RunnerError(Exception):
-    """What went wrong, because of what, and what mends it.
+    """An error with its cause and its fix.
 
     Args:
         ref: kebab-case name to search for.
-        what: the plain statement, with the offending value and file.
-        because: what was seen.
-        hint: the next step, a command where one exists.
-        missing: True when a package, runtime or device is absent, rather than an input wrong.
+        what: what happened, with the value and the file.
+        because: the cause.
+        hint: the fix, a command if there is one.
+        missing: True if a package, runtime or device is absent; False if an input is wrong.
     """
 
     results: Mapping[str, Any] = {}
-    """Fields of the last line next to the error, where part of the work succeeded."""
+    """Fields of the last line next to the error, if part of the work succeeded."""
 
     def __init__(
         self, ref: str, what: str, because: Optional[str] = None, hint: Optional[str] = None, missing: bool = False
@@ -29,11 +29,11 @@ class RunnerError(Exception):
         self.hint = hint
         self.missing = missing
 
-    def with_results(self, results: Mapping[str, Any]) -> RunnerError:
-        """The same error, next to what succeeded."""
+    def add_results(self, results: Mapping[str, Any]) -> RunnerError:
+        """Add the results of the work that succeeded; return this error."""
         self.results = results
         return self
 
     def facts(self) -> Dict[str, Any]:
-        """The ``error`` object of a result line and of a run file."""
+        """Return the ``error`` object of a result line and of a run file."""
         return {"ref": self.ref, "what": self.what, "because": self.because, "hint": self.hint, "missing": self.missing}

@@ -1,4 +1,4 @@
-"""The one place where a feed is held against what the model says it takes: runtimes differ in what they silently accept."""
+"""Make feeds, and check them against the model's inputs: runtimes differ in the feeds that they silently accept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TensorSpec(NamedTuple):
-    """A tensor as the runtime reports it; None stands for a size that the caller chooses."""
+    """A tensor as the runtime reports it; a size of None is the caller's choice."""
 
     name: str
     dtype: str
@@ -23,15 +23,28 @@ class TensorSpec(NamedTuple):
 
 
 def feed_of(kit: Kit, pixels: Any) -> Dict[str, Any]:
-    """The model's feed from pixels.
+    """Return the model's feed of pixels.
 
     Args:
-        kit: says name, dtype, layout and normalization.
+        kit: states name, dtype, layout and normalization.
         pixels: uint8 (N, *crop_px, 3).
     """
     manifest = kit.manifest
     wanted = manifest.model.input
     return {wanted.name: to_feed(pixels, wanted.dtype, wanted.layout, manifest.mean, manifest.std)}
+
+
+def check_batch(kit: Kit, batch: int) -> None:
+    """Check a number of images a call.
+
+    Raises:
+        RunnerError: bad-batch.
+    """
+    largest = kit.manifest.model.batch_max
+    if not 1 <= batch <= largest:
+        raise RunnerError(
+            "bad-batch", "a batch of {} is not in 1…{}".format(batch, largest), "the kit's model takes no more at once"
+        )
 
 
 def run_checked(session: Session, kit: Kit, feed: Mapping[str, Any]) -> Any:
@@ -48,7 +61,7 @@ def run_checked(session: Session, kit: Kit, feed: Mapping[str, Any]) -> Any:
     wanted = kit.manifest.model.output
     outputs = session.run(feed)
     if wanted.name not in outputs:
-        raise RunnerError("wrong-output", "the model gives {}, not {!r}".format(", ".join(outputs) or "nothing", wanted.name))
+        raise RunnerError("wrong-output", "the model returns {}, not {!r}".format(", ".join(outputs) or "nothing", wanted.name))
     logits = np.asarray(outputs[wanted.name])
     if logits.shape != (batch, wanted.classes):
         actual = "shape {}, expected {}".format(list(logits.shape), [batch, wanted.classes])
@@ -60,11 +73,13 @@ def check_feed(specs: Sequence[TensorSpec], feed: Mapping[str, Any]) -> None:
     """Compare a feed with the inputs of a model.
 
     Raises:
-        RunnerError: wrong-feed, naming the tensor, what it is and what it should be.
+        RunnerError: wrong-feed, with the tensor, its actual and its expected type and shape.
     """
     names = [spec.name for spec in specs]
     if sorted(names) != sorted(feed):
-        raise RunnerError("wrong-feed", "the model takes {}, and was given {}".format(", ".join(names), ", ".join(sorted(feed))))
+        raise RunnerError(
+            "wrong-feed", "the model takes {}, but the feed has {}".format(", ".join(names), ", ".join(sorted(feed)))
+        )
     for spec in specs:
         array = feed[spec.name]
         fits = len(array.shape) == len(spec.shape) and all(

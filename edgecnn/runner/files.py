@@ -1,4 +1,4 @@
-"""Results appear whole or not at all: a file under its final name was written to its end."""
+"""Read and write files. A result appears under its final name only when it is complete."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any, Optional
 from .failure import RunnerError
 
 JSON_BYTES_MAX = 2 << 30
-"""The largest JSON file that is read; a run that soaked for half a day has a third of it."""
+"""The largest JSON file that is read; a soak run of half a day has a third of this size."""
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""A pipe that takes the place of a file is not waited for."""
+"""Non-blocking: do not wait for a pipe that replaced a file."""
 
 
 class UnfitFile(OSError):
-    """A file that ``open_regular`` refuses: not a regular one, too large, or with a NUL in its path."""
+    """Raised by ``open_regular`` if a file is not regular, is too large, or has a NUL in its path."""
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -36,7 +36,7 @@ def open_regular(path: Path, most_bytes: Optional[int] = None) -> io.BufferedRea
         most_bytes: a larger file is refused. None: any size.
 
     Raises:
-        UnfitFile: see there; ``strerror`` says why.
+        UnfitFile: see the class; ``strerror`` is the reason.
         OSError: the file is absent, a folder, or cannot be opened.
     """
     if "\0" in str(path):
@@ -69,14 +69,14 @@ def _size(count: int) -> str:
 
 
 def bounded_content(path: Path, most_bytes: int) -> bytes:
-    """Return the content of a regular file of at most ``most_bytes``. The kernel's files claim no size, and are bounded too.
+    """Return the content of a regular file of at most ``most_bytes``. Files of the kernel, which state no size, are bounded too.
 
     Raises:
         OSError: see ``open_regular``.
     """
     with open_regular(path, most_bytes) as stream:
         content = bytearray()
-        while len(content) <= most_bytes:  # never ``read(most_bytes)``, which allocates as much whatever the file holds
+        while len(content) <= most_bytes:  # ``read(most_bytes)`` would always allocate that much
             part = stream.read(1 << 20)
             if not part:
                 break
@@ -96,7 +96,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write beside the final name, flush to the disk, then rename."""
+    """Write to a temporary name, flush to the disk, then rename."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as stream:
         stream.write(content)
@@ -112,7 +112,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_array(path: Path, array: Any) -> None:
     """Write an array in NumPy's ``.npy`` format."""
-    import numpy as np  # a machine without it can still compare files and say what it lacks
+    import numpy as np  # a machine without NumPy can still compare files
 
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=False)
@@ -120,10 +120,10 @@ def write_array(path: Path, array: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file.
+    """Return the value of a JSON file.
 
     Raises:
-        RunnerError: unreadable-file, when it is absent or no JSON.
+        RunnerError: unreadable-file, if the file is absent or not JSON.
     """
     try:
         return json.loads(bounded_content(path, JSON_BYTES_MAX).decode("utf-8"))
@@ -132,7 +132,7 @@ def read_json(path: Path) -> Any:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder for results, unless it is there.
+    """Create a folder for results, unless it exists.
 
     Raises:
         RunnerError: unwritable-folder.

@@ -1,4 +1,4 @@
-"""What a kit must reproduce before anything it says is believed: exact pixels from PNGs, near ones from a JPEG, and logits."""
+"""Check that a kit reproduces its golden data: exact pixels from PNGs, close pixels from a JPEG, and logits."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from .kit import Kit
     from .sessions import Session
 
-_HINT = "this machine's Pillow or runtime computes something else than the kit was made with"
+_HINT = "this machine's Pillow gives other pixels than the one that made the kit; install the version that the kit needs"
 _VARIES_HINT = "export the network in evaluation mode, without dropout or other random layers"
 REPEATS_WITHIN = 0.01
-"""Share of the golden logits' spread by which a second call may differ, since some GPU kernels add in a changing order."""
-_LOGITS_HINT = "its runtime, in the kit's precision, computes something else than where the kit was made"
+"""Largest difference of a second call, as a share of the golden logits' spread: some GPU kernels add in a changing order."""
+_LOGITS_HINT = "the runtime gives other logits here than where the kit was made; check the runtime's version"
 
 
 class LogitsCheck(NamedTuple):
@@ -31,10 +31,10 @@ class LogitsCheck(NamedTuple):
 
 
 def golden_pixels(kit: Kit) -> Any:
-    """The golden PNGs as pixels, uint8 (pictures, *crop_px, 3).
+    """Return the golden PNGs as pixels, uint8 (images, *crop_px, 3).
 
     Raises:
-        RunnerError: golden-pixels-differ, when one is not exactly what the kit says.
+        RunnerError: golden-pixels-differ, if the pixels of an image are not exactly the kit's.
     """
     stack: List[Any] = []
     for picture in kit.manifest.golden.png:
@@ -48,10 +48,10 @@ def golden_pixels(kit: Kit) -> Any:
 
 
 def check_photo(kit: Kit) -> int:
-    """By how many levels the golden JPEG, decoded here, differs from its golden pixels at most.
+    """Decode the golden JPEG; return the largest difference from its golden pixels, in levels.
 
     Raises:
-        RunnerError: golden-photo-differs, when that is more than the kit allows.
+        RunnerError: golden-photo-differs, if the difference exceeds the kit's limit.
     """
     photo = kit.manifest.golden.jpeg
     if photo is None:
@@ -69,12 +69,12 @@ def check_photo(kit: Kit) -> int:
 
 
 def feed_sha256(feed: Any) -> str:
-    """SHA-256 of a feed's bytes in C order: elementwise float32 arithmetic gives the same ones on every machine."""
+    """Return SHA-256 of a feed's bytes in C order. Element-wise float32 arithmetic gives the same bytes on every machine."""
     return hashlib.sha256(np.ascontiguousarray(feed).tobytes()).hexdigest()
 
 
 def check_golden_feed(kit: Kit, pixels: Any) -> None:
-    """Compare what golden pixels become for the network with what they became where the kit was made.
+    """Compare the feed of the golden pixels with the feed on the machine that made the kit.
 
     Raises:
         RunnerError: golden-feed-differs.
@@ -82,8 +82,8 @@ def check_golden_feed(kit: Kit, pixels: Any) -> None:
     digest = feed_sha256(feed_of(kit, pixels)[kit.manifest.model.input.name])
     if digest != kit.manifest.golden.feed_sha256:
         why = "SHA-256 of the feed is {}…, expected {}…".format(digest[:12], kit.manifest.golden.feed_sha256[:12])
-        hint = "channels, layout or normalization are not those of the kit"
-        raise RunnerError("golden-feed-differs", "golden pixels do not become the golden feed", why, hint)
+        hint = "channels, layout or normalization differ from the kit's; package the kit again"
+        raise RunnerError("golden-feed-differs", "the golden pixels give another feed", why, hint)
 
 
 def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
@@ -92,10 +92,10 @@ def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
     Args:
         kit: names the golden logits and their tolerance.
         session: opened for a batch of 1, or of any size.
-        pixels: uint8 (pictures, *crop_px, 3), in the order of the golden logits.
+        pixels: uint8 (images, *crop_px, 3), in the order of the golden logits.
 
     Raises:
-        RunnerError: golden-logits-differ; answers-vary, where the same image gets other logits the second time.
+        RunnerError: golden-logits-differ; answers-vary, if a second call on the same image gives other logits.
     """
     golden = kit.manifest.golden
     expected = np.load(str(kit.path(golden.logits)), allow_pickle=False)
@@ -117,8 +117,9 @@ def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
 
 
 def write_golden(kit: Kit, out: Path) -> Dict[str, Any]:
-    """The first golden picture as the network is fed it, and the expected answer, as plain numbers in ``out``, for a program that
-    is no runner: float32, or what the kit's input takes, in C order.
+    """Write the feed of the first golden image and its golden logits as plain numbers into ``out``, to test another program.
+
+    The feed has the type of the kit's input, the logits are float32; both are in C order.
 
     Raises:
         RunnerError: golden-pixels-differ.

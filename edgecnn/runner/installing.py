@@ -1,6 +1,6 @@
-"""The command that installs what is missing, as this Python takes it.
+"""Make the command that installs a missing package for this Python.
 
-Debian, Raspberry Pi OS and Ubuntu since 2023 refuse pip outside a virtual environment: https://peps.python.org/pep-0668/
+Since 2023, Debian, Raspberry Pi OS and Ubuntu refuse pip outside a virtual environment: https://peps.python.org/pep-0668/
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .failure import RunnerError
 from .runtimes import BROWSER
 
 DISTRIBUTION_OF = {"PIL": "pillow", "numpy": "numpy"}
-"""What the runner itself imports, to the distribution that brings it."""
+"""Modules that the runner imports, to their distributions."""
 ENVIRONMENT = "~/edgecnn-env"
 
 
 PATH_NOT_PASSED = "EDGECNN_PYTHONPATH_NOT_PASSED"
-"""Set for every process of a kit whose user has a PYTHONPATH: kits run without it, so that no other code runs in their place."""
+"""Set for every process of a kit if the user has a PYTHONPATH. Kits run without it, so that no other code replaces theirs."""
 DROPPED_PATH = "PYTHONPATH is set, and this program runs without it"
 _IMPORT_FAILURES = ("ModuleNotFoundError", "ImportError")
 _PTH_FILE = "list the folders of PYTHONPATH in a .pth file of this Python's site-packages"
@@ -36,16 +36,16 @@ def runs_without_path() -> bool:
 def drops_path() -> bool:
     """Whether the user's PYTHONPATH names folders that a kit's process, started here, does not search.
 
-    The folder that this runner was loaded from is not one of them: every process of a kit has it as its PYTHONPATH.
+    The folder of this runner does not count: it is the PYTHONPATH of every process of a kit.
     """
-    here = (Path(__file__).absolute(), Path(__file__).resolve())  # a kit's folder of code may be a link
+    here = (Path(__file__).absolute(), Path(__file__).resolve())  # the folder may be a link
     own = {str(path.parents[depth].resolve()) for path in here for depth in (1, 2)}
     named = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     return runs_without_path() or any(str(Path(path).resolve()) not in own for path in named)
 
 
 def lacking(what: str, requirement: str, version: Optional[str] = None) -> RunnerError:
-    """The error for a package that is missing, or installed in a ``version`` that does not do."""
+    """Return the error for a package that is missing, or installed in an unsuitable ``version``."""
     because, hint = "" if version is None else "{} is installed".format(version), install_command(requirement)
     if runs_without_path():
         because, hint = "; ".join(filter(None, (because, DROPPED_PATH))), "{}, or {}".format(hint, _PTH_FILE)
@@ -54,29 +54,29 @@ def lacking(what: str, requirement: str, version: Optional[str] = None) -> Runne
 
 
 def dropped_path_in(output: str) -> Optional[str]:
-    """``DROPPED_PATH`` if a process that was started here without PYTHONPATH failed to import something; None otherwise.
+    """Return ``DROPPED_PATH`` if a process without the user's PYTHONPATH failed to import a module; else None.
 
     Args:
-        output: what the process printed.
+        output: the process's output.
     """
     return DROPPED_PATH if drops_path() and any(name in output for name in _IMPORT_FAILURES) else None
 
 
 def install_command(*requirements: str) -> str:
-    """``pip install …``; where the system forbids that, a virtual environment is made first."""
+    """Return ``pip install …``, after the creation of a virtual environment if the system requires one."""
     return command_for(requirements, managed=_is_managed(), python="python3")
 
 
 def command_for(requirements: Sequence[str], managed: bool, python: str) -> str:
-    """The same for any machine: ``managed`` says that its system keeps pip out, ``python`` is how its shell calls Python."""
+    """Return the command for any machine. ``managed``: whether its system refuses pip. ``python``: Python's name in its shell."""
     if any(requirement.startswith(BROWSER) for requirement in requirements):
-        return INSTALLED_BY  # the system's own; nothing else is asked for beside it
+        return INSTALLED_BY  # a browser is the only requirement of its kits
     wanted = " ".join(map(shlex.quote, requirements))
     if not managed:
         return "pip install {}".format(wanted)
     # The system's own packages stay visible: JetPack's tensorrt exists nowhere else.
-    made = "{} -m venv --system-site-packages {}".format(python, ENVIRONMENT)
-    return "{} && {}/bin/pip install {}, then run it with {}/bin/python".format(made, ENVIRONMENT, wanted, ENVIRONMENT)
+    create = "{} -m venv --system-site-packages {}".format(python, ENVIRONMENT)
+    return "{} && {}/bin/pip install {}, then run it with {}/bin/python".format(create, ENVIRONMENT, wanted, ENVIRONMENT)
 
 
 def _is_managed() -> bool:

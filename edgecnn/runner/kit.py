@@ -1,4 +1,4 @@
-"""A kit is a folder that proves itself: ``kit.json`` names every file with its hash, and its own hash is the kit's."""
+"""A kit: a folder whose ``kit.json`` lists every file with its hash. The hash of ``kit.json`` identifies the kit."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Kit:
     """An opened kit.
 
     Attributes:
-        folder: where it lies, absolute.
-        sha256: SHA-256 of ``kit.json``; under it every observation of this kit is filed.
-        manifest: its contents.
+        folder: its absolute path.
+        sha256: SHA-256 of ``kit.json``, the key of all observations of this kit.
+        manifest: the content of ``kit.json``.
         models_checked_in: the folder whose model files were checked; see ``model_files``.
     """
 
@@ -39,17 +39,17 @@ class Kit:
 
     @classmethod
     def open(cls, folder: Path) -> Kit:
-        """Read and check ``kit.json``; no other file is read.
+        """Read and check ``kit.json``, and no other file.
 
         Raises:
-            RunnerError: no-kit, bad-manifest, kit-file-changed where its bytes show why, or outside-the-kit for a name that
+            RunnerError: no-kit; bad-manifest; kit-file-changed if the bytes show the cause; outside-the-kit for a name that
                 leaves the folder.
         """
         path = folder / MANIFEST
         try:
             content = bounded_content(path, MANIFEST_BYTES_MAX)
         except OSError as error:
-            raise RunnerError("no-kit", "{}: no kit here".format(folder), str(error), "run this inside a kit's folder") from error
+            raise RunnerError("no-kit", "{}: not a kit".format(folder), str(error), "run this inside a kit's folder") from error
         cause = line_endings(folder) if b"\r\n" in content else cause_in(content, folder)
         if cause is not None:
             raise RunnerError("kit-file-changed", "{}: not the file that was packaged".format(path), cause.why, cause.fix)
@@ -63,7 +63,7 @@ class Kit:
         return cls(folder.resolve(), hashlib.sha256(content).hexdigest(), manifest)
 
     def path(self, name: str) -> Path:
-        """The file of that name, which ``kit.json`` must list.
+        """Return the path of a file that ``kit.json`` lists.
 
         Raises:
             RunnerError: outside-the-kit.
@@ -76,7 +76,7 @@ class Kit:
         """Compare every listed file with its size and SHA-256, and refuse links and code that is not listed.
 
         Returns:
-            the number of bytes compared.
+            the number of compared bytes.
 
         Raises:
             RunnerError: kit-file-missing, kit-file-changed, kit-file-link or kit-file-unlisted, naming the file.
@@ -86,7 +86,7 @@ class Kit:
             fact, path = self.manifest.files[name], self.path(name)
             self._refuse_links(name)
             if not path.is_file():
-                raise RunnerError("kit-file-missing", "{}: listed in kit.json, and not here".format(name), hint=_HINT)
+                raise RunnerError("kit-file-missing", "{}: listed in kit.json, but missing".format(name), hint=_HINT)
             size = path.stat().st_size
             if size != fact.bytes:
                 raise self._changed(name, size, "{} bytes here, {} in kit.json".format(size, fact.bytes))
@@ -101,10 +101,10 @@ class Kit:
         return total
 
     def check_requirements(self) -> Dict[str, str]:
-        """Whether this machine, Python and packages are those that the kit needs.
+        """Check that this machine, Python and its packages meet the kit's requirements.
 
         Returns:
-            the needed packages and their versions here.
+            the required packages and their installed versions.
 
         Raises:
             RunnerError: wrong-machine, wrong-python, missing-package or wrong-package-version.
@@ -132,7 +132,7 @@ class Kit:
                 raise RunnerError("kit-file-link", "{}: a link, which could lead out of the kit".format(name), hint=_HINT)
 
     def _refuse_foreign_code(self) -> None:
-        # A numpy.py beside kit.json would be imported in NumPy's place.
+        # A numpy.py next to kit.json would be imported instead of NumPy.
         for folder, folders, names in os.walk(str(self.folder)):
             folders[:] = [name for name in folders if name != "__pycache__"]
             for name in names:

@@ -1,6 +1,6 @@
-"""Knobs: session options that change how fast a kit runs and not what it answers, set beside those that the kit is packed with.
+"""Knobs: session options that change the speed of a kit and not its logits, in addition to the kit's own options.
 
-They are no part of the kit. A schedule names them for a run; else those hold that the bundle around the kit was chosen with.
+They are not part of the kit. A schedule states them for a run; the default is the ``choice.json`` of the bundle around the kit.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ CHOICE_SCHEMA = "edgecnn.choice/1"
 
 
 def check_knobs(kit: Kit, knobs: Mapping[str, str]) -> None:
-    """Refuse what the kit's session does not count among its knobs.
+    """Refuse options that are not knobs of the kit's session.
 
-    A runtime may take a misspelt option in silence, and some of its options change answers: those are the kit's to set.
+    A runtime may silently accept a misspelt option. Options that change logits belong to the kit.
 
     Raises:
-        RunnerError: unknown-knob, or what ``check_options`` and loading the runtime refuse.
+        RunnerError: unknown-knob; the errors of ``check_options`` and ``load_runtime``.
     """
     if not knobs:
         return
-    known = load_runtime(kit).KNOBS
-    unknown = sorted(set(knobs) - set(known))
+    names = load_runtime(kit).KNOBS
+    unknown = sorted(set(knobs) - set(names))
     if unknown:
         module = kit.manifest.session.module
-        why = "its knobs are {}".format(", ".join(known)) if known else "it has none"
-        raise RunnerError("unknown-knob", "{!r} is no knob of {}".format(unknown[0], module), why)
+        why = "its knobs are {}".format(", ".join(names)) if names else "it has none"
+        raise RunnerError("unknown-knob", "{!r} is not a knob of {}".format(unknown[0], module), why)
     check_options(kit.manifest.session.module, knobs)
 
 
 def chosen_knobs(kit: Kit) -> Dict[str, str]:
-    """What the bundle around the kit says that this very kit runs with; nothing where it lies in no bundle.
+    """Return this kit's knobs in the ``choice.json`` of the bundle around it; none if there is no bundle.
 
     Raises:
         RunnerError: unreadable-file or bad-knobs.
@@ -57,7 +57,7 @@ def chosen_knobs(kit: Kit) -> Dict[str, str]:
 
 
 def knobs_of(entry: Mapping[str, Any], path: Path) -> Dict[str, str]:
-    """The knobs of one kit that ``choice.json`` lists; a bundle from before there were any has none.
+    """Return the knobs of a kit in ``choice.json``; an old bundle has none.
 
     Raises:
         RunnerError: bad-knobs.
@@ -69,7 +69,7 @@ def knobs_of(entry: Mapping[str, Any], path: Path) -> Dict[str, str]:
 
 
 def parse_knobs(texts: Any) -> Dict[str, str]:
-    """``NAME=VALUE`` words as options.
+    """Parse ``NAME=VALUE`` words into options.
 
     Raises:
         RunnerError: bad-knobs.

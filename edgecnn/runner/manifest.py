@@ -1,4 +1,4 @@
-"""``kit.json`` as values: each field is checked once, here, and a field that nobody knows is refused rather than ignored."""
+"""Parse ``kit.json`` into values. Each field is checked once, here; unknown fields are refused."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SCHEMA = "edgecnn.kit/1"
 
 
 class SessionSpec(NamedTuple):
-    """Which module of ``sessions/`` runs the model, and options that reach the runtime."""
+    """The module of ``sessions/`` that runs the model, and the runtime's options."""
 
     module: str
     options: Dict[str, str]
 
 
 class InputSpec(NamedTuple):
-    """The model's one input. ``layout`` is NCHW or NHWC, ``dtype`` float32 or uint8."""
+    """The model's only input. ``layout`` is NCHW or NHWC, ``dtype`` float32 or uint8."""
 
     name: str
     dtype: str
@@ -29,14 +29,14 @@ class InputSpec(NamedTuple):
 
 
 class OutputSpec(NamedTuple):
-    """The model's one output: float (batch, classes)."""
+    """The model's only output: float (batch, classes)."""
 
     name: str
     classes: int
 
 
 class ModelSpec(NamedTuple):
-    """The model's files relative to the kit, and its two ends."""
+    """The model's files relative to the kit, its input and its output."""
 
     entry: str
     files: Tuple[str, ...]
@@ -46,14 +46,14 @@ class ModelSpec(NamedTuple):
 
 
 class GoldenPicture(NamedTuple):
-    """A PNG and the SHA-256 of the pixels that it must become (``pixels_sha256`` in pixels.py, of uint8 (H, W, 3))."""
+    """A PNG and the SHA-256 of its pixels after preprocessing, uint8 (H, W, 3); see ``pixels_sha256`` in pixels.py."""
 
     file: str
     pixels_sha256: str
 
 
 class GoldenPhoto(NamedTuple):
-    """A JPEG, the PNG of its pixels, and by how many levels a decoder may differ."""
+    """A JPEG, the PNG of its pixels, and a decoder's largest allowed difference in levels."""
 
     file: str
     pixels: str
@@ -61,16 +61,16 @@ class GoldenPhoto(NamedTuple):
 
 
 class Golden(NamedTuple):
-    """What the kit must reproduce: pixels and, for the PNGs in order, logits float32 (pictures, classes)."""
+    """Data that the kit must reproduce: pixels and, for the PNGs in order, logits, float32 (images, classes)."""
 
     png: Tuple[GoldenPicture, ...]
     jpeg: Optional[GoldenPhoto]
     feed_sha256: str
-    """Of the bytes that the network is fed for all the pictures: a network that looks little at colour would answer alike to
-    swapped channels, so the feed itself is compared."""
+    """Digest of the feed of all images. The feed itself is compared, because swapped channels hardly change the logits of a
+    network that uses little colour."""
     logits: str
     logits_tolerance: float
-    """Largest allowed difference as a share of the golden logits' whole range."""
+    """Largest allowed difference as a share of the golden logits' range."""
 
 
 class FileFact(NamedTuple):
@@ -99,19 +99,19 @@ class Manifest(NamedTuple):
     engine: Optional[Dict[str, Any]]
     files: Dict[str, FileFact]
     thresholds: Optional[Tuple[float, ...]] = None
-    """Of a multi-label network, whose activation is the logistic function: a label's probability from which on an image gets it,
-    by the order of ``labels``. None: one class an image, by softmax."""
+    """The least probability of each label, in the order of ``labels``, for a multi-label network with the logistic function.
+    None: one class an image, by softmax."""
 
 
 def parse_manifest(value: Any) -> Manifest:
-    """The manifest of a decoded ``kit.json``.
+    """Parse a decoded ``kit.json``.
 
     Raises:
-        RunnerError: bad-manifest, naming the field by its path; what ``check_options`` refuses of the session's options.
+        RunnerError: bad-manifest, with the path of the field; the errors of ``check_options``.
     """
     top = Fields(value, "")
     if top.get("schema") != SCHEMA:
-        raise bad_manifest("schema", "is {!r}, and this runner reads {!r}".format(top.get("schema"), SCHEMA))
+        raise bad_manifest("schema", "is {!r}, but this runner reads {!r}".format(top.get("schema"), SCHEMA))
     recipe, mean, std = _preprocessing(top.fields("preprocessing"))
     requirements = top.fields("requirements")
     manifest = Manifest(
@@ -132,16 +132,16 @@ def parse_manifest(value: Any) -> Manifest:
         files=_files(top.fields("files")),
         thresholds=_thresholds(top),
     )
-    requirements.nothing_else()
-    top.nothing_else()
-    _agrees(manifest)
+    requirements.refuse_unread()
+    top.refuse_unread()
+    _check_agreement(manifest)
     return manifest
 
 
-def _agrees(manifest: Manifest) -> None:
+def _check_agreement(manifest: Manifest) -> None:
     classes = manifest.model.output.classes
     if len(manifest.labels) != classes:
-        raise bad_manifest("labels", "has {} names, and the model {} classes".format(len(manifest.labels), classes))
+        raise bad_manifest("labels", "has {} names, but the model has {} classes".format(len(manifest.labels), classes))
     named = list(manifest.model.files) + [manifest.model.entry, manifest.golden.logits]
     named += [picture.file for picture in manifest.golden.png]
     if manifest.golden.jpeg is not None:
@@ -150,7 +150,7 @@ def _agrees(manifest: Manifest) -> None:
         if name not in manifest.files:
             raise bad_manifest("files", "does not list {}".format(name))
     if not manifest.golden.png:
-        raise bad_manifest("golden.png", "is empty, so nothing could be tested")
+        raise bad_manifest("golden.png", "is empty, so the kit cannot be tested")
 
 
 def _thresholds(top: Fields) -> Optional[Tuple[float, ...]]:
@@ -159,7 +159,7 @@ def _thresholds(top: Fields) -> Optional[Tuple[float, ...]]:
     top.one_of("activation", "sigmoid")
     labels, bounds = top.texts("labels"), top.fields("thresholds")
     if bounds.names() != sorted(labels):
-        raise bad_manifest("thresholds", "are not one for each of the labels: they are those of another model")
+        raise bad_manifest("thresholds", "do not match the labels: they belong to another model")
     thresholds = tuple(bounds.number(name) for name in labels)
     if max(thresholds) > 1:
         raise bad_manifest("thresholds", "must be probabilities, 0 to 1")
@@ -169,11 +169,11 @@ def _thresholds(top: Fields) -> Optional[Tuple[float, ...]]:
 def _session(fields: Fields) -> SessionSpec:
     module = fields.text("module")
     if not module.isidentifier():
-        raise bad_manifest("session.module", "{!r} is no module name".format(module))
+        raise bad_manifest("session.module", "{!r} is not a module name".format(module))
     session = SessionSpec(module, fields.text_map("options"))
-    if module in OPTIONS:  # no other is opened, which is said then
+    if module in OPTIONS:  # ``load_runtime`` refuses other modules
         check_options(module, session.options)
-    fields.nothing_else()
+    fields.refuse_unread()
     return session
 
 
@@ -189,7 +189,7 @@ def _model(fields: Fields) -> ModelSpec:
         batch_max=fields.whole("batch_max"),
     )
     for part in (fields,) + ends:
-        part.nothing_else()
+        part.refuse_unread()
     return model
 
 
@@ -208,7 +208,7 @@ def _preprocessing(fields: Fields) -> Tuple[PixelRecipe, Tuple[float, ...], Tupl
     if min(std) <= 0:
         raise bad_manifest("preprocessing.normalization.std", "must be above 0")
     for part in (fields, pixels, normalization):
-        part.nothing_else()
+        part.refuse_unread()
     return recipe, mean, std
 
 
@@ -243,14 +243,14 @@ def _golden(fields: Fields) -> Golden:
     for index, value in enumerate(fields.list("png")):
         entry = Fields(value, "golden.png[{}].".format(index))
         pictures.append(GoldenPicture(entry.text("file"), entry.text("pixels_sha256")))
-        entry.nothing_else()
+        entry.refuse_unread()
     photo = None
     if fields.get("jpeg") is not None:
         entry = fields.fields("jpeg")
         photo = GoldenPhoto(entry.text("file"), entry.text("pixels"), entry.whole("max_levels"))
-        entry.nothing_else()
+        entry.refuse_unread()
     golden = Golden(tuple(pictures), photo, fields.text("feed_sha256"), fields.text("logits"), fields.number("logits_tolerance"))
-    fields.nothing_else()
+    fields.refuse_unread()
     return golden
 
 
@@ -259,5 +259,5 @@ def _files(fields: Fields) -> Dict[str, FileFact]:
     for name in fields.names():
         entry = fields.fields(name)
         facts[name] = FileFact(entry.text("sha256"), entry.whole("bytes"))
-        entry.nothing_else()
+        entry.refuse_unread()
     return facts

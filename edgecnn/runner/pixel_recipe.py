@@ -1,4 +1,4 @@
-"""How a picture becomes pixels, as a value; ``pixels`` does it, with packages that a machine may still lack."""
+"""The preprocessing of an image, as a value. ``pixels`` applies it, with packages that a new machine may lack."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any, NamedTuple, Tuple
 RESIZE_MODES = ("crop", "letterbox", "stretch", "line")
 BLACK = (0, 0, 0)
 ALL_LEVELS = (0, 65535)
-"""Of grey pictures of 16 bits."""
+"""The levels of 16-bit grey images."""
 MAX_PIXELS = 178956970
-"""Larger pictures are refused before they are decoded: where Pillow itself stops (twice its ``MAX_IMAGE_PIXELS``)."""
+"""Larger images are refused before they are decoded. This is Pillow's limit (twice its ``MAX_IMAGE_PIXELS``)."""
 _SIDES = re.compile(r"([0-9]{1,6})(?:x([0-9]{1,6}))?")
 
 
 class ImageSize(NamedTuple):
-    """Height and width in pixels. As text, and in JSON: ``48x192``, and of a square its side, 224."""
+    """Height and width in pixels. As text and in JSON: ``48x192``, or the side of a square, 224."""
 
     height_px: int
     width_px: int
 
     @classmethod
     def square(cls, side_px: int) -> ImageSize:
-        """As high as wide."""
+        """Return the size of a square."""
         return cls(side_px, side_px)
 
     @classmethod
     def of(cls, stated: Any) -> ImageSize:
-        """From a side, or a text with height and width. Raises ValueError: it is neither, or a side has no pixel."""
+        """Parse a side, or a text with height and width. Raises ValueError: it is neither, or a side is 0."""
         if isinstance(stated, ImageSize):
             return stated
         match = None if isinstance(stated, (bool, float)) else _SIDES.fullmatch(str(stated).lower())
@@ -38,12 +38,12 @@ class ImageSize(NamedTuple):
 
     @property
     def stated(self) -> Any:
-        """What ``of`` makes the same of, and JSON holds."""
+        """The form for JSON, which ``of`` parses."""
         return self.height_px if self.is_square else str(self)
 
     @property
     def is_square(self) -> bool:
-        """True where it is as high as wide."""
+        """Whether height and width are equal."""
         return self.height_px == self.width_px
 
     @property
@@ -58,29 +58,29 @@ class ImageSize(NamedTuple):
 
     @property
     def area_px(self) -> int:
-        """Pixels in all."""
+        """The number of pixels."""
         return self.height_px * self.width_px
 
-    def with_short(self, short_px: int) -> ImageSize:
-        """Of the same shape, with that shorter side."""
+    def scaled_to_short(self, short_px: int) -> ImageSize:
+        """Return the size scaled to this shorter side."""
         height, width = (max(1, round(side * short_px / self.short_px)) for side in self)
         return ImageSize(height, width)
 
-    def larger_of(self, other: ImageSize) -> ImageSize:
-        """Side by side, the larger of each."""
-        return ImageSize(max(self.height_px, other.height_px), max(self.width_px, other.width_px))
+    def larger_of(self, size: ImageSize) -> ImageSize:
+        """Return the larger height and the larger width."""
+        return ImageSize(max(self.height_px, size.height_px), max(self.width_px, size.width_px))
 
     def __str__(self) -> str:
         return str(self.height_px) if self.is_square else "{}x{}".format(self.height_px, self.width_px)
 
 
 class PixelRecipe(NamedTuple):
-    """A picture is resized, and the centre is cropped; where it is smaller than the crop, ``fill`` is around it.
+    """An image is resized, and its centre is cropped. ``fill`` surrounds an image that is smaller than the crop.
 
-    ``resize``: crop scales it until it covers ``resize_px``, letterbox until it fits into that, stretch scales each side on its
-    own, line to that height, squeezed where it would be wider and at the left of ``fill`` where it is not. ``interpolation``:
-    bilinear or bicubic. ``fill``: levels of red, green and blue. ``grey_window``: levels of grey pictures of 16 bits that become
-    black and white.
+    ``resize``: ``crop`` scales the image to cover ``resize_px``, ``letterbox`` to fit into it, ``stretch`` scales each side
+    separately, ``line`` scales to its height; a wider line is squeezed, a narrower one is at the left of ``fill``.
+    ``interpolation``: bilinear or bicubic. ``fill``: levels of red, green and blue. ``grey_window``: the levels of 16-bit grey
+    images that become black and white.
     """
 
     resize_px: ImageSize

@@ -1,6 +1,6 @@
-"""From a picture file to uint8 RGB pixels and from those to a model's input: the one definition, used at home and in every kit.
+"""From an image file to uint8 RGB pixels, and from these to a model's input: the only definition, for edgecnn and every kit.
 
-Pillow is the reference, because it is what a kit has on a board; resizing on tensors differs from it by up to two levels.
+Pillow is the reference, because kits use it on boards. Resizing tensors differs from it by up to two levels.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     Source = Union[str, "os.PathLike[str]", IO[bytes]]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
-"""By Pillow's names; a JPEG of several pictures (MPO) is a JPEG. All that cameras and browsers write, and no other: some of
-Pillow's readers start a program that is on PATH (PostScript), some formats hold files of any other."""
-NOT_A_PICTURE = "in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
+"""Pillow's names of the formats that cameras and browsers write; a JPEG of several images (MPO) is a JPEG. Other formats are
+refused: some of Pillow's readers start a program on PATH (PostScript), and some formats may contain any other."""
+UNSUPPORTED_FORMAT = "unsupported image format (supported: JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
 
-# Between half of that and all of it Pillow only warns; the bound above is the one that holds here.
+# Pillow warns above half of ``MAX_PIXELS``.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 # Pillow before 9.1, which old boards have, keeps these names on the module itself.
@@ -54,7 +54,7 @@ _UPRIGHT = {
     7: _TRANSPOSE.TRANSVERSE,
     8: _TRANSPOSE.ROTATE_90,
 }
-"""EXIF 2.32, tag 0x0112 (Orientation): what turns the stored picture upright."""
+"""EXIF 2.32, tag 0x0112 (Orientation): the operation that turns the stored image upright."""
 
 BROKEN = (
     OSError,
@@ -70,11 +70,11 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's format readers raise on damaged files; they promise no single type."""
+"""Exceptions of Pillow's format readers on damaged files; they document no single type."""
 
 
 class UnreadableImage(ValueError):
-    """Raised when a file is no picture, a damaged one, or one without a defined look; ``why`` says which."""
+    """Raised when a file is not an image, is damaged, or has undefined colours. ``why``: the reason."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -82,33 +82,33 @@ class UnreadableImage(ValueError):
 
 
 def open_picture(source: Source) -> Image.Image:
-    """Pillow's lazily opened file, of one of ``FORMATS`` that the installed Pillow reads. Every picture is opened here.
+    """Open an image file lazily by Pillow, in one of ``FORMATS`` that the installed Pillow reads. Every image is opened here.
 
     Raises:
-        UnidentifiedImageError: it is of none of them. OSError: and what else Pillow's readers raise.
+        UnidentifiedImageError: the format is not one of them. OSError, and others of ``BROKEN``.
     """
     Image.init()
     if not hasattr(source, "read"):
-        open_regular(Path(source)).close()  # a pipe would be waited for
+        open_regular(Path(source)).close()  # refuses pipes, which would block
     return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
 def decode(source: Source, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.Image:
-    """A picture as upright RGB, eight bits a channel.
+    """Decode an image to upright RGB, eight bits a channel.
 
-    EXIF orientation is applied. Transparency is laid over white, as pages and shops show it; dropping it would reveal
-    whatever colour lies underneath. 16-bit grey is scaled, its window's ends to 0 and 255. CMYK is converted by Pillow's plain
-    formula; colour profiles are not applied. Of an animation the first frame is taken.
+    EXIF orientation is applied. Transparent pixels are blended with white, as on web pages; without blending, their hidden colour
+    would show. 16-bit grey is scaled from its window to 0 to 255. CMYK is converted by Pillow's formula, without colour profiles.
+    The first frame of an animation is used.
 
     Args:
         source: a path or an open binary file.
-        grey_window: the levels of 16-bit grey that become black and white; what is beyond is cut off.
+        grey_window: the levels of 16-bit grey that become black and white; levels beyond are clipped.
 
     Raises:
-        UnreadableImage: not a picture, truncated, over ``MAX_PIXELS``, or of a pixel type without a defined white.
-        FileNotFoundError: when the path does not exist.
-        PermissionError: when it may not be read.
-        IsADirectoryError: when it is a folder.
+        UnreadableImage: not an image, truncated, over ``MAX_PIXELS``, or of a pixel type without a defined white.
+        FileNotFoundError: the path does not exist.
+        PermissionError: this user may not read the file.
+        IsADirectoryError: the path is a folder.
     """
     try:
         with open_picture(source) as image:
@@ -120,16 +120,16 @@ def decode(source: Source, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.I
     except Image.DecompressionBombError:
         raise UnreadableImage("more than {:,} pixels".format(MAX_PIXELS)) from None
     except UnidentifiedImageError:
-        raise UnreadableImage(why_no_image(source, NOT_A_PICTURE)) from None
+        raise UnreadableImage(why_no_image(source, UNSUPPORTED_FORMAT)) from None
     except BROKEN as error:
-        raise UnreadableImage(why_no_image(source, said_of_broken(error))) from error
+        raise UnreadableImage(why_no_image(source, fault_text(error))) from error
 
 
-def as_picture(image: Image.Image, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.Image:
-    """A picture that somebody opened, as ``decode`` gives that of a file: EXIF orientation and transparency included.
+def decode_opened(image: Image.Image, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.Image:
+    """Convert an opened PIL image to upright RGB as ``decode`` does, with EXIF orientation and transparency.
 
     Raises:
-        UnreadableImage: as ``decode``; truncation shows only now.
+        UnreadableImage: see ``decode``; a truncated file is detected only here.
     """
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(_TOO_LARGE.format(*image.size, MAX_PIXELS))
@@ -138,21 +138,21 @@ def as_picture(image: Image.Image, grey_window: Tuple[int, int] = ALL_LEVELS) ->
     except UnreadableImage:
         raise
     except BROKEN as error:
-        raise UnreadableImage(said_of_broken(error)) from error
+        raise UnreadableImage(fault_text(error)) from error
 
 
 def to_pixels(image: Image.Image, recipe: PixelRecipe) -> Pixels:
-    """Resize and crop the centre: a square by ``crop`` exactly as torchvision's ``Resize`` and ``CenterCrop`` on a PIL image.
+    """Resize and crop the centre. A square by ``crop`` equals torchvision's ``Resize`` and ``CenterCrop`` on a PIL image.
 
     Args:
         image: RGB.
-        recipe: sizes in pixels, the filter, and what is around a picture that does not fill its frame.
+        recipe: sizes in pixels, the filter, and the fill around a smaller image.
 
     Returns:
         uint8 (crop height, crop width, 3), contiguous and writeable.
 
     Raises:
-        UnreadableImage: when the picture is so narrow that it would exceed ``MAX_PIXELS`` in all.
+        UnreadableImage: the image is so narrow that the resized one would exceed ``MAX_PIXELS``.
     """
     image = resized(image, recipe)
     left, top = centre_corner(image, recipe.crop_px)
@@ -160,34 +160,34 @@ def to_pixels(image: Image.Image, recipe: PixelRecipe) -> Pixels:
 
 
 def resized(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
-    """What ``to_pixels`` crops: the picture resized, with ``fill`` around it where the crop is larger.
+    """Return the image before the crop of ``to_pixels``: resized, with ``fill`` around it if the crop is larger.
 
     Raises:
-        UnreadableImage: as ``to_pixels``.
+        UnreadableImage: see ``to_pixels``.
     """
     size = _resized_to(image.size, recipe)
     if size[0] * size[1] > MAX_PIXELS:
-        made = "{:,} x {:,} pixels would be {:,} x {:,} when resized, more than {:,} in all"
-        raise UnreadableImage(made.format(image.width, image.height, size[0], size[1], MAX_PIXELS))
+        why = "{:,} x {:,} pixels would be {:,} x {:,} when resized, more than {:,} in all"
+        raise UnreadableImage(why.format(image.width, image.height, size[0], size[1], MAX_PIXELS))
     if size != image.size:
         image = _resize_side_by_side(image, size, _FILTERS[recipe.interpolation])
     return _padded(image, recipe)
 
 
 def _resize_side_by_side(image: Image.Image, size: Tuple[int, int], filter_: Any) -> Image.Image:
-    """In Pillow 13's order, down first where far more rows go than columns; earlier ones always went across first."""
+    """Resize in Pillow 13's order: rows first if far more rows are removed than columns. Older versions begin with columns."""
     down_first = image.height - size[1] > 2 * max(0, image.width - size[0])
     return image.resize((image.width, size[1]) if down_first else (size[0], image.height), filter_).resize(size, filter_)
 
 
 def _resized_to(size: Tuple[int, int], recipe: PixelRecipe) -> Tuple[int, int]:
-    """Width and height that a picture of that width and height is resized to."""
+    """Return the resized width and height of an image of this width and height."""
     (width, height), (high, wide) = size, recipe.resize_px
     if recipe.resize == "stretch":
         return wide, high
     if recipe.resize == "line":
         return min(wide, -(-width * high // height)), high  # rounded up, as PaddleOCR does
-    upright = width * high <= wide * height  # of a shape that the width decides where it is to cover
+    upright = width * high <= wide * height  # relatively narrower than the target
     if recipe.resize == "letterbox":
         return (max(1, round(width * high / height)), high) if upright else (wide, max(1, round(height * wide / width)))
     # int() as torchvision does
@@ -195,13 +195,13 @@ def _resized_to(size: Tuple[int, int], recipe: PixelRecipe) -> Tuple[int, int]:
 
 
 def centre_corner(image: Image.Image, crop_px: ImageSize) -> Tuple[int, int]:
-    """The left and upper edge, in pixels, of a resized picture's centre crop."""
+    """Return the left and upper edge, in pixels, of a resized image's centre crop."""
     # round() halves to even, as torchvision does
     return round((image.width - crop_px.width_px) / 2), round((image.height - crop_px.height_px) / 2)
 
 
 def pixels_sha256(pixels: npt.NDArray[Any]) -> str:
-    """SHA-256 over dtype, shape and bytes in C order, so that two arrays agree only if they are the same pixels."""
+    """Return SHA-256 of dtype, shape and bytes in C order, which is equal only for equal pixels."""
     digest = hashlib.sha256(json.dumps([pixels.dtype.str, list(pixels.shape)]).encode("ascii"))
     digest.update(np.ascontiguousarray(pixels).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
@@ -214,23 +214,23 @@ def to_feed(
     mean: Sequence[float] = (0.0, 0.0, 0.0),
     std: Sequence[float] = (1.0, 1.0, 1.0),
 ) -> npt.NDArray[Any]:
-    """What a model file says it wants, from pixels: ``(pixel / 255 - mean) / std`` for floats, the pixels themselves for uint8.
+    """Convert pixels to a model's input: ``(pixel / 255 - mean) / std`` for floats, the pixels for uint8.
 
     Args:
         pixels: uint8 (N, H, W, 3).
         dtype: ``float32`` or ``uint8``.
         layout: ``NCHW`` or ``NHWC``.
-        mean, std: a channel, in RGB order, on the scale 0 to 1; not used for uint8.
+        mean, std: by channel in RGB order, on the scale 0 to 1; not used for uint8.
 
     Returns:
-        contiguous, of that dtype and layout.
+        a contiguous array of that dtype and layout.
     """
     if dtype == "uint8":
         return np.ascontiguousarray(pixels if layout == "NHWC" else pixels.transpose(0, 3, 1, 2))
     count, height, width, channels = pixels.shape
     planes = np.empty((count, channels, height, width), np.float32)
     for channel in range(channels):
-        # Widen first, then scale in place: 14 us an image at 64 px and 85 us at 224 px, where a 256-entry table takes 26 and 150.
+        # Convert first, then scale in place: 14 us an image at 64 px, 85 us at 224 px. A 256-entry table takes 26 and 150 us.
         plane = planes[:, channel]
         plane[...] = pixels[..., channel]
         plane *= np.float32(1.0 / (255.0 * std[channel]))
@@ -241,18 +241,18 @@ def to_feed(
 def _upright(image: Image.Image, grey_window: Tuple[int, int]) -> Image.Image:
     image.load()
     turn = _UPRIGHT.get(_orientation(image))
-    return _to_rgb(image if turn is None else image.transpose(turn), grey_window)
+    return _rgb(image if turn is None else image.transpose(turn), grey_window)
 
 
 def _orientation(image: Image.Image) -> int:
-    # After load(): Pillow turns TIFF upright by itself and then clears the tag.
+    # After load(), since Pillow turns TIFF upright itself and then clears the tag.
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except BROKEN:
-        return 1  # a damaged EXIF block says nothing about the picture beside it
+        return 1  # the image may be intact even if its EXIF block is damaged
 
 
-def _to_rgb(image: Image.Image, grey_window: Tuple[int, int]) -> Image.Image:
+def _rgb(image: Image.Image, grey_window: Tuple[int, int]) -> Image.Image:
     if image.mode.startswith("I"):
         return _grey16(image, grey_window)
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
@@ -274,10 +274,10 @@ def _grey16(image: Image.Image, window: Tuple[int, int]) -> Image.Image:
 
 
 def levels_of(image: Image.Image) -> Tuple[int, int]:
-    """The darkest and the lightest level of an opened grey picture of 16 bits.
+    """Return the darkest and the lightest level of an opened 16-bit grey image.
 
     Raises:
-        OSError: and what else Pillow's readers raise.
+        OSError, and others of ``BROKEN``.
     """
     levels = np.asarray(image)
     return int(levels.min()), int(levels.max())
@@ -293,8 +293,8 @@ def _padded(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
     return padded
 
 
-def said_of_broken(error: BaseException) -> str:
-    """What is told of one of ``BROKEN``: a line."""
+def fault_text(error: BaseException) -> str:
+    """Return the text of one of ``BROKEN`` on one line."""
     if isinstance(error, MemoryError):
-        return "it asks for more memory than there is"
+        return "it needs more memory than is available"
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

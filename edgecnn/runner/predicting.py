@@ -1,4 +1,4 @@
-"""Many pictures, one after the other: one that cannot be read is named, and the rest are answered."""
+"""Classify many images. An unreadable image is named, and the others are classified."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from .classifier import Classifier
 from .failure import RunnerError
 
 _PATIENCE_S = 2.0
-"""Nobody wants progress of what takes less."""
+"""Progress begins after this time."""
 
 
 def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: Callable[[int], None]) -> Dict[str, Any]:
-    """The most probable labels of every picture; of a multi-label network all that reach their thresholds.
+    """Return the most probable labels of every image; for a multi-label network, all labels that reach their thresholds.
 
     Args:
         classifier: opened.
         files: paths.
-        top: how many labels, where one of them is right.
-        tell: hears after two seconds, and from then on, how many pictures are done.
+        top: the number of labels; not used for a multi-label network.
+        tell: called with the number of classified images, from the third second on.
 
     Returns:
         ``predictions``, a list of ``file`` and ``labels`` (``label``, ``probability``, most probable first), and ``unreadable``,
@@ -28,7 +28,7 @@ def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: 
     answers: List[Dict[str, Any]] = []
     unreadable: List[Dict[str, str]] = []
     began = time.monotonic()
-    for done, file in enumerate(files, start=1):
+    for count, file in enumerate(files, start=1):
         try:
             labels = classifier.predict(file)[: top if classifier.thresholds is None else None]
         except RunnerError as error:
@@ -38,5 +38,5 @@ def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: 
         else:
             answers.append({"file": str(file), "labels": [{"label": name, "probability": share} for name, share in labels]})
         if time.monotonic() - began >= _PATIENCE_S:
-            tell(done)
+            tell(count)
     return {"predictions": answers, "unreadable": unreadable}

@@ -1,4 +1,4 @@
-"""Which runtimes are installed, without importing any: what they are called differs by vendor and board."""
+"""Find the installed runtimes without importing them. The names of their distributions differ by vendor and board."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ DISTRIBUTIONS: Dict[str, Tuple[str, ...]] = {
     "torch": ("torch",),
     "tensorrt-rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings"),
 }
-"""A requirement's name to the distributions that satisfy it. ONNX Runtime Web is in its kits; what they need is a browser."""
+"""A requirement's name to the distributions that satisfy it. Kits contain ONNX Runtime Web, and need a browser."""
 BROWSER = "chromium"
 
 
 def distribution_of(runtime: str) -> str:
-    """What pip installs a runtime by."""
+    """Return the distribution by which pip installs a runtime."""
     return DISTRIBUTIONS.get(runtime, (runtime,))[0]
 
 
 def installed_version(name: str) -> Optional[str]:
-    """The version of an installed distribution that satisfies a requirement of this name, or None."""
+    """Return the version of the installed distribution for a requirement of this name, or None."""
     for distribution in DISTRIBUTIONS.get(name, (name,)):
         if distribution == BROWSER:
             return browser_version()
@@ -40,16 +40,16 @@ def installed_version(name: str) -> Optional[str]:
 
 
 def installed_runtimes() -> Dict[str, str]:
-    """The runtimes that kits can be run with here, and their versions."""
+    """Return the installed runtimes and their versions."""
     versions = {name: installed_version(name) for name in DISTRIBUTIONS}
     return {name: version for name, version in versions.items() if version is not None}
 
 
 def runtime_of(session_module: str) -> str:
-    """The runtime of a module of ``sessions/``, which is named after it: ``openvino_cpu`` opens ``openvino``."""
+    """Return the runtime of a module of ``sessions/`` by its name: ``openvino_cpu`` opens ``openvino``."""
     return session_module.rsplit("_", 1)[0]
 
 
 def runs_on_gpu(session_module: str) -> bool:
-    """Whether a module of ``sessions/`` computes on an NVIDIA GPU: its name ends with the kind of processor."""
+    """Whether a module of ``sessions/`` computes on an NVIDIA GPU, by the end of its name."""
     return session_module.endswith("_gpu")

@@ -1,4 +1,4 @@
-"""Whether this folder, on this machine, is still the kit that was packaged; the first thing that is not so is named."""
+"""Check that this folder is the packaged kit and works on this machine. The first failed check is reported."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .sessions import open_session
 
 
 def selftest(kit: Kit, knobs: Optional[Mapping[str, str]] = None) -> Dict[str, Any]:
-    """Files, requirements, golden pixels, golden feed, golden logits, in this order.
+    """Check files, requirements, golden pixels, golden feed and golden logits, in this order.
 
     Args:
-        kit: what is tested.
-        knobs: that its session is opened with; None: those that the bundle around it was chosen with.
+        kit: the kit to test.
+        knobs: the session's knobs; None: those in the ``choice.json`` of the bundle around the kit.
 
     Raises:
-        RunnerError: for the first that does not hold.
+        RunnerError: the first failed check.
     """
     total = kit.verify_files()
     packages = kit.check_requirements()

@@ -1,7 +1,7 @@
-"""What a kit may ask of its runtime: each option by name, with the values that it may have. Nothing else reaches a runtime.
+"""The session options that a kit may set, with their allowed values. No other option reaches a runtime.
 
-Runtimes take options that name files to read and to write, or that take a machine down. A kit comes from somebody else, so that
-what is not listed here is refused: by this runner before it opens a session, and by ``edgecnn bundle verify`` before all else.
+Some options of runtimes name files to read and to write, or exhaust a machine. Kits come from other people, so options that are
+not listed here are refused: by this runner before it opens a session, and by ``edgecnn bundle verify``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Callable, Dict, Mapping
 from .failure import RunnerError
 
 THREADS_MAX = 1024
-"""More than any board or server that a kit is for has; a million threads take a machine down."""
+"""More than the cores of any board or server. A million threads would exhaust a machine."""
 _TEXT_MAX = 200
 
 
@@ -26,7 +26,9 @@ def _threads(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    return "" if value.isprintable() and 0 < len(value) <= _TEXT_MAX else "is no name of at most {} characters".format(_TEXT_MAX)
+    return (
+        "" if value.isprintable() and 0 < len(value) <= _TEXT_MAX else "is not a name of at most {} characters".format(_TEXT_MAX)
+    )
 
 
 def _inside(value: str) -> str:
@@ -82,23 +84,23 @@ OPTIONS: Mapping[str, Dict[str, Callable[[str], str]]] = {
         "compile": _one_of("off", "inductor", "tensorrt"),
     },
 }
-"""By session module. What each does is said by its ``open_session``."""
+"""Options by session module. Each module's ``open_session`` documents them."""
 
 
 def check_options(module: str, options: Mapping[str, str]) -> None:
-    """Refuse what the module does not take.
+    """Refuse options that the module does not have.
 
     Raises:
-        RunnerError: bad-option, naming the first such option; outside-the-kit for a file that lies elsewhere.
+        RunnerError: bad-option, with the first such option; outside-the-kit for a file outside the kit.
     """
-    known = OPTIONS.get(module, {})
+    checks = OPTIONS.get(module, {})
     for name, value in sorted(options.items()):
-        if name not in known:
-            why = "it takes {}".format(", ".join(sorted(known)) or "none")
+        if name not in checks:
+            why = "it takes {}".format(", ".join(sorted(checks)) or "none")
             raise RunnerError("bad-option", "session option {} is not one that {} takes".format(_shown(name), module), why)
-        fault = known[name](value)
+        fault = checks[name](value)
         if fault:
-            ref = "outside-the-kit" if known[name] is _inside else "bad-option"
+            ref = "outside-the-kit" if checks[name] is _inside else "bad-option"
             raise RunnerError(ref, "session option {} = {} {}".format(name, _shown(value), fault))
 
 

@@ -1,4 +1,4 @@
-"""The clock around calls of a runtime, and nothing else between its two readings."""
+"""Time calls of a runtime, with nothing else between the two readings of the clock."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Callable, List, Sequence
 
 
 def timed_calls(call: Callable[[Any], Any], inputs: Sequence[Any], count: int, limit_ns: int) -> List[int]:
-    """Nanoseconds of each call: ``count`` of them, or as many as begin within ``limit_ns``; at least one.
+    """Return the nanoseconds of ``count`` calls, or of as many as begin within ``limit_ns``; at least one.
 
-    ``given``: what the calls take in turn.
+    ``inputs``: the calls' arguments in turn.
     """
     clock, following = time.perf_counter_ns, cycle(inputs).__next__
     samples: List[int] = []

@@ -1,4 +1,4 @@
-"""PEP 440 ranges without the ``packaging`` distribution, which a board may lack: releases and pre-releases, no local parts."""
+"""Compare PEP 440 versions without ``packaging``, which a board may lack: releases and pre-releases, without local parts."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Callable, Dict, Optional, Tuple
 from .failure import RunnerError
 
 Release = Tuple[Tuple[int, ...], int]
-"""The numbers, and 0 for a final release or -1 for anything before it."""
+"""The numbers, and 0 for a final release or -1 for a pre-release."""
 
 _VERSION = re.compile(
     r"v?(\d+(?:\.\d+)*)((?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|preview|dev)[-_.]?\d*)*)(?:[-_.]?post\d*)?(?:[+-].*)?"
 )
 _LEADING = re.compile(r"(\d+(?:\.\d+)*)()")
-"""Vendors of boards append suffixes of their own, as in ``8.5.2.nv1``."""
+"""Vendors of boards append suffixes, as in ``8.5.2.nv1``."""
 _CLAUSE = re.compile(r"\s*(>=|<=|==|!=|~=|>|<)\s*([^\s,]+?)(\.\*)?\s*")
 _LENGTH = 6
 
 
 def parse_version(text: str) -> Optional[Release]:
-    """The comparable part of a version, or None when it does not begin with a release number."""
+    """Return the comparable part of a version; None if it does not begin with a release number."""
     lower = text.strip().lower()
     match = _VERSION.fullmatch(lower) or _LEADING.match(lower)
     if match is None:
@@ -30,12 +30,12 @@ def parse_version(text: str) -> Optional[Release]:
 
 
 def matches(version: str, wanted: str) -> bool:
-    """Whether a version lies in a range such as ``>=1.19,<2``; an empty range holds every version.
+    """Whether a version is in a range such as ``>=1.19,<2``. An empty range includes every version.
 
-    As in PEP 440, ``<2`` does not hold ``2.0rc1``; unlike there, pre-releases need no permission.
+    As in PEP 440, ``<2`` excludes ``2.0rc1``. Unlike PEP 440, pre-releases need no permission.
 
     Raises:
-        RunnerError: bad-version-range, when the range or the version cannot be understood.
+        RunnerError: bad-version or bad-version-range, if the version or the range cannot be parsed.
     """
     release = parse_version(version)
     if release is None:
@@ -47,7 +47,7 @@ def _holds(release: Release, clause: str, wanted: str) -> bool:
     match = _CLAUSE.fullmatch(clause)
     bound = parse_version(match.group(2)) if match else None
     if match is None or bound is None:
-        raise RunnerError("bad-version-range", "version range {!r}: cannot understand {!r}".format(wanted, clause.strip()))
+        raise RunnerError("bad-version-range", "version range {!r}: cannot parse {!r}".format(wanted, clause.strip()))
     operator = match.group(1)
     length = len(match.group(2).split("."))
     if match.group(3):  # ==1.2.*

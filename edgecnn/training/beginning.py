@@ -113,7 +113,7 @@ def _size(epoch: int, epochs: int, full: ImageSize, least_px: int) -> ImageSize:
     """The last third, and the last epoch always, sees the shipped size: ``validation`` is judged there alone."""
     if epoch + 1 > SMALL_UNTIL * epochs:
         return full
-    return full.with_short(min(full.short_px, max(least_px, round(full.short_px / 64) * 32)))
+    return full.scaled_to_short(min(full.short_px, max(least_px, round(full.short_px / 64) * 32)))
 
 
 def prepare_scratch(network: nn.Module, settings: TrainSettings) -> None:

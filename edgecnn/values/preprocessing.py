@@ -162,7 +162,7 @@ class PreprocessingChoice(Value):
         mode = self.resize or "crop"
         covered = self.resize_px or resize_px
         if covered.is_square:
-            covered = crop_px.with_short(covered.short_px)
+            covered = crop_px.scaled_to_short(covered.short_px)
         return PixelRecipe(
             resize_px=covered.larger_of(crop_px) if mode == "crop" else crop_px,
             crop_px=crop_px,

@@ -49,8 +49,8 @@ def test_a_gain_of_one_run_is_the_interval_that_reports_have() -> None:
     found = gain([run("a", ["x", "y", "z", "u"])], [run("b", ["x", "v"])])
     assert found is not None
     assert (found.gained, found.lost, found.answers) == (3, 1, IMAGES)
-    assert found.each == tango_drop_pp(3, 1, IMAGES, 0.95)
-    assert found.each.estimate == pytest.approx(1.0)
+    assert found.by_answer == tango_drop_pp(3, 1, IMAGES, 0.95)
+    assert found.by_answer.estimate == pytest.approx(1.0)
 
 
 def test_the_same_image_in_three_seeds_is_no_three_images() -> None:
@@ -58,7 +58,7 @@ def test_the_same_image_in_three_seeds_is_no_three_images() -> None:
     others = gain([run("a", [f"{seed}{name}" for name in "xyz"], seed) for seed in range(3)], [run("b", [], s) for s in range(3)])
     assert same is not None
     assert others is not None
-    assert same.each == others.each
+    assert same.by_answer == others.by_answer
     assert others.by_image.low == pytest.approx(1.5 - 1.96 * 100 * 9**0.5 / 600, abs=1e-3)
     assert same.by_image.low == pytest.approx(1.5 - 1.96 * 100 * 27**0.5 / 600, abs=1e-3)
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from benchmarks.ladder import columns, photographs, race
 from benchmarks.ladder.columns import Entrant
-from benchmarks.ladder.networks import AS_TRAINED, Built, at_side, ladder_seconds, made_every_rung, none_answered_before
+from benchmarks.ladder.networks import AS_TRAINED, Built, ladder_seconds, made_every_rung, none_answered_before, resized_plan
 from benchmarks.ladder.own_environments import mnn_fp32, mnn_int8
 from benchmarks.ladder.results import Column, Phase, RunMedian
 from benchmarks.ladder.rival import Network
@@ -82,7 +82,7 @@ class TestTheLargerLadder:
 
     def test_has_the_trained_weights_and_other_pixels(self) -> None:
         before = self.trained()
-        after = at_side(before, 224, ["onnxruntime-fp32", "onnxruntime-int8"])
+        after = resized_plan(before, 224, ["onnxruntime-fp32", "onnxruntime-int8"])
         export, train, prepare = after.step("export"), before.step("train"), after.step("prepare")
         assert export is not None and train is not None and prepare is not None
         assert isinstance(export.stage, ExportStage) and isinstance(prepare.stage, PrepareStage)
@@ -90,7 +90,7 @@ class TestTheLargerLadder:
         assert export.stage.inputs == {"weights": train.key, "pixels": prepare.key}
 
     def test_every_input_is_made_by_an_earlier_step_or_is_a_source(self) -> None:
-        after = at_side(self.trained(), 224, ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-mixed-4"])
+        after = resized_plan(self.trained(), 224, ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-mixed-4"])
         known = set(after.resolved.sources)
         for step in after.steps:
             assert known.issuperset(step.stage.inputs.values()), step.id
@@ -98,14 +98,14 @@ class TestTheLargerLadder:
 
     def test_keeps_the_ranking_of_the_trained_one(self) -> None:
         before = self.trained()
-        after = at_side(before, 224, ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-mixed-2"])
+        after = resized_plan(before, 224, ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-mixed-2"])
         ranks = [step.key for step in before.steps if step.stage.kind == "rank"]
         assert [step.key for step in after.steps if step.stage.kind == "rank"] == ranks
         mixed = after.step("quantize:onnxruntime-int8-mixed-2")
         assert mixed is not None and mixed.stage.inputs["ranking"] == ranks[0]
 
     def test_climbs_the_rungs_that_the_build_climbed_and_no_other(self) -> None:
-        after = at_side(self.trained(), 224, ["onnxruntime-fp32", "onnxruntime-int8-mixed-4"])
+        after = resized_plan(self.trained(), 224, ["onnxruntime-fp32", "onnxruntime-int8-mixed-4"])
         assert [(rung.mends, [each.id for each in rung.candidates]) for rung in after.rungs] == [
             (None, ["onnxruntime-fp32"]),
             (None, ["onnxruntime-int8-mixed-4"]),
@@ -113,7 +113,7 @@ class TestTheLargerLadder:
 
     def test_the_trained_trunk_is_there_under_a_name_of_its_own(self) -> None:
         before = self.trained()
-        after = at_side(before, 224, ["onnxruntime-fp32"])
+        after = resized_plan(before, 224, ["onnxruntime-fp32"])
         trained, export = after.step(f"export{AS_TRAINED}"), before.step("export")
         assert trained is not None and export is not None and trained.key == export.key
 
@@ -122,7 +122,7 @@ class TestTheLargerLadder:
         asked = recipe.model_copy(update={"quantize": recipe.quantize.model_copy(update={"aware": True})})
         aware = aware_candidates((INT8,))[0]
         before = plan(resolved(asked, candidates=(BASELINE, INT8, aware)))
-        after = at_side(before, 224, ["onnxruntime-fp32", aware.id])
+        after = resized_plan(before, 224, ["onnxruntime-fp32", aware.id])
         learned, widened, quantize = before.step("aware"), after.step("aware"), after.step(f"quantize:{aware.id}")
         assert learned is not None and widened is not None and quantize is not None
         assert isinstance(widened.stage, WidenedStage) and widened.stage.inputs["model"] == learned.key
@@ -170,7 +170,7 @@ class TestTheRace:
         assert isinstance(runs, list) and [(run.round, run.median_ms) for run in runs] == [(0, 2.0), (1, 2.0), (2, 2.0)]
 
     def test_a_column_that_broke_off_has_no_runs(self) -> None:
-        joined = race.with_runs({"a": column("a", 1)}, {"a": "no such operator"})
+        joined = race.add_runs({"a": column("a", 1)}, {"a": "no such operator"})
         assert joined["a"].runs == () and joined["a"].reason == "failed: no such operator"
 
     def test_ours_that_was_chosen_and_rivals_that_were_near_run_in_the_final_rounds(self) -> None:

@@ -173,7 +173,7 @@ def test_a_gpu_that_torch_cannot_use_leaves_the_figure_missing_and_says_why(
     report = built_with(built, monkeypatch, request(built))
     reason = report.baseline.latency.reason or ""
     assert report.baseline.latency.fidelity is Fidelity.MISSING
-    assert reason.startswith(f"{GPU} is here but could not run it: no NVIDIA GPU can be used here")
+    assert reason.startswith(f"{GPU} is here but could not run it: no NVIDIA GPU is available")
     assert [line for line in report.notices if "could not run the desktop baseline" in line]
     assert report.choice.state == "settled", "the device's own candidates are none the worse"
     assert not (built.out / "baseline.json").exists()

@@ -43,8 +43,13 @@ def test_a_regression_is_told_verdict_first_with_what_changed(host: RacingHost, 
 
 def test_with_json_it_is_one_document(host: RacingHost, tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
-    said = json.loads(run("judge", head, "--against", base, "--json").stdout)
-    assert (said["schema"], said["verdict"], said["how"], said["rounds"]) == ("edgecnn.comparison/1", "FAIL", "paired", 10)
+    document = json.loads(run("judge", head, "--against", base, "--json").stdout)
+    assert (document["schema"], document["verdict"], document["how"], document["rounds"]) == (
+        "edgecnn.comparison/1",
+        "FAIL",
+        "paired",
+        10,
+    )
 
 
 def test_rounds_bound_the_race(host: RacingHost, tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def test_an_alias_is_settled_to_the_device_s_own_name() -> None:
 
 
 def test_results_lie_under_the_network_s_and_the_device_s_name_unless_told_otherwise(tmp_path: Path) -> None:
-    asked = BuildOptions(arch="resnet-18", target="jetson")
-    assert request_from(asked, "judge").out == Path("builds/resnet-18-jetson-orin-nano")
+    options = BuildOptions(arch="resnet-18", target="jetson")
+    assert request_from(options, "judge").out == Path("builds/resnet-18-jetson-orin-nano")
     assert request_from(BuildOptions(out=str(tmp_path)), "judge").out == tmp_path
 
 
@@ -186,31 +186,31 @@ def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:
 
     from edgecnn.cli.main import app
 
-    asked = BuildOptions(
+    options = BuildOptions(
         recipe="demo", arch="resnet-18", target="cpu:openvino", data="my photos", weights="none", out=str(tmp_path / "my out"),
         overrides=("train.epochs=3",), at_most=("drop_pp=2",), at_least=("top1=0.5",), require_measured=True,
         meter="my meter.csv", host="pi@10.0.0.5", python="~/venv/bin/python", clean=True,
     )  # fmt: skip
-    words = list(command_of(asked).words)
+    words = list(command_of(options).words)
     assert words[:3] == ["edgecnn", "build", "demo"]
     heard = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edgecnn.cli.build.request_from", lambda again, goal: heard.append(again))
         typer.testing.CliRunner().invoke(app, words[1:])
-    assert heard == [asked]
+    assert heard == [options]
 
 
 def test_until_is_a_share_of_the_request_and_stays_in_the_command() -> None:
-    asked = BuildOptions(arch="resnet-18", until="2%", verb="profile")
-    request = request_from(asked, "profile")
+    options = BuildOptions(arch="resnet-18", until="2%", verb="profile")
+    request = request_from(options, "profile")
     assert request.until == 0.02
     assert list(request.command.words) == ["edgecnn", "profile", "--arch", "resnet-18", "--until", "2%"]
     assert request_from(BuildOptions(), "judge").until is None
 
 
 def test_what_is_measured_beyond_the_race_is_of_the_request_and_stays_in_the_command() -> None:
-    asked = BuildOptions(batches="1,best", end_to_end=True, soak="60s", verb="profile")
-    request = request_from(asked, "profile")
+    options = BuildOptions(batches="1,best", end_to_end=True, soak="60s", verb="profile")
+    request = request_from(options, "profile")
     assert (request.extra_runs.batches, request.extra_runs.best_batch) == ((1,), True)
     assert (request.extra_runs.end_to_end, request.extra_runs.soak_s) == (True, 60.0)
     assert str(request.command) == "edgecnn profile --batches 1,best --soak 60s --end-to-end"
@@ -228,8 +228,8 @@ def test_a_user_s_own_device_file_is_remembered_and_a_shipped_device_has_none(
 
 
 def test_knobs_are_a_wish_of_the_recipe_too_and_stay_in_the_command() -> None:
-    asked = request_from(BuildOptions(arch="resnet-18", knobs=True), "judge")
-    assert (asked.recipe.race.knobs, str(asked.command)) == (True, "edgecnn build --arch resnet-18 --knobs")
+    request = request_from(BuildOptions(arch="resnet-18", knobs=True), "judge")
+    assert (request.recipe.race.knobs, str(request.command)) == (True, "edgecnn build --arch resnet-18 --knobs")
     assert request_from(BuildOptions(overrides=("race.knobs=true",)), "judge").recipe.race.knobs
     assert not request_from(BuildOptions(), "judge").recipe.race.knobs
     assert options_settling(BuildOptions(knobs=True), "how to build") == ("--knobs",)
@@ -237,9 +237,9 @@ def test_knobs_are_a_wish_of_the_recipe_too_and_stay_in_the_command() -> None:
 
 @pytest.mark.parametrize("objective", ["latency", "size", "throughput", "energy"])
 def test_the_objective_is_a_wish_of_the_recipe_too_and_stays_in_the_command(objective: str) -> None:
-    asked = request_from(BuildOptions(arch="resnet-18", objective=objective), "judge")
-    assert asked.recipe.choice.objective == objective
-    assert str(asked.command) == f"edgecnn build --arch resnet-18 --objective {objective}"
+    request = request_from(BuildOptions(arch="resnet-18", objective=objective), "judge")
+    assert request.recipe.choice.objective == objective
+    assert str(request.command) == f"edgecnn build --arch resnet-18 --objective {objective}"
     assert request_from(BuildOptions(overrides=(f"choice.objective={objective}",)), "judge").recipe.choice.objective == objective
     assert options_settling(BuildOptions(objective=objective), "how to build") == ("--objective",)
 
@@ -250,12 +250,12 @@ def test_an_objective_that_nobody_knows_is_refused() -> None:
 
 
 def test_a_time_budget_is_of_this_call_and_stays_in_the_command() -> None:
-    asked = request_from(BuildOptions(arch="resnet-18", time_budget="10min"), "judge")
-    assert (asked.time_budget_s, str(asked.command)) == (600.0, "edgecnn build --arch resnet-18 --time-budget 10min")
+    request = request_from(BuildOptions(arch="resnet-18", time_budget="10min"), "judge")
+    assert (request.time_budget_s, str(request.command)) == (600.0, "edgecnn build --arch resnet-18 --time-budget 10min")
 
 
 def test_what_is_asked_of_pretrained_weights_stays_in_the_command_and_says_how_to_build() -> None:
     """A hand-kept list once lacked it."""
-    asked = BuildOptions(arch="resnet-18", refresh_weights=True)
-    assert str(command_of(asked)) == "edgecnn build --arch resnet-18 --refresh-weights"
-    assert options_settling(asked, "how to build") == ("--arch", "--refresh-weights")
+    options = BuildOptions(arch="resnet-18", refresh_weights=True)
+    assert str(command_of(options)) == "edgecnn build --arch resnet-18 --refresh-weights"
+    assert options_settling(options, "how to build") == ("--arch", "--refresh-weights")

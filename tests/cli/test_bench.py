@@ -56,21 +56,21 @@ def test_what_makes_no_sense_is_one_line(
     words: tuple[str, ...], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = run(*words)
-    assert (found.exit_code, found.stderr.strip()) == (2, line)
+    result = run(*words)
+    assert (result.exit_code, result.stderr.strip()) == (2, line)
 
 
 def test_a_folder_that_is_no_build_is_refused_before_the_board_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECNN_SSH", "/nowhere/ssh")
-    found = run("bench", tmp_path, "--host", "pi@board")
-    assert found.exit_code == 2 and found.stderr.strip().endswith("[no-build-to-judge]"), found.stderr
+    result = run("bench", tmp_path, "--host", "pi@board")
+    assert result.exit_code == 2 and result.stderr.strip().endswith("[no-build-to-judge]"), result.stderr
 
 
 def test_a_build_on_a_board_asks_the_board_before_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECNN_SSH", "/nowhere/ssh")
     monkeypatch.chdir(tmp_path)
-    found = run("build", "--arch", "lenet-5", "--host", "pi@board", "--quiet")
-    assert (found.exit_code, found.stderr.strip()) == (
+    result = run("build", "--arch", "lenet-5", "--host", "pi@board", "--quiet")
+    assert (result.exit_code, result.stderr.strip()) == (
         3,
         "edgecnn: error: /nowhere/ssh: cannot be started — apt install openssh-client [ssh-absent]",
     )

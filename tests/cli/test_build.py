@@ -40,8 +40,8 @@ class Builder:
     def judged(self, *verdicts: Verdict, required: str = "always") -> None:
         gate = Gate.model_validate({"metric": "drop_pp", "side": "max", "bound": 1.0, "required": required})
         results = tuple(
-            GateResult(gate=gate, candidate="x", verdict=each, figure=None, fidelity=Fidelity.MEASURED, reason="seen")
-            for each in verdicts
+            GateResult(gate=gate, candidate="x", verdict=verdict, figure=None, fidelity=Fidelity.MEASURED, reason="seen")
+            for verdict in verdicts
         )
         self.report = a_report(gates=results)
 
@@ -134,6 +134,13 @@ def test_what_ends_a_build_early_is_never_read_as_a_verdict(
 def test_with_json_stdout_is_the_report_and_nothing_else(builder: Builder, edgecnn: Callable[..., Any]) -> None:
     done = edgecnn("build", "--json")
     assert BuildReport.model_validate_json(done.stdout) == builder.report
+
+
+@pytest.mark.parametrize("verb", ["build", "judge"])
+def test_notes_need_verbose(builder: Builder, edgecnn: Callable[..., Any], verb: str) -> None:
+    builder.report = builder.report.model_copy(update={"notices": ("the governor is powersave",)})
+    shown = [words for words in ((), ("--verbose",)) if "the governor is powersave" in edgecnn(verb, *words).stdout]
+    assert shown == [("--verbose",)]
 
 
 def test_bad_input_ends_with_2_before_anything_is_built(builder: Builder, edgecnn: Callable[..., Any]) -> None:

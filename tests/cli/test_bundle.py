@@ -30,11 +30,11 @@ def test_a_zip_is_written_verified_and_its_json_satisfies_its_schema(whole: Path
     made = CliRunner().invoke(app, ["bundle", "zip", str(whole.parent), "--out", str(tmp_path / "x.zip"), "--json"])
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["bytes"] == (tmp_path / "x.zip").stat().st_size
-    said = CliRunner().invoke(app, ["bundle", "verify", str(tmp_path / "x.zip"), "--json"])
-    assert said.exit_code == 0, said.output
-    found = json.loads(said.stdout)
-    schema("verification").validate(found)
-    assert (found["form"], found["version"], found["kits"]) == ("zip", 1, ["onnxruntime-fp32"])
+    result = CliRunner().invoke(app, ["bundle", "verify", str(tmp_path / "x.zip"), "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    schema("verification").validate(document)
+    assert (document["form"], document["version"], document["kits"]) == ("zip", 1, ["onnxruntime-fp32"])
     schema("bundle").validate(json.loads((whole / "bundle.json").read_text()))
 
 

@@ -54,8 +54,8 @@ def test_with_json_it_is_one_document_of_the_published_schema_and_a_page_only_wh
     done = CliRunner().invoke(app, ["compare", *two, "--json"])
     check("compare", done.stdout)
     assert not Path("compare.html").exists()
-    asked = CliRunner().invoke(app, ["compare", *two, "--json", "--out", "page.html"])
-    check("compare", asked.stdout)
+    result = CliRunner().invoke(app, ["compare", *two, "--json", "--out", "page.html"])
+    check("compare", result.stdout)
     assert Path("page.html").is_file()
 
 
@@ -80,7 +80,7 @@ def test_without_the_page_s_packages_the_table_stands_and_a_page_asked_for_is_mi
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "text"),
     [
         (("base",), "compare takes 2 to 26 builds, not 1"),
         (("base", "base"), "base was named twice"),
@@ -89,10 +89,10 @@ def test_without_the_page_s_packages_the_table_stands_and_a_page_asked_for_is_mi
         (("base", "head", "--out", "absent/page.html"), "absent/page.html cannot be written"),
     ],
 )
-def test_what_cannot_be_compared_is_bad_input(two: tuple[str, str], words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_compared_is_bad_input(two: tuple[str, str], words: tuple[str, ...], text: str) -> None:
     done = CliRunner().invoke(app, ["compare", *words])
     assert done.exit_code == 2, done.output
-    assert said in done.stderr
+    assert text in done.stderr
 
 
 def test_a_history_is_told_written_and_published(measured: StoredBuild) -> None:
@@ -101,9 +101,9 @@ def test_a_history_is_told_written_and_published(measured: StoredBuild) -> None:
     assert "resnet-18 onnxruntime-int8" in done.stdout
     assert "1.00 ms to 1.50 ms, last 1.20 ms" in done.stdout
     assert Path("history.html").is_file()
-    found = CliRunner().invoke(app, ["study", "history", "--arch", "resnet-18", "--json"])
-    check("history", found.stdout)
-    assert [point["figure"]["estimate"] for point in json.loads(found.stdout)["series"][0]["latency"]] == [1.0, 1.5, 1.2]
+    result = CliRunner().invoke(app, ["study", "history", "--arch", "resnet-18", "--json"])
+    check("history", result.stdout)
+    assert [point["figure"]["estimate"] for point in json.loads(result.stdout)["series"][0]["latency"]] == [1.0, 1.5, 1.2]
 
 
 def test_a_history_of_what_was_never_measured_is_missing(measured: StoredBuild) -> None:

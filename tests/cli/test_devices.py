@@ -47,14 +47,14 @@ def test_devices_of_ones_own_are_listed_and_recognised_and_a_damaged_file_stops_
     assert rows["kitchen"]["build_with"][0] == "kitchen" and rows["attic"]["build_with"] == []
     assert rows["attic"]["title"].startswith("cannot be used: ") and str(broken) in rows["attic"]["title"]
     assert "kitchen" in run("list", "devices").stdout
-    found = json.loads(run("devices", "check", "--json").stdout)
-    assert {"kitchen", "cpu"} <= set(found["recognised_as"])
+    document = json.loads(run("devices", "check", "--json").stdout)
+    assert {"kitchen", "cpu"} <= set(document["recognised_as"])
 
 
 def test_what_was_found_is_json_too(run: Run) -> None:
-    found = json.loads(run("devices", "check", "--json").stdout)
-    assert found["schema"] == "edgecnn.board/1" and "cpu" in found["recognised_as"]
-    assert found["device"] is None and found["differences"] == []
+    document = json.loads(run("devices", "check", "--json").stdout)
+    assert document["schema"] == "edgecnn.board/1" and "cpu" in document["recognised_as"]
+    assert document["device"] is None and document["differences"] == []
 
 
 def test_a_file_of_another_board_disagrees(run: Run) -> None:

@@ -33,8 +33,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProces
 @pytest.fixture(scope="module")
 def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
 @pytest.mark.slow  # every runtime is started
@@ -50,7 +50,7 @@ def test_nothing_heavy_is_imported_into_its_own_process(done: subprocess.Complet
 
 @pytest.mark.slow  # every runtime is started
 def test_every_runtime_that_is_installed_here_really_ran(report: dict[str, Any]) -> None:
-    parts = {each["name"]: each for each in report["parts"]}
+    parts = {part["name"]: part for part in report["parts"]}
     for name in ("onnxruntime", "openvino"):
         if installed_version(name) is None:
             assert parts[name]["state"] == "absent"

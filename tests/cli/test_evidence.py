@@ -61,8 +61,8 @@ def test_a_key_signs_it_and_one_that_cannot_costs_nothing(asked: list[Any], tmp_
     (tmp_path / "signers").write_text(f"ann@example.com {(tmp_path / 'ann.pub').read_text()}")
     done = CliRunner().invoke(app, ["evidence", "--target", "cpu", "--out", "here.json", "--sign", "ann", "--json"])
     assert json.loads(done.stdout)["signature"].startswith("-----BEGIN SSH SIGNATURE-----")
-    said = CliRunner().invoke(app, ["evidence", "verify", "here.json", "--allowed-signers", "signers"])
-    assert (said.exit_code, said.stdout.splitlines()[0].rpartition("; ")[2]) == (0, "signed by ann@example.com")
+    result = CliRunner().invoke(app, ["evidence", "verify", "here.json", "--allowed-signers", "signers"])
+    assert (result.exit_code, result.stdout.splitlines()[0].rpartition("; ")[2]) == (0, "signed by ann@example.com")
     refused = CliRunner().invoke(app, ["evidence", "--target", "cpu", "--sign", "signers"])
     assert (refused.exit_code, len(asked)) == (2, 1)
 
@@ -96,9 +96,9 @@ def test_what_cannot_be_asked_is_bad_input_and_nothing_is_measured(
 ) -> None:
     (tmp_path / "thesis.json").write_text("{}")
     assert called(monkeypatch, "evidence", *words) is ExitCode.BAD_INPUT
-    said = capsys.readouterr().err
+    errors = capsys.readouterr().err
     assert asked == []
-    assert ref is None or f'"ref": "{ref}"' in said or f"[{ref}]" in said
+    assert ref is None or f'"ref": "{ref}"' in errors or f"[{ref}]" in errors
     assert (tmp_path / "thesis.json").read_text() == "{}"
 
 

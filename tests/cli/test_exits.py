@@ -33,9 +33,9 @@ def test_a_verdict_passes_through() -> None:
 
 def test_an_error_of_ours_is_one_line_on_stderr_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(raising(LACKING), as_json=False, debug=False) is ExitCode.MISSING
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err == "edgecnn: error: nothing can be built for cpu here: onnxruntime is not installed [nothing-to-build]\n"
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "edgecnn: error: nothing can be built for cpu here: onnxruntime is not installed [nothing-to-build]\n"
 
 
 def test_with_json_the_error_is_an_object(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,9 +45,9 @@ def test_with_json_the_error_is_an_object(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_crash_is_never_read_as_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(raising(ZeroDivisionError("division by zero")), as_json=False, debug=False) is ExitCode.OWN_FAULT
-    said = capsys.readouterr()
-    assert "Traceback" in said.err
-    assert said.err.endswith("no verdict was given [own-fault]\n")
+    captured = capsys.readouterr()
+    assert "Traceback" in captured.err
+    assert captured.err.endswith("no verdict was given [own-fault]\n")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
@@ -95,15 +95,15 @@ def test_an_interruption_says_that_nothing_is_lost(capsys: pytest.CaptureFixture
     assert "finished work is kept" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("told", [ImportError("initialization failed"), LACKING])
-def test_an_interruption_inside_of_a_compiled_module_is_one(told: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("exception", [ImportError("initialization failed"), LACKING])
+def test_an_interruption_inside_of_a_compiled_module_is_one(exception: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     """As pybind11's modules raise it when they are imported, and as our own error for a package that cannot be imported."""
 
     def body() -> ExitCode:
         try:
             raise KeyboardInterrupt
         except KeyboardInterrupt as error:
-            raise told from error
+            raise exception from error
 
     assert guarded(body, as_json=False, debug=False) is ExitCode.INTERRUPTED
     assert capsys.readouterr().err.startswith("edgecnn: interrupted; ")

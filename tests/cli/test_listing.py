@@ -98,18 +98,18 @@ PI = ("list", "archs", "mobilenet-v*", "--target", "raspberry-pi-5")
 
 def test_networks_for_a_device_come_by_accuracy_with_a_marked_forecast() -> None:
     done = edgecnn(*PI, "--within", "images_per_s=20", "--within", "size_mib=10", "--json")
-    found = json.loads(done.stdout)
-    jsonschema.validate(found, json.loads((ROOT / "docs" / "schemas" / "networks-for.json").read_text()))
-    assert found["within"] == {"p50_ms": 50.0, "size_mib": 10.0}
-    assert (found["stated"], found["classes"]) == ({"images_per_s": 20.0, "size_mib": 10.0}, 1000)
-    (pi,) = found["devices"]
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json.loads((ROOT / "docs" / "schemas" / "networks-for.json").read_text()))
+    assert document["within"] == {"p50_ms": 50.0, "size_mib": 10.0}
+    assert (document["stated"], document["classes"]) == ({"images_per_s": 20.0, "size_mib": 10.0}, 1000)
+    (pi,) = document["devices"]
     rows = pi["networks"]
     assert [row["accuracy_top1"] for row in rows] == sorted((row["accuracy_top1"] for row in rows), reverse=True)
     assert all(row["forecast"]["fidelity"] == "predicted" for row in rows)
     assert all(row["size_mib"] <= 10 for row in rows if row["fits"] != "no")
     shown = edgecnn(*PI, "--within", "images_per_s=20", "--within", "size_mib=10").stdout
     assert shown.count("\u25b2") > 2 * sum(row["fits"] != "no" for row in rows)
-    assert "no gate takes it" in shown
+    assert "no gate uses it" in shown
 
 
 def test_a_device_without_any_public_table_lists_nothing_and_says_why() -> None:

@@ -43,9 +43,9 @@ def test_a_page_is_written_beside_the_report_and_says_what_it_lacks(build: Path)
 def test_with_json_it_is_one_document(build: Path, tmp_path: Path) -> None:
     page = tmp_path / "elsewhere.html"
     done = CliRunner().invoke(app, ["report", str(build), "--out", str(page), "--json"])
-    said = json.loads(done.stdout)
-    assert (said["file"], said["bytes"]) == (str(page), page.stat().st_size)
-    assert sorted(said["missing"]) == ["latency", "mistakes", "training"]
+    document = json.loads(done.stdout)
+    assert (document["file"], document["bytes"]) == (str(page), page.stat().st_size)
+    assert sorted(document["missing"]) == ["latency", "mistakes", "training"]
     assert not (build / "report.html").exists()
 
 

@@ -70,32 +70,32 @@ def edgecnn(store: Path, *words: str) -> Done:
 def shown(store: Path, *words: str) -> dict[str, tuple[Any, str]]:
     done = run(store, "show", *words, "--json")
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    Draft202012Validator(json.loads((FOLDER / "recipe-settings.json").read_text(encoding="utf-8"))).validate(said)
-    return {each["key"]: (each["value"], each["origin"]) for each in said["settings"]}
+    document = json.loads(done.stdout)
+    Draft202012Validator(json.loads((FOLDER / "recipe-settings.json").read_text(encoding="utf-8"))).validate(document)
+    return {setting["key"]: (setting["value"], setting["origin"]) for setting in document["settings"]}
 
 
 def test_each_value_says_where_it_comes_from_and_the_later_word_wins(store: Path, mine: Path) -> None:
     words = ("--set", "train.epochs=5", "--set", "gates.max.p99_ms=20", "--target", "cpu:openvino", "--arch", "resnet-18")
-    found = shown(store, str(mine), *words)
-    assert found["model.arch"] == ("resnet-18", "--arch")
-    assert found["model.weights"] == ("none", f"file {mine}")
-    assert found["train.epochs"] == (5, "--set")
-    assert found["train.patience"] == (4, f"file {mine}")
-    assert found["train.batch_size"] == (64, "filled in: training from scratch")
-    assert found["train.weight_decay"] == (1e-4, "default")
-    assert found["target.device"] == ("cpu", "--target")
-    assert found["target.runtime"] == ("openvino", "--target")
-    assert found["gates.max"] == ({"p99_ms": 20}, "--set")
+    text = shown(store, str(mine), *words)
+    assert text["model.arch"] == ("resnet-18", "--arch")
+    assert text["model.weights"] == ("none", f"file {mine}")
+    assert text["train.epochs"] == (5, "--set")
+    assert text["train.patience"] == (4, f"file {mine}")
+    assert text["train.batch_size"] == (64, "filled in: training from scratch")
+    assert text["train.weight_decay"] == (1e-4, "default")
+    assert text["target.device"] == ("cpu", "--target")
+    assert text["target.runtime"] == ("openvino", "--target")
+    assert text["gates.max"] == ({"p99_ms": 20}, "--set")
 
 
 def test_what_was_left_unset_is_filled_in_and_says_from_what(store: Path, mine: Path) -> None:
-    found = shown(store, str(mine))
-    assert found["model.resolution_px"] == (64, "filled in: a small one for the demo's small images")
-    assert found["quantize.images"] == (300, "filled in: every calibration image")
-    assert found["train.learning_rate"][1] == "filled in: training from scratch"
-    assert found["target.runtime"] == (None, "default")
-    assert found["train.epochs"] == (3, f"file {mine}")
+    text = shown(store, str(mine))
+    assert text["model.resolution_px"] == (64, "filled in: a small one for the demo's small images")
+    assert text["quantize.images"] == (300, "filled in: every calibration image")
+    assert text["train.learning_rate"][1] == "filled in: training from scratch"
+    assert text["target.runtime"] == (None, "default")
+    assert text["train.epochs"] == (3, f"file {mine}")
 
 
 def test_what_is_printed_is_a_recipe_that_comes_to_the_same(store: Path, mine: Path, tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_two_recipes_are_compared_by_what_they_come_to(store: Path, mine: Path, 
     other = tmp_path / "other.toml"
     other.write_text(RECIPE.replace("epochs = 3", "epochs = 8") + "batch_size = 64\n")
     done = run(store, "diff", str(mine), str(other), "--json")
-    said = json.loads(done.stdout)
-    Draft202012Validator(json.loads((FOLDER / "recipe-difference.json").read_text(encoding="utf-8"))).validate(said)
-    (only,) = said["differing"]
+    document = json.loads(done.stdout)
+    Draft202012Validator(json.loads((FOLDER / "recipe-difference.json").read_text(encoding="utf-8"))).validate(document)
+    (only,) = document["differing"]
     assert (only["key"], only["before"], only["after"]) == ("train.epochs", 3, 8)
     assert (only["before_origin"], only["after_origin"]) == (f"file {mine}", f"file {other}")
     assert run(store, "diff", str(mine), str(mine)).stdout == f"{mine} → {mine}: 0 of 92 values differ\n"
@@ -131,8 +131,8 @@ def test_a_finished_build_is_compared_by_its_plan(store: Path, mine: Path, tmp_p
     build = tmp_path / "build"
     build.mkdir()
     (build / "plan.json").write_text(edgecnn(store, "plan", str(mine), "--target", "cpu", "--json").stdout)
-    said = json.loads(run(store, "diff", str(build), str(mine), "--json").stdout)
-    assert said["differing"] == []
+    document = json.loads(run(store, "diff", str(build), str(mine), "--json").stdout)
+    assert document["differing"] == []
     other = json.loads(run(store, "diff", str(build), "demo", "--json").stdout)
     arch = next(each for each in other["differing"] if each["key"] == "model.arch")
     assert (arch["before_origin"], arch["after_origin"]) == (f"build {build}", "pipeline demo")

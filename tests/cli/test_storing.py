@@ -34,9 +34,9 @@ def test_the_list_is_for_people_and_its_json_has_raw_numbers_and_iso_dates(place
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.startswith(f"{place}: 2 ") and "4.2 KiB" in shown.stdout
     assert "40 days ago" in shown.stdout and "just now" in shown.stdout
-    said = json.loads(run(place, "list", "--json").stdout)
-    assert said["root"] == str(place)
-    entry = next(each for each in said["entries"] if each["kind"] == "quantize")
+    document = json.loads(run(place, "list", "--json").stdout)
+    assert document["root"] == str(place)
+    entry = next(each for each in document["entries"] if each["kind"] == "quantize")
     assert entry["bytes"] == 4202
     assert len(entry["key"]) == 64
     assert entry["settings"]["images"] == 256
@@ -60,9 +60,9 @@ def test_a_collection_says_in_people_s_units_what_it_freed(place: Path) -> None:
 
 def test_a_damaged_store_is_exit_3_until_it_is_repaired(place: Path) -> None:
     next(place.glob("artifacts/quantize/*/files/model.onnx")).write_text("x")
-    found = run(place, "verify", "--quiet")
-    assert found.returncode == 3
-    assert found.stdout.startswith("2 artifacts and 0 profiles, ")
+    result = run(place, "verify", "--quiet")
+    assert result.returncode == 3
+    assert result.stdout.startswith("2 artifacts and 0 profiles, ")
     assert run(place, "verify", "--quiet", "--repair").returncode == 0
     assert run(place, "verify", "--quiet").returncode == 0
 
@@ -76,9 +76,9 @@ def test_room_is_made_afar_only_where_that_is_asked_for(place: Path, tmp_path: P
     assert run(place, "gc", EDGECNN_STORE_REMOTE=url).stdout.splitlines()[-1] == "freed 4.1 KiB, kept 70 B"
     there = sum(path.stat().st_size for path in Path(url, "blobs").rglob("*/*"))
     assert json.loads(run(place, "gc", "--remote", url, "--json").stdout)["kept_bytes"] == there
-    said = run(place, "gc", "--remote", url, "--days", "30", "--dry-run").stdout.splitlines()
-    assert [line.split()[:2] for line in said] == [["would", "remove"]] * 3 + [["would", "free"]]
-    assert said[0].endswith(".json: sent 40.0 days ago") and said[2].startswith("would remove 14 files that no entry names, ")
+    lines = run(place, "gc", "--remote", url, "--days", "30", "--dry-run").stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [["would", "remove"]] * 3 + [["would", "free"]]
+    assert lines[0].endswith(".json: sent 40.0 days ago") and lines[2].startswith("would remove 14 files that no entry names, ")
     assert len(list(Path(url, "entries").rglob("*.json"))) == 2
     assert run(place, "gc", "--remote", url, "--days", "30").stdout.splitlines()[-1].endswith(" KiB, kept 0 B")
     assert not [path for path in Path(url).rglob("*") if path.is_file()]

@@ -138,9 +138,9 @@ def test_behind_two_dashes_json_is_a_word_and_no_wish() -> None:
 
 
 def test_with_debug_the_traceback_comes_before_the_line() -> None:
-    said = edgecnn("list", "archs", "--nothing", "--debug").stderr
-    assert said.startswith("Traceback")
-    assert said.endswith("[no-such-option]\n")
+    errors = edgecnn("list", "archs", "--nothing", "--debug").stderr
+    assert errors.startswith("Traceback")
+    assert errors.endswith("[no-such-option]\n")
 
 
 @pytest.mark.parametrize("words", [(), ("store",)], ids=["edgecnn", "edgecnn store"])

@@ -43,9 +43,9 @@ def backgrounds(folder: Path, count: int = 4) -> Path:
     return folder
 
 
-def cutouts(folder: Path, each: int = 3) -> Path:
+def cutouts(folder: Path, count: int = 3) -> Path:
     """Red discs and green squares, PNG and WebP."""
-    for number in range(each):
+    for number in range(count):
         cut(folder / "disc" / f"{number}.png", (220, 20 + number, 10), number)
         cut(folder / "square" / f"{number}.webp", (10, 200 + number, 30), number)
     return folder
@@ -68,9 +68,9 @@ def shapes(folder: Path, each: int = 8) -> Path:
     return folder
 
 
-def photographs(folder: Path, cache: Path, classes: tuple[str, ...] = CLASSES, each: int = 8) -> DataSummary:
+def photographs(folder: Path, cache: Path, classes: tuple[str, ...] = CLASSES, count: int = 8) -> DataSummary:
     """Noise in a folder a class: nothing here looks at it."""
-    fill(folder, dict.fromkeys(classes, each))
+    fill(folder, dict.fromkeys(classes, count))
     return summarize(DataChoice(path=str(folder)), cache, Heard())
 
 

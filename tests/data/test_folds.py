@@ -19,8 +19,8 @@ from tests.data.test_group_roles import CLASSES, ROOT, people, pictured
 from tests.graph.custom_files import photo_folder
 
 
-def folds(found: Sequence[ListedImage], of: int, **asked: object) -> list[Assigned]:
-    listed = Listed(ROOT, CLASSES, {image.part for image in found}, found)
+def folds(images: Sequence[ListedImage], of: int, **asked: object) -> list[Assigned]:
+    listed = Listed(ROOT, CLASSES, {image.part for image in images}, images)
     choice = DataChoice.model_validate({"calibration_images": 30, **asked})
     return [assign_roles(listed, choice, Fold(number=number, of=of)) for number in range(1, of + 1)]
 

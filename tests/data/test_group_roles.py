@@ -40,14 +40,14 @@ def pictured(group: str | None, counts: Sequence[int], part: Part = "train", sta
 def people(count: int, *, seed: int = 0, most: int = 9) -> list[ListedImage]:
     """Each with up to ``most`` images of every class."""
     draws = random.Random(seed)
-    found: list[ListedImage] = []
+    images: list[ListedImage] = []
     for number in range(count):
-        found += pictured(f"p{number:03}", [draws.randint(1, most) for _ in CLASSES], start=len(found))
-    return found
+        images += pictured(f"p{number:03}", [draws.randint(1, most) for _ in CLASSES], start=len(images))
+    return images
 
 
-def assigned(found: Sequence[ListedImage], **asked: object) -> Assigned:
-    listed = Listed(ROOT, CLASSES, {image.part for image in found}, found)
+def assigned(images: Sequence[ListedImage], **asked: object) -> Assigned:
+    listed = Listed(ROOT, CLASSES, {image.part for image in images}, images)
     return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, "group_by": "person", **asked}))
 
 
@@ -56,9 +56,9 @@ def grouping(result: Assigned) -> Grouping:
     return result.grouping
 
 
-def sides(found: Sequence[ListedImage], result: Assigned, *, trained: bool = True) -> dict[str, set[str]]:
+def sides(images: Sequence[ListedImage], result: Assigned, *, trained: bool = True) -> dict[str, set[str]]:
     """Group to the sides that its images came to be on."""
-    group_of = {image.path: image.group or image.path for image in found}
+    group_of = {image.path: image.group or image.path for image in images}
     side_of = {"calibration": "train"} if trained else {}
     found_on: dict[str, set[str]] = defaultdict(set)
     for image in result.images:
@@ -88,7 +88,7 @@ def test_no_group_is_on_two_sides_and_no_image_is_lost(
     assert {group: on for group, on in sides(found, result, trained=train).items() if len(on) > 1} == {}
     if not result.thin:
         roles = ("train", "calibration", "validation", "test") if train else ("calibration", "validation", "test")
-        shown = {role: {each.label for each in result.images if each.role == role} for role in roles}
+        shown = {role: {image.label for image in result.images if image.role == role} for role in roles}
         assert shown == dict.fromkeys(roles, {0, 1, 2})
 
 
@@ -106,11 +106,11 @@ def test_shares_are_near_where_groups_are_many(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_shares_are_met_where_each_group_shows_one_class(seed: int) -> None:
     draws = random.Random(seed)
-    found: list[ListedImage] = []
+    images: list[ListedImage] = []
     for number in range(90):
         counts = [draws.randint(1, 20) if label == number % 3 else 0 for label in range(3)]
-        found += pictured(f"p{number}", counts, start=len(found))
-    mine = [[image.role for image in assigned(found, seed=seed).images if image.label == label] for label in range(3)]
+        images += pictured(f"p{number}", counts, start=len(images))
+    mine = [[image.role for image in assigned(images, seed=seed).images if image.label == label] for label in range(3)]
     assert [roles.count("test") / len(roles) for roles in mine] == pytest.approx([0.2] * 3, abs=0.01)
 
 
@@ -153,7 +153,7 @@ def test_where_nothing_is_trained_classes_of_few_groups_are_drawn_from_together(
     found = [*people(12), *pictured("one", [0, 0, 3], start=1000)]
     found = [image for image in found if image.label != 2 or image.group == "one"]
     result = assigned(found, train=False)
-    assert (result.thin, {each.role for each in result.images if each.label == 2}) == (1, {"test"})
+    assert (result.thin, {image.role for image in result.images if image.label == 2}) == (1, {"test"})
     with pytest.raises(TooFewGroups, match="class 'emu' .* of 1 group"):
         assigned([*found, *pictured("one", [0, 0, 9], start=2000)])
 
@@ -168,10 +168,10 @@ def test_groups_that_hold_the_same_bytes_go_together() -> None:
 
 
 def test_a_group_with_most_of_a_class_is_learned_from_and_what_that_does_to_shares_is_said() -> None:
-    found = [*pictured("anna", [60, 1, 1]), *people(9, most=2)]
-    found = [image._replace(sha256=sha(number)) for number, image in enumerate(found)]
-    result = assigned(found)
-    assert sides(found, result)["anna"] == {"train"}
+    replaces = [*pictured("anna", [60, 1, 1]), *people(9, most=2)]
+    replaces = [image._replace(sha256=sha(number)) for number, image in enumerate(replaces)]
+    result = assigned(replaces)
+    assert sides(replaces, result)["anna"] == {"train"}
     assert [re.findall(r"(\w+) has (\d+%)", said)[0] for said in grouping(result).off] == [
         ("test", "8%"), ("test", "4%"), ("validation", "6%"), ("validation", "3%"),
     ]  # fmt: skip

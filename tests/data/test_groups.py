@@ -175,10 +175,10 @@ def test_a_pattern_that_comes_to_no_end_is_ended(tmp_path: Path, monkeypatch: py
 @given(pattern=st.text(min_size=1, max_size=30) | st.from_regex(r"[()\[\]{}*+?|\\^$a-z0-9,.:<>=!-]{1,20}", fullmatch=True))
 def test_whatever_a_pattern_is_ends_in_groups_or_an_error_of_ours(pattern: str) -> None:
     try:
-        found = groups_by_path(pattern, Path("photos"), ["cat/a-\udcff.png", "dog/b.png"], None)
+        groups = groups_by_path(pattern, Path("photos"), ["cat/a-\udcff.png", "dog/b.png"], None)
     except EdgecnnError:
         return
-    assert found and all(found.values())
+    assert groups and all(groups.values())
 
 
 @pytest.mark.parametrize(
@@ -223,9 +223,9 @@ def test_prepared_images_say_which_of_them_came_together(photos: Path, tmp_path:
     recipe = PixelRecipe(ImageSize.square(8), ImageSize.square(8), "bilinear")
     source = open_source(Path(summary_of(photos, group_by=PERSON).manifest_path))
     write_pixels(source, recipe, tmp_path, Heard(), ("test",))
-    found = prepared_groups(tmp_path, "test")
+    groups = prepared_groups(tmp_path, "test")
     people = [person_of(photos)[Path(entry.path).name] for entry in source.entries("test")]
-    assert found is not None and len(set(found)) == len(set(people)) == len(set(zip(found, people, strict=True)))
+    assert groups is not None and len(set(groups)) == len(set(people)) == len(set(zip(groups, people, strict=True)))
     write_pixels(open_source(Path(summary_of(photos).manifest_path)), recipe, tmp_path, Heard(), ("test",))
     assert prepared_groups(tmp_path, "test") is None, "other images in their place are of no group"
 

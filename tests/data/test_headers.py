@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edgecnn.data.headers import LARGEST_BYTES, problem_of
-from edgecnn.runner.pixels import NOT_A_PICTURE, decode
+from edgecnn.runner.pixels import UNSUPPORTED_FORMAT, decode
 from tests.data.folders import draw, write
 
 
@@ -53,7 +53,7 @@ def test_a_png_without_its_end_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_picture_is_not_read_whole(tmp_path: Path) -> None:
     assert problem_of(write(tmp_path / "a.jpg", b"text" * 1000)) == (
-        NOT_A_PICTURE,
+        UNSUPPORTED_FORMAT,
         b"",
     )
     assert problem_of(write(tmp_path / "b.jpg", b"")) == ("an empty file", b"")

@@ -172,7 +172,7 @@ def test_blank_lines_at_the_end_of_the_devkits_numbers_are_none(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "text"),
     [
         (["1", "", "3"], ", line 2: cannot be used as a list of images: it is blank"),
         (["1", "x", "3"], ", line 2: cannot be used as a list of images: 'x' is not a number in meta.mat"),
@@ -182,14 +182,14 @@ def test_blank_lines_at_the_end_of_the_devkits_numbers_are_none(tmp_path: Path) 
         ),
     ],
 )
-def test_a_line_of_the_devkit_that_is_no_class_is_named(tmp_path: Path, lines: list[str], said: str) -> None:
+def test_a_line_of_the_devkit_that_is_no_class_is_named(tmp_path: Path, lines: list[str], text: str) -> None:
     pictures(tmp_path / "val")
     devkit(tmp_path / "devkit" / "data")
     truth = tmp_path / "devkit" / "data" / "ILSVRC2012_validation_ground_truth.txt"
     truth.write_text("\n".join(lines) + "\n")
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summed_up(tmp_path / "val", tmp_path)
-    assert caught.value.line().startswith(f"{truth.resolve()}{said} — ")
+    assert caught.value.line().startswith(f"{truth.resolve()}{text} — ")
 
 
 @pytest.mark.parametrize("number", ["-1", "1000"])
@@ -198,21 +198,21 @@ def test_a_class_that_is_none_of_the_thousand_is_refused_with_its_line(tmp_path:
     caffe(tmp_path / "val.txt")
     written = (tmp_path / "val.txt").read_text().replace("JPEG 230\n", f"JPEG {number}\n")
     (tmp_path / "val.txt").write_text("\n" + written)
-    said = rf"val\.txt, line 4: .*: its classes count from 0 to 999, and {number} is not one of them"
-    with pytest.raises(EdgecnnError, match=said, check=TABLE_UNUSABLE.made):
+    text = rf"val\.txt, line 4: .*: its classes count from 0 to 999, and {number} is not one of them"
+    with pytest.raises(EdgecnnError, match=text, check=TABLE_UNUSABLE.made):
         summed_up(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "text"),
     [("cat,n01440764 1", "'cat' is not an image of ImageNet's"), ("ILSVRC2012_val_00000002", "it does not name an image")],
 )
-def test_lines_of_kaggles_file_count_from_its_header(tmp_path: Path, row: str, said: str) -> None:
+def test_lines_of_kaggles_file_count_from_its_header(tmp_path: Path, row: str, text: str) -> None:
     pictures(tmp_path / "val")
     kaggle(tmp_path / "LOC_val_solution.csv")
     header, first, *others = (tmp_path / "LOC_val_solution.csv").read_text().splitlines()
     (tmp_path / "LOC_val_solution.csv").write_text("\n".join([header, first, "", row, *others]))
-    with pytest.raises(EdgecnnError, match=rf"LOC_val_solution\.csv, line 4: .*: {said}", check=TABLE_UNUSABLE.made):
+    with pytest.raises(EdgecnnError, match=rf"LOC_val_solution\.csv, line 4: .*: {text}", check=TABLE_UNUSABLE.made):
         summed_up(tmp_path, tmp_path)
 
 

@@ -226,5 +226,5 @@ def test_images_that_are_skipped_are_named_a_hidden_class_as_a_warning(photos: P
         ("dog/@eaDir/", 1, "left by a tool"),
     }
     assert [finding.serious for finding in facts.findings if finding.kind == "skipped"] == [True, False]
-    said = summarize(DataChoice(path=str(photos)), photos.parent / "store", Heard()).splits_from
-    assert ".NET shirt/ (1 image, hidden)" in said
+    text = summarize(DataChoice(path=str(photos)), photos.parent / "store", Heard()).splits_from
+    assert ".NET shirt/ (1 image, hidden)" in text

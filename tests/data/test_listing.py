@@ -20,10 +20,10 @@ from tests.house.child import child
 
 def test_a_short_listing_says_nothing(tmp_path: Path) -> None:
     heard = Heard()
-    seen = ListingProgress(heard)
+    progress = ListingProgress(heard)
     (tmp_path / "a").touch()
-    assert len(stamps_in(tmp_path, seen)) == 1
-    seen.all()
+    assert len(stamps_in(tmp_path, progress)) == 1
+    progress.all()
     assert heard.steps == []
 
 
@@ -31,10 +31,10 @@ def test_the_first_count_comes_after_a_second_and_the_next_ones_not_at_every_fil
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     heard = Heard()
-    seen = ListingProgress(heard)
+    progress = ListingProgress(heard)
     for _ in range(2000):  # a millisecond a file
         clock[0] += 0.001
-        seen.one()
+        progress.one()
     counts = [done for _, done, _, _ in heard.steps]
     assert counts[0] == pytest.approx(1000 * QUIET_FOR_S, abs=2)
     assert 4 <= len(counts) <= 5

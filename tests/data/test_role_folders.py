@@ -104,7 +104,7 @@ def test_what_is_left_out_is_named(photos: Path, tmp_path: Path) -> None:
     write(photos / "cat/notes.txt", b"buy film")
     shutil.copy2(photos / "cat/000.png", photos / "dog/cat.png")
     made = divided(photos, tmp_path / "out")
-    assert made.skipped == ("cat/notes.txt: in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)",)
+    assert made.skipped == ("cat/notes.txt: unsupported image format (supported: JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)",)
     assert len(made.copies) == 2 and sum(made.images.values()) == 41
 
 

@@ -133,7 +133,7 @@ def test_copies_within_one_class_stay_together() -> None:
     result = assigned(doubled)
     assert (len(result.images), result.copies) == (180, ())
     roles = [{image.role for image in result.images if image.sha256 == one.sha256} for one in found]
-    assert all(len(each) == 1 for each in roles)
+    assert all(len(role) == 1 for role in roles)
 
 
 @given(
@@ -220,10 +220,10 @@ def test_classes_that_can_fill_their_roles_do_so_beside_one_that_cannot() -> Non
     result = of_many([40, 40, 1])
     assert result.thin == 1
     for label in (0, 1):
-        assert counts_of(Assigned(tuple(each for each in result.images if each.label == label), (), {})) == counts_of(
-            Assigned(tuple(each for each in of_many([40, 40]).images if each.label == label), (), {})
+        assert counts_of(Assigned(tuple(image for image in result.images if image.label == label), (), {})) == counts_of(
+            Assigned(tuple(image for image in of_many([40, 40]).images if image.label == label), (), {})
         )
-    assert [each.role for each in result.images if each.label == 2] == ["test"]
+    assert [image.role for image in result.images if image.label == 2] == ["test"]
 
 
 @pytest.mark.parametrize("counts", [[1, 1, 1], [2], [40, 0]])

@@ -13,7 +13,7 @@ from PIL import Image
 from edgecnn.data import files
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NothingReadable, TooFewImages
-from edgecnn.runner.pixels import NOT_A_PICTURE
+from edgecnn.runner.pixels import UNSUPPORTED_FORMAT
 from edgecnn.values.dataset import DataSummary
 from tests.data.folders import Heard, aged, draw, fill, write
 from tests.data.test_manifest import summary_of
@@ -69,7 +69,7 @@ def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(NothingReadable) as caught:
         summary_of(tmp_path / "photos", cache)
     assert caught.value.line() == (
-        f"{tmp_path}/photos: none of 7 files is a readable image: a/0.jpg: {NOT_A_PICTURE}; the same for the others"
+        f"{tmp_path}/photos: none of 7 files is a readable image: a/0.jpg: {UNSUPPORTED_FORMAT}; the same for the others"
         " [nothing-readable]"
     )
     write(tmp_path / "photos" / "a" / "0.jpg", b"")

@@ -23,7 +23,7 @@ from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.installed import lacking
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.pixels import as_picture, to_pixels
+from edgecnn.runner.pixels import decode_opened, to_pixels
 from edgecnn.values.candidate import Precision
 from edgecnn.values.model_file import LOGITS_TOLERANCE
 from edgecnn.values.verdict import Fidelity
@@ -75,7 +75,7 @@ def test_an_ordinary_builds_kits_answer_as_they_do_here(
     recipe = Kit.open(kit).manifest.recipe
     np.save(
         tmp_path / "pixels.npy",
-        np.stack([to_pixels(as_picture(Image.fromarray(demo_images()[index])), recipe) for index in range(PICTURES)]),
+        np.stack([to_pixels(decode_opened(Image.fromarray(demo_images()[index])), recipe) for index in range(PICTURES)]),
     )
     arm = logits(EmulatedHost(machine / PROGRAM), kit, tmp_path / "pixels.npy", tmp_path / "arm")
     x86 = logits(LocalHost(), kit, tmp_path / "pixels.npy", tmp_path / "x86")
@@ -137,7 +137,7 @@ def test_behind_an_ssh_server_its_kits_answer_and_race_and_no_time_of_it_is_meas
 ) -> None:
     kit, places = ordinary_kits["int8"], {"folder": str(tmp_path / "far"), "lock": str(tmp_path / "lock")}
     recipe = Kit.open(kit).manifest.recipe
-    pictures = [to_pixels(as_picture(Image.fromarray(demo_images()[index])), recipe) for index in range(PICTURES)]
+    pictures = [to_pixels(decode_opened(Image.fromarray(demo_images()[index])), recipe) for index in range(PICTURES)]
     np.save(tmp_path / "pixels.npy", np.stack(pictures))
     item = {"kit": str(kit), "round": 0, "position": 0, "samples": 2, "warmup_s": 0.0, "max_s": 1.0, "knobs": {}, "trace": False}
     with SshHost.open(Address.of("loopback"), what="a test", python=str(machine / "python3"), **places) as host:

@@ -15,8 +15,8 @@ def test_the_table_is_that_of_the_record() -> None:
 
 
 def test_a_record_holds_each_test_that_gives_a_figure_and_how_it_ended(tmp_path: Path) -> None:
-    said = '<properties><property name="{2}" value="{0} tried"/></properties>'
-    case = f'<testcase classname="tests" name="{{0}}" time="{{1}}">{said}{{3}}</testcase>'
+    text = '<properties><property name="{2}" value="{0} tried"/></properties>'
+    case = f'<testcase classname="tests" name="{{0}}" time="{{1}}">{text}{{3}}</testcase>'
     cases = (
         case.format("a", "12.4", "figure", "") + case.format("b", "1", "figure", "<failure/>") + case.format("c", "1", "x", "")
     )

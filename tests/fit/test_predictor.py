@@ -108,9 +108,9 @@ def test_a_family_that_the_table_does_not_hold_is_predicted_by_its_layers() -> N
         assert sum(held) >= 9, "predictions of each other, and not of what they were learned from, say how wide an interval is"
         return sorted(abs(said.p50_ms.estimate / each.least_ms - 1) for said, each in zip(found, others, strict=True))
 
-    by_layers, by_sums = off(known), off([each.model_copy(update={"traced": None}) for each in known])
-    assert by_layers[6] < 0.12
-    assert by_layers[6] < 0.7 * by_sums[6]
+    layer_times, by_sums = off(known), off([each.model_copy(update={"traced": None}) for each in known])
+    assert layer_times[6] < 0.12
+    assert layer_times[6] < 0.7 * by_sums[6]
 
 
 def test_a_trace_of_another_number_of_layers_counts_as_none() -> None:

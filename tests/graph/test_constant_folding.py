@@ -52,7 +52,7 @@ def test_what_stands_behind_a_computed_padding_is_counted(opset: int, by_size: b
     assert "Pad" in {node.op_type for node in model.graph.node}
     table = mac_table(model)
     assert [layer.macs for layer in table.layers] == [17 * 17 * 8 * 27, 9 * 9 * 4 * 8 * 25]
-    last = next(each for each in operations_of_model(model) if each.op == "ReduceMean")
+    last = next(operation for operation in operations_of_model(model) if operation.op == "ReduceMean")
     assert last.shape == (1, 4)
 
 

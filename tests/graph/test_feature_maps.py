@@ -17,7 +17,9 @@ from tests.graph.planted import planted
 
 
 def test_the_first_map_and_the_last_of_each_size_are_taken_behind_their_activations() -> None:
-    assert [(each.tensor, each.after, each.rows, each.field) for each in maps_of(planted())] == [
+    assert [
+        (feature_map.tensor, feature_map.after, feature_map.rows, feature_map.field) for feature_map in maps_of(planted())
+    ] == [
         ("spots", "spotter", 16, Field(size=3, jump=1, start=-1)),
         ("halves", "halver", 8, Field(size=5, jump=2, start=-2)),
     ]
@@ -49,15 +51,15 @@ def test_a_map_that_was_transposed_is_none(tmp_path: Path) -> None:
     """At 64 px AlexNet's last map has one position, and what enlarges it puts the images behind the channels."""
     model = export_onnx(build_network(arch_named("alexnet"), 10), ImageSize.square(64), tmp_path / "alexnet.onnx")
     assert "Transpose" in {node.op_type for node in model.graph.node}
-    assert [(each.channels, each.rows) for each in maps_of(model)] == [(64, 15), (192, 7), (256, 3)]
+    assert [(feature_map.channels, feature_map.rows) for feature_map in maps_of(model)] == [(64, 15), (192, 7), (256, 3)]
 
 
 def test_a_branch_of_a_block_is_no_end_of_a_group() -> None:
-    assert [each.tensor for each in maps_of(residual())] == ["a", "block", "logits"]
+    assert [feature_map.tensor for feature_map in maps_of(residual())] == ["a", "block", "logits"]
 
 
-def with_auto_pad(said: str, size: int) -> onnx.ModelProto:
-    node = helper.make_node("Conv", ["image", "w"], ["logits"], name="only", auto_pad=said, strides=[2, 2])
+def with_auto_pad(text: str, size: int) -> onnx.ModelProto:
+    node = helper.make_node("Conv", ["image", "w"], ["logits"], name="only", auto_pad=text, strides=[2, 2])
     graph = helper.make_graph(
         [node],
         "net",
@@ -68,16 +70,16 @@ def with_auto_pad(said: str, size: int) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
 
 
-@pytest.mark.parametrize(("said", "size", "start"), [("SAME_UPPER", 8, 0), ("SAME_LOWER", 8, -1), ("SAME_UPPER", 9, -1)])
-def test_a_padding_that_is_left_to_the_runtime_is_where_the_runtime_puts_it(said: str, size: int, start: int) -> None:
-    (only,) = maps_of(with_auto_pad(said, size))
+@pytest.mark.parametrize(("text", "size", "start"), [("SAME_UPPER", 8, 0), ("SAME_LOWER", 8, -1), ("SAME_UPPER", 9, -1)])
+def test_a_padding_that_is_left_to_the_runtime_is_where_the_runtime_puts_it(text: str, size: int, start: int) -> None:
+    (only,) = maps_of(with_auto_pad(text, size))
     assert only.field == Field(size=3, jump=2, start=start)
 
 
 def test_filters_are_the_first_convolutions_own_numbers() -> None:
-    found = first_filters(planted())
-    assert found is not None and found.layer == "spotter" and found.weights.shape == (4, 3, 3, 3)
-    assert found.weights[0, :, 1, 1] == pytest.approx([1 / 9, -1 / 9, -1 / 9])
+    filters = first_filters(planted())
+    assert filters is not None and filters.layer == "spotter" and filters.weights.shape == (4, 3, 3, 3)
+    assert filters.weights[0, :, 1, 1] == pytest.approx([1 / 9, -1 / 9, -1 / 9])
     without = planted()
     without.graph.node[0].op_type = "ConvTranspose"
     without.graph.node[2].input[1] = "elsewhere"

@@ -41,8 +41,8 @@ def on(channels: int, body: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
             self.body = body()
 
         def forward(self, image: Tensor) -> Tensor:
-            found: Tensor = self.body(image.mean(1, keepdim=True).repeat(1, channels, 1, 1))
-            return found
+            tensor: Tensor = self.body(image.mean(1, keepdim=True).repeat(1, channels, 1, 1))
+            return tensor
 
     return Widened
 

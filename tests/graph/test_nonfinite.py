@@ -36,7 +36,7 @@ def a_network(folder: Path, *operators: str, scale: float = 1.0) -> Path:
 
 @pytest.mark.parametrize("a_pass", [1, 2, 64])
 @pytest.mark.parametrize(
-    ("operators", "scale", "said"),
+    ("operators", "scale", "text"),
     [
         (("Exp", "Neg", "Exp"), 100.0, "layer exp-0 (Exp) is the first to give inf, from finite numbers and finite weights"),
         (("Neg", "Log", "Abs"), 1.0, "layer log-1 (Log) is the first to give nan, from finite numbers and finite weights"),
@@ -44,10 +44,10 @@ def a_network(folder: Path, *operators: str, scale: float = 1.0) -> Path:
     ],
 )
 def test_the_first_layer_that_gives_no_number_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operators: Sequence[str], scale: float, said: str, a_pass: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operators: Sequence[str], scale: float, text: str, a_pass: int
 ) -> None:
     monkeypatch.setattr(checks, "LAYERS_A_PASS", a_pass)
-    assert str(first_nonfinite(a_network(tmp_path, *operators, scale=scale), ONES)) == said
+    assert str(first_nonfinite(a_network(tmp_path, *operators, scale=scale), ONES)) == text
 
 
 def test_a_network_of_numbers_blames_nobody(tmp_path: Path) -> None:

@@ -97,9 +97,9 @@ def _fitted(name: str) -> torch.nn.Module:
     with torch.no_grad():
         made(torch.from_numpy(feed_of(pictures(FITTED))))
         hook.remove()
-        found = torch.linalg.lstsq(torch.cat([features[0], torch.ones(FITTED, 1)], dim=1), wanted, driver="gelsd").solution
-        head.weight.copy_(found[:-1].T)
-        head.bias.copy_(found[-1])
+        solution = torch.linalg.lstsq(torch.cat([features[0], torch.ones(FITTED, 1)], dim=1), wanted, driver="gelsd").solution
+        head.weight.copy_(solution[:-1].T)
+        head.bias.copy_(solution[-1])
     return made
 
 

@@ -118,7 +118,7 @@ def test_the_runners_own_words_come_back_with_its_own_reference(copy_kit: CopyKi
     with pytest.raises(RunnerFailed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
     assert caught.value.line() == (
-        "model.onnx: listed in kit.json, and not here — copy the kit again, or package it again [kit-file-missing]"
+        "model.onnx: listed in kit.json, but missing — copy the kit again, or package it again [kit-file-missing]"
     )
     assert caught.value.exit_code is ExitCode.BAD_INPUT
 

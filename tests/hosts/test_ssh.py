@@ -86,7 +86,7 @@ def test_the_runners_own_words_come_back(far: SshHost, copy_kit: CopyKit) -> Non
     with pytest.raises(RunnerFailed) as caught:
         far.run(Task(kit, "selftest"), lease_s=60, tell=Heard())
     assert caught.value.line() == (
-        "model.onnx: listed in kit.json, and not here — copy the kit again, or package it again [kit-file-missing]"
+        "model.onnx: listed in kit.json, but missing — copy the kit again, or package it again [kit-file-missing]"
     )
 
 

@@ -90,7 +90,7 @@ def test_an_external_meter_is_joined_to_each_run_by_the_clock(host: FakeHost, st
     readings = [run.energy.readings for run in runs if run.energy]
     assert [[each.meter for each in per_run] for per_run in readings] == [["external"]] * ROUNDS
     assert [per_run[0].work_j for per_run in readings] == pytest.approx([75.0] * ROUNDS)
-    assert readings[0][0].covers == "what the external meter was wired to"
+    assert readings[0][0].covers == "the circuit that the external meter measures"
 
 
 def test_runs_beyond_the_log_have_no_energy_and_say_why(
@@ -104,7 +104,7 @@ def test_runs_beyond_the_log_have_no_energy_and_say_why(
     last = runs[-1].energy
     assert last is not None
     assert last.absent["external"].endswith(
-        "meter.csv: the readings do not reach over the whole stretch: the last comes 11.0 s before it ended"
+        "meter.csv: the readings do not cover the whole run: the last is 11.0 s before its end"
     )
 
 
@@ -129,7 +129,7 @@ def test_a_log_that_is_none_is_an_error_that_names_the_line(tmp_path: Path) -> N
     (tmp_path / "meter.csv").write_text("1,2\nhot,3\n")
     with pytest.raises(EdgecnnError, check=METER_LOG_UNREADABLE.made) as caught:
         open_log(tmp_path / "meter.csv")
-    assert caught.value.fields["what"] == f"{tmp_path / 'meter.csv'}: line 2: 'hot' is no time"
+    assert caught.value.fields["what"] == f"{tmp_path / 'meter.csv'}: line 2: 'hot' is not a time"
 
 
 def test_a_kit_is_metered_where_some_meter_says_something_of_it(kit: KitRef, tmp_path: Path) -> None:
@@ -145,4 +145,4 @@ def test_why_there_is_no_energy_is_the_meters_own_words() -> None:
     assert why_not(environment(energy_absent="rapl: this is a virtual machine")) == (
         "no meter can be read here: rapl: this is a virtual machine; pass the log of an external meter with --meter"
     )
-    assert "the GPU's meter says nothing of a model on the CPU" in why_not(environment(energy_meters="nvml"))
+    assert "the GPU's meter does not measure a model on the CPU" in why_not(environment(energy_meters="nvml"))

@@ -16,8 +16,8 @@ SEEDS = range(12)
 
 
 def test_a_seed_is_one_network_and_another_seed_another() -> None:
-    sizes = [sum(each.numel() for each in random_blocks(seed).parameters()) for seed in SEEDS]
-    assert sizes[0] == sum(each.numel() for each in random_blocks(0).parameters())
+    sizes = [sum(parameter.numel() for parameter in random_blocks(seed).parameters()) for seed in SEEDS]
+    assert sizes[0] == sum(parameter.numel() for parameter in random_blocks(0).parameters())
     assert len(set(sizes)) == len(sizes)
 
 
@@ -35,11 +35,11 @@ def test_it_answers_images_of_an_odd_size_with_the_classes_asked_for(seed: int) 
 
 @pytest.mark.slow
 def test_together_they_have_every_kind_of_layer_and_operation_that_families_have() -> None:
-    found: set[str] = set()
+    names: set[str] = set()
     for seed in SEEDS:
-        found |= set(counted_of(Probe(arch=f"blocks-{seed}", resolution_px=64, classes=10)).features)
+        names |= set(counted_of(Probe(arch=f"blocks-{seed}", resolution_px=64, classes=10)).features)
     for arch in ("mobilenet-v3-large", "efficientnet-b0", "resnext-50-32x4d", "densenet-121", "shufflenet-v1-x1.0", "googlenet"):
-        assert set(counted_of(Probe(arch=arch, resolution_px=64, classes=10)).features) <= found
+        assert set(counted_of(Probe(arch=arch, resolution_px=64, classes=10)).features) <= names
 
 
 def test_no_recipe_can_ask_for_one() -> None:

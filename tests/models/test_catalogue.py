@@ -107,12 +107,12 @@ def test_names_are_unique() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "nearest"),
+    ("text", "nearest"),
     [("efficientnet_b0", "efficientnet-b0"), ("resnet18", "resnet-18"), ("MobileNet-V3-Larg", "mobilenet-v3-large")],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(asked: str, nearest: str) -> None:
+def test_an_unknown_name_is_answered_with_the_nearest(text: str, nearest: str) -> None:
     with pytest.raises(UnknownArch, match=f"did you mean {nearest}"):
-        arch_named(asked)
+        arch_named(text)
 
 
 def test_the_published_margin_is_kept_at_the_native_resolution_alone() -> None:

@@ -80,9 +80,9 @@ WRAPPED: dict[str, tuple[Callable[[State], Any], tuple[str, ...]]] = {
 def test_what_is_around_the_tensors_is_taken_off_and_said(name: str, state: State, tmp_path: Path) -> None:
     wrap, said = WRAPPED[name]
     torch.save(wrap(state), tmp_path / "mine.pth")
-    found = unwrapped_weights(SMALL, tmp_path / "mine.pth")
-    assert found.removed == said
-    assert list(found.tensors) == list(state) and all(torch.equal(found.tensors[key], state[key]) for key in state)
+    weights = unwrapped_weights(SMALL, tmp_path / "mine.pth")
+    assert weights.removed == said
+    assert list(weights.tensors) == list(state) and all(torch.equal(weights.tensors[key], state[key]) for key in state)
 
 
 def test_fetch_says_and_keeps_how_a_file_was_read(state: State, tmp_path: Path) -> None:

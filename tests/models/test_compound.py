@@ -42,9 +42,9 @@ def test_an_unscaled_table_is_the_published_network_to_the_last_channel(name: st
 
 @pytest.mark.parametrize("phi", [0, 1, 2, 3, 4, 7])
 def test_a_whole_phi_of_b0_is_the_published_member(phi: int) -> None:
-    found = scaled(B0, CompoundScale(phi=phi), ImageSize.square(224))
-    assert shapes(found.spec.name) == shapes(f"efficientnet-b{phi}")
-    assert found.resolution_px.stated == (224, 240, 260, 300, 380, 456, 528, 600)[phi]
+    network = scaled(B0, CompoundScale(phi=phi), ImageSize.square(224))
+    assert shapes(network.spec.name) == shapes(f"efficientnet-b{phi}")
+    assert network.resolution_px.stated == (224, 240, 260, 300, 380, 456, 528, 600)[phi]
 
 
 def test_b7_is_published_with_another_depth_than_the_formula_gives() -> None:
@@ -53,9 +53,9 @@ def test_b7_is_published_with_another_depth_than_the_formula_gives() -> None:
 
 
 def test_any_other_phi_is_the_formula() -> None:
-    found = scaled(B0, CompoundScale(phi=1.5), ImageSize.square(224))
-    assert found.spec.scale == Multipliers(depth=1.3145, width=1.1537)  # 1.2 and 1.1 to the 1.5
-    assert found.resolution_px == ImageSize.square(276)  # 224 · 1.15^1.5 is 276.2
+    network = scaled(B0, CompoundScale(phi=1.5), ImageSize.square(224))
+    assert network.spec.scale == Multipliers(depth=1.3145, width=1.1537)  # 1.2 and 1.1 to the 1.5
+    assert network.resolution_px == ImageSize.square(276)  # 224 · 1.15^1.5 is 276.2
     assert scaled(B0, CompoundScale(phi=-2), ImageSize.square(224)).spec.name == "efficientnet-b0-d0.6944-w0.8264"
     assert scaled(B0, CompoundScale(phi=-2), ImageSize.square(224)).resolution_px == ImageSize.square(168)
 
@@ -73,12 +73,12 @@ def test_a_phi_counts_from_the_resolution_that_the_network_would_have_had() -> N
     "name", ["mobilenet-v1", "mobilenet-v2", "mobilenet-v3-large", "mobilenet-v3-small", "resnet-18", "resnet-50"]
 )
 def test_others_are_scaled_by_the_same_rounding(name: str) -> None:
-    found = scaled(arch_named(name), CompoundScale.from_text("depth=1.2,width=0.75,resolution=192"), ImageSize.square(224))
-    assert found.spec.name == f"{name}-d1.2-w0.75"
-    assert found.resolution_px == ImageSize.square(192)
-    before, after = (blocks_of(arch_named(each)) for each in (name, found.spec.name))
+    network = scaled(arch_named(name), CompoundScale.from_text("depth=1.2,width=0.75,resolution=192"), ImageSize.square(224))
+    assert network.spec.name == f"{name}-d1.2-w0.75"
+    assert network.resolution_px == ImageSize.square(192)
+    before, after = (blocks_of(arch_named(each)) for each in (name, network.spec.name))
     assert [len(group) for group in after] == [-(-12 * len(group) // 10) for group in before]
-    kernels = [shape for tensor, shape in shapes(found.spec.name).items() if len(shape) == 4 and tensor != "conv1.weight"]
+    kernels = [shape for tensor, shape in shapes(network.spec.name).items() if len(shape) == 4 and tensor != "conv1.weight"]
     assert all(shape[0] % 8 == 0 for shape in kernels)  # a squeeze too, which takes a quarter of the channels
 
 

@@ -23,11 +23,11 @@ def learned(spec: ArchSpec) -> nn.Module:
 
 @torch.no_grad()
 def features(network: nn.Module, spec: ArchSpec) -> Tensor:
-    seen: list[Tensor] = []
-    handle = head_of(network, spec).register_forward_hook(lambda _module, given, _made: seen.append(given[0]))
+    tensors: list[Tensor] = []
+    handle = head_of(network, spec).register_forward_hook(lambda _module, given, _made: tensors.append(given[0]))
     network.eval()(IMAGE)
     handle.remove()
-    return seen[0]
+    return tensors[0]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -111,7 +111,7 @@ def test_a_share_of_every_layers_channels_goes_and_the_network_answers_still(fam
     after = operated_unlearned(before, Form(pruned=0.3), ImageSize.square(64))
     assert 0.3 < parameter_count(after) / parameter_count(before) < 0.75
     assert after(images()).shape == (4, 10)
-    of_first = [[each for each in of.modules() if isinstance(each, nn.Conv2d)] for of in (before, after)]
+    of_first = [[module for module in of.modules() if isinstance(module, nn.Conv2d)] for of in (before, after)]
     assert all(one.out_channels % 8 == 0 or one.out_channels == was.out_channels for was, one in zip(*of_first, strict=True))
 
 
@@ -134,7 +134,7 @@ def test_those_that_stay_are_those_of_the_largest_weights() -> None:
     assert after.abs().mean() > 5 * weights[1::2].abs().mean()
 
 
-@pytest.mark.parametrize("spec", [each for each in all_archs() if each.family not in OF_TIMM_ALONE], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", [spec for spec in all_archs() if spec.family not in OF_TIMM_ALONE], ids=lambda spec: spec.name)
 def test_the_table_of_parts_says_what_each_network_holds(spec) -> None:  # type: ignore[no-untyped-def]
     with torch.device("meta"):
         built = build_network(spec, 10)

@@ -71,7 +71,7 @@ def test_weights_are_named_with_their_licence_and_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "line"),
+    ("text", "line"),
     [
         (
             "timm:mobilenetv4_conv_smal",
@@ -96,9 +96,9 @@ def test_weights_are_named_with_their_licence_and_page() -> None:
         ("timm:", "no architecture is called 'timm:' — `edgecnn list archs 'timm:*'` lists them [unknown-arch]"),
     ],
 )
-def test_a_wrong_name_or_tag_is_answered_with_the_nearest(asked: str, line: str) -> None:
+def test_a_wrong_name_or_tag_is_answered_with_the_nearest(text: str, line: str) -> None:
     with pytest.raises(UnknownArch) as refusal:
-        arch_named(asked)
+        arch_named(text)
     assert refusal.value.line() == line
 
 
@@ -125,8 +125,10 @@ def test_branches_are_merged_before_a_network_ships(name: str, tmp_path: Path) -
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.allclose(ships(images), learned(images), atol=1e-4)
-    assert not any(isinstance(each, nn.BatchNorm2d) for each in ships.modules())
-    assert sum(each.numel() for each in ships.parameters()) < sum(each.numel() for each in learned.parameters())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in ships.modules())
+    assert sum(parameter.numel() for parameter in ships.parameters()) < sum(
+        parameter.numel() for parameter in learned.parameters()
+    )
 
 
 def test_a_merge_that_changes_the_answers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,8 @@ def test_the_published_file_answers_as_in_timm(name: str, tmp_path: Path) -> Non
 def test_a_file_under_its_authors_names_is_translated_by_timm(tmp_path: Path) -> None:
     theirs = timm.create_model("convnext_atto.d2_in1k").eval()
     save_file({as_its_authors(name): each for name, each in theirs.state_dict().items()}, tmp_path / "a.safetensors")
-    found = unwrapped_weights(arch_named("timm:convnext_atto"), tmp_path / "a.safetensors").tensors
-    assert all(torch.equal(found[name], each) for name, each in theirs.state_dict().items())
+    tensors = unwrapped_weights(arch_named("timm:convnext_atto"), tmp_path / "a.safetensors").tensors
+    assert all(torch.equal(tensors[name], each) for name, each in theirs.state_dict().items())
 
 
 def as_its_authors(name: str) -> str:

@@ -59,18 +59,18 @@ def test_the_bytes_and_not_the_name_decide_the_format(tmp_path: Path, write: Cal
 
 
 @pytest.mark.parametrize(
-    ("write", "said"),
+    ("write", "text"),
     [
         (zipped, "it is cut off: a torch file (a zip archive) without its end"),
         (before_1_6, "it is cut off or damaged: its table of tensors cannot be read"),
         (safetensors, "it is cut off: its header states 1,464 bytes, the file has 400"),
     ],
 )
-def test_a_file_that_breaks_off_is_told_before_it_is_read(tmp_path: Path, write: Callable[[Path], None], said: str) -> None:
+def test_a_file_that_breaks_off_is_told_before_it_is_read(tmp_path: Path, write: Callable[[Path], None], text: str) -> None:
     path = tmp_path / "mine"
     write(path)
     os.truncate(path, 400)
-    assert refusal(path) == f"{path} is not a readable weights file: {said}{ACCEPTED}"
+    assert refusal(path) == f"{path} is not a readable weights file: {text}{ACCEPTED}"
 
 
 def test_a_header_that_breaks_off_and_a_header_that_promises_less(tmp_path: Path) -> None:

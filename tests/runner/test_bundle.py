@@ -79,7 +79,7 @@ def test_without_a_meter_latencies_are_measured_and_the_reason_is_kept(tmp_path:
     assert status == 0, last
     said = last["bench"]["energy"]["absent"]
     assert set(said) == {"onnxruntime-fp32", "onnxruntime-int8"}
-    assert "this is a virtual machine, from which the processor's counters are hidden" in said["onnxruntime-fp32"]
+    assert "this is a virtual machine, which cannot read the processor's counters" in said["onnxruntime-fp32"]
     measured = bundle / "measured"
     kept = json.loads((measured / "machine.json").read_text())["observed"]
     assert kept["energy_absent"] == said["onnxruntime-fp32"]
@@ -92,7 +92,7 @@ def test_a_kit_that_fails_while_it_is_measured_is_an_error_and_the_other_runs_ar
     status, last = runner(bundle / "kits/onnxruntime-fp32", "measure", "../..", *QUICK)
     assert (status, last["ok"], last["error"]["ref"]) == (1, False, "runs-failed")
     assert last["error"]["what"] == "2 of 4 runs failed"
-    assert "the model takes image, and was given picture" in last["error"]["because"]
+    assert "the model takes image, but the feed has picture" in last["error"]["because"]
     assert (last["bench"]["items"], len(last["bench"]["failed"])) == (4, 2)
     assert [run["kit"] for run in runs_in(bundle / "measured") if "error" not in run] != []
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +97,19 @@ def test_files_of_tools_are_skipped_by_a_kit_too(onnx_kit: Path, tmp_path: Path)
     assert error_of(onnx_kit, "predict", str(tmp_path / "Thumbs.db")) == "no-pictures"
 
 
+def test_a_folder_s_files_are_classified_in_order_without_those_of_tools(onnx_kit: Path, tmp_path: Path) -> None:
+    card = onnx_kit / "golden" / "card.png"
+    photos = tmp_path / "photos"
+    for name in ("b/card.png", "a.png", "@eaDir/card.png", ".hidden/card.png", "._a.png"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(card), str(photos / name))
+    (tmp_path / "empty").mkdir()
+    status, last = runner(onnx_kit, "predict", str(photos), "golden/0.png")
+    files = [str(photos / "a.png"), str(photos / "b" / "card.png"), "golden/0.png"]
+    assert (status, [answer["file"] for answer in last["predictions"]]) == (0, files)
+    assert error_of(onnx_kit, "predict", str(tmp_path / "empty")) == "no-pictures"
+
+
 def test_a_file_that_cannot_be_read_is_an_error_and_the_others_are_still_answered(onnx_kit: Path, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("hello")
     status, last = runner(onnx_kit, "predict", "nowhere.png", "golden/card.png", str(tmp_path / "note.txt"))
@@ -103,7 +117,7 @@ def test_a_file_that_cannot_be_read_is_an_error_and_the_others_are_still_answere
     assert last["error"]["what"] == "2 of 3 files cannot be read as images"
     assert [answer["file"] for answer in last["predictions"]] == ["golden/card.png"]
     assert [each["file"] for each in last["unreadable"]] == ["nowhere.png", str(tmp_path / "note.txt")]
-    assert last["unreadable"][1]["because"] == "in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
+    assert last["unreadable"][1]["because"] == "unsupported image format (supported: JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
 
 
 def test_the_lines_that_the_how_to_shows_run_in_a_program(onnx_kit: Path) -> None:
@@ -128,7 +142,7 @@ def test_the_two_halves_of_predict_give_what_it_gives(folder: Path) -> None:
 
 
 def test_a_picture_too_narrow_to_be_brought_to_size_is_an_unreadable_one(folder: Path) -> None:
-    with pytest.raises(RunnerError, match="cannot be read as a picture") as caught:
+    with pytest.raises(RunnerError, match="cannot be read as an image") as caught:
         Classifier(folder).predict(Image.new("RGB", (1, 150_000)))
     assert caught.value.ref == "unreadable-image"
     assert re.fullmatch(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, as_picture, decode
+from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, decode_opened
 from tests.runner.test_pixels import BLUE, LEVELS, RED
 
 WHITE = (255, 255, 255)
@@ -61,7 +61,7 @@ def test_sixteen_bit_grey_is_scaled_and_not_cut_off() -> None:
 def test_a_window_of_sixteen_bit_grey_becomes_black_to_white() -> None:
     xray = Image.fromarray(np.array([[0, 100, 2100, 4100, 65535]], np.uint16))
     assert levels(decode(saved(xray, "PNG"), (100, 4100)))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
-    assert levels(as_picture(xray, (100, 4100)))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    assert levels(decode_opened(xray, (100, 4100)))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
     ordinary = Image.new("L", (2, 1), 200)
     assert levels(decode(saved(ordinary, "PNG"), (100, 4100)))[0, 0].tolist() == [200, 200, 200]
 
@@ -145,7 +145,7 @@ def test_a_folder_is_not_called_a_broken_picture_and_an_empty_file_is_none(tmp_p
     with pytest.raises(IsADirectoryError):
         decode(tmp_path / "x.jpg")
     (tmp_path / "empty.jpg").touch()
-    with pytest.raises(UnreadableImage, match="^in no picture format that is read "):
+    with pytest.raises(UnreadableImage, match="^unsupported image format "):
         decode(tmp_path / "empty.jpg")
 
 
@@ -191,7 +191,7 @@ def test_a_truncated_picture_is_refused(kind: str) -> None:
 
 
 def test_a_file_that_is_no_picture_is_refused_in_words() -> None:
-    with pytest.raises(UnreadableImage, match="^in no picture format that is read "):
+    with pytest.raises(UnreadableImage, match="^unsupported image format "):
         decode(io.BytesIO(b"a shopping list"))
 
 
@@ -209,7 +209,7 @@ def test_a_png_that_states_four_gigabytes_of_pixels_is_refused_where_these_canno
         raise MemoryError
 
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load_end", read)
-    with pytest.raises(UnreadableImage, match="^it asks for more memory than there is$"):
+    with pytest.raises(UnreadableImage, match="^it needs more memory than is available$"):
         decode(saved(Image.fromarray(LEVELS), "PNG"))
 
 
@@ -243,6 +243,6 @@ def test_postscript_under_a_photograph_s_name_starts_no_program(tmp_path: Path, 
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
-    with pytest.raises(UnreadableImage, match="in no picture format that is read"):
+    with pytest.raises(UnreadableImage, match="unsupported image format"):
         decode(photo)
     assert not (tmp_path / "started").exists()

@@ -107,7 +107,7 @@ def test_pixels_of_another_size_are_refused(onnx_kit: Path, tmp_path: Path) -> N
 
 
 def test_a_batch_that_the_model_does_not_take_is_refused(onnx_kit: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunnerError, match=r"--batch 65 is not in 1…64"):
+    with pytest.raises(RunnerError, match=r"a batch of 65 is not in 1…64"):
         evaluate(Kit.open(onnx_kit), write_pixels(tmp_path / "pixels.npy", 4), tmp_path / "out", batch=65)
 
 

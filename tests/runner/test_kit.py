@@ -56,7 +56,7 @@ def test_a_changed_byte_names_the_file_and_both_digests(copy_kit: CopyKit) -> No
 def test_a_missing_file_is_named(copy_kit: CopyKit) -> None:
     kit = copy_kit()
     (kit / "golden/card.png").unlink()
-    assert refusal(kit).what == "golden/card.png: listed in kit.json, and not here"
+    assert refusal(kit).what == "golden/card.png: listed in kit.json, but missing"
 
 
 def test_a_link_in_place_of_a_file_is_refused_even_to_the_same_bytes(copy_kit: CopyKit, tmp_path: Path) -> None:
@@ -100,11 +100,11 @@ def set_field(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (set_field("schema", value="edgecnn.kit/2"), "schema is 'edgecnn.kit/2', and this runner reads 'edgecnn.kit/1'"),
+        (set_field("schema", value="edgecnn.kit/2"), "schema is 'edgecnn.kit/2', but this runner reads 'edgecnn.kit/1'"),
         (set_field("sesion", value={}), "sesion is not a field that this runner knows"),
         (set_field("model", "batch", value=1), "model.batch is not a field that this runner knows"),
         (set_field("model", "input", "layout", value="CHW"), "model.input.layout is 'CHW', not one of NCHW, NHWC"),
-        (set_field("labels", value=["one"]), "labels has 1 names, and the model 4 classes"),
+        (set_field("labels", value=["one"]), "labels has 1 names, but the model has 4 classes"),
         (set_field("model", "entry", value="other.onnx"), "files does not list other.onnx"),
         (set_field("session", "options", value={"threads": 1}), "session.options must hold texts only"),
         (set_field("preprocessing", "normalization", "std", value=[0, 1, 1]), "preprocessing.normalization.std must be above 0"),

@@ -37,8 +37,8 @@ def a_bundle(folder: Path, kit: Path, knobs: dict[str, Any] | None) -> Path:
 
 
 def the_run(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "run-00000.json").read_text())
-    return found
+    document: dict[str, Any] = json.loads((folder / "run-00000.json").read_text())
+    return document
 
 
 @pytest.mark.parametrize("name", ["onnx_kit", "openvino_kit"])
@@ -75,7 +75,7 @@ def test_what_is_no_knob_is_an_error_even_where_the_runtime_would_take_it(
     bench(schedule_of(tmp_path / "s.json", kit, knobs={knob: "bf16"}), tmp_path / "out")
     error = the_run(tmp_path / "out")["error"]
     module = Kit.open(kit).manifest.session.module
-    assert (error["ref"], error["what"]) == ("unknown-knob", f"{knob!r} is no knob of {module}")
+    assert (error["ref"], error["what"]) == ("unknown-knob", f"{knob!r} is not a knob of {module}")
     assert error["because"] == f"its knobs are {known}"
 
 

@@ -15,7 +15,7 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.predicting import predict_files
 from tests.runner.kits import CLASSES, rewrite_manifest
 
-OTHERS = "are not one for each of the labels: they are those of another model"
+OTHERS = "do not match the labels: they belong to another model"
 NAMES = [f"class {index}" for index in range(CLASSES)]
 
 
@@ -34,9 +34,9 @@ def test_every_label_over_its_threshold_is_given_the_most_probable_first(onnx_ki
     for label in kept:
         bounds[NAMES[label]] = float(shares[label]) - 1e-4
     kit = with_thresholds(onnx_kit, tmp_path, bounds)
-    found = Classifier(kit).predict(kit / "golden/card.png")
-    assert [name for name, _ in found] == [NAMES[label] for label in kept]
-    assert [share for _, share in found] == pytest.approx([shares[label] for label in kept], abs=1e-4)
+    predicted = Classifier(kit).predict(kit / "golden/card.png")
+    assert [name for name, _ in predicted] == [NAMES[label] for label in kept]
+    assert [share for _, share in predicted] == pytest.approx([shares[label] for label in kept], abs=1e-4)
 
 
 def test_a_picture_may_have_no_label_and_more_than_were_asked_for(onnx_kit: Path, tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ def test_a_machine_without_any_package_says_what_it_is(bare_python: Path, onnx_k
 
 
 def test_a_missing_package_of_the_runners_own_is_named_with_what_installs_it(bare_python: Path, copy_kit: CopyKit) -> None:
-    said = run_kit(bare_python, copy_kit(), "predict", "golden/card.png")
-    assert said["error"] == {
+    kit = run_kit(bare_python, copy_kit(), "predict", "golden/card.png")
+    assert kit["error"] == {
         "ref": "missing-package",
         "what": "the runner needs numpy, which is not installed",
         "because": None,

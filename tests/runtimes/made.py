@@ -21,8 +21,8 @@ F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 SATURATES = byte_products_saturate(complete_device(device_named("cpu"), local_facts()).processor)
 """Of this machine: a build for it keeps weights to seven bits."""
 CANDIDATES = {
-    each.id: each
-    for each in (
+    candidate.id: candidate
+    for candidate in (
         Candidate(id="onnxruntime-fp32", runtime=Runtime.ONNXRUNTIME, precision=Precision.FP32),
         Candidate(
             id="onnxruntime-int8",

@@ -43,8 +43,8 @@ def test_file_and_twin_hold_the_same_weights() -> None:
 
 def test_the_twin_stays_close_to_the_network() -> None:
     feed = feed_of(pictures(8, seed=3))
-    asked, answered = logits_of(trunk(NETWORK), feed), logits_of(made(NETWORK, FP16) / "twin" / "model.onnx", feed)
-    assert 0 < np.abs(asked - answered).max() < 0.02 * np.ptp(asked)
+    logits, answered = logits_of(trunk(NETWORK), feed), logits_of(made(NETWORK, FP16) / "twin" / "model.onnx", feed)
+    assert 0 < np.abs(logits - answered).max() < 0.02 * np.ptp(logits)
 
 
 def test_the_kit_s_file_wants_an_engine_and_the_twin_wants_none() -> None:
@@ -63,8 +63,8 @@ def test_every_number_that_fp16_holds_survives_typing() -> None:
     head = next(tensor for tensor in model.graph.initializer if tensor.name == "head")
     head.CopyFrom(numpy_helper.from_array(np.tile(edge, (4, 1)), "head"))
     typed = type_half(carry_half(model))
-    found = next(numpy_helper.to_array(tensor) for tensor in typed.graph.initializer if tensor.name == "head")
-    assert np.array_equal(found.astype(np.float32), np.tile(edge, (4, 1)))
+    array = next(numpy_helper.to_array(tensor) for tensor in typed.graph.initializer if tensor.name == "head")
+    assert np.array_equal(array.astype(np.float32), np.tile(edge, (4, 1)))
 
 
 def test_a_weight_beyond_fp16_is_refused() -> None:

@@ -33,7 +33,7 @@ def offered(runtime: Runtime, cores: int | None = 4) -> tuple[Knobs, ...]:
     return backend_for(runtime).knobs(with_cores(cores), candidate)
 
 
-@pytest.mark.parametrize("runtime", [each.runtime for each in all_backends()])
+@pytest.mark.parametrize("runtime", [backend.runtime for backend in all_backends()])
 def test_the_default_comes_first_and_few_others_follow(runtime: Runtime) -> None:
     settings = offered(runtime)
     assert settings[0] == DEFAULT

@@ -56,7 +56,7 @@ KERNELS = [
 
 
 def trace(folder: Path, kernels: list[str], operators: list[dict[str, Any]]) -> Path:
-    ran = [{"kernel": each, "calls": 1.0, "time_us": 10.0} for each in kernels]
+    ran = [{"kernel": kernel, "calls": 1.0, "time_us": 10.0} for kernel in kernels]
     (folder / "layers.json").write_text(json.dumps({"kernels": ran, "operators": operators}))
     return folder
 
@@ -75,20 +75,20 @@ def test_half_precision_is_offered_where_the_processor_multiplies_it(device: str
 
 
 def test_kernels_say_what_they_multiply_and_are_joined_in_the_order_of_the_file(tmp_path: Path) -> None:
-    found = residency_of(trace(tmp_path, KERNELS, OPERATORS), MACS)
-    assert found.mac_share == {"int8": 1.0}
-    assert found.time_share == {"int8": pytest.approx(0.6), "overhead": pytest.approx(0.2), "unknown": pytest.approx(0.2)}
-    assert [(layer.op, layer.onnx_nodes) for layer in found.layers if layer.macs] == [
+    residency = residency_of(trace(tmp_path, KERNELS, OPERATORS), MACS)
+    assert residency.mac_share == {"int8": 1.0}
+    assert residency.time_share == {"int8": pytest.approx(0.6), "overhead": pytest.approx(0.2), "unknown": pytest.approx(0.2)}
+    assert [(layer.op, layer.onnx_nodes) for layer in residency.layers if layer.macs] == [
         ("CONV_2D", ("stem",)),
         ("DEPTHWISE_CONV_2D", ("deep",)),
         ("FULLY_CONNECTED", ("head",)),
     ]
     weights, maps = 216 + 4 * 8 + 72 + 80, 4 * 192 + 192 + 192 + 4 * 128 + 4 * 2 + 8 + 8 + 10
-    assert found.moved_bytes == weights + maps, "reshaping moves nothing"
+    assert residency.moved_bytes == weights + maps, "reshaping moves nothing"
 
 
 def test_floats_are_no_int8(tmp_path: Path) -> None:
-    kernels = [each.replace("QC8W", "F32").replace("QC8", "F32").replace("QS8, ", "") for each in KERNELS]
+    kernels = [kernel.replace("QC8W", "F32").replace("QC8", "F32").replace("QS8, ", "") for kernel in KERNELS]
     assert residency_of(trace(tmp_path, kernels, OPERATORS), MACS).mac_share == {"fp32": 1.0}
 
 
@@ -98,16 +98,16 @@ def test_in_half_precision_weights_are_halved_once_and_every_float_that_moves_is
     sizes = [port(1, 8, 8, 3, kind="float32"), port(8, 3, 3, 3, kind="float32"), port(1, 4, 4, 8, kind="float32")]
     conv = {"op": "CONV_2D", "inputs": sizes[:2], "outputs": sizes[2:]}
     kernels = ["Delegate/Convert (NC)", "Delegate/Convolution (NHWC, F16) IGEMM"]
-    found = residency_of(trace(tmp_path, kernels, [halved, conv]), MACS)
-    assert found.mac_share["fp16"] == pytest.approx(216 * 16 / MACS.total)
-    assert found.moved_bytes == 2 * (192 + 216 + 128)
+    residency = residency_of(trace(tmp_path, kernels, [halved, conv]), MACS)
+    assert residency.mac_share["fp16"] == pytest.approx(216 * 16 / MACS.total)
+    assert residency.moved_bytes == 2 * (192 + 216 + 128)
 
 
 def test_an_operator_that_xnnpack_left_is_named_with_what_its_file_multiplies(tmp_path: Path) -> None:
     kernels = ["CONV_2D", *KERNELS[2:]]
-    found = residency_of(trace(tmp_path, kernels, [OPERATORS[1], *OPERATORS[2:]]), MACS)
-    assert found.layers[0].op == "CONV_2D"
-    assert found.mac_share == {"int8": 1.0}
+    residency = residency_of(trace(tmp_path, kernels, [OPERATORS[1], *OPERATORS[2:]]), MACS)
+    assert residency.layers[0].op == "CONV_2D"
+    assert residency.mac_share == {"int8": 1.0}
 
 
 def test_a_transposed_convolution_that_xnnpack_left_multiplies_and_moves_nothing(tmp_path: Path) -> None:
@@ -121,9 +121,9 @@ def test_a_transposed_convolution_that_xnnpack_left_multiplies_and_moves_nothing
 
 
 def test_where_kernels_and_operators_do_not_match_nothing_is_credited(tmp_path: Path) -> None:
-    found = residency_of(trace(tmp_path, KERNELS[:-1], OPERATORS), MACS)
-    assert found.mac_share == {"unknown": 1.0}
-    assert found.byte_share is None
+    residency = residency_of(trace(tmp_path, KERNELS[:-1], OPERATORS), MACS)
+    assert residency.mac_share == {"unknown": 1.0}
+    assert residency.byte_share is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"kernels": [], "operators": []}'])
@@ -171,13 +171,13 @@ def test_a_row_of_the_profiler_s_table_has_as_many_calls_as_pieces_that_it_joins
     litert_trace = import_module("edgecnn.runner.sessions.litert_trace")
     monkeypatch.delitem(sys.modules, "edgecnn.runner.sessions.litert_trace")
     monkeypatch.setattr(litert_trace, "_Profiled", lambda *_: SimpleNamespace(summary=lambda: TABLE))
-    found = litert_trace._kernels(Path("model.tflite"), 1, None)
-    assert [(row["kernel"], row["calls"]) for row in found] == [
+    kernels = litert_trace._kernels(Path("model.tflite"), 1, None)
+    assert [(row["kernel"], row["calls"]) for row in kernels] == [
         ("Delegate/Convert (NC)", 9.0),
         ("Delegate/Fully Connected (NC, QS8, QC8W) GEMM", 6.0),
         ("RELU_0_TO_1", 1.0),
     ]
-    assert [row["time_us"] for row in found] == pytest.approx([9 * 177, 6 * 1107, 3])
+    assert [row["time_us"] for row in kernels] == pytest.approx([9 * 177, 6 * 1107, 3])
 
 
 def test_an_operator_that_litert_lacks_is_named_with_its_layer(tmp_path: Path) -> None:

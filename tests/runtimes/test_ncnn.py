@@ -22,7 +22,7 @@ from edgecnn.values.candidate import Candidate, Precision, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
 from tests.runner.kits import CLASSES, SIDE, network
 
-FP32 = next(each for each in BACKEND.supports(device_named("cpu")) if isinstance(each, Candidate))
+FP32 = next(offer for offer in BACKEND.supports(device_named("cpu")) if isinstance(offer, Candidate))
 WHOLE = """7767517
 3 3
 Input in0 0 1 in0
@@ -32,13 +32,13 @@ Convolution conv_0 1 1 in0 1 0=10 1=3
 
 
 def test_fp16_is_for_processors_that_multiply_it_with_every_format_named() -> None:
-    there = {each.id: each for each in BACKEND.supports(device_named("raspberry-pi-5")) if isinstance(each, Candidate)}
+    there = {offer.id: offer for offer in BACKEND.supports(device_named("raspberry-pi-5")) if isinstance(offer, Candidate)}
     assert {name for name, on in there["ncnn-fp16"].session_options.items() if on == "1"} == {
         "use_fp16_arithmetic", "use_fp16_packed", "use_fp16_storage",
     }  # fmt: skip
     assert there["ncnn-fp16"].session_options.keys() == FP32.session_options.keys()
     refused = {
-        each.precision: each.why for each in BACKEND.supports(device_named("raspberry-pi-4")) if isinstance(each, Unsupported)
+        offer.precision: offer.why for offer in BACKEND.supports(device_named("raspberry-pi-4")) if isinstance(offer, Unsupported)
     }
     assert "Cortex-A72" in refused[Precision.FP16] and "no half-precision arithmetic" in refused[Precision.FP16]
 
@@ -110,10 +110,10 @@ def test_a_model_says_its_classes_its_ends_and_what_it_is_fed(converter: Path, t
         f"open('model.param', 'w').write({text!r})\nopen('model.bin', 'w').write('x')",
     )
     BACKEND.convert(trunk, FP32, tmp_path)
-    said = json.loads((tmp_path / "model.json").read_text())
-    assert (said["model"]["input"]["name"], said["model"]["output"]) == ("in0", {"name": "out0", "classes": CLASSES})
-    assert said["model"]["files"] == ["model.bin", "model.param"]
-    assert said["requirements"]["packages"] == {"ncnn": ">=1.0.20261020,<2"}
+    document = json.loads((tmp_path / "model.json").read_text())
+    assert (document["model"]["input"]["name"], document["model"]["output"]) == ("in0", {"name": "out0", "classes": CLASSES})
+    assert document["model"]["files"] == ["model.bin", "model.param"]
+    assert document["requirements"]["packages"] == {"ncnn": ">=1.0.20261020,<2"}
 
 
 MACS = MacTable(
@@ -147,23 +147,23 @@ def trace(folder: Path, **conv: Any) -> Path:
 
 
 def test_layers_of_floats_multiply_in_fp32_and_their_bytes_are_counted(tmp_path: Path) -> None:
-    found = residency_of(trace(tmp_path), MACS)
-    assert found.mac_share == {"fp32": 1.0}
-    assert found.time_share == {"fp32": 1.0}
-    assert [(layer.name, layer.onnx_nodes) for layer in found.layers if layer.macs] == [
+    residency = residency_of(trace(tmp_path), MACS)
+    assert residency.mac_share == {"fp32": 1.0}
+    assert residency.time_share == {"fp32": 1.0}
+    assert [(layer.name, layer.onnx_nodes) for layer in residency.layers if layer.macs] == [
         ("conv_0", ("stem",)),
         ("linear_0", ("head",)),
     ]
-    assert found.moved_bytes == 4 * (3 * 64 + 8 * 64 + 216 + 8) + 4 * (8 + 10 + 80 + 10)
+    assert residency.moved_bytes == 4 * (3 * 64 + 8 * 64 + 216 + 8) + 4 * (8 + 10 + 80 + 10)
 
 
 HALVES = {"outputs": [port(8, 8, 8, bits=16)]}
 
 
 def test_a_layer_that_writes_halves_where_they_are_computed_in_multiplies_in_fp16(tmp_path: Path) -> None:
-    found = residency_of(trace(tmp_path, **HALVES, sixteen_bits="fp16"), MACS)
-    assert found.mac_share == {"fp16": pytest.approx(27 * 8 * 64 / MACS.total), "fp32": pytest.approx(80 / MACS.total)}
-    assert found.moved_bytes == 4 * 3 * 64 + 2 * (8 * 64 + 216 + 8) + 4 * (8 + 10 + 80 + 10)
+    residency = residency_of(trace(tmp_path, **HALVES, sixteen_bits="fp16"), MACS)
+    assert residency.mac_share == {"fp16": pytest.approx(27 * 8 * 64 / MACS.total), "fp32": pytest.approx(80 / MACS.total)}
+    assert residency.moved_bytes == 4 * 3 * 64 + 2 * (8 * 64 + 216 + 8) + 4 * (8 + 10 + 80 + 10)
 
 
 SCALED = {"settings": {"0": "8", "6": "216", "8": "2"}}
@@ -171,14 +171,14 @@ SCALED = {"settings": {"0": "8", "6": "216", "8": "2"}}
 
 @pytest.mark.parametrize("conv", [HALVES, SCALED], ids=["16 bits", "INT8 scales"])
 def test_of_a_layer_that_does_not_say_so_nothing_is_claimed(tmp_path: Path, conv: dict[str, Any]) -> None:
-    found = residency_of(trace(tmp_path, **conv), MACS)
-    assert found.mac_share["unknown"] == pytest.approx(27 * 8 * 64 / MACS.total)
-    assert found.byte_share is None and "conv_0" in (found.bytes_absent or "")
+    residency = residency_of(trace(tmp_path, **conv), MACS)
+    assert residency.mac_share["unknown"] == pytest.approx(27 * 8 * 64 / MACS.total)
+    assert residency.byte_share is None and "conv_0" in (residency.bytes_absent or "")
 
 
 def test_a_layer_with_other_multiply_adds_joins_none(tmp_path: Path) -> None:
-    found = residency_of(trace(tmp_path, outputs=[port(8, 4, 4)]), MACS)
-    assert found.mac_share["unknown"] == pytest.approx(27 * 8 * 64 / MACS.total)
+    residency = residency_of(trace(tmp_path, outputs=[port(8, 4, 4)]), MACS)
+    assert residency.mac_share["unknown"] == pytest.approx(27 * 8 * 64 / MACS.total)
 
 
 def test_a_trace_without_layers_is_refused(tmp_path: Path) -> None:

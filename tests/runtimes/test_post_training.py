@@ -46,8 +46,8 @@ def test_weights_are_signed_and_per_channel_and_activations_unsigned() -> None:
         if node.op_type == "DequantizeLinear" and len(arrays[node.input[2]].shape)
     ]
     activations = [arrays[node.input[2]] for node in model.graph.node if node.op_type == "QuantizeLinear"]
-    assert Counter(str(each.dtype) for each in weights) == {"int8": 21, "int32": 21}
-    assert {str(each.dtype) for each in activations} == {"uint8"}
+    assert Counter(str(weight.dtype) for weight in weights) == {"int8": 21, "int32": 21}
+    assert {str(activation.dtype) for activation in activations} == {"uint8"}
     assert model.ir_version == 10
 
 

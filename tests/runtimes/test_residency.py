@@ -104,13 +104,13 @@ def test_bytes_are_those_of_every_tensor_that_a_layer_reads_and_writes(tmp_path:
     session = OnnxRuntimeSession(tmp_path / "model.onnx", {}, tmp_path)
     session.run({"image": np.zeros((1, 3, SIDE, SIDE), np.float32)})
     session.close()
-    found = backend_for(Runtime.ONNXRUNTIME).read_residency(tmp_path, mac_table(tmp_path / "model.onnx"))
-    convolutions = [dict(layer.moved_bytes or {}) for layer in found.layers if layer.macs and layer.op == "Conv"]
+    residency = backend_for(Runtime.ONNXRUNTIME).read_residency(tmp_path, mac_table(tmp_path / "model.onnx"))
+    convolutions = [dict(layer.moved_bytes or {}) for layer in residency.layers if layer.macs and layer.op == "Conv"]
     image, activation = 4 * 3 * SIDE * SIDE, 4 * 16 * SIDE * SIDE
     first, second = 4 * 16 * 3 * 9, 4 * 16 * 16 * 9
     assert convolutions == [{"fp32": image + first + activation}, {"fp32": activation + second + activation}]
-    assert found.byte_share == {"fp32": 1.0}
-    assert found.moved_bytes == sum(sum((layer.moved_bytes or {}).values()) for layer in found.layers)
+    assert residency.byte_share == {"fp32": 1.0}
+    assert residency.moved_bytes == sum(sum((layer.moved_bytes or {}).values()) for layer in residency.layers)
 
 
 @pytest.mark.parametrize(("read", "runtime"), [(onnxruntime, "onnxruntime"), (openvino, "openvino")])

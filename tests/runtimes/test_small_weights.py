@@ -99,7 +99,7 @@ def executed(folder: Path) -> list[str]:
     """The precision that each convolution runs in."""
     compiled = import_openvino().Core().compile_model(folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     facts = [op.get_rt_info() for op in compiled.get_runtime_model().get_ordered_ops()]
-    return [each["runtimePrecision"].astype(str) for each in facts if each["layerType"].astype(str) == "Convolution"]
+    return [fact["runtimePrecision"].astype(str) for fact in facts if fact["layerType"].astype(str) == "Convolution"]
 
 
 def answers(folder: Path) -> npt.NDArray[np.float32]:

@@ -42,11 +42,11 @@ def device(
 
 
 def offered(runtime: Runtime, on: Device) -> dict[str, Candidate]:
-    return {each.id: each for each in offers(runtime, on) if isinstance(each, Candidate)}
+    return {offer.id: offer for offer in offers(runtime, on) if isinstance(offer, Candidate)}
 
 
 def refused(runtime: Runtime, on: Device) -> dict[Precision, str]:
-    return {each.precision: each.why for each in offers(runtime, on) if isinstance(each, Unsupported)}
+    return {offer.precision: offer.why for offer in offers(runtime, on) if isinstance(offer, Unsupported)}
 
 
 @pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
@@ -85,7 +85,7 @@ def answering(machine: Device) -> Environment:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "on", "there", "found"),
+    ("runtime", "on", "there", "text"),
     [
         (Runtime.OPENVINO, VNNI, AVX2, "answering machine"),
         (Runtime.OPENVINO, VNNI, VNNI, None),
@@ -98,9 +98,9 @@ def answering(machine: Device) -> Environment:
     ],
 )
 def test_int8_is_added_otherwise_only_where_sums_saturate_on_one_side(
-    runtime: Runtime, on: Device, there: Device, found: str | None
+    runtime: Runtime, on: Device, there: Device, text: str | None
 ) -> None:
-    assert saturates_on(offered(runtime, on)[f"{runtime.value}-int8"], answering(there)) == found
+    assert saturates_on(offered(runtime, on)[f"{runtime.value}-int8"], answering(there)) == text
 
 
 def test_of_a_processor_of_which_nothing_is_recorded_nothing_is_claimed() -> None:
@@ -109,14 +109,14 @@ def test_of_a_processor_of_which_nothing_is_recorded_nothing_is_claimed() -> Non
     assert saturates_on(int8, Environment(conditions={}, observed={"architecture": "x86_64"})) == "answering machine"
 
 
-@pytest.mark.parametrize(("on", "found"), [(AVX2, "device"), (VNNI, None), (CORTEX, None)])
-def test_a_file_that_came_quantized_keeps_8_bits_and_saturates_where_its_device_does(on: Device, found: str | None) -> None:
+@pytest.mark.parametrize(("on", "text"), [(AVX2, "device"), (VNNI, None), (CORTEX, None)])
+def test_a_file_that_came_quantized_keeps_8_bits_and_saturates_where_its_device_does(on: Device, text: str | None) -> None:
     original = ORIGINAL.model_copy(update={"session_options": exact_products(on.processor)})
-    assert saturates_on(original, answering(VNNI)) == found
+    assert saturates_on(original, answering(VNNI)) == text
     assert saturates_on(original, answering(AVX2)) is None
 
 
-@pytest.mark.parametrize("runtime", [each for each in Runtime if each.ships])
+@pytest.mark.parametrize("runtime", [runtime for runtime in Runtime if runtime.ships])
 def test_every_other_runtime_adds_exactly_and_float_has_no_such_sums(runtime: Runtime) -> None:
     int8 = Candidate(id="x-int8", runtime=runtime, precision=Precision.INT8, method=Method.POST_TRAINING)
     saturating = runtime in (Runtime.ONNXRUNTIME, Runtime.OPENVINO)

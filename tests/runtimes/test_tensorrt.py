@@ -38,18 +38,18 @@ def board(**changed: object) -> Device:
 
 
 def offered(device: Device) -> dict[str, Candidate]:
-    return {each.id: each for each in BACKEND.supports(device) if isinstance(each, Candidate)}
+    return {offer.id: offer for offer in BACKEND.supports(device) if isinstance(offer, Candidate)}
 
 
 def refused(device: Device) -> dict[Precision, str]:
-    return {each.precision: each.why for each in BACKEND.supports(device) if isinstance(each, Unsupported)}
+    return {offer.precision: offer.why for offer in BACKEND.supports(device) if isinstance(offer, Unsupported)}
 
 
 def test_a_jetson_has_fp16_and_symmetric_int8_with_float_bias_each_by_its_own_engine() -> None:
-    found = offered(board())
-    assert list(found) == ["tensorrt-fp16", "tensorrt-int8"]
-    assert all(candidate.needs_engine for candidate in found.values())
-    scheme = found["tensorrt-int8"].scheme
+    offers = offered(board())
+    assert list(offers) == ["tensorrt-fp16", "tensorrt-int8"]
+    assert all(candidate.needs_engine for candidate in offers.values())
+    scheme = offers["tensorrt-int8"].scheme
     assert scheme is not None
     assert (scheme.activation_dtype, scheme.activation_symmetric, scheme.weight_granularity, scheme.bias) == (
         "int8",
@@ -79,15 +79,15 @@ def test_a_tensorrt_without_strongly_typed_networks_gets_no_candidate(versions: 
 
 
 def test_tensorrt_8_5_has_weakly_typed_candidates_that_are_named_unverified() -> None:
-    found = offered(board(versions=">=8.5,<8.6", onnx_opset_max=17, onnx_ir_max=8))
-    assert {name: each.builder_flags for name, each in found.items()} == {
+    offers = offered(board(versions=">=8.5,<8.6", onnx_opset_max=17, onnx_ir_max=8))
+    assert {name: each.builder_flags for name, each in offers.items()} == {
         "tensorrt8-fp16-unverified": ("FP16",),
         "tensorrt8-int8-unverified": ("FP16", "INT8"),
     }
-    made = BACKEND.model_file(found["tensorrt8-int8-unverified"], 10)
+    made = BACKEND.model_file(offers["tensorrt8-int8-unverified"], 10)
     assert made.requirements.packages == {"tensorrt": ">=8.5,<8.6"}
     assert made.engine is not None and (made.engine.min_version, made.engine.flags) == ("8.5", ("FP16", "INT8"))
-    assert aware_candidates(found.values()) == ()
+    assert aware_candidates(offers.values()) == ()
 
 
 @pytest.mark.parametrize("versions", [">=10.3", "==10.3.0.30", ">=10.3,<11", "~=10.7", "==10.13.*"])
@@ -143,11 +143,11 @@ LAYERS = [
 def test_multiply_adds_go_to_the_layer_that_multiplies_and_to_unknown_where_there_is_none(tmp_path: Path) -> None:
     log = tmp_path / "build.log"
     log.write_text("\n".join(["[INFO] hello", "[VERBOSE] Layers:", *LAYERS, "", "I/O Tensors:", "[VERBOSE] Layers:", LAYERS[2]]))
-    found = BACKEND.read_planned(log, MACS)
-    assert found.basis == "planned"
-    assert found.mac_share == {"fp16": 0.39, "int8": 0.6, "unknown": 0.01}
-    assert [row.macs for row in found.layers] == [0, 600, 300, 90, 0]
-    assert found.layers[1].onnx_nodes == ("conv_a", "a.weight_DequantizeLinear")
+    plan = BACKEND.read_planned(log, MACS)
+    assert plan.basis == "planned"
+    assert plan.mac_share == {"fp16": 0.39, "int8": 0.6, "unknown": 0.01}
+    assert [row.macs for row in plan.layers] == [0, 600, 300, 90, 0]
+    assert plan.layers[1].onnx_nodes == ("conv_a", "a.weight_DequantizeLinear")
 
 
 def test_int8_activations_with_float_weights_are_not_int8(tmp_path: Path) -> None:
@@ -174,31 +174,31 @@ def test_a_log_without_layers_is_an_error_and_not_zero_int8(tmp_path: Path, text
 def test_an_executed_engine_adds_times_to_the_same_listing(tmp_path: Path) -> None:
     (tmp_path / "layers.txt").write_text("\n".join(["Layers:", *LAYERS]))
     (tmp_path / "times.json").write_text(json.dumps({"conv_a_1": 30.0, "__myl_CorrMul_2": 10.0}))
-    found = BACKEND.read_residency(tmp_path, MACS)
-    assert found.basis == "executed"
-    assert found.time_share == {"fp16": 0.25, "int8": 0.75}
-    assert found.layers[1].time_us == 30.0
+    residency = BACKEND.read_residency(tmp_path, MACS)
+    assert residency.basis == "executed"
+    assert residency.time_share == {"fp16": 0.25, "int8": 0.75}
+    assert residency.layers[1].time_us == 30.0
 
 
 def test_bytes_are_counted_from_the_listed_shapes_for_one_image(tmp_path: Path) -> None:
     (tmp_path / "layers.txt").write_text("\n".join(LAYERS[:3]))
     (tmp_path / "times.json").write_text("{}")
-    found = BACKEND.read_residency(tmp_path, MACS)
+    residency = BACKEND.read_residency(tmp_path, MACS)
     numbers = 4 * 64 * 64
-    assert [dict(layer.moved_bytes or {}) for layer in found.layers] == [
+    assert [dict(layer.moved_bytes or {}) for layer in residency.layers] == [
         {"fp32": 4 * numbers, "int8": numbers},
         {"fp32": 4 * numbers, "int8": 2 * numbers},
         {"fp16": 3 * 2 * numbers},
     ]
-    assert found.byte_share == pytest.approx({"fp32": 8 / 17, "int8": 3 / 17, "fp16": 6 / 17})
+    assert residency.byte_share == pytest.approx({"fp32": 8 / 17, "int8": 3 / 17, "fp16": 6 / 17})
 
 
 def test_a_listing_without_shapes_gives_no_bytes_and_the_reason(tmp_path: Path) -> None:
     (tmp_path / "layers.txt").write_text(LAYERS[1].replace("Dimensions: [-1,4,64,64], ", ""))
     (tmp_path / "times.json").write_text("{}")
-    found = BACKEND.read_residency(tmp_path, MACS)
-    assert found.byte_share is None
-    assert found.bytes_absent == "the trace does not give the shapes and types of all that conv_a_1 reads and writes"
+    residency = BACKEND.read_residency(tmp_path, MACS)
+    assert residency.byte_share is None
+    assert residency.bytes_absent == "the trace does not give the shapes and types of all that conv_a_1 reads and writes"
 
 
 def test_an_untimed_trace_is_an_error(tmp_path: Path) -> None:

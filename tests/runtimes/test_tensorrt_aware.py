@@ -58,12 +58,12 @@ def kits() -> tuple[Path, Path]:
     return device, _packaged("twin", {"kit": device})
 
 
-def _packaged(variant: str, given: dict[str, Path]) -> Path:
+def _packaged(variant: str, paths: dict[str, Path]) -> Path:
     folder = scratch() / f"{AWARE.id}-{variant}"
     folder.mkdir()
     settings = {"name": variant, "candidate": AWARE, "preprocessing": PREPROCESSING, "runner_sha256": runner_digest()}
     asked = PackageStage.model_validate({**settings, "variant": variant})
-    asked.make({"model": made(), "pixels": pixels(), **given}, folder, Heard())
+    asked.make({"model": made(), "pixels": pixels(), **paths}, folder, Heard())
     return folder
 
 
@@ -123,10 +123,10 @@ def test_the_pair_is_as_far_from_the_network_that_learned_as_each_other() -> Non
 
 
 def test_the_file_that_ships_classifies_as_the_network_that_learned() -> None:
-    told = json.loads((learned() / "aware.json").read_text())
+    document = json.loads((learned() / "aware.json").read_text())
     for path in (made() / "twin" / "model.onnx", made() / "model.onnx"):
-        assert top1(path) == pytest.approx(told["after"]["validation_top1"], abs=0.1)
-    assert told["scheme"]["bias"] == "float"
+        assert top1(path) == pytest.approx(document["after"]["validation_top1"], abs=0.1)
+    assert document["scheme"]["bias"] == "float"
 
 
 def test_the_twin_names_the_kit_that_it_stands_for() -> None:

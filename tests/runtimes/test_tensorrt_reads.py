@@ -72,12 +72,12 @@ def test_a_quantizer_that_names_no_type_is_uint8() -> None:
     model = helper.make_model(
         helper.make_graph([node], "g", [x], [q], [scale]), opset_imports=[helper.make_opsetid("", 20)], ir_version=10
     )
-    assert [each.ref for each in refusals(model, FILE)] == [TENSORRT_READS_UINT8_AS_INT8.ref]
+    assert [refusal.ref for refusal in refusals(model, FILE)] == [TENSORRT_READS_UINT8_AS_INT8.ref]
 
 
 def test_what_onnx_runtime_wants_for_itself_is_refused(tmp_path: Path) -> None:
     model = quantized(tmp_path, activation_type=QuantType.QUInt8, extra={"ActivationSymmetric": False, "QuantizeBias": True})
-    assert TENSORRT_READS_UINT8_AS_INT8.ref in {each.ref for each in refusals(model, FILE)}
+    assert TENSORRT_READS_UINT8_AS_INT8.ref in {refusal.ref for refusal in refusals(model, FILE)}
 
 
 def test_a_shifted_zero_point_is_refused(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_shifted_zero_point_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_int32_bias_is_refused() -> None:
-    assert [each.ref for each in refusals(dequantizing(1, None, TensorProto.INT32), FILE)] == [TENSORRT_QUANTIZED_BIAS.ref]
+    assert [refusal.ref for refusal in refusals(dequantizing(1, None, TensorProto.INT32), FILE)] == [TENSORRT_QUANTIZED_BIAS.ref]
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_an_int32_bias_is_refused() -> None:
     [(1, None, True), (4, 0, True), (3, 1, True), (3, -1, True), (4, None, False), (3, 0, False), (4, 2, False)],
 )
 def test_scales_must_fit_the_axis_that_is_named(scales: int, axis: int | None, fits: bool) -> None:
-    found = [each.ref for each in refusals(dequantizing(scales, axis), FILE)]
-    assert found == ([] if fits else [TENSORRT_PER_CHANNEL_AXIS.ref])
+    refs = [refusal.ref for refusal in refusals(dequantizing(scales, axis), FILE)]
+    assert refs == ([] if fits else [TENSORRT_PER_CHANNEL_AXIS.ref])
 
 
 def test_versions_above_the_parser_s_are_refused() -> None:
     model = network()
     model.opset_import[0].version = 21
     model.ir_version = 11
-    assert [each.ref for each in refusals(model, FILE)] == [ONNX_BEYOND_READER.ref, ONNX_BEYOND_READER.ref]
+    assert [refusal.ref for refusal in refusals(model, FILE)] == [ONNX_BEYOND_READER.ref, ONNX_BEYOND_READER.ref]

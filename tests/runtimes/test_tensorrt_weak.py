@@ -27,7 +27,7 @@ from tests.graph.trunks import NORMALIZATION, prepared, trunk
 from tests.runtimes.made import Quiet
 
 OFFERED = [
-    each for each in backend_for(Runtime.TENSORRT).supports(device_named("jetson-xavier-nx")) if isinstance(each, Candidate)
+    offer for offer in backend_for(Runtime.TENSORRT).supports(device_named("jetson-xavier-nx")) if isinstance(offer, Candidate)
 ]
 
 
@@ -41,11 +41,11 @@ def test_what_ships_is_fp32_of_opset_17_with_flags_and_its_twin_rounds_activatio
     quantizers = sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
     assert quantizers > 10 if images else quantizers == 0
     kinds = [[node.op_type for node in onnx.load(tmp_path / name).graph.node] for name in ("model.onnx", "twin/model.onnx")]
-    assert [each.count("Cast") for each in kinds] == [0, pytest.approx(2 * kinds[0].count("Conv"), rel=0.6)]
+    assert [kind.count("Cast") for kind in kinds] == [0, pytest.approx(2 * kinds[0].count("Conv"), rel=0.6)]
     assert [kind for kind in kinds[1] if kind != "Cast"] == kinds[0]
-    said = json.loads((tmp_path / "quantize.json").read_text())
-    assert said["distance_of_float_from_trunk"] < 1e-5
-    assert said["unverified"].startswith("no TensorRT 8.5 has read this file")
+    document = json.loads((tmp_path / "quantize.json").read_text())
+    assert document["distance_of_float_from_trunk"] < 1e-5
+    assert document["unverified"].startswith("no TensorRT 8.5 has read this file")
     assert json.loads((tmp_path / "model.json").read_text())["engine"]["flags"] == list(candidate.builder_flags)
 
 

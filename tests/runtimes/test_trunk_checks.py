@@ -135,8 +135,8 @@ WIDE = 30_000.0
 
 def offered() -> dict[str, Candidate]:
     """Every candidate that a runtime offers on a shipped device, by its name."""
-    devices = [device_named(each.name) for each in known_devices().devices if each.facts_only is None]
-    found = (each for device in devices for backend in all_backends() for each in offers(backend.runtime, device))
+    devices = [device_named(device.name) for device in known_devices().devices if device.facts_only is None]
+    found = (offer for device in devices for backend in all_backends() for offer in offers(backend.runtime, device))
     return {each.id: each for each in (*found, BF16) if isinstance(each, Candidate)}
 
 
@@ -192,21 +192,21 @@ def test_an_activation_beyond_fp16_refuses_whoever_computes_it_in_fp16(name: str
 
 @pytest.mark.parametrize("name", MIXED)
 def test_layers_around_such_an_activation_stay_in_fp32_where_the_file_can_say_so(name: str, tmp_path: Path) -> None:
-    path, told = small(tmp_path, factor=WIDE), Quiet()
-    make_candidate(request(path, offered()[name]), tmp_path, told)
+    path, progress = small(tmp_path, factor=WIDE), Quiet()
+    make_candidate(request(path, offered()[name]), tmp_path, progress)
     facts, feed = json.loads((tmp_path / "quantize.json").read_text()), feed_of(pictures(8, seed=3))
     assert min(facts["beyond_half"].values()) > LARGEST_HALF
     count = len(facts["beyond_half"])
-    assert told.notes[0].startswith(f"{name}: layers that write or read {count} tensors stay in fp32, because")
-    asked = logits_of(path, feed)
+    assert progress.notes[0].startswith(f"{name}: layers that write or read {count} tensors stay in fp32, because")
+    logits = logits_of(path, feed)
     for file in (tmp_path / "model.onnx", *tmp_path.glob("twin/model.onnx")):
         assert first_nonfinite(file, feed[:1]) is None
-        assert np.abs(logits_of(file, feed) - asked).max() < 0.02 * np.ptp(asked)
+        assert np.abs(logits_of(file, feed) - logits).max() < 0.02 * np.ptp(logits)
     for file in tmp_path.glob("twin/model.onnx"):
-        found = logits_of(file, feed)
-        assert np.array_equal(found, found.astype(np.float16).astype(np.float32)), "the twin rounds as the engine does"
+        logits = logits_of(file, feed)
+        assert np.array_equal(logits, logits.astype(np.float16).astype(np.float32)), "the twin rounds as the engine does"
     made = onnx.load(tmp_path / "model.onnx")
-    kinds = {each.name: each.type for each in all_outputs(made)}
+    kinds = {output.name: output.type for output in all_outputs(made)}
     assert all(kinds[tensor] == "tensor(float)" for tensor in facts["beyond_half"])
     halves = [name for name, kind in kinds.items() if kind == "tensor(float16)"]
     assert {"r2", "flat"} <= set(halves), "the other layers are fp16"
@@ -265,10 +265,10 @@ def test_what_answers_as_the_file_is_made_with_its_distance(candidate: Candidate
 
 
 def test_each_precision_has_one_tolerance_and_a_nan_is_beyond_it(tmp_path: Path) -> None:
-    assert set(FROM_TRUNK) == {each for each in Precision if each.ships}
+    assert set(FROM_TRUNK) == {precision for precision in Precision if precision.ships}
     job = Job(small(tmp_path), tmp_path, CANDIDATES["openvino-fp32"], NORMALIZATION, pictures(4))
-    check, asked = backend_for(Runtime.OPENVINO).output_check(job.candidate), logits_of(job.onnx, feed_of(pictures(4)))
-    for name, other, refused in (("near", asked + 1e-5, False), ("far", asked + 0.1, True), ("none", asked * np.nan, True)):
+    check, logits = backend_for(Runtime.OPENVINO).output_check(job.candidate), logits_of(job.onnx, feed_of(pictures(4)))
+    for name, other, refused in (("near", logits + 1e-5, False), ("far", logits + 0.1, True), ("none", logits * np.nan, True)):
         found = other.astype(np.float32)
         if refused:
             with pytest.raises(EdgecnnError, check=OUTPUTS_DIFFER.made):
@@ -289,11 +289,11 @@ def test_a_tensor_that_is_infinite_in_fp32_is_refused_as_such(tmp_path: Path) ->
 
 def test_magnitudes_are_those_of_each_tensor_over_all_batches(tmp_path: Path) -> None:
     path, feed = small(tmp_path), feed_of(pictures(5))
-    found = largest_magnitudes(path, (feed[:3], feed[3:]))
-    assert set(found.weights) == {"w1", "w2", "fc"}
-    assert set(found.activations) == {"c1", "r1", "mean", "most", "sum", "c2", "r2", "pooled", "flat", "logits"}
-    assert found.activations["logits"] == pytest.approx(np.abs(logits_of(path, feed)).max(), rel=1e-5)
-    assert found.activations["r1"] <= found.activations["c1"]
+    magnitudes = largest_magnitudes(path, (feed[:3], feed[3:]))
+    assert set(magnitudes.weights) == {"w1", "w2", "fc"}
+    assert set(magnitudes.activations) == {"c1", "r1", "mean", "most", "sum", "c2", "r2", "pooled", "flat", "logits"}
+    assert magnitudes.activations["logits"] == pytest.approx(np.abs(logits_of(path, feed)).max(), rel=1e-5)
+    assert magnitudes.activations["r1"] <= magnitudes.activations["c1"]
 
 
 def test_onnx_runtime_keeps_the_roundings_of_a_twin_at_the_level_that_the_runner_asks_for(tmp_path: Path) -> None:
@@ -346,9 +346,9 @@ def test_masks_and_large_bounds_are_made_and_answer_as_the_trunk(build: str, nam
     path, feed = clipped(tmp_path) if build == "Clip" else masked(tmp_path, build), feed_of(pictures(8, seed=3))
     (out := tmp_path / "out").mkdir()
     make_candidate(request(path, offered()[name]), out, Quiet())
-    asked, allowed = logits_of(path, feed), 0.02 if offered()[name].precision is Precision.FP16 else 0.15
+    logits, allowed = logits_of(path, feed), 0.02 if offered()[name].precision is Precision.FP16 else 0.15
     for file in (*out.glob("model.onnx"), *out.glob("twin/model.onnx")):
-        assert np.abs(logits_of(file, feed, UNFUSED) - asked).max() < allowed * np.ptp(asked), file
+        assert np.abs(logits_of(file, feed, UNFUSED) - logits).max() < allowed * np.ptp(logits), file
     assert "beyond_half" not in json.loads((out / "quantize.json").read_text())
 
 
@@ -375,11 +375,11 @@ def test_a_bound_keeps_its_number_in_a_layer_that_stays_in_fp32(tmp_path: Path) 
     (out := tmp_path / "out").mkdir()
     make_candidate(request(path, offered()["tensorrt-fp16"]), out, Quiet())
     assert not {"hi", "least"} & set(json.loads((out / "quantize.json").read_text())["beyond_half"])
-    asked = logits_of(path, feed)
+    logits = logits_of(path, feed)
     for file in (out / "model.onnx", out / "twin" / "model.onnx"):
         held = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(file).graph.initializer}
         assert held["hi"] == np.float32(LARGEST_FLOAT), file
-        assert np.abs(logits_of(file, feed) - asked).max() < 0.02 * np.ptp(asked), file
+        assert np.abs(logits_of(file, feed) - logits).max() < 0.02 * np.ptp(logits), file
 
 
 def test_a_weight_beyond_fp16_is_reported_as_a_weight_without_images(tmp_path: Path) -> None:

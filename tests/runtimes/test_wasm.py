@@ -57,14 +57,14 @@ def test_no_baseline_of_another_runtime_ships_to_a_browser() -> None:
 
 
 def test_where_every_layer_of_a_kind_was_matched_all_are_int8(tmp_path: Path) -> None:
-    found = residency_of(trace(tmp_path, *integer("Conv", "Conv", "Gemm")), MACS)
-    assert found.mac_share == {"int8": 1.0}
-    assert found.time_share is None and found.byte_share is None and found.bytes_absent
+    residency = residency_of(trace(tmp_path, *integer("Conv", "Conv", "Gemm")), MACS)
+    assert residency.mac_share == {"int8": 1.0}
+    assert residency.time_share is None and residency.byte_share is None and residency.bytes_absent
 
 
 def test_where_some_were_matched_which_ones_is_not_known(tmp_path: Path) -> None:
-    found = residency_of(trace(tmp_path, *integer("Conv")), MACS)
-    assert found.mac_share == {"fp32": pytest.approx(0.1), "unknown": pytest.approx(0.9)}
+    residency = residency_of(trace(tmp_path, *integer("Conv")), MACS)
+    assert residency.mac_share == {"fp32": pytest.approx(0.1), "unknown": pytest.approx(0.9)}
 
 
 def test_a_float_network_is_float_whatever_was_fused(tmp_path: Path) -> None:
@@ -112,5 +112,5 @@ def test_what_it_holds_is_unpacked_once(laid: Path, monkeypatch: pytest.MonkeyPa
     archive(laid, **{name: name.encode() for name in NAMES})
     monkeypatch.setattr(onnxruntime_web, "_SHA512", hashlib.sha512(laid.read_bytes()).hexdigest())
     folder = web_files("wasm-fp32", Runtime.WASM)
-    assert {each.name: each.read_bytes() for each in folder.iterdir()} == {name: name.encode() for name in NAMES}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: name.encode() for name in NAMES}
     assert web_files("webgpu-fp32", Runtime.WEBGPU) == folder, "and it needs no archive any more"

@@ -26,8 +26,8 @@ def test_on_a_gpu_fp32_alone_is_offered_and_only_where_it_is_named() -> None:
 
 def test_on_a_gpu_all_is_fp32_and_what_fell_back_is_called_so(tmp_path: Path) -> None:
     all_there = trace(tmp_path, f"{PLACED} All nodes placed on [WebGpuExecutionProvider]. Number of nodes: 3", quantized=False)
-    found = residency_of(all_there, MACS)
-    assert found.mac_share == {"fp32": 1.0} and [each.op for each in found.layers] == ["Conv", "Conv", "Gemm"]
+    residency = residency_of(all_there, MACS)
+    assert residency.mac_share == {"fp32": 1.0} and [layer.op for layer in residency.layers] == ["Conv", "Conv", "Gemm"]
     lines = (
         f"{PLACED} Node placements",
         f"{PLACED} Node(s) placed on [CPUExecutionProvider]. Number of nodes: 1",
@@ -38,9 +38,9 @@ def test_on_a_gpu_all_is_fp32_and_what_fell_back_is_called_so(tmp_path: Path) ->
         f"{PLACED}  Conv (deep)",
         "[V:onnxruntime:, another.cc:1 Another] Gemm (head)",
     )
-    found = residency_of(trace(tmp_path, *lines, quantized=False), MACS)
-    assert [each.op for each in found.layers] == ["Conv", "Conv", "Gemm, in part in WebAssembly"]
+    residency = residency_of(trace(tmp_path, *lines, quantized=False), MACS)
+    assert [layer.op for layer in residency.layers] == ["Conv", "Conv", "Gemm, in part in WebAssembly"]
     none_there = trace(tmp_path, f"{PLACED} All nodes placed on [CPUExecutionProvider]. Number of nodes: 3", quantized=False)
-    assert all("WebAssembly" in each.op for each in residency_of(none_there, MACS).layers)
+    assert all("WebAssembly" in layer.op for layer in residency_of(none_there, MACS).layers)
     with pytest.raises(EdgecnnError, match="it places no layer", check=TRACE_UNREADABLE.made):
         residency_of(trace(tmp_path, "nothing"), MACS)

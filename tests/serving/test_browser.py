@@ -100,7 +100,7 @@ def test_what_cannot_be_answered_is_told_in_a_sentence_and_the_rest_is_answered(
     large, empty, note = texts(tab, ".wrong")
     assert large == "This file has 3 MiB; the limit is 1 MiB."
     assert empty == "This file is empty."
-    assert note.startswith("This file cannot be read as an image: in no picture format that is read (JPEG, ")
+    assert note.startswith("This file cannot be read as an image: unsupported image format (supported: JPEG, ")
     assert len(texts(tab, ".classes")) == 1
     assert [each for each in tab.complaints if "422" not in each] == [], "the browser itself notes the refusal"
 

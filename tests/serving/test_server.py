@@ -102,9 +102,9 @@ def test_what_is_no_photograph_is_told_why(serve: Serve, photo: bytes, tmp_path:
     }
     assert {each["ref"] for each in found.values()} == {"unreadable-image"}
     assert found["text"]["what"].startswith(
-        "This file cannot be read as an image: in no picture format that is read (JPEG, PNG, "
+        "This file cannot be read as an image: unsupported image format (supported: JPEG, PNG, "
     )
-    assert "no picture format that is read" in found["postscript"]["what"]
+    assert "unsupported image format" in found["postscript"]["what"]
     assert "truncated" in found["cut"]["what"].lower()
     assert ask(server, "POST", "/predict", b"").ref == "empty"
 

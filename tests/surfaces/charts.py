@@ -91,7 +91,7 @@ def times(_: Path) -> str:
     )
     untimed_way = a_way().model_copy(update={"latency": a_latency(None, reason=FEW)})
     soak = a_soak()
-    deaf = soak.model_copy(update={"windows": tuple(each.model_copy(update={"observed": {}}) for each in soak.windows)})
+    deaf = soak.model_copy(update={"windows": tuple(window.model_copy(update={"observed": {}}) for window in soak.windows)})
 
     def drawn(*raced: Any) -> str:
         return _words(latencies(page.model_copy(update={"raced": raced})))

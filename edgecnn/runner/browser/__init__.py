@@ -1,1 +1,1 @@
-"""A web browser of this machine as the place where a network runs: found, started without a window, and given work over HTTP."""
+"""Run networks in a web browser of this machine: find it, start it without a window, and send it work over HTTP."""

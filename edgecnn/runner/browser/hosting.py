@@ -1,4 +1,4 @@
-"""A kit's page for whoever sits at this machine, served as its browser needs it for threads."""
+"""Serve a kit's page to browsers on this machine, isolated as threads require."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PAGE = "index.html"
 
 
 def host(kit: Kit, port: int) -> Dict[str, Any]:
-    """Serve the kit's files to this machine until it is interrupted.
+    """Serve the kit's files to this machine until Ctrl-C.
 
     Raises:
-        RunnerError: no-page; the kit is for another runtime. port-taken. What ``verify_files`` refuses.
+        RunnerError: no-page, since the kit is for another runtime; port-taken; the errors of ``verify_files``.
     """
     if PAGE not in kit.manifest.files:
         raise RunnerError("no-page", "the kit has no page", "it runs in {}".format(kit.manifest.session.module))
@@ -28,8 +28,10 @@ def host(kit: Kit, port: int) -> Dict[str, Any]:
     try:
         server = KitServer(kit.folder, [*kit.manifest.files, MANIFEST], port)
     except OSError as error:
-        raise RunnerError("port-taken", "port {} cannot be had".format(port), str(error), "--port {}".format(port + 1)) from error
-    note("{} is at {} until Ctrl-C".format(kit.manifest.name, server.address("")))
+        raise RunnerError(
+            "port-taken", "port {} is not available".format(port), str(error), "--port {}".format(port + 1)
+        ) from error
+    note("serving {} at {} until Ctrl-C".format(kit.manifest.name, server.address("")))
     try:
         with suppress(KeyboardInterrupt):
             server.wait()

@@ -1,4 +1,4 @@
-"""Which browser is used, and its version: one that is named by ``EDGECNN_BROWSER``, or the first Chromium or Chrome there is."""
+"""Find the browser and its version: ``EDGECNN_BROWSER``, or the first Chromium or Chrome on the path."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Optional
 
 NAMED_BY = "EDGECNN_BROWSER"
 INSTALLED_BY = "apt-get install chromium"
-"""Debian's and Raspberry Pi OS's; others: https://www.chromium.org/getting-involved/download-chromium/"""
+"""On Debian and Raspberry Pi OS; others: https://www.chromium.org/getting-involved/download-chromium/"""
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _VERSION = re.compile(r"\b(?:Chromium|Chrome)\D*(\d+(?:\.\d+)+)")
 _PATIENCE_S = 60.0
 
 
 def browser() -> Optional[str]:
-    """The program, or None where there is none."""
+    """Return the browser's program, or None."""
     named = os.environ.get(NAMED_BY)
     if named:
         return shutil.which(str(Path(named).expanduser()))
@@ -27,15 +27,15 @@ def browser() -> Optional[str]:
 
 
 def no_browser() -> str:
-    """Why there is none, in words."""
+    """Return why there is no browser."""
     named = os.environ.get(NAMED_BY)
     if named:
-        return "{} is {}, and no program is there".format(NAMED_BY, named)
-    return "neither is {} set nor is Chromium or Chrome on the path".format(NAMED_BY)
+        return "{} is {}, which is not a program".format(NAMED_BY, named)
+    return "{} is not set, and neither Chromium nor Chrome is on the path".format(NAMED_BY)
 
 
 def browser_version() -> Optional[str]:
-    """As ``142.0.7444.59``; None where there is no browser, or it does not say."""
+    """Return the version, such as ``142.0.7444.59``; None if there is no browser or it prints none."""
     program = browser()
     return None if program is None else _version_of(program)
 

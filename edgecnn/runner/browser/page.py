@@ -1,4 +1,4 @@
-"""A page of a kit in a browser without a window, which does what it is asked, one thing at a time."""
+"""A kit's page in a browser without a window, which answers requests one at a time."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _ALONE = (
     "--password-store=basic",
     "--remote-debugging-pipe",
 )
-"""Nothing is drawn and nothing is asked of the internet: https://peter.sh/experiments/chromium-command-line-switches/. With the
-last one the browser ends with whoever holds the other end of two pipes, however that ends; nothing is said over them."""
+"""No window and no network requests: https://peter.sh/experiments/chromium-command-line-switches/. With the last switch, the
+browser exits as soon as the other end of its two pipes closes. Nothing is sent through them."""
 WITHOUT_GPU = ("--disable-gpu",)
 WITH_GPU = ("--enable-unsafe-webgpu", "--enable-features=Vulkan")
-"""On Linux Chromium has WebGPU for few GPUs unless it is told so; then also by software, for which a session has to look:
-https://developer.chrome.com/docs/web-platform/webgpu/troubleshooting-tips"""
+"""On Linux, Chromium enables WebGPU for few GPUs by default. These switches also allow software adapters, which a session must
+detect: https://developer.chrome.com/docs/web-platform/webgpu/troubleshooting-tips"""
 WITH_VULKAN = (*WITH_GPU, "--use-angle=vulkan", "--ignore-gpu-blocklist", "--disable-vulkan-surface")
-"""Seen with the driver of an NVIDIA H200, which has no surface without a display: with ``WITH_GPU`` alone Chromium 156 offered
-software there. Where no driver has Vulkan these words leave not even that."""
+"""For drivers that have no surface without a display. On an NVIDIA H200, Chromium 156 offered only software with ``WITH_GPU``. If
+no driver has Vulkan, these switches offer no adapter at all."""
 _WITH_PIPES = 'exec "$@" 3</dev/fd/{} 4>/dev/fd/{}'
 LACKS_GPU = "browser-lacks-gpu"
-"""The error of a kit that wants a GPU in a browser that gives its pages none."""
+"""The error of a kit for GPUs in a browser that offers none to pages."""
 NOT_STARTED = "browser-not-started"
 _LOOK_S = 0.5
 _ENDING_S = 5.0
@@ -47,23 +47,23 @@ _LAST_LINES = 3
 
 
 class Page:
-    """A fresh browser with a profile of its own, and one page in it, which end with ``close`` or with this process."""
+    """A fresh browser with a new profile and one page. Both end with ``close`` or with this process."""
 
     def __init__(self, folder: Path, names: Iterable[str], page: str, words: Sequence[str] = WITHOUT_GPU) -> None:
-        """Of some files of a folder, one of which is the page. ``words``: ``WITH_GPU`` or without.
+        """Start the browser with ``page``, one of the files ``names`` of a folder. ``words``: switches such as ``WITH_GPU``.
 
-        Raises RunnerError: missing-package; there is no browser. browser-not-started.
+        Raises RunnerError: missing-package if there is no browser; browser-not-started.
         """
         program = browser()
         if program is None:
             raise RunnerError(
                 "missing-package",
-                "the kit runs in a web browser, and there is none here",
+                "the kit needs a web browser, which is not installed",
                 no_browser(),
                 INSTALLED_BY,
                 missing=True,
             )
-        self._asked = 0
+        self._requests = 0
         self._broken: Optional[RunnerError] = None
         self._server = KitServer(folder, names)
         self._place = Path(tempfile.mkdtemp(prefix="edgecnn-browser-"))
@@ -75,14 +75,14 @@ class Page:
             raise RunnerError(NOT_STARTED, "{}: cannot be started".format(program), str(error)) from error
 
     def ask(self, head: Dict[str, Any], body: bytes, patience_s: float) -> Message:
-        """What the page answers; once it failed, it is asked nothing more.
+        """Send a request and return the page's reply. After a failure, every request raises the same error.
 
-        Raises RunnerError: browser-failed, by the page's own word or where the browser ended; browser-silent.
+        Raises RunnerError: browser-failed if the page reports an error or the browser exits; browser-silent.
         """
         if self._broken is not None:
             raise self._broken
-        self._asked += 1
-        self._server.work.put(packed(dict(head, number=self._asked), body))
+        self._requests += 1
+        self._server.work.put(packed(dict(head, number=self._requests), body))
         try:
             return self._answer(patience_s)
         except RunnerError as error:
@@ -101,28 +101,28 @@ class Page:
         self._forget()
 
     def _started(self, command: Sequence[str], page: str) -> subprocess.Popen[bytes]:
-        # The address has a secret, and whoever is on this machine sees a process's words: a file of ours leads there.
+        # The address contains a secret, and every user of this machine sees a process's arguments: pass a file that redirects.
         start, address = self._place / "start.html", "{}#{}".format(self._server.address(page), self._server.secret)
         start.write_text('<script>location.replace("{}")</script>'.format(address), encoding="utf-8")
         words = [*command, "--user-data-dir={}".format(self._place / "profile")]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
-            words.append("--no-sandbox")  # it refuses to start as root otherwise
-        told, tell = os.pipe()
-        heard, said = os.pipe()
-        self._pipes = [tell, heard]
+            words.append("--no-sandbox")  # required for root
+        commands_in, commands_out = os.pipe()
+        replies_in, replies_out = os.pipe()
+        self._pipes = [commands_out, replies_in]
         try:
             with (self._place / "said.txt").open("wb") as errors:
                 return subprocess.Popen(
-                    ["/bin/sh", "-c", _WITH_PIPES.format(told, said), "sh", *words, start.as_uri()],
+                    ["/bin/sh", "-c", _WITH_PIPES.format(commands_in, replies_out), "sh", *words, start.as_uri()],
                     env=dict(os.environ, TMPDIR=str(self._place)),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
-                    pass_fds=(told, said),
+                    pass_fds=(commands_in, replies_out),
                 )
         finally:
-            os.close(told)
-            os.close(said)
+            os.close(commands_in)
+            os.close(replies_out)
 
     def _answer(self, patience_s: float) -> Message:
         stop = time.monotonic() + patience_s
@@ -131,19 +131,19 @@ class Page:
                 reply, numbers = self._server.answers.get(timeout=_LOOK_S)
             except queue.Empty:
                 if self._process.poll() is not None:
-                    raise RunnerError("browser-failed", "the browser ended", self._last()) from None
+                    raise RunnerError("browser-failed", "the browser exited", self._last()) from None
                 continue
-            if reply.get("number", self._asked) != self._asked:
+            if reply.get("number", self._requests) != self._requests:
                 continue
             if "error" in reply:
                 why = " ".join(str(reply["error"]).split())
                 if reply.get("lacks_gpu"):
-                    hint = "a browser on a machine with a GPU; chrome://gpu says what this one has"
-                    raise RunnerError(LACKS_GPU, "the browser gives its pages no GPU", why, hint, missing=True)
+                    hint = "use a browser on a machine with a GPU; chrome://gpu shows the GPUs of this browser"
+                    raise RunnerError(LACKS_GPU, "the browser offers no GPU to pages", why, hint, missing=True)
                 if reply.get("lacks_threads"):
-                    hint = "another browser: {}, or name one with {}".format(INSTALLED_BY, NAMED_BY)
-                    raise RunnerError("browser-lacks-threads", "the browser gives its pages no threads", why, hint, missing=True)
-                raise RunnerError("browser-failed", "the browser's page could not do it", why)
+                    hint = "install another browser ({}), or set {}".format(INSTALLED_BY, NAMED_BY)
+                    raise RunnerError("browser-lacks-threads", "the browser offers no threads to pages", why, hint, missing=True)
+                raise RunnerError("browser-failed", "the browser's page reported an error", why)
             return reply, numbers
         raise RunnerError("browser-silent", "the browser's page did not answer in {:g} s".format(patience_s), self._last())
 
@@ -152,7 +152,7 @@ class Page:
         for end in self._pipes:
             os.close(end)
         self._pipes = []
-        for _ in range(5):  # what the browser started may still write
+        for _ in range(5):  # the browser's child processes may still write
             shutil.rmtree(str(self._place), ignore_errors=True)
             if not self._place.exists():
                 return

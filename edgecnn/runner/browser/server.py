@@ -1,8 +1,8 @@
-"""A kit's folder over HTTP to this machine alone, and beside it a line of work that a page of it takes.
+"""Serve a kit's folder over HTTP to this machine, and a queue of work for its page.
 
-Pages are isolated from other origins, without which no browser gives WebAssembly threads or a clock finer than 0.1 ms:
+Pages are isolated from other origins: otherwise no browser gives WebAssembly threads or a clock finer than 0.1 ms, see
 https://developer.mozilla.org/en-US/docs/Web/API/Window/crossOriginIsolated. A message is the length of a JSON head in four
-bytes, the head, and numbers as they lie in memory; work is known by a secret, which only the page is told.
+bytes, the head, and raw numbers. The address of the queue contains a secret that only the page knows.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ _TYPES = {
     ".wasm": "application/wasm",
 }
 _POLL_S = 5.0
-"""A page that waits for work is told that there is none so often, and asks again."""
+"""A request for work returns empty after this time, and the page asks again."""
 
 
 def packed(head: Dict[str, Any], body: bytes = b"") -> bytes:
-    """A message as bytes."""
+    """Return a message as bytes."""
     text = json.dumps(head).encode("utf-8")
     return struct.pack("<I", len(text)) + text + body
 
 
 def unpacked(data: bytes) -> Message:
-    """A message of bytes. Raises ValueError: it is none."""
+    """Return the message in bytes. Raises ValueError: they are not a message."""
     if len(data) < 4:
         raise ValueError("it is too short")
     (length,) = struct.unpack("<I", data[:4])
     head = json.loads(data[4 : 4 + length].decode("utf-8"))
     if not isinstance(head, dict):
-        raise ValueError("its head is no object")
+        raise ValueError("its head is not an object")
     return head, data[4 + length :]
 
 
 class KitServer:
-    """Serves some files of a folder until it is closed."""
+    """A server of some files of a folder, until it is closed."""
 
     def __init__(self, folder: Path, names: Iterable[str], port: int = 0) -> None:
-        """``port``: 0 for any that is free. Raises OSError: it is taken."""
+        """``port``: 0 for any free port. Raises OSError: the port is taken."""
         self.work: queue.Queue[bytes] = queue.Queue()
         self.answers: queue.Queue[Message] = queue.Queue()
         self.secret = secrets.token_urlsafe(16)
@@ -66,16 +66,16 @@ class KitServer:
         self._thread.start()
 
     def address(self, name: str) -> str:
-        """Of a file."""
+        """Return the address of a file."""
         return "http://127.0.0.1:{}/{}".format(self._server.server_address[1], name)
 
     def wait(self) -> None:
-        """Until somebody interrupts."""
+        """Wait until the user interrupts."""
         while self._thread.is_alive():
             self._thread.join(1.0)
 
     def close(self) -> None:
-        """No page is answered from now on."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -88,7 +88,7 @@ class _Listener(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A page that went away is nobody's fault."""
+        """Ignore pages that closed their connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         line, length = self.server.line, self.headers.get("Content-Length") or ""
         if not self._is_ours() or self.path != line.place or not length.isdigit():
-            self.close_connection = True  # its body is not read
+            self.close_connection = True  # the body is not read
             self._answer(404)
             return
         data = self.rfile.read(int(length))
@@ -123,10 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(204)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
     def _is_ours(self) -> bool:
-        """Whether the page that asks has an address of this machine: another's name may lead here too."""
+        """Whether the request's host is this machine: a foreign domain may resolve to 127.0.0.1."""
         return (self.headers.get("Host") or "").partition(":")[0] in ("127.0.0.1", "localhost")
 
     def _give(self) -> None:
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._answer(200, work)
         except OSError:
-            waiting.put(work)  # for the page that comes after
+            waiting.put(work)  # for the next page
             raise
 
     def _answer(self, status: int, body: bytes = b"", name: str = "") -> None:

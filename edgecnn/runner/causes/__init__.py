@@ -1,1 +1,1 @@
-"""What is often behind a failure, and the command that helps."""
+"""Frequent causes of failures, and the commands that fix them."""

@@ -1,4 +1,4 @@
-"""Why a file is not what it should be, where its bytes or its name show it. edgecnn asks here too, so that both sides agree."""
+"""Find the cause of a wrong file from its bytes or its name. edgecnn uses these rules too, so that both agree."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .left_behind import is_left_behind
 _LFS = b"version https://git-lfs.github.com/spec/"
 _COMPRESSED = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 _LINES_NEEDED = 16
-"""In compressed bytes, 16 line feeds all follow a carriage return by chance once in 2**128 files."""
+"""In compressed bytes, 16 line feeds that all follow a carriage return occur by chance once in 2**128 files."""
 _HEAD_BYTES = 1 << 16
 
 
 class Cause(NamedTuple):
-    """A cause, in words that can follow a colon, and the command that helps."""
+    """A cause, worded to follow a colon, and the command that fixes it."""
 
     why: str
     fix: str
 
 
 def cause_in(head: bytes, place: Optional[Path] = None) -> Optional[Cause]:
-    """The cause that a file's first bytes show; None where they show none.
+    """Return the cause that a file's first bytes show, or None.
 
     Args:
         head: the first bytes.
-        place: the file. Its repository, if there is one, decides which command helps.
+        place: the file. Its Git repository, if there is one, decides the command.
     """
     if head.startswith(_LFS):
         return Cause("it is a Git LFS pointer, not the file itself", "git lfs pull")
@@ -40,28 +40,28 @@ def cause_in(head: bytes, place: Optional[Path] = None) -> Optional[Cause]:
 
 
 def cause_of_file(path: Path) -> Optional[Cause]:
-    """``cause_in`` of a file; None, too, where it cannot be read."""
+    """Return ``cause_in`` of a file; None if it cannot be read."""
     return cause_in(*_head_of(path))
 
 
 def cause_of_change(
     open_file: Callable[[], IO[bytes]], size: int, wanted: Tuple[int, str], place: Optional[Path]
 ) -> Optional[Cause]:
-    """The cause by which a file became another than the known one; None if its bytes show none or cannot be read.
+    """Return the cause of a change to a file; None if its bytes show none or cannot be read.
 
     Args:
         open_file: opens the file at its beginning.
-        size: its bytes.
-        wanted: bytes and SHA-256 of the known file.
-        place: the folder that holds the file and its siblings; None: an archive does.
+        size: the file's bytes.
+        wanted: bytes and SHA-256 of the original file.
+        place: the folder with the file and its siblings; None: the file is in an archive.
     """
     try:
         with open_file() as stream:
             head = stream.read(_HEAD_BYTES)
-            shown = cause_in(head, place)
-            if shown is not None:
-                return shown
-            if not wanted[0] <= 2 * size <= 4 * wanted[0]:  # no conversion of line endings explains that: the rest stays unread
+            cause = cause_in(head, place)
+            if cause is not None:
+                return cause
+            if not wanted[0] <= 2 * size <= 4 * wanted[0]:  # converted line endings cannot explain this size
                 return None
             converted = (b"\0" in head and _has_crlf_alone(head)) or wanted[1] in _digests_by_line_ending(head, stream)
             return line_endings(place) if converted else None
@@ -70,28 +70,28 @@ def cause_of_change(
 
 
 def left_by_a_tool(name: str, folder: Path) -> Optional[Cause]:
-    """The cause of a file that should not be there; None where no archiver or file manager leaves such files.
+    """Return the cause of an unexpected file; None if no archiver or file manager leaves files of this name.
 
     Args:
-        name: its path inside the folder, with slashes.
-        folder: the command cleans it.
+        name: the file's path inside the folder, with slashes.
+        folder: the folder that the command cleans.
     """
     where, parts = shlex.quote(str(folder)), name.split("/")
     if any(part.startswith("._") for part in parts):
         return Cause("macOS's tar or zip wrote it next to the real file", "find {} -name '._*' -delete".format(where))
-    left = next((part for part in parts if is_left_behind(part)), None)
-    if left is None:
+    part_left = next((part for part in parts if is_left_behind(part)), None)
+    if part_left is None:
         return None
-    clean = "find {} -name {} -prune -exec rm -r {{}} +".format(where, shlex.quote(left))
+    clean = "find {} -name {} -prune -exec rm -r {{}} +".format(where, shlex.quote(part_left))
     return Cause("an archiver or a file manager left it", clean)
 
 
 def why_no_image(source: Any, otherwise: str) -> str:
-    """Why an image file cannot be read, with the command that helps where the cause is known.
+    """Return why an image file cannot be read, with the command that fixes it if the cause is known.
 
     Args:
         source: a path, or an open binary file.
-        otherwise: the answer where no cause is known.
+        otherwise: the reason if no cause is known.
     """
     head, place = _head_of(source)
     cause = cause_in(head, place) or _missing_decoder(head)
@@ -99,7 +99,7 @@ def why_no_image(source: Any, otherwise: str) -> str:
 
 
 def _missing_decoder(head: bytes) -> Optional[Cause]:
-    """The cause of an image in a format that edgecnn reads and that the installed Pillow lacks."""
+    """Return the cause of an image whose format edgecnn reads and the installed Pillow lacks."""
     import PIL  # a machine without it can still compare files
     from PIL import Image, features
 
@@ -114,12 +114,12 @@ def _missing_decoder(head: bytes) -> Optional[Cause]:
     if is_too_old:
         fix = "pip install 'pillow>=11.3'" if sys.version_info >= (3, 9) else "convert the image to PNG or JPEG"
         return Cause("Pillow {} cannot read AVIF images".format(version), fix)
-    why = "it is in the {} format, and Pillow {} was built without it here".format(name, version)
+    why = "it is in the {} format, and the installed Pillow {} was built without it".format(name, version)
     return Cause(why, "pip install --force-reinstall --only-binary :all: pillow")
 
 
 _DECODERS = {"JPEG": "jpg", "PNG": "zlib", "WebP": "webp", "AVIF": "avif", "TIFF": "libtiff"}
-"""The libraries that Pillow may have been built without, by the names that ``PIL.features`` has for them."""
+"""Libraries that Pillow may have been built without, by their names in ``PIL.features``."""
 _SIGNATURES: Dict[str, Callable[[bytes], bool]] = {
     "JPEG": lambda head: head.startswith(b"\xff\xd8\xff"),
     "PNG": lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
@@ -130,7 +130,7 @@ _SIGNATURES: Dict[str, Callable[[bytes], bool]] = {
 
 
 def _head_of(source: Any) -> Tuple[bytes, Optional[Path]]:
-    """The first bytes of a path or an open file, and the path where it is known; no bytes where they cannot be read."""
+    """Return the first bytes of a path or an open file, and the path if it is known; no bytes if they cannot be read."""
     try:
         if hasattr(source, "read"):
             source.seek(0)
@@ -148,12 +148,12 @@ def _has_crlf_alone(head: bytes) -> bool:
 
 
 def _digests_by_line_ending(head: bytes, stream: IO[bytes]) -> Tuple[str, str]:
-    """SHA-256 of the file with line feeds alone, and with carriage returns before all of them."""
+    """Return SHA-256 of the file with LF line endings, and with CRLF line endings."""
     with_lf, with_crlf, carried = hashlib.sha256(), hashlib.sha256(), b""
     for block in _blocks(head, stream):
-        whole = carried + block
-        carried = b"\r" if whole.endswith(b"\r") else b""  # its line feed may be in the next block
-        lines = whole[: len(whole) - len(carried)].replace(b"\r\n", b"\n")
+        content = carried + block
+        carried = b"\r" if content.endswith(b"\r") else b""  # its line feed may be in the next block
+        lines = content[: len(content) - len(carried)].replace(b"\r\n", b"\n")
         with_lf.update(lines)
         with_crlf.update(lines.replace(b"\n", b"\r\n"))
     with_lf.update(carried)
@@ -169,7 +169,7 @@ def _blocks(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def line_endings(place: Optional[Path]) -> Cause:
-    """Line endings that git or an unpacking tool converted; ``place``: as in ``cause_in``."""
+    """Return the cause of line endings that git or an unpacking tool converted. ``place``: see ``cause_in``."""
     why = "its line endings were converted, as if it were text"
     folder = None if place is None else (place if place.is_dir() else place.parent).resolve()
     top = (

@@ -1,4 +1,4 @@
-"""What the runner says where it is started by its path: only `-m` makes its files one package."""
+"""The error of a runner that was started by its path: only `-m` makes its files one package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def refuse() -> int:
-    """Print the command that starts it, with this call's words, as the last line of a failed call; the exit code."""
+    """Print the error, with this call's command in the right form, as the last line; return the exit code."""
     kit = Path(__file__).resolve().parents[2]
     verb, words = sys.argv[1:2], sys.argv[2:]
     words = [os.path.realpath(word) if os.path.exists(word) else word for word in words]  # noqa: PTH110 - False of a long word

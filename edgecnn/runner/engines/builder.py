@@ -1,7 +1,7 @@
-"""One engine in one process: written against what ``tensorrt`` (10.3 and later) and ``tensorrt_rtx_bindings`` share.
+"""Build one engine in one process, by the common interface of ``tensorrt`` (10.3 and later) and ``tensorrt_rtx_bindings``.
 
-A builder that has failed leaves later engines of its process bloated, and a native crash takes the process with it; so the one
-that starts this (``engine``) reads the last line of its output and nothing else. The whole conversation goes to a log file.
+A builder that failed makes later engines of its process larger, and a native crash ends the process. So ``engine`` starts this
+module as a process, and reads only the last line of its output. All messages go to a log file.
 """
 
 from __future__ import annotations
@@ -18,20 +18,18 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 from ..failure import RunnerError
 from ..files import write_bytes
 from ..versions import matches
-from .log import Heard, logger_of
+from .log import MessageLog, logger_of
 from .timing_cache import keep_cache, read_cache
 
 WORKSPACE_BYTES = 1 << 30
-"""What the builder may use besides the network: half of what a 4 GB board has left under its desktop."""
+"""The builder's scratch memory: half of the free memory of a 4 GB board with a desktop."""
 MISREAD = "Defaulting to INT8"
-"""The one warning that is an error: uint8 is then read as int8 with the scale of uint8, and the answers are random."""
-KEEP_LOG = (
-    "python -m runner build-engine --package %s --out build, inside the kit, keeps all that the builder says in build/build.log"
-)
+"""The warning that counts as an error: uint8 is then read as int8 with the scale of uint8, and predictions are random."""
+KEEP_LOG = "read build/build.log after this command in the kit's folder: python -m runner build-engine --package %s --out build"
 
 
 class Order(NamedTuple):
-    """What to build. ``capability`` as ``8.6``, or None for the GPU of this machine."""
+    """The engine to build. ``capability``: such as ``8.6``, or None for the GPU of this machine."""
 
     package: str
     onnx: str
@@ -41,36 +39,36 @@ class Order(NamedTuple):
     batch_max: int
     min_version: Optional[str]
     timing_cache: Optional[str] = None
-    """A file to begin from, where it is there, and to leave; see ``timing_cache``."""
+    """A file to read, if it exists, and to write; see ``timing_cache``."""
     flags: Sequence[str] = ()
-    """Of a weakly typed network: the precisions that the builder may choose from, beside fp32. None: strongly typed."""
+    """Precisions that the builder may choose in a weakly typed network, in addition to fp32. Empty: strongly typed."""
 
 
 def build(order: Order) -> Dict[str, Any]:
-    """Parse and build; returns version, bytes, seconds and warnings.
+    """Parse and build; return version, bytes, seconds and warnings.
 
     Raises:
-        RunnerError: the package is absent or too old, the GPU unknown, the timing cache not what it was, the file does not parse
+        RunnerError: the package is absent or too old, the GPU is unknown, the timing cache was changed, the file does not parse
             or build, or uint8 was misread.
     """
     began = time.monotonic()
     trt = import_builder(order.package, order.min_version)
-    # The length of a path would move everything that the builder allocates after it, and engines follow addresses.
+    # The length of a path would shift the builder's later allocations, and engines depend on addresses.
     os.chdir(Path(order.onnx).parent)
     # Line-buffered: after a native crash the log ends where the builder ended.
     with Path(order.log).open("w", encoding="utf-8", errors="replace", buffering=1) as file:
-        heard = Heard(file)
-        builder, network, parser = _parsed(trt, order, heard)
-        _refuse_misreading(order, heard)
+        messages = MessageLog(file)
+        builder, network, parser = _parsed(trt, order, messages)
+        _refuse_misreading(order, messages)
         config = _configured(trt, order, builder, network)
         begun_from = _use_timing_cache(trt, order, config)
         serialized = builder.build_serialized_network(network, config)
-        _refuse_misreading(order, heard)
+        _refuse_misreading(order, messages)
         if serialized is None:
             raise RunnerError(
                 "engine-build-failed",
                 "%s: %s builds no engine%s" % (_name(order), order.package, _for(order)),
-                heard.last_error(),
+                messages.last_error(),
                 KEEP_LOG % order.package,
             )
         write_bytes(Path(order.engine), bytes(memoryview(serialized)))
@@ -80,16 +78,16 @@ def build(order: Order) -> Dict[str, Any]:
         "version": str(trt.__version__),
         "bytes": serialized.nbytes,
         "seconds": round(time.monotonic() - began, 3),
-        "warnings": heard.warnings,
+        "warnings": messages.warnings,
         "timing_cache": timing_cache,
     }
 
 
 def import_builder(package: str, min_version: Optional[str]) -> Any:
-    """The builder's module.
+    """Import the builder's module.
 
     Raises:
-        RunnerError: not importable, or older than ``min_version`` (which counts for ``tensorrt`` alone: RTX has its own numbers).
+        RunnerError: builder-missing; builder-too-old, below ``min_version`` of ``tensorrt``. RTX has other version numbers.
     """
     try:
         trt = importlib.import_module(package)
@@ -98,7 +96,7 @@ def import_builder(package: str, min_version: Optional[str]) -> Any:
             "builder-missing",
             "the builder %s cannot be imported by %s" % (package, sys.executable),
             str(error),
-            "on a Jetson it belongs to the system's own python3; elsewhere: pip install %s" % _distributions(package),
+            "on a Jetson, use the system's python3; elsewhere: pip install %s" % _distributions(package),
             missing=True,
         ) from error
     if package == "tensorrt" and min_version and not matches(trt.__version__, ">=" + min_version):
@@ -106,7 +104,7 @@ def import_builder(package: str, min_version: Optional[str]) -> Any:
             "builder-too-old",
             "tensorrt %s is older than %s, which this kit's network needs" % (trt.__version__, min_version),
             None,
-            "on a Jetson, TensorRT comes with JetPack: 6.1 has 10.3",
+            "on a Jetson, TensorRT is part of JetPack: JetPack 6.1 has 10.3",
             missing=True,
         )
     return trt
@@ -117,17 +115,17 @@ def _distributions(package: str) -> str:
     return rtx if "rtx" in package else package
 
 
-def _parsed(trt: Any, order: Order, heard: Heard) -> Tuple[Any, Any, Any]:
-    """Builder, network and parser; the parser owns the weights, so it must outlive the build."""
-    log = logger_of(trt, heard)
+def _parsed(trt: Any, order: Order, messages: MessageLog) -> Tuple[Any, Any, Any]:
+    """Return builder, network and parser. The parser owns the weights, so it must outlive the build."""
+    log = logger_of(trt, messages)
     try:
         builder = trt.Builder(log)
     except (TypeError, RuntimeError) as error:
         raise RunnerError(
             "builder-not-started",
             "%s cannot start its builder" % order.package,
-            heard.last_error() or str(error),
-            "tensorrt builds on a machine with an NVIDIA GPU and its driver; tensorrt_rtx_bindings also without",
+            messages.last_error() or str(error),
+            "tensorrt needs an NVIDIA GPU and its driver; tensorrt_rtx_bindings also builds without them",
             missing=True,
         ) from error
     network = builder.create_network(1 << int(_typing(trt, order)))
@@ -138,7 +136,7 @@ def _parsed(trt: Any, order: Order, heard: Heard) -> Tuple[Any, Any, Any]:
     raise RunnerError(
         "engine-parse-failed",
         "%s: %s cannot read it" % (_name(order), order.package),
-        "; ".join(errors) or heard.last_error(),
+        "; ".join(errors) or messages.last_error(),
         KEEP_LOG % order.package,
     )
 
@@ -159,7 +157,7 @@ def _typing(trt: Any, order: Order) -> Any:
 
 def _parser_error(error: Any) -> str:
     code = str(error.code()).rsplit(".", 1)[-1]
-    if not hasattr(error, "node_name"):  # TensorRT 8.5 knows its number alone
+    if not hasattr(error, "node_name"):  # TensorRT 8.5 has only the node's number
         return "node %s: %s, %s" % (error.node(), code, " ".join(error.desc().split()))
     return "node %s (%s): %s, %s" % (
         error.node_name() or error.node(),
@@ -173,7 +171,7 @@ def _configured(trt: Any, order: Order, builder: Any, network: Any) -> Any:
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
-    # What is typed fp32 is computed in fp32: TF32 rounds products to 10 bits and is on by default.
+    # Tensors typed fp32 are computed in fp32: TF32 rounds products to 10 bits and is on by default.
     config.clear_flag(trt.BuilderFlag.TF32)
     for name in order.flags:
         config.set_flag(getattr(trt.BuilderFlag, name))
@@ -191,17 +189,17 @@ def _configured(trt: Any, order: Order, builder: Any, network: Any) -> Any:
 
 
 def _use_timing_cache(trt: Any, order: Order, config: Any) -> Optional[str]:
-    """Give the builder its cache; returns the SHA-256 of what it began from, or None where it began from nothing."""
+    """Give the builder its cache; return the SHA-256 of its content, or None if it was empty."""
     if order.timing_cache is None:
         return None
     content = read_cache(Path(order.timing_cache), order.package, str(trt.__version__))
-    # False: the builder itself looks at what it cannot use, its own version and the GPU, and refuses.
+    # False: the builder refuses a cache of another version or GPU.
     if not config.set_timing_cache(config.create_timing_cache(content), False):
         raise RunnerError(
             "timing-cache-of-another-builder",
             "%s: %s refuses this timing cache" % (order.timing_cache, order.package),
             "it was measured on another GPU or driver",
-            "name another file: the builder then measures anew",
+            "name another file, so that the builder measures again",
         )
     return sha256(content).hexdigest() if content else None
 
@@ -210,23 +208,23 @@ def _keep_timing_cache(trt: Any, order: Order, config: Any, begun_from: Optional
     if order.timing_cache is None:
         return None
     content = bytes(memoryview(config.get_timing_cache().serialize()))
-    left = keep_cache(Path(order.timing_cache), content, order.package, str(trt.__version__))
-    return {"begun_from_sha256": begun_from, "sha256": left["sha256"], "bytes": left["bytes"]}
+    facts = keep_cache(Path(order.timing_cache), content, order.package, str(trt.__version__))
+    return {"begun_from_sha256": begun_from, "sha256": facts["sha256"], "bytes": facts["bytes"]}
 
 
 def _aim(trt: Any, order: Order, config: Any) -> None:
-    """Build for a GPU that need not be here. Only TensorRT-RTX can."""
-    known = getattr(trt, "ComputeCapability", None)
-    if known is None or not hasattr(config, "set_compute_capability"):
+    """Set the target GPU, which need not be in this machine. Only TensorRT-RTX can."""
+    capabilities = getattr(trt, "ComputeCapability", None)
+    if capabilities is None or not hasattr(config, "set_compute_capability"):
         raise RunnerError(
             "capability-not-selectable",
             "%s builds for the GPU of this machine only, not for %s" % (order.package, order.capability),
             None,
             "leave out --capability, or build ahead of time with --package tensorrt_rtx_bindings",
         )
-    target = getattr(known, "SM%s" % str(order.capability).replace(".", ""), None)
+    target = getattr(capabilities, "SM%s" % str(order.capability).replace(".", ""), None)
     if target is None:
-        names = [name[2:] for name in dir(known) if name.startswith("SM")]
+        names = [name[2:] for name in dir(capabilities) if name.startswith("SM")]
         listed = ", ".join("%s.%s" % (digits[:-1], digits[-1]) for digits in sorted(names, key=int))
         raise RunnerError(
             "capability-unknown",
@@ -239,12 +237,12 @@ def _aim(trt: Any, order: Order, config: Any) -> None:
         raise RunnerError("capability-unknown", "%s refuses compute capability %s" % (order.package, order.capability))
 
 
-def _refuse_misreading(order: Order, heard: Heard) -> None:
-    misread = [text for text in heard.warnings + heard.errors if MISREAD in text]
+def _refuse_misreading(order: Order, messages: MessageLog) -> None:
+    misread = [text for text in messages.warnings + messages.errors if MISREAD in text]
     if misread:
         raise RunnerError(
             "uint8-read-as-int8",
-            "%s: %s reads uint8 numbers as int8 with the same scale, so that the engine would answer at random"
+            "%s: %s reads uint8 numbers as int8 with the same scale, so the engine's predictions would be random"
             % (_name(order), order.package),
             " ".join(misread[0].split()),
             "quantize activations to int8 with zero-point 0",
@@ -260,7 +258,7 @@ def _for(order: Order) -> str:
 
 
 def main() -> int:
-    """Read the order from standard input as JSON; the last line of output is the result."""
+    """Read the order from standard input as JSON; print the result as the last line."""
     order = Order(**json.loads(sys.stdin.read()))
     try:
         result: Dict[str, Any] = dict(build(order), ok=True)

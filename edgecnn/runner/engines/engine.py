@@ -1,8 +1,8 @@
-"""``build-engine``: from the kit's ONNX to engines, each by a fresh process without address randomization.
+"""``build-engine``: build engines from the kit's ONNX, each in a fresh process without address randomization.
 
-TensorRT orders some of its work by pointer values, so that engines can be the same bytes again only where addresses are.
-``setarch -R`` gives that; where it is missing or forbidden the record says that addresses were random. It is no promise: with
-steady addresses too, engines of some networks (MobileNetV3 in fp16) hold internal names that follow the builder's timing.
+TensorRT orders some of its work by pointer values, so engines are reproducible only with the same addresses. ``setarch -R`` gives
+them; if it is missing or forbidden, the record says that addresses were random. It guarantees nothing: engines of some networks
+(MobileNetV3 in fp16) hold internal names that depend on the builder's timing.
 """
 
 from __future__ import annotations
@@ -31,42 +31,41 @@ RECORD = "build.json"
 Tell = Callable[[str, int, int, str], None]
 
 
-class Wish(NamedTuple):
-    """What a build may be asked beyond its kit."""
+class BuildRequest(NamedTuple):
+    """Options of a build."""
 
     package: Optional[str] = None
-    """The builder's module; the kit's own where None."""
+    """The builder's module; None: the kit's."""
     capabilities: Sequence[str] = ()
-    """An engine for each, as ``8.6``; none: one engine for the GPU of this machine."""
+    """The GPUs to build an engine for, such as ``8.6``; empty: the GPU of this machine."""
     timing_cache: Optional[Path] = None
-    """A file to begin from, where it is there, and to leave."""
+    """A file to read, if it exists, and to write."""
 
 
-PLAIN = Wish()
-"""The kit's own builder, for the GPU of this machine."""
+PLAIN = BuildRequest()
+"""The kit's builder, for the GPU of this machine."""
 
 
-def build_engines(kit_folder: Path, out: Path, wish: Wish = PLAIN, tell: Optional[Tell] = None) -> Dict[str, Any]:
-    """Build the kit's network; ``build.json`` is written last, and returned.
+def build_engines(kit_folder: Path, out: Path, request: BuildRequest = PLAIN, tell: Optional[Tell] = None) -> Dict[str, Any]:
+    """Build the kit's network; write ``build.json`` last, and return it.
 
     Args:
         kit_folder: folder of ``kit.json``; nothing is written there.
-        out: folder of the engines, ``build.log`` and ``build.json``; made where absent.
-        wish: builder, GPUs and timing cache.
+        out: folder of the engines, ``build.log`` and ``build.json``; created if absent.
+        request: builder, GPUs and timing cache.
         tell: called with (what, done, total, unit).
 
     Raises:
-        RunnerError: see ``builder``; also for a kit that needs no engine, a model that ``check_model`` refuses, and a builder
-            that died.
+        RunnerError: see ``builder``; kit-needs-no-engine; builder-died; the errors of ``check_model``.
     """
     kit = read_json(kit_folder / "kit.json")
     if not kit.get("engine"):
-        raise RunnerError("kit-needs-no-engine", "%s runs as it is: there is no engine to build" % kit["name"])
+        raise RunnerError("kit-needs-no-engine", "%s runs without an engine" % kit["name"])
     check_model(Kit.open(kit_folder))
     make_folder(out)
     began = time.monotonic()
-    targets: List[Optional[str]] = list(wish.capabilities) or [None]
-    orders = [_order(kit, kit_folder.resolve(), out.resolve(), wish, target) for target in targets]
+    targets: List[Optional[str]] = list(request.capabilities) or [None]
+    orders = [_order(kit, kit_folder.resolve(), out.resolve(), request, target) for target in targets]
     prefix = steady_addresses()
     results: List[Dict[str, Any]] = []
     with (out / LOG).open("w", encoding="utf-8") as log:
@@ -80,9 +79,9 @@ def build_engines(kit_folder: Path, out: Path, wish: Wish = PLAIN, tell: Optiona
     return record
 
 
-def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, wish: Wish, capability: Optional[str]) -> Order:
+def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, request: BuildRequest, capability: Optional[str]) -> Order:
     return Order(
-        package=wish.package or kit["engine"]["builder"],
+        package=request.package or kit["engine"]["builder"],
         onnx=str(kit_folder / kit["engine"]["onnx"]),
         engine=str(out / engine_name(capability)),
         log=str(out / "part.log"),
@@ -90,7 +89,7 @@ def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, wish: Wish, capabil
         batch_max=int(kit["model"]["batch_max"]),
         min_version=kit["engine"].get("min_version"),
         flags=list(kit["engine"].get("flags") or []),
-        timing_cache=None if wish.timing_cache is None else str(wish.timing_cache.resolve()),
+        timing_cache=None if request.timing_cache is None else str(request.timing_cache.resolve()),
     )
 
 
@@ -125,7 +124,7 @@ def _engine_facts(order: Order, result: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _built_for(capability: Optional[str]) -> Dict[str, Any]:
-    """The GPU that an engine is for: the one that was named, or this machine's; nothing where that cannot be asked."""
+    """Return the GPU of an engine: the named one, or this machine's; empty if CUDA cannot tell."""
     if capability is not None:
         return {"capability": capability}
     try:
@@ -135,12 +134,12 @@ def _built_for(capability: Optional[str]) -> Dict[str, Any]:
 
 
 def engine_name(capability: Optional[str]) -> str:
-    """``engine-sm86.plan`` for a named GPU, ``engine.plan`` for this machine's."""
+    """Return ``engine-sm86.plan`` for a named GPU, ``engine.plan`` for this machine's."""
     return "engine.plan" if capability is None else "engine-sm%s.plan" % capability.replace(".", "")
 
 
 def steady_addresses() -> List[str]:
-    """The command that starts another one without address randomization, or nothing where that is not allowed here."""
+    """Return the prefix of a command that turns address randomization off; empty if that is not allowed."""
     setarch, true = shutil.which("setarch"), shutil.which("true")
     if setarch is None or true is None:
         return []
@@ -150,12 +149,12 @@ def steady_addresses() -> List[str]:
 
 
 def _run_builder(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
-    """Run the build in a child; its log is appended to ``log`` whatever becomes of it."""
+    """Run the build in a child process; append its log to ``log`` even if it fails."""
     package = __package__ or "runner.engines"
     root = str(Path(__file__).resolve().parents[len(package.split("."))])
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0")
     environment["PYTHONPATH"] = os.pathsep.join([root] + [path for path in [os.environ.get("PYTHONPATH")] if path])
-    done = subprocess.run(
+    process = subprocess.run(
         prefix + [sys.executable, "-m", package + ".builder"],
         input=json.dumps(order._asdict()),
         stdout=subprocess.PIPE,
@@ -171,16 +170,16 @@ def _run_builder(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
         with part.open(encoding="utf-8", errors="replace") as part_log:
             shutil.copyfileobj(part_log, log)
         part.unlink()
-    return _result(order, done)
+    return _result(order, process)
 
 
-def _result(order: Order, done: "subprocess.CompletedProcess[str]") -> Dict[str, Any]:
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
+def _result(order: Order, process: "subprocess.CompletedProcess[str]") -> Dict[str, Any]:
+    lines = [line for line in process.stdout.splitlines() if line.strip()]
     try:
         result: Dict[str, Any] = json.loads(lines[-1])
     except (IndexError, ValueError):
-        ending = "signal %d" % -done.returncode if done.returncode < 0 else "exit code %d" % done.returncode
-        error_lines = [line for line in done.stderr.splitlines() if line.strip()]
+        ending = "signal %d" % -process.returncode if process.returncode < 0 else "exit code %d" % process.returncode
+        error_lines = [line for line in process.stderr.splitlines() if line.strip()]
         raise RunnerError(
             "builder-died",
             "%s ended by %s while it built %s" % (order.package, ending, Path(order.engine).name),

@@ -1,20 +1,20 @@
-"""What TensorRT says while it works: the only place where it tells why it refused, and where it warns of what it misreads."""
+"""TensorRT's messages: the only source of why it refused, and of warnings about misread files."""
 
 from __future__ import annotations
 
 from typing import Any, List, Optional
 
 
-class Heard:
-    """Warnings and errors are kept; everything goes to a log file where there is one."""
+class MessageLog:
+    """Warnings and errors, and an optional log file of all messages."""
 
     def __init__(self, file: Optional[Any] = None) -> None:
         self._file = file
         self.warnings: List[str] = []
         self.errors: List[str] = []
 
-    def hear(self, severity: str, text: str) -> None:
-        """File one message; ``severity`` is the name of TensorRT's own level."""
+    def keep(self, severity: str, text: str) -> None:
+        """Record a message; ``severity`` is the name of TensorRT's level."""
         if self._file is not None:
             self._file.write("[{}] {}\n".format(severity, text))
         if severity == "WARNING":
@@ -23,25 +23,25 @@ class Heard:
             self.errors.append(text)
 
     def last_error(self) -> Optional[str]:
-        """The last error on one line, or None."""
+        """Return the last error on one line, or None."""
         return " ".join(self.errors[-1].split()) if self.errors else None
 
 
-def logger_of(trt: Any, heard: Heard) -> Any:
-    """A logger of the builder's own kind that passes every level on: planned layers are told at the lowest one.
+def logger_of(trt: Any, messages: MessageLog) -> Any:
+    """Return TensorRT's logger that passes on every level: planned layers are logged at the lowest.
 
     Args:
         trt: ``tensorrt`` or a module with the same names.
-        heard: where messages go.
+        messages: receives the messages.
     """
 
     class Log(trt.ILogger):  # type: ignore[misc]
-        """TensorRT calls ``log`` from its own threads, one at a time."""
+        """TensorRT calls ``log`` from its threads, one at a time."""
 
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 
         def log(self, severity: Any, msg: str) -> None:
-            heard.hear(str(severity).rsplit(".", 1)[-1], msg)
+            messages.keep(str(severity).rsplit(".", 1)[-1], msg)
 
     return Log()

@@ -1,7 +1,7 @@
-"""Whether an engine may be run here: asked of what ``build-engine`` recorded, before TensorRT is given a byte of it.
+"""Check by the record of ``build-engine`` whether an engine may run here, before TensorRT reads it.
 
-An engine belongs to one network, one TensorRT version and one GPU. TensorRT itself refuses some mismatches with a number, runs
-others slowly after a warning, and trusts the bytes; each is said here by its name.
+An engine belongs to one network, one TensorRT version and one GPU. TensorRT refuses some mismatches with a number, runs others
+slowly after a warning, and trusts the bytes. Here each mismatch has an error.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from ..machine.cudart import Cuda
 from ..machine.environment import read_conditions
 from ..machine.sensors import gpu_models
 from .builder import import_builder
-from .engine import RECORD, SCHEMA, Wish, engine_name
+from .engine import RECORD, SCHEMA, BuildRequest, engine_name
 
 if TYPE_CHECKING:
     from ..kit import Kit
 
 BUILD = "python3 -m runner build-engine --out build, inside the kit"
 PACKAGES = ("tensorrt", "tensorrt_rtx_bindings")
-"""The modules that run engines: a record names the one to import, and may name no other."""
+"""The modules that run engines. A record may name no other module."""
 
 
 def read_record(kit: Kit, engine: Path) -> Dict[str, Any]:
-    """``build.json`` of an engine that is whole and of the kit's network.
+    """Return ``build.json`` of an unchanged engine of the kit's network.
 
     Raises:
         RunnerError: engine-not-built, engine-record-refused, engine-of-another-network, or engine-altered.
@@ -49,12 +49,12 @@ def read_record(kit: Kit, engine: Path) -> Dict[str, Any]:
 
 
 def describe_builder(package: str) -> Dict[str, Any]:
-    """What binds the engines of this machine's builder: ``package``, ``version``, ``capability``, ``gpus`` and ``driver``.
+    """Return the facts that engines depend on: ``package``, ``version``, ``capability``, ``gpus`` and ``driver``.
 
-    ``capability`` is None of a builder ahead of time on a machine without a GPU, and ``driver`` where it cannot be read.
+    ``capability`` is None for an ahead-of-time builder on a machine without a GPU, ``driver`` if it cannot be read.
 
     Raises:
-        RunnerError: builder-missing, or of a builder that needs one that there is no GPU, or no CUDA to ask it.
+        RunnerError: builder-missing; no-gpu or cuda-runtime-missing if the builder needs a GPU.
     """
     trt = import_builder(package, None)
     capability = None  # type: Optional[str]
@@ -67,14 +67,14 @@ def describe_builder(package: str) -> Dict[str, Any]:
     return dict(facts, driver=read_conditions().get("driver"))
 
 
-def standing_record(kit: Kit, out: Path, wish: Wish) -> Optional[Dict[str, Any]]:
-    """The record of engines that lie in ``out`` whole and are those that a build would make now; None where it must build.
+def reusable_record(kit: Kit, out: Path, request: BuildRequest) -> Optional[Dict[str, Any]]:
+    """Return the record of the engines in ``out`` if a build would make the same engines now; else None.
 
     Raises:
-        RunnerError: there is no such builder, or no GPU to hold them against.
+        RunnerError: see ``describe_builder``.
     """
-    package = wish.package or str((kit.manifest.engine or {}).get("builder"))
-    names = [engine_name(capability) for capability in wish.capabilities] or [engine_name(None)]
+    package = request.package or str((kit.manifest.engine or {}).get("builder"))
+    names = [engine_name(capability) for capability in request.capabilities] or [engine_name(None)]
     if not all((out / name).is_file() for name in names) or not (out / RECORD).is_file():
         return None
     now = describe_builder(package)
@@ -82,7 +82,7 @@ def standing_record(kit: Kit, out: Path, wish: Wish) -> Optional[Dict[str, Any]]
         for name in names:
             record = read_record(kit, out / name)
             check_version(record, out / name, now["version"])
-            if not wish.capabilities:
+            if not request.capabilities:
                 check_gpu(record, out / name, now["capability"], now["gpus"])
     except RunnerError:
         return None
@@ -90,7 +90,7 @@ def standing_record(kit: Kit, out: Path, wish: Wish) -> Optional[Dict[str, Any]]
 
 
 def _fault(record: Any) -> str:
-    """What of it is not as ``build-engine`` writes it; empty where nothing is. All that is read of it later is looked at here."""
+    """Return why ``build-engine`` cannot have written the record, or nothing. Every field that is read later is checked."""
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         return "its schema is not {}".format(SCHEMA)
     if record.get("package") not in PACKAGES:
@@ -116,10 +116,10 @@ def _engine_fault(facts: Any) -> str:
 
 
 def engine_facts(record: Dict[str, Any], engine: Path) -> Dict[str, Any]:
-    """What the record says of one engine file.
+    """Return the record's facts of an engine file.
 
     Raises:
-        RunnerError: engine-not-built: it names no such file.
+        RunnerError: engine-not-built, if the record does not name the file.
     """
     for facts in record["engines"]:
         if facts["file"] == engine.name:
@@ -129,7 +129,7 @@ def engine_facts(record: Dict[str, Any], engine: Path) -> Dict[str, Any]:
 
 
 def check_version(record: Dict[str, Any], engine: Path, version: str) -> None:
-    """Hold the builder's version against this machine's.
+    """Compare the builder's version with this machine's.
 
     Raises:
         RunnerError: engine-of-another-version.
@@ -140,16 +140,16 @@ def check_version(record: Dict[str, Any], engine: Path, version: str) -> None:
 
 
 def check_gpu(record: Dict[str, Any], engine: Path, capability: str, models: List[str]) -> None:
-    """Hold the GPU that the engine was built for against this machine's, as far as the record says.
+    """Compare the GPU that the engine was built for with this machine's, as far as it is recorded.
 
-    Of one compute capability there are several models, and tactics are timed on one: an engine that was built on its own machine
-    is held to the model too.
+    A compute capability has several models, and tactics are timed on one of them. So an engine that was built on its machine must
+    match the model too.
 
     Args:
-        record: of ``read_record``.
-        engine: its file.
-        capability: of this machine's GPU, as ``8.7``.
-        models: this machine's GPUs by name.
+        record: the result of ``read_record``.
+        engine: the engine's file.
+        capability: this machine's compute capability, such as ``8.7``.
+        models: the names of this machine's GPUs.
 
     Raises:
         RunnerError: engine-of-another-gpu.

@@ -1,1 +1,1 @@
-"""What this machine is, and what it does while kits run on it: processors, clocks, memory, throttling, sensors."""
+"""Facts of this machine and readings while kits run: processors, clocks, memory, throttling, sensors."""

@@ -1,8 +1,8 @@
-"""What a container or a service unit lets this process use: every control group from its own up to the mounted root counts.
+"""Limits of a container or a service unit on this process, in its control group and all groups up to the mounted root.
 
-Both versions of Linux's control groups are read. A group's path is relative to the group that is mounted, which inside a
-container is the container's own, so that the path of /proc/self/cgroup may name folders that do not exist here; what does
-not exist limits nothing. Sources: cgroups(7), Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst of the kernel.
+Both versions of Linux's control groups are read. A group's path is relative to the mounted group, which inside a container is the
+container's own. So /proc/self/cgroup may name folders that do not exist; these set no limit. Sources: cgroups(7),
+Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst of the kernel.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 from .procfs import ROOT, read_text
 
 UNIFIED = ""
-"""The name under which the one hierarchy of version 2 is kept."""
+"""The key of version 2's only hierarchy."""
 _WITHOUT_MOUNTINFO = {UNIFIED: ("/", "sys/fs/cgroup"), "cpu": ("/", "sys/fs/cgroup/cpu"), "memory": ("/", "sys/fs/cgroup/memory")}
 _NO_LIMIT_BYTES = 1 << 60
-"""Version 1 spells 'no limit' as the largest multiple of a page in 63 bits."""
+"""Version 1 states 'no limit' as the largest multiple of a page in 63 bits."""
 
 
 class Limits(NamedTuple):
-    """The tightest of all groups; None where none of them limits it. ``known`` is False where no group could be read at all."""
+    """The lowest limits of all groups, None without a limit. ``known`` is False if no group could be read."""
 
     cores: Optional[float]
     memory_mib: Optional[int]
@@ -28,10 +28,10 @@ class Limits(NamedTuple):
 
 
 def read_limits(root: Path = ROOT) -> Limits:
-    """The control groups' limits on this process.
+    """Return the control groups' limits on this process.
 
     Args:
-        root: where ``proc`` and ``sys`` are.
+        root: the folder of ``proc`` and ``sys``.
     """
     cores = [quota for quota in map(_quota_v2, _folders(root, UNIFIED)) if quota is not None]
     cores += [quota for quota in map(_quota_v1, _folders(root, "cpu")) if quota is not None]
@@ -42,7 +42,7 @@ def read_limits(root: Path = ROOT) -> Limits:
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
-    """The process's group in one hierarchy, then its ancestors up to the one that is mounted."""
+    """Yield the folders of the process's group in a hierarchy and of its ancestors, up to the mounted group."""
     mounted = _mounts(root).get(controller)
     if mounted is None:
         return
@@ -53,7 +53,7 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
 
 
 def _below(group: str, top: str) -> List[str]:
-    """The folders from the mounted group down to the process's own; none where that lies outside of what is mounted."""
+    """Return the path from the mounted group to the process's group; empty if the latter is outside."""
     top = top.rstrip("/")
     inside = group == top or group.startswith(top + "/")
     parts = [part for part in group[len(top) :].split("/") if part] if inside else []
@@ -71,7 +71,7 @@ def _groups(root: Path) -> Dict[str, str]:
 
 
 def _mounts(root: Path) -> Dict[str, Tuple[str, str]]:
-    """Controller to the group that is mounted and the folder where, relative to ``root``."""
+    """Return the mounted group and its folder, relative to ``root``, of each controller."""
     mounts: Dict[str, Tuple[str, str]] = {}
     for line in (read_text(root / "proc/self/mountinfo") or "").splitlines():
         before, _, after = line.partition(" - ")
@@ -94,7 +94,7 @@ def _quota_v1(folder: Path) -> Optional[float]:
 
 
 def _cores(quota: Optional[str], period: Optional[str]) -> Optional[float]:
-    """``max`` (version 2) and -1 (version 1) are no limit."""
+    """Return a quota in cores; None for ``max`` (version 2) and -1 (version 1), which set no limit."""
     if not quota or not period or not quota.isdigit() or not period.isdigit() or int(period) == 0:
         return None
     return int(quota) / int(period)

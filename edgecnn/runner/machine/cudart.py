@@ -1,4 +1,4 @@
-"""The few calls of NVIDIA's CUDA runtime that moving a tensor needs, through ctypes: JetPack ships no Python package for them."""
+"""The calls of NVIDIA's CUDA runtime that move tensors, through ctypes: JetPack ships no Python package for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIBRARIES = (
     "libcudart.so.12",
     "/usr/local/cuda/lib64/libcudart.so",
 )
-"""Where the library is looked for, in order; JetPack's is not always on the loader's path."""
+"""Paths of the library, in order; JetPack's is not always on the loader's path."""
 _TO_DEVICE = 1
 _TO_HOST = 2
 """cudaMemcpyHostToDevice and cudaMemcpyDeviceToHost, CUDA Runtime API, cudaMemcpyKind."""
@@ -24,7 +24,7 @@ _CAPABILITY_MINOR = 76
 
 
 class Cuda:
-    """One device, the first visible one; every call raises rather than returning a code."""
+    """The first visible device. Every call raises an error instead of returning a code."""
 
     def __init__(self, libraries: Iterable[str] = LIBRARIES) -> None:
         """Load the library and find a GPU.
@@ -38,10 +38,10 @@ class Cuda:
         code = self._library.cudaGetDeviceCount(ctypes.byref(count))
         if code != 0 or count.value < 1:
             why = self._say(code) if code != 0 else "the driver reports none"
-            raise RunnerError("no-gpu", "no NVIDIA GPU can be used here", why, "check it with nvidia-smi", missing=True)
+            raise RunnerError("no-gpu", "no NVIDIA GPU is available", why, "check it with nvidia-smi", missing=True)
 
     def capability(self) -> str:
-        """The GPU's compute capability, as ``8.7``."""
+        """Return the GPU's compute capability, such as ``8.7``."""
         numbers = []
         for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR):
             value = ctypes.c_int()
@@ -50,39 +50,39 @@ class Cuda:
         return ".".join(numbers)
 
     def allocate(self, size: int) -> int:
-        """The address of ``size`` bytes of device memory."""
+        """Allocate ``size`` bytes of device memory; return the address."""
         address = ctypes.c_void_p()
         self._call("cudaMalloc", ctypes.byref(address), ctypes.c_size_t(size))
         return int(address.value or 0)
 
     def free(self, address: int) -> None:
-        """Give memory back."""
+        """Free device memory."""
         self._call("cudaFree", ctypes.c_void_p(address))
 
     def stream(self) -> int:
-        """The handle of a new stream."""
+        """Create a stream; return its handle."""
         handle = ctypes.c_void_p()
         self._call("cudaStreamCreate", ctypes.byref(handle))
         return int(handle.value or 0)
 
     def destroy_stream(self, stream: int) -> None:
-        """Give a stream back."""
+        """Destroy a stream."""
         self._call("cudaStreamDestroy", ctypes.c_void_p(stream))
 
-    def to_device(self, address: int, array: Any, stream: int) -> None:
+    def copy_to_device(self, address: int, array: Any, stream: int) -> None:
         """Queue the copy of a contiguous array to the device."""
         self._copy(address, array.ctypes.data, array.nbytes, _TO_DEVICE, stream)
 
-    def to_host(self, array: Any, address: int, stream: int) -> None:
+    def copy_to_host(self, array: Any, address: int, stream: int) -> None:
         """Queue the copy of device memory into a contiguous array."""
         self._copy(array.ctypes.data, address, array.nbytes, _TO_HOST, stream)
 
     def wait(self, stream: int) -> None:
-        """Return when all that was queued is done."""
+        """Wait until all queued work is done."""
         self._call("cudaStreamSynchronize", ctypes.c_void_p(stream))
 
     def event(self) -> int:
-        """The handle of a new event, which takes the time."""
+        """Create an event that records the time; return its handle."""
         handle = ctypes.c_void_p()
         self._call("cudaEventCreate", ctypes.byref(handle))
         return int(handle.value or 0)
@@ -92,7 +92,7 @@ class Cuda:
         self._call("cudaEventRecord", ctypes.c_void_p(event), ctypes.c_void_p(stream))
 
     def elapsed_ns(self, begin: int, end: int) -> int:
-        """Nanoseconds between two recorded events, to about half a microsecond; waits for the later one, and gives both back."""
+        """Return the nanoseconds between two recorded events, to about half a microsecond. Wait for the later, destroy both."""
         milliseconds = ctypes.c_float()
         self._call("cudaEventSynchronize", ctypes.c_void_p(end))
         self._call("cudaEventElapsedTime", ctypes.byref(milliseconds), ctypes.c_void_p(begin), ctypes.c_void_p(end))

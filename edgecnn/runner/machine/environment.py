@@ -1,6 +1,6 @@
-"""What this machine is today: conditions under which runs may be compared, and what merely happened meanwhile.
+"""The machine's conditions, which decide whether runs may be compared, and its observations, which do not.
 
-Only what was read is stated; a condition that cannot be read is absent, never guessed.
+A condition that cannot be read is absent, never guessed.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ _ISA = (
     "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",
     "neon", "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2",
 )  # fmt: skip
-"""Flags of /proc/cpuinfo that decide which kernels a runtime takes."""
+"""Flags of /proc/cpuinfo that decide a runtime's kernels."""
 
 
 EMULATOR = "EDGECNN_EMULATOR"
-"""Names what plays this processor; whoever starts Python under it says so, since the emulated side cannot tell."""
+"""The name of the emulator of this processor. Its user sets it, since the emulated side cannot detect it."""
 
 
 def read_environment(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, Dict[str, str]]:
-    """``{"conditions": …, "observed": …}``; observed too are the energy meters that can be read here, or why there are none.
+    """Return ``{"conditions": …, "observed": …}``. The observations include the readable energy meters, or why there are none.
 
     Args:
         runtime: adds ``runtime`` and ``runtime_version``.
-        root: where ``proc``, ``sys`` and ``etc`` are; another folder for recorded trees.
+        root: the folder of ``proc``, ``sys`` and ``etc``; another folder for recorded trees.
     """
     return {"conditions": read_conditions(runtime, root), "observed": dict(observe(root), **_meters(root))}
 
 
 def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, str]:
-    """What must agree before two runs may be joined.
+    """Return the conditions that must be equal before two runs are joined.
 
-    ``machine`` is the first 16 hexadecimal digits of SHA-256 over the board's serial number, or else /etc/machine-id, and the
-    host name: the same name twice for one machine. Whoever tries all short serials with a usual host name can read it back, so
-    that a record that is sent has another one. ``cores`` is how many this process may use, ``affinity`` which ones, ``cpu_limit``
-    how many cores' worth of time its control groups grant it (``none``: no limit).
+    ``machine`` is the first 16 hexadecimal digits of SHA-256 over the host name and the board's serial number, or else
+    /etc/machine-id. A short serial with a common host name can be found by brute force, so a record that is sent has another
+    name. ``cores`` is the number of cores that this process may use, ``affinity`` lists them, ``cpu_limit`` is the time that its
+    control groups grant, in cores (``none``: no limit).
     """
     conditions: Dict[str, Optional[str]] = {
         "machine": _machine(root),
@@ -71,7 +71,7 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
 
 
 def available_cores(root: Path = ROOT) -> int:
-    """Cores that this process may use: its affinity, and not more than its control groups' quota, rounded down to at least 1."""
+    """Return the number of cores that this process may use: its affinity, or its quota rounded down to at least 1 if lower."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = read_limits(root).cores
     return cores if quota is None else max(1, min(cores, int(quota)))
@@ -96,7 +96,7 @@ def _cpu(root: Path) -> Optional[str]:
     if "model name" in fields:
         numbers = [fields[name] for name in ("cpu family", "model", "stepping") if name in fields]
         return "{} ({})".format(fields["model name"], "/".join(numbers)) if numbers else fields["model name"]
-    if "CPU part" in fields:  # arm64 says who designed the core and which one it is
+    if "CPU part" in fields:  # arm64 states the core's designer and its number
         return "arm implementer {} part {}".format(fields.get("CPU implementer", "?"), fields["CPU part"])
     return None
 
@@ -108,7 +108,7 @@ def _isa(root: Path) -> Optional[str]:
 
 
 def _affinity(root: Path) -> Optional[str]:
-    """As the kernel writes lists: ``0-3,8``."""
+    """Return the cores as the kernel lists them: ``0-3,8``."""
     for line in (read_text(root / "proc/self/status") or "").splitlines():
         if line.startswith("Cpus_allowed_list:"):
             return line.partition(":")[2].strip()
@@ -128,8 +128,7 @@ def _governor(root: Path) -> Optional[str]:
 
 
 def _power_mode(root: Path) -> Optional[str]:
-    # Jetson keeps the mode that nvpmodel set; laptops have a platform profile and a preference (epp) that the governor heeds;
-    # either may come with turbo switched off.
+    # A Jetson has nvpmodel's mode; laptops have a platform profile and a preference (epp) for the governor. Turbo may be off.
     sources = (
         ("", "var/lib/nvpmodel/status"),
         ("profile:", "sys/firmware/acpi/platform_profile"),
@@ -153,7 +152,7 @@ def _driver(root: Path) -> Optional[str]:
 
 
 def _nvrm(root: Path) -> Optional[str]:
-    """Containers without /sys/module still see what the driver says of itself."""
+    """Return the driver's version from /proc, which containers without /sys/module have."""
     first = (read_text(root / "proc/driver/nvidia/version") or "").partition("\n")[0]
     match = re.search(r"\b\d+\.\d+(\.\d+)?\b", first)
     return match.group(0) if match else None

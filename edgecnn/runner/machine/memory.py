@@ -1,8 +1,8 @@
-"""The most memory that a process ever held, beside what it held before it opened a model.
+"""Peak memory of a process, and its memory before it opened a model.
 
-The kernel keeps the peak, so nothing needs to watch while inferences are timed. ``ru_maxrss`` stands in where there is no
-/proc; on Linux it is not preferred, since a process inherits it from the one that started it. GPU memory is what the driver
-says that this process holds after its last inference: what a runtime allots for a batch, it keeps.
+The kernel records the peak, so nothing runs while inferences are timed. ``ru_maxrss`` is used without /proc; it is worse on
+Linux, since a process inherits it from its parent. GPU memory is the driver's figure after the last inference: a runtime keeps
+the memory that it allocated for a batch.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ MIB = 1024.0 * 1024.0
 
 
 class MemoryWatch:
-    """Begins where the runtime is imported and no model is open yet; ``facts`` is asked after the last inference."""
+    """Create it when the runtime is imported and no model is open; call ``facts`` after the last inference."""
 
     def __init__(self, gpu: bool = False, root: Path = ROOT, libraries: Iterable[str] = LIBRARIES) -> None:
         """Read the baseline.
 
         Args:
             gpu: whether the model will run on an NVIDIA GPU.
-            root: where ``proc`` is.
-            libraries: where NVIDIA's management library is looked for.
+            root: the folder of ``proc``.
+            libraries: names of NVIDIA's management library.
         """
         self._root = root
-        self._gpu = _GpuWatch(libraries) if gpu else None  # first: what loading the library takes is not the model's
+        self._gpu = _GpuWatch(libraries) if gpu else None  # first: the memory of the library is not the model's
         self._baseline = resident_peak(root)
 
     def facts(self) -> Dict[str, Any]:
-        """``baseline_mib``, ``peak_mib`` and their ``source``, or ``absent``; of a GPU ``gpu_mib`` or ``gpu_absent``."""
+        """Return ``baseline_mib``, ``peak_mib`` and their ``source``, or ``absent``; for a GPU ``gpu_mib`` or ``gpu_absent``."""
         (baseline, source), (peak, _) = self._baseline, resident_peak(self._root)
         memory: Dict[str, Any] = {"absent": source}
         if baseline is not None and peak is not None:
@@ -45,7 +45,7 @@ class MemoryWatch:
 
 
 def resident_peak(root: Path = ROOT) -> Tuple[Optional[float], str]:
-    """Peak resident memory of this process in MiB and where that was read, or None and why it could not be."""
+    """Return this process's peak resident memory in MiB and its source, or None and the reason."""
     for line in (read_text(root / "proc/self/status") or "").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024.0, "VmHWM"
@@ -53,14 +53,14 @@ def resident_peak(root: Path = ROOT) -> Tuple[Optional[float], str]:
         import resource
     except ModuleNotFoundError:
         return None, "this system has neither /proc/self/status nor getrusage"
-    kept = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if kept <= 0:
-        return None, "this system says of no process how much memory it held"
-    return kept / (MIB if sys.platform == "darwin" else 1024.0), "ru_maxrss"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if peak <= 0:
+        return None, "this system does not report a process's peak memory"
+    return peak / (MIB if sys.platform == "darwin" else 1024.0), "ru_maxrss"
 
 
 class _GpuWatch:
-    """A process that the driver lists before it has opened anything is another one: a container numbers processes anew."""
+    """GPU memory by the driver. Containers renumber processes: a number that is already listed is another process."""
 
     def __init__(self, libraries: Iterable[str]) -> None:
         self._library: Optional[Nvml] = None
@@ -68,7 +68,7 @@ class _GpuWatch:
         try:
             self._library = Nvml(libraries)
             if self._library.used_bytes(os.getpid()) is not None:
-                self._why = "the driver lists process {} as another one, as in a container".format(os.getpid())
+                self._why = "the driver lists another process with number {}, as in a container".format(os.getpid())
         except NvmlAbsent as absent:
             self._why = absent.why
 

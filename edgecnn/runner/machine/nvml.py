@@ -1,6 +1,6 @@
-"""The few questions to NVIDIA's management library that measuring has, through ctypes: it comes with the driver, not with pip.
+"""Queries of NVIDIA's management library, through ctypes: it is part of the driver, not installed by pip.
 
-A Jetson has no such library, or one that answers 'not supported'; then the answer here is a sentence, never a number.
+A Jetson has no such library, or one that returns 'not supported'. Then the result is a reason, never a number.
 Source: NVML API Reference, nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetComputeRunningProcesses_v3.
 """
 
@@ -20,7 +20,7 @@ _NAME_BYTES = 96
 
 
 class NvmlAbsent(Exception):
-    """The library cannot answer, with why; ``hint`` is what would mend it, where something would."""
+    """Raised when the library gives no value. ``why``: the reason. ``hint``: the fix, if there is one."""
 
     def __init__(self, why: str, hint: Optional[str] = None) -> None:
         super().__init__(why)
@@ -43,7 +43,7 @@ class Nvml:
         """Load and initialise the library.
 
         Raises:
-            NvmlAbsent: there is none, or no driver behind it.
+            NvmlAbsent: the library or the driver is missing.
         """
         self._library = _load(libraries)
         self._library.nvmlErrorString.restype = ctypes.c_char_p
@@ -54,12 +54,12 @@ class Nvml:
         self._library.nvmlShutdown()
 
     def device(self, environment: Mapping[str, str] = os.environ) -> Any:
-        """The GPU that a kit runs on: the only one, or the one that CUDA_VISIBLE_DEVICES names by its UUID.
+        """Return the kit's GPU: the only one, or the one that CUDA_VISIBLE_DEVICES names by UUID.
 
-        CUDA numbers GPUs by speed and this library by slot, so a number there may be another GPU here.
+        CUDA numbers GPUs by speed and this library by slot, so a CUDA number may mean another GPU here.
 
         Raises:
-            NvmlAbsent: there is no GPU, or it is not certain which one is meant.
+            NvmlAbsent: there is no GPU, or several and no UUID.
         """
         first = environment.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
         handle = ctypes.c_void_p()
@@ -72,12 +72,12 @@ class Nvml:
         why = (
             "no GPU is listed"
             if not devices
-            else "{} GPUs are listed, and which one computes is not certain".format(len(devices))
+            else "{} GPUs are listed, and the one that computes is not known".format(len(devices))
         )
         raise NvmlAbsent(why, "set CUDA_VISIBLE_DEVICES to the GPU's UUID, as nvidia-smi -L shows it" if devices else None)
 
     def models(self) -> List[str]:
-        """Names of all GPUs, in the order of their slots."""
+        """Return the names of all GPUs, in the order of their slots."""
         names = []
         for device in self._devices():
             name = ctypes.create_string_buffer(_NAME_BYTES)
@@ -86,30 +86,30 @@ class Nvml:
         return names
 
     def cuda(self) -> Tuple[int, int]:
-        """The newest CUDA that the driver runs, major and minor."""
+        """Return the newest CUDA version that the driver supports, major and minor."""
         version = ctypes.c_int()
         self._call("nvmlSystemGetCudaDriverVersion_v2", ctypes.byref(version))
         return version.value // 1000, version.value % 1000 // 10
 
     def energy_mj(self, device: Any) -> int:
-        """Millijoules since the driver was loaded, of the whole board; GPUs before Volta do not count them.
+        """Return the board's millijoules since the driver was loaded. GPUs before Volta do not count them.
 
         Raises:
-            NvmlAbsent: not counted here.
+            NvmlAbsent: this GPU does not count energy.
         """
         spent = ctypes.c_ulonglong()
         self._call("nvmlDeviceGetTotalEnergyConsumption", device, ctypes.byref(spent))
         return int(spent.value)
 
     def used_bytes(self, pid: int) -> Optional[int]:
-        """GPU memory that a process holds now, over all GPUs; None where it is not among the listed ones.
+        """Return the memory of a process on all GPUs; None if the driver does not list it.
 
         Raises:
-            NvmlAbsent: the driver does not say how much, as under WDDM.
+            NvmlAbsent: the driver does not report memory, as under WDDM.
         """
         used = [process.used_bytes for device in self._devices() for process in self._processes(device) if process.pid == pid]
         if _NOT_AVAILABLE in used:
-            raise NvmlAbsent("the driver does not say how much memory a process holds")
+            raise NvmlAbsent("the driver does not report a process's memory")
         return sum(used) if used else None
 
     def _devices(self) -> List[Any]:
@@ -158,12 +158,12 @@ def _load(libraries: Iterable[str]) -> Any:
 
 
 def driver_models() -> List[str]:
-    """The GPUs that the driver of this machine names; none where it cannot be asked."""
+    """Return the names of this machine's GPUs; none if the library is not available."""
     return _query(Nvml.models) or []
 
 
 def driver_cuda() -> Optional[Tuple[int, int]]:
-    """The newest CUDA that the driver of this machine runs; None where it cannot be asked."""
+    """Return the newest CUDA version that this machine's driver supports; None if the library is not available."""
     return _query(Nvml.cuda)
 
 

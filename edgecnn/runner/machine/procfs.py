@@ -1,4 +1,4 @@
-"""Small files in which Linux describes the machine: a value is there or it is not; nothing stands in for it."""
+"""Read Linux's small files about the machine. A missing value is None, never a default."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ROOT = Path("/")
 
 
 def read_text(path: Path) -> Optional[str]:
-    """A small file's text without surrounding spaces and zero bytes, or None where it is absent, refused or empty."""
+    """Return a small file's text without surrounding spaces and zero bytes; None if it is absent, unreadable or empty."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t") or None
     except OSError:
@@ -17,7 +17,7 @@ def read_text(path: Path) -> Optional[str]:
 
 
 def listed(folder: Path, pattern: str) -> List[Path]:
-    """What a pattern matches in a folder, sorted; nothing where the folder is absent or may not be looked into."""
+    """Return the sorted matches of a pattern in a folder; none if the folder is absent or unreadable."""
     try:
         return sorted(folder.glob(pattern))
     except OSError:
@@ -25,7 +25,7 @@ def listed(folder: Path, pattern: str) -> List[Path]:
 
 
 def cpuinfo(root: Path = ROOT) -> Dict[str, str]:
-    """The first processor's fields of /proc/cpuinfo."""
+    """Return the first processor's fields of /proc/cpuinfo."""
     fields: Dict[str, str] = {}
     for line in (read_text(root / "proc/cpuinfo") or "").splitlines():
         name, colon, value = line.partition(":")

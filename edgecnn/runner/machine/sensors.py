@@ -1,4 +1,4 @@
-"""What changes from minute to minute. A sensor that is absent is left out; nothing stands in for it."""
+"""Readings that change from minute to minute. A missing sensor has no reading."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from .procfs import ROOT, cpuinfo, listed, read_text
 from .throttling import Throttles, read_throttles, throttled
 
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
-"""Names in /sys/class/hwmon of what sits in a processor: not every one of them has a thermal zone too."""
+"""Names in /sys/class/hwmon of sensors in processors. Some of them have no thermal zone."""
 
 
 class CpuTicks(NamedTuple):
-    """Of /proc/stat since boot: ticks of all processors; of these stolen by the hypervisor, busy, and of this process and those
-    that it started, such as a browser."""
+    """Ticks since boot in /proc/stat: of all processors, stolen by the hypervisor, busy, and of this process and its children."""
 
     total: int
     stolen: int
@@ -28,24 +27,24 @@ class CpuTicks(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """What was read before something ran, so that what is read after it is of that time alone."""
+    """Readings before a run, so that later readings can cover only the run."""
 
     ticks: Optional[CpuTicks]
     throttles: Throttles
 
 
 def opening(root: Path = ROOT) -> Opening:
-    """The reading before."""
+    """Take the readings before a run."""
     return Opening(cpu_ticks(root), read_throttles(root))
 
 
 def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str]:
-    """Load, stolen time, heat, throttling, frequency and memory, which processors there are, and what kind of machine this is.
+    """Return load, stolen time, temperature, throttling, frequencies, memory, processors and the machine's model.
 
     Args:
-        root: where ``proc`` and ``sys`` are.
-        since: an earlier reading, so that ``steal_percent`` and ``throttled`` are of the time since then; without it the one
-            is since boot, the other of this moment.
+        root: the folder of ``proc`` and ``sys``.
+        since: an earlier reading; ``steal_percent`` and ``throttled`` then cover the time since it. None: ``steal_percent``
+            covers the time since boot, ``throttled`` this moment.
     """
     now, before = cpu_ticks(root), since.ticks if since is not None else None
     limit_mib = read_limits(root).memory_mib
@@ -71,7 +70,7 @@ def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str
 
 
 def cpu_ticks(root: Path = ROOT) -> Optional[CpuTicks]:
-    """The first line of /proc/stat, or None where there is none."""
+    """Read the first line of /proc/stat; None if there is none."""
     fields = (read_text(root / "proc/stat") or "").split("\n", 1)[0].split()
     if len(fields) < 9 or fields[0] != "cpu":
         return None
@@ -105,7 +104,7 @@ def _steal(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
 
 
 def _others(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
-    """Share of all processors that something else kept busy while this process ran: what makes a latency a matter of luck."""
+    """Return the percentage of all processors' time that other programs used during a run, which makes latency unreliable."""
     if now is None or since is None or now.total <= since.total:
         return None
     others = (now.busy - since.busy) - (now.own - since.own)
@@ -113,7 +112,7 @@ def _others(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]
 
 
 def _hottest(root: Path) -> Optional[str]:
-    """The hottest of all thermal zones and of the sensors in the processor."""
+    """Return the highest temperature of all thermal zones and processor sensors."""
     files = listed(root / "sys/class/thermal", "thermal_zone*/temp")
     for folder in listed(root / "sys/class/hwmon", "hwmon*"):
         files += listed(folder, "temp*_input") if read_text(folder / "name") in _CPU_SENSORS else []
@@ -133,9 +132,9 @@ def _memory(root: Path, field: str) -> Optional[str]:
 
 
 def gpu_models(root: Path = ROOT) -> List[str]:
-    """NVIDIA GPUs by the names that their driver lists, in the order of their PCI addresses.
+    """Return the names of NVIDIA GPUs in the order of their PCI addresses.
 
-    Under WSL and in sandboxes the kernel lists none, and the driver's library does.
+    Under WSL and in sandboxes only the driver's library lists them.
     """
     models = []
     for path in listed(root / "proc/driver/nvidia/gpus", "*/information"):

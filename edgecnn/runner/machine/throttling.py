@@ -1,7 +1,7 @@
-"""Whether the machine slowed itself down while something ran: too hot, too little voltage, too much current.
+"""Whether the machine slowed itself down during a run: heat, low voltage or high current.
 
-Flags that stand for 'now' are taken as they are at the start and at the end; counters and flags that stand for 'since boot'
-say something of a run only by their difference. A machine on which none of these can be read says nothing, which is not 'no'.
+Flags for 'now' are read at the start and at the end. Counters and flags for 'since boot' count by their difference. The result is
+None, not 'no', if none of these can be read.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ PI_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature 
 """Bits 0 to 3 of ``get_throttled``: now; bits 16 to 19: since boot. Source: raspberrypi.com, documentation of vcgencmd."""
 SINCE_BOOT = 16
 _SLOWING = re.compile(r"throttle|cpufreq|devfreq|processor|powerclamp|hot-surface", re.IGNORECASE)
-"""Types of /sys/class/thermal/cooling_device* that cool by doing less; a fan is not among them."""
+"""Types of /sys/class/thermal/cooling_device* that cool by slowing down, unlike a fan."""
 
 
 class Throttles(NamedTuple):
-    """One reading: a Raspberry Pi's flags, events counted since boot, and what cools by slowing down now (None: unknown)."""
+    """One reading: a Raspberry Pi's flags, counted events since boot, and the active cooling devices (None: unknown)."""
 
     flags: Optional[int]
     counters: Dict[str, int]
@@ -29,12 +29,12 @@ class Throttles(NamedTuple):
 
 
 def read_throttles(root: Path = ROOT) -> Throttles:
-    """What can be read of it at this moment."""
+    """Take a reading."""
     return Throttles(_flags(root), _counters(root), _cooling(root))
 
 
 def throttled(now: Throttles, before: Optional[Throttles] = None) -> Optional[str]:
-    """``no``, or what slowed the machine down: between two readings, or at the moment of one. None where nothing can be read."""
+    """Return the causes of throttling between two readings, or at the moment of one; ``no``, or None if nothing can be read."""
     if now.flags is None and not now.counters and now.cooling is None:
         return None
     causes = _flags_set(now, before) + _counted(now, before)
@@ -54,13 +54,13 @@ def _flags_set(now: Throttles, before: Optional[Throttles]) -> List[str]:
 
 
 def _counted(now: Throttles, before: Optional[Throttles]) -> List[str]:
-    """Cores and package of one processor count the same heat, so the most that any of them counted is said."""
+    """Return the counted causes. A processor's cores and package count the same event, so the largest count is returned."""
     if before is None:
         return []
     most: Dict[str, int] = {}
     for name, count in now.counters.items():
         kind = name.partition(":")[0]
-        grown = count - before.counters.get(name, count)  # one that fell was reset by hotplug and says nothing
+        grown = count - before.counters.get(name, count)  # a counter that fell was reset by hotplug
         most[kind] = max(most.get(kind, 0), grown)
     return [
         "{} ({} {})".format(kind, count, "time" if count == 1 else "times") for kind, count in sorted(most.items()) if count > 0
@@ -84,7 +84,7 @@ def _hexadecimal(text: str) -> Optional[int]:
 
 
 def _counters(root: Path) -> Dict[str, int]:
-    """Intel counts heat, a Jetson counts over-current and low voltage (soctherm_oc)."""
+    """Return the counters: heat on Intel, over-current and low voltage on a Jetson (soctherm_oc)."""
     counters: Dict[str, int] = {}
     sources = (
         ("too hot", root / "sys/devices/system/cpu", "cpu[0-9]*/thermal_throttle/*_throttle_count"),

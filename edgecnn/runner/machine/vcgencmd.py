@@ -1,4 +1,4 @@
-"""Asks a Raspberry Pi's firmware through its own command: what it measures is in no file on newer boards."""
+"""Query a Raspberry Pi's firmware by its command: on newer boards, no file has its readings."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ _PLACES = ("usr/bin/vcgencmd", "opt/vc/bin/vcgencmd")
 _TIMEOUT_S = 5.0
 
 
-class Said(NamedTuple):
-    """``text`` is the answer; where there is none, ``why`` says why not."""
+class Reply(NamedTuple):
+    """The output of the command, or the reason why there is none."""
 
     text: Optional[str]
     why: Optional[str]
 
 
-def vcgencmd(question: str, root: Path = ROOT) -> Said:
-    """One question, such as ``get_throttled``.
+def vcgencmd(question: str, root: Path = ROOT) -> Reply:
+    """Run one query, such as ``get_throttled``.
 
     Args:
         question: the command's only argument.
-        root: where ``usr`` and ``opt`` are.
+        root: the folder of ``usr`` and ``opt``.
     """
     command = next((root / place for place in _PLACES if os.access(str(root / place), os.X_OK)), None)
     if command is None:
-        return Said(None, "there is no vcgencmd: this is no Raspberry Pi")
+        return Reply(None, "vcgencmd is not installed: this is not a Raspberry Pi")
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [str(command), question],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -40,8 +40,8 @@ def vcgencmd(question: str, root: Path = ROOT) -> Said:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Said(None, "vcgencmd {}: {}".format(question, error))
-    text = done.stdout.decode("utf-8", "replace").strip()
-    if done.returncode != 0 or not text or text.startswith("error="):
-        return Said(None, "vcgencmd {}: {}".format(question, " ".join(text.split()) or "no answer"))
-    return Said(text, None)
+        return Reply(None, "vcgencmd {}: {}".format(question, error))
+    text = process.stdout.decode("utf-8", "replace").strip()
+    if process.returncode != 0 or not text or text.startswith("error="):
+        return Reply(None, "vcgencmd {}: {}".format(question, " ".join(text.split()) or "no answer"))
+    return Reply(text, None)

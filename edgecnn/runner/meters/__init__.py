@@ -1,1 +1,1 @@
-"""What can say how much energy was spent: one module a kind of meter. None of them models anything."""
+"""Energy meters, one module for each kind. They measure, and never estimate by a model."""

@@ -1,4 +1,4 @@
-"""Energy of one NVIDIA GPU board, from the counter that its driver keeps (Volta and later)."""
+"""Energy of one NVIDIA GPU board, by its driver's counter (Volta and later)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class GpuBoard(CounterMeter):
     covers = "the GPU's board, without the computer around it"
 
     def __init__(self, libraries: Iterable[str] = LIBRARIES) -> None:
-        """Open the library, settle which GPU is meant, and read its counter once.
+        """Open the library, find the GPU, and read its counter once.
 
         Raises:
-            MeterAbsent: any of these is not to be had.
+            MeterAbsent: one of these steps failed.
         """
         super().__init__()
         try:

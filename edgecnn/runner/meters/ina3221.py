@@ -1,9 +1,9 @@
-"""Power of a Jetson module, from the INA3221 chips that watch its supply rails: volts times amperes of each.
+"""Power of a Jetson module, by the INA3221 chips on its supply rails: volts times amperes of each rail.
 
-Which rails add up to the module differs by module. Where one rail is the input of all the others it is taken alone; where there
-is none, the known set of outermost rails must be complete. Rails that do not add up to a module give no figure: a part of the
-energy under the name of the whole would flatter. Sources: Documentation/hwmon/ina3221.rst of the kernel; NVIDIA Jetson Linux
-Developer Guide, "Power and Performance"; NVIDIA's developer forum on VDD_IN and POM_5V_IN as the total of their modules.
+The rails that add up to the module differ by module. If one rail is the input of all others, it alone is read; otherwise the
+known set of outermost rails must be complete. An incomplete set gives no figure, which would be too low. Sources:
+Documentation/hwmon/ina3221.rst of the kernel; NVIDIA Jetson Linux Developer Guide, "Power and Performance"; NVIDIA's developer
+forum on VDD_IN and POM_5V_IN as the total of their modules.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _MODULES: Tuple[Tuple[str, ...], ...] = (
     ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),  # AGX Orin; its VDDQ_VDD2_1V8AO is fed by VIN_SYS_5V0
     ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"),  # AGX Xavier
 )
-"""Sets of rails that are a whole module, the first that is complete."""
+"""Sets of rails that add up to a module. The first complete set is used."""
 _CHANNELS = (1, 2, 3)
 
 
 class _Rail(NamedTuple):
-    """Millivolts and milliamperes are files; on the oldest drivers milliwatts are one."""
+    """The files of a rail: voltage and current, or power with the oldest drivers."""
 
     millivolts: Optional[Path]
     milliamperes: Optional[Path]
@@ -44,13 +44,13 @@ class Ina3221(SampledMeter):
         """Find the rails and read each once.
 
         Raises:
-            MeterAbsent: there is no such chip, its rails do not add up to a module, or they may not be read.
+            MeterAbsent: there is no chip, the rails do not add up to a module, or this user may not read them.
         """
         super().__init__()
         self._root = root
         rails = dict(_rails(root))
         if not rails:
-            raise MeterAbsent("/{} has no INA3221 with named rails: this is no Jetson".format(_DRIVERS))
+            raise MeterAbsent("/{} has no INA3221 with named rails: this is not a Jetson".format(_DRIVERS))
         module = next((names for names in _MODULES if set(names) <= set(rails)), None)
         if module is None:
             raise MeterAbsent("the rails {} are not known to add up to the module".format(", ".join(sorted(rails))))

@@ -1,4 +1,4 @@
-"""Energy from readings of power: the area under the line that joins them, cut off where the stretch begins and ends."""
+"""Energy from readings of power: the area under the line through them, between the begin and the end of an interval."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import List, NamedTuple, Sequence
 from .meter import MeterAbsent
 
 READINGS_NEEDED = 10
-"""Inside of a stretch: with fewer, its two ends, where power is only interpolated, weigh more than a tenth."""
+"""Readings inside an interval. With fewer, its two interpolated ends weigh more than a tenth."""
 
 
 class Power(NamedTuple):
-    """One reading: seconds of some clock, and watts."""
+    """One reading: seconds of a clock, and watts."""
 
     at_s: float
     watts: float
 
 
 def joules(readings: Sequence[Power], begin_s: float, end_s: float, longest_gap_s: float) -> float:
-    """Energy between two moments of the readings' clock.
+    """Return the energy between two times of the readings' clock.
 
     Args:
         readings: in the order of their times.
-        begin_s, end_s: the stretch.
-        longest_gap_s: between neighbours; over a longer one nobody knows what was drawn.
+        begin_s, end_s: the interval.
+        longest_gap_s: the longest time between readings for which the power counts as known.
 
     Raises:
-        MeterAbsent: the readings do not reach over the stretch, leave a gap in it, or are too few.
+        MeterAbsent: the readings do not cover the interval, have a gap in it, or are too few.
     """
     if not readings or readings[0].at_s > begin_s or readings[-1].at_s < end_s:
-        raise MeterAbsent("the readings do not reach over the whole stretch{}".format(_reach(readings, begin_s, end_s)))
+        raise MeterAbsent("the readings do not cover the whole run{}".format(_missing_ends(readings, begin_s, end_s)))
     inside = [reading for reading in readings if begin_s < reading.at_s < end_s]
     if len(inside) < READINGS_NEEDED:
-        many = "reading" if len(inside) == 1 else "readings"
-        raise MeterAbsent("only {} {} in {:.1f} s, {} are needed".format(len(inside), many, end_s - begin_s, READINGS_NEEDED))
+        noun = "reading" if len(inside) == 1 else "readings"
+        raise MeterAbsent("only {} {} in {:.1f} s, {} are needed".format(len(inside), noun, end_s - begin_s, READINGS_NEEDED))
     before = max((reading for reading in readings if reading.at_s <= begin_s), key=lambda reading: reading.at_s)
     after = min((reading for reading in readings if reading.at_s >= end_s), key=lambda reading: reading.at_s)
     line = [before] + inside + [after]
@@ -49,12 +49,12 @@ def _between(left: Power, right: Power, at_s: float) -> Power:
     return Power(at_s, left.watts + share * (right.watts - left.watts))
 
 
-def _reach(readings: Sequence[Power], begin_s: float, end_s: float) -> str:
+def _missing_ends(readings: Sequence[Power], begin_s: float, end_s: float) -> str:
     if not readings:
         return ": there are none"
     gaps: List[str] = []
     if readings[0].at_s > begin_s:
-        gaps.append("the first comes {:.1f} s after it began".format(readings[0].at_s - begin_s))
+        gaps.append("the first is {:.1f} s after its start".format(readings[0].at_s - begin_s))
     if readings[-1].at_s < end_s:
-        gaps.append("the last comes {:.1f} s before it ended".format(end_s - readings[-1].at_s))
+        gaps.append("the last is {:.1f} s before its end".format(end_s - readings[-1].at_s))
     return ": " + ", ".join(gaps)

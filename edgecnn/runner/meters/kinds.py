@@ -19,7 +19,7 @@ from .pmic import Pmic
 from .rapl import PERMIT, Rapl
 
 MACHINE, PROCESSOR, GPU = "the whole machine", "the processor", "the GPU"
-NOTHING_OF_A_CPU = "the GPU's meter says nothing of a model on the CPU"
+NOTHING_OF_A_CPU = "the GPU's meter does not measure a model on the CPU"
 
 
 class Closed(NamedTuple):
@@ -66,9 +66,9 @@ KINDS = (
 
 
 def can_watch(meters: Iterable[str], on_gpu: bool) -> bool:
-    """Whether one of these meters measures a model, which runs on the GPU or not."""
-    of_the_gpu = [kind.name for kind in KINDS if kind.watches == GPU]
-    return any(on_gpu or name not in of_the_gpu for name in meters)
+    """Whether one of these meters measures a model on the GPU, or on the CPU."""
+    gpu_meters = [kind.name for kind in KINDS if kind.watches == GPU]
+    return any(on_gpu or name not in gpu_meters for name in meters)
 
 
 class Meters(NamedTuple):
@@ -87,9 +87,9 @@ def open_meters(gpu: bool, root: Path = ROOT, libraries: Iterable[str] = LIBRARI
     """Open every meter that can be read.
 
     Args:
-        gpu: whether to open a GPU's own meter too, which measures nothing of a model on a CPU.
-        root: where ``sys``, ``proc`` and ``usr`` are.
-        libraries: where NVIDIA's management library is looked for.
+        gpu: whether to open a GPU's meter too, which does not measure a model on a CPU.
+        root: the folder of ``sys``, ``proc`` and ``usr``.
+        libraries: names of NVIDIA's management library.
     """
     meters = Meters([], {})
     for kind in KINDS:

@@ -1,7 +1,7 @@
-"""An external meter's log, joined to a run by the clock: a CSV file with a time and watts in each line.
+"""An external meter's log, matched to runs by the clock: a CSV file with a time and watts in each line.
 
-Times are Unix seconds, or ISO 8601 with a time zone; one without says when only to who wrote it. The meter's clock and the
-machine's must agree, which no file can show, so the stretch of a run must lie wholly inside of the log.
+Times are Unix seconds, or ISO 8601 with a time zone. The meter's clock must agree with the machine's. No file can prove this, so
+the log must cover a run completely.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .integral import Power, joules
 from .meter import MeterAbsent, Spent
 
 NAME = "external"
-COVERS = "what the external meter was wired to"
+COVERS = "the circuit that the external meter measures"
 TIMES = ("timestamp", "time", "unix_s")
 POWERS = ("watts", "power_w", "w")
 """Names of the two columns; a file without a header has them first and second."""
@@ -38,10 +38,10 @@ class MeterLog(NamedTuple):
         return self.readings[-1].at_s
 
     def spent(self, begin_s: float, seconds: float) -> Spent:
-        """Energy of a stretch that began at this Unix time.
+        """Return the energy of an interval that began at this Unix time.
 
         Raises:
-            MeterAbsent: the log does not reach over it, has a gap in it, or too few readings.
+            MeterAbsent: the log does not cover the interval, has a gap in it, or has too few readings.
         """
         steps = sorted(right.at_s - left.at_s for left, right in zip(self.readings, self.readings[1:]))
         gap_s = _GAP_PERIODS * steps[len(steps) // 2] if steps else 0.0
@@ -55,7 +55,7 @@ def read_log(path: Path) -> MeterLog:
     """Read and check a log.
 
     Raises:
-        RunnerError: bad-meter-log, with the line: it is unreadable, no CSV of that kind, or its times do not rise.
+        RunnerError: bad-meter-log, with the line: the file is unreadable or not such a CSV, or its times do not rise.
     """
     try:
         text = bounded_content(path, LOG_BYTES_MAX).decode("utf-8-sig")
@@ -83,7 +83,7 @@ class _Row(NamedTuple):
 
 
 def _columns(path: Path, first: Sequence[str]) -> Optional[Tuple[int, int]]:
-    """Where time and watts stand, by the header; None where the first line is a reading already."""
+    """Return the columns of time and watts by the header; None if the first line is a reading."""
     names = [cell.strip().lower() for cell in first]
     time_at = next((index for index, name in enumerate(names) if name in TIMES), None)
     watts_at = next((index for index, name in enumerate(names) if name in POWERS), None)
@@ -103,9 +103,9 @@ def _reading(path: Path, row: _Row, time_at: int, watts_at: int) -> Power:
     at_s = _instant(cells[time_at]) if at_s is None else at_s
     if at_s is None:
         because = "Unix seconds, or ISO 8601 with a time zone, such as 2026-11-20T09:00:00+00:00"
-        raise _bad(path, "line {}: {!r} is no time".format(row.line, cells[time_at].strip()[:100]), because)
+        raise _bad(path, "line {}: {!r} is not a time".format(row.line, cells[time_at].strip()[:100]), because)
     if watts is None or watts < 0:
-        what = "line {}: {!r} is no power in watts".format(row.line, cells[watts_at].strip()[:100])
+        what = "line {}: {!r} is not a power in watts".format(row.line, cells[watts_at].strip()[:100])
         raise _bad(path, what, "a number of at least 0")
     return Power(at_s, watts)
 

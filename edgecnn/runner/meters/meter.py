@@ -1,4 +1,4 @@
-"""What every meter promises: joules over a stretch of time, or a sentence on why there are none. Never zero, never a guess."""
+"""The interface of meters: joules over an interval, or the reason why there are none. Never zero, never a guess."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Dict, NamedTuple, Optional
 
 
 class MeterAbsent(Exception):
-    """There is no reading, with why; ``hint`` is what would mend it, where something would."""
+    """Raised when a meter gives no reading. ``why``: the reason. ``hint``: the fix, if there is one."""
 
     def __init__(self, why: str, hint: Optional[str] = None) -> None:
         super().__init__(why)
@@ -16,63 +16,63 @@ class MeterAbsent(Exception):
 
     @property
     def sentence(self) -> str:
-        """Why, and what would mend it."""
+        """The reason and the fix."""
         return "{}; {}".format(self.why, self.hint) if self.hint else self.why
 
 
 class Spent(NamedTuple):
-    """Joules, and the seconds that they were counted over by the meter's own reckoning."""
+    """Joules, and the seconds of their interval by the meter's clock."""
 
     joules: float
     seconds: float
 
 
 class Meter:
-    """An opened meter. ``name`` is its kind; ``covers`` says of what the energy is, for a reader to judge."""
+    """An opened meter. ``name``: its kind. ``covers``: the part of the machine that it measures, for the report."""
 
     name = ""
     covers = ""
 
     def start(self) -> None:
-        """Begin.
+        """Begin an interval.
 
         Raises:
-            MeterAbsent: it cannot be read.
+            MeterAbsent: the meter cannot be read.
         """
         raise NotImplementedError
 
     def stop(self) -> Spent:
-        """End, after one ``start``.
+        """End the interval; return its energy.
 
         Raises:
-            MeterAbsent: it cannot be read, or what it says is no measurement of this stretch.
+            MeterAbsent: the meter cannot be read, or its readings do not measure this interval.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """Give back what ``open`` took."""
+        """Release the meter's resources."""
 
 
 PLAUSIBLE_W = 1500.0
-"""More than this no domain of one processor or GPU board draws for seconds; a counter that says so was reset, or went round more
-than once."""
+"""No domain of a processor or GPU board draws more for seconds. A counter with a higher figure was reset, or wrapped more than
+once."""
 
 
 class CounterMeter(Meter):
-    """A meter that counts energy since some moment: two readings are enough, and nothing runs between them."""
+    """A meter with an energy counter. It needs two readings, and nothing runs between them."""
 
     wraps_at_uj: Dict[str, int] = {}
-    """Largest value of each counter that goes round; one that is not named here never does."""
+    """Largest value of each counter that wraps. Other counters never wrap."""
 
     def __init__(self) -> None:
         self._before: Dict[str, int] = {}
         self._began_s = 0.0
 
     def read_uj(self) -> Dict[str, int]:
-        """Microjoules by counter.
+        """Return microjoules by counter.
 
         Raises:
-            MeterAbsent: one of them cannot be read.
+            MeterAbsent: a counter cannot be read.
         """
         raise NotImplementedError
 
@@ -90,15 +90,15 @@ class CounterMeter(Meter):
 
 
 def spent(name: str, before: int, after: int, seconds: float, wraps_at: Optional[int] = None) -> int:
-    """Microjoules between two readings of one counter that goes round at most once.
+    """Return the microjoules between two readings of a counter that wraps at most once.
 
     Raises:
-        MeterAbsent: the counter did not move, was reset, or may have gone round more than once.
+        MeterAbsent: the counter did not change, was reset, or may have wrapped more than once.
     """
     if after == before:
-        raise MeterAbsent("{} did not move in {:.1f} s".format(name, seconds))
+        raise MeterAbsent("{} did not change in {:.1f} s".format(name, seconds))
     if wraps_at is not None and wraps_at / 1e6 < PLAUSIBLE_W * seconds:
-        raise MeterAbsent("{} may go round more than once in {:.0f} s".format(name, seconds))
+        raise MeterAbsent("{} may wrap more than once in {:.0f} s".format(name, seconds))
     difference_uj = after - before if after > before else (wraps_at or 0) - before + after
     if difference_uj < 0 or difference_uj / 1e6 > PLAUSIBLE_W * seconds:
         raise MeterAbsent("{} was reset: it went from {} to {} uJ in {:.1f} s".format(name, before, after, seconds))
@@ -106,15 +106,15 @@ def spent(name: str, before: int, after: int, seconds: float, wraps_at: Optional
 
 
 def read_number(path: Path, root: Path, hint: Optional[str] = None) -> int:
-    """The whole number in a small file.
+    """Return the whole number in a small file.
 
     Args:
         path: the file.
-        root: what is left out of its name in an error.
-        hint: what lets this user read it, should it be forbidden.
+        root: errors name the file relative to it.
+        hint: the fix if this user may not read the file.
 
     Raises:
-        MeterAbsent: the file is absent, forbidden, or holds no number.
+        MeterAbsent: the file is absent, forbidden, or has no number.
     """
     name = "/{}".format(path.relative_to(root))
     try:
@@ -126,4 +126,4 @@ def read_number(path: Path, root: Path, hint: Optional[str] = None) -> int:
     try:
         return int(text)
     except ValueError:
-        raise MeterAbsent("{} holds {!r}, which is no number".format(name, text[:40])) from None
+        raise MeterAbsent("{} holds {!r}, which is not a number".format(name, text[:40])) from None

@@ -1,8 +1,8 @@
-"""Energy of the processor's packages, as Intel's and AMD's processors count it (RAPL).
+"""Energy of the processor's packages, by the counters of Intel's and AMD's processors (RAPL).
 
-Packages are summed. Their parts (core, uncore) are inside of them, ``psys`` is around them, and ``intel-rapl-mmio`` counts the
-same package a second time; none of these is added. The memory's own domain of servers is not in the package and not in the
-figure. Source: Documentation/power/powercap/powercap.rst of the kernel.
+Packages are summed. Core and uncore are parts of a package, ``psys`` includes it, and ``intel-rapl-mmio`` counts it a second
+time, so none of these is added. The memory domain of servers is not part of the package, and the figure excludes it. Source:
+Documentation/power/powercap/powercap.rst of the kernel.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .meter import CounterMeter, MeterAbsent, read_number
 
 _POWERCAP = "sys/class/powercap"
 _TOP = (re.compile(r"intel-rapl:\d+"), re.compile(r"intel-rapl-mmio:\d+"))
-"""Domains that stand for themselves; the second kind only where the first is absent."""
+"""Top-level domains; the second kind is used only if the first is absent."""
 PERMIT = "sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj (lasts until the next boot)"
 
 
@@ -30,7 +30,7 @@ class Rapl(CounterMeter):
         """Find the packages and read each once.
 
         Raises:
-            MeterAbsent: there are none, or they may not be read.
+            MeterAbsent: there are no packages, or this user may not read them.
         """
         super().__init__()
         self._root = root
@@ -62,10 +62,10 @@ def _packages(root: Path) -> List[Path]:
 
 def _none(root: Path) -> MeterAbsent:
     dangling = [folder for folder in listed(root / _POWERCAP, "intel-rapl*") if not folder.exists()]
-    if dangling:  # Docker hides the folder to which they lead
-        why = "/{} leads nowhere, as in a container that hides it".format(dangling[0].relative_to(root))
+    if dangling:  # Docker hides the target folder
+        why = "/{} is a dangling link, as in a container".format(dangling[0].relative_to(root))
         return MeterAbsent(why, "mount /sys/devices/virtual/powercap into the container, read-only")
     virtual = "hypervisor" in (cpuinfo(root).get("flags") or "").split()
-    hidden = "this is a virtual machine, from which the processor's counters are hidden"
-    counts = hidden if virtual else "this processor or its kernel counts no energy"
-    return MeterAbsent("/{} has no package: {}".format(_POWERCAP, counts))
+    hidden = "this is a virtual machine, which cannot read the processor's counters"
+    why = hidden if virtual else "this processor or its kernel counts no energy"
+    return MeterAbsent("/{} has no package: {}".format(_POWERCAP, why))

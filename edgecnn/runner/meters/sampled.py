@@ -1,7 +1,7 @@
-"""A meter that knows only present power is asked again and again by a thread of its own.
+"""A meter of present power, which a thread reads periodically.
 
-Such a thread would disturb what is being timed, so energy is measured in runs that time nothing; and since it also runs while
-idle power is taken, what it draws itself cancels out of the energy above idle.
+The thread would disturb timing, so runs that measure energy time nothing. It also runs while idle power is measured, so its own
+energy cancels out of the energy above idle.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from .integral import Power, joules
 from .meter import Meter, MeterAbsent, Spent
 
 _LOST_IN_A_ROW = 4
-"""Readings that may fail one after another before a stretch counts as not measured."""
+"""Consecutive failed readings after which an interval counts as not measured."""
 
 
 class SampledMeter(Meter):
-    """Subclasses say ``watts`` and how often to ask."""
+    """Subclasses define ``watts`` and ``period_s``."""
 
     period_s = 0.1
 
@@ -30,10 +30,10 @@ class SampledMeter(Meter):
         self._began_s = 0.0
 
     def watts(self) -> float:
-        """Power now.
+        """Return the present power.
 
         Raises:
-            MeterAbsent: it cannot be read.
+            MeterAbsent: the meter cannot be read.
         """
         raise NotImplementedError
 
@@ -64,7 +64,7 @@ class SampledMeter(Meter):
             self._take()
 
     def _take(self) -> None:
-        """The moment of a reading is the middle of asking for it."""
+        """Take a reading. Its time is the middle of the query."""
         before = time.monotonic()
         try:
             watts = self.watts()

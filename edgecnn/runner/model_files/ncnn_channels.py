@@ -46,8 +46,8 @@ def channels_written(kind: str, inputs: Sequence[Optional[int]], settings: Mappi
         return int(settings.get("2", "0")) or None
     if None in inputs:
         return None
-    known: List[int] = [channels for channels in inputs if channels is not None]
-    return _image_channels(kind, known, settings)
+    counts: List[int] = [channels for channels in inputs if channels is not None]
+    return _image_channels(kind, counts, settings)
 
 
 def _image_channels(kind: str, inputs: Sequence[int], settings: Mapping[str, str]) -> Optional[int]:

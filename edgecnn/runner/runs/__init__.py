@@ -1,1 +1,1 @@
-"""A schedule of runs, each a process of its own."""
+"""A schedule of runs, each in a separate process."""

@@ -1,7 +1,7 @@
-"""How long a process takes from being started to its first answer, as somebody feels who switches a device on.
+"""The time from the start of a process to its first logits, as after switching a device on.
 
-It covers what an embedding program pays too: the interpreter, imports, comparing the kit's files with their hashes, decoding a
-picture, opening the model and one inference. What only a measurement does meanwhile is timed and left out.
+It covers the work of any program with a kit: the interpreter, imports, verifying the kit's files, decoding an image, opening the
+model and one inference. The extra work of a measurement is timed and subtracted.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from typing import Dict, Iterator, Mapping, Optional
 
 SPAWNED = "EDGECNN_SPAWNED_NS"
-"""Variable of a worker: its parent's monotonic clock just before the process was started. That clock is the whole machine's."""
+"""Environment variable of a worker: the monotonic clock just before its start. All processes of a machine share this clock."""
 
 
 def spawned_now() -> Dict[str, str]:
-    """The variable, for a process that is started at once."""
+    """Return the variable for a process that starts now."""
     return {SPAWNED: str(time.monotonic_ns())}
 
 
 class ColdStart:
-    """Begins where this process's parent started it."""
+    """The time since this process's parent started it."""
 
     def __init__(self, environ: Optional[Mapping[str, str]] = None) -> None:
         text = (os.environ if environ is None else environ).get(SPAWNED, "")
@@ -30,7 +30,7 @@ class ColdStart:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Around what a program that only wants answers would not do."""
+        """Exclude the enclosed work, which only a measurement does."""
         begin = time.monotonic_ns()
         try:
             yield
@@ -38,7 +38,7 @@ class ColdStart:
             self._aside_ns += time.monotonic_ns() - begin
 
     def answered(self) -> Optional[int]:
-        """Nanoseconds since the start, to be asked right after the first answer; None where nobody said when that was."""
+        """Return the nanoseconds since the start, right after the first logits; None if the start is not known."""
         if self._spawned_ns is None:
             return None
         return time.monotonic_ns() - self._spawned_ns - self._aside_ns

@@ -1,8 +1,8 @@
-"""Energy of a fixed stretch of inferences, in a run of its own that times nothing.
+"""Energy of inferences over a fixed interval, in a separate run that times nothing.
 
-Idle power is taken first, in the same process, over as long a stretch, with the runtime imported and no model open: what is
-above it is what inferring costs on top of a machine that is switched on anyway. Both are kept, and the moments too, so that an
-external meter's log can be joined later.
+Idle power is measured first, in the same process and over the same time, with the runtime imported and no model open. The energy
+above it is the cost of inference on a machine that runs anyway. Both are kept with their times, so that an external meter's log
+can be added later.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..meters.meter import MeterAbsent, Spent
 
 WINDOW_S = 4.0
 _SETTLE_S = 0.5
-"""After imports, before idle power is taken: processors and runtimes' threads need a moment to fall asleep."""
+"""The wait before idle power is measured, in which processors and threads go to sleep."""
 
 
 class EnergyRun:
@@ -29,9 +29,9 @@ class EnergyRun:
 
         Args:
             gpu: whether the model runs on an NVIDIA GPU.
-            window_s: length of each of the two stretches.
-            root: where ``sys``, ``proc`` and ``usr`` are.
-            libraries: where NVIDIA's management library is looked for.
+            window_s: length of each of the two intervals.
+            root: the folder of ``sys``, ``proc`` and ``usr``.
+            libraries: names of NVIDIA's management library.
         """
         self._window_s = window_s
         self._meters = open_meters(gpu, root, libraries)
@@ -41,16 +41,16 @@ class EnergyRun:
         self._images = 0
 
     def idle(self) -> None:
-        """Sleep, and take the power of a machine that waits."""
+        """Measure the energy of the idle machine."""
         time.sleep(min(_SETTLE_S, self._window_s))
         self._over("idle", lambda: time.sleep(self._window_s))
 
     def work(self, call: Callable[[], Any]) -> None:
-        """Call again and again until the stretch is over."""
+        """Measure the energy of repeated calls until the interval ends."""
         self._over("work", lambda: self._repeat(call))
 
     def facts(self) -> Dict[str, Any]:
-        """The run file's ``energy``: images, both stretches, a reading a meter, and why the other meters gave none."""
+        """Return the run file's ``energy``: images, both intervals, a reading of each meter, and why other meters have none."""
         self._meters.close()
         meters = [meter for meter in self._meters.opened if all(meter.name in self._spent[name] for name in ("idle", "work"))]
         readings: List[Dict[str, Any]] = []

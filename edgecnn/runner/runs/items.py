@@ -1,4 +1,4 @@
-"""A schedule as values: which kit runs when. It is read twice, by what starts the processes and by each process."""
+"""A schedule of runs as values. The process that starts the workers and each worker read it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Item(NamedTuple):
     """One process run.
 
     ``samples`` inferences are timed, or as many as begin within ``max_s`` seconds (None: half of the time-out), so that a
-    slow network on a slow board gives fewer samples rather than none. ``round`` and ``position`` are the host's, kept as given.
+    slow network on a slow board gives fewer samples rather than none. ``round`` and ``position`` are copied to the run file.
     With ``energy`` nothing is timed: energy is measured over ``max_s`` seconds of inferences, and ``samples`` is not used.
     ``batch`` images go into each timed call. With ``end_to_end`` a call begins with the golden JPEG's file. With ``window_s`` the
-    run is a soak of ``max_s`` seconds in windows of so many, and ``samples`` is not used. Neighbours of one round that are
-    ``together`` open their models at once, and are timed one after another.
+    run is a soak of ``max_s`` seconds in windows of this length, and ``samples`` is not used. Consecutive items of a round that
+    are ``together`` open their models at the same time, and are timed one after another.
     """
 
     kit: Path
@@ -52,7 +52,7 @@ class Item(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Items in the order in which they run. A process that lives longer than ``timeout_s`` seconds is killed."""
+    """Items in the order of their runs. A process that takes longer than ``timeout_s`` seconds is killed."""
 
     timeout_s: float
     items: List[Item]
@@ -74,12 +74,12 @@ def read_schedule(path: Path) -> Schedule:
     if not _positive(timeout_s):
         raise _bad(path, "timeout_s is {!r}, not a number above 0".format(timeout_s))
     if not isinstance(items, list) or not items:
-        raise _bad(path, "items is no list, or empty")
+        raise _bad(path, "items is not a list, or is empty")
     return Schedule(float(timeout_s or 0), [_item(path, index, item) for index, item in enumerate(items)])
 
 
 def describe(item: Item) -> Dict[str, Any]:
-    """The fields of a run file that are known before anything runs; ``kit`` is None where there is no ``kit.json``."""
+    """Return the fields of a run file that are known before the run; ``kit`` is None without a ``kit.json``."""
     manifest = item.kit / MANIFEST
     return {
         "schema": RUN_SCHEMA,
@@ -92,19 +92,19 @@ def describe(item: Item) -> Dict[str, Any]:
 
 
 def run_file(out: Path, index: int) -> Path:
-    """Where the run of the item at ``index`` is written."""
+    """Return the run file of the item at ``index``."""
     return out / "run-{:05d}.json".format(index)
 
 
 def trace_name(index: int) -> str:
-    """The folder, inside the output folder, of that item's trace."""
+    """Return the name of the folder of an item's trace."""
     return "trace-{:05d}".format(index)
 
 
 def _item(path: Path, index: int, value: Any) -> Item:
     where = "items[{}]".format(index)
     if not isinstance(value, dict):
-        raise _bad(path, "{} is no object".format(where))
+        raise _bad(path, "{} is not an object".format(where))
     unknown = sorted(set(value) - set(_FIELDS))
     if unknown:
         raise _bad(path, "{}.{} is not a field of an item".format(where, unknown[0]))
@@ -130,7 +130,7 @@ def _check_numbers(path: Path, where: str, fields: Dict[str, Any]) -> None:
         if fields[name] is not None and not _positive(fields[name]):
             raise _bad(path, "{}.{} is {!r}".format(where, name, fields[name]))
     if sum((fields["batch"] > 1, bool(fields["end_to_end"]), fields["window_s"] is not None, bool(fields["energy"]))) > 1:
-        raise _bad(path, "{} asks for two of batch, end_to_end, window_s and energy at once".format(where))
+        raise _bad(path, "{} combines two of batch, end_to_end, window_s and energy".format(where))
 
 
 def _positive(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A process started for somebody ends with them: a board must not go on computing for a machine that hung up."""
+"""End a process together with its caller, so that a board does not continue after its host disconnects."""
 
 from __future__ import annotations
 

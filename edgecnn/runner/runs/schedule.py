@@ -1,4 +1,4 @@
-"""Runs a schedule, a fresh process an item: one that crashes or hangs costs its own item and no other."""
+"""Run a schedule, each item in a fresh process: a crash or a hang costs only its item."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ..installing import PATH_NOT_PASSED, dropped_path_in, drops_path
 from ..say import Teller
 from .cold_start import spawned_now
 from .items import Item, Schedule, describe, read_schedule, run_file
-from .turns import OPTION, Opening, Turn, in_turn
+from .turns import OPTION, Opening, Turn, run_in_turn
 
 SCHEMA = "edgecnn.bench/1"
 RESULT = "bench.json"
 _COPY = "schedule.json"
 OPENED_AT_ONCE = 6
-"""Each holds memory of its own, on a GPU too, until all of them had their turn."""
+"""Each of them keeps memory, also on a GPU, until all had their turn."""
 STARTED_BY = "EDGECNN_RUNNER_PYTHON"
-"""Set where a host names the Python that starts its runners, such as an emulator's: every process of a run is started by it."""
+"""Set by a host that names the Python of its runners, such as an emulator's. Every process of a run starts with it."""
 KEPT_VARIABLES = (
     "PATH",
     "HOME",
@@ -41,18 +41,18 @@ KEPT_VARIABLES = (
     "EDGECNN_BROWSER",
     "EDGECNN_EMULATOR",
 )
-"""What a runner may have of whoever starts it, here or on a board. Vulkan's names a GPU's driver where no usual place has it:
+"""Variables that a runner inherits, here and on a board. Vulkan's names the driver of a GPU in an unusual folder:
 https://github.com/KhronosGroup/Vulkan-Loader/blob/main/docs/LoaderInterfaceArchitecture.md"""
 
 
 def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
     """Write ``run-00000.json``… into ``out``, and last ``bench.json``, with the SHA-256 of each.
 
-    A run that an earlier call finished is kept; one that ended in an error is tried again. What an item's process could not
-    write itself, because it crashed or was killed, is written for it.
+    Finished runs of an earlier call are kept, failed ones are repeated. This function writes the run file of a process that
+    crashed or was killed.
 
     Raises:
-        RunnerError: bad-schedule, or other-schedule when ``out`` belongs to another one.
+        RunnerError: bad-schedule; other-schedule if ``out`` belongs to another schedule.
     """
     schedule = read_schedule(schedule_path)
     make_folder(out)
@@ -60,12 +60,12 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
     begin, ran = time.monotonic(), 0
     teller = Teller("bench", len(schedule.items), "runs", every_s=0.0)
     for wave in _waves(schedule.items):
-        left = [index for index in wave if not _finished(run_file(out, index))]
+        unfinished = [index for index in wave if not _finished(run_file(out, index))]
         if wave[0] != wave[-1]:
-            _run_together(schedule, left, out, lambda done, wave=wave: teller.step(wave[0] + done))  # type: ignore[misc]
-        elif left:
-            _run_one(schedule, left[0], schedule.items[left[0]], out)
-        ran += len(left)
+            _run_together(schedule, unfinished, out, lambda done, wave=wave: teller.step(wave[0] + done))  # type: ignore[misc]
+        elif unfinished:
+            _run_one(schedule, unfinished[0], schedule.items[unfinished[0]], out)
+        ran += len(unfinished)
         teller.step(wave[-1] + 1)
     failed = [index for index in range(len(schedule.items)) if not _finished(run_file(out, index))]
     result = {
@@ -81,13 +81,13 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
 
 
 def clean_environment(kit: Path) -> Dict[str, str]:
-    """Variables for a process in a kit: nothing that would change which code runs or how a runtime computes."""
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    """Return the variables for a process in a kit, without any that change the code that runs or a runtime's arithmetic."""
+    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     if os.environ.get(STARTED_BY):
-        kept[STARTED_BY] = os.environ[STARTED_BY]
+        environment[STARTED_BY] = os.environ[STARTED_BY]
     if drops_path():
-        kept[PATH_NOT_PASSED] = "1"
-    return dict(kept, PYTHONPATH=str(kit), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
+        environment[PATH_NOT_PASSED] = "1"
+    return dict(environment, PYTHONPATH=str(kit), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
 
 
 def kill_group(process: Any) -> None:
@@ -95,13 +95,13 @@ def kill_group(process: Any) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # nobody is left
+        return  # the group has ended
     finally:
         process.wait()
 
 
 def ending(returncode: int) -> str:
-    """How a process ended, in words."""
+    """Describe how a process ended."""
     if returncode >= 0:
         return "exit status {}".format(returncode)
     try:
@@ -113,7 +113,7 @@ def ending(returncode: int) -> str:
 def _claim(out: Path, wanted: Any) -> None:
     path = out / _COPY
     if path.is_file() and read_json(path) != wanted:
-        raise RunnerError("other-schedule", "{}: holds runs of another schedule".format(out), hint="give an empty folder")
+        raise RunnerError("other-schedule", "{}: holds runs of another schedule".format(out), hint="pass an empty folder")
     if not path.is_file():
         write_json(path, wanted)
 
@@ -123,12 +123,12 @@ def _finished(path: Path) -> bool:
 
 
 def _waves(items: List[Item]) -> List[List[int]]:
-    """The items' places: neighbours of one round that open together, so many at most, and every other by itself."""
+    """Group the items' indexes: up to ``OPENED_AT_ONCE`` consecutive items of a round that open together, others alone."""
     waves = []  # type: List[List[int]]
     for index, item in enumerate(items):
         before = items[index - 1]
-        beside = index and item.together and before.together and item.round == before.round
-        if beside and len(waves[-1]) < OPENED_AT_ONCE:
+        is_neighbour = index and item.together and before.together and item.round == before.round
+        if is_neighbour and len(waves[-1]) < OPENED_AT_ONCE:
             waves[-1].append(index)
         else:
             waves.append([index])
@@ -166,14 +166,14 @@ def _run_together(schedule: Schedule, indexes: List[int], out: Path, step: Calla
                 errors[index] = _error_of(item, code, schedule, _log_of(out, index))
 
             started.append(Opening(process, turn, partial(kill_group, process), ended))
-        in_turn(started, schedule.timeout_s, step)
+        run_in_turn(started, schedule.timeout_s, step)
     for index in indexes:
         _conclude(out, index, schedule.items[index], errors[index])
 
 
 @contextmanager
 def _worker(schedule: Schedule, index: int, out: Path, *words: str) -> Iterator[Any]:
-    """The process of one item, whose run file of an earlier call goes; whatever is left of it is killed at the end."""
+    """Start the process of an item after deleting its old run file. Kill its process group at the end."""
     item, target = schedule.items[index], run_file(out, index)
     if target.is_file():
         target.unlink()
@@ -191,7 +191,7 @@ def _worker(schedule: Schedule, index: int, out: Path, *words: str) -> Iterator[
             command + ["--out", str(out.resolve())] + list(words),
             cwd=str(item.kit),
             env=dict(clean_environment(item.kit), **spawned_now()),
-            stdin=subprocess.PIPE,  # open until we end: the worker's lease
+            stdin=subprocess.PIPE,  # the worker's lease, open until this process ends
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -218,20 +218,20 @@ def _log_of(out: Path, index: int) -> Path:
 
 
 def _error_of(item: Item, returncode: Optional[int], schedule: Schedule, log: Path) -> Optional[Dict[str, Any]]:
-    """What a process's end tells; None: nothing. ``returncode``: None of one that did not end in time."""
+    """Return the error of a process's end, or None. ``returncode``: None if it timed out."""
     if returncode is None:
         why = "it was killed after {:g} s".format(schedule.timeout_s)
-        return RunnerError("worker-timed-out", "{}: a run did not end".format(item.kit.name), why, "raise timeout_s").facts()
+        return RunnerError("worker-timed-out", "{}: a run timed out".format(item.kit.name), why, "raise timeout_s").facts()
     return _crash(returncode, log) if returncode else None
 
 
 def _not_started(item: Item, problem: OSError) -> Dict[str, Any]:
-    return RunnerError("worker-not-started", "{}: no process could be started here".format(item.kit), str(problem)).facts()
+    return RunnerError("worker-not-started", "{}: the run's process cannot be started".format(item.kit), str(problem)).facts()
 
 
 def _crash(returncode: int, log: Path) -> Dict[str, Any]:
     output = log.read_text(encoding="utf-8", errors="replace").strip()
     last = output.splitlines()[-3:]
-    why = "{}{}".format(ending(returncode), "; it said last: " + " | ".join(last) if last else ", and it said nothing")
+    why = "{}{}".format(ending(returncode), "; its last output: " + " | ".join(last) if last else ", without output")
     why = "; ".join(filter(None, (why, dropped_path_in(output))))
     return RunnerError("worker-crashed", "a run's process ended without a result", why).facts()

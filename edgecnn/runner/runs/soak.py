@@ -1,6 +1,6 @@
-"""Inferences without a pause, window by window, with what the machine did in each: heat comes slowly, and with it a lower clock.
+"""Inferences without a pause, in windows with sensor readings: heat builds up slowly and lowers clocks.
 
-Between two windows the sensors are read, which takes milliseconds; nothing else interrupts.
+Only the sensor readings between windows interrupt, for milliseconds.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ OBSERVED = (
     "others_percent",
     "steal_percent",
 )
-"""What may explain why a window is slower than another."""
+"""Readings that may explain a slower window."""
 Timed = Callable[[int, int], List[int]]
 
 
 def soak(timed: Timed, seconds: float, window_s: float, root: Path = ROOT) -> Dict[str, Any]:
-    """Run for so long.
+    """Run windows of inferences.
 
     Args:
-        timed: nanoseconds of each call, of so many calls or as many as begin within so many nanoseconds.
-        seconds: of all windows together; the last is shorter where they do not go in evenly, and left out below half a window.
-        window_s: of each.
-        root: where ``proc`` and ``sys`` are.
+        timed: takes a number of calls and a limit in nanoseconds; returns the nanoseconds of each call.
+        seconds: the length of all windows. The last may be shorter, and is omitted below half a window.
+        window_s: the length of a window.
+        root: the folder of ``proc`` and ``sys``.
 
     Returns:
-        ``samples_ns`` of all windows one after the other, and ``windows``: when each began, how long it took, how many samples
-        are its own and what was observed in it.
+        ``samples_ns`` of all windows in order, and ``windows``: the start, the length, the number of samples and the readings of
+        each.
     """
     samples: List[int] = []
     windows: List[Dict[str, Any]] = []

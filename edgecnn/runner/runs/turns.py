@@ -1,6 +1,6 @@
-"""Processes that open their models at once and are timed one after another, while the others wait and do nothing.
+"""Processes that open their models at the same time and are timed one after another, while the others are idle.
 
-Opening a program of torch takes many times longer than timing it. How long each took to open beside the others is no figure.
+Opening a program of torch takes many times longer than timing it. Load times in parallel are not reported.
 """
 
 from __future__ import annotations
@@ -14,53 +14,53 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence
 OPTION = "--turn"
 POLL_S = 0.02
 RENEWALS = 8
-"""How often within its lease, which is as long as the time-out, a process that waits hears by a byte that its parent lives."""
+"""Renewals of a waiting process's lease within the time-out, each by a byte from its parent."""
 
 
 class Turn:
-    """A process's own: two files beside its run file, one that it writes when its model is open, one that it waits for."""
+    """Two files next to a process's run file: the process writes one when its model is open, and waits for the other."""
 
     def __init__(self, run_file: Path) -> None:
         self.opened, self.given = run_file.with_suffix(".opened"), run_file.with_suffix(".turn")
 
     def wait(self) -> None:
-        """Say that the model is open, and wait; whoever waits in vain is ended by its lease."""
+        """Signal that the model is open, and wait for the turn. The lease ends a process that waits in vain."""
         self.opened.touch()
         while not self.given.exists():
             time.sleep(POLL_S)
 
     def clear(self) -> None:
-        """What an interrupted call left must tell nobody to go on."""
+        """Delete the files, also those of an interrupted call."""
         for path in (self.opened, self.given):
             if path.exists():
                 path.unlink()
 
 
 class Opening(NamedTuple):
-    """A process that was started."""
+    """A started process."""
 
     process: Any
     turn: Turn
     stop: Callable[[], None]
-    """Kills it, and whatever it started."""
+    """Kills the process and its children."""
     ended: Callable[[Optional[int]], None]
-    """Is told its exit status; None: it did not end in time, and was killed."""
+    """Called with the exit status; None if the process timed out and was killed."""
 
     @property
     def gone(self) -> bool:
-        """Whether it ended by itself or was stopped."""
+        """Whether the process has ended."""
         return self.process.poll() is not None
 
     @property
     def ready(self) -> bool:
-        """Whether nothing of it goes on before its turn."""
+        """Whether the process is idle until its turn."""
         return self.gone or self.turn.opened.exists()
 
 
-def in_turn(started: Sequence[Opening], timeout_s: float, step: Callable[[int], None]) -> None:
-    """Wait until each is open or has ended, then let one after another run; who does not open or end in time is stopped at once.
+def run_in_turn(started: Sequence[Opening], timeout_s: float, step: Callable[[int], None]) -> None:
+    """Wait until each process is open or has ended, then let them run one after another. Processes that time out are stopped.
 
-    ``step``: is told how many had their turn, so that whoever listens knows that this lives.
+    ``step``: called with the number of processes that had their turn.
     """
     waiting = _Waiting(started, timeout_s)
     waiting.until(lambda: all(opening.ready for opening in started))
@@ -69,25 +69,25 @@ def in_turn(started: Sequence[Opening], timeout_s: float, step: Callable[[int], 
         opening.stop()
     step(0)
     for number, opening in enumerate(started):
-        done = opening not in late
-        if done:
+        is_done = opening not in late
+        if is_done:
             opening.turn.given.touch()
-            done = waiting.until(lambda opening=opening: opening.gone)  # type: ignore[misc]
-        if not done:
+            is_done = waiting.until(lambda opening=opening: opening.gone)  # type: ignore[misc]
+        if not is_done:
             opening.stop()
-        opening.ended(opening.process.returncode if done else None)
+        opening.ended(opening.process.returncode if is_done else None)
         opening.turn.clear()
         step(number + 1)
 
 
 class _Waiting:
-    """Waits, and tells those that wait for a turn that their parent lives."""
+    """Waits for conditions, and renews the leases of the waiting processes."""
 
     def __init__(self, started: Sequence[Opening], timeout_s: float) -> None:
         self._started, self._timeout_s, self._renewed = started, timeout_s, time.monotonic()
 
     def until(self, reached: Callable[[], bool]) -> bool:
-        """Whether it was reached in time."""
+        """Wait for a condition; return whether it was reached in time."""
         begin = time.monotonic()
         while not reached():
             now = time.monotonic()

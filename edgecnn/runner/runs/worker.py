@@ -1,7 +1,6 @@
-"""One process is one run: the unit of statistics, because what a process computes hangs together.
+"""Run one item in one process, the unit of statistics: samples of the same process are correlated.
 
-The clock stands around the runtime's call and nothing else: the feed is ready, garbage collection is off, the numbers are
-kept in memory until the last one.
+Only the runtime's call is timed: the feed is ready, garbage collection is off, and samples stay in memory until the last one.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import numpy as np
 
 from ..chain import PictureChain, golden_photo
 from ..failure import RunnerError
-from ..feeds import check_feed, feed_of
+from ..feeds import check_batch, check_feed, feed_of
 from ..files import make_folder, write_json
 from ..golden import golden_pixels
 from ..kit import Kit
@@ -41,18 +40,18 @@ from .soak import soak
 from .turns import OPTION, Turn
 
 LIBRARY = 64
-"""Prepared images that timed calls take in turn, as LoadGen does: one image over and over would stay in a processor's caches."""
+"""Prepared images for timed calls in turn, as in LoadGen: a single image would stay in the processor's caches."""
 EVENTS, EVENTS_S = 200, 1.0
-"""Calls, and seconds, of the second series that a GPU's own clock times."""
+"""Calls and seconds of the second series, which a GPU's clock times."""
 
 
 def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, turn: Optional[Turn] = None) -> Dict[str, Any]:
-    """Open the kit's model for the item's batch and time it, or measure its energy: the run file's measured fields.
+    """Open the kit's model for the item's batch, and time it or measure its energy; return the run file's measured fields.
 
-    ``timeout_s``: of the whole process; bounds the timing where the item does not. ``trace_folder``: exists, for the runtime's
-    profile. ``turn``: is waited for once the model is open, where others open theirs meanwhile.
+    ``timeout_s``: the limit of the process, which bounds the timing if the item does not. ``trace_folder``: an existing folder
+    for the runtime's profile. ``turn``: waited for after opening, if other processes open their models too.
 
-    Raises RunnerError: what the kit or the runtime refuses.
+    Raises RunnerError: the errors of the kit and the runtime.
     """
     start = ColdStart()
     kit = _opened(item)
@@ -73,15 +72,15 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, 
         work, picture = _work_of(kit, session, feed, item)
         first = work.timed(work.inputs, 1, 0)
         process_ns = start.answered()
-        warmup_ns, held = _warm(work, item, session), _memory_facts(memory, session)
+        warmup_ns, memory_facts = _warm(work, item, session), _memory_facts(memory, session)
         if not item.end_to_end:
-            work = work._replace(inputs=library(kit, pixels, item.batch))  # after the memory was read: a kit needs no library
+            work = work._replace(inputs=library(kit, pixels, item.batch))  # after the memory was read, which it must not raise
         measured = _measured(work, item, item.max_s or timeout_s / 2) if energy is None else _measure_energy(work, energy)
-        measured.update(warmup_ns=warmup_ns, memory=held, batch=item.batch, picture=picture)
+        measured.update(warmup_ns=warmup_ns, memory=memory_facts, batch=item.batch, picture=picture)
         measured.update(_clocked(session, feed, item, module))
         logits = session.run(feed)[kit.manifest.model.output.name]
         conditions.update(session.conditions)
-        measured["environment"] = {"conditions": conditions, "observed": observe(since=before)}  # while what it ran in is there
+        measured["environment"] = {"conditions": conditions, "observed": observe(since=before)}  # before the session closes
     finally:
         session.close()
     measured.update(
@@ -96,7 +95,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, 
 
 
 def _idle_energy(item: Item, module: str) -> Optional[EnergyRun]:
-    """What the machine uses while it waits; None of an item that times."""
+    """Measure the idle energy; None for an item that is timed."""
     energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
     if energy is not None:
         energy.idle()
@@ -104,7 +103,7 @@ def _idle_energy(item: Item, module: str) -> Optional[EnergyRun]:
 
 
 def _wait_for_turn(turn: Optional[Turn], opened_ns: int, start: ColdStart, before: Opening) -> Tuple[Optional[int], Any, Any]:
-    """Beside others, neither opening nor the way to the first answer is a figure, and what happened until now is none of ours."""
+    """Wait for the turn, then restart the readings. Load time and cold start are not reported if others opened meanwhile."""
     if turn is None:
         return opened_ns, start, before
     turn.wait()
@@ -112,18 +111,18 @@ def _wait_for_turn(turn: Optional[Turn], opened_ns: int, start: ColdStart, befor
 
 
 def _opened(item: Item) -> Kit:
-    """The kit, which is as it was packed, with its runtime imported; what the item sets are knobs of it."""
+    """Open and verify the item's kit, import its runtime, and check the item's knobs."""
     kit = Kit.open(item.kit)
     kit.verify_files()
     kit.check_requirements()
-    check_model(kit)  # here, so that its time is not part of how long the session takes to open
+    check_model(kit)  # here, so that it does not count as load time
     load_runtime(kit)
     check_knobs(kit, item.knobs)
     return kit
 
 
 class Work(NamedTuple):
-    """The timed call and the inputs that it takes in turn; ``timed`` makes such calls, as ``timed_calls`` does."""
+    """The call, its inputs in turn, and ``timed``, which makes timed calls like ``timed_calls``."""
 
     call: Callable[[Any], Any]
     timed: Callable[[Sequence[Any], int, int], List[int]]
@@ -131,16 +130,12 @@ class Work(NamedTuple):
 
 
 def _golden(kit: Kit, batch: int) -> Any:
-    largest = kit.manifest.model.batch_max
-    if batch > largest:
-        raise RunnerError(
-            "bad-batch", "a batch of {} is not in 1…{}".format(batch, largest), "the kit's model takes no more at once"
-        )
+    check_batch(kit, batch)
     return golden_pixels(kit)
 
 
 def library(kit: Kit, pixels: Any, batch: int) -> List[Dict[str, Any]]:
-    """``LIBRARY`` feeds of ``batch`` images: golden pictures, uint8 (pictures, side, side, 3), each rolled differently."""
+    """Return ``LIBRARY`` feeds of ``batch`` images: golden images, uint8 (images, H, W, 3), each rolled differently."""
     count, size = LIBRARY + batch - 1, pixels.shape[1] * pixels.shape[2]
     turns = -(-count // len(pixels))
     rows = pixels.reshape(len(pixels), size, 3)
@@ -150,15 +145,15 @@ def library(kit: Kit, pixels: Any, batch: int) -> List[Dict[str, Any]]:
 
 
 def _work_of(kit: Kit, session: Any, feed: Any, item: Item) -> Tuple[Work, Optional[str]]:
-    """What is timed, and the picture where one is decoded."""
+    """Return the work to time, and the description of the decoded image, if any."""
     if session.elsewhere is not None and (item.end_to_end or item.energy):
-        what = "the way from a picture file" if item.end_to_end else "energy"
-        raise RunnerError("not-measured", "{} is not measured".format(what), session.elsewhere)
+        subject = "end-to-end latency" if item.end_to_end else "energy"
+        raise RunnerError("not-measured", "{} is not measured".format(subject), session.elsewhere)
     if not item.end_to_end:
         return Work(session.run, session.timed, [feed]), None
-    path, what = golden_photo(kit)
+    path, subject = golden_photo(kit)
     chain = PictureChain(kit, session)
-    return Work(chain, partial(timed_calls, chain), [path]), what
+    return Work(chain, partial(timed_calls, chain), [path]), subject
 
 
 def _measured(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
@@ -173,13 +168,13 @@ def _measured(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
 
 
 def _clocked(session: Any, feed: Any, item: Item, module: str) -> Dict[str, Any]:
-    """Of a plain run on a GPU: what its own clock says, as ``events``."""
+    """Return ``events``, the times by the GPU's clock, for a plain run on a GPU."""
     plain = not (item.energy or item.end_to_end or item.window_s is not None)
     return {"events": timed_by_events(session, feed)} if plain and runs_on_gpu(module) else {}
 
 
 def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:
-    """The same calls again, each between two events of the GPU; beside the first series, since events take time themselves."""
+    """Time a second series of calls between two events of the GPU. It is separate, since events take time themselves."""
     if session.no_events is not None:
         return {"absent": session.no_events}
     samples = []  # type: List[int]
@@ -190,7 +185,7 @@ def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:
 
 
 def _measure_energy(work: Work, energy: EnergyRun) -> Dict[str, Any]:
-    """No sample is kept: what runs beside a sampling thread is no latency."""
+    """Measure energy. No sample is kept: a sampling thread would distort latency."""
     following = cycle(work.inputs).__next__
     energy.work(lambda: work.call(following()))
     return {"samples_ns": [], "energy": energy.facts()}
@@ -206,7 +201,7 @@ def _warm(work: Work, item: Item, session: Any) -> List[int]:
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run the item of a schedule whose number is given and write its run file; 1 when that holds an error."""
+    """Run one item of a schedule and write its run file; return 1 if the file holds an error."""
     parser = argparse.ArgumentParser(prog="runner.runs.worker")
     parser.add_argument("--schedule", type=Path, required=True)
     parser.add_argument("--index", type=int, required=True)

@@ -1,4 +1,4 @@
-"""The only place where a runtime executes: one module a runtime, found by its name in the kit."""
+"""Run models: one module for each runtime. The kit names its module."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """An opened model. One thread at a time may call ``run``; what it returned stays valid.
+    """An opened model. One thread at a time may call ``run``; its results stay valid.
 
-    A module of this package also names its ``KNOBS``: the options that change how fast a model runs and not what it answers.
+    A module of this package also has ``KNOBS``: the options that change a model's speed and not its logits.
     """
 
     threads: Optional[int] = None
-    """Threads of the processor that one call is spread over; None where the runtime computes elsewhere."""
+    """CPU threads of a call; None if the runtime does not compute on the CPU."""
     least_warmup_s: float = 0.0
-    """Seconds of calls that nothing is concluded from, where a schedule's usual ones are too few."""
+    """Shortest warm-up in seconds, if a schedule's default is too short."""
     elsewhere: Optional[str] = None
-    """Where the model runs, if in another process, whose memory and files this one does not have; None where it runs here."""
+    """The other process in which the model runs, whose memory and files are not available; None: this process."""
     conditions: Mapping[str, str] = {}
-    """What a time belongs to that only an open session can tell, beside what ``read_conditions`` reads."""
-    no_events: Optional[str] = "this session does not ask the GPU's own clock"
-    """Why ``event_ns`` may not be asked; None where it may."""
+    """Conditions of a latency that only an open session knows, in addition to ``read_conditions``."""
+    no_events: Optional[str] = "this session does not use the GPU's clock"
+    """Why ``event_ns`` is not available; None if it is."""
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """The tensors that ``run`` takes."""
+        """Return the inputs of ``run``."""
         raise NotImplementedError
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Arrays by output name, from arrays by input name."""
+        """Return arrays by output name, from arrays by input name."""
         raise NotImplementedError
 
     def timed(self, feeds: Sequence[Mapping[str, Any]], count: int, limit_ns: int) -> List[int]:
-        """Nanoseconds of each of these calls, as ``timed_calls`` makes them, by the clock of where they run."""
+        """Return the nanoseconds of calls as in ``timed_calls``, by the clock of the process that runs the model."""
         return timed_calls(self.run, feeds, count, limit_ns)
 
     def event_ns(self, feed: Mapping[str, Any]) -> int:
-        """Nanoseconds of the network alone by the GPU's own clock, copies outside."""
+        """Return the nanoseconds of the network by the GPU's clock, without copies."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Release the model; of a traced session this writes the trace."""
+        """Release the model; a traced session writes its trace."""
         raise NotImplementedError
 
 
@@ -77,14 +77,13 @@ def open_session(
     """Open the kit's model in the kit's runtime.
 
     Args:
-        kit: whose session module and options are used.
-        knobs: options that override the kit's; ``check_knobs`` says which may.
-        batch: images in every call, so that a runtime may compile for that shape alone; None: any number.
-        trace_folder: an existing folder for the runtime's profile; a traced session is no measure of latency.
+        kit: its session module and options are used.
+        knobs: options that override the kit's; see ``check_knobs``.
+        batch: images in every call, so that a runtime may compile for this shape; None: any number.
+        trace_folder: an existing folder for the runtime's profile. Do not time a traced session.
 
     Raises:
-        RunnerError: what ``check_options`` or ``check_model`` refuses, unknown-session, missing-package, or the runtime's own
-            refusal.
+        RunnerError: the errors of ``check_options``, ``check_model`` and ``load_runtime``, or of the runtime.
     """
     options: Dict[str, str] = dict(kit.manifest.session.options)
     options.update(knobs or {})
@@ -96,6 +95,11 @@ def open_session(
 
 
 def threads_of(options: Dict[str, str]) -> int:
-    """Take ``threads`` out of the checked options; without it, the cores that this process may use."""
+    """Remove ``threads`` from the checked options and return it; the default is the number of available cores."""
     text = options.pop("threads", None)
     return available_cores() if text is None else int(text)
+
+
+def error_line(error: Exception) -> str:
+    """Return a runtime's error on one line of at most 500 characters."""
+    return " ".join(str(error).split())[:500] or type(error).__name__

@@ -1,7 +1,7 @@
-"""LiteRT (TensorFlow Lite) on the CPU, with XNNPACK. It takes one picture at a time: a batch is a row of calls.
+"""LiteRT (TensorFlow Lite) on the CPU, with XNNPACK. It runs one image a call: a batch is a sequence of calls.
 
-XNNPACK takes what it has kernels for and leaves the rest to LiteRT's own; a traced session writes down which is which. In half
-precision it computes when told to, which LiteRT's interpreter cannot say and its compiled model can.
+XNNPACK runs the operators that it has kernels for, and LiteRT the others; a traced session records which. Half-precision
+arithmetic must be requested, which LiteRT's compiled model can do and its interpreter cannot.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ class LitertSession(Session):
         except (ValueError, RuntimeError) as error:
             why = " ".join(str(error).split())
             what = "{}: LiteRT cannot open it".format(self._path.name)
-            # Half precision is refused by a processor without such arithmetic, which says nothing of the kit.
+            # XNNPACK refuses half precision on a processor without it, which is not a fault of the kit.
             raise RunnerError("runtime-refused-model", what, why, missing=self._half) from error
         self._name, self._answer_name = model.input.name, model.output.name
         self._spec = TensorSpec(self._name, self._network.dtype, (None,) + self._network.shape[1:])
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """The one tensor of the file, by the kit's name, for any number of pictures."""
+        """Return the file's only input, by the kit's name, for any number of images."""
         return [self._spec]
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One call of the runtime for each picture; the array is the caller's."""
-        return {self._answer_name: np.concatenate([self._network.answer(picture[None]) for picture in feed[self._name]])}
+        """Run the images one by one. The array belongs to the caller."""
+        return {self._answer_name: np.concatenate([self._network.answer(image[None]) for image in feed[self._name]])}
 
     def close(self) -> None:
-        """Let go of the network; a traced session leaves ``layers.json``."""
+        """Release the network; a traced session writes ``layers.json``."""
         if self._trace is not None:
             write_trace(self._path, self._trace, self.threads or 1, XNNPACK_IN_HALF if self._half else None)
             self._trace = None
@@ -68,15 +68,15 @@ class LitertSession(Session):
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """LiteRT prints what it loads on the process's standard error; a failure's reason is in its exception."""
+    """Hide LiteRT's output on standard error; the reason of a failure is in its exception."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(nowhere)
 
 
@@ -100,7 +100,7 @@ class _Interpreted:
 
 
 class _Compiled:
-    """In half precision, float32 at both ends. XNNPACK refuses where the processor has no such arithmetic."""
+    """A network in half precision with float32 input and output. XNNPACK refuses a processor without such arithmetic."""
 
     def __init__(self, path: Path, threads: int) -> None:
         from ai_edge_litert.compiled_model import CompiledModel
@@ -115,13 +115,13 @@ class _Compiled:
         self._given = tuple(int(size) for size in output["shape"])
         self._ins, self._outs = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
         self._answered = False
-        atexit.register(_hear_nothing)  # what LiteRT made for itself it takes down when the process ends
+        atexit.register(_hear_nothing)  # LiteRT prints when it releases its resources at exit
 
     def answer(self, picture: Any) -> Any:
         if self._answered:
             return self._answer(picture)
         self._answered = True
-        with _unheard():  # the first call makes an environment that no call is given
+        with _unheard():  # the first call creates a default environment, which prints
             return self._answer(picture)
 
     def _answer(self, picture: Any) -> Any:

@@ -1,8 +1,7 @@
-"""What LiteRT runs of a network, by its own profiler: each kernel that XNNPACK took, by the name that says its number types, and
-each operator that was left to LiteRT itself.
+"""Trace a network by LiteRT's profiler: XNNPACK's kernels, whose names state their number types, and LiteRT's operators.
 
-The profiler is part of LiteRT's C library, which its Python package holds and does not bind:
-https://github.com/google-ai-edge/LiteRT/tree/main/litert/c. The input is zeros: no kernel's time hangs on its numbers.
+The profiler is part of LiteRT's C library, which its Python package contains but does not bind:
+https://github.com/google-ai-edge/LiteRT/tree/main/litert/c. The input is zeros, since no kernel's time depends on its numbers.
 """
 
 from __future__ import annotations
@@ -24,16 +23,15 @@ _CPU, _FLOAT32 = 1, 1
 """``kLiteRtHwAcceleratorCpu`` and ``kLiteRtElementTypeFloat32``, of litert_common.h and litert_model_types.h."""
 _WARM, _RUNS = 3, 10
 _ROW = re.compile(r"^\s*(?P<kernel>\S.*?)\s+(?:[\d.]+\s+){2}(?P<avg_ms>[\d.]+)\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+(?P<times>\d+)\s")
-"""Of the summary's table in the order of the run: node type, start, first, average, share, sum of shares, memory, times called. A
-network in several pieces has a row for kernels of one name that stand in the same place of several pieces."""
+"""A row of the summary's table in the order of the run: node type, start, first, average, share, sum of shares, memory, calls.
+In a network of several parts, kernels with the same name and position in several parts share a row."""
 
 
 def write_trace(model: Path, folder: Path, threads: int, xnnpack_flags: Optional[int]) -> None:
-    """Write ``layers.json``: ``kernels``, each with its calls and its time of an inference, and ``operators``, as the file has
-    them, both in order.
+    """Write ``layers.json``: ``kernels`` with their calls and time in an inference, and the file's ``operators``, both in order.
 
     Raises:
-        RunnerError: no-trace; the library lacks what is asked of it.
+        RunnerError: no-trace, if the library lacks a function.
     """
     traced = {"kernels": _kernels(model, threads, xnnpack_flags), "operators": _operators(model)}
     write_bytes(folder / "layers.json", json.dumps(traced, indent=1).encode("utf-8"))
@@ -55,12 +53,12 @@ def _kernels(model: Path, threads: int, flags: Optional[int]) -> List[Dict[str, 
 
 
 def _operators(model: Path) -> List[Dict[str, Any]]:
-    """Without XNNPACK, whose delegate would stand in the place of what it takes."""
+    """Return the operators without XNNPACK, whose delegate would replace them."""
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     opened = Interpreter(model_path=str(model), experimental_op_resolver_type=plain)
     opened.allocate_tensors()
     tensors = {tensor["index"]: tensor for tensor in opened.get_tensor_details()}
-    # this one question has no public form
+    # there is no public function for this
     return [
         {
             "op": operator["op_name"],
@@ -88,9 +86,9 @@ class _Type(ctypes.Structure):
 
 
 class _Profiled:
-    """A network of one float32 input and one float32 output, compiled for the CPU with its profiler on.
+    """A network with one float32 input and output, compiled for the CPU with the profiler.
 
-    Nothing of it is freed: the process that traces ends with the trace.
+    Its memory is not freed: the process ends after the trace.
     """
 
     def __init__(self, model: Path, threads: int, flags: Optional[int]) -> None:
@@ -106,15 +104,15 @@ class _Profiled:
         self._compiled = self._made("LiteRtCreateCompiledModel", self._environment, network, options)
 
     def summary(self) -> str:
-        """The profiler's table after some runs."""
+        """Return the profiler's table after some runs."""
         profiler = self._made("LiteRtCompiledModelGetProfiler", self._compiled)
         inputs, outputs = (ctypes.c_void_p * 1)(self._buffer("Input")), (ctypes.c_void_p * 1)(self._buffer("Output"))
-        one, first = ctypes.c_size_t(1), ctypes.c_size_t(0)
+        count, first = ctypes.c_size_t(1), ctypes.c_size_t(0)
         for number in range(_WARM + _RUNS):
             if number == _WARM:
                 self._call("LiteRtResetProfiler", profiler)
                 self._call("LiteRtStartProfiler", profiler)
-            self._call("LiteRtRunCompiledModel", self._compiled, first, one, inputs, one, outputs)
+            self._call("LiteRtRunCompiledModel", self._compiled, first, count, inputs, count, outputs)
         self._call("LiteRtStopProfiler", profiler)
         text = ctypes.c_char_p()
         self._call("LiteRtGetProfileSummary", profiler, self._compiled, ctypes.byref(text))
@@ -148,7 +146,7 @@ class _Profiled:
         handle = ctypes.c_void_p()
         self._call(name, *arguments, ctypes.byref(handle))
         if handle.value is None:
-            raise RunnerError("no-trace", "LiteRT's {} gave nothing".format(name))
+            raise RunnerError("no-trace", "LiteRT's {} returned nothing".format(name))
         return handle
 
     def _call(self, name: str, *arguments: Any) -> None:
@@ -157,4 +155,4 @@ class _Profiled:
             raise RunnerError("no-trace", "this version of LiteRT has no {}".format(name))
         status = function(*arguments)
         if status != 0:
-            raise RunnerError("no-trace", "LiteRT's {} answered {}".format(name, status))
+            raise RunnerError("no-trace", "LiteRT's {} returned {}".format(name, status))

@@ -1,6 +1,6 @@
-"""ncnn on the CPU. It takes one picture at a time: a batch is a row of calls, in the order of its pictures.
+"""ncnn on the CPU. It runs one image a call: a batch is a sequence of calls in the order of its images.
 
-Which number formats it stores and computes in follows the processor unless told otherwise, so that the kit names all of them.
+Its default number formats depend on the processor, so the kit sets all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..kit import Kit
 
 KNOBS = ("threads",)
-"""The others of ``ncnn.Option`` choose number formats or other algorithms, which round otherwise."""
+"""Other options of ``ncnn.Option`` select number formats or algorithms with different rounding."""
 AS_STORED = 1
 """``Extractor.extract``: leave a tensor in the format and packing that the next layer reads."""
 
@@ -39,26 +39,26 @@ class NcnnSession(Session):
         param = kit.path(manifest.model.entry)
         weights = [kit.path(name) for name in manifest.model.files if name.endswith(".bin")]
         if self._net.load_param(str(param)) != 0:
-            raise _refused(param, "it is no network of layers that this version has")
+            raise _refused(param, "this version of ncnn lacks one of its layers")
         for path in weights:
             if self._net.load_model(str(path)) != 0:
-                raise _refused(path, "it does not hold the weights that the network needs")
+                raise _refused(path, "it lacks weights of the network")
         blobs = [blob.name for blob in self._net.blobs()]
         for name in (self._input, self._output):
             if name not in blobs:
-                raise _refused(param, "no tensor of it is called {!r}".format(name))
+                raise _refused(param, "it has no tensor {!r}".format(name))
         self._trace = None if trace_folder is None else _Trace(self._net, param, trace_folder)
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """As the kit has them: the network's own file says nothing of sizes."""
+        """Return the kit's input: the network's file states no sizes."""
         return [self._spec]
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One call of the runtime for each picture; the array is the caller's."""
-        return {self._output: np.stack([self._answer(np.ascontiguousarray(picture)) for picture in feed[self._input]])}
+        """Run the images one by one. The array belongs to the caller."""
+        return {self._output: np.stack([self._answer(np.ascontiguousarray(image)) for image in feed[self._input]])}
 
     def close(self) -> None:
-        """Let go of the network; a traced session leaves ``layers.json``."""
+        """Release the network; a traced session writes ``layers.json``."""
         if self._trace is not None:
             self._trace.write()
             self._trace = None
@@ -69,12 +69,12 @@ class NcnnSession(Session):
     def _answer(self, picture: Any) -> Any:
         code, tensor = self._extract(picture)
         if code != 0:
-            raise RunnerError("runtime-refused-feed", "ncnn computed nothing", "its extractor answered {}".format(code))
+            raise RunnerError("runtime-refused-feed", "ncnn computed nothing", "its extractor returned {}".format(code))
         return np.array(tensor)
 
     def _extract(self, picture: Any) -> Any:
-        """Return the extractor's code and tensor. No error is raised here: its traceback would hold the extractor, and one that
-        outlives its network crashes."""
+        """Return the extractor's code and tensor. No error is raised here, because its traceback would keep the extractor alive,
+        and an extractor that outlives its network crashes."""
         extractor = self._net.create_extractor()
         extractor.input(self._input, ncnn.Mat(picture))  # ncnn reads the array in place, which this call keeps alive
         if self._trace is not None:
@@ -87,7 +87,7 @@ def open_session(
 ) -> NcnnSession:
     """Open the kit's ``.param`` and ``.bin``.
 
-    Options: ``threads``; every switch of ``ncnn.Option``, as ``use_fp16_storage``, is 0 or 1. ``batch`` is not used.
+    Options: ``threads``; every switch of ``ncnn.Option``, such as ``use_fp16_storage``, is 0 or 1. ``batch`` is not used.
 
     Raises:
         RunnerError: bad-option or runtime-refused-model.
@@ -96,7 +96,7 @@ def open_session(
 
 
 def _settle(settings: Any, options: Dict[str, str]) -> int:
-    """Set what is asked for; the number of threads."""
+    """Apply the options; return the number of threads."""
     settings.num_threads = threads_of(options)
     settings.use_vulkan_compute = False
     for name, text in sorted(options.items()):
@@ -107,7 +107,7 @@ def _settle(settings: Any, options: Dict[str, str]) -> int:
 
 
 class _Trace:
-    """Asks for every tensor in the order of the layers: what is computed already is kept, so that each call times one layer."""
+    """Extracts every tensor in the order of the layers. The extractor keeps computed tensors, so each call times one layer."""
 
     def __init__(self, net: Any, param: Path, folder: Path) -> None:
         self._folder = folder
@@ -147,17 +147,17 @@ class _Trace:
 
 
 def _sixteen_bits(settings: Any) -> Optional[str]:
-    """What 16-bit numbers are, and are computed in; None where they could be either, or are only stored so."""
+    """Return the type of 16-bit numbers; None if they could be of either type, or are only stored in 16 bits."""
     if settings.use_bf16_storage or not (settings.use_fp16_storage and settings.use_fp16_arithmetic):
         return None
     return "fp16"
 
 
 def _shape(tensor: Any) -> List[int]:
-    """Channels first, without the packing."""
+    """Return the shape, channels first, without packing."""
     sizes = {1: ("w",), 2: ("h", "w"), 3: ("c", "h", "w"), 4: ("c", "d", "h", "w")}[tensor.dims]
-    first, *others = [getattr(tensor, side) for side in sizes]
-    return [first * tensor.elempack] + others
+    first, *sides = [getattr(tensor, side) for side in sizes]
+    return [first * tensor.elempack] + sides
 
 
 def _refused(path: Path, why: str) -> RunnerError:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, with nothing set behind the kit's back: what is not in its options is the runtime's default."""
+"""ONNX Runtime on the CPU, with the kit's options and the runtime's defaults for others."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from ..failure import RunnerError
 from ..feeds import TensorSpec
-from . import Session, threads_of
+from . import Session, error_line, threads_of
 
-# Since 1.29 it sends usage events over the network and leaves a device id in the home folder, unless told so before its import.
+# Since 1.29 it sends usage events over the network and stores a device id in the home folder, unless this is set before import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime  # noqa: E402
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..kit import Kit
 
 KNOBS = ("threads", "graph_optimization_level", "session.intra_op.allow_spinning", "pin_threads")
-"""Of every other option it is not known that answers stay the same."""
+"""Options that keep the logits. Other options may change them."""
 _LEVELS = {
     "disable": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -44,13 +44,13 @@ class OnnxRuntimeSession(Session):
             self._session = onnxruntime.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no public base class
             raise RunnerError(
-                "runtime-refused-model", "{}: ONNX Runtime cannot open it".format(model.name), _line(error)
+                "runtime-refused-model", "{}: ONNX Runtime cannot open it".format(model.name), error_line(error)
             ) from error
         self._outputs: List[str] = [output.name for output in self._session.get_outputs()]
         self._run = self._session.run
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """As the model file declares them."""
+        """Return the inputs in the model file."""
         return [
             TensorSpec(
                 port.name,
@@ -61,11 +61,11 @@ class OnnxRuntimeSession(Session):
         ]
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One call of the runtime; the arrays are the caller's."""
+        """Run one call. The arrays belong to the caller."""
         return dict(zip(self._outputs, self._run(None, feed)))
 
     def close(self) -> None:
-        """Let go of the model; a traced session leaves ``profile.json`` and ``optimized.onnx``."""
+        """Release the model; a traced session writes ``profile.json`` and ``optimized.onnx``."""
         if self._trace_folder is not None:
             Path(self._session.end_profiling()).replace(self._trace_folder / "profile.json")
             self._trace_folder = None
@@ -77,10 +77,10 @@ def open_session(
 ) -> OnnxRuntimeSession:
     """Open the kit's ONNX file.
 
-    Options: ``threads``; ``graph_optimization_level`` (disable, basic, extended, all); ``pin_threads`` (1: each thread but the
-    calling one stays on one processor that this process may use; 0: they may move); the names with a dot that
-    ``session_options`` lists go to ``SessionOptions.add_session_config_entry``, others could write files. ``batch`` is not
-    used: the provider plans each shape as it comes.
+    Options: ``threads``; ``graph_optimization_level`` (disable, basic, extended, all); ``pin_threads`` (1: each thread except the
+    caller's stays on one processor; 0: threads may move); names with a dot in ``session_options`` go to
+    ``SessionOptions.add_session_config_entry``, whose other entries could write files. ``batch`` is not used: the provider plans
+    each shape on its first call.
 
     Raises:
         RunnerError: bad-option or runtime-refused-model.
@@ -103,13 +103,9 @@ def _settings(options: Dict[str, str]) -> Any:
 
 
 def _affinities(threads: int) -> str:
-    """A processor for each thread but the first, which is the caller's own; empty where there is none. ONNX Runtime counts
-    processors from 1: ``kOrtSessionOptionsConfigIntraOpThreadAffinities`` of onnxruntime_session_options_config_keys.h."""
+    """Return a processor for each thread except the first, the caller's. ONNX Runtime counts processors from 1:
+    ``kOrtSessionOptionsConfigIntraOpThreadAffinities`` of onnxruntime_session_options_config_keys.h."""
     if not hasattr(os, "sched_getaffinity"):
-        raise RunnerError("bad-option", "pin_threads = '1': this system does not say which processors a process may use")
+        raise RunnerError("bad-option", "pin_threads = '1': this system does not report a process's processors")
     allowed = sorted(os.sched_getaffinity(0))
     return ";".join(str(allowed[number % len(allowed)] + 1) for number in range(1, threads))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500] or type(error).__name__

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU. The precision is the kit's to say: left alone, this runtime computes in bf16 where the processor can."""
+"""OpenVINO on the CPU. The kit sets the precision: by default, OpenVINO computes in bf16 if the processor can."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes
-from . import Session, threads_of
+from . import Session, error_line, threads_of
 
-# Importing openvino sends usage events over the network, unless this package cannot be imported; it looks for exactly that.
+# Importing openvino sends usage events over the network, unless this package cannot be imported.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from ..kit import Kit
 
 KNOBS = ("threads", "ENABLE_CPU_PINNING", "ENABLE_HYPER_THREADING", "SCHEDULING_CORE_TYPE")
-"""``INFERENCE_PRECISION_HINT`` is none: it changes answers, so that it belongs to the kit."""
+"""``INFERENCE_PRECISION_HINT`` is not a knob: it changes logits, so it belongs to the kit."""
 _DTYPES = {"f32": "float32", "u8": "uint8", "f16": "float16", "i8": "int8"}
 
 
 class OpenVinoSession(Session):
-    """A model in OpenVINO's CPU plugin, compiled for one batch size where that is known."""
+    """A model in OpenVINO's CPU plugin, compiled for one batch size if it is known."""
 
     def __init__(self, kit: Kit, options: Dict[str, str], trace_folder: Optional[Path], batch: Optional[int]) -> None:
         model = kit.path(kit.manifest.model.entry)
@@ -33,19 +33,21 @@ class OpenVinoSession(Session):
         try:
             graph = openvino.Core().read_model(str(model))
             if batch is not None:
-                # With a batch that may vary, shapes are inferred anew in every call.
+                # With a variable batch, shapes are inferred in every call.
                 graph.reshape({port: [batch] + list(port.partial_shape)[1:] for port in graph.inputs})
             self._compiled = openvino.Core().compile_model(graph, "CPU", config)
         except Exception as error:  # noqa: BLE001 - the runtime raises RuntimeError, TypeError and others without a base class
-            raise RunnerError("runtime-refused-model", "{}: OpenVINO cannot open it".format(model.name), _line(error)) from error
-        self.threads = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))  # it may take fewer than it was given
+            raise RunnerError(
+                "runtime-refused-model", "{}: OpenVINO cannot open it".format(model.name), error_line(error)
+            ) from error
+        self.threads = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))  # may be fewer than requested
         self._trace_folder = trace_folder
         self._request = self._compiled.create_infer_request()
         self._inputs: List[str] = [_name_of(port, kit.manifest.model.input.name) for port in self._compiled.inputs]
         self._outputs: List[str] = [_name_of(port, kit.manifest.model.output.name) for port in self._compiled.outputs]
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """As compiled."""
+        """Return the inputs of the compiled model."""
         return [
             TensorSpec(
                 name,
@@ -56,17 +58,17 @@ class OpenVinoSession(Session):
         ]
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One synchronous call. The feed is read in place; the outputs are copies of the request's memory."""
+        """Run one synchronous call. The feed is read in place; the outputs are copies."""
         values = self._request.infer([feed[name] for name in self._inputs], share_inputs=True)
         return dict(zip(self._outputs, values.to_tuple()))
 
     def close(self) -> None:
-        """Let go of the model; a traced session leaves ``layers.json``: executed layers, their mean times and what they move."""
+        """Release the model; a traced session writes ``layers.json``: executed layers, their mean times, inputs and outputs."""
         if self._trace_folder is not None:
             text = json.dumps(_layers(self._compiled, self._request), indent=1)
             write_bytes(self._trace_folder / "layers.json", text.encode("utf-8"))
             self._trace_folder = None
-        # The request holds memory of its own and must go before what it was made from.
+        # The request must be released before the compiled model.
         self._request = None
         self._compiled = None
 
@@ -76,8 +78,8 @@ def open_session(
 ) -> OpenVinoSession:
     """Open the kit's IR or ONNX file.
 
-    Options: ``threads`` (``INFERENCE_NUM_THREADS``); ``PERFORMANCE_HINT`` is ``LATENCY`` unless given; the others that
-    ``session_options`` lists go to ``compile_model``, which has more that read and write files (``CACHE_DIR``).
+    Options: ``threads`` (``INFERENCE_NUM_THREADS``); ``PERFORMANCE_HINT``, by default ``LATENCY``; others in ``session_options``
+    go to ``compile_model``, which also has options that read and write files (``CACHE_DIR``).
 
     Raises:
         RunnerError: bad-option or runtime-refused-model.
@@ -86,7 +88,7 @@ def open_session(
 
 
 def _name_of(port: Any, packaged: str) -> str:
-    """The name that the kit was packaged with where the port has it: a port has the names of every tensor merged into it."""
+    """Return the kit's name if the port has it: a port has the names of all tensors merged into it."""
     return packaged if packaged in port.get_names() else str(port.get_any_name())
 
 
@@ -119,7 +121,7 @@ def _layers(compiled: Any, request: Any) -> List[Dict[str, Any]]:
 
 
 def _port(port: Any) -> Dict[str, Any]:
-    """Element type and shape of what passes here in one call; no shape where it may vary from call to call."""
+    """Return the element type and the shape of a port; no shape if it is variable."""
     shape = port.get_partial_shape()
     sizes = [int(size) for size in shape.to_shape()] if shape.is_static else None
     return {"type": port.get_element_type().get_type_name(), "shape": sizes}
@@ -127,7 +129,3 @@ def _port(port: Any) -> Dict[str, Any]:
 
 def _fact(facts: Any, name: str) -> str:
     return str(facts[name].astype(str)) if name in facts else ""
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500] or type(error).__name__

@@ -1,7 +1,7 @@
-"""TensorRT on an NVIDIA GPU: runs the engine that this machine's ``build-engine`` made, and no other.
+"""TensorRT on an NVIDIA GPU: run the engine that ``build-engine`` made on this machine.
 
-An engine belongs to one network, one TensorRT version and one GPU. All three are checked against what ``build-engine`` recorded
-before TensorRT is given the file (``engine_record``).
+An engine belongs to one network, one TensorRT version and one GPU. All three are compared with the record of ``build-engine``
+before TensorRT reads the file (``engines/record``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 import numpy as np
 
 from ..engines.builder import import_builder
-from ..engines.log import Heard, logger_of
+from ..engines.log import MessageLog, logger_of
 from ..engines.record import BUILD, check_gpu, check_version, read_record
 from ..failure import RunnerError
 from ..feeds import TensorSpec
@@ -29,22 +29,24 @@ KNOBS = ()  # type: Tuple[str, ...]
 
 
 class TensorRtSession(Session):
-    """An engine with its buffers on the device, which are allocated once, for the largest batch that will come."""
+    """An engine and its device buffers, which are allocated once for the largest batch."""
 
     no_events = None
 
     def __init__(self, trt: Any, cuda: Cuda, engine_file: Path, batch: Optional[int], trace_folder: Optional[Path]) -> None:
         self._cuda = cuda
-        self._heard = Heard()
-        self._logger = logger_of(trt, self._heard)
+        self._messages = MessageLog()
+        self._logger = logger_of(trt, self._messages)
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine_file.read_bytes())
         if self._engine is None:
-            why = self._heard.last_error()
-            raise RunnerError("engine-refused", "{}: TensorRT does not take this engine".format(engine_file), why, BUILD)
+            why = self._messages.last_error()
+            raise RunnerError("engine-refused", "{}: TensorRT refuses this engine".format(engine_file), why, BUILD)
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise RunnerError("engine-refused", "{}: no room to run this engine".format(engine_file), self._heard.last_error())
+            raise RunnerError(
+                "engine-refused", "{}: too little memory to run this engine".format(engine_file), self._messages.last_error()
+            )
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         inputs = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         self._inputs: Dict[str, Any] = {name: np.dtype(trt.nptype(self._engine.get_tensor_dtype(name))) for name in inputs}
@@ -63,33 +65,33 @@ class TensorRtSession(Session):
         self._trt = trt
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """As the engine declares them; None where any size up to the profile's is taken."""
+        """Return the engine's inputs; None for a variable size up to the profile's."""
         return [
             TensorSpec(name, dtype.name, tuple(None if size < 0 else int(size) for size in self._engine.get_tensor_shape(name)))
             for name, dtype in self._inputs.items()
         ]
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One inference, copies to and from the device included; the arrays are the caller's.
+        """Run one inference with copies to and from the device. The arrays belong to the caller.
 
         Raises:
             RunnerError: bad-feed for a shape outside the engine's profile, cuda-failed, or inference-failed.
         """
-        kept = self._put(feed)
+        arrays = self._put(feed)
         self._execute()
         answers = {}
         for name, dtype in self._outputs.items():
             answers[name] = np.empty(tuple(self._context.get_tensor_shape(name)), dtype)
-            self._cuda.to_host(answers[name], self._buffers[name], self._stream)
+            self._cuda.copy_to_host(answers[name], self._buffers[name], self._stream)
         self._cuda.wait(self._stream)
-        del kept
+        del arrays
         return answers
 
     def event_ns(self, feed: Mapping[str, Any]) -> int:
-        """Nanoseconds between two CUDA events around the engine alone: the feed is there already, the answer stays there."""
-        kept = self._put(feed)
+        """Return the nanoseconds between two CUDA events around the engine, without copies of the feed and the logits."""
+        arrays = self._put(feed)
         self._cuda.wait(self._stream)
-        del kept
+        del arrays
         begin, end = self._cuda.event(), self._cuda.event()
         self._cuda.record(begin, self._stream)
         self._execute()
@@ -97,7 +99,7 @@ class TensorRtSession(Session):
         return self._cuda.elapsed_ns(begin, end)
 
     def close(self) -> None:
-        """Free the device's memory; a traced session leaves ``layers.txt`` and ``times.json`` (µs a layer, mean of its calls)."""
+        """Free the device memory; a traced session writes ``layers.txt`` and ``times.json`` (µs a layer, mean of its calls)."""
         if self._trace_folder is not None and self._times is not None:
             inspector = self._engine.create_engine_inspector()
             inspector.execution_context = self._context
@@ -110,23 +112,23 @@ class TensorRtSession(Session):
         if self._buffers:
             self._cuda.destroy_stream(self._stream)
         self._buffers = {}
-        # The context must go before the engine, and the engine before the runtime that holds its logger.
+        # Release the context before the engine, and the engine before the runtime, which holds its logger.
         self._context = self._engine = self._runtime = None
 
     def _put(self, feed: Mapping[str, Any]) -> List[Any]:
-        """Queue the copies to the device. The arrays must live until they are done."""
+        """Queue the copies to the device. The returned arrays must stay alive until the copies are done."""
         arrays = []
         for name, dtype in self._inputs.items():
             array = np.ascontiguousarray(feed[name], dtype=dtype)
             if self._shapes.get(name) != array.shape:
                 self._reshape(name, array.shape)
-            self._cuda.to_device(self._buffers[name], array, self._stream)
+            self._cuda.copy_to_device(self._buffers[name], array, self._stream)
             arrays.append(array)
         return arrays
 
     def _execute(self) -> None:
         if not self._context.execute_async_v3(self._stream):
-            raise RunnerError("inference-failed", "TensorRT could not run the engine", self._heard.last_error())
+            raise RunnerError("inference-failed", "TensorRT could not run the engine", self._messages.last_error())
 
     def _allocate(self, batch: Optional[int]) -> None:
         for name in self._inputs:
@@ -137,20 +139,22 @@ class TensorRtSession(Session):
             size = int(np.prod(tuple(self._context.get_tensor_shape(name)), dtype=np.int64)) * dtype.itemsize
             self._buffers[name] = self._cuda.allocate(size)
             if not self._context.set_tensor_address(name, self._buffers[name]):
-                why = self._heard.last_error()
+                why = self._messages.last_error()
                 raise RunnerError("engine-refused", "tensor {}: TensorRT refuses its buffer".format(name), why)
 
     def _reshape(self, name: str, shape: Tuple[int, ...]) -> None:
         fits = np.prod(shape) <= np.prod(self._largest[name])
         if not fits or not self._context.set_input_shape(name, shape):
             size_text = "x".join(str(size) for size in shape)
-            raise RunnerError("bad-feed", "input {}: the engine takes no {}".format(name, size_text), self._heard.last_error())
+            raise RunnerError(
+                "bad-feed", "input {}: the engine does not accept {}".format(name, size_text), self._messages.last_error()
+            )
         self._shapes[name] = shape
 
 
 def _times(trt: Any) -> Any:
     class Times(trt.IProfiler):  # type: ignore[misc]
-        """What TensorRT's own profiler measured, in milliseconds a layer and call."""
+        """Times by TensorRT's profiler, in milliseconds for each layer and call."""
 
         def __init__(self) -> None:
             trt.IProfiler.__init__(self)
@@ -170,7 +174,7 @@ def open_session(
 ) -> TensorRtSession:
     """Open the engine that was built for this kit on this machine.
 
-    Options: ``engine``, the engine's file relative to the kit, ``build/engine.plan`` unless given; ``build.json`` lies beside it.
+    Options: ``engine``, the engine's file relative to the kit, by default ``build/engine.plan``, with ``build.json`` next to it.
 
     Raises:
         RunnerError: bad-option, outside-the-kit, engine-not-built, engine-record-refused, engine-of-another-network,

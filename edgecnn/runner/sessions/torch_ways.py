@@ -1,4 +1,4 @@
-"""How torch is let run a program: in which precision, compiled or eagerly, call by call or as a captured CUDA graph."""
+"""The ways in which torch runs a program: precision, compiler, and single calls or a captured CUDA graph."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..installing import lacking
 
 _HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
 _AMPERE = (8, 0)
-"""Compute capability from which NVIDIA's GPUs multiply TF32 and bf16:
+"""The least compute capability of NVIDIA's GPUs with TF32 and bf16:
 https://docs.nvidia.com/cuda/cuda-c-programming-guide/ (compute capabilities)."""
 _BEFORE_CAPTURE = 3
-"""Calls before a capture, on a stream of their own: https://docs.pytorch.org/docs/stable/notes/cuda.html (CUDA graphs)."""
+"""Calls before a capture, on a separate stream: https://docs.pytorch.org/docs/stable/notes/cuda.html (CUDA graphs)."""
 
 
 class Way(NamedTuple):
-    """What the session's options ask for."""
+    """The options of a session."""
 
     precision: str
     graph: str
@@ -30,17 +30,17 @@ class Way(NamedTuple):
 
     @property
     def words(self) -> str:
-        """For errors."""
+        """The options as text, for errors."""
         return "precision = {}, graph = {}, compile = {}".format(*self)
 
 
 def way_of(options: Dict[str, str]) -> Way:
-    """Take ``precision``, ``graph`` and ``compile`` out of the checked options."""
+    """Remove ``precision``, ``graph`` and ``compile`` from the checked options and return them."""
     return Way(options.pop("precision", "fp32"), options.pop("graph", "off"), options.pop("compile", "off"))
 
 
 def check_way(way: Way, device: torch.device) -> None:
-    """Refuse what this device or this machine cannot do, so that no figure stands under the name of another way.
+    """Refuse options that this device or this machine does not support, so that no figure has a wrong name.
 
     Raises:
         RunnerError: unsupported-precision, no-cuda-graph, no-compiler or missing-package.
@@ -60,10 +60,10 @@ def check_way(way: Way, device: torch.device) -> None:
 
 
 def check_gpu(precision: str, name: str, capability: Tuple[int, int]) -> None:
-    """Refuse a precision that a GPU of this compute capability has not: torch would silently compute in another.
+    """Refuse a precision that a GPU of this compute capability lacks: torch would silently use another.
 
     Raises:
-        RunnerError: unsupported-precision, naming the GPU.
+        RunnerError: unsupported-precision, with the GPU's name.
     """
     if precision in ("tf32", "bf16") and capability < _AMPERE:
         why = "its compute capability is {}.{}, it needs {}.{}".format(*(capability + _AMPERE))
@@ -71,19 +71,19 @@ def check_gpu(precision: str, name: str, capability: Tuple[int, int]) -> None:
 
 
 def settle_tf32(way: Way) -> None:
-    """TF32 in convolutions and matrix products, where it was asked for and nowhere else.
+    """Turn TF32 in convolutions and matrix products on or off.
 
-    Torch leaves cuDNN's on and calls the result fp32. The older names are used on purpose: torch 2.15 refuses to read them once
-    the newer ``fp32_precision`` was set for convolutions alone, and its own libraries still read them.
+    Torch enables it for cuDNN by default and calls the result fp32. The old names are used on purpose: torch's libraries read
+    them, and torch 2.15 refuses to read them after the new ``fp32_precision`` was set for convolutions only.
     """
     torch.backends.cuda.matmul.allow_tf32 = way.precision == "tf32"
     torch.backends.cudnn.allow_tf32 = way.precision == "tf32"
 
 
 def callable_of(network: Any, way: Way, device: torch.device) -> Callable[[Any], Any]:
-    """The network as a function of one tensor on the device, compiled and under autocast as asked.
+    """Return the network as a function of one tensor on the device, with the way's compiler and autocast.
 
-    Compiled for the shape that it is given, and whole: where a part could not be, it is an error and no slower network.
+    It is compiled as one graph for each shape: a part that cannot be compiled is an error, not a slower network.
     """
     call: Callable[[Any], Any] = network
     if way.compiler == "inductor":
@@ -93,69 +93,69 @@ def callable_of(network: Any, way: Way, device: torch.device) -> Callable[[Any],
         call = torch.compile(network, backend="torch_tensorrt", fullgraph=True, dynamic=False, options=options)
     if way.precision not in _HALF:
         return call
-    inner, dtype, kept = call, _HALF[way.precision], way.graph == "off"
+    inner, dtype, caches_weights = call, _HALF[way.precision], way.graph == "off"
 
-    def mixed(there: Any) -> Any:
-        # Weights that autocast keeps between calls must not be part of a captured graph.
-        with torch.autocast(device.type, dtype=dtype, cache_enabled=kept):
-            return inner(there)
+    def mixed(tensor: Any) -> Any:
+        # A captured graph must not contain weights that autocast caches between calls.
+        with torch.autocast(device.type, dtype=dtype, cache_enabled=caches_weights):
+            return inner(tensor)
 
     return mixed
 
 
 class Direct:
-    """Each call launches every kernel."""
+    """A network whose every call launches all kernels."""
 
     def __init__(self, call: Callable[[Any], Any], device: torch.device) -> None:
         self._call, self._device = call, device
 
     def place(self, tensor: Any) -> Any:
-        """Copy a tensor of the host's to the device."""
+        """Copy a host tensor to the device."""
         return tensor.to(self._device)
 
-    def compute(self, there: Any) -> Any:
-        """The network's answer, on the device."""
-        return self._call(there)
+    def compute(self, tensor: Any) -> Any:
+        """Return the logits, on the device."""
+        return self._call(tensor)
 
 
 class Captured:
-    """Kernels are recorded once for each shape and launched together, on the same memory every time."""
+    """A network whose kernels are recorded once for each shape, and launched together on the same memory."""
 
     def __init__(self, call: Callable[[Any], Any], device: torch.device) -> None:
         self._call, self._device = call, device
         self._held: Dict[Tuple[int, ...], Tuple[Any, Any, Any]] = {}
 
     def place(self, tensor: Any) -> Any:
-        """Copy a tensor of the host's to where the graph of its shape reads it; the first time, record that graph."""
+        """Copy a host tensor to the input of its shape's graph. Record the graph the first time."""
         shape = tuple(tensor.shape)
         if shape not in self._held:
             self._held[shape] = self._capture(tensor)
-        there = self._held[shape][1]
-        there.copy_(tensor)
-        return there
+        placed = self._held[shape][1]
+        placed.copy_(tensor)
+        return placed
 
-    def compute(self, there: Any) -> Any:
-        """The network's answer, on the device, until the next call."""
-        graph, _, answer = self._held[tuple(there.shape)]
+    def compute(self, tensor: Any) -> Any:
+        """Return the logits, on the device, valid until the next call."""
+        graph, _, answer = self._held[tuple(tensor.shape)]
         graph.replay()
         return answer
 
     def _capture(self, tensor: Any) -> Tuple[Any, Any, Any]:
-        there = tensor.to(self._device)
+        placed = tensor.to(self._device)
         aside: Any = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(aside):
             for _ in range(_BEFORE_CAPTURE):
-                self._call(there)
+                self._call(placed)
         torch.cuda.current_stream(self._device).wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            answer = self._call(there)
-        return graph, there, answer
+            answer = self._call(placed)
+        return graph, placed, answer
 
 
 def _check_compiler(way: Way, device: torch.device) -> None:
-    """Inductor writes C++ for a processor, and Triton kernels with a launcher in C for a GPU."""
+    """Check the compilers: Inductor writes C++ for a CPU, and Triton kernels with a C launcher for a GPU."""
     if device.type == "cuda":
         _need_package("triton", "triton", way)
         wanted = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang", "cc"]
@@ -164,7 +164,7 @@ def _check_compiler(way: Way, device: torch.device) -> None:
     if not any(shutil.which(name) for name in wanted):
         why = "{} is not on PATH".format(" or ".join(wanted))
         hint = "install one, such as Debian's package g++"
-        raise RunnerError("no-compiler", "torch.compile needs a compiler of C++, and there is none here", why, hint, missing=True)
+        raise RunnerError("no-compiler", "torch.compile needs a C++ compiler, which is not installed", why, hint, missing=True)
 
 
 def _need_package(module: str, distribution: str, way: Way) -> None:

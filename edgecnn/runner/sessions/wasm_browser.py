@@ -1,7 +1,6 @@
-"""ONNX Runtime Web in WebAssembly, in a page of a browser without a window; the page's own clock times the calls.
+"""ONNX Runtime Web in WebAssembly, in a page of a browser without a window. The page's clock times the calls.
 
-A session is a fresh browser. What is timed stays in the page from the first call to the last: images are sent before, numbers
-come back after.
+A session is a fresh browser. Timed calls stay inside the page: images are sent before them, times are returned after them.
 """
 
 from __future__ import annotations
@@ -26,19 +25,19 @@ KNOBS = ("threads",)
 PAGE = "measure.html"
 _OPENING_S, _RUNNING_S = 300.0, 600.0
 _MS = 1e6
-"""Nanoseconds."""
+"""Nanoseconds in a millisecond."""
 _IMAGES_SENT = 64
-"""At most, for calls that take them in turn: more are no other ones to a processor's caches, and a browser holds them all."""
+"""Largest number of images for timed calls: more make no difference to caches, and a browser keeps all in memory."""
 
 
 class BrowserSession(Session):
     """The kit's network in its page."""
 
     words: Sequence[Sequence[str]] = (WITHOUT_GPU,)
-    """Of the browser's command line: those that are tried, one after another, until its pages have a GPU where one is wanted."""
+    """Switches of the browser to try in turn until its pages have a GPU."""
     elsewhere = "the network runs in the processes of a browser"
     least_warmup_s = 2.0
-    """Browsers compile WebAssembly twice, the second time while it runs: https://v8.dev/docs/wasm-compilation-pipeline"""
+    """Browsers compile WebAssembly again while it runs: https://v8.dev/docs/wasm-compilation-pipeline"""
 
     def __init__(self, kit: Kit, options: Dict[str, str], trace_folder: Optional[Path]) -> None:
         model = kit.manifest.model
@@ -51,7 +50,7 @@ class BrowserSession(Session):
         self._page, self.opened = self._begun(kit)
 
     def _begun(self, kit: Kit) -> Tuple[Page, Dict[str, Any]]:
-        """The page, and what it says of the network that it opened; of several refusals the first one is raised."""
+        """Start the page and open the network; return the page and its reply. The first of several errors is raised."""
         refused: Optional[RunnerError] = None
         for words in self.words:
             page: Optional[Page] = None
@@ -74,21 +73,21 @@ class BrowserSession(Session):
         raise RunnerError("runtime-refused-model", "the browser cannot open the kit's network", refused.because) from refused
 
     def opening_options(self) -> Dict[str, Any]:
-        """What the page is told of how to open the network."""
+        """Return the page's options for opening the network."""
         return {"threads": self.threads}
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """As the kit has them: a browser's session tells names alone."""
+        """Return the kit's input: a browser's session states only names."""
         return [self._spec]
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One call."""
+        """Run one call."""
         array = np.ascontiguousarray(feed[self._input])
         head, body = self._page.ask({"do": "run", "shape": list(array.shape)}, array.tobytes(), _RUNNING_S)
         return {self._output: np.frombuffer(body, np.float32).reshape(head["shape"]).copy()}
 
     def timed(self, feeds: Sequence[Mapping[str, Any]], count: int, limit_ns: int) -> List[int]:
-        """By the page's clock, in the page: nothing is sent between two calls."""
+        """Time calls inside the page by its clock. Nothing is sent between calls."""
         sent = max(1, _IMAGES_SENT // len(feeds[0][self._input]))
         arrays = np.stack([feed[self._input] for feed in feeds[:sent]])
         head = {"do": "time", "shape": list(arrays.shape), "count": min(count, 2**31), "limit_ms": limit_ns / _MS}
@@ -96,7 +95,7 @@ class BrowserSession(Session):
         return [max(1, round(sample * _MS)) for sample in reply["samples_ms"]]
 
     def close(self) -> None:
-        """End the browser; a traced session leaves ``said.json``: what the runtime said while it opened the network."""
+        """End the browser; a traced session writes ``said.json``, the runtime's log of opening the network."""
         if self._page is None:
             return
         page, self._page = self._page, None  # type: ignore[assignment]
@@ -114,7 +113,7 @@ def open_session(
 ) -> BrowserSession:
     """Open the kit's page.
 
-    Options: ``threads``, which need a page that is isolated from other origins, as this one is. ``batch`` is not used.
+    Options: ``threads``, which need an isolated page, as this one is. ``batch`` is not used.
 
     Raises:
         RunnerError: missing-package, browser-not-started, browser-lacks-threads or runtime-refused-model.

@@ -1,6 +1,6 @@
-"""ONNX Runtime Web on the GPU of a browser without a window; its page times the calls, answers fetched.
+"""ONNX Runtime Web on the GPU of a browser without a window. Its page times the calls, including the transfer of the logits.
 
-Chromium can play a GPU by software. That is refused, unless ``EDGECNN_EMULATOR`` names it: every figure is then emulated.
+Chromium can emulate a GPU in software. This is refused, unless ``EDGECNN_EMULATOR`` names it: every figure is then emulated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KNOBS = ()
 
 
 class WebGpuSession(BrowserSession):
-    """The kit's network in its page, on the adapter that the browser gives it."""
+    """The kit's network in its page, on the browser's adapter."""
 
     words = (WITH_GPU, WITH_VULKAN)
 
@@ -29,7 +29,7 @@ class WebGpuSession(BrowserSession):
         super().__init__(kit, options, trace_folder)
         self.threads = None
         self.conditions = {"webgpu_adapter": str(self.opened["adapter"]["name"])}
-        note("WebGPU here is {webgpu_adapter}".format(**self.conditions))
+        note("WebGPU adapter: {webgpu_adapter}".format(**self.conditions))
 
     def opening_options(self) -> Dict[str, Any]:
         """See ``BrowserSession.opening_options``."""

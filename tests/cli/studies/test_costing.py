@@ -27,9 +27,9 @@ def edgecnn(*words: str) -> tuple[int, str, str]:
 
 
 def checked(schema: str, text: str) -> dict[str, object]:
-    said: dict[str, object] = json.loads(text)
-    Draft202012Validator(json.loads((FOLDER / f"{schema}.json").read_text("utf-8"))).validate(said)
-    return said
+    document: dict[str, object] = json.loads(text)
+    Draft202012Validator(json.loads((FOLDER / f"{schema}.json").read_text("utf-8"))).validate(document)
+    return document
 
 
 def test_a_scaled_network_is_costed_without_building_it() -> None:
@@ -108,8 +108,8 @@ def separable(folder: Path) -> Path:
     ],
 )
 def test_the_textbook_s_separable_convolution_is_explained(layer: str, arithmetic: str, tmp_path: Path) -> None:
-    said = edgecnn("study", "cost", str(separable(tmp_path)), "--explain", layer)[1].splitlines()
-    assert said[:2] == [f"{layer} (Conv)", f"multiply-adds: {arithmetic}"]
+    lines = edgecnn("study", "cost", str(separable(tmp_path)), "--explain", layer)[1].splitlines()
+    assert lines[:2] == [f"{layer} (Conv)", f"multiply-adds: {arithmetic}"]
 
 
 def test_a_fully_connected_layer_is_explained() -> None:

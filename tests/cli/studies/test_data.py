@@ -156,12 +156,12 @@ def test_groups_are_shown_and_kept_whole(tmp_path: Path) -> None:
     words = ("photos", "--set", "data.folders=classes", "--group-by", "clip[0-9]+")
     shown = run(photos, "inspect", *words)
     assert (shown.returncode, shown.stderr) == (0, "")
-    said = "split by group ('clip[0-9]+'): 20 groups, none in two splits"
-    assert f"; {said}\n  groups: 20 by 'clip[0-9]+', the largest 'clip00' with 6 images\n" in shown.stdout
+    text = "split by group ('clip[0-9]+'): 20 groups, none in two splits"
+    assert f"; {text}\n  groups: 20 by 'clip[0-9]+', the largest 'clip00' with 6 images\n" in shown.stdout
     facts = json.loads(run(photos, "inspect", *words, "--json").stdout)
     Draft202012Validator(json.loads((FOLDER / "inspection.json").read_text(encoding="utf-8"))).validate(facts)
     assert facts["grouping"]["groups"] == 20
-    assert f"; {said}; seed 0\n" in run(photos, "split", *words, "--out", "divided").stdout
+    assert f"; {text}; seed 0\n" in run(photos, "split", *words, "--out", "divided").stdout
     names = [{path.name for path in (tmp_path / "divided" / part).rglob("clip*")} for part in ("train", "validation", "test")]
     assert (len(set().union(*names)), sum(map(len, names))) == (20, 20)
     planned = run(photos, "inspect", "photos", "--group-by", "")
@@ -172,9 +172,9 @@ def test_split_says_what_it_wrote_and_its_json_satisfies_its_schema(photos: Path
     shown = run(photos, "split", "photos", "--out", "divided")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.startswith("divided: train/ 12, validation/ 4, test/ 4\n")
-    said = json.loads(run(photos, "split", "photos", "--out", "again", "--link", "--json").stdout)
-    Draft202012Validator(json.loads((FOLDER / "division.json").read_text(encoding="utf-8"))).validate(said)
-    assert (said["linked"], said["images"]) == (True, {"train": 12, "validation": 4, "test": 4})
+    document = json.loads(run(photos, "split", "photos", "--out", "again", "--link", "--json").stdout)
+    Draft202012Validator(json.loads((FOLDER / "division.json").read_text(encoding="utf-8"))).validate(document)
+    assert (document["linked"], document["images"]) == (True, {"train": 12, "validation": 4, "test": 4})
     refused = run(photos, "split", "photos", "--out", "divided")
     assert (refused.returncode, refused.stdout) == (2, "")
 

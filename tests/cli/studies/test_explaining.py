@@ -26,16 +26,16 @@ def test_a_report_alone_is_explained(build: Path) -> None:
 
 
 def test_with_json_it_is_one_document_of_the_published_schema(build: Path) -> None:
-    said = json.loads(CliRunner().invoke(app, ["explain", str(build), "--json"]).stdout)
+    document = json.loads(CliRunner().invoke(app, ["explain", str(build), "--json"]).stdout)
     schema = json.loads((FOLDER / "explanation.json").read_text(encoding="utf-8"))
-    Draft202012Validator(schema).validate(said)
-    assert said["schema"] == "edgecnn.explanation/2"
-    assert said["candidates"][1]["facts"]["because"]["kind"] == "provisional"
+    Draft202012Validator(schema).validate(document)
+    assert document["schema"] == "edgecnn.explanation/2"
+    assert document["candidates"][1]["facts"]["because"]["kind"] == "provisional"
 
 
 def test_one_candidate_can_be_asked_about(build: Path) -> None:
     done = CliRunner().invoke(app, ["explain", str(build), "--candidate", "tensorrt-fp16"])
-    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "tensorrt-fp16 (used)")
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "tensorrt-fp16 (chosen)")
 
 
 def test_an_unknown_candidate_is_bad_input(build: Path) -> None:

@@ -26,15 +26,15 @@ def test_a_short_single_stream_run_is_valid_and_its_logs_are_kept(kit: Path, tmp
     words = ["study", "loadgen", str(kit), "--scenario", "single-stream", "--duration", "0.3", "--out", str(out), "--json"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    said = json.loads(done.stdout)
-    assert said.pop("folder") == str(out)
-    assert said == json.loads((out / "loadgen.json").read_text())
-    Draft202012Validator(json.loads((SCHEMAS / "loadgen.json").read_text())).validate(said)
-    (result,) = said["results"]
+    document = json.loads(done.stdout)
+    assert document.pop("folder") == str(out)
+    assert document == json.loads((out / "loadgen.json").read_text())
+    Draft202012Validator(json.loads((SCHEMAS / "loadgen.json").read_text())).validate(document)
+    (result,) = document["results"]
     assert result["valid"] and result["scenario"] == "SingleStream" and result["figure"] > 0
     summary = (out / result["runs"][0]["logs"] / "mlperf_log_summary.txt").read_text()
     assert "Result is : VALID" in summary and "min_duration (ms): 300" in summary
-    assert said["claim"].endswith("no MLPerf result, and not verified by MLCommons Association")
+    assert document["claim"].endswith("no MLPerf result, and not verified by MLCommons Association")
     assert sorted(kit.rglob("*")) == before
 
 

@@ -29,10 +29,12 @@ def test_the_pictures_lie_in_the_build_and_the_table_names_them(build: Path) -> 
 
 def test_with_json_it_prints_the_file_that_it_writes(build: Path) -> None:
     out = build.parent / "elsewhere"
-    said = json.loads(CliRunner().invoke(app, ["study", "look", str(build), "--out", str(out), "--images", "2", "--json"]).stdout)
-    Draft202012Validator(json.loads((FOLDER / "look.json").read_text(encoding="utf-8"))).validate(said)
-    assert said == json.loads((out / "look.json").read_text())
-    assert len(said["maps"][0]["drawn"][0]["strongest"]) == 2
+    document = json.loads(
+        CliRunner().invoke(app, ["study", "look", str(build), "--out", str(out), "--images", "2", "--json"]).stdout
+    )
+    Draft202012Validator(json.loads((FOLDER / "look.json").read_text(encoding="utf-8"))).validate(document)
+    assert document == json.loads((out / "look.json").read_text())
+    assert len(document["maps"][0]["drawn"][0]["strongest"]) == 2
 
 
 def test_a_folder_without_a_build_is_bad_input(tmp_path: Path) -> None:

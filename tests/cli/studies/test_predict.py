@@ -18,7 +18,7 @@ from edgecnn.cli.main import app
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import NO_PHOTOS
 from edgecnn.runner.classifier import Classifier
-from edgecnn.runner.pixels import NOT_A_PICTURE
+from edgecnn.runner.pixels import UNSUPPORTED_FORMAT
 from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, verified, with_kit, zipped
 from tests.house.schemas import FOLDER
 from tests.runner.kits import rewrite_manifest
@@ -53,17 +53,17 @@ def predict(*words: object) -> Result:
 def test_a_folder_is_answered_as_the_kit_s_own_classifier_does_and_the_json_satisfies_its_schema(
     whole: Path, photos: Path, tmp_path: Path
 ) -> None:
-    found = [predict(each, photos, "--json", "--top", "2") for each in (whole, zipped(whole, tmp_path / "x.zip"))]
-    said = json.loads(found[0].stdout)
-    Draft202012Validator(json.loads((FOLDER / "predictions.json").read_text())).validate(said)
-    assert said["predictions"] == json.loads(found[1].stdout)["predictions"], "a zip answers as the folder does"
-    assert [Path(each["file"]).name for each in said["predictions"]] == ["a, b.png", "b.png", "c.jpg"]
-    assert [Path(each["file"]).name for each in said["unreadable"]] == ["cut.jpg", "note.txt"]
+    results = [predict(each, photos, "--json", "--top", "2") for each in (whole, zipped(whole, tmp_path / "x.zip"))]
+    document = json.loads(results[0].stdout)
+    Draft202012Validator(json.loads((FOLDER / "predictions.json").read_text())).validate(document)
+    assert document["predictions"] == json.loads(results[1].stdout)["predictions"], "a zip answers as the folder does"
+    assert [Path(prediction["file"]).name for prediction in document["predictions"]] == ["a, b.png", "b.png", "c.jpg"]
+    assert [Path(each["file"]).name for each in document["unreadable"]] == ["cut.jpg", "note.txt"]
     classifier = Classifier(whole / KIT_FOLDER)
-    for each in said["predictions"]:
-        expected = [{"label": label, "probability": share} for label, share in classifier.predict(each["file"])[:2]]
-        assert each["labels"] == expected
-    assert said["candidate"] == KIT
+    for prediction in document["predictions"]:
+        expected = [{"label": label, "probability": share} for label, share in classifier.predict(prediction["file"])[:2]]
+        assert prediction["labels"] == expected
+    assert document["candidate"] == KIT
 
 
 def test_what_cannot_be_read_is_named_and_counted_on_stderr_and_makes_it_exit_2(whole: Path, photos: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_cannot_be_read_is_named_and_counted_on_stderr_and_makes_it_exit_2(
     lines = done.stderr.splitlines()
     assert lines[0] == WARNED
     assert lines[1].startswith(f"edgecnn: not read: {photos}/cut.jpg: ")
-    assert lines[2] == f"edgecnn: not read: {photos}/note.txt: {NOT_A_PICTURE}"
+    assert lines[2] == f"edgecnn: not read: {photos}/note.txt: {UNSUPPORTED_FORMAT}"
     assert lines[3:] == ["edgecnn: 2 of 5 files were not read"]
     assert done.stdout.count(str(photos)) == 3
     good = predict(whole, photos / "b.png")
@@ -111,11 +111,11 @@ def test_files_of_tools_and_hidden_folders_are_skipped_and_those_with_images_are
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(card if name.endswith("a.png") or "THUMB" in name or "b.png" in name else b"x")
-    for words in ([tmp_path], [each for each in tmp_path.iterdir() if each.name != ".NET shirt"]):
+    for words in ([tmp_path], [path for path in tmp_path.iterdir() if path.name != ".NET shirt"]):
         done = predict(whole, *words, "--json")
-        said = json.loads(done.stdout)
-        assert (done.exit_code, [Path(each["file"]).name for each in said["predictions"]]) == (0, ["a.png"])
-        assert any(skipped.endswith("@eaDir/ (1 image, left by a tool)") for skipped in said["skipped"])
+        document = json.loads(done.stdout)
+        assert (done.exit_code, [Path(prediction["file"]).name for prediction in document["predictions"]]) == (0, ["a.png"])
+        assert any(skipped.endswith("@eaDir/ (1 image, left by a tool)") for skipped in document["skipped"])
     done = predict(whole, tmp_path)
     assert [line for line in done.stderr.splitlines() if ".NET shirt/ (1 image, hidden)" in line]
     refused = predict(whole, tmp_path / "Thumbs.db")
@@ -234,15 +234,13 @@ def test_of_a_zip_a_kit_that_runs_here_is_suggested_too(whole: Path, photos: Pat
 def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = Ear()
     files = [photos / "b.png"] * 3
-    found = verified(whole)
-    predict_photos(found, files, None, 1, heard)
+    bundle = verified(whole)
+    predict_photos(bundle, files, None, 1, heard)
     assert [step for step in heard.steps if step[0] == "predicting"] == []
     clock = iter([0.0, 1.0, 2.0, 3.0])
     monkeypatch.setattr("edgecnn.runner.predicting.time", type("Clock", (), {"monotonic": staticmethod(lambda: next(clock))}))
-    predict_photos(found, files, None, 1, heard)
-    assert [step for step in heard.steps if step[0] == "predicting"] == [
-        ("predicting", done, 3, "photographs") for done in (2, 3)
-    ]
+    predict_photos(bundle, files, None, 1, heard)
+    assert [step for step in heard.steps if step[0] == "predicting"] == [("predicting", done, 3, "images") for done in (2, 3)]
 
 
 @pytest.mark.parametrize("text", ["https://example.org/a.jpg", "-"])

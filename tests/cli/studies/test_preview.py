@@ -28,7 +28,7 @@ def test_the_demo_is_shown_beside_what_training_makes_of_it(tmp_path: Path) -> N
     assert done.exit_code == 0, done.stderr
     facts = json.loads(done.stdout)
     Draft202012Validator(json.loads((FOLDER / "preview.json").read_text(encoding="utf-8"))).validate(facts)
-    assert [(each["row"], each["column"]) for each in facts["pictures"]] == [(r, c) for r in (1, 2, 3) for c in (1, 2)]
+    assert [(picture["row"], picture["column"]) for picture in facts["pictures"]] == [(r, c) for r in (1, 2, 3) for c in (1, 2)]
     flip, rotate, mixup = facts["pictures"][0]["drawn"]
     assert flip == {"kind": "flip", "applied": True, "values": {}}
     assert -15 <= rotate["values"]["degrees"] <= 15 and mixup["applied"]
@@ -74,8 +74,8 @@ def test_composed_images_are_shown_beside_photographs_as_a_build_composes_them(t
     with Image.open(tmp_path / "sheet.png") as image:
         red, green, _ = np.asarray(image.convert("RGB"), int)[6 + 2 * 118 :][:112, 6:118].transpose(2, 0, 1)
     assert (red - green > 100).sum() > 300, "the third row's original shows a red disc"
-    said = CliRunner().invoke(app, [*words, "-q"])
-    assert "  composed of cut-outs and backgrounds: rows 3 to 5" in said.stdout
+    result = CliRunner().invoke(app, [*words, "-q"])
+    assert "  composed of cut-outs and backgrounds: rows 3 to 5" in result.stdout
     alone = CliRunner().invoke(app, [*words, "-q", "--set", "data.train=false"])
     assert "rows 1 to 5" in alone.stdout, alone.stderr
     half = CliRunner().invoke(app, ["data", "preview", "--set", f"synthesis.cutouts={tmp_path / 'cut'}"])

@@ -76,7 +76,7 @@ def test_train_files_train_and_t10k_files_report_and_pixels_are_those_of_the_fil
     assert (sum(summary.counts.values()), summary.counts["test"]) == (300, 100)
     assert summary.splits_from.startswith("test/ (100); out of train/ by content: validation 31, ")
     manifest = manifest_of(summary)
-    reported = {int(Path(each.path).stem): each for each in manifest.images if each.role == "test"}
+    reported = {int(Path(image.path).stem): image for image in manifest.images if image.role == "test"}
     assert [reported[number].label for number in range(100)] == LABELS[200:300]
     for number in (0, 57, 99):
         shown = np.asarray(Image.open(Path(manifest.root, reported[number].path)))
@@ -108,8 +108,8 @@ def test_names_beside_the_files_are_in_the_order_of_the_labels(clothes: Path) ->
     (clothes / "classes.txt").write_text("\n".join(NAMES) + "\n\n", encoding="utf-8-sig")
     named = summary_of(clothes)
     assert named.classes == NAMES
-    assert [(each.label, each.role, each.sha256) for each in manifest_of(named).images] == [
-        (each.label, each.role, each.sha256) for each in manifest_of(digits).images
+    assert [(image.label, image.role, image.sha256) for image in manifest_of(named).images] == [
+        (image.label, image.role, image.sha256) for image in manifest_of(digits).images
     ]
 
 

@@ -191,8 +191,8 @@ def test_names_that_were_meant_as_several_labels_are_told(tmp_path: Path) -> Non
     rows = by_name(drawn(tmp_path))
     rows[0] = ["path", "label"]
     facts = inspect(DataChoice(path=str(listed(tmp_path, [row for row in rows if row[1]]))), tmp_path / "store", Heard()).facts
-    said = [finding.sentence for finding in facts.findings if finding.kind == "names"]
-    assert any("looks like several labels; a list gives an image several in a column labels" in each for each in said)
+    sentences = [finding.sentence for finding in facts.findings if finding.kind == "names"]
+    assert any("looks like several labels; a list gives an image several in a column labels" in each for each in sentences)
 
 
 @pytest.mark.parametrize("fewest", [0, 2], ids=["beside single labels", "in most labels"])
@@ -200,9 +200,9 @@ def test_labels_with_commas_between_are_told_with_what_is_read(tmp_path: Path, f
     shown = [(path, names) for path, names in drawn(tmp_path) if len(names) >= fewest]
     path = listed(tmp_path, by_name(shown, between=","))
     facts = inspect(DataChoice(path=str(path)), tmp_path / "store", Heard()).facts
-    said = [finding for finding in facts.findings if finding.kind == "names"]
-    assert [finding.serious for finding in said] == [True]
-    assert said[0].sentence == (
+    findings = [finding for finding in facts.findings if finding.kind == "names"]
+    assert [finding.serious for finding in findings] == [True]
+    assert findings[0].sentence == (
         "'bag,cat' counts as one label: to give several labels, separate them by | or ;, because a comma is part of a name"
     )
 

@@ -17,9 +17,9 @@ from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, NotInClassNames
 from tests.graph.custom_files import CLASSES, classifier
 
 
-def written(folder: Path, **said: str) -> Path:
+def written(folder: Path, **text: str) -> Path:
     model = classifier()
-    onnx.helper.set_model_props(model, {"author": "somebody", **said})
+    onnx.helper.set_model_props(model, {"author": "somebody", **text})
     path = folder / "mine.onnx"
     onnx.save(model, path)
     return path
@@ -120,8 +120,8 @@ def test_metadata_without_names_is_not_kept_in_memory(tmp_path: Path) -> None:
     path = written(tmp_path, **entries, names="{0: 'dog', 1: 'cat'}")
     tracemalloc.start()
     try:
-        found = names_in_model(path)
-        assert found is not None and found.names == ("dog", "cat")
+        names = names_in_model(path)
+        assert names is not None and names.names == ("dog", "cat")
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()

@@ -103,8 +103,8 @@ def test_a_faulty_file_is_refused_with_its_row(tmp_path: Path) -> None:
         ({"path": ["a.png", None], "label": ["cat", "dog"]}, f", row 2: {faulty} no path"),
         ({"path": ["a.png"], "label": [None]}, f", row 1: {faulty} no label"),
     )
-    for columns, said in faults:
-        assert line_of(written(tmp_path, columns)) == f"{start}{said}{end}"
+    for columns, fault in faults:
+        assert line_of(written(tmp_path, columns)) == f"{start}{fault}{end}"
     with pytest.raises(EdgecnnError, check=ONE_CLASS.made):
         summary_of(written(tmp_path, {"path": ["a.png"], "label": ["cat"]}))
     fix = "pass --path-column COLUMN with the paths of the images"

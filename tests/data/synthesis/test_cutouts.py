@@ -116,7 +116,7 @@ def test_folders_that_hold_nothing_are_named_with_their_key(key: str, place: Pat
     for folder, because in ((place / "none", "no such folder"), (place / "empty", "empty|no picture"), (file, "it is a file")):
         with pytest.raises(EdgecnnError, match=f"synthesis.{key}: .*{because}", check=SYNTHESIS_FOLDER_UNUSABLE.made):
             found(place, **{key: str(folder)})
-    with pytest.raises(EdgecnnError, match="a.txt: in no picture format that is read", check=SYNTHESIS_FOLDER_UNUSABLE.made):
+    with pytest.raises(EdgecnnError, match="a.txt: unsupported image format", check=SYNTHESIS_FOLDER_UNUSABLE.made):
         found(place, **{key: str(only_text)})
 
 

@@ -56,7 +56,7 @@ def test_the_trunk_answers_as_the_file_does(form: str, tmp_path: Path) -> None:
     path = written(classifier(**how), tmp_path)
     pixels, labels = pictures(10)
     size = how.get("size", (SIDE, SIDE))
-    pixels = np.stack([np.asarray(Image.fromarray(each).resize(size[::-1])) for each in pixels])
+    pixels = np.stack([np.asarray(Image.fromarray(image).resize(size[::-1])) for image in pixels])
     entry = read_entry(read_model(path), path)
     assert entry.resolution_px == size
     feeding = feeding_named(how.get("like", "imagenet"))
@@ -90,8 +90,8 @@ def test_what_a_file_says_of_itself_is_read(tmp_path: Path) -> None:
         "classes": len(CLASSES), "ends_in_softmax": True, "opset": 13,
     }  # fmt: skip
     assert parameters_of(model) == 9 + 3 + 12 + 4
-    said = "with opset 13 to 20, channels put first, bytes inside, its last softmax removed, its batch of 1 freed"
-    assert describe_changes(entry, "rgb", 20) == said
+    text = "with opset 13 to 20, channels put first, bytes inside, its last softmax removed, its batch of 1 freed"
+    assert describe_changes(entry, "rgb", 20) == text
 
 
 def test_weights_beside_the_file_are_part_of_what_names_it(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_network_of_one_channel_sees_grey(dtype: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 24, 40, 3), np.uint8)
     feeding = feeding_named("bytes").model_copy(update={"channels": "grey"})
     theirs = CustomSession(path, entry).answers(pixels, feeding)
-    grey = np.stack([np.asarray(Image.fromarray(each).convert("L"), np.float64) for each in pixels]).mean(axis=(1, 2))
+    grey = np.stack([np.asarray(Image.fromarray(image).convert("L"), np.float64) for image in pixels]).mean(axis=(1, 2))
     np.testing.assert_allclose(theirs[:, 1], grey - 51, atol=0.1)  # Pillow's levels are whole
     save_model(adopt(read_model(path), entry, "grey", path), tmp_path / "trunk.onnx")
     norm = feeding.normalization

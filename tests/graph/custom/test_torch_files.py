@@ -72,8 +72,8 @@ def test_the_trunk_answers_as_the_file_does_in_torch(name: str, tmp_path: Path) 
     make, ends = MADE[name]
     path = make(tmp_path / "mine.pt2")
     says = read_file(path, form_of(path), ImageSize.square(SIDE))
-    found = says.entry.model_dump()
-    assert {key: found[key] for key in ends} == ends
+    fields = says.entry.model_dump()
+    assert {key: fields[key] for key in ends} == ends
     assert (says.entry.classes, says.entry.layout, says.entry.resolution_px, says.parameters) == (
         4,
         "NCHW",
@@ -115,9 +115,9 @@ def test_what_is_no_network_of_its_own_is_refused_with_the_way_out(tmp_path: Pat
     torch.save(Classifier().state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps({"a": 1}))
     for name in ("whole.pt", "state.pth", "old.pth", "plain.pkl"):
-        said = refused(tmp_path / name)
-        assert "is refused: it holds an object that torch.save" in said and "[custom-model-holds-objects]" in said
-        assert "[custom-model-holds-objects]" in said
+        error_text = refused(tmp_path / name)
+        assert "is refused: it holds an object that torch.save" in error_text and "[custom-model-holds-objects]" in error_text
+        assert "[custom-model-holds-objects]" in error_text
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
@@ -140,11 +140,11 @@ def test_what_is_no_classifier_of_photographs_is_refused(tmp_path: Path) -> None
     assert "a classifier has one output, but this file has 2: " in refused(exported(Twofold(), tmp_path / "two.pt2"))
     assert "has one output, but this returns a tuple — wrap it" in refused(scripted(Twofold(), tmp_path / "two.pt"))
     training = Classifier().train()
-    said = refused(exported(training, tmp_path / "training.pt2"))
-    assert "it was exported in training mode (torch.ops.aten.batch_norm.default) — call model.eval() before" in said
+    error_text = refused(exported(training, tmp_path / "training.pt2"))
+    assert "it was exported in training mode (torch.ops.aten.batch_norm.default) — call model.eval() before" in error_text
     script = scripted(Classifier(), tmp_path / "script.pt")
     assert "does not say how large its images are — pass the size of its images" in refused(script, None)
-    assert "mine.pt2" not in said and "32×32 pixels, and model.resolution_px is 64" in refused(
+    assert "mine.pt2" not in error_text and "32×32 pixels, and model.resolution_px is 64" in refused(
         exported(Classifier(), tmp_path / "side.pt2"), 64
     )
 
@@ -219,7 +219,7 @@ def test_a_script_that_opens_files_is_refused_before_it_is_loaded(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "torch . save(image, 'F')",
         "t = torch",
@@ -229,11 +229,11 @@ def test_a_script_that_opens_files_is_refused_before_it_is_loaded(tmp_path: Path
         "ops.torchvision.nms(image)",
     ],
 )
-def test_other_spellings_of_a_call_are_refused(said: str, tmp_path: Path) -> None:
+def test_other_spellings_of_a_call_are_refused(text: str, tmp_path: Path) -> None:
     source = scripted(Classifier(), tmp_path / "mine.pt")
     with zipfile.ZipFile(source) as archive:
         code = next(name for name in archive.namelist() if b"torch.relu(" in archive.read(name)).partition("/")[2]
-    bad = rewritten(source, tmp_path / "bad.pt", code, lambda held: held + f"\n    {said}\n".encode())
+    bad = rewritten(source, tmp_path / "bad.pt", code, lambda held: held + f"\n    {text}\n".encode())
     assert "which is not a tensor operator" in refused(bad)
 
 

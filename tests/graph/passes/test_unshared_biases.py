@@ -31,9 +31,9 @@ def normalized(layers: int = 3) -> onnx.ModelProto:
             nodes.append(helper.make_node("Relu", [f"normal_{number}"], [name], name=f"relu_{name}"))
         nodes.append(helper.make_node("Add", [COPIES[number], f"normal_{number}"], [f"sum_{number}"], name=f"sum_{number}"))
         last = f"sum_{number}"
-    given = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 8])
+    info = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 8])
     answer = helper.make_tensor_value_info(last, TensorProto.FLOAT, ["batch", 4, 8, 8])
-    graph = helper.make_graph(nodes, "g", [given], [answer], held)
+    graph = helper.make_graph(nodes, "g", [info], [answer], held)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 

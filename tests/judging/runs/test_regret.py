@@ -8,7 +8,7 @@ import statistics
 
 import pytest
 
-from benchmarks.choice_replay import by_expected_regret, by_median_of_ten, drawn, recordings
+from benchmarks.choice_replay import choose_by_expected_regret, choose_by_median, drawn, recordings
 from edgecnn.judging.runs.regret import (
     ALIKE,
     ENOUGH,
@@ -95,13 +95,13 @@ def test_on_recorded_processes_of_a_busy_machine_it_ships_better_than_a_median_o
     """The same draws for both; ``benchmarks/choice_replay.py`` has the whole table."""
     field, noises = (1.0, 1.16, 1.31, 1.99, 2.0), recordings()
     outcomes = {}
-    for rule in (by_expected_regret, by_median_of_ten):
+    for rule in (choose_by_expected_regret, choose_by_median):
         draw = random.Random("ordinary")
         found = [rule(len(field), drawn(field, draw.choice(noises), 0.05, draw)) for _ in range(150)]
         outcomes[rule] = (
             statistics.fmean(field[each.chosen] for each in found) - 1,
             statistics.fmean(each.runs for each in found),
         )
-    ours, plain = outcomes[by_expected_regret], outcomes[by_median_of_ten]
+    ours, plain = outcomes[choose_by_expected_regret], outcomes[choose_by_median]
     assert ours[0] < plain[0] and ours[0] < 0.01
     assert ours[1] < 1.3 * plain[1]

@@ -24,8 +24,8 @@ from edgecnn.runner.sessions import wasm_browser
 from edgecnn.runner.sessions.webgpu_browser import WebGpuSession
 
 
-def program(path: Path, said: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{said}\n")
+def program(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
 
@@ -150,8 +150,8 @@ def test_a_kit_without_a_page_is_not_hosted(onnx_kit: Path) -> None:
 class _Refusing:
     """Pages of a browser that gives them no GPU, or ends, by the words that it is started with."""
 
-    def __init__(self, **said: RunnerError) -> None:
-        self.said, self.started = said, list[str]()
+    def __init__(self, **error: RunnerError) -> None:
+        self.said, self.started = error, list[str]()
 
     def __call__(self, folder: Path, names: object, page: str, words: tuple[str, ...]) -> _Refusing:
         self.started.append("vulkan" if "--use-angle=vulkan" in words else "plain")
@@ -170,7 +170,7 @@ SOFTWARE = RunnerError(LACKS_GPU, "no GPU", "software", missing=True)
 
 
 @pytest.mark.parametrize(
-    ("said", "started", "why"),
+    ("errors", "started", "why"),
     [
         ({}, ["plain"], None),
         ({"plain": SOFTWARE}, ["plain", "vulkan"], None),
@@ -180,9 +180,9 @@ SOFTWARE = RunnerError(LACKS_GPU, "no GPU", "software", missing=True)
     ],
 )
 def test_flags_are_tried_in_turn_until_there_is_a_gpu_and_the_first_refusal_is_said(
-    onnx_kit: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, RunnerError], started: list[str], why: str | None
+    onnx_kit: Path, monkeypatch: pytest.MonkeyPatch, errors: dict[str, RunnerError], started: list[str], why: str | None
 ) -> None:
-    pages = _Refusing(**said)
+    pages = _Refusing(**errors)
     monkeypatch.setattr(wasm_browser, "Page", pages)
     if why is None:
         session = WebGpuSession(Kit.open(onnx_kit), {}, None)

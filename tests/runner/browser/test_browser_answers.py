@@ -25,20 +25,20 @@ def answered(manifest: dict[str, Any]) -> list[list[Any]]:
     script = f"import {{ answersOf }} from {json.dumps(ANSWERS.as_uri())};"
     script += f"console.log(JSON.stringify(answersOf(Float32Array.from({LOGITS}), {json.dumps(manifest)})));"
     done = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
-    found: list[list[Any]] = json.loads(done.stdout)
-    return found
+    document: list[list[Any]] = json.loads(done.stdout)
+    return document
 
 
 def test_of_one_class_the_five_most_probable() -> None:
-    found = answered({"labels": LABELS})
-    assert [label for _, label in found] == ["ant", "eel", "cow", "fox", "bee"]
-    assert [share for share, _ in found] == pytest.approx(sorted(probabilities(np.array(LOGITS), False), reverse=True)[:5])
+    shown_labels = answered({"labels": LABELS})
+    assert [label for _, label in shown_labels] == ["ant", "eel", "cow", "fox", "bee"]
+    assert [share for share, _ in shown_labels] == pytest.approx(sorted(probabilities(np.array(LOGITS), False), reverse=True)[:5])
 
 
 def test_of_several_labels_all_that_reach_their_thresholds() -> None:
     shares = dict(zip(LABELS, probabilities(np.array(LOGITS), True), strict=True))
     bounds = {**dict.fromkeys(LABELS, 0.0), "ant": 0.9, "cow": float(shares["cow"]) - 1e-6}
-    found = answered({"labels": LABELS, "thresholds": bounds})
-    assert [label for _, label in found] == ["eel", "cow", "fox", "bee", "doe"]
-    assert [share for share, _ in found] == pytest.approx([shares[label] for _, label in found])
+    shown_labels = answered({"labels": LABELS, "thresholds": bounds})
+    assert [label for _, label in shown_labels] == ["eel", "cow", "fox", "bee", "doe"]
+    assert [share for share, _ in shown_labels] == pytest.approx([shares[label] for _, label in shown_labels])
     assert answered({"labels": LABELS, "thresholds": dict.fromkeys(LABELS, 1.0)}) == []

@@ -44,7 +44,7 @@ def test_a_gpu_that_is_played_is_none(kit: Path) -> None:
         LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Quiet())
     assert caught.value.exit_code is ExitCode.MISSING
     assert caught.value.line().startswith(
-        "the browser gives its pages no GPU: all that it offers is software: google swiftshader"
+        "the browser offers no GPU to pages: all that it offers is software: google swiftshader"
     )
 
 
@@ -57,21 +57,21 @@ def test_asked_for_it_answers_as_emulated_and_says_what_ran_where(kit: Path, tmp
     session.run(feed)
     session.close()
     assert LocalHost().identify().fidelity is Fidelity.EMULATED
-    found = BACKEND.read_residency(tmp_path, mac_table(kit / "model.onnx"))
-    assert found.mac_share == {"fp32": 1.0} and not any("WebAssembly" in layer.op for layer in found.layers)
+    residency = BACKEND.read_residency(tmp_path, mac_table(kit / "model.onnx"))
+    assert residency.mac_share == {"fp32": 1.0} and not any("WebAssembly" in layer.op for layer in residency.layers)
 
 
 @pytest.mark.parametrize(
-    ("words", "about", "said"),
+    ("words", "about", "text"),
     [
         ((), "", "this browser gives its pages no GPU: it has no WebGPU adapter"),
         (WITH_GPU, "fp32 in WebGPU, on software in place of a GPU: google swiftshader.", "Self-test passed: "),
     ],
     ids=["without", "by software"],
 )
-def test_the_page_says_what_it_runs_on(kit: Path, tmp_path: Path, words: tuple[str, ...], about: str, said: str) -> None:
+def test_the_page_says_what_it_runs_on(kit: Path, tmp_path: Path, words: tuple[str, ...], about: str, text: str) -> None:
     with page_of(kit, tmp_path / "profile", *words) as tab:
-        assert settled(tab).startswith(said)
+        assert settled(tab).startswith(text)
         assert str(tab.evaluate("document.getElementById('about').textContent")).startswith(about)
         assert tab.evaluate("document.getElementById('time').disabled") is True, "there is no GPU to time"
         tab.screenshot(tmp_path / "page.png")

@@ -18,7 +18,7 @@ from PIL import Image
 from edgecnn.runner.causes.known import cause_in, cause_of_change
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.pixels import NOT_A_PICTURE, UnreadableImage, decode
+from edgecnn.runner.pixels import UNSUPPORTED_FORMAT, UnreadableImage, decode
 from tests.runner.conftest import CopyKit
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 14\n"
@@ -113,7 +113,7 @@ def picture(kind: str) -> bytes:
         (POINTER, "it is a Git LFS pointer, not the file itself: git lfs pull"),
         (to_crlf(picture("PNG")), f"its line endings were converted, as if it were text: {BINARY}"),
         (to_lf(picture("PNG")), f"its line endings were converted, as if it were text: {BINARY}"),
-        (b"a note\r\n" * 40, NOT_A_PICTURE),
+        (b"a note\r\n" * 40, UNSUPPORTED_FORMAT),
     ],
 )
 def test_an_image_names_the_cause(content: bytes, why: str, as_path: bool, tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_a_format_that_this_pillow_has_no_decoder_for_is_named(kind: str, module
     command = [sys.executable, "-W", "ignore", "-c", _LACKING.format(module=module)]
     done = subprocess.run(command, input=picture(kind), capture_output=True, check=True)
     why = done.stdout.decode().strip()
-    assert why.startswith(f"it is in the {name} format, and Pillow ")
-    assert why.endswith(" was built without it here: pip install --force-reinstall --only-binary :all: pillow")
+    assert why.startswith(f"it is in the {name} format, and the installed Pillow ")
+    assert why.endswith(" was built without it: pip install --force-reinstall --only-binary :all: pillow")
 
 
 _OLD_PILLOW = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.engines.engine import Wish, build_engines
+from edgecnn.runner.engines.engine import BuildRequest, build_engines
 from tests.runner.engine_kits import INT8, RTX, engine_kit
 
 NETWORK = "mobilenet_v3_small"
@@ -20,5 +20,5 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def built(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("engine") / "build"
-    build_engines(kit, out, Wish(RTX, ["8.6"]))
+    build_engines(kit, out, BuildRequest(RTX, ["8.6"]))
     return out

@@ -11,8 +11,8 @@ import pytest
 
 from edgecnn.runner.engines import builder
 from edgecnn.runner.engines.builder import Order, import_builder
-from edgecnn.runner.engines.engine import Wish, build_engines, engine_name
-from edgecnn.runner.engines.log import Heard
+from edgecnn.runner.engines.engine import BuildRequest, build_engines, engine_name
+from edgecnn.runner.engines.log import MessageLog
 from edgecnn.runner.engines.timing_cache import keep_cache, read_cache
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.files import sha256_of
@@ -25,7 +25,7 @@ from tests.runtimes.misread import with_shifted_activations, with_uint8_activati
 
 def refusal(kit: Path, out: Path, package: str | None = RTX, *capabilities: str) -> RunnerError:
     with pytest.raises(RunnerError) as refused:
-        build_engines(kit, out, Wish(package, capabilities))
+        build_engines(kit, out, BuildRequest(package, capabilities))
     assert not list(out.glob("*.plan"))
     assert not (out / "build.json").exists()
     return refused.value
@@ -139,7 +139,7 @@ def test_a_builder_that_dies_is_told_from_one_that_refuses(kit: Path, tmp_path: 
 
 
 def test_a_kit_that_runs_as_it_is_has_no_engine(tmp_path: Path) -> None:
-    assert refusal(make_kit(tmp_path), tmp_path / "out").what == "small runs as it is: there is no engine to build"
+    assert refusal(make_kit(tmp_path), tmp_path / "out").what == "small runs without an engine"
 
 
 def test_engines_are_named_after_their_gpu() -> None:
@@ -148,10 +148,10 @@ def test_engines_are_named_after_their_gpu() -> None:
 
 def test_what_the_builder_says_is_kept_by_severity(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as file:
-        heard = Heard(file)
+        messages = MessageLog(file)
         for severity, text in (("VERBOSE", "a"), ("WARNING", "b"), ("ERROR", "c\n d"), ("INTERNAL_ERROR", "e")):
-            heard.hear(severity, text)
-    assert (heard.warnings, heard.errors, heard.last_error()) == (["b"], ["c\n d", "e"], "e")
+            messages.keep(severity, text)
+    assert (messages.warnings, messages.errors, messages.last_error()) == (["b"], ["c\n d", "e"], "e")
     assert (tmp_path / "log").read_text() == "[VERBOSE] a\n[WARNING] b\n[ERROR] c\n d\n[INTERNAL_ERROR] e\n"
 
 
@@ -164,14 +164,14 @@ def test_the_engine_takes_one_image_to_as_many_as_the_kit_says(built: Path) -> N
 
 def test_a_timing_cache_is_begun_from_only_where_it_is_what_the_last_build_left(kit: Path, tmp_path: Path) -> None:
     cache = tmp_path / "measured.cache"
-    wish = Wish(RTX, ["8.6"], cache)
-    first = build_engines(kit, tmp_path / "first", wish)["engines"][0]["timing_cache"]
+    request = BuildRequest(RTX, ["8.6"], cache)
+    first = build_engines(kit, tmp_path / "first", request)["engines"][0]["timing_cache"]
     assert first == {"begun_from_sha256": None, "sha256": sha256_of(cache), "bytes": cache.stat().st_size}
-    second = build_engines(kit, tmp_path / "second", wish)["engines"][0]["timing_cache"]
+    second = build_engines(kit, tmp_path / "second", request)["engines"][0]["timing_cache"]
     assert second["begun_from_sha256"] == first["sha256"]
     cache.write_bytes(cache.read_bytes() + b"x")
     with pytest.raises(RunnerError) as refused:
-        build_engines(kit, tmp_path / "third", wish)
+        build_engines(kit, tmp_path / "third", request)
     assert refused.value.ref == "timing-cache-altered"
     assert refused.value.because == "its SHA-256 is not the one in measured.cache.json"
     assert not list((tmp_path / "third").glob("*.plan"))

@@ -64,7 +64,7 @@ def test_of_several_gpus_none_is_guessed(library: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("FAKE_NVML", "2 0 0 0")
     nvml = Nvml([library])
     problem = absent(nvml.device, {"CUDA_VISIBLE_DEVICES": "1"})
-    assert problem.why == "2 GPUs are listed, and which one computes is not certain"
+    assert problem.why == "2 GPUs are listed, and the one that computes is not known"
     assert problem.hint == "set CUDA_VISIBLE_DEVICES to the GPU's UUID, as nvidia-smi -L shows it"
     assert nvml.device({"CUDA_VISIBLE_DEVICES": "GPU-1b2c,GPU-77"}).value == 1
     assert absent(nvml.device, {"CUDA_VISIBLE_DEVICES": "GPU-0"}).why == "nvmlDeviceGetHandleByUUID: Unknown Error"
@@ -81,7 +81,7 @@ def test_memory_is_that_of_one_process_however_many_are_listed(library: str, mon
 def test_memory_that_the_driver_does_not_tell_is_not_a_huge_number(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_NVML", f"1 0 {2**64 - 1} 0")
     monkeypatch.setenv("FAKE_NVML_PID", "77")
-    assert absent(Nvml([library]).used_bytes, 77).why == "the driver does not say how much memory a process holds"
+    assert absent(Nvml([library]).used_bytes, 77).why == "the driver does not report a process's memory"
 
 
 def test_a_library_too_old_for_a_question_names_it(tmp_path: Path) -> None:

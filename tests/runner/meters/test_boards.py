@@ -57,7 +57,7 @@ def test_a_chip_that_this_user_may_not_read_says_so() -> None:
 
 
 def test_a_machine_without_the_chip_is_no_jetson(tmp_path: Path) -> None:
-    assert absent(Ina3221, tmp_path).why == "/sys/bus/i2c/drivers has no INA3221 with named rails: this is no Jetson"
+    assert absent(Ina3221, tmp_path).why == "/sys/bus/i2c/drivers has no INA3221 with named rails: this is not a Jetson"
 
 
 def test_a_raspberry_pi_5_is_the_sum_of_its_rails_and_of_nothing_that_has_no_current(tmp_path: Path) -> None:
@@ -67,12 +67,12 @@ def test_a_raspberry_pi_5_is_the_sum_of_its_rails_and_of_nothing_that_has_no_cur
 
 
 def test_a_rail_whose_voltage_is_not_said_gives_no_figure() -> None:
-    with pytest.raises(MeterAbsent, match="pmic_read_adc says no voltage of 3V3_SYS"):
+    with pytest.raises(MeterAbsent, match="pmic_read_adc printed no voltage of 3V3_SYS"):
         rails_watts(PI_5.replace("3V3_SYS_V", "3V3_SOMETHING_V"))
 
 
 def test_an_answer_without_the_core_is_no_figure() -> None:
-    with pytest.raises(MeterAbsent, match="pmic_read_adc says no current of VDD_CORE"):
+    with pytest.raises(MeterAbsent, match="pmic_read_adc printed no current of VDD_CORE"):
         rails_watts("EXT5V_V volt(24)=5.1V\n")
 
 
@@ -91,4 +91,4 @@ def test_a_user_outside_of_the_group_is_told_how_to_get_in(tmp_path: Path) -> No
 
 
 def test_a_machine_without_the_command_is_no_raspberry_pi(tmp_path: Path) -> None:
-    assert absent(Pmic, tmp_path).sentence == "there is no vcgencmd: this is no Raspberry Pi"
+    assert absent(Pmic, tmp_path).sentence == "vcgencmd is not installed: this is not a Raspberry Pi"

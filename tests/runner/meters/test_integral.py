@@ -31,9 +31,9 @@ def test_readings_that_come_at_odd_moments_weigh_by_their_time() -> None:
 
 
 def test_a_stretch_beyond_the_readings_is_not_extrapolated() -> None:
-    assert why(line(1, 11)) == ("the readings do not reach over the whole stretch: the first comes 1.0 s after it began")
-    assert why(line(-1, 8)) == "the readings do not reach over the whole stretch: the last comes 2.0 s before it ended"
-    assert why([]) == "the readings do not reach over the whole stretch: there are none"
+    assert why(line(1, 11)) == ("the readings do not cover the whole run: the first is 1.0 s after its start")
+    assert why(line(-1, 8)) == "the readings do not cover the whole run: the last is 2.0 s before its end"
+    assert why([]) == "the readings do not cover the whole run: there are none"
 
 
 def test_a_gap_is_not_bridged() -> None:

@@ -43,9 +43,7 @@ def test_a_run_outside_of_the_log_has_no_energy(tmp_path: Path) -> None:
     log = read_log(written(tmp_path, "".join(f"{START + index},4\n" for index in range(30))))
     with pytest.raises(MeterAbsent) as caught:
         log.spent(START + 20, 15.0)
-    assert caught.value.why.endswith(
-        "meter.csv: the readings do not reach over the whole stretch: the last comes 6.0 s before it ended"
-    )
+    assert caught.value.why.endswith("meter.csv: the readings do not cover the whole run: the last is 6.0 s before its end")
 
 
 def test_a_meter_that_paused_has_no_energy_for_that_stretch(tmp_path: Path) -> None:
@@ -62,11 +60,11 @@ def test_a_meter_that_paused_has_no_energy_for_that_stretch(tmp_path: Path) -> N
         ("when,amps\n1,2\n", "meter.csv: names no column timestamp and watts (its columns are when, amps)"),
         (
             "timestamp,watts\n\n2026-11-20T09:00:00,3\n",
-            "meter.csv: line 3: '2026-11-20T09:00:00' is no time "
+            "meter.csv: line 3: '2026-11-20T09:00:00' is not a time "
             "(Unix seconds, or ISO 8601 with a time zone, such as 2026-11-20T09:00:00+00:00)",
         ),
-        ("1,3\n2,nan\n", "meter.csv: line 2: 'nan' is no power in watts (a number of at least 0)"),
-        ("1,3\n2,-3\n", "meter.csv: line 2: '-3' is no power in watts (a number of at least 0)"),
+        ("1,3\n2,nan\n", "meter.csv: line 2: 'nan' is not a power in watts (a number of at least 0)"),
+        ("1,3\n2,-3\n", "meter.csv: line 2: '-3' is not a power in watts (a number of at least 0)"),
         ("1,3\n2\n", "meter.csv: line 2: has 1 cells (a line needs a time and watts)"),
         ("1,3\n3,3\n2,3\n", "meter.csv: line 3: its time is not after the one before (the meter's clock was set back)"),
     ],

@@ -35,18 +35,18 @@ def test_a_counter_without_a_range_that_fell_was_reset() -> None:
 
 
 def test_a_counter_that_stands_still_is_no_zero() -> None:
-    assert why("package-0", 7, 7, 4.0, RANGE) == "package-0 did not move in 4.0 s"
+    assert why("package-0", 7, 7, 4.0, RANGE) == "package-0 did not change in 4.0 s"
 
 
 def test_a_stretch_in_which_a_counter_may_go_round_twice_is_refused() -> None:
-    assert why("dram", 1, 2, 60.0, 65_712_999_613) == "dram may go round more than once in 60 s"
+    assert why("dram", 1, 2, 60.0, 65_712_999_613) == "dram may wrap more than once in 60 s"
 
 
 def test_a_file_says_why_it_holds_no_number(tmp_path: Path) -> None:
     root = tree(tmp_path, {"sys/a": "twelve\n", "sys/b": "12\n"})
     assert read_number(root / "sys/b", root) == 12
     for name, text in (
-        ("a", "/sys/a holds 'twelve', which is no number"),
+        ("a", "/sys/a holds 'twelve', which is not a number"),
         ("c", "/sys/c cannot be read: No such file or directory"),
     ):
         with pytest.raises(MeterAbsent) as caught:

@@ -68,13 +68,13 @@ def test_one_of_two_sockets_that_cannot_be_read_is_no_half_figure(tmp_path: Path
 def test_a_counter_that_a_virtual_machine_shows_but_does_not_move_is_no_zero(tmp_path: Path) -> None:
     meter = Rapl(machine(tmp_path, LAPTOP))
     meter.start()
-    with pytest.raises(MeterAbsent, match=r"package-0 did not move in"):
+    with pytest.raises(MeterAbsent, match=r"package-0 did not change in"):
         meter.stop()
 
 
 def test_a_virtual_machine_says_that_it_is_one(tmp_path: Path) -> None:
     assert absent(tree(tmp_path, {"proc/cpuinfo": "flags\t\t: fpu hypervisor avx2\n"})).why == (
-        "/sys/class/powercap has no package: this is a virtual machine, from which the processor's counters are hidden"
+        "/sys/class/powercap has no package: this is a virtual machine, which cannot read the processor's counters"
     )
 
 
@@ -82,7 +82,7 @@ def test_a_container_that_hides_the_counters_behind_dangling_links_says_so(tmp_p
     root = machine(tmp_path, {"sys/class/powercap/README": ""})
     (root / "sys/class/powercap/intel-rapl:0").symlink_to("../../devices/virtual/powercap/intel-rapl/intel-rapl:0")
     assert absent(root).sentence == (
-        "/sys/class/powercap/intel-rapl:0 leads nowhere, as in a container that hides it; "
+        "/sys/class/powercap/intel-rapl:0 is a dangling link, as in a container; "
         "mount /sys/devices/virtual/powercap into the container, read-only"
     )
 

@@ -210,9 +210,9 @@ def test_every_field_of_onnx_that_leads_to_a_tensor_is_followed() -> None:
     kinds = {"ModelProto": "model", "TrainingInfoProto": "training", "GraphProto": "graph", "NodeProto": "node"}
     kinds |= {"AttributeProto": "attribute", "SparseTensorProto": "sparse", "TensorProto": "tensor", "FunctionProto": "function"}
 
-    def leads(message: Descriptor, seen: frozenset[str] = frozenset()) -> bool:
-        inner = [field.message_type for field in message.fields if field.message_type and field.message_type.name not in seen]
-        return message.name == "TensorProto" or any(leads(child, seen | {message.name}) for child in inner)
+    def leads(message: Descriptor, names: frozenset[str] = frozenset()) -> bool:
+        inner = [field.message_type for field in message.fields if field.message_type and field.message_type.name not in names]
+        return message.name == "TensorProto" or any(leads(child, names | {message.name}) for child in inner)
 
     for name, kind in kinds.items():
         fields = getattr(onnx, name).DESCRIPTOR.fields

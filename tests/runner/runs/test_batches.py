@@ -45,8 +45,8 @@ def test_more_images_take_longer_a_call(runtime: str, tmp_path: Path, request: p
 def test_timed_calls_take_64_prepared_images_in_turn(onnx_kit: Path, batch: int) -> None:
     kit = Kit.open(onnx_kit)
     feeds = [next(iter(each.values())) for each in library(kit, golden_pixels(kit), batch)]
-    assert len({each.tobytes() for each in feeds}) == LIBRARY == 64
-    assert {(each.shape, each.flags.c_contiguous) for each in feeds} == {((batch, *feeds[0].shape[1:]), True)}
+    assert len({feed.tobytes() for feed in feeds}) == LIBRARY == 64
+    assert {(feed.shape, feed.flags.c_contiguous) for feed in feeds} == {((batch, *feeds[0].shape[1:]), True)}
     taken: list[int] = []
     timed_calls(taken.append, range(LIBRARY), 130, 10**12)
     assert taken == [*range(64), *range(64), 0, 1]
@@ -67,8 +67,8 @@ def test_more_than_the_model_takes_is_refused(copy_kit: CopyKit, tmp_path: Path)
         ({"batch": 0}, "items[0].batch is 0"),
         ({"batch": True}, "items[0].batch is True"),
         ({"window_s": 0}, "items[0].window_s is 0"),
-        ({"batch": 2, "end_to_end": True}, "items[0] asks for two of batch, end_to_end, window_s and energy at once"),
-        ({"window_s": 1.0, "energy": True}, "items[0] asks for two of batch, end_to_end, window_s and energy at once"),
+        ({"batch": 2, "end_to_end": True}, "items[0] combines two of batch, end_to_end, window_s and energy"),
+        ({"window_s": 1.0, "energy": True}, "items[0] combines two of batch, end_to_end, window_s and energy"),
     ],
 )
 def test_a_schedule_that_is_wrong_says_where(onnx_kit: Path, tmp_path: Path, settings: dict[str, Any], text: str) -> None:

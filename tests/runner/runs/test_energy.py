@@ -122,7 +122,7 @@ def test_a_gpu_is_asked_only_beside_a_model_that_runs_on_it(tmp_path: Path, monk
         run.idle()
         run.work(lambda: None)
         readings = run.facts()["readings"]
-        assert [(each["meter"], each["work_j"]) for each in readings] == ([("nvml", 0.5)] if gpu else [])
+        assert [(reading["meter"], reading["work_j"]) for reading in readings] == ([("nvml", 0.5)] if gpu else [])
 
 
 def test_where_no_meter_can_be_read_every_one_says_why(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_each_window_says_how_hot_it_was(tmp_path: Path) -> None:
 def test_a_soaked_item_ignores_its_number_of_samples(onnx_kit: Path, tmp_path: Path) -> None:
     bench(schedule_of(tmp_path / "s.json", onnx_kit, window_s=0.2, max_s=0.6, samples=1), tmp_path / "out")
     run = json.loads((tmp_path / "out/run-00000.json").read_text())
-    assert len(run["windows"]) == 3 and len(run["samples_ns"]) == sum(each["samples"] for each in run["windows"]) > 100
+    assert len(run["windows"]) == 3 and len(run["samples_ns"]) == sum(window["samples"] for window in run["windows"]) > 100
     assert run["warmup_ns"] and set(run["windows"][0]) == {"began_s", "seconds", "samples", "observed"}
 
 

@@ -47,13 +47,13 @@ class HostMemory:
         assert stream == 7
         self.streams -= 1
 
-    def to_device(self, address: int, array: Any, stream: int) -> None:
+    def copy_to_device(self, address: int, array: Any, stream: int) -> None:
         assert array.flags["C_CONTIGUOUS"]
         assert array.nbytes <= len(self.blocks[address])
         ctypes.memmove(address, array.ctypes.data, array.nbytes)
         self.order.append("copied there")
 
-    def to_host(self, array: Any, address: int, stream: int) -> None:
+    def copy_to_host(self, array: Any, address: int, stream: int) -> None:
         assert array.nbytes <= len(self.blocks[address])
         ctypes.memmove(array.ctypes.data, address, array.nbytes)
         self.order.append("copied back")
@@ -210,7 +210,7 @@ def test_a_known_batch_takes_room_for_that_batch_alone_and_refuses_a_larger_one(
     assert sorted(len(block) for block in memory.blocks.values()) == [3 * 4, 12 * 4]
     with pytest.raises(RunnerError) as refused:
         session.run({"image": images(2)})
-    assert refused.value.what == "input image: the engine takes no 2x3x2x2"
+    assert refused.value.what == "input image: the engine does not accept 2x3x2x2"
 
 
 def test_an_array_with_gaps_or_of_another_type_is_laid_out_first(plan: Path) -> None:
@@ -258,5 +258,5 @@ def test_nvidia_s_own_library_says_why_there_is_no_gpu() -> None:
     try:
         Cuda([str(packaged[0])])
     except RunnerError as refused:
-        assert (refused.ref, refused.what, refused.missing) == ("no-gpu", "no NVIDIA GPU can be used here", True)
+        assert (refused.ref, refused.what, refused.missing) == ("no-gpu", "no NVIDIA GPU is available", True)
         assert refused.because

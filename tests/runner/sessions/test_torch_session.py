@@ -63,7 +63,7 @@ def test_without_a_gpu_it_says_so(kit: Kit) -> None:
     with pytest.raises(RunnerError) as caught:
         open_torch(kit, {})
     assert (caught.value.ref, caught.value.missing) == ("no-gpu", True)
-    assert str(caught.value).startswith("no NVIDIA GPU can be used here")
+    assert str(caught.value).startswith("no NVIDIA GPU is available")
 
 
 @pytest.mark.parametrize(("option", "value"), [("device", "tpu"), ("tf32", "on"), ("threads", "0")])

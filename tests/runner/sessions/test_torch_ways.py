@@ -33,8 +33,8 @@ class Small(torch.nn.Module):
         self.stem, self.head = torch.nn.Conv2d(3, 16, 3, stride=4), torch.nn.Linear(16, CLASSES)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.head(torch.relu(self.stem(image)).mean((2, 3)))
-        return found
+        tensor: torch.Tensor = self.head(torch.relu(self.stem(image)).mean((2, 3)))
+        return tensor
 
 
 @pytest.fixture
