@@ -46,7 +46,7 @@ def bundle_readme(report: BuildReport) -> str:
         _verdict(report),
         "## Other files\n\n"
         "`choice.json` names the chosen kit and the reason, `kits/` has the kits, and `LICENCES.md` has the licences. "
-        "`bundle.json` has the SHA-256 of every file. `edgecnn bundle verify .` checks the files, and a signature if there is one. "
+        "`bundle.json` has the SHA-256 of every file. `edgecnn bundle verify .` checks the files, and any signature. "
         "`edgecnn bundle verify . --made-here` accepts engines, measurements and byte code that this machine added.",
     ]
     return visible_lines("\n\n".join(parts) + "\n")

@@ -163,9 +163,7 @@ def _folds(resolved: Resolved) -> str:
     if not resolved.folds:
         return ""
     folds = len(resolved.folds) + 1
-    return (
-        f"; {folds} times, for cross-validation: each network is tested on its fold, and the first one is bundled"
-    )
+    return f"; {folds} times, for cross-validation: each network is tested on its fold, and the first one is bundled"
 
 
 def _composed(resolved: Resolved) -> list[str]:
