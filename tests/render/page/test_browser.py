@@ -201,7 +201,7 @@ def pointed_at(tab: Tab, selector: str) -> str:
         ("end-to-end", "end to end 9.00"),
         ("throughput", "images/s"),
         ("sustained", "began, s"),
-        ("sustained-rate", "images a second"),
+        ("sustained-rate", "images/s"),
         ("energy", "all 12.00"),
         ("quality-ece", "5.0"),
         ("classes-lost", "p after Holm"),

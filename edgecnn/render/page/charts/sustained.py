@@ -16,7 +16,7 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 
 HEIGHT_PX = 220
 _OBSERVED = {"temperature_c": "°C", "frequency_mhz": "MHz", "steal_percent": "stolen, %", "others_percent": "others, %"}
-_FIELDS = ("candidate", "precision", "runtime", "s", "slowed down")
+_FIELDS = ("candidate", "precision", "runtime", "s", "slowed down", "throttled")
 """Fields of a window in addition to the drawn figure."""
 
 
@@ -78,7 +78,7 @@ def _spec(every: list[dict[str, Any]], field: str, title: str) -> dict[str, Any]
         x=alt.X("s:Q", title="seconds after the start", axis=alt.Axis(tickCount=7, grid=False), scale=alt.Scale(padding=12)),
         y=alt.Y(f"{field}:Q", title=title, scale=alt.Scale(zero=False, padding=14), axis=alt.Axis(tickCount=5)),
         color=vega.precision_colour(), tooltip=[
-            alt.Tooltip("candidate:N"), alt.Tooltip("s:Q", title="began, s"), alt.Tooltip("slowed down:N"),
+            alt.Tooltip("candidate:N"), alt.Tooltip("s:Q", title="began, s"), alt.Tooltip("throttled:N"),
             alt.Tooltip(f"{field}:Q", title=title, format=".5~g"),
         ],
     )  # fmt: skip
