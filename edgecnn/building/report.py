@@ -127,9 +127,10 @@ def _time_notices(execution: Execution, request: BuildRequest) -> tuple[str, ...
     late = tuple(_out_of_time(execution, request).values())
     if not late:
         return ()
-    spent = f"{late[0].spent_s:.0f} s spent of a budget of {late[0].budget_s:.0f} s"
-    on = f"; this climbs on, with what is finished out of the store: {late[0].command}" if late[0].command else ""
-    return (f"out of time, {spent}: {', '.join(rung.rung for rung in late)} not climbed, the best so far is kept{on}",)
+    spent = f"{late[0].spent_s:.0f} s spent, the budget is {late[0].budget_s:.0f} s"
+    rungs = ", ".join(rung.rung for rung in late)
+    command = f"; to continue with the finished work: {late[0].command}" if late[0].command else ""
+    return (f"out of time ({spent}): {rungs} not climbed, and the best candidate so far is chosen{command}",)
 
 
 def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Build:

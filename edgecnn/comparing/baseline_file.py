@@ -17,10 +17,10 @@ from pydantic import ValidationError
 import edgecnn
 from edgecnn.devices.this_machine import contradiction
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import NO_RECORDED_RACE, latency_baseline_unreadable
+from edgecnn.errors.comparing import NO_RECORDED_RACE, RECORDED_RACE_GONE, TOO_FEW_RUNS, latency_baseline_unreadable
 from edgecnn.errors.measuring import RUNS_UNUSABLE
 from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
-from edgecnn.errors.wording import counted, first_problem, shell_word
+from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
 from edgecnn.judging.runs.resources import energy
 from edgecnn.measure.run_file import impossible
@@ -36,10 +36,8 @@ from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EMULATED_TIMES, Profile
 from edgecnn.values.report import Latency, LatencyBaseline, PinnedBuild, sealed_digest
 
-_MORE_PROCESSES = (
-    "time more processes: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device, or rerun the build "
-    "command with --set race.rounds=8 for a build of this machine"
-)
+_ROUNDS = 8
+"""Processes to advise if there are too few: one more than an interval needs."""
 
 _BYTES_MAX = 256 << 20
 """The largest baseline that is read, about 10 million samples."""
@@ -51,19 +49,18 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
     """The baseline of a finished build, from its last race.
 
     Raises:
-        NO_RECORDED_RACE: it was never raced, or the store no longer holds the runs.
+        NO_RECORDED_RACE, RECORDED_RACE_GONE, TOO_FEW_RUNS: it was never raced, the store no longer holds the runs, or they are
+        too few.
         NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``shipped_kit``.
     """
     shipped = shipped_kit(folder, candidate)
     row, name = shipped.row, shipped.kit.candidate.id
     if row is None or row.latency is None or not row.latency.runs:
         because = (row.latency.reason if row and row.latency else None) or f"{folder} has no report that this version can read"
-        hint = "edgecnn baseline import BUILD RUNS --out FILE makes a baseline of runs that the device measured"
-        raise NO_RECORDED_RACE(candidate=name, because=because, hint=hint)
+        raise NO_RECORDED_RACE(candidate=name, because=because)
     profile = reported_race(store, shipped.kit.digest, row.latency.observed_at)
     if profile is None:
-        because = f"the store {store.root} does not hold the race of {row.latency.observed_at}"
-        raise NO_RECORDED_RACE(candidate=name, because=because, hint="rerun the build command to race again")
+        raise RECORDED_RACE_GONE(candidate=name, store=store.root, observed_at=row.latency.observed_at)
     context = _RaceContext(companions=_companions(shipped, profile, store), energy=_recorded_energy(shipped, store))
     return _baseline(shipped, profile, row.latency.machine, context)
 
@@ -73,6 +70,7 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
 
     Raises:
         RunsUnusable: see ``runs_of``.
+        TOO_FEW_RUNS: a baseline needs more runs.
         NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``shipped_kit``.
     """
     shipped = shipped_kit(folder, candidate)
@@ -224,8 +222,7 @@ def _companions(shipped: ShippedKit, profile: Profile, store: Store) -> int:
 def _baseline(shipped: ShippedKit, profile: Profile, machine: str, context: _RaceContext) -> LatencyBaseline:
     facts = shipped.facts.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
-        because = f"{counted(len(profile.runs), 'process', 'processes')} timed; an interval needs {RUNS_NEEDED}"
-        raise NO_RECORDED_RACE(candidate=facts.candidate.id, because=because, hint=_MORE_PROCESSES)
+        raise TOO_FEW_RUNS(candidate=facts.candidate.id, timed=len(profile.runs), needed=RUNS_NEEDED, rounds=_ROUNDS)
     made = LatencyBaseline(
         version=edgecnn.__version__,
         shipped=facts,

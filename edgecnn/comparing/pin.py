@@ -24,9 +24,9 @@ from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import (
     GIT_FAILED,
+    NO_BASE_TO_COMPARE,
     PIN,
     REVISION_MISSPELT,
-    no_build_to_compare,
     pin_unreadable,
     pinned_kit_missing,
 )
@@ -222,7 +222,7 @@ def base_named(text: str | Path) -> ShippedKit | NamedPin:
     if path.is_file():
         return NamedPin(read_pin(_content(path), where), where, path.parent)
     if not path.exists():
-        raise no_build_to_compare(folder=path, record=True)
+        raise NO_BASE_TO_COMPARE(folder=path)
     return shipped_kit(path)
 
 

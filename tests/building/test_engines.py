@@ -95,7 +95,7 @@ def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
     assert caught.value.ref == "board-lacks-builder"
     heard = Ear()
     assert resolve_builder(resolved(candidates=BOTH), a_machine(LocalHost(), None), heard).device_builder is None
-    assert heard.notes == [f"no engine is built here: {missing.line()}"], "this machine goes on with twins"
+    assert heard.notes == [f"engines cannot be built here: {missing.line()}"], "this machine goes on with twins"
 
 
 def python_with(folder: Path, tensorrt: str) -> str:
@@ -121,7 +121,7 @@ def test_a_tensorrt_that_takes_its_process_with_it_or_hangs_is_none(
     host, heard = LocalHost(python=python_with(tmp_path / "python", tensorrt)), Ear()
     assert resolve_builder(resolved(candidates=BOTH), a_machine(host, None), heard).device_builder is None
     (note,) = heard.notes
-    assert note.startswith(f"no engine is built here: runner info {said}"), "this machine goes on with twins"
+    assert note.startswith(f"engines cannot be built here: runner info {said}"), "this machine goes on with twins"
     whole = rf"^nano: its TensorRT does not answer: runner info {re.escape(said)}.* — name the Python that has it "
     with pytest.raises(EdgecnnError, match=whole, check=BOARD_LACKS_BUILDER.made) as caught:
         resolve_builder(resolved(candidates=BOTH), a_machine(host), Ear())

@@ -21,7 +21,6 @@ from edgecnn.errors.comparing import (
     folder_or_pipeline,
     kit_not_carried,
     latency_baseline_unreadable,
-    no_build_to_compare,
     pin_unreadable,
     pinned_kit_missing,
     unknown_candidate,
@@ -50,7 +49,7 @@ from edgecnn.errors.data.formats import (
     table_unusable,
     unknown_published_data,
 )
-from edgecnn.errors.data.groups import group_on_two_sides, groups_not_divisible, no_group_found, too_few_groups
+from edgecnn.errors.data.groups import group_on_two_sides, groups_not_divisible, no_groups, too_few_groups
 from edgecnn.errors.data.lists import label_files_unclear, labels_look_joined, listed_file_twice, listed_files_missing
 from edgecnn.errors.data.multi_label import label_too_rare, multi_label_not_fitting, thresholds_of_another_model
 from edgecnn.errors.data.synthesis import classes_without_cutouts, cutout_class_unknown, synthesis_folder_unusable
@@ -185,10 +184,9 @@ SAMPLES = [
     unknown_failure(error=RuntimeError("Check 'x' failed\nat line 3")),
     report_unreadable(path=Path("out/report.json"), because="build.arch: Field required"),
     plot_form_unknown(path=Path("out/frontier.jpg"), forms=(".html", ".png", ".svg")),
-    no_history(asked="resnet-34", store=Path("/store"), known=("resnet-18 onnxruntime-fp32",)),
-    no_history(asked="x", store=Path("/store"), known=()),
+    no_history(wanted="resnet-34", store=Path("/store"), known=("resnet-18 onnxruntime-fp32",)),
+    no_history(wanted="x", store=Path("/store"), known=()),
     history_of_what(options=("--arch", "--target")),
-    no_build_to_compare(folder=Path("builds/x")),
     bundle_unreadable(path=Path("b/choice.json"), because="it lacks 'kits'"),
     kit_not_carried(folder=Path("b"), candidate="openvino-int8", carried=("onnxruntime-fp32", "tensorrt-fp16")),
     kit_not_carried(folder=Path("b"), candidate="x", carried=("litert-fp32", "onnxruntime-fp32"), here=("onnxruntime-fp32",)),
@@ -199,7 +197,6 @@ SAMPLES = [
     unknown_condition(name="cpus", known=("machine", "cpu", "kernel")),
     folder_or_pipeline(name="demo"),
     pin_unreadable(where="base.json", because="it was edited"),
-    no_build_to_compare(folder=Path("x"), record=True),
     unknown_candidate(
         folder=Path("builds/x"), candidate="onnxruntime-in8", known=("onnxruntime-fp32", "onnxruntime-int8", "openvino-fp16")
     ),
@@ -305,8 +302,8 @@ SAMPLES = [
     not_in_class_names(FOLDER, "boots", "names.txt", "boot"),
     not_in_class_names(FOLDER, "x", "mine.onnx", None, is_stated=False),
     class_order_open("photos", ("a", "B"), ("B", "a")),
-    no_group_found("person", FOLDER, "a.png", column=True),
-    no_group_found("person", FOLDER, "a.png", column=False),
+    no_groups("person", FOLDER, "a.png", column=True),
+    no_groups("person", FOLDER, "a.png", column=False),
     group_on_two_sides(FOLDER, "2", ("test/2.png", "train/2.png"), 1),
     too_few_groups(FOLDER, ("cat", "dog"), ("1", "2"), 3, ("train", "test")),
     too_few_groups(FOLDER, (), ("1",), 0, ("train", "test")),
