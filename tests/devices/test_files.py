@@ -156,7 +156,7 @@ def test_a_runtime_that_computes_in_nothing_is_refused_with_its_key(tmp_path: Pa
     with pytest.raises(EdgecnnError, check=DEVICE_FILE_INVALID.made) as caught:
         load_device_file(path)
     assert caught.value.line() == (
-        f"device file {path} has 1 problem: runtimes.onnxruntime.precisions must say native or slow of at least one precision "
+        f"device file {path} has 1 problem: runtimes.onnxruntime.precisions must be native or slow for at least one precision "
         "— docs/schemas/device.json lists every key [device-file-invalid]"
     )
 

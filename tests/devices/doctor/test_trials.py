@@ -26,8 +26,8 @@ def test_a_part_that_is_whole_passes_its_trial(part: str) -> None:
 @pytest.mark.parametrize(
     "part, call, found",
     [
-        ("train", "torch.optim.SGD.step", "the loss went from"),
-        ("report", "vl_convert.vegalite_to_vega", "a chart or a template did not become what it should"),
+        ("train", "torch.optim.SGD.step", "the loss changed from"),
+        ("report", "vl_convert.vegalite_to_vega", "a chart or a template was not rendered correctly"),
     ],
 )
 def test_a_library_that_does_nothing_is_found(part: str, call: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def test_a_full_tensorrt_without_a_gpu_is_untried_and_says_why(tmp_path: Path) -
     (tensorrt,) = [row for row in PARTS if row.name == "tensorrt"]
     state, found = trials._tried(tensorrt)
     assert state is State.UNTRIED
-    assert found == "installed; it builds and runs on a machine with an NVIDIA GPU alone, and none is listed here"
+    assert found == "installed, but it needs an NVIDIA GPU, and the driver lists none"
 
 
 @pytest.mark.slow  # tries all that is installed, as the test of the verb does
