@@ -50,3 +50,12 @@ def test_an_example_is_read_by_the_parser_of_its_command(example: str) -> None:
     assert context.command is command
     assert example in EXAMPLES[" ".join(path)]
     assert example in (command.help or "")
+
+
+@pytest.mark.parametrize("words", [("bench",), ("devices", "measure")])
+def test_the_earlier_name_of_fresh_is_accepted_and_not_shown(words: tuple[str, ...]) -> None:
+    command: Any = ROOT
+    for word in words:
+        command = command.commands[word]
+    hidden = {name: option.hidden for option in command.params for name in option.opts if name in ("--fresh", "--anew")}
+    assert hidden == {"--fresh": False, "--anew": True}
