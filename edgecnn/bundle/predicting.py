@@ -125,7 +125,7 @@ def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
 def _predict(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:
     from edgecnn.runner.predicting import predict_files
 
-    answers = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "photographs"))
+    answers = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "images"))
     return {**answers, "knobs": classifier.knobs}
 
 

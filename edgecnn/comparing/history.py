@@ -16,7 +16,7 @@ from edgecnn.errors.building import history_of_what, no_history
 from edgecnn.errors.wording import counted
 from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
 from edgecnn.judging.predictions.multi_label import map_interval
-from edgecnn.judging.runs.latency import disturbed, knobs_said, latency, latency_when_chosen
+from edgecnn.judging.runs.latency import disturbed, knobs_text, latency, latency_when_chosen
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.results.folder import read_report
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -184,7 +184,7 @@ def measured_history(request: HistoryRequest, store: Store) -> MeasuredHistory:
 
 
 def _key(kit: PackagedKit, profile: Profile) -> _Key:
-    knobs = knobs_said(profile.knobs) if profile.knobs else ""
+    knobs = knobs_text(profile.knobs) if profile.knobs else ""
     machine = profile.environment.conditions.get("machine", profile.host)
     return _Key(kit.arch, kit.candidate, kit.resolution_px or UNKNOWN_SIZE, kit.classes or 0, machine, knobs)
 

@@ -111,8 +111,8 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
         files = counted(sum(len(group.paths) - 1 for group in copies), "file has", "files have")
         yield _say(
             "copies",
-            f"{files} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
-            f" folders keeps the one for validation or test ({_named(copies)})",
+            f"{files} the same bytes as another of the class; a build gives copies one role. Of copies in two split"
+            f" folders it keeps the one for validation or test ({_named(copies)})",
         )
 
 

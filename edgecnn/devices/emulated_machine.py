@@ -183,4 +183,4 @@ def _run(command: Sequence[str], tree: DebianTree) -> None:
 
 
 def _failed(tree: DebianTree, reason: str) -> EdgecnnError:
-    return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, said=reason)
+    return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, because=reason)

@@ -18,23 +18,23 @@ from edgecnn.judging.intervals import two_sided_z
 from edgecnn.values.figures import ChannelShift
 
 LEAST_IMAGES = 20
-"""Least images on either side; with fewer, the spread is hardly known."""
+"""Images on either side: with fewer, the spread is too uncertain for a comparison."""
 WRONG_AT_MOST = 0.01
-"""Share of sets from the same images that would be flagged by chance, if any size counted."""
+"""About this share of sets drawn from the same images would be reported by chance, if every size counted."""
 LEAST_SPREADS = 0.25
-"""Least difference, in standard deviations among images: half of what is called a medium effect (Cohen, 1988, section 2.2)."""
+"""Share of the standard deviation between images: half of what is usually called a medium effect (Cohen, 1988, section 2.2)."""
 _PIXELS_A_SIDE = 64
-"""Pixels per side that are read of each image; a mean needs no more."""
+"""Side of the image part that is read, which is enough for a mean."""
 _CHANNELS = ("red", "green", "blue")
 _STATISTICS = ("level", "contrast", "variety")
 
 
 def channel_shifts(calibration: NDArray[np.uint8], validation: NDArray[np.uint8]) -> tuple[ChannelShift, ...] | None:
-    """Return the differences; empty if there are none, and None if either side has fewer than ``LEAST_IMAGES``.
+    """Return the differences; empty if there are none, None if either side has fewer than ``LEAST_IMAGES``.
 
     Args:
-        calibration: the images that ranges are taken from, uint8 (images, H, W, 3).
-        validation: images of the validation split, uint8 (images, H, W, 3).
+        calibration: the images of the ranges, uint8 (images, H, W, 3).
+        validation: images of the split for choices, uint8 (images, H, W, 3).
     """
     if min(len(calibration), len(validation)) < LEAST_IMAGES:
         return None

@@ -1,9 +1,9 @@
-"""Choose the candidate that ships, with a reason for every other candidate.
+"""The choice: the state of each candidate before it, the comparison in the race, and the candidate that ships.
 
-Choosing is not gating, and a choice is not a claim: the best estimate within the accuracy budget ships. The gate on ``test``
-needs whole intervals. The choice uses estimates on ``validation``, because something must ship. Latency, throughput and energy
-are compared alike: a process run is the unit, runs of one round are neighbours in time, and a ratio is the reference's cost
-over the candidate's.
+Choosing is not gating, and a choice is not a claim. The best estimate within the accuracy budget ships, because something must
+ship; it is based on estimates on ``validation``. The gate on ``test`` needs whole intervals. Latency, throughput and energy are
+compared alike: the unit is a process run, runs of one round are neighbours in time, and a ratio is the reference's cost divided
+by its own.
 """
 
 from __future__ import annotations
@@ -56,22 +56,23 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 
 class Eligibility(Value):
-    """All candidates, those that the target allows, and those of them that are shown to be within the budget."""
+    """All candidates, those that the target allows, and those of them that are within the budget."""
 
     candidates: tuple[CandidateFacts, ...]
     allowed: tuple[str, ...]
     inside: tuple[CandidateFacts, ...]
     budget_pp: float
     most_mib: float | None = None
-    """The size limit of a gate that at least one candidate within the budget meets; None if there is none."""
+    """The bound of a gate on size that at least one of these meets; None if there is none."""
 
 
 def eligibility_of(
     candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None, most_mib: float | None = None
 ) -> Eligibility:
-    """Sort candidates by their validation results. Only a working, evaluated candidate is inside.
+    """Sort candidates by their validation results. Only a candidate that works and was evaluated can be within the budget.
 
-    ``most_mib``: the size limit of a gate. Larger candidates are not raced; if all are larger, only the gate reports it.
+    ``most_mib``: the bound of a gate on size, which is known before any race, so larger candidates are not raced; if all are
+    larger, the gate reports it.
     """
     allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
     inside = tuple(
@@ -85,10 +86,10 @@ def eligibility_of(
 
 
 def drop_on_validation(facts: CandidateFacts) -> float | None:
-    """Return the estimated drop in percentage points; 0 for the baseline, None if not evaluated.
+    """Return the estimated drop in percentage points; 0 for the baseline itself, None without an evaluation.
 
-    Multi-label networks use the drop of mAP. Without labels the share of predictions that differ from fp32's is used, since no
-    drop can be larger.
+    For a multi-label network it is the drop of mAP. Without labels, the share of predictions other than fp32's replaces it,
+    because no drop can be larger.
     """
     if facts.candidate.method is Method.ORIGINAL:
         return 0.0  # its loss by quantization is unknown, and nothing else can ship
@@ -104,7 +105,7 @@ def drop_on_validation(facts: CandidateFacts) -> float | None:
 
 
 def describe(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, Reason]:
-    """Return a reason for every candidate."""
+    """Return a reason for every candidate: the one that decided, or why it was not considered."""
     return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(eligible, facts) for facts in eligible.candidates}
 
 
@@ -152,10 +153,10 @@ CostOf = Callable[[Run], float | None]
 
 
 class Estimated(Value):
-    """A candidate's estimate in the race for the choice."""
+    """The result of one candidate in the race for the choice."""
 
     cost: float
-    """Smaller is better: p50 in ms, ms per image, or mJ per image."""
+    """Smaller is better: p50 in ms, ms an image, or mJ an image."""
     runs: int
     machine: str
     run_settings: str | None = None
@@ -169,26 +170,26 @@ class Contest:
 
     objective: Raced
     shown: Mapping[str, Estimated]
-    """Estimate of each candidate that finished the race."""
+    """Candidate to its result; without candidates that did not finish or take part."""
     costs: Costs = field(default_factory=dict)
-    """Costs of each candidate, round by round."""
+    """The same by round."""
     meter: str = ""
-    """Name of the energy meter."""
+    """The meter, for energy."""
     missing: str | None = None
-    """Why the race has no estimates."""
+    """Why a race shows nothing."""
 
     def ratio(self, ours: str, reference: str) -> Interval:
-        """Return the ratio in the rounds that both candidates ran: an estimate without a confidence level."""
+        """Return the ratio in the rounds that both ran, an estimate without a confidence level."""
         return estimated_ratio(self.costs[reference], self.costs[ours])
 
 
 class SpeedClaim(Value):
-    """Speed of one candidate over another in a race after the choice; reports may claim it."""
+    """Speed ratios of candidates from a race after the choice, which sentences may claim."""
 
     ratio: Interval
     """Paired ratio."""
     disturbed: str | None = None
-    """A disturbance that may have decided the race; neither candidate is shown to be faster then."""
+    """Other work that may have decided it; neither is then shown to be faster."""
 
 
 Claims = Mapping[tuple[str, str], SpeedClaim]
@@ -196,10 +197,10 @@ Claims = Mapping[tuple[str, str], SpeedClaim]
 
 
 def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], SpeedClaim]:
-    """Return every pair of a race that has an interval.
+    """Return the claims of every pair of one race; a pair without an interval has none.
 
-    A program that occupies one of two cores slows down a kit that uses both, but hardly a kit that uses one. So a kit that is
-    faster next to it need not be faster on an idle machine.
+    A program on one of two cores slows down a kit that uses both, but hardly one that uses one. The faster kit next to it may
+    therefore not be the faster on an idle machine.
 
     Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_ratio``.
     """
@@ -214,10 +215,11 @@ def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Speed
 
 
 def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | None = None) -> dict[str, dict[int, float]]:
-    """Return the costs by round of each candidate that has a cost in every run. Leaving out runs would keep the fast ones.
+    """Return round to cost for candidates with a cost in every run, and nothing for others: dropping runs would keep the good
+    ones.
 
-    ``meter``: of energy; None: the one that covers all of these runs, since two meters that cover different parts do not
-    compare.
+    ``meter``: of energy; None: the one with a reading in all of these runs, because meters that cover different parts of a
+    machine cannot be compared.
     """
     if objective == "energy" and meter is None and (meter := meter_of(run for mine in runs.values() for run in mine)) is None:
         return {}
@@ -235,9 +237,9 @@ def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | N
 
 
 def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) -> Contest:
-    """Return the estimates of a race for the choice; ``profiles``: by candidate.
+    """Return the results of one race for the choice; ``profiles``: by candidate.
 
-    Raises RACES_DIFFER, CONDITIONS_DIFFER: the profiles are not from one race on one machine in one state.
+    Raises RACES_DIFFER, CONDITIONS_DIFFER: they are not from one race on one machine in one state.
     """
     meter = meter_of(run for profile in profiles.values() for run in profile.runs) if objective == "energy" else ""
     if meter is None:
@@ -266,7 +268,7 @@ def _check_one_race(profiles: Sequence[Profile]) -> None:
 
 
 def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | MoreEnergy:
-    """Return the reason of a candidate with a higher cost, with both figures in the rounds that both ran."""
+    """Return why a candidate was not chosen: it is worse by the objective, with both figures from the rounds that both ran."""
     mine, theirs = contest.shown[ours], contest.shown[best]
     ratio = contest.ratio(ours, best)
     common = contest.costs[ours].keys() & contest.costs[best].keys()
@@ -285,33 +287,33 @@ def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | Mor
 
 
 def rougher_alike(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
-    """Return the reason of a candidate that costs no more but pays more in accuracy."""
+    """Return why a candidate of equal cost was not chosen: the chosen one risks less accuracy."""
     return Alike(objective=contest.objective, against=best, ratio=contest.ratio(ours, best), kept=kept)
 
 
 class ChoiceRules(Value):
-    """Settings of a choice."""
+    """The rules of a choice."""
 
     objective: Objective = "latency"
     budget_pp: float = 1.0
     """The bound of the drop_pp gate."""
     most_mib: float | None = None
-    """The size limit of a gate; None: no limit."""
+    """The bound of a gate on size; None if there is none."""
     attached: bool
     """Whether the device was attached for a race."""
     untimed: str | None = None
-    """Why no race ran on an attached device; None if a race ran, or was not needed."""
+    """Why an attached device ran no race; None if it did, or if there was nothing to race."""
     device: str = "the device"
     settle_command: str | None = None
-    """The command that settles a provisional choice."""
+    """What makes a provisional choice final."""
     dated: DatedOrder | None = None
-    """Times of candidates on such a device on another day; None if no record has them."""
+    """Speeds on such a device on another day; None if no record has them."""
     shippable: tuple[str, ...] | None = None
-    """Candidates that the target allows; others (a baseline in another runtime) are references. None: all."""
+    """Candidates that the user's target allows; the others (a baseline in another runtime) are references. None: all."""
 
 
 class Chosen(Value):
-    """The choice, and the reason of every candidate with its figures."""
+    """The choice, and the typed reason of every candidate."""
 
     choice: Choice
     because: Mapping[str, Reason]
@@ -323,10 +325,10 @@ class Chosen(Value):
 
 
 def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Contest | None = None) -> Chosen:
-    """Choose: settled on an attached device (or by size), provisional elsewhere, ``none`` without candidates.
+    """Return a choice: final on an attached device (or for size), provisional elsewhere, ``none`` without candidates.
 
     Args:
-        candidates: every row of the table, including failed ones; ``validation`` and ``size_mib`` are read.
+        candidates: every row of the table, including failures; ``validation`` and ``size_mib`` are read.
         rules: objective, budget and circumstances.
         contest: the race for the choice; None if there was none.
     """
@@ -343,7 +345,7 @@ def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Co
 
 
 def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
-    """Choose fp32, because no candidate is shown to be within the budget."""
+    """Choose fp32 if no candidate is shown to be within the budget, and say so."""
     safe = _full_precision(eligible)
     if not safe:
         nothing = Choice(state="none", candidate=None, why="no candidate for this target works")
@@ -361,7 +363,7 @@ def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 
 
 def _original(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
-    """A model file that came quantized has one candidate."""
+    """Choose an already quantized file, to which there is no alternative, here or on the device."""
     ident = eligible.inside[0].candidate.id
     chosen = _settled(eligible, ident, Taken(by="original", objective=rules.objective, budget_pp=rules.budget_pp), {})
     if rules.attached:
@@ -387,7 +389,7 @@ def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 
 
 def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen:
-    """Choose the best estimate by the objective, or a candidate within 1 % of it with higher precision."""
+    """Return the best estimate by the objective, or one within 1 % of it with higher precision."""
     raced = {facts.candidate.id: facts for facts in eligible.inside if facts.candidate.id in contest.shown}
     costs = {name: contest.costs[name] for name in raced}
     lead = lead_of(costs)
@@ -419,9 +421,9 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
 
 
 def pays(facts: CandidateFacts) -> tuple[int, bool]:
-    """Rank what is certain to cost accuracy: fewer bits first, then surgery."""
+    """Return a sort key of accuracy risk: fewer bits, then a network changed by surgery."""
     bits = {Precision.FP32: 0, Precision.FP16: 1, Precision.BF16: 1}
-    return bits.get(facts.candidate.precision, len(bits)), not _is_as_given(facts)
+    return bits.get(facts.candidate.precision, len(bits)), not _is_unchanged(facts)
 
 
 def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "network"]:
@@ -429,13 +431,13 @@ def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "
 
 
 def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> str | None:
-    """Return the best candidate of another precision, by the rounds that it shares with the chosen one."""
+    """Return the best candidate of another precision, by the rounds that each shares with the chosen one."""
     others = [name for name, facts in raced.items() if facts.candidate.precision is not raced[best].candidate.precision]
     return max(others, key=lambda name: (contest.ratio(name, best).estimate, name), default=None)
 
 
 def claimed(chosen: Chosen, rows: Mapping[str, CandidateFacts], claims: Claims) -> Chosen:
-    """Add the result of the race for the report: the chosen candidate against the best one of another precision."""
+    """Add to the choice what the last race shows about it and the best candidate of another precision."""
     name = chosen.choice.candidate or ""
     taken = chosen.because.get(name)
     if not isinstance(taken, Taken) or taken.against is None or (claim := claims.get((name, taken.against))) is None:
@@ -457,7 +459,7 @@ def _figures(shown: Estimated, contest: Contest) -> dict[str, float]:
 def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
     """Return the working fp32 kits that the target allows.
 
-    A target without fp32 (TensorRT) falls back on the baseline's, unless everything that it allows failed.
+    A target whose runtime has no fp32 (TensorRT) falls back to the baseline network's, unless everything that it allows failed.
     """
     allowed = [facts for facts in eligible.candidates if facts.candidate.id in eligible.allowed]
     own = [facts for facts in allowed if _is_full(facts)]
@@ -467,11 +469,11 @@ def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
 
 
 def _is_full(facts: CandidateFacts) -> bool:
-    """Whether it is the trained or custom network in fp32."""
-    return facts.candidate.precision is Precision.FP32 and _is_as_given(facts)
+    """Whether a candidate is the network as trained or given, in fp32, which needs no evidence."""
+    return facts.candidate.precision is Precision.FP32 and _is_unchanged(facts)
 
 
-def _is_as_given(facts: CandidateFacts) -> bool:
+def _is_unchanged(facts: CandidateFacts) -> bool:
     return facts.candidate.surgery is None
 
 
@@ -481,11 +483,11 @@ def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[s
 
 
 def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
-    """Carry fp32 and every candidate within the budget. The first in order is used until a race on the device.
+    """Return a provisional choice with fp32 and every candidate within the budget; the first is used until a race on the device.
 
-    The order comes from a dated record that has a time for every candidate whose accuracy counts on the device. Otherwise it
-    comes from forecasts: over all candidates if each has one, else within each precision. Without either it is the default
-    order.
+    The order is that of a dated record with a time for every candidate whose accuracy counts on the device. Otherwise it is that
+    of the forecast: over all candidates if each has one, within each precision if some have none. Without either, it is the
+    default order.
     """
     late = {facts.candidate.id for facts in eligible.inside if arithmetic_differs(facts) is not None}
     counted = [facts for facts in eligible.inside if facts.candidate.id not in late]
@@ -535,7 +537,9 @@ def _predicted_order(counted: Sequence[CandidateFacts]) -> PredictedOrder | None
 
 
 def _time_of(candidate: Candidate, dated: DatedOrder | None) -> float | None:
-    """Return a candidate's time in a record, or the time of the plain candidate of its runtime and precision."""
+    """Return a candidate's time in a record, or that of the plain candidate of its runtime and precision, since records have no
+    others.
+    """
     if dated is None or candidate.surgery is not None:
         return None
     plain = f"{candidate.runtime.value}-{candidate.precision.value}"

@@ -1,4 +1,7 @@
-"""Figures of the desktop-GPU baseline: from a GPU here, else from a dated record. Without either, latency is MISSING."""
+"""The source of the desktop-GPU baseline: a GPU measured here, a dated record, or neither, with the command that measures it.
+
+Only measured figures are used: without a GPU and a record, latency is MISSING.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from edgecnn.values.verdict import Fidelity
 
 
 class BaselineRecord(Value):
-    """A file in ``baselines/``, schema edgecnn.baseline/1: measurements of one real GPU on one day.
+    """One file in ``baselines/``, schema edgecnn.baseline/1: measurements of one real GPU on one day.
 
     ``latency`` and ``throughput`` are those of the reference, in fp32 with TF32 off.
     """
@@ -33,35 +36,35 @@ class BaselineRecord(Value):
     """What ran: runtime, precision, batch, and whether copies to and from the GPU are included."""
     throughput: Throughput | None = None
     variants: tuple[BaselineVariant, ...] = ()
-    """Other variants of the same day, without accuracy, which belongs to another network and other images."""
+    """Other variants of the same day, without accuracy, which belongs to the network and images of then."""
     source: str
-    """The build that made the record, and its versions."""
+    """The build that made it, and its versions."""
 
 
 class BaselineQuestion(Value):
-    """The network and resolution that the baseline must match."""
+    """The network and role that the baseline has to match."""
 
     device: str
     """The device file of the role, such as ``rtx-4090``."""
     arch: str
     resolution_px: Resolution
     accuracy_machine: str
-    """The machine that evaluated the fp32 baseline network."""
+    """Machine on which the fp32 baseline network was evaluated."""
     failure: str | None = None
-    """Why the GPU of this machine could not be used."""
+    """Why a GPU of this machine could not be used."""
     command: str | None = None
-    """The command that measures the role, if there is one."""
+    """The command that measures the role, if anything here can."""
 
 
 def baseline_facts(
     question: BaselineQuestion, *, local: BaselineRecord | None = None, records: Sequence[BaselineRecord] = ()
 ) -> BaselineFacts:
-    """Return the figures: from a GPU of this machine, else from the newest record of the same network and resolution.
+    """Return the baseline's figures: from a GPU of this machine, else from the newest record of the same network and resolution.
 
     Args:
         question: the network, resolution and role.
-        local: the measurement of a GPU of this machine, filed under its real model, which may differ from the role's.
-        records: the files of ``baselines/`` with checked dates. Only records of the role's own device count.
+        local: measurements of a GPU of this machine, stored under its real model, which may differ from the role's.
+        records: the files of ``baselines/``, with checked dates; only the role's own device counts.
     """
     accuracy_from = f"accuracy is that of the fp32 network on {question.accuracy_machine}"
     fitting = [record for record in records if record.device == question.device and _fits(record, question)]

@@ -1,4 +1,7 @@
-"""The value of one metric of one candidate: the interval that a gate judges, or why there is none. Both kinds of labels."""
+"""The interval of one metric of one candidate, which a gate judges, or the reason why there is none.
+
+This includes multi-label networks, and the metrics that do not apply to them.
+"""
 
 from __future__ import annotations
 
@@ -22,34 +25,35 @@ from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
 class Finding(Value):
-    """``absent`` is None if there is a figure, or if none is needed, as for the drop of the baseline. It is FAIL if the
-    measured values can never be a figure."""
+    """``absent`` is None if there is a figure (or none is needed, as for the baseline's own drop); FAIL if measurements exclude
+    one.
+    """
 
     figure: Interval | None
     fidelity: Fidelity
     absent: Literal[Verdict.MISSING, Verdict.UNSURE, Verdict.FAIL] | None = None
     note: str = ""
     disturbed: str | None = None
-    """Latency: a disturbance that may explain a figure above its bound."""
+    """Latency: why a figure above its bound may not be caused by the kit."""
     slowed_at_most: int | None = None
-    """The largest factor that the disturbance explains; None if it has no limit."""
+    """Factor by which that can have lengthened it; None if there is no limit."""
     rounds: int | None = None
-    """Latency: number of runs; more runs narrow the figure."""
+    """Latency: runs behind the figure; more would narrow it."""
     too_few: str | None = None
-    """Latency, energy: why the runs are too few for any gate."""
+    """Latency, energy: why these runs decide no gate, however far the figure is from its bound."""
     never_met: str | None = None
-    """Why this figure can break a bound but never meet one."""
+    """Why this figure can fail a bound but never meet one."""
     largest_of: int | None = None
     """Memory: the figure is the largest of this many runs, see ``GateResult``."""
 
 
 def missing(note: str) -> Finding:
-    """Return a finding without a figure."""
+    """Return a missing figure with its reason."""
     return Finding(figure=None, fidelity=Fidelity.MISSING, absent=Verdict.MISSING, note=note)
 
 
 def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
-    """Without labels, agreement is the only accuracy metric."""
+    """Return the finding of an accuracy metric without labels, which is always missing, except for agreement."""
     agreement = facts.agreement
     if agreement is None:
         return None
@@ -63,11 +67,11 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
 
 
 def arithmetic_differs(facts: CandidateFacts) -> str | None:
-    """Return why accuracy from another machine than the device cannot meet a bound: its arithmetic may differ.
+    """Return why predictions of the kit on another machine than its device meet no bound: its arithmetic may differ.
 
-    Such figures include rounded weights, but not the rounded products and sums of fp16 and bf16, which can cost several
-    points. INT8 sums that saturate on only one of the machines differ too. None if residency shows products in fp16 or bf16,
-    and for the twin of an engine, which rounds activations like the engine.
+    Such a figure includes rounded weights, but not the rounded products and sums of fp16 and bf16, which can cost several points.
+    In INT8, sums that saturate on only one of the two machines differ. None if the executed precision shows products in fp16 or
+    bf16, and for the twin of an engine, which rounds activations like the engine.
     """
     precision, residency = facts.candidate.precision, facts.residency
     if facts.evaluated_kit not in (None, facts.kit):
@@ -87,7 +91,7 @@ def arithmetic_differs(facts: CandidateFacts) -> str | None:
 
 
 def drop(facts: CandidateFacts) -> Finding:
-    """The top-1 drop at the confidence of the test."""
+    """Return the top-1 drop, computed at the confidence of the test."""
     test = facts.test
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
@@ -102,7 +106,7 @@ def drop(facts: CandidateFacts) -> Finding:
 
 
 def top1(facts: CandidateFacts) -> Finding:
-    """Top-1 at the confidence of the test."""
+    """Return top-1, computed at the confidence of the test."""
     test = facts.test
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
@@ -150,7 +154,7 @@ def worst_class(facts: CandidateFacts) -> Finding:
 
 
 def _dependence_unknown(test: Accuracy) -> Finding | None:
-    """Return an UNSURE finding if the interval assumes independent images and they are not."""
+    """Return that a figure is undecided, because its interval assumes independent images and they are not."""
     if test.dependence is None:
         return None
     note = f"it has no interval that accounts for {test.dependence}"
@@ -158,7 +162,7 @@ def _dependence_unknown(test: Accuracy) -> Finding | None:
 
 
 def _which(test: Accuracy, classes: ClassReport) -> str:
-    """Name the class that loses most and the least certain one, which needs more images."""
+    """Name the class that loses most, and the least certain one, which needs more images."""
     losing = [figures for figures in classes.classes if figures.drop_pp is not None and figures.drop_pp.estimate > 0]
     worst = max(losing, key=lambda figures: figures.drop_pp.estimate if figures.drop_pp else 0.0, default=None)
     widest = next((figures for figures in classes.classes if figures.name == classes.widest), None)
@@ -179,7 +183,7 @@ def _where(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
 
 
 def group_note(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
-    """``of 40 groups of images``; empty if images are independent."""
+    """Return ``of 40 groups of images``; empty if images are independent."""
     groups = group_count(accuracy)
     return "" if groups is None else f"of {counted(groups, 'group')} of images"
 
@@ -189,14 +193,14 @@ def _judged(figures: Latency | Memory | Energy) -> bool:
 
 
 def _unmeasured(subject: str, figures: Latency | Memory | Energy | None) -> Finding:
-    """Return why a figure of the device cannot be judged."""
+    """Return why a figure cannot be judged as the device's."""
     if figures is None or figures.runs < 1:
         return missing((figures.reason if figures else None) or f"{subject} was not measured")
     return missing(f"{subject} is {figures.fidelity.value}; only measured figures are judged")
 
 
 def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
-    """Return the judge of a percentile of latency, which must be measured on the device."""
+    """Return a percentile of latency, which only the device itself can give."""
     name = percentile_name(percent)
 
     def find_latency(facts: CandidateFacts) -> Finding:
@@ -223,9 +227,9 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
 
 
 def _bound_by_processes(finding: Finding, figure: Interval, measured: Latency, name: str) -> Finding:
-    """Extend the interval to the value that three of four processes stay below. Without that value no bound is met.
+    """Return the middle process's figure up to the value that three of four processes keep; without it, no bound is met.
 
-    The confidence is the lower of the two, because ranks move in steps.
+    Its confidence is that of its upper end. The middle process's interval may exceed it, because its ranks have other steps.
     """
     if (within := measured.tails_within_ms.get(name)) is None:
         return finding.model_copy(update={"never_met": measured.absent.get(WITHIN, NOT_SHOWN)})
@@ -234,7 +238,7 @@ def _bound_by_processes(finding: Finding, figure: Interval, measured: Latency, n
 
 
 def size(facts: CandidateFacts) -> Finding:
-    """The exact size of the model's files."""
+    """Return the exact size of the model's files."""
     size = facts.size_mib
     if size is None:
         return missing("size unknown: no kit was built")
@@ -256,7 +260,7 @@ def peak_memory(facts: CandidateFacts) -> Finding:
 
 
 def energy(facts: CandidateFacts) -> Finding:
-    """Energy per image, including idle power."""
+    """Return the energy of one image, including its share of idle power."""
     measured = facts.energy
     if measured is None or not _judged(measured):
         return _unmeasured("energy", measured)
@@ -273,7 +277,7 @@ _ONE_RUN = "of one traced run"
 
 
 def int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
-    """Multiply-adds and bytes are counted. Time comes from one process, so its variation is unknown."""
+    """Return an INT8 share. Multiply-adds and bytes are counted; time comes from one process and may vary."""
 
     def find_share(facts: CandidateFacts) -> Finding:
         residency = facts.residency
@@ -299,7 +303,7 @@ def _no_share(of: _Shared, residency: Residency) -> str:
 
 
 def _between(shares: Mapping[str, float], confidence: float) -> Interval:
-    """Layers of unknown precision may or may not be INT8, so the interval covers both."""
+    """Return an interval with both ends, because unmatched layers may or may not be INT8."""
     known = shares.get("int8", 0.0)
     return Interval(estimate=known, low=known, high=min(1.0, known + shares.get("unknown", 0.0)), confidence=confidence)
 
@@ -311,7 +315,7 @@ def _unjoined(shares: Mapping[str, float], of: str) -> str:
 
 OF_ONE_CLASS = ("drop_pp", "top1", "top5", "ece", "worst_class_drop_pp")
 OF_SEVERAL = ("map_drop_pp", "map", "micro_f1")
-"""Metrics of only one kind of labels; macro_f1 and agreement exist for both."""
+"""Metrics for only one kind of labels; macro_f1 and agreement apply to both."""
 _NOT_MEASURED = "mAP was not measured on the test images"
 _NO_BASELINE = "the baseline network was not evaluated on the same images"
 
@@ -327,7 +331,7 @@ def wrong_label_kind(metric: str, facts: CandidateFacts) -> Finding | None:
 
 
 def map_drop(facts: CandidateFacts) -> Finding:
-    """The paired mAP drop with its stored interval."""
+    """Return the paired drop, whose stored interval is that of the test."""
     accuracy = facts.multi_label
     if accuracy is None:
         return missing(_NOT_MEASURED)
@@ -339,7 +343,7 @@ def map_drop(facts: CandidateFacts) -> Finding:
 
 
 def mean_average_precision(facts: CandidateFacts) -> Finding:
-    """mAP with the interval of the test; old reports have a wider one."""
+    """Return mAP with the interval of the test; older reports have a wider one."""
     accuracy = facts.multi_label
     if accuracy is None:
         return missing(_NOT_MEASURED)
@@ -347,11 +351,10 @@ def mean_average_precision(facts: CandidateFacts) -> Finding:
 
 
 def images_to_settle(metric: str, bound: float, accuracy: MultiLabelAccuracy) -> int | None:
-    """Return how many new test images would settle a gate in ``POWER`` of all cases if the estimate is right; None if no number
-    would, or for another metric.
+    """Return about how many new test images would decide a gate alone in ``POWER`` of cases, if the figure stayed the same.
 
-    It uses the half of the interval towards the bound, which shrinks with the root of the number. The loss on unseen images
-    shrinks with the number.
+    None if no number would, or for another kind of metric. The estimate uses the half of the interval that extends towards the
+    bound. It shrinks with the square root of their number; the possible loss of unseen images shrinks with their number.
     """
     figures: dict[str, Interval | None] = {
         "map": accuracy.map_bounds or accuracy.map,

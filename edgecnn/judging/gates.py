@@ -1,9 +1,9 @@
-"""Gates of a call (``EffectiveGates``), the origin of each bound, and the judgement of each gate.
+"""Gates: those of a call (``EffectiveGates``), the origin of each bound, and how each is judged.
 
-A misspelt metric, a NaN or a bound on the wrong side is refused before any work, because a gate that can never fail is worse
-than none. The whole interval passes or fails, a straddling one is UNSURE, and no measurement is MISSING. Accuracy gates are
-non-inferiority tests at one-sided 95 %; the gate on the worst class holds for all classes together. Latency gates need
-measured figures.
+A misspelt metric, a NaN or a bound on the wrong side is refused before any work, because a gate that can never fail is worse than
+none. The whole interval passes or fails; an interval with the bound inside is UNSURE, and an unmeasured figure is MISSING.
+Accuracy gates are non-inferiority tests at one-sided 95 %; the gate on the worst class covers all classes. Latency gates use
+measured figures only.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ DEFAULT_DROP_PP = 1.0
 """The accuracy budget, and the bound of the default gate."""
 
 DEFAULT_LATENCY_RATIO = 1.03
-"""The default limit of a comparison. Smaller differences are lost among layouts of memory and links."""
+"""Default bound of a comparison: smaller differences are lost in the effects of memory layout and linking."""
 
 StoredRace = Literal["fresh-enough", "unless-gated", "never"]
-"""Whether a call uses a stored race. fresh-enough: one younger than ``max_age_h``. unless-gated: likewise, but none if a gate
-is on latency or energy, and none in CI. never: races run again."""
+"""Whether a call uses a stored race. fresh-enough: one that is younger than ``max_age_h``. unless-gated: likewise, except if a
+gate is on latency or energy, or in CI. never: races run again."""
 Freshness = Literal["fresh-enough", "raced-now", "this-job"]
-"""fresh-enough: a race younger than ``max_age_h`` is used. raced-now: races run, and a stored one is used only if none can
-run. this-job: races of other jobs are not used."""
+"""fresh-enough: a race younger than ``max_age_h`` is used. raced-now: races run, and a stored one is used only if none can run.
+this-job: no race of another job is used."""
 
 Side = Literal["max", "min"]
 _SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}
 _LARGEST = {"share": 1.0, "pp": 100.0}
-"""Largest value by unit; a share is written as 0.95, not 95."""
+"""Upper limits of units: a share is written as 0.95, not 95."""
 _ON_THE_DEVICE_ALONE = ("latency", "memory", "energy")
 """Sources of figures that need a run on the device itself."""
 
@@ -75,13 +75,12 @@ _ON_THE_DEVICE_ALONE = ("latency", "memory", "energy")
 def parse_bounds(
     largest: Sequence[str], smallest: Sequence[str], *, require_measured: bool = False, compared: bool = False
 ) -> GateChoice:
-    """Read the bounds of ``--max`` and ``--min``; ``compared``: the call also names another build.
+    """Parse the bounds of a command line, from the texts after ``--max`` and ``--min``; ``compared``: there is another build too.
 
     Raises:
         BOUND_MISSING: a text is not ``name=number``.
-        BOUND_TWICE: a metric has two different bounds.
-        UNKNOWN_METRIC, METRIC_NOT_COMPARED, BOUND_OF_TWO_BUILDS, BOUND_OUT_OF_RANGE, BOUND_ON_WRONG_SIDE: see
-            ``check_bounds``.
+        BOUND_TWICE: two different bounds of one metric.
+        UNKNOWN_METRIC, METRIC_NOT_COMPARED, BOUND_OF_TWO_BUILDS, BOUND_OUT_OF_RANGE, BOUND_ON_WRONG_SIDE: see ``check_bounds``.
     """
     sides: tuple[tuple[Side, Sequence[str]], ...] = (("max", largest), ("min", smallest))
     parsed = {side: _parse_side(side, texts) for side, texts in sides}
@@ -105,14 +104,14 @@ def bound_parts(choice: GateChoice) -> tuple[tuple[str, ...], ...]:
 
 
 def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command line"] = "recipe", compared: bool = False) -> None:
-    """Refuse bounds that make no sense.
+    """Refuse bounds that cannot be judged.
 
     Raises:
         UNKNOWN_METRIC: with the nearest known name.
-        METRIC_NOT_COMPARED: ``compared``, and the metric does not compare builds.
+        METRIC_NOT_COMPARED: ``compared``, and the metric does not apply to two builds.
         BOUND_OF_TWO_BUILDS: not ``compared``, and the metric is a ratio.
         BOUND_OUT_OF_RANGE: NaN, infinity, a negative number, or a share above 1.
-        BOUND_ON_WRONG_SIDE: ``max`` of a metric that should be large, ``min`` of one that should be small.
+        BOUND_ON_WRONG_SIDE: ``max`` of a metric that should be large, or ``min`` of one that should be small.
         BOUND_TWICE: images a second and another p50.
     """
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
@@ -133,11 +132,11 @@ def gates_for(
     labelled: bool = True,
     multi_label: bool = False,
 ) -> tuple[Gate, ...]:
-    """Return the gates of a call: those of the command line, else of the recipe, else the default.
+    """Return the gates of one call: those of the command line, else those of the recipe, else the default.
 
-    The default is advisory: a drop of at most 1 pp (for multi-label networks of mAP; without labels at least 99 % agreement
-    with fp32). Stated gates are required ``always``. Latency, memory and energy on a device that may not be attached are
-    required ``when-measured``, unless ``require_measured``.
+    The default is advisory: a drop of at most 1 pp, in mAP for multi-label images; without labels, fp32's prediction for at least
+    99 % of the images. Stated gates are required: ``always``, except for latency, memory and energy on a device that may not be
+    attached, which are required ``when-measured`` unless ``require_measured``.
     """
     asked_on_line = command_line is not None and bool(command_line.max or command_line.min)
     stated = command_line if command_line is not None and asked_on_line else choice
@@ -226,7 +225,7 @@ _MEANT: Mapping[str, str] = {
     **dict.fromkeys(("accuracy", "acc"), "top1"),
     **dict.fromkeys(("memory", "memory_mib", "ram"), "peak_memory_mib"),
 }
-"""Common names, with the metrics that they mean."""
+"""Common names to the metrics that they mean."""
 _PER_SECOND = ("fps", "images_per_second", "throughput")
 
 
@@ -263,7 +262,7 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
 
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
-    """Judge one candidate by one gate; ``spelled`` is the option for more rounds."""
+    """Judge one gate for one candidate; ``spelled``: how to request more rounds."""
     finding = _not_finite_finding(gate.metric, facts) or find(gate.metric, facts)
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
@@ -289,9 +288,9 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
 
 
 def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) -> GateResult | None:
-    """Judge a gate on a difference between HEAD and BASE that ship the same files; None for a figure of HEAD alone.
+    """Judge a gate on a difference between HEAD and BASE, which ship the same files; None for a figure of HEAD alone.
 
-    ``several_labels``: multi-label data. Metrics of the other kind of labels do not exist.
+    ``several_labels``: whether images may have several. A metric of the other kind of labels is not known by definition.
     """
     value = COMPARED[gate.metric].identical
     if value is None or gate.metric in (OF_ONE_CLASS if several_labels else OF_SEVERAL):
@@ -304,38 +303,38 @@ def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) 
 
 
 class RunsNeeded(NamedTuple):
-    """Runs that the races need for some gates."""
+    """The runs that some gates need."""
 
     latency: int = 0
-    """Least runs of the latency race: enough to show whether they depend on each other."""
+    """Least runs of the latency race, enough to tell whether they depend on each other."""
     energy: int = 0
     """Least runs of the energy race."""
     tails: bool = False
-    """A gate is on a percentile above the median, so each run needs many samples, even of a slow network."""
+    """Whether a gate is on a percentile above the median, so each run needs many samples, however slow the network is."""
 
 
 def runs_for(gates: Sequence[Gate]) -> RunsNeeded:
-    """Return the runs of each race: 0 without a gate on its intervals; a bound on a tail needs the most."""
+    """Return the runs needed: 0 for a race without gated intervals; a bound on a tail needs the most."""
     metrics = {gate.metric for gate in gates}
     latency = runs_needed() if metrics & TAILS.keys() else RUNS_TO_TELL if "p50_ms" in metrics else 0
     return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0, tails=bool(metrics & TAILS.keys()))
 
 
 class Circumstances(NamedTuple):
-    """Circumstances of a call that decide its gates, besides the bounds."""
+    """Circumstances that affect the gates of a call, in addition to its bounds."""
 
     device_usually_attached: bool = True
     labelled: bool = True
     multi_label: bool = False
     stored_race: StoredRace = "fresh-enough"
     in_ci: bool = False
-    """Whether a CI job makes the call. Races of another job ran on another machine."""
+    """Whether a CI job makes the call; a race of another job does not describe its machine."""
     more_rounds: str = OF_A_BUILD
-    """The option for more rounds."""
+    """How to request more rounds."""
 
 
 class EffectiveGates(Value):
-    """The gates of one call, and what they need from its races and its choice. Computed once."""
+    """The gates of one call, computed once, and their requirements on races and on the choice."""
 
     gates: tuple[Gate, ...]
     require_measured: bool = False
@@ -343,7 +342,7 @@ class EffectiveGates(Value):
     labelled: bool = True
     freshness: Freshness = "fresh-enough"
     more_rounds: str = OF_A_BUILD
-    """The option for more rounds if a gate is UNSURE."""
+    """How to request more rounds if a gate is UNSURE."""
 
     @classmethod
     def of(cls, recipe: GateChoice, command_line: GateChoice | None, call: Circumstances) -> EffectiveGates:
@@ -370,7 +369,7 @@ class EffectiveGates(Value):
 
     @property
     def races_again(self) -> bool:
-        """Whether a race must run if it can, even if there is a stored one."""
+        """Whether a race runs again if possible, instead of using a stored one."""
         return self.freshness != "fresh-enough"
 
     @property
@@ -380,14 +379,15 @@ class EffectiveGates(Value):
 
     @property
     def runs(self) -> RunsNeeded:
-        """Runs of the races that let each gate be judged."""
+        """The runs that the races need to decide every gate."""
         return runs_for(self.gates)
 
     @property
     def budget_pp(self) -> float:
         """The accuracy budget of the choice: the bound of the gate on the drop of accuracy or mAP, else 1 pp.
 
-        Without labels it is the rest of the bound on agreement, since no drop can be larger.
+        Without labels it is the share of other predictions that a gate on agreement allows, if there is one: no drop can be
+        larger.
         """
         agreed = next((gate.bound for gate in self.gates if gate.metric == "agreement"), None)
         if not self.labelled and agreed is not None:
@@ -396,7 +396,7 @@ class EffectiveGates(Value):
 
     @property
     def most_mib(self) -> float | None:
-        """The size limit of what ships; None without a limit."""
+        """The bound on the shipped size; None if there is none."""
         return next((gate.bound for gate in self.gates if (gate.metric, gate.side) == ("size_mib", "max")), None)
 
 
@@ -418,7 +418,7 @@ def _freshness(gates: Sequence[Gate], call: Circumstances) -> Freshness:
 
 
 def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:
-    """Return the verdict of one candidate. Outputs that are not numbers FAIL whatever the gates are."""
+    """Return the verdict of one candidate: that of its gates, or FAIL if its outputs are not finite."""
     return Verdict.FAIL if _no_numbers(facts) is not None else overall(results)
 
 
@@ -428,7 +428,7 @@ def _no_numbers(facts: CandidateFacts) -> str | None:
 
 
 def _not_finite_finding(metric: str, facts: CandidateFacts) -> Finding | None:
-    """NaN outputs were measured and are no accuracy, so the gate FAILs."""
+    """Return the finding for NaN outputs: the accuracy was measured, but has no value."""
     why = _no_numbers(facts) if METRICS[metric].source == "accuracy" else None
     if why is None:
         return None
@@ -453,7 +453,7 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
 
 
 def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
-    """Return how many new images would settle the gate; see ``images_needed``.
+    """Return the number of new images that would decide the gate alone; see ``images_needed``.
 
     None over folds: more images do not make the networks of the folds more alike.
     """
@@ -498,7 +498,7 @@ def _images_for_share(bound: float, share: float, images: int, worth: Worth) -> 
 
 
 def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:
-    """None if rounds do not decide, for example if other programs disturb the machine."""
+    """Return None if more rounds would not help: they do not reduce the effect of other work on the machine."""
     if finding.too_few is not None:
         return max(runs_for([gate]))
     if finding.figure is None or not finding.rounds or finding.disturbed:
@@ -511,7 +511,7 @@ class _Advice(NamedTuple):
     groups: int | None
     rounds: int | None
     spelled: str
-    """The option for more rounds."""
+    """How to request more rounds."""
 
 
 def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> str:
@@ -551,10 +551,10 @@ def _shown(metric: str, figure: Interval) -> str:
 
 
 def overall(results: Sequence[GateResult]) -> Verdict:
-    """Return one verdict of all results, in the order of the exit codes: missing, FAIL, UNSURE, PASS.
+    """Return one verdict for one candidate, in the order of the exit codes: missing, FAIL, UNSURE, PASS.
 
-    A MISSING that does not count (``when-measured``, ``advisory``) decides only if nothing else was judged. A kit that failed
-    passes nothing: its figures are MISSING, unless a gate fails it.
+    A MISSING that does not count (``when-measured``, ``advisory``) decides only if nothing else was judged. A failed kit never
+    passes: its figures are MISSING, unless a gate fails it.
     """
     verdicts = {result.verdict for result in results}
     if any(_counts_as_missing(result, require_measured=False) for result in results) or _failed_unjudged(results):
@@ -565,8 +565,8 @@ def overall(results: Sequence[GateResult]) -> Verdict:
 def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = False) -> ExitCode:
     """Return the exit code of these results: missing before FAIL before UNSURE before pass.
 
-    An advisory UNSURE does not count. MISSING counts if the gate is required ``always`` or the kit failed, and everywhere with
-    ``require_measured``. No results count as MISSING. So does a failed kit, unless a gate fails it.
+    An advisory UNSURE is shown and does not count. MISSING counts if the gate is required ``always`` or the kit failed, and
+    always with ``require_measured``. No results at all, and a failed kit without a failed gate, are MISSING.
     """
     if not results or _failed_unjudged(results):
         return ExitCode.MISSING

@@ -20,7 +20,7 @@ from edgecnn.values.profile import Profile
 
 
 class Raced(NamedTuple):
-    """One setting with its runs, or why it has none."""
+    """One setting, with its runs or the reason why there are none."""
 
     knobs: Knobs
     profile: Profile | None
@@ -30,12 +30,12 @@ class Raced(NamedTuple):
 def judge_knobs(
     default: Profile, settings: Sequence[Raced], unusable: Mapping[Knobs, str] | None = None
 ) -> tuple[KnobTrial, ...]:
-    """Compare every setting with the default, and take the fastest that is shown faster, if any.
+    """Compare every setting with the default; the fastest one that was measured faster is chosen, if there is one.
 
     Args:
         default: the kit's runs without settings, of the same race.
         settings: the others, in the order of the report.
-        unusable: settings that may not be used, with the reason.
+        unusable: settings that must not be chosen, however fast, and why.
 
     Raises:
         RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: the runs are not from one race on one machine in one state.
@@ -48,7 +48,7 @@ def judge_knobs(
 
 
 def taken(trials: Sequence[KnobTrial]) -> Knobs:
-    """Return the setting that the kit uses."""
+    """Return the settings that the kit uses."""
     return next((trial.knobs for trial in trials if trial.outcome == "taken"), Knobs())
 
 

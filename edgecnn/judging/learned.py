@@ -1,7 +1,7 @@
 """Whether a network is shown to have learned: its accuracy compared with chance, on the same images.
 
-Builds, judgements and comparisons use it through ``judgement.judge_candidate``; the search for a custom model's preprocessing
-and ensembles use it too.
+Every command checks this here: builds, judgements and comparisons (through ``judgement.judge_candidate``), the search for a
+custom model's preprocessing, and ensembles.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The table of metrics, with their names in gates, tables, sentences and charts.
+"""The table of metrics: measured figures of a candidate with a name in gates, tables, sentences and charts.
 
-To add a metric, write its row here; ``value`` reads the field of ``CandidateFacts``. The bound of ``--max`` or ``--min``
-(through ``judged``), the line in the generated reference, the column or sentence on a terminal and in ``report.md``, and the
-chart in the section of its ``source`` follow from the row. A row with ``chart`` False has a chart of its own design, which
-takes title, axis, unit and value from here.
+To add one, write its row here; ``value`` reads the field of ``CandidateFacts`` with the measurement. The row defines the bound
+that ``--max`` or ``--min`` accepts (if ``judged`` states its interval), its line in the generated reference, its column or
+sentence in the terminal and in ``report.md``, and its chart in the page's section of its ``source``. A row with ``chart`` False
+has a separate chart, which also uses the title, axis, unit and value from here.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ Source = Literal["accuracy", "latency", "size", "residency", "memory", "energy"]
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a candidate: its names, its unit and its source."""
+    """One figure of a candidate: its name, its unit, and where it is read."""
 
     name: str
-    """Name in ``--max NAME=BOUND``, with its unit at the end."""
+    """The name in ``--max NAME=BOUND``, with its unit at the end."""
     unit: Unit
     source: Source
     better: Literal["lower", "higher"]
     value: Callable[[CandidateFacts], Interval | None]
-    """The shown value with its stored interval."""
+    """Displayed value, with the stored interval."""
     title: str
     """Title of its chart."""
     words: str
-    """Name in a sentence."""
+    """Words in a sentence."""
     axis: str = ""
     """Axis title before the unit; unset: the title in lower case."""
     column: str = ""
-    """Heading of its column; unset: the words, with the unit unless the figures show it."""
+    """Column heading; unset: the words, with the unit if the figures in the column lack it."""
     says: str = ""
     """One sentence under its chart."""
     judged: Callable[[CandidateFacts], Finding] | None = None
-    """The judge of a gate; None if no gate takes the metric."""
+    """The figure that a gate judges, with a separate interval if a test needs one. None: no gate uses it."""
     compared: bool = False
-    """Whether the metric of a build can be compared with another build."""
+    """Whether it can be bounded in a comparison with another build."""
     identical: float | None = None
-    """Value between two builds that ship the same files; None for a figure of one build."""
+    """Its value for two builds that ship the same files, by definition; None for a figure of one build alone."""
     chart: bool = True
     digits: int | None = None
-    """Digits after the point; unset: those of its unit."""
+    """Decimals; unset: as many as its unit has."""
 
     def measurement(self, facts: CandidateFacts) -> Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None:
-        """How and where the figure was measured; None if it was counted or not measured."""
+        """The record of how and where the figure was measured; None if it is counted or unmeasured."""
         sources: dict[Source, Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None] = {
             "accuracy": facts.answered or facts.agreement,
             "latency": facts.latency,
@@ -69,7 +69,7 @@ class Metric:
 
     @property
     def signs(self) -> str:
-        """The unit as shown to readers."""
+        """The unit as readers see it."""
         return {"share": "%", "ratio": "×"}.get(self.unit, self.unit)
 
     @property
@@ -84,7 +84,7 @@ class Metric:
 
 
 def _read(*path: str) -> Callable[[CandidateFacts], Interval | None]:
-    """Read the interval at the end of these fields; None if a field is None."""
+    """Return the interval in the last of these fields; None if any of them is None."""
 
     def value(facts: CandidateFacts) -> Interval | None:
         figure: Any = facts
@@ -100,13 +100,13 @@ def _quality(*path: str) -> Callable[[CandidateFacts], Interval | None]:
 
 
 def _either(name: str) -> Callable[[CandidateFacts], Interval | None]:
-    """Read the figure of either kind of labels."""
+    """Return the value for single-label or multi-label images."""
     one, several = _quality(name), _read("multi_label", name)
     return lambda facts: one(facts) or several(facts)
 
 
 def exactly(value: float) -> Interval:
-    """Interval of a counted figure."""
+    """Return a counted, exact figure."""
     return Interval(estimate=value, low=value, high=value, confidence=1.0)
 
 
@@ -183,13 +183,13 @@ SHOWN: Mapping[str, Metric] = _named_rows(
     Metric("int8_bytes_share", "share", "residency", "higher", _int8("byte_share"), "Share of bytes moved",
            "int8_bytes_share", judged=findings.int8_share("bytes moved"), chart=False),
 )  # fmt: skip
-"""Every row, in reading order."""
+"""Every row, in display order."""
 
 METRICS: Mapping[str, Metric] = {name: row for name, row in SHOWN.items() if row.judged is not None}
 """Metrics that a gate of one build can bound."""
 
 IMAGES_PER_S = "images_per_s"
-"""Another name for ``p50_ms``: ``min images_per_s = 20`` is ``max p50_ms = 50``, for single images one after the other."""
+"""Another form of ``p50_ms``: ``min images_per_s = 20`` is ``max p50_ms = 50``, for single images one after another."""
 
 
 def reciprocal_of_p50(value: float) -> float:
@@ -198,8 +198,8 @@ def reciprocal_of_p50(value: float) -> float:
 
 
 def bound_in_p50(choice: GateChoice) -> GateChoice:
-    """Replace a bound on images a second by the p50 bound that it means."""
-    if not choice.min.get(IMAGES_PER_S, 0) > 0:  # one that is no bound is refused by ``check_bounds``
+    """Return the bounds with images a second converted to p50."""
+    if not choice.min.get(IMAGES_PER_S, 0) > 0:  # ``check_bounds`` refuses an invalid one
         return choice
     others = {name: bound for name, bound in choice.min.items() if name != IMAGES_PER_S}
     latency = {"p50_ms": reciprocal_of_p50(choice.min[IMAGES_PER_S])}
@@ -207,7 +207,7 @@ def bound_in_p50(choice: GateChoice) -> GateChoice:
 
 
 def budgets_in_p50(budgets: Mapping[str, float]) -> dict[str, float]:
-    """Replace a budget of images a second by the p50 that it means."""
+    """Return the budgets with images a second converted to p50."""
     if IMAGES_PER_S not in budgets:
         return dict(budgets)
     rest = {name: bound for name, bound in budgets.items() if name != IMAGES_PER_S}
@@ -217,10 +217,10 @@ def budgets_in_p50(budgets: Mapping[str, float]) -> dict[str, float]:
 def parse_budgets(
     texts: Iterable[str], named: Callable[[str, str], str], refuse: Callable[[str, str], EdgecnnError]
 ) -> dict[str, float]:
-    """Read the texts of ``--within``, such as ``p50_ms=5``, each metric once.
+    """Parse ``p50_ms=5`` and others, each once, from the texts after ``--within``.
 
-    named: returns the budget of a typed name, or raises for an unknown one. refuse: makes the error from a text and its
-    problem.
+    named: converts a typed name and its text to a budget; it raises the error of an unknown one. refuse: makes the error of a
+    text and its problem.
     """
     budgets: dict[str, float] = {}
     for text in texts:
@@ -250,18 +250,18 @@ COMPARED: Mapping[str, Metric] = _named_rows(
     ),
     *(row for row in METRICS.values() if row.compared),
 )
-"""Metrics that a gate can bound in a comparison; drops then count from the other build."""
+"""Metrics that can be bounded in a comparison with another build; drops are then measured from that build."""
 ANY_METRIC: Mapping[str, Metric] = {**METRICS, **COMPARED}
-"""Every metric of any gate."""
+"""All metrics of gates."""
 
 
 def charted(*sources: Source) -> list[Metric]:
-    """Return the metrics of these sources whose chart and column follow from their rows."""
+    """Return the metrics of these kinds whose chart and column come from their rows alone."""
     return [row for row in SHOWN.values() if row.chart and row.source in sources]
 
 
 def find(metric: str, facts: CandidateFacts) -> Finding:
-    """Return the finding of ``metric`` (a name of ``METRICS``)."""
+    """Return the finding of ``metric`` (a name of ``METRICS``) for a gate."""
     if facts.candidate.method is Method.ORIGINAL and metric in _AGAINST_FP32:
         return findings.missing("the model file came quantized and holds no float network to compare with")
     judged = METRICS[metric].judged

@@ -1,4 +1,4 @@
-"""How small a difference a test set can show, estimated before any work."""
+"""The smallest difference that a test set can show, computed before any work."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, grou
 from edgecnn.values.verdict import Interval
 
 EXPECTED_DISAGREEMENT = 0.02
-"""Share of discordant images that is assumed before an evaluation: INT8 against fp32 showed 1 to 5 % on the networks tried."""
+"""Assumed share of discordant images before an evaluation: INT8 against fp32 had 1 to 5 % on the networks tried."""
 
 POWER = 0.8
-"""How often the advised number of images or rounds settles a gate, if the estimate is right."""
+"""Probability that the recommended number of images or rounds decides a gate, if the estimate is the truth."""
 POWER_Z = NormalDist().inv_cdf(POWER)
 
 
 def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT) -> float | None:
-    """Half the width, in percentage points, of the 95 % interval of a drop with estimate zero; None without images.
+    """Return half the width, in percentage points, of the 95 % interval of a drop estimated as zero; None without images.
 
-    It uses Tango's interval, like the report. The familiar 1.96 √(disagreement / images) is a tenth narrower at 1,000 images,
-    and is ± 0 without disagreement.
+    It uses Tango's interval, as the report does. The common 1.96 √(disagreement / images) is a tenth narrower at 1,000 images,
+    and gives ± 0 without expected disagreement.
 
     ``disagreement``: expected share of discordant images, 0…1.
     """
@@ -40,11 +40,11 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
 
 
 GROUPED = "; this holds for independent images, and for a PASS each group counts as at most one image"
-"""Added to both sentences if images come in groups."""
+"""End of both kinds of sentence if images are in groups."""
 
 
 def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT) -> str:
-    """The sentence of ``plan``: "1,000 images at about 2 % disagreement resolve ± 1.0 pp"."""
+    """Return the sentence of ``plan``: "1,000 images at about 2 % disagreement resolve ± 1.0 pp"."""
     half = resolvable_drop_pp(images, disagreement)
     if half is None:
         return "0 images resolve nothing"
@@ -53,17 +53,17 @@ def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT
 
 
 def labels_sentence(images: int) -> str:
-    """The sentence for multi-label data, where nothing is known before there are predictions."""
+    """Return the sentence for multi-label images, whose resolution is unknown before predictions exist."""
     return f"{counted(images, 'image')}; the smallest drop of mAP that they show depends on the predictions"
 
 
 def images_needed(
     margin_pp: float, disagreement: float, estimate_pp: float = 0.0, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> int | None:
-    """Return how many new images settle a drop gate in ``POWER`` of all cases; None if no number would.
+    """Return how many new images decide a drop gate in ``POWER`` of cases; None if no number would.
 
-    This holds if the true drop is the estimate and no more images than ``disagreement`` are discordant. The images of the
-    estimate do not count: judging them again with others is a second look.
+    It assumes that the true drop is the estimate, and that at most ``disagreement`` of the images are discordant. Judging the
+    images of the estimate again, together with others, would be a second judgement.
 
     Args:
         margin_pp: the bound of the gate.
@@ -83,9 +83,9 @@ def images_needed(
 def images_for_proportion(
     bound: float, share: float, confidence: float = NON_INFERIORITY_CONFIDENCE, widest: Interval | None = None
 ) -> int | None:
-    """Return the number for a bound on a share (0…1), by Wilson's interval; None if no number would settle it.
+    """Return the same for a bound on a share (0…1), by Wilson's interval; None if no number would.
 
-    ``widest``: the interval of the share, whose end nearest to a half has the largest variance; None: the share itself.
+    ``widest``: the interval of the share, whose end nearest to a half has the largest variance; None: the share itself is used.
     """
     if math.isclose(bound, share, abs_tol=1e-9):
         return None
@@ -95,18 +95,20 @@ def images_for_proportion(
 
 
 def enough_to_tell_apart(apart: float, at_bound: float, at_truth: float, confidence: float) -> int:
-    """Images or rounds with which a test rejects the bound in ``POWER`` of all cases; ``at_…``: variances of one of them."""
+    """Return the images or rounds with which a test rejects the bound in ``POWER`` of cases; ``at_…``: variances of one."""
     return math.ceil(((two_sided_z(confidence) * math.sqrt(at_bound) + POWER_Z * math.sqrt(at_truth)) / apart) ** 2)
 
 
 def groups_among(images: int, judged: Accuracy | MultiLabelAccuracy | Agreement | None) -> int | None:
-    """Return the groups of this many images, as large as the judged groups; None if images are independent."""
+    """Return the number of groups for that many images, of the judged groups' size; None if images are independent."""
     groups = None if judged is None else group_count(judged)
     return math.ceil(images * groups / judged.images) if judged is not None and groups else None
 
 
 def enough_images(needed: int, groups: int | None = None) -> str:
-    """Say how many images settle an UNSURE gate, as the end of a sentence; ``groups``: of this many, if images come in groups."""
+    """Return the end of a sentence: how many images would decide an UNSURE gate; ``groups``: in that many, if images are in
+    groups.
+    """
     of = "" if groups is None else f" of {counted(groups, 'group')}"
     odds = f"in {100 * POWER:.0f} % of cases"
     return f"about {needed:,} new test images{of}, judged separately, would settle it {odds} if the estimate is right"

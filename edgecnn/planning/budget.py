@@ -47,17 +47,17 @@ class BudgetedTraining(NamedTuple):
         )
 
 
-def require_budgetable(asked: Recipe, mode: Mode | None) -> None:
-    """``mode``: None where nothing is trained. Raises MINUTES_NOT_FITTING: names a setting that leaves no epochs to choose."""
-    if asked.train.minutes is not None:
-        for beside in _unbudgetable(asked, mode):
+def require_budgetable(recipe: Recipe, mode: Mode | None) -> None:
+    """Refuse settings that leave no epochs to choose. ``mode``: None if nothing is trained. Raises MINUTES_NOT_FITTING."""
+    if recipe.train.minutes is not None:
+        for beside in _unbudgetable(recipe, mode):
             raise MINUTES_NOT_FITTING(beside=beside)
 
 
-def _unbudgetable(asked: Recipe, mode: Mode | None) -> Iterator[str]:
-    train = asked.train
+def _unbudgetable(recipe: Recipe, mode: Mode | None) -> Iterator[str]:
+    train = recipe.train
     if mode is None:
-        yield "--keep-head" if asked.model.onnx is None else "--model"
+        yield "--keep-head" if recipe.model.onnx is None else "--model"
     if train.epochs is not None:
         yield f"train.epochs={train.epochs}"
     if train.transfer in ("head", "auto"):

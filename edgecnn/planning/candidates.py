@@ -243,7 +243,7 @@ def require_precision(device: Device, precision: Precision, asked_by: str, suppo
         device=device.name,
         precision=precision.value,
         asked_by=asked_by,
-        has=[available.value for available in dict.fromkeys(has)],
+        has=[precision.value for precision in dict.fromkeys(has)],
         reasons=[f"{entry.runtime.value}: {entry.why}" for entry in refused],
     )
 

@@ -31,7 +31,7 @@ from edgecnn.models.weights import answer_weights, held_weights
 from edgecnn.planning.budget import BudgetedTraining, require_budgetable, training_budget
 from edgecnn.planning.candidates import PACKAGE as TORCHAO
 from edgecnn.planning.candidates import require_something_to_replace
-from edgecnn.planning.custom_model import class_order, custom_weights, order_asked
+from edgecnn.planning.custom_model import class_order, custom_weights, requested_order
 from edgecnn.planning.folds import first_fold, require_foldable
 from edgecnn.planning.multi_label import require_fitting
 from edgecnn.planning.request import BuildRequest
@@ -148,7 +148,7 @@ def _complete_custom(recipe: Recipe, store: Store, tell: Progress) -> CompletedR
         data = summarize(choice, store.root, tell)
     require_fitting(recipe, data)
     named = names_in_model(Path(str(recipe.model.onnx))) if data.labelled else None
-    taken = order_asked(choice.classes, named)
+    taken = requested_order(choice.classes, named)
     if choice.classes is None and data.labelled:
         order = None if named is None else order_by_names(named.names, data.classes, Path(data.root), str(named.file))
         if named is None or order is None:

@@ -196,7 +196,7 @@ def custom_weights(choice: ModelChoice, *, train_kept_out: bool, order: str) -> 
     return WeightsAnswer(choice="onnx", kind="onnx", why=why)
 
 
-def order_asked(classes: str | None, named: ModelNames | None) -> ClassOrder:
+def requested_order(classes: str | None, named: ModelNames | None) -> ClassOrder:
     """Return the source of the class order that ``data.classes`` asks for."""
     if classes is None:
         return "folders"

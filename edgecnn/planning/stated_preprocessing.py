@@ -50,7 +50,8 @@ class Stated(NamedTuple):
 
 def stated_for(model: Path) -> Stated | None:
     """Return the statement inside the file, completed by those next to it, or None. Contradictions become notes."""
-    statements = [stated for read in (_read_metadata, _read_processor, _read_timm) if (stated := read(model)) is not None]
+    files = (_read_metadata(model), _read_json(model, PROCESSOR, _hugging_face_fields), _read_json(model, CONFIG, _timm_fields))
+    statements = [stated for stated in files if stated is not None]
     if not statements:
         return None
     first = next((stated for stated in statements if stated_fields(stated.choice)), statements[0])
@@ -96,14 +97,6 @@ def _fields_in_metadata(metadata: Mapping[str, str], size: ImageSize | None) -> 
         byte = 255 if max(mean) > 1 or max(std) > 1 else 1
         return _colours([value / byte for value in mean], [value / byte for value in std], order)
     return {}
-
-
-def _read_processor(model: Path) -> Stated | None:
-    return _read_json(model, PROCESSOR, _hugging_face_fields)
-
-
-def _read_timm(model: Path) -> Stated | None:
-    return _read_json(model, CONFIG, _timm_fields)
 
 
 _Read = Callable[[Mapping[str, Any]], "tuple[dict[str, Any], ImageSize | None, list[str]] | None"]

@@ -28,7 +28,7 @@ from edgecnn.values.stage import Key, Role, Stage
 from edgecnn.values.training import Surgery, Teacher
 
 IMAGES, MADE = "images", "made"
-"""Roles of training inputs: a manifest of photographs, and composed images."""
+"""Roles of what a training learns from: a manifest of photographs, and composed images."""
 THRESHOLDS = "thresholds"
 """The role of the trunk in a kit of a multi-label network, which ships the thresholds that were chosen with it."""
 

@@ -73,7 +73,9 @@ def read_table(path: Path) -> dict[str, Any]:
     try:
         return parsed(_text(path, data))
     except ValueError as error:
-        raise not_toml(path=path, line=_line_of(str(error)), reason=_strip_position(str(error))) from error
+        line = re.search(r"at line (\d+)", str(error))
+        reason = re.sub(r"\s*\(at (line \d+, column \d+|end of document)\)$", "", str(error))
+        raise not_toml(path=path, line=int(line[1]) if line else None, reason=reason) from error
 
 
 def _text(path: Path, data: bytes) -> str:
@@ -242,12 +244,3 @@ def _toml_item(value: Any) -> Item:
         return array
     scalar: Item = tomlkit.item(value)
     return scalar
-
-
-def _line_of(message: str) -> int | None:
-    match = re.search(r"at line (\d+)", message)
-    return int(match.group(1)) if match else None
-
-
-def _strip_position(message: str) -> str:
-    return re.sub(r"\s*\(at (line \d+, column \d+|end of document)\)$", "", message)

@@ -14,7 +14,7 @@ from edgecnn.values.stage import Key, digest_of
 
 
 def printable(text: str) -> str:
-    """Return the text. Raises PydanticCustomError: it contains an unprintable character."""
+    """The text itself. Raises PydanticCustomError: it holds a character that cannot be printed."""
     if not text.isprintable():
         raise PydanticCustomError("unprintable", "holds a character that cannot be printed; write it as an escape, such as \\t")
     return text
@@ -131,7 +131,7 @@ class Grouping(Value):
 
     @property
     def sentence(self) -> str:
-        """The sentence in plans and reports."""
+        """As plans and reports have it."""
         parts = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none in two splits"]
         if self.alone:
             parts.append(f"{counted(self.alone, 'image')} of no group {plural(self.alone, 'counts as one', 'count as one each')}")

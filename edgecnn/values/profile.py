@@ -37,9 +37,9 @@ WORST = {"temperature_c": 1}
 """The same for observations of which the highest value counts."""
 
 EMULATED_TIMES = "an emulated processor gives the times of its emulator"
-"""Why runs from an environment that is not ``timed`` have no meaning."""
+"""Why runs from an environment that is not ``timed`` are figures of nothing."""
 NOT_TIMED = f"not raced, because {EMULATED_TIMES}"
-"""Why a kit has no time in an environment that is not ``timed``."""
+"""Why there is no time of a kit in an environment that is not ``timed``."""
 
 _CLOCKS_DIFFER = timedelta(hours=1)
 """Largest difference of clocks between two machines."""

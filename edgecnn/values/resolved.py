@@ -68,7 +68,7 @@ class Resolved(Value):
     mode: TrunkMode
     """custom and kept: nothing is trained, for a file or for a catalogue network with its weights' own head."""
     budget: TrainingBudget | None = Field(default=None, exclude_if=lambda budget: budget is None)
-    """What ``train.minutes`` decided; None where it is unset."""
+    """The result of ``train.minutes``; None if it is unset."""
     teacher: Teacher | None = None
     """The network whose outputs replace labels."""
     synthesis: Synthesis | None = Field(default=None, exclude_if=lambda synthesis: synthesis is None)

@@ -136,6 +136,13 @@ def test_with_json_stdout_is_the_report_and_nothing_else(builder: Builder, edgec
     assert BuildReport.model_validate_json(done.stdout) == builder.report
 
 
+@pytest.mark.parametrize("verb", ["build", "judge"])
+def test_notes_need_verbose(builder: Builder, edgecnn: Callable[..., Any], verb: str) -> None:
+    builder.report = builder.report.model_copy(update={"notices": ("the governor is powersave",)})
+    shown = [words for words in ((), ("--verbose",)) if "the governor is powersave" in edgecnn(verb, *words).stdout]
+    assert shown == [("--verbose",)]
+
+
 def test_bad_input_ends_with_2_before_anything_is_built(builder: Builder, edgecnn: Callable[..., Any]) -> None:
     done = edgecnn("build", "--set", "train.epoch=3")
     assert done.exit_code == 2

@@ -49,7 +49,7 @@ from edgecnn.errors.data.formats import (
     table_unusable,
     unknown_published_data,
 )
-from edgecnn.errors.data.groups import group_on_two_sides, groups_not_divisible, no_group_found, too_few_groups
+from edgecnn.errors.data.groups import group_on_two_sides, groups_not_divisible, no_groups, too_few_groups
 from edgecnn.errors.data.lists import label_files_unclear, labels_look_joined, listed_file_twice, listed_files_missing
 from edgecnn.errors.data.multi_label import label_too_rare, multi_label_not_fitting, thresholds_of_another_model
 from edgecnn.errors.data.synthesis import classes_without_cutouts, cutout_class_unknown, synthesis_folder_unusable
@@ -243,21 +243,21 @@ SAMPLES = [
     runner_crashed(argv=[], ending="exit status 1", last_lines=[]),
     runner_timed_out(argv=["bench"], lease_s=90, last_lines=["stuck"]),
     runner_not_started(folder=Path("/kit"), why=FileNotFoundError(2, "No such file or directory")),
-    board_unreachable(board="pi@b", said="ssh: connect to host b port 22: No route to host"),
-    board_unreachable(board="pi", said=""),
-    link_lost(board="pi", doing="put", said="Connection reset"),
+    board_unreachable(board="pi@b", because="ssh: connect to host b port 22: No route to host"),
+    board_unreachable(board="pi", because=""),
+    link_lost(board="pi", doing="put", because="Connection reset"),
     link_lost(board="pi", doing="put"),
     board_busy(board="pi", owner="ann", since_s=61.4, what="edgecnn bench b"),
     board_busy(board="pi", owner="somebody", since_s=None, what=""),
     board_disk_full(board="pi", folder="~/.cache/edgecnn", needed_bytes=30 * (1024 * 1024), free_bytes=2 * (1024 * 1024)),
     board_disk_full(board="pi", folder="~/x", needed_bytes=None, free_bytes=0),
-    board_failed(board="pi", doing="put", said=["a", "b"]),
-    board_failed(board="pi", doing="put", said=[]),
+    board_failed(board="pi", doing="put", lines=["a", "b"]),
+    board_failed(board="pi", doing="put", lines=[]),
     board_not_ready(board="pi@board", whats=["numpy is missing", "300 MiB are free"], hints=["pip install numpy", "make room"]),
-    coordinator_unreachable(where="labgrid://lab:20408", said="could not connect to coordinator"),
+    coordinator_unreachable(where="labgrid://lab:20408", because="could not connect to coordinator"),
     no_board_left(kind="raspberry-pi-5", reasons={"lab-1": "pi@a: no link: timed out", "lab-2": "lab-2 was taken"}),
     boards_lost_to_build(build="lenet-5-cpu", reasons={"lab-1": "pi@a: no link: timed out", "lab-2": "pi@b: no link"}),
-    coordinator_unreachable(where="a", said="b"),
+    coordinator_unreachable(where="a", because="b"),
     no_board_left(kind="a", reasons={}),
     board_is_another_device("pi", "aarch64 with 4 cores", "Raspberry Pi 5", ("raspberry-pi-4",)),
     board_is_another_device("pi", "aarch64 with 4 cores", "Raspberry Pi 5", ()),
@@ -302,8 +302,8 @@ SAMPLES = [
     not_in_class_names(FOLDER, "boots", "names.txt", "boot"),
     not_in_class_names(FOLDER, "x", "mine.onnx", None, is_stated=False),
     class_order_open("photos", ("a", "B"), ("B", "a")),
-    no_group_found("person", FOLDER, "a.png", column=True),
-    no_group_found("person", FOLDER, "a.png", column=False),
+    no_groups("person", FOLDER, "a.png", column=True),
+    no_groups("person", FOLDER, "a.png", column=False),
     group_on_two_sides(FOLDER, "2", ("test/2.png", "train/2.png"), 1),
     too_few_groups(FOLDER, ("cat", "dog"), ("1", "2"), 3, ("train", "test")),
     too_few_groups(FOLDER, (), ("1",), 0, ("train", "test")),

@@ -18,15 +18,22 @@ NAMED_ELSEWHERE = {"in_features"}
 
 
 def empty_names() -> Iterator[str]:
+    """Fields of classes do not count: many are names in files that users have."""
     for path in modules().values():
-        for node in ast.walk(syntax(path)):
+        tree = syntax(path)
+        fields = {id(line.target) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for line in _annotated(node)}
+        for node in ast.walk(tree):
             name = node.arg if isinstance(node, ast.arg) else node.id if isinstance(node, ast.Name) else None
             is_new = isinstance(node, ast.arg) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
-            if is_new and name in EMPTY:
+            if is_new and name in EMPTY and id(node) not in fields:
                 yield f"{relative(path)}:{getattr(node, 'lineno', 0)}: {name}"
         for qualified, function in functions(path):
             if EMPTY_FUNCTION.fullmatch(function.name) and function.name not in NAMED_ELSEWHERE:
                 yield f"{relative(path)}:{function.lineno}: {qualified}"
+
+
+def _annotated(node: ast.ClassDef) -> Iterator[ast.AnnAssign]:
+    return (line for line in node.body if isinstance(line, ast.AnnAssign))
 
 
 def test_every_name_says_what_it_holds_or_does() -> None:

@@ -87,10 +87,10 @@ HOST = "pi@board; rm -rf ~"
 @pytest.mark.parametrize(
     "error",
     [
-        board_unreachable(board=HOST, said=""),
+        board_unreachable(board=HOST, because=""),
         BOARD_UNKNOWN(board=HOST),
         BOARD_KEY_CHANGED(board=HOST),
-        LOGIN_REFUSED(board=HOST, said=""),
+        LOGIN_REFUSED(board=HOST, because=""),
         NOTHING_AFAR(url=HOST),
         PORT_IN_USE(host="127.0.0.1", port=8000, bundle=HOST),
     ],

@@ -203,7 +203,7 @@ def test_a_board_that_was_taken_away_is_set_aside_and_a_coordinator_that_went_aw
     pool: tuple[Pool, Cell],
 ) -> None:
     boards, cell = pool
-    lost = coordinator_unreachable(where="labgrid://lab", said="the connection ended")
+    lost = coordinator_unreachable(where="labgrid://lab", because="the connection ended")
 
     def build(lease: Lease) -> Ended:
         raise BOARD_TAKEN(board="lab-1", because="bob acquired it") if lease.board.name == "lab-1" else lost

@@ -206,7 +206,7 @@ def test_a_build_for_which_the_lab_had_no_board_is_open_again_once_it_has_one(
     without = boards_line("raspberry-pi-5", "labgrid://lab", ())
     assert [run()[0], run()[0]] == [[None, None]] * 2
     assert run()[1] == [without], "nothing is built again as long as there is none"
-    lab.away = coordinator_unreachable(where=lab.where, said="the connection ended")
+    lab.away = coordinator_unreachable(where=lab.where, because="the connection ended")
     assert run() == ([None, None], [lab.away.line()]), "nothing else is open"
     lab.away, lab.names = None, ["lab-1"]
     assert run()[0] == ["lab-1", "lab-1"]

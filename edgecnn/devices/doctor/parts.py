@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from edgecnn.devices.doctor.facts import Addition, PackageFact
 from edgecnn.errors.wording import shell_word
-from edgecnn.installed import installed_version, without_wheel
+from edgecnn.installed import installed_version, why_no_wheel
 from edgecnn.runner.browser.installed import INSTALLED_BY
 from edgecnn.runner.runtimes import BROWSER
 from edgecnn.runner.runtimes import installed_version as runtime_version
@@ -110,7 +110,7 @@ def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
 def no_wheel(row: PartRow) -> str | None:
     """Why pip cannot install a package of the part on this machine; None if pip can, or all are installed."""
     absent = (package.name for package in packages_of(row.name) if package.version is None)
-    return next((why for name in absent if (why := without_wheel(name)) is not None), None)
+    return next((why for name in absent if (why := why_no_wheel(name)) is not None), None)
 
 
 def addition_of(row: PartRow) -> Addition:

@@ -202,7 +202,7 @@ class Coordinator:
             reason = error.details() or error.code().name.lower()
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
                 raise self._lost(reason) from error
-            raise COORDINATOR_REFUSED(where=self._where, said=reason) from error
+            raise COORDINATOR_REFUSED(where=self._where, because=reason) from error
 
     def _wait(self, work: Any) -> Any:
         running = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -215,7 +215,7 @@ class Coordinator:
             raise self._lost(str(error).removeprefix("Error: ").lower()) from error
 
     def _lost(self, reason: str) -> EdgecnnError:
-        return coordinator_unreachable(where=self._where, said=reason)
+        return coordinator_unreachable(where=self._where, because=reason)
 
     def _end(self) -> None:
         try:

@@ -183,11 +183,13 @@ class Results:
                 for name in names:
                     self._keep(name, changed[name], incoming)
         except Silence as error:
-            raise link_lost(board=self._board.name, doing=_FETCHING, said=f"no data for {SILENCE_S:g} s") from error
+            raise link_lost(board=self._board.name, doing=_FETCHING, because=f"no data for {SILENCE_S:g} s") from error
         except (OSError, EOFError) as error:
             if self._board.link.ended():
                 raise link_lost(board=self._board.name, doing=_FETCHING) from error
-            raise board_failed(board=self._board.name, doing=_FETCHING, said=[*last_lines(stderr.text, 1), str(error)]) from error
+            raise board_failed(
+                board=self._board.name, doing=_FETCHING, lines=[*last_lines(stderr.text, 1), str(error)]
+            ) from error
         finally:
             kill_group(process)
 
@@ -201,7 +203,7 @@ class Results:
                 for block in incoming.exactly(facts["bytes"], SILENCE_S):
                     target.write(block)
             if sha256_of(half) != facts["sha256"]:
-                raise board_failed(board=self._board.name, doing=_FETCHING, said=[f"{name} was changed on the way"])
+                raise board_failed(board=self._board.name, doing=_FETCHING, lines=[f"{name} was changed on the way"])
             written = time.time() - facts["age_s"]
             os.utime(half, (written, written))
             half.replace(path)

@@ -193,7 +193,7 @@ class SshHost:
             return error
         free = int(self.board.ask("have", sha256=[])["free_bytes"])
         if unwritten and free > FULL_BELOW_BYTES:
-            return board_failed(board=self.board.name, doing="writing", said=["the runner cannot write, although space is free"])
+            return board_failed(board=self.board.name, doing="writing", lines=["the runner cannot write, although space is free"])
         return board_disk_full(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
 
     def _send_schedule(self, out: Path, text: str) -> str:
@@ -249,5 +249,5 @@ class SshHost:
             while (line := incoming.line(SILENCE_S)) and b'"ok"' not in line:
                 continue
         if line is None:
-            raise link_lost(board=self.board.name, doing="hold", said=f"no answer in {SILENCE_S:g} s")
+            raise link_lost(board=self.board.name, doing="hold", because=f"no answer in {SILENCE_S:g} s")
         self.board.answer("hold", line, "" if line else stderr.text)

@@ -43,10 +43,10 @@ def run_settings_of(profile: Profile) -> str | None:
     threads = threads_of(profile.runs)
     besides = {name: text for name, text in profile.knobs.items() if name != "threads" or threads is None}
     words = [] if threads is None else [Knobs(threads=threads).words]
-    return ", ".join([*words, *([knobs_said(besides)] if besides else [])]) or None
+    return ", ".join([*words, *([knobs_text(besides)] if besides else [])]) or None
 
 
-def knobs_said(options: Mapping[str, str]) -> str:
+def knobs_text(options: Mapping[str, str]) -> str:
     """Return the knobs in words; knobs of another version as they were written."""
     try:
         return Knobs.of(options).words

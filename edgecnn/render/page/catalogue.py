@@ -1,4 +1,4 @@
-"""The page of the catalogue: published accuracy against multiply-adds, the area of a point its parameters.
+"""The page of the catalogue: published accuracy against multiply-adds. The area of a point shows its parameters.
 
 Drawn as in A. Canziani, A. Paszke, E. Culurciello, "An Analysis of Deep Neural Network Models for Practical Applications"
 (arXiv:1605.07678, Figure 2) and S. Bianco, R. Cadene, L. Celona, P. Napoletano, "Benchmark Analysis of Representative Deep Neural
@@ -25,12 +25,12 @@ from edgecnn.values.arch import ListedArch
 TEMPLATE = "catalogue.html.j2"
 HEIGHT_PX = 560
 AREA_PER_MILLION = 14.0
-"""Square pixels of a point a million parameters."""
+"""Square pixels of a point per million parameters."""
 AREA_LEAST = 40.0
 
 
 def catalogue_page(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     figure = published_figure(rows, own)
     unpublished = [row.name for row in rows if row.accuracy_top1 is None]
     return document(
@@ -44,7 +44,7 @@ def catalogue_page(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> str:
 
 
 def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Figure:
-    """Accuracy × multiply-adds × parameters of every network with a published figure, and the user's builds."""
+    """Accuracy, multiply-adds and parameters of every network with a published figure, and of the builds of the user."""
     points = [row for row in rows if row.accuracy_top1 is not None]
     front = front_of(points, lambda row: row.macs, lambda row: row.accuracy_top1 or 0.0)
     names = ", ".join(row.name for row in front)

@@ -33,7 +33,7 @@ TEMPLATE = "compare.html.j2"
 
 
 def comparison_page(comparison: SideBySide) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     columns = columns_of([facts for row in comparison.candidates for facts in row.facts if facts is not None], "page")
     shown = {
         "accuracy": drawn((_top1s(comparison), _differences(comparison))),

@@ -127,7 +127,7 @@ _BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
 
 @debug_mode(False)  # a test holds every chart against the schema, which altair would do with every part of one
 def report_page(facts: PageFacts) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     shown = figures_of(facts)
     return document(
         TEMPLATE,

@@ -29,7 +29,7 @@ HEIGHT_PX = 340
 
 
 def fit_page(fit: FitReport) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     figures = [figure for figure in (_front(fit), _history(fit), _axes(fit)) if figure is not None]
     result, *notes = fit_lines(fit)
     facts = {"lead": [*unlearned_lines(fit), result], "notes": notes, "limits": limits_of(fit), "elsewhere": _elsewhere(fit)}
@@ -60,7 +60,7 @@ def _front(fit: FitReport) -> Figure | None:
     return Figure(
         id="front",
         title="Accuracy against latency",
-        says=f"{fit.why}. Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
+        says=f"Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
         sources=_sources(fit),
         spec=vega.specification(*_budget(fit), *drawn, height=HEIGHT_PX),
         table=Table(caption="Trained networks", columns=COLUMNS, rows=tuple(cells_of(member, fit) for member in fit.members)),

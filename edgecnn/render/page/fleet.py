@@ -20,7 +20,7 @@ _TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
 
 
 def fleet_page(fleet: FleetReport) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     shown = drawn(_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
     rows = [(cell, row_of(cell), verdict_caveat(cell)) for cell in fleet.cells]
     result, *notes = fleet_lines(fleet)

@@ -12,7 +12,7 @@ from edgecnn.studies.doubt_facts import LabelDoubt
 
 
 def doubt_page(doubt: LabelDoubt, thumbnails: Mapping[str, str], folder: str) -> str:
-    """Return the whole file as text, for UTF-8. ``thumbnails``: paths to JPEGs in base64."""
+    """Return the page as text, for UTF-8. ``thumbnails``: paths to JPEGs in base64."""
     caption = f"Classes by recall, and the gain of {doubt.more_images} more images of one class (90 % interval)"
     result, *notes = doubt_lines(doubt, folder)
     return document(

@@ -25,7 +25,7 @@ STROKE = {"yes": "var(--build-1)", "unsure": "var(--build-1)", "no": "var(--soft
 
 
 def networks_page(study: NetworksFor) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     shown = [device_figure(number, device, study) for number, device in enumerate(study.devices)]
     figures = drawn(shown)
     undrawn = [device for device, figure in zip(study.devices, shown, strict=True) if figure is None]

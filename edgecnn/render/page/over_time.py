@@ -46,7 +46,7 @@ ACCURACY = {
 
 
 def history_page(history: MeasuredHistory) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     sections = []
     for number, series in enumerate(history.series):
         made = (

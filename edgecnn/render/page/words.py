@@ -6,7 +6,7 @@ A page links the first use of each word to its definition at the bottom of the p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -183,24 +183,30 @@ _FORM = re.compile(rf"(?<![\w/.&-])(?:{_SPELLINGS})(?![\w/-])")
 _TAGS_AND_TEXT = re.compile(r"<[^>]*>|[^<]+")
 _TAG = re.compile(r"<(/?)([a-z0-9]+)")
 _LINK = re.compile(r'href="#(word-[A-Za-z0-9-]+)"')
-_UNLINKED = {"a", "button", "code", "h1", "h2", "h3", "pre", "summary", "svg"}
+_UNLINKED = {"a", "button", "code", "h1", "pre", "summary", "svg"}
+_HEADINGS = {"h2", "h3"}
 _NAMES = ('class="hidden"', 'class="file"', 'scope="row"', 'scope="rowgroup"')
-"""In these elements a word is a heading, a command, or part of a user's own name."""
+"""In these elements a word is a title, a command, or part of a user's own name."""
 _MARK = '<span class="word">'
 """The mark of a figure. Only here do *measured* and *predicted* say where the figure comes from."""
 
 
 def linked(page: str) -> tuple[str, tuple[Word, ...]]:
-    """Link the first use of each word in the main part of a page. Also return the words that the page links."""
+    """Link the first use of each word in the main part of a page. Also return the words that the page links.
+
+    A heading is linked only if no text uses the word.
+    """
     head, opening, rest = page.partition("<main")
     main, closing, foot = rest.partition("</main>")
-    main = "".join(_linked(_TAGS_AND_TEXT.findall(opening + main)))
+    main, done = opening + main, set[Word]()
+    for unlinked in (_UNLINKED | _HEADINGS, _UNLINKED):
+        main = "".join(_linked(_TAGS_AND_TEXT.findall(main), unlinked, done))
     used = {_BY_ID[anchor] for anchor in _LINK.findall(main)}
     return head + main + closing + foot, tuple(word for word in WORDS if word in used)
 
 
-def _linked(parts: Iterable[str]) -> Iterator[str]:
-    inside, depth, in_mark, used = "", 0, False, set[Word]()
+def _linked(parts: Iterable[str], unlinked: Set[str], used: set[Word]) -> Iterator[str]:
+    inside, depth, in_mark = "", 0, False
 
     def link(text: str, word: Word | None) -> str:
         if word is None or word in used:
@@ -221,7 +227,7 @@ def _linked(parts: Iterable[str]) -> Iterator[str]:
             continue
         closes, name = tag.groups()
         in_mark = part == _MARK or (in_mark and part != "</span>")
-        if not inside and not closes and (name in _UNLINKED or any(mark in part for mark in _NAMES)):
+        if not inside and not closes and (name in unlinked or any(mark in part for mark in _NAMES)):
             inside = name
         if name == inside:
             depth += -1 if closes else 1

@@ -154,7 +154,7 @@ def test_an_optional_package_without_a_wheel_is_told_and_the_others_are_carried(
 
     def download(packages: tuple[str, ...], *_: object) -> tuple[Path, ...]:
         if packages[0].startswith("ncnn"):
-            raise WHEELS_NOT_FOUND(packages=packages, board="a board", said="pip has none")
+            raise WHEELS_NOT_FOUND(packages=packages, board="a board", because="pip has none")
         return ()
 
     def carry(link: object, python: str, parcel: Parcel, tell: object) -> str:

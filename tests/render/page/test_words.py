@@ -40,7 +40,7 @@ def test_the_first_use_of_a_word_is_linked_and_the_later_ones_are_not() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "<h2>Kit</h2>",
+        "<h1>Kit</h1>",
         "<pre><code>edgecnn bundle kit</code></pre>",
         '<a href="#x">kit</a>',
         '<th scope="row">kit <b>store</b></th>',
@@ -51,6 +51,11 @@ def test_the_first_use_of_a_word_is_linked_and_the_later_ones_are_not() -> None:
 )
 def test_headings_commands_links_and_names_are_not_linked(text: str) -> None:
     assert linked(f"<main>{text}</main>") == (f"<main>{text}</main>", ())
+
+
+def test_a_heading_is_linked_only_if_no_text_uses_its_word() -> None:
+    main = in_main("<h2>Kits</h2><h3>Skipped rungs</h3><p>a kit</p>")
+    assert [link.words for link in main.all("a")] == ["rungs", "kit"]
 
 
 def test_the_longest_word_is_linked() -> None:
