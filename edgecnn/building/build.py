@@ -1,4 +1,4 @@
-"""resolve → plan → execute → observe → judge → publish, in that order and in one place."""
+"""A build from beginning to end: resolve, plan, execute, measure, judge and publish."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ from edgecnn.values.stage import Key, Progress
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step and what the store says of it."""
+    """A step of a plan, and whether the store holds it."""
 
     id: str
     key: Key
     missing: tuple[str, ...] | None
-    """None: the store has it. Else why not; empty where an input is made again, whose own step says why."""
+    """None: the store holds it. Else why not; empty if an input is missing, whose own step says why."""
     fold: int = 1
-    """Of cross-validation: whose network it makes; of other folds than the first the trunk alone is listed."""
+    """The fold of cross-validation whose network it makes. Only the trunk of other folds than the first is listed."""
 
 
 @dataclass(frozen=True)
 class PlannedBuild:
-    """What ``edgecnn plan`` shows."""
+    """The content of ``edgecnn plan``."""
 
     plan: Plan
     steps: tuple[PlannedStep, ...]
@@ -73,14 +73,14 @@ class PlannedBuild:
     test_set: str
     out: Path
     make_seconds: tuple[float, float] | None = None
-    """How long the missing steps take to make, by how long steps of their kinds took here; None where no record tells.
-    Rungs that are climbed only if needed do not count, and measuring does not."""
+    """Estimated time of the missing steps, from durations on this machine; None if a kind has none. Without optional rungs and
+    measuring."""
     data_change: DataChange | None = None
-    """How the images differ from those of the build that is in ``out``; None where they do not, or there is no build."""
+    """Difference of the images from those of the build in ``out``; None without a difference or a build."""
     forecasts: CandidateForecasts = CandidateForecasts()
 
     def facts(self) -> dict[str, Any]:
-        """For ``--json``: the plan, what is stored, and what the test set can show."""
+        """The plan for ``--json``, with the stored steps and the resolution of the test set."""
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
         gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
@@ -94,7 +94,7 @@ class PlannedBuild:
 
 
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
-    """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
+    """Resolve, plan, and look up which steps are stored. No stage runs and nothing is written."""
     planned = plan(resolve(request, store, tell))
     gates = effective_gates(planned.resolved, request.gates, request.stored_race)
     steps = [*looked_up(planned, store)]
@@ -114,7 +114,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
 
 
 def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> tuple[float, float] | None:
-    """None where nothing of a missing kind was made here."""
+    """Estimated time of the missing steps; None if this machine never made one of a missing kind."""
     perhaps = {candidate.id for rung in planned.rungs if rung.mends is not None for candidate in rung.candidates}
     stages = {step.key: step.stage for step in planned.steps if step.candidate not in perhaps}
     stages |= {step.key: step.stage for fold in planned.folds for step in fold.trunk.steps}
@@ -127,9 +127,9 @@ def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> 
 def _can_show(resolved: Resolved) -> str:
     images = sum(fold.counts["test"] for fold in (resolved.data, *resolved.folds))
     if not resolved.data.labelled:
-        return f"{images:,} images without labels show how often two candidates agree, and nothing of accuracy"
-    of_what = " of accuracy between two candidates"
-    sentence = labels_sentence(images) if resolved.data.multi_label else f"{resolution_sentence(images)}{of_what}"
+        return f"{images:,} images without labels show how often two candidates agree, but not accuracy"
+    of_accuracy = " of accuracy between two candidates"
+    sentence = labels_sentence(images) if resolved.data.multi_label else f"{resolution_sentence(images)}{of_accuracy}"
     return sentence if resolved.data.grouping is None else f"{sentence}{GROUPED}"
 
 
@@ -155,12 +155,12 @@ def looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What stays the same from one call to the next."""
+    """The store, the progress and the pages of a build."""
 
     store: Store
-    """Where finished work lies."""
+    """Holds finished work."""
     tell: Progress
-    """Who hears."""
+    """Shows progress."""
     pages: Mapping[str, Page] = field(default_factory=dict)
     """File name beside ``report.json``, or in ``bundle/``, to what words the report for people."""
 
@@ -168,10 +168,10 @@ class BuildContext:
 def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> BuildReport:
     """Build, measure, judge and write the results.
 
-    ``store``: where finished work lies; what this build has in hand is kept from ``gc`` until it ends. ``pages``: file name
-    beside ``report.json``, or in ``bundle/``, to what words the report for people.
+    ``store``: holds finished work; ``gc`` deletes nothing that this build uses. ``pages``: name of a file next to ``report.json``
+    or in ``bundle/`` to the function that makes its text.
 
-    Raises EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
+    Raises EdgecnnError: a named failure. Finished work is in the store, and the same call continues from there.
     """
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
@@ -187,7 +187,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
 
 
 def measured_build(planned: Plan, machine: Machine, request: BuildRequest, context: BuildContext) -> BuildReport:
-    """The rest of ``run_build`` once it is planned: make what is missing here, run kits on the machine, judge and write."""
+    """Run a planned build: make missing steps here, run kits on the machine, judge and write."""
     started = time.perf_counter()
     store, tell, resolved = context.store, context.tell, planned.resolved
     with output_lock(request.out):
@@ -242,7 +242,7 @@ def _expected_parts(planned: Plan, store: Store, goal: Goal) -> list[Part]:
 
 
 def _none_left(subject: Subject, goal: Goal) -> bool:
-    """Whether every candidate that the target allows, and that was tried, has failed: nothing is left to measure or to ship."""
+    """Whether every candidate that was tried and that the target allows has failed, so that nothing can ship."""
     resolved = subject.resolved
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     kinds = ("quantize", "package", "compile") if goal == "compile" else ("quantize", "package")
@@ -258,7 +258,7 @@ def _none_left(subject: Subject, goal: Goal) -> bool:
 
 
 def _check_objective(planned: Plan, here: Environment, request: BuildRequest) -> None:
-    """What the device would be asked must be there to be answered, before any time is spent."""
+    """Refuse an objective that cannot be measured, before any time is spent."""
     resolved = planned.resolved
     objective = resolved.recipe.choice.objective
     if resolved.recipe.race.knobs and objective in ("throughput", "energy"):
@@ -268,9 +268,9 @@ def _check_objective(planned: Plan, here: Environment, request: BuildRequest) ->
 
 
 def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
-    """What is judged was built before. The desktop GPU's part is no reason to refuse: its absence is a fact of the report.
+    """Check that the store holds every step of the build. Steps of the desktop GPU may be missing; the report says so.
 
-    Raises NothingToJudge: a step of a candidate, or of the trunk, is not in the store.
+    Raises NothingToJudge: the store does not hold a step of a candidate or of the trunk.
     """
     judged = {None, *(candidate.id for candidate in planned.resolved.candidates)}
     of = {step.id: step.candidate for step in planned.steps}
@@ -282,7 +282,7 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
 
 
 def _lacking(planned: Plan, store: Store) -> list[str]:
-    """Steps that the store does not have. Engines are made where they run, whenever that is at hand, and no build lacks one."""
+    """Steps that the store does not hold, without engines, which are made on the device that runs them."""
     missing = (step.id for step in looked_up(planned, store) if step.missing is not None)
     return [name for name in missing if not is_of_a_device(name)]
 
@@ -290,7 +290,7 @@ def _lacking(planned: Plan, store: Store) -> list[str]:
 def _publish(
     report: BuildReport, subject: Subject, planned: Plan, request: BuildRequest, context: BuildContext
 ) -> Mapping[str, Failed]:
-    """All under one lock, ``report.json`` last; a goal that stops earlier leaves a finished build's report and bundle alone.
+    """Write all results under one lock, ``report.json`` last. An earlier goal does not touch a finished report or bundle.
 
     Returns the kits that failed their self-test in the finished bundle; then nothing was published.
     """
@@ -313,7 +313,7 @@ def _publish(
 
 
 def _limits(planned: Plan, store: Store, request: BuildRequest, gates: EffectiveGates) -> Limits:
-    """The budgets of accuracy and of time, and for a call that only judges what it may not build."""
+    """The budgets of accuracy and time, and the rungs that a call that only judges must not build."""
     unbuilt = frozenset[str]()
     if request.only_judge:
         missing = set(_lacking(planned, store))
@@ -323,15 +323,16 @@ def _limits(planned: Plan, store: Store, request: BuildRequest, gates: Effective
 
 
 def observe(execution: Execution, observer: Observer, call: Call, stages: StageContext, home: Lab) -> Decision | None:
-    """Evaluate, and race where this machine is the device and no emulator.
+    """Evaluate kits, and race them if the machine is the device and not an emulator.
 
-    ``stages``: what the networks of other folds are made with. ``home``: this machine, whose GPU is the baseline's, wherever the
-    build is measured. Returns the choice that the last race was run for; None where nothing was raced.
+    ``stages``: makes the networks of other folds. ``home``: this machine, whose GPU gives the desktop baseline. Returns the
+    choice that the last race was run for; None if nothing was raced.
     """
     subject, request = observer.subject, call.request
     reference = reference_of(subject.candidates)
     if reference not in subject.answering:
-        raise every_candidate_failed(reasons=_failed_steps(execution))
+        reasons = {name: outcome.what for name, outcome in execution.outcomes.items() if isinstance(outcome, Failed)}
+        raise every_candidate_failed(reasons=reasons)
     pixels = pixel_sets(execution)
     observer.evaluate_all(pixels)
     if _none_left(subject, request.goal):
@@ -345,7 +346,7 @@ def observe(execution: Execution, observer: Observer, call: Call, stages: StageC
 
 
 def _race(observer: Observer, call: Call) -> Decision:
-    """Race for the choice, race the winner's knobs where asked to, and race the winner again for the figures."""
+    """Race for the choice, then the winner's knobs if requested, then the winner again for the figures."""
     inside = inside_budget(observer.subject, call.gates)
     observer.time_all(inside, call.races)
     race_for_choice(observer, inside, observer.subject.objective, call.races)
@@ -361,7 +362,3 @@ def _race_winner(observer: Observer, call: Call) -> Decision:
     best_batch = request.extra_runs.best_batch or subject.objective == "throughput"
     observer.report(last, how, request.extra_runs.model_copy(update={"best_batch": best_batch}))
     return decision
-
-
-def _failed_steps(execution: Execution) -> dict[str, str]:
-    return {name: outcome.what for name, outcome in execution.outcomes.items() if isinstance(outcome, Failed)}

@@ -1,4 +1,4 @@
-"""Writes what a user takes away: report.json, plan.json and the bundle. Each appears whole or not at all."""
+"""Write the results of a build: report.json, plan.json and the bundle, each atomically."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.report import BuildReport
 
 Page = Callable[[BuildReport], str]
-"""Words a report for people. Rendering lies above this package, so that its functions are handed in."""
+"""Renders a report as text. Rendering is above this package, so callers pass its functions."""
 
 
 def check_output(folder: Path, data: str) -> None:
-    """Refuse, before any time is spent, a folder that could not be written or must not be.
+    """Refuse a folder that cannot or must not be written, before any time is spent.
 
     Raises:
         OUTPUT_UNUSABLE: it is a file, or may not be written.
-        OUTPUT_HOLDS_OTHER_FILES: it holds a ``bundle`` that is none of ours.
-        OUTPUT_AMONG_DATA: it lies inside the images' folder.
-        DATA_PATH_UNUSABLE: ``data`` can name no folder.
+        OUTPUT_HOLDS_OTHER_FILES: it holds a ``bundle`` that edgecnn did not write.
+        OUTPUT_AMONG_DATA: it is inside the images' folder.
+        DATA_PATH_UNUSABLE: ``data`` cannot name a folder.
     """
     images = _links_followed(root_of(data)) if is_on_disk(data) else None
     try:
         there = _links_followed(folder)
         if images is not None and (there == images or images in there.parents):
             raise OUTPUT_AMONG_DATA(out=folder, data=Path(data))
-        # Made in a folder of our own beside it, and both dropped: a build that is refused in a moment leaves no empty folder.
+        # Created in a temporary folder next to it: a build that is refused later leaves no empty folder.
         beside = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
         with tempfile.TemporaryDirectory(dir=beside, prefix=".edgecnn.") as probe:
             (Path(probe) / folder.relative_to(beside)).mkdir(parents=True, exist_ok=True)
@@ -50,16 +50,16 @@ def check_output(folder: Path, data: str) -> None:
 
 
 def _links_followed(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # pathlib's own raises a RuntimeError for a link to itself
+    return Path(os.path.realpath(path))  # Path.resolve raises a RuntimeError for a link to itself
 
 
 def publish_plan(plan: Plan, folder: Path) -> None:
-    """``plan.json``: what was resolved and every key; the next build of this folder reads its weights answer."""
+    """Write ``plan.json``: the resolved request and every key. The next build in this folder reads its choice of weights."""
     write_text_atomically(folder / PLAN, json.dumps(plan.facts(), indent=1, ensure_ascii=False) + "\n")
 
 
 def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, str] | None = None) -> None:
-    """``report.json``, and before it what words it for people: whoever sees the new one sees its pages beside it.
+    """Write the pages of a report and then ``report.json``, so that a new report never appears without its pages.
 
     ``folder``: the output folder; the caller holds its ``output_lock``, so that no page describes another build's report.
     ``pages``: file name, such as ``report.md``, to its text.
@@ -70,7 +70,7 @@ def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, str] |
 
 
 def publish_baseline(record: BaselineRecord | None, folder: Path) -> None:
-    """``baseline.json``: what a GPU of this machine did, in the form in which ``baselines/`` keeps it; gone where none did."""
+    """Write ``baseline.json``, the record of this machine's GPU in the format of ``baselines/``; delete it without a record."""
     if record is None:
         (folder / BASELINE).unlink(missing_ok=True)
         return
@@ -78,7 +78,7 @@ def publish_baseline(record: BaselineRecord | None, folder: Path) -> None:
 
 
 def publish_progress(report: BuildReport, goal: str, folder: Path) -> None:
-    """``progress.json`` of a verb that stops earlier: the report of a finished build in the same folder is left alone."""
+    """Write ``progress.json`` of a goal that stops earlier. The report of a finished build in the folder is not changed."""
     outcomes = {name: outcome.model_dump(mode="json") for name, outcome in report.outcomes.items()}
     facts = {"schema": "edgecnn.progress/1", "goal": goal, "outcomes": outcomes, "timings_s": dict(report.timings_s)}
     write_text_atomically(folder / PROGRESS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""What making the network left: how it was scaled, what its training began with, and the images that were composed for it."""
+"""Facts of a trained network: its scaling, its initial weights, its surgery and its composed images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgecnn.values.training import Surgery
 
 
 def history_of(execution: Execution) -> Mapping[str, Any] | None:
-    """What training wrote down of itself, as ``training.history.History``; None where nothing was trained."""
+    """The ``training.history.History`` of the training; None if nothing was trained."""
     trained = execution.artifacts.get("train")
     if trained is None:
         return None
@@ -24,13 +24,13 @@ def history_of(execution: Execution) -> Mapping[str, Any] | None:
 
 
 def made_images(execution: Execution) -> Path | None:
-    """The folder of composed training images; None where none was made."""
+    """The folder of composed training images; None if there are none."""
     synthesized = execution.artifacts.get("synthesize")
     return None if synthesized is None else synthesized.folder
 
 
 def scaled_network(execution: Execution) -> ScaledNetwork | None:
-    """What was scaled and how much of it was inherited, as training wrote it down; None of a network as the catalogue has it."""
+    """The scaling of the network and its inherited weights; None for an unscaled network of the catalogue."""
     resolved, history = execution.plan.resolved, history_of(execution)
     if resolved.arch.scale is None or history is None:
         return None
@@ -44,13 +44,13 @@ def scaled_network(execution: Execution) -> ScaledNetwork | None:
 
 
 def began_anew(execution: Execution) -> bool:
-    """True where ``--transfer auto`` chose random weights, though pretrained ones were fetched to be probed."""
+    """Whether ``--transfer auto`` chose random weights after it probed the pretrained ones."""
     history = history_of(execution)
     return execution.plan.resolved.weights.pretrained and history is not None and history["initial"]["kind"] == "random"
 
 
 def weights_sentence(execution: Execution) -> str:
-    """What training began with, and why; and what surgery made of it."""
+    """The initial weights of training with the reason, and the result of surgery."""
     history, changed = history_of(execution), surgery_of_trunk(execution)
     sentences = [execution.plan.resolved.weights.why]
     if history is not None and began_anew(execution):
@@ -64,7 +64,7 @@ def weights_sentence(execution: Execution) -> str:
 
 
 def surgery_of_trunk(execution: Execution) -> Mapping[str, Any] | None:
-    """What surgery wrote down of itself, where the changed network took the place of the trained one."""
+    """The facts of surgery, if its network replaced the trained one."""
     trunk = execution.artifacts.get("export")
     if trunk is None or trunk.kind != "surgery":
         return None
@@ -73,7 +73,7 @@ def surgery_of_trunk(execution: Execution) -> Mapping[str, Any] | None:
 
 
 def weights_published(execution: Execution) -> PretrainedWeights | None:
-    """Those that somebody published and training began with; None of a user's file that is not one of these, and from scratch."""
+    """The published weights that training started from; None if it started from scratch or from another file."""
     sha256, resolved = weights_sha256(execution), execution.plan.resolved
     weights = None if sha256 is None or resolved.custom_model is not None else resolved.arch.weights
     if weights is None or resolved.weights.kind != "file":
@@ -82,7 +82,7 @@ def weights_published(execution: Execution) -> PretrainedWeights | None:
 
 
 def weights_sha256(execution: Execution) -> str | None:
-    """Of the original pretrained file, as fetched, or of the custom model; None when training began from scratch."""
+    """Digest of the fetched pretrained file or of the custom model; None if training started from scratch."""
     custom = execution.plan.resolved.custom_model
     if custom is not None:
         return custom.content

@@ -34,7 +34,7 @@ NO_BUILD_TO_COMPARE = ErrorRow(
 )
 NO_BASE_TO_COMPARE = ErrorRow(
     "no-base-to-compare",
-    "{folder} is neither a build, a bundle nor a record of a pinned build",
+    "{folder} is not a build, a bundle or a pinned record",
     "there is no such file or folder",
     "name the folder of a finished build or its bundle, or a record: its file, or git:REVISION:PATH",
     kind=NoBuildToCompare,

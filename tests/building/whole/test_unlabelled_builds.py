@@ -94,7 +94,7 @@ def test_what_labels_are_needed_for_is_refused_by_name(place: Place, monkeypatch
         plan_build(request(), store, Quiet())
     planned = plan_build(request(*LIKE[1::2]), store, Quiet())
     assert planned.plan.resolved.data.splits_from.startswith("without labels; by content")
-    assert planned.test_set == "110 images without labels show how often two candidates agree, and nothing of accuracy"
+    assert planned.test_set == "110 images without labels show how often two candidates agree, but not accuracy"
     with pytest.raises(EdgecnnError, check=LABELS_NEEDED.made):
         check_custom(Recipe(data=DataChoice(path="photos", labels=False)), "judge", place.folder)
     listed = DataChoice(path=str(place.folder / "list.csv"), labels=False)
