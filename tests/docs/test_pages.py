@@ -54,7 +54,7 @@ def test_pages_show_recipes_devices_and_commands_of_the_runner() -> None:
 def test_every_extra_that_a_page_installs_exists() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     lines = [line for path in documents() for line in shell_lines(path) if "pip install" in line]
-    named = {name for line in lines for match in re.findall(r"(?:edgecnn|\.)\[([a-z,-]+)\]", line) for name in found.split(",")}
+    named = {name for line in lines for match in re.findall(r"(?:edgecnn|\.)\[([a-z,-]+)\]", line) for name in match.split(",")}
     assert named >= {"all", "docs"}
     assert named - extras.keys() == set()
 
