@@ -98,10 +98,10 @@ def doctor_findings(_: Path) -> str:
     )  # fmt: skip
     names = ("cpu", "intel-cpu-avx2", "jetson-nano", "jetson-orin-nano", "jetson-xavier-nx", "raspberry-pi-5", "rtx-4090")
     facts = device_facts(machine(cpu_vendor="GenuineIntel"), parts(openvino=State.WORKS), gpus[1])
-    devices = [f"{each.name}: {each.state.value}: {each.found} ({each.hint})" for each in facts if each.name in names]
+    devices = [f"{fact.name}: {fact.state.value}: {fact.found} ({fact.hint})" for fact in facts if fact.name in names]
     return sections(
         {
-            "gpu": "\n".join(f"{each.state.value}: {each.found} ({each.hint})" for each in gpus),
+            "gpu": "\n".join(f"{fact.state.value}: {fact.found} ({fact.hint})" for fact in gpus),
             "devices": "\n".join(devices),
             "desktop GPU": "\n".join(f"{variant.id}: {describe_candidate(variant)}" for variant in (REFERENCE, *VARIANTS)),
             "driver": f"{cuda_gap('13.0', (12, 4))}\n{cuda_gap('', (13, 0))}",

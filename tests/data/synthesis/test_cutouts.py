@@ -23,7 +23,7 @@ def images(summary: DataSummary) -> tuple[ImageEntry, ...]:
     return DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes()).images
 
 
-def in_role(place: Path, role: str) -> Path:
+def photograph_of_role(place: Path, role: str) -> Path:
     """A photograph that has the role."""
     every = images(photographs(place / "photos", place / "cache"))
     return next(place / "photos" / image.path for image in every if image.role == role)
@@ -50,7 +50,7 @@ def test_the_content_is_that_of_the_files_wherever_they_lie(place: Path) -> None
 
 @pytest.mark.parametrize("role", ["calibration", "validation", "test", "train"])
 def test_a_background_that_is_a_photograph_of_the_data_is_left_out_and_named(role: str, place: Path) -> None:
-    photo = in_role(place, role)
+    photo = photograph_of_role(place, role)
     copied(photo, place / "under" / "leak.png")
     backgrounds = found(place).backgrounds
     what = "shows a class itself" if role == "train" else f"is in the role {role}"
@@ -62,7 +62,7 @@ def test_a_cut_out_that_is_a_judging_photograph_is_left_out(place: Path) -> None
     copied(place / "cut" / "disc" / "0.png", place / "photos" / "disc" / "same.png")
     for number in range(40):  # until the copy judges, whichever way its bytes are ranked
         cut(place / "photos" / "disc" / f"more-{number}.png", (number, 0, 0))
-    copied(in_role(place, "test"), place / "cut" / "disc" / "leak.png")
+    copied(photograph_of_role(place, "test"), place / "cut" / "disc" / "leak.png")
     (left,) = [line for line in found(place).cutouts.copies if line.startswith("disc/leak.png")]
     assert left.endswith("which is in the role test")
 
@@ -70,7 +70,7 @@ def test_a_cut_out_that_is_a_judging_photograph_is_left_out(place: Path) -> None
 def test_backgrounds_that_are_all_photographs_are_none(place: Path) -> None:
     for file in list((place / "under").iterdir()):
         file.unlink()
-    copied(in_role(place, "test"), place / "under" / "leak.png")
+    copied(photograph_of_role(place, "test"), place / "under" / "leak.png")
     with pytest.raises(
         EdgecnnError, match="every image in it is also in the data: leak.png", check=SYNTHESIS_FOLDER_UNUSABLE.made
     ):
