@@ -1,4 +1,4 @@
-"""The tables of docs/reference, made from the code. A test compares them.
+"""The tables of docs/reference and of the glossary, made from the code. A test compares them.
 
 ``python -m docs.generated`` writes them, with the rooms of docs/architecture.md and the operators for LiteRT.
 
@@ -30,21 +30,22 @@ from edgecnn.devices.files import load_devices
 from edgecnn.errors.base import ErrorRow, ExitCode
 from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs
+from edgecnn.render.page.words import OWN, SOURCES, Word
 from edgecnn.render.screens.catalogue import macs_text, percent
 from edgecnn.values.arch import listed
 from edgecnn.values.device import Accelerator, Device, FactsOnly, Match, Memory, Processor, RuntimeFacts
 from edgecnn.values.recipe import Recipe
 
-REFERENCE = Path(__file__).parent / "reference"
-SCHEMAS = Path(__file__).parent / "schemas"
+DOCS = Path(__file__).parent
+SCHEMAS = DOCS / "schemas"
 _SUBCOMMAND = re.compile(r"^\* `([a-z][a-z-]*)`: .*$", flags=re.MULTILINE)
 _USAGE = re.compile(r"\*\*Usage\*\*:\n\n```console\n\$ (.*)\n```")
 _EXAMPLES = re.compile(r"(?:^  edgecnn .*\n)+", flags=re.MULTILINE)
 
 
 def pages() -> Mapping[Path, str]:
-    """The text that each page of the reference should have."""
-    return {REFERENCE / f"{name}.md": _renewed(REFERENCE / f"{name}.md", sections) for name, sections in SECTIONS.items()}
+    """The text that each page with generated tables should have."""
+    return {DOCS / f"{name}.md": _renewed(DOCS / f"{name}.md", sections) for name, sections in SECTIONS.items()}
 
 
 def command_line() -> str:
@@ -53,6 +54,20 @@ def command_line() -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     sections = re.split(r"(?m)^#+ `(edgecnn[^`]*)`$", done.stdout)[1:]
     return "\n\n".join(_section(name, body) for name, body in zip(sections[::2], sections[1::2], strict=True))
+
+
+def own_words() -> str:
+    """Return the words of edgecnn with their definitions."""
+    return _words(OWN)
+
+
+def sources() -> str:
+    """Return the words that say where a figure comes from."""
+    return _words(SOURCES)
+
+
+def _words(words: Iterable[Word]) -> str:
+    return _table(("word", "meaning"), ((word.term, word.meaning) for word in words))
 
 
 def exit_codes() -> str:
@@ -157,15 +172,16 @@ def errors() -> str:
 
 
 SECTIONS: Mapping[str, tuple[Callable[[], str], ...]] = {
-    "command-line": (exit_codes, command_line),
-    "recipe": (recipe,),
-    "device": (device,),
-    "metrics": (metrics,),
-    "catalogue": (networks, devices),
-    "schemas": (schemas,),
-    "errors": (errors,),
+    "concepts/words": (own_words, sources),
+    "reference/command-line": (exit_codes, command_line),
+    "reference/recipe": (recipe,),
+    "reference/device": (device,),
+    "reference/metrics": (metrics,),
+    "reference/catalogue": (networks, devices),
+    "reference/schemas": (schemas,),
+    "reference/errors": (errors,),
 }
-"""The functions whose text each page of docs/reference shows."""
+"""The functions whose text each page shows."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------

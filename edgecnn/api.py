@@ -81,7 +81,7 @@ def build(
     Raises:
         EdgecnnError: a named failure. Finished work is kept and reused.
     """
-    settled, chosen, file = _on_device(recipe, device)
+    settled, chosen, file = _settled_target(recipe, device)
     folder = Path(out) if out is not None else Path("builds") / f"{network_name(settled.model)}-{chosen.name}"
     return build_and_write(BuildRequest(recipe=settled, device=chosen, device_file=file, out=folder), tell or Quiet())
 
@@ -208,7 +208,7 @@ def write_networks_page(networks: NetworksFor, file: Path) -> int:
     return _write_own_page(lambda: networks_page(networks), file)
 
 
-def write_doubt_page(found: DoubtFound, file: Path) -> int:
+def write_doubt_page(doubt: DoubtFound, file: Path) -> int:
     """Write the page of doubted labels as one self-contained HTML file and return its size in bytes.
 
     Raises as ``write_comparison_page``.
@@ -216,7 +216,7 @@ def write_doubt_page(found: DoubtFound, file: Path) -> int:
     require_packages(PAGE_PACKAGES, extra="report", needed_for="the page")
     from edgecnn.render.page.label_doubt import doubt_page
 
-    return _write_own_page(lambda: doubt_page(found.facts, found.thumbnails, str(file.parent)), file)
+    return _write_own_page(lambda: doubt_page(doubt.facts, doubt.thumbnails, str(file.parent)), file)
 
 
 def require_plot(file: Path, forms: Sequence[str] = PLOT_FORMS) -> None:
@@ -293,7 +293,7 @@ def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: P
         tell.note(f"no {PAGE}: {error.line()}")
 
 
-def _on_device(recipe: Recipe, device: Device | str | None) -> SettledTarget:
+def _settled_target(recipe: Recipe, device: Device | str | None) -> SettledTarget:
     if isinstance(device, Device):
         target = recipe.target.model_copy(update={"device": device.name})
         return SettledTarget(recipe.model_copy(update={"target": target}), device, None)

@@ -37,7 +37,7 @@ PYTHONS: Mapping[str, tuple[PythonVersion, PythonVersion]] = {"ai-edge-litert": 
 """The first and the last Python for which such a package has a wheel."""
 
 
-def without_wheel(distribution: str) -> str | None:
+def why_no_wheel(distribution: str) -> str | None:
     """Return why pip cannot install a package on this machine; None if pip can, or if nothing is known."""
     systems = _SYSTEMS.get(distribution)
     if systems is not None and platform.machine() not in systems.get(platform.system(), ()):
@@ -75,7 +75,7 @@ def lacking(distributions: Sequence[str], extra: str) -> Lacking | None:
     absent = [distribution for distribution in distributions if installed_version(distribution) is None]
     if not absent:
         return None
-    no_wheel = next((why for distribution in absent if (why := without_wheel(distribution)) is not None), None)
+    no_wheel = next((why for distribution in absent if (why := why_no_wheel(distribution)) is not None), None)
     if no_wheel is not None:
         return Lacking(no_wheel, None)
     why = f"{', '.join(absent)} {plural(len(absent), 'is', 'are')} not installed"

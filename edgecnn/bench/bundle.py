@@ -22,8 +22,6 @@ from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import BuiltEngines, build_engines, builder_for
 from edgecnn.building.rows import candidate_facts, reported
-from edgecnn.building.runnable import tried
-from edgecnn.building.subject import Subject, evaluated
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
 from edgecnn.devices.check.board import BoardUse, runtimes_of
@@ -46,7 +44,8 @@ from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
-from edgecnn.planning.request import ExtraRuns
+from edgecnn.measure.runnable import tried
+from edgecnn.measure.subject import Subject, evaluated
 from edgecnn.results.explain import bench_command
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
 from edgecnn.results.shipped import shipped_kit
@@ -54,7 +53,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import reference_of
 from edgecnn.values.device import Device, Match
-from edgecnn.values.profile import NOT_TIMED
+from edgecnn.values.profile import NOT_TIMED, ExtraRuns
 from edgecnn.values.recipe import DataChoice, GateChoice, RaceChoice
 from edgecnn.values.stage import Progress
 
@@ -253,7 +252,7 @@ def _notices(subject: Subject, shown: OpenedImages, recorded: Recorded, verified
         yield f"the bundle was built for {recorded.device}, and this is another device: its figures may differ there"
     if not subject.timed:
         board = "DEVICE" if recorded.device in (None, EMULATED_DEVICE) else recorded.device
-        yield f"the kits were {NOT_TIMED}; a real one times them: {bench_command(verified.opened.path, board)}"
+        yield f"the kits were {NOT_TIMED}; to time them on a real one: {bench_command(verified.opened.path, board)}"
     elif subject.races["report"].reused:
         yield f"the race is of {subject.races['report'].observed_at}; --fresh races again"
     yield from subject.notes

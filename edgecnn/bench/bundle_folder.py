@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecnn.bench.facts import BundleBench
-from edgecnn.building.subject import Subject
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.subject import Subject
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.profiles import StoredProfile
 

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import edgecnn
 from edgecnn.building.engines import build_engines, builder_for
-from edgecnn.building.runnable import tried, why_not_runnable
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, redact_paths, renamed
 from edgecnn.devices.check.board import BoardUse, hardware_differences, runtimes_for
@@ -36,6 +35,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.residency import residency
+from edgecnn.measure.runnable import tried, why_not_runnable
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.weights import answer_weights
 from edgecnn.planning.candidates import candidates_of
@@ -353,8 +353,8 @@ def evidence_of(request: EvidenceRequest, store: Store, tell: Progress) -> Evide
             unavailable = gpu.unavailable
         else:
             recipe = Recipe(target=TargetChoice(device=device.name, runtime=runtime))
-            offered, _, lacking = candidates_of(device, recipe, machine.facts)
-            candidates = tuple(candidate for candidate in offered if is_of_trunk(candidate))
+            supported, _, lacking = candidates_of(device, recipe, machine.facts)
+            candidates = tuple(candidate for candidate in supported if is_of_trunk(candidate))
             unavailable = {name: reason.why for name, reason in lacking.items()}
             gathering = Gathering(request, lab, candidates, builder_for(candidates, machine, tell))
         gathering.run()

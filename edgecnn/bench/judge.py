@@ -16,7 +16,6 @@ from edgecnn.building.fold_notices import fold_notices
 from edgecnn.building.notices import notices, timing_command
 from edgecnn.building.observe import Observer
 from edgecnn.building.rows import candidate_facts, reported
-from edgecnn.building.subject import Subject
 from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.gates import EffectiveGates, StoredRace
@@ -25,12 +24,13 @@ from edgecnn.measure.energy import metered, open_log, why_not
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import latest_race
 from edgecnn.measure.race_request import RaceOptions
-from edgecnn.planning.request import ExtraRuns, effective_gates
+from edgecnn.measure.subject import Subject
+from edgecnn.planning.request import effective_gates
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.values.base import Value
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import EngineBuilder
-from edgecnn.values.profile import NOT_TIMED
+from edgecnn.values.profile import NOT_TIMED, ExtraRuns
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
 

@@ -22,8 +22,6 @@ from edgecnn.building.observe import Observer, add_made, pixel_sets
 from edgecnn.building.pace import Pace, Part, expected_parts
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import report_of
-from edgecnn.building.runnable import kits_that_fail
-from edgecnn.building.subject import Subject
 from edgecnn.bundle.publishing import staged_bundle
 from edgecnn.devices.check.board import BoardUse, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
@@ -33,6 +31,8 @@ from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.runnable import kits_that_fail
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest, Goal, effective_gates
 from edgecnn.planning.resolve import resolve

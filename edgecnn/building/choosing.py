@@ -1,7 +1,7 @@
-"""The choice of a build: who may be chosen before the race, who is chosen after it, and who runs in the last race.
+"""The choice of a build: the candidates that may be chosen, the chosen one, and the candidates of the last race.
 
-It is made once, from the race for the choice. The last race adds claims and changes no choice, unless a candidate fails in it:
-then the choice is made again without that candidate.
+The choice is made once, from the race for the choice. The last race adds claims and does not change it. If a candidate fails in
+the last race, the choice is made again without it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import NamedTuple
 from edgecnn.building.dated_records import dated_order
 from edgecnn.building.objective_race import race_shown
 from edgecnn.building.rows import candidate_facts
-from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose, eligibility_of
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.measure.race_request import RaceOptions
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.request import BuildRequest
 from edgecnn.values.candidate import reference_of
 from edgecnn.values.profile import NOT_TIMED
@@ -26,20 +26,20 @@ from edgecnn.values.report import CandidateFacts
 
 
 class Call(NamedTuple):
-    """What one build is asked, and the gates that this comes to."""
+    """The request of a build with its effective gates."""
 
     request: BuildRequest
     gates: EffectiveGates
 
     @property
     def races(self) -> RaceOptions:
-        """How its races are run."""
+        """Options of its races."""
         return RaceOptions.of(self.gates, self.request.until, self.request.meter)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A choice, and the candidates that had failed when it was made."""
+    """A choice, with the candidates that had failed before it."""
 
     chosen: Chosen
     reference: str
@@ -47,7 +47,7 @@ class Decision:
 
 
 def inside_budget(subject: Subject, gates: EffectiveGates) -> tuple[str, ...]:
-    """Candidates that may be chosen, before any race."""
+    """The candidates that may be chosen, before any race."""
     facts = candidate_facts(subject)
     eligible = eligibility_of(tuple(facts.values()), gates.budget_pp, _shippable(subject, facts), gates.most_mib)
     return tuple(row.candidate.id for row in eligible.inside)
@@ -56,9 +56,9 @@ def inside_budget(subject: Subject, gates: EffectiveGates) -> tuple[str, ...]:
 def decide(
     subject: Subject, gates: EffectiveGates, earlier: Decision | None = None, evidence: Sequence[EvidenceVerification] = ()
 ) -> Decision:
-    """Choose by the race for the choice; an ``earlier`` choice stands until another candidate fails.
+    """Choose by the race for the choice. An ``earlier`` choice is kept unless another candidate failed since.
 
-    ``evidence``: of such devices on other days, which orders the candidates of one that is away.
+    ``evidence``: of such devices on other days, which orders the candidates if the device is not here.
     """
     failed = frozenset(subject.failures)
     if earlier is not None and earlier.failed == failed:
@@ -85,7 +85,7 @@ def _shippable(subject: Subject, facts: Mapping[str, CandidateFacts]) -> tuple[s
 
 
 def last_race(decision: Decision) -> tuple[str, ...]:
-    """Who runs for the reported figures: the winner, since a selection flatters it, fp32 and the best other precision."""
+    """The candidates of the last race, which gives the reported figures: fp32, the winner and the best other precision."""
     winner = decision.chosen.choice.candidate
     because = None if winner is None else decision.chosen.because[winner]
     if winner is None or isinstance(because, Provisional):

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
 from edgecnn.bundle.evidence_file import EvidenceTrust, parse_evidence, record_content, verify_signature
 from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS, describe_candidate
@@ -25,6 +24,7 @@ from edgecnn.errors.measuring import EVIDENCE_UNREADABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.forecast.records import MeasuredTime
 from edgecnn.judging.desktop_baseline import BaselineRecord
+from edgecnn.measure.subject import Subject
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.base import another_schema, utc_moment

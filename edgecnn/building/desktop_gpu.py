@@ -14,8 +14,6 @@ from functools import partial
 from edgecnn.building.execute import Execution
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.rows import answer_of, throughput_of
-from edgecnn.building.runnable import tried
-from edgecnn.building.subject import Subject, evaluated
 from edgecnn.devices.desktop_gpu import describe_candidate, describe_variant, role
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.judging.predictions.accuracy import Answers, accuracy
@@ -25,10 +23,12 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import file_failure, stored_race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.planning.request import ExtraRuns
+from edgecnn.measure.runnable import tried
+from edgecnn.measure.subject import Subject, evaluated
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import BASELINE_ID, Candidate
 from edgecnn.values.figures import Accuracy
+from edgecnn.values.profile import ExtraRuns
 from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency
 from edgecnn.values.resolved import DesktopGpu
 

@@ -1,4 +1,4 @@
-"""Engines that are built where they run: who builds them is asked of the device, before anything is planned for it."""
+"""Engines, which are built on the machine that runs them. Its builder is looked up before anything is planned."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from edgecnn.building.runnable import has_engine, tried
 from edgecnn.devices.machine import Machine
 from edgecnn.errors.hosts.board import BUILDER_UNFIT, board_lacks_builder
 from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.runnable import has_engine, tried
 from edgecnn.results.lineage import whole_kit
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import BACKEND
@@ -28,20 +28,20 @@ from edgecnn.values.stage import Key, Progress
 
 
 def resolve_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolved:
-    """The same, with what builds engines on this machine where it is the device and a candidate needs one; else with none.
+    """Add the builder of engines if the machine is the device and a candidate needs an engine.
 
-    This machine without TensorRT goes on without engines, as it always did. A board that was named is there to be measured.
+    Without TensorRT, this machine continues without engines. A named board is an error, because it is there to be measured.
 
     Raises:
         BOARD_LACKS_BUILDER: the board's Python has no TensorRT, or no GPU that it could use.
-        BUILDER_UNFIT: its TensorRT is another than the kits were made for.
+        BUILDER_UNFIT: its TensorRT has another version than the kits were made for.
     """
     builder = builder_for(resolved.candidates, machine, tell) if resolved.attachment.attached else None
     return resolved.model_copy(update={"device_builder": builder})
 
 
 def builder_for(candidates: Iterable[Candidate], machine: Machine, tell: Progress) -> EngineBuilder | None:
-    """What builds engines on this machine; None where none of these needs one, or this machine has nothing that builds.
+    """The builder of engines on this machine; None if no candidate needs one, or this machine has no builder.
 
     Raises BOARD_LACKS_BUILDER, BUILDER_UNFIT: see ``resolve_builder``.
     """
@@ -53,14 +53,14 @@ def builder_for(candidates: Iterable[Candidate], machine: Machine, tell: Progres
 
 
 class BuiltEngines(NamedTuple):
-    """Of the kits that needed an engine: those that have one now, and why the others have none, by name."""
+    """Kits with their new engines, and why other kits have none, by name."""
 
     kits: Mapping[str, KitRef]
     failed: Mapping[str, Failed]
 
 
 def build_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> BuiltEngines:
-    """Build the engines of the kits that need one and have none; one that cannot be built costs that kit alone.
+    """Build the engines that kits need and lack. An engine that cannot be built fails only its kit.
 
     Raises BoardError: the board went away, or its disk is full.
     """
@@ -78,7 +78,7 @@ def build_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) 
 
 
 def build_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
-    """The kit with its engine in it, out of the store or built now in this lab, which the builder describes.
+    """The kit with its engine, from the store or built now in this lab.
 
     Raises EdgecnnError: it could not be built; see ``EngineStage.make_on``.
     """
@@ -94,15 +94,15 @@ def build_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
 def _installed_builder(machine: Machine, package: str | None, tell: Progress) -> EngineBuilder | None:
     try:
         return None if package is None else machine.host.engine_builder(package)
-    except (RunnerFailed, RunnerCrashed, RunnerTimedOut) as error:  # an import may end its process, or hang
+    except (RunnerFailed, RunnerCrashed, RunnerTimedOut) as error:  # an import may kill its process, or hang
         if machine.board is not None:
             raise board_lacks_builder(board=machine.board, error=error) from error
-        tell.note(f"no engine is built here: {error.line()}")
+        tell.note(f"engines cannot be built here: {error.line()}")
         return None
 
 
 def _require_fit(builder: EngineBuilder, candidate: Candidate, board: str) -> None:
-    """The range is the one that the kits' own self-test holds the board against, later and kit by kit."""
+    """Check the builder's version against the range that the self-test of each kit checks later."""
     (versions,) = BACKEND.required(candidate).values()
     try:
         fits = Version(builder.version.partition(".nv")[0]) in SpecifierSet(versions)

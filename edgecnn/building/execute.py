@@ -14,8 +14,8 @@ from pathlib import Path
 
 from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
 from edgecnn.building.pace import Pace
-from edgecnn.building.runnable import tried
 from edgecnn.hosts.protocol import Host
+from edgecnn.measure.runnable import tried
 from edgecnn.planning.plan import Plan
 from edgecnn.planning.request import Goal
 from edgecnn.planning.trunk import Step

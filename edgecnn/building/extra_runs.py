@@ -1,31 +1,29 @@
-"""Measures what was asked for beyond the race: more images a call, the whole way from a file, minutes without a pause.
+"""Measure the extra runs: throughput at batch sizes, latency from an image file on, and a soak of minutes without a pause.
 
-Only what ships, fp32 and the best other precision are measured, as for energy: the candidates whose figures are reported. A kit
-that fails here is not out.
+Only the candidates with reported figures are measured, as for energy. A kit that fails here is not out.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.building.subject import Subject
 from edgecnn.judging.runs.resources import batches_up_to, best_batch, screened
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import BATCH_SCREEN_S, THROUGHPUT_S, RaceRequest
-from edgecnn.planning.request import ExtraRuns
-from edgecnn.values.profile import Purpose
+from edgecnn.measure.subject import Subject
+from edgecnn.values.profile import ExtraRuns, Purpose
 from edgecnn.values.recipe import RaceChoice
 
 
 class ExtraRunner:
-    """Races of one call, for the same candidates; what they gave is kept with the rest that was seen."""
+    """The extra runs of one call, for the same kits. Results are added to the subject."""
 
     def __init__(self, subject: Subject, kits: tuple[KitRef, ...], choice: RaceChoice, *, anew: bool) -> None:
         self.subject, self.kits, self.choice, self.anew = subject, kits, choice, anew
 
     def measure(self, extra_runs: ExtraRuns) -> None:
-        """Everything that was asked for; nothing else."""
+        """Measure everything that the user asked for."""
         self.subject.extra_runs = extra_runs
         if not self.kits:
             return
@@ -40,17 +38,17 @@ class ExtraRunner:
             self.subject.races["soak"] = self._race("soak", rounds=1, max_s=extra_runs.soak_s)
 
     def screen(self) -> None:
-        """One short run of every batch that every kit takes."""
+        """Run each batch size once that every kit takes."""
         for batch in batches_up_to(min(kit.batch_max for kit in self.kits)) if self.kits else ():
             result = self._race("batches", rounds=1, max_s=BATCH_SCREEN_S, batches=self._all(batch))
             self.subject.batch_screens[batch] = result
 
     def best_of(self, kit: KitRef) -> int | None:
-        """The batch with the most images a second, by screening."""
+        """The batch size with the highest throughput in the screening runs."""
         return best_batch(screened(self.subject.batches_tried(kit)))
 
     def _throughput(self, extra_runs: ExtraRuns) -> None:
-        """A race of each batch that was asked for, and one in which every kit runs its best."""
+        """Race every stated batch size, and once each kit's best batch size."""
         races = [self._all(batch) for batch in extra_runs.batches]
         if extra_runs.best_batch:
             best = {kit.entrant: batch for kit in self.kits if (batch := self.best_of(kit)) is not None}
@@ -63,7 +61,7 @@ class ExtraRunner:
         return dict.fromkeys((kit.entrant for kit in self.kits), batch)
 
     def _race(self, purpose: Purpose, **settings: Any) -> RaceResult:
-        """Kits that ``batches`` does not name have no part in it."""
+        """Race the kits in ``batches``, or all kits without it."""
         batches = settings.get("batches")
         kits = [kit for kit in self.kits if batches is None or kit.entrant in batches]
         request = RaceRequest.of(self.choice, kits, purpose, anew=self.anew, **settings)

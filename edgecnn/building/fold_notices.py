@@ -1,4 +1,4 @@
-"""Sentences about images in groups and about cross-validation: what figures are of, how folds differ, when they would help."""
+"""Notes on groups of images and on cross-validation."""
 
 from __future__ import annotations
 
@@ -17,29 +17,28 @@ from edgecnn.values.resolved import Resolved
 from edgecnn.values.verdict import Interval, Verdict
 
 FEW_IMAGES = 1000
-"""Photographs of all roles: with more, a test split of its own is seldom what a verdict hangs on."""
+"""Images of all roles. With more images, the size of the test split seldom leaves a verdict open."""
 SENTENCES = 3
-"""On drops, that of what ships first; report.json has all of them."""
+"""Notes on drops; report.json has all of them."""
 FOLDS = 5
-"""That are advised: each network then learns from as many images as one that is tested on a fifth of them."""
+"""Number of folds to advise: each network then trains on as many images as with a test split of a fifth."""
 
 
 def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tuple[str, ...]:
-    """What a reader of a cross-validation must know; without one, of groups of images. ``weights``: what training began with."""
+    """Notes on cross-validation, or without it on groups of images. ``weights``: that training started from."""
     baseline = next((row for row in rows if row.is_baseline and row.test is not None and row.test.folds is not None), None)
     if baseline is None or baseline.test is None or baseline.test.folds is None:
         return _group_notices(rows)
     folds = baseline.test.folds
     sentences = [
-        f"CROSS-VALIDATION: accuracy is of {baseline.test.images:,} test images in {len(folds.each)} folds, each answered by a "
-        f"network that did not learn from it; the first fold's network ships, and no image that is chosen on is among them. "
-        "Intervals hold where networks differ as normal values do, and not where one in a few fails: read the figures by fold",
+        f"CROSS-VALIDATION: accuracy is of {baseline.test.images:,} test images in {len(folds.each)} folds. Each image was "
+        "classified by a network that was not trained on it. The first fold's network ships. Validation images are not among "
+        "the test images. Intervals assume that networks differ normally: if one network failed, read the figures by fold",
         f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(fold) for fold in folds.each)}"
         f"{_spread(folds.top1_effect, baseline.test)}",
     ]
     if weights.kind == "file":
-        unknown = "if it learned from these images, every network has seen those that it is tested on"
-        sentences.append(f"what the file of weights learned from is not known here: {unknown}")
+        sentences.append("the training images of the weights file are unknown: if they include test images, accuracy is too high")
     compared = sorted((row for row in rows if not row.is_baseline), key=lambda row: not row.chosen)
     drops = [_drop_of(row.candidate.id, row.test, row.test.folds) for row in compared if row.test and row.test.folds]
     sentences += drops[:SENTENCES]
@@ -48,9 +47,9 @@ def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tupl
 
 def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
     by_fold = ", ".join(_drop(fold) for fold in folds.each)
-    alone = "" if folds.alone_drop_pp is None else f"; of the first fold alone it is {_points(folds.alone_drop_pp)}"
+    alone = "" if folds.alone_drop_pp is None else f"; in the first fold: {_points(folds.alone_drop_pp)}"
     together = "" if test.drop_pp is None else f" {_points(test.drop_pp)}"
-    worth = f", about as if {folds.worth_images:,} labelled images had been added to the first" if folds.worth_images > 0 else ""
+    worth = f", as if the first fold had about {folds.worth_images:,} more test images" if folds.worth_images > 0 else ""
     return f"drop of {name}:{together} over all folds{worth}{alone}; by fold: {by_fold} pp{_spread(folds.drop_effect, test)}"
 
 
@@ -58,21 +57,20 @@ def _group_notices(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
     for row in rows:
         figures = row.test or row.multi_label
         if row.is_baseline and isinstance(figures, MultiLabelAccuracy) and figures.groups is not None:
-            worth = f"mAP of {row.candidate.id} is as sure as of {figures.trials:,.0f} independent ones"
+            worth = f"mAP of {row.candidate.id} is as certain as with {figures.trials:,.0f} independent images"
             return (f"{_grouped(figures.images, figures.groups)}: {worth}",)
         if row.is_baseline and row.test is not None and row.test.groups is not None:
             groups = _grouped(row.test.images, row.test.groups.groups)
             images, most = row.test.images / row.test.top1_effect, row.test.independent_at_most
-            worth = f"{images:,.0f} independent ones" + (f", and for a PASS as of {most:,.0f}" if most < images else "")
-            return (f"{groups}: top-1 of {row.candidate.id} is as sure as of {worth}",)
+            worth = f"{images:,.0f} independent images" + (f", for a PASS as with {most:,.0f}" if most < images else "")
+            return (f"{groups}: top-1 of {row.candidate.id} is as certain as with {worth}",)
         if row.agreement is not None and row.agreement.groups is not None:
             return (_grouped(row.agreement.images, row.agreement.groups),)
     return ()
 
 
 def _grouped(images: int, groups: int) -> str:
-    of = f"the {images:,} test images are of {counted(groups, 'group')}, whose images may be alike"
-    return f"GROUPS: {of}, and intervals allow for that"
+    return f"GROUPS: the {images:,} test images are of {counted(groups, 'group')} of similar images, and intervals allow for that"
 
 
 def _top1(fold: FoldFigures) -> str:
@@ -90,14 +88,14 @@ def _points(drop: Interval) -> str:
 def _spread(effect: float, test: Accuracy) -> str:
     effect, to = max(effect, test.images / test.independent_at_most), "" if test.groups is None else "up to "
     return (
-        f" (folds, or groups of images, differ more than images do: the interval is {to}{effect**0.5:.2f} times as wide for it)"
+        f" (the interval is {to}{effect**0.5:.2f} times as wide, because folds or groups differ more than single images)"
         if effect > 1
         else ""
     )
 
 
 def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
-    """One sentence where a verdict of accuracy is open by few images that one folder holds; nothing else."""
+    """A note that advises folds, if a gate on accuracy is UNSURE and there are few images."""
     chosen = next((row for row in rows if row.chosen), None)
     with_folds = resolved.asked.model_copy(update={"train": resolved.asked.train.model_copy(update={"folds": FOLDS})})
     try:
@@ -113,6 +111,6 @@ def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tupl
         return ()
     tested = resolved.data.counts["test"]
     return (
-        f"accuracy is judged on {tested:,} of {images:,} images; --set train.folds={FOLDS} trains {FOLDS} networks, in about "
-        f"{FOLDS} times the time, and tests all images but those of validation",
+        f"accuracy is judged on {tested:,} of {images:,} images; --set train.folds={FOLDS} trains {FOLDS} networks in about "
+        f"{FOLDS} times the time, and tests on all images except validation images",
     )

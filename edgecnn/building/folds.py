@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgecnn.building.execute import Execution, StageContext, execute_candidates
 from edgecnn.building.observe import Observer, add_made, pixel_sets
 from edgecnn.building.pace import fold_prefix
-from edgecnn.building.subject import Subject
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import Plan
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import Candidate

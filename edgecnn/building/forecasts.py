@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from edgecnn.building.dated_records import measured_times
-from edgecnn.building.subject import Subject
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.wording import counted
 from edgecnn.forecast.forecasting import ForecastOptions, forecasts
 from edgecnn.forecast.networks import Subject as Network
 from edgecnn.forecast.networks import counted_catalogue, subject_of_arch, subject_of_file
+from edgecnn.measure.subject import Subject
 from edgecnn.values.candidate import TRUNK, Candidate, Method
 from edgecnn.values.forecast import Forecast, NoForecast
 from edgecnn.values.resolved import Resolved

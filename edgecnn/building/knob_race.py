@@ -1,6 +1,6 @@
-"""Races the settings of the kit that was chosen against each other; what was not measured faster than the default is not kept.
+"""Race the runtime settings of the chosen kit. A setting is used only if it is measured to be faster than the default.
 
-One race holds them all, interleaved: the default of the same kit is each one's neighbour in time.
+All settings run interleaved in one race, so that each is compared with the default at nearly the same time.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.building.observe import Observer
-from edgecnn.building.runnable import why_test_fails
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import SAMPLES, RaceResult, race, stored_race
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
+from edgecnn.measure.runnable import why_test_fails
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import KnobRace, Knobs, KnobTrial
 from edgecnn.values.device import Device
@@ -21,7 +21,7 @@ from edgecnn.values.profile import Environment
 
 
 def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
-    """Race one candidate's settings. What is raced of its kit from now on runs with what was taken, and so does its bundle."""
+    """Race one candidate's settings. Later races of its kit, and its bundle, use the winning setting."""
     subject, lab = observer.subject, observer.subject.lab
     kit = subject.kits[name]
     device = _device_here(subject.resolved.device, lab.environment)
@@ -29,7 +29,7 @@ def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
     if len(settings) < 2:  # noqa: PLR2004 - the default alone
         return
     kits = [kit.with_knobs(knobs) for knobs in settings]
-    samples = min(subject.race_choice.samples, SAMPLES)  # fewer than of a race for figures: a ratio of medians needs no p99
+    samples = min(subject.race_choice.samples, SAMPLES)  # fewer than for figures, because a ratio of medians needs no p99
     request = RaceRequest.of(subject.race_choice, kits, "knobs", anew=how.anew, samples=samples, max_s=how.max_s)
     if stored_race(request, lab) is None:
         alternatives = ", or ".join(knobs.words for knobs in settings if knobs != Knobs())
@@ -49,7 +49,7 @@ def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
 
 
 def _trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab: Lab) -> tuple[KnobTrial, ...]:
-    """What would be taken must answer as the kit does: else the next fastest is looked at."""
+    """Judge the settings. A winner must pass the kit's self-test, else the next fastest is judged."""
     default = result.profiles[kit.entrant]
     raced = [
         Raced(knobs, result.profiles.get(entrant), result.failed.get(entrant))
@@ -72,7 +72,7 @@ def _why_unusable(kit: KitRef, knobs: Knobs, lab: Lab) -> str | None:
 
 
 def _device_here(device: Device, environment: Environment) -> Device:
-    """With the cores that a process may use here now: affinity and control groups are in no device's file."""
+    """The device with the cores that a process may use here now, by affinity and control groups."""
     cores = environment.conditions.get("cores")
     if cores is None:
         return device

@@ -1,15 +1,15 @@
-"""How far to climb: pure, from what was seen so far.
+"""Decide how far to climb the ladder. Pure.
 
-The rungs and their keys are fixed by the plan; this decides only which of them are built. fp32, half precision and post-training
-INT8 are cheap, and always climbed, so that the race and not a guess chooses among them. Keeping layers in float costs a ranking
-and a build for every number of layers tried: that is done only where INT8 is outside the accuracy budget, the fewest layers
-first, until one is inside. Where a caller sets a time budget, no rung is begun after it, and the climb ends with what is there; a
-rung that was begun is finished. It counts what this call spends on rungs: neither training and export before them nor the races
-after them. What a call before it finished comes from the store in no time, so that the next one goes on where it stopped.
+The plan fixes the rungs and their keys; this module decides which rungs are built. fp32, half precision and post-training INT8
+are cheap and always built, so that a race chooses among them. Keeping layers in float costs a ranking and one build for each
+number of layers. It is tried only if INT8 is outside the accuracy budget, with the fewest layers first, until one is inside.
 
-Inside means what it means to the choice (``judging/choice.py``): the estimated drop on the validation images. The whole
-interval is the wrong question here: these seldom suffice to show a drop inside 1 pp, so that every build would climb everything,
-and what was built so would hardly be chosen over the INT8 candidate that is inside, and faster.
+With a time budget, no rung begins after it; a rung that has begun is finished. The budget counts the rungs of this call, without
+training, export and races. Finished rungs come from the store, so the next call continues where this one stopped.
+
+A candidate is inside if its estimated drop on the validation images is, as in the choice (``judging/choice.py``). The interval
+is not used: few validation sets show a drop below 1 pp, so every build would climb every rung, and the faster INT8 candidate
+would still win.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ class Climb:
 
 @dataclass(frozen=True)
 class Stop:
-    """Go no further."""
+    """Stop the climb."""
 
     why: Mapping[str, str]
-    """Of each rung that is not climbed; empty where every one was."""
+    """Rung that is not climbed to the reason."""
     out_of_time: frozenset[str] = frozenset()
-    """Those of them that only the time budget kept from being climbed."""
+    """Rungs that are not climbed only because of the time budget."""
 
 
 @dataclass(frozen=True)
 class RungResult:
-    """What one rung took and showed. A rung whose every candidate failed was climbed too."""
+    """Time and drops of one rung, also if all its candidates failed."""
 
     seconds: float
     drops_pp: Mapping[str, float] = field(default_factory=dict)
-    """Candidate to its estimated drop on ``validation``, in percentage points; absent of one that failed or was not evaluated."""
+    """Candidate to its estimated drop on ``validation``, percentage points; without candidates that were not evaluated."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What ends a climb early."""
+    """Limits of a climb."""
 
     seconds: float | None = None
     """None: no time budget."""
     budget_pp: float = 1.0
     """The bound of the drop_pp gate."""
     unbuilt: frozenset[str] = frozenset()
-    """Rungs that the store does not have, in a call that builds nothing."""
+    """Rungs that the store does not hold, in a call that builds nothing."""
 
 
 def next_rung(rungs: Sequence[Rung], climbed: Mapping[str, RungResult], limits: Limits) -> Climb | Stop:
-    """The first rung that was not climbed and is worth it."""
+    """The next rung to climb, or the reasons to stop."""
     why, late = dict[str, str](), set[str]()
     for rung in rungs:
         if rung.name in climbed:
@@ -80,7 +80,7 @@ def _known(rung: Rung, climbed: Mapping[str, RungResult]) -> bool:
 
 
 def _out_of_time(climbed: Mapping[str, RungResult], limits: Limits) -> str | None:
-    """The first rung is climbed whatever the time budget."""
+    """Why there is no time for another rung. The first rung ignores the time budget."""
     spent = sum(result.seconds for result in climbed.values())
     if limits.seconds is None or not climbed or spent < limits.seconds:
         return None

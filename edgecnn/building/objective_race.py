@@ -1,7 +1,7 @@
-"""The races that choose where throughput or energy is the objective, by the rule that ends a race of latency too.
+"""Races for the choice by throughput or energy, ended by the same rule as the race by latency.
 
-Each candidate runs as it would be used: for throughput with its own best number of images in a call. What is reported of the
-winner is measured once more, since the winner of a selection flatters itself.
+Each candidate runs as it would be used: for throughput at its best batch size. The winner's reported figures are measured again,
+because its figures in a selection are too good.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pathlib import Path
 
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observe import Observer, choosing
-from edgecnn.building.subject import Subject
 from edgecnn.errors.measuring import no_meter_for_objective
 from edgecnn.judging.choice import Contest, contest_of
 from edgecnn.judging.runs.regret import LOOKS
 from edgecnn.measure.energy import energy_request, metered, no_meter
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import CHOOSING, THROUGHPUT_S, RaceOptions, RaceRequest
+from edgecnn.measure.subject import Subject
 from edgecnn.runner.meters.kinds import can_watch
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
@@ -27,9 +27,9 @@ from edgecnn.values.recipe import Objective
 def require_meter(
     environment: Environment, candidates: Iterable[Candidate], log: Path | None, option: str = "--objective energy"
 ) -> None:
-    """Refuse what is asked of energy before anything is raced, where nothing reads what any candidate takes.
+    """Refuse an option on energy before any race, if no meter can read the energy of a candidate.
 
-    Raises NO_METER_FOR_OBJECTIVE: with what would give a meter.
+    Raises NO_METER_FOR_OBJECTIVE, which names the meters to use.
     """
     meters = environment.observed.get("energy_meters", "").split()
     if log is None and not any(can_watch(meters, candidate.needs_engine) for candidate in candidates):
@@ -37,9 +37,9 @@ def require_meter(
 
 
 def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions) -> None:
-    """Run what ``race_shown`` reads. A kit that fails is out of it; its reason is in the notes.
+    """Run the race that ``race_shown`` reads. A kit that fails leaves the race, with a note.
 
-    ``inside``: candidates inside the accuracy budget; others may ship for nothing.
+    ``inside``: candidates inside the accuracy budget; the others cannot be chosen.
     """
     ran = {
         name: kit for name, kit in observer.subject.kits.items() if name in inside and name in observer.subject.raced("select")
@@ -51,7 +51,7 @@ def race_for_choice(observer: Observer, inside: Sequence[str], objective: Object
 
 
 def race_shown(subject: Subject) -> Contest | None:
-    """What the race for the choice showed; None where there was none, or where size is the objective."""
+    """The result of the race for the choice; None without a race, or if size is the objective."""
     purpose = next((name for name, objective in CHOOSING.items() if objective == subject.objective), None)
     if purpose is None or purpose not in subject.races:
         return None
@@ -60,7 +60,7 @@ def race_shown(subject: Subject) -> Contest | None:
 
 def _throughput(subject: Subject, kits: Mapping[str, KitRef], how: RaceOptions) -> None:
     choice = subject.race_choice
-    screens = Subject(lab=subject.lab)  # apart from what is reported: of more candidates than ship, and of one run each
+    screens = Subject(lab=subject.lab)  # kept apart from the reported figures: more candidates, and one run each
     runner = ExtraRunner(screens, tuple(kits.values()), choice, anew=how.anew)
     runner.screen()
     best = {kit.entrant: batch for kit in kits.values() if (batch := runner.best_of(kit)) is not None}
@@ -73,7 +73,7 @@ def _throughput(subject: Subject, kits: Mapping[str, KitRef], how: RaceOptions) 
 
 
 def _energy(subject: Subject, ran: Mapping[str, KitRef], how: RaceOptions) -> None:
-    """What an external meter wrote is joined to the runs when all have ended, so that such a race cannot end sooner."""
+    """Race by energy. An external meter's log is joined to the runs after the race, so such a race cannot end early."""
     choice, lab = subject.race_choice, subject.lab
     kits = [kit for kit in ran.values() if metered(kit, lab.environment, how.meter)]
     if not kits:

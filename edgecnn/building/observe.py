@@ -1,8 +1,8 @@
-"""Asks every kit what it answers, how fast it is and what really ran: the part of a build that touches a Host.
+"""Measure the kits of a subject: predictions, latency and residency. Only this part of a build uses a host.
 
-Accuracy comes first, on validation and on test; then, only where this machine is the device, the race for the choice, which those
-leave that cannot matter any more (``judging.runs.regret``), and a last one for the figures of the winner, fp32 and the best other
-precision, since the winner of a selection flatters itself.
+Accuracy comes first, on validation and test. If this machine is the device, the race for the choice follows; kits that can no
+longer win leave it early (``judging.runs.regret``). A last race gives the figures of the winner, fp32 and the best other
+precision, because the winner's figures in a selection are too good.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.pace import LATENCY_PART, Pace, evaluation_part
 from edgecnn.building.rows import answer_of, map_drop, thresholds_of
-from edgecnn.building.runnable import has_engine, tried
-from edgecnn.building.subject import SPLITS, Split, Subject, evaluated
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import accuracy, agreement, answered_right
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
@@ -26,24 +24,23 @@ from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.measure.residency import residency
-from edgecnn.planning.request import ExtraRuns
+from edgecnn.measure.runnable import has_engine, tried
+from edgecnn.measure.subject import SPLITS, Split, Subject, evaluated
 from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Artifact, Failed
 from edgecnn.values.candidate import ENGINE, Candidate, Method, Rung, graph_of, reference_of
 from edgecnn.values.layers import Residency
-from edgecnn.values.profile import Choosing, Purpose
+from edgecnn.values.profile import Choosing, ExtraRuns, Purpose
 
 CHOICE_SAMPLES, CHOICE_MAX_S = 300, 2.0
-"""Of a process of a race for the choice: more processes tell more than longer ones, since what one computes hangs together."""
+"""For each process of a race for the choice. Samples of one process are correlated, so more processes tell more."""
 CHOICE_BUDGET_S = 300.0
-"""After which such a race begins no more rounds: 24 of five kits that take 2.5 s each, with what a process takes to begin."""
+"""Such a race begins no round after this time: enough for 24 rounds of five kits that take 2.5 s each."""
 
 
 def add_made(subject: Subject, execution: Execution, candidates: Iterable[Candidate]) -> None:
-    """Add what an execution made of these candidates: their kits with the engines that were built for this lab, the kits that
-    answer for them here, what became of their steps, and the images.
-    """
+    """Add the results of an execution for these candidates: kits and engines, kits to evaluate, outcomes of steps, and images."""
     artifacts, outcomes = execution.artifacts, execution.outcomes
     subject.listed = {candidate.id: candidate for candidate in execution.candidates}
     if "prepare" in artifacts:
@@ -67,12 +64,12 @@ def add_made(subject: Subject, execution: Execution, candidates: Iterable[Candid
         compiled = engine or artifacts.get(f"compile:{name}")
         if compiled is not None and (compiled.folder / PLANNED).is_file():
             subject.planned[name] = compiled.folder / PLANNED
-        if isinstance(unbuilt := outcomes.get(f"{ENGINE}:{name}"), Failed):  # a stand-in's figures are none of the device's
+        if isinstance(unbuilt := outcomes.get(f"{ENGINE}:{name}"), Failed):  # its twin's figures are not the device's
             subject.failures.setdefault(name, unbuilt)
 
 
 def _kept_float(candidate: Candidate, quantized: Artifact) -> tuple[str, ...]:
-    """As quantizing wrote it down: what the ranking says of mixed precision, then attention."""
+    """Layers that quantizing kept in float: those of the ranking for mixed precision, then attention."""
     if candidate.method not in (Method.MIXED, Method.POST_TRAINING):
         return ()
     written = json.loads((quantized.folder / "quantize.json").read_text(encoding="utf-8"))
@@ -92,10 +89,10 @@ class Observer:
         self.subject, self.pace, self.fold = subject, pace, fold
 
     def drops(self, rung: Rung, pixels: PixelSet) -> dict[str, float]:
-        """Candidate to its estimated drop on the validation images, in percentage points, told as soon as it is built.
+        """Candidate to its estimated drop on the validation images, in percentage points, without candidates that failed.
 
-        Absent of what did not answer. Without labels it is the share of other answers than fp32's. Answers are filed as every
-        evaluation is, so that a build that finds everything stored climbs by the same figures in no time.
+        Without labels it is the share of predictions that differ from fp32. Predictions are stored, so a cached build climbs by
+        the same figures at once.
         """
         subject = self.subject
         self.evaluate_all({"validation": pixels})
@@ -117,7 +114,7 @@ class Observer:
         return drops
 
     def evaluate_all(self, pixels: Mapping[Split, PixelSet]) -> None:
-        """Logits of every kit on these splits, where it has not answered yet; a kit that fails is out, with its own words."""
+        """Evaluate every kit on these splits, unless it was evaluated already. A kit that fails is out."""
         for name, kit in list(self.subject.answering.items()):
             for split, shown in pixels.items():
                 if name in self.subject.failures or (name, split) in self.subject.evaluations:
@@ -152,7 +149,7 @@ class Observer:
         self.subject.lab.tell.note(f"{self.fold}{name} on {split}: top-1 {100 * top1:.1f} %")
 
     def read_residency(self, names: Sequence[str] | None = None) -> None:
-        """What really ran; for engines, what their builder planned. Of these candidates, or of all."""
+        """Read the residency of kits; of engines that did not run, their builder's plan. ``names``: None for all kits."""
         for name, kit in list(self.subject.kits.items()):
             if names is not None and name not in names:
                 continue
@@ -167,13 +164,13 @@ class Observer:
                 self.subject.residency[name] = stored.profile.residency
 
     def _runs_its_engine(self, name: str) -> bool:
-        """Whether a candidate's engine runs in this lab; what its builder planned, where that is known, holds until it does."""
+        """Whether a candidate's engine runs in this lab. Until it does, its builder's plan gives the residency."""
         if (planned := self.subject.planned.get(name)) is not None:
             self.subject.residency[name] = Residency.model_validate_json(planned.read_text(encoding="utf-8"))
         return has_engine(self.subject.kits[name]) and name not in self.subject.failures
 
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions, **settings: Any) -> None:
-        """Race these candidates' kits; whoever does not finish is out."""
+        """Race the kits of these candidates. A kit that does not finish is out."""
         subject, kits = self.subject, [self.subject.kits[name] for name in names]
         if not kits:
             return
@@ -182,9 +179,9 @@ class Observer:
         subject.races[purpose] = subject.race(self._request(kits, purpose, how, **settings))
 
     def time_all(self, inside: Iterable[str], how: RaceOptions) -> None:
-        """Time every candidate that answers; those of them that may be chosen, until it is known which.
+        """Time every evaluated candidate, and those that may be chosen until one is known to win.
 
-        ``inside``: who may be chosen by latency; where the objective is another, nobody, and each has its first rounds alone.
+        ``inside``: candidates that may be chosen by latency. For another objective, each candidate only runs the first rounds.
         """
         subject = self.subject
         names = [name for name in subject.answering if name not in subject.failures]
@@ -201,7 +198,7 @@ class Observer:
         return RaceRequest.of(choice, kits, purpose, anew=how.anew, **settings)
 
     def report(self, names: Sequence[str], how: RaceOptions, extra_runs: ExtraRuns, *, energy: bool = True) -> None:
-        """Race for the reported figures, then measure energy, and what was asked for beyond."""
+        """Race for the reported figures, then measure energy and the extra runs."""
         self.race(names, "report", how)
         if energy:
             self.energy(names, how)
@@ -209,7 +206,7 @@ class Observer:
         ExtraRunner(self.subject, kits, self.subject.race_choice, anew=how.anew).measure(extra_runs)
 
     def energy(self, names: Iterable[str], how: RaceOptions) -> None:
-        """Measure the energy of these candidates' kits, where a meter can be read; a kit that fails here is not out for it."""
+        """Measure the energy of these kits, if a meter can be read. A kit that fails here is not out."""
         subject = self.subject
         kits = [subject.kits[name] for name in names]
         watched = [kit for kit in kits if metered(kit, subject.lab.environment, how.meter)]
@@ -222,6 +219,6 @@ class Observer:
 
 
 def choosing(contenders: Iterable[KitRef]) -> Choosing:
-    """The rule by which a race among these ends."""
+    """The rule that ends a race for the choice among these kits."""
     entrants = tuple(sorted(kit.entrant for kit in contenders))
     return Choosing(looks=LOOKS, regret=ENOUGH, contenders=entrants, budget_s=CHOICE_BUDGET_S)

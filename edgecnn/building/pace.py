@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Literal, NamedTuple
 
-from edgecnn.building.subject import Split
+from edgecnn.measure.subject import Split
 from edgecnn.planning.plan import Plan
 from edgecnn.store.durations import Durations, Seconds, total
 from edgecnn.values.stage import Pacing, Progress

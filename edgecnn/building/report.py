@@ -16,7 +16,6 @@ from edgecnn.building.fold_notices import fold_notices, folds_would_help
 from edgecnn.building.forecasts import forecast_notices
 from edgecnn.building.notices import measure_command, notices, unexecuted
 from edgecnn.building.rows import candidate_facts, reported
-from edgecnn.building.subject import Subject
 from edgecnn.building.trained import (
     made_images,
     scaled_network,
@@ -30,6 +29,7 @@ from edgecnn.errors.wording import shell_word
 from edgecnn.judging.choice import claimed, speed_claims
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.reasons import worded
+from edgecnn.measure.subject import Subject
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
@@ -127,9 +127,10 @@ def _time_notices(execution: Execution, request: BuildRequest) -> tuple[str, ...
     late = tuple(_out_of_time(execution, request).values())
     if not late:
         return ()
-    spent = f"{late[0].spent_s:.0f} s spent of a budget of {late[0].budget_s:.0f} s"
-    on = f"; this climbs on, with what is finished out of the store: {late[0].command}" if late[0].command else ""
-    return (f"out of time, {spent}: {', '.join(rung.rung for rung in late)} not climbed, the best so far is kept{on}",)
+    spent = f"{late[0].spent_s:.0f} s spent, the budget is {late[0].budget_s:.0f} s"
+    rungs = ", ".join(rung.rung for rung in late)
+    command = f"; to continue with the finished work: {late[0].command}" if late[0].command else ""
+    return (f"out of time ({spent}): {rungs} not climbed, and the best candidate so far is chosen{command}",)
 
 
 def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Build:

@@ -1,7 +1,6 @@
-"""From what was measured to rows of figures: arithmetic over stored facts, so that a cached build judges in no time.
+"""Make the rows of a subject: figures computed from stored measurements, so that a cached build judges at once.
 
-The one place that turns a stored evaluation into answers, and that makes a candidate's row, for one class or several labels an
-image.
+Only this module turns a stored evaluation into predictions and makes a candidate's row, single-label or multi-label.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from edgecnn.building.forecasts import built_forecasts
-from edgecnn.building.subject import SPLITS, Split, Subject
 from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.gates import LOGITS_NOT_FINITE
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
@@ -23,6 +21,7 @@ from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import FIGURES
+from edgecnn.measure.subject import SPLITS, Split, Subject
 from edgecnn.runtimes.registry import saturates_on
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate
@@ -37,9 +36,9 @@ _TIMED: tuple[Purpose, ...] = (*FIGURES, "against")
 
 
 def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
-    """By the names of the labels, in the order of the kit's answers; None of a kit that names one class an image.
+    """Thresholds by label, in the order of the logits; None for a single-label kit.
 
-    Raises THRESHOLDS_OF_ANOTHER_MODEL: it has no threshold for one of its labels.
+    Raises THRESHOLDS_OF_ANOTHER_MODEL: a label of the kit has no threshold.
     """
     thresholds, labels = kit.manifest.get("thresholds"), kit.manifest["labels"]
     if thresholds is None:
@@ -52,9 +51,9 @@ def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
 def multi_label_figures(
     name: str, subject: Subject, split: Split, answers: Mapping[str, Answers], labels: Mapping[Split, Any]
 ) -> MultiLabelAccuracy | None:
-    """Of one candidate on one split; None where it did not answer, or where images have one class each, or nobody knows any.
+    """Multi-label accuracy of one candidate on one split; None if it was not evaluated or there are no such labels.
 
-    Raises THRESHOLDS_OF_ANOTHER_MODEL, LOGITS_DO_NOT_MATCH: kit, answers and labels do not belong together.
+    Raises THRESHOLDS_OF_ANOTHER_MODEL, LOGITS_DO_NOT_MATCH: kit, predictions and labels do not match.
     """
     if name not in answers or split not in labels or labels[split].ndim != 2:
         return None
@@ -63,14 +62,14 @@ def multi_label_figures(
 
 
 def map_drop(answers: Answers, labels: Any, kit: KitRef, baseline: Answers) -> float:
-    """The estimated drop of mAP on ``validation``, in percentage points. ``labels``: uint8 (images, labels)."""
+    """The estimated drop of mAP on ``validation``, percentage points. ``labels``: uint8 (images, labels)."""
     drop = multi_label_accuracy(answers, labels, required_thresholds(kit), "validation", baseline).drop_pp
     assert drop is not None
     return drop.estimate
 
 
 def required_thresholds(kit: KitRef) -> Mapping[str, float]:
-    """The same of a kit that names several labels. Raises THRESHOLDS_OF_ANOTHER_MODEL: it has none."""
+    """Thresholds of a multi-label kit. Raises THRESHOLDS_OF_ANOTHER_MODEL: it has none."""
     thresholds = thresholds_of(kit)
     if thresholds is None:
         raise thresholds_of_another_model(file=kit.folder / "kit.json", names=(), labels=kit.manifest["labels"])
@@ -78,10 +77,10 @@ def required_thresholds(kit: KitRef) -> Mapping[str, float]:
 
 
 def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = None, *, attached: bool) -> Answers:
-    """What a kit answered, out of its stored evaluation.
+    """The predictions of a stored evaluation.
 
-    ``candidate``: by whose name errors call it. ``groups``: which of its images came together, int64 (images,). ``attached``:
-    whether the device itself answered; else it is no more than an emulation.
+    ``candidate``: the name in errors. ``groups``: group of each image, int64 (images,). ``attached``: whether the device itself
+    made the predictions; else they count as emulated.
 
     Raises OSError, ValueError: the logits cannot be read.
     """
@@ -105,13 +104,13 @@ def answer_of(subject: Subject, name: str, split: Split) -> Answers | None:
 
 
 def answers_of(subject: Subject, split: Split) -> dict[str, Answers]:
-    """What each evaluated candidate answered to a split, by its name."""
+    """The predictions of each evaluated candidate on a split, by name."""
     by_candidate = {name: answer_of(subject, name, split) for name in subject.answering}
     return {name: answers for name, answers in by_candidate.items() if answers is not None}
 
 
 def candidate_facts(subject: Subject) -> dict[str, CandidateFacts]:
-    """Every candidate's row before anything is chosen, in the plan's order."""
+    """Every row before a choice is made, in the subject's order."""
     answers = {split: answers_of(subject, split) for split in SPLITS}
     labels = {split: truth for split in SPLITS if answers[split] and (truth := subject.labels(split)) is not None}
     answered = _Answered(subject, answers, labels, fold_answers(subject))
@@ -129,7 +128,7 @@ def _add_reasons(row: CandidateFacts, subject: Subject) -> CandidateFacts:
 
 
 def fold_answers(subject: Subject) -> dict[str, FoldAnswers]:
-    """By candidate, of those that answered in every fold; none without cross-validation."""
+    """Predictions of all folds, for candidates that were evaluated in every fold; empty without cross-validation."""
     every = [subject, *subject.folds] if subject.folds else []
     by_fold = [answers_of(fold, "test") for fold in every]
     labels: list[Any] = [fold.labels("test") for fold in every]
@@ -138,7 +137,7 @@ def fold_answers(subject: Subject) -> dict[str, FoldAnswers]:
 
 
 def reported(rows: Mapping[str, CandidateFacts], subject: Subject) -> dict[str, CandidateFacts]:
-    """The same rows with what is only reported and never chosen by: quality beyond top-1, and what was asked for besides."""
+    """Add figures that are reported and never decide a choice: quality beyond top-1, and the extra runs."""
     answers = answers_of(subject, "test")
     labels = subject.labels("test") if answers else None
     folds = fold_answers(subject)
@@ -162,7 +161,7 @@ def reported(rows: Mapping[str, CandidateFacts], subject: Subject) -> dict[str, 
 
 
 class _Answered(NamedTuple):
-    """What was answered to each split, and the truth where it is known."""
+    """Predictions and labels of each split."""
 
     subject: Subject
     answers: Mapping[Split, Mapping[str, Answers]]
@@ -222,7 +221,7 @@ def _saturates_on(name: str, candidate: Candidate, subject: Subject) -> Literal[
 
 
 def _device_runtime_version(name: str, subject: Subject) -> str | None:
-    """The version of the runtime that a kit answered in, where that was the device's."""
+    """The runtime's version when a kit was evaluated, if that was on the device."""
     kit, stored = subject.kits.get(name), subject.evaluations.get((name, "test"))
     if kit is None or stored is None or not subject.answers_as_device(name) or stored.profile.subject != kit.digest:
         return None
@@ -230,7 +229,7 @@ def _device_runtime_version(name: str, subject: Subject) -> str | None:
 
 
 def _unmeasured(name: str, subject: Subject) -> tuple[str, str] | None:
-    """Why nothing was measured of a candidate, and of which machine that is said; None where it may have been."""
+    """Why nothing was measured of a candidate, with the machine; None if it may have been measured."""
     failed = subject.failures.get(name)
     if failed is not None and not (failed.ref == LOGITS_NOT_FINITE.ref and _was_raced(name, subject)):
         return failed.what, subject.lab.machine
@@ -240,18 +239,18 @@ def _unmeasured(name: str, subject: Subject) -> tuple[str, str] | None:
 
 
 def _was_raced(name: str, subject: Subject) -> bool:
-    """A finished build is raced whatever its kit answers: a time is a time where the answers are no numbers."""
+    """Whether a candidate was raced. A finished build's kit is raced even if its logits are not finite."""
     return any(name in subject.raced(purpose) for purpose in _TIMED)
 
 
 def _not_raced(name: str, subject: Subject) -> str:
-    """Why a candidate is in no race for figures: it failed in one, or nobody raced it."""
+    """Why no race has figures of a candidate: it failed in the race, or was not raced."""
     kit, result = subject.kits.get(name), subject.races.get("report")
     return result.failed.get(kit.entrant, "not raced") if kit is not None and result is not None else "not raced"
 
 
 def _latency(name: str, subject: Subject) -> Latency:
-    """From the last race that it was in, the one of the reported figures first; else said to be missing, with why."""
+    """Latency from the most important race that the candidate ran in, else the reason that it is missing."""
     machine = subject.lab.machine
     if (absent := _unmeasured(name, subject)) is not None:
         return Latency(reason=absent[0], machine=absent[1])
@@ -266,7 +265,7 @@ def _latency(name: str, subject: Subject) -> Latency:
 
 
 def _memory(name: str, subject: Subject) -> Memory:
-    """From the same race as the latency; few runs say so."""
+    """Memory from the same race as the latency."""
     if (absent := _unmeasured(name, subject)) is not None:
         return Memory(reason=absent[0], machine=absent[1])
     for purpose in _TIMED:
@@ -276,7 +275,7 @@ def _memory(name: str, subject: Subject) -> Memory:
 
 
 def _energy(name: str, subject: Subject) -> Energy:
-    """Of the candidates whose figures are reported; of the others, and without a meter, why there is none."""
+    """Energy of the candidates that were measured, else the reason that it is missing."""
     machine = subject.lab.machine
     if (absent := _unmeasured(name, subject)) is not None:
         return Energy(reason=absent[0], machine=absent[1])
@@ -287,12 +286,16 @@ def _energy(name: str, subject: Subject) -> Energy:
         return Energy(reason=result.failed[kit.entrant], machine=machine)
     if result is None and (kit is None or not metered(kit, subject.lab.environment)):
         return Energy(reason=why_not(subject.lab.environment), machine=machine)
-    here = "not raced" if name in subject.raced("report") else "measured for what ships, fp32 and the best other precision alone"
+    here = (
+        "not raced"
+        if name in subject.raced("report")
+        else "only measured for the chosen candidate, fp32 and the best other precision"
+    )
     return Energy(reason=here, machine=machine)
 
 
 def _residency(name: str, subject: Subject) -> Residency | None:
-    """What ran here is no evidence of what would run on a device that is not here."""
+    """Residency, marked as ``elsewhere`` if it was traced on another machine than the device."""
     traced = subject.residency.get(name)
     if traced is None or subject.attached or traced.basis != "executed":
         return traced
@@ -300,7 +303,7 @@ def _residency(name: str, subject: Subject) -> Residency | None:
 
 
 def _extra(name: str, subject: Subject) -> dict[str, Any]:
-    """Throughput, the whole way from a picture file and the soak, as far as the candidate was measured so."""
+    """Figures of the extra runs of a candidate: throughput, end-to-end latency and the soak."""
     machine = subject.lab.machine
     soaked = subject.raced("soak").get(name)
     figures: dict[str, Any] = {
@@ -312,7 +315,7 @@ def _extra(name: str, subject: Subject) -> dict[str, Any]:
 
 
 def throughput_of(name: str, subject: Subject) -> Throughput | None:
-    """Images a second of one candidate; None where it was in no such race."""
+    """Throughput of one candidate; None if it was not measured."""
     if (kit := subject.kits.get(name)) is None:
         return None
     entrant, machine = kit.entrant, subject.lab.machine
@@ -320,7 +323,7 @@ def throughput_of(name: str, subject: Subject) -> Throughput | None:
     failed = [result.failed[entrant] for result in subject.throughput if entrant in result.failed]
     if not raced and not failed:
         return None
-    once = {profile.runs[0].batch: profile for profile in raced}  # a best batch that was asked for by number too
+    once = {profile.runs[0].batch: profile for profile in raced}  # the best batch size may also have been asked for by number
     why = failed[0] if failed else None
     return throughput(tuple(once.values()), screened(subject.batches_tried(kit)), subject.extra_runs.batches, machine, why)
 

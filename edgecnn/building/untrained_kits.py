@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from edgecnn.building.runnable import tried
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.runnable import tried
 from edgecnn.models.catalogue import pixel_recipe, timed_arch
 from edgecnn.planning.complete import tool_versions
 from edgecnn.stages.export import ExportStage

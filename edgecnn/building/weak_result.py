@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgecnn.building.subject import Subject
 from edgecnn.installed import lacking
 from edgecnn.judging.learned import weakness_of, weakness_sentence
+from edgecnn.measure.subject import Subject
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions

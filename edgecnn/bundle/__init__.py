@@ -1,1 +1,1 @@
-"""What ships: its manifest, publishing, signing, verifying, opening, and predicting with it; and records of evidence."""
+"""Bundles: manifest, publishing, signing, verifying, opening and predicting; and records of evidence."""

@@ -1,4 +1,4 @@
-"""What a bundle's files say of each other, once their bytes are known to be those that were packed."""
+"""Compare a bundle's files with each other, once their bytes are verified."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _KIT = "kit.json"
 
 
 class Contents(NamedTuple):
-    """The kits of a bundle, and which one is used."""
+    """The kits of a bundle, and the chosen one."""
 
     kits: tuple[str, ...]
     chosen: str | None
     unchecked: tuple[str, ...]
-    """Sentences on model files whose tensors nothing here could read."""
+    """A sentence for each model file whose tensors could not be read here."""
     manifests: Mapping[str, Manifest]
-    """Of each kit, by its name."""
+    """Manifest of each kit, by its name."""
 
 
 def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
-    """``choice.json``, every ``kit.json`` and every model, each held against the rest.
+    """Check ``choice.json``, every ``kit.json`` and every model against the others.
 
-    Raises BUNDLE_INCONSISTENT: they are not of one bundle, or no kit's. BUNDLE_MODEL_REFUSED: a model or an array says of its
-    tensors what cannot be, or a kit would open what is not looked into.
+    Raises BUNDLE_INCONSISTENT: they do not belong to one bundle, or are not those of kits. BUNDLE_MODEL_REFUSED: a model or an
+    array states impossible tensors, or a kit would open a file that is not checked.
     """
     kits, chosen = _choice(opened, manifest)
     unread: list[str] = []
@@ -55,26 +55,24 @@ def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping
         chosen, state = choice["choice"]["candidate"], choice["schema"]
         digests = {f"{entry['folder']}/{_KIT}": entry["sha256"] for entry in kits.values()}
     except (KeyError, TypeError, AttributeError) as error:
-        because = (
-            f"it lacks {error}" if isinstance(error, KeyError) else "what it says of its kits and its choice is of another kind"
-        )
+        because = f"it lacks {error}" if isinstance(error, KeyError) else "its kits or its choice are not valid"
         raise bundle_inconsistent(path=opened.path, file=CHOICE, because=because) from error
     if state != CHOICE_SCHEMA:
         raise bundle_inconsistent(path=opened.path, file=CHOICE, because=f"its schema is not {CHOICE_SCHEMA}")
     listed = {name for name in manifest.files if name.count("/") == 2 and name.endswith(f"/{_KIT}")}
     if set(digests) != {f"kits/{name}/{_KIT}" for name in kits} or listed != set(digests):
-        raise bundle_inconsistent(path=opened.path, file=CHOICE, because="it does not name the kits that are there")
+        raise bundle_inconsistent(path=opened.path, file=CHOICE, because="its kits are not those in kits/")
     for file, digest in digests.items():
         if manifest.files[file].sha256 != digest:
-            raise bundle_inconsistent(path=opened.path, file=file, because=f"{CHOICE} names another")
+            raise bundle_inconsistent(path=opened.path, file=file, because=f"its SHA-256 differs from that in {CHOICE}")
     if chosen is not None and chosen not in list(kits):
-        because = f"it chose {ascii(chosen)[:100]}, and carries no such kit"
+        because = f"it chooses {ascii(chosen)[:100]}, which is not a kit of the bundle"
         raise bundle_inconsistent(path=opened.path, file=CHOICE, because=because)
     return dict(sorted(kits.items())), chosen
 
 
 def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Mapping[str, Any]) -> tuple[Manifest, list[str]]:
-    """Its manifest, which lists what the bundle's lists below its folder; sentences on what could not be looked into."""
+    """Check a kit against the bundle's manifest. Return its manifest, and a sentence for each model that could not be read."""
     try:
         kit = parse_manifest(_json(opened, manifest, f"{folder}{_KIT}"))
     except (RunnerError, TypeError) as error:
@@ -88,7 +86,7 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
     packed.pop(f"{folder}{_KIT}")
     if listed != packed:
         differs = min(name for name in {*listed, *packed} if listed.get(name) != packed.get(name))
-        raise bundle_inconsistent(path=opened.path, file=differs, because=f"{folder}{_KIT} and bundle.json differ in it")
+        raise bundle_inconsistent(path=opened.path, file=differs, because=f"{folder}{_KIT} and bundle.json disagree about it")
     if (fault := opening_fault(kit)) != "":
         raise bundle_model_refused(path=opened.path, file=f"{folder}{_KIT}", because=fault)
     sizes = {name: fact.bytes for name, fact in kit.files.items()}
@@ -105,13 +103,13 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
 
 def _json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
     if name not in manifest.files:
-        raise bundle_inconsistent(path=opened.path, file=name, because="a bundle has one, and bundle.json does not list it")
+        raise bundle_inconsistent(path=opened.path, file=name, because="bundle.json does not list it")
     with opened.open(name) as stream:
         content = stream.read(manifest.files[name].bytes)
     try:
         return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise bundle_inconsistent(path=opened.path, file=name, because="it is no JSON") from error
+        raise bundle_inconsistent(path=opened.path, file=name, because="it is not valid JSON") from error
 
 
 _ENTRIES: Final = {
@@ -123,27 +121,27 @@ _ENTRIES: Final = {
     "wasm_browser": ".onnx",
     "webgpu_browser": ".onnx",
 }
-"""Of the sessions that a bundle's kits have; a program of torch runs where it was made, and no bundle carries one."""
+"""Sessions of a bundle's kits. A program of torch runs only where it was made, so no bundle carries one."""
 _BESIDE: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}
 
 
 def opening_fault(kit: Manifest) -> str:
-    """What is wrong with the files that a kit's session would open; empty where nothing is."""
+    """Return why a kit's session must not open its files, or an empty text."""
     module = kit.session.module
     if module not in _ENTRIES:
-        return f"its session {ascii(module)[:100]} is none that a bundle has"
+        return f"its session {ascii(module)[:100]} is not allowed in a bundle"
     kinds = [_ENTRIES[module], *([_BESIDE[module]] if module in _BESIDE else [])]
     if PurePosixPath(kit.model.entry).suffix != _ENTRIES[module]:
-        return f"model.entry {ascii(kit.model.entry)[:100]} is no {_ENTRIES[module]}, which is what {module} opens"
+        return f"model.entry {ascii(kit.model.entry)[:100]} must be a {_ENTRIES[module]} file for {module}"
     strange = [name for name in kit.model.files if PurePosixPath(name).suffix not in kinds]
     if strange:
-        return f"model.files has {ascii(strange[0])[:100]}, and {module} opens {', '.join(kinds)}"
+        return f"model.files has {ascii(strange[0])[:100]}; {module} opens {', '.join(kinds)}"
     return "" if kit.engine is None else _building_fault(kit.engine, kit)
 
 
 def _building_fault(engine: Mapping[str, Any], kit: Manifest) -> str:
-    """What ``build-engine`` reads, and what it imports."""
+    """Check the files that ``build-engine`` reads, and the package that it imports."""
     onnx, builder = engine.get("onnx"), engine.get("builder")
     if onnx not in list(kit.files) or PurePosixPath(str(onnx)).suffix != ".onnx":
-        return f"engine.onnx {ascii(onnx)[:100]} is no .onnx of the kit"
+        return f"engine.onnx {ascii(onnx)[:100]} is not an .onnx file of the kit"
     return "" if builder in PACKAGES else f"engine.builder {ascii(builder)[:100]} is not {' or '.join(PACKAGES)}"

@@ -1,4 +1,4 @@
-"""What a machine did with reference networks on one day, as a file that can be sent: what it holds, what checking it found."""
+"""Measurements of reference networks on one machine and day, as a file for others, and the result of its verification."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _QUOTED_PATH = re.compile(r"(['\"`])~?/(?:[^'\"`]*/)?([^'\"`/]+)\1")
 
 
 def redact_paths(text: str, board: str | None = None) -> str:
-    """The same with each path cut to its last name, and without a board's address: a record is sent to others, and the name of
-    a folder may be a person's.
+    """Cut each path to its last name, and replace a board's address: records are sent to others, and a folder's name may be a
+    person's.
 
-    ``board``: its address, as failures there begin with it; a short one may be part of another word, which stays.
+    ``board``: its address, which failures there begin with. Inside a longer word it stays.
     """
-    text = text.replace(f"{os.environ.get('HOME') or '~'}/", "~/")  # the one whose spaces are known to be a path's
+    text = text.replace(f"{os.environ.get('HOME') or '~'}/", "~/")  # its spaces are known to belong to a path
     text = _PATH.sub(r"…/\1", _QUOTED_PATH.sub(r"\1…/\2\1", text))
     if board is None:
         return text
@@ -39,8 +39,9 @@ def redact_paths(text: str, board: str | None = None) -> str:
 
 
 def renamed(environment: Environment, secret: bytes) -> Environment:
-    """The same with the machine's digest replaced by one keyed (HMAC-SHA-256) with a secret: few serial numbers and usual host
-    names could be tried until a plain digest is hit. With one secret, a machine keeps one name from record to record.
+    """Replace the machine's digest by one that is keyed with a secret (HMAC-SHA-256).
+
+    A plain digest of a serial number or host name can be guessed. With the same secret, a machine keeps its name.
     """
     machine = environment.conditions.get("machine")
     if machine is None:
@@ -50,37 +51,37 @@ def renamed(environment: Environment, secret: bytes) -> Environment:
 
 
 class EvidenceWeights(Value):
-    """What a network was timed with. Latency does not depend on it."""
+    """Weights of a network. Latency does not depend on them."""
 
     origin: Literal["published", "seeded"]
-    """seeded: drawn from a fixed seed, and learned nothing; never called pretrained."""
+    """seeded: random weights from a fixed seed, never called pretrained."""
     what: str
     """In words, such as ``ImageNet-1k weights (ResNet18_Weights.IMAGENET1K_V1)``."""
     sha256: str | None = None
-    """Of the published file; None of seeded ones, which the kit's digest and edgecnn's version tell from others."""
+    """Of the published file; None for seeded weights, which the kit's digest and edgecnn's version identify."""
     licence: str | None = None
 
 
 class EvidenceKit(Value):
-    """One kit that ran."""
+    """One measured kit."""
 
     candidate: Candidate
     kit: str = Field(pattern=_SHA256)
-    """sha256 of the kit's manifest, which holds the sha256 of every file in the kit."""
+    """SHA-256 of the kit's manifest, which holds the SHA-256 of every file in the kit."""
     runtime_version: str
     size_mib: PositiveFloat
-    """Of the model's own files."""
+    """Size of the model's files."""
     latency: Latency
     residency: Residency | None
-    """In which precision it really ran, without the list of layers; None where no trace could be read."""
+    """The precisions that really ran, without the list of layers; None: no trace could be read."""
     environment: Environment
-    """Of its runs: conditions, and what was observed over all of them."""
+    """Of its runs: conditions, and observations over all of them."""
     throughput: Throughput | None = Field(default=None, exclude_if=lambda throughput: throughput is None)
-    """Of a GPU: with the most images that the kit takes in a call."""
+    """Of a GPU, at the kit's largest batch size."""
 
 
 class EvidenceNetwork(Value):
-    """One reference network, its kits raced against each other."""
+    """One reference network, with the race of its kits."""
 
     arch: str
     resolution_px: Resolution
@@ -91,56 +92,56 @@ class EvidenceNetwork(Value):
     weights: EvidenceWeights
     kits: tuple[EvidenceKit, ...]
     failed: Mapping[str, str] = {}
-    """Candidate to why there are no figures of it."""
+    """Candidate to the reason why it has no figures."""
 
 
 class EvidenceRecord(Value):
-    """A file of ``edgecnn evidence``, schema edgecnn.evidence/1. It says nothing of accuracy: no network was evaluated."""
+    """A file of ``edgecnn evidence``, schema edgecnn.evidence/1. It states no accuracy, since no network was evaluated."""
 
     schema_: Literal["edgecnn.evidence/1"] = Field(default="edgecnn.evidence/1", alias="schema")
     version: str
-    """Of edgecnn."""
+    """Version of edgecnn."""
     device: str
-    """The device file's name."""
+    """Name of the device file."""
     device_title: str
     device_sha256: str = Field(pattern=_SHA256)
-    """Of the device file."""
+    """SHA-256 of the device file."""
     machine: str
-    """The concrete machine, for people."""
+    """The machine, in words."""
     environment: Environment
-    """The machine's, without the conditions that only a kit decides."""
+    """The machine's environment, without the conditions of a kit."""
     measured_at: str
-    """When the oldest of the figures was observed."""
+    """Date of the oldest figure."""
     minutes: PositiveFloat
-    """That measuring was allowed."""
+    """Time limit of the measurement."""
     seconds: NonNegativeFloat
-    """That it took; what was stored already took none."""
+    """Duration of the measurement; stored figures took no time."""
     networks: tuple[EvidenceNetwork, ...] = Field(min_length=1)
     left_out: Mapping[str, str] = {}
-    """Network, or candidate of all of them, to why it is not there."""
+    """Skipped network or candidate, to the reason."""
     warnings: tuple[str, ...] = ()
-    """What was found on the machine beforehand that spoils figures, a sentence each."""
+    """Findings on the machine that distort figures, a sentence each."""
     sha256: str = ""
-    """Of the canonical JSON of everything but this and the signature: an edited file is refused."""
+    """SHA-256 of the canonical JSON without this field and the signature; an edited file is refused."""
     signature: str | None = None
-    """An SSHSIG over the canonical JSON of everything but itself; None: unsigned."""
+    """An SSHSIG over the canonical JSON of all other fields; None: unsigned."""
 
 
 class EvidenceVerification(Value):
-    """``edgecnn evidence verify FILE --json``, schema edgecnn.evidence-verification/1. There is none of what was refused."""
+    """``edgecnn evidence verify FILE --json``, schema edgecnn.evidence-verification/1. A refused file has none."""
 
     schema_: Literal["edgecnn.evidence-verification/1"] = Field(default="edgecnn.evidence-verification/1", alias="schema")
     path: str
     signature: Literal["none", "unchecked", "intact", "good"]
-    """unchecked: there is no ssh-keygen. intact: of that key, and nobody said whose it is. good: of an allowed signer."""
+    """unchecked: ssh-keygen is missing. intact: valid, but no allowed signers were named. good: of an allowed signer."""
     signer: str | None = None
-    """The identity in the file of allowed signers, of a good signature."""
+    """Identity in the file of allowed signers, of a good signature."""
     key: str | None = None
-    """The key's SHA-256, as ``ssh-keygen -l`` prints it, of an intact signature."""
+    """SHA-256 of the key as ``ssh-keygen -l`` prints it, of an intact signature."""
     record: EvidenceRecord
     warnings: tuple[str, ...] = ()
 
     @property
     def vouched_by(self) -> str | None:
-        """The signer, else the key, in words; None of a file that is not signed, or whose signature could not be looked at."""
+        """The signer, or the key in words; None if the record is unsigned or its signature was not checked."""
         return self.signer or (f"key {self.key}" if self.key else None)

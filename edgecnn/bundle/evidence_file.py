@@ -1,6 +1,6 @@
-"""Evidence in a file: sealed by a digest over all of it, signed on request, and checked before any figure is believed.
+"""Files of evidence: sealed by a digest, signed on request, and verified before any figure is used.
 
-The digest shows damage and careless editing. Whoever forges a record makes its digest anew; a signature says whose word it is.
+The digest reveals damage and careless edits. A forger can compute a new digest, so only a signature proves the origin.
 """
 
 from __future__ import annotations
@@ -32,39 +32,40 @@ from edgecnn.values.stage import canonical_json
 from edgecnn.values.verdict import Fidelity
 
 EVIDENCE_BYTES_MAX: Final = 4 << 20
-"""Of a record; six networks in five kits take a twentieth of it."""
+"""Bound of a record; one with six networks in five kits is a twentieth of it."""
+UNSIGNED: Final = "the record is not signed, so its figures may have been changed; write it with `edgecnn evidence --sign KEY`"
 _WARNINGS: Final[Mapping[str, tuple[str, ...]]] = {
-    "none": ("the record is not signed: anyone who changed a figure could have made a new digest too",),
-    "unchecked": ("its signature was not looked at: ssh-keygen is not installed",),
-    "intact": ("nothing says whose key signed it: --allowed-signers FILE says whose is good",),
+    "none": (UNSIGNED,),
+    "unchecked": ("its signature was not checked, because ssh-keygen is not installed",),
+    "intact": ("its signer is unknown; pass --allowed-signers FILE to check the signer",),
     "good": (),
 }
 
 
 @dataclass(frozen=True)
 class EvidenceTrust:
-    """What is asked of a record beside its digest."""
+    """Requirements on a record in addition to its digest."""
 
     signers: Path | None = None
-    """A file of allowed signers; with one, an unsigned record is refused."""
+    """File of allowed signers; with one, an unsigned record is refused."""
     identity: str | None = None
-    """Whose signature it must be; None: anybody's in that file."""
+    """Required signer; None: anyone in that file."""
 
     def __post_init__(self) -> None:
-        """Refuse what asks for a signature without saying whose. Raises SIGNERS_NOT_NAMED."""
+        """Raises SIGNERS_NOT_NAMED: an identity without a file of signers."""
         if self.identity is not None and self.signers is None:
             raise SIGNERS_NOT_NAMED(option="--identity")
 
 
 class ReadEvidence(NamedTuple):
-    """A record whose digest is right, and the bytes that its signature is over."""
+    """A record with a valid digest, and its signed bytes."""
 
     record: EvidenceRecord
     content: bytes
 
 
 def sealed(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
-    """The same record with its digest, and with ``key`` signed.
+    """Return the record with its digest and, with ``key``, a signature.
 
     Raises SshKeygenMissing, KEY_UNUSABLE: it cannot be signed.
     """
@@ -75,7 +76,7 @@ def sealed(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
 
 
 def write_evidence(record: EvidenceRecord, path: Path) -> None:
-    """Write a record whole, or not at all. Raises RESULT_FILE_UNWRITABLE: it cannot be written."""
+    """Write a record, complete or not at all. Raises RESULT_FILE_UNWRITABLE."""
     try:
         write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
     except (OSError, ValueError) as error:  # a NUL inside the path
@@ -83,9 +84,9 @@ def write_evidence(record: EvidenceRecord, path: Path) -> None:
 
 
 def require_record_file(path: Path) -> None:
-    """Refuse, before anything is measured, a file that could not be written, or that holds something else.
+    """Refuse, before any measurement, a path that cannot be written or holds another file.
 
-    Raises RESULT_FILE_UNWRITABLE: saying which.
+    Raises RESULT_FILE_UNWRITABLE.
     """
     try:
         because = _why_not_written(path)
@@ -98,25 +99,25 @@ def require_record_file(path: Path) -> None:
 def _why_not_written(path: Path) -> str | None:
     folder = path.absolute().parent
     if path.is_dir() or not folder.is_dir():
-        return "it is a folder" if path.is_dir() else "there is no such folder"
+        return "it is a folder" if path.is_dir() else "its folder does not exist"
     if not os.access(folder, os.W_OK):
         return "its folder may not be written"
     if not path.is_file():
         return None
     with path.open("rb") as stream:
-        return None if b'"edgecnn.evidence/' in stream.read(256) else "it is there, and no record of evidence"
+        return None if b'"edgecnn.evidence/' in stream.read(256) else "it exists, and is not a record of evidence"
 
 
 def read_evidence(path: Path) -> ReadEvidence:
-    """A record from its file. Raises EVIDENCE_UNREADABLE, EVIDENCE_CHANGED: see ``parse_evidence``."""
+    """Read a record. Raises EVIDENCE_UNREADABLE, EVIDENCE_CHANGED: see ``parse_evidence``."""
     return parse_evidence(path, record_content(path))
 
 
 def parse_evidence(path: Path, content: bytes) -> ReadEvidence:
-    """A record whose content is what its digest says; its signature is not looked at. ``path``: where it lies, for people.
+    """Parse a record and check its digest, not its signature. ``path``: its name in errors.
 
-    Raises EVIDENCE_UNREADABLE: no record, of another schema, or contradicting itself. EVIDENCE_CHANGED: its digest is another
-    one.
+    Raises EVIDENCE_UNREADABLE: not a record, another schema, or contradictory figures. EVIDENCE_CHANGED: the digest does not
+    match.
     """
     try:
         written = json.loads(content.decode("utf-8"), object_pairs_hook=unique_keys, parse_constant=_no_number)
@@ -127,9 +128,9 @@ def parse_evidence(path: Path, content: bytes) -> ReadEvidence:
     except ValidationError as error:
         raise EVIDENCE_UNREADABLE(path=path, because=first_problem(error)[:300]) from error
     except UnstableValue as error:
-        raise EVIDENCE_UNREADABLE(path=path, because="a figure in it is no finite number") from error
+        raise EVIDENCE_UNREADABLE(path=path, because="one of its figures is not a finite number") from error
     except (ValueError, RecursionError) as error:
-        raise EVIDENCE_UNREADABLE(path=path, because=f"it is no JSON ({type(error).__name__})") from error
+        raise EVIDENCE_UNREADABLE(path=path, because=f"it is not valid JSON ({type(error).__name__})") from error
     if record.sha256 != digest:
         raise EVIDENCE_CHANGED(path=path)
     if (contradiction := next(_contradictions(record), None)) is not None:
@@ -138,19 +139,19 @@ def parse_evidence(path: Path, content: bytes) -> ReadEvidence:
 
 
 def verify_evidence(path: Path, trust: EvidenceTrust) -> EvidenceVerification:
-    """Check a record, its digest first and its signature last.
+    """Verify a record, its digest first and its signature last.
 
     Raises:
         EVIDENCE_UNREADABLE, EVIDENCE_CHANGED: see ``read_evidence``.
-        EVIDENCE_UNSIGNED: a signer is asked for, and it is not signed.
-        SIGNATURE_REFUSED: it is of other bytes, of another namespace, or of nobody among the signers.
-        SshKeygenMissing, SIGNERS_UNREADABLE: whether it is cannot be told.
+        EVIDENCE_UNSIGNED: a signer is required, and the record is unsigned.
+        SIGNATURE_REFUSED: the signature is of other bytes, another namespace, or another signer.
+        SshKeygenMissing, SIGNERS_UNREADABLE: the signature cannot be checked.
     """
     return verify_signature(path, read_evidence(path), trust)
 
 
 def verify_signature(path: Path, evidence: ReadEvidence, trust: EvidenceTrust) -> EvidenceVerification:
-    """The rest of ``verify_evidence`` for a record that was read: its signature. Raises what that raises for it."""
+    """Verify the signature of a record that was read. Raises as ``verify_evidence``."""
     signature, vouched = _signature_state(path, evidence, trust)
     return EvidenceVerification(
         path=str(path), signature=signature, record=evidence.record, warnings=_WARNINGS[signature], **vouched
@@ -158,8 +159,7 @@ def verify_signature(path: Path, evidence: ReadEvidence, trust: EvidenceTrust) -
 
 
 def record_content(path: Path) -> bytes:
-    """What lies there, as far as it can be a record. Raises EVIDENCE_UNREADABLE: no file, not permitted, or longer than any
-    is."""
+    """Read the bytes of a record. Raises EVIDENCE_UNREADABLE: there is no file, no permission, or the file is too long."""
     try:
         content = bounded_content(path, EVIDENCE_BYTES_MAX)
     except OSError as error:
@@ -188,7 +188,7 @@ def _signature_state(
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _unsigned(written: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,15 +200,15 @@ def _signed_bytes(written: Mapping[str, Any]) -> bytes:
 
 
 def _contradictions(record: EvidenceRecord) -> Iterator[str]:
-    """What no measurement leaves: a file with a right digest may still have been put together by hand."""
+    """Yield contradictions that no measurement leaves: a file with a valid digest may still be made by hand."""
     yield from _undated("measured_at", record.measured_at)
     for network in record.networks:
         for kit in network.kits:
             name = f"{kit.candidate.id} of {network.arch}"
             if kit.environment.fidelity is not record.environment.fidelity:
-                yield f"{name} and its machine do not agree on whether a processor was emulated"
+                yield f"{name} and its machine disagree about emulation"
             if kit.latency.fidelity not in (kit.environment.fidelity, Fidelity.MISSING):
-                yield f"{name} is called {kit.latency.fidelity.value} and ran on what was {kit.environment.fidelity.value}"
+                yield f"{name} is called {kit.latency.fidelity.value}, but its environment is {kit.environment.fidelity.value}"
             yield from (f"{name}: {fault}" for fault in _impossible(kit))
 
 

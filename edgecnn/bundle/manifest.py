@@ -1,6 +1,6 @@
-"""``bundle.json``: every file of a bundle with its size and SHA-256, the bundle's name and a version that only counts up.
+"""``bundle.json``: every file of a bundle with its size and SHA-256, the bundle's name, and a version that increases.
 
-What lies beside those files is no part of the bundle: what a device measured, engines that it built, byte code.
+Other files in the folder are not part of the bundle: measurements of a device, engines that it built, byte code.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ MANIFEST: Final = "bundle.json"
 SIGNATURE: Final = "bundle.json.sig"
 """An SSHSIG over the bytes of ``bundle.json``."""
 MANIFEST_BYTES_MAX: Final = 16 << 20
-"""Of about 100,000 files."""
+"""Enough for about 100,000 files."""
 
 
 def manifest_of(name: str, version: int, kits: Mapping[str, KitRef], texts: Mapping[str, str]) -> BundleManifest:
-    """The manifest of a bundle, from its kits' own manifests: no model is read again.
+    """Make the manifest of a bundle from its kits' manifests, without reading models again.
 
     ``version``: at least 1. ``texts``: the bundle's other files.
     """
@@ -53,10 +53,10 @@ def manifest_text(manifest: BundleManifest) -> str:
 
 
 def parse_manifest(content: bytes, where: str) -> BundleManifest:
-    """``bundle.json`` as a value.
+    """Parse ``bundle.json``.
 
-    ``content``: its bytes. ``where``: how an error calls it. Raises BundleManifestUnreadable: no JSON, of another schema, with an
-    unknown or doubled key, or too long.
+    ``where``: its name in errors. Raises BundleManifestUnreadable: invalid JSON, another schema, an unknown or duplicate key,
+    or too long.
     """
     if len(content) > MANIFEST_BYTES_MAX:
         raise BUNDLE_MANIFEST_UNREADABLE(path=where, because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes")
@@ -67,13 +67,13 @@ def parse_manifest(content: bytes, where: str) -> BundleManifest:
         field = ".".join(str(part) for part in first["loc"])
         raise BUNDLE_MANIFEST_UNREADABLE(path=where, because=f"{ascii(field)[1:-1]}: {first['msg'].lower()}") from error
     except (ValueError, RecursionError) as error:
-        raise BUNDLE_MANIFEST_UNREADABLE(path=where, because=f"it is no JSON ({type(error).__name__})") from error
+        raise BUNDLE_MANIFEST_UNREADABLE(path=where, because=f"it is not valid JSON ({type(error).__name__})") from error
 
 
 def published_manifest(bundle: Path) -> BundleManifest | None:
-    """What a bundle that was published here says of itself; None where there is none, or one from before there were manifests.
+    """Return the manifest of a bundle that was published here; None if there is none.
 
-    Raises BundleManifestUnreadable: it is there and cannot be read, so that its version is not known.
+    Raises BundleManifestUnreadable: it cannot be read, so its version is not known.
     """
     path = bundle / MANIFEST
     try:
@@ -90,33 +90,33 @@ def _fact(content: bytes) -> FileFact:
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs, for ``json.loads``: of two values under one name, readers differ in which they take.
+    """Make an object from pairs, for ``json.loads``; readers differ in which of two equal keys they use.
 
-    Raises ValueError: a name stands twice.
+    Raises ValueError: a key is repeated.
     """
     table = dict(pairs)
     if len(table) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a key is repeated")
     return table
 
 
 Version = Annotated[int, Field(ge=1, le=2**53)]
-"""Counts up with every change of a bundle's files; beyond 2^53 readers of JSON differ (RFC 8259, 6)."""
+"""Increases with every change of a bundle's files. Beyond 2^53, readers of JSON differ (RFC 8259, 6)."""
 
 
 class BundleManifest(Value):
-    """``bundle.json``, schema edgecnn.bundle/1: every other file of a bundle. This is what is signed."""
+    """``bundle.json``, schema edgecnn.bundle/1: all other files of a bundle. It is signed."""
 
     schema_: Literal["edgecnn.bundle/1"] = Field(default="edgecnn.bundle/1", alias="schema")
     name: Annotated[str, Field(min_length=1, max_length=255)]
-    """Of the build's folder; a device that remembers versions keeps one for each name."""
+    """Name of the build's folder. A device that remembers versions keeps one for each name."""
     version: Version
     files: Mapping[str, FileFact]
-    """Path inside the bundle, with slashes, to what lies there."""
+    """Path inside the bundle, with slashes, to the file's facts."""
 
 
 class BundleVerification(Value):
-    """``edgecnn bundle verify BUNDLE --json``, schema edgecnn.verification/1. There is none of a bundle that was refused."""
+    """``edgecnn bundle verify BUNDLE --json``, schema edgecnn.verification/1. A refused bundle has none."""
 
     schema_: Literal["edgecnn.verification/1"] = Field(default="edgecnn.verification/1", alias="schema")
     path: str
@@ -124,40 +124,40 @@ class BundleVerification(Value):
     name: str
     version: int
     sha256: str
-    """Of ``bundle.json``, by which the whole bundle is known."""
+    """SHA-256 of ``bundle.json``, which identifies the whole bundle."""
     files: int
     bytes: int
-    """Of all files together, without ``bundle.json`` and its signature."""
+    """Total of all files, without ``bundle.json`` and its signature."""
     kits: tuple[str, ...]
     chosen: str | None
     signature: Literal["none", "unchecked", "good"]
-    """unchecked: there is one, and no ``--allowed-signers`` to hold it against."""
+    """unchecked: there is one, and ``--allowed-signers`` was not passed."""
     signer: str | None = None
-    """The identity in the file of allowed signers, of a good signature."""
+    """Identity in the file of allowed signers, of a good signature."""
     made_here: tuple[str, ...] = ()
-    """Files that ``--made-here`` let pass: no manifest lists them, and nothing is known of them."""
+    """Files that ``--made-here`` accepted without a check: the manifest does not list them."""
     remembered: int | None = None
-    """The version that this machine had accepted before; None where it keeps no record, or had none of this name."""
+    """Version that this machine had accepted before; None: no record, or none for this name."""
     warnings: tuple[str, ...] = ()
 
 
 class Recorded(NamedTuple):
-    """What a bundle remembers; a bundle of an earlier version remembers nothing."""
+    """Facts of its build in a bundle; bundles of earlier versions have none."""
 
     device: str | None
     accuracy: Mapping[str, Accuracy | MultiLabelAccuracy]
-    """By candidate, of the build's test images."""
+    """By candidate, on the build's test images."""
     drawn: RoleDraw | None = None
-    """How those were drawn."""
+    """How the test images were drawn."""
 
     @property
     def pixels(self) -> frozenset[str]:
-        """Digests of those images."""
+        """Digests of the test images."""
         return frozenset(accuracy.pixels for accuracy in self.accuracy.values())
 
 
 def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
-    """For ``choice.json``: a candidate's accuracy on the test images, and the version of its runtime; of each what is known."""
+    """A candidate's accuracy on the test images and the version of its runtime for ``choice.json``, as far as known."""
     row = next((candidate_row for candidate_row in report.candidates if candidate_row.candidate.id == candidate), None)
     facts: dict[str, Any] = {}
     if row is not None and row.answered is not None:
@@ -168,32 +168,34 @@ def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
 
 
 class Made(Value):
-    """``made`` of ``choice.json``: by what a bundle was made and out of whose weights. Bundles of earlier versions have none."""
+    """``made`` of ``choice.json``: the edgecnn version and the weights of a bundle. Bundles of earlier versions have none."""
 
     edgecnn: str
-    """Its version, which is the runner's too."""
+    """Version of edgecnn and of the runner."""
     weights: PretrainedWeights | None = None
-    """That somebody published and training began with; None of a user's own, and from random ones."""
+    """Published weights with which training began; None: the user's own, or random ones."""
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    """Of the file of weights, or of the custom model; None from random ones."""
+    """SHA-256 of the weights file or of the custom model; None: random weights."""
 
 
 def made_facts(report: BuildReport) -> dict[str, Any]:
-    """``made`` of a build's bundle."""
+    """``made`` for a build's bundle."""
     build = report.build
     made = Made(edgecnn=report.version, weights=build.weights_published, weights_sha256=build.weights_sha256)
     return made.model_dump(mode="json", exclude_none=True)
 
 
 def drawn_facts(report: BuildReport) -> dict[str, Any]:
-    """``drawn`` of a build's bundle: how its images got their roles, so that a bench of the same ones asks about no others."""
+    """``drawn`` for a build's bundle: how images got their roles, so that ``bench`` uses the same test images."""
     drawn = report.build.drawn
     return {} if drawn is None else {"drawn": drawn.model_dump(mode="json")}
 
 
 def recorded_in(bundle: Path) -> Recorded:
-    """Of a verified bundle; what cannot be read is not remembered. What is recorded is always of the test split, whatever an
-    earlier version called it."""
+    """Read the recorded facts of a verified bundle, without those that cannot be read.
+
+    They always refer to the test split, whatever an earlier version called it.
+    """
     choice = json_object(bundle / CHOICE) or {}
     device, kits = choice.get("device"), choice.get("kits")
     accuracy = dict[str, Accuracy | MultiLabelAccuracy]()

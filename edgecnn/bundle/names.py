@@ -1,4 +1,4 @@
-"""Names of a bundle's files: which are none, and which are one file on some disks."""
+"""Check the names of a bundle's files: valid, and distinct on every disk."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _PART_BYTES_MAX: Final = 255
 
 
 def name_fault(name: str) -> str:
-    """Why a name is none of a bundle's file; empty where it is one."""
+    """Return why a name is not allowed in a bundle, or an empty text."""
     parts = name.split("/")
     if name.startswith("/") or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
         return "would leave the bundle's folder"
     if not name.isprintable():
-        return "has signs in its name that cannot be printed"
+        return "has unprintable characters in its name"
     if len(os.fsencode(name)) > _NAME_BYTES_MAX or any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
-        return "has too long a name"
+        return "has a name that is too long"
     return ""
 
 
 def require_distinct(path: Path, names: Iterable[str]) -> None:
-    """Raises BundleEntryRefused: two names differ only by case or Unicode form, and are one file on some disks.
+    """Raise BundleEntryRefused if two names differ only by case or Unicode form, which makes them one file on some disks.
 
     ``path``: of the bundle. ``names``: of its files; their folders count too.
     """

@@ -1,8 +1,8 @@
-"""A bundle as it came: a folder or a zip, as names, sizes and bytes. Nothing in it is read here but what says where things lie.
+"""A bundle as a folder or a zip: names, sizes and bytes. Only the structure is read here.
 
-A zip is taken only in the form that ``edgecnn bundle zip`` writes: entries stored one after the other from the first byte to the
-directory, nothing before, between or behind. So two readers cannot see two archives in it, and what would come out is known
-before anything does.
+A zip is accepted only in the form that ``edgecnn bundle zip`` writes: stored entries one after another from the first byte to
+the directory, with nothing before, between or after. So two readers cannot see two archives in it, and its unpacked size is
+known in advance.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from edgecnn.runner.causes.known import cause_of_file
 from edgecnn.runner.files import open_regular
 
 FILES_MAX: Final = 65_000
-"""Of a zip without its 64-bit extension: 65,535 (PKWARE APPNOTE 6.3.10, 4.4.22)."""
+"""A zip without 64-bit extension has at most 65,535 entries (PKWARE APPNOTE 6.3.10, 4.4.22)."""
 TOTAL_BYTES_MAX: Final = 4 << 30
-"""So too: 4 GiB."""
+"""The same: at most 4 GiB."""
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 """A local file header (4.3.7)."""
 _END: Final = struct.Struct("<4s4H2LH")
 """The end of the central directory (4.3.16)."""
 _ENCRYPTED: Final = 0x1
-_RATIO_MAX: Final = 100  # an entry that grows by more is not to be unpacked
+_RATIO_MAX: Final = 100  # an entry that grows by more may be a zip bomb
 
 
 class Opened(Protocol):
@@ -48,29 +48,29 @@ class Opened(Protocol):
     form: Literal["folder", "zip"]
     path: Path
     files: Mapping[str, int]
-    """Name, with slashes, to bytes."""
+    """Name, with slashes, to size in bytes."""
 
     def open(self, name: str) -> IO[bytes]:
-        """One of ``files``, to be read."""
+        """Open one of ``files``."""
         ...
 
 
 def open_bundle(path: Path) -> Opened:
-    """The folder or the zip of that path.
+    """Open a folder or a zip.
 
-    Raises NO_BUNDLE_HERE: there is neither. BUNDLE_ARCHIVE_REFUSED, BundleEntryRefused: what is there is not to be touched.
+    Raises NO_BUNDLE_HERE: there is neither. BUNDLE_ARCHIVE_REFUSED, BundleEntryRefused: it is not safe to read.
     """
     try:
         folder, file = path.is_dir(), path.is_file()
-    except OSError as error:  # a name that is too long, a folder above it that may not be entered
+    except OSError as error:  # the name is too long, or a parent folder may not be entered
         raise NO_BUNDLE_HERE(path=path, because=system_reason(error)) from error
     if not (folder or file):
-        raise NO_BUNDLE_HERE(path=path, because="there is no such folder or zip")
+        raise NO_BUNDLE_HERE(path=path, because="it does not exist")
     return FolderForm(path) if folder else ZipForm(path)
 
 
 class FolderForm:
-    """A folder; links are not followed, neither in listing nor in opening.
+    """A folder. Links are not followed, neither in listing nor in opening.
 
     Raises BundleEntryRefused: it holds a link, a device or a pipe, or two names of one file (see ``require_distinct``).
     NO_BUNDLE_HERE: it cannot be listed, or holds too many files.
@@ -89,9 +89,9 @@ class FolderForm:
         require_distinct(folder, self.files)
 
     def open(self, name: str) -> IO[bytes]:
-        """The file, unless a link or a pipe has taken its place since it was listed.
+        """Open the file, unless a link or a pipe has replaced it since it was listed.
 
-        Raises BUNDLE_FILE_MISSING: it is gone since then. BundleEntryRefused: it is no file any more, or may not be read.
+        Raises BUNDLE_FILE_MISSING: it was removed. BundleEntryRefused: it is no longer a file, or may not be read.
         """
         try:
             handle = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -120,10 +120,10 @@ def _listed(root: Path, folder: Path, before: str) -> Iterator[tuple[str, int]]:
 
 
 class ZipForm:
-    """A zip, of which only the directory and the entries' headers have been read.
+    """A zip of which only the directory and the entries' headers are read.
 
-    Raises BUNDLE_ARCHIVE_REFUSED: no zip, damaged, or not laid out as ``edgecnn bundle zip`` lays it out. BundleEntryRefused: an
-    entry is encrypted, compressed, there twice (but for case, too), a link, a device, or leaves the folder.
+    Raises BUNDLE_ARCHIVE_REFUSED: not a zip, damaged, or another layout than that of ``edgecnn bundle zip``.
+    BundleEntryRefused: an entry is encrypted, compressed, repeated (ignoring case), a link, a device, or leaves the folder.
     """
 
     form: Literal["folder", "zip"] = "zip"
@@ -144,9 +144,9 @@ class ZipForm:
         self.files: Mapping[str, int] = {name: size for name, (_, size) in self._places.items()}
 
     def open(self, name: str) -> IO[bytes]:
-        """The stored bytes where the checked header says that they are.
+        """Open the stored bytes at the checked position.
 
-        Raises BUNDLE_ARCHIVE_REFUSED: the zip is gone, or may no longer be read.
+        Raises BUNDLE_ARCHIVE_REFUSED: the zip was removed, or may no longer be read.
         """
         start, size = self._places[name]
         try:
@@ -156,15 +156,15 @@ class ZipForm:
 
 
 class _Part:
-    """So many bytes of a file from a place in it."""
+    """A part of a file."""
 
     def __init__(self, path: Path, start: int, size: int) -> None:
         self._stream, self._left = open_regular(path), size
         self._stream.seek(start)
 
     def read(self, size: int = -1) -> bytes:
-        wanted = self._left if size < 0 else min(size, self._left)
-        content = self._stream.read(wanted)
+        count = self._left if size < 0 else min(size, self._left)
+        content = self._stream.read(count)
         self._left -= len(content)
         return content
 
@@ -179,7 +179,7 @@ class _Part:
 
 
 def _directory(path: Path, stream: IO[bytes]) -> tuple[int, int]:
-    """Where the central directory begins and how many entries it has; it must end where the file's last 22 bytes begin."""
+    """The start of the central directory and its number of entries. It must end where the file's last 22 bytes begin."""
     size = stream.seek(0, os.SEEK_END)
     if size > TOTAL_BYTES_MAX:
         raise bundle_archive_refused(path=path, because=f"it is larger than {TOTAL_BYTES_MAX:,} bytes")
@@ -188,10 +188,10 @@ def _directory(path: Path, stream: IO[bytes]) -> tuple[int, int]:
     if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
         if (cause := cause_of_file(path)) is not None:
             raise bundle_archive_refused(path=path, because=cause.why, hint=cause.fix)
-        raise bundle_archive_refused(path=path, because="it is no zip, was cut off, or has something behind its end")
+        raise bundle_archive_refused(path=path, because="it is not a zip, is incomplete, or has data after its end")
     _, disk, first_disk, here, entries, length, start, comment = _END.unpack(end)
     if disk or first_disk or here != entries or comment or start + length != size - _END.size:
-        raise bundle_archive_refused(path=path, because="its directory is not where a bundle's is")
+        raise bundle_archive_refused(path=path, because="its directory is not at the end")
     stream.seek(0)
     return int(start), int(entries)
 
@@ -201,7 +201,7 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
         raise bundle_archive_refused(path=path, because=f"more than {FILES_MAX:,} files")
     total = sum(entry.file_size for entry in entries)
     if total > TOTAL_BYTES_MAX:
-        raise bundle_archive_refused(path=path, because=f"{total:,} bytes would come out of it, more than {TOTAL_BYTES_MAX:,}")
+        raise bundle_archive_refused(path=path, because=f"it would unpack to {total:,} bytes, more than {TOTAL_BYTES_MAX:,}")
     names = dict[str, None]()
     for entry in entries:
         if (fault := _entry_fault(entry, names)) != "":
@@ -215,7 +215,7 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
 
 
 def _is_of_another_tool(entry: zipfile.ZipInfo) -> bool:
-    """Whether an entry has what usual zip tools write and ``edgecnn bundle zip`` does not. Unpacked, it may be a bundle."""
+    """Whether an entry has properties that other zip tools write. Unpacked, it may be a bundle."""
     bomb = entry.file_size > _RATIO_MAX * max(entry.compress_size, 1)
     usual = entry.is_dir() or bool(entry.extra) or entry.compress_type != zipfile.ZIP_STORED
     return usual and not bomb and not entry.flag_bits & _ENCRYPTED and name_fault(entry.orig_filename.rstrip("/")) == ""
@@ -232,20 +232,20 @@ def _entry_fault(entry: zipfile.ZipInfo, names: Container[str]) -> str:
         return "is a link or a device"
     if entry.compress_type != zipfile.ZIP_STORED:
         times = entry.file_size / max(entry.compress_size, 1)
-        return f"is compressed ({times:,.0f} times): a bundle's files are stored, so that none can grow"
+        return f"is compressed ({times:,.0f} times); a bundle's files must be stored"
     if entry.comment or entry.extra:
-        return "has something hidden beside its name"
+        return "has a comment or extra data"
     if entry.file_size != entry.compress_size:
-        return f"says {entry.file_size:,} bytes and stores {entry.compress_size:,}"
-    return "is there twice" if entry.filename in names else ""
+        return f"states {entry.file_size:,} bytes and stores {entry.compress_size:,}"
+    return "is repeated" if entry.filename in names else ""
 
 
 def _places(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], directory: int) -> dict[str, tuple[int, int]]:
-    """Name to (first byte, bytes). Each entry begins where the one before it ended, and says the same as the directory."""
+    """Name to first byte and size. Each entry begins at the end of the one before, and its header matches the directory."""
     places, at = {}, 0
     for entry in sorted(entries, key=lambda info: info.header_offset):
         if entry.header_offset != at:
-            raise bundle_entry_refused(path=path, entry=entry.filename, because="overlaps another, or has hidden bytes before it")
+            raise bundle_entry_refused(path=path, entry=entry.filename, because="overlaps another entry, or follows hidden bytes")
         stream.seek(at)
         signature, _, flags, method, _, _, _, packed, size, name_bytes, extra = _LOCAL.unpack(stream.read(_LOCAL.size))
         name = stream.read(name_bytes).decode("utf-8")
@@ -253,7 +253,7 @@ def _places(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], direc
             b"PK\x03\x04", entry.filename, zipfile.ZIP_STORED, entry.file_size, entry.file_size, 0, 0,
         )  # fmt: skip
         if not same:
-            raise bundle_entry_refused(path=path, entry=entry.filename, because="is not what the directory says of it")
+            raise bundle_entry_refused(path=path, entry=entry.filename, because="differs from the directory")
         start = at + _LOCAL.size + name_bytes
         places[name], at = (start, size), start + size
     if at != directory:
@@ -265,9 +265,9 @@ _CHUNK: Final = 1 << 20
 
 
 def read_through(opened: Opened, name: str, take: Callable[[bytes], object] | None = None) -> str:
-    """SHA-256 of a file, in hexadecimal; ``take`` is given its bytes, and what it raises passes.
+    """Return a file's SHA-256 in hexadecimal; ``take`` gets its bytes, and its errors pass.
 
-    Raises BUNDLE_FILE_MISSING: it is gone since the bundle was listed. BundleEntryRefused: it cannot be read.
+    Raises BUNDLE_FILE_MISSING: it was removed after the listing. BundleEntryRefused: it cannot be read.
     """
     digest = hashlib.sha256()
     with opened.open(name) as source:
@@ -279,9 +279,9 @@ def read_through(opened: Opened, name: str, take: Callable[[bytes], object] | No
 
 
 def copy_compared(opened: Opened, name: str, sha256: str, take: Callable[[bytes], object]) -> None:
-    """Give ``take`` the bytes of a file that was verified.
+    """Pass the bytes of a verified file to ``take``.
 
-    Raises BUNDLE_FILE_CHANGED: they are no longer those; what was taken is not to be used. BUNDLE_FILE_MISSING,
+    Raises BUNDLE_FILE_CHANGED: the file has changed, so the passed bytes must not be used. BUNDLE_FILE_MISSING,
     BundleEntryRefused: see ``read_through``.
     """
     if read_through(opened, name, take) != sha256:

@@ -1,6 +1,6 @@
-"""What a bundle's kit says of photographs, once the bundle was verified.
+"""Classify images with a bundle's kit, once the bundle is verified.
 
-The code that runs is edgecnn's own runner, never the bundle's; a zip is unpacked for as long as it is used.
+The code that runs is edgecnn's own runner, never the bundle's. A zip is unpacked for the time of its use.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def require_paths(photos: Sequence[Path]) -> None:
-    """Raises PHOTO_NOT_A_FILE: an address or standard input is named. PHOTO_ABSENT: none of the paths exists."""
+    """Raise PHOTO_NOT_A_FILE for an address or standard input, and PHOTO_ABSENT if none of the paths exists."""
     for path in photos:
         if is_address(text := str(path)) or (text == "-" and not path.exists()):
             raise PHOTO_NOT_A_FILE(text=text.replace(":/", "://", 1))
@@ -39,15 +39,15 @@ def require_paths(photos: Sequence[Path]) -> None:
 
 
 def predict_photos(bundle: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:
-    """Open one of a bundle's kits and ask it.
+    """Classify images with one of a bundle's kits.
 
-    ``photos``: files, and folders whose files are taken, in the order of their names; hidden ones are left out. ``candidate``:
-    whose kit answers; None: the one that the bundle uses. ``top``: how many labels a photograph.
+    ``photos``: image files, and folders whose files are read in the order of their names; hidden files are skipped.
+    ``candidate``: whose kit is used; None: the chosen one. ``top``: number of labels for each image.
 
     Raises:
-        KitNotCarried: the bundle has no such kit, or uses none.
-        NO_PHOTOS, NO_PHOTO_READABLE: there is nothing to answer.
-        RunnerFailed: the kit does not run here, in the runner's words.
+        KitNotCarried: the bundle has no such kit, or no chosen one.
+        NO_PHOTOS, NO_PHOTO_READABLE: there is no readable image.
+        RunnerFailed: the kit does not run here.
     """
     files, skipped = files_of(photos, tell)
     with opened_classifier(bundle, candidate) as kit:
@@ -62,7 +62,7 @@ def predict_photos(bundle: Verified, photos: Sequence[Path], candidate: str | No
 
 
 class OpenKit(NamedTuple):
-    """A kit of a bundle that stood every check, ready to answer."""
+    """An open kit of a verified bundle."""
 
     classifier: Classifier
     manifest: BundleManifest
@@ -71,11 +71,10 @@ class OpenKit(NamedTuple):
 
 @contextmanager
 def opened_classifier(bundle: Verified, candidate: str | None) -> Iterator[OpenKit]:
-    """One of a verified bundle's kits, open for as long as it is used.
+    """Open one of a verified bundle's kits for the block.
 
-    ``found``: a bundle that was verified; nothing of it was opened before. ``candidate``: whose kit; None: the one that the
-    bundle uses. Raises KitNotCarried: the bundle has no such kit, or uses none. RunnerFailed: the kit does not run here, in the
-    runner's words.
+    ``candidate``: whose kit is used; None: the chosen one. Raises KitNotCarried: the bundle has no such kit, or no chosen one.
+    RunnerFailed: the kit does not run here.
     """
     from edgecnn.runner.classifier import Classifier
 
@@ -96,16 +95,17 @@ def opened_classifier(bundle: Verified, candidate: str | None) -> Iterator[OpenK
 
 
 class PhotoFiles(NamedTuple):
-    """The files that are meant, and what holds images and is skipped."""
+    """Image files, and skipped ones."""
 
     files: tuple[Path, ...]
     skipped: tuple[str, ...]
 
 
 def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
-    """List the files that are meant, a folder's in the order of their names, by the rule that holds for a build's images.
+    """List the image files, those of a folder in the order of their names, by the same rule as a build.
 
-    Raises NO_PHOTOS: a folder holds none, or a tool left all that is named. DATA_FOLDER_UNREADABLE: a folder cannot be listed.
+    Raises NO_PHOTOS: a folder holds no images, or all named files are left-overs of tools. DATA_FOLDER_UNREADABLE: a folder
+    cannot be listed.
     """
     named, leftovers = split_left_behind(photos)
     listing, files = ListingProgress(tell), list[Path]()
@@ -125,13 +125,13 @@ def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
 def _predict(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:
     from edgecnn.runner.predicting import predict_files
 
-    answers = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "photographs"))
+    answers = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "images"))
     return {**answers, "knobs": classifier.knobs}
 
 
 @contextmanager
 def _unpacked_folder(bundle: Verified) -> Iterator[Path]:
-    """The bundle as a folder, for as long as it is used."""
+    """Yield the bundle as a folder, for the time of its use."""
     if bundle.opened.form == "folder":
         yield bundle.opened.path
         return

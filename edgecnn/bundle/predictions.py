@@ -1,4 +1,4 @@
-"""What a bundle says of photographs: on the command line, and to the local page."""
+"""Predictions for images, on the command line and on the local page."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from edgecnn.values.base import Value
 
 
 class LabelShare(Value):
-    """One label and its probability, 0…1: by softmax, or of a multi-label network its own."""
+    """A label and its probability, 0…1: by softmax, or independent in a multi-label network."""
 
     label: str
     probability: float
 
 
 class Predicted(Value):
-    """One photograph; the most probable label first. Of a multi-label network all that reach their thresholds, perhaps none."""
+    """Labels of one image, the most probable first. A multi-label network returns those above their thresholds, perhaps none."""
 
     file: str
     labels: tuple[LabelShare, ...]
 
 
 class Unreadable(Value):
-    """A file that is no picture, or a damaged one."""
+    """A file that is not an image, or a damaged one."""
 
     file: str
     because: str
@@ -38,37 +38,37 @@ class Predictions(Value):
     name: str
     version: int
     candidate: str
-    """Whose kit answered."""
+    """Candidate whose kit predicts."""
     kit: str
-    """sha256 of its manifest."""
+    """SHA-256 of its manifest."""
     knobs: dict[str, str]
     predictions: tuple[Predicted, ...]
     unreadable: tuple[Unreadable, ...]
     skipped: tuple[str, ...] = Field(default=(), exclude_if=lambda skipped: not skipped)
-    """Hidden files and folders that hold images, and those of file managers, each with its images and why."""
+    """Skipped hidden files and folders, and those of file managers, each with its number of images and the reason."""
 
 
 class Served(Value):
-    """Which model answers."""
+    """The served model."""
 
     bundle: str
-    """As it was named on the command line."""
+    """As the command line names it."""
     name: str
     version: int
     candidate: str
-    """Whose kit answers."""
+    """Candidate whose kit predicts."""
     classes: int
     warnings: tuple[str, ...] = ()
-    """What stays open about the bundle, such as whose it is."""
+    """Open questions about the bundle, such as its origin."""
 
 
 class Answer(Value):
-    """The most probable labels first, and where the time went: one request, and no benchmark."""
+    """The most probable labels first, and the times of one request, which are not a benchmark."""
 
     labels: tuple[LabelShare, ...]
     decode_ms: float
-    """From the file's bytes to the model's pixels: decoding, turning upright, resizing, cropping."""
+    """Decoding, rotation, resizing and cropping."""
     inference_ms: float
-    """From these pixels to probabilities."""
+    """From pixels to probabilities."""
     several: bool = Field(default=False, exclude_if=lambda several: not several)
-    """Whether these are all the labels that reach their thresholds, of a multi-label network, perhaps none."""
+    """Whether the network is multi-label, so that these are all labels above their thresholds, perhaps none."""

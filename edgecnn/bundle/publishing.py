@@ -1,4 +1,4 @@
-"""Write the bundle next to a build's report, whole or not at all; sign it; and pack it as one zip the same bytes everywhere."""
+"""Write the bundle next to a build's report, complete or not at all; sign it; and pack it as a reproducible zip."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
 
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""PKWARE APPNOTE 6.3.10, 4.4.6: MS-DOS dates begin here."""
+"""First MS-DOS date (PKWARE APPNOTE 6.3.10, 4.4.6)."""
 _MODE: Final = 0o100644
 
 
 def write_zip(bundle: Verified, out: Path) -> str:
-    """Write what the manifest lists, the manifest and its signature where there is one, and nothing else; its SHA-256.
+    """Write the listed files, the manifest and any signature into a zip, and return its SHA-256.
 
-    ``out``: the zip; an earlier zip of a bundle there is replaced by one rename.
+    ``out``: the zip; an earlier zip of a bundle is replaced by one rename.
 
     Raises:
-        NOT_OVERWRITTEN: something else stands there.
+        NOT_OVERWRITTEN: another file exists there.
         OUTPUT_UNWRITABLE: it cannot be written.
-        BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file is no longer what was verified; no zip is left then.
+        BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file differs from the verified one; no zip is left.
     """
     if out.exists() and not _is_ours(out):
-        raise NOT_OVERWRITTEN(path=out, because="it is no bundle of edgecnn")
+        raise NOT_OVERWRITTEN(path=out, because="it is not a bundle of edgecnn")
     try:
         handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     except OSError as error:
@@ -66,7 +66,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
         with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
             _copy(bundle, archive)
         fresh.chmod(0o644)
-        digest = synced(fresh).sha256  # onto the disk before the name: after a power cut there is the old zip or the new one
+        digest = synced(fresh).sha256  # flush before the rename, so that a power cut leaves the old zip or the new one
         fresh.replace(out)
     except (OSError, zipfile.LargeZipFile) as error:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
@@ -76,7 +76,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
 
 
 def _copy(bundle: Verified, archive: zipfile.ZipFile) -> None:
-    """A signature stands by itself: it is good for the manifest's bytes, which are compared, or for none."""
+    """Write all files. The signature is not compared, since it is only valid for the manifest's bytes, which are."""
     digests = {name: fact.sha256 for name, fact in bundle.manifest.files.items()}
     digests[MANIFEST] = bundle.facts.sha256
     signed = [SIGNATURE] if SIGNATURE in bundle.opened.files else []
@@ -100,18 +100,18 @@ def _is_ours(path: Path) -> bool:
 
 
 KEPT = "measured"
-"""What a device measured of the bundle, copied back: it stays when the bundle is replaced."""
+"""Measurements of a device, copied back; they are kept when the bundle is replaced."""
 Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class StagedBundle:
-    """A complete bundle that is not published yet, or the published one if nothing changed."""
+    """A complete bundle before publication, or the published one if nothing changed."""
 
     folder: Path
     is_new: bool
     publish: Callable[[], None]
-    """Put it in place of the published bundle, by one rename."""
+    """Replace the published bundle by one rename."""
 
 
 @contextmanager
@@ -122,16 +122,16 @@ def staged_bundle(
     pages: Mapping[str, str] | None = None,
     note: Note | None = None,
 ) -> Iterator[StagedBundle]:
-    """``bundle/``: the carried kits, ``choice.json`` that says which one is used, its pages, and ``bundle.json`` over them all.
+    """Make ``bundle/``: the carried kits, ``choice.json``, pages, and ``bundle.json`` over all of them.
 
-    It is published by the caller, who can test it before; else it is gone at the end.
+    The caller tests and publishes it; otherwise it is removed at the end.
 
-    An unchanged bundle is left alone, so that a cached build copies nothing and a signature stays. One that lost or changed a
-    file is made again, one changed without another size too; what lies there beside its files, such as byte code, is no change.
-    A bundle that is made again has the next version, and no signature.
+    An unchanged bundle stays as it is, so a cached build copies nothing and a signature stays valid. If a file is lost or
+    changed, even with the same size, the bundle is made again, with the next version and without a signature. Additional
+    files, such as byte code, do not count.
 
-    ``folder``: of the build; the caller holds its ``output_lock``. ``note``: hears that a signature went, and that versions
-    begin anew where the manifest that lies there cannot be read.
+    ``folder``: of the build; the caller holds its ``output_lock``. ``note``: gets a note if a signature is lost, or if
+    versions begin at 1 again because the old manifest cannot be read.
     """
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
     texts = {CHOICE: _choice(report, carried), **(pages or {})}
@@ -161,7 +161,7 @@ def staged_bundle(
             write_stamps(folder / STAMPS, stamps)
             if signed:
                 sign = f"edgecnn bundle sign {shell_word(folder)} --key KEY"
-                hear(f"the bundle changed: it is version {manifest.version}, and no longer signed: {sign}")
+                hear(f"the bundle changed to version {manifest.version} and is no longer signed; sign it again: {sign}")
 
         yield StagedBundle(folder=fresh, is_new=True, publish=publish)
     finally:
@@ -169,7 +169,7 @@ def staged_bundle(
 
 
 def _copy_kit(kit: KitRef, target: Path) -> None:
-    """The files that it lists: an engine that was built in it belongs to one GPU, and byte code to one Python."""
+    """Copy the files that the kit lists: built engines belong to one GPU, and byte code to one Python."""
     for name in ("kit.json", *kit.manifest["files"]):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(kit.folder / name, target / name)
@@ -179,7 +179,7 @@ def _earlier(bundle: Path, note: Note) -> BundleManifest | None:
     try:
         return published_manifest(bundle)
     except BundleManifestUnreadable as error:
-        note(f"{error.what} ({error.because}): the bundle's versions begin at 1 again")
+        note(f"{error.what} ({error.because}); the bundle's versions begin at 1 again")
         return None
 
 
@@ -192,7 +192,7 @@ def _holds(bundle: Path, texts: Mapping[str, str], carried: Mapping[str, KitRef]
 
 
 def _swapped(fresh: Path, bundle: Path) -> None:
-    """The old bundle is out of the way only between two renames, and comes back where the second one fails."""
+    """Replace the old bundle by two renames, and restore it if the second one fails."""
     old = bundle.with_name(f"{fresh.name}.old")
     if bundle.exists():
         bundle.rename(old)
@@ -202,7 +202,7 @@ def _swapped(fresh: Path, bundle: Path) -> None:
         if old.exists():
             old.rename(bundle)
         raise
-    fsync_folder(bundle.parent)  # before the old one goes
+    fsync_folder(bundle.parent)  # before the old one is removed
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -219,21 +219,21 @@ def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
 
 
 def _entry(name: str, kit: KitRef) -> dict[str, object]:
-    """Where a kit lies, which one it is, and what the runner opens it with beside its own options."""
+    """Folder and digest of a kit, and options that the runner adds to the kit's own."""
     knobs = kit.knobs.options
     return {"folder": f"kits/{name}", "sha256": kit.digest, **({"knobs": knobs} if knobs else {})}
 
 
 STAMPS = ".edgecnn.stamps.json"
-"""Beside the bundle, since it is true on this machine alone."""
+"""Next to the bundle, since stamps are valid on this machine only."""
 _TICK_S = 0.011
-"""A tick of the kernel's clock for files lasts 10 ms at the most (CONFIG_HZ is 100 to 1000)."""
+"""A tick of the kernel's clock for files takes at most 10 ms (CONFIG_HZ is 100 to 1000)."""
 
 
 def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
-    """True where the manifests are the kits', and every file is as its manifest states it; its stamps are then kept.
+    """Whether the manifests are those of the kits and every file matches its manifest; the stamps are then stored.
 
-    ``bundle``: as it lies in the output folder. ``carried``: the kits that belong into it, by name.
+    ``bundle``: in the output folder. ``carried``: its kits, by name.
     """
     facts: dict[str, Mapping[str, Any]] = {}
     for name, kit in carried.items():
@@ -251,7 +251,7 @@ def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
     recorded = read_stamps(bundle.parent / STAMPS)
     unrecorded = [file for file, stamp in stamps.items() if stamp != recorded.get(file)]
     if unrecorded:
-        now_ns = _clock_ns(bundle.parent)  # before the bytes are read: what changes meanwhile gets a later date than its stamp
+        now_ns = _clock_ns(bundle.parent)  # before the bytes are read, so that a later change has a later date
         if any(sha256_of(bundle / file) != facts[file]["sha256"] for file in unrecorded):
             return False
         write_stamps(bundle.parent / STAMPS, {file: stamp for file, stamp in stamps.items() if stamp[3] < now_ns})
@@ -259,7 +259,7 @@ def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
 
 
 def stamps_of_new(bundle: Path) -> dict[str, Stamp]:
-    """The stamps of a bundle's kits that was just written and that nobody else has seen, by path below it."""
+    """Stamps of a bundle's kits that was just written, by path below it. No other process knows the bundle yet."""
     time.sleep(_TICK_S)
     now_ns = _clock_ns(bundle)
     stamps = {f"kits/{name}": stamp_of(path) for name, path in files_under(bundle / "kits")}
@@ -267,7 +267,7 @@ def stamps_of_new(bundle: Path) -> dict[str, Stamp]:
 
 
 def _clock_ns(folder: Path) -> int:
-    """What the file system of ``folder`` would date a change with now; it may tick slowly, or be another machine's."""
+    """The date that the file system of ``folder`` gives to a change now. It may tick slowly, or be another machine's."""
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"x")
         probe.flush()
@@ -275,18 +275,18 @@ def _clock_ns(folder: Path) -> int:
 
 
 def sign_bundle(path: Path, key: Path, version: int | None, tell: Progress, of: BuildReport | None = None) -> BundleManifest:
-    """Verify a bundle and sign it as it is; an earlier signature is replaced. What was signed.
+    """Verify a bundle and sign it, replacing any earlier signature. Return the signed manifest.
 
-    A build's folder is locked meanwhile: another build would put its own bundle in the place of the one that was verified.
+    A build's folder is locked meanwhile, so that no other build replaces the verified bundle.
 
-    ``key``: a private key, or the ``.pub`` file of one that the agent holds. ``version``: that it is given; None: the one that
-    it has. ``of``: the build whose bundle it must be; None: whichever lies there.
+    ``key``: a private key, or the ``.pub`` file of a key in the agent. ``version``: the new version; None: unchanged. ``of``:
+    the build whose bundle it must be; None: any.
 
     Raises:
         NOT_A_FOLDER_TO_SIGN: it is a zip.
         BUNDLE_OF_ANOTHER_BUILD: another build wrote there after ``of``.
-        SshKeygenMissing, KEY_UNUSABLE: nothing was changed then.
-        EdgecnnError: one of ``errors.bundle``, where it is not whole.
+        SshKeygenMissing, KEY_UNUSABLE: nothing was changed.
+        EdgecnnError: an error of ``errors.bundle``: the bundle is not intact.
     """
     check_readable(key)
     with _undisturbed(path) as build:
@@ -303,7 +303,7 @@ def _signed(path: Path, key: Path, version: int | None, tell: Progress) -> Bundl
     text = manifest_text(manifest)
     signature = sign(text.encode("utf-8"), key)
     folder = bundle.opened.path
-    (folder / SIGNATURE).unlink(missing_ok=True)  # in this order, so that no signature ever lies beside another's manifest
+    (folder / SIGNATURE).unlink(missing_ok=True)  # in this order, so that a signature is never next to another manifest
     write_text_atomically(folder / MANIFEST, text)
     write_text_atomically(folder / SIGNATURE, signature)
     return manifest
@@ -311,7 +311,7 @@ def _signed(path: Path, key: Path, version: int | None, tell: Progress) -> Bundl
 
 @contextmanager
 def _undisturbed(path: Path) -> Iterator[Path]:
-    """The build's folder with its lock held; a bundle that lies elsewhere is nobody's to replace."""
+    """Yield the build's folder with its lock held; a bundle outside a build needs no lock."""
     bundle = bundle_at(path).resolve()
     build = bundle.parent
     if bundle.name == BUNDLE and (build / PLAN).is_file():
@@ -322,7 +322,7 @@ def _undisturbed(path: Path) -> Iterator[Path]:
 
 
 def _is_of(build: Path, report: BuildReport) -> bool:
-    """A build writes its bundle and its report under one hold of the lock: where the report is its own, so is the bundle."""
+    """Whether the report in the folder is this one. A build writes its bundle and report under one lock."""
     try:
         return (build / REPORT).read_text(encoding="utf-8") == report_text(report)
     except (OSError, ValueError):

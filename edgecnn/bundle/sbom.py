@@ -1,7 +1,7 @@
-"""The SBOM of a bundle, as CycloneDX: the models that lie in it, whose weights they began with, and the packages that they need.
+"""The SBOM of a bundle as CycloneDX: its models, their initial weights, and the packages that they need.
 
-It is a function of the bundle and of edgecnn's version, so that the same bundle is the same document wherever it is asked for: no
-time stands in it, and its serial number follows from the SHA-256 of ``bundle.json``. What the bundle does not say is left out.
+The document depends only on the bundle and on edgecnn's version. It contains no time, and its serial number follows from the
+SHA-256 of ``bundle.json``. Facts that the bundle does not state are absent.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ from edgecnn.runtimes.registry import runtime_licences
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, write_text_atomically
 
 _SERIAL: Final = uuid.UUID("0d0a5f0e-7c0b-4b39-9a51-6d7f7d1a4c2e")
-"""The namespace of serial numbers (RFC 9562, 5.5); drawn once."""
+"""The namespace of serial numbers (RFC 9562, 5.5), drawn once."""
 _RUNNER_PACKAGES: Final = ("numpy", "pillow")
 _WEB: Final = ("ort.wasm.min.mjs", "ort.webgpu.min.mjs")
-"""The files of ONNX Runtime Web whose first lines name its version."""
+"""Files of ONNX Runtime Web whose first lines state its version."""
 
 
 def sbom_of(bundle: Verified) -> str:
-    """The CycloneDX 1.6 document of a verified bundle, as JSON.
+    """Return the CycloneDX 1.6 document of a verified bundle, as JSON.
 
-    Raises BUNDLE_INCONSISTENT: ``choice.json`` has a ``made`` that is none. BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING,
-    BundleEntryRefused: a file is no longer what was verified.
+    Raises BUNDLE_INCONSISTENT: ``made`` in ``choice.json`` is invalid. BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING,
+    BundleEntryRefused: a file differs from the verified one.
     """
     choice = json.loads(_content(bundle, CHOICE))
-    made = _recorded_making(bundle, choice)
-    application, runner = _application(bundle, choice), _runner(made)
+    making = _recorded_making(bundle, choice)
+    application, runner = _application(bundle, choice), _runner(making)
     needed_by_runner = [_package(name) for name in _RUNNER_PACKAGES]
-    weights = _weights(made)
+    weights = _weights(making)
     bom = Bom(serial_number=uuid.uuid5(_SERIAL, f"{bundle.facts.sha256} {__version__}"), components=[runner, *needed_by_runner])
     bom.register_dependency(runner, needed_by_runner)
     models = []
@@ -64,7 +64,7 @@ def sbom_of(bundle: Verified) -> str:
         needed = [*_needed(kit, choice["kits"][name]), *_vendored(bundle, name, kit)]
         bom.components.update([models[-1], *needed])
         bom.register_dependency(models[-1], [runner, *needed])
-    bom.metadata.timestamp = None  # type: ignore[assignment] # the schema asks for none, and one would make each document another
+    bom.metadata.timestamp = None  # type: ignore[assignment] # optional, and a time would make each document different
     bom.metadata.component = application
     bom.metadata.tools.components.add(Component(name="edgecnn", version=__version__, type=ComponentType.APPLICATION))
     bom.metadata.lifecycles.add(PredefinedLifecycle(LifecyclePhase.POST_BUILD))
@@ -73,17 +73,17 @@ def sbom_of(bundle: Verified) -> str:
 
 
 def write_sbom(bundle: Verified, out: Path) -> str:
-    """Write it into a file, where an earlier SBOM is replaced; its text.
+    """Write the document to a file, replacing an earlier SBOM, and return it.
 
-    Raises NOT_OVERWRITTEN: something else stands there. OUTPUT_UNWRITABLE: it cannot be written, or it would lie in the bundle,
-    which is whole only without it. What ``sbom_of`` raises.
+    Raises NOT_OVERWRITTEN: another file exists there. OUTPUT_UNWRITABLE: it cannot be written, or would be inside the bundle.
+    Also raises the errors of ``sbom_of``.
     """
     text = sbom_of(bundle)
     if bundle.opened.path.resolve() in out.resolve().parents:
-        raise OUTPUT_UNWRITABLE(path=out, because="it lies in the bundle, whose manifest does not list it")
+        raise OUTPUT_UNWRITABLE(path=out, because="it would be inside the bundle, whose manifest does not list it")
     try:
         if out.is_file() and not _is_ours(out):
-            raise NOT_OVERWRITTEN(path=out, because="it is no SBOM of CycloneDX")
+            raise NOT_OVERWRITTEN(path=out, because="it is not a CycloneDX SBOM")
         write_text_atomically(out, text)
     except OSError as error:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
@@ -107,13 +107,11 @@ def _recorded_making(bundle: Verified, choice: dict[str, Any]) -> Made | None:
     try:
         return None if choice.get("made") is None else Made.model_validate(choice["made"])
     except ValidationError as error:
-        raise bundle_inconsistent(
-            path=bundle.opened.path, file=CHOICE, because="its `made` is none that edgecnn writes"
-        ) from error
+        raise bundle_inconsistent(path=bundle.opened.path, file=CHOICE, because="its `made` is not valid") from error
 
 
 def _application(bundle: Verified, choice: dict[str, Any]) -> Component:
-    """The bundle, by the digest by which it is known as a whole."""
+    """The bundle as one component, with its identifying digest."""
     device = choice.get("device")
     facts = {"device": device if isinstance(device, str) else None, "chosen": bundle.contents.chosen}
     return Component(
@@ -121,16 +119,16 @@ def _application(bundle: Verified, choice: dict[str, Any]) -> Component:
         version=str(bundle.manifest.version),
         type=ComponentType.APPLICATION,
         bom_ref=f"bundle:{bundle.facts.sha256}",
-        description="A bundle of edgecnn; the hash is that of bundle.json, which has the hash of every file",
+        description="A bundle of edgecnn; the hash is that of bundle.json, which lists the hash of every file",
         hashes=[_sha256(bundle.facts.sha256)],
         properties=_properties(facts),
     )
 
 
-def _runner(made: Made | None) -> Component:
+def _runner(making: Made | None) -> Component:
     return Component(
         name="edgecnn",
-        version=None if made is None else made.edgecnn,
+        version=None if making is None else making.edgecnn,
         type=ComponentType.LIBRARY,
         bom_ref="runner",
         description="The runner in each kit",
@@ -138,24 +136,26 @@ def _runner(made: Made | None) -> Component:
     )
 
 
-def _weights(made: Made | None) -> Component | None:
-    """What training began with; None of random weights, and where nothing is said."""
-    if made is None or made.weights_sha256 is None:
+def _weights(making: Made | None) -> Component | None:
+    """The weights with which training began; None for random weights, or if the bundle does not state them."""
+    if making is None or making.weights_sha256 is None:
         return None
-    published = made.weights
+    published = making.weights
     return Component(
-        name="a file of whoever built this" if published is None else published.name,
+        name="weights of the person who built this" if published is None else published.name,
         type=ComponentType.MACHINE_LEARNING_MODEL,
-        bom_ref=f"weights:{made.weights_sha256}",
-        hashes=[_sha256(made.weights_sha256)],
+        bom_ref=f"weights:{making.weights_sha256}",
+        hashes=[_sha256(making.weights_sha256)],
         licenses=None if published is None else _licences(published.licence),
-        external_references=[] if published is None else [_website(published.source)],
+        external_references=[]
+        if published is None
+        else [ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(published.source))],
         properties=_properties({} if published is None else {"licence": published.licence, "trained-on": published.trained_on}),
     )
 
 
 def _model(name: str, kit: Manifest, weights: Component | None) -> Component:
-    """The model of a kit, under the licence of the weights that it began with, of which it is a derived work."""
+    """The model of a kit, under the licence of its initial weights, of which it is a derived work."""
     beside = [_file(name, file, kit) for file in kit.model.files if file != kit.model.entry]
     facts = {"file": f"kits/{name}/{kit.model.entry}", **{key: kit.candidate.get(key) for key in ("precision", "method")}}
     return Component(
@@ -171,14 +171,14 @@ def _model(name: str, kit: Manifest, weights: Component | None) -> Component:
 
 
 def _needed(kit: Manifest, chosen: dict[str, Any]) -> list[Component]:
-    """The packages that a kit states; of its runtime the version that answered on the device when it was built, if one did."""
+    """The packages that a kit requires, with the measured version of its runtime if there is one."""
     measured, runtime = chosen.get("runtime_version"), distribution_of(runtime_of(kit.session.module))
     version = measured if isinstance(measured, str) else None
     return [_package(name, versions, version if name == runtime else None) for name, versions in kit.packages.items()]
 
 
 def _package(name: str, versions: str | None = None, version: str | None = None) -> Component:
-    """What is installed on the device beside a bundle."""
+    """A package that must be installed on the device."""
     browser = name == BROWSER
     purl = None if browser or not re.fullmatch(r"[\w.-]+", name) else PackageURL("pypi", None, name, version)
     return Component(
@@ -194,7 +194,7 @@ def _package(name: str, versions: str | None = None, version: str | None = None)
 
 
 def _vendored(bundle: Verified, name: str, kit: Manifest) -> list[Component]:
-    """ONNX Runtime Web, which lies in kits for browsers."""
+    """ONNX Runtime Web, which is inside kits for browsers."""
     web = next((file for file in _WEB if file in kit.files), None)
     if web is None:
         return []
@@ -220,14 +220,10 @@ def _file(name: str, file: str, kit: Manifest) -> Component:
 
 
 def _licences(words: str) -> list[DisjunctiveLicense]:
-    """One licence: by its SPDX identifier where the words begin with one, else by the words."""
+    """One licence: its SPDX identifier if the words begin with one, otherwise the words."""
     first = re.split(r"[\s;,(]", words, maxsplit=1)[0]
     named = {"id": first} if is_supported_id(first) else {"name": words}
     return [DisjunctiveLicense(**named, acknowledgement=LicenseAcknowledgement.DECLARED)]
-
-
-def _website(address: str) -> ExternalReference:
-    return ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(address))
 
 
 def _sha256(digest: str) -> HashType:

@@ -1,6 +1,6 @@
-"""Signatures by the user's OpenSSH, in its own format (SSHSIG, PROTOCOL.sshsig of OpenSSH 8.1 and later).
+"""Sign and verify with the user's OpenSSH, in its own format (SSHSIG, PROTOCOL.sshsig of OpenSSH 8.1 and later).
 
-The namespace keeps a signature that was made for another purpose, such as a git commit, from passing for a bundle's.
+The namespace keeps a signature for another purpose, such as a git commit, from being valid for a bundle.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from edgecnn.runner.files import bounded_content, open_regular
 
 NAMESPACE: Final = "edgecnn-bundle"
 EVIDENCE: Final = "edgecnn-evidence"
-"""A bundle's signature passes for no record of evidence, nor the other way round."""
+"""Separate from ``NAMESPACE``, so that a bundle's signature is not valid for a record of evidence, nor the reverse."""
 _PROBE: Final = "edgecnn-probe"
-"""A probe's signature passes for no bundle's."""
+"""A probe's signature is not valid for a bundle."""
 SIGNATURE_BYTES_MAX: Final = 64 << 10
-"""An RSA key of 16,384 bits makes less than a tenth of that."""
+"""A signature of a 16,384-bit RSA key has less than a tenth of that."""
 _KEY_BYTES_MAX: Final = 1 << 20
-"""``ssh-keygen`` reads the file to its end, whatever is in it."""
+"""``ssh-keygen`` reads the whole file, whatever it holds."""
 _SIGNERS_BYTES_MAX: Final = 4 << 20
 _KEY: Final = re.compile(rb"SHA256:[A-Za-z0-9+/]+")
 _NO_REASONS: Final = ("Signing data on", "Enter passphrase", "@")
 _TIMEOUT_S: Final = 60.0
-"""Of verifying, which asks nobody; signing may wait for a passphrase or a touch."""
+"""Of verifying, which asks no questions; signing may wait for a passphrase or a touch."""
 
 
 def ssh_keygen() -> str:
-    """Where it lies. Raises SshKeygenMissing: nowhere."""
+    """Return the path of ssh-keygen. Raises SshKeygenMissing."""
     path = shutil.which("ssh-keygen")
     if path is None:
         raise SSH_KEYGEN_MISSING()
@@ -49,9 +49,9 @@ def ssh_keygen() -> str:
 
 
 def check_key(key: Path) -> None:
-    """Refuse, before any time is spent, a key that nothing could be signed with: something is signed with it.
+    """Sign a probe, before any time is spent, to refuse a key that cannot sign.
 
-    A passphrase is asked for, and the agent may want a touch, as they will be when the bundle is signed.
+    A passphrase is asked for, and the agent may want a touch, as for the bundle later.
 
     Raises SshKeygenMissing: it is not installed. KEY_UNUSABLE: the file cannot be read, or ssh-keygen refuses it.
     """
@@ -59,9 +59,9 @@ def check_key(key: Path) -> None:
 
 
 def check_readable(key: Path) -> None:
-    """The part of ``check_key`` that asks nobody for anything.
+    """Check a key without asking for a passphrase.
 
-    Raises SshKeygenMissing: it is not installed. KEY_UNUSABLE: the file cannot be read, or is larger than any key.
+    Raises SshKeygenMissing: it is not installed. KEY_UNUSABLE: the file cannot be read, or is too large for a key.
     """
     ssh_keygen()
     try:
@@ -71,7 +71,7 @@ def check_readable(key: Path) -> None:
 
 
 class Signed(NamedTuple):
-    """Bytes with what is said to be their signature."""
+    """Bytes and their alleged signature."""
 
     content: bytes
     signature: bytes
@@ -79,9 +79,10 @@ class Signed(NamedTuple):
 
 
 def sign(content: bytes, key: Path, namespace: str = NAMESPACE) -> str:
-    """The armored signature of ``content``; a passphrase is asked for on the terminal, and keys in the agent serve by their .pub.
+    """Return the armored signature of ``content``. A passphrase is asked for on the terminal; a key in the agent is named by
+    its .pub file.
 
-    Raises SshKeygenMissing, KEY_UNUSABLE: see ``check_key``; KEY_UNUSABLE too where ssh-keygen refuses.
+    Raises SshKeygenMissing, KEY_UNUSABLE: see ``check_key``.
     """
     return _signed(content, key, namespace)
 
@@ -95,11 +96,11 @@ def _signed(content: bytes, key: Path, namespace: str) -> str:
 
 
 def key_of(path: Path, signed: Signed) -> str:
-    """The SHA-256 of the key that made a signature, as ``ssh-keygen -l`` prints it, once it is known to be of these bytes.
+    """Verify a signature for any key, and return the key's SHA-256 as ``ssh-keygen -l`` prints it.
 
-    Whose key that is nobody says: another one would be as good.
+    It does not say whose key it is.
 
-    Raises SshKeygenMissing: it is not installed. SIGNATURE_REFUSED: of another namespace, or of other bytes.
+    Raises SshKeygenMissing: it is not installed. SIGNATURE_REFUSED: another namespace, or other bytes.
     """
     with _signature_file(signed.signature) as file:
         words = ["-Y", "check-novalidate", "-n", signed.namespace, "-s", str(file)]
@@ -111,15 +112,15 @@ def key_of(path: Path, signed: Signed) -> str:
 
 
 def signer_of(path: Path, signed: Signed, signers: Path, identity: str | None) -> str:
-    """Whose signature it is, once it is known to be good.
+    """Verify a signature, and return its signer.
 
-    ``path``: of what is signed, for people. ``signers``: a file as ``ssh-keygen(1)`` describes it under ALLOWED SIGNERS.
-    ``identity``: whose it must be; None: anybody's in that file.
+    ``path``: name of the signed file in errors. ``signers``: a file as ``ssh-keygen(1)`` describes it under ALLOWED SIGNERS.
+    ``identity``: required signer; None: anyone in that file.
 
     Raises:
         SshKeygenMissing: it is not installed.
         SIGNERS_UNREADABLE: ``signers`` cannot be read.
-        SIGNATURE_REFUSED: of an unknown key, of another namespace, or of other bytes.
+        SIGNATURE_REFUSED: unknown key, another namespace, or other bytes.
     """
     ssh_keygen()
     try:
@@ -141,7 +142,7 @@ def _principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
     names = process.stdout.decode("utf-8", "replace").split("\n")
     principals = [name for line in names for name in line.split(",") if name]
     if process.returncode != 0 or not principals:
-        raise SIGNATURE_REFUSED(path=path, because=f"of nobody in {signers} ({_reason(process)})")
+        raise SIGNATURE_REFUSED(path=path, because=f"no signer in {signers} made it ({_reason(process)})")
     return principals
 
 
@@ -163,7 +164,7 @@ def _signature_file(content: bytes) -> Iterator[Path]:
 
 
 def _reason(process: subprocess.CompletedProcess[bytes]) -> str:
-    """The first line that gives a reason."""
+    """The first line of output that gives a reason."""
     lines = (process.stderr + b"\n" + process.stdout).decode("utf-8", "replace").split("\n")
     reasons = [line.strip() for line in lines if line.strip() and not line.startswith(_NO_REASONS)]
-    return reasons[0][:300] if reasons else f"ssh-keygen ended with {process.returncode}"
+    return reasons[0][:300] if reasons else f"ssh-keygen exited with {process.returncode}"

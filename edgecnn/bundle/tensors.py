@@ -1,4 +1,4 @@
-"""Model files and arrays of a kit, looked into before a runtime opens them: by their kind, and without loading any weights."""
+"""Check model files and arrays of a kit before a runtime opens them, without loading weights."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from edgecnn.runner.model_files import is_checked, model_fault
 
 
 def has_tensors(name: str) -> bool:
-    """Whether a file of that name has tensors that can be checked."""
+    """Whether the tensors of a file with this name can be checked."""
     return is_checked(name) or PurePosixPath(name).suffix == ".npy"
 
 
 def unreadable_here(name: str) -> str:
-    """Why a file's shapes cannot be checked on this machine; empty where they can. What it reads from is checked anyway."""
+    """Why a file's shapes cannot be checked on this machine, or an empty text. Its external files are checked anyway."""
     lacking = PurePosixPath(name).suffix == ".onnx" and installed_version("onnx") is None
     return f"tensor sizes of {name} were not checked: pip install onnx" if lacking else ""
 
 
 def fault_of(name: str, content: bytes, beside: Mapping[str, int]) -> str:
-    """What is wrong with a file's tensors; empty where nothing is.
+    """Return the fault of a file's tensors, or an empty text.
 
     ``beside``: every file of its folder, name to bytes.
     """
@@ -46,8 +46,10 @@ def _array_fault(content: bytes) -> str:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
     except (ValueError, EOFError, SyntaxError) as error:
-        return f"it is no array of NumPy ({str(error)[:100]})"
+        return f"it is not a NumPy array ({str(error)[:100]})"
     if dtype.hasobject:
-        return "it holds objects, which are code"
-    wanted, held = prod(shape) * dtype.itemsize, len(content) - stream.tell()
-    return "" if wanted == held and min(shape, default=0) >= 0 else f"it has the shape {list(shape)}, and {held:,} bytes"
+        return "it holds Python objects, which may run code"
+    expected, available = prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    return (
+        "" if expected == available and min(shape, default=0) >= 0 else f"it has the shape {list(shape)}, but {available:,} bytes"
+    )

@@ -1,7 +1,7 @@
-"""Whether a bundle is what was packed, and by whom, found out before anything in it is used.
+"""Verify a bundle and its origin before any of its files is used.
 
-Until every byte was compared, only ``bundle.json`` and its signature are parsed. Then its files are held against each other: a
-bundle whose hashes are right may still have been made by somebody who wishes no good.
+Until every byte is compared, only ``bundle.json`` and its signature are parsed. Then the files are checked against each other,
+since a bundle with correct hashes may still be malicious.
 """
 
 from __future__ import annotations
@@ -45,30 +45,34 @@ from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress
 
 _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
-"""What using a bundle leaves in its folder: runs, engines, byte code."""
+"""Results of using a bundle in its folder: runs, engines, byte code."""
+UNSIGNED: Final = (
+    "the bundle is not signed, so its files may have been changed; its builder signs it with "
+    "`edgecnn bundle sign BUNDLE --key KEY`"
+)
 _WARNINGS: Final[Mapping[str, Sequence[str]]] = {
-    "none": ("the bundle is not signed: anyone who changed a file could have changed bundle.json too",),
-    "unchecked": ("its signature was not looked at: --allowed-signers FILE says whose is good",),
+    "none": (UNSIGNED,),
+    "unchecked": ("its signature was not checked; pass --allowed-signers FILE to check the signer",),
     "good": (),
 }
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What is asked of a bundle beside its hashes."""
+    """Requirements on a bundle in addition to its hashes."""
 
     made_here: bool = False
-    """Let pass what using a bundle leaves in its folder. Byte code and engines are executed, and nothing vouches for them."""
+    """Accept files that the use of a bundle creates in its folder. Byte code and engines are executed without a check."""
     signers: Path | None = None
-    """A file of allowed signers; with one, an unsigned bundle is refused: a signature can be taken away."""
+    """File of allowed signers; with one, an unsigned bundle is refused, since a signature can be removed."""
     identity: str | None = None
-    """Whose signature it must be; None: anybody's in that file."""
+    """Required signer; None: anyone in that file."""
     require_signature: bool = False
     remember: Path | None = None
-    """Folder of the versions that were accepted on this machine."""
+    """Folder with the versions that this machine has accepted."""
 
     def __post_init__(self) -> None:
-        """Refuse what asks for a signature without saying whose. Raises SIGNERS_NOT_NAMED: naming the option."""
+        """Raises SIGNERS_NOT_NAMED: an option needs a file of signers."""
         options = {"--require-signature": self.require_signature, "--identity": self.identity, "--remember": self.remember}
         for option, value in options.items():
             if value and self.signers is None:
@@ -76,7 +80,7 @@ class Trust:
 
 
 class Verified(NamedTuple):
-    """A bundle that stood every check."""
+    """A bundle that passed every check."""
 
     opened: Opened
     manifest: BundleManifest
@@ -85,19 +89,19 @@ class Verified(NamedTuple):
 
 
 def bundle_at(path: Path) -> Path:
-    """The bundle of a build's folder; any other path is the bundle's own."""
+    """The bundle of a build's folder; any other path is the bundle itself."""
     try:
         return path / BUNDLE if not (path / CHOICE).is_file() and (path / BUNDLE / CHOICE).is_file() else path
-    except OSError:  # nothing of it can be looked at, which is said by whoever opens it
+    except OSError:  # opening it reports the error
         return path
 
 
 def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
-    """Check a bundle, the structure of its archive first, and its models last.
+    """Verify a bundle, the structure of its archive first and its models last.
 
     ``path``: a build's folder, a bundle's folder, or a zip.
 
-    Raises EdgecnnError: one of ``errors.bundle`` or ``errors.signing``, for the first that is not as it should be.
+    Raises EdgecnnError: an error of ``errors.bundle``, for the first fault.
     """
     opened = open_bundle(bundle_at(path))
     content = manifest_bytes(opened)
@@ -119,10 +123,10 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
 
 
 def manifest_bytes(opened: Opened) -> bytes:
-    """``bundle.json`` as it lies there.
+    """Return the bytes of ``bundle.json``.
 
-    Raises BUNDLE_WITHOUT_MANIFEST: kits are there without it. NO_BUNDLE_HERE: neither is. BundleManifestUnreadable: it is too
-    long to be one. BUNDLE_FILE_CHANGED: its line endings were converted, or it is a Git LFS pointer.
+    Raises BUNDLE_WITHOUT_MANIFEST: there are only kits. NO_BUNDLE_HERE: there are no kits either. BundleManifestUnreadable: it
+    is too long. BUNDLE_FILE_CHANGED: its line endings were converted, or it is a Git LFS pointer.
     """
     if MANIFEST not in opened.files:
         if any(name.startswith("kits/") for name in opened.files):
@@ -136,13 +140,13 @@ def manifest_bytes(opened: Opened) -> bytes:
         content = stream.read(MANIFEST_BYTES_MAX + 1)
     place = opened.path if opened.form == "folder" else None
     cause = line_endings(place) if b"\r\n" in content else cause_in(content)
-    if cause is not None:  # the same facts, and yet neither the bytes that were signed nor the digest that is remembered
+    if cause is not None:  # its bytes are neither the signed ones nor those of the remembered digest
         raise bundle_file_changed(path=opened.path, file=MANIFEST, because=cause.why, hint=cause.fix)
     return content
 
 
 def _signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["none", "unchecked", "good"], str | None]:
-    """How far the manifest's bytes are vouched for, and by whom; nothing of them has been parsed yet."""
+    """State of the signature and its signer. The manifest's bytes are not parsed yet."""
     if SIGNATURE not in opened.files:
         if trust.signers is not None:
             raise SIGNATURE_MISSING(path=opened.path)
@@ -157,7 +161,7 @@ def _signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["n
 
 
 def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tuple[str, ...]:
-    """Nothing missing, nothing extra and no two names of one file; the extra files that were made here."""
+    """Refuse missing, additional and ambiguous names. Return the accepted files that were made here."""
     require_distinct(opened.path, manifest.files)
     for name in manifest.files:
         if (fault := name_fault(name)) != "":
@@ -178,7 +182,7 @@ def _comes_of_use(parts: Sequence[str]) -> bool:
 
 
 def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
-    """Sizes first, which cost nothing: what is too long is not read."""
+    """Compare sizes first, so that a file that is too long is not read."""
     total = sum(fact.bytes for fact in manifest.files.values())
     if total > TOTAL_BYTES_MAX:
         because = f"its files are {total:,} bytes, more than {TOTAL_BYTES_MAX:,}"
@@ -191,13 +195,13 @@ def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
         if (digest := read_through(opened, name)) != fact.sha256:
             raise _changed(opened, name, fact, f"its SHA-256 is {digest[:12]}…, in {MANIFEST} {fact.sha256[:12]}…")
         done += fact.bytes
-        tell.step("compare with the manifest", done >> 20, total >> 20, "MiB")
+        tell.step("comparing with the manifest", done >> 20, total >> 20, "MiB")
 
 
 def _changed(opened: Opened, name: str, fact: FileFact, because: str) -> EdgecnnError:
     place = opened.path if opened.form == "folder" else None
     cause = None
-    with suppress(BundleEntryRefused):  # it may not be read, which hides no fact that was found before
+    with suppress(BundleEntryRefused):  # an unreadable file does not hide the fact that was found before
         cause = cause_of_change(lambda: opened.open(name), opened.files[name], (fact.bytes, fact.sha256), place)
     if cause is None:
         return bundle_file_changed(path=opened.path, file=name, because=because)
@@ -205,13 +209,12 @@ def _changed(opened: Opened, name: str, fact: FileFact, because: str) -> Edgecnn
 
 
 def unpacked(bundle: Verified, place: Path) -> Path:
-    """``place``, into which what is not there yet is written, of a zip and of a folder alike.
+    """Write the bundle's files into ``place``, and return it; for a zip and a folder alike.
 
-    A folder may hold byte code and engines beside what was listed, which would be executed, and may change while it is used.
+    A folder may hold byte code and engines in addition to the listed files, and may change while it is used.
 
-    ``found``: a bundle that stood every check. ``place``: an existing folder of ours; what an interrupted call left in it is
-    compared, and kept where it is the same. Raises BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file is no
-    longer what was verified.
+    ``place``: an existing private folder. Files that an interrupted call left are compared, and kept if they match. Raises
+    BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file differs from the verified one.
     """
     for file, fact in bundle.manifest.files.items():
         target = place / file
@@ -228,13 +231,13 @@ _RECORD_BYTES_MAX = 1 << 20
 
 
 def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:
-    """Enter a verified bundle into the record, unless that would be a step back. The version before, if any.
+    """Record a verified bundle, unless its version is a step back. Return the version that was accepted before, or None.
 
-    ``digest``: SHA-256 of ``bundle.json``. ``folder``: of the records, one a bundle's name; made where it is absent.
+    ``digest``: SHA-256 of ``bundle.json``. ``folder``: of the records, one for each bundle name; made if absent.
 
     Raises:
         BUNDLE_ROLLED_BACK: a later version was accepted, or another bundle of the same version.
-        RECORD_UNUSABLE: the record cannot be read or written; nothing is accepted then.
+        RECORD_UNUSABLE: the record cannot be read or written; nothing is accepted.
     """
     record = folder / f"{hashlib.sha256(manifest.name.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.json"
     try:
@@ -253,7 +256,7 @@ def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> i
 
 
 def _read(record: Path) -> tuple[int, str] | None:
-    """An empty or damaged record accepts nothing: deleting it is for a person to decide."""
+    """Read a record. An empty or damaged one accepts nothing, since only a person may decide to delete it."""
     if not record.exists():
         return None
     try:

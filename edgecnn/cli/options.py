@@ -168,6 +168,10 @@ class BuildOptions:
         WHAT, "--teacher", enters=AsSet("train.teacher"), metavar="ARCH|BUILD",
         help="Distill from a larger network, or from a finished build of these images (recipe: train.teacher).",
     )  # fmt: skip
+    train_minutes: float | None = row(
+        WHAT, "--train-minutes", enters=AsSet("train.minutes"), metavar="N",
+        help="Train as many epochs as fit into N minutes on this machine (recipe: train.minutes).",
+    )  # fmt: skip
     keep_head: bool = row(
         WHAT, "--keep-head", enters=InRecipe("model.keep_head"), default=False,
         help="Train nothing: use the network of --weights with its own classes (recipe: model.keep_head).",

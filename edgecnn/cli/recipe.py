@@ -118,9 +118,9 @@ def _choices(call: Call, classes: int, drop_pp: float | None, *, ask: bool) -> F
     parse_target(device)
     if arch is None and options.onnx is None:
         (networks,) = networks_for("*", [device], Limits(classes=classes), call.store).devices
-        offered = short_list(networks)
-        call.warn(short_list_lines(offered, device))
-        arch = answer("Which network?", default_network(networks, offered, ARCH), arch_named)
+        listed_networks = short_list(networks)
+        call.warn(short_list_lines(listed_networks, device))
+        arch = answer("Which network?", default_network(networks, listed_networks, ARCH), arch_named)
     if arch is not None:
         arch_named(arch)
     if drop_pp is None:

@@ -1,7 +1,7 @@
 """Turn outcomes into exit codes, and exceptions and invalid command lines into errors of edgecnn.
 
-A crash must never look like a verdict, so an unexpected exception exits with 70. typer would exit with 1, the code of a failed
-gate, if a command line is invalid; its refusals become errors here.
+A crash must never look like a verdict, so an unexpected exception exits with 70. For an invalid command
+line typer would exit with 1, the code of a failed gate. Its refusals therefore become errors here.
 """
 
 from __future__ import annotations

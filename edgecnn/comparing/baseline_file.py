@@ -1,7 +1,7 @@
-"""Latency baselines for boards and pinned runners: every run of one kit in a file, with the machine that made them.
+"""Latency baselines for boards and pinned runners: a file with every run of one kit and the machine that made them.
 
-They are not the records of ``baselines/``, which say what reference GPUs did with a network: against these, a later build of the
-same machine is judged.
+A later build is judged against them on the same machine. The records in ``baselines/`` are something else: the figures of
+reference GPUs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 import edgecnn
 from edgecnn.devices.this_machine import contradiction
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import NO_RECORDED_RACE, latency_baseline_unreadable
+from edgecnn.errors.comparing import NO_RECORDED_RACE, RECORDED_RACE_GONE, TOO_FEW_RUNS, latency_baseline_unreadable
 from edgecnn.errors.measuring import RUNS_UNUSABLE
 from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from edgecnn.errors.wording import first_problem, shell_word
@@ -36,62 +36,59 @@ from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EMULATED_TIMES, Profile
 from edgecnn.values.report import Latency, LatencyBaseline, PinnedBuild, sealed_digest
 
-_MORE_PROCESSES = (
-    "time more of them: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device, or, of a build here, "
-    "the same build command with --set race.rounds=8"
-)
+_ROUNDS = 8
+"""Processes to advise if there are too few: one more than an interval needs."""
 
 _BYTES_MAX = 256 << 20
-"""The largest baseline that is read: 10 million samples, with the machine that made them."""
+"""The largest baseline that is read, about 10 million samples."""
 
-_SAME_KIT = "give files of the same kit, recorded on different days"
+_SAME_KIT = "pass files of the same kit, recorded on different days"
 
 
 def recorded(folder: Path, store: Store, candidate: str | None = None) -> LatencyBaseline:
-    """The baseline that a finished build's last race makes.
+    """The baseline of a finished build, from its last race.
 
     Raises:
-        NO_RECORDED_RACE: it was never raced, or the store no longer has the runs.
+        NO_RECORDED_RACE, RECORDED_RACE_GONE, TOO_FEW_RUNS: it was never raced, the store no longer holds the runs, or they are
+        too few.
         NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``shipped_kit``.
     """
     shipped = shipped_kit(folder, candidate)
     row, name = shipped.row, shipped.kit.candidate.id
     if row is None or row.latency is None or not row.latency.runs:
         because = (row.latency.reason if row and row.latency else None) or f"{folder} has no report that this version can read"
-        hint = "runs that the device measured become a baseline with: edgecnn baseline import BUILD RUNS --out FILE"
-        raise NO_RECORDED_RACE(candidate=name, because=because, hint=hint)
+        raise NO_RECORDED_RACE(candidate=name, because=because)
     profile = reported_race(store, shipped.kit.digest, row.latency.observed_at)
     if profile is None:
-        because = f"the race of {row.latency.observed_at} is not in the store {store.root}"
-        raise NO_RECORDED_RACE(candidate=name, because=because, hint="the same build command races again")
-    beside = _Beside(companions=_companions(shipped, profile, store), energy=_recorded_energy(shipped, store))
-    return _baseline(shipped, profile, row.latency.machine, beside)
+        raise RECORDED_RACE_GONE(candidate=name, store=store.root, observed_at=row.latency.observed_at)
+    context = _RaceContext(companions=_companions(shipped, profile, store), energy=_recorded_energy(shipped, store))
+    return _baseline(shipped, profile, row.latency.machine, context)
 
 
 def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyBaseline:
-    """The baseline that runs of a device make, measured there by ``python3 -m runner measure`` and copied back.
+    """The baseline of runs that ``python3 -m runner measure`` made on a device.
 
     Raises:
         RunsUnusable: see ``runs_of``.
+        TOO_FEW_RUNS: a baseline needs more runs.
         NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``shipped_kit``.
     """
     shipped = shipped_kit(folder, candidate)
     profile = runs_of(shipped, runs)
-    beside = _Beside(companions=companions_of(runs, shipped.kit), energy=energy_of_runs(runs, shipped.kit, profile))
-    return _baseline(shipped, profile, profile.host, beside)
+    context = _RaceContext(companions=companions_of(runs, shipped.kit), energy=energy_of_runs(runs, shipped.kit, profile))
+    return _baseline(shipped, profile, profile.host, context)
 
 
 def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
-    """What a device measured of this kit, read out of the folder that it was copied back to.
+    """Runs of this kit that a device measured, read from a folder.
 
-    Raises RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself,
-    or was emulated.
+    Raises RunsUnusable: see ``profile_of_runs``; the machine that ran is not the device, or was emulated.
     """
     device = shipped.device
     profile = profile_of_runs(folder, shipped.kit, "an unnamed device" if device is None else device.name)
     because = None if device is None else contradiction(device, profile.environment)
     if because is None and not profile.environment.timed:
-        because = f"they were made on {profile.environment.conditions['emulator']}, and {EMULATED_TIMES}"
+        because = f"the runs were made on {profile.environment.conditions['emulator']}, and {EMULATED_TIMES}"
     if because is not None:
         raise RUNS_UNUSABLE(folder=folder, because=because)
     return profile
@@ -101,12 +98,12 @@ Sealed = TypeVar("Sealed", LatencyBaseline, PinnedBuild)
 
 
 def sealed(record: Sealed) -> Sealed:
-    """The same record with the digest of its content."""
+    """Return the record with the digest of its content."""
     return record.model_copy(update={"sha256": sealed_digest(record.model_dump(mode="json", by_alias=True))})
 
 
 def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
-    """Write a baseline's file or a pinned build's, whole or not at all.
+    """Write the file of a baseline or a pinned build atomically.
 
     Raises RESULT_FILE_UNWRITABLE: it cannot be written.
     """
@@ -117,10 +114,10 @@ def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
 
 
 def read_baseline(path: Path) -> LatencyBaseline:
-    """A baseline as it was written.
+    """Read a baseline.
 
-    Raises LATENCY_BASELINE_UNREADABLE: it cannot be read, is of another schema, its content is not what its digest says, or no
-    run can have been so.
+    Raises LATENCY_BASELINE_UNREADABLE: it cannot be read, has another schema, its content does not match its digest, or a run is
+    impossible.
     """
     try:
         content = bounded_content(path, _BYTES_MAX)
@@ -132,22 +129,23 @@ def read_baseline(path: Path) -> LatencyBaseline:
             raise latency_baseline_unreadable(path=path, because=cause.why, hint=cause.fix) from error
         if _is_pin(content):
             hint = f"edgecnn judge HEAD --against {shell_word(path)} races a build against it"
-            because = "it is the record of a pinned build, which holds no runs"
+            because = "it is the record of a pinned build, which has no runs"
             raise latency_baseline_unreadable(path=path, because=because, hint=hint) from error
         if (other := another_schema(content, LatencyBaseline.model_fields["schema_"].default)) is not None:
             raise latency_baseline_unreadable(path=path, because=other) from error
         raise latency_baseline_unreadable(path=path, because=first_problem(error)) from error
     if baseline.sha256 != sealed_digest(json.loads(content)):
-        raise latency_baseline_unreadable(path=path, because="it was edited: its content is not what its sha256 says")
+        raise latency_baseline_unreadable(path=path, because="it was edited: its content does not match its sha256")
     if (why := next(filter(None, map(impossible, (*baseline.runs, *baseline.energy_runs))), None)) is not None:
         raise latency_baseline_unreadable(path=path, because=why)
     return baseline
 
 
 def read_days(paths: Sequence[Path]) -> list[LatencyBaseline]:
-    """Baselines of one kit, recorded on different days, the latest last.
+    """Read baselines of one kit that were recorded on different days. Return them by date.
 
-    Raises LATENCY_BASELINE_UNREADABLE: one of them cannot be read, is of another kit, of a day that another is of, or emulated.
+    Raises LATENCY_BASELINE_UNREADABLE: one of them cannot be read, is of another kit or of the same day as another, or was
+    emulated.
     """
     days = sorted(((read_baseline(path), path) for path in paths), key=lambda row: row[0].observed_at)
     if (emulated := next((path for baseline, path in days if not baseline.environment.timed), None)) is not None:
@@ -184,22 +182,23 @@ def race_profile(baseline: LatencyBaseline) -> Profile:
 
 
 def figures_of(baseline: LatencyBaseline) -> Latency:
-    """What its runs say."""
+    """Latency figures of a baseline."""
     return latency(race_profile(baseline), machine=baseline.machine)
 
 
 def energy_figures_of(baseline: LatencyBaseline) -> Energy:
-    """What its energy runs say, or why there are none."""
+    """Energy figures of a baseline, or why there are none."""
     if not baseline.energy_runs:
         return Energy(reason=baseline.energy_absent or "the file holds no energy runs", machine=baseline.machine)
     profile = race_profile(baseline).model_copy(update={"runs": baseline.energy_runs})
     return energy(profile, machine=baseline.machine)
 
 
-class _Beside(NamedTuple):
-    """What is known of a kit's runs beside their times."""
+class _RaceContext(NamedTuple):
+    """Facts of a race in addition to the runs."""
 
     companions: int
+    """Other kits that ran between the kit's processes."""
     energy: DeviceEnergy
 
 
@@ -209,23 +208,21 @@ def _recorded_energy(shipped: ShippedKit, store: Store) -> DeviceEnergy:
         return DeviceEnergy((), measured.reason if measured else "the build measured none")
     profiles = (entry.profile for entry in store.profiles.of(shipped.kit.digest, "race") if entry.profile.purpose == "energy")
     profile = next((entry for entry in profiles if entry.observed_at == measured.observed_at), None)
-    absent = f"the runs of {measured.observed_at} are not in the store {store.root}"
+    absent = f"the store {store.root} does not hold the runs of {measured.observed_at}"
     return DeviceEnergy((), absent) if profile is None else DeviceEnergy(profile.runs, None)
 
 
 def _companions(shipped: ShippedKit, profile: Profile, store: Store) -> int:
-    """Kits of the same build that ran in this race beside this one, those included that did not finish."""
+    """Number of other kits of the build in this race, including those that did not finish."""
     others = {row.kit for row in shipped.report.candidates if row.kit} if shipped.report else set()
     raced = (store.profiles.of(kit, "race") for kit in others - {shipped.kit.digest})
     return sum(any(entry.profile.race == profile.race for entry in stored) for stored in raced)
 
 
-def _baseline(shipped: ShippedKit, profile: Profile, machine: str, beside: _Beside) -> LatencyBaseline:
+def _baseline(shipped: ShippedKit, profile: Profile, machine: str, context: _RaceContext) -> LatencyBaseline:
     facts = shipped.facts.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
-        timed = "process was" if len(profile.runs) == 1 else "processes were"
-        because = f"{len(profile.runs)} {timed} timed, and an interval needs {RUNS_NEEDED}"
-        raise NO_RECORDED_RACE(candidate=facts.candidate.id, because=because, hint=_MORE_PROCESSES)
+        raise TOO_FEW_RUNS(candidate=facts.candidate.id, timed=len(profile.runs), needed=RUNS_NEEDED, rounds=_ROUNDS)
     made = LatencyBaseline(
         version=edgecnn.__version__,
         shipped=facts,
@@ -233,9 +230,9 @@ def _baseline(shipped: ShippedKit, profile: Profile, machine: str, beside: _Besi
         environment=profile.environment,
         observed_at=profile.observed_at,
         runs=profile.runs,
-        energy_runs=beside.energy.runs,
-        energy_absent=beside.energy.absent,
-        companions=beside.companions,
+        energy_runs=context.energy.runs,
+        energy_absent=context.energy.absent,
+        companions=context.companions,
         origin=shipped.origin,
     )
     return sealed(made)

@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple
 
 import edgecnn
 from edgecnn.building.rows import candidate_facts, reported, thresholds_of
-from edgecnn.building.subject import Subject
 from edgecnn.errors.comparing import DEVICES_DIFFER
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.judgement import Compared, judge_row
@@ -16,6 +15,7 @@ from edgecnn.judging.runs.latency import latency
 from edgecnn.judging.runs.ratio import RatioFinding
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.subject import Subject
 from edgecnn.results.origin import changes
 from edgecnn.results.shipped import ShippedKit
 from edgecnn.values.candidate import Knobs

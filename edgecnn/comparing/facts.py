@@ -1,4 +1,4 @@
-"""What comparisons show, as facts: one candidate over time, and builds side by side, with the reason where none can be paired."""
+"""Facts of comparisons: one candidate over time, and builds side by side."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
 class MeasuredPoint(Value):
-    """One profile: what was observed of one kit at one time."""
+    """One profile of one kit."""
 
     observed_at: str
     """ISO 8601, UTC."""
     kit: str
-    """sha256 of the manifest of what ran."""
+    """sha256 of the manifest of the kit that ran."""
     figure: Interval | None
     """p50 in ms, or top-1 on the test split, 0…1."""
     reason: str | None = None
     """Why there is no figure."""
     fidelity: Fidelity
     segment: int
-    """Points of one segment may be joined by a line: nothing that must match differs between them."""
+    """Points of one segment may be joined by a line, because no condition that must match differs between them."""
     changed: tuple[str, ...] = ()
-    """Conditions that are not those of the point before, such as ``kernel: 6.1.0 → 6.8.0``."""
+    """Conditions that changed since the point before, such as ``kernel: 6.1.0 → 6.8.0``."""
     new_kit: bool = False
-    """True where another kit ran than at the point before that was run for the same."""
+    """True if the point before with the same purpose is of another kit."""
     purpose: Purpose | None = None
-    """Of a race."""
+    """The purpose of a race."""
     count: int
     """Process runs of a race, images of an evaluation."""
     disturbed: str | None = None
 
 
 class Series(Value):
-    """One candidate of one network for one input and as many classes, in one setting on one machine, over successive kits."""
+    """One candidate of a network with one input size and number of classes, in one setting on one machine, over time."""
 
     arch: str
     candidate: str
     resolution_px: Resolution | None
-    """Of the images that the network reads; None where neither the kit nor a report says it."""
+    """Size of the images that the network reads; None if neither the kit nor a report says."""
     classes: int | None
     machine: str
     """In words."""
     machine_id: str
     knobs: str | None = None
-    """What its sessions were set to beside their kits, in words; None: nothing."""
+    """The settings of its sessions in words; None: the default."""
     devices: tuple[str, ...]
-    """Names that the profiles give it: the device file that the machine matched, or ``this machine``."""
+    """Names of the machine in the profiles: the device file that it matched, or ``this machine``."""
     kits: tuple[str, ...]
     """Digests in the order in which they were first measured."""
     latency: tuple[MeasuredPoint, ...]
     """Medians of races, oldest first."""
     accuracy: tuple[MeasuredPoint, ...]
-    """Top-1 on the test split, oldest first, or mAP where an image has several labels. Other images begin another segment."""
+    """Top-1, or mAP of multi-label images, on the test split, oldest first. Other images begin another segment."""
     accuracy_of: Literal["top1", "map"] = Field(default="top1", exclude_if=lambda of: of == "top1")
 
 
@@ -72,21 +72,21 @@ class MeasuredHistory(Value):
     made_at: str
     store: str
     asked: str
-    """What was asked for, in words."""
+    """The request in words."""
     series: tuple[Series, ...]
     notices: tuple[str, ...] = ()
     command: str
-    """That makes this history again."""
+    """The command that makes this history again."""
 
 
 class ComparedBuild(Value):
     """One build of a comparison."""
 
     label: str
-    """A, B, C …, in the order given: what tables and charts call it."""
+    """A, B, C …, in the order of the command line; the name in tables and charts."""
     folder: str
     version: str
-    """Of the edgecnn that made it."""
+    """The version of edgecnn that made it."""
     made_at: str
     build: Build
     environment: Environment
@@ -96,28 +96,30 @@ class ComparedBuild(Value):
 
 
 class ComparedCandidate(Value):
-    """One candidate id with what each build found of it."""
+    """One candidate with its row of each build."""
 
     candidate: str
     facts: tuple[CandidateFacts | None, ...]
-    """In the order of the builds; None where a build has no such candidate. Layers are left out: report.json has them."""
+    """In the order of the builds; None if a build has no such candidate. Without layers, which report.json holds."""
 
 
 class Pairing(Value):
-    """How images were paired where the two test splits differ: by source image, whatever the resolution or preprocessing."""
+    """Images of two test splits that differ, paired by source image, independent of resolution and preprocessing."""
 
     images: int
-    """In both test splits."""
+    """Images in both test splits."""
     base_images: int
     head_images: int
-    """In the whole test split of each side."""
+    """Images in the test split of each side."""
     relabelled: int = 0
     """Common images whose label differs; HEAD's labels count for both sides."""
 
     def sentence(self, base: str, head: str) -> str:
-        """For notices and captions. ``base``, ``head``: what the reader calls the two builds."""
+        """A sentence for notices and captions. ``base``, ``head``: the names of the two builds."""
         labels = (
-            f"; {counted(self.relabelled, 'label')} changed, and the labels of {head} count for both" if self.relabelled else ""
+            f"; {counted(self.relabelled, 'label')} changed, and the labels of {head} are used for both"
+            if self.relabelled
+            else ""
         )
         return (
             f"accuracy is compared on the {counted(self.images, 'image')} that both test splits hold "
@@ -126,21 +128,21 @@ class Pairing(Value):
 
 
 class PairedAccuracy(Value):
-    """Top-1 of one candidate in two builds, image by image; mAP where an image has several labels."""
+    """Top-1 of one candidate in two builds, image by image; mAP of multi-label images."""
 
     candidate: str
     base: str
     head: str
     """Labels."""
     drop_pp: Interval | None
-    """Top-1, or mAP, that HEAD loses against BASE, percentage points; two-sided 90 %. Negative: HEAD is better."""
+    """Top-1 or mAP of BASE minus that of HEAD, percentage points; two-sided 90 %. Negative: HEAD is better."""
     lost: int | None = None
-    """Images that only BASE gets right; None of mAP, which no image decides alone."""
+    """Images that only BASE gets right; None for mAP, which has no right images."""
     gained: int | None = None
     """Images that only HEAD gets right."""
     images: int | None = None
     pairing: Pairing | None = None
-    """None where both sides answered to the same pixels."""
+    """None if both sides were evaluated on the same pixels."""
     fidelity: Fidelity = Fidelity.MISSING
     machine: str | None = None
     absent: str | None = None
@@ -148,31 +150,31 @@ class PairedAccuracy(Value):
 
 
 class BuildChanges(Value):
-    """What differs between what two builds were made from and with, BASE → HEAD."""
+    """Differences between the inputs and tools of two builds, BASE → HEAD."""
 
     base: str
     head: str
     lines: tuple[str, ...]
-    """One difference each, such as ``recipe train.epochs: 3 → 10``; of one candidate alone: begun with its id in brackets."""
+    """One difference each, such as ``recipe train.epochs: 3 → 10``; of one candidate, it begins with the id in brackets."""
     changes: tuple[Change, ...] = ()
-    """The same as values."""
+    """The differences as values."""
     unknown: str | None = None
-    """Why not everything is known; None where nothing is missing."""
+    """Why the differences may be incomplete; None if they are complete."""
 
     @classmethod
     def between(cls, base: str, head: str, changes: Iterable[Change], unknown: str | None = None) -> Self:
-        """The differences, and each as a line."""
+        """Changes with a line for each."""
         values = tuple(changes)
         return cls(base=base, head=head, lines=tuple(map(str, values)), changes=values, unknown=unknown)
 
 
 class MachineGroup(Value):
-    """Builds whose times were taken on one machine in one state."""
+    """Builds that were timed on one machine in one state."""
 
     labels: tuple[str, ...]
     machine: str
     differs: tuple[str, ...] = ()
-    """From the first group, one condition a line; empty for the first."""
+    """Conditions that differ from those of the first group; empty for the first."""
 
 
 class SideBySide(Value):
@@ -188,15 +190,13 @@ class SideBySide(Value):
     changed: tuple[BuildChanges, ...]
     """Every other build against the first."""
     machines: tuple[MachineGroup, ...]
-    """Of the builds that were timed. Times of two groups are never subtracted or ranked, nor drawn on one axis."""
+    """The builds that were timed. Latencies of two groups are never subtracted, ranked or drawn on one axis."""
     notices: tuple[str, ...] = ()
     command: str
-    """That makes this comparison again."""
+    """The command that makes this comparison again."""
 
     @property
     def accuracy(self) -> Literal["top1", "map"]:
-        """The metric that its builds have in common: mAP where an image has several labels."""
-        several = any(
-            facts is not None and facts.multi_label is not None for candidate in self.candidates for facts in candidate.facts
-        )
-        return "map" if several else "top1"
+        """The metric of its builds: mAP for multi-label images, else top-1."""
+        rows = (row for candidate in self.candidates for row in candidate.facts if row is not None)
+        return "map" if any(row.multi_label is not None for row in rows) else "top1"

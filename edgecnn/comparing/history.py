@@ -13,9 +13,10 @@ from edgecnn.building.rows import answers_from
 from edgecnn.comparing.facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import history_of_what, no_history
+from edgecnn.errors.wording import counted
 from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
 from edgecnn.judging.predictions.multi_label import map_interval
-from edgecnn.judging.runs.latency import disturbed, knobs_said, latency, latency_when_chosen
+from edgecnn.judging.runs.latency import disturbed, knobs_text, latency, latency_when_chosen
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.results.folder import read_report
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -31,12 +32,12 @@ from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.report import BuildReport
 
 TIMED = (None, "select", "report", "against")
-"""Purposes of races whose median is a kit's latency at one image a call."""
+"""Purposes of races whose median is a kit's latency at batch size 1."""
 
 
 @dataclass(frozen=True)
 class PackagedKit:
-    """What was packaged under one digest; None is what nothing says."""
+    """A kit of the store or of a report; None for unknown facts."""
 
     arch: str
     candidate: str
@@ -47,19 +48,19 @@ class PackagedKit:
 
 @dataclass(frozen=True)
 class DatedProfile:
-    """One profile with the moment that it is of."""
+    """One stored profile with its time."""
 
     stored: StoredProfile
     moment: datetime
 
     @property
     def profile(self) -> Profile:
-        """What was observed."""
+        """The profile without its place in the store."""
         return self.stored.profile
 
 
 def reported_kits(report: BuildReport | None) -> Mapping[str, PackagedKit]:
-    """A build's own kits, for the case that the store has lost them and kept what was measured."""
+    """Kits of a build by digest, in case the store has lost them and kept their profiles."""
     if report is None:
         return {}
     return {
@@ -77,7 +78,7 @@ def reported_kits(report: BuildReport | None) -> Mapping[str, PackagedKit]:
 
 
 def packaged_kits(store: Store) -> dict[str, PackagedKit]:
-    """Digest of each stored kit to what it is; a twin that stands for a device's kit is that candidate's too."""
+    """Stored kits by digest. An emulated twin belongs to its candidate."""
     kits = dict[str, PackagedKit]()
     for kind, key in store.artifacts.names():
         made = read_entry(store.layout, kind, key) if kind == "package" else None
@@ -94,24 +95,23 @@ def packaged_kits(store: Store) -> dict[str, PackagedKit]:
 
 
 def dated_profiles(store: Store, wanted: Mapping[str, PackagedKit], notices: list[str]) -> Iterator[DatedProfile]:
-    """Races and evaluations of these kits. One that cannot be read is counted, and no figure."""
+    """Yield races and evaluations of these kits. Unreadable profiles are counted in the notices."""
     damaged = 0
     for folder in store.profiles.folders():
-        what, subject = folder.parent.name, folder.parent.parent.name
-        if subject not in wanted or what not in ("race", "evaluation"):
+        kind, subject = folder.parent.name, folder.parent.parent.name
+        if subject not in wanted or kind not in ("race", "evaluation"):
             continue
         stored = read_profile(folder)
         if not isinstance(stored, StoredProfile) or stored.profile.subject != subject:
             damaged += 1
-        elif what == "evaluation" or stored.profile.purpose in TIMED:
+        elif kind == "evaluation" or stored.profile.purpose in TIMED:
             yield DatedProfile(stored, stored.profile.moment)
     if damaged:
-        what = "1 profile cannot be read and is" if damaged == 1 else f"{damaged} profiles cannot be read and are"
-        notices.append(f"{what} left out: edgecnn store verify")
+        notices.append(f"{counted(damaged, 'profile')} cannot be read: edgecnn store verify")
 
 
 def _reads(made: Artifact) -> tuple[ImageSize | None, int | None]:
-    """Which size of images a kit takes, px, and among how many classes it decides; None where its manifest does not say."""
+    """Input size in px and number of classes of a kit; None if its manifest does not say."""
     manifest = json_object(made.folder / "kit.json") or {}
     try:
         resolution_px: ImageSize | None = ImageSize.of(manifest["preprocessing"]["pixels"]["crop_px"])
@@ -123,11 +123,11 @@ def _reads(made: Artifact) -> tuple[ImageSize | None, int | None]:
 
 UNKNOWN_SIZE = ImageSize.square(0)
 ANYWHERE = "this machine"
-"""The device's name in profiles of ``judge --against``, which races kits of whichever device."""
+"""The device's name in profiles of ``judge --against``, which may run on any machine."""
 
 
 class HistoryRequest(Value):
-    """Of what: a finished build's candidates, or all that the store has, narrowed by names."""
+    """The candidates of a finished build, or all candidates in the store, filtered by names."""
 
     build: Path | None = None
     arch: str | None = None
@@ -136,25 +136,25 @@ class HistoryRequest(Value):
 
 
 class _Key(NamedTuple):
-    """What one line is drawn through: a network for other images or other classes is another network."""
+    """The identity of a series. Another input size or number of classes makes another series."""
 
     arch: str
     candidate: str
     resolution_px: ImageSize
-    """0 × 0 where it is not known, so that keys have an order."""
+    """0 × 0 if unknown, so that keys can be sorted."""
     classes: int
     machine: str
     knobs: str
-    """In words; empty by default. Another setting is another figure, and no answers differ by it."""
+    """In words; empty for the default. A setting changes latency and no predictions."""
 
 
 def measured_history(request: HistoryRequest, store: Store) -> MeasuredHistory:
-    """Every candidate's medians and accuracies by date, a series a candidate, resolution, number of classes and machine.
+    """Medians and accuracies by date: a series for each candidate, resolution, number of classes and machine.
 
     Raises:
-        HISTORY_OF_WHAT: a build and a name that the build says already.
-        NoReport, ReportUnreadable: the folder holds no finished build.
-        NO_HISTORY: the store has nothing of it.
+        HISTORY_OF_WHAT: a build was named together with a name that the build states.
+        NoReport, ReportUnreadable: the folder is not a finished build.
+        NO_HISTORY: the store holds no measurement of the candidates.
         StoreUnusable: the store cannot be read.
     """
     report = None
@@ -171,7 +171,7 @@ def measured_history(request: HistoryRequest, store: Store) -> MeasuredHistory:
             by_key.setdefault(_key(wanted[dated.profile.subject], dated.profile), []).append(dated)
     if not by_key:
         known = sorted({f"{kit.arch} {kit.candidate}" for kit in kits.values()})
-        raise no_history(asked=_worded(request, report), store=store.root, known=known)
+        raise no_history(wanted=_worded(request, report), store=store.root, known=known)
     return MeasuredHistory(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -184,7 +184,7 @@ def measured_history(request: HistoryRequest, store: Store) -> MeasuredHistory:
 
 
 def _key(kit: PackagedKit, profile: Profile) -> _Key:
-    knobs = knobs_said(profile.knobs) if profile.knobs else ""
+    knobs = knobs_text(profile.knobs) if profile.knobs else ""
     machine = profile.environment.conditions.get("machine", profile.host)
     return _Key(kit.arch, kit.candidate, kit.resolution_px or UNKNOWN_SIZE, kit.classes or 0, machine, knobs)
 
@@ -205,10 +205,10 @@ def _devices(request: HistoryRequest, report: BuildReport | None) -> frozenset[s
 
 def _worded(request: HistoryRequest, report: BuildReport | None) -> str:
     if report is not None:
-        what = f"{report.build.arch} for {report.build.device} ({request.build})"
+        text = f"{report.build.arch} for {report.build.device} ({request.build})"
     else:
-        what = (request.arch or "any network") + (f" on {request.target}" if request.target else "")
-    return what + (f", {request.candidate} alone" if request.candidate else "")
+        text = (request.arch or "any network") + (f" on {request.target}" if request.target else "")
+    return text + (f", only {request.candidate}" if request.candidate else "")
 
 
 def _command(request: HistoryRequest) -> str:
@@ -282,27 +282,27 @@ def _timed(dated: DatedProfile) -> dict[str, Any]:
 
 
 _Known = tuple[str, Any, Any]
-"""Of a test split: its pixels' digest, the labels, and which images came together."""
+"""A test split: the digest of its pixels, its labels and its groups."""
 
 
 class _Labels:
-    """What is right, by the prepared images of a kit, read once."""
+    """Labels of the test images that a kit was evaluated on, each split read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, _Known | None] = {}
 
     def several(self, kit: PackagedKit) -> bool:
-        """Whether its images have several labels, as far as they are still known."""
+        """Whether its images are multi-label, as far as the store knows."""
         known = self._split(kit)
         return known is not None and known[1].ndim != 1
 
     def share(self, stored: StoredProfile, kit: PackagedKit, several: bool) -> dict[str, Any]:
-        """Top-1, or mAP, of answers to the test split; nothing for another split's, and nothing of the other kind of labels."""
+        """Top-1 or mAP of predictions on the test split; empty for another split or the other kind of labels."""
         images = stored.profile.images or 0
         known = self._split(kit)
         if known is None:
-            return {"figure": None, "reason": "the images' labels are no longer in the store", "count": images}
+            return {"figure": None, "reason": "the store no longer holds the labels", "count": images}
         pixels, labels, groups = known
         if stored.profile.pixels != pixels or several != (labels.ndim != 1):
             return {}
@@ -316,7 +316,7 @@ class _Labels:
         except EdgecnnError as error:
             return {"figure": None, "reason": error.line(), "count": images}
         except (OSError, ValueError) as error:
-            return {"figure": None, "reason": f"the stored answers cannot be read: {error}", "count": images}
+            return {"figure": None, "reason": f"the stored predictions cannot be read: {error}", "count": images}
 
     def _split(self, kit: PackagedKit) -> _Known | None:
         fact = None if kit.made is None else kit.made.record.inputs.get("pixels")

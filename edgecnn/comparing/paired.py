@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgecnn.building.subject import Split, Subject
 from edgecnn.comparing.comparison import (
     IDENTICAL,
     NOT_RACED,
@@ -33,6 +32,7 @@ from edgecnn.judging.runs.stopping import ROUNDS_MAX, looks
 from edgecnn.measure.evaluate import nonfinite
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race_pair
+from edgecnn.measure.subject import Split, Subject
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
@@ -77,7 +77,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         else:
             finding = RatioFinding(ratio=None, absent=NOT_RACED)
         answers = _add_answers(subject, head, base)
-    common = None if answers is None or answers.pairing is None else _on_common_images(subject, answers)
+    common = None if answers is None or answers.pairing is None else _common_subject(subject, answers)
     sides = Sides("paired", head, base.facts, base.origin, identical)
     pairing = () if common is None or answers is None or answers.pairing is None else (answers.pairing.sentence("BASE", "HEAD"),)
     return comparison(sides, subject, finding, gates, common).model_copy(
@@ -141,7 +141,7 @@ def _add_answers(subject: Subject, head: ShippedKit, base: ShippedKit) -> Paired
     return answers
 
 
-def _on_common_images(subject: Subject, answers: PairedAnswers) -> Subject:
+def _common_subject(subject: Subject, answers: PairedAnswers) -> Subject:
     common = answers.common_answers()
     known_answers: dict[tuple[str, Split], Answers] = {("HEAD", "test"): common.head, ("BASE", "test"): common.base}
     return replace(subject, known_labels={"test": common.labels}, known_answers=known_answers)

@@ -1,4 +1,4 @@
-"""What two builds answered to the same images, read out of the store; whatever is not there becomes a sentence."""
+"""Stored predictions of two builds on the same images. ``Unavailable`` says why there are none."""
 
 from __future__ import annotations
 
@@ -26,42 +26,42 @@ if TYPE_CHECKING:
 
 
 REBUILT = "builds/rebuilt"
-"""Where a build that is named only to fill the store goes: never over one that is compared."""
+"""The output folder of a build that is only rerun to fill the store, so that it never overwrites a compared build."""
 
 
 class Unavailable(Exception):
-    """Why there are no paired answers, as a sentence."""
+    """Why there are no paired predictions, as a sentence."""
 
 
 @dataclass(frozen=True, eq=False)
 class CommonImages:
-    """Which rows of two test splits show the same source images, where the splits themselves differ."""
+    """Rows of two different test splits that show the same source images."""
 
     head: NDArray[np.int64]
     """Rows of HEAD's split, int64 (pairs,)."""
     base: NDArray[np.int64]
-    """Rows of BASE's split that show the same images in the same order, int64 (pairs,)."""
+    """Rows of BASE's split with the same images in the same order, int64 (pairs,)."""
     base_labels: NDArray[Any]
     """Labels of BASE's whole split."""
     base_pixels: Path
-    """As ``PairedAnswers.images``, of BASE."""
+    """``PairedAnswers.images`` of BASE."""
     groups: NDArray[Any] | None
-    """Which pairs came together, (pairs,), as HEAD knows it, or else as BASE does."""
+    """Group of each pair, (pairs,), from HEAD, else from BASE."""
 
 
 @dataclass(frozen=True, eq=False)
 class PairedAnswers:
-    """Both sides' logits of the test split, with the labels."""
+    """Logits of both sides on the test split, with the labels."""
 
     head: Answers
     base: Answers
     labels: NDArray[Any]
-    """HEAD's: int64 (images,), or of a multi-label data set uint8 (images, labels)."""
+    """HEAD's labels: int64 (images,), or multi-label uint8 (images, labels)."""
     names: tuple[str, ...]
     images: Path
-    """``.npy`` of what HEAD's kit was shown, uint8 (images, *crop_px, 3); it need not be there any more."""
+    """``.npy`` of HEAD's test pixels, uint8 (images, *crop_px, 3). The file may be gone."""
     common: CommonImages | None = None
-    """None where both sides were shown the same pixels: then row by row is image by image."""
+    """None if both sides were evaluated on the same pixels, so that their rows match."""
 
     @property
     def base_labels(self) -> NDArray[Any]:
@@ -70,11 +70,11 @@ class PairedAnswers:
 
     @property
     def base_images(self) -> Path:
-        """What BASE's kit was shown."""
+        """``.npy`` of BASE's test pixels."""
         return self.images if self.common is None else self.common.base_pixels
 
     def common_answers(self) -> PairedAnswers:
-        """The answers to the images that both test splits hold, in one order, with HEAD's labels."""
+        """The predictions on the images of both test splits, in one order, with HEAD's labels."""
         if self.common is None:
             return self
         head, base = (
@@ -90,7 +90,7 @@ class PairedAnswers:
 
     @property
     def pairing(self) -> Pairing | None:
-        """How the images were paired, where the two splits differ."""
+        """The pairing of images; None if the splits are the same."""
         if self.common is None:
             return None
         differ = self.labels[self.common.head] != self.common.base_labels[self.common.base]
@@ -118,12 +118,12 @@ class _Split:
 
 
 def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tuple[str, str] = ("HEAD", "BASE")) -> PairedAnswers:
-    """The newest stored answers of both to the same images, from one machine where possible.
+    """The newest stored predictions of both builds on the same images, from one machine if possible.
 
-    Images are paired by their source files, so the builds may differ in resolution, in preprocessing, in corrected labels and in
-    images that were added. An image that only one test split holds is not compared.
+    Images are paired by their source files, so the builds may differ in resolution, preprocessing, corrected labels and added
+    images. An image that only one test split holds is not compared.
 
-    ``names``: what the reader knows ``head`` and ``base`` by.
+    ``names``: the reader's names of ``head`` and ``base``.
 
     Raises:
         Unavailable: one side was not evaluated with this store, the classes differ, or no image is in both test splits.
@@ -134,10 +134,10 @@ def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tupl
     if classes != base.kit.manifest["labels"]:
         raise Unavailable("their classes are not the same, or not in the same order")
     if ours.labels.ndim != theirs.labels.ndim:
-        raise Unavailable("one build has one class an image, the other any number of labels")
+        raise Unavailable("one build is single-label, the other multi-label")
     common = None if ours.shows_the_same_as(theirs) else _common_images(ours, theirs, names)
     if ours.labels.ndim == 1 and (ours.labels == UNLABELLED).any():
-        raise Unavailable(f"no accuracy can be compared: {NO_LABELS}")
+        raise Unavailable(f"accuracy cannot be compared: {NO_LABELS}")
     mine = _evaluations(head, store, ours.pixels, names[0])
     others = _evaluations(base, store, theirs.pixels, names[1])
     same_host = next(((a, b) for a in mine for b in others if a.profile.host == b.profile.host), (mine[0], others[0]))
@@ -181,7 +181,7 @@ def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str]) -> Comm
 
 
 def _first_rows(split: _Split) -> dict[str, int]:
-    """Each source image with its first row: copies of an image are one image."""
+    """First row of each source image; copies of an image count once."""
     rows: dict[str, int] = {}
     for row, source in enumerate(split.sources or ()):
         rows.setdefault(source, row)
@@ -191,7 +191,7 @@ def _first_rows(split: _Split) -> dict[str, int]:
 def judged(
     answers: Answers, labels: NDArray[Any], shipped: ShippedKit, base: Answers | None = None
 ) -> Accuracy | MultiLabelAccuracy:
-    """Accuracy of one side's answers, and its drop against ``base`` where that is passed; ``shipped``: the side's own.
+    """Accuracy of one side's predictions, and its drop against ``base`` if given. ``shipped``: the kit of that side.
 
     Raises EdgecnnError: of ``accuracy`` and ``multi_label_accuracy``.
     """
@@ -200,21 +200,21 @@ def judged(
     return multi_label_accuracy(answers, labels, required_thresholds(shipped.kit), "test", base)
 
 
-def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
+def _test_split(shipped: ShippedKit, store: Store, name: str) -> _Split:
     import numpy as np
 
     made = kit_artifact(store, shipped.kit.digest)
     prepared = None if made is None else ancestor(store, made, "prepare")
     if prepared is None:
         raise Unavailable(
-            f"the store {store.root} does not hold what {what}'s kit was made from: {_remedy(shipped, store, what)}"
+            f"the store {store.root} does not hold the images that {name} was evaluated on: {_remedy(shipped, store, name)}"
         )
     listed = listed_images(store, prepared, "test")
     try:
         pixels = str(prepared_digests(prepared.folder)["test"])
         labels = np.load(prepared.folder / "test.labels.npy", allow_pickle=False)
         if listed is not None and len(listed) != len(labels):
-            raise Unavailable(f"{what}'s list of images does not belong to its stored test split: build {what} again")
+            raise Unavailable(f"the list of images of {name} does not match its stored test split: build {name} again")
         return _Split(
             pixels=pixels,
             labels=labels,
@@ -223,22 +223,22 @@ def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
             sources=None if listed is None else tuple(image.sha256 for image in listed),
         )
     except (OSError, ValueError, KeyError) as error:
-        raise Unavailable(f"{what}'s stored images cannot be read: {error}") from error
+        raise Unavailable(f"the stored images of {name} cannot be read: {error}") from error
 
 
-def _remedy(shipped: ShippedKit, store: Store, what: str) -> str:
+def _remedy(shipped: ShippedKit, store: Store, name: str) -> str:
     here = f"EDGECNN_STORE={shell_word(store.root)}"
     if shipped.pin is not None and shipped.pin_folder is not None:
-        return f"{here} {rebuild_command(shipped.pin, shipped.pin_folder)} puts it there"
-    return f"{here} edgecnn build RECIPE --out {REBUILT}, with {what}'s recipe, puts it there"
+        return f"{here} {rebuild_command(shipped.pin, shipped.pin_folder)} restores it"
+    return f"{here} edgecnn build RECIPE --out {REBUILT}, with the recipe of {name}, restores it"
 
 
-def _evaluations(shipped: ShippedKit, store: Store, pixels: str, what: str) -> tuple[StoredProfile, ...]:
+def _evaluations(shipped: ShippedKit, store: Store, pixels: str, name: str) -> tuple[StoredProfile, ...]:
     stored_answers = store.profiles.of(shipped.evaluated_kit, "evaluation")
     matching = tuple(stored for stored in stored_answers if stored.profile.pixels == pixels)
     if not matching:
-        absent = f"the store {store.root} holds no answers of {what}'s kit to the test split"
-        raise Unavailable(f"{absent}: {_remedy(shipped, store, what)}")
+        absent = f"the store {store.root} holds no predictions of {name} on the test split"
+        raise Unavailable(f"{absent}: {_remedy(shipped, store, name)}")
     return matching
 
 
@@ -247,4 +247,4 @@ def _answers(shipped: ShippedKit, stored: StoredProfile, groups: NDArray[Any] | 
     try:
         return answers_from(stored, name, groups, attached=shipped.attached)
     except (OSError, ValueError) as error:
-        raise Unavailable(f"stored answers of {name} cannot be read: {error}") from error
+        raise Unavailable(f"the stored predictions of {name} cannot be read: {error}") from error

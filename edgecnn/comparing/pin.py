@@ -1,8 +1,8 @@
-"""Pin a finished build in a repository, and read a pin or any small file as it stood at a revision, by the user's own git.
+"""Pin a finished build in a repository, and read a pin from a file or a git revision.
 
-A pin is a small committed record of which kit later commits are raced against. It holds no runs, because a hosted runner is
-another machine tomorrow. ``git:REVISION:PATH`` counts PATH from the repository's top, as git does, and ``./`` from the current
-folder.
+A pin is a small committed record that names the kit which later commits are raced against. It holds no runs, because a hosted
+runner is another machine tomorrow. In ``git:REVISION:PATH``, PATH is relative to the repository's top, or with ``./`` to the
+current folder.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import (
     GIT_FAILED,
+    NO_BASE_TO_COMPARE,
     PIN,
     REVISION_MISSPELT,
-    no_build_to_compare,
     pin_unreadable,
     pinned_kit_missing,
 )
@@ -49,19 +49,19 @@ from edgecnn.values.report import PinnedBuild, sealed_digest
 
 PREFIX = "git:"
 LARGEST = 1024 * 1024
-"""Bytes: a record has some ten thousand."""
+"""Bytes. A record has about ten thousand."""
 _TIMEOUT_S = 60.0
 _OF_ANOTHER_OWNER = ("dubious ownership", "unsafe repository")
-"""What git 2.36 and later, and git 2.35, call a repository of another user: its exit code is that of every refusal."""
-_FETCH = "a shallow checkout has one commit alone: git fetch origin REVISION, or fetch-depth: 0 of actions/checkout"
+"""Words of git 2.36 and later, and of git 2.35, for a repository of another user. The exit code does not tell it from others."""
+_FETCH = "a shallow checkout has only one commit: git fetch origin REVISION, or fetch-depth: 0 of actions/checkout"
 
 
 class GitFile(NamedTuple):
-    """What was read."""
+    """A file at a revision."""
 
     content: bytes
     folder: Path
-    """Where the file lies, or lay, in this checkout."""
+    """The file's folder in this checkout, which may be gone."""
 
 
 def read_at_revision(text: str) -> GitFile:
@@ -77,22 +77,22 @@ def read_at_revision(text: str) -> GitFile:
     commit = _git(
         text, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", failure=f"there is no revision {revision!r}"
     )
-    there = f"{commit}:{path}"
+    blob = f"{commit}:{path}"
     absent = f"{revision} has no {path}"
-    kind = _git(text, "cat-file", "-t", there, failure=absent, hint="name a file that is committed there")
+    kind = _git(text, "cat-file", "-t", blob, failure=absent, hint="name a file that is committed at that revision")
     if kind != "blob":
-        raise GIT_FAILED(text=text, because=f"{path} is no file there but a {kind}", hint="name the record's own file")
-    size = int(_git(text, "cat-file", "-s", there, failure=absent))
+        raise GIT_FAILED(text=text, because=f"{path} is a {kind} and not a file", hint="name the record's own file")
+    size = int(_git(text, "cat-file", "-s", blob, failure=absent))
     if size > LARGEST:
         because = f"it has {size:,} bytes, and a record has at most {LARGEST:,}"
         raise GIT_FAILED(text=text, because=because, hint="name a file that edgecnn baseline pin wrote")
-    content = _run(text, "show", "--no-textconv", "--no-ext-diff", there)
+    content = _run(text, "show", "--no-textconv", "--no-ext-diff", blob)
     if content.returncode != 0:
         raise GIT_FAILED(text=text, because=_first_line(content.stderr), hint=None)
-    if (cause := cause_in(content.stdout)) is not None:  # what a revision holds of such a file stays a pointer
+    if (cause := cause_in(content.stdout)) is not None:  # a revision holds only the pointer of a Git LFS file
         raise GIT_FAILED(text=text, because=cause.why, hint=f"git lfs untrack {shell_word(path)}, then commit the record again")
-    beginning = Path.cwd() if path.startswith("./") else Path(top)
-    return GitFile(content=content.stdout, folder=beginning / PurePosixPath(path).parent)
+    root = Path.cwd() if path.startswith("./") else Path(top)
+    return GitFile(content=content.stdout, folder=root / PurePosixPath(path).parent)
 
 
 def _parts(text: str) -> tuple[str, str]:
@@ -102,9 +102,10 @@ def _parts(text: str) -> tuple[str, str]:
     if revision.startswith("-"):
         raise REVISION_MISSPELT(text=text, because="a revision does not begin with a hyphen")
     if "\0" in text or "\n" in text:
-        raise REVISION_MISSPELT(text=text, because="it holds a sign that no path has")
+        raise REVISION_MISSPELT(text=text, because="it holds a character that paths cannot contain")
     if path.startswith("/") or ".." in PurePosixPath(path).parts:
-        raise REVISION_MISSPELT(text=text, because="the path counts from the repository's top, or with ./ from this folder")
+        because = "the path must be relative to the repository's top, or with ./ to this folder, without .."
+        raise REVISION_MISSPELT(text=text, because=because)
     return revision, path
 
 
@@ -121,14 +122,14 @@ def _git(text: str, *words: str, failure: str | None = None, hint: str | None = 
 
 
 def _run(text: str, *words: str) -> subprocess.CompletedProcess[bytes]:
-    quiet = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat"}
+    settings = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat"}
     git = shutil.which("git")
     if git is None:
         raise GIT_FAILED(text=text, because="git is not installed", hint="install git, or give the record's file")
     try:
         return subprocess.run(
             [git, *words],
-            env={**os.environ, **quiet},
+            env={**os.environ, **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -137,24 +138,24 @@ def _run(text: str, *words: str) -> subprocess.CompletedProcess[bytes]:
     except (OSError, ValueError) as error:
         raise GIT_FAILED(text=text, because=str(error), hint=None) from error
     except subprocess.TimeoutExpired:
-        raise GIT_FAILED(text=text, because=f"git {words[0]} did not end within {_TIMEOUT_S:g} s", hint=None) from None
+        raise GIT_FAILED(text=text, because=f"git {words[0]} timed out after {_TIMEOUT_S:g} s", hint=None) from None
 
 
 def _first_line(stderr: bytes) -> str:
-    """The line that names the fault: git puts warnings before it, and advice after it."""
-    lines = stderr.decode("utf-8", errors="replace").strip().splitlines() or ["git said nothing"]
+    """The line with the error: git prints warnings before it and advice after it."""
+    lines = stderr.decode("utf-8", errors="replace").strip().splitlines() or ["git printed no error"]
     return next((line for line in lines if line.startswith("fatal: ")), lines[0]).removeprefix("fatal: ")
 
 
 SCHEMA = "edgecnn.pinned-build/2"
 _NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "target.device", "target.runtime")
-"""Keys of a recipe that have an option of their own."""
+"""Keys of a recipe that have a separate option."""
 
 
 def pinned(folder: Path, file: Path) -> PinnedBuild:
-    """The record of a finished build that is to lie at ``file``, from whose folder its paths count.
+    """The record of a finished build. Its paths are relative to the folder of ``file``.
 
-    Raises EdgecnnError: the folder is no finished build (see ``finished_build``).
+    Raises EdgecnnError: the folder is not a finished build (see ``finished_build``).
     """
     build = finished_build(folder)
     row, resolved, chosen = build.row, build.resolved, build.row.candidate.id
@@ -173,9 +174,9 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
 
 
 def read_pin(content: bytes, where: str) -> PinnedBuild:
-    """A record as it was written; ``where`` is how the user named it.
+    """Read a record. ``where``: the user's name for it.
 
-    Raises PIN_UNREADABLE: it is no record, of another schema, or its content is not what its digest says.
+    Raises PIN_UNREADABLE: it is not a record, has another schema, or its content does not match its digest.
     """
     try:
         schema = json.loads(content).get("schema")
@@ -183,35 +184,35 @@ def read_pin(content: bytes, where: str) -> PinnedBuild:
         cause = cause_in(content) or Cause("it is not a JSON object", PIN)
         raise pin_unreadable(where=where, because=cause.why, hint=cause.fix) from None
     if isinstance(schema, str) and schema.startswith("edgecnn.latency-baseline/"):
-        hint = f"edgecnn baseline compare HEAD {shell_word(where)} holds a build against it"
+        hint = f"edgecnn baseline compare HEAD {shell_word(where)} compares a build with it"
         raise pin_unreadable(where=where, because="it is a latency baseline, which holds runs", hint=hint)
     if schema != SCHEMA:
-        raise pin_unreadable(where=where, because=another_schema(content, SCHEMA) or f"its schema is {schema!r} and not {SCHEMA}")
+        raise pin_unreadable(where=where, because=another_schema(content, SCHEMA) or f"its schema is {schema!r}, not {SCHEMA}")
     try:
         pin = PinnedBuild.model_validate_json(content)
     except ValidationError as error:
         raise pin_unreadable(where=where, because=first_problem(error)) from error
     if pin.sha256 != sealed_digest(json.loads(content)):
-        raise pin_unreadable(where=where, because="it was edited: its content is not what its sha256 says")
+        raise pin_unreadable(where=where, because="it was edited: its content does not match its sha256")
     return pin
 
 
 class NamedPin(NamedTuple):
-    """A record as it was read."""
+    """A pinned build with its origin."""
 
     pin: PinnedBuild
     where: str
-    """How the user named it."""
+    """The user's name for it."""
     folder: Path
-    """Where it lies, or lay: its paths count from there."""
+    """The folder that its paths are relative to, which may be gone."""
 
 
 def base_named(text: str | Path) -> ShippedKit | NamedPin:
-    """What ``--against`` names: ``git:REVISION:PATH``, a record's file, else the folder of a build or a bundle.
+    """The build that ``--against`` names: ``git:REVISION:PATH``, the file of a record, or the folder of a build or a bundle.
 
-    A folder whose name begins with ``git:`` is written with a ``./`` before it. The store is not looked at.
+    A folder whose name begins with ``git:`` is written ``./git:…``. The store is not read.
 
-    Raises EdgecnnError: as ``read_at_revision``, ``read_pin``, ``shipped_kit``.
+    Raises EdgecnnError: of ``read_at_revision``, ``read_pin`` and ``shipped_kit``.
     """
     where = str(text)
     if where.startswith(PREFIX):
@@ -221,14 +222,14 @@ def base_named(text: str | Path) -> ShippedKit | NamedPin:
     if path.is_file():
         return NamedPin(read_pin(_content(path), where), where, path.parent)
     if not path.exists():
-        raise no_build_to_compare(folder=path, record=True)
+        raise NO_BASE_TO_COMPARE(folder=path)
     return shipped_kit(path)
 
 
 def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
-    """The side to race; a pinned kit comes out of the store, whose ``in_use`` the caller holds.
+    """The kit of BASE. A pinned kit is read from the store, whose ``in_use`` the caller holds.
 
-    Raises PINNED_KIT_MISSING: the store does not hold it, unharmed.
+    Raises PINNED_KIT_MISSING: the store does not hold it, or holds it damaged.
     """
     if isinstance(named, ShippedKit):
         return named
@@ -245,9 +246,9 @@ def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
 
 
 def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
-    """What builds the pinned kit again, whatever became of the recipe's file since: every value stands in it.
+    """The command that builds the pinned kit again. It states every value, so it does not need the recipe's file.
 
-    ``folder``: where it lies; the command's paths count from the current folder.
+    ``folder``: of the record; paths in the command are relative to the current folder.
     """
     recipe = pin.recipe
     runtime = recipe.target.runtime
@@ -273,36 +274,36 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
 
 
 def _portable(build: FinishedBuild, file: Path) -> Recipe:
-    """The resolved recipe with its paths counted from the record's folder, and the weights that were really begun from."""
+    """The resolved recipe with paths relative to the record's folder, and the weights that training started from."""
     recipe, resolved = build.resolved.recipe, build.resolved
     data = recipe.data
     if is_on_disk(data.path):
-        data = data.model_copy(update={"path": _counted(resolved.data.root, file)})
+        data = data.model_copy(update={"path": _relative_to_record(resolved.data.root, file)})
     if data.image_root is not None:
-        data = data.model_copy(update={"image_root": _counted(data.image_root, file)})
+        data = data.model_copy(update={"image_root": _relative_to_record(data.image_root, file)})
     answer = resolved.weights
     weights = "imagenet" if answer.kind != "none" else "none"
     if answer.kind == "file" and answer.path is not None:
-        weights = _counted(answer.path, file)
+        weights = _relative_to_record(answer.path, file)
     model = recipe.model.model_copy(update={"weights": weights})
     if resolved.custom_model is not None:
-        model = recipe.model.model_copy(update={"onnx": _counted(resolved.custom_model.path, file)})
+        model = recipe.model.model_copy(update={"onnx": _relative_to_record(resolved.custom_model.path, file)})
     target = recipe.target
     if resolved.device_file is not None:
-        target = target.model_copy(update={"device": _path_text(_counted(resolved.device_file, file))})
+        target = target.model_copy(update={"device": _path_text(_relative_to_record(resolved.device_file, file))})
     changed = {"data": data, "target": target, "model": model}
     if (made := resolved.synthesis) is not None:
-        folders = {name: _counted(synthesized.root, file) for name, synthesized in made.summaries.items()}
+        folders = {name: _relative_to_record(synthesized.root, file) for name, synthesized in made.summaries.items()}
         changed["synthesis"] = recipe.synthesis.model_copy(update=folders)
     return recipe.model_copy(update=changed)
 
 
-def _counted(path: str, file: Path) -> str:
+def _relative_to_record(path: str, file: Path) -> str:
     return os.path.relpath(Path(path).resolve(), file.parent.resolve())
 
 
 def _path_text(path: str) -> str:
-    """Written so that a target takes it for a file's path and not for a device's name."""
+    """The path in a form that ``--target`` does not take for a device's name."""
     return path if is_path(path) else f"./{path}"
 
 
@@ -318,7 +319,7 @@ def _settings(recipe: Recipe) -> Iterator[str]:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """By the keys that ``--set`` takes: a list is one value, whatever it holds."""
+    """Values by the keys that ``--set`` takes. A list is one value."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _leaves(inner, f"{path}.{name}" if path else name)
@@ -336,7 +337,7 @@ def _content(path: Path) -> bytes:
 
 
 def _other_tools(pin: PinnedBuild) -> Iterator[str]:
-    """Distributions of another version than the one that this environment has: with these, other bytes may come out."""
+    """Distributions whose version differs in this environment, so that a rebuilt kit may have other bytes."""
     for name, version in pin.tools.items():
         if (here := installed_version(name)) != version:
             yield f"{name} {version} (here {here or ABSENT})"

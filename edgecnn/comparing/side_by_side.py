@@ -1,7 +1,7 @@
-"""Holds finished builds side by side: what each report says, and of the store what lets two of them be paired.
+"""Show finished builds side by side: their reports, and accuracy paired by image from the store.
 
-Nothing is measured, and times of two builds are never divided: they are of two races, and drift between those would look like a
-difference. ``judge HEAD --against BASE`` races both in the same minutes.
+Nothing is measured. Latencies of two builds are never divided, because drift between their races would look like a difference.
+``judge HEAD --against BASE`` races both in the same minutes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OF_THE_BUILD = (*CONDITIONS_OF_THE_MACHINE, "python")
 
 @dataclass(frozen=True, eq=False)
 class _ComparedFolder:
-    """One folder, read."""
+    """The folder of a compared build."""
 
     label: str
     folder: Path
@@ -71,13 +71,13 @@ class _ComparedFolder:
 
 
 def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
-    """Every build's figures by candidate, and what two builds share.
+    """Rows of every build by candidate, and the paired accuracy and changes of each other build against the first.
 
-    ``folders``: of finished builds, 2 to 26; the others are compared with the first one.
+    ``folders``: of finished builds, 2 to 26.
 
     Raises:
-        NOT_SO_MANY_BUILDS, BUILD_NAMED_TWICE: what was asked is no comparison.
-        NoReport, ReportUnreadable: a folder holds no finished build of this version's schema.
+        NOT_SO_MANY_BUILDS, BUILD_NAMED_TWICE: these folders cannot be compared.
+        NoReport, ReportUnreadable: a folder is not a finished build of this version's schema.
     """
     builds = _read(folders)
     names = list(dict.fromkeys(facts.candidate.id for build in builds for facts in build.report.candidates))
@@ -97,14 +97,14 @@ def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
 
 
 def shipped_since(base: Path, head: Path, store: Store) -> tuple[PairedAccuracy | None, BuildChanges]:
-    """What a build ships against what an earlier one ships, whichever candidates these are; None where one of them ships none.
+    """Paired accuracy and changes between the shipped candidates of two builds; no accuracy if one of them ships none.
 
-    Raises NoReport, ReportUnreadable: a folder holds no finished build of this version's schema.
+    Raises NoReport, ReportUnreadable: a folder is not a finished build of this version's schema.
     """
-    earlier, now = _read([base, head])
-    kits, theirs, ours = _Kits(store), earlier.report.choice.candidate, now.report.choice.candidate
-    paired = None if theirs is None or ours is None else _paired(ours, earlier, now, kits, theirs)
-    return paired, _changed(earlier, now, [], kits)
+    before, after = _read([base, head])
+    kits, shipped_before, shipped = _Kits(store), before.report.choice.candidate, after.report.choice.candidate
+    paired = None if shipped_before is None or shipped is None else _paired(shipped, before, after, kits, shipped_before)
+    return paired, _changed(before, after, [], kits)
 
 
 def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
@@ -123,13 +123,13 @@ def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
 
 
 def _build(build: _ComparedFolder) -> ComparedBuild:
-    same = ("version", "made_at", "build", "environment", "choice", "verdict", "notices")
-    reported = {name: getattr(build.report, name) for name in same}
+    fields = ("version", "made_at", "build", "environment", "choice", "verdict", "notices")
+    reported = {name: getattr(build.report, name) for name in fields}
     return ComparedBuild(label=build.label, folder=str(build.folder), **reported)
 
 
 class _Kits:
-    """Kits by digest, looked for once: in the store, else in a build's bundle."""
+    """Kits by digest, from the store or a build's bundle; each is searched once."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -146,7 +146,7 @@ class _Kits:
     def _stored(self, digest: str) -> KitRef | None:
         try:
             artifact = kit_artifact(self.store, digest)
-        except EdgecnnError:  # without a store the reports stand alone
+        except EdgecnnError:  # without a store, only the reports are compared
             return None
         return None if artifact is None else _opened(artifact.folder, digest)
 
@@ -162,40 +162,40 @@ def _opened(folder: Path, digest: str) -> KitRef | None:
 def _paired(
     name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits, base_name: str | None = None
 ) -> PairedAccuracy | None:
-    """None where one of the two has no such candidate: there is no pair that could be missed.
+    """Paired accuracy of a candidate; None if one of the builds does not have it.
 
-    ``base_name``: of BASE's candidate, where it is another.
+    ``base_name``: BASE's candidate, if it has another name.
     """
     names = name, base_name or name
     if head.facts(names[0]) is None or base.facts(names[1]) is None:
         return None
-    nothing = PairedAccuracy(candidate=name, base=base.label, head=head.label, drop_pp=None)
-    if (known := _difference_by_definition(names, base, head)) is not None:
-        return nothing.model_copy(update=known)
+    unknown = PairedAccuracy(candidate=name, base=base.label, head=head.label, drop_pp=None)
+    if (defined := _difference_by_definition(names, base, head)) is not None:
+        return unknown.model_copy(update=defined)
     try:
         difference = _difference(names, base, head, kits)
     except Unavailable as why:
-        return nothing.model_copy(update={"absent": str(why)})
+        return unknown.model_copy(update={"absent": str(why)})
     except EdgecnnError as error:
-        return nothing.model_copy(update={"absent": error.line()})
-    return nothing.model_copy(update=difference)
+        return unknown.model_copy(update={"absent": error.line()})
+    return unknown.model_copy(update=difference)
 
 
 def _difference_by_definition(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder) -> dict[str, Any] | None:
-    """No loss between the same files on one machine; None where they differ, or where HEAD's accuracy is not known."""
-    ours, theirs = head.facts(names[0]), base.facts(names[1])
-    if ours is None or theirs is None or ours.kit is None or ours.answered is None:
+    """A drop of 0 for the same files on one machine; None if they differ or HEAD's accuracy is not known."""
+    head_row, base_row = head.facts(names[0]), base.facts(names[1])
+    if head_row is None or base_row is None or head_row.kit is None or head_row.answered is None:
         return None
     machines = head.report.environment.conditions, base.report.environment.conditions
-    ran = [(row.runtime_version, row.evaluated_kit) for row in (ours, theirs)]
-    if ran[0] != ran[1] or not head.shipped_facts(ours).is_identical_to(base.shipped_facts(theirs), *machines):
+    same_run = (head_row.runtime_version, head_row.evaluated_kit) == (base_row.runtime_version, base_row.evaluated_kit)
+    if not same_run or not head.shipped_facts(head_row).is_identical_to(base.shipped_facts(base_row), *machines):
         return None
-    counts = {"lost": 0, "gained": 0} if ours.test is not None else {}
-    return {"drop_pp": exactly(0.0), "fidelity": Fidelity.DEFINED, "images": ours.answered.images, **counts}
+    counts = {"lost": 0, "gained": 0} if head_row.test is not None else {}
+    return {"drop_pp": exactly(0.0), "fidelity": Fidelity.DEFINED, "images": head_row.answered.images, **counts}
 
 
 def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> dict[str, Any]:
-    """``names``: of HEAD's candidate and of BASE's."""
+    """``names``: HEAD's candidate and BASE's."""
     sides = _side(head, names[0], kits), _side(base, names[1], kits)
     both = paired_answers(*sides, kits.store, names=(head.label, base.label))
     labels = (both.labels, both.base_labels)
@@ -203,7 +203,7 @@ def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFo
         facts = build.facts(own)
         reported = None if facts is None else facts.multi_label or facts.test
         if reported is None or abs(_share(reported) - _share(judged(answers, own_labels, side))) > 0.5 / len(own_labels):
-            raise Unavailable(f"the stored answers of {build.label} are not those that its report is about")
+            raise Unavailable(f"the stored predictions of {build.label} do not give the accuracy in its report")
     common = both.common_answers()
     measured = judged(common.head, common.labels, sides[0], common.base)
     emulated = Fidelity.EMULATED in (both.head.fidelity, both.base.fidelity)
@@ -217,8 +217,8 @@ def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFo
     }
 
 
-def _share(of: Accuracy | MultiLabelAccuracy) -> float:
-    return of.map.estimate if isinstance(of, MultiLabelAccuracy) else of.top1.estimate
+def _share(accuracy: Accuracy | MultiLabelAccuracy) -> float:
+    return accuracy.map.estimate if isinstance(accuracy, MultiLabelAccuracy) else accuracy.top1.estimate
 
 
 def _side(build: _ComparedFolder, name: str, kits: _Kits) -> ShippedKit:
@@ -229,16 +229,16 @@ def _side(build: _ComparedFolder, name: str, kits: _Kits) -> ShippedKit:
 
 
 def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str], kits: _Kits) -> BuildChanges:
-    """Changes that hold for every candidate once, and those of one candidate alone with its name."""
+    """Changes of every candidate, listed once, and changes of single candidates with their names."""
     by_candidate = {name: kit_changes for name in names if (kit_changes := _kit_changes(base, head, name, kits)) is not None}
     unknown = None
     if base.plan is None or head.plan is None:
         lacking = " and ".join(build.label for build in (base, head) if build.plan is None)
-        unknown = f"{lacking}: no plan.json of the same build that can be read, so only what the kits themselves say is compared"
+        unknown = f"{lacking}: plan.json is missing or unreadable, so only facts in the kits are compared"
     if not by_candidate:
-        plans = base.plan is not None and head.plan is not None
-        plan_changes = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if plans else ()
-        return BuildChanges.between(base.label, head.label, plan_changes, unknown or "no kit of both is at hand")
+        has_plans = base.plan is not None and head.plan is not None
+        plan_changes = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if has_plans else ()
+        return BuildChanges.between(base.label, head.label, plan_changes, unknown or "no candidate has kits of both builds here")
     shared = [
         change
         for change in next(iter(by_candidate.values()))
@@ -254,34 +254,34 @@ def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str],
 
 
 def _kit_changes(base: _ComparedFolder, head: _ComparedFolder, name: str, kits: _Kits) -> tuple[Change, ...] | None:
-    theirs, ours = kits.of(base, name), kits.of(head, name)
-    if theirs is None or ours is None:
+    base_kit, head_kit = kits.of(base, name), kits.of(head, name)
+    if base_kit is None or head_kit is None:
         return None
-    return changes(origin_of(theirs.manifest, base.plan), origin_of(ours.manifest, head.plan))
+    return changes(origin_of(base_kit.manifest, base.plan), origin_of(head_kit.manifest, head.plan))
 
 
 def _machines(builds: Sequence[_ComparedFolder]) -> Iterator[MachineGroup]:
-    """Builds by the conditions of their machine; one whose conditions were not recorded stands alone."""
+    """Builds grouped by the conditions of their machine. A build without recorded conditions is a group of one."""
     groups = list[tuple[dict[str, str], list[str], str]]()
     for build in builds:
         timed = next((facts.latency for facts in build.report.candidates if facts.latency and facts.latency.runs), None)
         if timed is None:
             continue
         conditions = build.report.environment.conditions
-        held = {name: conditions[name] for name in _OF_THE_BUILD if name in conditions}
-        same = next((labels for other, labels, _ in groups if held and other == held), None)
+        state = {name: conditions[name] for name in _OF_THE_BUILD if name in conditions}
+        same = next((labels for known, labels, _ in groups if state and known == state), None)
         if same is None:
-            groups.append((held, [build.label], timed.machine))
+            groups.append((state, [build.label], timed.machine))
         else:
             same.append(build.label)
-    for place, (held, labels, machine) in enumerate(groups):
-        differs = tuple(_differing(groups[0][0], held)) if place else ()
+    for number, (state, labels, machine) in enumerate(groups):
+        differs = tuple(_differing(groups[0][0], state)) if number else ()
         yield MachineGroup(labels=tuple(labels), machine=machine, differs=differs)
 
 
 def _differing(first: Mapping[str, str], other: Mapping[str, str]) -> Iterator[str]:
     if not first and not other:
-        yield "conditions: nobody recorded them"
+        yield "conditions: not recorded"
     for name in _OF_THE_BUILD:
         then, now = first.get(name), other.get(name)
         if then != now:
@@ -289,13 +289,13 @@ def _differing(first: Mapping[str, str], other: Mapping[str, str]) -> Iterator[s
 
 
 def _notices(builds: Sequence[_ComparedFolder]) -> Iterator[str]:
-    for what, values in (
+    for noun, values in (
         ("networks", [build.report.build.arch for build in builds]),
         ("devices", [build.report.build.device for build in builds]),
     ):
         if len(set(values)) > 1:
             named = ", ".join(f"{build.label} {value}" for build, value in zip(builds, values, strict=True))
-            yield f"the builds are of different {what}: {named}"
+            yield f"the builds have different {noun}: {named}"
     digests: dict[str, list[str]] = {}
     for build in builds:
         for facts in build.report.candidates:
@@ -304,4 +304,4 @@ def _notices(builds: Sequence[_ComparedFolder]) -> Iterator[str]:
     for names in digests.values():
         if len(names) > 1:
             named = ", ".join(names)
-            yield f"the same kit, byte for byte: {named}; its figures are of one thing, measured more than once or reused"
+            yield f"the same kit, byte for byte: {named}; their figures are repeated or reused measurements of one kit"

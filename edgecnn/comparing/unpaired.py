@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgecnn.building.subject import Subject
 from edgecnn.comparing.baseline_file import race_profile, read_days, runs_of
 from edgecnn.comparing.comparison import (
     IDENTICAL,
@@ -34,6 +33,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.run_files import companions_of
+from edgecnn.measure.subject import Subject
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.base import Value
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, NOT_TIMED, Environment

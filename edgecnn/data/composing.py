@@ -99,7 +99,7 @@ def read_cutout(data: bytes, size_px: int) -> Image.Image:
     alpha = cutout.getchannel("A")
     if alpha.getextrema()[0] == 255:
         raise UnreadableImage("it is fully opaque, so its whole rectangle would be pasted")
-    box = alpha.point(_is_seen).getbbox()
+    box = alpha.point(_is_visible).getbbox()
     if box is None:
         raise UnreadableImage("it is fully transparent")
     shown = cutout.crop(box)
@@ -124,7 +124,7 @@ def composed(cutout: Image.Image, background: Image.Image, numbers: Drawn, setti
     return Composed(picture, shown, box, round(visible, 6))
 
 
-def _is_seen(alpha: int) -> int:
+def _is_visible(alpha: int) -> int:
     return 255 if alpha >= _SEEN else 0
 
 
@@ -160,7 +160,7 @@ def _prepared(cutout: Image.Image, numbers: Drawn, size_px: int) -> Image.Image:
     framed.paste(small, (rim, rim))
     turned = framed.rotate(-numbers.degrees, Image.Resampling.BICUBIC, expand=True)  # Pillow turns counter-clockwise
     soft = _feathered(turned, numbers.feather_px)
-    box = soft.getchannel("A").point(_is_seen).getbbox()
+    box = soft.getchannel("A").point(_is_visible).getbbox()
     return turned.crop(turned.getbbox()) if box is None else soft.crop(box)  # a part thinner than its edge is not softened
 
 
@@ -169,7 +169,7 @@ def _feathered(cutout: Image.Image, sigma: float) -> Image.Image:
     if sigma <= 0:
         return cutout
     alpha = cutout.getchannel("A")
-    inside = alpha.point(_is_seen).filter(ImageFilter.GaussianBlur(sigma))  # 0.5 on a straight edge, 0.98 at two sigmas inside
+    inside = alpha.point(_is_visible).filter(ImageFilter.GaussianBlur(sigma))  # 0.5 on a straight edge, 0.98 at two sigmas inside
     kept = inside.point([max(0, 2 * level - 255) for level in range(256)])
     soft = cutout.copy()
     soft.putalpha(ImageChops.multiply(alpha, kept))

@@ -1,8 +1,8 @@
 """The images that a kit carries for its self-test: a drawn card and real images as PNG, and one JPEG with the pixels decoded
 here.
 
-The card detects every common mistake. Its channels differ (detects a swap), no symmetry maps it to itself (a flip or a
-transposition), it is larger than the resize, and its rings are finer than the resize can show (another filter).
+The card detects every common mistake. Its channels differ, which detects a swap. No symmetry maps it to itself, which detects a
+flip or a transposition. It is larger than the resize, with rings too fine for it, which detects another filter.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from edgecnn.errors.data.groups import (
     GROUP_PATTERN_TOO_SLOW,
     group_on_two_sides,
     groups_not_divisible,
-    no_group_found,
+    no_groups,
     too_few_groups,
 )
 from edgecnn.values.dataset import Fold, Grouping, SplitRole
@@ -52,7 +52,7 @@ def groups_by_path(by: str, source: Path, paths: Sequence[str], column: Mapping[
     pairs = column.items() if column is not None else zip(paths, _searched(by, paths), strict=True)
     groups = {path: group for path, group in pairs if group}
     if not groups and paths:
-        raise no_group_found(by=by, source=source, example=paths[0], column=column is not None)
+        raise no_groups(by=by, source=source, example=paths[0], column=column is not None)
     return groups
 
 

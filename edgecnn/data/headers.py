@@ -62,9 +62,9 @@ def _header_problem(file: io.BufferedReader) -> str:
 def _end_problem(data: bytes) -> str:
     """Check the end of a file. Pillow refuses a JPEG without its end marker, and nearly every PNG without its end chunk."""
     if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9", _scan_start(data)) < 0:
-        return "breaks off before its end"
+        return "is cut off"
     if data.startswith(b"\x89PNG") and data.rfind(b"IEND") < 0:
-        return "breaks off before its end"
+        return "is cut off"
     return ""
 
 

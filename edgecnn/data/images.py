@@ -76,6 +76,11 @@ class ImageSource(ABC):
         """Return the images of one role, ordered so that every prefix holds the classes in their proportions."""
         return self._role_images[role]
 
+    def training_entries(self) -> tuple[ImageEntry, ...]:
+        """The images that train, those of the role ``calibration`` last: they only set ranges of INT8, so nothing is judged on
+        them."""
+        return (*self.entries("train"), *self.entries("calibration"))
+
     def labels(self, entries: Sequence[ImageEntry]) -> npt.NDArray[Any]:
         """Return class indices int64 (N,), or for a multi-label data set uint8 (N, classes) with 1 for each label."""
         if not self.manifest.multi_label:

@@ -94,7 +94,7 @@ def _alike(facts: DataInspection) -> Iterator[Finding]:
     near_two = [group for group in facts.near if len(group.classes) > 1]
     yield from groups_that("contradiction", near_two, " {are} in several classes; a build uses them all", serious=True)
     alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
-    yield from groups_that("alike", alike, ", where it does no harm")
+    yield from groups_that("alike", alike, ", where duplicates do no harm")
 
 
 def _copies(facts: DataInspection) -> Iterator[Finding]:
@@ -111,8 +111,8 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
         files = counted(sum(len(group.paths) - 1 for group in copies), "file has", "files have")
         yield _say(
             "copies",
-            f"{files} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
-            f" folders keeps the one for validation or test ({_named(copies)})",
+            f"{files} the same bytes as another of the class; a build gives copies one role. Of copies in two split"
+            f" folders it keeps the one for validation or test ({_named(copies)})",
         )
 
 
@@ -181,17 +181,17 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
     turned = sum(count for orientation, count in facts.orientations.items() if orientation != "1")
     wide = sum(count for mode, count in facts.modes.items() if mode.startswith("I"))
     for count, kind, sentence in (
-        (turned, "stored-turned", "stored turned, with an EXIF orientation; a build turns them upright"),
+        (turned, "stored-turned", "rotated by EXIF; a build turns them upright"),
         (facts.animated, "animated", "animated; a build uses the first frame"),
         (facts.transparent, "transparent", "transparent in places; a build lays them over white"),
-        (wide, "wide-pixels", f"of 16 bits a pixel; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
+        (wide, "wide-pixels", f"of 16 bits per pixel; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
     ):
         if count:
             yield _say(kind, f"{counted(count, 'image is', 'images are')} {sentence}")
     grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
     if 0 < grey < facts.images:
         yield _say(
-            "mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour; a network sees the difference"
+            "mixed-modes", f"{grey:,} of {facts.images:,} images are grey, the others in colour; a network sees the difference"
         )
 
 

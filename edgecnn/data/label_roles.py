@@ -1,6 +1,6 @@
 """Assign roles to multi-label images. Every role gets its share of each label, by the division that keeps groups together.
 
-An image is a unit that counts in each of its labels; images without labels form a stratum of their own.
+An image is a unit that counts in each of its labels; images without labels form a separate stratum.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from edgecnn.values.dataset import SPLIT_ROLES, Fold, SplitRole
 
 CALIBRATION_AT_MOST = 4
-"""Calibration takes at most a quarter of a class's training images, so a small folder keeps some to train on."""
+"""Calibration is at most a quarter of a class's training images."""
 
 
 class Cut(NamedTuple):

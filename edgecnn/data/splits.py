@@ -1,6 +1,6 @@
 """Decide each image's role by its bytes and the seed alone, so renaming, copying or reordering files changes nothing.
 
-Within a class, images are ranked by a hash of seed and content. Roles without a folder of their own are cut off the top in a
+Within a class, images are ranked by a hash of seed and content. Roles without a separate folder are cut off the top in a
 fixed order: test, validation, calibration; the rest is for training. No bytes are in two roles. ``group_roles`` keeps images of
 one group together.
 """
@@ -117,7 +117,7 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
     one. The images of a role are ordered so that every prefix holds the classes in their proportions. If ``choice.group_by`` is
     set, whole groups get one role (``group_roles``), and shares are as close as groups allow.
 
-    If nothing is trained (``choice.train`` is false), images without a role of their own are test images, and classes need not
+    If nothing is trained (``choice.train`` is false), images without a role from a folder are test images, and classes need not
     fill every role. One image of each of a hundred classes is enough to check published weights.
 
     Raises:

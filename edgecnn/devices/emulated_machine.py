@@ -112,21 +112,21 @@ def unpack_tree(tree: DebianTree, folder: Path, tell: Progress) -> None:
     Raises FOREIGN_COMMAND_MISSING: apt-get, dpkg-deb or Debian's keyring is missing. DEBIAN_TREE_FAILED: the packages cannot
     be fetched.
     """
-    what = f"Debian {tree.suite} for {tree.architecture}"
+    release = f"Debian {tree.suite} for {tree.architecture}"
     for command, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
         if shutil.which(command) is None:
-            raise FOREIGN_COMMAND_MISSING(command=command, needed_for=what, package=package)
+            raise FOREIGN_COMMAND_MISSING(command=command, needed_for=release, package=package)
     if not _KEYRING.is_file():
-        raise FOREIGN_COMMAND_MISSING(command="Debian's archive keyring", needed_for=what, package="debian-archive-keyring")
+        raise FOREIGN_COMMAND_MISSING(command="Debian's archive keyring", needed_for=release, package="debian-archive-keyring")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
         root = Path(place) / "root"
         root.mkdir()
         debs = _fetch(tree, Path(place), tell)
         for done, deb in enumerate(debs):
-            tell.step(f"unpacking {what}", done, len(debs), "packages")
+            tell.step(f"unpacking {release}", done, len(debs), "packages")
             _run(("dpkg-deb", "-x", str(deb), str(root)), tree)
-        tell.step(f"unpacking {what}", len(debs), len(debs), "packages")
+        tell.step(f"unpacking {release}", len(debs), len(debs), "packages")
         for name in ("bin", "sbin", "lib", "lib64"):  # since Debian 13 these are links of the package base-files
             if (root / "usr" / name).is_dir() and not (root / name).exists():
                 (root / name).symlink_to(f"usr/{name}")
@@ -183,4 +183,4 @@ def _run(command: Sequence[str], tree: DebianTree) -> None:
 
 
 def _failed(tree: DebianTree, reason: str) -> EdgecnnError:
-    return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, said=reason)
+    return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, because=reason)

@@ -59,7 +59,7 @@ def this_machine() -> Machine:
 
 
 @contextmanager
-def machine_for(request: HostRequest | None, wanted: BoardUse, tell: Progress) -> Iterator[Machine]:
+def machine_for(request: HostRequest | None, use: BoardUse, tell: Progress) -> Iterator[Machine]:
     """Yield the requested machine, locked for the block.
 
     A board is examined before anything is copied to it. A finding that stops kits is an error; one that distorts measurements
@@ -74,19 +74,19 @@ def machine_for(request: HostRequest | None, wanted: BoardUse, tell: Progress) -
         return
     if request.emulated:
         with machine_at(request, tell) as reached:
-            require_device(reached, wanted.device)
+            require_device(reached, use.device)
             emulated = EmulatedHost(Path(reached.python))
             yield Machine(emulated, reached.facts, emulated.identify(), request.address)
         return
     link = Link.open(Address.of(request.address))
     try:
-        board = fit_board(link, request, wanted)
+        board = fit_board(link, request, use)
     except BaseException:
         link.close()
         raise
-    with SshHost.over(link, what=wanted.what, python=board.reached.python, folder=FOLDER, lock=LOCK) as host:
+    with SshHost.over(link, what=use.what, python=board.reached.python, folder=FOLDER, lock=LOCK) as host:
         if request.carry_wheels:
-            board = furnished(board, wanted, tell)
+            board = furnished(board, use, tell)
             host.board.python = board.reached.python
         warnings = tuple(f"{request.address}: {sentence}" for sentence in board.warnings)
         for warning in warnings:

@@ -70,10 +70,11 @@ def local_facts(root: Path = Path("/"), *, architecture: str | None = None, core
     flags = [set((core.get("flags") or core.get("Features") or "").split()) for core in described]
     common = set.intersection(*flags) if flags else set()
     first = described[0] if described else {}
+    board = _text(root / "proc/device-tree/model").rstrip("\0").strip()
     return LocalFacts(
         architecture=architecture or platform.machine(),
         cpu_vendor=first.get("vendor_id") or first.get("CPU implementer"),
-        models=_models(root),
+        models=(*filter(None, [board]), *gpu_models(root)),
         isa=tuple(flag for flag in ISA_FLAGS if flag in common),
         cores=cores or available_cores(),
         memory_mib=_memory_mib(_text(root / "proc/meminfo")),
@@ -90,11 +91,6 @@ def _cores_of(cpuinfo: str) -> list[dict[str, str]]:
         for block in cpuinfo.split("\n\n")
     ]
     return [block for block in blocks if "flags" in block or "Features" in block]
-
-
-def _models(root: Path) -> tuple[str, ...]:
-    board = _text(root / "proc/device-tree/model").rstrip("\0").strip()
-    return (*([board] if board else []), *gpu_models(root))
 
 
 def _memory_mib(meminfo: str) -> int | None:
@@ -121,9 +117,9 @@ def contradiction(device: Device, ran: Environment) -> str | None:
     ``device``: as its file states it. ``ran``: the environment of a run.
     """
     observed = ran.observed
-    ran_on, wanted = observed.get("architecture"), device.processor.architecture
-    if wanted != "any" and ran_on not in (None, wanted):
-        return f"they were made on {ran_on}; {device.name} is {wanted}"
+    ran_on, architecture = observed.get("architecture"), device.processor.architecture
+    if architecture != "any" and ran_on not in (None, architecture):
+        return f"they were made on {ran_on}; {device.name} is {architecture}"
     vendor = observed.get("cpu_vendor")
     if device.match.cpu_vendor is not None and vendor not in (None, device.match.cpu_vendor):
         return f"they were made on a processor of {vendor}; {device.name} has one of {device.match.cpu_vendor}"

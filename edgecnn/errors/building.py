@@ -151,7 +151,7 @@ PLOT_FORM_UNKNOWN = ErrorRow(
 )
 NO_HISTORY = ErrorRow(
     "no-history",
-    "the store {store} holds no measurement of {asked}",
+    "the store {store} holds no measurement of {wanted}",
     "{because}",
     "edgecnn build … measures; EDGECNN_STORE names another store",
     exit_code=ExitCode.MISSING,
@@ -195,9 +195,9 @@ def plot_form_unknown(path: Path, forms: Sequence[str]) -> EdgecnnError:
     return PLOT_FORM_UNKNOWN(path=path, forms=forms, name=path.with_suffix(forms[0]).name)
 
 
-def no_history(asked: str, store: Path, known: Sequence[str]) -> EdgecnnError:
+def no_history(wanted: str, store: Path, known: Sequence[str]) -> EdgecnnError:
     because = f"measured there: {', '.join(known)}" if known else "nothing was measured with this store"
-    return NO_HISTORY(asked=asked, store=store, because=because)
+    return NO_HISTORY(wanted=wanted, store=store, because=because)
 
 
 def history_of_what(options: Sequence[str]) -> EdgecnnError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
-_AGAIN = "get it again from the machine that built it"
+_AGAIN = "copy it again from the machine that built it"
 
 
 class BundleManifestUnreadable(EdgecnnError):
@@ -14,7 +14,7 @@ class BundleManifestUnreadable(EdgecnnError):
 
 
 class BundleEntryRefused(EdgecnnError):
-    """An entry of a bundle has a kind that bundles never contain; nothing was read."""
+    """An entry of a bundle is not allowed; nothing was read."""
 
 
 class SshKeygenMissing(EdgecnnError):
@@ -38,11 +38,11 @@ BUNDLE_INCONSISTENT = ErrorRow("bundle-inconsistent", "{path}: {file} does not f
 BUNDLE_MODEL_REFUSED = ErrorRow("bundle-model-refused", "{path}: {file} must not be opened", "{because}", _AGAIN)
 BUNDLE_WITHOUT_MANIFEST = ErrorRow(
     "bundle-without-manifest",
-    "{path}: has no bundle.json",
+    "{path}: no bundle.json",
     "without it the files of the bundle are unknown",
     "rerun the build command",
 )
-NO_PHOTOS = ErrorRow("no-photos", "{folder}: holds no images", fix="name image files, or a folder of them")
+NO_PHOTOS = ErrorRow("no-photos", "{folder} holds no images", fix="name image files, or a folder of them")
 PHOTO_NOT_A_FILE = ErrorRow(
     "photo-not-a-file",
     "{text}: edgecnn predict takes image files and folders of them",
@@ -50,12 +50,18 @@ PHOTO_NOT_A_FILE = ErrorRow(
     "save the image to a file and pass its path",
 )
 PHOTO_ABSENT = ErrorRow("photo-absent", "{path} does not exist", fix="pass image files, or folders of images")
-NO_PHOTO_READABLE = ErrorRow("no-photo-readable", "{what}", "{file}: {because}", also=("count",))
-TWO_FORMS_ASKED = ErrorRow("two-forms-asked", "--csv and --json are two formats of the same output", fix="leave one of them out")
+NO_PHOTO_READABLE = ErrorRow(
+    "no-photo-readable",
+    "{what}",
+    "{file}: {because}",
+    "pass files in a supported image format, such as JPEG or PNG",
+    also=("count",),
+)
+TWO_FORMS_ASKED = ErrorRow("two-forms-asked", "--csv and --json are two formats of the same output", fix="remove one of them")
 SSH_KEYGEN_MISSING = ErrorRow(
     "ssh-keygen-missing",
     "ssh-keygen is not installed",
-    "it signs and verifies bundles and evidence",
+    "edgecnn signs and verifies bundles and evidence with it",
     "apt-get install openssh-client",
     exit_code=ExitCode.MISSING,
     kind=SshKeygenMissing,
@@ -71,14 +77,14 @@ BUNDLE_OF_ANOTHER_BUILD = ErrorRow(
 )
 SIGNERS_UNREADABLE = ErrorRow(
     "signers-unreadable",
-    "{file}: cannot be read as a file of allowed signers",
+    "{file} is not a readable file of allowed signers",
     "{because}",
     'a line is: NAME namespaces="{namespace}" ssh-ed25519 AAAA…',
 )
 SIGNATURE_MISSING = ErrorRow(
     "signature-missing",
-    "{path}: is not signed",
-    "there is no bundle.json.sig",
+    "{path} is not signed",
+    "it has no bundle.json.sig",
     "on the machine that built it: edgecnn bundle sign BUNDLE --key KEY",
 )
 SIGNATURE_REFUSED = ErrorRow("signature-refused", "{path}: its signature is refused", "{because}", _AGAIN)
@@ -86,10 +92,15 @@ SIGNERS_NOT_NAMED = ErrorRow("signers-not-named", "{option} needs a file of allo
 BUNDLE_ROLLED_BACK = ErrorRow(
     "bundle-rolled-back",
     "{path}: version {version} of {name} is refused",
-    "{accepted} was accepted here before",
+    "this machine accepted {accepted} before",
     "sign a later version: edgecnn bundle sign BUNDLE --key KEY --version N",
 )
-RECORD_UNUSABLE = ErrorRow("record-unusable", "{path}: the record of accepted versions cannot be used", "{because}")
+RECORD_UNUSABLE = ErrorRow(
+    "record-unusable",
+    "{path}: the record of accepted versions cannot be used",
+    "{because}",
+    "make the file readable and writable; delete it only to forget the accepted versions",
+)
 NOT_A_FOLDER_TO_SIGN = ErrorRow(
     "not-a-folder-to-sign", "{path}: a zip is not signed", "the signature is inside the zip", "sign the folder, then zip it"
 )

@@ -25,7 +25,20 @@ class NoBuildToJudge(EdgecnnError):
     """The subject of ``judge`` is neither a recipe nor the folder of a finished build."""
 
 
-NO_BUILD_TO_COMPARE = ErrorRow("no-build-to-compare", "{what}", "{because}", "{hint}", also=("folder",), kind=NoBuildToCompare)
+NO_BUILD_TO_COMPARE = ErrorRow(
+    "no-build-to-compare",
+    "{folder} is neither a finished build nor a bundle",
+    "neither {folder} nor its bundle/ holds a choice.json",
+    "name the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle",
+    kind=NoBuildToCompare,
+)
+NO_BASE_TO_COMPARE = ErrorRow(
+    "no-base-to-compare",
+    "{folder} is neither a build, a bundle nor a record of a pinned build",
+    "there is no such file or folder",
+    "name the folder of a finished build or its bundle, or a record: its file, or git:REVISION:PATH",
+    kind=NoBuildToCompare,
+)
 BUNDLE_UNREADABLE = ErrorRow("bundle-unreadable", "{path} cannot be read", "{because}", "{hint}", kind=BundleUnreadable)
 KIT_NOT_CARRIED = ErrorRow(
     "kit-not-carried", "{what}", "its kits: {kits}", "{hint}", exit_code=ExitCode.MISSING, kind=KitNotCarried, also=("carried",)
@@ -47,7 +60,26 @@ ROUNDS_WITH_RUNS = ErrorRow(
     fix="on the device, in the kit's folder: python3 -m runner measure ../.. --rounds {rounds}",
 )
 NO_RECORDED_RACE = ErrorRow(
-    "no-recorded-race", "there are no runs of {candidate} to record", "{because}", "{hint}", exit_code=ExitCode.MISSING
+    "no-recorded-race",
+    "there are no runs of {candidate} to record",
+    "{because}",
+    "measure the kit on its device, then run: edgecnn baseline import BUILD RUNS --out FILE",
+    exit_code=ExitCode.MISSING,
+)
+RECORDED_RACE_GONE = ErrorRow(
+    "recorded-race-gone",
+    "there are no runs of {candidate} to record",
+    "the store {store} does not hold the race of {observed_at}",
+    "rerun the build command to race again",
+    exit_code=ExitCode.MISSING,
+)
+TOO_FEW_RUNS = ErrorRow(
+    "too-few-runs",
+    "there are too few runs of {candidate} for a baseline",
+    "a baseline needs {needed} timed processes, not {timed}",
+    "on the device: python3 -m runner measure ../.. --rounds {rounds} --out NEW_FOLDER; for a build of this machine: rerun the "
+    "build command with --set race.rounds={rounds}",
+    exit_code=ExitCode.MISSING,
 )
 LATENCY_BASELINE_UNREADABLE = ErrorRow(
     "latency-baseline-unreadable", "{path} cannot be read as a latency baseline", "{because}", "{hint}"
@@ -122,17 +154,6 @@ REVISION_MISSPELT = ErrorRow(
     "write git:REVISION:PATH, such as git:origin/main:gates/base.json; a folder of that name is ./git:…",
 )
 GIT_FAILED = ErrorRow("git-failed", "{text} cannot be read", "{because}", "{hint}")
-
-
-def no_build_to_compare(folder: Path, record: bool = False) -> EdgecnnError:
-    """``record``: the record of a pinned build was also allowed."""
-    hint = "name the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle"
-    if record:
-        what, because = f"{folder} is neither a build, a bundle nor a record of a pinned build", "there is no such file or folder"
-        hint += ", or a record: its file, or git:REVISION:PATH"
-    else:
-        what, because = f"{folder} is neither a finished build nor a bundle", "neither it nor its bundle/ holds a choice.json"
-    return NO_BUILD_TO_COMPARE(what=what, because=because, hint=hint, folder=folder)
 
 
 def bundle_unreadable(path: Path, because: str, hint: str | None = None) -> EdgecnnError:

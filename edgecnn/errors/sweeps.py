@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
 
@@ -17,8 +15,14 @@ SWEEP_INVALID = ErrorRow(
     "{problems:joined}",
     "docs/howto/sweep.md shows every table, docs/schemas/recipe.json every recipe value",
 )
+BUILD_REPEATED = ErrorRow(
+    "build-repeated", "sweep {path} has the build {name} twice", "both have the same settings", "remove one of them"
+)
 BUILDS_NAMED_ALIKE = ErrorRow(
-    "builds-named-alike", "sweep {path} has two builds with the name {name}", "{because}", "{hint}", also=("same",)
+    "builds-named-alike",
+    "sweep {path} has two builds with the name {name}",
+    "the name does not show the values in which they differ",
+    'give one of them a name: name = "…" in its [[build]]',
 )
 SWEEP_TOO_LARGE = ErrorRow(
     "sweep-too-large",
@@ -39,6 +43,27 @@ SWEEP_IS_RUNNING = ErrorRow(
 CLUSTER_UNUSABLE = ErrorRow(
     "cluster-unusable", "the cluster {address} cannot be used", "{because}", "{hint}", exit_code=ExitCode.MISSING
 )
+CLUSTER_LOST = ErrorRow(
+    "cluster-lost",
+    "the connection to the cluster {address} was lost",
+    "its log is {log}",
+    "rerun the command to continue",
+    exit_code=ExitCode.MISSING,
+)
+CLUSTER_WITHOUT_CORES = ErrorRow(
+    "cluster-without-cores",
+    "no machine of the cluster {address} has a free core",
+    "each stage needs at least one",
+    "add a machine with `ray start --address=HOST:6379`, then rerun the command to continue",
+    exit_code=ExitCode.MISSING,
+)
+CLUSTER_WITHOUT_GPU = ErrorRow(
+    "cluster-without-gpu",
+    "no machine of the cluster {address} has a GPU",
+    "a training of this sweep needs one",
+    "train on CPUs with --set train.device=cpu, or add a machine with a GPU",
+    exit_code=ExitCode.MISSING,
+)
 WORKERS_DIFFER = ErrorRow(
     "workers-differ",
     "machines of the cluster differ from this one in {problems:counted point}",
@@ -47,7 +72,24 @@ WORKERS_DIFFER = ErrorRow(
     exit_code=ExitCode.MISSING,
 )
 TRACKER_MISREAD = ErrorRow("tracker-misread", "--track {text!r} is not the address of a tracker", "{because}", "{takes}")
-TRACKER_REFUSED = ErrorRow("tracker-refused", "MLflow cannot use {address}", "{because}", "{hint}")
+TRACKER_REFUSED = ErrorRow(
+    "tracker-refused",
+    "MLflow cannot use {address}",
+    "it does not know this kind of store",
+    "begin the address with http://, https://, sqlite:///, postgresql:// or databricks",
+)
+TRACKER_FOLDER_REFUSED = ErrorRow(
+    "tracker-folder-refused",
+    "MLflow cannot use {address}",
+    "it no longer writes to a folder of files",
+    "use mlflow:sqlite:///mlflow.db or a server, or set MLFLOW_ALLOW_FILE_STORE=true to allow a folder",
+)
+TRACKER_WITHOUT_DATABASES = ErrorRow(
+    "tracker-without-databases",
+    "MLflow cannot use {address}",
+    "the installed client reaches only servers, not databases",
+    "pip install mlflow",
+)
 TRACKER_UNREACHABLE = ErrorRow(
     "tracker-unreachable",
     "{address} cannot be written",
@@ -56,10 +98,3 @@ TRACKER_UNREACHABLE = ErrorRow(
     exit_code=ExitCode.MISSING,
     kind=TrackerUnreachable,
 )
-
-
-def builds_named_alike(path: Path, name: str, same: bool) -> EdgecnnError:
-    """``same``: the two builds have the same settings."""
-    because = "both have the same settings" if same else "the name does not show the values in which they differ"
-    hint = "remove one of them" if same else 'give one of them a name: name = "…" in its [[build]]'
-    return BUILDS_NAMED_ALIKE(path=path, name=name, same=same, because=because, hint=hint)

@@ -85,6 +85,12 @@ WEIGHTS_NOT_WANTED = ErrorRow(
 NOTHING_TO_UNFREEZE = ErrorRow(
     "nothing-to-unfreeze", "train.unfreeze=groups cannot be combined with {beside}", "{because}", "leave one of them out"
 )
+MINUTES_NOT_FITTING = ErrorRow(
+    "minutes-not-fitting",
+    "train.minutes cannot be combined with {beside}",
+    "it chooses how many epochs one network is trained",
+    "leave train.minutes or {beside} out",
+)
 NO_CYCLES_HERE = ErrorRow(
     "no-cycles-here",
     "train.cycles=while-better cannot be combined with {beside}",

@@ -20,8 +20,8 @@ LEAST_RANKED = 4
 _State = Literal["settled", "provisional", "none"]
 _STATES: Mapping[Verdict, tuple[_State, str]] = {
     Verdict.PASS: ("settled", "measured inside"),
-    Verdict.UNSURE: ("provisional", "not shown inside, nor outside"),
-    Verdict.MISSING: ("provisional", "predicted, and not all measured, inside"),
+    Verdict.UNSURE: ("provisional", "shown neither inside nor outside"),
+    Verdict.MISSING: ("provisional", "predicted inside, but not all measured"),
 }
 """State and wording of a member that may ship, by its verdict, the surest first."""
 
@@ -51,7 +51,7 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
 def _chosen(members: Sequence[Member], within: Mapping[BudgetMetric, float], required_top1: float | None) -> Chosen:
     built = [member for member in members if member.validation_top1 is not None and member.failed is None]
     if not built:
-        return Chosen(None, "none", "nothing was built")
+        return Chosen(None, "none", "no member was built")
     enough = [
         member
         for member in built
@@ -59,7 +59,7 @@ def _chosen(members: Sequence[Member], within: Mapping[BudgetMetric, float], req
     ]
     if not enough:
         best = max(built, key=top1_of)
-        reached = f"the most accurate, {best.name}, has {_share(best.validation_top1)} on validation"
+        reached = f"the most accurate, {best.name}, reaches {_share(best.validation_top1)} on validation"
         return Chosen(None, "none", f"no member is shown to reach a top-1 of {required_top1:.1%}: {reached}")
     for verdict, (state, shown) in _STATES.items():
         inside = [member for member in enough if _standing(member, within) is verdict]
@@ -72,7 +72,7 @@ def _chosen(members: Sequence[Member], within: Mapping[BudgetMetric, float], req
         if inside:
             return _fastest(inside, state, _where(within, shown), required_top1 or 0.0)
     least = min(enough, key=_ms)
-    of = "nothing" if required_top1 is None else f"nothing that reaches a top-1 of {required_top1:.1%} on validation"
+    of = "nothing" if required_top1 is None else f"no member with a top-1 of {required_top1:.1%} on validation"
     return Chosen(None, "none", f"{of} is inside {bounds_text(within)}: the nearest is {least.name}, at {_figure(least.p50_ms)}")
 
 
@@ -82,7 +82,7 @@ def _fastest(inside: Sequence[Member], state: _State, where: str, required_top1:
     gate = next((result for result in best.gates if result.gate.metric == "top1" and result.gate.stated_by != CHANCE), None)
     if gate is None or gate.verdict is Verdict.PASS:
         return Chosen(best.name, state, why)
-    return Chosen(best.name, "provisional", f"{why}; on the test images that is not shown: {_share(best.test_top1)}")
+    return Chosen(best.name, "provisional", f"{why}; the test images do not show it: {_share(best.test_top1)}")
 
 
 def _where(within: Mapping[BudgetMetric, float], shown: str) -> str:
@@ -110,7 +110,7 @@ def exit_code(report: FitReport, *, require_measured: bool = False) -> ExitCode:
 
 
 def inside_of(gates: Sequence[GateResult]) -> Verdict | None:
-    """Return the worst verdict on all budgets; None if there is no budget."""
+    """Return the worst verdict on all budgets; None if there is not a budget."""
     verdicts = [result.verdict for result in gates if result.gate.metric in get_args(BudgetMetric)]
     worst = (Verdict.FAIL, Verdict.MISSING, Verdict.UNSURE, Verdict.PASS)
     return next((verdict for verdict in worst if verdict in verdicts), None)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import edgecnn
-from edgecnn.building.runnable import tried
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
 from edgecnn.errors.fit import no_table_beside
 from edgecnn.fit.choose import Chosen, choose_member, front_of, inside_of, rank_correlation, ranked_of, top1_of
@@ -27,6 +26,7 @@ from edgecnn.judging.runs.latency import latency
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
+from edgecnn.measure.runnable import tried
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import read_report
 from edgecnn.results.shipped import shipped_kit

@@ -97,9 +97,11 @@ def _metric(metric: str, text: str) -> str:
     name = next((budget for budget in known if budget == metric), None)
     if name is None:
         near = IMAGES_PER_S if metric == "fps" else nearest(metric, known, cutoff=0.5)
-        because = f"{metric!r} is no budget" + (f", the nearest is {near}" if near else "")
+        because = f"{metric!r} is not a budget" + (f", the nearest is {near}" if near else "")
         if re.fullmatch(r"p\d+_ms", metric):
-            because = f"a search bounds the median, p50_ms; of what ships `edgecnn judge --max {metric}=…` judges the tail"
+            because = (
+                f"a search takes only the median, p50_ms; `edgecnn judge --max {metric}=…` judges the tail of the shipped kit"
+            )
         raise FIT_BUDGET_INVALID(text=text, because=because)
     return name
 

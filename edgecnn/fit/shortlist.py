@@ -164,7 +164,9 @@ def next_likely(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Mem
     """Return the most promising member by the short trainings so far; None if none is left that may be inside.
 
     If the device is attached, the member is timed. Scaled members and members that start from the first network's weights are
-    ranked separately, and take turns. ``looked_at``: all members with a short training, including failures. ``turn``: number of
+    ranked separately, and take turns.
+
+    ``looked_at``: all members with a short training, including failures. ``turn``: number of
     earlier calls.
     """
     by_kind = split_by_origin(looked_at, fitting.builder.begins_as_first)

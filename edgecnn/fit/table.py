@@ -13,7 +13,6 @@ from statistics import median
 from typing import NamedTuple
 
 import edgecnn
-from edgecnn.building.runnable import tried
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.machine import machine_for
@@ -34,6 +33,7 @@ from edgecnn.judging.runs.latency import disturbed
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency, traced_residency
+from edgecnn.measure.runnable import tried
 from edgecnn.models.catalogue import BLOCKS, all_archs
 from edgecnn.models.compound import RULES, scaled
 from edgecnn.planning.candidates import candidates_of
@@ -205,7 +205,7 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
     if not timing.timed:
         raise nothing_timed(device=lab.device, reasons=timing.failed)
     never = [candidate.id for candidate in request.candidates if candidate.id not in timing.timed]
-    timing.failed |= dict.fromkeys(never, "no network of it could be made and run")
+    timing.failed |= dict.fromkeys(never, "none of its networks could be made and run")
     return LatencyTable(
         version=edgecnn.__version__,
         device=lab.device,

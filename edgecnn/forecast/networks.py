@@ -83,7 +83,7 @@ def subject_of_file(path: Path) -> Subject:
     file = operations_of_file(path)
     layers = layers_of(file.operations, fused(file.operations))
     if not layers:
-        raise COST_UNKNOWN(path=path, because="nothing in it multiplies")
+        raise COST_UNKNOWN(path=path, because="it has no multiplications")
     return Subject(path.name, file.resolution_px, work_of(layers), file=path)
 
 

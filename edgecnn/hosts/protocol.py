@@ -57,6 +57,9 @@ class Host(Protocol):
         """
 
 
+SELF_TEST_LEASE_S = 300.0
+"""Seconds that a self-test may go without a sign of life."""
+
 SCHEDULE = "asked.json"
 """File in the results folder."""
 _SCHEMA = "edgecnn.schedule/1"
@@ -97,7 +100,7 @@ class Task:
     """Results folder."""
     schedule: Schedule | None = None
     """Schedule of ``bench``; ``out`` is then set too."""
-    kept: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
     """Option to the name of a file in the results folder that the runner writes, and may read."""
 
     def argv(self, place: Callable[[Path], str] = str) -> list[str]:
@@ -108,7 +111,7 @@ class Task:
         if self.out is not None:
             if self.schedule is not None:
                 words += ["--schedule", place(self.out / SCHEDULE)]
-            for option, name in self.kept.items():
+            for option, name in self.outputs.items():
                 words += [option, f"{place(self.out)}/{name}"]
             words += ["--out", place(self.out)]
         return words

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from edgecnn.errors.hosts.process import WHEELS_NOT_FOUND, WHEELS_NOT_UNPACKED
 from edgecnn.hosts.ssh.link import Link, shell_path
-from edgecnn.hosts.wire import Message, Unusable, checked, parsed
+from edgecnn.hosts.wire import Message, Unusable, checked, last_lines, parsed
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.stage import Progress
 
@@ -66,9 +66,9 @@ def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Pa
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=f"pip took longer than {_TIMEOUT_S} s") from error
+        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, because=f"pip took longer than {_TIMEOUT_S} s") from error
     if process.returncode != 0:
-        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=_why(process.stderr))
+        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, because=_why(process.stderr))
     return tuple(sorted(folder.glob("*.whl")))
 
 
@@ -126,7 +126,7 @@ def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str
     try:
         return checked(_Unpacked, parsed(answer.text.splitlines()[-1])).python
     except (IndexError, Unusable) as error:
-        raise WHEELS_NOT_UNPACKED(board=link.board, said=_last(answer.stderr or answer.text)) from error
+        raise WHEELS_NOT_UNPACKED(board=link.board, because=_reason(answer.stderr or answer.text)) from error
 
 
 def _send(link: Link, wheels: Sequence[Path], tell: Progress) -> None:
@@ -140,9 +140,9 @@ def _send(link: Link, wheels: Sequence[Path], tell: Progress) -> None:
         line = f"cd {place} && cat > {name}.part && mv {name}.part {name}"
         answer = link.ask(f"exec sh -c {shlex.quote(line)}", stdin=wheel.read_bytes(), timeout_s=_SEND_S)
         if answer.status != 0:
-            raise WHEELS_NOT_UNPACKED(board=link.board, said=_last(answer.stderr))
+            raise WHEELS_NOT_UNPACKED(board=link.board, because=_reason(answer.stderr))
     tell.step(f"sending packages to {link.board}", len(missing), len(missing), "wheels")
 
 
-def _last(output: str) -> str:
-    return " | ".join([line.strip() for line in output.splitlines() if line.strip()][-_LAST_LINES:]) or "it printed nothing"
+def _reason(output: str) -> str:
+    return " | ".join(last_lines(output, _LAST_LINES)) or "it printed nothing"

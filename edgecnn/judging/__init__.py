@@ -1,1 +1,1 @@
-"""Statistics and verdicts: intervals, gates, the choice. Pure: no files, no clock."""
+"""Statistics and verdicts: intervals, gates and the choice. Pure functions, without files or a clock."""

@@ -1,10 +1,10 @@
-"""Do calibration images look like the validation images? By channel, against what sampling alone does, where it is large enough.
+"""Compare calibration images with validation images, by channel, beyond chance and beyond a minimum size.
 
-INT8 ranges fit the images that they were taken from: darker ones, or those of one class, give ranges that clip the rest. An image
-is the unit, since the pixels of one hang together. A difference is told where chance does not explain it (Welch's statistic
-beyond its bound, all nine comparisons together wrong once in a hundred sets) and where it is at least a quarter of how much
-images differ among themselves: ten thousand images show differences that no range would notice. Of 2,000 stratified draws of
-Fashion-MNIST, 0.3 % were told with 20 images and none with 300; of its ten classes by themselves, all but Shirt.
+INT8 ranges fit the images they are taken from: ranges from darker images, or from one class, clip the rest. The unit is the
+image, because pixels of one image are correlated. A difference is reported if chance does not explain it (Welch's statistic
+beyond its bound, all nine comparisons together wrong once in a hundred sets), and if it is at least a quarter of the spread
+between images: with ten thousand images, differences become significant that no range would notice. Of 2,000 stratified draws of
+Fashion-MNIST, 0.3 % were reported with 20 images and none with 300. Of its ten classes on their own, all but Shirt were reported.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from edgecnn.judging.intervals import two_sided_z
 from edgecnn.values.figures import ChannelShift
 
 LEAST_IMAGES = 20
-"""On either side: with fewer, the spread that a difference is held against is itself hardly known."""
+"""Images on either side: with fewer, the spread is too uncertain for a comparison."""
 WRONG_AT_MOST = 0.01
-"""Of sets drawn from the same images, about so many would be flagged for chance, were any size worth telling."""
+"""About this share of sets drawn from the same images would be reported by chance, if every size counted."""
 LEAST_SPREADS = 0.25
-"""Of the standard deviation among images: half of what is usually called a medium effect (Cohen, 1988, section 2.2)."""
+"""Share of the standard deviation between images: half of what is usually called a medium effect (Cohen, 1988, section 2.2)."""
 _PIXELS_A_SIDE = 64
-"""Looked at of each image: a mean needs no more."""
+"""Side of the image part that is read, which is enough for a mean."""
 _CHANNELS = ("red", "green", "blue")
 _STATISTICS = ("level", "contrast", "variety")
 
 
 def channel_shifts(calibration: NDArray[np.uint8], validation: NDArray[np.uint8]) -> tuple[ChannelShift, ...] | None:
-    """What differs; nothing where nothing does, and None where either has fewer than ``LEAST_IMAGES``.
+    """Return the differences; empty if there are none, None if either side has fewer than ``LEAST_IMAGES``.
 
     Args:
-        calibration: the images that ranges are taken from, uint8 (images, H, W, 3).
-        validation: images of the split that is chosen by, uint8 (images, H, W, 3).
+        calibration: the images of the ranges, uint8 (images, H, W, 3).
+        validation: images of the split for choices, uint8 (images, H, W, 3).
     """
     if min(len(calibration), len(validation)) < LEAST_IMAGES:
         return None
@@ -60,11 +60,11 @@ def channel_shifts(calibration: NDArray[np.uint8], validation: NDArray[np.uint8]
 
 
 def _statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], ...]:
-    """Level, contrast and variety of each image, (images, 3) each."""
+    """Return level, contrast and variety of each image, (images, 3) each."""
     step = max(1, images.shape[1] // _PIXELS_A_SIDE)
     level, contrast = np.empty((len(images), 3)), np.empty((len(images), 3))
     for number in range(len(images)):
-        # Whole numbers, a channel in one piece: an eighth of the time of floats, and every report waits for it.
+        # Integers, one channel at a time: eight times as fast as floats, and every report waits for this.
         pixels = np.ascontiguousarray(images[number, ::step, ::step].transpose(2, 0, 1)).reshape(3, -1).astype(np.uint32)
         level[number] = pixels.sum(axis=1) / pixels.shape[1]
         contrast[number] = np.sqrt(np.maximum((pixels * pixels).sum(axis=1) / pixels.shape[1] - level[number] ** 2, 0))

@@ -1,9 +1,9 @@
-"""The choice: where each candidate stands before it, what the race compares, and which one ships.
+"""The choice: the state of each candidate before it, the comparison in the race, and the candidate that ships.
 
-Choosing is not gating, and a choice is no claim: what ships is the best estimate among what fits the accuracy budget. The gate
-on ``test`` needs whole intervals. The choice is a decision under uncertainty, because something must ship, and is made by
-estimates on ``validation``. Latency, throughput and energy are compared alike: a process run is the unit, runs of one round are
-neighbours in time, and a ratio is the reference's cost over one's own.
+Choosing is not gating, and a choice is not a claim. The best estimate within the accuracy budget ships, because something must
+ship; it is based on estimates on ``validation``. The gate on ``test`` needs whole intervals. Latency, throughput and energy are
+compared alike: the unit is a process run, runs of one round are neighbours in time, and a ratio is the reference's cost divided
+by its own.
 """
 
 from __future__ import annotations
@@ -56,23 +56,23 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 
 class Eligibility(Value):
-    """All candidates, those that the target allows, and those of them that were shown to be inside the budget."""
+    """All candidates, those that the target allows, and those of them that are within the budget."""
 
     candidates: tuple[CandidateFacts, ...]
     allowed: tuple[str, ...]
     inside: tuple[CandidateFacts, ...]
     budget_pp: float
     most_mib: float | None = None
-    """Of a gate on size that at least one of those inside meets; None where there is none."""
+    """The bound of a gate on size that at least one of these meets; None if there is none."""
 
 
 def eligibility_of(
     candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None, most_mib: float | None = None
 ) -> Eligibility:
-    """Sort candidates by what validation showed. Only a candidate that works and was evaluated is inside.
+    """Sort candidates by their validation results. Only a candidate that works and was evaluated can be within the budget.
 
-    ``most_mib``: what a gate on size allows. It is known before any race, so that what is larger is not raced for; where all
-    are larger the gate alone says so.
+    ``most_mib``: the bound of a gate on size, which is known before any race, so larger candidates are not raced; if all are
+    larger, the gate reports it.
     """
     allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
     inside = tuple(
@@ -86,13 +86,13 @@ def eligibility_of(
 
 
 def drop_on_validation(facts: CandidateFacts) -> float | None:
-    """The estimated drop in percentage points; 0 of the baseline itself, None of what was not evaluated.
+    """Return the estimated drop in percentage points; 0 for the baseline itself, None without an evaluation.
 
-    Of a multi-label network it is that of mAP. Without labels the share of other answers than fp32's stands for it, since no drop
-    can be larger.
+    For a multi-label network it is the drop of mAP. Without labels, the share of predictions other than fp32's replaces it,
+    because no drop can be larger.
     """
     if facts.candidate.method is Method.ORIGINAL:
-        return 0.0  # what it lost when it was quantized is in no file, and there is nothing else to ship
+        return 0.0  # its loss by quantization is unknown, and nothing else can ship
     if facts.agreement_on_validation is not None:
         return facts.agreement_on_validation.differing_pp
     if (several := facts.multi_label_on_validation) is not None:
@@ -105,7 +105,7 @@ def drop_on_validation(facts: CandidateFacts) -> float | None:
 
 
 def describe(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, Reason]:
-    """A reason for every candidate: what decided, or else why it was never in question."""
+    """Return a reason for every candidate: the one that decided, or why it was not considered."""
     return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(eligible, facts) for facts in eligible.candidates}
 
 
@@ -132,7 +132,7 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
 
 
 def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
-    """The first stage that has no result: those behind it are blocked for want of it."""
+    """Return the first stage without a result; later stages are blocked by it."""
     for stage, outcome in facts.outcomes.items():
         if isinstance(outcome, Failed | Blocked | Unavailable):
             return _not_measured("kit", outcome, None if isinstance(outcome, Unavailable) else stage)
@@ -149,58 +149,58 @@ def _not_measured(
 
 
 CostOf = Callable[[Run], float | None]
-"""A run to what it cost: the smaller, the better."""
+"""The cost of a run; smaller is better."""
 
 
 class Estimated(Value):
-    """What one candidate showed in the race for the choice."""
+    """The result of one candidate in the race for the choice."""
 
     cost: float
-    """The smaller, the better: p50 in ms, ms an image, or mJ an image."""
+    """Smaller is better: p50 in ms, ms an image, or mJ an image."""
     runs: int
     machine: str
     run_settings: str | None = None
     batch: int = 1
-    """Images in a call."""
+    """Batch size."""
 
 
 @dataclass(frozen=True)
 class Contest:
-    """One race for the choice, by one objective."""
+    """A race for the choice by one objective."""
 
     objective: Raced
     shown: Mapping[str, Estimated]
-    """Candidate to what it showed; absent of who did not finish, or was not in it."""
+    """Candidate to its result; without candidates that did not finish or take part."""
     costs: Costs = field(default_factory=dict)
-    """The same, round by round."""
+    """The same by round."""
     meter: str = ""
-    """Of energy."""
+    """The meter, for energy."""
     missing: str | None = None
-    """Why it shows nothing of anybody, though there was a race."""
+    """Why a race shows nothing."""
 
     def ratio(self, ours: str, reference: str) -> Interval:
-        """How many times as good in the rounds that both ran: an estimate without a level."""
+        """Return the ratio in the rounds that both ran, an estimate without a confidence level."""
         return estimated_ratio(self.costs[reference], self.costs[ours])
 
 
 class SpeedClaim(Value):
-    """How many times as fast one candidate is as another, from a race after the choice: what a sentence may claim."""
+    """Speed ratios of candidates from a race after the choice, which sentences may claim."""
 
     ratio: Interval
-    """Paired."""
+    """Paired ratio."""
     disturbed: str | None = None
-    """What besides the two kits may have decided it; neither is then shown to be faster."""
+    """Other work that may have decided it; neither is then shown to be faster."""
 
 
 Claims = Mapping[tuple[str, str], SpeedClaim]
-"""By (candidate, reference)."""
+"""Claims by (candidate, reference)."""
 
 
 def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], SpeedClaim]:
-    """Every pair of one race; a pair without an interval has none.
+    """Return the claims of every pair of one race; a pair without an interval has none.
 
-    A program that takes one of two processors holds up a kit that uses both, and hardly one that uses one. So what is faster
-    beside it need not be faster on a machine of its own.
+    A program on one of two cores slows down a kit that uses both, but hardly one that uses one. The faster kit next to it may
+    therefore not be the faster on an idle machine.
 
     Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_ratio``.
     """
@@ -215,10 +215,11 @@ def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Speed
 
 
 def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | None = None) -> dict[str, dict[int, float]]:
-    """Of whoever has a cost in every run, round to cost; of one without, nothing: to leave a run out would keep the good ones.
+    """Return round to cost for candidates with a cost in every run, and nothing for others: dropping runs would keep the good
+    ones.
 
-    ``meter``: of energy; None: the one that speaks for all of these runs, since two that cover different parts of a machine do
-    not compare.
+    ``meter``: of energy; None: the one with a reading in all of these runs, because meters that cover different parts of a
+    machine cannot be compared.
     """
     if objective == "energy" and meter is None and (meter := meter_of(run for mine in runs.values() for run in mine)) is None:
         return {}
@@ -236,9 +237,9 @@ def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | N
 
 
 def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) -> Contest:
-    """Of one race for the choice; ``profiles``: by candidate.
+    """Return the results of one race for the choice; ``profiles``: by candidate.
 
-    Raises RACES_DIFFER, CONDITIONS_DIFFER: they are not of one race on one machine in one state.
+    Raises RACES_DIFFER, CONDITIONS_DIFFER: they are not from one race on one machine in one state.
     """
     meter = meter_of(run for profile in profiles.values() for run in profile.runs) if objective == "energy" else ""
     if meter is None:
@@ -267,7 +268,7 @@ def _check_one_race(profiles: Sequence[Profile]) -> None:
 
 
 def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | MoreEnergy:
-    """Why this one was not taken: it is worse by the objective, with both figures in the rounds that both ran."""
+    """Return why a candidate was not chosen: it is worse by the objective, with both figures from the rounds that both ran."""
     mine, theirs = contest.shown[ours], contest.shown[best]
     ratio = contest.ratio(ours, best)
     common = contest.costs[ours].keys() & contest.costs[best].keys()
@@ -286,50 +287,50 @@ def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | Mor
 
 
 def rougher_alike(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
-    """Why this one was not taken though it costs no more: what was taken pays less in accuracy."""
+    """Return why a candidate of equal cost was not chosen: the chosen one risks less accuracy."""
     return Alike(objective=contest.objective, against=best, ratio=contest.ratio(ours, best), kept=kept)
 
 
 class ChoiceRules(Value):
-    """What a choice is made under."""
+    """The rules of a choice."""
 
     objective: Objective = "latency"
     budget_pp: float = 1.0
     """The bound of the drop_pp gate."""
     most_mib: float | None = None
-    """That of a gate on size; None: there is none."""
+    """The bound of a gate on size; None if there is none."""
     attached: bool
-    """Whether the device was there to race on."""
+    """Whether the device was attached for a race."""
     untimed: str | None = None
-    """Why nothing was raced on a device that was there; None: it was, or had nothing to race."""
+    """Why an attached device ran no race; None if it did, or if there was nothing to race."""
     device: str = "the device"
     settle_command: str | None = None
-    """What settles a provisional choice."""
+    """What makes a provisional choice final."""
     dated: DatedOrder | None = None
-    """How fast candidates were on such a device on another day; None: no record says it."""
+    """Speeds on such a device on another day; None if no record has them."""
     shippable: tuple[str, ...] | None = None
-    """Candidates that the user's target allows; the rest (a baseline in another runtime) are references. None: all."""
+    """Candidates that the user's target allows; the others (a baseline in another runtime) are references. None: all."""
 
 
 class Chosen(Value):
-    """The choice, and for every candidate what decided, with its figures."""
+    """The choice, and the typed reason of every candidate."""
 
     choice: Choice
     because: Mapping[str, Reason]
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """The same, a sentence each."""
+        """The reasons as sentences."""
         return {name: worded(reason, name) for name, reason in self.because.items()}
 
 
 def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Contest | None = None) -> Chosen:
-    """Settled on an attached device (or for size), provisional elsewhere, ``none`` where there is nothing to choose from.
+    """Return a choice: final on an attached device (or for size), provisional elsewhere, ``none`` without candidates.
 
     Args:
-        candidates: every row of the table, failed ones included; ``validation`` and ``size_mib`` are read.
+        candidates: every row of the table, including failures; ``validation`` and ``size_mib`` are read.
         rules: objective, budget and circumstances.
-        contest: the race for the choice; None where there was none.
+        contest: the race for the choice; None if there was none.
     """
     eligible = eligibility_of(candidates, rules.budget_pp, rules.shippable, rules.most_mib)
     if eligible.inside and eligible.inside[0].candidate.method is Method.ORIGINAL:
@@ -344,7 +345,7 @@ def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Co
 
 
 def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
-    """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
+    """Choose fp32 if no candidate is shown to be within the budget, and say so."""
     safe = _full_precision(eligible)
     if not safe:
         nothing = Choice(state="none", candidate=None, why="no candidate for this target works")
@@ -362,7 +363,7 @@ def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 
 
 def _original(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
-    """It came quantized: there is nothing to choose among, here or on the device."""
+    """Choose an already quantized file, to which there is no alternative, here or on the device."""
     ident = eligible.inside[0].candidate.id
     chosen = _settled(eligible, ident, Taken(by="original", objective=rules.objective, budget_pp=rules.budget_pp), {})
     if rules.attached:
@@ -388,7 +389,7 @@ def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 
 
 def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen:
-    """The best estimate by the objective, or what is within 1 % of it and of higher precision."""
+    """Return the best estimate by the objective, or one within 1 % of it with higher precision."""
     raced = {facts.candidate.id: facts for facts in eligible.inside if facts.candidate.id in contest.shown}
     costs = {name: contest.costs[name] for name in raced}
     lead = lead_of(costs)
@@ -420,9 +421,9 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
 
 
 def pays(facts: CandidateFacts) -> tuple[int, bool]:
-    """In what accuracy is certain to pay: fewer bits, then a network that surgery changed."""
+    """Return a sort key of accuracy risk: fewer bits, then a network changed by surgery."""
     bits = {Precision.FP32: 0, Precision.FP16: 1, Precision.BF16: 1}
-    return bits.get(facts.candidate.precision, len(bits)), not _is_as_given(facts)
+    return bits.get(facts.candidate.precision, len(bits)), not _is_unchanged(facts)
 
 
 def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "network"]:
@@ -430,13 +431,13 @@ def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "
 
 
 def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> str | None:
-    """The best among candidates of another precision, each by the rounds that it shares with the one that was taken."""
+    """Return the best candidate of another precision, by the rounds that each shares with the chosen one."""
     others = [name for name, facts in raced.items() if facts.candidate.precision is not raced[best].candidate.precision]
     return max(others, key=lambda name: (contest.ratio(name, best).estimate, name), default=None)
 
 
 def claimed(chosen: Chosen, rows: Mapping[str, CandidateFacts], claims: Claims) -> Chosen:
-    """The same choice, with what the race for the figures showed of it against the best candidate of another precision."""
+    """Add to the choice what the last race shows about it and the best candidate of another precision."""
     name = chosen.choice.candidate or ""
     taken = chosen.because.get(name)
     if not isinstance(taken, Taken) or taken.against is None or (claim := claims.get((name, taken.against))) is None:
@@ -456,10 +457,9 @@ def _figures(shown: Estimated, contest: Contest) -> dict[str, float]:
 
 
 def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
-    """The working fp32 kits that the target allows.
+    """Return the working fp32 kits that the target allows.
 
-    A target whose runtime has no fp32 (TensorRT) falls back on the baseline network's, unless everything it allows failed: then
-    there is nothing to fall back from.
+    A target whose runtime has no fp32 (TensorRT) falls back to the baseline network's, unless everything that it allows failed.
     """
     allowed = [facts for facts in eligible.candidates if facts.candidate.id in eligible.allowed]
     own = [facts for facts in allowed if _is_full(facts)]
@@ -469,11 +469,11 @@ def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
 
 
 def _is_full(facts: CandidateFacts) -> bool:
-    """The network as it was trained, or is custom, in fp32: nothing has to be earned by it."""
-    return facts.candidate.precision is Precision.FP32 and _is_as_given(facts)
+    """Whether a candidate is the network as trained or given, in fp32, which needs no evidence."""
+    return facts.candidate.precision is Precision.FP32 and _is_unchanged(facts)
 
 
-def _is_as_given(facts: CandidateFacts) -> bool:
+def _is_unchanged(facts: CandidateFacts) -> bool:
     return facts.candidate.surgery is None
 
 
@@ -483,11 +483,11 @@ def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[s
 
 
 def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
-    """fp32 and every candidate inside the budget are carried; the first in order is used until the device was raced on.
+    """Return a provisional choice with fp32 and every candidate within the budget; the first is used until a race on the device.
 
-    The order is that of a dated record, where it has a time for every candidate whose accuracy counts on the device. Else it is
-    that of the forecast: of all of them where each has one, and of each precision by itself where some have none. Without either
-    it is the default order.
+    The order is that of a dated record with a time for every candidate whose accuracy counts on the device. Otherwise it is that
+    of the forecast: over all candidates if each has one, within each precision if some have none. Without either, it is the
+    default order.
     """
     late = {facts.candidate.id for facts in eligible.inside if arithmetic_differs(facts) is not None}
     counted = [facts for facts in eligible.inside if facts.candidate.id not in late]
@@ -528,7 +528,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}
-"""The default order, which estimates no speed."""
+"""The default order, which is not a speed estimate."""
 
 
 def _predicted_order(counted: Sequence[CandidateFacts]) -> PredictedOrder | None:
@@ -537,7 +537,9 @@ def _predicted_order(counted: Sequence[CandidateFacts]) -> PredictedOrder | None
 
 
 def _time_of(candidate: Candidate, dated: DatedOrder | None) -> float | None:
-    """A candidate's time in a record, or that of the plain candidate of its runtime and precision: evidence has no other ones."""
+    """Return a candidate's time in a record, or that of the plain candidate of its runtime and precision, since records have no
+    others.
+    """
     if dated is None or candidate.surgery is not None:
         return None
     plain = f"{candidate.runtime.value}-{candidate.precision.value}"

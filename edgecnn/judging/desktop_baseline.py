@@ -1,6 +1,6 @@
-"""Who plays the desktop GPU: a real one that was measured here, a dated record of one, or nobody, with the command that would.
+"""The source of the desktop-GPU baseline: a GPU measured here, a dated record, or neither, with the command that measures it.
 
-A role is never played by a number that was not measured: where there is neither GPU nor record, its latency is MISSING.
+Only measured figures are used: without a GPU and a record, latency is MISSING.
 """
 
 from __future__ import annotations
@@ -19,53 +19,52 @@ from edgecnn.values.verdict import Fidelity
 
 
 class BaselineRecord(Value):
-    """One file in ``baselines/``, schema edgecnn.baseline/1: what one real GPU did on one day.
+    """One file in ``baselines/``, schema edgecnn.baseline/1: measurements of one real GPU on one day.
 
-    ``latency`` and ``throughput`` are of the reference, in fp32 with TF32 off.
+    ``latency`` and ``throughput`` are those of the reference, in fp32 with TF32 off.
     """
 
     schema_: Literal["edgecnn.baseline/1"] = Field(default="edgecnn.baseline/1", alias="schema")
     device: str
-    """The device file of the GPU that was really there."""
+    """The device file of the measured GPU."""
     arch: str
     resolution_px: Resolution
     precision: Literal["fp32"] = "fp32"
     latency: Latency
-    """Of the reference, eager fp32."""
+    """Latency of the reference, eager fp32."""
     how: str
-    """What ran: runtime, precision, batch, and whether copies to and from the GPU are inside."""
+    """What ran: runtime, precision, batch, and whether copies to and from the GPU are included."""
     throughput: Throughput | None = None
     variants: tuple[BaselineVariant, ...] = ()
-    """Other ways of the same day; without accuracy, which is of the network that was trained then and of its images."""
+    """Other variants of the same day, without accuracy, which belongs to the network and images of then."""
     source: str
-    """Which build made it, and its versions."""
+    """The build that made it, and its versions."""
 
 
 class BaselineQuestion(Value):
-    """What the baseline has to be comparable with."""
+    """The network and role that the baseline has to match."""
 
     device: str
-    """The device file that states the role, such as ``rtx-4090``."""
+    """The device file of the role, such as ``rtx-4090``."""
     arch: str
     resolution_px: Resolution
     accuracy_machine: str
-    """Where the fp32 baseline network was evaluated."""
+    """Machine on which the fp32 baseline network was evaluated."""
     failure: str | None = None
-    """Why a GPU that is in this machine could not take the part."""
+    """Why a GPU of this machine could not be used."""
     command: str | None = None
-    """What would measure the role, where anything here can."""
+    """The command that measures the role, if anything here can."""
 
 
 def baseline_facts(
     question: BaselineQuestion, *, local: BaselineRecord | None = None, records: Sequence[BaselineRecord] = ()
 ) -> BaselineFacts:
-    """The role's figures: a GPU of this machine first, then the newest record of the same network and resolution.
+    """Return the baseline's figures: from a GPU of this machine, else from the newest record of the same network and resolution.
 
     Args:
         question: the network, resolution and role.
-        local: what a GPU of this machine measured, filed under what it really is; it need not be the role's model.
-        records: the files of ``baselines/``, their dates checked; of these only the role's own device counts, because a
-            record of another GPU is no news about this one.
+        local: measurements of a GPU of this machine, stored under its real model, which may differ from the role's.
+        records: the files of ``baselines/``, with checked dates; only the role's own device counts.
     """
     accuracy_from = f"accuracy is that of the fp32 network on {question.accuracy_machine}"
     fitting = [record for record in records if record.device == question.device and _fits(record, question)]

@@ -1,6 +1,6 @@
-"""What is known of one metric of one candidate, as the interval that a gate judges, or why nothing is known.
+"""The interval of one metric of one candidate, which a gate judges, or the reason why there is none.
 
-Of a network with several labels an image too, and which metrics are none of its.
+This includes multi-label networks, and the metrics that do not apply to them.
 """
 
 from __future__ import annotations
@@ -25,34 +25,35 @@ from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
 class Finding(Value):
-    """``absent`` is None where there is a figure (or where none is needed, as for the baseline's own drop); FAIL where what was
-    measured can never be one."""
+    """``absent`` is None if there is a figure (or none is needed, as for the baseline's own drop); FAIL if measurements exclude
+    one.
+    """
 
     figure: Interval | None
     fidelity: Fidelity
     absent: Literal[Verdict.MISSING, Verdict.UNSURE, Verdict.FAIL] | None = None
     note: str = ""
     disturbed: str | None = None
-    """Latency: why a figure above its bound need not be the kit's."""
+    """Latency: why a figure above its bound may not be caused by the kit."""
     slowed_at_most: int | None = None
-    """How many times longer that can have made it; None where nothing bounds it."""
+    """Factor by which that can have lengthened it; None if there is no limit."""
     rounds: int | None = None
-    """Latency: runs behind the figure, more of which would make it narrower."""
+    """Latency: runs behind the figure; more would narrow it."""
     too_few: str | None = None
-    """Latency, energy: why these runs decide no gate, however far their figure is from its bound."""
+    """Latency, energy: why these runs decide no gate, however far the figure is from its bound."""
     never_met: str | None = None
-    """Why no bound is met by this figure, however far inside it lies; it may break one."""
+    """Why this figure can fail a bound but never meet one."""
     largest_of: int | None = None
-    """Memory: the figure is the largest of so many runs, see ``GateResult``."""
+    """Memory: the figure is the largest of this many runs, see ``GateResult``."""
 
 
 def missing(note: str) -> Finding:
-    """Nothing is known, and why."""
+    """Return a missing figure with its reason."""
     return Finding(figure=None, fidelity=Fidelity.MISSING, absent=Verdict.MISSING, note=note)
 
 
 def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
-    """Without labels the one figure of accuracy's kind is agreement, and no accuracy is made of it."""
+    """Return the finding of an accuracy metric without labels, which is always missing, except for agreement."""
     agreement = facts.agreement
     if agreement is None:
         return None
@@ -66,11 +67,11 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
 
 
 def arithmetic_differs(facts: CandidateFacts) -> str | None:
-    """Return why the kit's own answers on another machine than its device meet no bound: it may multiply otherwise.
+    """Return why predictions of the kit on another machine than its device meet no bound: its arithmetic may differ.
 
-    Rounded weights are in such a figure; the rounded products and sums of fp16 and bf16 are not, and can cost several points. In
-    INT8 sums that saturate on one of the two machines alone are other sums. None where residency shows products in fp16 or bf16,
-    and for the twin of an engine, which rounds activations as the engine does.
+    Such a figure includes rounded weights, but not the rounded products and sums of fp16 and bf16, which can cost several points.
+    In INT8, sums that saturate on only one of the two machines differ. None if the executed precision shows products in fp16 or
+    bf16, and for the twin of an engine, which rounds activations like the engine.
     """
     precision, residency = facts.candidate.precision, facts.residency
     if facts.evaluated_kit not in (None, facts.kit):
@@ -90,7 +91,7 @@ def arithmetic_differs(facts: CandidateFacts) -> str | None:
 
 
 def drop(facts: CandidateFacts) -> Finding:
-    """Top-1 lost, taken again at the confidence of the test."""
+    """Return the top-1 drop, computed at the confidence of the test."""
     test = facts.test
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
@@ -98,14 +99,14 @@ def drop(facts: CandidateFacts) -> Finding:
         return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
     if test.lost is None or test.gained is None:
         return missing(_NO_BASELINE)
-    # Taken again from the counts at the confidence of the gate, whatever was shown.
+    # Computed from the counts at the confidence of the gate, independent of the displayed interval.
     worth = Worth(test.drop_effect, test.independent_at_most)
     figure = drop_interval_pp(test.lost, test.gained, test.images, worth)
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
 def top1(facts: CandidateFacts) -> Finding:
-    """Top-1, taken again at the confidence of the test."""
+    """Return top-1, computed at the confidence of the test."""
     test = facts.test
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
@@ -115,7 +116,7 @@ def top1(facts: CandidateFacts) -> Finding:
 
 
 def stored_interval(name: Literal["micro_f1", "top5", "macro_f1", "agreement", "ece"]) -> Callable[[CandidateFacts], Finding]:
-    """Return the judge of a figure whose stored interval is the interval of the gate, for either kind of labels."""
+    """Return the judge of a figure whose stored interval is that of the gate, for single-label or multi-label networks."""
 
     def find_figure(facts: CandidateFacts) -> Finding:
         accuracy = facts.multi_label or facts.test
@@ -138,7 +139,7 @@ def stored_interval(name: Literal["micro_f1", "top5", "macro_f1", "agreement", "
 
 
 def worst_class(facts: CandidateFacts) -> Finding:
-    """The largest drop of any class."""
+    """Return the largest drop of any class."""
     test = facts.test
     if test is None or test.quality is None:
         return missing("accuracy was not measured on the test images")
@@ -153,7 +154,7 @@ def worst_class(facts: CandidateFacts) -> Finding:
 
 
 def _dependence_unknown(test: Accuracy) -> Finding | None:
-    """That a figure is open whose interval takes images for independent, where they are not."""
+    """Return that a figure is undecided, because its interval assumes independent images and they are not."""
     if test.dependence is None:
         return None
     note = f"it has no interval that accounts for {test.dependence}"
@@ -161,7 +162,7 @@ def _dependence_unknown(test: Accuracy) -> Finding | None:
 
 
 def _which(test: Accuracy, classes: ClassReport) -> str:
-    """The class that loses most, and the one that is the least certain: of it, more images are wanted."""
+    """Name the class that loses most, and the least certain one, which needs more images."""
     losing = [figures for figures in classes.classes if figures.drop_pp is not None and figures.drop_pp.estimate > 0]
     worst = max(losing, key=lambda figures: figures.drop_pp.estimate if figures.drop_pp else 0.0, default=None)
     widest = next((figures for figures in classes.classes if figures.name == classes.widest), None)
@@ -182,7 +183,7 @@ def _where(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
 
 
 def group_note(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
-    """``of 40 groups of images``; nothing where images are independent."""
+    """Return ``of 40 groups of images``; empty if images are independent."""
     groups = group_count(accuracy)
     return "" if groups is None else f"of {counted(groups, 'group')} of images"
 
@@ -192,14 +193,14 @@ def _judged(figures: Latency | Memory | Energy) -> bool:
 
 
 def _unmeasured(subject: str, figures: Latency | Memory | Energy | None) -> Finding:
-    """Why a figure of the device is not one that is judged."""
+    """Return why a figure cannot be judged as the device's."""
     if figures is None or figures.runs < 1:
         return missing((figures.reason if figures else None) or f"{subject} was not measured")
     return missing(f"{subject} is {figures.fidelity.value}; only measured figures are judged")
 
 
 def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
-    """A percentile of latency, which only the device itself can give."""
+    """Return a percentile of latency, which only the device itself can give."""
     name = percentile_name(percent)
 
     def find_latency(facts: CandidateFacts) -> Finding:
@@ -226,9 +227,9 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
 
 
 def _bound_by_processes(finding: Finding, figure: Interval, measured: Latency, name: str) -> Finding:
-    """That of the middle process, up to what three of four keep within; no bound is met where that is not shown.
+    """Return the middle process's figure up to the value that three of four processes keep; without it, no bound is met.
 
-    Its confidence is that of its upper end, which the middle process's interval may exceed: its ranks go in other steps.
+    Its confidence is that of its upper end. The middle process's interval may exceed it, because its ranks have other steps.
     """
     if (within := measured.tails_within_ms.get(name)) is None:
         return finding.model_copy(update={"never_met": measured.absent.get(WITHIN, NOT_SHOWN)})
@@ -237,7 +238,7 @@ def _bound_by_processes(finding: Finding, figure: Interval, measured: Latency, n
 
 
 def size(facts: CandidateFacts) -> Finding:
-    """Of the model's files, exactly."""
+    """Return the exact size of the model's files."""
     size = facts.size_mib
     if size is None:
         return missing("size unknown: no kit was built")
@@ -252,14 +253,14 @@ def peak_memory(facts: CandidateFacts) -> Finding:
     if memory.peak_mib is None or memory.largest_mib is None:
         note = f"peak memory is open: {memory.reason or 'the runs are too few'}"
         return Finding(figure=None, fidelity=memory.fidelity, absent=Verdict.UNSURE, note=note)
-    # What was seen, and no interval of what would be: nothing is covered with any confidence.
+    # An observation, not an interval for future runs, so it has no confidence.
     most = Interval(estimate=memory.largest_mib, low=memory.largest_mib, high=memory.largest_mib, confidence=0.0)
     note = f"the largest of {memory.runs} runs on {memory.machine}"
     return Finding(figure=most, fidelity=memory.fidelity, note=note, largest_of=memory.runs)
 
 
 def energy(facts: CandidateFacts) -> Finding:
-    """Of one image, the idle share included."""
+    """Return the energy of one image, including its share of idle power."""
     measured = facts.energy
     if measured is None or not _judged(measured):
         return _unmeasured("energy", measured)
@@ -276,7 +277,7 @@ _ONE_RUN = "of one traced run"
 
 
 def int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
-    """Multiply-adds and bytes are counted; time was taken in one process, of which nothing says what another would give."""
+    """Return an INT8 share. Multiply-adds and bytes are counted; time comes from one process and may vary."""
 
     def find_share(facts: CandidateFacts) -> Finding:
         residency = facts.residency
@@ -302,7 +303,7 @@ def _no_share(of: _Shared, residency: Residency) -> str:
 
 
 def _between(shares: Mapping[str, float], confidence: float) -> Interval:
-    """What could not be joined may or may not be INT8: both ends are kept."""
+    """Return an interval with both ends, because unmatched layers may or may not be INT8."""
     known = shares.get("int8", 0.0)
     return Interval(estimate=known, low=known, high=min(1.0, known + shares.get("unknown", 0.0)), confidence=confidence)
 
@@ -314,7 +315,7 @@ def _unjoined(shares: Mapping[str, float], of: str) -> str:
 
 OF_ONE_CLASS = ("drop_pp", "top1", "top5", "ece", "worst_class_drop_pp")
 OF_SEVERAL = ("map_drop_pp", "map", "micro_f1")
-"""Metrics that know of either kind of labels alone; macro_f1 and agreement know of both."""
+"""Metrics for only one kind of labels; macro_f1 and agreement apply to both."""
 _NOT_MEASURED = "mAP was not measured on the test images"
 _NO_BASELINE = "the baseline network was not evaluated on the same images"
 
@@ -330,7 +331,7 @@ def wrong_label_kind(metric: str, facts: CandidateFacts) -> Finding | None:
 
 
 def map_drop(facts: CandidateFacts) -> Finding:
-    """The paired drop, whose stored interval is the one of the test."""
+    """Return the paired drop, whose stored interval is that of the test."""
     accuracy = facts.multi_label
     if accuracy is None:
         return missing(_NOT_MEASURED)
@@ -342,7 +343,7 @@ def map_drop(facts: CandidateFacts) -> Finding:
 
 
 def mean_average_precision(facts: CandidateFacts) -> Finding:
-    """mAP, with the interval of the test; that of an old report is a wider one."""
+    """Return mAP with the interval of the test; older reports have a wider one."""
     accuracy = facts.multi_label
     if accuracy is None:
         return missing(_NOT_MEASURED)
@@ -350,11 +351,10 @@ def mean_average_precision(facts: CandidateFacts) -> Finding:
 
 
 def images_to_settle(metric: str, bound: float, accuracy: MultiLabelAccuracy) -> int | None:
-    """About how many new test images would settle a gate by themselves in ``POWER`` of all cases, were the figure to stay as it
-    is; None where no number would, or of another kind of metric.
+    """Return about how many new test images would decide a gate alone in ``POWER`` of cases, if the figure stayed the same.
 
-    By the half of its interval that reaches towards the bound. It shrinks with the root of their number; what unseen images may
-    lose shrinks with the number.
+    None if no number would, or for another kind of metric. The estimate uses the half of the interval that extends towards the
+    bound. It shrinks with the square root of their number; the possible loss of unseen images shrinks with their number.
     """
     figures: dict[str, Interval | None] = {
         "map": accuracy.map_bounds or accuracy.map,

@@ -1,8 +1,9 @@
-"""Gates: which hold for a call (``EffectiveGates``), who stated each bound, and how each is judged.
+"""Gates: those of a call (``EffectiveGates``), the origin of each bound, and how each is judged.
 
-A misspelt metric, a NaN or a bound on the wrong side is refused before any work: a gate that can never fail is worse than none.
-The whole interval passes or fails, straddling is UNSURE, and unmeasured is MISSING. Accuracy gates are non-inferiority tests at
-one-sided 95 %; the gate on the worst class holds for all classes at once. Latency gates take measured figures only.
+A misspelt metric, a NaN or a bound on the wrong side is refused before any work, because a gate that can never fail is worse than
+none. The whole interval passes or fails; an interval with the bound inside is UNSURE, and an unmeasured figure is MISSING.
+Accuracy gates are non-inferiority tests at one-sided 95 %; the gate on the worst class covers all classes. Latency gates use
+measured figures only.
 """
 
 from __future__ import annotations
@@ -54,31 +55,31 @@ DEFAULT_DROP_PP = 1.0
 """The accuracy budget, and the bound of the default gate."""
 
 DEFAULT_LATENCY_RATIO = 1.03
-"""What a comparison allows unless told: smaller differences are lost among layouts of memory and links."""
+"""Default bound of a comparison: smaller differences are lost in the effects of memory layout and linking."""
 
 StoredRace = Literal["fresh-enough", "unless-gated", "never"]
-"""Whether a call takes a stored race. fresh-enough: one that is younger than ``max_age_h``. unless-gated: likewise, but none
-where a gate is on latency or energy, and none in CI. never: races are run again."""
+"""Whether a call uses a stored race. fresh-enough: one that is younger than ``max_age_h``. unless-gated: likewise, except if a
+gate is on latency or energy, or in CI. never: races run again."""
 Freshness = Literal["fresh-enough", "raced-now", "this-job"]
-"""fresh-enough: a race younger than ``max_age_h`` serves. raced-now: races are run, and a stored one serves only where none can
-run. this-job: no race of another job serves."""
+"""fresh-enough: a race younger than ``max_age_h`` is used. raced-now: races run, and a stored one is used only if none can run.
+this-job: no race of another job is used."""
 
 Side = Literal["max", "min"]
 _SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}
 _LARGEST = {"share": 1.0, "pp": 100.0}
-"""Of units that have an end: 0.95 and not 95 is what a share is written as."""
+"""Upper limits of units: a share is written as 0.95, not 95."""
 _ON_THE_DEVICE_ALONE = ("latency", "memory", "energy")
-"""Sources of figures that nothing but a run on the device itself can give."""
+"""Sources of figures that need a run on the device itself."""
 
 
 def parse_bounds(
     largest: Sequence[str], smallest: Sequence[str], *, require_measured: bool = False, compared: bool = False
 ) -> GateChoice:
-    """The bounds of a command line, from the texts after ``--max`` and ``--min``; ``compared``: another build is given too.
+    """Parse the bounds of a command line, from the texts after ``--max`` and ``--min``; ``compared``: there is another build too.
 
     Raises:
-        BOUND_MISSING: for a text that is not ``name=number``.
-        BOUND_TWICE: for two different bounds of one metric.
+        BOUND_MISSING: a text is not ``name=number``.
+        BOUND_TWICE: two different bounds of one metric.
         UNKNOWN_METRIC, METRIC_NOT_COMPARED, BOUND_OF_TWO_BUILDS, BOUND_OUT_OF_RANGE, BOUND_ON_WRONG_SIDE: see ``check_bounds``.
     """
     sides: tuple[tuple[Side, Sequence[str]], ...] = (("max", largest), ("min", smallest))
@@ -89,12 +90,12 @@ def parse_bounds(
 
 
 def bound_of(gate: Gate) -> str:
-    """``drop_pp ≤ 1``."""
+    """Return ``drop_pp ≤ 1``."""
     return bound_text(gate.side, gate.metric, gate.bound)
 
 
 def bound_parts(choice: GateChoice) -> tuple[tuple[str, ...], ...]:
-    """The same as options of a command."""
+    """Return the bounds as options of a command."""
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     stated = [
         (f"--{side}", f"{name}={repr(bound).removesuffix('.0')}") for side, bounds in sides for name, bound in bounds.items()
@@ -103,15 +104,15 @@ def bound_parts(choice: GateChoice) -> tuple[tuple[str, ...], ...]:
 
 
 def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command line"] = "recipe", compared: bool = False) -> None:
-    """Refuse bounds that could not be held against anything.
+    """Refuse bounds that cannot be judged.
 
     Raises:
         UNKNOWN_METRIC: with the nearest known name.
-        METRIC_NOT_COMPARED: ``compared``, and the metric says nothing of two builds.
+        METRIC_NOT_COMPARED: ``compared``, and the metric does not apply to two builds.
         BOUND_OF_TWO_BUILDS: not ``compared``, and the metric is a ratio.
-        BOUND_OUT_OF_RANGE: for NaN, infinity, a negative number, or a share above 1.
-        BOUND_ON_WRONG_SIDE: for ``max`` of what should be large, ``min`` of what should be small.
-        BOUND_TWICE: for images a second and another p50.
+        BOUND_OUT_OF_RANGE: NaN, infinity, a negative number, or a share above 1.
+        BOUND_ON_WRONG_SIDE: ``max`` of a metric that should be large, or ``min`` of one that should be small.
+        BOUND_TWICE: images a second and another p50.
     """
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     for side, bounds in sides:
@@ -131,11 +132,11 @@ def gates_for(
     labelled: bool = True,
     multi_label: bool = False,
 ) -> tuple[Gate, ...]:
-    """The gates of one call: those of the command line, else those of the recipe, else the default.
+    """Return the gates of one call: those of the command line, else those of the recipe, else the default.
 
-    The default (a drop of at most 1 pp, of several labels an image that of mAP; without labels fp32's answer to at least 99 % of
-    the images) is advisory. Stated gates are required: ``always``, save for latency, memory and energy on a device that may not
-    be attached, which are required ``when-measured`` unless ``require_measured``.
+    The default is advisory: a drop of at most 1 pp, in mAP for multi-label images; without labels, fp32's prediction for at least
+    99 % of the images. Stated gates are required: ``always``, except for latency, memory and energy on a device that may not be
+    attached, which are required ``when-measured`` unless ``require_measured``.
     """
     asked_on_line = command_line is not None and bool(command_line.max or command_line.min)
     stated = command_line if command_line is not None and asked_on_line else choice
@@ -164,9 +165,9 @@ def gates_for(
 
 
 def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
-    """The gates of a comparison, ``latency_ratio`` first, with its default where none is stated. All are required.
+    """Return the gates of a comparison, ``latency_ratio`` first, with its default if none is stated. All are required.
 
-    The bounds were checked by ``parse_bounds``.
+    ``parse_bounds`` has checked the bounds.
     """
     choice = bound_in_p50(choice)
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
@@ -199,7 +200,7 @@ def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:
 
 
 def _bound_meant(name: str, number: str, side: Side) -> str:
-    """The bound that a number with a unit means, or an example."""
+    """Return the bound that a number with a unit means, or an example."""
     amount = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|[A-Za-zµ]+(?:/s)?)", number)
     metric = METRICS.get(name)
     if amount is None or metric is None:
@@ -224,7 +225,7 @@ _MEANT: Mapping[str, str] = {
     **dict.fromkeys(("accuracy", "acc"), "top1"),
     **dict.fromkeys(("memory", "memory_mib", "ram"), "peak_memory_mib"),
 }
-"""Names that people use, to the metrics that they mean."""
+"""Common names to the metrics that they mean."""
 _PER_SECOND = ("fps", "images_per_second", "throughput")
 
 
@@ -261,7 +262,7 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
 
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
-    """One gate against one candidate; ``spelled`` is how more rounds are asked for."""
+    """Judge one gate for one candidate; ``spelled``: how to request more rounds."""
     finding = _not_finite_finding(gate.metric, facts) or find(gate.metric, facts)
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
@@ -287,9 +288,9 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
 
 
 def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) -> GateResult | None:
-    """A gate on a difference between HEAD and BASE, which ship the same files; None for a figure of HEAD alone.
+    """Judge a gate on a difference between HEAD and BASE, which ship the same files; None for a figure of HEAD alone.
 
-    ``several_labels``: whether an image may have several. A metric of the other kind of labels is not known by definition.
+    ``several_labels``: whether images may have several. A metric of the other kind of labels is not known by definition.
     """
     value = COMPARED[gate.metric].identical
     if value is None or gate.metric in (OF_ONE_CLASS if several_labels else OF_SEVERAL):
@@ -302,46 +303,46 @@ def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) 
 
 
 class RunsNeeded(NamedTuple):
-    """What the races for some gates need."""
+    """The runs that some gates need."""
 
     latency: int = 0
-    """Runs of the latency race, at least: as many as tell whether they depend on each other."""
+    """Least runs of the latency race, enough to tell whether they depend on each other."""
     energy: int = 0
-    """Runs of the energy race, at least."""
+    """Least runs of the energy race."""
     tails: bool = False
-    """A gate is on a percentile above the median, so that each run needs many samples, however slow the network is."""
+    """Whether a gate is on a percentile above the median, so each run needs many samples, however slow the network is."""
 
 
 def runs_for(gates: Sequence[Gate]) -> RunsNeeded:
-    """0 of a race of which no gate takes an interval; a bound on a tail needs the most."""
+    """Return the runs needed: 0 for a race without gated intervals; a bound on a tail needs the most."""
     metrics = {gate.metric for gate in gates}
     latency = runs_needed() if metrics & TAILS.keys() else RUNS_TO_TELL if "p50_ms" in metrics else 0
     return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0, tails=bool(metrics & TAILS.keys()))
 
 
 class Circumstances(NamedTuple):
-    """What decides on the gates of a call besides its bounds."""
+    """Circumstances that affect the gates of a call, in addition to its bounds."""
 
     device_usually_attached: bool = True
     labelled: bool = True
     multi_label: bool = False
     stored_race: StoredRace = "fresh-enough"
     in_ci: bool = False
-    """Whether a CI job makes the call: a race of another job says nothing of its machine."""
+    """Whether a CI job makes the call; a race of another job does not describe its machine."""
     more_rounds: str = OF_A_BUILD
-    """How more rounds are asked for."""
+    """How to request more rounds."""
 
 
 class EffectiveGates(Value):
-    """The gates of one call, worked out once, and what they ask of its races and of its choice."""
+    """The gates of one call, computed once, and their requirements on races and on the choice."""
 
     gates: tuple[Gate, ...]
     require_measured: bool = False
-    """Whether the recipe or the command line lets no figure be missing."""
+    """Whether the recipe or the command line requires every figure."""
     labelled: bool = True
     freshness: Freshness = "fresh-enough"
     more_rounds: str = OF_A_BUILD
-    """How more rounds are asked for where a gate is UNSURE."""
+    """How to request more rounds if a gate is UNSURE."""
 
     @classmethod
     def of(cls, recipe: GateChoice, command_line: GateChoice | None, call: Circumstances) -> EffectiveGates:
@@ -368,24 +369,25 @@ class EffectiveGates(Value):
 
     @property
     def races_again(self) -> bool:
-        """Whether a stored race may not serve where one can be run."""
+        """Whether a race runs again if possible, instead of using a stored one."""
         return self.freshness != "fresh-enough"
 
     @property
     def sources(self) -> frozenset[str]:
-        """What the gated metrics are figures of: ``latency``, ``energy``, ``accuracy`` …"""
+        """Sources of the gated metrics: ``latency``, ``energy``, ``accuracy`` …"""
         return _sources(self.gates)
 
     @property
     def runs(self) -> RunsNeeded:
-        """What the races need, so that each gate can be answered."""
+        """The runs that the races need to decide every gate."""
         return runs_for(self.gates)
 
     @property
     def budget_pp(self) -> float:
-        """The accuracy budget of the choice: the bound of the gate on the drop of accuracy, or of mAP, else 1 pp.
+        """The accuracy budget of the choice: the bound of the gate on the drop of accuracy or mAP, else 1 pp.
 
-        Without labels it is what a gate on agreement leaves for other answers, where there is one: no drop can be larger.
+        Without labels it is the share of other predictions that a gate on agreement allows, if there is one: no drop can be
+        larger.
         """
         agreed = next((gate.bound for gate in self.gates if gate.metric == "agreement"), None)
         if not self.labelled and agreed is not None:
@@ -394,7 +396,7 @@ class EffectiveGates(Value):
 
     @property
     def most_mib(self) -> float | None:
-        """The bound on the size of what ships; None where there is none."""
+        """The bound on the shipped size; None if there is none."""
         return next((gate.bound for gate in self.gates if (gate.metric, gate.side) == ("size_mib", "max")), None)
 
 
@@ -416,7 +418,7 @@ def _freshness(gates: Sequence[Gate], call: Circumstances) -> Freshness:
 
 
 def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:
-    """One word for one candidate: that of its gates, and FAIL whatever they say where its answers are no numbers."""
+    """Return the verdict of one candidate: that of its gates, or FAIL if its outputs are not finite."""
     return Verdict.FAIL if _no_numbers(facts) is not None else overall(results)
 
 
@@ -426,7 +428,7 @@ def _no_numbers(facts: CandidateFacts) -> str | None:
 
 
 def _not_finite_finding(metric: str, facts: CandidateFacts) -> Finding | None:
-    """NaN is no accuracy that was not measured: it was, and it is none."""
+    """Return the finding for NaN outputs: the accuracy was measured, but has no value."""
     why = _no_numbers(facts) if METRICS[metric].source == "accuracy" else None
     if why is None:
         return None
@@ -451,7 +453,7 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
 
 
 def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
-    """New images that would settle the gate by themselves; see ``images_needed``.
+    """Return the number of new images that would decide the gate alone; see ``images_needed``.
 
     None over folds: more images do not make the networks of the folds more alike.
     """
@@ -468,7 +470,8 @@ def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
         return None
     if gate.metric == "drop_pp":
         return _images_for_drop(gate.bound, test)
-    # None for what is no plain share of images: the worst class wants more of its own, and macro-F1 of the small ones.
+    # None for a figure that is not a plain share of images: the worst class needs more of its own images, and macro-F1 those of
+    # small classes.
     shares: dict[str, Interval | None] = {"top1": test.top1}
     if test.quality is not None:
         shares |= {"top5": test.quality.top5, "agreement": test.quality.agreement}
@@ -495,7 +498,7 @@ def _images_for_share(bound: float, share: float, images: int, worth: Worth) -> 
 
 
 def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:
-    """None where rounds are not what it hangs on: of other work on the machine, more of them would only see more."""
+    """Return None if more rounds would not help: they do not reduce the effect of other work on the machine."""
     if finding.too_few is not None:
         return max(runs_for([gate]))
     if finding.figure is None or not finding.rounds or finding.disturbed:
@@ -508,7 +511,7 @@ class _Advice(NamedTuple):
     groups: int | None
     rounds: int | None
     spelled: str
-    """How more rounds are asked for."""
+    """How to request more rounds."""
 
 
 def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> str:
@@ -548,10 +551,10 @@ def _shown(metric: str, figure: Interval) -> str:
 
 
 def overall(results: Sequence[GateResult]) -> Verdict:
-    """One word for one candidate, in the order of the exit codes: missing, FAIL, UNSURE, PASS.
+    """Return one verdict for one candidate, in the order of the exit codes: missing, FAIL, UNSURE, PASS.
 
-    A MISSING that does not count (``when-measured``, ``advisory``) decides only where nothing else was judged. A kit that failed
-    passes nothing: its figures are MISSING, unless a gate fails it.
+    A MISSING that does not count (``when-measured``, ``advisory``) decides only if nothing else was judged. A failed kit never
+    passes: its figures are MISSING, unless a gate fails it.
     """
     verdicts = {result.verdict for result in results}
     if any(_counts_as_missing(result, require_measured=False) for result in results) or _failed_unjudged(results):
@@ -560,11 +563,10 @@ def overall(results: Sequence[GateResult]) -> Verdict:
 
 
 def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = False) -> ExitCode:
-    """What a process may say of these results: missing before FAIL before UNSURE before pass.
+    """Return the exit code of these results: missing before FAIL before UNSURE before pass.
 
-    An advisory UNSURE is shown and does not count. MISSING counts where the gate is required ``always`` or the kit failed, and
-    everywhere with ``require_measured``. No results at all are MISSING: nothing was judged. So is a kit that failed, whatever its
-    gates say, unless one of them fails it.
+    An advisory UNSURE is shown and does not count. MISSING counts if the gate is required ``always`` or the kit failed, and
+    always with ``require_measured``. No results at all, and a failed kit without a failed gate, are MISSING.
     """
     if not results or _failed_unjudged(results):
         return ExitCode.MISSING

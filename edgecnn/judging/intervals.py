@@ -1,8 +1,8 @@
-"""Intervals that hold what they promise: nothing Gaussian is fitted to times, and no figure that the sample cannot support.
+"""Intervals with the stated coverage: times are not assumed Gaussian, and small samples give no figure.
 
-Proportions use score intervals, which stay inside 0…1 and keep their coverage at few errors, where the familiar
-estimate ± 2 standard errors has width 0. Times use ranks alone. Where a sample is too small for the confidence asked, the
-answer is None. Every Interval carries the confidence that it really has.
+Proportions use score intervals, which stay inside 0…1 and keep their coverage at few errors, where estimate ± 2 standard errors
+has width 0. Times use ranks alone. If a sample is too small for the confidence, the result is None. Every Interval has its actual
+confidence.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from numpy.typing import ArrayLike, NDArray
 from edgecnn.values.verdict import Interval
 
 ACCURACY_CONFIDENCE = 0.95
-"""Two-sided, for figures that are shown."""
+"""Two-sided, for displayed figures."""
 NON_INFERIORITY_CONFIDENCE = 0.90
-"""Two-sided, so that each bound is one-sided 95 %: what a non-inferiority test is judged by."""
+"""Two-sided, so each bound is one-sided 95 %: the level of a non-inferiority test."""
 LATENCY_CONFIDENCE = 0.98
-"""Two-sided, so that each bound errs at most once in a hundred: two runs of one and the same kit must not disagree more often."""
+"""Two-sided, so each bound is wrong at most once in a hundred: two runs of the same kit must not disagree more often."""
 DAYS_NEEDED = 3
-"""Of a recorded latency, before anything is known of how days differ; the interval of two reaches 39 times as far as they do."""
+"""Days of a recorded latency that an interval needs; with two days, it would be 39 times as wide as their difference."""
 
 _HALVINGS = 60
-"""Of an interval at most 2 wide: the bound is then exact to the last bit of a double."""
+"""Bisections of an interval at most 2 wide, after which the bound is exact to the last bit of a double."""
 
 
 def wilson(successes: float, trials: float, confidence: float = ACCURACY_CONFIDENCE) -> Interval | None:
-    """The score interval of a proportion, 0…1; None of no trials.
+    """Return the score interval of a proportion, 0…1; None without trials.
 
     Source: Wilson, Journal of the American Statistical Association 22 (1927) 209-212.
     """
@@ -41,7 +41,7 @@ def wilson(successes: float, trials: float, confidence: float = ACCURACY_CONFIDE
     share = successes / trials
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    # At 0 and all successes the bound is exactly 0 or 1, which rounding may miss.
+    # With no or only successes the bound is exactly 0 or 1, which rounding may miss.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == trials else min(1.0, centre + half)
     return Interval(estimate=share, low=low, high=high, confidence=confidence)
@@ -49,15 +49,15 @@ def wilson(successes: float, trials: float, confidence: float = ACCURACY_CONFIDE
 
 @lru_cache(maxsize=4096)
 def tango_drop_pp(lost: float, gained: float, images: float, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
-    """Tango's score interval of a paired drop, in percentage points; None of no images.
+    """Return Tango's score interval of a paired drop, in percentage points; None without images.
 
     Args:
-        lost: images that the baseline gets right and the candidate wrong.
-        gained: images that the candidate gets right and the baseline wrong.
-        images: all images, the concordant ones included.
+        lost: images that only the baseline gets right.
+        gained: images that only the candidate gets right.
+        images: all images, including concordant ones.
         confidence: of the two-sided interval.
 
-    Counts are fractional where images are worth less than as many independent ones (``predictions.folds``).
+    Counts are fractional if images are worth fewer independent ones (``predictions.folds``).
 
     Source: Tango, Statistics in Medicine 17 (1998) 891-908.
     """
@@ -70,14 +70,14 @@ def tango_drop_pp(lost: float, gained: float, images: float, confidence: float =
 def tango_bounds(
     lost: ArrayLike, gained: ArrayLike, images: ArrayLike, z: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both bounds of the drop, -1…1, for whole arrays of counts at once (counts may be fractional, for planning)."""
+    """Return both bounds of the drop, -1…1, for whole arrays of counts at once (counts may be fractional, for planning)."""
     b, c, n = np.broadcast_arrays(np.asarray(lost, float), np.asarray(gained, float), np.asarray(images, float))
     low, high = (_edge(b, c, n, z, end) for end in (-1.0, 1.0))
     return low, high
 
 
 def discordance_under(drop: ArrayLike, lost: ArrayLike, gained: ArrayLike, images: ArrayLike) -> NDArray[np.float64]:
-    """Share of gained images by maximum likelihood, were the true drop ``drop``: the root of Tango's quadratic."""
+    """Return the maximum-likelihood share of gained images if the true drop were ``drop``: the root of Tango's quadratic."""
     d, b, c, n = (np.asarray(value, float) for value in (drop, lost, gained, images))
     linear = (2 * n - b + c) * d - b - c
     root = np.sqrt(np.maximum(linear * linear + 8 * n * c * d * (1 - d), 0))
@@ -86,16 +86,16 @@ def discordance_under(drop: ArrayLike, lost: ArrayLike, gained: ArrayLike, image
 
 
 def score_variance(drop: ArrayLike, lost: ArrayLike, gained: ArrayLike, images: ArrayLike) -> NDArray[np.float64]:
-    """Variance of one image's contribution to the drop, were the true drop ``drop``."""
+    """Return the variance of one image's contribution to the drop, if the true drop were ``drop``."""
     d = np.asarray(drop, float)
     variance: NDArray[np.float64] = np.maximum(2 * discordance_under(d, lost, gained, images) + d * (1 - d), 0)
     return variance
 
 
 def median_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
-    """The interval of a median between two order statistics, whatever the distribution; None below 7 values at 98 %.
+    """Return the interval of a median between two order statistics, for any distribution; None below 7 values at 98 %.
 
-    ``confidence`` of the answer is what was reached, at least what was asked: binomial, hence in steps.
+    ``confidence`` of the result is the actual one, at least the requested one, in binomial steps.
     """
     ordered = sorted(values)
     rank = _sign_rank(len(ordered), confidence)
@@ -106,9 +106,10 @@ def median_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDE
 
 
 def share_below(values: Sequence[float], share: float, confidence: float = LATENCY_CONFIDENCE) -> float | None:
-    """What at least this share of all such values lies below, whatever the distribution, at one-sided (1 + ``confidence``) / 2.
+    """Return a value that at least this share of all such values lies below, for any distribution, at one-sided (1 +
+    ``confidence``) / 2.
 
-    One of the values; None where even the largest is too low too often: three quarters at 98 % take 17 values.
+    It is one of the values; None if even the largest is too low too often: three quarters at 98 % take 17 values.
     """
     ordered, allowed, missed, bound = sorted(values), (1 - confidence) / 2, 0.0, None
     for rank in range(len(ordered), 0, -1):
@@ -120,10 +121,11 @@ def share_below(values: Sequence[float], share: float, confidence: float = LATEN
 
 
 def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
-    """The ratio slow / fast of paired positive values: Hodges-Lehmann, with Wilcoxon's exact signed-rank bounds on logarithms.
+    """Return the ratio slow / fast of paired positive values: Hodges-Lehmann, with Wilcoxon's exact signed-rank bounds on
+    logarithms.
 
-    At 8 pairs the 98 % asked become 98.4 %. None below 7 pairs. The bounds are exact where the logarithms of the ratios are
-    spread symmetrically about their centre. Source: Hollander and Wolfe, Nonparametric Statistical Methods, sections 3.1-3.3.
+    At 8 pairs the requested 98 % become 98.4 %. None below 7 pairs. The bounds are exact if the logarithms of the ratios are
+    symmetric about their centre. Source: Hollander and Wolfe, Nonparametric Statistical Methods, sections 3.1-3.3.
     """
     if len(slow) != len(fast):
         raise ValueError(f"{len(slow)} values cannot be paired with {len(fast)}")
@@ -140,10 +142,10 @@ def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: flo
 
 
 def day_ratio_interval(ours: float, days: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
-    """The ratio of one day's positive value to those of other days, by how far these differ among themselves; None below 3.
+    """Return the ratio of one day's positive value to those of other days, by the spread between days; None below 3.
 
-    Student's t on logarithms for one more value of the same kind (a prediction interval): exact where days differ as normal
-    values do. Source: Hahn and Meeker, Statistical Intervals, section 4.7.
+    Student's t on logarithms for one more value of the same kind (a prediction interval), exact if days are normally distributed.
+    Source: Hahn and Meeker, Statistical Intervals, section 4.7.
     """
     if len(days) < DAYS_NEEDED:
         return None
@@ -157,20 +159,20 @@ def day_ratio_interval(ours: float, days: Sequence[float], confidence: float = L
 
 
 def tail(samples: Sequence[float], percent: int) -> float | None:
-    """A percentile of one run, or None when fewer than ten samples lie beyond it: 20 for a median, 1,000 for a p99."""
+    """Return a percentile of one run; None if fewer than ten samples lie beyond it: 20 for a median, 1,000 for a p99."""
     if len(samples) < samples_needed(percent):
         return None
     return float(np.percentile(np.asarray(samples, float), percent))
 
 
 def samples_needed(percent: int) -> int:
-    """From which on ten samples lie beyond a percentile: 20, 100 and 1,000 for p50, p90 and p99."""
-    return math.ceil(10 * 100 / (100 - percent))  # of whole numbers: 1 - 0.9 is not 0.1
+    """Return the samples from which ten lie beyond a percentile: 20, 100 and 1,000 for p50, p90 and p99."""
+    return math.ceil(10 * 100 / (100 - percent))  # with integers, because 1 - 0.9 is not 0.1
 
 
 @lru_cache(maxsize=32)
 def two_sided_z(confidence: float) -> float:
-    """The normal quantile of a two-sided confidence: 1.96 of 0.95, 1.645 of 0.90."""
+    """Return the normal quantile of a two-sided confidence: 1.96 for 0.95, 1.645 for 0.90."""
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
@@ -186,7 +188,7 @@ def _edge(b: NDArray[np.float64], c: NDArray[np.float64], n: NDArray[np.float64]
 
 
 def _sign_rank(count: int, confidence: float) -> int | None:
-    """The largest rank k for which the k-th smallest and k-th largest value still hold the median often enough."""
+    """Return the largest rank k for which the k-th smallest and k-th largest value contain the median often enough."""
     allowed = (1 - confidence) / 2 * 2**count
     beyond, rank = 0, 0
     while rank < count and beyond + math.comb(count, rank) <= allowed:
@@ -197,7 +199,7 @@ def _sign_rank(count: int, confidence: float) -> int | None:
 
 @lru_cache(maxsize=128)
 def _signed_rank(count: int, confidence: float) -> tuple[int, float] | None:
-    """As above for the sorted Walsh averages, and the confidence reached, from the exact distribution of the statistic."""
+    """Return the same rank for the sorted Walsh averages, and its confidence, from the exact distribution of the statistic."""
     ways = [1]
     for rank in range(1, count + 1):
         shifted = [0] * rank + ways

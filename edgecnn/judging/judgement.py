@@ -1,4 +1,4 @@
-"""Rows judged by the gates of a call. Builds, finished builds, bundles and comparisons are all judged here."""
+"""Judge rows by the gates of a call. Builds, finished builds, bundles and comparisons are all judged here."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 
 class Compared(NamedTuple):
-    """The other build that a row is judged against."""
+    """The other build of a comparison."""
 
     ratio: RatioFinding
     identical: bool
     """Whether both ship the same files."""
     several_labels: bool
     built: CandidateFacts | None
-    """The row's candidate in the report of its own build; None where there is no report."""
+    """The row's candidate in the report of its own build; None without a report."""
     common: CandidateFacts | None = None
-    """The row with accuracy on the images that both test splits hold: gates on a difference are judged on these alone. None where
-    the splits are the same."""
+    """The row with accuracy on the images in both test splits, by which gates on a difference are judged. None if the splits are
+    the same."""
 
 
 class Judgement(NamedTuple):
@@ -33,12 +33,12 @@ class Judgement(NamedTuple):
 
     rows: tuple[CandidateFacts, ...]
     gates: tuple[GateResult, ...]
-    """Of the chosen row; empty where none is chosen."""
+    """Gates of the chosen row; empty without a choice."""
     verdict: Verdict
 
 
 def judge_rows(rows: Iterable[CandidateFacts], gates: EffectiveGates, absent: Mapping[str, str] | None = None) -> Judgement:
-    """Judge every row, and what ships by the row that is chosen. See ``judge_row``."""
+    """Judge every row, and the shipped candidate by the chosen row. See ``judge_row``."""
     judged = tuple(judge_row(row, gates, absent) for row in rows)
     of_chosen = next((row.gates for row in judged if row.chosen), ())
     return Judgement(judged, of_chosen, overall(of_chosen))
@@ -50,13 +50,13 @@ def judge_row(
     absent: Mapping[str, str] | None = None,
     compared: Compared | None = None,
 ) -> CandidateFacts:
-    """The row with its gates and its verdict.
+    """Return the row with its gates and its verdict.
 
     Args:
-        row: what is known of one candidate.
+        row: the facts of one candidate.
         gates: of the call.
-        absent: source of a metric to the reason of a gate whose figure is missing.
-        compared: the build that gates on a difference are about.
+        absent: source of a metric to the reason for a missing figure.
+        compared: the build that gates on a difference refer to.
     """
     results = judge_candidate(gates.gates, row, gates.more_rounds, compared)
     results = tuple(_replace_reason(result, absent or {}) for result in results)
@@ -66,7 +66,7 @@ def judge_row(
 def judge_candidate(
     gates: Sequence[Gate], row: CandidateFacts, spelled: str = OF_A_BUILD, compared: Compared | None = None
 ) -> tuple[GateResult, ...]:
-    """The result of every gate, in the gates' order; first, if it applies, that the network is not shown to have learned."""
+    """Return the result of every gate in order; first, if it applies, that the network is not shown to have learned."""
     unlearned = not_learned(row)
     if compared is None:
         return (*(() if unlearned is None else (unlearned,)), *(judge(gate, row, spelled) for gate in gates))

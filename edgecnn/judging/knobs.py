@@ -1,12 +1,12 @@
-"""Which setting of a kit's knobs is worth keeping: the default, unless another was measured to be faster than it.
+"""Choose the settings (knobs) of a kit: the default, unless another setting was measured to be faster.
 
-All settings of one race are held against the same default, each at the confidence of every ratio of latencies. So with three of
-them, all equal to it in truth, one race in forty takes one. It then costs nothing but a word, since the reported figure comes of
-another race; and a trial states no level, which would be of its setting alone.
+All settings of one race are compared with the same default, each at the confidence of latency ratios. With three settings that
+are all equal to it, one race in forty chooses one. That is harmless, because the reported figure comes from another race, and the
+result states no confidence level.
 
-Beside other work no setting is taken: a thread that must wait for its processor holds up all the others, so that few threads win
-on a busy machine though they may lose on the same machine left alone. On two cores of which other programs had nine tenths, one
-thread was measured 1.6 times as fast as two.
+If other programs are busy, no setting is chosen. A thread that waits for a core delays all others, so few threads win on a busy
+machine though they may lose on the same machine when idle. On two cores with nine tenths used by other programs, one thread was
+1.6 times as fast as two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgecnn.values.profile import Profile
 
 
 class Raced(NamedTuple):
-    """One setting, and its runs, or why there are none."""
+    """One setting, with its runs or the reason why there are none."""
 
     knobs: Knobs
     profile: Profile | None
@@ -30,15 +30,15 @@ class Raced(NamedTuple):
 def judge_knobs(
     default: Profile, settings: Sequence[Raced], unusable: Mapping[Knobs, str] | None = None
 ) -> tuple[KnobTrial, ...]:
-    """Hold every setting against the default; the fastest that was measured faster is taken, if there is one.
+    """Compare every setting with the default; the fastest one that was measured faster is chosen, if there is one.
 
     Args:
-        default: the kit's runs with nothing set, of the same race.
+        default: the kit's runs without settings, of the same race.
         settings: the others, in the order of the report.
-        unusable: settings that may not be taken however fast they are, and why.
+        unusable: settings that must not be chosen, however fast, and why.
 
     Raises:
-        RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: the runs are not of one race on one machine in one state.
+        RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: the runs are not from one race on one machine in one state.
     """
     refused = unusable or {}
     trials = [_trial(default, setting, refused.get(setting.knobs)) for setting in settings]
@@ -48,7 +48,7 @@ def judge_knobs(
 
 
 def taken(trials: Sequence[KnobTrial]) -> Knobs:
-    """What the kit runs with."""
+    """Return the settings that the kit uses."""
     return next((trial.knobs for trial in trials if trial.outcome == "taken"), Knobs())
 
 

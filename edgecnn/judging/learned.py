@@ -1,7 +1,7 @@
-"""Whether a network is shown to have learned: its accuracy against chance, on the same images.
+"""Whether a network is shown to have learned: its accuracy compared with chance, on the same images.
 
-Every verb asks here: what builds, judges and compares (through ``judgement.judge_candidate``), the search for a custom model's
-preprocessing, and ensembles.
+Every command checks this here: builds, judgements and comparisons (through ``judgement.judge_candidate``), the search for a
+custom model's preprocessing, and ensembles.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Chance(NamedTuple):
     level: float
     """0…1."""
     how: str
-    """Which guess reaches it, as the subject of a sentence."""
+    """The guess that reaches it, as the subject of a sentence."""
 
 
 def commonest_share(images: Sequence[int]) -> float:
-    """The accuracy of always answering the most frequent class, 0…1; ``images``: of each class, not all 0."""
+    """Return the accuracy of always predicting the most frequent class, 0…1; ``images``: of each class, not all 0."""
     return max(images) / sum(images)
 
 

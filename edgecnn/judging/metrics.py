@@ -1,9 +1,9 @@
-"""The table of metrics: what is measured of a candidate and has a name in gates, tables, sentences and charts.
+"""The table of metrics: measured figures of a candidate with a name in gates, tables, sentences and charts.
 
-To add one, write its row here; ``value`` reads the field of ``CandidateFacts`` that holds what was measured. From the row follow
-the bound that ``--max`` or ``--min`` takes (where ``judged`` says what a gate holds against it), its line in the generated
-reference, its column or sentence on a terminal and in ``report.md``, and its chart on the page, in the section of its ``source``.
-A row whose ``chart`` is False has a chart of a design of its own, which takes title, axis, unit and value from here too.
+To add one, write its row here; ``value`` reads the field of ``CandidateFacts`` with the measurement. The row defines the bound
+that ``--max`` or ``--min`` accepts (if ``judged`` states its interval), its line in the generated reference, its column or
+sentence in the terminal and in ``report.md``, and its chart in the page's section of its ``source``. A row with ``chart`` False
+has a separate chart, which also uses the title, axis, unit and value from here.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ Source = Literal["accuracy", "latency", "size", "residency", "memory", "energy"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure of a candidate: what it is called, in what it is counted, and where it is read."""
+    """One figure of a candidate: its name, its unit, and where it is read."""
 
     name: str
-    """As in ``--max NAME=BOUND``, with its unit at the end."""
+    """The name in ``--max NAME=BOUND``, with its unit at the end."""
     unit: Unit
     source: Source
     better: Literal["lower", "higher"]
     value: Callable[[CandidateFacts], Interval | None]
-    """As it is shown, with the interval that was stored."""
+    """Displayed value, with the stored interval."""
     title: str
-    """Of its chart."""
+    """Title of its chart."""
     words: str
-    """In a sentence."""
+    """Words in a sentence."""
     axis: str = ""
-    """In front of the unit on an axis; unset: the title in small letters."""
+    """Axis title before the unit; unset: the title in lower case."""
     column: str = ""
-    """Above a column of a table; unset: the words, with the unit where the figures under it do not have it."""
+    """Column heading; unset: the words, with the unit if the figures in the column lack it."""
     says: str = ""
     """One sentence under its chart."""
     judged: Callable[[CandidateFacts], Finding] | None = None
-    """What a gate holds against a bound: an interval of its own where a test asks for one. None: no gate takes it."""
+    """The figure that a gate judges, with a separate interval if a test needs one. None: no gate uses it."""
     compared: bool = False
-    """Whether a build can be bounded by it where another one stands beside it."""
+    """Whether it can be bounded in a comparison with another build."""
     identical: float | None = None
-    """Its value between two builds that ship the same files, by definition; None of a figure of one build alone."""
+    """Its value for two builds that ship the same files, by definition; None for a figure of one build alone."""
     chart: bool = True
     digits: int | None = None
-    """After the point; unset: as many as its unit has."""
+    """Decimals; unset: as many as its unit has."""
 
     def measurement(self, facts: CandidateFacts) -> Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None:
-        """What says how and where the figure was measured; None of one that is counted, or was not measured."""
+        """The record of how and where the figure was measured; None if it is counted or unmeasured."""
         sources: dict[Source, Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None] = {
             "accuracy": facts.answered or facts.agreement,
             "latency": facts.latency,
@@ -69,7 +69,7 @@ class Metric:
 
     @property
     def signs(self) -> str:
-        """The unit as a reader sees it."""
+        """The unit as readers see it."""
         return {"share": "%", "ratio": "×"}.get(self.unit, self.unit)
 
     @property
@@ -84,7 +84,7 @@ class Metric:
 
 
 def _read(*path: str) -> Callable[[CandidateFacts], Interval | None]:
-    """The interval at the end of these fields; None where one of them is."""
+    """Return the interval in the last of these fields; None if any of them is None."""
 
     def value(facts: CandidateFacts) -> Interval | None:
         figure: Any = facts
@@ -100,13 +100,13 @@ def _quality(*path: str) -> Callable[[CandidateFacts], Interval | None]:
 
 
 def _either(name: str) -> Callable[[CandidateFacts], Interval | None]:
-    """Of one class an image, or of several labels."""
+    """Return the value for single-label or multi-label images."""
     one, several = _quality(name), _read("multi_label", name)
     return lambda facts: one(facts) or several(facts)
 
 
 def exactly(value: float) -> Interval:
-    """What was counted and not estimated."""
+    """Return a counted, exact figure."""
     return Interval(estimate=value, low=value, high=value, confidence=1.0)
 
 
@@ -183,23 +183,23 @@ SHOWN: Mapping[str, Metric] = _named_rows(
     Metric("int8_bytes_share", "share", "residency", "higher", _int8("byte_share"), "Share of bytes moved",
            "int8_bytes_share", judged=findings.int8_share("bytes moved"), chart=False),
 )  # fmt: skip
-"""Every row, in the order in which people read them."""
+"""Every row, in display order."""
 
 METRICS: Mapping[str, Metric] = {name: row for name, row in SHOWN.items() if row.judged is not None}
-"""What a gate of one build can bound."""
+"""Metrics that a gate of one build can bound."""
 
 IMAGES_PER_S = "images_per_s"
-"""Bounds ``p50_ms`` in other words: ``min images_per_s = 20`` is ``max p50_ms = 50``, of single images one after the other."""
+"""Another form of ``p50_ms``: ``min images_per_s = 20`` is ``max p50_ms = 50``, for single images one after another."""
 
 
 def reciprocal_of_p50(value: float) -> float:
-    """Milliseconds of p50 to images a second, and back."""
+    """Convert milliseconds of p50 to images a second, and back."""
     return 1000 / value
 
 
 def bound_in_p50(choice: GateChoice) -> GateChoice:
-    """The same bounds, with one on images a second as the bound on p50 that it means."""
-    if not choice.min.get(IMAGES_PER_S, 0) > 0:  # one that is no bound is refused by ``check_bounds``
+    """Return the bounds with images a second converted to p50."""
+    if not choice.min.get(IMAGES_PER_S, 0) > 0:  # ``check_bounds`` refuses an invalid one
         return choice
     others = {name: bound for name, bound in choice.min.items() if name != IMAGES_PER_S}
     latency = {"p50_ms": reciprocal_of_p50(choice.min[IMAGES_PER_S])}
@@ -207,7 +207,7 @@ def bound_in_p50(choice: GateChoice) -> GateChoice:
 
 
 def budgets_in_p50(budgets: Mapping[str, float]) -> dict[str, float]:
-    """The same budgets, with images a second as the p50 that they mean."""
+    """Return the budgets with images a second converted to p50."""
     if IMAGES_PER_S not in budgets:
         return dict(budgets)
     rest = {name: bound for name, bound in budgets.items() if name != IMAGES_PER_S}
@@ -217,10 +217,10 @@ def budgets_in_p50(budgets: Mapping[str, float]) -> dict[str, float]:
 def parse_budgets(
     texts: Iterable[str], named: Callable[[str, str], str], refuse: Callable[[str, str], EdgecnnError]
 ) -> dict[str, float]:
-    """``p50_ms=5`` and others, each once, from the texts after ``--within``.
+    """Parse ``p50_ms=5`` and others, each once, from the texts after ``--within``.
 
-    named: A name as typed, with its text, to the budget that it is; it raises what an unknown one ends with. refuse: A text and
-    what is wrong with it to the error that is raised.
+    named: converts a typed name and its text to a budget; it raises the error of an unknown one. refuse: makes the error of a
+    text and its problem.
     """
     budgets: dict[str, float] = {}
     for text in texts:
@@ -250,18 +250,18 @@ COMPARED: Mapping[str, Metric] = _named_rows(
     ),
     *(row for row in METRICS.values() if row.compared),
 )
-"""What a build can be bounded by where another one stands beside it; drops are then counted from that one."""
+"""Metrics that can be bounded in a comparison with another build; drops are then measured from that build."""
 ANY_METRIC: Mapping[str, Metric] = {**METRICS, **COMPARED}
-"""Every metric of a gate, whatever the gate is about."""
+"""All metrics of gates."""
 
 
 def charted(*sources: Source) -> list[Metric]:
-    """The metrics of these kinds whose chart and column are made from their rows alone."""
+    """Return the metrics of these kinds whose chart and column come from their rows alone."""
     return [row for row in SHOWN.values() if row.chart and row.source in sources]
 
 
 def find(metric: str, facts: CandidateFacts) -> Finding:
-    """What a gate may know of ``metric`` (a name of ``METRICS``)."""
+    """Return the finding of ``metric`` (a name of ``METRICS``) for a gate."""
     if facts.candidate.method is Method.ORIGINAL and metric in _AGAINST_FP32:
         return findings.missing("the model file came quantized and holds no float network to compare with")
     judged = METRICS[metric].judged

@@ -1,4 +1,4 @@
-"""Every typed reason in one sentence: the table of report.md, the page and ``edgecnn explain`` say the same because of this."""
+"""Put every typed reason into one sentence, so report.md, the page and ``edgecnn explain`` agree."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from edgecnn.values.recipe import Objective
 from edgecnn.values.verdict import Interval
 
 _CHOOSING = "in the race for the choice"
-"""Named beside every figure of that race: the reported ones are of a later race."""
+"""Shown next to every figure of that race, because reported figures are from a later one."""
 
 
 def worded(reason: Reason, name: str) -> str:
-    """One sentence with the figures that decided, without a full stop; ``name``: of what the reason is about."""
+    """Return one sentence with the deciding figures, without a full stop; ``name``: the candidate in question."""
     return _sentence(reason, name)
 
 
 def why_chosen(reason: Taken | Provisional, name: str) -> str:
-    """The same of what is used, as the report's first sentence has it."""
+    """Return the same for the used candidate, as the report's first sentence."""
     return _why_taken(reason, name) if isinstance(reason, Taken) else _why_used(reason, name)
 
 
 def speed_words(ratio: Interval, objective: Objective = "latency") -> str:
-    """``1.12 × the speed [1.09, 1.18] at 98.4 %``, of an estimate alone ``1.12 × the speed``; of energy, its share."""
+    """Return ``1.12 × the speed [1.09, 1.18] at 98.4 %``, for an estimate alone ``1.12 × the speed``; for energy, its share."""
     if objective == "energy":
         ratio = ratio.inverse
     of = {"throughput": "the images a second", "energy": "the energy"}.get(objective, "the speed")
@@ -53,7 +53,7 @@ def speed_words(ratio: Interval, objective: Objective = "latency") -> str:
 
 
 def run_settings_words(ours: str | None, theirs: str | None) -> str:
-    """``, with 2 threads``, of both where they differ; empty where nothing is known of ours."""
+    """Return ``, with 2 threads``, for both if they differ; empty if ours are unknown."""
     if ours is None:
         return ""
     return f", with {ours}" if theirs in (None, ours) else f", with {ours} versus {theirs}"
@@ -101,7 +101,7 @@ def _claim(reason: Taken) -> str:
 
 
 def _figure(reason: Taken) -> str:
-    """Nothing of latency: this is a report's first sentence, and the p50 beside it is of the race for the report."""
+    """Return no latency, because the p50 next to this sentence is from the race for the report."""
     if reason.objective == "throughput":
         return f", at {reason.images_per_s or 0.0:,.1f} images a second with batch {reason.batch or 1}"
     return f", at {reason.energy_mj or 0.0:.2f} mJ per image" if reason.objective == "energy" else ""
@@ -153,7 +153,7 @@ def _more_energy(reason: MoreEnergy, name: str) -> str:
 
 
 def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> str:
-    """The ratio, where it was taken and how."""
+    """Return the ratio, if it was computed, and how."""
     where = f"on {reason.machine}{run_settings_words(reason.run_settings, reason.against_run_settings)}"
     if reason.ratio is None:
         return f", without paired runs, {where}"

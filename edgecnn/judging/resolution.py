@@ -1,4 +1,4 @@
-"""What a test set can show, said before any time is spent on it."""
+"""The smallest difference that a test set can show, computed before any work."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, grou
 from edgecnn.values.verdict import Interval
 
 EXPECTED_DISAGREEMENT = 0.02
-"""Share of discordant images assumed before anything was evaluated: INT8 against fp32 showed 1 to 5 % on the networks tried."""
+"""Assumed share of discordant images before an evaluation: INT8 against fp32 had 1 to 5 % on the networks tried."""
 
 POWER = 0.8
-"""How often the advised number of images or rounds settles a gate, if the truth is what was seen."""
+"""Probability that the recommended number of images or rounds decides a gate, if the estimate is the truth."""
 POWER_Z = NormalDist().inv_cdf(POWER)
 
 
 def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT) -> float | None:
-    """Half the width, in percentage points, of the 95 % interval of a drop whose estimate is zero; None of no images.
+    """Return half the width, in percentage points, of the 95 % interval of a drop estimated as zero; None without images.
 
-    By Tango's interval, the one that will be reported. The familiar 1.96 √(disagreement / images) is a tenth narrower at
-    1,000 images, and says ± 0 where no disagreement is expected.
+    It uses Tango's interval, as the report does. The common 1.96 √(disagreement / images) is a tenth narrower at 1,000 images,
+    and gives ± 0 without expected disagreement.
 
     ``disagreement``: expected share of discordant images, 0…1.
     """
@@ -40,11 +40,11 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
 
 
 GROUPED = "; this holds for independent images, and for a PASS each group counts as at most one image"
-"""What a sentence of either kind ends with where images came in groups."""
+"""End of both kinds of sentence if images are in groups."""
 
 
 def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT) -> str:
-    """What ``plan`` says: "1,000 images at about 2 % disagreement resolve ± 1.0 pp"."""
+    """Return the sentence of ``plan``: "1,000 images at about 2 % disagreement resolve ± 1.0 pp"."""
     half = resolvable_drop_pp(images, disagreement)
     if half is None:
         return "0 images resolve nothing"
@@ -53,22 +53,22 @@ def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT
 
 
 def labels_sentence(images: int) -> str:
-    """The same of several labels an image, of which nothing can be said before there are answers."""
+    """Return the sentence for multi-label images, whose resolution is unknown before predictions exist."""
     return f"{counted(images, 'image')}; the smallest drop of mAP that they show depends on the predictions"
 
 
 def images_needed(
     margin_pp: float, disagreement: float, estimate_pp: float = 0.0, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> int | None:
-    """Return how many new images settle a drop gate in ``POWER`` of all cases; None where no number would.
+    """Return how many new images decide a drop gate in ``POWER`` of cases; None if no number would.
 
-    This holds where the true drop is the estimate and no more images than ``disagreement`` are discordant. Of the images that
-    gave the estimate it says nothing: to judge them again with others is a second look.
+    It assumes that the true drop is the estimate, and that at most ``disagreement`` of the images are discordant. Judging the
+    images of the estimate again, together with others, would be a second judgement.
 
     Args:
         margin_pp: the bound of the gate.
         disagreement: share of discordant images, 0…1: an upper bound, since a pilot may show too few.
-        estimate_pp: the true drop; on the margin itself nothing settles it.
+        estimate_pp: the true drop; if it equals the margin, nothing decides.
         confidence: two-sided.
     """
     margin, estimate = margin_pp / 100, estimate_pp / 100
@@ -83,9 +83,9 @@ def images_needed(
 def images_for_proportion(
     bound: float, share: float, confidence: float = NON_INFERIORITY_CONFIDENCE, widest: Interval | None = None
 ) -> int | None:
-    """The same for a bound on a share (0…1), by Wilson's interval; None where no number would.
+    """Return the same for a bound on a share (0…1), by Wilson's interval; None if no number would.
 
-    ``widest``: the interval of the share, whose end nearest to a half has the largest variance; None: that of the share itself.
+    ``widest``: the interval of the share, whose end nearest to a half has the largest variance; None: the share itself is used.
     """
     if math.isclose(bound, share, abs_tol=1e-9):
         return None
@@ -95,18 +95,20 @@ def images_for_proportion(
 
 
 def enough_to_tell_apart(apart: float, at_bound: float, at_truth: float, confidence: float) -> int:
-    """Images or rounds by which a test rejects the bound in ``POWER`` of all cases; ``at_…``: variances of one of them."""
+    """Return the images or rounds with which a test rejects the bound in ``POWER`` of cases; ``at_…``: variances of one."""
     return math.ceil(((two_sided_z(confidence) * math.sqrt(at_bound) + POWER_Z * math.sqrt(at_truth)) / apart) ** 2)
 
 
 def groups_among(images: int, judged: Accuracy | MultiLabelAccuracy | Agreement | None) -> int | None:
-    """Groups of so many images, as large as the judged ones; None where images are independent."""
+    """Return the number of groups for that many images, of the judged groups' size; None if images are independent."""
     groups = None if judged is None else group_count(judged)
     return math.ceil(images * groups / judged.images) if judged is not None and groups else None
 
 
 def enough_images(needed: int, groups: int | None = None) -> str:
-    """The end of a sentence: what would turn UNSURE into an answer; ``groups``: of so many, where images come in groups."""
+    """Return the end of a sentence: how many images would decide an UNSURE gate; ``groups``: in that many, if images are in
+    groups.
+    """
     of = "" if groups is None else f" of {counted(groups, 'group')}"
     odds = f"in {100 * POWER:.0f} % of cases"
     return f"about {needed:,} new test images{of}, judged separately, would settle it {odds} if the estimate is right"

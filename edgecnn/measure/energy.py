@@ -1,7 +1,7 @@
-"""Energy is measured in a race of its own: processes that time nothing, interleaved as any other race's.
+"""Measure energy in a separate race, in processes that time nothing, interleaved like any other race.
 
-It is scheduled only where some meter said that it can be read; where none can, the reasons are what there is to show. An external
-meter's log is joined to the runs that it watched by the time on the wall.
+It is scheduled only if a meter is readable; otherwise the reasons are reported. An external meter's log is matched with the runs
+by wall-clock time.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from edgecnn.values.recipe import RaceChoice
 
 
 def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> bool:
-    """Whether some meter can be read beside this kit, by what the host said of itself."""
+    """Whether a meter can be read for this kit, as the host reports."""
     meters = environment.observed.get("energy_meters", "").split()
     return log is not None or can_watch(meters, kit.on_gpu)
 
 
 def no_meter(environment: Environment) -> str:
-    """Why no meter can watch a model on the CPU there, and what would make one readable."""
+    """Return why no meter can measure a model on that CPU, and how to make one readable."""
     reason = environment.observed.get("energy_absent")
     only_gpu = NOTHING_OF_A_CPU if "energy_meters" in environment.observed else None
-    return reason or only_gpu or "the host says of none that it can"
+    return reason or only_gpu or "the host reports no readable meter"
 
 
 def why_not(environment: Environment) -> str:
-    """The same of this machine, where an external meter's log may be given."""
-    return f"no meter can be read here: {no_meter(environment)}; --meter takes an external one's log"
+    """Return the same for this machine, for which an external meter's log may be given."""
+    return f"no meter can be read here: {no_meter(environment)}; pass the log of an external meter with --meter"
 
 
 def energy_request(choice: RaceChoice, kits: Sequence[KitRef], how: RaceOptions, purpose: Purpose = "energy") -> RaceRequest:
-    """The race that measures these kits' energy: for the reported figures, or for the choice (``select-energy``)."""
+    """Return the race that measures these kits' energy: for reported figures, or for the choice (``select-energy``)."""
     window_s = ENERGY_WINDOW_S if how.meter is None else EXTERNAL_WINDOW_S
     rounds = max(choice.rounds, how.runs.energy) if purpose == "energy" else choice.rounds
     log = {"samples": 1, "max_s": window_s, "meter_log": how.meter}
@@ -50,11 +50,11 @@ def energy_request(choice: RaceChoice, kits: Sequence[KitRef], how: RaceOptions,
 
 TIMEOUT_S = 20.0
 _CLOCK_STEP_S = 0.1
-"""By which the two clocks of a stretch may part: more is no drift but somebody setting the clock."""
+"""Allowed difference between the two clocks of a period; more means that the clock was set."""
 
 
 def open_log(path: Path) -> MeterLog:
-    """The log as it is now. Raises METER_LOG_UNREADABLE: it is no such log, with the line."""
+    """Open the log in its current state. Raises METER_LOG_UNREADABLE: it is not such a log, with the line."""
     try:
         return read_log(path)
     except RunnerError as error:
@@ -62,11 +62,11 @@ def open_log(path: Path) -> MeterLog:
 
 
 def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: float = TIMEOUT_S) -> MeterLog | None:
-    """The log once it reaches over the last of these runs, or as far as it reaches after ``timeout_s`` seconds.
+    """Return the log once it covers the last of these runs, or whatever it covers after ``timeout_s`` seconds.
 
-    The log is read when the last run is over. A meter that writes once a second may owe its last line then, so it is waited for.
+    The log is read after the last run. A meter that writes once a second may write its last line later, so it is waited for.
 
-    Raises METER_LOG_UNREADABLE: it is no such log.
+    Raises METER_LOG_UNREADABLE: it is not such a log.
     """
     if path is None:
         return None
@@ -81,7 +81,7 @@ def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: floa
 
 
 def joined(energy: RunEnergy, log: MeterLog) -> RunEnergy:
-    """The run with the external meter's reading, or with why it has none."""
+    """Return the run with the external meter's reading, or with the reason why it has none."""
     try:
         idle, work = (_spent(stretch, log) for stretch in (energy.idle, energy.work))
     except MeterAbsent as absent:

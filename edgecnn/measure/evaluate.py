@@ -1,8 +1,7 @@
-"""Accuracy is asked of the kit, by its own runner in a fresh process, and filed as logits.
+"""Measure accuracy with the kit's own runner in a fresh process, and store the logits.
 
-Chunks are files: what an interrupted evaluation finished is not run again, and a stored evaluation of the same kit on the same
-pixels serves as long as the conditions agree, since logits do not age. A host far away is sent the
-pixels in parts, and holds them.
+Results are written in chunks, so an interrupted evaluation resumes. A stored evaluation of the same kit on the same pixels is
+reused if the conditions agree, because logits do not age. A remote host receives and keeps the pixels in parts.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ if TYPE_CHECKING:
 
 LOGITS = "logits.npy"
 LEASE_S = 600.0
-"""Silence for so long ends an evaluation: one chunk of images takes seconds."""
+"""An evaluation is stopped after this silence; one chunk of images takes seconds."""
 
 
 class PixelSet(Value):
-    """One split's pixels in a prepare artifact."""
+    """The pixels of one split in a prepare artifact."""
 
     split: Literal["validation", "test"]
     file: Path
@@ -50,19 +49,19 @@ class PixelSet(Value):
 
     @classmethod
     def prepared(cls, folder: Path, split: Literal["validation", "test"], images: int) -> PixelSet:
-        """That of a split in the folder of a prepare artifact."""
+        """Return a split's pixels in the folder of a prepare artifact."""
         file = folder / f"{split}.pixels.npy"
         return cls(split=split, file=file, sha256=prepared_digests(folder)[split], images=images)
 
 
 def prepared_digests(folder: Path) -> Mapping[str, str]:
-    """SHA-256 of each role's pixels, as a prepare artifact says; an OSError or a ValueError where it cannot be read."""
+    """Return the SHA-256 of each role's pixels in a prepare artifact; OSError or ValueError if it cannot be read."""
     digests: Mapping[str, str] = json.loads((folder / "pixels.json").read_text(encoding="utf-8"))
     return digests
 
 
 def prepared_groups(folder: Path, split: str) -> npt.NDArray[np.int64] | None:
-    """Which images of a prepare artifact's role are of one group, (images,); None where they are independent of each other.
+    """Return the group of each image of a prepare artifact's role, (images,); None if images are independent.
 
     Raises OSError, ValueError: it cannot be read.
     """
@@ -98,7 +97,7 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] 
             with usable(lab.board, "evaluate"):
                 logits = _joined(sorted(work.rglob("logits-*.npy")), pixels.images, work / LOGITS)
         except AnswerUnusable:
-            emptied(work)  # whoever goes on from it would answer the same
+            emptied(work)  # any process that resumes it would compute the same
             raise
         environment = facts.environment
         about = {"what": "evaluation", "pixels": pixels.sha256, "images": pixels.images, "logits_file": LOGITS}
@@ -108,7 +107,7 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] 
 
 
 def stored_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile | None:
-    """The newest evaluation of this kit on these pixels whose conditions are this machine's, if there is one."""
+    """Return the newest evaluation of this kit on these pixels under this machine's conditions, if there is one."""
     for stored in lab.store.profiles.of(kit.digest, "evaluation"):
         if stored.profile.pixels == pixels.sha256 and same_conditions(stored.profile.environment, lab.environment_of(kit)):
             return stored
@@ -116,7 +115,7 @@ def stored_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile 
 
 
 def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
-    """The answers of a stored evaluation, float32 (images, classes), mapped from its file and read only."""
+    """Return the logits of a stored evaluation, float32 (images, classes), memory-mapped and read-only."""
     import numpy as np
 
     path = stored.file(stored.profile.logits_file or LOGITS)
@@ -132,7 +131,7 @@ def _run_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> Eval
 
 
 class Evaluation(Message):
-    """What a runner says of an evaluation."""
+    """A runner's description of an evaluation."""
 
     environment: Environment
     pixels_sha256: str
@@ -147,33 +146,33 @@ def _evaluation(folder: Path, lab: Lab) -> Evaluation:
 
 
 def _joined(chunks: Sequence[Path], images: int, target: Path) -> Path:
-    """All answers as one array. Raises Unusable: they are not float32 (images, classes)."""
+    """Return all logits as one array. Raises Unusable: they are not float32 (images, classes)."""
     import numpy as np
 
     try:
         arrays = [np.load(chunk, mmap_mode="r", allow_pickle=False) for chunk in chunks]
     except Exception as error:  # noqa: BLE001 - numpy's reader of a header raises what its parts do
-        raise Unusable(f"logits that are no array: {error}") from error
+        raise Unusable(f"logits that are not an array: {error}") from error
     shapes = {array.shape[1:] for array in arrays}
     readable = (array for array in arrays if array.ndim == 2 and array.dtype == np.float32)  # noqa: PLR2004 - (images, classes)
     rows = sum(len(array) for array in readable)
     if rows != images or len(shapes) != 1:
-        raise Unusable(f"float32 logits of {rows:,} images, asked are {images:,}")
+        raise Unusable(f"float32 logits of {rows:,} images instead of {images:,}")
     np.save(target, np.concatenate(arrays))
     return target
 
 
 _PASSES = 2
-"""The machine may be set otherwise between two parts; whoever sets it again and again is not waited for."""
+"""Restarts allowed if the machine's settings change between two parts."""
 
 
 def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: float) -> Evaluation:
-    """Evaluate each part, and say of them together what ``evaluation.json`` says of one.
+    """Evaluate each part, and return the content of a single ``evaluation.json``.
 
     Args:
         file: ``.npy`` of uint8 pixels (N, *crop_px, 3).
-        lab: whose host takes ``part_bytes`` at a time.
-        work: gets a folder ``part-00000`` and so on, with the logits in chunks.
+        lab: its host accepts ``part_bytes`` at a time.
+        work: receives folders ``part-00000`` and so on, with the logits in chunks.
     """
     import numpy as np
 
@@ -192,7 +191,7 @@ def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: f
 
 
 def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease_s: float) -> Evaluation:
-    """The array lies here only while it is sent: it is a copy of what the store has."""
+    """Write a part of the array, a copy that exists only while it is sent."""
     import numpy as np
 
     out.mkdir(exist_ok=True)
@@ -206,9 +205,9 @@ def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease
 
 
 def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: Path) -> EdgecnnError | None:
-    """The failure of a kit whose answers to a split are not all numbers, with the layer to blame; None where they are.
+    """Return the error of a kit whose logits for a split are not finite, with the layer that causes it; None if they are.
 
-    ``logits``: (images, classes). ``pixels``: as of ``blamed_layer``.
+    ``logits``: (images, classes). ``pixels``: as in ``blamed_layer``.
     """
     try:
         check_finite(kit.candidate.id, logits)
@@ -218,21 +217,21 @@ def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: 
 
 
 TRACEABLE = "onnxruntime"
-"""The one runtime whose model file says what every layer gives: the kit's own ONNX."""
+"""The only runtime whose model file shows every layer's output: the kit's own ONNX."""
 
 
 def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
-    """A sentence on the layer that first gave NaN or infinity, or on why none can be named.
+    """Return a sentence on the first layer that gave NaN or infinity, or on why none can be named.
 
-    ``pixels``: ``.npy`` of uint8 (N, *crop_px, 3), what it was shown. ``image``: which of them; counted from 0.
+    ``pixels``: ``.npy`` of uint8 (N, *crop_px, 3), the input. ``image``: index of the image, from 0.
     """
     if kit.runtime != TRACEABLE:
-        return f"the layer is not known: {kit.runtime} does not show what its layers give"
+        return f"the layer is unknown: {kit.runtime} does not show the outputs of its layers"
     try:
         layer = _first_bad(kit, pixels, image)
     except Exception as error:  # noqa: BLE001 - it is an explanation; without it the failure stands as well
-        return f"the layer is not known: {type(error).__name__} when looking layer by layer"
-    return layer or "no layer gives one when they run one by one, unfused"
+        return f"the layer is unknown: {type(error).__name__} when looking layer by layer"
+    return layer or "no single, unfused layer produces it"
 
 
 def _first_bad(kit: KitRef, pixels: Path, image: int) -> str | None:

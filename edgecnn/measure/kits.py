@@ -1,4 +1,4 @@
-"""A kit as measuring sees it: a folder and the digest that its profiles are filed under."""
+"""A kit for measuring: a folder, and the digest under which its profiles are stored."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ class KitRef(Value):
     candidate: Candidate
     folder: Path
     digest: str
-    """sha256 of ``kit.json``, which holds the sha256 of every other file."""
+    """SHA-256 of ``kit.json``, which contains the SHA-256 of every other file."""
     runtime: str
-    """The runtime that its session opens: for a twin another one than its candidate's."""
+    """The runtime of its session; a twin's differs from its candidate's."""
     on_gpu: bool = False
-    """Whether that session computes on an NVIDIA GPU."""
+    """Whether its session computes on an NVIDIA GPU."""
     stands_for: str | None = None
-    """The device kit's digest, where this one is an emulated twin."""
+    """The device kit's digest, if this is an emulated twin."""
     knobs: Knobs = DEFAULT
-    """What its session is opened with when it is timed. They are no part of the kit: its digest says nothing of them."""
+    """Settings of its session when it is timed, which are not part of the kit or its digest."""
 
     @classmethod
     def of(cls, candidate: Candidate, artifact: Artifact) -> KitRef:
-        """The kit in a package artifact. Its record already has the digest, so nothing is read again to hash it."""
+        """Return the kit in a package artifact, whose record already has the digest."""
         return cls._described(candidate, artifact.folder, artifact.record.files["kit.json"].sha256, _manifest(artifact.folder))
 
     @classmethod
     def at(cls, folder: Path) -> KitRef:
-        """A kit outside the store, such as one of a bundle.
+        """Return a kit outside the store, such as one of a bundle.
 
-        Raises OSError, ValueError, KeyError, TypeError: there is no ``kit.json``, or it is no kit's.
+        Raises OSError, ValueError, KeyError, TypeError: there is no valid ``kit.json``.
         """
         text = bounded_content(folder / "kit.json", MANIFEST_BYTES_MAX)
         manifest = json.loads(text)
@@ -62,43 +62,43 @@ class KitRef(Value):
         )
 
     def with_knobs(self, knobs: Knobs) -> KitRef:
-        """The same kit, timed otherwise."""
+        """Return the same kit with other settings."""
         return self.model_copy(update={"knobs": knobs})
 
     @property
     def entrant(self) -> str:
-        """Who races: this kit in this setting. The digest alone where nothing is set."""
+        """The identity of this kit with its settings in a race; only the digest if nothing is set."""
         return entrant_of(self.digest, self.knobs.options)
 
     @property
     def compiles(self) -> bool:
-        """Whether its session compiles the network anew in every process."""
+        """Whether its session compiles the network in every process."""
         return self.candidate.session_options.get("compile", "off") != "off"
 
     @property
     def batch_max(self) -> int:
-        """Images that the model takes in one call at most."""
+        """Largest batch of the model."""
         return int(_manifest(self.folder)["model"]["batch_max"])
 
     @property
     def size_mib(self) -> float:
-        """The model's own files: what the network costs on the device's disk, without runner and golden set."""
+        """Size of the model's files: the network's disk space on the device, without runner and golden set."""
         manifest = _manifest(self.folder)
         return sum(int(manifest["files"][name]["bytes"]) for name in manifest["model"]["files"]) / _MIB
 
     @property
     def whole_mib(self) -> float:
-        """Every file of the kit, ``kit.json`` apart: what is copied to a device."""
+        """Size of all files of the kit except ``kit.json``, as copied to a device."""
         return sum(int(fact["bytes"]) for fact in _manifest(self.folder)["files"].values()) / _MIB
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """``kit.json``, as it lies there."""
+        """The content of ``kit.json``."""
         return _manifest(self.folder)
 
 
 def entrant_of(kit: str | None, knobs: Mapping[str, str]) -> str:
-    """The same of a run file's or a profile's own words: a digest, and session options."""
+    """Return the same identity from a run file or a profile: a digest, and session options."""
     return "+".join([kit or "", *(f"{name}={value}" for name, value in sorted(knobs.items()))])
 
 

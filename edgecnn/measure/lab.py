@@ -1,4 +1,4 @@
-"""Where measuring happens (a host, what it is, where results are filed), and when a stored observation may speak for it."""
+"""The place of measuring (a host, its description, and the store), and when a stored observation is valid for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgecnn.values.stage import Progress
 
 @dataclass(frozen=True)
 class _Titled:
-    """Progress of a runner, which knows only its own command, under the name of what is measured with it."""
+    """Progress of a runner, shown with the name of the measured kit."""
 
     tell: Progress
     title: str
@@ -32,7 +32,7 @@ class _Titled:
 
 @dataclass(frozen=True)
 class Lab:
-    """Everything that stays the same from one measurement of a build to the next."""
+    """Everything that is constant between the measurements of a build."""
 
     host: Host
     store: Store
@@ -40,21 +40,21 @@ class Lab:
     device: str
     """The device file that the host matches, or ``this machine``."""
     machine: str
-    """The concrete machine, for people."""
+    """Description of the machine."""
     environment: Environment
-    """The machine's, without the conditions that only a kit decides."""
+    """Conditions of the machine, without those that depend on a kit."""
     lane: str = ""
-    """What unfinished work of this host is told apart by: several boards work side by side. Empty: this machine."""
+    """Distinguishes unfinished work of several boards. Empty: this machine."""
     warnings: tuple[str, ...] = ()
-    """What was found on the host beforehand that spoils figures, a sentence each."""
+    """Problems of the host that affect figures, one sentence each."""
 
     @property
     def board(self) -> str | None:
-        """What an error calls the machine; None: it is this one."""
+        """The name of the machine in errors; None for this one."""
         return self.machine if self.lane else None
 
     def environment_of(self, kit: KitRef) -> Environment:
-        """What a run of this kit would record on the host now: the machine's conditions, and its runtime's installed version."""
+        """Return the environment that a run of this kit would record now: the machine's conditions, and the runtime's version."""
         versions = {
             "runtime": kit.runtime,
             "runtime_version": self.host.runtime_version(kit.runtime),
@@ -63,23 +63,23 @@ class Lab:
         return self.environment.model_copy(update={"conditions": {**self.environment.conditions, **conditions}})
 
     def profile(self, kit: KitRef, environment: Environment, **fields: Any) -> Profile:
-        """What was just observed of a kit here; ``fields``: fields of the profile, ``what`` among them."""
+        """Return the profile of a new observation of a kit; ``fields``: fields of the profile, including ``what``."""
         about = {"device": self.device, "host": self.machine, "environment": environment, "fidelity": environment.fidelity}
         when = {"observed_at": datetime.now(UTC).isoformat(timespec="seconds")}
         return Profile(**{"subject": kit.digest, **about, **when, **fields})
 
     def doing(self, title: str) -> Lab:
-        """This lab, whose progress says that it does this."""
+        """Return this lab with another activity in its progress."""
         return replace(self, tell=_Titled(self.tell, title))
 
 
 def same_conditions(stored: Environment, present: Environment) -> bool:
-    """True when nothing that must match differs."""
+    """Whether all required conditions agree."""
     return first_difference(stored, present) is None
 
 
 def first_difference(stored: Environment, present: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> str | None:
-    """One line that names the first differing condition and both values, or None. What neither could read does not differ."""
+    """Return one line with the first differing condition and both values, or None. Conditions unknown on both sides are equal."""
     for name in names:
         ours = present.conditions.get(name)
         theirs = stored.conditions.get(name)
@@ -89,7 +89,7 @@ def first_difference(stored: Environment, present: Environment, names: Sequence[
 
 
 def changed_between(runs: Sequence[Mapping[str, Any]]) -> str | None:
-    """The first condition in which a kit's run file differs from its first one; None where one machine in one state ran all."""
+    """Return the first condition that differs between a kit's run files; None if one machine in one state ran all."""
     environments = [Environment.model_validate(run["environment"]) for run in runs]
     names = (*CONDITIONS_THAT_MUST_MATCH, *CONDITIONS_OF_A_SESSION)
     changes = (first_difference(environments[0], environment, names) for environment in environments[1:])
@@ -100,12 +100,12 @@ _COUNTED = re.compile(r" \(\d+ times?\)$")
 
 
 def joined_environment(runs: Sequence[Mapping[str, Any]]) -> Environment:
-    """The first run's environment, with what was observed over all of them.
+    """Return the first run's environment, with observations over all runs.
 
-    Shares are medians over runs, since figures are too; heat is the worst that was seen; throttling is said with the share of
-    runs in which it happened. What no run could read stays absent, and so does throttling where a run could not tell.
+    Shares are medians over runs, as figures are; temperature is the highest; throttling includes the share of runs in which it
+    happened. Values that no run could read are absent, and so is throttling if a run could not tell.
 
-    ``runs``: run files as they were read, at least one, whose conditions agree.
+    ``runs``: parsed run files, at least one, with equal conditions.
     """
     first = Environment.model_validate(runs[0]["environment"])
     observed = [run["environment"]["observed"] for run in runs]

@@ -1,7 +1,7 @@
-"""Latency as a race: fresh processes, interleaved, every raw sample kept.
+"""Measure latency as a race: fresh processes, interleaved, with every raw sample stored.
 
-Interleaving is what makes a ratio trustworthy on a machine whose speed drifts: runs of one round are neighbours in time. The
-order inside a round is drawn anew, so that no kit always runs after the same other.
+Interleaving makes ratios reliable on a machine whose speed drifts, because runs of one round are close in time. The order inside
+a round is random, so that no kit always runs after the same other one.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from edgecnn.values.base import Value
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Purpose, Run
 
 FIGURES: tuple[Purpose, ...] = ("report", "select")
-"""What races of figures are for, the one that counts most first."""
+"""Purposes of races with reported figures, the preferred one first."""
 _CLOCKS_DIFFER = timedelta(seconds=2)
-"""Dates are written in whole seconds, and a file system has a clock of its own."""
+"""Tolerance of dates, which have whole seconds and come from different clocks."""
 
 
 class RaceResult(Value):
-    """Profiles by entrant (of a kit without knobs its digest), all of one race, and who did not finish, with why."""
+    """Profiles of one race by entrant (for a kit without knobs its digest), and the reasons of kits that did not finish."""
 
     race: str
     observed_at: str
@@ -49,12 +49,12 @@ class RaceResult(Value):
     reused: bool
 
     def failed_of(self, kits: Iterable[KitRef]) -> dict[str, str]:
-        """Of these kits those that did not finish, by candidate, with why."""
+        """Return these kits' failures by candidate, with reasons."""
         return {kit.candidate.id: self.failed[kit.entrant] for kit in kits if kit.entrant in self.failed}
 
 
 def race(request: RaceRequest, lab: Lab) -> RaceResult:
-    """A stored race that is fresh enough and was run under the same conditions, else a new one, filed kit by kit."""
+    """Return a stored race that is fresh enough and has the same conditions, or run and store a new one."""
     stored = stored_race(request, lab)
     if stored is not None:
         return stored
@@ -75,7 +75,7 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
 
 
 def file_failure(request: RaceRequest, lab: Lab, why: str) -> RaceResult:
-    """File that none of these kits can run here, for what failed before any run: a stored race of them then says so."""
+    """Store that none of these kits can run here, with the failure before any run, so that a later call finds it."""
     filing = _Filing(request, lab)
     for kit in request.kits:
         filing.add(kit, (), why)
@@ -83,7 +83,7 @@ def file_failure(request: RaceRequest, lab: Lab, why: str) -> RaceResult:
 
 
 def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
-    """The newest stored race of this question that is younger than ``max_age_h`` and holds every kit."""
+    """Return the newest stored race for this question that is younger than ``max_age_h`` and has every kit."""
     by_kit = {kit.entrant: _stored_races(kit, lab) for kit in request.kits}
     present = {kit.entrant: lab.environment_of(kit) for kit in request.kits}
     for first in by_kit[request.kits[0].entrant]:
@@ -102,10 +102,10 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
 
 
 def latest_race(kit: KitRef, beside: Iterable[KitRef], lab: Lab, *, device: str | None, max_age_h: float) -> RaceResult | None:
-    """The newest fresh race of a kit on a device, whatever was asked: of reported figures, else of those it was chosen by.
+    """Return the newest fresh race of a kit on a device for any purpose: preferably the reported figures, else the choice.
 
-    ``beside``: the kits whose runs of that race are wanted too. ``device``: where the lab's machine is that one, every condition
-    but the runtime's own must be the machine's.
+    ``beside``: other kits whose runs of that race are needed. ``device``: if the lab's machine is this device, all conditions
+    except the runtime's own must be the machine's.
     """
     profiles, present = lab.store.profiles, {}
     if lab.device == device:
@@ -128,14 +128,14 @@ def latest_race(kit: KitRef, beside: Iterable[KitRef], lab: Lab, *, device: str 
 def fresh(observed_at: datetime, max_age_h: float) -> bool:
     """Whether an observation is not older than that.
 
-    An observation dated in the future came from a clock that was set back since: its age is unknown.
+    The age of an observation dated in the future is unknown, because the clock was set back since.
     """
     age = datetime.now(UTC) - observed_at
     return max_age_h > 0 and -_CLOCKS_DIFFER <= age <= timedelta(hours=max_age_h)
 
 
 def _stored_races(kit: KitRef, lab: Lab) -> tuple[StoredProfile, ...]:
-    """What ran with other knobs says nothing of these."""
+    """Exclude runs with other settings."""
     knobs = kit.knobs.options
     return tuple(entry for entry in lab.store.profiles.of(kit.digest, "race") if entry.profile.knobs == knobs)
 
@@ -152,7 +152,7 @@ def _result(name: str, profiles: Mapping[str, Profile], *, reused: bool) -> Race
 
 
 def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
-    """Runs that an interrupted race left are continued only while they are fresh and the machine is as it was."""
+    """Whether an interrupted race's runs can be continued: they are fresh, and the machine's conditions are unchanged."""
     present = {kit.digest: lab.environment_of(kit) for kit in request.kits}
     for path in work.rglob("run-*.json"):
         try:
@@ -168,7 +168,7 @@ def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
 
 
 def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
-    """One profile a kit, of those too that did not finish; where the machine changed meanwhile, the next call races again."""
+    """Store one profile for each kit, including failures; if the machine changed meanwhile, the next call races again."""
     runs = run_files(work)
     filing = _Filing(request, lab, log_of(runs, request.meter_log))
     for kit in request.kits:
@@ -181,7 +181,7 @@ def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
 
 
 class _Filing:
-    """Puts the profiles of one race into the store, under one name and one time."""
+    """Stores the profiles of one race under one name and one time."""
 
     def __init__(self, request: RaceRequest, lab: Lab, log: MeterLog | None = None) -> None:
         self._request, self._lab, self._log = request, lab, log
@@ -207,9 +207,9 @@ class _Filing:
 
 
 def _changed(runs: Sequence[Mapping[str, Any]]) -> str | None:
-    """Why runs are no one profile, and what would help: the machine changed between them."""
+    """Return why runs do not form one profile, and the fix: the machine changed between them."""
     changed = changed_between(runs)
-    return None if changed is None else f"the machine changed during the race ({changed}); the same command races again"
+    return None if changed is None else f"the machine changed during the race ({changed}); rerun the command to race again"
 
 
 def _run(facts: Mapping[str, Any], log: MeterLog | None) -> Run:
@@ -218,17 +218,17 @@ def _run(facts: Mapping[str, Any], log: MeterLog | None) -> Run:
 
 
 MARGIN = 2.0
-"""So many times slower than in the trial run may a kit be, and still get its median."""
+"""Factor by which a kit may be slower than in the trial run and still complete its median."""
 
 
 def long_enough_s(kits: Sequence[KitRef], lab: Lab) -> float:
-    """``max_s`` of a race of these kits, between ``RUN_MAX_S`` and ``RUN_PATIENT_S``; a kit that cannot run asks for nothing.
+    """Return ``max_s`` of a race of these kits, between ``RUN_MAX_S`` and ``RUN_PATIENT_S``; a kit that cannot run needs nothing.
 
-    A run that ends early ends early because it was slow. To leave such runs out, or to race again because of them, would keep the
-    fast ones; so the time is fixed beforehand, from one run of each kit that takes part in nothing.
+    A run that ends early was slow. Excluding such runs, or racing again because of them, would keep the fast ones. The time is
+    therefore fixed beforehand, from one run of each kit that is used for nothing else.
     """
     samples = samples_needed(50)
-    lab.tell.note(f"time {samples} inferences of each kit, to know how long a run must be")
+    lab.tell.note(f"timing {samples} inferences of each kit to set the length of a run")
     trial = RaceRequest(kits=tuple(kits), purpose="trial", rounds=1, samples=samples, max_s=RUN_PATIENT_S, max_age_h=0.0)
     times = [run.samples_ns for profile in race(trial, lab).profiles.values() for run in profile.runs if run.samples_ns]
     slowest_s = max((sum(samples_ns) / len(samples_ns) / 1e9 for samples_ns in times), default=0.0)
@@ -236,11 +236,11 @@ def long_enough_s(kits: Sequence[KitRef], lab: Lab) -> float:
 
 
 SAMPLES = 300
-"""Of each process: a ratio of medians needs no thousand, and more processes tell more than longer ones."""
+"""Samples of each process: a ratio of medians needs no thousand, and more processes tell more than longer ones."""
 
 
 class Pair(NamedTuple):
-    """What one race of both gave; ``None`` of a side that did not finish, and then ``failed`` says why."""
+    """Results of one race of two kits; ``None`` for a side that did not finish, with the reason in ``failed``."""
 
     base: Profile | None
     head: Profile | None
@@ -248,7 +248,7 @@ class Pair(NamedTuple):
 
 
 def race_pair(base: KitRef, head: KitRef, rounds: int, lab: Lab, max_s: float = RUN_MAX_S) -> Pair:
-    """Race both, interleaved, now: a stored race says nothing of this job's machine. ``max_s`` bounds each process."""
+    """Race both, interleaved, now, because a stored race does not describe this job's machine. ``max_s`` limits each process."""
     if base.entrant == head.entrant:
         return _against_itself(_request((head,), 2 * rounds, max_s), lab)
     result = race(_request((base, head), rounds, max_s), lab)
@@ -263,7 +263,7 @@ def _request(kits: tuple[KitRef, ...], rounds: int, max_s: float) -> RaceRequest
 
 
 def _against_itself(request: RaceRequest, lab: Lab) -> Pair:
-    """Twice as many runs of the one kit; of each two neighbours a coin says whose they are, as the order of a race is drawn."""
+    """Race one kit twice as often, and assign each two neighbouring runs to the sides at random, like the order of a race."""
     (kit,), result = request.kits, race(request, lab)
     profile = result.profiles.get(kit.entrant)
     if profile is None:
@@ -273,7 +273,7 @@ def _against_itself(request: RaceRequest, lab: Lab) -> Pair:
 
 
 def dealt(runs: Sequence[Run], seed: str) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
-    """The runs of rounds 0, 1, 2, 3… as two hands of rounds 0, 1…: of each two neighbours each hand gets one."""
+    """Return the runs of rounds 0, 1, 2, 3… as two sets of rounds 0, 1…: each set gets one of two neighbours."""
     draw, hands = random.Random(seed), (list[Run](), list[Run]())
     in_order = sorted(runs, key=lambda run: run.round)
     for number, two in enumerate(zip(in_order[::2], in_order[1::2], strict=True)):

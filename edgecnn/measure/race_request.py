@@ -1,6 +1,6 @@
-"""What a race is asked (who runs, how often, for how long), its schedule, and how that runs on a host.
+"""The request of a race (kits, rounds, time), its schedule, and its execution on a host.
 
-A block is a folder of its own beside the others, so that an interrupted race goes on with the block in which it stopped.
+Each block has its own folder, so an interrupted race resumes with the block in which it stopped.
 """
 
 from __future__ import annotations
@@ -32,51 +32,51 @@ from edgecnn.values.stage import digest_of
 
 WARMUP_S = 0.3
 RUN_MAX_S = 5.0
-"""A slow network gives fewer samples rather than a race of an hour; p99 is then said to be unsupported."""
+"""A slow network gets fewer samples, so that a race does not take an hour; p99 is then unsupported."""
 RUN_PATIENT_S = 60.0
-"""Where a gate needs p99: a thousand samples of a network that takes 60 ms."""
+"""If a gate needs p99: a thousand samples of a network that takes 60 ms."""
 RUN_OVERHEAD_S = 60.0
-"""Time that a process may take around its samples: imports, loading, hashing its kit."""
+"""Time of a process besides its samples: imports, loading, hashing its kit."""
 COMPILE_OVERHEAD_S = 600.0
-"""The same where a process compiles its network for a GPU first, which takes minutes unless torch has kept it from another."""
+"""The same if a process first compiles its network for a GPU, which takes minutes unless torch has cached it."""
 ENERGY_WINDOW_S = 4.0
-"""Of each of an energy run's two stretches: every built-in meter reads often enough in it."""
+"""Length of each of an energy run's two periods, in which every built-in meter is read often enough."""
 EXTERNAL_WINDOW_S = 15.0
-"""The same beside an external meter, which may write one line a second."""
+"""The same with an external meter, which may write one line a second."""
 THROUGHPUT_S = 5.0
-"""Of a run whose calls take many images: as long as any other, however few calls that is."""
+"""Length of a run with large batches: as long as any other, however few calls that is."""
 BATCH_SCREEN_S = 1.0
-"""Of the one run that each number of images gets before the best is measured in earnest."""
+"""Length of the single screening run of each batch size."""
 SOAK_WINDOW_S = 10.0
-"""Of a soak: long enough for a median of a slow network, short against the minutes that heat takes."""
+"""Window of a sustained run: enough for a median of a slow network, short compared with the minutes of heating."""
 
 
 @dataclass(frozen=True)
 class RaceOptions:
-    """How races of one call are run."""
+    """Options of all races of one call."""
 
     anew: bool = False
-    """Whether a stored one may not serve."""
+    """Whether to ignore stored races."""
     runs: RunsNeeded = RunsNeeded()
-    """Of the race for the reported figures and of that of energy, at least."""
+    """Least runs of the race for reported figures, and of the energy race."""
     until: float | None = None
-    """Of the race for the reported figures: how well p50 is to be known, as a share of it."""
+    """For the race for reported figures: the required precision of p50, as a share of it."""
     meter: Path | None = None
     """An external meter's log."""
 
     @classmethod
     def of(cls, gates: EffectiveGates, until: float | None, meter: Path | None) -> RaceOptions:
-        """As the gates of a call need them."""
+        """Return the options that the gates of a call need."""
         return cls(anew=gates.races_again, runs=gates.runs, until=until, meter=meter)
 
     @property
     def max_s(self) -> float:
-        """Of one process of a latency race."""
+        """Time limit of one process of a latency race."""
         return RUN_PATIENT_S if self.runs.tails else RUN_MAX_S
 
 
 class RaceRequest(Value):
-    """Who races, how often, and what for."""
+    """The kits, the number of rounds and the purpose of a race."""
 
     kits: tuple[KitRef, ...]
     purpose: Purpose
@@ -85,19 +85,19 @@ class RaceRequest(Value):
     max_s: float = RUN_MAX_S
     max_age_h: float
     meter_log: Path | None = None
-    """energy: an external meter's log, to be joined to the runs."""
+    """energy: an external meter's log, to be matched with the runs."""
     batches: Mapping[str, int] = {}
-    """Entrant (of a kit without knobs its digest) to images in a call; who is not named runs one at a time."""
+    """Entrant (for a kit without knobs its digest) to batch size; others run one image at a time."""
     together: bool = False
-    """Whether the kits of a round open their models at once, and are timed in turn: of torch, which takes long to open them."""
+    """Whether the kits of a round open their models together and are timed in turn, as for torch, which opens them slowly."""
     until: Until | None = None
-    """Rounds are added until every p50 is known so well; ``rounds`` is then the cap."""
+    """Rounds are added until every p50 has this precision; ``rounds`` is then the limit."""
     choosing: Choosing | None = None
-    """Rounds are added until it is known who ships; ``rounds`` is then the cap."""
+    """Rounds are added until the choice is decided; ``rounds`` is then the limit."""
 
     @classmethod
     def of(cls, choice: RaceChoice, kits: Iterable[KitRef], purpose: Purpose, *, anew: bool, **overrides: Any) -> RaceRequest:
-        """As a recipe's ``[race]`` has it, but for what is asked otherwise; ``anew``: whether no stored race may serve."""
+        """Return a race by a recipe's ``[race]``, unless stated otherwise; ``anew``: whether to ignore stored races."""
         usual: dict[str, Any] = {
             "rounds": choice.rounds,
             "samples": choice.samples,
@@ -107,14 +107,14 @@ class RaceRequest(Value):
 
     @classmethod
     def reported(cls, choice: RaceChoice, kits: Iterable[KitRef], how: RaceOptions) -> RaceRequest:
-        """The race for the reported figures: as many rounds as the recipe, the gates or ``until`` want."""
+        """Return the race for reported figures, with as many rounds as the recipe, the gates or ``until`` require."""
         until = None if how.until is None else rule_of(how.until)
         rounds = max(choice.rounds, how.runs.latency) if until is None else until.looks[-1]
         return cls.of(choice, kits, "report", anew=how.anew, rounds=rounds, until=until, max_s=how.max_s)
 
     @property
     def question(self) -> dict[str, Any]:
-        """What is asked of whom: a stored race answers it whatever the store's folder was then."""
+        """The question of the race, which a stored race answers wherever the store's folder was."""
         kits = sorted(kit.entrant for kit in self.kits)
         question: dict[str, Any] = self.model_dump(include={"purpose", "rounds", "samples", "max_s"})
         question.update(warmup_s=WARMUP_S, kits=kits)
@@ -130,17 +130,17 @@ class RaceRequest(Value):
 
     @property
     def identity(self) -> str:
-        """The same for every race that asks the same question of the same kits."""
+        """The identity of all races with the same question about the same kits."""
         return digest_of(self.question)[:16]
 
     @property
     def title(self) -> str:
-        """What a person is told while it runs."""
+        """Title in the progress."""
         return TITLES[self.purpose]
 
     @property
     def timeout_s(self) -> float:
-        """After which a process is taken to hang."""
+        """Time after which a process counts as hung."""
         overhead_s = COMPILE_OVERHEAD_S if any(kit.compiles for kit in self.kits) else RUN_OVERHEAD_S
         stretches = 2 if _OF_PURPOSE.get(self.purpose, {}).get("energy") else 1
         return stretches * self.max_s + overhead_s
@@ -152,13 +152,13 @@ _OF_PURPOSE: Mapping[Purpose, Mapping[str, Any]] = {
     "end-to-end": {"end_to_end": True},
     "soak": {"window_s": SOAK_WINDOW_S},
 }
-"""Fields of an item that not every race has: a kit packaged before they were known still runs in the others."""
+"""Optional fields of an item: kits packaged before these fields existed still run in races without them."""
 
 CHOOSING: Mapping[Purpose, Raced] = {"select": "latency", "select-throughput": "throughput", "select-energy": "energy"}
-"""Races for the choice, and the objective by which each chooses."""
+"""Races for the choice, and the objective of each."""
 
 TITLES: Mapping[Purpose, str] = {
-    "screen": "race that screens candidates",
+    "screen": "screening race",
     "select": "race for the choice",
     "select-throughput": "race for the choice by throughput",
     "select-energy": "race for the choice by energy",
@@ -167,8 +167,8 @@ TITLES: Mapping[Purpose, str] = {
     "energy": "measure energy",
     "baseline": "race of the baseline GPU",
     "against": "race for the comparison",
-    "trial": "trial of how long runs must be",
-    "batches": "try numbers of images in a call",
+    "trial": "trial that sets the length of runs",
+    "batches": "search for the fastest batch size",
     "throughput": "throughput race",
     "end-to-end": "end-to-end race",
     "soak": "soak",
@@ -178,11 +178,11 @@ TITLES: Mapping[Purpose, str] = {
 
 
 def items_of(request: RaceRequest, racing: Collection[str] | None = None) -> list[dict[str, Any]]:
-    """The order inside a round is drawn, from a seed: only then is the signed-rank interval of a ratio exact.
+    """Return the items in random order inside a round, from a seed, which makes the signed-rank interval of a ratio exact.
 
-    In a race for the choice every second round runs in the reverse order of the one before, so that nobody is early more often.
+    In a race for the choice, every second round reverses the previous one's order, so that no kit is early more often.
 
-    ``racing``: entrants that have not left; None: all.
+    ``racing``: remaining entrants; None: all.
     """
     items, order = [], list[KitRef]()
     draw = random.Random(request.identity)
@@ -204,12 +204,12 @@ Item = dict[str, Any]
 
 
 def whole_schedule(request: RaceRequest) -> Schedule:
-    """Everything that may be run, as the runner reads it: what an interrupted race must agree with to be continued."""
+    """Return everything that may run, as the runner reads it; an interrupted race must agree with it to be continued."""
     return Schedule(tuple(items_of(request)), request.timeout_s)
 
 
 def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
-    """Let the host run what is asked; run files appear in ``work`` or in folders in it."""
+    """Let the host run the request; run files appear in ``work`` or in folders in it."""
     rule = request.until or request.choosing
     if rule is None:
         _bench(request, whole_schedule(request), lab, work)
@@ -222,7 +222,7 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
         items = [item for item in items_of(request, racing) if begin <= item["round"] < end]
         _bench(request, Schedule(tuple(items), request.timeout_s), lab, block)
         begin = end
-        # A look ignores the runs of a block that was interrupted.
+        # A check ignores the runs of an interrupted block.
         finished = [run for run in run_files(work) if run["round"] < end]
         if isinstance(rule, Until):
             racing = frozenset() if _enough(request, rule, lab, finished, end) else racing
@@ -235,19 +235,19 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
 
 
 def _block_entrants(file: Path, racing: frozenset[str]) -> frozenset[str]:
-    """Who runs in a block, as it was when the block began: on going on, a run that had failed may succeed."""
+    """Return the entrants of a block as of its start, since a failed run may succeed after resuming."""
     if not file.exists():
         write_text_atomically(file, json.dumps(sorted(racing)))
     return frozenset(json.loads(file.read_text(encoding="utf-8")))
 
 
 def run_files(work: Path) -> list[dict[str, Any]]:
-    """Every run that was written, in the order in which they were asked; each was held against its schedule."""
+    """Return every run that was written, in request order, each checked against its schedule."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.rglob("run-*.json"))]
 
 
 def emptied(work: Path) -> None:
-    """What lies there speaks for nothing any more, and neither does what a host far away kept for it."""
+    """Empty the folder, and the host's copy of it, because its content is no longer valid."""
     for path in work.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -260,7 +260,7 @@ def _bench(request: RaceRequest, schedule: Schedule, lab: Lab, folder: Path) -> 
 
 
 def _entrant_runs(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> dict[str, list[Run]]:
-    """The runs of each kit that has not broken."""
+    """Return the runs of each kit that has not failed."""
     by_entrant: dict[str, list[Mapping[str, Any]]] = {kit.entrant: [] for kit in request.kits}
     for run in runs:
         by_entrant.setdefault(entrant_of(run["kit"], run["knobs"]), []).append(run)
@@ -268,7 +268,7 @@ def _entrant_runs(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> di
 
 
 def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """Entrants that run another block; nobody where it is known who ships."""
+    """Return the entrants that run another block; none if the choice is decided."""
     mine = {name: contender_runs for name, contender_runs in _entrant_runs(request, runs).items() if name in rule.contenders}
     costs = costs_of(CHOOSING[request.purpose], mine)
     if len(costs) < 2:  # noqa: PLR2004 - nobody to choose among
@@ -283,12 +283,14 @@ def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence
     standing = (
         f"after {len(costs[lead.name])} rounds {names[lead.name]} is ahead, at an expected regret of {100 * lead.regret:.1f} %"
     )
-    lab.tell.note(f"{standing}{f', while {other_work}' if other_work else ''}: it goes on with {on}")
+    lab.tell.note(f"{standing}{f', while {other_work}' if other_work else ''}: continuing with {on}")
     return lead.still_in
 
 
 def _known_a_look_before(costs: Costs, rule: Choosing) -> bool:
-    """Where the machine does other work, few rounds that agree may have met the same minute of it: two looks must say so."""
+    """Whether the previous check agreed. If the machine does other work, few agreeing rounds may share the same minute, so two
+    checks must agree.
+    """
     rounds = max(map(len, costs.values()))
     before = max((look for look in rule.looks if look < rounds), default=0)
     then = {name: {number: cost for number, cost in mine.items() if number < before} for name, mine in costs.items()}
@@ -296,7 +298,7 @@ def _known_a_look_before(costs: Costs, rule: Choosing) -> bool:
 
 
 def _enough(request: RaceRequest, until: Until, lab: Lab, runs: Iterable[Mapping[str, Any]], rounds: int) -> bool:
-    """A kit that broke asks for no more rounds; the others may."""
+    """Whether every kit has enough runs; a failed kit needs no more."""
     by_entrant = _entrant_runs(request, runs)
     known = {kit.candidate.id: by_entrant[kit.entrant] for kit in request.kits if kit.entrant in by_entrant}
     wide = {name: half_width(mine, until) for name, mine in known.items() if not well_known(mine, until)}
@@ -304,5 +306,7 @@ def _enough(request: RaceRequest, until: Until, lab: Lab, runs: Iterable[Mapping
         widths = ", ".join(
             f"{name} to ± {'?' if width is None else format(100 * width, '.1f')} %" for name, width in wide.items()
         )
-        lab.tell.note(f"after {rounds} rounds p50 is known of {widths}; asked is ± {100 * until.half_width:g} %, so it goes on")
+        lab.tell.note(
+            f"after {rounds} rounds p50 is known: {widths}; the target is ± {100 * until.half_width:g} %, so the race continues"
+        )
     return not wide

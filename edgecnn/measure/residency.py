@@ -1,7 +1,6 @@
-"""What really ran in which precision: one traced process of a kit, read back by its runtime's backend.
+"""Read the executed precision from one traced process of a kit, by its runtime's backend.
 
-A traced run is slower than an untraced one: reports use its times as shares and never as latency, and latency tables after what
-tracing costs is taken off.
+A traced run is slower. Reports use its times as shares only, never as latency; latency tables subtract the cost of tracing.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ RUN_TIMEOUT_S = 120.0
 
 
 def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
-    """The stored residency of this kit on this machine, traced now where there is none.
+    """Return the stored residency of this kit on this machine, or trace it now.
 
     Raises RunnerFailed: the traced run failed.
     """
@@ -38,14 +37,14 @@ def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
 
 
 def stored_residency(kit: KitRef, lab: Lab) -> StoredProfile | None:
-    """The newest residency of this kit, with these knobs, whose conditions are this machine's, if there is one."""
+    """Return the newest residency of this kit with these knobs under this machine's conditions, if there is one."""
     knobs, present = kit.knobs.options, lab.environment_of(kit)
     entries = (entry for entry in lab.store.profiles.of(kit.digest, "residency") if entry.profile.knobs == knobs)
     return next((entry for entry in entries if same_conditions(entry.profile.environment, present)), None)
 
 
 def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
-    """One traced process of this kit, now; nothing is filed. Where ``macs`` has no layers, times are known and no multiply-adds.
+    """Trace one process of this kit now, without storing it. If ``macs`` has no layers, only times are known, not multiply-adds.
 
     Raises RunnerFailed: the traced run failed.
     """
@@ -59,7 +58,7 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
         "trace": True,
     }
     with lab.store.workspace("trace", f"{kit.digest[:32]}{lab.lane}", lab.tell) as work:
-        if (work / "run-00000.json").exists():  # left where its trace could not be read, perhaps by another runtime
+        if (work / "run-00000.json").exists():  # from an unreadable trace, perhaps of another runtime
             emptied(work)
         schedule = Schedule((item,), RUN_TIMEOUT_S)
         task = Task(kit.folder, "bench", out=work, schedule=schedule)
@@ -75,7 +74,7 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
 
 
 def _read(backend: Backend, trace: Path, macs: MacTable) -> Residency:
-    """What a backend reads in a trace. Whoever wrote that may have written anything, and each runtime has a format of its own."""
+    """Read a trace with its backend. Its content is untrusted, and each runtime has its own format."""
     try:
         return backend.read_residency(trace, macs)
     except EdgecnnError:

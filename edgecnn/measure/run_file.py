@@ -1,4 +1,4 @@
-"""A run file as its runner left it, near or far: it is a run's, says nothing that no run can say, and is of what was asked."""
+"""Read a run file from a near or remote runner, and check that it is valid, possible and as requested."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgecnn.values.base import utc_moment
 from edgecnn.values.profile import Environment, Run, RunEnergy
 
 _LATEST_NS = 10**9
-"""Half an hour of samples of 10 µs each, written out."""
+"""Bytes of half an hour of samples of 10 µs each."""
 _NOT_ABOVE_0 = "a time is not above 0: the clock stepped, or the file was edited"
 
 
@@ -27,7 +27,7 @@ class FailedRun(Message):
 
 
 class RunFile(Message):
-    """What a run file says of itself; one that failed says why, and has no environment."""
+    """The content of a run file; a failed run has a reason, and no environment."""
 
     kit: str | None = None
     round: Count
@@ -38,18 +38,18 @@ class RunFile(Message):
 
 
 def _document_of(path: Path) -> dict[str, Any]:
-    """The JSON of a run file. Raises Unusable: it cannot be read, or is of another schema."""
+    """Return the JSON of a run file. Raises Unusable: it cannot be read, or has another schema."""
     try:
         run = parsed(bounded_content(path, JSON_BYTES_MAX))
     except (OSError, Unusable) as error:
         raise Unusable(f"{path.name} cannot be read: {system_reason(error)}") from error
     if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
-        raise Unusable(f"{path.name} is no {RUN_SCHEMA}")
+        raise Unusable(f"{path.name} is not {RUN_SCHEMA}")
     return run
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """A run file whose every field is of its type, and possible. Raises Unusable: it is none, and why."""
+    """Return a run file whose fields have valid types and possible values. Raises Unusable: it is invalid, with the reason."""
     run = {"kit": None, "knobs": {}, **_document_of(path)}
     if run.get("error") is None:
         run.pop("error", None)
@@ -68,12 +68,12 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def run_of(facts: Mapping[str, Any]) -> Run:
-    """A run file as a run. What the file of an older runner lacks is absent from the run too."""
+    """Return a run file as a run. Fields that an older runner did not write are absent."""
     return Run(**{name: facts[name] for name in Run.model_fields if name in facts})
 
 
 def impossible(run: Run) -> str | None:
-    """Why no run can have been so; None: it may have been."""
+    """Return why no real run can have such values; None if it can."""
     start = tuple(duration_ns for duration_ns in (run.load_ns, run.process_ns) if duration_ns is not None)
     events = () if run.events is None else run.events.samples_ns
     if any(time <= 0 for time in (*start, run.first_ns, *run.warmup_ns, *run.samples_ns, *events)):
@@ -82,7 +82,7 @@ def impossible(run: Run) -> str | None:
     if memory is not None and any(mib is not None and mib < 0 for mib in (memory.baseline_mib, memory.peak_mib, memory.gpu_mib)):
         return "memory is below 0"
     if run.windows and sum(window.samples for window in run.windows) != len(run.samples_ns):
-        return "its windows have other samples than it"
+        return "its windows do not match its samples"
     return None if run.energy is None else _impossible_energy(run.energy)
 
 
@@ -93,14 +93,14 @@ def _impossible_energy(energy: RunEnergy) -> str | None:
         *(s for reading in energy.readings for s in (reading.idle_s, reading.work_s)),
     )
     if energy.images < 1 or min(seconds) <= 0:
-        return "energy of no image, or of no time"
+        return "energy without images or without time"
     return "energy is below 0" if any(min(reading.idle_j, reading.work_j) < 0 for reading in energy.readings) else None
 
 
 def require_as_scheduled(schedule: Schedule, folder: Path) -> None:
-    """Hold every run that lies in a folder of results against the item that it is of; an item may have none.
+    """Check every run in a folder of results against its item; an item may have no run.
 
-    Raises Unusable: one is of no item, of another kit, round or setting, or has samples for which there was no time.
+    Raises Unusable: a run has no item, belongs to another kit, round or setting, or has more samples than time allows.
     """
     items = {run_file(folder, index): item for index, item in enumerate(schedule.items)}
     digests = {kit: sha256_of(kit / MANIFEST) for kit in schedule.kits}
@@ -108,21 +108,21 @@ def require_as_scheduled(schedule: Schedule, folder: Path) -> None:
         if path not in items:
             raise Unusable(f"{path.relative_to(folder)} was not asked for")
         run = read_run(path)
-        why = _not_as_asked(run, items[path], digests[Path(items[path]["kit"])], schedule.timeout_s)
+        why = _deviation(run, items[path], digests[Path(items[path]["kit"])], schedule.timeout_s)
         if why is not None:
             raise Unusable(f"{path.name}: {why}")
 
 
-def _not_as_asked(run: Mapping[str, Any], item: Mapping[str, Any], kit: str, timeout_s: float) -> str | None:
+def _deviation(run: Mapping[str, Any], item: Mapping[str, Any], kit: str, timeout_s: float) -> str | None:
     for name, expected in (("kit", kit), *((name, item.get(name, {})) for name in ("round", "position", "knobs"))):
         if run.get(name, {}) != expected:
-            return f"its {name} is {run.get(name)}, asked is {expected}"
+            return f"its {name} is {run.get(name)} instead of {expected}"
     if "error" in run:
         return None
     count, batch = len(run["samples_ns"]), item.get("batch", 1)
     most = 0 if item.get("energy") else count if item.get("window_s") else item["samples"]
     if count > most or (most and not count) or run.get("batch", 1) != batch:
-        return f"{count:,} samples of {run.get('batch', 1)} images, asked are {most:,} of {batch}"
+        return f"{count:,} samples of {run.get('batch', 1)} images instead of {most:,} of {batch}"
     if sum((*run["warmup_ns"], *run["samples_ns"])) > 2 * timeout_s * _LATEST_NS:
-        return f"its samples take longer than the {timeout_s:g} s after which it would have been killed"
+        return f"its samples take longer than its time limit of {timeout_s:g} s"
     return None

@@ -1,7 +1,7 @@
-"""Runs that a device measured by itself (``python3 -m runner measure``), read back as the profile of one kit.
+"""Read runs that a device measured on its own (``python3 -m runner measure``) as the profile of one kit.
 
-They come from another machine, so nothing about them is taken on trust: each is of the kit asked for, finished, made under one
-set of conditions, and of a round of its own.
+They come from another machine and are not trusted: each must be finished, belong to the requested kit, share one set of
+conditions, and have its own round.
 """
 
 from __future__ import annotations
@@ -34,17 +34,16 @@ class DeviceEnergy(NamedTuple):
 
 
 def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
-    """The runs of one kit in a folder of run files.
+    """Return the profile of one kit's runs in a folder of run files.
 
-    ``folder``: ``measured`` of a bundle, copied back from the device. ``kit``: whose runs are wanted; those of other kits are
-    left alone. Raises RunsUnusable: there are none, one ended in an error, was edited or is no run file, or the machine changed
-    between them.
+    ``folder``: ``measured`` of a bundle, copied back from the device. ``kit``: the requested kit; runs of other kits are ignored.
+    Raises RunsUnusable: there are none, one failed, was edited or is not a run file, or the machine changed between them.
     """
     read = [_read(path) for path in sorted(folder.glob("run-*.json"))]
     _refuse_edited(folder)
     mine = [run for run in read if run.get("kit") == kit.digest]
     if not mine:
-        others = f"{len(read)} runs of other kits are there" if read else "there is no run-*.json"
+        others = f"it has {len(read)} runs of other kits" if read else "there is no run-*.json"
         raise RUNS_UNUSABLE(folder=folder, because=f"no run of {kit.candidate.id} (kit {kit.digest[:12]}): {others}")
     if (broken := next((run["error"] for run in mine if "error" in run), None)) is not None:
         raise RUNS_UNUSABLE(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
@@ -68,13 +67,13 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
 
 
 def companions_of(folder: Path, kit: KitRef) -> int:
-    """How many other kits ran between this one's processes."""
+    """Return how many other kits ran between this one's processes."""
     kits = {str(_read(path).get("kit")) for path in folder.glob("run-*.json")}
     return len(kits - {kit.digest})
 
 
 def energy_of_runs(folder: Path, kit: KitRef, timed: Profile) -> DeviceEnergy:
-    """The energy runs beside those that were timed. A latency without them is as good: what is amiss becomes the reason.
+    """Return the energy runs next to the timed ones. Latency is valid without them, so a problem becomes a reason.
 
     ``folder``: as of ``profile_of_runs``.
     """
@@ -96,12 +95,12 @@ def _no_energy(folder: Path) -> str:
     try:
         machine = Environment.model_validate_json(bounded_content(folder / MACHINE, JSON_BYTES_MAX))
     except (OSError, ValidationError):
-        return f"there are no energy runs, and no {MACHINE} that says why"
+        return f"there are no energy runs, and no {MACHINE} with the reason"
     return f"no meter could be read there: {no_meter(machine)}"
 
 
 def _dated(runs: Sequence[Run]) -> str:
-    """When the last run began, and at the latest now: a device whose clock is ahead dates nothing into the future."""
+    """Return when the last run started, but not later than now, in case the device's clock is ahead."""
     last = max(utc_moment(run.started_at) for run in runs)
     return min(last, datetime.now(UTC)).isoformat(timespec="seconds")
 
@@ -114,23 +113,25 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _refuse_edited(folder: Path) -> None:
-    """Hold each run against what its runner noted last; a folder without that note, of an interrupted call, is taken as it is."""
+    """Check each run against the runner's last note; a folder without it, from an interrupted call, is accepted."""
     try:
         noted = dict(parsed(bounded_content(folder / RESULT, JSON_BYTES_MAX))["sha256"])
     except (OSError, Unusable, KeyError, TypeError, ValueError):
         return
     for path in sorted(folder.glob("run-*.json")):
         if noted.get(path.name) != sha256_of(path):
-            raise RUNS_UNUSABLE(folder=folder, because=f"{path.name} is not what its runner wrote, by {RESULT}: it was edited")
+            raise RUNS_UNUSABLE(
+                folder=folder, because=f"{path.name} differs from what its runner wrote ({RESULT}): it was edited"
+            )
 
 
 def _refuse_other_knobs(folder: Path, kit: KitRef, mine: Sequence[Mapping[str, Any]]) -> None:
-    """Runs of another setting are figures of something else, and so are those of a setting that the bundle does not name."""
+    """Refuse runs with other settings, or with settings that the bundle does not name."""
     wanted = kit.knobs.options
     other = next((run["knobs"] for run in mine if run.get("knobs", {}) != wanted), None)
     if other is not None:
         made_with = _options_text(other)
-        because = f"a run of {kit.candidate.id} was made with {made_with}, and its bundle runs it with {_options_text(wanted)}"
+        because = f"a run of {kit.candidate.id} was made with {made_with}, but its bundle uses {_options_text(wanted)}"
         raise RUNS_UNUSABLE(folder=folder, because=because)
 
 
@@ -142,4 +143,4 @@ def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -
     if changed is not None:
         raise RUNS_UNUSABLE(folder=folder, because=f"the machine changed between its runs: {changed}")
     if len({run.round for run in runs}) < len(runs):
-        raise RUNS_UNUSABLE(folder=folder, because="two runs of this kit are of the same round")
+        raise RUNS_UNUSABLE(folder=folder, because="two runs of this kit have the same round")

@@ -1,8 +1,8 @@
 """Resolve ``--weights`` before any work: what this machine has, what can be downloaded, and how errors report it.
 
 Resolve calls this once and stores the answer in ``plan.json``, so an unchanged build does not go online again. The server is
-asked last, with one HEAD request, within ``ANSWER_WITHIN_S`` in total. Name resolution has no time limit of its own, so the
-request runs in a thread that is abandoned when time is up.
+asked last, with one HEAD request, within ``ANSWER_WITHIN_S`` in total. Name resolution has no separate time limit, so the request
+runs in a thread that is abandoned when time is up.
 """
 
 from __future__ import annotations

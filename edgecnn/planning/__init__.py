@@ -1,1 +1,1 @@
-"""A request completed, resolved against this machine, and laid out as steps with keys. Nothing is run."""
+"""Complete a request, resolve it against this machine, and lay it out as steps with keys. Nothing is run."""

@@ -1,4 +1,4 @@
-"""Which candidates a target supports, learned and changed ones included, and the steps that make each."""
+"""The candidates that a target supports, including retrained and changed networks."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ PACKAGE = "torchao"
 
 
 def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """One beside each post-training INT8 candidate, from one training a scheme: the CPU runtimes share one, TensorRT has its own.
+    """Return an aware-trained candidate for each post-training INT8 candidate.
 
-    The weights of a training keep to seven bits where one of its runtimes needs it.
+    The CPU runtimes share one training, and TensorRT has another. Weights keep to seven bits if any runtime of a training
+    needs that.
     """
     candidates = tuple(candidates)
     schemes = {backend.runtime: backend.learned for backend in all_backends() if backend.learned is not None}
@@ -70,21 +71,21 @@ def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
 
 
 def _unlearned(recipe: Recipe, data: DataSummary, of_a_graph: str, besides: str = "") -> Unavailable | None:
-    """Why no network can learn anew here, or None where one can; ``of_a_graph``: what of a custom model cannot be done."""
+    """Return why no network can be retrained here, or None. ``of_a_graph`` names the step that a custom model does not allow."""
     if recipe.model.onnx is not None:
-        why = f"a custom model is a graph, and {of_a_graph} a network of the catalogue"
+        why = f"a custom model is a fixed graph; only networks of the catalogue {of_a_graph}"
         return Unavailable(why=why, command="edgecnn list archs")
     if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
-        return Unavailable(why=f"there is no image to train on{besides}", command=f"edgecnn data inspect {shell_word(data.root)}")
+        return Unavailable(why=f"there are no training images{besides}", command=f"edgecnn data inspect {shell_word(data.root)}")
     return None
 
 
 def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
-    """Why no network can be trained with rounding here, or None where one can."""
-    if (unlearned := _unlearned(recipe, data, "rounding is learned by")) is not None:
+    """Return why quantization-aware training is not available, or None."""
+    if (unlearned := _unlearned(recipe, data, "allow quantization-aware training")) is not None:
         return unlearned
     if recipe.surgery.instead:
-        why = "rounding is learned by the network as it was trained, and surgery takes its place"
+        why = "quantization-aware training needs the unchanged network, and surgery.instead replaces it"
         return Unavailable(why=why, command="edgecnn build --set surgery.instead=false")
     if installed_version(PACKAGE) is None:
         return Unavailable(why=f"{PACKAGE} is not installed", command='pip install "edgecnn[aware]"')
@@ -92,12 +93,14 @@ def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
 
 
 KEPT_FLOAT = (2, 4, 8, 16)
-"""Layers kept in float, rung by rung: doubling finds the fewest to within a factor of two in four builds. A rounded tensor
-between two layers is of both, so that one alone seldom frees anything; what sixteen do not mend is no matter of a few layers."""
+"""Layers kept in float, rung by rung. Doubling finds the fewest to within a factor of two in four builds. One layer alone seldom
+helps, because a tensor between two layers is rounded for both. If sixteen layers do not help, the loss is not due to a few
+layers."""
 
 
 def mixed_rungs(candidates: Iterable[Candidate]) -> tuple[Rung, ...]:
-    """For each post-training INT8 candidate whose runtime can leave layers in float, one rung a number of layers."""
+    """Return one rung per number of float layers, for each post-training INT8 candidate whose runtime supports mixed
+    precision."""
     return tuple(
         Rung(name=mixed.id, candidates=(mixed,), mends=candidate.id, kept_float=kept_float)
         for candidate in candidates
@@ -112,7 +115,7 @@ _METHODS = (Method.FLOAT, Method.POST_TRAINING)
 
 
 def surgery_of(recipe: Recipe) -> Surgery | None:
-    """What is asked for; None where the network stays as it is."""
+    """Return the requested surgery; None if the network stays unchanged."""
     choice = recipe.surgery
     if not choice.suffix:
         return None
@@ -122,14 +125,14 @@ def surgery_of(recipe: Recipe) -> Surgery | None:
 
 
 def surgery_instead(recipe: Recipe) -> Surgery | None:
-    """The same where the changed network takes the place of the unchanged one."""
+    """Return the requested surgery if the changed network replaces the unchanged one."""
     return surgery_of(recipe) if recipe.surgery.instead else None
 
 
 def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple[Candidate, ...]:
-    """One beside each float and post-training INT8 candidate that the target may ship, all of one changed network.
+    """Return a changed variant of each float and post-training INT8 candidate that the target may ship.
 
-    None where the changed network takes the place of the unchanged one: then all candidates are of it.
+    If the changed network replaces the unchanged one, all candidates are changed already, and there are no variants.
     """
     surgery = surgery_of(recipe)
     if surgery is None or recipe.surgery.instead:
@@ -142,15 +145,15 @@ def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple
 
 
 def surgery_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
-    """Why no network can be changed here, or None where one can."""
-    return _unlearned(recipe, data, "layers are exchanged in", ", and a changed network has to learn again")
+    """Return why the network cannot be changed here, or None."""
+    return _unlearned(recipe, data, "allow surgery", ", and a changed network has to be retrained")
 
 
 def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
-    """Refuse what the network does not have, before any time is spent.
+    """Refuse surgery that the network does not support, before any work starts.
 
-    ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NOTHING_TO_REPLACE: it has no SiLU, or no squeeze-excite;
-    says what it has. NOTHING_TO_PRUNE: its channels cannot go. SURGERY_OF_NOTHING: nothing is to take its place.
+    Raises NOTHING_TO_REPLACE: it has no SiLU, or no squeeze-excite. NOTHING_TO_PRUNE: its channels cannot be pruned.
+    SURGERY_OF_NOTHING: the recipe asks for a replacement and names no change.
     """
     choice = recipe.surgery
     if choice.activation != "keep" and not holds(arch.family, SILU):
@@ -172,15 +175,16 @@ def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> EdgecnnErro
 
 
 ORIGINAL = Candidate(id=ORIGINAL_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.ORIGINAL)
-"""In ONNX Runtime alone: what its file holds was made for one runtime's kernels, and of these its form is known."""
+"""A file that came quantized runs in ONNX Runtime only: it was made for the kernels of one runtime, and edgecnn checks this
+form."""
 
 
 def custom_candidates(
     model: CustomModel, candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, device: Device
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
-    """The candidates of a custom model, and those that cannot be had of it: the same as given, of one in float.
+    """Return the candidates of a custom model. A float model keeps all of them.
 
-    Raises QUANTIZED_ELSEWHERE: it came quantized, and the target runs something else than ONNX Runtime.
+    Raises QUANTIZED_ELSEWHERE: the file came quantized, and the target runs another runtime than ONNX Runtime.
     """
     form = model.entry.quantized
     if form is None:
@@ -189,19 +193,19 @@ def custom_candidates(
     if Runtime.ONNXRUNTIME not in device.built_for(recipe.target.runtime):
         raise quantized_elsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
     lacking = Unavailable(
-        why=f"the file came quantized ({form}), and its float network is not in it",
-        command="--model with the float network that it was made from",
+        why=f"the file came quantized ({form}) and holds no float network",
+        command="--model with the original float network",
     )
     original = ORIGINAL.model_copy(update={"session_options": exact_products(device.processor)})
     return (original,), {**unavailable, **{candidate.id: lacking for candidate in candidates}}
 
 
 def require_candidate(device: Device, supported: Sequence[Candidate | Unsupported]) -> None:
-    """Refuse a device on which no runtime could run the network, whatever is installed here.
+    """Refuse a device on which no runtime can run the network, whatever is installed here.
 
-    The baseline network's fp32 is always built, since every drop is counted from it: alone it is nothing to ship.
+    The baseline's fp32 is always built, because every drop is measured against it. Alone, it is not worth shipping.
 
-    Raises NO_CANDIDATE: each of ``supported`` is refused; says why, runtime by runtime.
+    Raises NO_CANDIDATE: every entry of ``supported`` is refused; lists the reasons by runtime.
     """
     if any(isinstance(entry, Candidate) for entry in supported):
         return
@@ -217,7 +221,7 @@ def require_candidate(device: Device, supported: Sequence[Candidate | Unsupporte
 
 
 def _target_hint(runtimes: Sequence[Runtime]) -> str:
-    """The target of the first of these runtimes that can be built here; if none can, what to install first."""
+    """Return the target of the first runtime that can be built here. If none can, return the command that installs the first."""
     lacks = {runtime: lacking(backend_for(runtime).packages, backend_for(runtime).extra) for runtime in runtimes}
     built = next((runtime for runtime, why in lacks.items() if why is None), runtimes[0])
     install = "" if (why := lacks[built]) is None or why.command is None else f"{why.command}, then "
@@ -225,11 +229,11 @@ def _target_hint(runtimes: Sequence[Runtime]) -> str:
 
 
 def require_precision(device: Device, precision: Precision, asked_by: str, supported: Sequence[Candidate | Unsupported]) -> None:
-    """Refuse a recipe that asks for a precision which none of the target's runtimes has, rather than build without it.
+    """Refuse a recipe that asks for a precision that no runtime of the target has.
 
     ``asked_by``: the recipe's key, as a user writes it.
 
-    Raises PRECISION_NOT_ON_DEVICE: there is no candidate of that precision; says why of each runtime, and what there is.
+    Raises PRECISION_NOT_ON_DEVICE: lists the reason of each runtime, and the available precisions.
     """
     has = [entry.precision for entry in supported if isinstance(entry, Candidate)]
     if precision in has:
@@ -239,13 +243,13 @@ def require_precision(device: Device, precision: Precision, asked_by: str, suppo
         device=device.name,
         precision=precision.value,
         asked_by=asked_by,
-        has=[offered.value for offered in dict.fromkeys(has)],
+        has=[precision.value for precision in dict.fromkeys(has)],
         reasons=[f"{entry.runtime.value}: {entry.why}" for entry in refused],
     )
 
 
 def _reasons(refused: Sequence[Unsupported]) -> list[str]:
-    """One for each runtime and cause, with the precisions that it holds for."""
+    """One line per runtime and cause, with the precisions that it applies to."""
     precisions: dict[tuple[str, str], list[str]] = {}
     for entry in refused:
         precisions.setdefault((entry.runtime.value, entry.why), []).append(entry.precision.value)
@@ -258,7 +262,7 @@ BASELINE = Candidate(id=BASELINE_ID, runtime=Runtime.ONNXRUNTIME, precision=Prec
 def candidates_of(
     device: Device, recipe: Recipe, facts: LocalFacts
 ) -> tuple[tuple[Candidate, ...], tuple[Unsupported, ...], dict[str, Unavailable]]:
-    """The baseline network's fp32 always comes first, since every drop is counted from it."""
+    """Return the candidates, the unsupported ones and the unavailable ones. The baseline's fp32 comes first."""
     built: dict[str, Candidate] = {BASELINE_ID: BASELINE}
     unsupported: list[Unsupported] = []
     unavailable: dict[str, Unavailable] = {}
@@ -294,9 +298,9 @@ def candidates_of(
 def add_learned(
     candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, data: DataSummary
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
-    """Candidates that cost another training come last, and only where they are asked for.
+    """Append the candidates that need another training, if the recipe asks for them.
 
-    Raises NOTHING_CHANGES_HERE: all of them are to be of a changed network, and there can be none.
+    Raises NOTHING_CHANGES_HERE: the recipe asks for a changed network only, and the network cannot be changed.
     """
     no_surgery = surgery_unavailable(recipe, data)
     if recipe.surgery.instead and no_surgery is not None:

@@ -1,4 +1,4 @@
-"""A request completed: what its recipe leaves open is filled in once, visibly, from the network, the data and the weights."""
+"""Fill in what a recipe leaves open, once and visibly, from the network, the data and the weights."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from edgecnn.models.defaults import (
     default_learning_rate,
 )
 from edgecnn.models.weights import answer_weights, held_weights
+from edgecnn.planning.budget import BudgetedTraining, require_budgetable, training_budget
 from edgecnn.planning.candidates import PACKAGE as TORCHAO
 from edgecnn.planning.candidates import require_something_to_replace
-from edgecnn.planning.custom_model import class_order, custom_weights, order_asked
+from edgecnn.planning.custom_model import class_order, custom_weights, requested_order
 from edgecnn.planning.folds import first_fold, require_foldable
 from edgecnn.planning.multi_label import require_fitting
 from edgecnn.planning.request import BuildRequest
@@ -55,9 +56,10 @@ from edgecnn.values.recipe import QuantizeChoice, Recipe, SurgeryChoice, TrainCh
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import Synthesis, images_trained_on
+from edgecnn.values.training import TrainingBudget
 
 DEMO_RESOLUTION_PX = 64
-"""The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
+"""The demo's images are 28 pixels wide, so a larger input would only cost time."""
 DISTRIBUTIONS = tuple(
     dict.fromkeys(
         (
@@ -67,27 +69,42 @@ DISTRIBUTIONS = tuple(
         )
     )
 )
-"""Everything whose version can bind an artifact's bytes."""
+"""The distributions whose versions can change an artifact's bytes."""
 
 
 class CompletedRecipe(NamedTuple):
-    """A recipe with nothing left unset, and what its defaults were taken from."""
+    """A recipe with nothing left open, and the facts that its defaults come from."""
 
     weights: WeightsAnswer
     data: DataSummary
     recipe: Recipe
     synthesis: Synthesis | None = None
     gpu: DesktopGpu | None = None
-    """Of this machine."""
+    """The GPU of this machine."""
+    budget: TrainingBudget | None = None
 
 
 def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
     """Fill in what the recipe leaves to the data, the weights, the network and this machine. No runtime needs to be installed.
 
-    Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had, no GPU to train on.
+    Raises EdgecnnError: the network is unknown, the scale impossible, the data unusable, the weights or the GPU not available.
     """
     completed, gpu = _complete(request, store, tell), gpu_here(request.recipe.desktop.variants)
-    return completed._replace(recipe=fill_machine(completed.recipe, gpu, request.out / PLAN, tell), gpu=gpu)
+    completed = completed._replace(recipe=fill_machine(completed.recipe, gpu, request.out / PLAN, tell), gpu=gpu)
+    return completed if completed.recipe.train.minutes is None else _choose_epochs(completed, request, tell)
+
+
+def _choose_epochs(completed: CompletedRecipe, request: BuildRequest, tell: Progress) -> CompletedRecipe:
+    arch = arch_named(completed.recipe.model.arch)
+    spec = scaled_or_same(arch, completed.recipe.model.scale, None, arch.resolution_px).spec
+    images = images_trained_on(completed.data, completed.synthesis, photographs=completed.recipe.data.train)
+    mode = mode_of(completed.recipe.train, spec, completed.weights)
+    training = BudgetedTraining(completed.recipe, spec, mode, completed.data, images)
+    budget = training_budget(training, request.out / PLAN, tell)
+    if budget is None:
+        return completed
+    train = completed.recipe.train.model_copy(update={"epochs": budget.epochs})
+    return completed._replace(recipe=completed.recipe.model_copy(update={"train": train}), budget=budget)
 
 
 def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
@@ -95,6 +112,7 @@ def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedR
     require_foldable(request.recipe)
     if request.recipe.model.onnx is not None or request.recipe.model.keep_head:
         require_teachable(request.recipe, None)
+        require_budgetable(request.recipe, None)
     if request.recipe.model.onnx is not None:
         return _complete_custom(request.recipe, store, tell)
     arch = arch_named(request.recipe.model.arch)
@@ -117,7 +135,8 @@ def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedR
 
 
 def _complete_custom(recipe: Recipe, store: Store, tell: Progress) -> CompletedRecipe:
-    """Nothing is trained, so that no image is spent on training, unless it is said that these images were learned from."""
+    """Complete the recipe of a custom model. Nothing is trained, so no images are kept for training, unless ``data.train``
+    says that the model learned from them."""
     learned = recipe.data.train and "train" in recipe.data.model_fields_set
     choice = recipe.data.model_copy(update={"train": learned, "labels": recipe.data.labels is not False})
     try:
@@ -129,7 +148,7 @@ def _complete_custom(recipe: Recipe, store: Store, tell: Progress) -> CompletedR
         data = summarize(choice, store.root, tell)
     require_fitting(recipe, data)
     named = names_in_model(Path(str(recipe.model.onnx))) if data.labelled else None
-    taken = order_asked(choice.classes, named)
+    taken = requested_order(choice.classes, named)
     if choice.classes is None and data.labelled:
         order = None if named is None else order_by_names(named.names, data.classes, Path(data.root), str(named.file))
         if named is None or order is None:
@@ -147,7 +166,7 @@ def _complete_custom(recipe: Recipe, store: Store, tell: Progress) -> CompletedR
 
 
 def _require_one_order(data: DataSummary) -> None:
-    """What a model learned from folders is in the order of whoever sorted them. Of a published set nothing is asked."""
+    """Refuse class folders whose order depends on how they are sorted. Published data sets have an order of their own."""
     characters = tuple(sorted(data.classes))
     sorted_here = data.classes == natural_order(data.classes) != characters
     if sorted_here and not has_own_order(data.root):
@@ -155,7 +174,7 @@ def _require_one_order(data: DataSummary) -> None:
 
 
 def _complete_kept(recipe: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:
-    """Nothing is trained either; the classes of published weights are ImageNet's."""
+    """Complete a recipe that keeps the published head. Nothing is trained, and published weights have ImageNet's classes."""
     if weights.kind == "none":
         raise NO_HEAD_TO_KEEP(arch=arch.name, why=weights.why)
     published = "folders" if weights.kind == "file" else "imagenet"
@@ -173,12 +192,12 @@ def _complete_kept(recipe: Recipe, arch: ArchSpec, weights: WeightsAnswer, store
 
 
 def tool_versions() -> dict[str, str]:
-    """Versions of the installed distributions that bind bytes; what is absent says so."""
+    """Return the version of each distribution that can change bytes, or ``ABSENT``."""
     return {name: installed_version(name) or ABSENT for name in DISTRIBUTIONS}
 
 
 def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> WeightsAnswer:
-    """Asked of this machine every time, of the network only where the last build of this folder was not answered already."""
+    """Return the weights that training starts from. The last build's online answer is reused."""
     choice = request.recipe.model.weights
     if request.recipe.train.transfer == "scratch":
         if choice not in ("auto", "none"):
@@ -190,7 +209,8 @@ def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mappi
 
 
 def _alternative_network(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> NetworkWithWeights | None:
-    """The most accurate network with weights on this machine that does at most twice the work; else the smallest one."""
+    """Return the most accurate network with weights here and at most twice the work; if there is none, the smallest with
+    weights."""
     work = arch.macs or 0
     available = [
         spec
@@ -217,13 +237,13 @@ def _published_top1(spec: ArchSpec) -> float:
 
 
 def stored_weights(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> Path | None:
-    """The folder of the store's artifact of a row's published weights; None where it has none."""
+    """Return the store's folder of a network's published weights, or None."""
     entry = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
     return entry.folder if isinstance(entry, Artifact) else None
 
 
 def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer | None:
-    """What the network answered the last build of this folder; None unless it was asked this very question."""
+    """Return the last build's answer about the same network and weights, or None."""
     try:
         before = json_document(plan_file)["resolved"]
         if before["asked"]["model"]["arch"] != arch or before["asked"]["model"]["weights"] != choice:
@@ -235,7 +255,7 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
 
 
 def _completed(recipe: Recipe, arch: ArchSpec, data: DataSummary, training: tuple[WeightsAnswer, int]) -> Recipe:
-    """Every default, filled in once; ``training``: what it begins with, and how many images it has."""
+    """Fill in every default. ``training``: the starting weights and the number of training images."""
     weights, images = training
     usual = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
     scaled = scaled_or_same(arch, recipe.model.scale, recipe.model.resolution_px, usual)
@@ -255,7 +275,7 @@ def _completed(recipe: Recipe, arch: ArchSpec, data: DataSummary, training: tupl
 
 
 def completed_surgery(choice: SurgeryChoice, trained_epochs: int) -> SurgeryChoice:
-    """What is learned anew is a little where layers are exchanged, and much where channels are gone.
+    """Fill in the epochs and learning rate of surgery: few epochs for exchanged layers, many for pruned channels.
 
     ``trained_epochs``: of the network itself.
     """
@@ -266,12 +286,12 @@ def completed_surgery(choice: SurgeryChoice, trained_epochs: int) -> SurgeryChoi
 
 
 def demo_resolution(arch: ArchSpec) -> ImageSize:
-    """Small, but never more than the network's own resolution and never less than it needs."""
+    """Return a small resolution, within the network's own resolution and its minimum."""
     return ImageSize.square(max(arch.least_px, min(DEMO_RESOLUTION_PX, arch.resolution_px.short_px)))
 
 
 def _fill_images(choice: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
-    """All calibration images unless fewer are asked for; more than there are would cost every INT8 candidate, after training."""
+    """Use all calibration images unless fewer are asked for. Asking for too many fails here, before training."""
     available = data.counts["calibration"]
     if choice.images is not None and choice.images > available:
         raise CALIBRATION_SET_TOO_SMALL(asked=choice.images, found=available)
@@ -279,14 +299,15 @@ def _fill_images(choice: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
 
 
 def completed_training(recipe: Recipe, arch: ArchSpec, images: int, weights: WeightsAnswer) -> TrainChoice:
-    """``[train]`` with nothing left open.
+    """Return ``[train]`` with nothing left open.
 
     Raises:
         NOTHING_TO_TRANSFER: pretrained layers are to be kept, and there are none.
-        HEAD_NOT_FITTING, HEAD_NOT_ALONE: the head does not go with what else is asked, or with the network.
-        NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS:
-            a setting of training the whole network, which is not trained.
-        TEACHER_NOT_FITTING: a teacher would not be heard.
+        HEAD_NOT_FITTING, HEAD_NOT_ALONE: the head does not fit the other settings, or the network.
+        NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: a
+            setting applies to training the whole network, which is not trained.
+        TEACHER_NOT_FITTING: the training would ignore a teacher.
+        MINUTES_NOT_FITTING: no epochs can be chosen.
     """
     train = recipe.train
     mode = mode_of(train, arch, weights)
@@ -296,20 +317,23 @@ def completed_training(recipe: Recipe, arch: ArchSpec, images: int, weights: Wei
     require_fitting_head(recipe, mode, weights.why)
     require_something_learned(recipe, mode, weights.why)
     require_teachable(recipe, mode)
+    require_budgetable(recipe, mode)
     default = "all" if train.head == "linear" else "head"
     transfer = "scratch" if mode == "scratch" else train.transfer or default
     return filled_in(train, mode, images, arch).model_copy(update={"transfer": transfer})
 
 
 def mode_of(train: TrainChoice, arch: ArchSpec, weights: WeightsAnswer) -> Mode:
-    """How training begins. A scaled network that lost channels or blocks does not compute what its weights learned: unless its
-    features are asked for as they are, all of it must learn again. ``auto`` looks at them as they are, and may come to either.
+    """Return how training begins.
+
+    A scaled network that lost channels or blocks must learn again, unless the recipe asks for its features as they are.
+    ``auto`` starts from the features as they are and may choose either.
     """
     return mode_from(train, arch, pretrained=weights.kind != "none")
 
 
 def mode_from(train: TrainChoice, arch: ArchSpec, *, pretrained: bool) -> Mode:
-    """The same where nobody has asked for the weights yet."""
+    """Return how training begins, given only whether pretrained weights exist."""
     if not pretrained or train.transfer == "scratch":
         return "scratch"
     as_they_are = train.transfer not in (None, "all") or train.head != "linear"
@@ -317,7 +341,7 @@ def mode_from(train: TrainChoice, arch: ArchSpec, *, pretrained: bool) -> Mode:
 
 
 def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> TrainChoice:
-    """What depends on the mode alone: figures that are stated stay."""
+    """Fill in the settings that depend on the mode. Stated values stay."""
     recipe = train.scratch
     unset = {
         "epochs": default_epochs(mode, images),

@@ -1,4 +1,4 @@
-"""A user's own model file, examined once: what it wants and how it is fed, kept while the file stays as it is."""
+"""Examine a user's model file once: its inputs, outputs and preprocessing. The result is cached until the file changes."""
 
 from __future__ import annotations
 
@@ -52,21 +52,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ClassOrder = Literal["file", "folders", "stated"]
-_UNKNOWN = ", and whether it was trained on these very images is not known here"
-_KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
-_OWN_ORDER = "; classes are in the order in which {} names them, and folders are known by these names"
-_FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in {}"
-_STATED_ORDER = "; classes are in the order that data.classes states, which is not that of {}"
+_UNKNOWN = "; it is unknown whether it was trained on these images"
+_KEPT_OUT = "; data.train = true keeps the images of the role train out, because the model learned from them"
+_OWN_ORDER = "; classes have the order and the names in {}"
+_FOLDERS_ORDER = "; classes have the order of their folders, whose names differ from those in {}"
+_STATED_ORDER = "; classes have the order that data.classes states, which differs from {}"
 _REVISION = 10
-"""Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
+"""Raised by hand when the same file would be described differently; cached results of older code are then ignored."""
 
 _OFF, _SUM_OFF = 5e-3, 1e-2
-"""How far probabilities may be from 0…1, by half a step of signed bytes, and their sum from 1, in half precision. In bytes that
-is off by the more the more classes there are, so that what makes them has to tell."""
+"""Tolerances for recognising probabilities: half a step of signed bytes around 0…1, and half precision for their sum. In bytes
+the
+sum is off by more the more classes there are, so the end of the graph decides there."""
 
 
 def network_name(choice: ModelChoice) -> str:
-    """What a build is called after: the row of the catalogue, or the custom model's file.
+    """Return the name that a build uses for its network: the catalogue row, or the custom model's file.
 
     Raises UnknownArch: of a name. NOTHING_TO_SCALE, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
     """
@@ -77,12 +78,12 @@ def network_name(choice: ModelChoice) -> str:
 
 
 def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
-    """Refuse contradictions, and a model of another format, before images are read.
+    """Refuse contradictions, and model files of other formats, before images are read.
 
     Raises CUSTOM_MODEL_AND_ARCH, SCALE_OF_A_FILE, LABELS_NEEDED, CUSTOM_MODEL_WITHOUT_DATA, NOTHING_TO_TRAIN,
-    PREPROCESSING_OF_AN_ARCH, MODEL_OUTPUT_OF_AN_ARCH,
-    DATA_TRAIN_STATED, KEPT_HEAD_AND_TRAINING, KEPT_HEAD_WITHOUT_DATA: each says what to leave out. CustomModelUnusable: it
-    lies in the ``bundle`` that the build would replace. CUSTOM_FILE_MISSING: it cannot be read. Others: see ``refuse_foreign``.
+    PREPROCESSING_OF_AN_ARCH, MODEL_OUTPUT_OF_AN_ARCH, DATA_TRAIN_STATED, KEPT_HEAD_AND_TRAINING, KEPT_HEAD_WITHOUT_DATA:
+    settings contradict each other. CustomModelUnusable: the file is inside the ``bundle`` that the build would replace.
+    CUSTOM_FILE_MISSING: the file cannot be read. Others: see ``refuse_foreign``.
     """
     model, usual = recipe.model, Recipe()
     if model.onnx is None:
@@ -125,7 +126,7 @@ def _check_kept(recipe: Recipe, goal: str) -> None:
 
 
 def _check_trained(recipe: Recipe, goal: str) -> None:
-    """What a network of the catalogue cannot be asked for."""
+    """Refuse settings that a network of the catalogue does not have."""
     if recipe.model.keep_head:
         _check_kept(recipe, goal)
     elif not recipe.data.train and recipe.synthesis.cutouts is None:
@@ -134,7 +135,7 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
         raise LABELS_NEEDED(arch=recipe.model.arch)
     own = recipe.preprocessing
     if own.fill is not None and own.resize not in BORDERED:
-        because = "preprocessing.fill is a border after letterbox or line, and preprocessing.resize is neither"
+        because = "preprocessing.fill needs preprocessing.resize letterbox or line"
         raise PREPROCESSING_HALF_GIVEN(because=because)
     stated = [name for name in ("like", "mean", "std", "channels", "resize_px") if getattr(own, name) is not None]
     if stated:
@@ -153,13 +154,13 @@ def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
 
 
 def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> CustomModel:
-    """What the file of ``recipe.model.onnx`` turned out to be on these images.
+    """Examine the file of ``recipe.model.onnx`` with these images, or return the cached result.
 
-    ``data``: the images; those of the role ``validation`` are looked at where the preprocessing is not known yet. ``cache``: the
-    store's root, where the answer is kept as long as no file of the model changes.
+    ``data``: the images; those of the role ``validation`` decide the preprocessing if it is not stated. ``cache``: the store's
+    root.
 
-    Raises EdgecnnError: one of ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE; MissingPackage, of a file of
-    torch.
+    Raises EdgecnnError: one of ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE; MissingPackage, for a file
+    of torch.
     """
     path = user_path(recipe.model.onnx or "")
     try:
@@ -189,24 +190,23 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
 
 
 def custom_weights(choice: ModelChoice, *, train_kept_out: bool, order: str) -> WeightsAnswer:
-    """The answer to where training begins, of what is not trained. ``order``: see ``class_order``."""
+    """Return the weights answer of a model that is not trained. ``order``: see ``class_order``."""
     training_note = _KEPT_OUT if train_kept_out else _UNKNOWN
-    why = f"the weights inside {choice.onnx}, as they are: nothing is trained{training_note}{order}"
+    why = f"the weights in {choice.onnx}, unchanged: nothing is trained{training_note}{order}"
     return WeightsAnswer(choice="onnx", kind="onnx", why=why)
 
 
-def order_asked(classes: str | None, named: ModelNames | None) -> ClassOrder:
-    """Whose order ``data.classes`` asks for; of the folders where it is not stated."""
+def requested_order(classes: str | None, named: ModelNames | None) -> ClassOrder:
+    """Return the source of the class order that ``data.classes`` asks for."""
     if classes is None:
         return "folders"
     return "file" if named is not None and classes == str(named.file) else "stated"
 
 
 def class_order(choice: ModelChoice, named: ModelNames | None, taken: ClassOrder, data: DataSummary) -> str:
-    """Whose order the classes are in, as the end of a sentence; empty where the file names none.
+    """Describe the class order as the end of a sentence; empty if the file names no classes.
 
-    ``named``: the classes that the file names, or a file next to it. ``taken``: their order, that of the folders, or the one
-    that ``data.classes`` states.
+    ``named``: the classes that the file, or a file next to it, names. ``taken``: the source of the order in use.
     """
     if named is None:
         return ""
@@ -221,7 +221,7 @@ def class_order(choice: ModelChoice, named: ModelNames | None, taken: ClassOrder
 
 
 def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:
-    """A row like those of the catalogue."""
+    """Return a catalogue row for the custom model."""
     pixels = model.feeding.pixels
     return ArchSpec(
         name=f"{network_name(choice)}-{model.content[:8]}",  # two files of one name are two networks
@@ -242,7 +242,7 @@ def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:
 def _examine(
     path: Path, form: TorchForm | None, recipe: Recipe, data: DataSummary, tell: Progress
 ) -> tuple[CustomModel, dict[str, Any]]:
-    """And the stamps of its files from before they were read: what changes meanwhile is found anew the next time."""
+    """Examine the file. Also return the stamps that its files had before they were read, so that later changes are noticed."""
     with sleeping_threads():
         from edgecnn.graph.custom.file import files_beside, read_file
         from edgecnn.graph.custom.onnx_entry import content_of
@@ -283,18 +283,19 @@ def _examine(
 
 
 def _entry_for_labels(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:
-    """A sigmoid at its end is one a label, unless the images are of one class each: then it stays what the file ends in."""
+    """Keep a final sigmoid as one output per label only for multi-label data. For one class per image it is part of the file."""
     if data.multi_label and (entry.ends_in_softmax or (entry.ends_in_shares and not entry.ends_in_sigmoid)):
         end = "with one number an image" if entry.one_share else "in a softmax"
-        because = f"it ends {end}, so that its answers are shares of one class"
+        because = f"it ends {end}, so its predictions belong to one class"
         raise multi_label_not_fitting(
-            setting=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
+            setting=f"--model {path}", because=because, hint="pass a network that ends in logits or a sigmoid"
         )
     return entry.model_copy(update={"ends_in_sigmoid": entry.ends_in_sigmoid and (data.multi_label or not data.labelled)})
 
 
 def _entry_for_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_shares: bool) -> GraphEntry:
-    """Of one class an image. ``are_shares``: a sigmoid makes the ``answers`` (images, classes), or a softmax before bytes."""
+    """Decide whether the ``answers`` (images, classes) are softmax or other probabilities. ``are_shares``: the graph ends in a
+    sigmoid, or in a softmax before bytes."""
     probable = bool(((answers > -_OFF) & (answers < 1 + _OFF)).all())
     sums_to_one = probable and bool((np.abs(answers.sum(axis=1) - 1) < _SUM_OFF).all())
     softmax = entry.ends_in_softmax and sums_to_one
@@ -303,7 +304,7 @@ def _entry_for_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_s
 
 
 def _kept(file: Path) -> CustomModel | None:
-    """What was found before, where no file of the model changed since."""
+    """Return the cached result if no file of the model has changed."""
     cached = read_json(file)
     try:
         if any(stamped(Path(name).stat()) != tuple(stamp) for name, stamp in cached["stamps"].items()):

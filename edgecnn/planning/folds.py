@@ -1,4 +1,4 @@
-"""Cross-validation: what it does not go with, and the roles that images have in each fold."""
+"""Cross-validation: settings that contradict it, and the roles of images in each fold."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from edgecnn.values.stage import Progress
 
 
 def require_foldable(recipe: Recipe) -> None:
-    """Refuse a contradiction before any image is read. Raises FoldsNotFitting: names what does not go with folds."""
+    """Refuse settings that contradict folds, before images are read. Raises FoldsNotFitting."""
     folds, train = recipe.train.folds, recipe.train
     if folds is None:
         return
     if train.teacher is not None and is_folder(train.teacher):
-        because = "its network learned from images that other folds test"
+        because = "the teacher learned from images that other folds test"
         raise FOLDS_NOT_FITTING(folds=folds, beside=f"train.teacher={train.teacher}", because=because)
     if recipe.synthesis.cutouts is not None:
-        because = "nothing says which photographs cut-outs were taken from, and each is tested by one of the folds"
+        because = "the photographs behind the cut-outs are unknown, and each fold tests some photographs"
         raise FOLDS_NOT_FITTING(folds=folds, beside="[synthesis]", because=because)
 
 
 def first_fold(recipe: Recipe) -> Fold | None:
-    """Whose network ships; None without cross-validation."""
+    """Return the fold whose network ships; None without cross-validation."""
     return None if recipe.train.folds is None else Fold(number=1, of=recipe.train.folds)
 
 
 def other_folds(recipe: Recipe, store: Store, tell: Progress) -> tuple[DataSummary, ...]:
-    """The same images with the roles of the second fold, the third and so on; none without cross-validation."""
+    """Return the images with the roles of the second fold and those after it; none without cross-validation."""
     of = recipe.train.folds
     if of is None:
         return ()

@@ -1,4 +1,4 @@
-"""Steps and keys of a request: the trunk, a branch a candidate, and the plan that holds them."""
+"""Steps and keys of a request: the trunk, one branch per candidate, and the plan that holds them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from edgecnn.values.resolved import PLAN_SCHEMA, DesktopGpu, Resolved
 from edgecnn.values.stage import Key, Role
 
 CAPABILITIES = ("8.6", "8.9")
-"""GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40, since nothing in the RTX package builds for Orin's 8.7."""
+"""GPUs of the ahead-of-time build: RTX 30 and RTX 40. The RTX package builds nothing for Orin's 8.7."""
 
 
 def beginning_of(resolved: Resolved, candidate: Candidate, steps: Steps, trunk: Mapping[Role, Key]) -> Mapping[Role, Key]:
-    """The keys that a branch begins from: the trunk's, or where a network learns anew its own model, by one training a step."""
+    """Return the keys that a branch begins from: the trunk's, with the model of a separate training if the candidate has one."""
     name = graph_of(candidate)
     if name == TRUNK:
         return trunk
@@ -53,9 +53,10 @@ def _aware(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) 
 
 
 def lay_desktop_branches(resolved: Resolved, gpu: DesktopGpu, steps: Steps, trunk: Mapping[Role, Key]) -> None:
-    """Of no rung, since none is ever shipped; packaged as what ships is, so that the runner can measure it.
+    """Lay the branches of the desktop GPU. They belong to no rung, because they never ship; packaging them lets the runner
+    measure them.
 
-    The variants run the reference's own program: a network that was exported anew could be another one.
+    The variants run the reference's own program, because another export could give another network.
     """
     candidate = gpu.candidate
     program = ProgramStage(
@@ -89,12 +90,12 @@ def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key
 
 
 def _shared_inputs(trunk: Mapping[Role, Key]) -> dict[Role, Key]:
-    """What every kit is given beside its model."""
+    """Inputs of every kit besides its model."""
     return {role: trunk[role] for role in ("pixels", THRESHOLDS) if role in trunk}
 
 
 def quantize_stage(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> QuantizeStage:
-    """The stage that makes a candidate's model."""
+    """Return the stage that makes a candidate's model."""
     return QuantizeStage(
         inputs={"model": trunk["model"], "pixels": trunk["pixels"]},
         candidate=candidate,
@@ -104,7 +105,8 @@ def quantize_stage(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role
 
 
 def lay_mixed_branches(resolved: Resolved, rungs: Sequence[Rung], steps: Steps, trunk: Mapping[Role, Key]) -> None:
-    """Of one INT8 candidate. The ranking belongs to its first rung: the others are climbed after that one, or not at all."""
+    """Lay the mixed-precision branches of one INT8 candidate. The ranking belongs to the first rung, which is always climbed
+    first."""
     first = rungs[0].candidates[0]
     plain = quantize_stage(resolved, first, trunk)
     rank = RankStage(
@@ -127,7 +129,7 @@ def lay_mixed_branches(resolved: Resolved, rungs: Sequence[Rung], steps: Steps, 
 
 
 def lay_branch(resolved: Resolved, quantize: QuantizeStage, steps: Steps, trunk: Mapping[Role, Key]) -> None:
-    """Lay a candidate's steps from its model to its kit, and to its engine where it has one."""
+    """Lay a candidate's steps from its model to its kit, and to its engine if it needs one."""
     candidate = quantize.candidate
     quantized = steps.add(f"quantize:{candidate.id}", quantize, candidate.id)
     package = _package(resolved, candidate, {"model": quantized, **_shared_inputs(trunk)})
@@ -150,29 +152,29 @@ RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16))
 
 @dataclass(frozen=True)
 class Plan:
-    """Trunk, branches and rungs. Steps stand in an order in which each one's inputs come before it."""
+    """Trunk, branches and rungs. A step comes after the steps that it reads."""
 
     resolved: Resolved
     steps: tuple[Step, ...]
     rungs: tuple[Rung, ...]
     folds: tuple[Plan, ...] = ()
-    """Of cross-validation: the second network and those after it, which differ from the first in their images alone."""
+    """Cross-validation: the networks of the second fold and those after it. Only their images differ from the first."""
 
     def step(self, step_id: str) -> Step | None:
-        """The step of this name, or None where the plan has none."""
+        """Return the step of this name, or None."""
         return next((step for step in self.steps if step.id == step_id), None)
 
     @property
     def trunk(self) -> Plan:
-        """The same without what is made for single candidates."""
+        """Return the plan without the steps of single candidates."""
         return replace(self, steps=tuple(step for step in self.steps if step.candidate is None))
 
     def branch_of(self, candidate: str) -> tuple[Step, ...]:
-        """The branch of one candidate, in order."""
+        """Return the steps of one candidate, in order."""
         return tuple(step for step in self.steps if step.candidate == candidate)
 
     def facts(self) -> dict[str, Any]:
-        """The plan for ``plan.json`` and ``--json``: what was resolved, and each step with the payload of its key."""
+        """Return the plan for ``plan.json`` and ``--json``: the resolved request, and each step with the payload of its key."""
         return {
             "schema": PLAN_SCHEMA,
             "resolved": self.resolved.model_dump(mode="json", by_alias=True),
@@ -216,7 +218,7 @@ def plan(resolved: Resolved) -> Plan:
 
 
 def _resolved_fold(resolved: Resolved, data: DataSummary) -> Resolved:
-    """Images for calibration can be one fewer than the first has."""
+    """Resolve the request for a fold, which can have one calibration image fewer than the first."""
     quantize, available = resolved.recipe.quantize, data.counts["calibration"]
     images = available if quantize.images is None else min(quantize.images, available)
     recipe = resolved.recipe.model_copy(update={"quantize": quantize.model_copy(update={"images": images})})

@@ -1,6 +1,6 @@
-"""How a custom model wants its photographs: what a user or the file states, else what makes it right most often.
+"""Find the preprocessing of a custom model: the stated one, or the one that is right most often.
 
-Tried on images of the role ``validation``, each decoded once: nothing is chosen on test.
+Candidates run on images of the role ``validation``, each decoded once. The test split is not used.
 """
 
 from __future__ import annotations
@@ -38,40 +38,41 @@ if TYPE_CHECKING:
 
 
 IMAGES = 256
-"""Tried at most: two ways that differ on one image in twenty are then told apart (13 to 0 of discordant answers)."""
+"""The most images tried: enough to tell apart two ways that differ on one image in twenty (13 to 0 discordant answers)."""
 TOLD_APART = 0.05
-"""Of all one-sided exact sign tests of the best way against the others together.
+"""The level of all one-sided exact sign tests of the best way against the others together.
 
-Any of n ways may turn out the best by chance. A wrong one is called better only where its own test against the truly best way
-errs, which are n - 1 tests: each is held to 0.05 / (n - 1). Bonferroni; J. C. Hsu, Annals of Statistics 12 (1984) 1136-1144."""
+Any of n ways may be the best by chance. A wrong one wins only if its own test against the truly best way errs. These are n - 1
+tests, each at 0.05 / (n - 1). Bonferroni; J. C. Hsu, Annals of Statistics 12 (1984) 1136-1144.
+"""
 GIVEN: dict[str, Channels] = {"given": "rgb", "given-bgr": "bgr"}
-"""A user's own mean and std, which say nothing of the order."""
+"""Names for a user's own mean and std, by channel order."""
 MODES: tuple[ResizeMode, ...] = ("crop", "letterbox", "stretch")
-"""That are tried, the commonest first; of an input that is wide, a line of text too."""
+"""The modes that are tried, most common first. Wide inputs are also tried as a line of text."""
 WIDE = 2
-"""Times as wide as high."""
+"""Ratio of width to height from which an input counts as wide."""
 
 
 @dataclass(frozen=True)
 class CustomFile:
-    """A file whose ends are known."""
+    """A model file whose inputs and outputs are known."""
 
     path: Path
     entry: GraphEntry
     stated: Stated | None
-    """What it states of its images, or a file next to it does."""
+    """The preprocessing that the file, or a file next to it, states."""
 
 
 @dataclass(frozen=True)
 class FoundPreprocessing:
-    """What ``CustomModel`` says of its feeding."""
+    """The preprocessing in use and how it was found; see ``CustomModel``."""
 
     feeding: Feeding
     stated_by: Literal["recipe", "file", "search"]
     trials: tuple[FeedingTrial, ...]
     rivals: tuple[str, ...]
     answers: NDArray[np.float32]
-    """Its own, (images, classes), fed so."""
+    """The model's answers with this preprocessing, (images, classes)."""
     at_chance: float | None = None
     """See ``CustomModel``, as of ``source`` and ``notes``."""
     source: str | None = None
@@ -81,12 +82,12 @@ class FoundPreprocessing:
 def find_preprocessing(
     custom: CustomFile, choice: PreprocessingChoice, source: ImageSource, tell: Progress
 ) -> FoundPreprocessing:
-    """Try every way that is left open, and take the best.
+    """Try every way that the settings leave open, and take the best.
 
     Raises:
-        UNKNOWN_PREPROCESSING, PREPROCESSING_HALF_GIVEN: of the choice.
-        ANSWERS_ALIKE, ANSWERS_NOT_FINITE: what it answers tells nothing apart, or is no number.
-        PREPROCESSING_UNPROVED: nothing was stated, and the images have no labels.
+        UNKNOWN_PREPROCESSING, PREPROCESSING_HALF_GIVEN: the settings are wrong or incomplete.
+        ANSWERS_ALIKE, ANSWERS_NOT_FINITE: all answers are the same, or some are not numbers.
+        PREPROCESSING_UNPROVED: no preprocessing is stated, and the images have no labels.
         CustomModelUnusable: the runtime cannot run the file.
     """
     own = choice
@@ -113,7 +114,7 @@ def find_preprocessing(
 
 
 def _shown(source: ImageSource, images: Sequence[ImageEntry]) -> NDArray[np.bool_]:
-    """Which classes an image shows, bool (images, classes): of several labels the one answered first must be among them."""
+    """Return the classes that each image shows, bool (images, classes)."""
     labels = source.labels(images)
     return labels.astype(bool) if labels.ndim != 1 else labels[:, None] == np.arange(len(source.classes))
 
@@ -131,20 +132,20 @@ def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], image
 
 
 def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> None:
-    """Grey is luma of three colours that were normalized alike."""
+    """A network with one channel sees grey, made from three channels that are normalized alike."""
     if custom.entry.colours != 1:
         return
     stated = choice.like
     if choice.channels is not None or (choice.mean is None and stated is not None and not usual_named(stated).is_of_grey):
         setting = "preprocessing.channels" if choice.channels is not None else f"preprocessing {stated}"
-        raise PREPROCESSING_HALF_GIVEN(because=f"the network has one channel, and {setting} is of three")
+        raise PREPROCESSING_HALF_GIVEN(because=f"the network has one channel, and {setting} states three")
     if any(len(set(numbers)) > 1 for numbers in (choice.mean, choice.std) if numbers is not None):
-        because = "the network has one channel: mean and std hold the same number three times"
+        because = "the network has one channel, so mean and std must repeat one number three times"
         raise PREPROCESSING_HALF_GIVEN(because=because)
 
 
 def _stated_by(own: PreprocessingChoice, choice: PreprocessingChoice) -> Literal["recipe", "file", "search"]:
-    """Who states how colours become numbers: the user's ``own`` choice, or what the file added to it."""
+    """Return who states the normalization: the user, the file or nobody."""
     if own.mean is not None or own.like is not None:
         return "recipe"
     return "search" if choice.mean is None and choice.like is None else "file"
@@ -154,7 +155,7 @@ def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[str, ...]:
     if (choice.mean is None) != (choice.std is None):
         raise PREPROCESSING_HALF_GIVEN(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
     if choice.mean is not None and choice.like is not None:
-        raise PREPROCESSING_HALF_GIVEN(because="there are preprocessing.like and preprocessing.mean")
+        raise PREPROCESSING_HALF_GIVEN(because="preprocessing.like and preprocessing.mean are both set")
     if choice.mean is not None:
         is_open = choice.channels is None and custom.entry.colours > 1
         return tuple(GIVEN) if is_open else ("given",)
@@ -168,8 +169,8 @@ def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[str, ...]:
 
 
 def _ways(name: str, entry: GraphEntry, choice: PreprocessingChoice) -> list[Feeding]:
-    """Of one normalization: by crop with the classic border around it and without, letterboxed, stretched and, where it is wide,
-    as a line, unless the recipe says which. A network of one channel sees grey."""
+    """Return the ways to feed one normalization: crop with and without the classic border, letterbox, stretch, and a line if
+    wide."""
     if choice.mean is not None and choice.std is not None:
         normalization, usually = Normalization(mean=choice.mean, std=choice.std), GIVEN[name]
     else:
@@ -194,7 +195,7 @@ def _shapes(entry: GraphEntry, choice: PreprocessingChoice, normalization: Norma
 def _tried(
     custom: CustomFile, ways: Sequence[Feeding], decoded: Callable[[PixelRecipe], NDArray[np.uint8]], tell: Progress
 ) -> tuple[list[Feeding], list[NDArray[np.float32]]]:
-    """The ways that feed these images differently, and the file's answers to each. Images are decoded once a shape."""
+    """Return the ways that feed these images differently, and the model's answers to each. Images are decoded once per shape."""
     from edgecnn.graph.custom.file import opened
 
     session = opened(custom.path, custom.entry)
@@ -223,7 +224,7 @@ def _decoded(source: ImageSource, images: Sequence[ImageEntry], pixels: PixelRec
 
 class _Best(NamedTuple):
     chosen: int
-    """Of the ways."""
+    """Index into the ways."""
     trials: tuple[FeedingTrial, ...]
     rivals: tuple[str, ...]
 
@@ -242,18 +243,18 @@ def _best(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], groups: G
 
 
 def _chance_not_beaten(right: NDArray[np.bool_], ways: int, chance: float, groups: Groups | None = None) -> float | None:
-    """``chance`` where the chosen way, which is ``right`` so often, does not beat it. It is one of several: Bonferroni."""
+    """Return ``chance`` if the chosen way does not beat it. The level is corrected for the number of ways (Bonferroni)."""
     share = share_of(right, groups, confidence=1 - TOLD_APART / ways)
     return None if share is None or chance_verdict(share, chance) is None else chance
 
 
 def _called(way: Feeding) -> str:
-    """What one of them is told apart by from others; how much is cut off a crop is not."""
+    """Name a way for comparison with others; how much a crop cuts off does not matter."""
     return way.name if way.pixels.resize == "crop" else f"{way.name} by {way.pixels.resize}"
 
 
 def _p_by_chance(best: NDArray[np.bool_], other: NDArray[np.bool_], groups: Groups | None) -> float:
-    """By images, else by groups: the images of a group are alike, and count once."""
+    """Count by images, or by groups if images come in groups."""
     net: NDArray[np.float64] = best.astype(float) - other
     if groups is not None:
         net = np.asarray(np.bincount(np.unique(groups, return_inverse=True)[1].ravel(), net), np.float64)

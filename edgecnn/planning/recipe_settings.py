@@ -1,4 +1,4 @@
-"""A recipe as a build would take it, with where each value comes from; and two of them, or of finished builds, compared."""
+"""The settings of a recipe as a build takes them, with the origin of each value, and the difference between two of them."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from edgecnn.values.synthesis import images_trained_on
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "edgecnn recipe"
-DESCRIPTION = "What a user asks: a recipe file (TOML), and plan.json's `asked`."
+DESCRIPTION = "A user's recipe file (TOML), and `asked` in plan.json."
 DEFAULT = "default"
 _NOTHING = "options alone"
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The JSON Schema of a recipe file: the one that is published."""
+    """Return the published JSON Schema of a recipe file."""
     return {"$schema": DIALECT, **Recipe.model_json_schema(by_alias=True), "title": TITLE, "description": DESCRIPTION}
 
 
 def origins(named: str | None, overrides: Sequence[str] = (), options: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Dotted key to who states it, the one that wins: the recipe file, then ``--set``, then named options.
+    """Return the origin of each stated dotted key: the recipe file, then ``--set``, then named options; the last one wins.
 
-    ``options``: each key that a named option states, and that option.
+    ``options``: the option that states each key.
     """
     origin_of: dict[str, str] = {}
     if named is not None:
@@ -57,10 +57,7 @@ def origins(named: str | None, overrides: Sequence[str] = (), options: Mapping[s
 
 
 def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | None, tell: Progress) -> RecipeSettings:
-    """Every value as a build of this request would take it.
-
-    Raises EdgecnnError: as ``complete_recipe``: what has to be read to fill a value in cannot be.
-    """
+    """Return every value that a build of this request would take. Raises EdgecnnError: as ``complete_recipe``."""
     completed = complete_recipe(request, Store.open(), tell)
     requested, filled = _values(request.recipe), _values(completed.recipe)
     sources = {
@@ -74,12 +71,12 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
 
 
 def settings_of_build(folder: Path) -> RecipeSettings:
-    """Every value that a finished build took, from its ``plan.json``.
+    """Return every value that a finished build took, from its ``plan.json``.
 
     Raises:
-        PLAN_UNREADABLE: there is none, it is damaged, or of a later version.
+        PLAN_UNREADABLE: the plan is missing, damaged or of a later version.
         PLAN_OF_ANOTHER_BUILD: a later call renewed the plan and did not finish.
-        ReportUnreadable: the report beside it is damaged.
+        ReportUnreadable: the report next to it is damaged.
     """
     try:
         plan = json_document(folder / PLAN)
@@ -105,20 +102,20 @@ def settings_of_build(folder: Path) -> RecipeSettings:
 
 def _learner(request: BuildRequest, train: TrainChoice) -> str:
     if trained_before_on(request.out / PLAN) is not None:
-        return "filled in: what trained for the last build of this folder"
-    return "filled in: this machine's GPU" if train.device == "gpu" else "filled in: this machine's processor"
+        return "filled in: the device of the last build in this folder"
+    return "filled in: this machine's GPU" if train.device == "gpu" else "filled in: this machine's CPU"
 
 
 def _threads(request: BuildRequest, train: TrainChoice) -> str:
     if threads_before(request.out / PLAN, train.device) is not None:
-        return "filled in: as many as for the last build of this folder"
+        return "filled in: the number of the last build in this folder"
     if train.device == "gpu":
-        return "filled in: the same on every machine, since a GPU trains"
-    return "filled in: OMP_NUM_THREADS, or as many as this process may use"
+        return "filled in: the same on every machine, because a GPU trains"
+    return "filled in: OMP_NUM_THREADS, or all threads of this process"
 
 
 def difference(before: RecipeSettings, after: RecipeSettings) -> RecipeDifference:
-    """The values that are not the same, in the recipe's order; where they come from makes no difference."""
+    """Return the values that differ, in the recipe's order. Origins are not compared."""
     others = {setting.key: setting for setting in after.settings}
     pairs = [(setting, others[setting.key]) for setting in before.settings]
     differing = [
@@ -130,12 +127,12 @@ def difference(before: RecipeSettings, after: RecipeSettings) -> RecipeDifferenc
 
 
 def _refuse_another(folder: Path, plan: Mapping[str, Any]) -> None:
-    """A folder with a plan alone was planned and not built: there is nothing that it could part from."""
+    """Refuse a plan whose keys differ from the report's. A folder with only a plan was never built."""
     if not (folder / REPORT).is_file():
         return
     report = read_report(folder)
     if (differs := step_of_another(report.keys, keys_of(plan))) is not None:
-        again = report.build.again or "the same build command makes it again"
+        again = report.build.again or "repeat the build command"
         raise PLAN_OF_ANOTHER_BUILD(folder=folder, differs=differs, command=again)
 
 
@@ -152,42 +149,45 @@ _OF_THE_MODE = tuple(
 
 
 def _filled_from(completed: CompletedRecipe) -> dict[str, str]:
-    """What a build fills in where nothing is stated: see ``resolve``."""
+    """Return the origin of each value that a build fills in."""
     recipe, data, weights = completed.recipe, completed.data, completed.weights
     if recipe.model.onnx is not None:
-        labels = "sub-folders name the classes" if data.labelled else "the folder has no sub-folders to name classes"
+        labels = "its sub-folders name the classes" if data.labelled else "the folder has no sub-folders"
         return {
             "data.labels": f"filled in: {labels}",
-            "data.classes": "filled in: the order in which the model file names them",
+            "data.classes": "filled in: the order in the model file",
             "data.train": "filled in: nothing is trained",
             "quantize.images": "filled in: all calibration images",
         }
     if recipe.model.keep_head:
         return {
             "model.resolution_px": "filled in: the network's own",
-            "data.classes": "filled in: those of the head that is kept",
+            "data.classes": "filled in: the classes of the kept head",
             "data.train": "filled in: nothing is trained",
             "quantize.images": "filled in: all calibration images",
         }
     arch = arch_named(recipe.model.arch)
     native = recipe.model.resolution_px == arch.resolution_px
-    own = "filled in: the network's own" if native else "filled in: small, for the demo's small images"
+    own = "filled in: the network's own" if native else "filled in: a small one for the demo's small images"
     count = images_trained_on(data, completed.synthesis, photographs=recipe.data.train)
     spec = scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
     changed = "channels are pruned" if recipe.surgery.pruned else "layers are exchanged"
     mode = _MODES[mode_of(recipe.train, spec, weights)]
+    epochs = f"filled in: {mode} on {count:,} training images"
+    if completed.budget is not None:
+        epochs = f"filled in: as many as fit into {completed.budget.minutes:g} minutes here"
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
-        "train.epochs": f"filled in: {mode} on {count:,} training images",
+        "train.epochs": epochs,
         **dict.fromkeys(_OF_THE_MODE, f"filled in: {mode}"),
-        "synthesis.size_px": "filled in: as large as training images are kept",
+        "synthesis.size_px": "filled in: the size of the training images",
         "quantize.images": "filled in: every calibration image",
-        **dict.fromkeys(("surgery.epochs", "surgery.learning_rate"), f"filled in: where {changed}"),
+        **dict.fromkeys(("surgery.epochs", "surgery.learning_rate"), f"filled in: {changed}"),
     }
 
 
 def _values(recipe: Recipe) -> dict[str, Any]:
-    """Every dotted key with its value as in JSON, in the order of the recipe's tables."""
+    """Return the value of every dotted key as in JSON, in the recipe's order."""
     table = recipe.model_dump(mode="json", by_alias=True)
     return {key: _at(table, key) for key in dotted_keys(Recipe) if key != "schema"}
 
@@ -206,14 +206,14 @@ def _keys_in(stated: Mapping[str, Any]) -> Iterator[str]:
 
 
 class Setting(Value):
-    """One value."""
+    """One value of a recipe."""
 
     key: str
     """Dotted, as ``--set`` takes it."""
     value: Any
     """As in JSON; None: unset, and nothing has to be filled in."""
     origin: str
-    """``default``; the file, pipeline or option that states it; or what an unset one was filled in from."""
+    """``default``; the file, pipeline or option that states it; or the source of a filled-in value."""
 
 
 class RecipeSettings(Value):
@@ -221,12 +221,12 @@ class RecipeSettings(Value):
 
     schema_: Literal["edgecnn.recipe-settings/1"] = Field(default="edgecnn.recipe-settings/1", alias="schema")
     of: str
-    """What was asked for: a file, a pipeline, a build's folder, or nothing but options."""
+    """The source: a file, a pipeline, a build's folder, or options alone."""
     settings: tuple[Setting, ...]
 
 
 class Differing(Value):
-    """One value that is not the same on both sides."""
+    """One value that differs."""
 
     key: str
     before: Any
@@ -243,4 +243,4 @@ class RecipeDifference(Value):
     after: str
     differing: tuple[Differing, ...]
     same: int
-    """How many values are the same, wherever they come from."""
+    """Number of equal values, whatever their origins."""

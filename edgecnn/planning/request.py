@@ -1,4 +1,4 @@
-"""What a verb asks of a build, beyond the recipe: where results go and how fresh they must be."""
+"""A request: the recipe, the device, and options such as the output folder and the freshness of results."""
 
 from __future__ import annotations
 
@@ -15,27 +15,12 @@ from edgecnn.values.board import HostRequest
 from edgecnn.values.command import Command
 from edgecnn.values.device import Device
 from edgecnn.values.model_file import BATCH_MAX
+from edgecnn.values.profile import ExtraRuns
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.resolved import Resolved
 
 Goal = Literal["train", "export", "quantize", "package", "compile", "profile", "judge"]
-"""The last kind of step that is run; ``judge`` is the whole way."""
-
-
-class ExtraRuns(Value):
-    """Nothing of it is measured unless asked for: an ordinary build stays as fast as it is."""
-
-    batches: tuple[int, ...] = ()
-    """Images in a call, for images a second."""
-    best_batch: bool = False
-    """Whether the best one is looked for, and measured too."""
-    end_to_end: bool = False
-    soak_s: float | None = None
-
-    @property
-    def throughput(self) -> bool:
-        """Whether anything is asked of batches."""
-        return bool(self.batches) or self.best_batch
+"""The last step to run; ``judge`` runs everything."""
 
 
 class BuildRequest(Value):
@@ -44,29 +29,29 @@ class BuildRequest(Value):
     recipe: Recipe
     device: Device
     device_file: Path | None = None
-    """Where a user's own device file lies, by which alone it is found again; None of a shipped device."""
+    """The path of a user's own device file; None for a shipped device."""
     out: Path
     goal: Goal = "judge"
     refresh_weights: bool = False
     stored_race: StoredRace = "fresh-enough"
     only_judge: bool = False
-    """True: what was never built is an error and not a training."""
+    """Fail instead of training what was never built."""
     time_budget_s: float | None = None
-    """Of climbing the ladder: no rung is begun after it; None: as long as it takes. Each call has its own."""
+    """Time limit for the ladder: no rung begins after it. Each call has its own limit; None: no limit."""
     gates: GateChoice | None = None
     """Bounds of the command line, which replace the recipe's for this call."""
     meter: Path | None = None
-    """An external power meter's log, which is joined to the energy runs by the clock."""
+    """The log of an external power meter; its clock joins it to the energy runs."""
     until: float | None = None
-    """The last race goes on until every p50 is known to ± this share of it, or to its cap; None: a fixed number of rounds."""
+    """Run the last race until every p50 is known to ± this share, or to its limit; None: a fixed number of rounds."""
     extra_runs: ExtraRuns = ExtraRuns()
-    """What is measured beyond what every build measures."""
+    """Measurements beyond those of every build."""
     host: HostRequest | None = None
-    """The board on which kits run; None: this machine."""
+    """The board that runs the kits; None: this machine."""
     tensorboard: Path | None = None
-    """Under which folder curves are drawn while something learns; None: none are."""
+    """The folder for training curves; None: no curves."""
     command: Command = Command()
-    """The command that asks this again."""
+    """The command that repeats this request."""
 
 
 def effective_gates(
@@ -74,7 +59,7 @@ def effective_gates(
 ) -> EffectiveGates:
     """Return the gates that follow from a build's recipe, the command line and ``CI``. Raises as ``check_bounds`` does.
 
-    ``finished``: the build is only judged again, so that more rounds need another build.
+    ``finished``: the build is only judged again, so more rounds need another build.
     """
     call = Circumstances(
         device_usually_attached=resolved.device.usually_attached,
@@ -88,16 +73,16 @@ def effective_gates(
 
 
 LEAST, MOST = 0.001, 0.5
-"""Of ``--until``: a clock and a machine give no less, and an interval wider than that needs no rule."""
+"""Limits of ``--until``: clocks are no finer, and a wider interval needs no rule."""
 SOAK_LEAST_S, SOAK_MOST_S = 30.0, 1800.0
-"""Of ``--soak``: three windows, and every sample of half an hour is kept."""
+"""Limits of ``--soak``: at least three windows; all samples of half an hour are kept."""
 BUDGET_LEAST_S, BUDGET_MOST_S = 1.0, 7 * 24 * 3600.0
-"""Of ``--time-budget``: in less than a second, what is stored is not even found again."""
+"""Limits of ``--time-budget``: even reading the store takes a second."""
 BEST = "best"
 
 
 def share_of(text: str) -> float:
-    """``2%`` as 0.02. Raises SHARE_MISREAD: no percentage, or none that a p50 could be known to."""
+    """Read a percentage such as ``2%`` as a share. Raises SHARE_MISREAD."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
     share = float(match.group(1)) / 100 if match else 0.0
     if not LEAST <= share <= MOST:
@@ -106,11 +91,11 @@ def share_of(text: str) -> float:
 
 
 def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> ExtraRuns:
-    """What the options ask for.
+    """Read the options for additional runs.
 
-    ``batches``: numbers of images and ``best``, with commas between. ``soak``: a duration, such as ``60s`` or ``5min``.
+    ``batches``: numbers of images and ``best``, separated by commas. ``soak``: a duration, such as ``60s`` or ``5min``.
 
-    Raises BATCHES_MISREAD, DURATION_MISREAD: naming what was given.
+    Raises BATCHES_MISREAD, DURATION_MISREAD.
     """
     words = [word.strip() for word in batches.split(",")] if batches is not None else []
     numbers = [word for word in words if word != BEST]
@@ -125,7 +110,7 @@ def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) ->
 
 
 def time_budget_of(text: str) -> float:
-    """``10min`` in seconds; ``s``, ``min`` or ``h``. Raises DURATION_MISREAD: naming what was given."""
+    """Read a duration such as ``10min`` as seconds; units are ``s``, ``min`` and ``h``. Raises DURATION_MISREAD."""
     return _seconds("--time-budget", text, BUDGET_LEAST_S, BUDGET_MOST_S)
 
 

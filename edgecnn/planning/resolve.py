@@ -1,6 +1,6 @@
-"""The asking phase: reads disk and versions, asks the network at most once, and leaves nothing open.
+"""Resolve a request: read the disk and versions, go online at most once, and leave nothing open.
 
-A request is never edited: what the user left unset is filled in here, visibly, and ``plan.json`` shows both.
+A request is never edited. Defaults are filled in here, and ``plan.json`` shows both.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from edgecnn.values.synthesis import Synthesis
 from edgecnn.values.training import Teacher
 
 AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}
-"""The full ``tensorrt`` builds for the GPU that it runs on alone, which is the device's own work and no proof ahead of time."""
+"""Packages that build engines for other GPUs. The full ``tensorrt`` builds only for the GPU that it runs on."""
 
 
 def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFacts | None = None) -> Resolved:
     """Settle everything that planning needs.
 
-    ``facts``: of the machine that the kits will run on; None: of this one.
+    ``facts``: of the machine that runs the kits; None: this machine.
 
-    Raises EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
+    Raises EdgecnnError: an unknown network, unusable data, unavailable weights, or a device without a candidate.
     """
     stated = request.recipe
     check_bounds(stated.gates)
@@ -54,7 +54,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     versions = tool_versions()
     facts = facts or local_facts()
     candidates, unsupported, unavailable = candidates_of(request.device, stated, facts)
-    weights, data, recipe, synthesis, gpu = complete_recipe(request, store, tell)
+    weights, data, recipe, synthesis, gpu, budget = complete_recipe(request, store, tell)
     require_bounds(data, stated.gates, request.gates)
     custom = None if stated.model.onnx is None else custom_model(stated, data, store.root, tell)
     arch, recipe = _network(recipe, custom)
@@ -73,6 +73,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         folds=other_folds(recipe, store, tell),
         weights=weights,
         mode=_mode(recipe, arch, custom, weights),
+        budget=budget,
         teacher=teacher,
         synthesis=synthesis,
         custom_model=custom,
@@ -91,7 +92,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
 def _sources(
     data: DataSummary, weights: WeightsAnswer, custom: CustomModel | None, teacher: Teacher | None, synthesis: Synthesis | None
 ) -> dict[Key, Path]:
-    """Inputs that no stage of this plan makes, by content."""
+    """Return the inputs that no stage of this plan makes, by content."""
     composed = () if synthesis is None else tuple(synthesis.summaries.values())
     sources: dict[Key, Path] = {summary.content: Path(summary.manifest_path) for summary in (data, *composed)}
     if custom is not None:
@@ -112,7 +113,7 @@ def _mode(recipe: Recipe, arch: ArchSpec, custom: CustomModel | None, weights: W
 
 
 def _network(recipe: Recipe, custom: CustomModel | None) -> tuple[ArchSpec, Recipe]:
-    """The row of the network, scaled as asked, and the recipe with the resolution that a custom file fixes."""
+    """Return the catalogue row, scaled as requested, and the recipe with the resolution that a custom file fixes."""
     if custom is None:
         arch = arch_named(recipe.model.arch)
         return scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec, recipe

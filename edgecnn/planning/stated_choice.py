@@ -1,4 +1,4 @@
-"""A user's settings put together with what a model file states of its images: the user wins, and a contradiction is a note."""
+"""Combine a user's settings with the preprocessing that a model file states. The user wins; contradictions become notes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHAPE: Final[tuple[str, ...]] = ("resize", "resize_px")
 def merge_stated(
     own: PreprocessingChoice, stated: Stated | None, entry: GraphEntry
 ) -> tuple[PreprocessingChoice, tuple[str, ...]]:
-    """The ``own`` choice with what it leaves open as ``stated``, and sentences on what is stated and not taken."""
+    """Return the ``own`` choice completed by the ``stated`` one, and notes on stated values that are ignored."""
     if stated is None:
         return own, ()
     notes, taken = list(stated.notes), dict[str, Any]()
@@ -25,7 +25,7 @@ def merge_stated(
     colours = {name: theirs[name] for name in _COLOURS if name in theirs}
     shape = {name: theirs[name] for name in _SHAPE if name in theirs}
     if stated.size_px is not None and stated.size_px != entry.resolution_px:
-        notes.append(f"{stated.source} states an input of {stated.size_px}, and the model takes {entry.resolution_px}")
+        notes.append(f"{stated.source} states an input of {stated.size_px}, but the model takes {entry.resolution_px}")
         shape = {}
     if entry.dtype == "uint8":
         colours = {}  # the file normalizes bytes itself
@@ -34,12 +34,12 @@ def merge_stated(
         if agree(chosen, fields):
             taken |= missing_fields(chosen, fields)
         else:
-            notes.append(f"{stated.source} states {_shown(fields)}, and yours is taken: {_shown(chosen)}")
+            notes.append(f"{stated.source} states {_shown(fields)}; your setting is used: {_shown(chosen)}")
     if entry.colours == 1:
         taken.pop("channels", None)
     if own.fill is not None and taken.get("resize", "letterbox") not in ("letterbox", "line"):
         taken = {name: value for name, value in taken.items() if name not in _SHAPE}
-        notes.append(f"{stated.source} states {_shown(shape)}, and your fill asks for a border")
+        notes.append(f"{stated.source} states {_shown(shape)}, but your fill needs a border")
     if "interpolation" in theirs and own.interpolation is None:
         taken["interpolation"] = theirs["interpolation"]
     return PreprocessingChoice.model_validate({**dict(own), **taken}), tuple(notes)

@@ -27,30 +27,31 @@ PROCESSOR: Final = "preprocessor_config.json"
 _RANGES: Final = {"NominalRange_0_255": "bytes", "Normalized_0_1": "unit", "Normalized_1_1": "half"}
 _SIZES: Final = ("imgsz", "input_size", "image_size")
 _RESAMPLING: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
-"""By Pillow's number."""
+"""Names by Pillow's number."""
 _STRETCHED_FROM: Final = 384
-"""Hugging Face's ConvNextImageProcessor stretches images to a size of this and more, and crops below."""
+"""Hugging Face's ConvNextImageProcessor stretches images from this size on, and crops below."""
 _SQUARE_BY: Final = ("Beit", "DeiT", "EfficientNet", "Flava")
-"""Image processors that stretch to a square where the size is one number; the others that crop scale the short side to it."""
+"""Image processors that stretch to a square if the size is one number. The other processors that crop scale the short side."""
 _OF_COLOURS: Final = ("image_mean", "do_normalize", "do_rescale", "rescale_factor", "do_flip_channel_order")
 _SIDE_MAX: Final = 1 << 14
 _MALFORMED = (TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, OverflowError, AttributeError)
 
 
 class Stated(NamedTuple):
-    """What a model file, or a file next to it, states of its images."""
+    """The preprocessing that a model file, or a file next to it, states."""
 
     choice: PreprocessingChoice
     source: str
     """The file that states it, as the subject of a sentence."""
     size_px: ImageSize | None = None
     notes: tuple[str, ...] = ()
-    """Sentences on what is stated and not taken."""
+    """Notes on stated values that are ignored."""
 
 
 def stated_for(model: Path) -> Stated | None:
-    """The statement inside the file, completed by those next to it; None where there is none. What contradicts it is a note."""
-    statements = [stated for read in (_read_metadata, _read_processor, _read_timm) if (stated := read(model)) is not None]
+    """Return the statement inside the file, completed by those next to it, or None. Contradictions become notes."""
+    files = (_read_metadata(model), _read_json(model, PROCESSOR, _hugging_face_fields), _read_json(model, CONFIG, _timm_fields))
+    statements = [stated for stated in files if stated is not None]
     if not statements:
         return None
     first = next((stated for stated in statements if stated_fields(stated.choice)), statements[0])
@@ -61,13 +62,13 @@ def stated_for(model: Path) -> Stated | None:
         if agree(taken, fields):
             taken |= missing_fields(taken, fields)
         else:
-            notes.append(f"{statement.source} states another preprocessing than {first.source}, which is taken")
+            notes.append(f"{statement.source} contradicts {first.source}, which is used")
     size = next((stated.size_px for stated in statements if stated.size_px is not None), None)
     return Stated(PreprocessingChoice.model_validate(taken), first.source, size, tuple(notes))
 
 
 def _read_metadata(model: Path) -> Stated | None:
-    """Of the file itself."""
+    """Read the metadata of the file."""
     try:
         metadata = metadata_of(model)
     except OSError:
@@ -77,9 +78,7 @@ def _read_metadata(model: Path) -> Stated | None:
         fields = _fields_in_metadata(metadata, sizes[0] if sizes else None)
         stated = Stated(PreprocessingChoice.model_validate(fields), "its metadata", sizes[0] if sizes else None)
     except (*_MALFORMED, SyntaxError, RecursionError, MemoryError, ValidationError):
-        return Stated(
-            PreprocessingChoice(), "its metadata", notes=("its metadata on the preprocessing is malformed and ignored",)
-        )
+        return Stated(PreprocessingChoice(), "its metadata", notes=("its malformed preprocessing metadata is ignored",))
     return stated if fields or sizes else None
 
 
@@ -100,14 +99,6 @@ def _fields_in_metadata(metadata: Mapping[str, str], size: ImageSize | None) -> 
     return {}
 
 
-def _read_processor(model: Path) -> Stated | None:
-    return _read_json(model, PROCESSOR, _hugging_face_fields)
-
-
-def _read_timm(model: Path) -> Stated | None:
-    return _read_json(model, CONFIG, _timm_fields)
-
-
 _Read = Callable[[Mapping[str, Any]], "tuple[dict[str, Any], ImageSize | None, list[str]] | None"]
 
 
@@ -125,7 +116,7 @@ def _read_json(model: Path, name: str, read: _Read) -> Stated | None:
 
 
 def _hugging_face_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]]:
-    """As the image processors of transformers do it: rescale, normalize; resize, centre crop."""
+    """Read the config as the image processors of transformers do: rescale, normalize, resize, centre crop."""
     fields, notes = _colours_of_hugging_face(config)
     if not config.get("do_resize", True):
         return fields, None, notes
@@ -141,7 +132,7 @@ def _colours_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any],
         return {}, []
     normalized = config.get("do_normalize", config.get("image_mean") is not None)
     if normalized and config.get("image_mean") is None:
-        return {}, ["states do_normalize and no image_mean"]
+        return {}, ["states do_normalize without image_mean"]
     factor = 255.0 * float(config.get("rescale_factor") or 1 / 255) if config.get("do_rescale", True) else 255.0
     mean, std = (_three(config["image_mean"]), _three(config["image_std"])) if normalized else ([0.0] * 3, [1.0] * 3)
     # EfficientNetImageProcessor divides by the scale once more, whether it normalizes or not.
@@ -157,7 +148,7 @@ def _colours_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any],
 
 
 def _processor(config: Mapping[str, Any]) -> str:
-    """The class of transformers that reads it."""
+    """Return the class of transformers that reads the config."""
     return str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
 
 
@@ -167,7 +158,7 @@ def _shape_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], I
         return {}, None, []
     crop = _size_in(config["crop_size"]) if config.get("do_center_crop") else None
     if isinstance(size, dict) and "shortest_edge" not in size and not {"height", "width"} <= size.keys():
-        return {}, crop, ["states a size without height and width or shortest_edge, which edgecnn does not read"]
+        return {}, crop, ["states a size in a form that edgecnn does not read (height and width, or shortest_edge)"]
     whole = _size_in(size)
     covers = not _processor(config).startswith(_SQUARE_BY) if isinstance(size, int) else "shortest_edge" in size
     short = int(whole.short_px * 256 / 224) if _processor(config).startswith("Levit") else whole.short_px
@@ -176,7 +167,7 @@ def _shape_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], I
     if crop is not None and covers:
         return {"resize": "crop", "resize_px": short}, crop, []
     if crop is not None and whole != crop:
-        note = f"stretches images to {whole} before a crop, and a crop without stretching is taken"
+        note = f"stretches images to {whole} before a crop; edgecnn crops without stretching"
         return {"resize": "crop", "resize_px": short}, crop, [note]
     if covers and share is None and not isinstance(size, int):
         return {"resize": "crop", "resize_px": short}, whole, []
@@ -184,7 +175,7 @@ def _shape_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], I
 
 
 def _timm_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]] | None:
-    """As timm's ``transforms_imagenet_eval`` does it."""
+    """Read the config as timm's ``transforms_imagenet_eval`` does."""
     own = config.get("pretrained_cfg")
     if not isinstance(own, dict):
         return None
@@ -193,7 +184,7 @@ def _timm_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize |
     scaled = math.floor(size.short_px / float(own.get("crop_pct") or 0.875))
     mode = own.get("crop_mode") or "center"
     if mode != "center" and not (mode == "squash" and scaled == size.short_px):
-        notes.append(f"states the crop mode {mode}, and a centre crop is taken")
+        notes.append(f"states the crop mode {mode}; edgecnn uses a centre crop")
     shape = {"resize": "stretch"} if mode == "squash" and not notes else {"resize": "crop", "resize_px": scaled}
     shape |= _interpolation(str(own.get("interpolation") or "bilinear"), notes)
     return {**_colours(_three(own["mean"]), _three(own["std"]), "rgb"), **shape}, size, notes
@@ -202,12 +193,13 @@ def _timm_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize |
 def _interpolation(name: str, notes: list[str]) -> dict[str, str]:
     if name in ("bilinear", "bicubic"):
         return {"interpolation": name}
-    notes.append(f"states {name} resampling, and bicubic is taken")
+    notes.append(f"states {name} resampling; edgecnn uses bicubic")
     return {"interpolation": "bicubic"}
 
 
 def _colours(mean: Sequence[float], std: Sequence[float], channels: str | None) -> dict[str, Any]:
-    """As one of the usual ways where it is one. ``channels``: their order, None where it is open. Numbers are in RGB order."""
+    """Return the usual preprocessing with these numbers, or the numbers. ``channels``: their order; None: unknown. Numbers are
+    in RGB order."""
     numbers: dict[str, Any] = {"mean": tuple(mean), "std": tuple(std)}
     if channels is not None:
         numbers = {**numbers, "channels": channels}
@@ -227,7 +219,7 @@ def _three(value: Any) -> list[float]:
 
 
 def _size_in(value: Any) -> ImageSize:
-    """Of 224, [224, 224], [3, 224, 224], {"height": 224, "width": 224} or {"shortest_edge": 224}. Raises ValueError: no size."""
+    """Read 224, [224, 224], [3, 224, 224], {"height": 224, "width": 224} or {"shortest_edge": 224}. Raises ValueError."""
     if isinstance(value, dict):
         value = [value["height"], value["width"]] if "height" in value else value["shortest_edge"]
     sides = [int(side) for side in (value if isinstance(value, list | tuple) else [value])]

@@ -1,4 +1,4 @@
-"""Whether training images are composed, of what, and what does not go with it: settled before any time is spent."""
+"""Composed training images: their sources, and the settings that contradict them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FACTS = "synthesis.json"
 
 
 def require_synthesis(recipe: Recipe) -> None:
-    """Refuse a contradiction before anything is read.
+    """Refuse contradictions before anything is read.
 
-    Raises SYNTHESIS_INCOMPLETE: one folder of the two is stated, or none beside other keys. SYNTHESIS_NOT_FITTING: names what
-    does not go with composed images.
+    Raises SYNTHESIS_INCOMPLETE: one of the two folders is missing. SYNTHESIS_NOT_FITTING: a setting contradicts composed
+    images.
     """
     choice = recipe.synthesis
     stated = list(choice.stated_folders)
@@ -36,30 +36,30 @@ def require_synthesis(recipe: Recipe) -> None:
 
 
 def synthesis_of(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> Synthesis | None:
-    """What there is to compose images of; None where that is not asked for. Raises EdgecnnError: see ``find_synthesis``."""
+    """Return the sources of composed images, or None if none are requested. Raises EdgecnnError: see ``find_synthesis``."""
     if recipe.synthesis.cutouts is None:
         return None
     return find_synthesis(recipe.synthesis, data, imagenet=recipe.data.classes == "imagenet", cache=cache, tell=tell)
 
 
 def fill_size(choice: SynthesisChoice, pixels: PixelRecipe) -> SynthesisChoice:
-    """As large as the longer side of what training keeps, unless a size is stated; nothing where nothing is composed."""
+    """Set the size to the longer side of the training images, unless a size is stated or nothing is composed."""
     if choice.cutouts is None or choice.size_px is not None:
         return choice
     return choice.model_copy(update={"size_px": pixels.decoded_px.long_px})
 
 
 def synthesize_stage(resolved: Resolved, synthesis: Synthesis) -> SynthesizeStage:
-    """The stage that makes them."""
+    """Return the stage that composes the images."""
     settings = SynthesisSettings.of(resolved.recipe.synthesis)
     inputs = {name: folder.content for name, folder in synthesis.summaries.items()}
     return SynthesizeStage(inputs=inputs, **settings.model_dump())
 
 
 def synthesis_facts(resolved: Resolved, made: Path | None) -> SynthesisFacts | None:
-    """For the report: how many images were composed, and where it is written of what.
+    """Return the number of composed images and their sources for the report.
 
-    ``resolved``: what was settled. ``made``: the folder of the synthesize artifact; None where the step did not run.
+    ``made``: the folder of the synthesize artifact; None if the step did not run.
     """
     synthesis = resolved.synthesis
     if synthesis is None:
@@ -67,7 +67,7 @@ def synthesis_facts(resolved: Resolved, made: Path | None) -> SynthesisFacts | N
     per_class = resolved.recipe.synthesis.images_per_class
     return SynthesisFacts(
         made=synthesis.images,
-        photographs=resolved.data.counts["train"] if resolved.recipe.data.train else 0,
+        photographs=resolved.data.training_photographs if resolved.recipe.data.train else 0,
         cutouts=synthesis.cutouts.counts["train"],
         backgrounds=synthesis.backgrounds.counts["train"],
         images_per_class=dict.fromkeys(synthesis.class_names, per_class),
@@ -76,20 +76,21 @@ def synthesis_facts(resolved: Resolved, made: Path | None) -> SynthesisFacts | N
 
 
 def synthesis_notices(resolved: Resolved, facts: SynthesisFacts | None) -> list[str]:
-    """What to know of them before believing the table."""
+    """Return notes on the composed images."""
     if facts is None or resolved.synthesis is None:
         return []
     total = facts.made + facts.photographs
     notices = [
-        f"COMPOSED: {facts.made:,} of {total:,} training images ({facts.share:.0%}) were composed of {facts.cutouts:,} cut-outs"
-        f" on {facts.backgrounds:,} backgrounds, as the step synthesize wrote down in {FACTS}. None of them judges or calibrates"
+        f"COMPOSED: {facts.made:,} of {total:,} training images ({facts.share:.0%}) are composed from {facts.cutouts:,} cut-outs"
+        f" on {facts.backgrounds:,} backgrounds ({FACTS} of the step synthesize lists them)."
+        " They are not used for calibration, validation or test"
     ]
     excluded = (*resolved.synthesis.cutouts.copies, *resolved.synthesis.backgrounds.copies)
     if excluded:
-        notices.append(f"{len(excluded):,} of the cut-outs and backgrounds were left out: {first_of(excluded, 3)}")
+        notices.append(f"{len(excluded):,} cut-outs and backgrounds were excluded: {first_of(excluded, 3)}")
     skipped = (*resolved.synthesis.cutouts.skipped, *resolved.synthesis.backgrounds.skipped)
     if skipped:
-        notices.append(f"{len(skipped):,} of the files of cut-outs and backgrounds were skipped: {first_of(skipped, 3)}")
+        notices.append(f"{len(skipped):,} files of cut-outs and backgrounds were skipped: {first_of(skipped, 3)}")
     return notices
 
 
@@ -99,7 +100,7 @@ def _unfitting(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if not recipe.data.train and recipe.train.transfer == "auto":
         yield (
             "--transfer auto and data.train = false",
-            "auto measures photographs, and images of a few cut-outs would look like many",
+            "auto counts photographs, and images from a few cut-outs would look like many",
         )
     if not recipe.data.train and recipe.synthesis.classes == "some":
-        yield "synthesis.classes = some and data.train = false", "a class without cut-outs would have nothing to learn from"
+        yield "synthesis.classes = some and data.train = false", "a class without cut-outs would have no training images"

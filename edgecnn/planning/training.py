@@ -1,4 +1,4 @@
-"""What a training can be asked for: what goes with frozen layers, with a head that is fitted, and with a teacher."""
+"""Settings of a training that fit frozen layers, a fitted head, a teacher and this machine."""
 
 from __future__ import annotations
 
@@ -45,18 +45,20 @@ from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Key, Progress
 from edgecnn.values.training import LearningDevice, Teacher, TeacherTerms
 
+NO_SETTING = {"teacher", "folds", "minutes"}
+"""Fields of ``[train]`` that a plan reads and no training is told."""
+
 
 def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
-    """Refuse what is said of layers, steps, random weights or epochs that a training has none of.
+    """Refuse settings of layers, steps, random weights or epochs that this training does not have.
 
-    Raises NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS:
-    name what leaves them out.
+    Raises NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS.
     """
     train, beside = recipe.train, _head_alone(recipe, mode)
     if train.unfreeze != "all" and mode != "finetune":
         raise NOTHING_TO_UNFREEZE(beside="training from scratch", because=f"every layer has to learn: {weights}")
     if train.unfreeze != "all" and beside is not None:
-        raise NOTHING_TO_UNFREEZE(beside=beside, because="nothing but the head learns")
+        raise NOTHING_TO_UNFREEZE(beside=beside, because="only the head learns")
     stepless = "train.epochs=0" if train.epochs == 0 else beside
     if train.cycles == "while-better" and (stepless is not None or mode != "finetune"):
         raise NO_CYCLES_HERE(beside=stepless or "training from scratch")
@@ -68,18 +70,18 @@ def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
         raise NOTHING_FROM_SCRATCH(recipe=train.scratch)
     if train.epochs and beside is not None:
         fitted = train.head != "linear"
-        instead = "it is fitted in one step" if fitted else "train.head_epochs says how long its head learns"
+        instead = "the head is fitted in one step" if fitted else "train.head_epochs sets the epochs of the head"
         raise NOTHING_IN_EPOCHS(epochs=train.epochs, beside=beside, instead=instead)
 
 
 def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: LearningDevice | None = None) -> LearningDevice:
-    """What trains here: as asked; or what did for the folder's last build; or a GPU, as far as it is known without trying.
+    """Return the device that trains: the requested one, the one of the folder's last build, or a GPU that seems usable.
 
-    Raises NO_GPU_TO_TRAIN_ON, NOTHING_TO_SHARE: what was asked cannot be.
+    Raises NO_GPU_TO_TRAIN_ON, NOTHING_TO_SHARE: the requested device is not usable.
     """
     if train.device == "gpu" and train.processes > 1:
         raise nothing_to_share(processes=train.processes, beside="train.device=gpu", gpu=True)
-    because = "no driver lists one, or torch is not installed" if gpu is None else gpu.unusable
+    because = "no driver lists a GPU, or torch is not installed" if gpu is None else gpu.unusable
     if train.device == "gpu" and because is not None:
         raise NO_GPU_TO_TRAIN_ON(because=because)
     if train.device is not None:
@@ -90,7 +92,7 @@ def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: Learning
 
 
 def fill_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path, tell: Progress) -> Recipe:
-    """Fill in the device and the number of threads that train, if anything is trained.
+    """Fill in the device and the number of threads of training, if anything is trained.
 
     ``plan_file``: of the folder's last build, whose choice stays. Raises as ``learning_device``.
     """
@@ -101,20 +103,22 @@ def fill_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path, tell: 
     threads = recipe.train.threads or before or (GPU_THREADS if device == "gpu" else training_threads())
     wished = openmp_threads()
     if recipe.train.threads is None and device == "cpu" and before is not None and wished not in (None, before):
-        ignored = f"OMP_NUM_THREADS={wished} is ignored: the last build of this folder trained with {counted(before, 'thread')}"
+        ignored = (
+            f"OMP_NUM_THREADS={wished} is ignored, because the last build in this folder trained with {counted(before, 'thread')}"
+        )
         tell.note(f"{ignored} — --set train.threads={wished} retrains with {wished}")
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": device, "threads": threads})})
 
 
 def trained_before_on(plan_file: Path) -> LearningDevice | None:
-    """What trained for a folder's last build, which need not be here to judge it; None where that is not known."""
+    """Return the device that trained the folder's last build; it need not be available now. None if it is unknown."""
     before = _training_before(plan_file)
     device = None if before is None else before.get("device", "cpu")  # before there was a choice
     return device if device in get_args(LearningDevice) else None
 
 
 def threads_before(plan_file: Path, device: LearningDevice | None) -> int | None:
-    """The number of threads that trained for a folder's last build on that device; None if it is not known."""
+    """Return the number of threads that trained the folder's last build on that device; None if it is unknown."""
     if trained_before_on(plan_file) != device:
         return None
     threads = (_training_before(plan_file) or {}).get("threads")
@@ -122,7 +126,7 @@ def threads_before(plan_file: Path, device: LearningDevice | None) -> int | None
 
 
 def _training_before(plan_file: Path) -> Mapping[str, Any] | None:
-    """``[train]`` of a folder's last build."""
+    """Return ``[train]`` of the folder's last build."""
     try:
         table = json_document(plan_file)["resolved"]["recipe"]["train"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -131,26 +135,26 @@ def _training_before(plan_file: Path) -> Mapping[str, Any] | None:
 
 
 def require_fitting_head(recipe: Recipe, mode: Mode, weights: str) -> None:
-    """Refuse a contradiction before any time is spent. Raises HEAD_NOT_FITTING: names what the head does not go with."""
+    """Refuse settings that contradict the head. Raises HEAD_NOT_FITTING."""
     head, transfer = recipe.train.head, recipe.train.transfer
     if head == "linear":
         return
     if recipe.train.balance != "none":
-        because = "each image counts once in what is fitted"
+        because = "the fit counts each image once"
         raise HEAD_NOT_FITTING(head=head, beside=f"train.balance={recipe.train.balance}", because=because)
     if mode == "scratch":
-        raise HEAD_NOT_FITTING(head=head, beside="random weights", because=f"their features tell nothing apart: {weights}")
+        raise HEAD_NOT_FITTING(head=head, beside="random weights", because=f"random features do not separate classes: {weights}")
     if transfer not in (None, "head"):
-        because = "it is fitted on frozen features, so that nothing else learns"
+        because = "it is fitted on frozen features, so nothing else learns"
         raise HEAD_NOT_FITTING(head=head, beside=f"--transfer {transfer}", because=because)
     learned = recipe.quantize.aware or recipe.surgery.suffix
     if head == "knn" and learned:
-        because = "votes of neighbours give no gradient to learn from"
+        because = "votes of neighbours have no gradient"
         raise HEAD_NOT_FITTING(head=head, beside="quantize.aware" if recipe.quantize.aware else "[surgery]", because=because)
 
 
 def require_one_head(recipe: Recipe, arch: ArchSpec) -> None:
-    """Refuse what lets the last layer alone learn, or looks at it alone. Raises HEAD_NOT_ALONE: the network has several."""
+    """Refuse settings that train only the last layer if the network has several heads. Raises HEAD_NOT_ALONE."""
     train = recipe.train
     alone = {
         f"train.head={train.head}": train.head != "linear",
@@ -163,7 +167,7 @@ def require_one_head(recipe: Recipe, arch: ArchSpec) -> None:
 
 
 def _head_alone(recipe: Recipe, mode: Mode) -> str | None:
-    """What leaves all of a pretrained network but its head as it is, where anything that is asked does."""
+    """Return the setting that makes only the head learn, or None."""
     train = recipe.train
     if mode != "finetune":
         return None
@@ -172,14 +176,13 @@ def _head_alone(recipe: Recipe, mode: Mode) -> str | None:
     return "--transfer head" if train.transfer == "head" else None
 
 
-_FROM_LABELS = "the head alone learns, and only from labels"
+_FROM_LABELS = "only the head learns, and it needs labels"
 
 
 def require_teachable(recipe: Recipe, mode: Mode | None) -> None:
-    """Refuse a contradiction.
+    """Refuse settings that contradict a teacher.
 
-    ``recipe``: as the user said it. ``mode``: how training begins; None where nothing is trained. Raises TEACHER_NOT_FITTING:
-    names what does not go with a teacher.
+    ``mode``: how training begins; None if nothing is trained. Raises TEACHER_NOT_FITTING.
     """
     if recipe.train.teacher is None:
         return
@@ -192,32 +195,32 @@ def _unheard(recipe: Recipe, mode: Mode | None) -> Iterator[tuple[str, str]]:
     if mode is None:
         yield "--keep-head" if recipe.model.onnx is None else "--model", "nothing is trained"
     if train.epochs == 0:
-        yield "train.epochs=0", "its answers are learned in the epochs of the whole network"
+        yield "train.epochs=0", "a teacher is heard only while the whole network is trained"
     if train.head != "linear":
         yield f"train.head={train.head}", _FROM_LABELS
     if mode == "finetune" and train.transfer == "head":
         yield "--transfer head", _FROM_LABELS
     if mode == "finetune" and train.transfer == "auto":
-        yield "--transfer auto", "it may come to the head alone, which learns from labels"
+        yield "--transfer auto", "it may train only the head, which needs labels"
     if train.balance == "weights":
-        yield ("train.balance=weights", "weights follow from labels, which are not learned from; sampling goes with a teacher")
+        yield ("train.balance=weights", "a teacher replaces the labels that the weights count; use train.balance=sampling")
 
 
 TRAINED = "weights.safetensors"
 
 
 def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mapping[str, str]) -> Teacher | None:
-    """Who teaches, or None where labels do.
+    """Return the teacher, or None if training learns from labels.
 
     ``recipe``: with every default filled in.
 
     Raises:
-        UnknownArch: neither a network of the list nor a folder.
-        MissingPackage: the network of the list needs a package of the extra ``zoo``.
-        NO_TEACHER: the network of the list has no pretrained weights to begin with, or the folder is no finished build of this
-            store with a trained network.
-        TEACHER_SAW_OTHER_IMAGES: the build is of other images, or of other roles of these.
-        RESOLUTION_TOO_SMALL: the network of the list cannot see images as small as those that are learned from.
+        UnknownArch: the name is neither a network of the catalogue nor a folder.
+        MissingPackage: the network needs a package of the extra ``zoo``.
+        NO_TEACHER: the network has no pretrained weights, or the folder is not a finished build of this store with a trained
+            network.
+        TEACHER_SAW_OTHER_IMAGES: the build used other images, or other roles of these.
+        RESOLUTION_TOO_SMALL: the network cannot see images as small as the training images.
     """
     named = recipe.train.teacher
     if named is None:
@@ -228,7 +231,7 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
 
 
 def is_folder(named: str) -> bool:
-    """A name of the list is never a folder, whatever lies here; another is one where a folder of that name does."""
+    """A name of the catalogue is never a folder. Another name is a folder if it exists."""
     return is_path(named) or (all(named != arch.name for arch in all_archs()) and Path(named).is_dir())
 
 
@@ -237,7 +240,7 @@ def _terms(arch: ArchSpec, resolution_px: ImageSize) -> TeacherTerms:
 
 
 def _teacher_from_list(named: str, resolution_px: ImageSize, store: Store, versions: Mapping[str, str]) -> Teacher:
-    """It is trained on the very pixels that the other learns from."""
+    """The teacher is trained on the same pixels as the student."""
     arch = arch_named(named)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
     require_size(arch, resolution_px)
@@ -246,9 +249,7 @@ def _teacher_from_list(named: str, resolution_px: ImageSize, store: Store, versi
         weights = answer_weights(arch, "imagenet", cached=cached.folder if isinstance(cached, Artifact) else None)
     except WeightsUnavailable as error:
         hint = "name another network of the list, or the folder of a finished build"
-        raise NO_TEACHER(
-            named=named, because=f"it has no pretrained weights to begin with: {error.because}", hint=hint
-        ) from error
+        raise NO_TEACHER(named=named, because=f"it has no pretrained weights: {error.because}", hint=hint) from error
     return Teacher(named=named, terms=_terms(arch, resolution_px), weights=weights)
 
 
@@ -259,12 +260,12 @@ def _teacher_from_build(named: str, recipe: Recipe, data: DataSummary, store: St
     if theirs.data.content != data.content:
         raise TEACHER_SAW_OTHER_IMAGES(folder=folder, theirs=theirs.data.root, ours=data.root)
     if theirs.recipe.surgery.instead:
-        because = "its network was changed after its training, and a teacher answers as it was trained"
+        because = "surgery changed its network after the training"
         raise NO_TEACHER(named=folder, because=because, hint="name a build of the unchanged network, or a network of the list")
     _require_same_shape(folder, recipe, theirs.preprocessing.pixels)
     key = build.keys.get("train")
     if key is None:
-        raise NO_TEACHER(named=folder, because="nothing was trained in it", hint="name a network of the list")
+        raise NO_TEACHER(named=folder, because="it trained no network", hint="name a network of the list")
     made = whole_entry(store, TrainStage.kind, key)
     if made is None:
         because = f"the store {store.root} no longer holds its trained network"
@@ -275,11 +276,13 @@ def _teacher_from_build(named: str, recipe: Recipe, data: DataSummary, store: St
 
 
 def _require_same_shape(folder: Path, recipe: Recipe, theirs: PixelRecipe) -> None:
-    """The same pictures are shown to both, at the size of each."""
+    """Teacher and student see the same part of an image, each at its own size."""
     ours = recipe.model.resolution_px or arch_named(recipe.model.arch).resolution_px
     mode, shape = recipe.preprocessing.resize or "crop", theirs.crop_px
     if ours.height_px * shape.width_px != ours.width_px * shape.height_px or mode != theirs.resize:
-        because = f"it sees {shape} px by {theirs.resize}, which is another part or shape of a picture than {ours} px by {mode}"
+        because = (
+            f"it sees {shape} px by {theirs.resize}, but the student sees another part or shape of the image: {ours} px by {mode}"
+        )
         raise NO_TEACHER(named=folder, because=because, hint="name a build of the same shape and preprocessing.resize")
 
 
@@ -287,4 +290,4 @@ def _finished(folder: Path) -> FinishedBuild:
     try:
         return finished_build(folder)
     except NoBuildToJudge as error:
-        raise NO_TEACHER(named=folder, because=error.because or error.what, hint="edgecnn build makes one") from error
+        raise NO_TEACHER(named=folder, because=error.because or error.what, hint="build one with edgecnn build") from error

@@ -1,4 +1,4 @@
-"""The way that every candidate shares, from images to the exported network, as steps with their keys."""
+"""The steps that all candidates share, from images to the exported network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from edgecnn.models.defaults import Mode
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.complete import filled_in
 from edgecnn.planning.synthesis import synthesize_stage
+from edgecnn.planning.training import NO_SETTING
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
@@ -28,10 +29,8 @@ from edgecnn.values.training import Surgery, Teacher
 
 IMAGES, MADE = "images", "made"
 """Roles of what a training learns from: a manifest of photographs, and composed images."""
-NO_SETTING = {"teacher", "folds"}
-"""Fields of ``[train]`` that a plan reads and no training is told."""
 THRESHOLDS = "thresholds"
-"""The role of the trunk in a kit of a multi-label network: every candidate ships the thresholds that were chosen by it."""
+"""The role of the trunk in a kit of a multi-label network, which ships the thresholds that were chosen with it."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,15 @@ class Steps:
         self.steps: list[Step] = []
 
     def add(self, step_id: str, stage: Stage, candidate: str | None = None) -> Key:
-        """Note a step, and give its key."""
+        """Add a step and return its key."""
         key = stage.key(self.versions)
         self.steps.append(Step(id=step_id, stage=stage, key=key, candidate=candidate))
         return key
 
 
 def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
-    """Lay the trunk and return the keys that branches begin from: ``pixels``, ``model`` and, of a trained one, ``weights`` and
-    what it learned from."""
+    """Lay the trunk. Return the keys that branches begin from: ``pixels``, ``model`` and, for a trained one, ``weights`` and
+    its training inputs."""
     arch = resolved.arch
     images = resolved.data.content
     prepared = steps.add("prepare", PrepareStage(inputs={"images": images}, pixels=resolved.preprocessing.pixels))
@@ -102,7 +101,7 @@ def _model_and_thresholds(resolved: Resolved, model: Key) -> dict[Role, Key]:
 
 
 def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key]) -> SurgeryStage:
-    """The training of the changed network from the trained one."""
+    """Return the stage that trains the changed network from the trained one."""
     learning_rate = resolved.recipe.surgery.learning_rate
     if learning_rate is None:
         raise ValueError("resolve fills in what is unset of [surgery] before anything is planned")
@@ -111,7 +110,7 @@ def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key
 
 
 def learning_of(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
-    """What every training that starts from the trained network is given."""
+    """Return the inputs and settings of every training that starts from the trained network."""
     return {
         "inputs": {role: trunk[role] for role in (IMAGES, MADE, "pixels", "weights") if role in trunk},
         "arch": resolved.arch.name,
@@ -124,7 +123,7 @@ def learning_of(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]
 
 
 def _learned_from(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
-    """Photographs, composed images, or both: what every training of this plan is given."""
+    """Return the inputs of every training of this plan: photographs, composed images, or both."""
     materials = {IMAGES: resolved.data.content} if resolved.recipe.data.train else {}
     if resolved.synthesis is not None:
         materials[MADE] = steps.add("synthesize", synthesize_stage(resolved, resolved.synthesis))
@@ -132,7 +131,7 @@ def _learned_from(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
 
 
 def _taught_by(resolved: Resolved, teacher: Teacher, steps: Steps, learned: Mapping[Role, Key]) -> Key:
-    """The key of the teacher's trained weights: a build's, or those of a training that is laid before the network's own."""
+    """Return the key of the teacher's weights, from a build or from a training before the network's own."""
     if teacher.trained is not None:
         return teacher.trained
     if teacher.weights is None:
@@ -144,7 +143,7 @@ def _taught_by(resolved: Resolved, teacher: Teacher, steps: Steps, learned: Mapp
 
 
 def _lessons(arch: ArchSpec, resolved: Resolved) -> TrainStage:
-    """The training of a teacher out of the list, as the same network would be fine-tuned for itself on these pixels."""
+    """Return the training of a teacher of the catalogue: fine-tuned as the network would be on these pixels."""
     train = filled_in(TrainChoice(), "finetune", resolved.training_images, arch)
     chosen = resolved.recipe.train
     ours = {name: getattr(chosen, name) for name in ("seed", "threads", "processes", "device")}
@@ -166,7 +165,6 @@ def _export(resolved: Resolved, weights: Key, pixels: Key) -> ExportStage:
 
 
 def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:
-    """The rule is a parameter of train; what it comes to is this stage's file."""
     return TransferStage(
         inputs=dict(inputs),
         arch=resolved.arch.name,
@@ -179,7 +177,7 @@ def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:
 
 
 def _terms(resolved: Resolved, mode: Mode) -> OtherTerms:
-    """What the recipe states holds of another mode too; what it leaves open is filled in for that."""
+    """Return the terms for another mode: stated values stay, open ones are filled in for that mode."""
     terms = filled_in(resolved.asked.train, mode, resolved.training_images, resolved.arch)
     return OtherTerms.model_validate({name: getattr(terms, name) for name in OtherTerms.model_fields})
 

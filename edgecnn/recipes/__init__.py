@@ -1,1 +1,1 @@
-"""What a user writes: recipes, targets and their TOML."""
+"""Recipes, targets and their TOML."""

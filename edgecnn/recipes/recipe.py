@@ -1,7 +1,7 @@
-"""A recipe holds a user's choices and nothing else: it is read whole or refused whole, and never completed by guessing.
+"""Read recipes. A recipe holds a user's choices only; it is accepted or refused as a whole.
 
-A relative path in a recipe file counts from that file's folder, so that the file means the same from wherever it is built; a
-path on the command line, ``--set`` included, counts from the current folder.
+A relative path in a recipe file counts from the file's folder, so that the file means the same everywhere. A path on the
+command line, including ``--set``, counts from the current folder.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from edgecnn.values.recipe import Recipe
 from edgecnn.values.synthesis import FOLDERS
 
 SCHEMA = "edgecnn.recipe/2"
-"""The schema of a recipe that this version reads."""
+"""The recipe schema of this version."""
 RENAMED: Final[Mapping[str, str]] = {
     "data.calibrate_images": "data.calibration_images",
     "data.choose_share": "data.validation_share",
     "data.report_share": "data.test_share",
 }
-"""Keys of the schema before this one, to what they are called now."""
+"""Keys of the previous schema, with their new names."""
 
 
 class Pipeline(Value):
-    """A recipe that is shipped, under its file's name; ``summary`` is the file's first comment line."""
+    """A shipped recipe; ``summary`` is the first comment line of its file."""
 
     name: str
     summary: str
@@ -52,30 +52,29 @@ class Pipeline(Value):
 
 
 def load_pipelines() -> Mapping[str, Pipeline]:
-    """Every shipped pipeline by name, in alphabetical order."""
+    """Return the shipped pipelines by name, in alphabetical order."""
     paths = sorted(resource_folder("pipelines").glob("*.toml"))
     return {path.stem: Pipeline(name=path.stem, summary=_summary(path), path=path) for path in paths}
 
 
 def pipeline_names() -> tuple[str, ...]:
-    """The names of the shipped pipelines, in alphabetical order."""
+    """Return the names of the shipped pipelines, in alphabetical order."""
     return tuple(load_pipelines())
 
 
 def load_recipe(path_or_name: str | Path) -> Recipe:
-    """A recipe from a TOML file, or a shipped pipeline by its name.
+    """Read a recipe from a TOML file, or a shipped pipeline by its name.
 
-    A text with a slash or ending in ``.toml`` is a path, any other is a name. What a file says of ``data.path``,
-    ``data.classes``, ``model.weights``, ``model.onnx``, ``train.teacher``, ``target.device`` and the folders of ``[synthesis]``
-    comes back absolute where it is a relative path; ``demo``, the words for weights and classes and the names of networks and
-    devices are none.
+    A text with a slash or ending in ``.toml`` is a path, any other is a name. Relative paths in ``data.path``,
+    ``data.classes``, ``model.weights``, ``model.onnx``, ``train.teacher``, ``target.device`` and ``[synthesis]`` become
+    absolute; ``demo`` and other names stay.
 
     Raises:
         UNKNOWN_PIPELINE: no pipeline of this name is shipped.
-        RECIPE_FILE_MISSING: no file is there, and a pipeline of its name is shipped.
-        FILE_UNREADABLE, NOT_TOML: of the file.
+        RECIPE_FILE_MISSING: the file does not exist, but a pipeline of its name does.
+        FILE_UNREADABLE, NOT_TOML: the file cannot be read.
         RECIPE_TOO_NEW: its schema is later than this version's.
-        RECIPE_INVALID: unknown keys (with the nearest right one), wrong types, values out of range; all at once.
+        RECIPE_INVALID: unknown keys (with the nearest right one), wrong types or values out of range; lists all of them.
     """
     if isinstance(path_or_name, str) and not (path_or_name.endswith(".toml") or "/" in path_or_name):
         return _read(_shipped(path_or_name))
@@ -86,12 +85,12 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
 
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
-    """The recipe with ``--set TABLE.KEY=VALUE`` applied in order; what is not named stays as it was, set or unset.
+    """Apply ``--set TABLE.KEY=VALUE`` to a recipe, in order. Other keys stay as they are.
 
-    VALUE is a TOML value; what is no TOML value is taken as text, so that a shell needs no second pair of quotes
-    (``--set model.arch=resnet-18``).
+    VALUE is a TOML value. Anything else is taken as text, so that a shell needs no second pair of quotes (``--set
+    model.arch=resnet-18``).
 
-    Raises OverridesInvalid: a key is unknown (with the nearest right one) or a value does not fit; all at once.
+    Raises OverridesInvalid: a key is unknown (with the nearest right one) or a value does not fit; lists all of them.
     """
     table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
     unknown = [problem for text in overrides if (problem := _set(table, text)) is not None]
@@ -121,7 +120,7 @@ def _read(path: Path) -> Recipe:
 
 
 def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError], already: Sequence[str] = ()) -> Recipe:
-    """The table as a recipe; its problems, behind those that were found ``already``, go to ``refuse``."""
+    """Return the table as a recipe, or raise ``refuse`` with the problems found ``already`` and its own."""
     recipe = validated(Recipe, table)
     problems = [*already, *(() if isinstance(recipe, Recipe) else recipe), *_empty_paths(table)]
     if problems or not isinstance(recipe, Recipe):
@@ -130,7 +129,7 @@ def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], Edgecnn
 
 
 def _empty_paths(table: Mapping[str, Any]) -> list[str]:
-    """An empty path would silently mean the folder that it is counted from."""
+    """Refuse empty paths, which would mean the current folder."""
     places = (
         ("model", "weights"),
         ("model", "onnx"),
@@ -144,7 +143,7 @@ def _empty_paths(table: Mapping[str, Any]) -> list[str]:
 
 
 def anchor_paths(folder: Path, recipe: Recipe) -> Recipe:
-    """The recipe with its relative paths counted from ``folder``."""
+    """Return the recipe with relative paths counted from ``folder``."""
     model, data, train, target = recipe.model, recipe.data, recipe.train, recipe.target
     if model.weights not in WEIGHTS_WORDS:
         model = model.model_copy(update={"weights": _counted_from(folder, model.weights)})
@@ -167,7 +166,7 @@ def anchor_paths(folder: Path, recipe: Recipe) -> Recipe:
 
 
 def _counted_from(folder: Path, text: str) -> str:
-    """``..`` at the head is taken off the folder as the system sees it, links followed, and what is left is not looked at."""
+    """Resolve links of the folder before ``..``, as the system does. The rest of the path is not examined."""
     if text.startswith("~") or Path(text).is_absolute():
         return text
     base, parts = folder.resolve(), Path(text).parts
@@ -189,14 +188,14 @@ def _refuse_another_schema(table: Mapping[str, Any], path: Path) -> None:
 
 
 def _set(table: dict[str, Any], text: str) -> str | None:
-    """Put one override into the table; the problem with it, or None."""
+    """Put one override into the table. Return the problem, or None."""
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not key:
         return f"{text!r} is not KEY=VALUE"
     keys = dotted_keys(Recipe)
     if any(known.startswith(f"{key}.") for known in keys):
-        return f"{key} is a table; its keys are set one by one"
+        return f"{key} is a table; set its keys one by one"
     if key not in keys and not any(key.startswith(f"{table_name}.") for table_name in _OPEN):
         return unknown_key(Recipe, key)
     *tables, leaf = key_parts(key)
@@ -204,13 +203,13 @@ def _set(table: dict[str, Any], text: str) -> str | None:
     for name in tables:
         inner = inner.setdefault(name, {})
         if not isinstance(inner, dict):
-            return f"{key} has no place: {'.'.join(tables)} was set to {json.dumps(inner, default=str)}, which is no table"
+            return f"{key} cannot be set: {'.'.join(tables)} was set to {json.dumps(inner, default=str)}, which is not a table"
     inner[leaf] = _value(value)
     return None
 
 
 def key_parts(key: str) -> list[str]:
-    """A dotted key in its parts; what follows an open table is one name, whatever it holds."""
+    """Split a dotted key. The rest after an open table is one name, even if it holds dots."""
     for known in _OPEN:
         if key.startswith(f"{known}."):
             return [*known.split("."), key.removeprefix(f"{known}.")]
@@ -218,7 +217,7 @@ def key_parts(key: str) -> list[str]:
 
 
 _SIZE = re.compile(r"[0-9]+[xX][0-9]+")
-"""Height by width; TOML would take some of them for hexadecimal numbers."""
+"""Height by width. TOML would read some of them as hexadecimal numbers."""
 _OPEN = ("gates.max", "gates.min")
 """Tables whose keys are metrics rather than fields."""
 

@@ -1,6 +1,5 @@
-"""TOML as Python's own parser reads it, but no deeper than files of people are: that parser takes time and memory with the square
-of a dotted key's length, 7.7 GB for a file of 1 MiB.
-"""
+"""Parse TOML with a limit on nesting. Python's parser takes time and memory with the square of a dotted key's length: 7.7 GB
+for a file of 1 MiB."""
 
 from __future__ import annotations
 
@@ -9,17 +8,17 @@ import tomllib
 from typing import Any, Final
 
 DEPTH_MAX: Final = 32
-"""The deepest table of a recipe, a device or a sweep is the fifth."""
+"""Recipes, devices and sweeps nest five tables at most."""
 _PART: Final = r"""(?:[\w-]{1,200}+|"(?:[^"\\\n]|\\.){0,200}+"|'[^'\n]{0,200}+')"""
 _SPACE: Final = r"[ \t]{0,99}"
 _DEEP_KEY: Final = re.compile(rf"(?:^|[\[{{,]){_SPACE}{_PART}(?:{_SPACE}\.{_SPACE}{_PART}){{{DEPTH_MAX}}}", re.MULTILINE)
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """The table that a text holds.
+    """Return the table that a text holds.
 
-    Raises ValueError: it breaks TOML's grammar (``tomllib.TOMLDecodeError``), holds an integer of more digits than Python
-    converts, or is nested more than 32 deep.
+    Raises ValueError: the text breaks TOML's grammar (``tomllib.TOMLDecodeError``), holds an integer with too many digits, or
+    is nested more than 32 deep.
     """
     if (deep := _DEEP_KEY.search(text)) is not None:
         raise ValueError(f"it is nested too deeply (at line {text.count(chr(10), 0, deep.end()) + 1}, column 1)")

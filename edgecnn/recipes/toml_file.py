@@ -1,7 +1,7 @@
-"""A TOML file becomes a Value or one error that names every problem, by dotted key, with the nearest right one.
+"""Validate a TOML file as a Value. One error names every problem by dotted key, with the nearest right key.
 
-Validation runs through strict JSON rather than Python objects: there a text is never taken for a number, while arrays still
-become tuples and names still become enums.
+Validation runs through strict JSON, where a text is never taken for a number, while arrays become tuples and names become
+enums.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _REQUIREMENTS = {
     "list_type": "must be an array",
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
-    "union_tag_invalid": "is of no known kind: {expected_tags}",
+    "union_tag_invalid": "is not one of {expected_tags}",
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
@@ -52,18 +52,18 @@ _REQUIREMENTS = {
     "string_pattern_mismatch": "must match {pattern}",
     "string_too_short": "must not be empty",
 }
-"""What pydantic's error types are called here; a type that is not listed keeps pydantic's own words."""
+"""Our words for pydantic's error types. Other types keep pydantic's words."""
 
 
 LARGEST_BYTES = 1 << 20
-"""Nobody writes more by hand; a model or a device that never ends, given by mistake, is not read into memory."""
+"""Larger files, such as a model passed by mistake, are not read."""
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """The table that a TOML file holds. A byte order mark, which some editors write, is no part of it.
+    """Read the table of a TOML file. A byte order mark is ignored.
 
-    Raises FILE_UNREADABLE: the file is absent, a folder, not permitted, too large, or not valid UTF-8. NOT_TOML: the text breaks
-    TOML's grammar; names the line. WRONG_BYTES: see ``refuse_known_cause``.
+    Raises FILE_UNREADABLE: the file is missing, a folder, not permitted, too large, or not valid UTF-8. NOT_TOML: names the
+    line that breaks TOML's grammar. WRONG_BYTES: see ``refuse_known_cause``.
     """
     try:
         data = bounded_content(path, LARGEST_BYTES)
@@ -73,7 +73,9 @@ def read_table(path: Path) -> dict[str, Any]:
     try:
         return parsed(_text(path, data))
     except ValueError as error:
-        raise not_toml(path=path, line=_line_of(str(error)), reason=_strip_position(str(error))) from error
+        line = re.search(r"at line (\d+)", str(error))
+        reason = re.sub(r"\s*\(at (line \d+, column \d+|end of document)\)$", "", str(error))
+        raise not_toml(path=path, line=int(line[1]) if line else None, reason=reason) from error
 
 
 def _text(path: Path, data: bytes) -> str:
@@ -87,7 +89,7 @@ def _text(path: Path, data: bytes) -> str:
 
 
 def checked(model: type[_Model], table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError]) -> _Model:
-    """The table as a model; every problem at once goes to ``refuse``, which makes the error that is raised."""
+    """Return the table as a model, or raise ``refuse`` with all problems."""
     outcome = validated(model, table)
     if isinstance(outcome, tuple):
         raise refuse(outcome)
@@ -95,7 +97,7 @@ def checked(model: type[_Model], table: Mapping[str, Any], refuse: Callable[[Seq
 
 
 def validated(model: type[_Model], table: Mapping[str, Any]) -> _Model | tuple[str, ...]:
-    """The table as a model, or a sentence for each thing that keeps it from being one: unknown keys, wrong types, bad values."""
+    """Return the table as a model, or one sentence per problem: unknown keys, wrong types, bad values."""
     unusable: dict[str, str] = {}
     usable = _drop_unusable(table, "", unusable)
     try:
@@ -107,7 +109,7 @@ def validated(model: type[_Model], table: Mapping[str, Any]) -> _Model | tuple[s
 
 
 def dotted_keys(model: type[BaseModel]) -> tuple[str, ...]:
-    """Every key that a table of this model may hold, as ``table.key``; an open table appears by its own name."""
+    """Return the keys of a model as ``table.key``; an open table appears by its own name."""
     keys: list[str] = []
     for name, annotation in _keys(model).items():
         inner = _model_in(annotation)
@@ -119,9 +121,9 @@ def dotted_keys(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def nearest_key(model: type[BaseModel], key: str) -> str | None:
-    """The dotted key of the model that a mistyped dotted key most likely means, or None where nothing is near.
+    """Return the dotted key that a mistyped key most likely means, or None.
 
-    A key of the same table comes first, then a key spelt alike anywhere, then the same last part in another table.
+    Keys of the same table come first, then similar keys anywhere, then the same last part in another table.
     """
     *parents, leaf = key.split(".")
     holder = _model_at(model, parents)
@@ -136,10 +138,10 @@ def nearest_key(model: type[BaseModel], key: str) -> str | None:
 
 
 def unknown_key(model: type[BaseModel], key: str) -> str:
-    """The sentence about a key that no table of this model has."""
+    """Return the sentence about an unknown key."""
     near = nearest_key(model, key)
     key = _printable(key)
-    return f"{key} is no key, the nearest is {near}" if near else f"{key} is no key"
+    return f"{key} is not a key, the nearest is {near}" if near else f"{key} is not a key"
 
 
 def _sentence(model: type[BaseModel], details: ErrorDetails) -> str:
@@ -151,7 +153,7 @@ def _sentence(model: type[BaseModel], details: ErrorDetails) -> str:
         expected = str(details.get("ctx", {}).get("expected", ""))
         near = nearest(path[-2], re.findall(r"'([^']+)'", expected), cutoff=0.4)
         parent = ".".join(path[:-2])
-        return f"{key} is no key, the nearest is {parent}.{near}" if near else f"{key} is no key; {parent} takes {expected}"
+        return f"{key} is not a key, the nearest is {parent}.{near}" if near else f"{key} is not a key; {parent} takes {expected}"
     template = _REQUIREMENTS.get(details["type"])
     if template is None:
         return f"{key}: {details['msg']}"
@@ -164,7 +166,7 @@ def _dotted(details: ErrorDetails) -> str:
 
 
 def _printable(key: str) -> str:
-    """An error is one line, whatever a key in quotes holds."""
+    """Escape a quoted key that would break the line of an error."""
     return key if key.isprintable() else json.dumps(key)
 
 
@@ -174,8 +176,8 @@ def _shown(value: Any) -> str:
 
 
 def _drop_unusable(value: Any, key: str, unusable: dict[str, str]) -> Any:
-    """A copy without nan, inf, integers beyond 64 bits and texts with a NUL, which TOML's parser lets through; each goes to
-    ``unusable``. No path and no name holds a NUL."""
+    """Copy a value without nan, inf, integers beyond 64 bits and texts with a NUL, which TOML's parser accepts. Their keys go
+    to ``unusable``."""
     if isinstance(value, Mapping):
         inner = {
             name: _drop_unusable(inner_value, f"{key}.{name}" if key else name, unusable) for name, inner_value in value.items()
@@ -204,7 +206,7 @@ def _keys(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that an annotation holds directly or as an optional; None for plain values and for open tables."""
+    """Return the model of an annotation, directly or as an optional; None for plain values and open tables."""
     if isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (Union, UnionType):
@@ -213,7 +215,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
-    """The model of the table at a path; an open table of tables has one model for all its keys."""
+    """Return the model of the table at a path. All keys of an open table share one model."""
     if not path:
         return model
     annotation = _keys(model).get(path[0])
@@ -225,7 +227,7 @@ def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | 
 
 
 def toml_value(value: Any) -> str:
-    """A value as TOML writes it on one line: in a recipe file, or on the right side of ``--set KEY=VALUE``."""
+    """Write a value as TOML on one line, for a recipe file or ``--set KEY=VALUE``."""
     return _toml_item(value).as_string()
 
 
@@ -242,12 +244,3 @@ def _toml_item(value: Any) -> Item:
         return array
     scalar: Item = tomlkit.item(value)
     return scalar
-
-
-def _line_of(message: str) -> int | None:
-    match = re.search(r"at line (\d+)", message)
-    return int(match.group(1)) if match else None
-
-
-def _strip_position(message: str) -> str:
-    return re.sub(r"\s*\(at (line \d+, column \d+|end of document)\)$", "", message)

@@ -1,4 +1,4 @@
-"""A finished build in at most 15 lines of a terminal: what the page's first chart says, candidate by candidate."""
+"""A finished build in at most 15 lines of a terminal: the first chart of the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GAP = "  "
 
 @dataclass(frozen=True)
 class _Panel:
-    """One axis with its heading, and each candidate's figure on it, where it has one."""
+    """An axis with its heading and the candidates' figures."""
 
     heading: str
     digits: int
@@ -65,7 +65,7 @@ def plot_lines(report: BuildReport, width: int, drawn: Signs) -> list[Text]:
 
 
 def _shown(report: BuildReport) -> list[CandidateFacts]:
-    """All of up to ten candidates; else the chosen one, the baseline and those that come first, in the report's order."""
+    """Return up to ten candidates: all, or the chosen one, the baseline and the first ones of the report."""
     ranked = sorted(report.candidates, key=lambda facts: not (facts.chosen or facts.is_baseline))[:ROWS_SHOWN]
     return [facts for facts in report.candidates if facts in ranked]
 

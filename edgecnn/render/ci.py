@@ -1,4 +1,4 @@
-"""What a CI system is told of a judgement, whatever was judged: JUnit XML, GitHub's annotations and its summary page.
+"""The results of a judgement for a CI job: JUnit XML, and GitHub's annotations and step summary.
 
 In JUnit, FAIL is a ``failure``. What else stops the job (a required gate that is UNSURE, a needed figure that is MISSING) is an
 ``error``; what does not (an advisory UNSURE, a figure that need not be there) is ``skipped``. So there are failures or errors
@@ -28,7 +28,7 @@ from edgecnn.values.verdict import GateResult, Verdict
 
 @dataclass(frozen=True)
 class GateSheet:
-    """A judgement in the words of a job."""
+    """A judgement for a CI job."""
 
     title: str
     """Such as ``resnet-18 on cpu``."""
@@ -42,7 +42,7 @@ class GateSheet:
     version: str
     require_measured: bool = False
     unsure_passes: bool = False
-    """Whether the job goes on where a required gate is UNSURE."""
+    """Whether the job continues if a required gate is UNSURE."""
     changed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     result: str = ""
@@ -56,7 +56,7 @@ class GateSheet:
         return self.result or f"{self.verdict.value}: {self.why}"
 
     def stops(self, result: GateResult) -> bool:
-        """True where this gate alone keeps the exit code from 0."""
+        """Whether this gate alone makes the exit code other than 0."""
         passing = (ExitCode.OK, ExitCode.UNSURE) if self.unsure_passes else (ExitCode.OK,)
         return exit_code_of((result,), require_measured=self.require_measured) not in passing
 
@@ -66,7 +66,7 @@ class GateSheet:
 
 
 def sheet_of_report(report: BuildReport) -> GateSheet:
-    """The gates of the chosen candidate of a build."""
+    """Return the sheet of a build: the gates of its chosen candidate."""
     sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, report.choice.why)
     step = next_step(report)
     following = None if step is None else (next_purpose(step, report), step.command)
@@ -74,13 +74,13 @@ def sheet_of_report(report: BuildReport) -> GateSheet:
 
 
 def sheet_of_bundle_bench(bench: BundleBench) -> GateSheet:
-    """The gates of the kit that the bundle uses."""
+    """Return the sheet of a bundle: the gates of its chosen kit."""
     sheet = _sheet(bench, f"{bench.bundle.name} on {bench.machine}", bench.bundle.chosen, bench.images.said)
     return replace(sheet, require_measured=bench.require_measured)
 
 
 def sheet_of_comparison(comparison: Comparison) -> GateSheet:
-    """The gates of HEAD, held against BASE."""
+    """Return the sheet of a comparison: the gates of HEAD."""
     head, base = comparison.head.candidate.id, comparison.base.candidate.id
     why = f"{head} of HEAD against {base} of BASE, {comparison.how}, on {comparison.machine}"
     return replace(
@@ -89,7 +89,7 @@ def sheet_of_comparison(comparison: Comparison) -> GateSheet:
 
 
 def sheets_of_fleet(fleet: FleetReport) -> list[GateSheet]:
-    """A sheet a build of a sweep; of one that is not finished, without gates, which is an error."""
+    """Return a sheet for each build of a sweep; one without gates, for an unfinished build, is an error."""
     return [
         GateSheet(
             title=cell.name,
@@ -108,7 +108,7 @@ def sheets_of_fleet(fleet: FleetReport) -> list[GateSheet]:
 
 
 def sheets_of_judgement(judgement: SweepJudgement) -> list[GateSheet]:
-    """The same of a sweep that was judged again."""
+    """Return a sheet for each build of a sweep that was judged again."""
 
     def sheet(build: JudgedBuild) -> GateSheet:
         if build.report is not None:
@@ -138,7 +138,7 @@ SUITE = "edgecnn"
 
 
 def junit_of(*sheets: GateSheet) -> str:
-    """The document, a suite a sheet. A build without a candidate to judge is one error."""
+    """Return the JUnit document with a suite for each sheet. A sheet without gates is one error."""
     return _document(*(_suite_of(sheet) for sheet in sheets))
 
 
@@ -158,7 +158,7 @@ def _suite_of(sheet: GateSheet) -> ElementTree.Element:
 
 
 def junit_of_error(error: EdgecnnError) -> str:
-    """A call that ended before any verdict: one error, so that no earlier file is taken for this call's."""
+    """Return the JUnit document of a call without a verdict: one error, so that an earlier file cannot be mistaken for it."""
     suite = _suite("no verdict", 0.0, None)
     _add_problem(_case(suite, ("no verdict",), "a verdict is reached"), "error", error.ref, error.line())
     return _document(suite)
@@ -170,7 +170,7 @@ def _suite(name: str, seconds: float, made_at: str | None) -> ElementTree.Elemen
 
 
 def _case(suite: ElementTree.Element, about: Sequence[str], name: str) -> ElementTree.Element:
-    """``about`` becomes the classname, whose dots make a tree in many readers: no name adds a level by a dot of its own."""
+    """Make a case. ``about`` becomes the classname, whose dots are levels in many readers, so dots in names are replaced."""
     classname = visible_lines(".".join((SUITE, *(part.replace(".", "_") for part in about))))
     return ElementTree.SubElement(suite, "testcase", name=visible_lines(name), classname=classname, time="0")
 
@@ -235,11 +235,11 @@ def _listed(title: str, lines: Sequence[str]) -> str:
 
 
 _LINES_CHANGED = 5
-"""Differences that one annotation names: the rest stands in the summary."""
+"""Differences in one annotation; the summary has all."""
 
 
 def annotation_lines(sheet: GateSheet) -> list[str]:
-    """One line a gate that did not pass."""
+    """Return a line for each gate that did not pass."""
     lines = [_annotation(sheet, result) for result in sheet.gates if result.verdict is not Verdict.PASS]
     return lines or ([] if sheet.gates else [_command("error", f"edgecnn: {sheet.title}", sheet.why)])
 
@@ -257,5 +257,5 @@ def _command(level: str, title: str, message: str) -> str:
 
 
 def _message(text: str) -> str:
-    """As GitHub's toolkit escapes a message: a line break in it would begin another command."""
+    """Escape a message as GitHub's toolkit does: a line break would begin another command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

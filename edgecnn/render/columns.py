@@ -1,6 +1,6 @@
-"""The table of columns: what stands of a candidate in a table on the terminal, in Markdown, on the page and in a tracker.
+"""The columns of a table of candidates, for the terminal, Markdown, the page and trackers.
 
-To add a column, write its row in ``COLUMNS``; of a metric, ``metric_cell`` makes its cell. A job's summary in CI is the Markdown.
+To add a column, add a row to ``COLUMNS``; ``metric_cell`` makes the cell of a metric.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 
 Images = Literal["any", "classes", "labels", "unlabelled"]
-"""Images of one class each, of several labels each, or without labels."""
+"""Images with one class, with several labels, or without labels."""
 Place = Literal["text", "page", "tracker"]
 
 
@@ -30,13 +30,13 @@ class Cell:
     """A figure with its interval, or a word; None if it is missing."""
     fidelity: Fidelity
     why: str = ""
-    """What a reader must know of the figure, or why it is missing."""
+    """A note on the figure, or why it is missing."""
     value: Interval | None = None
     """The number behind the text."""
     marks: str = ""
-    """Signs behind the text, where a table has no room for words."""
+    """Signs behind the text."""
     in_text: str | None = None
-    """What a table of text shows instead."""
+    """Text for a table of text instead."""
 
     @property
     def plain(self) -> str:
@@ -60,13 +60,13 @@ class Column:
     rank: int
     """The order in which a narrow terminal gives columns room."""
     images: Images
-    """The builds that have this column, by what is known of their images."""
+    """The kind of images that have this column."""
     places: frozenset[Place]
     cell: Callable[[CandidateFacts], Cell]
 
 
 def columns_of(candidates: Iterable[CandidateFacts], place: Place = "text") -> tuple[Column, ...]:
-    """The columns of a table of these candidates."""
+    """Return the columns of a table of these candidates."""
     rows = tuple(candidates)
     labels: Images = "labels" if any(facts.multi_label is not None for facts in rows) else "classes"
     images: Images = "unlabelled" if any(facts.agreement is not None for facts in rows) else labels
@@ -74,31 +74,31 @@ def columns_of(candidates: Iterable[CandidateFacts], place: Place = "text") -> t
 
 
 def text_rows(candidates: Iterable[CandidateFacts]) -> list[tuple[str, ...]]:
-    """The cells of a table of text."""
+    """Return the cells of a table of text."""
     rows = tuple(candidates)
     columns = columns_of(rows)
     return [tuple(column.cell(facts).plain for column in columns) for facts in rows]
 
 
 def headings_by_rank(columns: Iterable[Column]) -> tuple[str, ...]:
-    """The headings in the order in which a narrow terminal gives them room."""
+    """Return the headings, the most important first."""
     return tuple(column.heading for column in sorted(columns, key=lambda column: column.rank))
 
 
 class Number(NamedTuple):
-    """A figure that a program reads."""
+    """A figure for programs."""
 
     value: Interval
     fidelity: Fidelity
 
 
 def tracked_numbers(facts: CandidateFacts) -> dict[str, Number]:
-    """The numbers by which somebody would have chosen another candidate, those that are known."""
+    """Return the known numbers that decide between candidates, by column."""
     return _numbers((column.name, column.cell(facts)) for column in COLUMNS if "tracker" in column.places)
 
 
 def all_numbers(facts: CandidateFacts) -> dict[str, Number]:
-    """Every number that is known of a candidate, by metric."""
+    """Return every known number of a candidate, by metric."""
     return _numbers((name, agreement_cell(facts) if name == "agreement" else metric_cell(name, facts)) for name in SHOWN)
 
 
@@ -124,7 +124,7 @@ def mark_legend(candidates: Sequence[CandidateFacts], columns: Sequence[Column])
 
 
 def metric_cell(name: str, facts: CandidateFacts) -> Cell:
-    """The cell of a metric, as its row in the table of metrics says."""
+    """Return the cell of a metric."""
     metric = SHOWN[name]
     value, fidelity = metric.value(facts), _fidelity(metric, facts)
     if value is None:
@@ -138,7 +138,6 @@ _OF_RESIDENCY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMU
 
 
 def _fidelity(metric: Metric, facts: CandidateFacts) -> Fidelity:
-    """A file's size is counted."""
     if (measurement := metric.measurement(facts)) is not None:
         return measurement.fidelity
     if metric.source == "residency" and facts.residency is not None:
@@ -172,13 +171,13 @@ def _drop(facts: CandidateFacts, answered: Accuracy | MultiLabelAccuracy | None)
     if facts.is_baseline:
         return Cell("baseline", answered.fidelity, "the reference", answered.drop_pp)
     if answered.drop_pp is None:
-        return _missing("no baseline to count from")
+        return _missing("no baseline")
     discordant = f"{answered.discordant or 0:,} discordant images" if isinstance(answered, Accuracy) else ""
     return Cell(figures.points(answered.drop_pp), answered.fidelity, discordant, answered.drop_pp, MARKS[answered.fidelity])
 
 
 def agreement_cell(facts: CandidateFacts) -> Cell:
-    """How often a candidate answers as fp32 does, with labels or without."""
+    """Return the share of images with the prediction of fp32."""
     agreement = facts.agreement
     if agreement is None:
         of_labels = metric_cell("agreement", facts)
@@ -195,7 +194,7 @@ def _others(facts: CandidateFacts) -> Cell:
         return _missing(_UNEVALUATED, "baseline" if facts.is_baseline else None)
     if facts.is_baseline:
         return Cell("baseline", agreement.fidelity, "the reference")
-    return Cell(figures.others(agreement), agreement.fidelity, "accuracy can have fallen by no more")
+    return Cell(figures.others(agreement), agreement.fidelity, "accuracy lost at most this share")
 
 
 def _time(name: str, facts: CandidateFacts) -> Cell:
@@ -207,13 +206,13 @@ def _time(name: str, facts: CandidateFacts) -> Cell:
 
 
 def _median(facts: CandidateFacts) -> Cell:
-    """The p50; of a device that is away its forecast, which has no number for programs, so that no tracker takes it."""
+    """The p50, or the forecast of a device that is not attached. A forecast has no number, so no tracker receives it."""
     cell, forecast = _time("p50_ms", facts), facts.forecast
     if cell.value is not None:
         return replace(cell, why=f"{figures.images_per_s(cell.value.estimate)} images/s; {cell.why}")
     if forecast is None:
         return cell
-    rate = f"{figures.predicted_rate(forecast)} images/s, predicted, so no gate takes it"
+    rate = f"{figures.predicted_rate(forecast)} images/s, predicted, so no gate uses it"
     why = f"{rate}; {figures.forecast_off(forecast)}; {forecast.source.title}"
     return Cell(figures.predicted(forecast), forecast.fidelity, why)
 
@@ -278,8 +277,8 @@ COLUMNS: Final = (
     Column("map", _heading("map"), "mAP", "95 % interval", 3, "labels", _EVERYWHERE, lambda facts: _share(facts.multi_label)),
     Column("map_drop_pp", _heading("map_drop_pp"), "drop of mAP", "paired, 90 % interval", 4, "labels", _EVERYWHERE,
            lambda facts: _drop(facts, facts.multi_label)),
-    Column("agreement", "as fp32 (95 %)", "as fp32 answers", "95 % interval", 3, "unlabelled", _EVERYWHERE, agreement_cell),
-    Column("others", "other answers", "other answers", "images", 4, "unlabelled", _SHOWN, _others),
+    Column("agreement", "same as fp32 (95 %)", "same as fp32", "95 % interval", 3, "unlabelled", _EVERYWHERE, agreement_cell),
+    Column("others", "other predictions", "other predictions", "images", 4, "unlabelled", _SHOWN, _others),
     Column("p50_ms", _heading("p50_ms"), "median", "ms", 5, "any", _EVERYWHERE, _median),
     Column("images_per_s", "images/s", "images/s", "1,000 / median", 12, "any", _TEXT, _rate),
     Column("p99_ms", _heading("p99_ms"), "99th percentile", "ms", 7, "any", _EVERYWHERE, partial(_time, "p99_ms")),

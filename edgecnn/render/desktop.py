@@ -1,4 +1,4 @@
-"""The desktop GPU's part in words and as a table: the reference first, the other ways of running the same network after it."""
+"""The desktop GPU in a sentence and as a table: the reference, then other ways to run the same network."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from edgecnn.values.report import BaselineFacts, BaselineVariant
 REFERENCE = "torch-fp32"
 COLUMNS = ("way", "p50 ms", "by the GPU's clock", "speed-up", "top-1 (95 %)", "drop", "images/s", "what ran, as requested")
 LEGEND = (
-    "p50 is wall time with the copies to and from the GPU inside; by the GPU's clock is between two CUDA events, copies outside. "
-    "Speed-up and drop are against the first row: paired in one race, and image by image."
+    "p50 is wall time with copies to and from the GPU. Time by the GPU's clock is between two CUDA events, without copies. "
+    "Speed-up and drop are paired with the first row: in one race, and image by image."
 )
-RATIO_ALONE = "The first row's own drop is against fp32 on this machine's processor."
+RATIO_ALONE = "The drop of the first row is against fp32 on this computer's CPU."
 MISSING = "MISSING"
 
 
 def sentence(baseline: BaselineFacts) -> str:
-    """Who plays, under its true name, with the reference's latency; or that it is missing, and why."""
+    """The GPU and the latency of the reference; or that it is missing, and why."""
     latency = baseline.latency
     timing = f"p50 {figures.p50(latency)} ms ({baseline.how})" if latency.p50_ms else f"{MISSING}, {latency.reason}"
     timing += f"; {latency.steady.unsteady}" if latency.steady and latency.steady.unsteady else ""
@@ -28,7 +28,7 @@ def sentence(baseline: BaselineFacts) -> str:
 
 
 def rows(baseline: BaselineFacts) -> list[tuple[str, ...]]:
-    """Cells in the order of ``COLUMNS``; nothing where the sentence says all there is."""
+    """Cells in the order of ``COLUMNS``; none if there is only the reference."""
     if not baseline.variants:
         return []
     first = BaselineVariant(
@@ -56,7 +56,7 @@ def _row(way: BaselineVariant) -> tuple[str, ...]:
 
 
 def notes(baseline: BaselineFacts) -> list[str]:
-    """What the table's cells mean, and why one of them is empty though the way ran."""
+    """What the cells of the table mean, and why some are empty."""
     if not baseline.variants:
         return []
     every = {REFERENCE: baseline.latency, **{variant.id: variant.latency for variant in baseline.variants}}
@@ -71,7 +71,7 @@ def notes(baseline: BaselineFacts) -> list[str]:
 
 
 def _images_per_s(value: Throughput | None) -> str:
-    """At the best batch, else at those that were asked for; one image a call follows from p50."""
+    """Throughput at the best batch size, else at the requested ones."""
     if value is None:
         return figures.NONE
     known = [figure for figure in value.figures if figure.images_per_s is not None]

@@ -1,4 +1,4 @@
-"""How each figure is spelt, once, for every place that shows it."""
+"""Format every figure, for each place that shows it."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ RACE_LEGEND = {
     DISTURBED: "ᵈ other programs or throttling slowed this race: the kit may be faster than shown",
 }
 REPORTED = (
-    "p50 ms comes from the race for the report unless a mark says otherwise. Every other time names its race. "
-    "images/s is 1,000 / p50: one image at a time"
+    "p50 ms comes from the race for the report unless marked. Other times name their race. "
+    "images/s is 1,000 / p50, with one image at a time"
 )
 LEGEND = {
-    Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
-    Fidelity.PREDICTED: f"{MARK} predicted and not measured, with a 90 % interval; no gate takes it",
+    Fidelity.EMULATED: "ᵉ emulated: computed on this computer with a stand-in for the kit on the device",
+    Fidelity.PREDICTED: f"{MARK} predicted, not measured, with a 90 % interval; no gate uses it",
     Fidelity.DEFINED: "⁼ by definition: a kit compared with itself, so nothing was measured",
 }
 
 
 DIGITS: Mapping[Unit, int] = {"share": 1, "pp": 2, "ms": 2, "MiB": 1, "mJ": 2, "W": 2, "ratio": 2}
-"""After the point, unless a metric's row says otherwise."""
+"""Digits after the point, unless the row of a metric has a number."""
 
 
 def spelt(metric: Metric, interval: Interval | None) -> Spelt:
-    """A figure of this metric with its interval, or a dash; ms, MiB and mJ stand in the column's head or the sentence."""
+    """Return a figure with its interval, or a dash; ms, MiB and mJ are in the heading or the sentence."""
     return written(interval, metric.unit, digits_of(metric))
 
 
 def digits_of(metric: Metric) -> int:
-    """How many of a metric's figures stand after the point."""
+    """Return the digits after the point of a metric."""
     return DIGITS[metric.unit] if metric.digits is None else metric.digits
 
 
@@ -61,11 +61,11 @@ def count(value: int | None) -> str:
 
 
 class Spelt(str):
-    """A figure as text, whose interval a page may show on a line of its own."""
+    """A figure as text. A page can show its interval on a separate line."""
 
     estimate: str
     interval: str
-    """With the unit behind it; empty where there is none."""
+    """With its unit; empty if there is none."""
 
     def __new__(cls, estimate: str, interval: str = "") -> Self:
         """Join the two."""
@@ -79,7 +79,7 @@ _SIGNS: Mapping[str, tuple[float, str, str, str]] = {
     "pp": (1, "+", "", " pp"),
     "ratio": (1, "", "×", ""),
 }
-"""Unit to the factor of its numbers, their sign, and what stands behind the estimate and behind the interval."""
+"""Unit to factor, sign, and the text behind the estimate and behind the interval."""
 
 
 def written(interval: Interval | None, unit: str, digits: int) -> Spelt:
@@ -102,7 +102,7 @@ def number(interval: Interval | None, digits: int) -> Spelt:
 
 
 def percent(interval: Interval) -> Interval:
-    """A share 0…1 in percent, as an axis has it."""
+    """Convert a share 0…1 to percent."""
     return interval.model_copy(update={end: 100 * getattr(interval, end) for end in ("estimate", "low", "high")})
 
 
@@ -112,32 +112,32 @@ def percent_interval(interval: Interval) -> Spelt:
 
 
 def accuracy(value: Accuracy | MultiLabelAccuracy | None) -> str:
-    """Top-1, or mAP, with its interval and the mark of where it comes from."""
+    """Top-1 or mAP with its interval and the mark of its origin."""
     return NONE if value is None else percent_interval(value.share) + MARKS[value.fidelity]
 
 
 def drop(value: Accuracy | MultiLabelAccuracy | None) -> str:
-    """The paired drop in percentage points, positive for worse."""
+    """Paired drop in percentage points; positive is worse."""
     if value is None or value.drop_pp is None:
         return NONE
     return points(value.drop_pp) + MARKS[value.fidelity]
 
 
 def agreement(value: Agreement) -> str:
-    """The share with fp32's answer, its interval and the mark of where it comes from."""
+    """Share of images with the prediction of fp32, its interval and the mark of its origin."""
     return percent_interval(value.same) + MARKS[value.fidelity]
 
 
 def others(value: Agreement) -> str:
-    """Images with another answer than fp32's, counted."""
+    """Number of images with another prediction than fp32."""
     return f"{round((1 - value.same.estimate) * value.images):,} of {value.images:,}"
 
 
 def agreement_sentence(value: Agreement) -> str:
-    """What is known of a candidate whose images have no labels."""
+    """Agreement with fp32 in a sentence, for images without labels."""
     where = f", {value.fidelity.value} on {value.machine}" if value.fidelity is Fidelity.EMULATED else ""
     images = f"{images_of(value)} without labels"
-    return f"fp32's answer to {percent_interval(value.same)} of {images}{where}; no accuracy is known"
+    return f"same prediction as fp32 for {percent_interval(value.same)} of {images}{where}; accuracy is not known"
 
 
 def images_of(value: Accuracy | MultiLabelAccuracy | Agreement) -> str:
@@ -146,7 +146,7 @@ def images_of(value: Accuracy | MultiLabelAccuracy | Agreement) -> str:
 
 
 def tested_on(report: BuildReport) -> str:
-    """``120 images``: those that accuracy is of, which are more than the test split where other folds were tested too."""
+    """``120 images``: the test split, or the tested images of all folds."""
     folded = next((row.test for row in report.candidates if row.test is not None and row.test.folds is not None), None)
     if folded is None or folded.folds is None:
         return f"{report.build.splits.get('test', 0):,} images"
@@ -164,18 +164,18 @@ def milliseconds(interval: Interval | None) -> Spelt:
 
 
 def percentiles(value: Latency | DatedReference, percents: Sequence[int] = PERCENTILES) -> list[str]:
-    """``p50 2.35 [2.31, 2.38]``, in ms, of each percentile that is known."""
+    """``p50 2.35 [2.31, 2.38]``, in ms, for each known percentile."""
     known = {percent: getattr(value, percentile_name(percent), None) for percent in percents}
     return [f"p{percent} {milliseconds(figure)}" for percent, figure in known.items() if figure]
 
 
 def p50(value: Latency | None) -> str:
-    """The median latency in ms, with the marks of the race that it is from."""
+    """Median latency in ms, with the marks of its race."""
     return NONE if value is None or value.p50_ms is None else milliseconds(value.p50_ms) + race_marks(value)
 
 
 def predicted(value: Forecast | None) -> Spelt:
-    """``▲ 24 [18, 31]``: never without its mark; a dash where there is none."""
+    """``▲ 24 [18, 31]``, always with its mark; a dash for None."""
     if value is None:
         return Spelt(NONE)
     figure = roughly(value.p50_ms)
@@ -183,22 +183,22 @@ def predicted(value: Forecast | None) -> Spelt:
 
 
 FORECAST_FROM = {
-    ForecastBasis.MEASURED: "evidence of this device",
-    ForecastBasis.PUBLISHED: "a public table of this device",
-    ForecastBasis.TRANSFERRED: "times of this network elsewhere",
-    ForecastBasis.COUNTED: "its counted work",
+    ForecastBasis.MEASURED: "measurements on this device",
+    ForecastBasis.PUBLISHED: "a public table for this device",
+    ForecastBasis.TRANSFERRED: "times of this network on other devices",
+    ForecastBasis.COUNTED: "its multiply-adds and bytes",
 }
 
 
 def forecast_basis(value: Forecast) -> str:
-    """What a figure is from, with the board where a table of one machine stands for a kind of machines."""
+    """Origin of a forecast, with the board if a table has one machine of a kind."""
     if value.basis is ForecastBasis.PUBLISHED and value.source.kind_only:
         return f"one machine of this kind: {value.source.board}"
     return FORECAST_FROM[value.basis]
 
 
 def forecast_off(value: Forecast) -> str:
-    """How far forecasts of this kind were off, and how that makes the interval."""
+    """Error of forecasts of this kind, which is the basis of the interval."""
     left_out, start = counted(value.off_networks, "network"), f"from {FORECAST_FROM[value.basis]}"
     if value.basis in (ForecastBasis.MEASURED, ForecastBasis.PUBLISHED):
         boards = f"{left_out} on {counted(value.off_devices, 'device')}"
@@ -212,9 +212,9 @@ def forecast_off(value: Forecast) -> str:
 
 
 def forecast_notes(forecasts: Iterable[Forecast], today: date | None = None) -> list[str]:
-    """What stands under a table of forecasts: how far each kind was off, the sources, each once, and what was timed of them.
+    """Return notes for a table of forecasts: the error of each kind, and the sources with what they timed.
 
-    ``today``: the age of a source is counted to it; None in a report, which is read later.
+    ``today``: to show the age of sources; None in a report, which people read later.
     """
     forecasts = tuple(forecasts)
     off = dict.fromkeys(forecast_off(row) for row in forecasts if row.off_networks)
@@ -246,7 +246,7 @@ def _age(day: str, today: date) -> str:
 
 
 def roughly(p50_ms: Interval) -> Spelt:
-    """``24 [18, 31]``, ``0.83 [0.61, 1.1]``: two digits, since a forecast knows no more."""
+    """``24 [18, 31]``, ``0.83 [0.61, 1.1]``: two digits, as a forecast is no more precise."""
     estimate, low, high = (_two_digits(value) for value in (p50_ms.estimate, p50_ms.low, p50_ms.high))
     return Spelt(estimate, f"[{low}, {high}]")
 
@@ -256,37 +256,37 @@ def _two_digits(value: float) -> str:
 
 
 def images_per_s(p50_ms: float) -> str:
-    """``19.9``, ``1,299``: images a second at this latency, one after the other."""
+    """``19.9``, ``1,299``: images per second at this latency, one after the other."""
     rate = reciprocal_of_p50(p50_ms)
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"  # noqa: PLR2004 - three digits are enough
 
 
 def predicted_rate(value: Forecast) -> str:
-    """``▲ 41``: images a second at a predicted latency."""
+    """``▲ 41``: images per second at a predicted latency."""
     return f"{MARK} {_two_digits(value.images_per_s.estimate)}"
 
 
 def speed(value: Latency | None) -> str:
-    """How many times faster than fp32 in the same race."""
+    """Speed-up over fp32 in the same race."""
     if value is None or value.ratio_to_fp32 is None:
         return NONE
     return times(value.ratio_to_fp32) + race_marks(value)
 
 
 def disturbance(value: Latency) -> str:
-    """``, disturbed: other programs took 40 % of the processors' time``, for the end of a sentence; nothing of a quiet race."""
+    """``, disturbed: other programs took 40 % of the processors' time``; empty for an undisturbed race."""
     return f", disturbed: {value.disturbed}" if value.disturbed else ""
 
 
 def race_marks(value: Latency | None) -> str:
-    """Of the race that a latency is from."""
+    """Return the marks of the race of a latency."""
     if value is None:
         return ""
     return MARKS[value.fidelity] + (SELECTING if value.selecting else "") + (DISTURBED if value.disturbed else "")
 
 
 def race_of(value: Latency) -> str:
-    """By which race a latency was measured."""
+    """Return the race of a latency."""
     return "the race for the choice" if value.selecting else "the race for the report"
 
 
@@ -301,11 +301,11 @@ def size(value: float | None) -> str:
 
 
 LEAST_SHOWN = 0.001
-"""Of a share, that is worth a word."""
+"""Smaller shares are not shown."""
 
 
 def moved_bytes(layer: LayerResidency) -> str:
-    """What a layer reads and writes in one inference, most first: '49,152 fp32, 3,072 int8'."""
+    """Bytes that a layer reads and writes in one inference, the most first: '49,152 fp32, 3,072 int8'."""
     if layer.moved_bytes is None:
         return NONE
     moved = sorted(layer.moved_bytes.items(), key=lambda item: -item[1])
@@ -313,18 +313,16 @@ def moved_bytes(layer: LayerResidency) -> str:
 
 
 def whole_share(share: float) -> str:
-    """A share 0…1 in percent, rounded down where it is rounded: 99.96 % is not 100 %."""
+    """A share 0…1 in percent, rounded down: 99.96 % is not 100 %."""
     shown = f"{share * 100:.0f}" if share == round(share, 2) else f"{math.floor(share * 1000) / 10:.1f}"
     return f"{shown} %"
 
 
-NO_ACCURACY = (
-    "The images have no labels: no accuracy is known, and it can have fallen by no more than the share of other answers."
-)
+NO_ACCURACY = "The images have no labels, so accuracy is not known. It lost at most the share of other predictions."
 
 
 def verdict(facts: CandidateFacts) -> str:
-    """The candidate's verdict, or what became of it where it could not be made."""
+    """The candidate's verdict, or its outcome if it could not be made."""
     if facts.verdict is Verdict.FAIL:
-        return facts.verdict.value  # also of answers that are no numbers, for which measuring it counts as failed
+        return facts.verdict.value  # predictions that are not numbers fail the measuring step, but their verdict is FAIL
     return facts.verdict.value if facts.broken is None else facts.broken.outcome

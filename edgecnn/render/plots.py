@@ -1,4 +1,4 @@
-"""Small plots of signs for a terminal, in Unicode and in ASCII: intervals on one axis, and a row of bars for a series.
+"""Small plots for a terminal, in Unicode and in ASCII: intervals on one axis, and a row of bars for a series.
 
 Nothing is printed here: each function returns text of a known width, in which every sign takes one cell.
 """
@@ -15,12 +15,12 @@ from rich.cells import cell_len, set_cell_size
 from edgecnn.values.verdict import Fidelity, Interval
 
 LOG_FROM = 8.0
-"""Values spread this many times wide stand on a logarithmic axis."""
+"""The axis is logarithmic if the largest value is this many times the smallest."""
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What a plot is drawn with."""
+    """The signs of a plot."""
 
     left: str
     right: str
@@ -30,10 +30,10 @@ class Signs:
     bars: str
     """From low to high."""
     points: dict[Fidelity, str]
-    """By where a figure comes from, as on the page: a shape each, and never colour alone."""
+    """A shape for each origin of a figure, as on the page."""
     chosen: str
     broken: str
-    """Between two of a row of bars that may not be compared."""
+    """Between two bars that cannot be compared."""
 
 
 UNICODE = Signs(
@@ -51,12 +51,12 @@ ASCII = Signs(
 
 
 def signs_for(encoding: str | None) -> Signs:
-    """Those that an encoding has: Unicode in UTF alone, as in the tables; elsewhere a sign may be absent, or two cells wide."""
+    """Return Unicode signs for UTF, else ASCII: other encodings lack signs, or show them two cells wide."""
     return UNICODE if (encoding or "utf-8").lower().startswith("utf") else ASCII
 
 
 def stdout_signs() -> Signs:
-    """Those that this process's stdout can show."""
+    """Return the signs that stdout of this process can show."""
     return signs_for(sys.stdout.encoding)
 
 
@@ -70,7 +70,7 @@ class Span:
     logarithmic: bool = False
 
     def cell(self, value: float) -> int:
-        """The cell that a value falls into, 0…width - 1; values beyond an end fall into the last cell there."""
+        """Return the cell of a value, 0…width - 1; values outside the axis are in the first or the last cell."""
         if self.high <= self.low:
             return (self.width - 1) // 2
         at, low, high = (
@@ -80,7 +80,7 @@ class Span:
 
 
 def span_of(intervals: Sequence[Interval], width: int, marked: float | None = None) -> Span:
-    """An axis that holds these, at least one, with their bounds, and a ``marked`` value, such as 0 of a difference."""
+    """Return an axis for these intervals, at least one, and for a ``marked`` value such as 0 of a difference."""
     required = [] if marked is None else [marked]
     low, high = (
         min([*required, *(interval.low for interval in intervals)]),
@@ -90,7 +90,7 @@ def span_of(intervals: Sequence[Interval], width: int, marked: float | None = No
 
 
 def far_apart(low: float, high: float) -> bool:
-    """Whether on a linear axis between these the small values could not be told apart."""
+    """Whether small values would be too close on a linear axis."""
     return low > 0 and high / low > LOG_FROM
 
 
@@ -106,14 +106,14 @@ def interval_bar(interval: Interval, span: Span, drawn: Signs, fidelity: Fidelit
 
 
 def axis_line(span: Span, drawn: Signs, digits: int) -> str:
-    """``└ 1.20 ── 3.45 ┘``: from where to where; ``span.width`` cells wide where the numbers, and ``log``, fit that."""
+    """``└ 1.20 ── 3.45 ┘``: the ends of the axis; ``span.width`` cells wide if the numbers and ``log`` fit."""
     low, high = f"{drawn.axis_left} {span.low:.{digits}f} ", f" {span.high:.{digits}f} {drawn.axis_right}"
     kind = " log " if span.logarithmic else ""
     return low + kind.center(max(1, span.width - len(low) - len(high)), drawn.line) + high
 
 
 def bars_line(values: Sequence[float], drawn: Signs, low: float | None = None, high: float | None = None) -> str:
-    """``▁▂▂▅█``: one sign a value, the lowest sign for ``low`` and the highest for ``high``, unset the values' own."""
+    """``▁▂▂▅█``: a sign for each value. ``low`` and ``high`` have the lowest and the highest sign (default: of the values)."""
     least = min(values) if low is None else low
     most = max(values) if high is None else high
     if most <= least:
@@ -130,7 +130,7 @@ PLOT_CELLS_MIN = 10
 
 @dataclass(frozen=True)
 class Bar:
-    """One line of a plot. Without a figure its text says why."""
+    """One line of a plot; without a figure, its text is the reason."""
 
     name: str
     figure: Interval | None
@@ -140,12 +140,12 @@ class Bar:
 
 @dataclass(frozen=True)
 class Axis:
-    """What the figures of a plot stand on."""
+    """The axis of a plot."""
 
     digits: int
-    """After the point, of the numbers at its ends."""
+    """Digits after the point of the numbers at its ends."""
     marked: float | None = None
-    """A value that it holds in any case, such as 0 of a difference."""
+    """A value that is always on it, such as 0 of a difference."""
 
 
 def interval_lines(bars: Sequence[Bar], axis: Axis, signs: Signs, width: int = 120) -> list[str]:

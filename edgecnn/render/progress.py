@@ -1,4 +1,4 @@
-"""What a person sees while something runs: a live bar on a terminal, plain lines elsewhere, nothing when quiet. Always stderr."""
+"""Progress on stderr: live bars on a terminal, plain lines elsewhere, nothing with ``--quiet``."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from edgecnn.errors.base import visible
 from edgecnn.render.wording import took
 
 PLAIN_EVERY_S = 5.0
-"""Plain logs get a line this often: often enough to see life, seldom enough to read."""
-WORTH_SAYING_S = 2.0
-"""A step that takes less says nothing in a plain log."""
+"""Seconds between two lines of a step in a plain log."""
+SHORT_STEP_S = 2.0
+"""A shorter step prints no line in a plain log."""
 
 
-_STANDINGS = (
+_VALIDATION_FIGURES = (
     ("validation_map", "validation mAP"),
     ("validation_recall", "mean validation recall"),
     ("validation_top1", "validation top-1"),
 )
-"""What epochs are compared by, as training does: the first that an epoch has."""
+"""Epochs are compared by the first of these figures that they have, as in training."""
 
 
 class EpochLines:
-    """Words each epoch of a training with its validation figure and the best one so far."""
+    """Describes each epoch of a training with its validation figure and the best one so far."""
 
     def __init__(self) -> None:
         self._step = ""
@@ -37,7 +37,7 @@ class EpochLines:
         self._phase: str | None = None
 
     def begin(self, step_id: str) -> None:
-        """Start over for another step of a build."""
+        """Begin another step of a build."""
         self._step, self._best, self._phase = step_id, None, None
 
     def line(self, phase: str, epoch: int, figures: Mapping[str, float]) -> str:
@@ -45,12 +45,12 @@ class EpochLines:
         if phase != self._phase:
             self._best, self._phase = None, phase
         words = []
-        name, title = next(((name, title) for name, title in _STANDINGS if name in figures), (None, ""))
+        name, title = next(((name, title) for name, title in _VALIDATION_FIGURES if name in figures), (None, ""))
         if name is not None:
             standing = figures[name]
             if self._best is None or standing > self._best[0]:
                 self._best = (standing, epoch)
-                best = "the best so far"
+                best = "best so far"
             else:
                 best = f"best {100 * self._best[0]:.1f} % in epoch {self._best[1]}"
             words.append(f"{title} {100 * standing:.1f} % ({best})")
@@ -61,12 +61,12 @@ class EpochLines:
 
 def part_line(name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> str:
     """Such as ``step 5 of 12: evaluate openvino-int8 on test; about 6 min left``."""
-    left = f"; {'about' if complete else 'at least'} {took(seconds_left)} left" if seconds_left >= WORTH_SAYING_S else ""
+    left = f"; {'about' if complete else 'at least'} {took(seconds_left)} left" if seconds_left >= SHORT_STEP_S else ""
     return f"step {number} of {parts}: {name.replace(':', ' ')}{left}"
 
 
 class Quiet:
-    """Says nothing."""
+    """Shows nothing."""
 
     def part(self, name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> None:
         """Ignore it."""
@@ -84,33 +84,34 @@ class Quiet:
         """Ignore it."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class PlainLines(Quiet):
-    """For logs: a line after two seconds of a step, then one every few, and one when it ends; a shorter step says nothing."""
+    """For logs: a line two seconds after a step begins, one every five seconds, and one at its end."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._began: dict[str, tuple[float, int]] = {}
-        """When a step was first heard of, and how much of it was done then: what was resumed was not done now."""
-        self._said: dict[str, float] = {}
+        """When a step was first reported, and how much was done then: resumed work does not count for the rate."""
+        self._printed_at: dict[str, float] = {}
         self._epochs = EpochLines()
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """Print where it is, with rate and time left, if it is time to."""
+        """Print the progress of a step, with rate and time left, if a line is due."""
         now = time.monotonic()
         began, before = self._began.setdefault(what, (now, done))
         finished = total is not None and done >= total
-        if not finished and now - self._said.get(what, began) < (PLAIN_EVERY_S if what in self._said else WORTH_SAYING_S):
+        pause = PLAIN_EVERY_S if what in self._printed_at else SHORT_STEP_S
+        if not finished and now - self._printed_at.get(what, began) < pause:
             return
         seconds = now - began
         if finished:
             self._began.pop(what)
-            self._said.pop(what, None)
-            if seconds < WORTH_SAYING_S:
+            self._printed_at.pop(what, None)
+            if seconds < SHORT_STEP_S:
                 return
-        self._said[what] = now
+        self._printed_at[what] = now
         of = f" of {total}" if total is not None else ""
         new = done - before
         rate = f", {_per_second(new / seconds)} {unit}/s" if seconds > 0 and unit else ""
@@ -127,11 +128,11 @@ class PlainLines(Quiet):
         self._print(part_line(name, number, parts, seconds_left, complete=complete))
 
     def begin(self, step_id: str) -> None:
-        """The epochs that come are of another step."""
+        """Begin the epochs of another step."""
         self._epochs.begin(step_id)
 
     def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """Print how good the network is after an epoch."""
+        """Print the validation figure of an epoch."""
         self._print(self._epochs.line(phase, epoch, figures))
 
     def _print(self, line: str) -> None:
@@ -139,12 +140,12 @@ class PlainLines(Quiet):
 
 
 def _per_second(rate: float) -> str:
-    """Whole numbers, and below one a digit that is not zero: what is slow must not read as if it stood."""
+    """``12``, ``0.3``: below 1 with one digit, so that a slow step does not seem to have stopped."""
     return f"{rate:.0f}" if rate >= 1 or rate == 0 else f"{rate:.1g}"
 
 
 class _Rate(ProgressColumn):
-    """How much is done in a second; nothing before that is known."""
+    """The rate of a step, once it is known."""
 
     def render(self, task: Task) -> Text:
         """``12 images/s``."""
@@ -153,7 +154,7 @@ class _Rate(ProgressColumn):
 
 
 class LiveBars:
-    """For a terminal: one bar for each step under way."""
+    """For a terminal: a bar for each running step."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, emoji=False)
@@ -171,7 +172,7 @@ class LiveBars:
         self._progress.start()
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """Move this step's bar; a finished one disappears."""
+        """Move the bar of a step, and remove it at the end."""
         if what not in self._tasks:
             self._tasks[what] = self._progress.add_task(visible(what), total=total or 1, unit=visible(unit))
         self._progress.update(self._tasks[what], completed=done, total=total or max(done, 1))
@@ -187,15 +188,15 @@ class LiveBars:
         self.note(part_line(name, number, parts, seconds_left, complete=complete))
 
     def begin(self, step_id: str) -> None:
-        """The epochs that come are of another step."""
+        """Begin the epochs of another step."""
         self._epochs.begin(step_id)
 
     def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """Print above the bars how good the network is after an epoch."""
+        """Print the validation figure of an epoch above the bars."""
         self.note(self._epochs.line(phase, epoch, figures))
 
     def close(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         self._progress.stop()
 
 
@@ -203,7 +204,7 @@ ProgressDisplay = Quiet | PlainLines | LiveBars
 
 
 def progress_for(*, quiet: bool) -> ProgressDisplay:
-    """The right one for this process's stderr."""
+    """Return the display for stderr of this process."""
     if quiet:
         return Quiet()
     return LiveBars() if sys.stderr.isatty() else PlainLines()

@@ -1,4 +1,4 @@
-"""How the figures beyond top-1 are spelt, of the whole split and by class, once for every place that shows them."""
+"""Tables of the figures beyond top-1: of the complete split, and by class or label."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from edgecnn.values.figures import Accuracy, ClassFigures, ClassReport, LabelFig
 from edgecnn.values.report import CandidateFacts
 
 _OF_FP32 = ("agreement", "worst_class_drop_pp")
-"""What the fp32 network itself has none of."""
+"""Figures that the fp32 network does not have."""
 _SEVERAL = ("micro_f1", "macro_f1", "agreement")
-"""Where an image has any number of labels."""
+"""Figures of images with several labels."""
 _SHOWN = (*(metric.name for metric in charted("accuracy") if metric.name != "micro_f1"), "worst_class_drop_pp")
 COLUMNS = ("candidate", *(SHOWN[name].heading for name in _SHOWN))
-_AT_90 = "Intervals at 90 %: each bound is the one-sided 95 % a gate is judged by."
-_BINS = "Calibration error over 15 bins of equal width: chance adds to its estimate"
+_AT_90 = "Intervals at 90 %: each bound is the one-sided 95 % bound that a gate uses."
+_BINS = "Calibration error over 15 bins of equal width: its estimate contains chance"
 LABEL_COLUMNS = ("label", "images", "threshold", "average precision", "precision (95 %)", "recall (95 %)", "F1")
 LABELS_LEGEND = (
-    "At the thresholds that ship: those of the largest F1 of each label on the validation images, by fp32; "
-    "0.5 of a label that none of these has."
+    "At the thresholds of the kit: those with the largest F1 of fp32 for each label on the validation images; "
+    "0.5 for a label that no validation image has."
 )
 CLASSES_SHOWN = 20
 
 
 def row(facts: CandidateFacts) -> tuple[str, ...] | None:
-    """One candidate's cells, in the order of ``COLUMNS``; None where nothing is known beyond top-1."""
+    """One candidate's cells, in the order of ``columns``; None if only top-1 is known."""
     known = facts.multi_label is not None or (facts.test is not None and facts.test.quality is not None)
     if not known:
         return None
@@ -38,44 +38,48 @@ def row(facts: CandidateFacts) -> tuple[str, ...] | None:
 
 
 def columns(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
-    """Those of ``row``."""
+    """Headings of ``row``."""
     several = any(facts.multi_label is not None for facts in candidates)
     return ("candidate", *(SHOWN[name].heading for name in _SEVERAL)) if several else COLUMNS
 
 
 def legend(candidates: Sequence[CandidateFacts]) -> str:
-    """What to know of the rows."""
+    """What the intervals of the rows mean."""
     if any(facts.multi_label is not None for facts in candidates):
-        return f"At the thresholds that ship. {_AT_90}"
+        return f"At the thresholds of the kit. {_AT_90}"
     if alone := missing_intervals_note(facts.test for facts in candidates):
         return f"{_AT_90} {_BINS}. {alone}"
     return f"{_AT_90} {_BINS}, and its interval allows for that. The largest drop holds for all classes at once."
 
 
 def missing_intervals_note(tests: Iterable[Accuracy | None]) -> str:
-    """Why a figure of these accuracies may be an estimate alone, as a sentence; nothing where images are independent."""
+    """Why some figures have no interval, in a sentence; empty if images are independent."""
     allowed = next((test.dependence for test in tests if test is not None and test.dependence is not None), None)
-    return "" if allowed is None else f"A figure without an interval: none is known that allows for {allowed}."
+    return "" if allowed is None else f"Some figures have no interval: no known method allows for {allowed}."
 
 
 def class_columns(classes: ClassReport) -> tuple[str, ...]:
-    """The headings of ``class_rows``, which state a level where a class has an interval."""
+    """Headings of ``class_rows``, with the level of the intervals."""
     recall, drop = ("", "") if lacks_intervals(classes) else (" (95 %)", " (90 %)")
-    return ("class", "images", f"recall{recall}", "F1", f"drop against fp32{drop}", "loss")
+    return ("class", "images", f"recall{recall}", "F1", f"drop from fp32{drop}", "loss")
 
 
 def class_intervals(classes: ClassReport) -> str:
-    """How the intervals of single classes are to be read."""
-    return "No interval of a class is known" if lacks_intervals(classes) else "Each interval is 90 % for its class alone"
+    """What the intervals of single classes mean."""
+    return (
+        "No intervals are known for classes"
+        if lacks_intervals(classes)
+        else "Each interval has 90 % confidence for its class alone"
+    )
 
 
 def lacks_intervals(classes: ClassReport) -> bool:
-    """Whether no interval is known of a class."""
+    """Whether a class has no interval."""
     return any(figures.recall is not None and not figures.recall.confidence for figures in classes.classes)
 
 
 def label_rows(accuracy: MultiLabelAccuracy) -> list[tuple[str, ...]]:
-    """The cells of each label, in the order of ``LABEL_COLUMNS``: all of up to 20 labels, else those of the least F1."""
+    """Cells in the order of ``LABEL_COLUMNS``: all labels up to 20, else those with the lowest F1."""
     labels = accuracy.labels
     if len(labels) > CLASSES_SHOWN:
         labels = tuple(sorted(labels, key=lambda label: (label.f1 is None, label.f1))[:CLASSES_SHOWN])
@@ -83,12 +87,12 @@ def label_rows(accuracy: MultiLabelAccuracy) -> list[tuple[str, ...]]:
 
 
 def label_note(accuracy: MultiLabelAccuracy) -> str:
-    """What to know of the table of labels."""
+    """What the table of labels shows."""
     more = len(accuracy.labels) - CLASSES_SHOWN
-    sentences = [LABELS_LEGEND, *([f"Those of the least F1; {more:,} more in report.json."] if more > 0 else [])]
+    sentences = [LABELS_LEGEND, *([f"The {CLASSES_SHOWN} with the lowest F1; {more:,} more in report.json."] if more > 0 else [])]
     if accuracy.left_out:
         sentences.append(
-            f"No test image has {', '.join(map(visible, accuracy.left_out))}: mAP and macro-F1 are of the other labels."
+            f"No test image has {', '.join(map(visible, accuracy.left_out))}: mAP and macro-F1 cover the other labels."
         )
     return " ".join(sentences)
 
@@ -106,18 +110,18 @@ def _label_row(label: LabelFigures) -> tuple[str, ...]:
 
 
 def class_rows(classes: ClassReport) -> list[tuple[str, ...]]:
-    """The cells of each class, in the order of ``class_columns``: all of up to 20 classes, else of those that lose most."""
+    """Cells in the order of ``class_columns``: all classes up to 20, else those that lose most."""
     return [_class_row(class_figures) for class_figures in largest_losses(classes)]
 
 
 def unlisted_classes(classes: ClassReport) -> str:
-    """One sentence on the classes without a row; nothing where there are none."""
+    """How many classes have no row, in a sentence; empty if all have one."""
     more = len(classes.classes) - CLASSES_SHOWN
     return f"The {CLASSES_SHOWN} that lose most; {more:,} more in report.json." if more > 0 else ""
 
 
 def largest_losses(classes: ClassReport) -> tuple[ClassFigures, ...]:
-    """All of up to 20 classes, else those that lose most: shown losses first, then by drop."""
+    """All classes up to 20, else those that lose most: confirmed losses first, then by drop."""
     if len(classes.classes) <= CLASSES_SHOWN:
         return classes.classes
     shown = classes.shown()

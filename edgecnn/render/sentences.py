@@ -344,7 +344,7 @@ _NEXT: Mapping[Purpose, str] = {
     "measure": "measure it on {device}",
     "race-again": "race again while no other program runs",
     "settle": "settle the open gate",
-    "more-images": "test on all images, by cross-validation with 5 trainings",
+    "more-images": "add test images, then build again",
     "predict": "classify one of your images",
 }
 

@@ -1,6 +1,6 @@
-"""Curves of a training for TensorBoard, written while it goes on: progress that passes everything on and draws what is drawn.
+"""Curves of a training for TensorBoard, written while it runs: a progress display that passes everything on.
 
-It stands outside of the training, which neither waits for it nor knows of it: no key and no byte of a result depends on it.
+The training does not know of it, so no key and no byte of a result depends on it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ DISTRIBUTION = "tensorboard"
 
 
 class Curves:
-    """Each step of a build that learns gets a folder of event files of its own, whose earlier points it replaces.
+    """Writes event files of each training step into a separate folder, and replaces earlier points.
 
     Args:
-        folder: of this build's curves; made where it is not there.
-        tell: who hears of progress besides.
+        folder: for the curves of this build; made if it does not exist.
+        tell: the progress display that everything is passed on to.
 
     Raises:
         MissingPackage: tensorboard is not installed.
@@ -58,14 +58,14 @@ class Curves:
             self._tell.part(name, number, parts, seconds_left, complete=complete)
 
     def begin(self, step_id: str) -> None:
-        """What comes is of another step."""
+        """Begin another step."""
         self.close()
         if isinstance(self._tell, Plotting):
             self._tell.begin(step_id)
         self._step, self._drawn = step_id.replace(":", "-"), set()
 
     def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """Draw an epoch's figures as ``phase/name``; one that was drawn before is not drawn again.
+        """Write the figures of an epoch as ``phase/name``, each epoch once.
 
         A file that cannot be written ends the drawing, with a note, and not the training.
         """
@@ -83,7 +83,7 @@ class Curves:
             self._tell.note(f"no further curves are drawn in {self._folder}: {system_reason(error)}")
 
     def close(self) -> None:
-        """Write what is still on its way."""
+        """Write the remaining points."""
         if self._writer is not None:
             self._writer.close()
         self._writer = None

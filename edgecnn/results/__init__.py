@@ -1,1 +1,1 @@
-"""What a build left, read back without measuring: its folder, the kit that ships, where it came from, why it was chosen."""
+"""The results of a build, read without measuring: its folder, the shipped kit, its origin, and the reasons for the choice."""

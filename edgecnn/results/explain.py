@@ -1,4 +1,4 @@
-"""Explains a finished build out of its report alone: no store, no runtime and nothing measured, so that a report is enough."""
+"""Explain a finished build from its report alone, without the store, a runtime or a measurement."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 ON_REQUEST = {
     "throughput": ("throughput by batch", "--batches 1,8,best"),
-    "end_to_end": ("the way from a picture file", "--end-to-end"),
+    "end_to_end": ("time from an image file to the prediction", "--end-to-end"),
     "sustained": ("a soak", "--soak 60s"),
 }
-"""Measured only where asked for: field of a candidate's facts to its name and the option that asks."""
+"""Figures that are measured only on request: field of a candidate's facts to its name and the option."""
 
 
 def explain(report: BuildReport) -> Explanation:
-    """All that a report says of why, what is missing and what is open."""
+    """Return the reasons, the missing figures and the open questions of a report."""
     return Explanation(
         **{name: getattr(report, name) for name in ("version", "made_at", "build", "choice", "verdict", "unexecuted")},
         candidates=tuple(
@@ -41,11 +41,11 @@ def explain(report: BuildReport) -> Explanation:
 
 
 def explain_candidate(explanation: Explanation, candidate: str, folder: Path) -> Explanation:
-    """The same of one candidate, or of what was not tried.
+    """Return the same for one candidate, or for one that was not built.
 
-    ``candidate``: its id; ``openvino-fp16`` of a precision that is not supported.
+    ``candidate``: its id; ``openvino-fp16`` for an unsupported precision.
 
-    Raises UNKNOWN_CANDIDATE: the build has nothing of that name.
+    Raises UNKNOWN_CANDIDATE: the build has no candidate of that name.
     """
     known = [row.facts.candidate.id for row in explanation.candidates] + [row.name for row in explanation.not_tried]
     if candidate not in known:
@@ -128,7 +128,7 @@ def _unmeasured_figures(facts: CandidateFacts, report: BuildReport) -> Iterator[
             why = (measured.reason if measured is not None else None) or "it was not asked for"
             yield Unmeasured(figures=(figure,), candidates=(name,), why=why, command=settles)
     if facts.residency is None:
-        yield Unmeasured(figures=("what really ran",), candidates=(name,), why="nothing was traced")
+        yield Unmeasured(figures=("executed precision",), candidates=(name,), why="nothing was traced")
 
 
 def _why_unanswered(facts: CandidateFacts) -> str:
@@ -145,7 +145,7 @@ def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:
 
 
 def _gathered(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
-    """What is missing for one reason is said once, with all the candidates and figures that it holds for."""
+    """Group missing figures by reason, with all candidates and figures that it applies to."""
     candidates: dict[tuple[str, str, str | None], list[str]] = {}
     for gap in gaps:
         candidates.setdefault((gap.figures[0], gap.why, gap.command), []).extend(gap.candidates)
@@ -159,7 +159,7 @@ def _gathered(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
 
 
 def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
-    """The choice first, where it is provisional; then, candidate by candidate, its gates and whether it is the faster."""
+    """Return open questions: first a provisional choice, then each candidate's gates and whether it is faster."""
     if report.choice.state == "provisional":
         yield _choice_question(report)
     for facts in report.candidates:
@@ -172,24 +172,24 @@ def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
 
 
 def build_again(report: BuildReport) -> str | None:
-    """The command that makes the build again, to which an option may be added; None where no command line made it."""
+    """Return the command that makes the build again, to which an option may be added; None if no command line made it."""
     return report.build.again or None
 
 
 def bench_command(folder: Path, device: str) -> str:
-    """What measures a finished build, or a bundle, on a device, from here; USER@DEVICE is the reader's to fill in."""
+    """Return the command that measures a finished build, or a bundle, on a device; the reader replaces USER@DEVICE."""
     return f"edgecnn bench {shell_word(folder)} --host {shell_word(f'USER@{device}')}"
 
 
 def _choice_question(report: BuildReport) -> OpenQuestion:
     choice, device = report.choice, report.build.device if report.environment.timed else "a real device"
     command = choice.settle_command or (build_again(report) if report.build.device_attached else None)
-    says = f"which candidate is the fastest on {device} is open: a race there of what is carried would settle it"
+    says = f"which candidate is the fastest on {device} is open: a race of the carried kits there would settle it"
     if choice.regret is not None:
         more = f"{100 * choice.regret:.1f} % more than the best"
         says = f"which candidate ships is open: {choice.candidate} is expected to cost {more}"
     elif len(choice.carried) == 1:
-        says = f"how fast it is on {device} is open, and it alone is carried: a race there would say"
+        says = f"its speed on {device} is unknown; a race there would measure it"
     return OpenQuestion(candidate=choice.candidate or "", says=says, device=device, command=command)
 
 
@@ -211,7 +211,7 @@ def _runs_behind(gate: GateResult, facts: CandidateFacts) -> int | None:
 
 
 def _device_command(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> str | None:
-    """Of an accuracy that no number of images settles here."""
+    """Return the command for an accuracy that no number of images decides here."""
     if METRICS[gate.gate.metric].source != "accuracy" or arithmetic_differs(facts) is None:
         return None
     there = None if report.output is None else bench_command(Path(report.output), report.build.device)
@@ -235,7 +235,7 @@ def _speed_question(because: Taken, facts: CandidateFacts, report: BuildReport) 
 
 
 def _longer(report: BuildReport, rounds: int | None) -> str | None:
-    """Return the build's command with so many rounds, under the gates that this report was judged by."""
+    """Return the build's command with this number of rounds, under the gates that this report was judged by."""
     again = rebuild_command(report)
     return str(again.without("--until").adding(("--set", f"race.rounds={rounds}"))) if again and rounds else None
 

@@ -1,4 +1,4 @@
-"""Why a build chose as it did, as facts: taken out of its report, with nothing measured or judged anew."""
+"""The reasons for a build's choice as facts from its report; nothing is measured or judged again."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from edgecnn.values.verdict import Verdict
 
 
 class StandIn(Value):
-    """A figure of a candidate that is not of its own kit on the device."""
+    """A figure of a candidate that does not come from its own kit on the device."""
 
     figure: Literal["accuracy", "residency"]
     how: Literal["twin", "another-machine", "plan"]
-    """``twin``: another kit answered in its place. ``another-machine``: its own kit, elsewhere. ``plan``: a builder's word."""
+    """``twin``: an equivalent kit ran instead. ``another-machine``: its own kit ran elsewhere. ``plan``: a builder's statement.
+    """
     machine: str | None = None
     ships: str | None = None
-    """sha256 of the kit that ships."""
+    """SHA-256 of the shipped kit."""
     answered: str | None = None
-    """sha256 of the kit that stood in for it."""
+    """SHA-256 of the kit that ran instead."""
 
 
 class ExplainedCandidate(Value):
-    """One candidate of the report."""
+    """A candidate of the report."""
 
     facts: CandidateFacts
-    """As the report has them, ``because`` among them; layers and classes are left out, which report.json has."""
+    """The report's facts, including ``because``, without layers and classes, which are in report.json."""
     stand_ins: tuple[StandIn, ...] = ()
 
 
 class NotTried(Value):
-    """What is no candidate of the build: a precision, a rung, or what could not be made here."""
+    """A precision or a rung without a candidate, or a candidate that could not be made here."""
 
     name: str
     because: Reason
@@ -43,29 +44,29 @@ class NotTried(Value):
 
 
 class Unmeasured(Value):
-    """Figures that nobody has, and what would measure them."""
+    """Missing figures, and how to measure them."""
 
     figures: tuple[str, ...]
     candidates: tuple[str, ...]
-    """Empty where it is of the whole build."""
+    """Empty for the whole build."""
     why: str
     command: str | None = None
 
 
 class OpenQuestion(Value):
-    """What the build could not tell, and what would settle it."""
+    """An open question, and how to decide it."""
 
     candidate: str
     says: str
-    """One sentence: what is open, with its figures, and what would help."""
+    """One sentence: the open question with its figures, and what would help."""
     images: int | None = None
-    """About how many would settle it."""
+    """About how many new images would decide it."""
     images_seen: int | None = None
     rounds: int | None = None
-    """The same of rounds of a race."""
+    """About how many rounds of a race would decide it."""
     rounds_seen: int | None = None
     device: str | None = None
-    """That would have to be measured."""
+    """The figure to measure."""
     command: str | None = None
 
 
@@ -74,7 +75,7 @@ class Explanation(Value):
 
     schema_: Literal["edgecnn.explanation/2"] = Field(default="edgecnn.explanation/2", alias="schema")
     version: str
-    """Of the edgecnn that made the build."""
+    """Version of the edgecnn that made the build."""
     made_at: str
     build: Build
     choice: Choice
@@ -84,4 +85,4 @@ class Explanation(Value):
     unmeasured: tuple[Unmeasured, ...]
     open_questions: tuple[OpenQuestion, ...]
     unexecuted: tuple[str, ...]
-    """What ships but was not run, and what would run it."""
+    """Shipped files that were not run, and the command that runs them."""

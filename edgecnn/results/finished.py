@@ -1,6 +1,6 @@
-"""A finished build as it lies in its folder: the report, what was resolved, and the kit that ships.
+"""A finished build in its folder: the report, the resolved request, and the shipped kit.
 
-Nothing is resolved again: a later edit of the recipe file, of the images or of a device file is not this build's.
+Nothing is resolved again, so later edits of the recipe file, the images or a device file do not affect it.
 """
 
 from __future__ import annotations
@@ -37,65 +37,65 @@ from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
 
 
 class KeptStep(NamedTuple):
-    """Under which name the store keeps what a step made."""
+    """The store's name for a step's result."""
 
     kind: str
     key: str
 
 
 class KeptPlan(NamedTuple):
-    """What ``plan.json`` says of a finished build."""
+    """The contents of a finished build's ``plan.json``."""
 
     resolved: Resolved
     keys: Mapping[str, str]
-    """Step to its key."""
+    """Key by step."""
     folds: tuple[Mapping[str, KeptStep], ...]
-    """Of cross-validation: the steps of the second network and those after it."""
+    """For cross-validation: the steps of the second and later networks."""
 
 
 @dataclass(frozen=True)
 class FinishedBuild:
-    """What a folder says of its own build."""
+    """A folder's own build."""
 
     folder: Path
     shipped: ShippedKit
-    """The kit that ships."""
+    """The shipped kit."""
     report: BuildReport
     resolved: Resolved
     keys: Mapping[str, str]
-    """Step to its key."""
+    """Key by step."""
     folds: tuple[Mapping[str, KeptStep], ...] = ()
-    """Of cross-validation: the same of the second network and those after it."""
+    """For cross-validation: the keys of the second and later networks."""
 
     @property
     def again(self) -> str:
-        """The command that makes it again."""
+        """The command that repeats the build."""
         return again_of(self.report)
 
     @property
     def baseline(self) -> CandidateFacts | None:
-        """The row of the network that drops are counted from."""
+        """The row of the network that drops are measured from."""
         return next((row for row in self.report.candidates if row.is_baseline), None)
 
     @property
     def row(self) -> CandidateFacts:
-        """The row of what ships."""
+        """The row of the shipped candidate."""
         return next(row for row in self.report.candidates if row.kit == self.shipped.kit.digest)
 
 
 def again_of(report: BuildReport) -> str:
-    """The command that makes a build again, or that there is one."""
-    return report.build.again or "the same build command makes it again"
+    """Return the command that makes a build again, or that there is one."""
+    return report.build.again or "repeat the build command"
 
 
 def build_folder(text: str) -> Path | None:
-    """The folder that a word after ``judge`` names; None where it names a recipe.
+    """Return the folder that an argument of ``judge`` names; None if it names a recipe.
 
-    What ends in ``.toml`` and is no folder is a recipe file, and a word without a slash is first of all a shipped pipeline.
+    A name that ends in ``.toml`` and is not a folder is a recipe file. A word without a slash is first of all a shipped pipeline.
 
     Raises:
-        NoBuildToJudge: a path that is no folder and no recipe file.
-        FOLDER_OR_PIPELINE: a pipeline's name, and the folder of a finished build of that name is here.
+        NoBuildToJudge: a path that is neither a folder nor a recipe file.
+        FOLDER_OR_PIPELINE: both a pipeline and the folder of a finished build have this name.
     """
     path = Path(text)
     there, bare = os.path.isdir(path), "/" not in text  # noqa: PTH112 - False of a name that is too long
@@ -107,18 +107,18 @@ def build_folder(text: str) -> Path | None:
         return path
     if bare or text.endswith(".toml") or os.path.isfile(path):  # noqa: PTH113
         return None
-    raise NO_BUILD_TO_JUDGE(folder=path, because="there is no such folder")
+    raise NO_BUILD_TO_JUDGE(folder=path, because="the folder does not exist")
 
 
 def finished_build(folder: Path) -> FinishedBuild:
-    """What lies in the folder of a finished build.
+    """Read the folder of a finished build.
 
     Raises:
-        NoBuildToJudge: there is no ``report.json``, or no bundle beside it.
-        ReportUnreadable, BundleUnreadable: a file of it is damaged, or of another version.
-        PLAN_OF_ANOTHER_BUILD: its plan was renewed by a call that did not finish.
-        KitNotCarried: nothing was chosen, so that nothing ships.
-        BUILD_DAMAGED: the kit that ships was changed.
+        NoBuildToJudge: there is no ``report.json``, or no bundle next to it.
+        ReportUnreadable, BundleUnreadable: a file is damaged, or of another version.
+        PLAN_OF_ANOTHER_BUILD: an unfinished call renewed its plan.
+        KitNotCarried: nothing was chosen, so nothing ships.
+        BUILD_DAMAGED: the shipped kit was changed.
     """
     try:
         because = _why_none(folder)
@@ -135,9 +135,9 @@ def finished_build(folder: Path) -> FinishedBuild:
 
 
 def check_files(kit: KitRef, command: str) -> None:
-    """Hold every file of a kit against its manifest.
+    """Check every file of a kit against its manifest.
 
-    Raises BUILD_DAMAGED: one is missing or holds other bytes; ``command`` makes it again.
+    Raises BUILD_DAMAGED: a file is missing or changed; ``command`` makes it again.
     """
     for name, fact in kit.manifest["files"].items():
         try:
@@ -152,13 +152,13 @@ def check_files(kit: KitRef, command: str) -> None:
 
 
 def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPlan:
-    """A build's ``plan.json``.
+    """Read a build's ``plan.json``.
 
-    ``report_keys``: of the report beside it. ``again``: the command that makes the build again.
+    ``report_keys``: of the report next to it. ``again``: the command that makes the build again.
 
     Raises:
-        BundleUnreadable: it is damaged or of another version. A plan from before the keys of folds is read, without folds.
-        PLAN_OF_ANOTHER_BUILD: a later call renewed it and did not finish.
+        BundleUnreadable: it is damaged or of another version. A plan without keys of folds is read, without folds.
+        PLAN_OF_ANOTHER_BUILD: a later, unfinished call renewed it.
     """
     path = folder / PLAN
     try:
@@ -180,9 +180,9 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPla
 def _why_none(folder: Path) -> str | None:
     if (folder / REPORT).is_file():
         whole = (folder / BUNDLE / CHOICE).is_file()
-        return None if whole else "it has a report.json, and no bundle/choice.json beside it"
+        return None if whole else "it has a report.json, but no bundle/choice.json"
     if (folder / CHOICE).is_file():
-        return "it is a bundle alone, which has neither a report nor a recipe's gates; --against takes one"
+        return "it is only a bundle, without a report and gates; --against takes a bundle"
     if (folder / PROGRESS).is_file():
-        return "its build did not come to its end: there is a progress.json and no report.json"
-    return "there is no report.json in it"
+        return "its build did not finish: it has a progress.json, but no report.json"
+    return "it has no report.json"

@@ -1,4 +1,4 @@
-"""The files of a build's folder, by name: what one call leaves there, the next one finds."""
+"""The file names of a build's folder, which one call writes and the next one reads."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 
 REPORT = "report.json"
 PAGE = "report.html"
-"""The report for people, beside it."""
+"""The report for people, next to it."""
 FIT, FIT_PAGE = "fit.json", "fit.html"
-"""Of a search, beside the build that it ships."""
+"""The result of a search, next to the build that it ships."""
 PLAN = "plan.json"
 PROGRESS = "progress.json"
-"""Of a call that stopped before the report."""
+"""The record of a call that stopped before the report."""
 BASELINE = "baseline.json"
-"""What a GPU of this machine did."""
+"""The figures of a GPU of this machine."""
 BUNDLE = "bundle"
-"""What ships."""
+"""The folder that ships."""
 CHOICE = "choice.json"
-"""In the bundle: its kits, and the one that is used."""
+"""In the bundle: its kits, and the chosen one."""
 
 
 @contextmanager
 def output_lock(folder: Path) -> Iterator[None]:
-    """One writer at a time: two builds of one name take turns, and the later one's results stand whole. Makes the folder.
+    """Lock the folder for one writer, and make it. Two builds of one name take turns, and the later results are complete.
 
-    Raises OUTPUT_UNWRITABLE: in the block too, where something below the folder, or a file that is open, could not be written.
+    Raises OUTPUT_UNWRITABLE: also in the block, if something in the folder, or an open file, cannot be written.
     TemporaryFolderFull: it was a temporary file.
     """
     try:
@@ -72,20 +72,20 @@ def output_lock(folder: Path) -> Iterator[None]:
 
 
 def report_text(report: BuildReport) -> str:
-    """What ``report.json`` holds."""
+    """Return the content of ``report.json``."""
     return report.model_dump_json(indent=1, by_alias=True) + "\n"
 
 
 def read_report(folder: Path) -> BuildReport:
-    """The report of a finished build, in which no level stands that this version knows not to hold.
+    """Read the report of a finished build, without confidence levels that this version knows to be invalid.
 
-    Raises NoReport: the folder has none. ReportUnreadable: it is no report of this version's schema.
+    Raises NoReport: the folder has none. ReportUnreadable: it is not a report of this version's schema.
     """
     path = folder / REPORT
     try:
         content = bounded_content(path, DOCUMENT_BYTES_MAX)
         report = BuildReport.model_validate_json(content)
-        json.loads(content, parse_constant=int)  # which takes no NaN and no infinity, as JSON has none
+        json.loads(content, parse_constant=int)  # which refuses NaN and infinity, as JSON does
         return _restated(report)
     except (FileNotFoundError, NotADirectoryError):
         raise NO_REPORT(folder=folder) from None
@@ -100,7 +100,7 @@ def read_report(folder: Path) -> BuildReport:
 
 
 def _restated(report: BuildReport) -> BuildReport:
-    """The same, each reason worded from its fact: an older version stated a level of the race for the choice, which has none."""
+    """Word each reason again from its fact, because older versions stated an invalid level for the race for the choice."""
     chosen = next((facts for facts in report.candidates if facts.candidate.id == report.choice.candidate), None)
     choice = report.choice
     if chosen is not None and isinstance(chosen.because, Taken | Provisional):
@@ -118,7 +118,7 @@ def _restated(report: BuildReport) -> BuildReport:
 
 
 def report_or_none(folder: Path) -> BuildReport | None:
-    """The report that lies there, if there is one that this version can read."""
+    """Return the report in a folder, if this version can read it."""
     try:
         return read_report(folder)
     except (NoReport, ReportUnreadable):
@@ -126,7 +126,7 @@ def report_or_none(folder: Path) -> BuildReport | None:
 
 
 def _command_in(content: bytes) -> str | None:
-    """The command that makes a build of another version again, where its report says one."""
+    """Return the command in the report of another version, if there is one."""
     try:
         command = json.loads(content)["build"]["command"]
     except (ValueError, KeyError, TypeError):

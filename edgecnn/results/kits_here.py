@@ -1,4 +1,4 @@
-"""Which kits of a bundle this process can run, so that no verb suggests one that it would refuse."""
+"""The kits of a bundle that this process can run, so that no command suggests one that it would refuse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.runner.manifest import Manifest
 
 
 def manifests_in(bundle: Path) -> dict[str, Manifest]:
-    """The manifest of each kit in a bundle's folder that can be read, by name."""
+    """Return the manifest of each readable kit in a bundle's folder, by name."""
     manifests: dict[str, Manifest] = {}
     for folder in sorted(path.parent for path in bundle.glob("kits/*/kit.json")):
         try:
@@ -24,7 +24,7 @@ def manifests_in(bundle: Path) -> dict[str, Manifest]:
 
 
 def why_not_here(manifest: Manifest, folder: Path) -> RunnerError | None:
-    """Why a kit cannot run in this process, by its own requirements; None if it can. ``folder``: of the kit."""
+    """Return why a kit cannot run in this process, by its own requirements; None if it can. ``folder``: of the kit."""
     try:
         Kit(folder, "", manifest).check_requirements()
     except RunnerError as error:
@@ -35,14 +35,14 @@ def why_not_here(manifest: Manifest, folder: Path) -> RunnerError | None:
 
 
 def kits_that_run_here(kits: Mapping[str, Manifest], bundle: Path) -> tuple[str, ...]:
-    """The names of a bundle's kits that can run in this process, in the order of ``kits``."""
+    """Return the names of a bundle's kits that can run in this process, in the order of ``kits``."""
     return tuple(name for name, manifest in kits.items() if why_not_here(manifest, bundle / "kits" / name) is None)
 
 
 def remedy_here(hint: str | None, kits: Mapping[str, Manifest], bundle: Path, refused: str | None) -> str | None:
-    """What helps where a kit of a bundle does not run here: another kit that does, else a package to install.
+    """Return the fix if a kit of a bundle does not run here: another kit that does, else a package to install.
 
-    ``hint``: of the refusal. ``refused``: the kit's name; None: no kit was meant.
+    ``hint``: of the refusal. ``refused``: the kit's name; None: no specific kit.
     """
     others = {name: manifest for name, manifest in kits.items() if name != refused}
     if here := kits_that_run_here(others, bundle):

@@ -1,4 +1,4 @@
-"""From a kit that was measured back to what it was made from, along the records: whatever was built in that folder since."""
+"""Trace a measured kit back to its sources along the stored records, whatever was built in its folder since."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KIT = "kit.json"
 
 
 def kit_artifact(store: Store, digest: str) -> Artifact | None:
-    """The packaged kit whose manifest has this sha256; None where the store has none."""
+    """Return the packaged kit whose manifest has this SHA-256; None if the store has none."""
     for kind, key in store.artifacts.names():
         if kind == "package":
             entry = read_entry(store.layout, kind, key)
@@ -26,13 +26,13 @@ def kit_artifact(store: Store, digest: str) -> Artifact | None:
 
 
 def whole_kit(store: Store, digest: str) -> Artifact | None:
-    """The same with its files checked and its use dated; None where one is missing or was changed too."""
+    """Return the same with its files checked and its use recorded; None if a file is missing or changed."""
     made = kit_artifact(store, digest)
     return None if made is None else _trusted(store, made)
 
 
 def prepared_test(store: Store, pixels: str) -> Artifact | None:
-    """Prepared images whose test split has these pixels, for whichever build; None where the store has none."""
+    """Return prepared images whose test split has these pixels, from any build; None if the store has none."""
     for kind, key in store.artifacts.names():
         if kind != "prepare":
             continue
@@ -43,7 +43,7 @@ def prepared_test(store: Store, pixels: str) -> Artifact | None:
 
 
 def pixels_of_test(prepared: Artifact) -> str | None:
-    """The digest of a prepare artifact's test split; None where it cannot be read."""
+    """Return the digest of a prepare artifact's test split; None if it cannot be read."""
     try:
         return str(prepared_digests(prepared.folder)["test"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -51,7 +51,7 @@ def pixels_of_test(prepared: Artifact) -> str | None:
 
 
 def listed_images(store: Store, prepared: Artifact, role: SplitRole) -> tuple[ImageEntry, ...] | None:
-    """The source images of one role of a prepare artifact, in the order of its rows; None where the store lists none."""
+    """Return the source images of one role of a prepare artifact, in row order; None if the store lists none."""
     from edgecnn.data.images import read_list
 
     content = prepared.record.inputs["images"].key if "images" in prepared.record.inputs else ""
@@ -66,11 +66,13 @@ def listed_images(store: Store, prepared: Artifact, role: SplitRole) -> tuple[Im
 
 
 TRUNK_KINDS = ("export", "adopt", "surgery")
-"""Kinds of stage that make the network which candidates share."""
+"""Kinds of stage that make the network shared by candidates."""
 
 
 def ancestor(store: Store, artifact: Artifact, *kinds: str) -> Artifact | None:
-    """The artifact of one of these kinds that went into another; None where it is gone, damaged or made anew since."""
+    """Return the artifact of one of these kinds that was an input of another; None if it is gone, damaged or was made again
+    since.
+    """
     nearest = next((candidate for candidate in _ancestors(store, artifact) if candidate.kind in kinds), None)
     if nearest is None:
         return None
@@ -82,7 +84,7 @@ def _trusted(store: Store, artifact: Artifact) -> Artifact | None:
 
 
 def whole_entry(store: Store, kind: str, key: str) -> Artifact | None:
-    """The artifact of this key with its files checked and its use dated; None where one is missing or was changed."""
+    """Return the artifact of this key with its files checked and its use recorded; None if a file is missing or changed."""
     whole = trusted_entry(store.layout, kind, key)
     return whole if isinstance(whole, Artifact) and store.artifacts.use(whole) else None
 
@@ -102,18 +104,18 @@ def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:
 
 
 _OF_A_BUILD = (None, "select", "report")
-"""Purposes of races that time one image a call; in the same second a kit may have been raced for batches or energy too."""
+"""Purposes of races that time one image a call; a kit may have been raced for batches or energy in the same second."""
 
 
 def timed_races(store: Store, kit: str) -> tuple[Profile, ...]:
-    """The races of a kit (by digest) that a build ran for its latency, the newest first.
+    """Return the latency races of a kit (by digest), the newest first.
 
-    Raises StoreUnusable: profiles are there and cannot be read.
+    Raises StoreUnusable: profiles exist but cannot be read.
     """
     stored = (entry.profile for entry in store.profiles.of(kit, "race"))
     return tuple(profile for profile in stored if profile.runs and profile.purpose in _OF_A_BUILD)
 
 
 def reported_race(store: Store, kit: str, observed_at: str) -> Profile | None:
-    """The one that a report dates so; None where the store no longer has it."""
+    """Return the race with the report's date; None if the store no longer has it."""
     return next((profile for profile in timed_races(store, kit) if profile.observed_at == observed_at), None)

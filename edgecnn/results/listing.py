@@ -1,4 +1,4 @@
-"""Finished builds of the user, as points beside the catalogue: what each cost and what it reached on its own images."""
+"""The user's finished builds as points next to the catalogue: each one's cost, and its accuracy on its own images."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.verdict import Interval
 
 BUILDS = Path("builds")
-"""Where builds lie unless ``--out`` says otherwise."""
+"""Default folder of builds."""
 
 
 class OwnBuild(Value):
-    """One finished build whose work is known and whose chosen candidate was evaluated."""
+    """A finished build with known work and an evaluated candidate."""
 
     folder: str
     arch: str
@@ -31,16 +31,16 @@ class OwnBuild(Value):
 
 
 def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
-    """Those that were named, or else those in ``BUILDS`` here that can be read; one without an accuracy is left out.
+    """Return the named builds, else the readable ones in ``BUILDS``; those without an accuracy are skipped.
 
-    Raises NoReport, ReportUnreadable: of a folder that was named.
+    Raises NoReport, ReportUnreadable: of a named folder.
     """
     if named:
         builds = [_own(folder) for folder in named]
     else:
         builds = []
         for file in sorted(BUILDS.glob(f"*/{REPORT}")):
-            with suppress(EdgecnnError):  # nobody asked for this folder by name
+            with suppress(EdgecnnError):  # no one named this folder
                 builds.append(_own(file.parent))
     return tuple(build for build in builds if build is not None)
 

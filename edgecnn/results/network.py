@@ -1,4 +1,4 @@
-"""The float network of a finished build, with the pixels that it was chosen on, out of the store."""
+"""The float network of a finished build from the store, with the pixels of its validation images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class BuiltNetwork:
-    """What candidates of one build were made from."""
+    """The source of a build's candidates."""
 
     folder: Path
     report: BuildReport
@@ -44,7 +44,7 @@ class BuiltNetwork:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the logits; empty where the images have no labels."""
+        """Names in the order of the logits; empty if the images have no labels."""
         return tuple(json.loads((self.prepared.folder / "labels.json").read_text(encoding="utf-8")))
 
     @property
@@ -53,35 +53,35 @@ class BuiltNetwork:
         return MacTable.model_validate_json((self.trunk.folder / "macs.json").read_bytes()).total
 
     def array(self, name: str) -> NDArray[Any]:
-        """``validation.pixels`` and the other arrays of ``prepare``, mapped."""
+        """Return ``validation.pixels`` or another array of ``prepare``, memory-mapped."""
         import numpy as np
 
         array: NDArray[Any] = np.load(self.prepared.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
         return array
 
     def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Pixels uint8 (n, H, W, 3) as the trunk wants them: float32 (n, 3, H, W)."""
+        """Return pixels uint8 (n, H, W, 3) in the trunk's input format: float32 (n, 3, H, W)."""
         return self.resolved.preprocessing.normalization.feed(pixels)
 
     def feeds(self, pixels: NDArray[np.uint8]) -> Iterator[NDArray[Any]]:
-        """The same in batches."""
+        """Yield the same in batches."""
         for start in range(0, len(pixels), BATCH):
             yield self.feed(pixels[start : start + BATCH])
 
 
 def require_one_label(network: BuiltNetwork, request: str) -> None:
-    """Refuse what takes a network's answers for shares of one class. Raises MultiLabelNotFitting: an image has several labels."""
+    """Refuse multi-label images. Raises MultiLabelNotFitting: an image has several labels."""
     if network.resolved.data.multi_label:
         because = f"{network.folder} is a build of a multi-label network"
         raise multi_label_not_fitting(setting=request, because=because, hint="name a build whose images have one class each")
 
 
 def built_network(folder: Path, store: Store) -> BuiltNetwork:
-    """The network of the build in ``folder``.
+    """Return the network of the build in ``folder``.
 
     Raises:
-        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD: of the folder's files.
-        NETWORK_GONE: the store has no longer what it was made of.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD: the folder's files cannot be used.
+        NETWORK_GONE: the store no longer has its sources.
     """
     report = read_report(folder)
     resolved, keys, _ = planned(folder, report.keys, again_of(report))

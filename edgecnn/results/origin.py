@@ -1,6 +1,6 @@
-"""What a kit was made from and with, in words, and what differs between two of them: the first question after a regression.
+"""The inputs and tools of a kit in words, and the differences between two kits, which explain a regression.
 
-Where results lie is left out, and so is what only judges: two checkouts of one commit have one origin.
+Locations of results and settings that only judge are excluded, so two checkouts of one commit have the same origin.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _NOT_ABOUT_THE_KIT = (
     "target.",
     *(f"synthesis.{name}" for name in FOLDERS),
 )
-"""Of a recipe. What its paths lead to is compared by content; the device by its facts."""
+"""Recipe keys that are excluded. Paths are compared by content, and the device by its facts."""
 _UNUSED = {"custom": ("model.arch", "model.onnx", "train.", "surgery."), "kept": ("train.", "surgery.")}
-"""Keys of a recipe that a build took no value from, by how its network was made: they hold defaults, and nothing was trained."""
+"""Recipe keys that the build did not use because of how its network was made; they have defaults, and nothing was trained."""
 _DEVICE = ("name", "processor.architecture", "processor.isa", "runtimes.")
 _ABSENT = "absent"
 
 
 def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Origin:
-    """Of a kit with this ``kit.json``, and the ``plan.json`` of its build where there is one.
+    """Return the origin of a kit with this ``kit.json``, and its build's ``plan.json`` if there is one.
 
-    Nothing unknown is refused: either may be of another version, and what it lacks is absent.
+    Unknown fields are accepted: either file may be of another version, and missing facts are absent.
     """
     if plan is None:
         return Origin(kit=dict(_kit_leaves(manifest)))
@@ -43,7 +43,7 @@ def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Or
 
 
 def planned_data(plan: Mapping[str, Any]) -> DataTotals | None:
-    """The images of a ``plan.json``; None where it is of another version."""
+    """Return the images of a ``plan.json``; None if it is of another version."""
     data = _table(_table(plan, "resolved"), "data")
     try:
         return DataTotals.model_validate({name: data[name] for name in DataTotals.model_fields if name in data})
@@ -58,11 +58,11 @@ _KINDS: Mapping[str, ChangeKind] = {
     "device": "device",
     **dict.fromkeys(("candidate", "needs", "preprocessing", "model"), "kit"),
 }
-"""The first word of a name below to what it is about; the rest are stages and tools."""
+"""The first word of a name below to its subject; other names are stages and tools."""
 
 
 def changes(base: Origin, head: Origin) -> tuple[Change, ...]:
-    """What differs, such as ``recipe train.epochs: 3 → 10``; the kits' own manifests where one side has no plan."""
+    """Return the differences, such as ``recipe train.epochs: 3 → 10``; only of the kits' manifests if one side has no plan."""
     lines = list[Change]()
     if base.plan is not None and head.plan is not None:
         data = None if base.data is None or head.data is None else DataChange.between(base.data, head.data)

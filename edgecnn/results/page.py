@@ -1,6 +1,6 @@
-"""What the page shows beyond the report, read out of the store: where the network errs, its confusions, its surest mistakes.
+"""The page's additional facts from the store: errors by class, confusions, and the most confident mistakes.
 
-Whatever is gone or disagrees becomes a sentence.
+Missing or contradicting data become a sentence.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 MATRIX_CLASSES_MAX = 24
-"""Above this a confusion matrix is wider than a page; what each class is taken for is then listed instead."""
+"""With more classes, a confusion matrix is wider than a page, so each class's most frequent errors are listed instead."""
 CONFUSIONS_SHOWN = 5
 WORST_SHOWN = 12
 THUMBNAIL_PX = 96
@@ -49,7 +49,7 @@ JPEG_QUALITY = 82
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """What the shown candidate and the baseline network answered to the test split."""
+    """Predictions of the shown candidate and of the baseline network on the test split."""
 
     candidate: str
     accuracy: Accuracy
@@ -57,19 +57,19 @@ class Answered:
     labels: NDArray[Any]
     """(images,)"""
     pixels: NDArray[np.uint8]
-    """(images, height, width, 3); only the shown ones are read."""
+    """(images, height, width, 3); only the shown images are read."""
     logits: NDArray[np.float32]
     """(images, classes)"""
     baseline: NDArray[np.float32] | None
-    """(images, classes); None where the shown candidate is the baseline."""
+    """(images, classes); None if the shown candidate is the baseline."""
     groups: NDArray[np.int64] | None = None
-    """Which images came together, (images,); None where they are independent, or it is not known."""
+    """Group of each image, (images,); None if images are independent, or it is unknown."""
     files: tuple[str, ...] | None = None
-    """Path of each image under the data's root; None where the store no longer lists them."""
+    """Path of each image relative to the data's root; None if the store no longer lists them."""
 
 
 def mistakes_of(answered: Answered) -> Mistakes:
-    """Everything that the page says of wrong answers."""
+    """Return the page's facts on wrong predictions."""
     answers = answered.logits.argmax(axis=1)
     counts = _counts(answered, answers)
     return Mistakes(
@@ -105,7 +105,7 @@ def _class_figures(answered: Answered, counts: NDArray[np.int64], index: int) ->
 
 
 def _recall(answered: Answered, index: int) -> Interval | None:
-    """Without an interval where images depend on each other in a way that is not known here."""
+    """Return recall, without an interval if images depend on each other in an unknown way."""
     own, groups = answered.labels == index, answered.groups
     right = answered.logits[own].argmax(axis=1) == index
     share = share_of(right, None if groups is None else groups[own], ACCURACY_CONFIDENCE)
@@ -142,7 +142,7 @@ def _worst(answered: Answered, answers: NDArray[Any]) -> tuple[Mistake, ...]:
 
 
 def _doubt(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Odds against each answer (images, classes) → (images,): they still tell answers apart whose softmax rounds to 1."""
+    """Return odds against each prediction (images, classes) → (images,), even if its softmax rounds to 1."""
     import numpy as np
 
     from_largest = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
@@ -152,7 +152,7 @@ def _doubt(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
-    """One image (height, width, 3) as a JPEG of at most 96 × 96 pixels, in base64."""
+    """Return one image (height, width, 3) as a JPEG of at most 96 × 96 pixels, in base64."""
     from PIL import Image
 
     image = Image.fromarray(pixels)
@@ -163,20 +163,20 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
 
 
 def plain_names(names: Sequence[object]) -> tuple[str, ...]:
-    """Class names as text that can be written: half a surrogate pair, as an odd file name leaves it, becomes a question mark."""
+    """Return class names as writable text: half a surrogate pair, from an unusual file name, becomes a question mark."""
     return tuple(str(name).encode("utf-8", "replace").decode("utf-8") for name in names)
 
 
-AGAIN = "the same build command makes it again"
+AGAIN = "repeat the build command"
 NS_PER_MS = 1e6
 
 
 class _Gone(Exception):
-    """A sentence that takes the place of a section's figures."""
+    """A sentence that replaces a section's figures."""
 
 
 def page_facts(report: BuildReport, store: Store) -> PageFacts:
-    """The report with what the store has of its races, answers and training. Nothing is measured and nothing is written."""
+    """Return the report with the store's data on its races, predictions and training. Nothing is measured or written."""
     missing: dict[Part, str] = {}
     parts: dict[str, Any] = {"raced": (), "mistakes": None, "history": None}
     for part, name, read in (
@@ -200,23 +200,23 @@ def _raced(report: BuildReport, store: Store) -> tuple[Raced, ...]:
     if any(facts.latency is not None and facts.latency.runs for facts in report.candidates):
         raise _Gone(f"the races' samples are not in the store {store.root}")
     if not report.build.device_attached:
-        raise _Gone(f"nothing was timed: {report.build.device} was not attached")
-    raise _Gone("nothing was raced" if report.environment.timed else f"the candidates were {NOT_TIMED}")
+        raise _Gone(f"no latency was measured: {report.build.device} was not attached")
+    raise _Gone("no race ran" if report.environment.timed else f"the candidates were {NOT_TIMED}")
 
 
 def _mistakes(report: BuildReport, store: Store) -> Mistakes:
     shown = _shown(report)
     if shown is not None and shown.agreement is not None:
-        raise _Gone(f"no mistake is known: {NO_LABELS}")
+        raise _Gone(f"mistakes are unknown: {NO_LABELS}")
     if shown is not None and shown.multi_label is not None:
-        raise _Gone("what an image was taken for is of one class an image; the table of labels says what each is worth")
+        raise _Gone("confusions exist only for one class per image; the table of labels shows the figures of each label")
     if shown is None or shown.test is None:
-        raise _Gone("no candidate's answers to the test split are known")
+        raise _Gone("no predictions on the test split are stored")
     prepared = _made(shown, store, "prepare")
     listed = listed_images(store, prepared, "test")
     try:
         if prepared_digests(prepared.folder)["test"] != shown.test.pixels:
-            raise _Gone("the stored pixels are not those that the report is about")
+            raise _Gone("the stored pixels do not belong to the report")
         labels = _array(prepared.folder / "test.labels.npy")
         baseline = next((facts for facts in report.candidates if facts.is_baseline), None)
         answered = Answered(
@@ -236,13 +236,13 @@ def _mistakes(report: BuildReport, store: Store) -> Mistakes:
 
 
 def _shown(report: BuildReport) -> CandidateFacts | None:
-    """The chosen candidate; where none was, the baseline."""
+    """Return the chosen candidate; the baseline if none was chosen."""
     chosen = [facts for facts in report.candidates if facts.chosen]
     return next(iter([*chosen, *(facts for facts in report.candidates if facts.is_baseline)]), None)
 
 
 def _logits(facts: CandidateFacts, labels: NDArray[Any], store: Store) -> NDArray[np.float32]:
-    """The newest stored answers that give exactly the reported accuracy: others are from another day's machine."""
+    """Return the newest stored logits with exactly the reported accuracy; others are from another machine or day."""
     if facts.test is None:
         raise _Gone(f"{facts.candidate.id} was not evaluated on the test split")
     for stored in store.profiles.of(facts.evaluated_kit or facts.kit or "", "evaluation"):
@@ -252,7 +252,7 @@ def _logits(facts: CandidateFacts, labels: NDArray[Any], store: Store) -> NDArra
                 top1 = float((logits.argmax(axis=1) == labels).mean())
                 if abs(top1 - facts.test.top1.estimate) < 0.5 / len(labels):
                     return logits
-    raise _Gone(f"no stored answers of {facts.candidate.id} agree with the report; {AGAIN}")
+    raise _Gone(f"no stored predictions of {facts.candidate.id} agree with the report; {AGAIN}")
 
 
 def _array(path: Path) -> NDArray[Any]:
@@ -275,7 +275,7 @@ def _history(report: BuildReport, store: Store) -> History:
     if shown is None:
         raise _Gone("no candidate was built")
     if report.keys and "train" not in report.keys:
-        custom = "it is a custom model, taken as it is" if "fetch" not in report.keys else "the head of its weights was kept"
+        custom = "the custom model is used as it is" if "fetch" not in report.keys else "the head of its weights was kept"
         raise _Gone(f"nothing was trained: {custom}")
     trained = _made(shown, store, "train")
     try:
@@ -285,16 +285,16 @@ def _history(report: BuildReport, store: Store) -> History:
 
 
 def raced_of(report: BuildReport, store: Store) -> tuple[Raced, ...]:
-    """What the store has of each candidate's race, in the report's order; who was never raced is left out.
+    """Return the stored race of each candidate, in the report's order, without those that were never raced.
 
-    Raises StoreUnusable: profiles are there and cannot be read.
+    Raises StoreUnusable: profiles exist but cannot be read.
     """
     raced = ((facts, _profile_of(facts, store)) for facts in report.candidates)
     return tuple(_race_of(facts.candidate.id, profile) for facts, profile in raced if profile is not None)
 
 
 def _profile_of(facts: CandidateFacts, store: Store) -> Profile | None:
-    """The profile that the reported latency was computed from."""
+    """Return the profile behind the reported latency."""
     if facts.kit is None or facts.latency is None or not facts.latency.runs:
         return None
     return reported_race(store, facts.kit, facts.latency.observed_at)
@@ -324,6 +324,8 @@ def _shape(run: Run) -> RunShape:
 
 
 def drawn_ms(samples_ns: Sequence[int]) -> tuple[float, ...]:
-    """The samples nearest to ``SHARES`` of the sorted ones, in milliseconds; the first is the smallest, the last the largest."""
+    """Return the samples nearest to ``SHARES`` of the sorted ones, in milliseconds; the first is the smallest, the last the
+    largest.
+    """
     ordered = sorted(samples_ns)
     return tuple(round(ordered[round(share * (len(ordered) - 1))] / NS_PER_MS, 5) for share in SHARES)

@@ -1,7 +1,7 @@
-"""What the page shows, as one value: the report, and what the store still holds of how it came about.
+"""The content of the page as one value: the report, and what the store still has about its origin.
 
-A report stands without its raw samples: what is gone, damaged or disagrees with the report is left out with its reason, and is
-never a failure.
+A report is complete without raw samples. Data that are missing, damaged or contradict the report are omitted with the reason, and
+never cause an error.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Fidelity, Interval
 
 SHARES = (0.0, 0.01, 0.025, *(share / 20 for share in range(1, 20)), 0.975, 0.99, 1.0)
-"""Where a run's distribution is drawn. Each drawn time is a sample that was really taken: nothing is interpolated or smoothed."""
+"""Points at which a run's distribution is drawn. Each is a real sample, without interpolation or smoothing."""
 
 Part = Literal["latency", "mistakes", "training"]
-"""Sections whose figures come out of the store and not out of the report."""
+"""Sections whose figures come from the store rather than the report."""
 
 
 class RunShape(Value):
@@ -33,12 +33,12 @@ class RunShape(Value):
     p99_ms: float | None
     """None below 1,000 samples."""
     load_ms: float | None
-    """None where others opened theirs meanwhile."""
+    """None if other processes opened their models at the same time."""
     first_ms: float
 
 
 class Raced(Value):
-    """What one race left of one candidate: the race that its reported latency is from."""
+    """The race behind one candidate's reported latency."""
 
     candidate: str
     race: str
@@ -50,37 +50,37 @@ class Raced(Value):
 
 
 class ClassAnswers(Value):
-    """How one class fared on the test split."""
+    """Results of one class on the test split."""
 
     name: str
     images: int
     recall: Interval | None
-    """0…1, 95 %, by groups where images came in groups, and alone over folds; None for a class without images."""
+    """0…1, 95 %, by groups if images are in groups, without interval over folds; None for a class without images."""
     baseline_recall: float | None
-    """Of the fp32 network on the same images; None for itself."""
+    """Recall of the fp32 network on the same images; None for itself."""
     confusions: tuple[tuple[str, int], ...]
-    """What else its images were taken for, most often first, five at most."""
+    """Other predictions for its images, the most frequent first, at most five."""
 
 
 class Mistake(Value):
-    """One image that was answered wrongly."""
+    """One wrongly classified image."""
 
     image: int
     """Index in the test split."""
     file: str | None = None
-    """Path of the image under the data's root; None where the store no longer lists it."""
+    """Path relative to the data's root; None if the store no longer lists it."""
     truth: str
     answer: str
     confidence: float
-    """Softmax of the wrong answer, 0…1."""
+    """Softmax of the wrong class, 0…1."""
     baseline_answer: str | None
-    """What the fp32 network says; None where the mistakes are its own."""
+    """Prediction of the fp32 network; None if the mistakes are its own."""
     jpeg_base64: str
-    """The pixels that the network saw, made smaller where they are large."""
+    """The pixels that the network received, reduced if they are large."""
 
 
 class Mistakes(Value):
-    """Where the shown candidate errs, from its stored logits."""
+    """Mistakes of the shown candidate, from its stored logits."""
 
     candidate: str
     fidelity: Fidelity
@@ -89,9 +89,9 @@ class Mistakes(Value):
     wrong: int
     classes: tuple[ClassAnswers, ...]
     counts: tuple[tuple[int, ...], ...] | None
-    """Truth by answer; None where there are more classes than a table can show."""
+    """True class by predicted class; None if there are more classes than a table can show."""
     worst: tuple[Mistake, ...]
-    """The wrong answers it was surest of, surest first."""
+    """The wrong predictions with the highest confidence, in descending order."""
 
 
 class PageFacts(Value):
@@ -103,11 +103,11 @@ class PageFacts(Value):
     mistakes: Mistakes | None = None
     history: History | None = None
     missing: Mapping[Part, str] = {}
-    """Why a section has no figures, as a sentence."""
+    """Why a section has no figures."""
 
 
 def shown_digest(report: BuildReport) -> str:
-    """SHA-256 of what its page is about: not when, how fast and how warm a machine put it together, nor notices."""
+    """Return the SHA-256 of the page's subject, without dates, the machine's state and notices."""
     passing = dict.fromkeys(("made_at", "seconds", "timings_s", "outcomes", "notices"), True)
     rows = {"__all__": {"outcomes"}}
     shown = report.model_dump_json(exclude={**passing, "environment": {"observed"}, "candidates": rows})

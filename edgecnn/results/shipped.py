@@ -1,6 +1,6 @@
-"""The kit that a finished build, or a bundle alone, ships, with the report and plan that lie beside it.
+"""The kit that a finished build, or a bundle alone, ships, with the report and plan next to it.
 
-The kit is raced as it lies there, so whoever compares a bundle runs the code in it.
+The kit runs from its folder, so comparing a bundle executes the code in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edgecnn.devices.files import load_devices
 from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import bundle_unreadable, kit_not_carried, no_build_to_compare
+from edgecnn.errors.comparing import NO_BUILD_TO_COMPARE, bundle_unreadable, kit_not_carried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
@@ -34,18 +34,18 @@ SCHEMA = "edgecnn.choice/1"
 
 @dataclass(frozen=True)
 class ShippedKit:
-    """A kit that ships and what lies beside it: no report or plan of a bundle alone, or where another version wrote them."""
+    """A shipped kit and the files next to it; without a report or plan for a bundle alone, or if another version wrote them."""
 
     folder: Path
     kit: KitRef
     report: BuildReport | None
     plan: Mapping[str, Any] | None
     pin: PinnedBuild | None = None
-    """The record that names the kit, where it came out of the store."""
+    """The record that names the kit, if it came from the store."""
     pinned_by: str | None = None
-    """How the user named that record."""
+    """The user's name for that record."""
     pin_folder: Path | None = None
-    """Where that record lies, or lay: its paths count from there."""
+    """The folder of that record, which its paths are relative to."""
 
     @property
     def row(self) -> CandidateFacts | None:
@@ -55,14 +55,14 @@ class ShippedKit:
 
     @property
     def origin(self) -> Origin:
-        """What the kit was made from and with."""
+        """The kit's inputs and tools."""
         if self.pin is not None:
             return self.pin.origin
         return origin_of(self.kit.manifest, self.plan)
 
     @property
     def facts(self) -> ShippedKitFacts:
-        """What a comparison says of it."""
+        """The kit's facts for a comparison."""
         if self.pin is not None:
             return self.pin.shipped
         build = None if self.report is None else self.report.build
@@ -78,14 +78,14 @@ class ShippedKit:
 
     @property
     def evaluated_kit(self) -> str:
-        """The digest that the kit's answers are filed under."""
+        """The digest under which the kit's predictions are stored."""
         if self.pin is not None:
             return self.pin.evaluated_kit
         return self.kit.digest if self.row is None else self.row.evaluated_kit or self.kit.digest
 
     @property
     def attached(self) -> bool:
-        """Whether its answers are the device's own. Where no report says so, a plan for this machine does, and nothing else."""
+        """Whether its predictions are the device's own, by the report, else by a plan for this machine."""
         if self.pin is not None:
             return self.pin.device_attached
         if self.report is not None:
@@ -93,44 +93,44 @@ class ShippedKit:
         return self.device is not None and matches(self.device, local_facts())
 
     def require_whole(self) -> None:
-        """Check every file of the kit against its manifest. Raises RunnerFailed: a file is missing or was changed."""
+        """Check every file of the kit against its manifest. Raises RunnerFailed: a file is missing or changed."""
         try:
             Kit.open(self.kit.folder).verify_files()
         except RunnerError as error:
             raise RunnerFailed(**error.facts()) from error
 
     def elsewhere(self) -> str | None:
-        """A sentence where it was built for a device that this machine is not."""
+        """A sentence if it was built for another device than this machine."""
         device = self.device
         if device is None or matches(device, local_facts()):
             return None
-        return f"{self.kit.candidate.id} was built for {device.name}, which this machine is not: the ratio there may be another"
+        return f"{self.kit.candidate.id} was built for {device.name}, not for this machine: the ratio may differ there"
 
     @property
     def device(self) -> Device | None:
-        """As its file states it: in the plan, what a file leaves open is filled in from the machine that planned."""
+        """The device by its file; in the plan, the planning machine fills in what the file leaves open."""
         if self.pin is not None:
             return load_devices().get(self.pin.shipped.device or "")
         try:
             planned = None if self.plan is None else Device.model_validate(self.plan["resolved"]["device"])
         except (ValidationError, KeyError, TypeError):
-            return None  # of another version, whose devices were described otherwise
+            return None  # another version, which described devices differently
         return None if planned is None else load_devices().get(planned.name, planned)
 
 
 def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
-    """What a folder ships.
+    """Return the kit that a folder ships.
 
-    ``folder``: of a finished build, or a bundle. ``candidate``: whose kit is wanted; None: the chosen one's.
+    ``folder``: a finished build, or a bundle. ``candidate``: the requested kit; None: the chosen one.
 
     Raises:
         NoBuildToCompare: it is neither.
-        BundleUnreadable: ``choice.json`` or the kit's ``kit.json`` is damaged, or they are not of one bundle.
+        BundleUnreadable: ``choice.json`` or the kit's ``kit.json`` is damaged, or they are from different bundles.
         KitNotCarried: nothing was chosen, or the bundle has no such kit.
     """
     bundle = next((place for place in (folder / BUNDLE, folder) if (place / CHOICE).is_file()), None)
     if bundle is None:
-        raise no_build_to_compare(folder=folder)
+        raise NO_BUILD_TO_COMPARE(folder=folder)
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
     report = None if build is None else report_or_none(build)
     return ShippedKit(
@@ -142,23 +142,23 @@ def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
 
 
 def plan_of(folder: Path, keys: Mapping[str, str] | None) -> Mapping[str, Any] | None:
-    """A finished build's plan; None where none can be read, or where a later call renewed it and did not finish.
+    """Return a finished build's plan; None if it cannot be read, or if an unfinished later call renewed it.
 
-    ``keys``: of its report, where one can be read.
+    ``keys``: of its report, if it can be read.
     """
     plan = json_object(folder / PLAN)
     return None if plan is None or step_of_another(keys or {}, keys_of(plan)) is not None else plan
 
 
 def keys_of(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Step to key, of a plan as it was read; nothing unknown is refused."""
+    """Return step to key of a plan; unknown fields are accepted."""
     steps = plan.get("steps")
     known = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
     return {str(step.get("id")): str(step.get("key")) for step in known}
 
 
 def step_of_another(keys: Mapping[str, str], planned: Mapping[str, str]) -> str | None:
-    """The first step of a report's ``keys`` that the plan has another key for; None where they are of one build."""
+    """Return the first step whose key in the plan differs from the report's ``keys``; None if both are of one build."""
     return next((step for step, key in keys.items() if planned.get(step) != key), None)
 
 

@@ -1,1 +1,1 @@
-"""The local page that classifies photographs which are dropped on it."""
+"""A local page that classifies images dropped on it."""

@@ -1,7 +1,7 @@
-"""One classifier for all who ask, and what a client may ask of it.
+"""One classifier for all clients, and their limits.
 
-A photograph at a time is answered, and only so many wait, each of them in memory alone. A few hundred kilobytes may be 179
-million pixels, which took 3.3 GiB with transparency, so what decoding would take is read from the file first.
+One image is classified at a time, and only a few wait, each in memory alone. A few hundred kilobytes may decode to 179 million
+pixels, which took 3.3 GiB with transparency, so the size is read from the file before decoding.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken before somebody is told to wait or to go."""
+    """Limits beyond which a client must wait or is refused."""
 
     body_bytes: int = 20 << 20
-    """Of one photograph's file."""
+    """Size of one image file."""
     pixels: int = 1 << 26
-    """Of one photograph: decoding holds up to 20 bytes of each."""
+    """Pixels of one image; decoding needs up to 20 bytes for each."""
     scanned_pixels: int = 1 << 30
-    """Of one progressive JPEG, counted again in every scan: the largest may have 16, one of 12 megapixels 89."""
+    """Pixels of one progressive JPEG, counted in every scan: the largest may have 16 scans, one of 12 megapixels 89."""
     text_bytes: int = 1 << 20
-    """Of a picture whose pixels are written out as text, which is read a number at a time: 10 MB of it took 5 s."""
+    """Size of an image with pixels as text, which are read one number at a time: 10 MB took 5 s."""
     per_minute: int = 300
-    """Photographs a client, over a longer time; a fifth of it at once."""
+    """Images of one client in a minute, on average; a fifth of them at once."""
     queue_length: int = 8
-    """Photographs that wait for the one that is computed."""
+    """Images that wait while one is classified."""
     connections: int = 24
     connections_per_client: int = 8
     idle_s: float = 10.0
-    """That a connection may be silent, in either direction."""
+    """Longest silence of a connection, in either direction."""
     request_s: float = 60.0
-    """For a whole request to arrive: who sends a byte now and then holds no place for ever."""
+    """Longest time for a whole request, so that a slow sender does not keep its place indefinitely."""
     settling_s: float = 0.25
-    """That a connection has before others are served in its place."""
+    """Time before a connection can lose its place to another."""
     slowest_bytes_per_s: int = 16 << 10
-    """Of a photograph, from then on: who sends less makes room when places are short."""
+    """Rate of an image after that time; a slower sender loses its place if places are short."""
     clients: int = 4096
-    """Whose rates are remembered; beyond that, whoever was silent longest is forgotten."""
+    """Number of clients whose rates are kept; the client that was silent longest is forgotten first."""
 
 
 class Rates:
-    """A bucket of tokens for each client: it holds a fifth of a minute's, and fills evenly. ``clock``: seconds, monotonic."""
+    """A token bucket for each client: it holds a fifth of a minute's tokens, and fills evenly. ``clock``: seconds, monotonic."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = limits.per_minute / 60
@@ -65,7 +65,7 @@ class Rates:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def wait_s(self, client: str) -> float:
-        """0 where this client may go on, which is then counted; else the seconds until it may."""
+        """Count a request and return 0 if it is allowed; otherwise return the seconds to wait."""
         now = self._clock()
         with self._lock:
             tokens, since = self._buckets.pop(client, (self._burst, now))
@@ -78,32 +78,32 @@ class Rates:
 
 
 _MARKER: Final = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
-"""Of a JPEG, where something begins that is no more of the same scan (ITU T.81, B.1.1)."""
+"""Marker of a JPEG that ends a scan (ITU T.81, B.1.1)."""
 _SCAN, _END = b"\xda", b"\xd9"
 _WRITTEN_OUT: Final = (b"P1", b"P2", b"P3")
-"""Where PBM, PGM and PPM begin that are text."""
+"""First bytes of PBM, PGM and PPM files with pixels as text."""
 
 
 def too_much(content: bytes, limits: Limits) -> str:
-    """Why a file is not decoded; empty where it is, be it only to learn what else is wrong with it."""
+    """Return why a file is not decoded, or an empty text, also for a file that decoding will refuse."""
     try:
         with open_picture(io.BytesIO(content)) as picture:
             width, height = picture.size
     except (*BROKEN, Image.DecompressionBombError):
         return ""
     if content[:2] in _WRITTEN_OUT and len(content) > limits.text_bytes:
-        return f"its pixels are written out as text, in more than {limits.text_bytes:,} bytes"
+        return f"its pixels are text of more than {limits.text_bytes:,} bytes"
     size = f"{width:,} x {height:,} pixels"
     if width * height > limits.pixels:
-        return f"{size}, more than {limits.pixels:,} in all"
+        return f"it has {size}, more than {limits.pixels:,}"
     scans = limits.scanned_pixels // (width * height)
     if content.startswith(b"\xff\xd8") and _has_more_scans(content, scans):
-        return f"more than {scans:,} scans of {size}"
+        return f"it has more than {scans:,} scans of {size}"
     return ""
 
 
 def _has_more_scans(jpeg: bytes, most: int) -> bool:
-    """Whether a JPEG's first picture has; what its segments or the bytes behind it hold are others."""
+    """Whether a JPEG's first image has more scans; data in its segments and after its end do not count."""
     at, count = 2, 0
     while count <= most and (marker := _MARKER.search(jpeg, at)) and marker[1] != _END:
         count += marker[1] == _SCAN
@@ -116,15 +116,15 @@ _LAST_ANSWER_S: Final = 10.0
 
 
 class Busy(Exception):
-    """Raised when as many wait as may."""
+    """The queue is full."""
 
 
 class NotAPhotograph(Exception):
-    """Raised when a file cannot be read as one; ``str`` says why, in words for whoever sent it."""
+    """A file cannot be read as an image; ``str`` is the reason in words for its sender."""
 
 
 class Answering:
-    """Answers from any number of threads. ``classifier``: opened; it is the caller's to close, after ``finish``."""
+    """Classify images from any number of threads. ``classifier``: open; its owner closes it after ``finish``."""
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
         self._classifier, self._limits = classifier, limits
@@ -134,24 +134,24 @@ class Answering:
 
     @property
     def classes(self) -> int:
-        """How many the model knows."""
+        """Number of the model's classes."""
         return len(self._classifier.labels)
 
     def warm_up(self) -> None:
-        """Compute once for nobody: a runtime's first answer is slower than all that follow, and says nothing of them.
+        """Classify an empty image, since a runtime's first prediction is slower than the following ones.
 
-        Raises RunnerError: the kit does not compute here.
+        Raises RunnerError: the kit does not run here.
         """
         import numpy as np
 
         self._classifier.predict(np.zeros((64, 64, 3), np.uint8))
 
     def answer(self, content: bytes) -> Answer:
-        """What is seen in a photograph.
+        """Classify an image.
 
         Raises:
-            Busy: it was not looked at.
-            NotAPhotograph: it cannot be read, or would take too much to be.
+            Busy: the queue is full.
+            NotAPhotograph: it cannot be read, or is too large.
             RunnerError: the runtime failed.
         """
         if not self._places.acquire(blocking=False):
@@ -163,7 +163,7 @@ class Answering:
             self._places.release()
 
     def finish(self) -> None:
-        """Let the answer that is being computed come to its end, and begin no other."""
+        """Wait for the current image, and start no other."""
         self._turn.acquire(timeout=_LAST_ANSWER_S)
 
     def _answered(self, content: bytes) -> Answer:

@@ -1,8 +1,8 @@
-"""HTTP: under which names a server answers, one request, and the socket.
+"""HTTP: the server's names, one request, and the socket.
 
-A site may turn its own name to this machine's address once its page is loaded (DNS rebinding), so only known names are
-answered. A body is read only after its size, the rate of its sender and its origin were checked. Each connection carries one
-request, and places are counted for all clients and for each.
+A site may point its own name to this machine's address after its page is loaded (DNS rebinding), so only known names are
+answered. A body is read only after its size, its sender's rate and its origin are checked. Each connection carries one
+request, and connections are limited in total and for each client.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from edgecnn.serving.answering import Answering, Busy, Limits, NotAPhotograph, R
 from edgecnn.serving.page import Page
 
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")
-"""Of a Host header: an address of IPv6 in brackets, or a name or an address of IPv4; and a port."""
+"""A Host header: an IPv6 address in brackets, or a name or IPv4 address; then a port."""
 _NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 def is_host_name(text: str) -> bool:
-    """Whether it is a name, or an address of IPv4, as it stands in a Host header: without a scheme and a port."""
+    """Whether it is a name or an IPv4 address as in a Host header, without scheme and port."""
     return _NAME.fullmatch(text) is not None
 
 
 class HostNames:
-    """Names with any port, which may be another outside of a container or before a proxy.
+    """Names with any port, since a proxy or a container may use another port.
 
-    ``allowed``: those that the user gave. ``reached``: whether others reach this machine's server, which then has addresses and
-    the machine's own names too.
+    ``allowed``: names that the user passed. ``reached``: whether other machines reach the server; addresses and the machine's
+    own names are then valid too.
     """
 
     def __init__(self, allowed: Iterable[str], *, reached: bool) -> None:
@@ -57,7 +57,7 @@ class HostNames:
         self._names.discard("")
 
     def hold(self, host: str) -> bool:
-        """Whether a Host header says one of them."""
+        """Whether a Host header has one of the names."""
         match = _AUTHORITY.fullmatch(host.lower())
         if match is None:
             return False
@@ -66,7 +66,7 @@ class HostNames:
 
     @cached_property
     def _full_name(self) -> str:
-        """The machine's, for which the network may be asked, and slow to answer: not before a request makes it necessary."""
+        """The machine's full name. The network may answer slowly, so it is asked only when a request needs it."""
         return _plain(socket.getfqdn())
 
 
@@ -85,7 +85,7 @@ def _is_address(name: str) -> bool:
 _METHODS: Final = {"/": "GET", "/predict": "POST"}
 _CHUNK: Final = 1 << 16
 _LINGER_S: Final = 2.0
-_UNCLEAR: Final = "this is not a request that can be read"
+_UNCLEAR: Final = "this request is not valid"
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _GUARDS: Final = {
     "Cache-Control": "no-store",
@@ -99,11 +99,11 @@ NO_PLACE: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
     b"X-Content-Type-Options: nosniff\r\n\r\n"
 )
-"""For a connection that gets no thread."""
+"""Answer to a connection that gets no thread."""
 
 
 class _Refused(Exception):
-    """Raised where a request gets a sentence instead of an answer."""
+    """A request that gets an error."""
 
     def __init__(self, status: HTTPStatus, ref: str, what: str, **headers: str) -> None:
         super().__init__(what)
@@ -112,28 +112,28 @@ class _Refused(Exception):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Of one connection and its one request."""
+    """One connection with its one request."""
 
     server: PhotoServer
     protocol_version = "HTTP/1.1"
     _unread = False
-    """Whether a body may still be on its way."""
+    """Whether a body may still arrive."""
 
     def setup(self) -> None:
-        """Silence ends a connection."""
+        """Set the time-out of a silent connection."""
         super().setup()
         self.connection.settimeout(self.server.limits.idle_s)
 
     def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
-        """The page."""
+        """Send the page."""
         self._answer()
 
     def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
-        """A photograph."""
+        """Classify an image."""
         self._answer()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What http.server itself refuses: a method that has no function here, or a request that is none."""
+        """Refuse requests that http.server refuses: unknown methods, and invalid requests."""
         if code == HTTPStatus.NOT_IMPLEMENTED:
             self._answer()
             return
@@ -141,18 +141,18 @@ class Handler(BaseHTTPRequestHandler):
         self._refuse(_Refused(HTTPStatus(code), "bad-request", _UNCLEAR))
 
     def handle_expect_100(self) -> bool:
-        """Whoever asks before sending is told to only once the rest was found in order."""
+        """Send 100 Continue only after the other headers are checked."""
         return True
 
     def version_string(self) -> str:
-        """Nobody needs to know which Python this is."""
+        """Hide the version of Python."""
         return "edgecnn"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in http.server
-        """Keep no record of who asked what."""
+        """Log no requests."""
 
     def finish(self) -> None:
-        """Take what is still being sent, for a moment: closed on it, a client would not see the answer that refused it."""
+        """Read the rest of a body for a moment; otherwise the client would not see the error."""
         super().finish()
         if not self._unread:
             return
@@ -163,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
             while time.monotonic() < ends and self.connection.recv(_CHUNK):
                 continue
         except OSError:
-            pass  # it has gone, or says no more
+            pass  # it has disconnected
 
     def _answer(self) -> None:
         self._unread = self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers
@@ -172,9 +172,9 @@ class Handler(BaseHTTPRequestHandler):
             self._check_form()
             self._check_origin()
             if path not in _METHODS:
-                raise _Refused(HTTPStatus.NOT_FOUND, "no-such-page", "there is only / and /predict here")
+                raise _Refused(HTTPStatus.NOT_FOUND, "no-such-page", "this server has only / and /predict")
             if self.command != _METHODS[path]:
-                what = f"{path} takes {_METHODS[path]} alone"
+                what = f"{path} takes only {_METHODS[path]}"
                 raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", what, Allow=_METHODS[path])
             if path == "/":
                 page = self.server.page
@@ -185,61 +185,61 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(refused)
 
     def _check_form(self) -> None:
-        """What ``http.server`` passes over is refused: behind a line that is no header it sees none of those that follow."""
+        """Refuse invalid headers that ``http.server`` ignores: after a line that is not a header, it reads no others."""
         if self.headers.get_content_maintype() == "multipart":
-            what = f"a photograph is the body itself, and no form: curl --data-binary @photo.jpg {self.server.url}predict"
+            what = f"send the image as the body, not in a form: curl --data-binary @photo.jpg {self.server.url}predict"
             raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "form", what)
         broken = self.headers.defects or self.headers.get_payload() or any("\0" in value for value in self.headers.values())
         if broken or self.request_version == "HTTP/0.9":
             raise _Refused(HTTPStatus.BAD_REQUEST, "bad-request", _UNCLEAR)
 
     def _check_origin(self) -> None:
-        """Another site's page must not use this one through the browser that has both open."""
+        """Refuse another site's page that uses this server through a browser that has both open."""
         hosts = self.headers.get_all("Host") or []
         if len(hosts) != 1:
-            raise _Refused(HTTPStatus.BAD_REQUEST, "bad-request", "a request names one host")
+            raise _Refused(HTTPStatus.BAD_REQUEST, "bad-request", "a request must name one host")
         host = hosts[0].strip().lower()
         if not self.server.answers_to(host):
             raise _Refused(HTTPStatus.FORBIDDEN, "foreign-host", self._own_names())
         origins = self.headers.get_all("Origin") or []
         if any(origin.strip().lower() not in (f"http://{host}", f"https://{host}") for origin in origins):
-            raise _Refused(HTTPStatus.FORBIDDEN, "foreign-origin", "another site's page may not ask here")
+            raise _Refused(HTTPStatus.FORBIDDEN, "foreign-origin", "pages of other sites may not use this server")
 
     def _own_names(self) -> str:
-        """For whoever called it otherwise."""
+        """Message for a request under another name."""
         if self.server.is_local:
-            own = f"this page is at {self.server.url} alone, for"
+            own = f"this page is only at {self.server.url}, since"
         else:
-            own = "this page answers under addresses and its machine's own names, for"
-        return f"{own} another name may be another site's: edgecnn bundle serve --allow-host NAME adds one"
+            own = "this page has only its machine's addresses and names, since"
+        return f"{own} another name may belong to another site; add a name with edgecnn bundle serve --allow-host NAME"
 
     def _predicted(self) -> dict[str, object]:
         wait_s = self.server.rates.wait_s(self.client_address[0])
         if wait_s > 0:
-            raise _later(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "too many photographs in a short time", wait_s)
+            raise _later(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "too many images in a short time", wait_s)
         content = self._body(self._length())
         self.server.arrived(self.request)
         try:
             return self.server.answering.answer(content).model_dump(mode="json")
         except Busy:
-            what = "too many photographs are waiting to be looked at"
+            what = "too many images are waiting"
             raise _later(HTTPStatus.SERVICE_UNAVAILABLE, "busy", what, 1) from None
         except NotAPhotograph as error:
-            what = f"This file cannot be read as a picture: {error}."
+            what = f"This file cannot be read as an image: {error}."
             raise _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable-image", what) from error
         except (RunnerError, MemoryError) as error:
-            self.server.tell(f"edgecnn: a photograph was not answered: {type(error).__name__}: {error}")
-            what = "The model failed on this photograph; the terminal in which edgecnn runs says how."
+            self.server.tell(f"edgecnn: an image was not classified: {type(error).__name__}: {error}")
+            what = "The model failed on this image; the terminal of edgecnn shows the error."
             raise _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "not-answered", what) from error
 
     def _length(self) -> int:
-        """Of the body, in bytes, inside the limit."""
+        """Length of the body in bytes, within the limit."""
         lengths = self.headers.get_all("Content-Length") or []
         if len(lengths) != 1 or "Transfer-Encoding" in self.headers or not _LENGTH.fullmatch(lengths[0].strip()):
-            raise _Refused(HTTPStatus.LENGTH_REQUIRED, "length-required", "a photograph is sent whole, with its length")
+            raise _Refused(HTTPStatus.LENGTH_REQUIRED, "length-required", "send the whole image with its Content-Length")
         length, limit = int(lengths[0]), self.server.limits.body_bytes
         if length > limit:
-            what = f"This file has {length / 2**20:,.1f} MiB; at most {limit / 2**20:,.4g} MiB are taken."
+            what = f"This file has {length / 2**20:,.1f} MiB; the limit is {limit / 2**20:,.4g} MiB."
             raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", what)
         if length == 0:
             raise _Refused(HTTPStatus.BAD_REQUEST, "empty", "This file is empty.")
@@ -255,9 +255,9 @@ class Handler(BaseHTTPRequestHandler):
                 content += chunk
                 self.server.came(self.request, len(chunk))
         except TimeoutError:
-            raise _Refused(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "This photograph did not arrive in time.") from None
+            raise _Refused(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "This image did not arrive in time.") from None
         if len(content) < length:
-            raise _Refused(HTTPStatus.BAD_REQUEST, "cut-off", "This photograph did not arrive whole.")
+            raise _Refused(HTTPStatus.BAD_REQUEST, "cut-off", "This image did not arrive completely.")
         self._unread = False
         return bytes(content)
 
@@ -285,14 +285,14 @@ def _later(status: HTTPStatus, ref: str, what: str, wait_s: float) -> _Refused:
 
 
 _UNBOUND: Final = {
-    errno.EACCES: "ports below 1024 are for the administrator",
+    errno.EACCES: "ports below 1024 need administrator rights",
     errno.EADDRNOTAVAIL: "not an address of this machine",
 }
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where to listen: a name or an address, and a port; 0 is any free one."""
+    """Address to listen on; port 0 is any free one."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -305,23 +305,23 @@ class _Guest:
     client: str
     since_s: float
     came: int = 0
-    """Bytes of its photograph that have arrived."""
+    """Bytes of its image that have arrived."""
     whole: bool = False
-    """Whether its request is here: what it waits for now is our own slowness."""
+    """Whether its request is complete, so that it now waits only for the server."""
 
     def is_late(self, limits: Limits, now_s: float) -> bool:
-        """Whether it has had all the time that there is for sending."""
+        """Whether its time for sending is over."""
         return not self.whole and now_s > self.since_s + limits.request_s
 
     def is_slow(self, limits: Limits, now_s: float) -> bool:
-        """Whether another may have its place."""
+        """Whether another client may have its place."""
         return not self.whole and self.came < (now_s - self.since_s - limits.settling_s) * limits.slowest_bytes_per_s
 
 
 class PhotoServer(ThreadingHTTPServer):
-    """Listens from the moment that it is made.
+    """Listens as soon as it is made.
 
-    ``tell``: hears of failures that are our own, a sentence each. Raises PORT_IN_USE, ADDRESS_UNUSABLE: ``bundle`` of their
+    ``tell``: receives a sentence for each failure of the server. Raises PORT_IN_USE, ADDRESS_UNUSABLE: ``bundle`` of their
     command is ``page.bundle``.
     """
 
@@ -339,23 +339,23 @@ class PhotoServer(ThreadingHTTPServer):
         try:
             self.address_family, *_, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
             super().__init__(address[:2], Handler)  # type: ignore[arg-type] # an address of IPv4 or IPv6
-        except (OSError, UnicodeError) as error:  # a name that cannot be encoded is no name
+        except (OSError, UnicodeError) as error:  # the name cannot be encoded
             raise _refusal(place, error, page.bundle) from error
         reached = not self.is_local
         self._names = HostNames((*place.allowed, place.host) if reached else place.allowed, reached=reached)
 
     def server_bind(self) -> None:
-        """Bind, without asking the network for this machine's full name."""
+        """Bind without a network request for this machine's full name."""
         socketserver.TCPServer.server_bind(self)
 
     @property
     def port(self) -> int:
-        """That it listens on."""
+        """Its port."""
         return int(self.server_address[1])
 
     @property
     def listens_on(self) -> str:
-        """The address, in figures."""
+        """Its numeric address."""
         return str(self.server_address[0])
 
     @property
@@ -365,31 +365,31 @@ class PhotoServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds it."""
-        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what was asked for, in words
+        """Its address for a browser on this machine."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the user named it
         return f"http://{self._authority(everywhere.get(self.listens_on, self.listens_on))}/"
 
     def answers_to(self, host: str) -> bool:
-        """Whether a request may call it so in its Host header."""
+        """Whether this Host header is valid."""
         return (self.is_local and host.lower() in self._local_names()) or self._names.hold(host)
 
     def _local_names(self) -> frozenset[str]:
-        """What a browser on this machine calls a server that nobody else reaches."""
+        """Names of a local server in a browser on this machine."""
         names = {self._authority(host) for host in ("127.0.0.1", "localhost", "::1", self.listens_on)}
         return frozenset(names | ({name.removesuffix(":80") for name in names} if self.port == 80 else set()))
 
     def serve_until(self, check: Callable[[], None]) -> None:
-        """Answer until ``check``, asked every tenth of a second, raises."""
+        """Serve until ``check`` raises; it is called every tenth of a second."""
         self._check = check
         self.serve_forever(poll_interval=0.1)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for each connection that has a place; the others are told so and closed."""
+        """Start a thread for a connection that has a place; answer the others with an error and close them."""
         if self._admit(request, str(client_address[0])):
             super().process_request(request, client_address)
             return
-        request.settimeout(0)  # it is new, so that so little goes at once or not at all
-        with suppress(OSError):  # gone already
+        request.settimeout(0)  # the socket is new, so this little is sent at once or not at all
+        with suppress(OSError):  # it has disconnected
             request.send(NO_PLACE)
         self.shutdown_request(request)
 
@@ -400,19 +400,19 @@ class PhotoServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def arrived(self, request: Any) -> None:
-        """A whole request is here."""
+        """Note that a request is complete."""
         with self._lock:
             if request in self._guests:
                 self._guests[request].whole = True
 
     def came(self, request: Any, count: int) -> None:
-        """So many bytes more of its photograph are here."""
+        """Count arrived bytes of an image."""
         with self._lock:
             if request in self._guests:
                 self._guests[request].came += count
 
     def service_actions(self) -> None:
-        """Several times a second: see whether this is to end, and cut off whoever has been sending for too long."""
+        """Several times a second: call ``check``, and close connections that send too slowly."""
         self._check()
         now_s = time.monotonic()
         with self._lock:
@@ -420,13 +420,13 @@ class PhotoServer(ThreadingHTTPServer):
                 self._cut_off(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no failure; anything else is one of ours, and the next is served."""
+        """Ignore a client that disconnects; report any other error, and continue."""
         error = sys.exception()
         if not isinstance(error, OSError):
-            self.tell(f"edgecnn: a request was not answered: {type(error).__name__}: {error}")
+            self.tell(f"edgecnn: a request failed: {type(error).__name__}: {error}")
 
     def _admit(self, request: Any, client: str) -> bool:
-        """Whether it has a place: a free one, or that of the slow one which has been here the longest."""
+        """Give the connection a place, a free one or that of the slowest client; return whether it has one."""
         now_s, limits = time.monotonic(), self.limits
         with self._lock:
             own = {held: guest for held, guest in self._guests.items() if guest.client == client}
@@ -441,9 +441,9 @@ class PhotoServer(ThreadingHTTPServer):
             return True
 
     def _cut_off(self, request: Any) -> None:
-        """Let its thread find that nothing more comes; the lock is held, so that the socket is still its own."""
+        """Close the socket, so that its thread ends. The lock is held, so the socket still belongs to the connection."""
         del self._guests[request]
-        with suppress(OSError):  # it has gone by itself
+        with suppress(OSError):  # it has disconnected
             request.shutdown(socket.SHUT_RDWR)
 
     def _authority(self, host: str) -> str:

@@ -1,4 +1,4 @@
-// Sends photographs one after the other and shows what comes back. Names of files and classes are only ever written as text.
+// Send images one after another and show the answers. Names of files and classes are inserted as text only.
 (() => {
   "use strict";
   const answers = document.getElementById("answers");
@@ -66,7 +66,7 @@
   const ask = async (file) => {
     if (file.size > bytesMax) {
       const [size, most] = [file.size, bytesMax].map((bytes) => Number((bytes / 2 ** 20).toPrecision(3)));
-      throw new Error(`This file has ${size} MiB; at most ${most} MiB are taken.`);
+      throw new Error(`This file has ${size} MiB; the limit is ${most} MiB.`);
     }
     if (file.size === 0) throw new Error("This file is empty.");
     for (let count = 1; ; count += 1) {
@@ -74,7 +74,7 @@
       try {
         reply = await fetch("/predict", { method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" } });
       } catch {
-        throw new Error("edgecnn does not answer: is it still running?");
+        throw new Error("edgecnn does not answer. Check that it is still running.");
       }
       if ((reply.status === 429 || reply.status === 503) && count < tries) {
         await pause(Number(reply.headers.get("Retry-After")) || 1);
@@ -82,13 +82,13 @@
       }
       const said = await reply.json().catch(() => ({}));
       if (reply.ok) return said;
-      throw new Error(said.error ? said.error.what : `edgecnn refused this (${reply.status}).`);
+      throw new Error(said.error ? said.error.what : `edgecnn refused this request (${reply.status}).`);
     }
   };
 
   const show = async (file, place) => {
     const said = place.querySelector(".said");
-    said.querySelector(".waits").textContent = "Looking …";
+    said.querySelector(".waits").textContent = "Classifying …";
     try {
       const answer = await ask(file);
       const found = answer.labels.length ? classes(answer.labels) : line("none", "no label");

@@ -1,7 +1,7 @@
-"""The page that is served: one file that loads nothing, in the colours of the report.
+"""The served page: one file that loads nothing, in the colours of the report.
 
-What others named (a bundle, a kit) is put in escaped; what a model or a file is called reaches the page as JSON, and its script
-writes it as text. The policy lets only this very script and style work.
+Names that others chose, such as those of a bundle or a kit, are escaped. Names of models and files reach the page as JSON, and
+its script inserts them as text. The policy allows only this script and style.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FOLDER: Final = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Page:
-    """The page's bytes in UTF-8, and the policy that goes with them."""
+    """The page's bytes in UTF-8, and its content security policy."""
 
     bundle: str
     html: bytes
@@ -30,7 +30,7 @@ class Page:
 
 
 def page_of(served: Served, limits: Limits) -> Page:
-    """The page of one bundle."""
+    """Make the page of a bundle."""
     style, script = tokens() + _file("page.css"), _file("page.js")
     facts = {
         "name": served.name,

@@ -1,4 +1,4 @@
-"""From a bundle to a port that answers, and back: nothing listens before the bundle stood every check and computed once."""
+"""Serve a bundle on a port. Nothing listens before the bundle is verified and has classified once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgecnn.values.stage import Progress
 
 
 class Terminated(BaseException):
-    """Raised in the main thread when the process is asked to end (SIGTERM), so that what was unpacked is removed."""
+    """Raised in the main thread on SIGTERM, so that unpacked files are removed."""
 
 
 _ENDINGS: Final[Mapping[int, type[BaseException]]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
@@ -28,24 +28,24 @@ _ENDINGS: Final[Mapping[int, type[BaseException]]] = {signal.SIGINT: KeyboardInt
 
 @dataclass(frozen=True)
 class ServeRequest:
-    """What is served, and where."""
+    """A bundle to serve, and where."""
 
     bundle: Path
-    """A build's folder, a bundle's, or a zip."""
+    """A build's folder, a bundle's folder, or a zip."""
     candidate: str | None = None
-    """Whose kit answers; None: the one that the bundle uses."""
+    """Candidate whose kit classifies; None: the chosen one."""
     place: Place = field(default_factory=Place)
     limits: Limits = field(default_factory=Limits)
     trust: Trust = field(default_factory=Trust)
-    """What is asked of the bundle before anything in it is opened."""
+    """Requirements on the bundle before any of its files is opened."""
 
 
 @contextmanager
 def photo_server(request: ServeRequest, tell: Progress, complain: Callable[[str], None]) -> Iterator[tuple[PhotoServer, Served]]:
-    """A server that listens, and answers once ``serve_until`` is called.
+    """Yield a listening server, which answers once ``serve_until`` is called.
 
-    ``complain``: hears of failures of single requests that are our own, a sentence each. Raises EdgecnnError: what ``verify`` and
-    ``opened_classifier`` refuse. PORT_IN_USE, ADDRESS_UNUSABLE: it cannot listen there.
+    ``complain``: receives a sentence for each failure of the server. Raises EdgecnnError: an error of ``verify`` or
+    ``opened_classifier``. PORT_IN_USE, ADDRESS_UNUSABLE: it cannot listen there.
     """
     bundle = verify(request.bundle, request.trust, tell)
     with opened_classifier(bundle, request.candidate) as kit:
@@ -64,11 +64,13 @@ def photo_server(request: ServeRequest, tell: Progress, complain: Callable[[str]
 
 
 class Endings:
-    """What asked the process to end: raised wherever it is, until somebody asks regularly, and from then on where that is asked.
+    """A request to end the process. It is raised at once until ``check`` is called regularly, and by ``check`` from then on.
 
-    Python drops what a handler raises while a callback of a weak reference runs, and one runs whenever a request's thread is
-    forgotten: of 16,000 interruptions straight after an answer, four were lost. And ``socketserver`` takes an exception for a
-    failure of the request that it has just accepted. So its loop asks, and nothing is raised inside it.
+    Python drops an exception that a handler raises during a weak reference's callback. Such callbacks run whenever a request's
+    thread is freed: of 16,000 interruptions after an answer, four were lost.
+
+    ``socketserver`` takes an exception for a failure of the accepted request. So its loop calls ``check``, and nothing is
+    raised inside it.
     """
 
     def __init__(self) -> None:
@@ -76,13 +78,13 @@ class Endings:
         self._polled = False
 
     def heed(self, number: int, _frame: FrameType | None) -> None:
-        """As a signal's handler."""
+        """Handle a signal."""
         self._requested = _ENDINGS[number]
         if not self._polled:
             raise self._requested
 
     def check(self) -> None:
-        """Raise what was asked, if anything was; what is asked a second time is raised at once again."""
+        """Raise the requested exception, if there is one. A second request is raised at once."""
         self._polled = self._requested is None
         if self._requested is not None:
             raise self._requested
@@ -90,9 +92,9 @@ class Endings:
 
 @contextmanager
 def endings_heeded() -> Iterator[Endings]:
-    """Let Ctrl-C come as ``KeyboardInterrupt`` inside and SIGTERM as ``Terminated``; only the main thread may ask for this.
+    """Raise KeyboardInterrupt on Ctrl-C and Terminated on SIGTERM inside the block; for the main thread only.
 
-    What the process was started deaf to, as a job in the background is to Ctrl-C, it stays deaf to.
+    Signals that the process was started to ignore, such as Ctrl-C in a background job, stay ignored.
     """
     endings = Endings()
     signals = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]

@@ -28,7 +28,7 @@ class AwareStage(Stage, AwareSettings):
     """
 
     kind: ClassVar[str] = "aware"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     resumable: ClassVar[bool] = True
 
     @property

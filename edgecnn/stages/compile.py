@@ -110,7 +110,7 @@ class EngineStage(CompileStage):
         building = out / _BUILDING
         words = [word for capability in self.capabilities for word in ("--capability", capability)]
         arguments = ("--once", "--package", self.package, *words)
-        task = Task(input_paths["kit"], "build-engine", arguments, out=building, kept={"--timing-cache": _TIMING_CACHE})
+        task = Task(input_paths["kit"], "build-engine", arguments, out=building, outputs={"--timing-cache": _TIMING_CACHE})
         try:
             host.run(task, lease_s=LEASE_S, tell=tell)
         except RunnerFailed:

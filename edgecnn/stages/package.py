@@ -22,7 +22,7 @@ from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.store import OF_THE_DISK
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.protocol import Task
+from edgecnn.hosts.protocol import SELF_TEST_LEASE_S, Task
 from edgecnn.runner.golden import feed_sha256
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import THRESHOLDS
@@ -30,7 +30,6 @@ from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
 KIT_SCHEMA = "edgecnn.kit/1"
-SELF_TEST_LEASE_S = 300.0
 
 
 def runner_source() -> Path:

@@ -26,7 +26,7 @@ class SurgeryStage(Stage, SurgerySettings):
     """
 
     kind: ClassVar[str] = "surgery"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     resumable: ClassVar[bool] = True
 
     @property

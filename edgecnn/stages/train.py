@@ -23,7 +23,7 @@ class TrainStage(Stage, TrainSettings):
     """
 
     kind: ClassVar[str] = "train"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     resumable: ClassVar[bool] = True
 
     @property

@@ -20,7 +20,7 @@ class TransferStage(Stage, TransferSettings):
     """
 
     kind: ClassVar[str] = "transfer"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     resumable: ClassVar[bool] = True
 
     @property

@@ -1,1 +1,1 @@
-"""Artifacts by key, profiles by subject: only finished work, published by one rename."""
+"""Artifacts by key and profiles by subject. Only finished work is stored, published by one rename."""

@@ -1,7 +1,7 @@
-"""Make an artifact, or find it: one key a question, and a key that is stored is never made again.
+"""Find an artifact or make it. A stored key is never made again.
 
-An artifact is made in ``work/<kind>/<key>/files``, described next to it, forced onto the disk and published by one rename. A
-process that is killed leaves a whole entry or none.
+An artifact is made in ``work/<kind>/<key>/files``, described next to it, synced to the disk and published by one rename. A
+killed process leaves a complete entry or none.
 """
 
 from __future__ import annotations
@@ -48,35 +48,35 @@ Maker = Callable[[Mapping[Role, Path], Path, Progress], None]
 
 
 class NoteTaker:
-    """Progress that passes everything on and keeps the notes for the record."""
+    """Pass progress on, and keep the notes for the record."""
 
     def __init__(self, tell: Progress) -> None:
         self._tell = tell
         self.notes: list[str] = []
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """Pass on."""
+        """Pass the step on."""
         self._tell.step(what, done, total, unit)
 
     def note(self, text: str) -> None:
-        """Keep and pass on."""
+        """Keep the note and pass it on."""
         self.notes.append(text)
         self._tell.note(text)
 
     def begin(self, step_id: str) -> None:
-        """Pass on."""
+        """Pass the name of the step on."""
         if isinstance(self._tell, Plotting):
             self._tell.begin(step_id)
 
     def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """Pass on."""
+        """Pass the figures on."""
         if isinstance(self._tell, Plotting):
             self._tell.plot(phase, epoch, figures)
 
 
 @dataclass(frozen=True)
 class Making:
-    """One artifact about to be made, under its lock."""
+    """An artifact to be made, under its lock."""
 
     layout: Layout
     wanted: Wanted
@@ -84,13 +84,13 @@ class Making:
     environment: Mapping[str, str]
 
     def made(self, maker: Maker, input_paths: Mapping[Role, Path], tell: Progress) -> Artifact:
-        """Run the maker and publish what it left.
+        """Run the maker and publish its result.
 
         Raises:
-            StoreFull, StoreUnusable: the store could not take it. Work that cannot be resumed is removed.
-            TemporaryFolderFull: its maker's temporary files found no room.
+            StoreFull, StoreUnusable: the store cannot take it. Work that cannot be resumed is removed.
+            TemporaryFolderFull: the temporary folder has no space.
             STAGE_UNFINISHED: the maker left nothing, or a link.
-            Exception: whatever else the maker raised, unchanged.
+            Exception: anything else that the maker raises, unchanged.
         """
         notes = NoteTaker(tell)
         started = time.perf_counter()
@@ -118,7 +118,7 @@ class Making:
             maker(input_paths, out, notes)
 
     def _finished(self) -> Record | None:
-        """The record of work that was killed between its last byte and its publication, where every file is as recorded."""
+        """Return the record of work that was killed just before its publication, if every file matches it."""
         entry = read_folder(self._work, self.wanted.kind, self.wanted.key)
         if not isinstance(entry, Artifact) or entry.record.inputs != self.wanted.inputs:
             return None
@@ -126,7 +126,7 @@ class Making:
         return None if damaged else entry.record
 
     def _opened(self) -> Path:
-        """The ``out`` folder: what an interrupted call left where that may be resumed, else empty."""
+        """Return the ``out`` folder. It is empty unless interrupted work can be resumed."""
         began = json.dumps({role: fact.content for role, fact in sorted(self.wanted.inputs.items())}, indent=1)
         marker = self._work / STARTED
         out = self._work / FILES
@@ -138,10 +138,10 @@ class Making:
         return out
 
     def _described(self, seconds: float, notes: tuple[str, ...]) -> Record:
-        """Force every file onto the disk, then write the record beside them: where that stands, the work is finished."""
+        """Sync every file, then write the record next to them. The record marks the work as finished."""
         files = {name: path for name, path in sorted(files_under(self._work / FILES)) if not _is_leftover(name)}
         if strange := [name for name, path in files.items() if stamp_of(path) is None]:
-            raise STAGE_UNFINISHED(kind=self.wanted.kind, because=f"{strange[0]} is a link or no regular file")
+            raise STAGE_UNFINISHED(kind=self.wanted.kind, because=f"{strange[0]} is not a regular file")
         if not files:
             raise STAGE_UNFINISHED(kind=self.wanted.kind, because="its folder is empty")
         record = Record(
@@ -158,7 +158,7 @@ class Making:
         return record
 
     def _published(self, record: Record) -> Artifact:
-        """Rename into place. Where another got there first with the same inputs, theirs stays and ours is dropped."""
+        """Rename into place. If another process published the same inputs first, its entry stays."""
         kind, key = self.wanted.kind, self.wanted.key
         entry = self.layout.entry(kind, key)
         self._cleaned()
@@ -182,24 +182,24 @@ class Making:
 
 
 def _is_leftover(name: str) -> bool:
-    """What a stage keeps only for itself: names that begin with a dot at the top, and byte-code caches anywhere."""
+    """Whether a stage keeps the file only for itself: names with a leading dot at the top, and byte-code caches."""
     return name.startswith(".") or _BYTE_CODE in name.split("/")
 
 
 class Artifacts:
-    """The finished artifacts of one store."""
+    """The finished artifacts of a store."""
 
     def __init__(self, layout: Layout, locks: Locks, remote: str | None = None) -> None:
-        """``remote``: URL of a store afar, which is asked for what is missing here before it is made."""
+        """``remote``: URL of a remote store, which is asked before an artifact is made."""
         self._layout = layout
         self._locks = locks
         self._remote = remote
 
     def find(self, stage: Stage, versions: Mapping[str, str], inputs: Mapping[Role, FoundInput]) -> Artifact | Miss:
-        """Look without changing anything: for planning, and before making.
+        """Look up an artifact without changing anything.
 
-        ``versions``: of each distribution that the stage names in ``tools``. ``inputs``: the inputs found so far; bytes of a
-        role that is left out are not compared, as when planning.
+        ``versions``: of each distribution that the stage names in ``tools``. ``inputs``: the inputs found so far; bytes of
+        missing roles are not compared.
 
         Raises StoreUnusable: the store cannot be read.
         """
@@ -208,19 +208,19 @@ class Artifacts:
     def obtain(
         self, stage: Stage, under: StageInputs, tell: Progress, maker: Maker | None = None
     ) -> tuple[Artifact, Ran | Cached]:
-        """The stored artifact, or one made now, by one process at a time.
+        """Return the stored artifact, or make it now, in one process at a time.
 
         Args:
-            stage: what is wanted; ``stage.make`` makes it unless ``maker`` is given.
+            stage: the stage to make; ``stage.make`` makes it unless ``maker`` is given.
             under: tool versions, inputs and environment.
-            tell: hears the maker's progress, and of waiting for another process after 2 s.
+            tell: hears the maker's progress, and after 2 s that another process is being waited for.
             maker: called instead of ``stage.make``, for stages that run through a host.
 
         Raises:
             StoreFull, StoreUnusable: the store cannot take the result.
             STAGE_UNFINISHED: the maker left nothing that can be stored.
             ValueError: ``under.inputs`` lacks an input.
-            Exception: whatever the maker raises; nothing is stored then.
+            Exception: anything that the maker raises; nothing is stored then.
         """
         if lacking := sorted(set(stage.inputs) - set(under.inputs)):
             raise ValueError(f"{stage.kind}: missing inputs: {', '.join(lacking)}")
@@ -243,9 +243,10 @@ class Artifacts:
         return artifact, Ran(seconds=artifact.record.seconds, why=entry.why)
 
     def retrieve(self, kind: str, key: Key, tell: Progress) -> Artifact | None:
-        """The artifact of a key, fetched where only the store afar has it; None where neither has it whole.
+        """Return the artifact of a key, fetched from the remote store if it is missing here; None if neither store has it
+        complete.
 
-        Raises StoreFull, StoreUnusable: it cannot be read, or not be put here.
+        Raises StoreFull, StoreUnusable: it cannot be read or stored.
         """
         entry = trusted_entry(self._layout, kind, key)
         if isinstance(entry, Artifact) and self._used_undisturbed(entry):
@@ -258,18 +259,18 @@ class Artifacts:
             return entry if isinstance(entry, Artifact) and self._used(entry) else None
 
     def use(self, artifact: Artifact) -> bool:
-        """Date an entry that was found by its record, so that ``gc`` leaves it to the running build; False where gc has it."""
+        """Mark an entry as used, so that ``gc`` leaves it to the running build. Return False if ``gc`` has removed it."""
         return self._used_undisturbed(artifact)
 
     def entries(self) -> Iterator[Artifact]:
-        """Every artifact with a readable record, files unchecked, by kind and key. ``verify`` reports the others."""
+        """Yield every artifact with a readable record, by kind and key. Files are not checked; ``verify`` does that."""
         for kind, key in self.names():
             entry = read_entry(self._layout, kind, key)
             if isinstance(entry, Artifact):
                 yield entry
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """(kind, key) of every entry, damaged ones too, sorted."""
+        """Return (kind, key) of every entry, including damaged ones, sorted."""
         with named_failures(self._layout.root, "listing artifacts"):
             folder = self._layout.artifacts
             kinds = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
@@ -289,23 +290,23 @@ class Artifacts:
         return Miss(why=changed) if changed else entry
 
     def _fetched(self, kind: str, key: Key, tell: Progress) -> bool:
-        """Whether the store afar had an entry of this key, which is here now. A place that fails is no reason not to make it."""
+        """Fetch the entry of a key from the remote store. If the remote store fails, the artifact is made here."""
         if self._remote is None:
             return False
         name = f"{kind} {key[:12]}"
         try:
             fetched = fetch(Remote(self._remote), self._layout, f"artifacts/{kind}/{key}")
         except (RemoteUnusable, RemoteNeedsPackage) as error:
-            tell.note(f"{name} is made here: {error.line()}")
+            tell.note(f"{name} is rebuilt here: {error.line()}")
             return False
         if isinstance(fetched, Damage):
-            tell.note(f"{name} is made here: in {redacted(self._remote)} {fetched.why}")
+            tell.note(f"{name} is rebuilt here: in {redacted(self._remote)} {fetched.why}")
         return isinstance(fetched, RemoteEntry)
 
     def _used_undisturbed(self, artifact: Artifact) -> bool:
-        """Date it as used under its lock, which gc holds from its look at that date until the entry is away.
+        """Mark the entry as used under its lock, which ``gc`` holds while it removes an entry.
 
-        False where another holds the lock or gc took the entry since it was found: it is then looked for again.
+        Return False if another process holds the lock or ``gc`` has removed the entry; the caller looks again.
         """
         try:
             with self._locks.held_if_free(artifact.kind, artifact.key) as free:
@@ -314,7 +315,8 @@ class Artifacts:
             return self._used(artifact)
 
     def _used(self, artifact: Artifact) -> bool:
-        """Date the last use, by which gc goes, on the record's mtime. False where gc took it since it was found."""
+        """Store the time of the last use, which ``gc`` reads, as the record's mtime. Return False if ``gc`` has removed the
+        entry."""
         try:
             os.utime(artifact.folder.parent / RECORD)
         except FileNotFoundError:

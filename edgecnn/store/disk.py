@@ -1,4 +1,4 @@
-"""Write files and folders so that they appear whole or not at all, and go on with downloads that broke off."""
+"""Write files and folders so that they appear completely or not at all, and resume downloads."""
 
 from __future__ import annotations
 
@@ -31,41 +31,41 @@ from edgecnn.values.stage import Progress
 
 _Name = TypeVar("_Name")
 Stamp = tuple[int, int, int, int]
-"""(size in bytes, mtime in ns, inode, ctime in ns): while these stay, the bytes are taken to be those that were hashed.
+"""(size in bytes, mtime in ns, inode, ctime in ns). While they stay the same, the bytes count as unchanged.
 
-Programs can set a modification time back, and not a change time: an edit in place is seen by that. chmod and a new hard link
-set it too, which costs one more look at the bytes. docs/concepts/the-store.md says which file systems have none.
+Programs can set mtime back but not ctime, so an edit in place is noticed. chmod and a new hard link also change ctime, which
+costs another look at the bytes. docs/concepts/the-store.md lists the file systems without it.
 """
 DOCUMENT_BYTES_MAX: Final = 256 << 20
-"""The largest report, plan or other JSON file of a folder of results that is read."""
+"""The largest JSON file that is read from a folder of results."""
 DAMAGED_ZIP: Final = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError, MemoryError,
 )  # fmt: skip
-"""What zipfile and its decompressors raise for bytes that they cannot read. bz2 raises OSError; RuntimeError is encryption, or,
-as NotImplementedError, an unknown compression."""
+"""Exceptions of zipfile and its decompressors for unreadable bytes. bz2 raises OSError; RuntimeError means encryption, or, as
+NotImplementedError, an unknown compression."""
 _SYNCED_AT_ONCE: Final = 32
-"""On ext4 2,048 files of 50 kB take 7 s one after the other, 0.7 s by eight and 0.5 s by 32."""
+"""On ext4, 2,048 files of 50 kB take 7 s one by one, 0.7 s by eight and 0.5 s by 32."""
 _READER_WAIT_S = 2.0
-"""A shell starts a pipe's reader about when it starts the writer."""
+"""A shell starts a pipe's reader and writer at about the same time."""
 
 
 def user_path(named: str | Path) -> Path:
-    """The path that a user names, its ``~`` replaced; ``~NAME`` stays where no user has that name."""
+    """Return the path with its ``~`` expanded; ``~NAME`` stays if there is no such user."""
     return Path(os.path.expanduser(named))  # noqa: PTH111 - pathlib's raises RuntimeError where no user has that name
 
 
 def lacks_home(path: Path) -> bool:
-    """Whether ``user_path`` left a ``~`` at the head of the path."""
+    """Whether ``user_path`` could not expand the ``~``."""
     return path.parts[:1] != () and path.parts[0].startswith("~")
 
 
 def stamped(facts: os.stat_result) -> Stamp:
-    """The stamp of a file that was looked at."""
+    """Return the stamp of a file from its stat."""
     return (facts.st_size, facts.st_mtime_ns, facts.st_ino, facts.st_ctime_ns)
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """The stamp of a regular file, or None where there is none: absent, a folder or a link."""
+    """Return the stamp of a regular file; None if it is missing, a folder or a link."""
     try:
         facts = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -74,45 +74,45 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def synced(path: Path) -> FileFact:
-    """Force a file's bytes onto the disk, and say what they are."""
+    """Sync a file to the disk and return its facts."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         return FileFact(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=os.fstat(file.fileno()).st_size)
 
 
 def sync_all(files: Mapping[_Name, Path]) -> dict[_Name, FileFact]:
-    """``synced`` for many files at once: a journal takes together those that wait at the same time."""
+    """Call ``synced`` for many files at once; the file system's journal groups files that wait together."""
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
         return dict(zip(files, pool.map(synced, files.values()), strict=True))
 
 
 def sync_tree(folder: Path) -> None:
-    """Force everything below ``folder``, bytes and names, onto the disk; nothing is read."""
+    """Sync all files and names below ``folder`` without reading them."""
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
         list(pool.map(sync_file, (path for _, path in files_under(folder))))
     sync_folders(folder)
 
 
 def sync_file(path: Path) -> None:
-    """Force a file's bytes onto the disk."""
+    """Sync a file."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_folders(*folders: Path) -> None:
-    """Force the names in these folders, and in every folder below them, onto the disk."""
+    """Sync the names in these folders and all folders below."""
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
         list(pool.map(fsync_folder, (Path(place) for folder in folders for place, _, _ in os.walk(folder))))
 
 
 def fsync_folder(folder: Path) -> None:
-    """Force the names in one folder onto the disk."""
+    """Sync the names in one folder."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -121,7 +121,7 @@ def fsync_folder(folder: Path) -> None:
 
 
 def write_synced(path: Path, text: str) -> None:
-    """Write a whole file and force it onto the disk."""
+    """Write a file and sync it."""
     with path.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -129,7 +129,7 @@ def write_synced(path: Path, text: str) -> None:
 
 
 def publish(work: Path, entry: Path) -> bool:
-    """Rename a settled folder to where it is found. False where an entry stands there already; ``work`` is then untouched."""
+    """Rename a finished folder to its final place. Return False, and leave ``work`` alone, if an entry is there already."""
     if not renamed(work, entry):
         return False
     fsync_folder(entry.parent)
@@ -137,7 +137,7 @@ def publish(work: Path, entry: Path) -> bool:
 
 
 def renamed(work: Path, entry: Path) -> bool:
-    """Rename a settled folder as ``publish`` does, and leave it to the caller to force the new name onto the disk."""
+    """Rename a finished folder like ``publish``. The caller syncs the new name."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     try:
         work.rename(entry)
@@ -149,7 +149,7 @@ def renamed(work: Path, entry: Path) -> bool:
 
 
 def discard(folder: Path, trash: Path) -> Path | None:
-    """Rename a folder into the trash, out of sight in one step. The place it has there, or None where there was none."""
+    """Rename a folder into the trash. Return its place there, or None if there was no such folder."""
     trash.mkdir(parents=True, exist_ok=True)
     place = trash / f"{folder.parent.name}-{folder.name[:16]}-{time.time_ns()}"
     try:
@@ -159,7 +159,7 @@ def discard(folder: Path, trash: Path) -> Path | None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder with all that is in it. Nothing happens where there is none."""
+    """Delete a file, or a folder with its contents. A missing path is ignored."""
     try:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -170,7 +170,8 @@ def remove(path: Path) -> None:
 
 
 def files_under(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Names relative to ``folder``, with slashes, and paths of everything in it that is no folder; links to folders too."""
+    """Yield the relative name, with slashes, and the path of everything in ``folder`` that is not a folder, including links to
+    folders."""
     for place, folders, names in os.walk(folder):
         here = Path(place)
         for name in [*names, *(inner for inner in folders if (here / inner).is_symlink())]:
@@ -178,19 +179,19 @@ def files_under(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def bytes_of(files: Mapping[str, FileFact]) -> int:
-    """The size of recorded files together."""
+    """Return the total size of recorded files."""
     return sum(fact.bytes for fact in files.values())
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Replace a file by one rename, so that a reader never sees half of it."""
+    """Replace a file by one rename, so that readers never see half of it."""
     write_bytes_atomically(path, text.encode("utf-8"))
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """As ``write_text_atomically``, for what is no text. A device or a pipe is written into and stays what it is.
+    """Replace a file like ``write_text_atomically``. A device or a pipe is written to directly.
 
-    Raises OSError: no space, not permitted, no such folder, or a pipe that no process reads; what was there is still there.
+    Raises OSError: no space, no permission, no such folder, or a pipe without a reader. The old file is still there.
     """
     if path.exists() and not path.is_file():
         with _written_through(path) as stream:
@@ -208,7 +209,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
 
 
 def _written_through(path: Path) -> BinaryIO:
-    """Open a device or a pipe; to open a pipe without a reader would block."""
+    """Open a device or a pipe; opening a pipe without a reader would block."""
     until = time.monotonic() + _READER_WAIT_S
     while True:
         try:
@@ -225,9 +226,9 @@ def _written_through(path: Path) -> BinaryIO:
 
 
 def json_document(path: Path) -> Any:
-    """The JSON in a file of a folder of results.
+    """Return the JSON in a file of a folder of results.
 
-    Raises OSError: see ``bounded_content``. ValueError: it is no JSON, or is nested too deeply.
+    Raises OSError: see ``bounded_content``. ValueError: it is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(bounded_content(path, DOCUMENT_BYTES_MAX))
@@ -236,7 +237,7 @@ def json_document(path: Path) -> Any:
 
 
 def json_object(path: Path) -> Mapping[str, Any] | None:
-    """A JSON object; None where there is none that can be read, which takes an explanation away and no verdict."""
+    """Return a JSON object, or None if it cannot be read. It only holds explanations."""
     try:
         document = json_document(path)
     except (OSError, ValueError):
@@ -245,7 +246,7 @@ def json_object(path: Path) -> Mapping[str, Any] | None:
 
 
 def refuse_known_cause(path: Path, content: bytes | None = None) -> None:
-    """Refuse a file whose bytes show why it cannot be used, before its format is looked at. ``content``: where it was read.
+    """Refuse a file whose bytes show why it is unusable, before its format is examined. ``content``: its bytes, if known.
 
     Raises WRONG_BYTES: it is a Git LFS pointer, or its line endings were converted.
     """
@@ -255,7 +256,7 @@ def refuse_known_cause(path: Path, content: bytes | None = None) -> None:
 
 
 def free_bytes(root: Path) -> int:
-    """Free bytes on the file system that holds ``root``, or would hold it once made; 0 where that cannot be told."""
+    """Return the free bytes on the file system of ``root``; 0 if they are unknown. ``root`` need not exist."""
     try:
         return shutil.disk_usage(nearest_existing(root)).free
     except OSError:
@@ -263,12 +264,12 @@ def free_bytes(root: Path) -> int:
 
 
 def nearest_existing(path: Path) -> Path:
-    """``path``, or its closest parent that exists."""
+    """Return ``path`` or its closest existing parent."""
     return next((place for place in (path, *path.parents) if os.path.lexists(place)), Path("/"))
 
 
 def same_disk(first: Path, second: Path) -> bool:
-    """Whether one file system holds both, or would hold them once made; True where that cannot be told."""
+    """Whether one file system holds both paths, which need not exist; True if that is unknown."""
     try:
         return nearest_existing(first).stat().st_dev == nearest_existing(second).stat().st_dev
     except OSError:
@@ -276,7 +277,7 @@ def same_disk(first: Path, second: Path) -> bool:
 
 
 def temporary_folder() -> Path:
-    """Where temporary files go. Where no place takes any, the first one that was tried, which ``tempfile`` does not name."""
+    """Return the folder for temporary files. If no folder works, return the first candidate, which ``tempfile`` does not name."""
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:
@@ -285,15 +286,15 @@ def temporary_folder() -> Path:
 
 BLOCK_BYTES = 1 << 18
 STALLED_AFTER_S = 30.0
-"""A server that sends nothing for this long is given up."""
+"""A server that sends nothing for this long counts as stalled."""
 
 
 def download(url: str, into: Path, what: str, tell: Progress | None = None) -> None:
-    """Fetch ``url`` into the file ``into``, appending to what is there when the server can continue.
+    """Download ``url`` into the file ``into``, and resume a partial file if the server can.
 
-    ``what``: is said to be downloaded, where somebody listens.
+    ``what``: named in the progress.
 
-    Raises DownloadFailed: unreachable, refused, stalled or cut off; the part that arrived stays in ``into``.
+    Raises DownloadFailed: unreachable, refused, stalled or cut off. The partial file stays.
     """
     into.parent.mkdir(parents=True, exist_ok=True)
     have = into.stat().st_size if into.exists() else 0

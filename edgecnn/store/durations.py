@@ -1,4 +1,4 @@
-"""How long stages take on this machine, from the records of those that the store made."""
+"""Durations of stages on this machine, from the records in the store."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edgecnn.values.stage import Stage
 
 _TENTHS = 10
 _FEW = 3
-"""Records of a kind and network fewer than which those of the kind of all networks are asked."""
+"""With fewer records of a kind and network, all networks of the kind count."""
 
 
 class Seconds(NamedTuple):
-    """What nine of ten of its like stayed above and below; of few records, the least and the most."""
+    """The range that holds nine of ten records; with few records, the shortest and the longest."""
 
     low: float
     high: float
@@ -29,7 +29,7 @@ class Seconds(NamedTuple):
 
 
 class Durations:
-    """What a store's records say of stages by kind, and by kind and network."""
+    """Durations of stages by kind, and by kind and network."""
 
     def __init__(self, store: Store) -> None:
         self._of = defaultdict[tuple[str, str | None], list[float]](list)
@@ -39,14 +39,14 @@ class Durations:
                 self._of[row.kind, name].append(row.seconds)
 
     def of(self, stage: Stage) -> Seconds | None:
-        """None where the store has made nothing of the kind."""
+        """Return None if the store has no stage of the kind."""
         arch = getattr(stage, "arch", None)
         own = self._of.get((stage.kind, arch if isinstance(arch, str) else None), [])
         return spread(own if len(own) >= _FEW else self._of.get((stage.kind, None), []))
 
 
 def spread(seconds: Sequence[float]) -> Seconds | None:
-    """Of few, the least and the most; of ten or more, what nine of ten stay above and below. None of none."""
+    """Return the shortest and longest of a few records, or the 10th and 90th percentile of ten or more; None without records."""
     if not seconds:
         return None
     if len(seconds) < _TENTHS:
@@ -56,7 +56,7 @@ def spread(seconds: Sequence[float]) -> Seconds | None:
 
 
 def total(seconds: Iterable[Seconds | None]) -> tuple[Seconds, int]:
-    """The sum of those that are known, and how many are not."""
+    """Return the sum of the known durations and the number of unknown ones."""
     estimates = list(seconds)
     known = [estimate for estimate in estimates if estimate is not None]
     return sum(known, Seconds(0.0, 0.0)), len(estimates) - len(known)

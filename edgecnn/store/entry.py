@@ -1,8 +1,8 @@
-"""What is asked of the store, and whether a stored entry is intact.
+"""Requests to the store, and checks of stored entries.
 
-A key is a digest of one stage, its tool versions and its inputs. Every lookup compares the stat of each file with the index,
-and reads the bytes again only where that differs. So a cached build costs stats and no hashes, and an overwritten, truncated or
-missing file is never handed out. Files stay writable, and nothing hands out links to them.
+A key is a digest of a stage, its tool versions and its inputs. Every lookup compares the stat of each file with the index, and
+hashes only files that differ. A cached build therefore reads no bytes, and a changed, truncated or missing file is never used.
+Files stay writable, and no links to them are handed out.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from edgecnn.values.stage import Key, Role, Stage, canonical_json, digest_of
 
 @dataclass(frozen=True)
 class StageInputs:
-    """What a stage is made under and from."""
+    """Tool versions, inputs and environment of a stage."""
 
     versions: Mapping[str, str]
     """Version of each distribution that the stage names in ``tools``."""
     inputs: Mapping[Role, FoundInput]
-    """Every input of the stage."""
+    """Inputs of the stage."""
     environment: Mapping[str, str]
-    """What this machine is, for the record; it does not enter the key."""
+    """Facts about this machine for the record; they do not enter the key."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A key with all that it stands for, and the bytes that are there to make it from."""
+    """A key, its payload, and the bytes of its inputs."""
 
     kind: str
     key: Key
@@ -51,7 +51,7 @@ class Wanted:
     def of(cls, stage: Stage, versions: Mapping[str, str], sources: Mapping[Role, FoundInput]) -> Wanted:
         """Describe a request.
 
-        Raises UnstableValue: a setting has no stable form. ValueError: ``sources`` is not what the stage's inputs name.
+        Raises UnstableValue: a setting has no stable form. ValueError: ``sources`` differs from the stage's inputs.
         """
         for role, source in sources.items():
             if stage.inputs.get(role) != source.key:
@@ -65,11 +65,11 @@ class Wanted:
 
     @property
     def name(self) -> str:
-        """For people: ``quantize 1a2b3c4d5e6f``."""
+        """Name for people: ``quantize 1a2b3c4d5e6f``."""
         return f"{self.kind} {self.key[:12]}"
 
     def changed_inputs(self, stored: Artifact) -> tuple[str, ...]:
-        """A line for each given input whose bytes are not those that the stored artifact was made from."""
+        """Return a line for each input whose bytes differ from those of the stored artifact."""
         return tuple(
             f"{self.kind}: {role} {'were' if role.endswith('s') else 'was'} made again with other bytes"
             for role, fact in self.inputs.items()
@@ -78,18 +78,18 @@ class Wanted:
 
 
 _LOOK_AT = 200
-"""Newest entries of a kind that are compared: explaining must stay cheap in a store of thousands."""
+"""Number of entries of a kind that are compared, so that explanations stay cheap in large stores."""
 _LONGEST = 60
-"""Characters of one value in an explanation."""
+"""Most characters of one value in an explanation."""
 _CANDIDATE = "settings.candidate.id"
 _ABSENT = object()
 
 
 def explain_miss(stored: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any]) -> tuple[str, ...]:
-    """One line per field that differs from the nearest stored payload, such as ``quantize.images: 256 → 512``.
+    """Return one line per field that differs from the nearest stored payload, such as ``quantize.images: 256 → 512``.
 
-    ``stored``: payloads of the same kind, newest first; of equally near ones the newest is used. ``wanted``: the payload that has
-    no entry. Empty where nothing of this kind is stored for the same candidate.
+    ``stored``: payloads of the same kind, newest first; the newest of equally near ones wins. ``wanted``: the payload without
+    an entry. Empty if nothing of this kind is stored for the candidate.
     """
     target = dict(flattened(wanted))
     nearest: list[tuple[str, Any, Any]] | None = None
@@ -104,7 +104,7 @@ def explain_miss(stored: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any])
 
 
 def stored_payloads(folder: Path) -> Iterator[Mapping[str, Any]]:
-    """The payloads of the newest entries under ``artifacts/<kind>``, newest first; unreadable records are passed over."""
+    """Return the payloads of the newest entries under ``artifacts/<kind>``, newest first. Unreadable records are skipped."""
     if not folder.is_dir():
         return
     dated = []
@@ -123,7 +123,7 @@ def stored_payloads(folder: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def flattened(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves by dotted path. A sequence is one leaf unless it holds mappings."""
+    """Return the leaves by dotted path. A sequence is one leaf unless it holds mappings."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from flattened(inner, f"{path}.{name}" if path else name)
@@ -135,7 +135,7 @@ def flattened(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def shown(value: Any) -> str:
-    """One value for a person: digests by their first 12 digits, None as ``unset``."""
+    """Show a value to people: the first 12 digits of digests, None as ``unset``."""
     if value is _ABSENT:
         return "absent"
     if value is None:
@@ -153,7 +153,7 @@ def _differing(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tup
 
 
 def _named(kind: str, path: str) -> str:
-    """``settings.images`` is written ``quantize.images``; ``tools.onnxruntime`` stands for itself."""
+    """Write ``settings.images`` as ``quantize.images``; ``tools.onnxruntime`` stays."""
     if path.startswith("tools."):
         return path
     return f"{kind}.{path.removeprefix('settings.')}"
@@ -161,18 +161,18 @@ def _named(kind: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class Damage:
-    """What is wrong with a stored entry, as the rest of a sentence: ``model.onnx is missing``."""
+    """The damage of a stored entry, as the rest of a sentence: ``model.onnx is missing``."""
 
     why: str
 
 
 def read_entry(layout: Layout, kind: str, key: str) -> Artifact | Damage | None:
-    """The entry as its record describes it, files unchecked; None where nothing is stored under this key."""
+    """Return the entry of a key from its record, with files unchecked; None if there is none."""
     return read_folder(layout.entry(kind, key), kind, key)
 
 
 def read_folder(folder: Path, kind: str, key: str) -> Artifact | Damage | None:
-    """The same for a folder that need not be published yet."""
+    """Read an entry from a folder that need not be published yet."""
     try:
         text = bounded_content(folder / RECORD, DOCUMENT_BYTES_MAX)
     except (FileNotFoundError, NotADirectoryError):
@@ -182,14 +182,14 @@ def read_folder(folder: Path, kind: str, key: str) -> Artifact | Damage | None:
     try:
         record = Record.model_validate_json(text)
     except ValidationError:
-        return Damage(f"{RECORD} is truncated or no record")
+        return Damage(f"{RECORD} is truncated or not a record")
     if not record.key == key == digest_of(record.payload):
-        return Damage(f"{RECORD} is that of another key")
+        return Damage(f"{RECORD} belongs to another key")
     return Artifact(kind=kind, key=Key(key), folder=folder / FILES, record=record)
 
 
 def trusted_entry(layout: Layout, kind: str, key: str) -> Artifact | Damage | None:
-    """The entry with every file checked: by stat where the index knows it, else by its bytes, which are then indexed."""
+    """Return the entry with every file checked: by stat if the index knows it, else by its bytes, which are then indexed."""
     entry = read_entry(layout, kind, key)
     if not isinstance(entry, Artifact):
         return entry
@@ -208,19 +208,19 @@ def trusted_entry(layout: Layout, kind: str, key: str) -> Artifact | Damage | No
 
 
 def file_damage(folder: Path, name: str, fact: FileFact) -> Damage | None:
-    """Compare one file's size, then its bytes, with what was recorded."""
+    """Compare a file's size, then its bytes, with the record."""
     stamp = stamp_of(folder / name)
     if stamp is None:
         return Damage(f"{name} is missing")
     if stamp[0] != fact.bytes:
         return Damage(f"{name} has {stamp[0]:,} bytes instead of {fact.bytes:,}")
     if sha256_of(folder / name) != fact.sha256:
-        return Damage(f"{name} has other bytes than when it was stored")
+        return Damage(f"{name} changed after it was stored")
     return None
 
 
 def read_stamps(path: Path) -> dict[str, tuple[int, ...]]:
-    """A kept stat index, such as that of one entry; empty where there is none that can be read, which only costs hashing."""
+    """Read a stat index; empty if it cannot be read, which only costs hashing."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -231,14 +231,14 @@ def read_stamps(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def remember_stamps(layout: Layout, artifact: Artifact) -> None:
-    """Index the files of an entry that was just published, so that no lookup reads them again."""
+    """Index the files of a new entry, so that no lookup hashes them again."""
     placed = layout.entry(artifact.kind, artifact.key) / FILES
     stamps = {name: stamp for name in artifact.record.files if (stamp := stamp_of(placed / name)) is not None}
     write_stamps(layout.stamps(artifact.kind, artifact.key), stamps)
 
 
 def write_stamps(path: Path, stamps: Mapping[str, tuple[int, ...]]) -> None:
-    """Keep a stat index. A place that cannot be written still answers, only more slowly."""
+    """Write a stat index. If that fails, lookups are only slower."""
     aside = path.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

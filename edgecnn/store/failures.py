@@ -1,4 +1,4 @@
-"""Which failures are the disk's, of the store or of temporary files: an OSError there, and what libraries make of a full one."""
+"""Tell failures of a disk, of the store or of temporary files, from failures of a stage. Some libraries hide them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from edgecnn.store.disk import free_bytes, nearest_existing, same_disk, temporar
 
 NO_SPACE = FULL_ERRNOS | {errno.EFBIG}
 DISK_FAILURES = NO_SPACE | {errno.EROFS, errno.EIO}
-"""Of the disk, whatever was written there."""
+"""Error numbers of a disk."""
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 FULL_BELOW_BYTES = 1 << 20
-"""Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""
+"""Libraries in C++ report a full disk as a RuntimeError without an errno; then less space than this is left."""
 _PROBE_BYTES = 4096
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
-"""Of a file system that cannot reserve space, as under FUSE or with musl: whether the disk has room is unknown then."""
+"""Error numbers of a file system that cannot reserve space, such as under FUSE or with musl. Its free space is unknown then."""
 
 
 @contextmanager
 def named_failures(root: Path, doing: str) -> Iterator[None]:
-    """Around the store's own reading and writing: every OSError becomes a store error.
+    """Turn each OSError in the block, which reads or writes the store, into a store error.
 
-    Raises StoreFull: no space or quota. StoreUnusable: anything else, in the operating system's words.
+    Raises StoreFull: no space or quota. StoreUnusable: any other reason of the operating system.
     """
     try:
         yield
@@ -38,7 +38,8 @@ def named_failures(root: Path, doing: str) -> Iterator[None]:
 
 
 def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError | None:
-    """The error of the store, or of the temporary folder, behind what a maker raised; None where the failure is its own."""
+    """Return the error of the store or of the temporary folder behind an exception of a maker; None if the maker itself
+    failed."""
     causes = list(causes_of(error))
     unnamed = not isinstance(error, EdgecnnError)
     elsewhere = next(filter(None, (temporary_folder_full(cause, root, doing) for cause in causes)), None)
@@ -56,7 +57,7 @@ def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError |
 
 @contextmanager
 def makers_failures(root: Path, doing: str) -> Iterator[None]:
-    """Around what others do in the store's folders: raises what ``failure_of_maker`` names, else what they raised."""
+    """Turn exceptions of a maker into the error of ``failure_of_maker``, if there is one."""
     try:
         yield
     except Exception as error:
@@ -68,7 +69,7 @@ def makers_failures(root: Path, doing: str) -> Iterator[None]:
 
 @contextmanager
 def temporary_folder_errors(doing: str) -> Iterator[None]:
-    """Around what is written into temporary files alone. Raises TemporaryFolderFull: no space or quota there."""
+    """Raise TemporaryFolderFull if the block, which writes only temporary files, finds no space or quota."""
     try:
         yield
     except OSError as error:
@@ -79,10 +80,10 @@ def temporary_folder_errors(doing: str) -> Iterator[None]:
 
 
 def temporary_folder_full(error: BaseException, root: Path, doing: str) -> EdgecnnError | None:
-    """Where no space was left on the temporary folder's disk, and that is another one than that of ``root``; else None.
+    """Return the error if the temporary folder's disk is full and differs from the disk of ``root``; else None.
 
-    A write() to an open file names no file: then it is the disk of the two that takes nothing now, or that has less space left,
-    since a temporary file may be gone again.
+    A write to an open file names no file. Then the full disk is the one that takes no bytes now, or the one with less free
+    space, because the temporary file may be gone.
     """
     if not isinstance(error, OSError) or error.errno not in FULL_ERRNOS:
         return None
@@ -96,7 +97,7 @@ def temporary_folder_full(error: BaseException, root: Path, doing: str) -> Edgec
 
 
 def _place(error: OSError) -> object:
-    """The file that found no room, which of two is the copy; None where the error names none."""
+    """Return the file that found no space, which is the copy of two; None if the error names none."""
     return error.filename2 or error.filename
 
 
@@ -110,7 +111,7 @@ def _takes_nothing(folder: Path) -> bool:
 
 
 def _is_full_beside(root: Path) -> bool:
-    """Whether the temporary folder's disk is full, and another one than that of ``root``; one that is only read is not full."""
+    """Whether the temporary folder's disk is full and differs from the disk of ``root``. A read-only disk does not count."""
     folder = temporary_folder()
     return not same_disk(folder, root) and os.access(folder, os.W_OK) and free_bytes(folder) < FULL_BELOW_BYTES
 
@@ -130,9 +131,9 @@ def _is_no_space(error: BaseException, root: Path) -> bool:
 
 
 def refusal_of_disk(folder: Path, size: int = _PROBE_BYTES) -> OSError | None:
-    """Why the disk of a folder takes no file of ``size`` bytes now; None if it does, or if the disk cannot tell.
+    """Return why the disk of a folder takes no file of ``size`` bytes now; None if it does, or if that is unknown.
 
-    It is asked by a file of that size, which is removed: libraries fail without an errno, and quotas are no free space.
+    It writes such a file and removes it, because libraries fail without an errno and quotas are not free space.
     """
     try:
         with tempfile.TemporaryFile(dir=nearest_existing(folder)) as probe:
@@ -147,16 +148,16 @@ def refusal_of_disk(folder: Path, size: int = _PROBE_BYTES) -> OSError | None:
 
 
 def require_room(folder: Path, size: int = _PROBE_BYTES) -> None:
-    """Raise the system's own error where the disk of ``folder`` takes no file of ``size`` bytes."""
+    """Raise the system's error if the disk of ``folder`` takes no file of ``size`` bytes."""
     if (refusal := refusal_of_disk(folder, size)) is not None:
         raise OSError(refusal.errno, refusal.strerror, str(folder)) from None
 
 
 @contextmanager
 def told_by_system(file: Path, size: int) -> Iterator[None]:
-    """Around a library that writes ``file`` of about ``size`` bytes, and gives no errno and leaves no trace if it cannot.
+    """Run a library that writes ``file`` of about ``size`` bytes and may fail without an errno.
 
-    Raises OSError: the system's own error, where the disk does not take a file of that size. Else what the library raised.
+    Raises OSError: the system's error, if the disk does not take a file of that size. Otherwise the library's error.
     """
     try:
         yield
@@ -167,7 +168,7 @@ def told_by_system(file: Path, size: int) -> Iterator[None]:
 
 
 def _bytes_on_disk(file: Path) -> int:
-    """The space that a file takes, which is less than its size while parts of it are unwritten."""
+    """Return the disk space of a file, which is below its size while parts are unwritten."""
     try:
         facts = file.stat()
     except OSError:
@@ -182,5 +183,5 @@ def _is_no_access(error: BaseException, root: Path) -> TypeGuard[OSError]:
 
 
 def lies_under(filename: object, root: Path) -> bool:
-    """Whether an OSError's file is below that folder; it may have none."""
+    """Whether the file of an OSError is below that folder."""
     return isinstance(filename, (str, os.PathLike)) and Path(filename).is_relative_to(root)

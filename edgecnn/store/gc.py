@@ -1,8 +1,8 @@
-"""Delete what the store does not need, here and in a remote store, without taking it from under anybody.
+"""Delete unused entries, here and in a remote store, without removing what a running build uses.
 
-What is locked is in use and stays. So does what was used since the oldest running build began, because a build reads artifacts
-long after it found them, and what was used within the last hour. Looking at a profile does not count as use. In a remote store
-an age is the difference of two times that the store itself gave, so that no clock of this machine is trusted.
+Locked entries stay. Entries used since the oldest running build began also stay, because a build reads artifacts long after it
+found them, and so do entries used within the last hour. Looking at a profile does not count as use. In a remote store, ages
+come from the store's own times, so no clock of this machine matters.
 """
 
 from __future__ import annotations
@@ -33,50 +33,50 @@ _What = Literal["artifact", "profile", "work", "trash", "archive", "entry", "blo
 
 
 class GcPolicy(Value):
-    """What may go. Trash always goes; artifacts only by the rules that are stated here."""
+    """Rules for what may be deleted. Trash is always deleted, artifacts only by these rules."""
 
     keep: tuple[Key, ...] = ()
-    """These artifacts stay, and all that they were made from."""
+    """These artifacts stay, with everything that they were made from."""
     unreachable: bool = False
-    """Every artifact goes that ``keep`` does not reach."""
+    """Delete every artifact that ``keep`` does not reach."""
     unused_for_s: float | None = None
-    """Artifacts that were neither made nor used for so long go, and so do unpacked archives: a zip is unpacked again."""
+    """Delete artifacts and unpacked archives that were not used for this long. Archives can be unpacked again."""
     max_bytes: int | None = None
-    """The least recently used artifacts go until the others fit."""
+    """Delete the least recently used artifacts until the others fit."""
     profiles_older_than_s: float | None = None
-    """Profiles go that were filed longer ago; unset: all stay, for they are the history."""
+    """Delete profiles filed longer ago than this. Unset keeps all, because they are the history."""
     work_older_than_s: float = 24 * 3600.0
-    """Work that no process holds and none has touched for so long goes."""
+    """Delete unfinished work that no process holds and that did not change for this long."""
     grace_s: float = 3600.0
-    """Artifacts used within this time stay whatever else is stated."""
+    """Artifacts used within this time stay, whatever the other rules say."""
 
 
 class Removal(Value):
-    """One thing that went, or in a dry run would go."""
+    """One deletion, or a planned one in a dry run."""
 
     what: _What
     name: str
-    """Below the store's root, or below the place afar."""
+    """Path below the root of the store, local or remote."""
     bytes: int
     why: str
 
 
 class GcReport(Value):
-    """What was taken out and what stayed."""
+    """Deleted and kept entries."""
 
     dry_run: bool
     removed: tuple[Removal, ...]
     busy: tuple[str, ...]
-    """Would have gone, but a running build or another process has it in hand."""
+    """Entries that a rule would delete, but that a process uses."""
     freed_bytes: int
     kept_bytes: int
-    """Of the artifacts that stay, or of the files that stay afar."""
+    """Size of the kept artifacts, or of the kept remote files."""
     recent: int = 0
-    """Artifacts that stay because they were used within the grace time, whatever the policy says."""
+    """Artifacts that stay because they were used within the grace time."""
 
 
 def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcReport:
-    """Take out what the policy names. Raises StoreUnusable: something cannot be read or moved."""
+    """Delete what the policy names. Raises StoreUnusable: something cannot be read or moved."""
     removed: list[Removal] = []
     busy: list[str] = []
     with named_failures(store.root, "collecting garbage"):
@@ -122,7 +122,7 @@ def _planned(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> I
 
 
 def _archives_to_go(store: Store, policy: GcPolicy) -> Iterator[Removal]:
-    """What a killed process left half unpacked goes as forgotten work does."""
+    """An archive that a killed process left half unpacked counts as unfinished work."""
     unused_for_s = float("inf") if policy.unused_for_s is None else policy.unused_for_s
     for path in _inside(store.root / ARCHIVES):
         if path.name.startswith(UNPACKING):
@@ -133,7 +133,7 @@ def _archives_to_go(store: Store, policy: GcPolicy) -> Iterator[Removal]:
 
 
 def _artifacts_to_go(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> Iterator[Removal]:
-    """By age of last use, oldest first, so that ``max_bytes`` keeps what was used most recently."""
+    """Order by last use, oldest first, so that ``max_bytes`` keeps the most recently used."""
     reached = _reached(artifacts, policy.keep)
     idle = {artifact.key: time.time() - _used(artifact) for artifact in artifacts}
     left = sum(bytes_of(artifact.record.files) for artifact in artifacts)
@@ -143,7 +143,7 @@ def _artifacts_to_go(store: Store, artifacts: Sequence[Artifact], policy: GcPoli
         if artifact.key in reached or unused_s < policy.grace_s:
             continue
         if policy.unreachable:
-            why = "not reached from what is kept"
+            why = "not used by kept entries"
         elif policy.unused_for_s is not None and unused_s > policy.unused_for_s:
             why = f"not used for {_days(unused_s)}"
         elif policy.max_bytes is not None and left > policy.max_bytes:
@@ -166,7 +166,7 @@ def _reached(artifacts: Sequence[Artifact], keep: Sequence[Key]) -> set[str]:
 
 
 def _taken(store: Store, removal: Removal, policy: GcPolicy) -> bool:
-    """Remove one thing unless it is in use; False where it is."""
+    """Remove one thing, or return False if it is in use."""
     path = store.root / removal.name
     if removal.what == "trash":
         remove(path)
@@ -194,7 +194,7 @@ def _taken(store: Store, removal: Removal, policy: GcPolicy) -> bool:
 
 
 def _disposed_unused(store: Store, path: Path, policy: GcPolicy) -> bool:
-    """Take an artifact's entry away unless it was used lately; under its lock, without which no build dates a use."""
+    """Remove an artifact under its lock, unless it was used lately. Builds need the lock to mark a use."""
     if _touched(path / RECORD) >= min(time.time() - policy.grace_s, store.in_use.since()):
         return False
     _dispose(store, path)
@@ -202,7 +202,7 @@ def _disposed_unused(store: Store, path: Path, policy: GcPolicy) -> bool:
 
 
 def _dispose(store: Store, path: Path) -> None:
-    """Out of sight by one rename, then away."""
+    """Rename it away, then delete it."""
     hidden = discard(path, store.layout.trash)
     if hidden is not None:
         remove(hidden)
@@ -219,7 +219,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _touched(path: Path) -> float:
-    """When anything at or below ``path`` was last written, in seconds since 1970; 0 where it is gone."""
+    """Return the last change at or below ``path`` in seconds since 1970; 0 if it is gone."""
     moments = [0.0]
     for place in (path, *(inner for _, inner in files_under(path))):
         with suppress(FileNotFoundError):  # its owner may be finishing just now
@@ -228,7 +228,7 @@ def _touched(path: Path) -> float:
 
 
 def _used_archive(folder: Path) -> float:
-    """Its proof is dated by every use; one that was never finished has none."""
+    """Every use dates the proof of an archive. An unfinished archive has no proof."""
     return _touched(proof_of(folder)) or _touched(folder)
 
 
@@ -249,10 +249,10 @@ _BLOB: Final = re.compile(rf"(?:{BLOBS}/[0-9a-f]{{2}}/|{TRASH}/[0-9a-f]+-)([0-9a
 def collect_afar(
     remote: Remote, *, older_than_s: float | None = None, grace_s: float = GRACE_S, dry_run: bool = False
 ) -> GcReport:
-    """Take out entries that were sent so long ago, entries whose files are not all there, and files that no entry names.
+    """Delete old entries, incomplete entries and unnamed files of the remote store.
 
-    ``older_than_s``: None: no entry goes for its age. ``grace_s``: whatever is younger stays.
-    Raises NOTHING_AFAR, NothingCollected, RemoteUnusable; what went until then is no part of any entry that stays.
+    ``older_than_s``: None keeps entries of any age. ``grace_s``: younger files stay.
+    Raises NOTHING_AFAR, NothingCollected, RemoteUnusable. Deletions until then leave all other entries complete.
     """
     if not remote.has_any((ENTRIES, BLOBS)):  # no store, whatever else it is
         raise NOTHING_AFAR(url=remote.url)
@@ -287,21 +287,21 @@ def collect_afar(
 
 
 def _dated(remote: Remote, clock: str) -> tuple[dict[str, FileAfar], dict[str, float]]:
-    """Every file there, and its age in seconds by the place's own clock."""
+    """Return the age of each remote file in seconds, by the clock of the remote store."""
     remote.write(clock, b"")
     try:
         files = remote.list_files((ENTRIES, BLOBS, TRASH))
     finally:
         remote.remove(clock)
     if clock not in files:
-        hint = "try again; a place that does not show at once what is written to it cannot be cleared"
+        hint = "try again; gc needs a place that lists new files at once"
         raise NOTHING_COLLECTED(url=remote.url, because="a file that was just written is not listed", hint=hint)
     now = files.pop(clock).changed
     return files, {path: now - file.changed for path, file in files.items()}
 
 
 def _emptied(remote: Remote) -> dict[str, int]:
-    """Put back what is named by now and delete the rest; path and bytes of each that no entry names."""
+    """Put back files that an entry names by now, and delete the rest. Yield path and bytes of each deleted file."""
     there = {path: file.bytes for path, file in remote.list_files((TRASH,)).items() if _digest(path)}  # before lists are read
     try:
         named = _named(_lists(remote, remote.list_files((ENTRIES,))).values()) if there else set()
@@ -314,7 +314,7 @@ def _emptied(remote: Remote) -> dict[str, int]:
 
 
 def _put_back(remote: Remote, trash: Mapping[str, int]) -> set[str]:
-    """Those of which no more is there already: a push may have sent it anew, and half an upload replaces nothing."""
+    """Put back files that are not complete there. A push may have sent one again, and half an upload replaces nothing."""
     now = remote.sizes(f"{_digest(path)}" for path in trash)
     lacking = {path for path, size in trash.items() if now.get(f"{_digest(path)}", -1) < size}
     _run_for_all(remote, lambda path: remote.move(path, blob_at(f"{_digest(path)}")), lacking)
@@ -322,13 +322,13 @@ def _put_back(remote: Remote, trash: Mapping[str, int]) -> set[str]:
 
 
 def _lists(remote: Remote, paths: Iterable[str]) -> dict[str, RemoteEntry]:
-    """The lists among files, those left out that are gone meanwhile. Raises NothingCollected: one cannot be understood."""
+    """Return the lists among the files. Raises NothingCollected: a list cannot be parsed."""
     path_of = {_name(path): path for path in paths if path.startswith(f"{ENTRIES}/") and path.endswith(".json")}
     lists = {path_of[name]: entry for name, entry in remote.entries(dict.fromkeys(path_of)).items()}
     for path, entry in lists.items():
         if isinstance(entry, Damage):
-            hint = f"update edgecnn; where that does not help, delete {path} there: the next push sends its entry again"
-            raise NOTHING_COLLECTED(url=remote.url, because=f"which files {path} names is not known: {entry.why}", hint=hint)
+            hint = f"update edgecnn; if that does not help, delete {path} there, and the next push sends its entry again"
+            raise NOTHING_COLLECTED(url=remote.url, because=f"the files that {path} names are unknown: {entry.why}", hint=hint)
     return {path: entry for path, entry in lists.items() if isinstance(entry, RemoteEntry)}
 
 

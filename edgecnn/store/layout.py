@@ -1,4 +1,4 @@
-"""Where everything in a store lies. Work, trash and finished entries share one file system, so a rename can publish."""
+"""Paths of a store. Work, trash and entries share one file system, so that a rename can publish."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 RECORD = "record.json"
 FILES = "files"
 STARTED = "started.json"
-"""Inside a work folder: what the work began from, so that nothing is resumed from other bytes."""
+"""A file in a work folder that records its inputs, so that work is resumed only from the same bytes."""
 ARCHIVES = "archives"
-"""``archives/<name>/`` and ``archives/<name>.json``: an unpacked archive of images, and what shows that it is whole."""
+"""``archives/<name>/`` and ``archives/<name>.json``: an unpacked archive of images and the proof that it is complete."""
 UNPACKING = ".unpacking."
-"""How a folder in there begins while it is filled; one that a killed process left is nobody's."""
+"""Prefix of a folder that is being unpacked. A killed process may leave one."""
 
 
 def proof_of(unpacked: Path) -> Path:
-    """What shows that an unpacked archive is whole; its time of change is when the archive was last used."""
+    """Return the proof that an unpacked archive is complete. Its mtime is the last use."""
     return unpacked.with_name(f"{unpacked.name}.json")
 
 
@@ -38,31 +38,31 @@ class Layout:
 
     @property
     def works(self) -> Path:
-        """``work/<kind>/<name>/``: what is being made, and what an interrupted process left."""
+        """``work/<kind>/<name>/``: current work, and work of interrupted processes."""
         return self.root / "work"
 
     @property
     def trash(self) -> Path:
-        """Damaged and replaced entries, until ``edgecnn store gc``."""
+        """Damaged and replaced entries, until ``edgecnn store gc`` deletes them."""
         return self.root / "trash"
 
     @property
     def secret(self) -> Path:
-        """Random bytes by which this store's machines are renamed in what is sent to others; they never leave it."""
+        """Random bytes that rename this store's machines in what is sent to others. They are never sent."""
         return self.root / "secret"
 
     def entry(self, kind: str, key: str) -> Path:
-        """The folder of one finished artifact."""
+        """Return the folder of a finished artifact."""
         return self.artifacts / kind / key
 
     def work(self, kind: str, name: str) -> Path:
-        """The folder in which one thing is made."""
+        """Return the folder of unfinished work."""
         return self.works / kind / name
 
     def lock(self, kind: str, name: str) -> Path:
-        """The file whose lock is held while that folder is in use. It is never deleted: see ``locks``."""
+        """Return the lock file of that folder. It is never deleted: see ``locks``."""
         return self.root / "locks" / kind / f"{name}.lock"
 
     def stamps(self, kind: str, key: str) -> Path:
-        """The stat index of one finished artifact: outside the entry, which so never changes once published."""
+        """Return the stat index of an artifact. It is outside the entry, which therefore never changes."""
         return self.root / "index" / kind / f"{key}.json"

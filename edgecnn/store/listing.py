@@ -1,4 +1,4 @@
-"""List what the store holds, and read every stored byte again. Lookups trust the stat of a file; ``verify`` trusts nothing."""
+"""List the store's contents, and verify every stored byte. Lookups trust a file's stat; ``verify`` trusts nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgecnn.values.stage import Progress
 
 
 class ListingRow(Value):
-    """One stored artifact."""
+    """A stored artifact."""
 
     kind: str
     key: str
@@ -28,31 +28,31 @@ class ListingRow(Value):
     made_at: str
     """ISO 8601, UTC."""
     used_at: str
-    """The last time that a build made or found it, by which gc goes; ISO 8601, UTC."""
+    """The last time that a build made or found it, for ``gc``; ISO 8601, UTC."""
     age_s: float
-    """Since it was made."""
+    """Seconds since it was made."""
     unused_s: float
-    """Since it was last used."""
+    """Seconds since its last use."""
     seconds: float
-    """That making it took."""
+    """Seconds that making it took."""
     inputs: Mapping[str, str]
-    """Role to the key of what it was made from."""
+    """Key of the input of each role."""
     settings: Mapping[str, Any]
-    """All that its stage was asked, as in its record."""
+    """All settings of its stage, from its record."""
 
 
 class ArchiveRow(Value):
-    """One unpacked archive of images."""
+    """An unpacked archive of images."""
 
     name: str
-    """Of its folder in ``archives/``."""
+    """Name of its folder in ``archives/``."""
     bytes: int
     used_at: str | None
-    """The last time that it was read for its images, by which gc goes; ISO 8601, UTC. None where it is half unpacked."""
+    """The last time that its images were read, for ``gc``; ISO 8601, UTC. None if it is half unpacked."""
 
 
 def archives(store: Store) -> tuple[ArchiveRow, ...]:
-    """Every unpacked archive, by name, with what a killed process left of one. Raises StoreUnusable: the store cannot be read."""
+    """Return every unpacked archive by name, including half unpacked ones. Raises StoreUnusable: the store cannot be read."""
     place = store.root / ARCHIVES
     with named_failures(store.root, "listing the unpacked archives"):
         folders = sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
@@ -68,7 +68,7 @@ def _archive_row(folder: Path) -> ArchiveRow:
 
 
 def listing(store: Store, kind: str | None = None) -> tuple[ListingRow, ...]:
-    """Every artifact with a readable record, newest first; of one kind only where ``kind`` is given.
+    """Return every artifact with a readable record, newest first; only those of ``kind`` if it is given.
 
     Raises StoreUnusable: the store cannot be read.
     """
@@ -98,28 +98,28 @@ def _row(artifact: Artifact, now: datetime) -> ListingRow:
 
 
 class DamagedEntry(Value):
-    """One artifact or profile that is not what was stored."""
+    """A damaged artifact or profile."""
 
     name: str
-    """Below the store's root, such as ``artifacts/train/<key>``."""
+    """Path below the store's root, such as ``artifacts/train/<key>``."""
     why: str
     moved_to_trash: bool
 
 
 class VerifyReport(Value):
-    """What ``verify`` read."""
+    """Result of ``verify``."""
 
     artifacts: int
     profiles: int
     bytes: int
-    """Of the entries that are whole."""
+    """Total size of the intact entries."""
     damaged: tuple[DamagedEntry, ...]
     strays: tuple[str, ...]
-    """Files inside entries that no record knows. Harmless, and never handed out as part of an artifact's content."""
+    """Files inside entries that no record lists. They are harmless and never used as content of an artifact."""
 
     @property
     def ok(self) -> bool:
-        """True where nothing is damaged."""
+        """Whether nothing is damaged."""
         return not self.damaged
 
 
@@ -127,12 +127,12 @@ def verify(store: Store, tell: Progress, *, repair: bool = False) -> VerifyRepor
     """Hash every file of every artifact and profile, and compare it with its record.
 
     Args:
-        store: what is verified.
+        store: the store to verify.
         tell: hears one step per entry.
-        repair: move damaged entries to the trash; the next build makes them again. Entries being made are left alone.
+        repair: move damaged entries to the trash; the next build makes them again. Entries in progress are left alone.
 
     Raises:
-        StoreUnusable: something cannot be read, or with ``repair`` not moved.
+        StoreUnusable: something cannot be read or, with ``repair``, moved.
     """
     artifacts = [store.layout.entry(kind, key) for kind, key in store.artifacts.names()]
     profiles = list(store.profiles.folders())
@@ -155,7 +155,7 @@ def verify(store: Store, tell: Progress, *, repair: bool = False) -> VerifyRepor
 
 
 def _read_again(store: Store, folder: Path) -> dict[str, FileFact] | Damage | None:
-    """Recorded facts of all that lies in the folder, by path below it, where every byte agrees; None where it is gone by now."""
+    """Return the recorded facts of all files in the folder by path, if every byte agrees; None if the folder is gone."""
     if folder.is_relative_to(store.layout.artifacts):
         entry = read_entry(store.layout, folder.parent.name, folder.name)
         if not isinstance(entry, Artifact):

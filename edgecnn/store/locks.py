@@ -1,6 +1,6 @@
-"""One lock for everything that is made under one name, let go by the kernel when its holder dies.
+"""Locks by name. The kernel releases a lock when its holder dies.
 
-Lock files stay when the lock is released: unlinking one would let two processes hold "the" lock, each on its own inode.
+Lock files stay after the release. Deleting one would let two processes hold "the" lock, each on another inode.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from edgecnn.store.layout import Layout
 from edgecnn.values.stage import Progress
 
 SILENT_S = 2.0
-"""How long waiting may last before it is said."""
+"""Seconds of waiting before the wait is reported."""
 
 
 class Locks:
-    """The locks of one store."""
+    """Locks of a store."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
     @contextmanager
     def held(self, kind: str, name: str, tell: Progress) -> Iterator[None]:
-        """Hold the lock of (kind, name) inside the block, waiting for it as long as it takes.
+        """Hold the lock of (kind, name) inside the block, waiting as long as necessary.
 
         Raises StoreUnusable: the lock file cannot be made.
         """
@@ -50,7 +50,7 @@ class Locks:
 
     @contextmanager
     def held_if_free(self, kind: str, name: str, *, within_s: float = 0.0) -> Iterator[bool]:
-        """Yield True with the lock held, or False where another holds it, at once or for all of ``within_s``.
+        """Yield True with the lock held, or False if another process holds it during all of ``within_s``.
 
         Raises StoreUnusable: the lock file cannot be made.
         """
@@ -77,21 +77,20 @@ class Locks:
 
 KIND = "in-use"
 CLOCKS_DIFFER_S = 60.0
-"""The dates of a shared store's files come from its server, whose clock may be behind this machine's."""
+"""Files of a shared store are dated by its server, whose clock may be behind."""
 _DEAD_AFTER_S = 3600.0
-"""A lock that nobody holds was left by a build that died, unless that build is only now about to take it."""
+"""A lock that nobody holds belongs to a dead build, unless the build is just about to take it."""
 _TIMEOUT_S = 10.0
-"""A ``gc`` that looks for running builds just then has the new lock in its hand for a moment."""
+"""A ``gc`` that looks for running builds can hold a new lock for a moment."""
 _OURS = re.compile(r"[0-9]{1,12}-[0-9]+-[0-9a-f]{8}")
-"""What a lock is called here: when the build began in seconds since 1970, its process, and a random part."""
+"""Name of a lock: the start of the build in seconds since 1970, its process, and a random part."""
 
 
 class InUse:
-    """The running builds of one store.
+    """The running builds of a store.
 
-    A build holds a lock of its own from before its first artifact until its end, and the kernel lets go of it when the build
-    dies. Every use of an artifact dates it, so no list of keys is kept: whatever was used since the oldest running build began
-    may be in somebody's hands.
+    A build holds a lock from before its first artifact until its end; the kernel releases it when the build dies. Every use of
+    an artifact dates it. So ``gc`` needs no list of keys: anything used since the oldest running build began may be in use.
     """
 
     def __init__(self, layout: Layout, locks: Locks) -> None:
@@ -100,11 +99,11 @@ class InUse:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Inside the block nothing that is obtained is taken by ``gc``, in this process or any other.
+        """Keep ``gc``, in any process, from removing what is obtained inside the block.
 
-        A store that cannot be written is read without it: to refuse what is there would help nobody.
+        A read-only store is read without this protection.
 
-        Raises BUILD_UNPROTECTED: another process keeps the new lock for itself.
+        Raises BUILD_UNPROTECTED: another process keeps the new lock.
         """
         with ExitStack() as stack:
             name = self._locked(stack)
@@ -116,18 +115,18 @@ class InUse:
                         remove(self._layout.lock(KIND, name))
 
     def since(self) -> float:
-        """When the oldest running build began, in seconds since 1970, a minute of grace included; infinity where none runs."""
+        """Return the start of the oldest running build in seconds since 1970, minus a minute; infinity if none runs."""
         began = [float(name.partition("-")[0]) for name in self._names() if not self._free(name)]
         return min(began, default=float("inf")) - CLOCKS_DIFFER_S
 
     def forget_dead(self) -> None:
-        """Remove the locks that builds left when they were killed."""
+        """Remove the locks of killed builds."""
         for name in self._names():
             if time.time() - float(name.partition("-")[0]) > _DEAD_AFTER_S and self._free(name):
                 remove(self._layout.lock(KIND, name))
 
     def _locked(self, stack: ExitStack) -> str | None:
-        """The name of a lock that is held until ``stack`` ends; None where the store takes none."""
+        """Return the name of a lock that is held until ``stack`` ends; None if the store is read-only."""
         name = f"{time.time():.0f}-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             ours = stack.enter_context(self._locks.held_if_free(KIND, name, within_s=_TIMEOUT_S))
@@ -138,7 +137,7 @@ class InUse:
         return name
 
     def _names(self) -> list[str]:
-        """Of the locks that lie there. A file of another name is nobody's build, and stays."""
+        """Yield the names of locks. Files with other names are ignored."""
         folder = self._layout.lock(KIND, "x").parent
         return sorted(path.stem for path in folder.glob("*.lock") if _OURS.fullmatch(path.stem))
 

@@ -1,4 +1,4 @@
-"""A folder, a bucket or a server's folder, as fsspec reaches it: its files by their paths there."""
+"""A remote folder, bucket or server folder, reached by fsspec."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from edgecnn.errors.store import (
 from edgecnn.errors.wording import first_line
 
 _AT_ONCE: Final = 8
-"""Requests that are on their way together: each waits for its answer."""
+"""Number of simultaneous requests."""
 _PACKAGES: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", None), "gcs": ("gcsfs", None),
                     "sftp": ("sshfs", None), "ssh": ("sshfs", None)}  # fmt: skip
-"""Scheme to the package that reaches it, and the extra of edgecnn that brings it."""
+"""The package that reaches each scheme, and the extra of edgecnn that installs it."""
 _SSH: Final = ("sftp", "ssh")
 _LOCAL: Final = ("file", "local")
 
@@ -32,33 +32,33 @@ _PART: Final = re.compile(r".+\.[0-9a-f]{16}\.part")
 
 
 class FileAfar(NamedTuple):
-    """One file there."""
+    """A remote file."""
 
     bytes: int
     changed: float
-    """When, by the place's own clock: seconds since 1970."""
+    """Time of the last change by the remote clock, in seconds since 1970."""
 
 
 def redacted(url: str) -> str:
-    """The same with what stands before the host left out."""
+    """Return the URL without user and password."""
     return re.sub(r"//[^/]*@", "//…@", url)
 
 
 def has_credentials(url: str) -> bool:
-    """Whether a user, or more, stands before the host."""
+    """Whether the URL holds a user or more before the host."""
     return redacted(url) != url
 
 
 def is_part(path: str) -> bool:
-    """Whether a killed ``Place.write`` may have left it."""
+    """Whether a killed ``Place.write`` may have left the file."""
     return _PART.fullmatch(path) is not None
 
 
 class Place:
-    """One place afar. Credentials are those that its client finds by itself; none is ever written down."""
+    """A remote place. Its client finds the credentials; edgecnn never stores any."""
 
     def __init__(self, url: str) -> None:
-        """Raises RemoteNeedsPackage: nothing that is installed reaches such a place. RemoteUnusable: it is no URL of one."""
+        """Raises RemoteNeedsPackage: a package for this scheme is missing. RemoteUnusable: the URL is not valid."""
         self.url = redacted(url)
         try:  # an extra: a store without a place afar is opened without it
             import fsspec
@@ -74,17 +74,17 @@ class Place:
             package, extra = _PACKAGES.get(scheme, (None, None))
             if package is None:
                 known = ", ".join(sorted({"file", *_PACKAGES} & set(fsspec.available_protocols())))
-                because = f"{scheme} is no kind of place that is known, as {known} are"
+                because = f"{scheme} is not a known kind of place; known are {known}"
                 raise REMOTE_UNUSABLE(url=self.url, because=because) from error
             raise remote_needs_package(url=self.url, package=package, extra=extra) from error
         except Exception as error:  # SSH connects at once
             raise REMOTE_UNUSABLE(url=self.url, because=f"connecting: {first_line(error)}") from error
         self._has_folders = scheme in _SSH or not self._fs.async_impl
         self.at_once = _AT_ONCE if self._fs.async_impl or scheme in _LOCAL else 1
-        """Requests that may be on their way together: clients of other kinds share one connection unguarded."""
+        """Simultaneous requests; clients of other schemes share one unprotected connection."""
 
     def has_any(self, folders: Iterable[str]) -> bool:
-        """Whether one of these folders is there. Raises RemoteUnusable."""
+        """Whether one of these folders exists. Raises RemoteUnusable."""
         places = {self._at(folder) for folder in folders}
         with self.reached("listing it"):
             try:
@@ -93,9 +93,10 @@ class Place:
                 return False
 
     def list_files(self, folders: Iterable[str]) -> dict[str, FileAfar]:
-        """Every file below folders of the place, by its path there; one folder that cannot be read fails the whole.
+        """Return every file below the folders by its path. It fails if one folder cannot be read, which a client's own search
+        ignores.
 
-        A client's own search passes such folders over in silence. Raises RemoteUnusable, NothingCollected: no times are told.
+        Raises RemoteUnusable. NothingCollected: the place tells no times.
         """
         infos = dict[str, Mapping[str, Any]]()
         with self.reached("listing it"), ThreadPoolExecutor(self.at_once) as pool:
@@ -111,7 +112,7 @@ class Place:
         return {path.removeprefix(self._at("")): FileAfar(int(info["size"]), self._changed(info)) for path, info in there.items()}
 
     def write(self, path: str, content: bytes) -> None:
-        """Put a small file there, whole or not at all. Raises RemoteUnusable."""
+        """Write a small file, completely or not at all. Raises RemoteUnusable."""
         with self.reached("writing to it"):
             if not self._has_folders:  # a bucket shows no file before all of it is there
                 self._fs.pipe_file(self._at(path), content)
@@ -127,12 +128,12 @@ class Place:
                 raise
 
     def remove(self, path: str) -> None:
-        """Delete one file, if it is there. Raises RemoteUnusable: for want of permission, as a rule."""
+        """Delete a file if it exists. Raises RemoteUnusable: usually without permission."""
         with self.reached(f"deleting {path}"), suppress(FileNotFoundError):
             self._fs.rm_file(self._at(path))
 
     def move(self, path: str, to: str) -> None:
-        """Move one file, if it is there: by renaming, or in buckets by a copy that the server makes. Raises RemoteUnusable."""
+        """Move a file if it exists, by renaming; in buckets by a copy on the server. Raises RemoteUnusable."""
         with self.reached(f"moving {path}"), suppress(FileNotFoundError):
             if not self._has_folders:  # a bucket's own move says nothing where it may not delete
                 self._fs.cp_file(self._at(path), self._at(to))
@@ -143,9 +144,9 @@ class Place:
 
     @contextmanager
     def reached(self, doing: str, passing: Container[int | None] = ()) -> Iterator[None]:
-        """Around whatever a client does: its failures, which share no class, in its own words.
+        """Turn the failures of a client, which share no class, into ours.
 
-        ``passing``: errnos that are not of the place but of this machine. Raises RemoteUnusable, OSError: one of those.
+        ``passing``: errnos of this machine, not of the place. Raises RemoteUnusable, OSError: one of those.
         """
         try:
             yield
@@ -172,8 +173,8 @@ class Place:
                 when = when or self._fs.modified(info["name"])
                 return when.timestamp() if isinstance(when, datetime) else float(when)
         except RemoteUnusable as error:
-            hint = "use a place whose client tells them, as those of folders, s3://, gs:// and sftp:// do"
-            raise NOTHING_COLLECTED(url=self.url, because="it tells no times of change of its files", hint=hint) from error
+            hint = "use a place whose client tells them: a folder, s3://, gs:// or sftp://"
+            raise NOTHING_COLLECTED(url=self.url, because="it does not tell when its files changed", hint=hint) from error
 
 
 def _asked_of(scheme: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What was observed: filed under the digest of what ran, dated, many per subject, never overwritten."""
+"""Profiles: dated observations, filed under the digest of what ran. Many per subject, never overwritten."""
 
 from __future__ import annotations
 
@@ -41,43 +41,43 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 class ProfileFiles(Value):
-    """``files.json``: every other file of a profile's folder, so that damage is noticed."""
+    """``files.json``: the other files of a profile's folder, so that damage is noticed."""
 
     files: Mapping[str, FileFact]
 
 
 class StoredProfile(Value):
-    """A profile and where it lies."""
+    """A profile and its folder."""
 
     id: str
-    """Date and digest: names sort by the time of observation."""
+    """Date and digest, so that names sort by time of observation."""
     folder: Path
     profile: Profile
     files: Mapping[str, FileFact]
 
     def file(self, name: str) -> Path:
-        """The path of one of its files, such as ``profile.logits_file``."""
+        """Return the path of one of its files, such as ``profile.logits_file``."""
         return self.folder / name
 
 
 class Profiles:
-    """The profiles of one store."""
+    """Profiles of a store."""
 
     def __init__(self, layout: Layout, locks: Locks) -> None:
         self._layout = layout
         self._locks = locks
 
     def add(self, profile: Profile, files: Mapping[str, Path] | None = None) -> StoredProfile:
-        """File a profile with copies of the files that belong to it. The same profile again is the same entry.
+        """File a profile with copies of its files. The same profile is stored once.
 
         Args:
-            profile: what was observed.
-            files: name beside the profile to the file that is copied there.
+            profile: the observation.
+            files: name in the profile's folder, and the file to copy there.
 
         Raises:
             StoreFull, StoreUnusable: the store cannot take it.
             UnstableValue: the profile holds a NaN or an infinity.
-            ValueError: a name that is no plain file name.
+            ValueError: a name is not a plain file name.
         """
         named = dict(files or {})
         for name in (profile.subject, *named):
@@ -102,7 +102,7 @@ class Profiles:
         return StoredProfile(id=entry.name, folder=entry, profile=profile, files=stored.files)
 
     def of(self, subject: str, what: str) -> tuple[StoredProfile, ...]:
-        """Profiles of one subject, newest first. One that is damaged counts as not measured; ``verify`` reports it."""
+        """Return the profiles of a subject, newest first. Damaged ones are skipped; ``verify`` reports them."""
         folder = self._layout.profiles / subject / what
         with named_failures(self._layout.root, f"reading profiles of {subject[:12]}"):
             entries = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
@@ -110,21 +110,21 @@ class Profiles:
         return tuple(sorted(profiles, key=lambda stored: stored.profile.moment, reverse=True))
 
     def entries(self) -> Iterator[StoredProfile]:
-        """Every readable profile, by subject and kind, oldest first."""
+        """Yield every readable profile, by subject and kind, oldest first."""
         for folder in self.folders():
             stored = read_profile(folder)
             if isinstance(stored, StoredProfile):
                 yield stored
 
     def folders(self) -> Iterator[Path]:
-        """The folder of every profile, damaged ones too, sorted."""
+        """Yield the folder of every profile, including damaged ones, sorted."""
         with named_failures(self._layout.root, "listing profiles"):
             folders = sorted(self._layout.profiles.glob("*/*/*"))
         yield from folders
 
 
 def read_profile(folder: Path) -> StoredProfile | Damage | None:
-    """A profile as it was filed, with its files there at their recorded sizes; what is wrong with it; None of no folder."""
+    """Read a profile and check the sizes of its files. Return its damage if it is damaged, and None if there is no folder."""
     try:
         facts = ProfileFiles.model_validate_json(bounded_content(folder / FACTS, DOCUMENT_BYTES_MAX))
         text = bounded_content(folder / PROFILE, JSON_BYTES_MAX)
@@ -137,7 +137,7 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
         file = FACTS if error.title == ProfileFiles.__name__ else PROFILE
         if error.errors()[0]["type"] == "value_error":  # such as a date that is none
             return Damage(f"{file}: {first_problem(error)}")
-        return Damage(f"{file} is truncated or no record")
+        return Damage(f"{file} is truncated or not a record")
     if fault := _name_fault(facts.files, profile):
         return Damage(fault)
     for name, fact in facts.files.items():
@@ -150,7 +150,7 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
 
 
 def _name_fault(files: Mapping[str, FileFact], profile: Profile) -> str | None:
-    """Return which name leads elsewhere: a pulled profile may name any path."""
+    """Return the name that leads outside the folder; a pulled profile may name any path."""
     unfit = next((name for name in files if name == FACTS or not _NAME.fullmatch(name)), None)
     if unfit is not None:
         return f"{FACTS} lists {ascii(unfit)[:100]}, which is not a file of a profile"

@@ -1,7 +1,7 @@
-"""A store elsewhere (a folder, a bucket or a server, as fsspec reaches it), and the way of entries from and to it.
+"""A remote store (a folder, a bucket or a server), and the transfer of entries.
 
-A file lies there under the SHA-256 of its bytes. It is written before the list that names it, and a list appears whole or not
-at all. So writers at the same time write the same, and half an upload is no entry.
+A remote file is named by the SHA-256 of its bytes. It is written before the list that names it, and a list appears completely
+or not at all. So simultaneous writers write the same bytes, and half an upload is not an entry.
 """
 
 from __future__ import annotations
@@ -44,50 +44,50 @@ ENTRIES, BLOBS = "entries", "blobs"
 _SCHEMA: Final = "edgecnn.remote-entry/1"
 _LIST_BYTES_MAX: Final = 16 << 20
 _NAME_BYTES_MAX: Final = 255
-"""What file systems take of one name."""
+"""Longest name that file systems take."""
 _PATH_BYTES_MAX: Final = 1024
-"""Inside an entry. Linux opens no path over 4,096, of which the folder of this store is a part."""
+"""Longest path inside an entry. Linux opens no path over 4,096 bytes, including the folder of the store."""
 _ENTRY_BYTES_MAX: Final = 200
-"""Of an entry's name, which names its lock too."""
+"""Longest name of an entry, which also names its lock."""
 PATIENCE_S: Final = 10.0
-"""For which a file that another writer began may stay as long as it is."""
+"""Seconds that a file of another writer may stay unchanged before it counts as abandoned."""
 _LOOK_S: Final = 0.5
 _ASKED_SINGLY: Final = 2
-"""Files of one folder that are asked for one by one: its listing tells of all that it has, up to a thousand in an answer."""
+"""Up to this many files of a folder are asked for singly. A listing returns everything, 1,000 files per answer."""
 _NAME: Final = re.compile(r"(artifacts/[a-z]+/[0-9a-f]{64}|profiles/[\w][\w.-]*/[\w][\w.-]*/[\w][\w.-]*)", re.ASCII)
 
 
 class RemoteEntry(Value):
-    """The list of one entry afar."""
+    """The list of a remote entry."""
 
     schema_: Literal["edgecnn.remote-entry/1"] = Field(default=_SCHEMA, alias="schema")
     files: Mapping[str, FileFact]
-    """Path inside the entry's folder to its bytes' size and digest."""
+    """Path inside the entry's folder, with size and digest."""
 
     def lacking(self, there: Container[tuple[str, int]]) -> str | None:
-        """Why nobody can fetch it; None where all its files are ``there``, by digest and bytes."""
+        """Return why the entry cannot be fetched; None if all its files are ``there``, by digest and bytes."""
         lacking = (path for path, fact in self.files.items() if (fact.sha256, fact.bytes) not in there)
-        return next((f"its {path} is not there, or only in part" for path in lacking), None)
+        return next((f"its {path} is missing or incomplete" for path in lacking), None)
 
 
 class ForeignList(Damage):
-    """A list of another edgecnn's schema: it is not this one's to replace."""
+    """A list of another edgecnn's schema, which this edgecnn must not replace."""
 
 
 class Remote(Place):
-    """The entries of one place."""
+    """Entries of a remote store."""
 
     def names(self) -> set[str]:
-        """Of every entry there, such as ``artifacts/train/<key>``. Raises RemoteUnusable: it cannot be listed."""
+        """Return the names of all entries, such as ``artifacts/train/<key>``. Raises RemoteUnusable: they cannot be listed."""
         return set(self.lists())
 
     def lists(self) -> dict[str, int]:
-        """Bytes of the list of every entry there, by the entry's name. Raises RemoteUnusable: it cannot be listed."""
+        """Return the size of every entry's list by name. Raises RemoteUnusable: they cannot be listed."""
         below = {path.removesuffix(".json"): size for path, size in self._files_in(ENTRIES).items()}
         return {name: size for name, size in below.items() if is_name(name)}
 
     def _files_in(self, folder: str) -> dict[str, int]:
-        """Bytes of every file below, by its path from there."""
+        """Return the size of every file below, by path."""
         with self.reached("listing it"):
             try:
                 listing = self._fs.find(self._at(folder), detail=True)
@@ -96,12 +96,12 @@ class Remote(Place):
         return {path.partition(f"{self._at(folder)}/")[2]: int(info["size"]) for path, info in listing.items()}
 
     def sizes(self, digests: Iterable[str] | None = None) -> dict[str, int]:
-        """Bytes of those files that are there, or of all, by digest. Raises RemoteUnusable."""
+        """Return the sizes of these files, or of all, by digest. Raises RemoteUnusable."""
         if digests is None:
             return {path.rpartition("/")[2]: size for path, size in self._files_in(BLOBS).items()}
         wanted = set(digests)
         folders = {digest[:2] for digest in wanted}
-        with self.reached("looking what it has"), ThreadPoolExecutor(self.at_once) as pool:
+        with self.reached("listing its files"), ThreadPoolExecutor(self.at_once) as pool:
             if len(wanted) <= _ASKED_SINGLY * len(folders):
                 bytes_of = dict(zip(wanted, pool.map(self._blob_bytes, wanted), strict=True))
                 return {digest: size for digest, size in bytes_of.items() if size is not None}
@@ -122,12 +122,11 @@ class Remote(Place):
             return []
 
     def upload(self, files: Mapping[str, Path], entries: Mapping[str, RemoteEntry], known: Mapping[str, int] | None) -> set[str]:
-        """Put those files there, by digest, that it lacks, then the lists of entries; digests of what was sent.
+        """Upload missing files by digest, then the lists of entries. Return the digests that were sent.
 
-        ``known``: bytes of the files that were there lately, by digest; None: it is looked.
-
-        After the lists it looks once more: a file that was there may have been taken away by a collection that had read the
-        lists before (see ``store/gc.py``). Raises RemoteUnusable.
+        ``known``: sizes of files that were there lately, by digest; None: look now.
+        Files are checked again after the lists, because a collection that read older lists may have removed some (see
+        ``store/gc.py``). Raises RemoteUnusable.
         """
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
         there = self.sizes(facts) if known is None else {digest: known[digest] for digest in facts.keys() & known.keys()}
@@ -138,9 +137,9 @@ class Remote(Place):
         return sent | self._sent(files, facts, self.sizes(facts))
 
     def entry(self, name: str, size: int | None = None) -> RemoteEntry | Damage | None:
-        """The list of an entry; None where there is none. ``size``: of it, where a listing told. Raises RemoteUnusable.
+        """Return the list of an entry, or None. ``size``: from a listing, if known. Raises RemoteUnusable.
 
-        A pipe and a device have no size, and are not opened.
+        Pipes and devices have no size and are not opened.
         """
         with self.reached("reading from it"):
             try:
@@ -158,13 +157,13 @@ class Remote(Place):
         if (length := max((len(path.encode(errors="replace")) for path in entry.files), default=0)) > _PATH_BYTES_MAX:
             return Damage(f"its list of files names a path of {length:,} bytes, more than {_PATH_BYTES_MAX:,}")
         if any(not _is_inside(path) or not re.fullmatch("[0-9a-f]{64}", fact.sha256) for path, fact in entry.files.items()):
-            return Damage("its list of files names what lies outside it")
+            return Damage("its list of files names a file outside the entry")
         if any(f"{above}" in entry.files for path in entry.files for above in PurePosixPath(path).parents):
             return Damage("its list of files names a file that is also a folder")
         return entry
 
     def entries(self, lists: Mapping[str, int | None]) -> dict[str, RemoteEntry | Damage]:
-        """Those of these lists that are there, read together. ``lists``: see ``lists()``; None where the bytes are not known.
+        """Return the existing ones of these lists, read together. ``lists``: see ``lists()``; None if sizes are unknown.
 
         Raises RemoteUnusable.
         """
@@ -173,10 +172,10 @@ class Remote(Place):
         return {name: entry for name, entry in read.items() if entry is not None}
 
     def download(self, files: Mapping[Path, FileFact]) -> tuple[dict[Path, str], int]:
-        """Bring files here, those left out that an interrupted call left there whole, and force them onto the disk.
+        """Download and sync files. Files that an interrupted call left complete are skipped.
 
-        Why of each that did not come, as the rest of a sentence, and the bytes that were read there: what several files have in
-        common is read once. All are compared with their digests. Raises RemoteUnusable, OSError.
+        Return why each missing file did not arrive, as the rest of a sentence, and the number of bytes read. Shared bytes are
+        read once, and all digests are compared. Raises RemoteUnusable, OSError.
         """
         lacking = {path: fact for path, fact in files.items() if not _is_whole(path, fact)}
         there = self.sizes({fact.sha256 for fact in lacking.values()})
@@ -189,7 +188,7 @@ class Remote(Place):
         for path, arrived_fact in sync_all({path: path for path in wanted}).items():
             if arrived_fact != wanted[path]:
                 remove(path)
-                whys[path] = "has other bytes there than when it was stored"
+                whys[path] = "changed there after it was stored"
         return whys, read
 
     def _get(self, wanted: Mapping[Path, FileFact]) -> int:
@@ -217,14 +216,14 @@ class Remote(Place):
                     there = self.sizes(facts)
                     continue
                 digest, arrived = next(iter(short.items()))
-                raise REMOTE_UNUSABLE(url=self.url, because=f"of a file of {facts[digest]:,} bytes {arrived:,} arrived")
+                raise REMOTE_UNUSABLE(url=self.url, because=f"{arrived:,} of {facts[digest]:,} bytes of a file arrived")
             with self.reached("writing to it"):
                 self._fs.put([str(files[digest]) for digest in lacking], [self._blob(digest) for digest in lacking])
             sent.update(lacking)
             there = {digest: size for digest, size in there.items() if digest not in lacking} | self.sizes(lacking)
 
     def _still_written(self, short: Mapping[str, int]) -> bool:
-        """Whether somebody else, who sends the same files, is at one of them: on a server's disk the last one begins it anew."""
+        """Whether another sender is writing one of these files. On a server's disk, the last sender starts a file again."""
         give_up_at = monotonic() + PATIENCE_S
         while monotonic() < give_up_at:
             sleep(_LOOK_S)
@@ -241,17 +240,17 @@ class Remote(Place):
 
 
 def blob_at(digest: str) -> str:
-    """Where a file lies below the place."""
+    """Path of a file below the remote root."""
     return f"{BLOBS}/{digest[:2]}/{digest}"
 
 
 def is_name(text: str) -> bool:
-    """Whether it is the name of an entry, such as ``artifacts/train/<key>``."""
+    """Whether the text is the name of an entry, such as ``artifacts/train/<key>``."""
     return len(text) <= _ENTRY_BYTES_MAX and _NAME.fullmatch(text) is not None
 
 
 def _is_inside(path: str) -> bool:
-    """Spelt as it will lie there, so that no two name one file."""
+    """Whether the name is spelt as it will be stored, so that no two names mean one file."""
     parts = PurePosixPath(path).parts
     plain = path == "/".join(parts) and not path.startswith("/") and ".." not in parts
     fits = all(len(part.encode(errors="replace")) <= _NAME_BYTES_MAX for part in parts)
@@ -259,17 +258,17 @@ def _is_inside(path: str) -> bool:
 
 
 def _is_whole(path: Path, fact: FileFact) -> bool:
-    """On the disk too: the call that brought it may have been killed before it forced it there."""
+    """Whether the file is complete on the disk; a killed call may not have synced it."""
     stamp = stamp_of(path)
     return stamp is not None and stamp[0] == fact.bytes and synced(path) == fact
 
 
 _GIVE_UP_AFTER: Final = 3
-"""Entries that cannot be read, one after another: the place is away."""
+"""After this many unreadable entries in a row the remote store counts as lost."""
 
 
 def entry_here(layout: Layout, name: str) -> RemoteEntry | None:
-    """The files of a finished entry of this store; None where it is damaged or gone. Raises StoreUnusable."""
+    """Return the files of a finished entry of this store; None if it is damaged or gone. Raises StoreUnusable."""
     folder = layout.root / name
     with named_failures(layout.root, f"reading {name[:40]}"):
         if name.startswith("artifacts/"):
@@ -286,28 +285,28 @@ def entry_here(layout: Layout, name: str) -> RemoteEntry | None:
 
 
 class Fetched(NamedTuple):
-    """What came of a remote store."""
+    """Result of a fetch."""
 
     outcomes: dict[str, RemoteEntry | Damage]
-    """By name: the list of an entry that is here now, or why it is not."""
+    """Each entry's list if it is here now, or why it is not."""
     bytes: int = 0
-    """That were read there."""
+    """Bytes that were read from the remote store."""
 
 
 def fetch(remote: Remote, layout: Layout, name: str) -> RemoteEntry | Damage | None:
-    """Bring one entry here and publish it; its list where it is here now, None where it is not there.
+    """Fetch an entry and publish it. Return its list, or None if it is not there.
 
-    An artifact's lock is the caller's to hold. Raises RemoteUnusable, StoreFull, StoreUnusable.
+    The caller holds an artifact's lock. Raises RemoteUnusable, StoreFull, StoreUnusable.
     """
     entry = remote.entry(name)
     return fetch_all(remote, layout, {name: entry}).outcomes[name] if isinstance(entry, RemoteEntry) else entry
 
 
 def fetch_all(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]) -> Fetched:
-    """Bring entries whose lists were read: their files come, and are forced onto the disk, together.
+    """Fetch entries whose lists are known. Their files are downloaded and synced together.
 
-    One that cannot be read there leaves the others. The artifacts' locks are the caller's to hold. Raises RemoteUnusable: the
-    only one cannot be read, or several one after another. StoreFull, StoreUnusable.
+    An unreadable entry does not stop the others. The caller holds the artifacts' locks. Raises RemoteUnusable: the only entry,
+    or several in a row, cannot be read. StoreFull, StoreUnusable.
     """
     try:
         return _together(remote, layout, entries)
@@ -346,7 +345,7 @@ def _together(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]
 
 
 def _cleared(work: Path, entry: RemoteEntry) -> None:
-    """Leave in the folder only what the list names, such as what an interrupted call brought, and date it for ``gc``."""
+    """Remove files that the list does not name, for example of an interrupted call, and date the folder for ``gc``."""
     work.mkdir(parents=True, exist_ok=True)
     os.utime(work)
     for stray, path in list(files_under(work)):
@@ -355,7 +354,7 @@ def _cleared(work: Path, entry: RemoteEntry) -> None:
 
 
 def _published(layout: Layout, works: Mapping[str, Path], read: Mapping[str, Artifact | StoredProfile | Damage]) -> None:
-    """Rename each that is an entry to where it is found. What is damaged there makes way; beside a whole one ours goes."""
+    """Rename valid entries into place. They replace damaged entries and give way to intact ones."""
     good = [name for name, entry in read.items() if not isinstance(entry, Damage)]
     sync_folders(*(works[name] for name in good))
     new = {name for name in good if _renamed(layout, works[name], name)}
@@ -378,7 +377,7 @@ def _renamed(layout: Layout, work: Path, name: str) -> bool:
 
 
 def _checked_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | StoredProfile | Damage:
-    """What lies there as its list has it, if it is the entry of that name and its own record says the same."""
+    """Return the downloaded entry if its name, its list and its own record agree."""
     folder, own = Path(name), _own_record(name)
     if own == RECORD:
         stored: Artifact | StoredProfile | Damage | None = read_folder(work, folder.parent.name, folder.name)
@@ -396,12 +395,12 @@ def _checked_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | Stor
 
 
 def _own_record(name: str) -> str:
-    """The file of an entry that names all its others."""
+    """The file of an entry that names all others."""
     return RECORD if name.startswith("artifacts/") else FACTS
 
 
 def _recorded(entry: Artifact | StoredProfile) -> Mapping[str, FileFact]:
-    """What an entry's own record says of its files, by path inside the entry's folder."""
+    """Return the files in an entry's own record, by path."""
     if isinstance(entry, Artifact):
         return {f"{FILES}/{path}": fact for path, fact in entry.record.files.items()}
     return entry.files

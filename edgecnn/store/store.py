@@ -1,4 +1,4 @@
-"""The local store: made things by key, observed things by subject. It moves bytes and records, and knows nothing else."""
+"""The local store: artifacts by key, profiles by subject. It only moves bytes and records."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from edgecnn.store.profiles import Profiles
 from edgecnn.values.stage import Progress
 
 REMOTE = "EDGECNN_STORE_REMOTE"
-"""In the environment: the URL of a store afar, which is asked for what is missing here before it is made."""
+"""Environment variable with the URL of a remote store, which is asked before an artifact is made."""
 
 
 class Store:
-    """One folder with its artifacts, profiles and locks."""
+    """A folder with artifacts, profiles and locks."""
 
     def __init__(self, layout: Layout, remote: str | None = None) -> None:
         self.layout = layout
@@ -34,11 +34,11 @@ class Store:
 
     @classmethod
     def open(cls, root: Path | None = None) -> Store:
-        """The store at ``root``, else at $EDGECNN_STORE, $XDG_CACHE_HOME/edgecnn or ~/.cache/edgecnn.
+        """Open the store at ``root``, $EDGECNN_STORE, $XDG_CACHE_HOME/edgecnn or ~/.cache/edgecnn.
 
-        Nothing is created before something is stored. A store that can only be read still serves what it has.
+        Nothing is created before something is stored. A read-only store still serves its contents.
 
-        Raises StoreUnusable: the place is unknown, is no folder, cannot be read, or cannot be created.
+        Raises StoreUnusable: the place is unknown, not a folder, unreadable, or cannot be created.
         """
         place = _absolute(root) if root else default_root()
         with named_failures(place, "opening the store"):
@@ -52,13 +52,13 @@ class Store:
 
     @property
     def root(self) -> Path:
-        """The store's folder, absolute."""
+        """Absolute path of the store's folder."""
         return self.layout.root
 
     def secret(self, tell: Progress) -> bytes:
-        """32 random bytes, drawn when first asked for, and the same as long as the store is kept; they are never sent.
+        """Return 32 random bytes, drawn at the first call and kept with the store. They are never sent.
 
-        Raises StoreFull, StoreUnusable: they cannot be kept or read.
+        Raises StoreFull, StoreUnusable: they cannot be stored or read.
         """
         path = self.layout.secret
         with self.locks.held("secret", "secret", tell), named_failures(self.root, "keeping its secret"):
@@ -69,11 +69,11 @@ class Store:
 
     @contextmanager
     def workspace(self, kind: str, name: str, tell: Progress) -> Iterator[Path]:
-        """A locked folder for work whose finished part is worth keeping, such as runs of a race.
+        """A locked folder for resumable work, such as runs of a race.
 
-        What an interrupted process left in it is still there; it is removed when the block ends without an exception.
+        Work of an interrupted process is still there. The folder is removed when the block ends without an exception.
 
-        Raises StoreFull, StoreUnusable: the folder cannot be made, or what is done in it fails for that reason.
+        Raises StoreFull, StoreUnusable: the folder cannot be made, or writing to it fails.
         """
         folder = self.layout.work(kind, name)
         with self.locks.held(kind, name, tell):
@@ -85,11 +85,11 @@ class Store:
 
 
 def default_root() -> Path:
-    """$EDGECNN_STORE, else ``edgecnn`` in the XDG cache folder, absolute.
+    """Return $EDGECNN_STORE, else ``edgecnn`` in the XDG cache folder, as an absolute path.
 
     A relative $XDG_CACHE_HOME is ignored, as XDG demands.
 
-    Raises StoreUnusable: nothing is stated, and whoever asks has no home folder.
+    Raises StoreUnusable: nothing is set, and the user has no home folder.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     stated = os.environ.get("EDGECNN_STORE")

@@ -1,4 +1,4 @@
-"""Push and pull: what one store has and the other lacks, entry by entry, in either direction."""
+"""Push and pull: copy missing entries to and from a remote store."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from edgecnn.values.stage import Progress
 
 _Answer = TypeVar("_Answer")
 _TOGETHER: Final = (128, 512, 64 << 20)
-"""Entries, files and bytes that go together: clients move several files at once, and a disk syncs many about as fast as one."""
+"""Entries, files and bytes per batch. Clients move several files at once, and a disk syncs many files about as fast as one."""
 
 
 class Transferred(Value):
-    """What one direction did."""
+    """Result of one direction."""
 
     entries: int
     bytes: int
-    """Of files that were sent; what was there already is not."""
+    """Bytes of the sent files, without files that were there already."""
     there: int
-    """Entries that both had, whole as far as sizes tell."""
+    """Entries that both stores had, complete as far as sizes tell."""
     left: tuple[str, ...] = ()
-    """Entries that were left where they are, with the reason: damaged there, or gone meanwhile."""
+    """Entries that were not copied, with the reason: damaged, or gone meanwhile."""
 
 
 def names_here(store: Store) -> list[str]:
-    """Every entry of this store, artifacts before profiles. Raises StoreUnusable."""
+    """Return every entry of this store, artifacts before profiles. Raises StoreUnusable."""
     artifacts = [f"artifacts/{kind}/{key}" for kind, key in store.artifacts.names()]
     return artifacts + [folder.relative_to(store.root).as_posix() for folder in store.profiles.folders()]
 
 
 def names_afar(store: Store, tell: Progress) -> frozenset[str]:
-    """Entries of the remote store that builds ask, if one is named; one that cannot be used is said, and has none."""
+    """Return the entries of the remote store that builds ask, if one is set. An unusable one is reported and counts as empty."""
     return frozenset(_ask_remote(store, tell, Remote.names) or ())
 
 
 def say_if_unusable(store: Store, tell: Progress) -> None:
-    """Of the remote store that builds ask, if one is named. Only its top is listed."""
+    """Report the remote store that builds ask if it is unusable. Only its top folder is listed."""
     _ask_remote(store, tell, lambda remote: remote.has_any((ENTRIES,)))
 
 
@@ -53,15 +53,15 @@ def _ask_remote(store: Store, tell: Progress, request: Callable[[Remote], _Answe
     try:
         return request(Remote(store.remote))
     except (RemoteUnusable, RemoteNeedsPackage) as error:
-        tell.note(f"what is missing is made here: {error.line()}")
+        tell.note(f"missing entries are rebuilt here: {error.line()}")
         return None
 
 
 def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | None = None) -> Transferred:
-    """Send what the remote lacks, or has so that nobody can fetch it: its list is damaged, or files that it names are not there.
+    """Send entries that the remote store lacks, or whose list or files are damaged there.
 
-    Every list of an entry that is here is read for that, and files are looked up by their sizes. ``only``: names of these
-    entries; None: all. Raises RemoteUnusable, StoreUnusable.
+    All lists of entries that are here are read, and files are looked up by size. ``only``: names of entries; None: all. Raises
+    RemoteUnusable, StoreUnusable.
     """
     here = names_here(store) if only is None else only
     lists = remote.lists() if only is None else dict[str, int | None].fromkeys(only)
@@ -69,7 +69,7 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
     known = remote.sizes() if only is None else None
     there = _whole(remote, lists_there, known)
     foreign = [name for name, entry in lists_there.items() if isinstance(entry, ForeignList)]
-    left = [f"{name}: its list there is of another edgecnn" for name in foreign]
+    left = [f"{name}: another edgecnn wrote its list there" for name in foreign]
     lacking = [name for name in here if name not in there.union(foreign)]
     sent, size = 0, 0
     for batch in _batches(_read_here(store, lacking, left)):
@@ -84,7 +84,7 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
 
 
 def _whole(remote: Remote, lists: Mapping[str, RemoteEntry | Damage], known: Mapping[str, int] | None) -> set[str]:
-    """Of entries whose lists are there those of which no file lacks; the files' bytes are not read."""
+    """Return the entries whose files are all there. Their bytes are not read."""
     understood = {name: entry for name, entry in lists.items() if isinstance(entry, RemoteEntry)}
     if known is None:
         known = remote.sizes({fact.sha256 for entry in understood.values() for fact in entry.files.values()})
@@ -92,12 +92,12 @@ def _whole(remote: Remote, lists: Mapping[str, RemoteEntry | Damage], known: Map
 
 
 def _read_here(store: Store, names: Sequence[str], left: list[str]) -> Iterator[tuple[str, RemoteEntry]]:
-    """Each when its turn comes: entries may be replaced, or taken away, while others are sent."""
+    """Read each entry at its turn, because entries may change while others are sent."""
     for name in names:
         if (entry := entry_here(store.layout, name)) is not None:
             yield name, entry
         else:
-            left.append(f"{name}: damaged here; `edgecnn store verify` says how")
+            left.append(f"{name}: damaged here; `edgecnn store verify` lists the damage")
 
 
 def _batches(entries: Iterable[tuple[str, RemoteEntry]]) -> Iterator[dict[str, RemoteEntry]]:
@@ -137,7 +137,7 @@ class _Pulling:
         self.left = dict[str, str]()
 
     def bring(self, names: Sequence[str]) -> list[str]:
-        """Those whose lock another holds: to wait for one while holding others could be for ever."""
+        """Return entries whose lock another process holds. Waiting for one lock while holding others could deadlock."""
         elsewhere = list[str]()
         for batch in _batches(self._listed(names)):
             with ExitStack() as held:

@@ -115,7 +115,7 @@ def _check_folder(out: Path) -> None:
             raise NOT_OVERWRITTEN(path=out, because=f"it has files, but no {FACTS} of an earlier call")
         before = LabelDoubt.model_validate_json((out / FACTS).read_bytes())
         if (out / LIST).is_file() and sha256_of(out / LIST) != before.list_sha256:
-            raise NOT_OVERWRITTEN(path=out / LIST, because="it was edited; move it, or write elsewhere with --out FOLDER")
+            raise NOT_OVERWRITTEN(path=out / LIST, because="it was edited; move it, or choose another folder with --out FOLDER")
     except ValidationError as error:
         raise NOT_OVERWRITTEN(path=out / FACTS, because="edgecnn of this version did not write it") from error
     except OSError as error:

@@ -239,11 +239,11 @@ def short_list(networks: NetworksOnDevice, most: int = 6) -> tuple[ShortListed, 
     return tuple(sorted([*here, *_spread(others, most - len(here))], key=lambda row: -row.accuracy_top1))
 
 
-def default_network(networks: NetworksOnDevice, offered: Sequence[ShortListed], usual: str) -> str:
+def default_network(networks: NetworksOnDevice, candidates: Sequence[ShortListed], usual: str) -> str:
     """Return the usual network. If its weights are not here, return the listed network with weights here and the most similar
     work.
     """
-    here = [row for row in offered if row.weights_here]
+    here = [row for row in candidates if row.weights_here]
     if not here or usual in networks.weights_here:
         return usual
     work = arch_named(usual).macs or 1

@@ -19,7 +19,7 @@ from threading import Thread
 from typing import IO, Any, BinaryIO, Final
 
 from edgecnn.errors.base import EdgecnnError, error_again
-from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
+from edgecnn.errors.sweeps import CLUSTER_LOST
 from edgecnn.installed import require_packages
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
@@ -28,7 +28,6 @@ from edgecnn.sweeps.tasks import training_threads_there
 from edgecnn.values.stage import Progress
 
 LOG: Final = "cluster.log"
-GO_ON: Final = "the same command goes on from what is finished"
 _TO_END_S: Final = 60.0
 """Time for the process to leave the cluster."""
 _INTERRUPTED: Final = "interrupted"
@@ -53,7 +52,7 @@ class Elsewhere:
         Raises:
             MissingPackage: Ray is not installed.
             NOT_A_SWEEP_FOLDER: the log cannot be written.
-            CLUSTER_UNUSABLE: the cluster cannot be reached, or is lost. Finished stages are in the store.
+            CLUSTER_UNUSABLE, CLUSTER_LOST: the cluster cannot be reached, or is lost. Finished stages are in the store.
             EdgecnnError: see ``sweeps.cluster.make_on``.
         """
         require_packages(("ray",), extra="ray", needed_for=f"--on {self.address}")
@@ -68,9 +67,9 @@ class Elsewhere:
         if ended == _INTERRUPTED:
             raise KeyboardInterrupt
         if ended is None:
-            raise CLUSTER_UNUSABLE(address=self.address, because=f"it went away, as {log} says", hint=GO_ON)
+            raise CLUSTER_LOST(address=self.address, log=log)
         if isinstance(ended, list):
-            raise RuntimeError(f"{ended[0]}, as {log} says")
+            raise RuntimeError(f"{ended[0]}; its log is {log}")
         if ended:
             raise error_again(ended)
 

@@ -60,7 +60,7 @@ def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
     where, tags, devices = sweep.file.boards, sweep.file.tags, {cell.device for cell in cells}
     problems = unknown_devices("tags", tags, devices)
     if where is None:
-        problems += ["[tags] are of boards, and boards says not where these are"] if tags else []
+        problems += ["[tags] need boards: set boards to a file or a coordinator"] if tags else []
     elif where.startswith(SCHEME):
         problems += labgrid_problems(where, [tag for board_tags in tags.values() for tag in board_tags])
     if problems:
@@ -93,7 +93,7 @@ def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
         kind = Kind(device, sweep.file.tags.get(device, ()))
         all_boards = boards.of(Kind(device))
         if all_boards and device in sweep.file.hosts:
-            raise SWEEP_INVALID(path=sweep.path, problems=[f"hosts.{device} names a board, and {boards.where} has others of it"])
+            raise SWEEP_INVALID(path=sweep.path, problems=[f"hosts.{device} names a board, but {boards.where} has others"])
         matching[kind] = boards.of(kind) if kind.tags else all_boards
         if kind.tags and not matching[kind]:
             others = [f"{board.name} ({', '.join(board.tags) or 'no tags'})" for board in all_boards]
@@ -173,11 +173,11 @@ class Pool:
         kind = next(kind for kind in self.boards_by_kind if kind.device == cell.device)
         while True:
             listed = {board.name for board in self.boards.of(kind)}
-            wanted = sorted(listed | {board.name for board in self.boards_by_kind[kind]}) if only is None else [only]
-            reasons = {name: why for name in wanted if (why := self._why_not(name, cell, listed)) is not None}
-            if len(reasons) == len(wanted):
+            names = sorted(listed | {board.name for board in self.boards_by_kind[kind]}) if only is None else [only]
+            reasons = {name: why for name in names if (why := self._why_not(name, cell, listed)) is not None}
+            if len(reasons) == len(names):
                 raise no_board_left(kind=str(kind), reasons=reasons)
-            with self.boards.reserve(kind, listed - (set(wanted) - set(reasons)), wait) as lease:
+            with self.boards.reserve(kind, listed - (set(names) - set(reasons)), wait) as lease:
                 try:
                     look_at(lease.board, cell)
                 except EdgecnnError as error:
@@ -193,7 +193,7 @@ class Pool:
     def _put_aside(self, board: str, cell: Cell, error: EdgecnnError, tell: Progress) -> str:
         who, reason = _board_for_target(board, cell) if error.ref in OF_A_TARGET else board, error.sentence()
         self.set_aside[who] = reason
-        tell.note(f"{who} is set aside: {reason}")
+        tell.note(f"{who} is excluded: {reason}")
         return reason
 
 
@@ -206,6 +206,6 @@ def look_at(board: Board, cell: Cell) -> None:
     if board.host is None:
         raise BOARD_WITHOUT_ADDRESS(board=board.name)
     target = target_of(cell.recipe.target, None)
-    wanted = BoardUse(target.device, "edgecnn sweep", runtimes_for(target.device, target.runtime))
+    use = BoardUse(target.device, "edgecnn sweep", runtimes_for(target.device, target.runtime))
     with Link.open(Address.of(board.host)) as link:
-        fit_board(link, HostRequest(address=board.host, python=board.python), wanted)
+        fit_board(link, HostRequest(address=board.host, python=board.python), use)

@@ -1,7 +1,7 @@
-"""Makes the stages of a sweep on the machines of a Ray cluster: each is a task, and what it made goes through the store.
+"""Make the stages of a sweep on the machines of a Ray cluster. Each stage is a task, and artifacts travel through the store.
 
-Ray decides where a task runs, and repeats one whose machine was lost. Nothing is measured there: a machine that does other work
-shows no latency.
+Ray places the tasks, and repeats a task whose machine was lost. Nothing is measured there, since machines with other work have
+no valid latencies.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import Any, Final, Protocol
 
 from edgecnn.building.build import PlannedBuild, plan_build
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
+from edgecnn.errors.sweeps import CLUSTER_WITHOUT_CORES, CLUSTER_WITHOUT_GPU
 from edgecnn.errors.wording import first_line
 from edgecnn.store.disk import user_path
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import push
-from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.connection import Cluster, away, joined, near
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
@@ -30,26 +29,27 @@ from edgecnn.sweeps.worker import Shared, TaskOutcome, Terms, make
 from edgecnn.values.stage import Key, Progress
 
 _RETRIES: Final = 3
-"""Of a task whose machine or process was lost."""
+"""Retries of a task whose machine or process was lost."""
 _WAIT_S: Final = 10.0
 GRACE_S: Final = 300.0
-"""That a machine has to come back, or another for it, when none is left that can have what a task asks for."""
+"""Time to wait for a machine when no available one has the resources of a task."""
 
 
 class Hearer(Progress, Protocol):
-    """Who hears how far a cluster is."""
+    """Receives the progress of a cluster."""
 
     def ready(self, name: str) -> None:
-        """Of this build everything is made."""
+        """Report a build whose stages are all made."""
 
 
 def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Hearer) -> None:
-    """Make what these builds lack on the machines of a cluster; a build that cannot be planned is left to say so itself.
+    """Make the missing stages of builds on the machines of a cluster. A build that cannot be planned is left to its own
+    process, which reports why.
 
     ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
 
-    Raises EdgecnnError: as ``joined``, ``Cluster.check`` and ``push``; CLUSTER_UNUSABLE: it went away. What was finished is in
-    the store.
+    Raises EdgecnnError: as ``joined``, ``Cluster.check`` and ``push``. CLUSTER_UNUSABLE: the cluster was lost; finished stages
+    are in the store.
     """
     with joined(address, store) as cluster:
         planned, paths = dict[str, PlannedBuild](), set[Path]()
@@ -83,13 +83,13 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
 
 
 def _folders(cell: Cell) -> set[Path]:
-    """Of photographs, as far as they are the user's own."""
+    """The user's own folders of images."""
     stated = [cell.recipe.data.path, *(str(folder) for folder in cell.recipe.synthesis.stated_folders.values())]
     return {path.absolute() for text in stated if (path := user_path(text)).exists()}
 
 
 def _hand_out(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
-    """Send what tasks read, and this machine's store alone may have, to the store afar, if it is used. Raises RemoteUnusable."""
+    """Push the artifacts that tasks read from this machine's store to the remote store, if it is used. Raises RemoteUnusable."""
     if shared.remote is not None:
         names = {
             f"artifacts/{task.made[role]}/{key}"
@@ -102,17 +102,17 @@ def _hand_out(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell
 
 @dataclass(frozen=True)
 class _Attempt:
-    """A task as Ray has it."""
+    """A task that was given to Ray."""
 
     task: StageTask
     demand: Demand
     away_from: frozenset[str]
-    """Machines that are not given it."""
+    """Machines that must not run it."""
     again: bool
 
 
 class ClusterWork:
-    """The tasks that a cluster has, and those that it is given next."""
+    """The tasks of a cluster: running and pending ones."""
 
     def __init__(self, cluster: Cluster, terms: Terms, tell: Progress) -> None:
         self._cluster, self._terms, self._tell = cluster, terms, tell
@@ -121,20 +121,21 @@ class ClusterWork:
         self._sent, self._where = dict[Path, Any](), dict[Key, str]()
         self._running = dict[Any, _Attempt]()
         self._since = dict[tuple[Demand, frozenset[str]], float]()
-        """When it was first seen that no machine bears what is asked, away from those."""
+        """Time since which no machine, other than the excluded ones, has the demanded resources."""
 
     def made(self, tasks: Mapping[Key, StageTask]) -> Iterator[Key]:
-        """Make all, each when its inputs are there, and where one of them was made if that machine is free; give what is made.
+        """Make all tasks, each when its inputs are made, and yield each finished one. A task runs where one of its inputs was
+        made, if that machine is free.
 
-        Those that stand first are begun first, and no more at once than keep the machines busy. What failed is told and left,
-        with what needs it, to the builds.
+        Earlier tasks start first, and only as many as keep the machines busy. A failed task is noted, and left with its
+        dependants to the builds.
 
-        Raises CLUSTER_UNUSABLE: it went away, or has no GPU where one should train.
+        Raises CLUSTER_UNUSABLE: the cluster was lost. CLUSTER_WITHOUT_CORES: all its machines were. CLUSTER_WITHOUT_GPU: a
+        training needs one.
         """
         machines = self._nodes.available.values()
         if any(task.gpus for task in tasks.values()) and not any(machine.get("GPU", 0) >= 1 for machine in machines):
-            because = "a GPU of this machine would train, and none of the cluster's has one"
-            raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint="--set train.device=cpu")
+            raise CLUSTER_WITHOUT_GPU(address=self._cluster.address)
         waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
         doing, done = f"sweep: make on {len(machines)} machines", 0
         self._tell.step(doing, 0, len(tasks), "stages")
@@ -149,10 +150,10 @@ class ClusterWork:
             if ended.error is None:
                 yield key
             else:
-                self._tell.note(f"{tasks[key].name} is left to the builds that need it: {ended.error}")
+                self._tell.note(f"{tasks[key].name} failed and is left to the builds that need it: {ended.error}")
 
     def cancel(self) -> None:
-        """Interrupt what runs; what can be resumed keeps what it has."""
+        """Interrupt running tasks; those that can be resumed keep their state."""
         for ref in self._running:
             self._cancel(ref)
 
@@ -161,7 +162,7 @@ class ClusterWork:
             self._ray.cancel(ref)
 
     def _begin(self, task: StageTask, failed_on: str | None = None) -> Key:
-        """Hand it to Ray. ``failed_on``: the machine on which it failed once, and which is not to have it again."""
+        """Give a task to Ray. ``failed_on``: the machine on which it failed once, which must not run it again."""
         demand, away_from = self._room.demand(task), self._nodes.avoided | ({failed_on} if failed_on else set())
         places = (self._where[key] for key in task.stage.inputs.values() if key in self._where)
         inside = {role: path for role, path in task.sources.items() if path.is_relative_to(self._cluster.shared.root)}
@@ -181,7 +182,7 @@ class ClusterWork:
         return task.key
 
     def _content(self, path: Path) -> Any:
-        """A file of this machine's store, put once where every machine can take it from."""
+        """Put a file of this machine's store once into Ray's store, which every machine can read."""
         if path not in self._sent:
             self._sent[path] = self._ray.put(path.read_bytes())
         return self._sent[path]
@@ -191,10 +192,9 @@ class ClusterWork:
             finished = self._ray.wait(list(self._running), num_returns=1, timeout=_WAIT_S)[0]
             lost = self._nodes.look(self._ray.nodes())
         for name in lost:
-            self._tell.note(f"{name} is lost: what it was making is begun again on another machine")
+            self._tell.note(f"{name} is lost; its stages are started again on another machine")
         if not finished and not self._nodes.available:
-            because = "no machine with a core to give is left"
-            raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint=GO_ON)
+            raise CLUSTER_WITHOUT_CORES(address=self._cluster.address)
         self._room.resize(self._nodes.working)
         for ref in finished:
             attempt = self._finished_attempt(ref)
@@ -216,24 +216,25 @@ class ClusterWork:
                 outcome: TaskOutcome = self._ray.get(ref)
             except lost as error:
                 return TaskOutcome(error=f"{type(error).__name__} in each of {_RETRIES + 1} attempts")
-            except failures.RayTaskError as error:  # where edgecnn is missing, or so old that it has no such task
-                return TaskOutcome(error=f"a machine cannot begin it: {type(error.cause).__name__}: {first_line(error.cause)}")
+            except failures.RayTaskError as error:  # edgecnn is missing there, or too old for the task
+                return TaskOutcome(error=f"a machine cannot start it: {type(error.cause).__name__}: {first_line(error.cause)}")
         return outcome
 
     def _retry_elsewhere(self, attempt: _Attempt, outcome: TaskOutcome) -> bool:
-        """Whether what failed through its machine's own fault is begun once more, away from there."""
+        """Start a task once more on another machine if its machine was at fault; return whether it was started."""
         name, task = self._nodes.name(outcome.node), attempt.task
         if self._nodes.failed(outcome.node):
-            self._tell.note(f"{name} is given no more stages while there are other machines: {outcome.error}")
+            self._tell.note(f"{name} gets no more stages while there are other machines: {outcome.error}")
             self._room.resize(self._nodes.working)
         if attempt.again or not self._nodes.can_run(self._room.demand(task), self._nodes.avoided | {outcome.node}):
             return False
-        self._tell.note(f"{task.name} failed on {name} and is begun once more on another machine: {outcome.error}")
+        self._tell.note(f"{task.name} failed on {name} and is started once more on another machine: {outcome.error}")
         self._begin(task, outcome.node)
         return True
 
     def _given_up(self) -> Iterator[tuple[Key, TaskOutcome]]:
-        """Tasks that wait for a machine that did not come back; where those that are left are only smaller, they are given it."""
+        """Cancel tasks that waited too long for a machine. If the remaining machines are smaller but sufficient, start them
+        there."""
         now = time.monotonic()
         for ref, attempt in list(self._running.items()):
             needs = attempt.demand, attempt.away_from
@@ -245,11 +246,11 @@ class ClusterWork:
                 if self._nodes.can_run(self._room.demand(task), self._nodes.avoided):
                     self._begin(task)
                 else:
-                    yield task.key, TaskOutcome(error=f"no machine of the cluster has {attempt.demand} any more")
+                    yield task.key, TaskOutcome(error=f"no machine of the cluster has {attempt.demand} any longer")
 
 
 def _make_in_task(*arguments: Any) -> TaskOutcome:
-    """``make`` in a task of Ray's."""
+    """Run ``make`` in a task of Ray."""
     import ray
 
     return make(*arguments, node=ray.get_runtime_context().get_node_id())

@@ -1,4 +1,4 @@
-"""A Ray cluster to which this process is connected: its machines, which of them are given work, and where Ray places tasks."""
+"""A connection to a Ray cluster: its machines, the machines that get work, and the placement of tasks."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ from dataclasses import replace
 from typing import Any, Final
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, WORKERS_DIFFER
+from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, CLUSTER_WITHOUT_CORES, WORKERS_DIFFER
 from edgecnn.store.failures import named_failures
 from edgecnn.store.store import Store
-from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.tasks import Demand
 from edgecnn.sweeps.worker import Shared, Terms
 
 _FAILURES: Final = 2
-"""Of a machine's own, such as a full disk, after which it is avoided: it fails so fast that it would be given all the rest."""
+"""Failures of a machine, such as a full disk, after which it gets no work: it fails so fast that it would get all the rest."""
 
 
 class Nodes:
-    """By the ids that Ray gives them, anew each time that one comes."""
+    """The cluster's machines, by the ids that Ray gives them. A machine that joins again has a new id."""
 
     def __init__(self, listed: Iterable[Mapping[str, Any]]) -> None:
-        """``listed``: as Ray lists them."""
+        """``listed``: machines as Ray lists them."""
         self.available = dict[str, Mapping[str, float]]()
-        """Resources of those that are there and have a core, as Ray has them."""
+        """Resources of the available machines with a core, as Ray reports them."""
         self._names, self._failures = dict[str, str](), Counter[str]()
         self.look(listed)
 
     def look(self, listed: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Take those that Ray lists for the ones that are there now; names of those that were there before and are lost."""
+        """Update the available machines from Ray's list, and return the names of those that are lost."""
         alive = [node for node in listed if node["Alive"]]
         self.available = {node["NodeID"]: node["Resources"] for node in alive if node["Resources"].get("CPU", 0) >= 1}
         before, self._names = self._names, {
@@ -46,37 +45,37 @@ class Nodes:
 
     @property
     def avoided(self) -> frozenset[str]:
-        """Those that failed, while there are others."""
+        """Machines that have failed, as long as there are others."""
         failing = frozenset(node for node in self.available if self._failures[node] >= _FAILURES)
         return failing if self.available.keys() - failing else frozenset()
 
     @property
     def working(self) -> list[Mapping[str, float]]:
-        """Resources of those that are given work."""
+        """Resources of the machines that get work."""
         return [resources for node, resources in self.available.items() if node not in self.avoided]
 
     def name(self, node: str) -> str:
-        """For people."""
+        """The machine's name for messages."""
         return self._names.get(node, "a machine that is lost")
 
     def failed(self, node: str) -> bool:
-        """Count a failure of the machine's own; whether it is avoided from now on because of it."""
+        """Count a failure of a machine; return whether it is avoided from now on."""
         self._failures[node] += 1
         return self._failures[node] == _FAILURES and node in self.avoided
 
     def can_run(self, demand: Demand, away_from: Collection[str] = ()) -> bool:
-        """Whether one of them, none of those named, can have what is asked for, now or when it is idle."""
+        """Whether a machine, other than the named ones, has the demanded resources when it is idle."""
         return any(demand.fits(resources) for node, resources in self.available.items() if node not in away_from)
 
 
 HERE, AFAR = "ray", "ray://"
-"""How a cluster is named: the one that this machine is part of, or one that is reached by Ray's client."""
+"""Addresses of a cluster: the one that this machine belongs to, or one that Ray's client reaches."""
 _START: Final = (
-    "`ray start --head` starts one, and `ray start --address=HOST:6379` takes a further machine into it; one that asks for a "
-    "token is reached with RAY_AUTH_MODE=token"
+    "start a cluster with `ray start --head`, and add machines with `ray start --address=HOST:6379`; if the cluster uses "
+    "tokens, set RAY_AUTH_MODE=token"
 )
 _LATE: Final = (
-    "Ray gives its server for clients 30 s to start: begin `ray start --head` with "
+    "Ray's server for clients did not start within 30 s: run `ray start --head` with "
     "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120, or use `--on ray` on a machine of the cluster"
 )
 _NO_CLIENT_SERVER: Final = re.compile(r"Starting Ray client server failed|Proxy failed to Connect")
@@ -86,12 +85,12 @@ _LOOK_S: Final = 120.0
 
 @contextmanager
 def joined(address: str, store: Store) -> Iterator[Cluster]:
-    """A cluster, connected to while the block runs; what of ours still runs there in the end is cancelled.
+    """Connect to a cluster for the block. Tasks that still run at the end are cancelled.
 
     ``address``: ``ray``, or ``ray://HOST:PORT``.
 
     Raises:
-        CLUSTER_UNUSABLE: there is none, or it does not answer.
+        CLUSTER_UNUSABLE: there is no cluster, or it does not answer.
         StoreFull, StoreUnusable: the store cannot be written.
     """
     import ray
@@ -99,7 +98,7 @@ def joined(address: str, store: Store) -> Iterator[Cluster]:
     shared = Shared.of(store, f"work/cluster/{secrets.token_hex(8)}")
     token = store.root / shared.token
     with reached(address, _START):
-        _answering(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
+        _require_answer(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
         ray.init("auto" if address == HERE else address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         with named_failures(store.root, "joining a cluster"):
@@ -116,24 +115,26 @@ class Cluster:
     """A Ray cluster to which this process is connected."""
 
     def __init__(self, address: str, shared: Shared, ray: Any) -> None:
-        """Raises CLUSTER_UNUSABLE: it has no machine with a core."""
+        """Raises CLUSTER_UNUSABLE: the cluster does not answer. CLUSTER_WITHOUT_CORES: no machine has a core."""
         self.address, self.shared, self.ray = address, shared, ray
         with self.reached():
             self.nodes = Nodes(ray.nodes())
         if not self.nodes.available:
-            raise CLUSTER_UNUSABLE(address=address, because="none of its machines has a core to give", hint=_START)
+            raise CLUSTER_WITHOUT_CORES(address=address)
 
     @contextmanager
     def reached(self) -> Iterator[None]:
-        """Around what Ray is asked. Raises CLUSTER_UNUSABLE: it went away."""
-        with reached(self.address, GO_ON):
+        """Convert Ray's errors in the block. Raises CLUSTER_UNUSABLE: the cluster is lost."""
+        with reached(self.address, "rerun the command to continue"):
             yield
 
     def check(self, terms: Terms) -> Terms:
-        """Demand every machine whether it meets them, before the first task; without the store afar where all see this machine's.
+        """Ask every machine whether it meets the terms, before the first task. Return the terms that all meet.
+
+        They omit the remote store if all machines see this machine's store.
 
         Raises:
-            WORKERS_DIFFER: versions are others than here, files cannot be read there, or there is no store that all share.
+            WORKERS_DIFFER: versions differ, files cannot be read there, or no store is shared.
             CLUSTER_UNUSABLE: a machine does not answer.
         """
         alone = replace(terms, shared=replace(terms.shared, remote=None))
@@ -153,7 +154,7 @@ class Cluster:
 
 
 def near(node: str | None, *, soft: bool) -> Any:
-    """A strategy of Ray's: on that machine; ``soft``: or on another where it is busy or gone."""
+    """Ray's strategy that places a task on a machine; ``soft``: or on another one if it is busy or lost."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     # `soft` alone would queue a task at a busy machine while others idle
@@ -161,12 +162,12 @@ def near(node: str | None, *, soft: bool) -> Any:
 
 
 def away(nodes: Collection[str]) -> dict[str, str] | None:
-    """A label selector of Ray's: on none of these machines."""
+    """Ray's label selector that excludes these machines."""
     return {"ray.io/node-id": f"!in({', '.join(sorted(nodes))})"} if nodes else None
 
 
-def _answering(address: str) -> None:
-    """Whether anybody listens there, for which Ray itself waits many minutes. Raises OSError."""
+def _require_answer(address: str) -> None:
+    """Connect to the address, since Ray itself waits many minutes for it. Raises OSError: nothing answers there."""
     host, _, port = address.removeprefix(AFAR).rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
@@ -174,7 +175,7 @@ def _answering(address: str) -> None:
 
 @contextmanager
 def reached(address: str, hint: str) -> Iterator[None]:
-    """Around what Ray is asked. Raises CLUSTER_UNUSABLE: it cannot be reached."""
+    """Convert Ray's errors in the block. Raises CLUSTER_UNUSABLE: the cluster cannot be reached."""
     import ray
 
     try:

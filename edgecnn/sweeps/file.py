@@ -1,4 +1,4 @@
-"""What a user writes, SWEEP.toml, and the builds that it stands for."""
+"""A user's SWEEP.toml, and the builds that it defines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgecnn.devices.files import parse_target, target_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.board import BadAddress
 from edgecnn.errors.recipes import OVERRIDES_INVALID, OverridesInvalid
-from edgecnn.errors.sweeps import SWEEP_INVALID, SWEEP_TOO_LARGE, builds_named_alike
+from edgecnn.errors.sweeps import BUILD_REPEATED, BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
 from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.planning.custom_model import network_name
@@ -33,9 +33,9 @@ from edgecnn.values.stage import digest_of
 
 MOST_BUILDS: Final = 10_000
 IN_THE_NAME: Final = ("model.arch", "model.onnx", "model.scale", "target.device", "target.runtime")
-"""Keys that every build's name already shows."""
+"""Keys that every build's name shows already."""
 _OF_TRAINING: Final = ("model", "data", "preprocessing", "train", "synthesis")
-"""Tables of a recipe on which what a training makes depends."""
+"""Tables of a recipe that determine the result of a training."""
 
 
 class SweepFile(Value):
@@ -43,53 +43,54 @@ class SweepFile(Value):
 
     schema_: Literal["edgecnn.sweep/1"] = Field(default="edgecnn.sweep/1", alias="schema")
     recipe: str | None = None
-    """What every build begins from: a recipe file, whose path counts from this file's folder, or a shipped pipeline."""
+    """Base of every build: a recipe file, relative to this file's folder, or a shipped pipeline."""
     set: Mapping[str, Any] = {}
-    """Recipe values of every build, on top of that."""
+    """Recipe values of every build, on top of the base."""
     devices: Mapping[str, Mapping[str, Any]] = {}
-    """Device to recipe values of its builds, on top of these, such as ``gates.max.p99_ms``; the build's own values go before."""
+    """Device to recipe values of its builds, such as ``gates.max.p99_ms``. The build's own values take precedence."""
     grid: Mapping[str, Any] = {}
-    """Recipe keys with a list of values each: every combination is a build."""
+    """Recipe keys, each with a list of values: every combination is a build."""
     build: tuple[Mapping[str, Any], ...] = ()
-    """Builds one by one, beside the grid or in place of it: recipe values, and optionally a ``name``."""
+    """Single builds, in addition to the grid or instead of it: recipe values, and optionally a ``name``."""
     hosts: Mapping[str, str] = {}
-    """Device to the board that measures it, as ``--host`` takes one; of others, this machine where it is the device."""
+    """Device to the board that measures it, as ``--host`` takes it. Other devices are measured on this machine if it is the
+    device."""
     boards: str | None = None
-    """From where boards are leased: a file of them, whose path counts from this file's folder, or ``labgrid://HOST:PORT``."""
+    """Source of leased boards: a file of boards, relative to this file's folder, or ``labgrid://HOST:PORT``."""
     tags: Mapping[str, tuple[str, ...]] = {}
-    """Device to words that a leased board of it must have, every one."""
+    """Device to the tags that a leased board must have."""
 
 
 class Cell(Value):
     """One build of a sweep."""
 
     name: str
-    """Of its folder."""
+    """Name of its folder."""
     network: str
     device: str
     """The device's own name, however the target spells it."""
     runtime: str | None
-    """Where the target names one."""
+    """The runtime, if the target names one."""
     variant: str
-    """The network, and what else tells this build from those of other networks: a row of the report."""
+    """The network and the settings that distinguish the build from others of that network: a row of the report."""
     recipe: Recipe
     host: str | None
-    """The board that measures it, as ``--host`` takes one; None: a leased one, else this machine, where it is the device."""
+    """The board that measures it, as ``--host`` takes it; None: a leased board, or this machine if it is the device."""
     leased: tuple[str, ...] | None = None
-    """That a board may be leased which measures it, and the tags that it must have; None: none is."""
+    """Tags of the board that may be leased to measure it; None: no board is leased."""
     gates: GateChoice = GateChoice()
-    """Bounds of the call, which replace the recipe's; they are among the words."""
+    """Bounds of the call, which replace the recipe's. They are included in ``words``."""
     words: tuple[str, ...]
-    """Behind ``edgecnn build``, but for the board: the recipe and options by which a person builds the same by hand."""
+    """Arguments of ``edgecnn build`` for the same build, without the board: the recipe and options."""
     trains_as: str
-    """Builds with this in common are of one training: the first makes it, the others find it."""
+    """Builds with the same value share one training: the first build makes it, the others use it."""
     tested_on: str
-    """Builds with this in common are tested on the same images, so that their accuracies can be compared."""
+    """Builds with the same value are tested on the same images, so their accuracies can be compared."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep file, read, with the recipe that its builds begin from."""
+    """A sweep file and its base recipe."""
 
     path: Path
     file: SweepFile
@@ -97,24 +98,24 @@ class Sweep:
 
     @property
     def begins(self) -> str | None:
-        """The recipe as a command line names it from anywhere."""
+        """The base recipe as a command line in any folder names it."""
         stated = self.file.recipe
         if stated is None or not is_path(stated):
             return stated
         return str(self.beside(stated).resolve())
 
     def beside(self, path: str) -> Path:
-        """A path that counts from the file's folder."""
+        """Resolve a path relative to the file's folder."""
         return self.path.parent / user_path(path)
 
 
 def read_sweep(path: Path) -> Sweep:
-    """A sweep file and the recipe that it begins from.
+    """Read a sweep file and its base recipe.
 
     Raises:
         FILE_UNREADABLE, NOT_TOML: of either file.
-        SWEEP_INVALID: unknown tables, wrong types; all at once.
-        EdgecnnError: what ``load_recipe`` raises of the recipe.
+        SWEEP_INVALID: unknown tables or wrong types; all at once.
+        EdgecnnError: an error of ``load_recipe``.
     """
     file = checked(SweepFile, read_table(path), lambda problems: SWEEP_INVALID(path=path, problems=problems))
     sweep = Sweep(path, file, Recipe())
@@ -122,14 +123,13 @@ def read_sweep(path: Path) -> Sweep:
 
 
 def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
-    """The builds that a sweep stands for, the grid's first, in the file's order. Of the disk, device files alone are read.
+    """Return the builds of a sweep, those of the grid first, in the file's order. Only device files are read.
 
     Raises:
-        SWEEP_INVALID: a key is unknown, a value does not fit it, a grid's key has no list of values, there is no such network or
-            device, a host is none, something is said of a device that no build is for, or there is no build.
+        SWEEP_INVALID: unknown keys, networks or devices, invalid values or hosts, tables of devices without a build, or no build.
         SWEEP_TOO_LARGE: more than ``MOST_BUILDS``.
-        BUILDS_NAMED_ALIKE: two builds would be written to one folder.
-        EdgecnnError: of what ``target_of`` and ``apply_overrides`` raise, those that are no bad input.
+        BUILD_REPEATED, BUILDS_NAMED_ALIKE: two builds have the same folder.
+        EdgecnnError: errors of ``target_of`` and ``apply_overrides`` that are not bad input.
     """
     problems, cells = list[str](), dict[str, Cell]()
     for name, stated in _stated_values(sweep, problems):
@@ -140,7 +140,7 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
             problems += [] if problem in problems else [problem]
             continue
         if (other := cells.get(cell.name.casefold())) is not None:
-            raise builds_named_alike(path=sweep.path, name=cell.name, same=other.recipe == cell.recipe)
+            raise (BUILD_REPEATED if other.recipe == cell.recipe else BUILDS_NAMED_ALIKE)(path=sweep.path, name=cell.name)
         cells[cell.name.casefold()] = cell
     if not problems:
         devices = {cell.device for cell in cells.values()}
@@ -153,17 +153,17 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
 
 
 def _problem(error: EdgecnnError) -> str:
-    """One build's error as a problem of the sweep. Raises it again where the file cannot help it: a package is missing, say."""
+    """Return one build's error as a problem of the sweep. Raises other errors, such as a missing package, again."""
     if error.exit_code is not ExitCode.BAD_INPUT:
         raise error
     return error.because or error.what if isinstance(error, OverridesInvalid) else error.sentence()
 
 
 def unknown_devices(table: str, named: Iterable[str], devices: Collection[str]) -> list[str]:
-    """A sentence for each name in a table of devices that no build is for. ``devices``: the sweep's."""
+    """A sentence for each name in a table of devices without a build. ``devices``: those of the sweep."""
     other = f"it has {', '.join(sorted(devices))}"
     return [
-        f"{table}.{option} is no device of this sweep; {did_you_mean(option, devices) or other}"
+        f"{table}.{option} is not a device of this sweep; {did_you_mean(option, devices) or other}"
         for option in named
         if option not in devices
     ]
@@ -172,7 +172,7 @@ def unknown_devices(table: str, named: Iterable[str], devices: Collection[str]) 
 def _host_problems(hosts: Mapping[str, str]) -> Iterator[str]:
     for device, host in hosts.items():
         if host == EMULATED and device != EMULATED_DEVICE:
-            yield f'hosts.{device} is "{EMULATED}", and the emulated machine is the device {EMULATED_DEVICE}'
+            yield f'hosts.{device} is "{EMULATED}", but the emulated machine is the device {EMULATED_DEVICE}'
         try:
             Address.of(host)
         except BadAddress as error:
@@ -180,7 +180,7 @@ def _host_problems(hosts: Mapping[str, str]) -> Iterator[str]:
 
 
 def _stated_values(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any]]]:
-    """Name and values of its own, of each build; nothing where a key is wrong, which is a problem then."""
+    """Return the name and the own values of each build. If a key is wrong, add a problem and return nothing."""
     grid, device_tables = _flat(sweep.file.grid), {name: _flat(table) for name, table in sweep.file.devices.items()}
     single = [
         (build.get("name"), _flat({key: value for key, value in build.items() if key != "name"})) for build in sweep.file.build
@@ -189,7 +189,7 @@ def _stated_values(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, 
     tables = (_flat(sweep.file.set), *device_tables.values(), grid, *(stated for _, stated in single))
     keys = dict.fromkeys(key for table in tables for key in table)
     problems += [
-        f"devices.{name} is of that device's builds, and cannot say target.device"
+        f"devices.{name} cannot set target.device, since it applies to that device's builds"
         for name in device_tables
         if "target.device" in device_tables[name]
     ]
@@ -209,11 +209,11 @@ def _stated_values(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, 
 
 _KEYS: Final = frozenset(dotted_keys(Recipe)) - {"gates.max", "gates.min", "fit.within"}
 _OPEN: Final = ("gates.max.", "gates.min.")
-"""How keys of tables begin whose keys are metrics."""
+"""Prefixes of keys whose last part is a metric."""
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys to values; a key of a recipe ends the way down, and so does what is no table."""
+    """Flatten tables to dotted keys, down to the keys of a recipe."""
     flat = dict[str, Any]()
     for key, value in table.items():
         dotted = f"{above}{key}"
@@ -230,7 +230,7 @@ def _recipe(sweep: Sweep, values: Mapping[str, Any]) -> Recipe:
 
 
 def _cell(sweep: Sweep, name: str | None, stated: Mapping[str, Any]) -> Cell:
-    """Raises OverridesInvalid: of one of its values."""
+    """Raises OverridesInvalid: one of its values is invalid."""
     values = {**_flat(sweep.file.set), **stated}
     recipe = _recipe(sweep, values)
     if sweep.file.devices:
@@ -263,20 +263,21 @@ def _value_at(table: Mapping[str, Any], key: str) -> Any:
 
 
 _BARE: Final = re.compile(r"[a-z][a-z0-9_-]*[0-9][a-z0-9_-]*|[a-z0-9-]+:[a-z]+")
-"""Names that can be no TOML value, such as of networks and targets: they need no quotes in a shell."""
+"""Names, such as those of networks and targets, that are not valid TOML values and need no quotes in a shell."""
 
 
 def _toml(key: str, value: Any) -> str:
-    """As ``--set`` reads it. Raises OverridesInvalid: it is a table, or a list of them, which no option holds."""
+    """Format a value as ``--set`` reads it. Raises OverridesInvalid: it contains tables, which no option can hold."""
     if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(item, Mapping) for item in value)):
-        raise OVERRIDES_INVALID(problems=[f"{key} holds tables; state it in the recipe that the sweep begins from"])
+        raise OVERRIDES_INVALID(problems=[f"{key} holds tables; set it in the base recipe of the sweep"])
     if isinstance(value, str) and _BARE.fullmatch(value):
         return value
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON lets stand, and TOML does not
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON allows the character, TOML does not
 
 
 def _others(stated: Mapping[str, Any]) -> list[str]:
-    """What tells a build from others besides network and device, as ``epochs=3``; of keys that end alike the whole key."""
+    """Settings other than network and device that distinguish a build, such as ``epochs=3``. Ambiguous keys are written in
+    full."""
     shown = [key for key in stated if key not in IN_THE_NAME]
     ends = [key.rpartition(".")[2] for key in shown]
     named = [key if ends.count(end) > 1 else end for key, end in zip(shown, ends, strict=True)]
@@ -284,13 +285,13 @@ def _others(stated: Mapping[str, Any]) -> list[str]:
 
 
 def file_name(text: str) -> str:
-    """What a file system takes; of a text with other signs a digest keeps it apart from its like."""
+    """Make a valid file name. If characters are replaced, a digest keeps similar names apart."""
     safe = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._")[:120] or "build"
     return safe if safe == text else f"{safe}-{digest_of(text)[:6]}"
 
 
 def group_by_training(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Builds of one training together, in the order in which each first stands."""
+    """Group builds with the same training, in the order of their first builds."""
     groups = dict[str, list[Cell]]()
     for cell in cells:
         groups.setdefault(cell.trains_as, []).append(cell)

@@ -1,6 +1,6 @@
-"""One report of all builds of a sweep: networks × devices, what is on the front of each device, and which network does for all.
+"""One report of all builds of a sweep: networks × devices, the front of each device, and the best network for all devices.
 
-Latencies of two builds are of two races, and may be of two days. A build whose settings changed since is named.
+Latencies of two builds come from two races, perhaps on two days. A build whose settings changed since is named.
 """
 
 from __future__ import annotations
@@ -33,46 +33,44 @@ class FleetCell(Value):
 
     name: str
     variant: str
-    """Its row: the network, and what else tells it from others."""
+    """Its row: the network and other distinguishing settings."""
     network: str
     device: str
     runtime: str | None
-    """Where the sweep names one."""
+    """The runtime, if the sweep names one."""
     tested_on: str
-    """Builds with this in common are tested on the same images."""
+    """Builds with the same value are tested on the same images."""
     state: Literal["finished", "changed", "failed", "waiting"]
-    """changed: it is asked for otherwise now, and the figures are of what was asked before."""
+    """changed: its settings have changed, so the figures belong to earlier ones."""
     folder: str
     error: str | None = None
     exit_code: int
-    """What a process may say of it: of a build that is not finished, that something is missing."""
+    """Exit code for a process; an unfinished build counts as missing."""
     seconds: float = 0.0
     verdict: Verdict = Verdict.MISSING
     gates: tuple[GateResult, ...] = ()
     require_measured: bool = False
     choice: Choice | None = None
     facts: CandidateFacts | None = None
-    """Of what ships; layers are left out: the build's own report has them."""
+    """Of the shipped candidate, without layers, which the build's own report has."""
     machine: str | None = None
     board: str | None = None
     """The leased board that measured it."""
     made_at: Dated | None = None
     notices: tuple[str, ...] = ()
     since: Since | None = None
-    """Against what it was before it was asked for otherwise; None where it never was."""
+    """Compared with its result under earlier settings; None if they never changed."""
     beaten_by: str | None = None
-    """A finished build for the same device, tested on the same images, that is faster and no less accurate by the estimates; None
-    on the front, or without figures."""
+    """A finished build for the same device and test images that is faster and no less accurate by the estimates, or None."""
     beaten_for_sure: bool = False
-    """Whether the intervals of both figures keep the two apart, those of latency by more than days differ, and nothing else
-    slowed its race."""
+    """Whether the intervals of both figures are apart, for latency by more than days differ, and its race was not disturbed."""
 
     measured_by: str | None = None
-    """The command that settles a provisional choice, or times a build whose device was not attached; None of any other."""
+    """The command that settles a provisional choice, or times a build whose device was not attached; None for other builds."""
 
     @property
     def not_measured(self) -> str | None:
-        """Its bounds for which nothing was measured, such as ``p99_ms ≤ 20``; None where there is none such."""
+        """Bounds without a measurement, such as ``p99_ms ≤ 20``, or None."""
         return " and ".join(bound_of(result.gate) for result in self.gates if result.verdict is Verdict.MISSING) or None
 
     @property
@@ -83,7 +81,7 @@ class FleetCell(Value):
 
     @property
     def p50_ms(self) -> Interval | None:
-        """Of what ships, on the device."""
+        """Of the shipped candidate, on the device."""
         return None if self.facts is None else SHOWN["p50_ms"].value(self.facts)
 
     @property
@@ -93,17 +91,17 @@ class FleetCell(Value):
 
     @property
     def is_on_front(self) -> bool:
-        """Whether it is finished, has both figures, and nothing beats it."""
+        """Whether it is finished, has both figures, and no build beats it."""
         return self.state == "finished" and self.beaten_by is None and None not in (self.accuracy, self.p50_ms)
 
     @property
     def disturbed(self) -> bool:
-        """Whether something else slowed its race, so that it may be faster than its figures."""
+        """Whether other work slowed its race, so that it may be faster."""
         return self.facts is not None and self.facts.latency is not None and self.facts.latency.disturbed is not None
 
 
 def cell_of(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> FleetCell:
-    """Read what a build left in the sweep's folder ``out``. ``fingerprint``: of what is asked for now. Nothing is measured."""
+    """Read a build's results in the sweep's folder ``out``. ``fingerprint``: of its present request. Nothing is measured."""
     folder, outcome = build_folder(out, cell.name), state.outcomes.get(cell.name)
     shared = ("name", "variant", "network", "device", "runtime", "tested_on")
     facts_of_cell: dict[str, Any] = {name: getattr(cell, name) for name in shared} | {"folder": str(folder)}
@@ -113,7 +111,7 @@ def cell_of(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> Fleet
     report = report_or_none(folder)
     if report is None or not outcome.reported:
         code = ExitCode.MISSING if outcome.reported else _code(outcome.exit_code)
-        return FleetCell(**facts_of_cell, state="failed", error=outcome.error or "its report is gone", exit_code=code)
+        return FleetCell(**facts_of_cell, state="failed", error=outcome.error or "its report was removed", exit_code=code)
     ships = report.shipped
     current = outcome.asked == fingerprint and cell.name not in state.begun
     facts = None if ships is None else ships.compact
@@ -148,8 +146,7 @@ def _code(of_process: int) -> ExitCode:
 
 
 BETWEEN_DAYS = 1.1
-"""Times as long one kit may take on another day: where days have a standard deviation of 3 %, one takes so much longer than
-another once in a hundred times."""
+"""Ratio of one kit's times on two days: if days have a standard deviation of 3 %, it is larger only once in a hundred times."""
 
 
 class FleetDevice(Value):
@@ -157,7 +154,7 @@ class FleetDevice(Value):
 
     device: str
     front: tuple[str, ...]
-    """Builds than which none is faster and no less accurate, the fastest first; of images that differ, one front each."""
+    """Builds that no build beats, the fastest first; one front for each set of test images."""
 
 
 class FleetVariant(Value):
@@ -167,13 +164,13 @@ class FleetVariant(Value):
     verdicts: Mapping[str, Verdict]
     """Build to its verdict."""
     lowest: Interval | None
-    """The least accuracy that it has on any device."""
+    """Its lowest accuracy on any device."""
     lacks: tuple[str, ...]
-    """Devices of the sweep that it has no build for."""
+    """Devices of the sweep without a build of it."""
     not_measured: Mapping[str, str] = {}
-    """Finished build to its bounds for which nothing was measured, such as ``p99_ms ≤ 20``."""
+    """Finished build to its bounds without a measurement, such as ``p99_ms ≤ 20``."""
     passes: bool
-    """Whether it has a build for every device, and each is finished, was measured for every bound and passes its gates."""
+    """Whether it has a finished build for every device, and each passes its gates with every bound measured."""
 
 
 class FleetReport(Value):
@@ -187,19 +184,19 @@ class FleetReport(Value):
     devices: tuple[FleetDevice, ...]
     variants: tuple[FleetVariant, ...]
     for_all: str | None
-    """Of the networks that pass on every device, the one whose least accuracy is the highest; None where none passes on all."""
+    """The network with the highest lowest accuracy among those that pass on every device, or None."""
     why: str
-    """Of that, a sentence; of networks that only want measuring, also what, and the command for it."""
+    """The reason, a sentence; for networks that only lack measurements also the command."""
     provisional: Mapping[str, str]
-    """Build whose choice is provisional to the command that settles it."""
+    """Build with a provisional choice to the command that settles it."""
     set_aside: Mapping[str, str] = {}
-    """Leased board to why the last call measured no more on it."""
+    """Leased board to the reason why the last call excluded it."""
     kin: tuple[KinRace, ...] = ()
-    """Leased boards of a kind among themselves, where several measured builds."""
+    """Comparisons of leased boards of a kind, if several measured builds."""
     changed: tuple[str, ...] = ()
-    """What is asked for otherwise than when the sweep was last run."""
+    """Changes since the last run, a sentence each."""
     command: str
-    """That works the sweep off again."""
+    """The command that runs the sweep again."""
 
 
 def fleet_of(cells: Sequence[Cell], fingerprints: Mapping[str, str], state: SweepState, out: Path) -> FleetReport:
@@ -282,15 +279,15 @@ def _best_for_all(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) 
     if not passing:
         most = max(variants, key=lambda variant: sum(verdict is Verdict.PASS for verdict in variant.verdicts.values()))
         passed = sum(verdict is Verdict.PASS for verdict in most.verdicts.values())
-        lacks = f", and has none for {', '.join(most.lacks)}" if most.lacks else ""
-        sentence = f"none passes on every device; {most.variant} passes in {passed} of {len(most.verdicts)} builds{lacks}"
+        lacks = f" and has no build for {', '.join(most.lacks)}" if most.lacks else ""
+        sentence = f"no network passes on every device; {most.variant} passes in {passed} of {len(most.verdicts)} builds{lacks}"
         return None, sentence + _not_measured([most], cells)
     left = _not_measured([variant for variant in variants if _only_not_measured(variant)], cells)
     if len({(cell.tested_on, cell.several_labels) for cell in cells if cell.accuracy}) > 1:
         named = ", ".join(variant.variant for variant in passing)
-        return None, f"these pass on every device, and are tested on different images, so that they are not ranked: {named}{left}"
+        return None, f"these pass on every device, but are not ranked, since their test images differ: {named}{left}"
     ranked = sorted(passing, key=lambda variant: -(variant.lowest.estimate if variant.lowest else 0.0))
-    best, why = ranked[0], f"{len(passing)} of {len(variants)} pass on every device; of these it is the most accurate"
+    best, why = ranked[0], f"{len(passing)} of {len(variants)} networks pass on every device; it is the most accurate of them"
     rival = ranked[1].lowest if len(ranked) > 1 else None
     if rival is not None and best.lowest is not None and rival.high >= best.lowest.low:
         why += f", not shown more accurate than {ranked[1].variant}: their intervals overlap"

@@ -1,7 +1,7 @@
-"""Boards of a kind among themselves: one build is raced on every board that measured builds of its device, to tell a slow board.
+"""Compare boards of a kind: one build is raced on every board that measured builds of its device, to find a slow board.
 
-Each race is of another day, and a board's own time differs from day to day. So how far the other boards differ among themselves
-is taken for how far one board may differ from them by its day alone.
+Each race is on another day, and a board's own time varies from day to day. The spread among the other boards is therefore
+taken as the possible effect of the day on one board.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from edgecnn.values.report import CandidateFacts, Latency
 from edgecnn.values.verdict import Interval
 
 BOARDS_NEEDED: Final = DAYS_NEEDED + 1
-"""Of a kind, before anything is known of how its other boards differ."""
+"""Number of boards of a kind for which the spread of the others is known."""
 BOARDS: Final = "boards"
-"""Folder of a sweep's results: of each board, the build that was raced there to compare it with its kin."""
+"""Folder of a sweep's results with the comparison races, by board."""
 
 
 class KinBoard(Value):
-    """One board of a kind, and what the common kit took there."""
+    """One board of a kind, and its time for the common kit."""
 
     board: str
     p50_ms: Interval | None
     disturbed: str | None
-    """What slowed its race, so that the board may be faster than this."""
+    """Cause that slowed its race, so that the board may be faster."""
     observed_at: str = ""
-    """When its race began."""
+    """Start of its race."""
     slower: Interval | None = None
-    """Its p50 over that of the other boards, where it is shown to be slower; the compared boards share one error rate."""
+    """Ratio of its p50 to that of the other boards, if it is shown to be slower. All compared boards share one error rate."""
 
     @property
     def uncompared(self) -> str | None:
-        """Why it is not among the boards that are compared; None where it is."""
+        """Why the board is not compared, or None."""
         return self.disturbed or ("it has no median" if self.p50_ms is None else None)
 
 
@@ -58,29 +58,29 @@ class KinRace(Value):
     device: str
     build: str
     candidate: str
-    """What it ships, which ran on each."""
+    """The shipped candidate, which ran on each board."""
     boards: tuple[KinBoard, ...]
 
     @property
     def compared(self) -> tuple[KinBoard, ...]:
-        """Those whose day is held against the others'."""
+        """Boards that are compared with each other."""
         return tuple(board for board in self.boards if board.uncompared is None)
 
 
 def kin_of(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> tuple[KinRace, ...]:
-    """What is known of each device with builds of several boards; of a board that has not raced the common kit, nothing."""
+    """Return the comparison for each device whose builds several boards measured. Boards without a race are absent."""
     return tuple(race for cell in _common_builds(cells, outcomes) if len((race := _race(cell, cells, outcomes, out)).boards) > 1)
 
 
 def unraced(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> Iterator[tuple[Cell, str]]:
-    """The common build of each device, and a board that has not raced its kit yet."""
+    """Yield the common build of each device, with each board that has not raced its kit yet."""
     for cell in _common_builds(cells, outcomes):
         raced = {board.board for board in _race(cell, cells, outcomes, out).boards}
         yield from ((cell, board) for board in _boards_of_device(cell.device, cells, outcomes) if board not in raced)
 
 
 def bench_words(cell: Cell, board: Board, out: Path) -> tuple[str, ...]:
-    """The command that races a build's kits on a board, and leaves the build as it is."""
+    """The command that races a build's kits on a board, without changing the build."""
     folder = str(_folder(out, board.name, cell))
     return ("bench", str(build_folder(out, cell.name)), "--fresh", *words_of(board), "--out", folder)
 
@@ -90,13 +90,13 @@ def _folder(out: Path, board: str, cell: Cell) -> Path:
 
 
 def _boards_of_device(device: str, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> tuple[str, ...]:
-    """Boards that measured builds of a device, in the builds' order."""
+    """Boards that measured builds of a device, in the order of the builds."""
     ended = (outcomes.get(cell.name) for cell in cells if cell.device == device)
     return tuple(dict.fromkeys(outcome.board for outcome in ended if outcome is not None and outcome.board is not None))
 
 
 def _common_builds(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> Iterator[Cell]:
-    """Of each device whose builds several boards measured, the first build that a board did."""
+    """The first build with a board, for each device whose builds several boards measured."""
     for device in dict.fromkeys(cell.device for cell in cells):
         if len(used := _boards_of_device(device, cells, outcomes)) > 1:
             yield next(cell for cell in cells if cell.device == device and _board(cell, outcomes) == used[0])
@@ -122,7 +122,7 @@ def _race(cell: Cell, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]
 
 
 def _benched_latency(folder: Path, ships: CandidateFacts) -> Latency | None:
-    """What the very kit that ships took in a race that lies there."""
+    """Latency of the shipped kit in a comparison race."""
     try:
         bench = BundleBench.model_validate_json(bounded_content(folder / REPORTED, DOCUMENT_BYTES_MAX))
     except (OSError, ValidationError):
@@ -131,11 +131,11 @@ def _benched_latency(folder: Path, ships: CandidateFacts) -> Latency | None:
 
 
 def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
-    """The same boards; one that is shown to be slower than the others of its kind has by how much.
+    """Add to each board that is shown to be slower than the others by how much.
 
-    A board's race is one more board-day, held against the others' by Student's t (``day_ratio_interval``), each at a confidence
-    with which all of them together name a board wrongly once in a hundred sweeps, where the times of board-days are log-normal
-    with one spread. A board is named where even the lower bound is above ``DEFAULT_LATENCY_RATIO``.
+    A board's race is one more board-day, compared with those of the others by Student's t (``day_ratio_interval``). The
+    confidence is such that all comparisons together name a wrong board once in a hundred sweeps, if the times of board-days
+    are log-normal with one spread. A board is named if even the lower bound is above ``DEFAULT_LATENCY_RATIO``.
     """
     usable = [board for board in boards if board.uncompared is None]
     confidence = look_confidence(max(len(usable), 1), LATENCY_CONFIDENCE)

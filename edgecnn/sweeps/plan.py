@@ -26,25 +26,26 @@ from edgecnn.values.stage import Key, Progress
 
 
 class PlannedCell(Value):
-    """One build of a sweep before it is run."""
+    """A build of a sweep before it runs."""
 
     name: str
     network: str
     device: str
     words: tuple[str, ...]
     finished: bool
-    """Whether it is done as it is asked now, so that a run leaves it alone."""
+    """Whether it is finished with the present settings, so that a run skips it."""
     error: str | None = None
-    """Why it cannot be planned; a run would end it with the same line."""
+    """Why it cannot be planned; a run would fail with the same line."""
     stages: int = 0
     cached: int = 0
-    """Of them, those that the store has."""
+    """Number of stages in the store."""
     afar: int = 0
-    """Of them, those that the remote store has, from where a build fetches them."""
+    """Number of stages that only the remote store has; a build fetches them."""
     shared: int = 0
-    """Of them, those that an earlier build of this sweep makes."""
+    """Number of stages that an earlier build of this sweep makes."""
     seconds: tuple[float, float] | None = None
-    """Of making the others: what nine of ten of their like stayed above and below. None where none of their like was made."""
+    """Time of the other stages: nine of ten similar stages took longer than the first and less than the second. None: no
+    similar one."""
 
 
 class SweepPlan(Value):
@@ -56,16 +57,16 @@ class SweepPlan(Value):
     cells: tuple[PlannedCell, ...]
     changed: tuple[str, ...] = ()
     boards_from: str | None = None
-    """From where boards are leased."""
+    """Source of leased boards."""
     boards: Mapping[str, tuple[str, ...]] = {}
-    """Device with open builds, or ones that found no board, to the boards there that may measure them; where there is none, it is
-    measured without a lease."""
+    """Device with pending builds to the boards that may measure it. A device without boards is measured without a
+    lease."""
     make_seconds: tuple[float, float]
-    """Of all stages that are missing and of whose kind one was made, one after another."""
+    """Time of all missing stages of known kinds, one after another."""
     unknown: int
-    """Missing stages of whose kind none was made."""
+    """Number of missing stages of unknown kinds."""
     measure_seconds: float | None
-    """Of evaluating and racing all that are not finished, by the median of this sweep's finished builds; None where none is."""
+    """Time of evaluating and racing the pending builds, by the median of this sweep's finished ones; None: there is none."""
 
 
 class _Stages:

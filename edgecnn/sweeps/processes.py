@@ -1,4 +1,4 @@
-"""The processes of a sweep: each build is one of its own, whose words a person could type, and which speaks to a log."""
+"""The processes of a sweep: each build is a separate process with a command line that a person could type, and a log."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ from edgecnn.training.settings import training_threads
 MAKE: Final = "package"
 """The verb that makes kits and measures nothing."""
 INTERRUPTED: Final = (ExitCode.INTERRUPTED, -signal.SIGINT)
-"""How an interrupted build ends."""
+"""Exit codes of an interrupted build."""
 _TO_END_S: Final = 60.0
-"""That an interrupted build has to put its things down."""
+"""Time that an interrupted build has to save its work."""
 _LOOK_S: Final = 1.0
 _JOB_VARIABLES: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
-"""By which a build would tell a job of itself; the sweep does so once for all."""
+"""Variables by which a build would report to a CI job; the sweep reports once for all builds."""
 _ENDS_WITH_PARENT: Final = (
     "import ctypes, os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); ctypes.CDLL(None).prctl(1, signal.SIGINT); "
     "os.execv(sys.executable, [sys.executable, '-m', 'edgecnn', *sys.argv[1:]])"
 )
-"""prctl(2), PR_SET_PDEATHSIG, which outlives an exec: a sweep that is killed interrupts its builds, which hear it even where the
-sweep was begun in the background of a script and does not."""
+"""prctl(2), PR_SET_PDEATHSIG: a killed sweep interrupts its builds. The setting survives exec, and works in background jobs
+too."""
 _COMMAND: Final = ("-c", _ENDS_WITH_PARENT) if sys.platform.startswith("linux") else ("-m", "edgecnn")
 
 
 @dataclass
 class Children:
-    """Builds that run now, each a process in a session of its own, so that Ctrl-C reaches it once, from here."""
+    """Running builds, each a process in a separate session, so that Ctrl-C reaches it only once, from here."""
 
     out: Path
     jobs: int = 1
-    """That make kits at once."""
+    """Number of processes that make kits at the same time."""
     threads: int | None = None
-    """Of their trainings, where a cluster makes them; None: as many as this machine has for each."""
+    """Threads of trainings on a cluster; None: the threads of this machine."""
     running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     stopped: Event = field(default_factory=Event)
 
@@ -59,9 +59,10 @@ class Children:
         self._making = Semaphore(self.jobs)
 
     def run(self, verb: str, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> Ended:
-        """Run a verb of one build to its end, and give how it ended; what it says goes to the build's log.
+        """Run a verb of one build to its end, with its output in the build's log.
 
-        ``lease``: of the board that measures it. Raises BoardTaken, CoordinatorUnreachable: it was lost, and the build ended.
+        ``lease``: of the board that measures it. Raises BoardTaken, CoordinatorUnreachable: the lease was lost, and the build
+        has ended.
         """
         if self.stopped.is_set():
             return Ended(ExitCode.INTERRUPTED)
@@ -69,12 +70,12 @@ class Children:
         return self.start([verb, *cell.words, *host, "--out", str(build_folder(self.out, cell.name))], cell, threads, lease)
 
     def make(self, cell: Cell) -> Ended:
-        """Make a build's kits, with its share of the cores; as many at once as there are jobs."""
+        """Make a build's kits with its share of the cores; at most ``jobs`` builds at the same time."""
         with self._making:
             return self.run(MAKE, cell, max(1, training_threads() // self.jobs))
 
     def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> Ended:
-        """The same of any command about the build. Raises NOT_A_SWEEP_FOLDER: its log cannot be written."""
+        """Run any command for the build, as ``run`` does. Raises NOT_A_SWEEP_FOLDER: its log cannot be written."""
         inherited = {name: value for name, value in os.environ.items() if name not in _JOB_VARIABLES}
         threads = self.threads or threads
         own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
@@ -89,7 +90,7 @@ class Children:
                 env={**inherited, **own, KEPT_IN: str(file)}, start_new_session=True,
             )  # fmt: skip
             self.running.add(child)
-            if self.stopped.is_set():  # meanwhile
+            if self.stopped.is_set():  # in the meantime
                 child.send_signal(signal.SIGINT)
             try:
                 code = child.wait() if lease is None else _under(lease, child)
@@ -100,14 +101,14 @@ class Children:
 
     @contextmanager
     def ended(self) -> Iterator[None]:
-        """Whatever ends the block ends every build, which keeps what it finished."""
+        """Stop every build at the end of the block; a stopped build keeps what it finished."""
         try:
             yield
         finally:
             self.stop()
 
     def stop(self) -> None:
-        """Interrupt what runs, as Ctrl-C does, and wait until it has put its things down."""
+        """Interrupt running builds, like Ctrl-C, and wait until they have saved their work."""
         self.stopped.set()
         _interrupt(list(self.running))
 
@@ -121,11 +122,11 @@ def _interrupt(children: Sequence[subprocess.Popen[bytes]]) -> None:
         try:
             child.wait(max(0.0, end - time.monotonic()))
         except subprocess.TimeoutExpired:
-            kill_group(child)  # with what it began: it leads a session of its own
+            kill_group(child)  # with its children: it leads a session
 
 
 def _under(lease: Lease, child: subprocess.Popen[bytes]) -> int:
-    """Wait for its end; whatever else ends the wait ends the build first, and only then is the board given back."""
+    """Wait for the process. Any error ends the build first, and only then is the board released."""
     try:
         while True:
             with suppress(subprocess.TimeoutExpired):
@@ -138,16 +139,16 @@ def _under(lease: Lease, child: subprocess.Popen[bytes]) -> int:
 
 
 def log_of(out: Path, name: str) -> Path:
-    """Where a build of a sweep says what it says."""
+    """Path of a build's log."""
     return out / LOGS / f"{name}.log"
 
 
 def ending_of(ended: Ended, log: Path) -> str:
-    """Why a build left no report: its error, the signal that killed it, or its exit code and where its log is."""
+    """Why a build left no report: its error, the signal that ended it, or its exit code and log."""
     if ended.error is not None:
         return ended.error.line()
     if ended.code < 0:
-        return f"ended by {signal.Signals(-ended.code).name}, as where memory ran out or somebody killed it"
+        return f"ended by {signal.Signals(-ended.code).name}; it was killed, for example because memory ran out"
     how = "interrupted" if ended.code == ExitCode.INTERRUPTED else f"exit {ended.code}"
     return f"{how}; its log is {log}"
 
@@ -155,5 +156,5 @@ def ending_of(ended: Ended, log: Path) -> str:
 def _error_in(file: Path) -> EdgecnnError | None:
     try:
         return error_again(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, LookupError):  # it ended well, or was killed before it could say
+    except (OSError, ValueError, LookupError):  # it succeeded, or was killed before it could write its error
         return None

@@ -166,7 +166,7 @@ def _measure_all(run: SweepRun, children: Children, ledger: _Ledger, make: Make 
 
     def measure(cell: Cell, *, made: bool) -> None:
         ledger.begin(cell)
-        work = partial(_measure, run, children, cell, tell, made=made)
+        work = partial(_measure, run, children, cell, tell, kits_made=made)
         ledger.take(_run_and_record(run, cell, work, spent.get(cell.name, 0.0)))
 
     with Lanes(children.stop) as lanes:
@@ -209,15 +209,15 @@ def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, 
             tell.note(f"{board} is not compared with others of its kind: {ending_of(ended, log_of(run.out, cell.name))}")
 
 
-def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, made: bool) -> Ended:
+def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, kits_made: bool) -> Ended:
     """Build and measure on this machine, on the host, or on a board that is leased after the kits are made.
 
-    ``made``: whether the kits are made already, as far as possible.
+    ``kits_made``: whether the kits are made already, as far as possible.
     """
     if run.pool is None or not run.pool.has(cell):
         return _timed(lambda: children.run("build", cell))
     making = Ended(ExitCode.OK)
-    if not made and (making := _timed(lambda: children.make(cell))).code == ExitCode.BAD_INPUT:
+    if not kits_made and (making := _timed(lambda: children.make(cell))).code == ExitCode.BAD_INPUT:
         return making
 
     def build(lease: Lease) -> Ended:

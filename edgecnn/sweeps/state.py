@@ -1,6 +1,6 @@
-"""What is known of a sweep's builds between two calls: how each ended, whether it is still the build that is asked, what changed.
+"""State of a sweep's builds between two calls: how each ended, whether its settings have changed, and what changed.
 
-The folder of results is the user's: a file or folder in it that cannot be used is named.
+The results folder is the user's: an unusable file or folder in it is named.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from edgecnn.values.verdict import Interval, Verdict
 
 @contextmanager
 def usable(path: Path) -> Iterator[None]:
-    """What the block reads or writes lies there. Raises NOT_A_SWEEP_FOLDER: the system refuses it."""
+    """Raise NOT_A_SWEEP_FOLDER if the system refuses the block's access to the path."""
     try:
         yield
     except OSError as error:
@@ -55,23 +55,24 @@ STATE: Final = "sweep.json"
 SCHEMA: Final = "edgecnn.sweep-state/1"
 LOCK: Final = ".edgecnn-sweep.lock"
 BUILDS, LOGS, EARLIER = "builds", "logs", "earlier"
-"""Folders of a sweep's results: one of each build, what each said, and what each was before it was asked for otherwise."""
+"""Folders of a sweep's results: builds, logs, and earlier reports of builds whose settings changed."""
 
 
 class Since(Value):
-    """What a build is against what it was before it was asked for otherwise."""
+    """A build compared with its result under earlier settings."""
 
     made_at: str
-    """Of the earlier one."""
+    """Date of the earlier result."""
     shipped: str | None
     ships: str | None
     was: Verdict
     drop_pp: Interval | None
-    """Top-1, or mAP, that what ships loses against what shipped, on the same images, percentage points; two-sided 90 %."""
+    """Top-1, or mAP, that the shipped candidate loses against the earlier one on the same images, percentage points; two-sided
+    90 %."""
     absent: str | None = None
     """Why there is no such difference."""
     lines: tuple[str, ...] = ()
-    """What was asked otherwise, one a line, such as ``recipe train.epochs: 3 → 10``."""
+    """Changed settings, one a line, such as ``recipe train.epochs: 3 → 10``."""
 
 
 class CellOutcome(Value):
@@ -79,18 +80,18 @@ class CellOutcome(Value):
 
     name: str
     asked: str
-    """Digest of all that was asked of it: ``fingerprints`` makes it."""
+    """Digest of its request, made by ``fingerprints``."""
     exit_code: int
     reported: bool
-    """Whether it left a report; where not, it failed before its verdict."""
+    """Whether it left a report; otherwise it failed before its verdict."""
     error: str | None = None
     """Why it left no report."""
     seconds: float
     ended_at: str
     since: Since | None = None
-    """None where it was never asked for otherwise, or left no report."""
+    """None: its settings never changed, or it left no report."""
     board: str | None = None
-    """The leased board that measured it; None: it was measured elsewhere."""
+    """The leased board that measured it; None: measured elsewhere."""
 
 
 class SweepState(Value):
@@ -99,18 +100,18 @@ class SweepState(Value):
     schema_: Literal["edgecnn.sweep-state/1"] = Field(default="edgecnn.sweep-state/1", alias="schema")
     version: str = edgecnn.__version__
     sweep: str
-    """The sweep's file."""
+    """Path of the sweep file."""
     cells: Mapping[str, str] = {}
-    """Build to what was asked of it when the sweep was last run."""
+    """Build to the digest of its request in the last run."""
     tools: Mapping[str, str] = {}
-    """Version of each tool when the sweep was last run."""
+    """Version of each tool in the last run."""
     gates: GateChoice = GateChoice()
-    """Bounds of that call, which replaced those of every build's recipe."""
+    """Bounds of the last run, which replaced those of every build's recipe."""
     outcomes: Mapping[str, CellOutcome] = {}
     begun: tuple[str, ...] = ()
-    """Builds that did not end since: which request's figures lie in the folder of one that was interrupted is not known."""
+    """Builds that have not ended since their start, so the request of the figures in their folders is not known."""
     set_aside: Mapping[str, str] = {}
-    """Board, or board for a target, to why the last call measured no more there."""
+    """Board, or board for a target, to the reason why the last call excluded it."""
 
     def with_begun(self, name: str) -> SweepState:
         """Return the state with one more started build."""
@@ -231,8 +232,8 @@ def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
     except NoClassFolders as error:
         if choice.labels is not None or not error.fields["files"]:
             return error.line()
-        return _images(choice.model_copy(update={"labels": False}), store, tell)  # as a custom model takes them
-    except EdgecnnError as error:  # its builds fail with this line, each by itself
+        return _images(choice.model_copy(update={"labels": False}), store, tell)  # a custom model needs no labels
+    except EdgecnnError as error:  # each of its builds fails with this line
         return error.line()
 
 
@@ -286,6 +287,6 @@ def since(out: Path, name: str, store: Store) -> Since | None:
         ships=now.choice.candidate,
         was=before.verdict,
         drop_pp=None if paired is None else paired.drop_pp,
-        absent="one of them ships nothing" if paired is None else paired.absent,
+        absent="one of the builds ships no kit" if paired is None else paired.absent,
         lines=changed.lines,
     )

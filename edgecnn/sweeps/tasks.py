@@ -1,6 +1,7 @@
-"""The stages that a sweep's builds lack, each once, with what each waits for; and how many are given to a cluster at once.
+"""The missing stages of a sweep's builds, each once, with their dependencies, and the number of tasks that a cluster gets at
+once.
 
-A cluster is given as many as keep its machines busy, and hardly more: what waits here begins in the sweep's order.
+A cluster gets just enough tasks to keep its machines busy; the others start later in the sweep's order.
 """
 
 from __future__ import annotations
@@ -21,48 +22,49 @@ from edgecnn.training.settings import NetworkSettings, training_threads
 from edgecnn.values.stage import Key, Role, Stage
 
 _HEAVY: Final = ("train", "transfer", "surgery", "rank", "quantize")
-"""Kinds that ask for several cores and for memory; the others ask for one core."""
+"""Kinds of stages that need several cores and memory; the others need one core."""
 _CORES: Final = 4
 _MEMORY_BYTES: Final = 4 << 30
-"""What those ask for; where machines are smaller, all cores and half of the memory of the smallest."""
+"""Memory of a heavy stage. On smaller machines: all cores and half of the memory of the smallest."""
 AHEAD: Final = 1.1
-"""Times what the machines bear is given to them, at least one task more: who ends one has the next at hand."""
+"""Load of the machines, relative to their capacity, up to which tasks are started. So a free machine has its next task at
+once."""
 
 
 def training_threads_there() -> int:
-    """Threads of a training on a cluster: as many as it asks cores for, where this machine has so many too."""
+    """Threads of a training on a cluster: the cores that it demands, but not more than this machine has."""
     return min(_CORES, training_threads())
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What one task asks of a machine."""
+    """Resources that one task needs."""
 
     cores: int
     memory_bytes: int
     gpus: int
 
     def __str__(self) -> str:
-        """For people: ``4 cores, 4.0 GiB of memory and 1 GPU``."""
+        """In words: ``4 cores, 4.0 GiB of memory and 1 GPU``."""
         memory = [f"{self.memory_bytes / 2**30:.1f} GiB of memory"] if self.memory_bytes else []
         return listed([counted(self.cores, "core"), *memory, *([counted(self.gpus, "GPU")] if self.gpus else [])])
 
     def fits(self, machine: Mapping[str, float]) -> bool:
-        """Whether the machine has that much when it is idle."""
+        """Whether an idle machine has these resources."""
         has = (machine.get(resource, 0) for resource in ("CPU", "memory", "GPU"))
         return all(there >= needed for there, needed in zip(has, (self.cores, self.memory_bytes, self.gpus), strict=True))
 
 
 class Room:
-    """How much of a cluster is taken by tasks that were begun."""
+    """The capacity of a cluster that started tasks use."""
 
     def __init__(self, machines: Collection[Mapping[str, float]]) -> None:
-        """``machines``: resources of each as Ray has them, memory in bytes; at least one, each with a core."""
+        """``machines``: resources of each as Ray reports them, memory in bytes; at least one, each with a core."""
         self._begun = Counter[tuple[bool, int]]()
         self.resize(machines)
 
     def resize(self, machines: Collection[Mapping[str, float]]) -> None:
-        """Take these for the machines that are there now, each with a core; of none it stays at what it demand for."""
+        """Set the available machines, each with a core. Without machines the demands stay as they are."""
         if machines:
             cores = min(int(machine["CPU"]) for machine in machines)
             memory = min(int(machine.get("memory", 0)) for machine in machines)
@@ -75,27 +77,27 @@ class Room:
             self._capacity.update(cores=own, heavy=heavy, gpus=int(machine.get("GPU", 0)))
 
     def demand(self, task: StageTask) -> Demand:
-        """Of the machine that makes it."""
+        """The resources that a task needs."""
         return Demand(*(self._heavy if _is_heavy(task) else (1, 0)), task.gpus)
 
     def has(self, task: StageTask) -> bool:
-        """Whether it keeps the machines busy to begin this one too."""
+        """Whether there is capacity to start this task."""
         used = Counter[str]()
         for (heavy, gpus), number in self._begun.items():
-            used.update({what: number * amount for what, amount in self._takes(heavy, gpus).items()})
-        return all(used[what] < AHEAD * self._capacity[what] for what in self._takes(_is_heavy(task), task.gpus))
+            used.update({resource: number * amount for resource, amount in self._takes(heavy, gpus).items()})
+        return all(used[resource] < AHEAD * self._capacity[resource] for resource in self._takes(_is_heavy(task), task.gpus))
 
     def take(self, task: StageTask) -> None:
-        """It begins."""
+        """Count a started task."""
         self._begun[_is_heavy(task), task.gpus] += 1
 
     def give_back(self, task: StageTask) -> None:
-        """It ended."""
+        """Count a finished task."""
         self._begun[_is_heavy(task), task.gpus] -= 1
 
     def _takes(self, heavy: bool, gpus: int) -> dict[str, int]:  # noqa: FBT001 - a class of tasks
         takes = {"cores": self._heavy[0] if heavy else 1, "heavy": int(heavy), "gpus": gpus}
-        return {what: number for what, number in takes.items() if number}
+        return {resource: number for resource, number in takes.items() if number}
 
 
 def _is_heavy(task: StageTask) -> bool:
@@ -103,30 +105,30 @@ def _is_heavy(task: StageTask) -> bool:
 
 
 KINDS = (*TRUNK, "surgery", "rank", "quantize", "package")
-"""What may be made anywhere; engines are made on their device."""
+"""Kinds of stages that any machine can make; engines are made on their device."""
 
 
 @dataclass(frozen=True)
 class StageTask:
-    """One stage to be made, by whoever has its inputs."""
+    """One missing stage, to be made on any machine that has its inputs."""
 
     key: Key
     stage: Stage
     versions: Mapping[str, str]
-    """Of the distributions that bind its bytes."""
+    """Versions of the packages on which its bytes depend."""
     made: Mapping[Role, str] = field(default_factory=dict)
-    """Inputs that are entries of the store, by kind: the stage names their keys."""
+    """Inputs that are artifacts of the store, with their kinds; the stage holds their keys."""
     sources: Mapping[Role, Path] = field(default_factory=dict)
-    """Inputs that no stage makes, such as the list of photographs."""
+    """Inputs that no stage makes, such as the list of images."""
 
     @property
     def name(self) -> str:
-        """For people: ``quantize 1a2b3c4d5e6f``."""
+        """In words: ``quantize 1a2b3c4d5e6f``."""
         return f"{self.stage.kind} {self.key[:12]}"
 
     @property
     def gpus(self) -> int:
-        """That it needs."""
+        """Number of GPUs that it needs."""
         return int(isinstance(self.stage, NetworkSettings) and self.stage.device == "gpu")
 
     @property
@@ -136,15 +138,15 @@ class StageTask:
 
 
 def steps_of(plan: Plan) -> tuple[Step, ...]:
-    """What every build of this plan makes: the ladder's later rungs, which it may never climb, are left out."""
+    """The steps that every build of this plan makes, without later rungs of the ladder, which a build may never need."""
     first = {None, *(candidate.id for candidate in plan.resolved.candidates)}
     return tuple(step for step in plan.steps if step.candidate in first)
 
 
 def tasks_of(builds: Mapping[str, PlannedBuild]) -> tuple[dict[Key, StageTask], dict[str, set[Key]]]:
-    """What the store lacks of all these, each stage once, inputs before what reads them; and of each build which of these.
+    """Return the missing stages of all builds, each once and after its inputs, and the keys that each build needs.
 
-    What reads a folder of this machine's store by itself, such as a teacher's, is left to the build.
+    A stage that reads a folder of this machine's store, such as a teacher's, is left to its build.
     """
     tasks, skipped, needed_by = dict[Key, StageTask](), set[Key](), dict[str, set[Key]]()
     for name, build in builds.items():
@@ -176,11 +178,11 @@ def _lacking(plan: Plan, lacking: set[Key]) -> Iterator[StageTask]:
 
 
 class Ended(Protocol):
-    """What a task left, as far as what waits for it is concerned."""
+    """The outcome of a task."""
 
     @property
     def error(self) -> object | None:
-        """Why there is nothing; None where it is made."""
+        """Why the task failed, or None."""
 
 
 Task = TypeVar("Task", bound=Hashable)
@@ -194,14 +196,17 @@ def run_in_order(
     some_ended: Callable[[list[Running]], Iterable[tuple[Running, Result]]],
     has_room: Callable[[Task, int], bool],
 ) -> Iterator[tuple[Task, Result]]:
-    """Begin every task when what it waits for is made and there is room, and give each as it ends.
+    """Start every task when its dependencies are made and there is room, and yield each finished task.
 
-    Of those that could begin, the one that stands first in ``waits_for`` goes first: where a build's tasks stand together, the
-    first builds are made while the last have not begun. What waits for a task that failed is never begun, nor given.
+    Among tasks that can start, the first in ``waits_for`` starts first. If a build's tasks are adjacent, the first builds are
+    finished before the last ones start. Tasks that depend on a failed one are never started or yielded.
 
-    ``waits_for``: task to those before it; of others than these nothing is waited for. ``some_ended``: of those that run, which
-    ended meanwhile; may be none. ``has_room``: whether a task may begin beside so many that run; one that may not lets later
-    ones by. Where none runs, the first begins unasked.
+    ``waits_for``: task to its dependencies; unknown ones are ignored.
+
+    ``some_ended``: yields running tasks that have ended, perhaps none.
+
+    ``has_room``: whether a task may start next to this number of running ones; otherwise later tasks may pass it. If no task
+    runs, the first one starts without this check.
     """
     before = {key: {need for need in needs if need in waits_for} for key, needs in waits_for.items()}
     after = dict[Task, list[Task]]()

@@ -1,4 +1,4 @@
-"""What a machine of a cluster does for a sweep: check the terms, make one stage into its store, and send it from there to all."""
+"""Work of a cluster's machine for a sweep: check the terms, make one stage into its store, and push it to the shared store."""
 
 from __future__ import annotations
 
@@ -29,74 +29,74 @@ from edgecnn.values.stage import Role, digest_of
 
 @dataclass(frozen=True)
 class Shared:
-    """The store through which all machines of a cluster hand on what they made."""
+    """The store through which the machines of a cluster exchange artifacts."""
 
     root: Path
-    """Of the store of the machine that asks. Where others see it too, as over a network folder, it is theirs."""
+    """Folder of the requesting machine's store. Machines that see it, for example on a network folder, use it."""
     remote: str | None
-    """URL of a store afar, where there are machines with a store of their own; then all hand on through it."""
+    """URL of a remote store, if some machines have a separate store; all machines then exchange through it."""
     token: str
-    """Name of a file in ``root`` by which a machine knows that it sees the same folder."""
+    """Name of a file in ``root`` by which a machine recognises the folder."""
     withheld: bool = False
-    """Whether there is a store afar that is not named here, because its URL holds credentials."""
+    """Whether a remote store is omitted because its URL holds credentials."""
 
     @classmethod
     def of(cls, store: Store, token: str) -> Shared:
-        """As it may be sent to any machine."""
+        """Describe the store, without secrets."""
         secret = store.remote is not None and has_credentials(store.remote)
         return cls(store.root, None if secret else store.remote, token, secret)
 
     @property
     def is_visible(self) -> bool:
-        """Whether this machine sees that very folder, and is not told to use another."""
+        """Whether this machine sees that folder, and its environment names no other store."""
         own = os.environ.get("EDGECNN_STORE")
         return own in (None, "", str(self.root)) and (self.root / self.token).is_file()
 
     def opened(self) -> Store:
-        """This machine's store. Raises StoreUnusable."""
+        """Open this machine's store. Raises StoreUnusable."""
         return Store(Store.open(self.root if self.is_visible else None).layout, self.remote)
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Of one sweep."""
+    """Requirements that a sweep has of each machine."""
 
     shared: Shared
     edgecnn: str
     source_sha256: str
     versions: Mapping[str, str | None]
-    """Of the distributions that bind the stages' bytes."""
+    """Versions of the packages on which the stages' bytes depend."""
     paths: tuple[Path, ...]
-    """Folders and files of the user's own."""
+    """The user's own folders and files."""
 
     @classmethod
     def of(cls, shared: Shared, distributions: Iterable[str], paths: Iterable[Path]) -> Terms:
-        """Everything as it is on this machine."""
+        """Describe this machine."""
         versions = {name: installed_version(name) for name in sorted(set(distributions))}
         return cls(shared, edgecnn.__version__, source_sha256(), versions, tuple(sorted(set(paths))))
 
     def unmet(self) -> tuple[str, ...]:
-        """What of the machine that is asked would make other bytes, or none; its name is in each."""
+        """Differences of the asked machine that would change or prevent results, each with the machine's name."""
         return tuple(f"{socket.gethostname()} {problem}" for problem in self._unmet())
 
     def _unmet(self) -> Iterator[str]:
         if (edgecnn.__version__, source_sha256()) != (self.edgecnn, self.source_sha256):
-            yield f"has edgecnn {edgecnn.__version__} of other source, here is {self.edgecnn}"
+            yield f"has other source code of edgecnn {edgecnn.__version__}; this machine has {self.edgecnn}"
         for name, version in self.versions.items():
             if (installed := installed_version(name)) != version:
-                yield f"has {f'{name} {installed}' if installed else f'no {name}'}, here is {version or 'none'}"
+                yield f"has {f'{name} {installed}' if installed else f'no {name}'}; this machine has {version or 'none'}"
         if unread := [path for path in self.paths if not os.access(path, os.R_OK)]:
-            yield f"cannot read {unread[0]}, which has to be there under the same path"
+            yield f"cannot read {unread[0]}, which must have the same path there"
         if self.shared.remote is None and not self.shared.is_visible:
-            mend = f": put it on a network folder, or name a store afar in {REMOTE}"
+            fix = f": put it on a network folder, or name a remote store in {REMOTE}"
             if self.shared.withheld:
-                mend = f", and {REMOTE} holds credentials, which are not sent: leave them to its client's own configuration"
-            yield f"does not see the store {self.shared.root}{mend}"
+                fix = f", and {REMOTE} holds credentials, which are not sent; put them into its client's own configuration"
+            yield f"does not see the store {self.shared.root}{fix}"
 
 
 @cache
 def source_sha256() -> str:
-    """Over edgecnn's code as this process first found it, and what else of it is copied into kits."""
+    """Digest of edgecnn's code, as this process first read it, and of the other files that kits contain."""
     top = Path(next(iter(edgecnn.__path__)))
     files = {path.relative_to(top).as_posix(): sha256_of(path) for path in sorted(top.rglob("*.py"))}
     return digest_of({"files": files, "runner": runner_digest()})
@@ -104,21 +104,21 @@ def source_sha256() -> str:
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """How a task ended."""
+    """The outcome of a task."""
 
     node: str = ""
-    """Of the cluster, where it was made."""
+    """The cluster's machine that ran it."""
     error: str | None = None
     elsewhere: bool = False
-    """Whether the failure is that machine's, so that another may well make it."""
+    """Whether the machine was at fault, so that another one may succeed."""
 
 
 def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents: bytes, node: str = "") -> TaskOutcome:
-    """Make a stage from what the stores hold, and hand it on; whatever goes wrong is answered, not raised.
+    """Make a stage from stored inputs and share it. Errors are returned, not raised.
 
-    The machine may have joined after the others were asked about the ``terms``, or be another than then: it looks at them first.
+    The machine first checks the ``terms``, since it may have joined later, or have changed.
 
-    ``roles`` and ``contents``: those of its sources that lie in the asking machine's store, with their bytes.
+    ``roles`` and ``contents``: sources in the requesting machine's store, with their bytes.
     """
     try:
         if unmet := terms.unmet():
@@ -130,20 +130,20 @@ def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents:
         return TaskOutcome(node, str(error), elsewhere=True)
     except EdgecnnError as error:
         return TaskOutcome(node, error.line())
-    except Exception as error:  # noqa: BLE001 - a build that makes the same by itself says what it is
+    except Exception as error:  # noqa: BLE001 - a build that makes the same stage reports the error
         return TaskOutcome(node, f"{type(error).__name__}: {error}")
 
 
 def _make_and_send(task: StageTask, shared: Shared, sent: Mapping[Role, bytes]) -> str | None:
-    """Why what was asked for is not where all find it; None where it is."""
+    """Make and share a stage. Return why the shared store does not have it, or None."""
     store, tell = shared.opened(), _Silent()
     with store.in_use.held():
         inputs = _fetch_inputs(task, sent, store, shared)
         artifact, _ = store.artifacts.obtain(task.stage, StageInputs(task.versions, inputs, read_conditions()), tell)
         if artifact.key != task.key:
-            return f"{socket.gethostname()} made {task.stage.kind} {artifact.key[:12]} where {task.key[:12]} was asked for"
+            return f"{socket.gethostname()} made {task.stage.kind} {artifact.key[:12]} instead of {task.key[:12]}"
         failed = () if store.remote is None else push(store, Remote(store.remote), tell, only=[task.entry]).left
-    return "; ".join(f"{socket.gethostname()} did not hand on {entry}" for entry in failed) or None
+    return "; ".join(f"{socket.gethostname()} did not share {entry}" for entry in failed) or None
 
 
 def _fetch_inputs(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Shared) -> dict[Role, FoundInput]:
@@ -161,20 +161,20 @@ def _fetch_inputs(task: StageTask, sent: Mapping[Role, bytes], store: Store, sha
             continue
         artifact = store.artifacts.retrieve(task.made[role], key, _Silent())
         if artifact is None:
-            raise _InputAbsent(f"{socket.gethostname()} finds {task.made[role]} {key[:12]} in no store")
+            raise _InputAbsent(f"{socket.gethostname()} does not find {task.made[role]} {key[:12]} in any store")
         inputs[role] = artifact.stage_input
     return inputs
 
 
 class _InputAbsent(Exception):
-    """What another machine made did not come here; a third may well get it."""
+    """An input from another machine did not arrive here; a third machine may have it."""
 
 
 class _Silent:
-    """Progress of a machine that nobody watches; what belongs into a record the store writes down by itself."""
+    """Progress that no one watches."""
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """Nobody sees it."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Nobody sees it."""
+        """Do nothing."""

@@ -1,1 +1,1 @@
-"""Experiment trackers as sinks: finished builds are sent, and nothing is ever read back."""
+"""Experiment trackers: finished builds are sent to them, and nothing is read back."""

@@ -1,7 +1,7 @@
-"""MLflow as a place where builds are sent: written and never asked for a result.
+"""Send builds to MLflow. No results are read back.
 
-Its client is loaded with the first address, and told by its own variables, for as long as it works: no telemetry, no lines of its
-own, and seconds of waiting where it would take minutes.
+Its client is imported with the first address. Environment variables configure it while it works: no telemetry, no output, and
+time-outs of seconds instead of minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from edgecnn.errors.sweeps import TRACKER_REFUSED, TRACKER_UNREACHABLE
+from edgecnn.errors.sweeps import (
+    TRACKER_FOLDER_REFUSED,
+    TRACKER_REFUSED,
+    TRACKER_UNREACHABLE,
+    TRACKER_WITHOUT_DATABASES,
+)
 from edgecnn.installed import require_packages
 from edgecnn.tracking.run import TrackedRun, figures_only
 from edgecnn.tracking.tracker import MLFLOW, MLFLOW_FIGURES, Sent, hide_user, misread
@@ -27,16 +32,16 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 EXPERIMENT: Final = "edgecnn"
-"""Of single builds; a sweep has one of its own name. MLFLOW_EXPERIMENT_NAME names another."""
+"""Experiment of single builds; a sweep has its own. MLFLOW_EXPERIMENT_NAME names another."""
 OF_TRAINED_MODELS: Final = {"mlflow.experimentKind": "custom_model_development"}
-"""As MLflow 3's own page writes it: without, the page opens as one of evaluations of language models."""
+"""The tag of MLflow 3's own page. Without it, the page opens as an evaluation of language models."""
 BUILD_TAG, REPORT_TAG, ERROR_TAG = "edgecnn.build", "edgecnn.report", "error"
 SUPERSEDED_TAG: Final = "edgecnn.superseded_by"
-"""Of a run whose build has another report by now: the run that holds it."""
+"""Tag of a run whose build has a newer report: the run that holds it."""
 _SOURCE: Final = {"mlflow.source.name": "edgecnn", "mlflow.source.type": "LOCAL"}
 _DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH: Final = 100
-"""Parameters or tags that MLflow takes at once; of metrics it takes more."""
+"""Number of parameters or tags that MLflow accepts at once; it accepts more metrics."""
 _QUIET: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -47,32 +52,32 @@ _SENDING: Final = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX
 
 
 class Address(NamedTuple):
-    """Where an MLflow server or store is."""
+    """Address of an MLflow server or store."""
 
     uri: str
-    """As its client takes it; of a server without the user's name and password."""
+    """As its client takes it, without a server's user name and password."""
     shown: str
-    """As ``--track`` takes it, and without a password: what is printed."""
+    """As ``--track`` takes it, without a password; for messages."""
     user: str | None = None
     password: str | None = None
 
     def variables(self) -> dict[str, str]:
-        """What tells the client of them, so that no error of its own repeats them."""
+        """Variables with user name and password for the client, so that its errors do not show them."""
         values = {"MLFLOW_TRACKING_USERNAME": self.user, "MLFLOW_TRACKING_PASSWORD": self.password}
         return {name: value for name, value in values.items() if value is not None}
 
 
 def address_of(text: str) -> Address:
-    """What ``--track`` names. Raises TRACKER_MISREAD: it is no address."""
+    """Parse the address after ``--track``. Raises TRACKER_MISREAD."""
     shown = hide_user(text)
     kind, _, uri = text.partition(":")
     try:
         parts = urlsplit(uri)
         server, port = parts.scheme in ("http", "https"), parts.port
-    except ValueError:  # whose words may be a part of a password
-        raise misread(text, "it is no URI that can be read") from None
+    except ValueError:  # its message may contain a part of a password
+        raise misread(text, "its URI is not valid") from None
     if not uri.strip() or (server and not parts.hostname):
-        raise misread(text, "it names no server" if server else f"nothing stands behind {kind}:")
+        raise misread(text, "it names no server" if server else f"nothing follows {kind}:")
     if not server or parts.username is None:
         return Address(uri, shown)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -88,9 +93,9 @@ class MlflowTracker:
     """One MLflow server or store, as ``--track`` names it.
 
     Raises:
-        TRACKER_MISREAD: it is no address.
+        TRACKER_MISREAD: the address is invalid.
         MissingPackage: the extra ``mlflow`` is not installed.
-        TRACKER_REFUSED: MLflow takes no such address here.
+        TRACKER_REFUSED, TRACKER_FOLDER_REFUSED, TRACKER_WITHOUT_DATABASES: MLflow does not accept the address here.
     """
 
     def __init__(self, text: str) -> None:
@@ -105,21 +110,20 @@ class MlflowTracker:
             try:
                 MlflowClient(tracking_uri=self._at.uri)
             except UnsupportedModelRegistryStoreURIException:
-                hint = "an address begins with http://, https://, sqlite:///, postgresql:// or databricks"
-                raise TRACKER_REFUSED(address=self.shown, because="it knows no such kind of store", hint=hint) from None
-            except Exception:  # noqa: BLE001 - a database that does not answer is a matter of ``ask``
+                raise TRACKER_REFUSED(address=self.shown) from None
+            except Exception:  # noqa: BLE001 - ``ask`` reports a database that does not answer
                 return
 
     def ask(self) -> None:
-        """See that it answers, within seconds. Raises TrackerUnreachable."""
+        """Check that it answers within seconds. Raises TrackerUnreachable."""
         with self._reached(_CHECKING) as client:
             client.get_experiment_by_name(EXPERIMENT)
 
     def send(self, run: TrackedRun, files: Sequence[Path] = (), experiment: str = "") -> Sent:
-        """Write a run, unless one of the same report is there. ``experiment``: a sweep's name.
+        """Write a run, unless one with the same report exists. ``experiment``: a sweep's name.
 
-        Of a build that came to something else before, the earlier runs stay as they are and name this one: MLflow takes back no
-        figure and no file of a run. It counts as there only once everything arrived. Raises TrackerUnreachable: what arrived
+        If an earlier run of the build has another report, it stays and names the new one, since MLflow cannot remove figures
+        or files of a run. A run counts as complete only when everything arrived. Raises TrackerUnreachable: what arrived
         stays, and the next call completes it.
         """
         if self._figures_only:
@@ -152,11 +156,9 @@ class MlflowTracker:
         scheme = urlsplit(self._at.uri).scheme.partition("+")[0]
         local = scheme == "file" or (len(scheme) < 2 and self._at.uri != "databricks")  # one letter is a drive of Windows
         if local and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
-            hint = "mlflow:sqlite:///mlflow.db, or a server; MLFLOW_ALLOW_FILE_STORE=true takes a folder all the same"
-            raise TRACKER_REFUSED(address=self.shown, because="it no longer writes to a folder of files", hint=hint)
+            raise TRACKER_FOLDER_REFUSED(address=self.shown)
         if scheme in _DATABASES and importlib.util.find_spec("sqlalchemy") is None:
-            because = "its client alone reaches servers, and no database"
-            raise TRACKER_REFUSED(address=self.shown, because=because, hint="pip install mlflow")
+            raise TRACKER_WITHOUT_DATABASES(address=self.shown)
 
     @contextmanager
     def _reached(self, patience: dict[str, str]) -> Iterator[MlflowClient]:
@@ -165,12 +167,12 @@ class MlflowTracker:
 
             try:
                 yield MlflowClient(tracking_uri=self._at.uri)
-            except Exception as error:  # its stores raise what their libraries do; no build is lost over it
+            except Exception as error:  # its stores raise errors of many libraries; no build fails because of them
                 raise TRACKER_UNREACHABLE(address=self.shown, because=_reason(error, self._at)) from error
 
     @contextmanager
     def _client_settings(self, patience: dict[str, str]) -> Iterator[None]:
-        """With the client's variables; of patience the user's own word counts where something is sent."""
+        """Set the client's variables for the block. For sending, the user's own time-outs take precedence."""
         stated = os.environ if patience is _SENDING else {}
         settings = {**{name: stated.get(name, value) for name, value in patience.items()}, **_QUIET, **self._at.variables()}
         before, silenced = {name: os.environ.get(name) for name in settings}, logging.root.manager.disable
@@ -192,7 +194,7 @@ def _experiment(client: MlflowClient, name: str) -> str:
     if experiment is None:
         try:
             return str(client.create_experiment(name, tags=OF_TRAINED_MODELS))
-        except MlflowException:  # another build made it in the same moment
+        except MlflowException:  # another build made it at the same time
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
                 raise
@@ -200,7 +202,7 @@ def _experiment(client: MlflowClient, name: str) -> str:
 
 
 def _run_to_complete(stored_runs: Sequence[Run], run: TrackedRun) -> Run | None:
-    """The one that holds this report, or a part of it; else one of a failed build, which has nothing but its error."""
+    """The run that holds this report, or a part of it; otherwise a failed build's run, which holds only its error."""
     same = next((stored for stored in stored_runs if stored.data.tags.get(REPORT_TAG) == run.report), None)
     failed = (stored for stored in stored_runs if stored.info.status == "FAILED" and SUPERSEDED_TAG not in stored.data.tags)
     return same or next(failed, None)
@@ -216,7 +218,7 @@ def _supersede(client: MlflowClient, stored_runs: Sequence[Run], newer: Run) -> 
         run_id, tags = older.info.run_id, older.data.tags
         if run_id != newer.info.run_id and SUPERSEDED_TAG not in tags:
             client.set_tag(run_id, SUPERSEDED_TAG, newer.info.run_id)
-            if older.info.status == "RUNNING":  # it did not arrive whole, and never will
+            if older.info.status == "RUNNING":  # it never arrived completely
                 client.set_terminated(run_id, "KILLED")
 
 
@@ -237,12 +239,12 @@ def _fill(client: MlflowClient, stored: Run, run: TrackedRun) -> None:
 
 
 def _reason(error: Exception, at: Address) -> str:
-    """The one thing in a client's long text that says why, without what is secret."""
+    """The reason in a client's long error text, without secrets."""
     text = " ".join(str(error).split())
     if refused := re.search(r"\[Errno -?\d+\] ([\w ,]+)", text):
         return refused.group(1).lower()
     if "timed out" in text:
-        return "no answer came in time"
+        return "it did not answer in time"
     for secret in filter(None, (at.password, at.uri if "@" in at.uri else None)):
         text = text.replace(secret, "…")
     return _hide_password(text)[:300] or type(error).__name__

@@ -1,6 +1,6 @@
-"""What an experiment tracker is told of a build: parameters, figures, and tags that say of each where it comes from.
+"""A build as a run of an experiment tracker: parameters, figures, and tags with the origin of each figure.
 
-Which build it is stands in two tags. ``edgecnn.build`` is the same whenever the same build is sent, and its run is found by it;
+Two tags identify the build. ``edgecnn.build`` is the same whenever the same build is sent, and finds its run;
 ``edgecnn.report`` changes with its figures.
 """
 
@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import edgecnn
 from edgecnn.data.formats.registry import is_on_disk
@@ -25,9 +25,9 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.stage import digest_of
 
 SENT: Final = (REPORT, PAGE, "report.md", BUNDLE)
-"""Of a build's folder, where they are there."""
+"""Files of a build's folder that are sent, if they exist."""
 _PLACES: Final = ("data.path", "data.image_root", "model.onnx", "model.weights")
-"""Parameters that are a path, even where no slash shows it."""
+"""Parameters that are a path, even without a slash."""
 _NO_PLACES: Final = ("auto", "imagenet", "none")
 
 
@@ -36,9 +36,9 @@ class TrackedRun(Value):
 
     name: str
     build: str
-    """Digest of which build it is: the same sent twice has one run."""
+    """Digest that identifies the build: sending it twice makes one run."""
     report: str
-    """Digest of what it came to."""
+    """Digest of its figures."""
     failed: bool = False
     ended_ms: int
     """Unix time, milliseconds."""
@@ -49,17 +49,26 @@ class TrackedRun(Value):
 
 
 def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None = None) -> TrackedRun:
-    """A finished build. ``settings``: all that it took. ``cell``: of a sweep's, what identifies it there."""
+    """Make the run of a finished build. ``settings``: all settings. ``cell``: identity of a sweep's build."""
     ships = report.shipped
     values = {setting.key: setting.value for setting in settings.settings if setting.value is not None}
-    made = [report.build.name, values, dict(report.keys), _machines(ships), report.choice.candidate, list(report.choice.carried)]
+    identity = [
+        report.build.name,
+        values,
+        dict(report.keys),
+        _machines(ships),
+        report.choice.candidate,
+        list(report.choice.carried),
+    ]
     return TrackedRun(
         name=report.build.name or f"{report.build.arch}-{report.build.device}",  # --out . has no name
-        build=cell or digest_of(made),
+        build=cell or digest_of(identity),
         report=shown_digest(report),
         ended_ms=_milliseconds(report.made_at),
         seconds=report.seconds,
-        parameters={key: _text(value) for key, value in values.items()},
+        parameters={
+            key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for key, value in values.items()
+        },
         metrics=_metrics(report, ships),
         tags={
             "edgecnn.version": report.version,
@@ -77,7 +86,7 @@ def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None
 
 
 def run_of_failure(cell: FleetCell, identity: str) -> TrackedRun:
-    """A build of a sweep that left no report. ``asked``: what identifies it. Its parameters come once it is built."""
+    """Make the run of a sweep's build without a report. ``identity``: of the build. Its parameters follow once it is built."""
     error = cell.error or "it left no report"
     return TrackedRun(
         name=cell.name,
@@ -91,10 +100,10 @@ def run_of_failure(cell: FleetCell, identity: str) -> TrackedRun:
 
 
 def figures_only(run: TrackedRun) -> TrackedRun:
-    """The same run without the command, the error and everything that may name a folder of this machine.
+    """Remove the command, the error and everything that may name a folder of this machine.
 
-    Its name is of the network and the device, because a build of a sweep over ``data.path`` has a path in its own name. It is a
-    separate report, so that sending everything later sends everything.
+    The name consists of network and device, since a build of a sweep over ``data.path`` has a path in its name. It is a
+    separate report, so that sending everything later is not skipped.
     """
     error = {"error": "the build failed"} if "error" in run.tags else {}
     return run.model_copy(
@@ -112,7 +121,7 @@ def _is_place(key: str, value: str) -> bool:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """What goes along of a build's folder."""
+    """Files of a build's folder that are sent."""
     return [folder / name for name in SENT if (folder / name).exists()]
 
 
@@ -121,13 +130,12 @@ def _milliseconds(moment: str | None) -> int:
     return int(when.timestamp() * 1000)
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _metrics(report: BuildReport, ships: CandidateFacts | None) -> dict[str, float]:
-    """What ships has all its figures under their own names, with the ends of their intervals, so that builds can be compared;
-    every candidate has the estimates that a choice goes by under its name."""
+    """Figures of the shipped candidate under their own names, with the ends of their intervals, so that builds can be
+    compared.
+
+    Every candidate has the estimates that the choice uses, under its name.
+    """
     metrics = dict[str, float]()
     for name, (value, _) in ({} if ships is None else all_numbers(ships)).items():
         metrics[name] = value.estimate
@@ -139,7 +147,7 @@ def _metrics(report: BuildReport, ships: CandidateFacts | None) -> dict[str, flo
 
 
 def _fidelities(report: BuildReport, ships: CandidateFacts | None) -> dict[str, str]:
-    """A tag a figure of what ships; of each candidate one for all, since figures of one kind come from one place."""
+    """One tag for each figure of the shipped candidate, and one for each candidate, whose figures of one kind have one origin."""
     tags = {} if ships is None else {f"{name}.fidelity": number.fidelity.value for name, number in all_numbers(ships).items()}
     if ships is not None and ships.latency is not None and ships.latency.disturbed is not None:
         tags["p50_ms.disturbed"] = ships.latency.disturbed
@@ -153,7 +161,7 @@ def _fidelities(report: BuildReport, ships: CandidateFacts | None) -> dict[str, 
 
 
 def _machines(ships: CandidateFacts | None) -> dict[str, str]:
-    """Where what ships was timed and where it answered."""
+    """Machines that timed the shipped candidate and evaluated its accuracy."""
     if ships is None:
         return {}
     answered = ships.answered or ships.agreement

@@ -1,4 +1,4 @@
-"""The table of experiment trackers: the schemes of ``--track`` and what opens each."""
+"""The table of experiment trackers: the schemes of ``--track``, and the function that opens each."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MLFLOW_FIGURES: Final = "mlflow-figures"
 
 
 class Sent(NamedTuple):
-    """What became of a run."""
+    """The result of sending a run."""
 
     where: str
     experiment: str
     anew: bool
-    """False: it was there already, with the same figures."""
+    """False: the tracker had it already, with the same figures."""
 
 
 class Tracker(Protocol):
@@ -46,7 +46,7 @@ class TrackerKind(NamedTuple):
     name: str
     schemes: tuple[str, ...]
     takes: str
-    """What stands after ``--track``, for the error about an address that names no tracker."""
+    """The text after ``--track``, for the error about an invalid address."""
     open: Callable[[str], Tracker]
     """Raises TRACKER_MISREAD, TRACKER_REFUSED, MissingPackage."""
 
@@ -60,8 +60,8 @@ def _mlflow(text: str) -> Tracker:
 TRACKERS: Final = (
     TrackerKind(
         MLFLOW, (MLFLOW, MLFLOW_FIGURES),
-        "mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db; "
-        "mlflow-figures: sends no paths and no files", _mlflow,
+        "write mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db; "
+        "mlflow-figures: sends neither paths nor files", _mlflow,
     ),
 )  # fmt: skip
 
@@ -69,21 +69,21 @@ TRACKERS: Final = (
 def open_tracker(text: str) -> Tracker:
     """Open the tracker that ``--track`` names.
 
-    Raises TRACKER_MISREAD: no tracker has this scheme, or the address is none of its own. TRACKER_REFUSED, MissingPackage.
+    Raises TRACKER_MISREAD: no tracker has this scheme, or the address is invalid. TRACKER_REFUSED, MissingPackage.
     """
     for kind in TRACKERS:
         if text.partition(":")[0] in kind.schemes:
             return kind.open(text)
     names = [kind.name for kind in TRACKERS]
-    known = f"{names[0]} is the one tracker that is known" if len(names) == 1 else f"the known trackers are {listed(names)}"
+    known = f"the only known tracker is {names[0]}" if len(names) == 1 else f"the known trackers are {listed(names)}"
     raise misread(text, known)
 
 
 def misread(text: str, because: str) -> EdgecnnError:
-    """The error about an address that names no tracker, with what each tracker takes."""
+    """Make the error about an invalid address, with the form that each tracker takes."""
     return TRACKER_MISREAD(text=hide_user(text), because=because, takes="; ".join(kind.takes for kind in TRACKERS))
 
 
 def hide_user(text: str) -> str:
-    """An address, even a mistyped one, without what stands before its last @."""
+    """Replace everything before the last @ of an address, which may be mistyped."""
     return re.sub(r"^([\w-]*:)?([\w+.-]*://)?.*@", r"\1\2…@", text)

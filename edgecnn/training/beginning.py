@@ -177,7 +177,7 @@ def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path
         raise CLASSES_DIFFER(planned=settings.classes, found=len(source.classes))
     validation = ValidationPixels(inputs.pixels, settings.preprocessing.normalization)
     pixels = settings.preprocessing.pixels
-    entries = source.entries("train")
+    entries = source.training_entries()
     for role, count in (("train", len(entries)), ("validation", len(validation))):
         if count == 0:
             raise NOTHING_TO_TRAIN_ON(role=role)

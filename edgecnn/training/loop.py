@@ -168,6 +168,7 @@ def _phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material
     stopped = "all epochs done"
     if len(epochs) < phase.epochs:
         stopped = "no better epoch in the last cycle" if phase.cycles else f"no better epoch in {phase.patience}"
+        material.tell.step(phase.told_as, len(epochs) * images, len(epochs) * images, "images")  # the bar is full and goes away
     return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
 
 

@@ -167,9 +167,12 @@ class Phase(Value):
 
 
 def growing_cycles(epochs: int) -> tuple[int, ...]:
-    """Cycles of a quarter, a quarter and half of the epochs; fewer where there are too few epochs."""
+    """Return a short cycle, which shows whether the network improves at all, and one of the rest.
+
+    A second cycle as short as the first would show little: on 2,608 images it differed by one validation image of 460.
+    """
     quarter = max(1, epochs // 4)
-    return tuple(length for length in (min(quarter, epochs), min(quarter, epochs - quarter), epochs - 2 * quarter) if length > 0)
+    return tuple(length for length in (min(quarter, epochs), epochs - quarter) if length > 0)
 
 
 DROPS = 3

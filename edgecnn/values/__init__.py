@@ -1,1 +1,1 @@
-"""Nouns that cross rooms, frozen, with a schema where they are published."""
+"""Values that cross rooms, frozen, with a schema if they are published."""

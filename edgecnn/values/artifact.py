@@ -1,4 +1,4 @@
-"""What the store holds, and what lies beside it."""
+"""The content of the store, and the records next to it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from edgecnn.values.stage import Key, digest_of
 
 
 class FileFact(Value):
-    """One file of an artifact, as it was when it was published."""
+    """One file of an artifact, as published."""
 
     sha256: str
     bytes: int
 
 
 class InputFact(Value):
-    """What an artifact was made from: the key that was asked for and the digest of the bytes that were there."""
+    """One input of an artifact: the requested key, and the digest of the bytes used."""
 
     key: Key
     content: str
 
 
 class Record(Value):
-    """Beside every artifact: what was asked, what it was made from, and what came out."""
+    """The record next to every artifact: the request, the inputs and the result."""
 
     schema_: Literal["edgecnn.record/1"] = Field(
         default="edgecnn.record/1", validation_alias=AliasChoices("schema", "schema_"), serialization_alias="schema"
     )
     key: Key
     payload: Mapping[str, Any]
-    """What the key is the digest of, so that a miss is explained field by field."""
+    """The content of the key, so that a miss can be explained field by field."""
     inputs: Mapping[str, InputFact]
     files: Mapping[str, FileFact]
     environment: Mapping[str, str]
@@ -45,7 +45,7 @@ class Record(Value):
 
     @property
     def content(self) -> str:
-        """Digest of the files' names and bytes: two artifacts with this in common are the same files."""
+        """Digest of the files' names and bytes: artifacts with the same digest have the same files."""
         return content_digest(self.files)
 
 
@@ -55,9 +55,9 @@ def content_digest(files: Mapping[str, FileFact]) -> str:
 
 
 class FoundInput(Value):
-    """One input of a stage, found: where it lies, the key that names it, and the digest of the bytes that are there.
+    """One input of a stage: its folder, its key, and the digest of its bytes.
 
-    A source (the data manifest, a user's weights) is named by its content, so there ``content`` is the key.
+    A source (the data manifest, a user's weights) is identified by its content, so ``content`` is its key.
     """
 
     path: Path
@@ -81,28 +81,28 @@ class Artifact(Value):
 
     @property
     def stage_input(self) -> FoundInput:
-        """This artifact as an input of another stage."""
+        """This artifact as the input of another stage."""
         return FoundInput(path=self.folder, key=self.key, content=self.content)
 
 
 class Miss(Value):
-    """The store does not have it."""
+    """The store has no such entry."""
 
     why: tuple[str, ...]
-    """The fields that differ from the nearest stored entry, one a line; empty where there is no such entry to compare."""
+    """Fields that differ from the nearest stored entry, one a line; empty if there is no such entry."""
 
 
 class Ran(Value):
-    """A stage was executed now."""
+    """A stage ran in this call."""
 
     outcome: Literal["ran"] = "ran"
     seconds: float
     why: tuple[str, ...]
-    """Why the store did not already have it, a field a line."""
+    """Why the store did not have the result, one field a line."""
 
 
 class Cached(Value):
-    """The store had it."""
+    """The store had the result."""
 
     outcome: Literal["cached"] = "cached"
 
@@ -115,30 +115,30 @@ class Skipped(Value):
 
 
 class Failed(Value):
-    """It was tried and an error of ours says what went wrong."""
+    """The stage failed with an error of edgecnn."""
 
     outcome: Literal["failed"] = "failed"
     ref: str
     what: str
     hint: str | None = None
     missing: bool = Field(default=False, exclude_if=lambda missing: not missing)
-    """This machine lacks what was needed, which says nothing of the kit."""
+    """Whether this machine lacks something, which does not concern the kit."""
 
     @classmethod
     def of(cls, error: EdgecnnError) -> Failed:
-        """In the error's own words."""
+        """Return the failure with the error's own words."""
         return cls(ref=error.ref, what=error.line(), hint=error.hint, missing=getattr(error, "missing", False))
 
 
 class Blocked(Value):
-    """Something that it needs failed."""
+    """An input of the stage failed."""
 
     outcome: Literal["blocked"] = "blocked"
     by: str
 
 
 class Unavailable(Value):
-    """It cannot be had on this machine, and this command would bring it."""
+    """It is not available on this machine; the command makes it available."""
 
     outcome: Literal["unavailable"] = "unavailable"
     why: str
@@ -146,7 +146,7 @@ class Unavailable(Value):
 
     @property
     def words(self) -> str:
-        """Why, and the command where there is one."""
+        """The reason, and the command if there is one."""
         return self.why if self.command is None else f"{self.why}; {self.command}"
 
 
@@ -154,20 +154,20 @@ Outcome = Ran | Cached | Skipped | Failed | Blocked | Unavailable
 
 
 ABSENT = "absent"
-"""The version of a distribution that is not installed: it enters the key, so that installing it makes another."""
+"""The version of a distribution that is not installed. It is part of the key, so installing it changes the key."""
 
 
 class NetworkWithWeights(Value):
-    """A network whose pretrained weights are on this machine, offered in place of one that has none here."""
+    """A network with pretrained weights on this machine, suggested instead of one without."""
 
     arch: str
     top1: float | None
-    """Published top-1 on ImageNet-1k, 0…1; None where nobody published a figure."""
+    """Published top-1 on ImageNet-1k, 0…1; None if no figure was published."""
     macs: int | None
     """Multiply-adds for one image at the published resolution."""
     instead_of_top1: float | None
     instead_of_macs: int | None
-    """The same of the network that was asked for."""
+    """Multiply-adds of the requested network."""
 
     @property
     def sentence(self) -> str:
@@ -193,43 +193,43 @@ def _millions(macs: int | None) -> str:
 
 
 class WeightsAnswer(Value):
-    """What ``--weights`` came to on this machine. Only what is fetched enters a key; where it lay does not."""
+    """How ``--weights`` was resolved on this machine. Only the fetched bytes are part of a key, not their location."""
 
     choice: str
-    """What was asked: auto, imagenet, none, or a path."""
+    """The request: auto, imagenet, none, or a path."""
     kind: Literal["cached", "package", "download", "file", "onnx", "none"]
-    """cached: store or torch hub. onnx: the weights inside a custom model. none: from scratch, and ``why`` says
-    whether by wish or for want of weights."""
+    """cached: the store or the torch hub. onnx: the weights inside a custom model. none: random weights, either requested or
+    because there are no others (see ``why``)."""
     path: str | None = None
-    """Where it lies on this machine: a file, or the store's folder of the fetched weights. None before a download."""
+    """Path on this machine: a file, or the store's folder of the fetched weights. None before a download."""
     sha256: str | None = None
-    """Of the original file, where it is known before fetching."""
+    """SHA-256 of the original file, if known before the download."""
     asked: bool = False
-    """True when the network was asked."""
+    """Whether a server was asked."""
     what: str = ""
-    """Which weights these are, as a noun."""
+    """Name of these weights, as a noun."""
     lacking: str | None = None
-    """Why none are pretrained, and what brings them; None where some are, or none were wished for."""
+    """Why no weights are pretrained, and how to get some; None if there are some, or none were requested."""
     why: str
     """One sentence."""
     alternative: NetworkWithWeights | None = Field(default=None, exclude_if=lambda alternative: alternative is None)
-    """Where no pretrained weights are available: the best network that has some here."""
+    """If no pretrained weights are available: the best network with weights here."""
 
     @classmethod
     def starting(cls, what: str, **facts: Any) -> Self:
-        """The answer where training starts from these weights."""
+        """The answer for a training that starts from these weights."""
         return cls(what=what, why=f"training starts from {what}", **facts)
 
     def kept(self) -> Self:
         """The same weights, where nothing is trained."""
-        return self.model_copy(update={"why": f"nothing is trained, and the head is kept, of {self.what}"})
+        return self.model_copy(update={"why": f"nothing is trained: the head of {self.what} is kept"})
 
     @property
     def pretrained(self) -> bool:
-        """True when training begins from weights that were learned before."""
+        """Whether training starts from pretrained weights."""
         return self.kind != "none"
 
     @property
     def fell_back(self) -> bool:
-        """True when weights were wished for (``auto``) and none could be had: to be said loudly, never silently."""
+        """Whether weights were wanted (``auto``) and none were available, which is always reported."""
         return self.kind == "none" and self.choice == "auto"

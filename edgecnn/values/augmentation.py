@@ -1,6 +1,6 @@
-"""What is done to training images at random: each row of a recipe's list, with its ranges and its probability.
+"""Random changes of training images: the rows of a recipe's list, with ranges and probabilities.
 
-Ranges are what is drawn from, uniformly and for each image anew. ``p`` is the probability that an image is changed at all.
+Values are drawn uniformly from ranges, separately for each image. ``p`` is the probability that an image is changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edgecnn.values.preprocessing import Resolution
 
 def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] > ends[1]:
-        raise PydanticCustomError("range_reversed", "a range runs from its smaller to its larger end")
+        raise PydanticCustomError("range_reversed", "a range needs its smaller end first")
     return ends
 
 
@@ -31,17 +31,17 @@ _Bend = Annotated[float, Field(ge=-0.5, le=0.5)]
 _Multiplier = Annotated[float, Field(ge=0, le=4)]
 _Turn = Annotated[float, Field(ge=-0.5, le=0.5)]
 Between = AfterValidator(_ordered)
-"""Marks a range: its smaller end first."""
+"""Marks a range, with its smaller end first."""
 
 
 class Crop(Value):
-    """A part of the picture, resized to the network's input. Without it the centre is taken, as when the network is used."""
+    """A part of the image, resized to the network's input. Without it the centre is used, as in inference."""
 
     kind: Literal["crop"] = "crop"
     area: Annotated[tuple[_Area, _Area], Between] = (0.6, 1.0)
-    """Share of the picture that is covered."""
+    """Share of the image that is covered."""
     aspect: Annotated[float, Field(ge=1, le=4)] = 1.18
-    """By how much longer one side may be than in the network's input, before it is resized to that."""
+    """Ratio by which one side may be longer than in the network's input, before resizing."""
 
 
 class Flip(Value):
@@ -54,34 +54,34 @@ class Flip(Value):
 
 
 class Rotate(Value):
-    """A turn around the centre; corners are filled with the picture's mean colour."""
+    """Rotation around the centre; corners are filled with the image's mean colour."""
 
     kind: Literal["rotate"] = "rotate"
     p: _Share = 1.0
     degrees: Annotated[tuple[_Degrees, _Degrees], Between] = (-15.0, 15.0)
-    """Positive: clockwise."""
+    """Degrees; positive is clockwise."""
 
 
 class Shear(Value):
-    """Rows are pushed against each other; the rest is filled with the picture's mean colour."""
+    """Shear of the rows; the rest is filled with the image's mean colour."""
 
     kind: Literal["shear"] = "shear"
     p: _Share = 1.0
     degrees: Annotated[tuple[_Slant, _Slant], Between] = (-10.0, 10.0)
-    """Of the slant."""
+    """Degrees of the slant."""
 
 
 class Translate(Value):
-    """A shift along both axes; the rest is filled with the picture's mean colour."""
+    """A shift along both axes; the rest is filled with the image's mean colour."""
 
     kind: Literal["translate"] = "translate"
     p: _Share = 1.0
     share: Annotated[tuple[_Part, _Part], Between] = (-0.1, 0.1)
-    """Of the side, drawn for each axis."""
+    """Share of the side, drawn for each axis."""
 
 
 class Stretch(Value):
-    """Width and height by a factor each, around the centre; under 1 the rest is black."""
+    """Separate scaling of width and height around the centre; below 1 the rest is black."""
 
     kind: Literal["stretch"] = "stretch"
     p: _Share = 1.0
@@ -90,7 +90,7 @@ class Stretch(Value):
 
 
 class Lens(Value):
-    """A lens's radial distortion: a point at distance r from the centre (1 at the edge) is taken from r · (1 + k · r²)."""
+    """Radial lens distortion: the point at distance r from the centre (1 at the edge) comes from r · (1 + k · r²)."""
 
     kind: Literal["lens"] = "lens"
     p: _Share = 0.5
@@ -106,11 +106,11 @@ class Elastic(Value):
     strength: Annotated[tuple[_Multiplier, _Multiplier], Between] = (0.0, 1.0)
     """1 moves by about 2 % of the side at most, whatever its length."""
     smoothness: Annotated[float, Field(ge=0.01, le=0.25)] = 0.05
-    """Standard deviation of the blur that makes neighbours move alike, as a share of the side."""
+    """Standard deviation of the blur that correlates neighbouring movements, as a share of the side."""
 
 
 class Colour(Value):
-    """Brightness, contrast and saturation by a factor each, and the hue by a turn."""
+    """Factors for brightness, contrast and saturation, and a rotation of the hue."""
 
     kind: Literal["colour"] = "colour"
     p: _Share = 1.0
@@ -119,13 +119,13 @@ class Colour(Value):
     contrast: Annotated[tuple[_Multiplier, _Multiplier], Between] = (0.8, 1.2)
     """Factor of the distance from the mean grey."""
     saturation: Annotated[tuple[_Multiplier, _Multiplier], Between] = (0.8, 1.2)
-    """Factor of the distance from the grey picture."""
+    """Factor of the distance from the grey image."""
     hue: Annotated[tuple[_Turn, _Turn], Between] = (0.0, 0.0)
-    """Part of a whole turn of the colour circle."""
+    """Share of a full rotation of the colour circle."""
 
 
 class Pca(Value):
-    """AlexNet's colour: a shift along the principal components of ImageNet's colours (Krizhevsky et al. 2012, section 4.1)."""
+    """AlexNet's colour shift along the principal components of ImageNet's colours (Krizhevsky et al. 2012, section 4.1)."""
 
     kind: Literal["pca"] = "pca"
     p: _Share = 1.0
@@ -139,47 +139,49 @@ class Noise(Value):
     kind: Literal["noise"] = "noise"
     p: _Share = 0.5
     sd: Annotated[tuple[_Share, _Share], Between] = (0.0, 0.1)
-    """Of the noise, on the scale 0 to 1."""
+    """Standard deviation on the scale 0 to 1."""
 
 
 class Cutout(Value):
-    """A box filled with the picture's mean colour (DeVries and Taylor 2017; Zhong et al. 2020)."""
+    """A box filled with the image's mean colour (DeVries and Taylor 2017; Zhong et al. 2020)."""
 
     kind: Literal["cutout"] = "cutout"
     p: _Share = 0.5
     area: Annotated[tuple[_Area, _Area], Between] = (0.02, 0.2)
-    """Share of the picture that the box covers."""
+    """Share of the image that the box covers."""
     aspect: Annotated[float, Field(ge=1, le=8)] = 3.0
     """Largest ratio of its longer to its shorter side."""
 
 
 class RandAugment(Value):
-    """Some of fourteen operations, drawn anew, at one strength (Cubuk et al. 2020, arXiv:1909.13719)."""
+    """Some of fourteen operations, drawn for each image, at one strength (Cubuk et al. 2020, arXiv:1909.13719)."""
 
     kind: Literal["randaugment"] = "randaugment"
     p: _Share = 1.0
     operations: Annotated[int, Field(ge=1, le=8)] = 2
-    """One after the other."""
+    """Number of operations, applied one after another."""
     magnitude: Annotated[int, Field(ge=0, le=30)] = 9
-    """Of 30."""
+    """Strength, of 30."""
 
 
 class Mixup(Value):
-    """Each picture and its label mixed with another's of the batch (Zhang et al. 2018, arXiv:1710.09412). ``p`` is a batch's."""
+    """Mix each image and label with another's in the batch (Zhang et al. 2018, arXiv:1710.09412). ``p`` applies to a batch."""
 
     kind: Literal["mixup"] = "mixup"
     p: _Share = 1.0
     alpha: PositiveFloat = 0.2
-    """Of the Beta distribution that the shares are drawn from."""
+    """Parameter of the Beta distribution of the shares."""
 
 
 class Cutmix(Value):
-    """A box of another picture of the batch, and as much of its label (Yun et al. 2019, arXiv:1905.04899). ``p`` is a batch's."""
+    """Insert a box of another image of the batch, and mix labels by its area (Yun et al. 2019, arXiv:1905.04899). ``p`` applies
+    to a batch.
+    """
 
     kind: Literal["cutmix"] = "cutmix"
     p: _Share = 1.0
     alpha: PositiveFloat = 1.0
-    """Of the Beta distribution that the box's share is drawn from."""
+    """Parameter of the Beta distribution of the box's share."""
 
 
 Augmentation: TypeAlias = Annotated[
@@ -204,59 +206,59 @@ Augmentation: TypeAlias = Annotated[
 
 def _one_crop(listed: tuple[Augmentation, ...]) -> tuple[Augmentation, ...]:
     if sum(isinstance(step, Crop) for step in listed) > 1:
-        raise PydanticCustomError(
-            "several_crops", "a list holds one crop at most: a second one would crop the first one's result"
-        )
+        raise PydanticCustomError("several_crops", "a list may hold one crop: a second crop would cut the result of the first")
     return listed
 
 
 Augmentations: TypeAlias = Annotated[tuple[Augmentation, ...], AfterValidator(_one_crop), Field(max_length=32)]
-"""Done in this order; mixup and cutmix come last wherever they stand, since they need the finished pictures of a batch."""
+"""Applied in this order; mixup and cutmix always come last, because they need the finished images of a batch."""
 
 
 def mirrored_share(augment: Sequence[Augmentation]) -> float:
-    """Probability that a list shows the horizontal mirror image; 0 where that would be something else, as with letters."""
+    """Return the probability that a list shows the horizontal mirror image; 0 if mirror images mean something else, as with
+    letters.
+    """
     unmirrored = 1.0
     for step in augment:
         if isinstance(step, Flip) and step.axis == "horizontal":
-            unmirrored *= 1 - 2 * step.p  # an even number of mirrors is none
+            unmirrored *= 1 - 2 * step.p  # an even number of mirrors cancels out
     return (1 - unmirrored) / 2
 
 
 class DrawnRow(Value):
-    """One row of the list, for one picture."""
+    """One row of the list, for one image."""
 
     kind: str
     applied: bool
     values: Mapping[str, float]
-    """What was drawn, by name; empty where it was not applied. ``seed`` stands for noise that is drawn point by point."""
+    """Drawn values by name; empty if the row was not applied. ``seed`` stands for noise that is drawn for each point."""
 
 
 class PreviewedPicture(Value):
-    """One augmented picture."""
+    """One augmented image."""
 
     image: str
-    """Its original: the path in the data, the demo's name of it, or that of a composed one in its step's folder."""
+    """Its original: the path in the data, the demo's name for it, or the path of a composed image in its step's folder."""
     composed_of: tuple[str, str] | None = Field(default=None, exclude_if=lambda files: files is None)
-    """Of a composed one: the cut-out and the background, each in its own folder."""
+    """For a composed image: the cut-out and the background, each relative to its folder."""
     class_name: str
     row: PositiveInt
     column: PositiveInt
-    """Of the sheet; the originals stand before column 1."""
+    """Position on the sheet; originals are before column 1."""
     drawn: tuple[DrawnRow, ...]
     """In the list's order."""
 
 
 class AugmentationPreview(Value):
-    """Originals beside what training would show, and what was drawn for each."""
+    """Originals, their augmented versions, and the values drawn for each."""
 
     schema_: Literal["edgecnn.preview/1"] = Field(default="edgecnn.preview/1", alias="schema")
     data: str
     resolution_px: Resolution
     seed: int
     augment: Augmentations
-    """What was asked for, defaults filled in."""
+    """The request, with defaults filled in."""
     sheet: str
     pictures: tuple[PreviewedPicture, ...]
     composed_rows: tuple[PositiveInt, ...] = ()
-    """Of the sheet: those whose originals were composed. They are what a build composes, to the pixel."""
+    """Rows of the sheet with composed originals, which are identical to those of a build."""

@@ -1,4 +1,4 @@
-"""Frozen values that refuse unknown fields; documents that say of which schema they are."""
+"""Frozen values that refuse unknown fields, and documents that state their schema."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class Value(BaseModel):
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Nanoseconds = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-"""Of a clock: nothing beyond 292 years is a time. ``measure.run_file.impossible`` says why a negative one is none."""
+"""Nanoseconds of a clock, at most 292 years. ``measure.run_file.impossible`` explains why negative times are refused."""
 
 
 def utc_moment(text: str) -> datetime:
-    """Parse a date and time with its offset, as of a record, into UTC.
+    """Parse a date and time with its UTC offset, as in a record, into UTC.
 
-    Raises ValueError: no date, no offset from UTC, or a moment outside the years 1 to 9999 of UTC.
+    Raises ValueError: not a date, no offset from UTC, or outside the years 1 to 9999 of UTC.
     """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text[:40]!r} is not a date") from None
     if moment.tzinfo is None:
-        raise ValueError(f"{text!r} does not say its offset from UTC")
+        raise ValueError(f"{text!r} has no offset from UTC")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -51,9 +51,9 @@ _SCHEMA = re.compile(r"edgecnn\.[a-z-]+/\d{1,9}")
 
 
 def another_schema(document: Any, reads: str) -> str | None:
-    """Why a document is not read, where it is of another schema or version than ``reads``; None where that is not the reason.
+    """Return why a document is not read if it has another schema or version than ``reads``; None if that is not the reason.
 
-    ``document``: as it was parsed, or its JSON text. ``reads``: such as ``edgecnn.report/2``.
+    ``document``: parsed, or its JSON text. ``reads``: such as ``edgecnn.report/2``.
     """
     if isinstance(document, (bytes, str)):
         try:

@@ -1,4 +1,4 @@
-"""One machine as it was found, and what that means for running kits on it."""
+"""Facts about one machine, and their effect on running kits there."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class BoardPython(Value):
     bits: int
     in_environment: bool
     managed: bool
-    """The system keeps pip out of it (PEP 668)."""
+    """Whether the system blocks pip (PEP 668)."""
     ensurepip: bool
     """False: Debian without python3-venv."""
     glibc: tuple[int, int] | None
-    """None: another C library, for which the runtimes have no wheels."""
+    """None: another C library, for which runtimes have no wheels."""
 
 
 class BoardGpu(Value):
-    """As NVIDIA's driver has it."""
+    """A GPU, as NVIDIA's driver reports it."""
 
     model: str
     compute_capability: str | None = None
@@ -37,25 +37,25 @@ class BoardGpu(Value):
 
 
 class LocalFacts(Value):
-    """What a machine says of itself, as far as devices are told apart and schemes chosen by it."""
+    """A machine's own description, as far as it identifies devices and decides schemes."""
 
     architecture: str
     """``platform.machine()``: x86_64, aarch64, …"""
     cpu_vendor: str | None
     """``vendor_id`` of /proc/cpuinfo (GenuineIntel, AuthenticAMD), or ``CPU implementer`` (0x41) on ARM."""
     models: tuple[str, ...]
-    """The board's name from its device tree, those of NVIDIA GPUs that the driver lists, and what emulates it, if anything."""
+    """The board's name from its device tree, the names of NVIDIA GPUs, and the emulator, if any."""
     isa: tuple[str, ...]
-    """Those flags that decide a scheme or a precision, and that every core has."""
+    """Flags that decide a scheme or a precision, if every core has them."""
     cores: int
-    """Cores that a process may use."""
+    """Cores available to a process."""
     memory_mib: int | None
     cpu_model: str | None = None
-    """``model name`` of /proc/cpuinfo, which tells x86 processors apart; it is no board's."""
+    """``model name`` of /proc/cpuinfo, which identifies x86 processors, not boards."""
     cpu_parts: tuple[str, ...] = ()
-    """``CPU part`` of /proc/cpuinfo, which tells Arm's cores apart: of each kind of core."""
+    """``CPU part`` of /proc/cpuinfo for each kind of core, which identifies Arm cores."""
     compatible: tuple[str, ...] = ()
-    """The lines of the device tree's ``compatible``, of the board first."""
+    """Lines of the device tree's ``compatible``, starting with the board's."""
 
     def describe(self) -> str:
         """The machine in a few words, as a sentence may contain them."""
@@ -64,10 +64,10 @@ class LocalFacts(Value):
 
 
 class BoardFacts(LocalFacts):
-    """Everything that was read. None and empty mean that it could not be: nothing is guessed."""
+    """Everything that was read. None or empty means that it could not be read; nothing is guessed."""
 
     system: str | None
-    """As /etc/os-release names it."""
+    """Name from /etc/os-release."""
     kernel: str
     page_kib: int
     cpu: str | None
@@ -76,15 +76,15 @@ class BoardFacts(LocalFacts):
     disk_noexec: bool
     python: BoardPython
     packages: Mapping[str, str]
-    """Of what kits need: distribution to version, for that Python."""
+    """Versions of the packages that kits need, for that Python."""
     governor: str | None
     clocks: str | None
     power_mode: str | None
     power_mode_name: str | None
-    """What ``nvpmodel -q`` calls it."""
+    """Name of the power mode from ``nvpmodel -q``."""
     temperature_c: float | None
     throttled: str | None
-    """``no``, or what slows it down at this moment."""
+    """``no``, or the current cause of throttling."""
     throttled_since_boot: tuple[str, ...]
     """A Raspberry Pi's flags."""
     l4t: str | None
@@ -93,79 +93,79 @@ class BoardFacts(LocalFacts):
     cuda: str | None
     gpus: tuple[BoardGpu, ...]
     nodes: Mapping[str, bool]
-    """Device files of accelerators, and whether the user may use them."""
+    """Device files of accelerators, and whether the user may access them."""
     refused_meters: Mapping[str, str]
-    """Counters of energy that are there and may not be read."""
+    """Energy counters that exist but cannot be read."""
 
     @property
     def is_jetson(self) -> bool:
-        """By its release file, or by its name."""
+        """Whether a release file or the name identifies a Jetson."""
         return self.l4t is not None or any("Jetson" in model for model in self.models)
 
     @property
     def is_raspberry_pi(self) -> bool:
-        """By its name."""
+        """Whether the name identifies a Raspberry Pi."""
         return any("Raspberry Pi" in model for model in self.models)
 
 
 class Weight(StrEnum):
-    """What a finding means."""
+    """Effect of a finding."""
 
     STOPS = "stops"
-    """Kits cannot run until it is mended."""
+    """Kits cannot run until it is fixed."""
     DISTORTS = "distorts"
-    """They run, and what is measured is not what the machine can do."""
+    """Kits run, but measurements do not show the machine's full speed."""
     NOTES = "notes"
-    """Worth knowing; a figure that belongs to it still counts."""
+    """For information; related figures still count."""
 
 
 class Finding(Value):
-    """One thing that stands in the way, or should be known, and what mends it."""
+    """One problem or fact, and how to fix it."""
 
     ref: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     weight: Weight
     what: str
     remedy: str | None
-    """A command for the machine's own shell where there is one; None: nothing to do."""
+    """A command for the machine's shell; None if nothing needs to be done."""
 
 
 class BoardCheck(Value):
-    """What a machine is, what stands in the way, and whether it is the device that a file describes; schema edgecnn.board/1."""
+    """A machine, its problems, and whether it matches a device file; schema edgecnn.board/1."""
 
     schema_: Literal["edgecnn.board/1"] = Field(default="edgecnn.board/1", alias="schema")
     board: str
-    """As the user named it."""
+    """The user's name for it."""
     facts: BoardFacts
     findings: tuple[Finding, ...]
     device: str | None
-    """Which it was held against; None: none was named, and none of the user's own."""
+    """The device that it was compared with; None if none was named and no file of the user's matches."""
     file: str | None
-    """Of that device, where it is the user's own."""
+    """Path of that device file, if it is the user's own."""
     recognised_as: tuple[str, ...]
-    """Devices whose ``[match]`` holds."""
+    """Devices whose ``[match]`` fits."""
     differences: tuple[str, ...]
-    """What the file says otherwise than the machine."""
+    """Differences between the file and the machine."""
 
 
 EMULATED = "emulated"
-"""What ``--host`` calls the 64-bit Arm machine that is emulated on this one."""
+"""The value of ``--host`` for the emulated 64-bit Arm machine."""
 
 
 class HostRequest(Value):
     """A board, or the emulated machine, as a command names it."""
 
     address: str
-    """What ssh connects to; else ``emulated``."""
+    """Destination for ssh; otherwise ``emulated``."""
     python: str | None = None
-    """The interpreter there that has the runtimes. None: ``python3``, or the one that ``--carry-wheels`` made there."""
+    """The interpreter with the runtimes. None: ``python3``, or the one that ``--carry-wheels`` made."""
     clean: bool = False
-    """Whether everything of ours is removed from the board afterwards."""
+    """Whether to remove all files of edgecnn from the board afterwards."""
     carry_wheels: bool = False
-    """Whether packages that it lacks are fetched here and unpacked there."""
+    """Whether to download missing packages here and unpack them there."""
 
     @property
     def emulated(self) -> bool:
-        """Whether it is the emulated machine, and no board."""
+        """Whether it is the emulated machine, not a board."""
         return self.address == EMULATED
 
 
@@ -176,14 +176,14 @@ class RecordedPython(Value):
     implementation: str
     executable: str
     bits: int
-    """Of a pointer: 32 where a 64-bit kernel carries 32-bit programs."""
+    """Pointer size in bits: 32 if a 64-bit kernel runs 32-bit programs."""
     in_environment: bool
     managed: bool
-    """The system keeps pip out of it (PEP 668)."""
+    """Whether the system blocks pip (PEP 668)."""
     ensurepip: bool
     packages: Mapping[str, str]
     glibc: str
-    """As ``2.36``; empty: another C library."""
+    """Such as ``2.36``; empty for another C library."""
 
 
 class RecordedDisk(Value):
@@ -205,11 +205,11 @@ class Recording(Value):
     python: RecordedPython
     disk: RecordedDisk
     nodes: Mapping[str, bool]
-    """Device files, relative to the root, and whether the user may use them."""
+    """Device files, relative to the root, and whether the user may access them."""
     commands: Mapping[str, str]
     files: Mapping[str, str] = Field(max_length=10_000)
     """Texts by path relative to the root."""
     refused: Mapping[str, str]
-    """Paths that are there and may not be read, and why."""
+    """Paths that exist but cannot be read, and why."""
     emulator: str = ""
-    """What plays it; empty: nothing does."""
+    """The emulator; empty if there is none."""

@@ -1,7 +1,7 @@
-"""What can be built for one runtime: a precision, reached by a method, in a scheme; and the knobs that open its session.
+"""Candidates for one runtime: a precision, a method and a scheme; and the runtime settings (knobs) of a session.
 
-A knob changes how fast a kit answers and not what it answers. The precision in which OpenVINO computes changes answers, so it
-makes another candidate with an accuracy of its own, and so does every other session option that a kit states.
+A knob changes a kit's speed but not its output. OpenVINO's precision and other session options that change outputs make separate
+candidates with their own accuracy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgecnn.values.verdict import Estimate
 
 
 class Runtime(StrEnum):
-    """An inference runtime, by the name that people call it; ``runner/runtimes`` has its distributions."""
+    """An inference runtime, by its usual name; ``runner/runtimes`` has its distributions."""
 
     ONNXRUNTIME = "onnxruntime"
     OPENVINO = "openvino"
@@ -30,27 +30,27 @@ class Runtime(StrEnum):
     WASM = "wasm"
     WEBGPU = "webgpu"
     TORCH = "torch"
-    """Plays the desktop-GPU baseline and is never shipped: no device file names it, no backend makes it."""
+    """Runs the desktop-GPU baseline only; no device file names it and no backend makes it."""
 
     @property
     def runs_in_browser(self) -> bool:
-        """Whether its kits are pages, with the runtime in them."""
+        """Whether its kits are web pages that contain the runtime."""
         return self in (Runtime.WASM, Runtime.WEBGPU)
 
     @property
     def ships(self) -> bool:
-        """True for runtimes that a bundle may need on a device."""
+        """Whether a bundle may need the runtime on a device."""
         return self is not Runtime.TORCH
 
 
 ALL_RUNTIMES: Final = "all"
-"""In a target's place of a runtime: every one that the device's file lists."""
+"""In a target, instead of a runtime: every runtime in the device's file."""
 
 
 def _one_problem(value: object, known: ValidatorFunctionWrapHandler) -> object:
     try:
         return known(value)
-    except ValidationError:  # it says a problem for each half of the union
+    except ValidationError:  # pydantic reports a problem for each half of the union
         *names, last = (repr(str(name)) for name in (*(name.value for name in Runtime if name.ships), ALL_RUNTIMES))
         raise PydanticKnownError("literal_error", {"expected": f"{', '.join(names)} or {last}"}) from None
 
@@ -59,23 +59,23 @@ TargetRuntime = Annotated[Runtime | Literal["all"], WrapValidator(_one_problem)]
 
 
 class Precision(StrEnum):
-    """The arithmetic that a candidate asks its runtime for; residency says what really ran."""
+    """The arithmetic that a candidate requests; the executed precision shows what ran."""
 
     FP32 = "fp32"
     TF32 = "tf32"
-    """fp32 numbers that an NVIDIA GPU multiplies with 10 bits of mantissa; of the desktop-GPU baseline alone."""
+    """fp32 numbers that an NVIDIA GPU multiplies with 10 bits of mantissa; for the desktop-GPU baseline only."""
     FP16 = "fp16"
     BF16 = "bf16"
     INT8 = "int8"
 
     @property
     def is_float(self) -> bool:
-        """True for every precision that needs no calibration."""
+        """Whether the precision needs no calibration."""
         return self is not Precision.INT8
 
     @property
     def ships(self) -> bool:
-        """True for those that a device's candidate may have."""
+        """Whether a device's candidate may have it."""
         return self is not Precision.TF32
 
 
@@ -85,15 +85,15 @@ class Method(StrEnum):
     FLOAT = "float"
     POST_TRAINING = "post-training"
     MIXED = "mixed"
-    """Post-training INT8 in which the layers that lose most stay in float: still of the INT8 family."""
+    """Post-training INT8 with the most sensitive layers in float; still an INT8 candidate."""
     AWARE_TRAINING = "quantization-aware"
-    """Trained a little further with the rounding in place; its files are made from that training's own ONNX."""
+    """Trained further with simulated rounding; its files come from that training's own ONNX."""
     ORIGINAL = "original"
-    """It came quantized: nothing is made of it but a kit, and no float network is known to hold it against."""
+    """Already quantized: it is only packaged, and there is no float network to compare with."""
 
 
 class Scheme(Value):
-    """How INT8 numbers stand for real ones, in one runtime's wish."""
+    """How INT8 numbers represent real ones in a runtime."""
 
     activation_dtype: Literal["uint8", "int8"]
     activation_symmetric: bool
@@ -101,11 +101,11 @@ class Scheme(Value):
     weight_dtype: Literal["int8"] = "int8"
     bias: Literal["int32", "float"] = "int32"
     reduced_range: bool = False
-    """7-bit weights, where the processor's u8×s8 multiply-add saturates at 16 bits (x86 without VNNI)."""
+    """7-bit weights, if the CPU's u8×s8 multiply-add saturates at 16 bits (x86 without VNNI)."""
 
 
 class Candidate(Value):
-    """One artifact that may be shipped. ``session_options`` reach the runtime unchanged, through the kit."""
+    """One model file that may ship. ``session_options`` are passed unchanged to the runtime by the kit."""
 
     id: str
     runtime: Runtime
@@ -114,12 +114,12 @@ class Candidate(Value):
     scheme: Scheme | None = None
     session_options: Mapping[str, str] = {}
     needs_engine: bool = False
-    """True where the device builds its own engine from the kit's ONNX; accuracy then comes from a twin or the device."""
+    """Whether the device builds its own engine from the kit's ONNX; accuracy then comes from a twin or the device."""
     builder_flags: tuple[str, ...] = Field(default=(), exclude_if=lambda flags: not flags)
-    """``BuilderFlag`` of TensorRT that a weakly typed network is built with. Empty: its numbers' types are the network's."""
+    """TensorRT's ``BuilderFlag`` for a weakly typed network. Empty: the network's own types apply."""
     surgery: Surgery | None = Field(default=None, exclude_if=lambda done: done is None)
-    """What was done to the network that it is made from. None: the network as trained, or the custom model as given, and its keys
-    and kits hold no word of surgery."""
+    """The change of its network. None: the network as trained, or the custom model as given; keys and kits then do not mention
+    surgery."""
 
 
 class Unsupported(Value):
@@ -131,31 +131,32 @@ class Unsupported(Value):
 
 
 class Rung(Value):
-    """A step of the ladder: candidates of equal standing, tried together."""
+    """A step of the ladder: candidates that are tried together."""
 
     name: str
     candidates: tuple[Candidate, ...]
     mends: str | None = None
-    """The INT8 candidate whose loss it mends: climbed only where that is outside the accuracy budget. None: always climbed."""
+    """The INT8 candidate with too much loss; the rung is built only if that candidate exceeds the accuracy budget. None: always.
+    """
     kept_float: int | None = None
-    """So many layers stay in float, the first of the ranking: a rule, so that the key is known before the ranking is."""
+    """Number of layers to keep in float, by the ranking. A fixed number, so that the key is known before the ranking."""
 
 
 BASELINE_ID = "onnxruntime-fp32"
-"""The network that every drop is counted from: fp32 in ONNX Runtime, whatever the device."""
+"""The network that drops are measured from: fp32 in ONNX Runtime on every device."""
 ORIGINAL_ID = "onnxruntime-original"
-"""The one candidate of a file that came quantized, in the place of fp32: its float network is not in it."""
+"""The only candidate of a quantized file, instead of fp32, which the file does not contain."""
 ENGINE = "engine"
-"""Begins the names of the steps that build on the device."""
+"""Prefix of the names of steps that build on the device."""
 
 
 def is_of_a_device(step_id: str) -> bool:
-    """Whether a step builds an engine where it runs: another board makes another, and the build stays the same."""
+    """Whether a step builds an engine on the device; another board makes another engine, but the build is the same."""
     return step_id.startswith(f"{ENGINE}:")
 
 
 def reference_of(candidates: Iterable[Candidate]) -> str:
-    """What everything else is held against: fp32 in ONNX Runtime; or a file that came quantized, which stands alone."""
+    """Return the reference of all comparisons: fp32 in ONNX Runtime, or the candidate of a quantized file."""
     alone = any(candidate.method is Method.ORIGINAL for candidate in candidates)
     return ORIGINAL_ID if alone else BASELINE_ID
 
@@ -163,17 +164,17 @@ def reference_of(candidates: Iterable[Candidate]) -> str:
 AWARE = "aware"
 """The rung of quantization-aware training, and the step whose file the CPU runtimes share."""
 AWARE_FLOAT_BIAS = "aware-float-bias"
-"""The step of a training of its own, for runtimes of another scheme: a network learns the roundings that it will get."""
+"""The step of a separate training for a runtime with another scheme, because a network is trained for its own rounding."""
 TRUNK = "export"
-"""The step whose ONNX every candidate is made from that learned nothing anew."""
+"""The step whose ONNX is the source of every candidate that was not trained further."""
 KINDS = {AWARE_FLOAT_BIAS: AWARE}
-"""The kind of a step that is not named after its kind."""
+"""The kind of a step that has another name than its kind."""
 SURGERY = "surgery"
-"""The step and the rung of surgery; the candidates of the rung share the one step."""
+"""The step and the rung of surgery, which all candidates of the rung share."""
 
 
 def graph_of(candidate: Candidate) -> str:
-    """The step whose ONNX a candidate is made from, and whose table counts its multiply-adds under its layers' names."""
+    """Return the step whose ONNX a candidate is made from, which also defines layer names for its multiply-adds."""
     if candidate.surgery is not None:
         return SURGERY
     if candidate.method is not Method.AWARE_TRAINING:
@@ -182,61 +183,60 @@ def graph_of(candidate: Candidate) -> str:
 
 
 def is_of_trunk(candidate: Candidate) -> bool:
-    """Whether a candidate begins from the network as it was trained or is custom."""
+    """Whether a candidate starts from the network as trained, or from a custom model."""
     return graph_of(candidate) == TRUNK
 
 
 def learned_by(candidate: Candidate) -> str | None:
-    """The rung of a candidate whose network learned anew; the trainings of one rung may be several, one a scheme."""
+    """Return the rung of a candidate with a further training; one rung may have a training for each scheme."""
     if candidate.surgery is not None:
         return SURGERY
     return None if is_of_trunk(candidate) else AWARE
 
 
 class Knobs(Value):
-    """A setting. What is None is left to the runtime, or to the runner where the field says so."""
+    """Runtime settings. None leaves a setting to the runtime, or to the runner if the field says so."""
 
     threads: PositiveInt | None = None
-    """Threads of the processor that one inference is spread over. None: the runner gives as many as it has cores.
+    """CPU threads of one inference. None: the runner uses one for each core.
 
     ONNX Runtime's ``intra_op_num_threads``, OpenVINO's ``INFERENCE_NUM_THREADS``. Sources:
     https://onnxruntime.ai/docs/performance/tune-performance/threading.html and
     https://docs.openvino.ai/2025/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device/performance-hint-and-thread-scheduling.html
     """
     graph_optimization_level: Literal["disable", "basic", "extended"] | None = None
-    """ONNX Runtime: how far a graph is rewritten before it runs. None: as far as it can. ``extended`` leaves out the last step,
-    which gives convolutions another memory layout. Source:
-    https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html"""
+    """ONNX Runtime: level of graph optimization. None: the highest. ``extended`` omits the last step, which changes the memory
+    layout of convolutions. Source: https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html"""
     spinning: bool | None = None
-    """ONNX Runtime: whether idle threads wait in a loop, which answers sooner and takes a core meanwhile. None: they do. Source:
+    """ONNX Runtime: whether idle threads spin, which is faster but uses their cores meanwhile. None: they do. Source:
     https://onnxruntime.ai/docs/performance/tune-performance/threading.html"""
     pin_threads: bool | None = None
-    """ONNX Runtime: whether each of its threads stays on one of the processors that the process may use; the calling thread is
-    left alone. None: they may move, since the runner states how many there are. Source: ``session.intra_op_thread_affinities``
-    of https://onnxruntime.ai/docs/performance/tune-performance/threading.html"""
+    """ONNX Runtime: whether each worker thread is pinned to one of the process's cores; the calling thread is not. None: not
+    pinned, since the runner states their number. Source: ``session.intra_op_thread_affinities`` of
+    https://onnxruntime.ai/docs/performance/tune-performance/threading.html"""
     cpu_pinning: bool | None = None
-    """OpenVINO: whether each thread stays on one core. None: under Linux it does, where the hint is latency. Source: as
-    OpenVINO's of ``threads``."""
+    """OpenVINO: whether each thread is pinned to a core. None: pinned on Linux with the latency hint. Source: as OpenVINO's of
+    ``threads``."""
     hyper_threading: bool | None = None
-    """OpenVINO: whether both logical processors of a core are used. None: one of them, where the hint is latency. Source: as
-    OpenVINO's of ``threads``."""
+    """OpenVINO: whether both logical processors of a core are used. None: only one, with the latency hint. Source: as OpenVINO's
+    of ``threads``."""
 
     core_type: Literal["ANY_CORE", "PCORE_ONLY", "ECORE_ONLY"] | None = None
-    """OpenVINO, on a processor of performance and efficient cores: which of them are used. None: the runtime chooses by its hint.
-    Set by hand and not raced: most processors have one kind. Source: as OpenVINO's of ``threads``."""
+    """OpenVINO, on CPUs with performance and efficient cores: which to use. None: the runtime's hint decides. Set by hand only,
+    because most CPUs have one kind. Source: as OpenVINO's of ``threads``."""
 
     @property
     def options(self) -> dict[str, str]:
-        """By the names, and in the words, in which the runner's sessions take them; empty where nothing is set."""
+        """Return the settings in the names and words of the runner's sessions; empty if nothing is set."""
         return {_SPELLED[name].option: _SPELLED[name].text(value) for name, value in self if value is not None}
 
     @classmethod
     def of(cls, options: Mapping[str, str]) -> Knobs:
-        """Back from session options. Raises ValueError: one of them is no knob, or has no value of its kind."""
+        """Parse session options. Raises ValueError: an option is not a knob, or its value is invalid."""
         names = {spelled.option: name for name, spelled in _SPELLED.items()}
         unknown = sorted(set(options) - set(names))
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no knob that this version knows")
+            raise ValueError(f"{unknown[0]!r} is not a knob of this version")
         try:
             return cls.model_validate({names[option]: text for option, text in options.items()})
         except ValidationError as error:
@@ -245,7 +245,7 @@ class Knobs(Value):
 
     @property
     def words(self) -> str:
-        """For people: ``1 thread, spinning off``, or ``the default``."""
+        """Describe the settings: ``1 thread, spinning off``, or ``the default``."""
         settings = [_SPELLED[name].phrase(value) for name, value in self if value is not None]
         return ", ".join(settings) or "the default"
 
@@ -278,27 +278,26 @@ DEFAULT = Knobs()
 
 
 class KnobTrial(Value):
-    """One setting of a kit, raced against the default of the same kit, and what became of it."""
+    """One setting of a kit, raced against the kit's default, and its result."""
 
     knobs: Knobs
     ratio: Estimate | None
-    """Speed over that of the default, paired, from interleaved runs of one race: above 1 is faster. An estimate alone, since the
-    settings are several. None: it was not measured."""
+    """Speed relative to the default, paired, from interleaved runs of one race: above 1 is faster. An estimate without an
+    interval, because several settings share the race. None: not measured."""
     outcome: Literal["taken", "faster", "disturbed", "not-shown", "unusable"]
-    """taken: the fastest whose own interval lies above 1, and what the bundle runs with. faster: so lies its interval too, but
-    another setting is faster still. disturbed: faster beside other work or throttling, which says nothing of the machine by
-    itself. not-shown: the interval does not lie above 1.
-    unusable: it did not finish, or does not answer as the kit must."""
+    """taken: the fastest with its interval above 1; the bundle runs with it. faster: its interval is above 1 too, but another
+    setting is faster. disturbed: faster, but with other work or throttling on the machine. not-shown: the interval is not above
+    1. unusable: it did not finish, or its output is wrong."""
     why: str | None = None
-    """Of what is not usable, was disturbed, or has no ratio."""
+    """Reason if the setting is unusable, was disturbed, or has no ratio."""
 
 
 class KnobRace(Value):
-    """What the knobs of one candidate's kit were raced for, and what came out."""
+    """Settings raced for one candidate's kit, and the result."""
 
     candidate: str
     knobs: Knobs
-    """What the kit runs with from now on."""
+    """The setting that the kit uses from now on."""
     trials: tuple[KnobTrial, ...]
     observed_at: str
     reused: bool

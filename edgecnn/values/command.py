@@ -10,7 +10,7 @@ from edgecnn.values.base import Value
 
 
 class Command(Value):
-    """A verb with what follows it; empty where no command line made something."""
+    """A verb with its arguments; empty if no command line was used."""
 
     verb: tuple[str, ...] = ()
     """Such as ``("sweep", "run")``."""
@@ -22,18 +22,18 @@ class Command(Value):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """As a process is started with; none of an empty command."""
+        """The words to start a process with; none for an empty command."""
         return (PROGRAM, *self.verb, *(word for part in self.parts for word in part)) if self else ()
 
     def __str__(self) -> str:
-        """Quoted for a POSIX shell."""
+        """The command, quoted for a POSIX shell."""
         return shlex.join(self.words)
 
     @classmethod
     def read(cls, text: str) -> Command:
-        """Read a printed command back, as reports of earlier versions hold it; an empty one where it is none of edgecnn's.
+        """Parse a printed command, as in reports of earlier versions; an empty one if it is not a command of edgecnn.
 
-        An option and the word behind it are one part, even where the option is a flag: printed, that is the same.
+        An option and the next word form one part, even if the option is a flag; it prints the same.
         """
         try:
             program, *words = shlex.split(text)
@@ -50,17 +50,17 @@ class Command(Value):
         return cls(verb=(words[0],), parts=tuple(parts))
 
     def to(self, *verb: str) -> Command:
-        """The same for another verb; an empty one stays empty."""
+        """Return the command for another verb; an empty one stays empty."""
         return self.model_copy(update={"verb": verb}) if self else self
 
     def without(self, *options: str) -> Command:
-        """The same without these options and their values."""
+        """Return the command without these options and their values."""
         return self.model_copy(update={"parts": tuple(part for part in self.parts if part[0] not in options)})
 
     def adding(self, *parts: Iterable[str]) -> Command:
-        """The same with more behind it."""
+        """Return the command with more parts at its end."""
         return self.model_copy(update={"parts": (*self.parts, *map(tuple, parts))})
 
     def value_of(self, option: str) -> str | None:
-        """What an option is given last; None where it is not there."""
+        """Return the last value of an option; None if it is absent."""
         return next((part[-1] for part in reversed(self.parts) if part[0] == option), None)

@@ -1,4 +1,4 @@
-"""Which images there are, where they come from and in which roles, by content; and what was found in them."""
+"""The images of a build by content: sources, roles, and findings."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from edgecnn.values.stage import Key, digest_of
 
 
 def printable(text: str) -> str:
-    """The text itself. Raises PydanticCustomError: it holds a sign that cannot be printed."""
+    """The text itself. Raises PydanticCustomError: it holds a character that cannot be printed."""
     if not text.isprintable():
-        raise PydanticCustomError("unprintable", "holds a sign that cannot be printed; write it as an escape, such as \\t")
+        raise PydanticCustomError("unprintable", "holds a character that cannot be printed; write it as an escape, such as \\t")
     return text
 
 
@@ -52,14 +52,14 @@ SPLIT_ROLES: tuple[SplitRole, ...] = ("train", "calibration", "validation", "tes
 
 
 class Fold(Value):
-    """One of the parts that take turns as test images."""
+    """One of the parts that are test images in turn."""
 
     number: int
     """From 1."""
     of: int
 
     def part_of(self, count: int, number: int | None = None) -> tuple[int, int]:
-        """Where the part begins and ends among ``count`` images in their order; parts differ by one image at most.
+        """Return the start and end of the part among ``count`` images in order; parts differ by at most one image.
 
         ``number``: of another fold than this one.
         """
@@ -68,21 +68,21 @@ class Fold(Value):
 
 
 class ImageEntry(Value):
-    """One image: where it is under the manifest's root, its class index, its role and its bytes' digest."""
+    """One image: its path relative to the manifest's root, its class index, its role and its digest."""
 
     path: str
     label: int
-    """``UNLABELLED`` where nobody said what it shows."""
+    """``UNLABELLED`` if its class is unknown."""
     role: SplitRole
     sha256: str
     labels: tuple[int, ...] | None = Field(default=None, exclude_if=lambda labels: labels is None)
-    """Of a multi-label data set, in place of ``label``, which is then ``UNLABELLED``: all that it shows, ascending, or none."""
+    """All labels of a multi-label image in ascending order, possibly none; ``label`` is then ``UNLABELLED``."""
     group: str | None = Field(default=None, exclude_if=lambda group: group is None)
-    """What it has in common with others, by ``data.group_by``."""
+    """Its group by ``data.group_by``."""
 
     @property
     def shown(self) -> str:
-        """Its label, or its labels, as the digest of a data set has them."""
+        """Its label or labels, as in the digest of a data set."""
         return str(self.label) if self.labels is None else f"[{','.join(map(str, self.labels))}]"
 
 
@@ -93,46 +93,46 @@ class DataManifest(Value):
     origin: Literal["demo", "folder"]
     root: str
     classes: tuple[str, ...]
-    """Empty where the images have no labels."""
+    """Empty if the images have no labels."""
     images: tuple[ImageEntry, ...]
     skipped: tuple[str, ...] = ()
-    """Files that are no readable image, with the reason."""
+    """Files that are not readable images, with the reason."""
     copies: tuple[str, ...] = ()
-    """Images left out because the same bytes stand in another split or under another class."""
+    """Images excluded because the same bytes are in another split or class."""
 
     @property
     def multi_label(self) -> bool:
-        """Whether each image has any number of labels, and not one class."""
+        """Whether each image has any number of labels instead of one class."""
         return any(image.labels is not None for image in self.images[:1])
 
     @property
     def content(self) -> Key:
-        """The digest that names data, wherever its root is: over classes and, in order, each image as it is listed."""
+        """Digest of the data independent of its root: classes and, in order, each listed image."""
         rows = [f"{image.shown} {image.role} {image.sha256} {image.path}" for image in self.images]
         groups = {"groups": [image.group for image in self.images]} if any(image.group for image in self.images) else {}
         return digest_of({"classes": self.classes, "images": rows, **groups})
 
 
 class Grouping(Value):
-    """What ``data.group_by`` came to: no group is on two sides of a build's roles.
+    """Result of ``data.group_by``: no group is in two separate roles.
 
-    Train and calibration are one side; where nothing is trained, calibration is a side of its own.
+    Train and calibration count as one role; if nothing is trained, calibration is separate.
     """
 
     by: str
     groups: int
-    """Different ones among the images that are used."""
+    """Number of groups among the images used."""
     largest: str
     largest_images: int
     alone: int
-    """Images in which no group was found: each is one by itself."""
+    """Images without a group, each of which counts as one."""
     off: tuple[str, ...] = ()
-    """Shares that whole groups have made other than they were asked for, a clause each."""
+    """Shares that differ from the requested ones because groups stay together, one clause each."""
 
     @property
     def sentence(self) -> str:
         """As plans and reports have it."""
-        parts = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none on two sides"]
+        parts = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none in two splits"]
         if self.alone:
             parts.append(f"{counted(self.alone, 'image')} of no group {plural(self.alone, 'counts as one', 'count as one each')}")
         return "; ".join((*parts, *self.off))
@@ -142,7 +142,7 @@ SkippedBecause = Literal["hidden", "left by a tool", "not in a class folder", "n
 
 
 class SkippedImages(Value):
-    """A file or folder inside the user's that holds images by their names and that no build reads. ``path``: from the root."""
+    """A skipped file or folder with images, inside the user's folder. ``path``: relative to the root."""
 
     path: str
     images: int
@@ -150,39 +150,39 @@ class SkippedImages(Value):
 
 
 class RoleSummary(Value):
-    """The images of one role, summed up: enough to say what changed between two builds."""
+    """Summary of one role's images, enough to compare two builds."""
 
     content: Key
-    """Digest over the images and their labels, whatever their order and paths."""
+    """Digest of the images and labels, independent of order and paths."""
     by_class: tuple[int, ...]
-    """Images of each class, in the order of ``DataSummary.classes``; of several labels, images with each label."""
+    """Images of each class, in the order of ``DataSummary.classes``; for multi-label data, of each label."""
 
 
 class DataTotals(Value):
-    """How many images a build has, and which, without the name of a file, a folder or a group: it may be committed to Git."""
+    """Numbers and digests of a build's images, without names of files, folders or groups, so it may be committed to Git."""
 
     content: Key
     classes: tuple[str, ...]
     counts: Mapping[SplitRole, int]
     roles: Mapping[SplitRole, RoleSummary] = Field(default={}, exclude_if=lambda roles: not roles)
-    """All four, or none of an older version."""
+    """All four roles, or none in an older version."""
 
     @model_validator(mode="after")
     def _complete(self) -> DataTotals:
         if self.roles and set(self.roles) != set(SPLIT_ROLES):
-            raise ValueError("roles: all four or none")
+            raise ValueError("roles: give all four or none")
         if any(len(role.by_class) != len(self.classes) for role in self.roles.values()):
             raise ValueError("roles: one number for each class")
         return self
 
 
 class DataSummary(Value):
-    """What planning needs of a manifest, without its 100,000 lines."""
+    """A manifest's facts for planning, without its lines."""
 
     origin: Literal["demo", "folder"]
     root: str
     content: Key
-    """Digest of classes and images; the key under which stages name this data."""
+    """Digest of classes and images, by which stages identify the data."""
     manifest_path: str
     classes: tuple[str, ...]
     counts: Mapping[SplitRole, int]
@@ -191,13 +191,18 @@ class DataSummary(Value):
     skipped: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
     splits_from: str
-    """One sentence: which folder became which role."""
+    """One sentence: the role of each folder."""
     grouping: Grouping | None = Field(default=None, exclude_if=lambda grouping: grouping is None)
-    """None where ``data.group_by`` is unset."""
+    """None if ``data.group_by`` is unset."""
     own_roles: tuple[SplitRole, ...] = Field(default=(), exclude_if=lambda roles: not roles)
-    """Those that are a whole split of the user's; images of the others are drawn."""
+    """Roles that are a complete split of the user's; the others are drawn."""
     multi_label: bool = Field(default=False, exclude_if=lambda multi_label: not multi_label)
-    """Whether each image has any number of labels, which ``classes`` names, and not one class."""
+    """Whether each image has any number of labels, listed in ``classes``, instead of one class."""
+
+    @property
+    def training_photographs(self) -> int:
+        """Images that train where any does: calibration images do too."""
+        return self.counts["train"] + self.counts["calibration"]
 
     @property
     def totals(self) -> DataTotals:
@@ -206,35 +211,35 @@ class DataSummary(Value):
 
     @property
     def class_names(self) -> str:
-        """How many classes or labels there are, and what the first ones are called; empty where the images have no labels."""
+        """The number of classes or labels, and the first names; empty if the images have no labels."""
         if not self.labelled:
             return ""
         names = ", ".join(self.classes[:_NAMED]) + and_more(len(self.classes), _NAMED)
-        return f"{len(self.classes):,} {'labels, any number an image' if self.multi_label else 'classes'} ({names})"
+        return f"{len(self.classes):,} {'labels, any number per image' if self.multi_label else 'classes'} ({names})"
 
     @property
     def labelled(self) -> bool:
-        """False where nobody said what the images show: then nothing is known but whether two networks agree."""
+        """False if the images have no labels; then only the agreement of two networks is known."""
         return bool(self.classes)
 
 
 class DataChange(Value):
-    """What differs between the images of two builds."""
+    """Differences between the images of two builds."""
 
     images: tuple[int, int]
-    """In all, before and now."""
+    """Totals, before and now."""
     classes: Mapping[str, tuple[int, int]]
-    """Images of each class whose number changed, before and now; empty where an older plan does not say."""
+    """Classes with another number of images, before and now; empty if an older plan does not say."""
     roles: Mapping[SplitRole, tuple[int, int]]
     """Images of each role, before and now."""
     unchanged: tuple[SplitRole, ...] | None
-    """Roles that hold the same images with the same labels; None where an older plan does not say."""
+    """Roles with the same images and labels; None if an older plan does not say."""
     renamed: Mapping[str, str] = Field(default={}, exclude_if=lambda renamed: not renamed)
-    """Classes that have another name now, where images and labels are the same."""
+    """Renamed classes, if images and labels are the same."""
 
     @classmethod
     def between(cls, before: DataTotals, now: DataTotals) -> DataChange | None:
-        """None where both are the same images in the same roles."""
+        """Return the change; None if both have the same images in the same roles."""
         if before.content == now.content:
             return None
         classes, unchanged = {}, None
@@ -289,17 +294,17 @@ class DataDivision(Value):
     out: str
     seed: int
     content: Key
-    """Of the folder that was divided, as a build names it."""
+    """Digest of the divided folder, as a build identifies it."""
     images: Mapping[Literal["train", "validation", "test"], int]
     roles: Mapping[SplitRole, int]
-    """As a build draws them, of either folder: train/ holds train and calibration."""
+    """Images by role, as a build of either folder draws them: train/ contains train and calibration."""
     roles_from: str
     linked: bool
-    """Hard links: both names are one file, and whoever writes into one changes the other."""
+    """Hard links: both names are one file, so a change to one changes the other."""
     skipped: tuple[str, ...]
-    """Files that are no readable image, with the reason."""
+    """Files that are not readable images, with the reason."""
     copies: tuple[str, ...]
-    """Left out: the same bytes stand in another split or under another class."""
+    """Excluded: the same bytes are in another split or class."""
 
 
 class ClassCount(Value):
@@ -319,17 +324,17 @@ class FileProblem(Value):
 
 
 class Alike(Value):
-    """Files that hold the same bytes, or pictures that look alike."""
+    """Files with the same bytes, or images that look alike."""
 
     paths: tuple[str, ...]
     classes: tuple[str, ...]
-    """Of these files; more than one is a contradiction."""
+    """Classes of these files; more than one is a contradiction."""
     roles: tuple[SplitRole, ...]
-    """That a build would give them; more than one is a leak. Empty where it would use none of them."""
+    """Roles in a build; more than one is a leak. Empty if a build would use none of them."""
 
 
 class NameSlip(Value):
-    """Two classes whose names nobody would tell apart on purpose."""
+    """Two classes whose names are suspiciously similar."""
 
     one: str
     other: str
@@ -340,7 +345,7 @@ MarkKind = Literal["mode", "format", "size"]
 
 
 class ClassMark(Value):
-    """All images of a class have one mode, format or size, and few of the other images have it."""
+    """A mode, format or size that all images of one class and few others have."""
 
     name: str
     kind: MarkKind
@@ -353,7 +358,7 @@ class ClassMark(Value):
 
 
 class Spread(Value):
-    """Of all images, in pixels of the upright picture's shorter and longer side."""
+    """Sizes of all images: pixels of the upright image's shorter and longer side."""
 
     min: int
     p5: int
@@ -363,7 +368,7 @@ class Spread(Value):
 
 
 class Finding(Value):
-    """One thing to know, in one sentence. ``serious``: no build is possible, its figures would mislead, or it lacks files."""
+    """One finding in one sentence. ``serious``: no build is possible, its figures would mislead, or it lacks files."""
 
     kind: Literal[
         "leak", "contradiction", "copies", "alike", "unreadable", "imbalance", "names", "roles", "stored-turned", "animated",
@@ -374,7 +379,7 @@ class Finding(Value):
 
 
 class DataInspection(Value):
-    """``edgecnn data inspect FOLDER``, schema edgecnn.inspection/2. Nothing here is an opinion of a network."""
+    """``edgecnn data inspect FOLDER``, schema edgecnn.inspection/2. No network is involved."""
 
     schema_: Literal["edgecnn.inspection/2"] = Field(default="edgecnn.inspection/2", alias="schema")
     version: str
@@ -384,41 +389,41 @@ class DataInspection(Value):
     bytes: int
     classes: tuple[ClassCount, ...]
     multi_label: bool = Field(default=False, exclude_if=lambda several: not several)
-    """Whether an image has any number of these, so that their images do not add up."""
+    """Whether images have any number of labels, so the counts do not add up."""
     roles: Mapping[SplitRole, int] | None
-    """As a build with the default shares and seed would draw them; None where it could not."""
+    """Roles in a build with the default shares and seed; None if it could not draw them."""
     roles_from: str
-    """One sentence: which folder became which role, or why none can be drawn."""
+    """One sentence: the role of each folder, or why none can be drawn."""
     grouping: Grouping | None = Field(default=None, exclude_if=lambda grouping: grouping is None)
-    """None where no ``--group-by`` was given."""
+    """None without ``--group-by``."""
     unreadable: tuple[FileProblem, ...]
     copies: tuple[Alike, ...]
-    """The same bytes more than once."""
+    """Files with the same bytes."""
     near: tuple[Alike, ...]
-    """Other bytes, and yet alike: encoded again, made smaller, hardly cropped."""
+    """Different bytes that look alike: encoded again, resized or slightly cropped."""
     imbalance: float
-    """Images of the largest class over those of the smallest."""
+    """Ratio of images between the largest and the smallest class."""
     name_slips: tuple[NameSlip, ...]
     short_side_px: Spread
     long_side_px: Spread
     formats: Mapping[str, int]
     modes: Mapping[str, int]
-    """Pixels as stored, in Pillow's words: RGB, L, CMYK, I;16, …"""
+    """Mode of stored pixels, by Pillow's names: RGB, L, CMYK, I;16, …"""
     grey_levels: tuple[int, int] | None = Field(default=None, exclude_if=lambda levels: levels is None)
-    """The darkest and the lightest among all pictures of 16-bit grey."""
+    """The darkest and the lightest value of all 16-bit grey images."""
     orientations: Mapping[str, int]
-    """EXIF's 1 to 8; every one but 1 is turned upright."""
+    """EXIF orientation 1 to 8; all but 1 are turned upright."""
     class_marks: tuple[ClassMark, ...] = Field(default=(), exclude_if=lambda marks: not marks)
-    """Classes that a network can tell by how their files were made."""
+    """Classes that a network could recognise by how their files were made."""
     one_pixel: tuple[str, ...] = Field(default=(), exclude_if=lambda paths: not paths)
     """Images with a side of 1 pixel."""
     transparent: int
     animated: int
-    """Of an animation the first frame is used."""
+    """Animated images, of which the first frame is used."""
     ignored: tuple[str, ...]
-    """Folders next to the classes or splits that are none."""
+    """Folders next to the classes or splits that are neither."""
     skipped_images: tuple[SkippedImages, ...] = Field(default=(), exclude_if=lambda skipped: not skipped)
-    """Hidden folders, those of tools, and images outside of the class folders."""
+    """Hidden folders, folders of tools, and images outside the class folders."""
     findings: tuple[Finding, ...]
     seconds: float
     contact_sheet: str | None = None

@@ -69,12 +69,12 @@ class RuntimeFacts(Sourced):
         try:
             SpecifierSet(text)
         except InvalidSpecifier as error:
-            raise ValueError(f"{text!r} is no version range such as '>=1.19,<2'") from error
+            raise ValueError(f"{text!r} is not a version range such as '>=1.19,<2'") from error
         return text
 
     def rules_out(self, precision: Precision) -> str | None:
         """Why the file alone leaves no candidate of a precision; None where it does not."""
-        return f"the device's file says none of {precision.value}" if self.precisions.get(precision) == "none" else None
+        return f"the device's file does not list {precision.value}" if self.precisions.get(precision) == "none" else None
 
 
 class FactsOnly(Sourced):
@@ -153,7 +153,7 @@ class Device(Value):
     def _ship(cls, runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
         for runtime in runtimes:
             if not runtime.ships:
-                raise ValueError(f"{runtime.value} plays the desktop-GPU baseline and is shipped to no device")
+                raise ValueError(f"{runtime.value} is the desktop-GPU baseline and never ships")
         return runtimes
 
 

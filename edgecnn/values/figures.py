@@ -1,4 +1,4 @@
-"""What is reported of a candidate beside median latency: accuracy, several labels an image, and every other figure."""
+"""Reported figures of a candidate other than median latency: accuracy, multi-label accuracy, and more."""
 
 from __future__ import annotations
 
@@ -13,63 +13,63 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 
 class ClassFigures(Value):
-    """One class on one split; from ``lost`` on, against the baseline network, and None where there is none."""
+    """One class on one split. Fields from ``lost`` on compare with the baseline network; None if there is none."""
 
     name: str
     images: int
     right: int
     recall: Interval | None
-    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %; over folds the share alone. None of
-    no images."""
+    """Share of its images that are classified correctly, 0…1, with Wilson's two-sided 95 % interval; over folds, without
+    interval. None without images."""
     f1: float | None
-    """Harmonic mean of recall and precision, 0…1; None of no images."""
+    """Harmonic mean of recall and precision, 0…1; None without images."""
     lost: int | None = None
-    """Its images that the baseline network gets right and this candidate wrong."""
+    """Its images that only the baseline network classifies correctly."""
     gained: int | None = None
-    """Its images that this candidate gets right and the baseline network wrong."""
+    """Its images that only this candidate classifies correctly."""
     drop_pp: Interval | None = None
-    """Paired, in percentage points of its images, positive for worse; two-sided 90 %, for this class alone, and an
-    estimate alone over folds."""
+    """Paired drop in percentage points of its images, positive for worse; two-sided 90 % for this class alone, without interval
+    over folds."""
     units: UnitLosses | None = Field(default=None, exclude_if=lambda units: units is None)
-    """Where its images came in groups or were answered by several networks: what the test counts."""
+    """Units of the test if its images are in groups or were tested by several networks."""
     p_adjusted: float | None = None
-    """Of the exact one-sided sign test on its discordant images, groups or folds, after Holm over all classes of all candidates;
-    below 0.05 is shown."""
+    """p value of the exact one-sided sign test on its discordant images, groups or folds, after Holm's correction over all
+    classes of all candidates. Below 0.05, the regression is shown."""
     regression: Regression | None = None
 
 
 class UnitLosses(Value):
-    """Of one class, groups of images or folds, each of which counts once however many images it lost."""
+    """For one class, groups of images or folds; each counts once, however many images it lost."""
 
     kind: Literal["group", "fold"]
     count: int
-    """That have images of the class."""
+    """Units with images of the class."""
     lost: int
-    """In which the candidate is right on fewer images than the baseline network."""
+    """Units in which the candidate classifies fewer images correctly than the baseline network."""
     gained: int
-    """In which it is right on more."""
+    """Units in which it classifies more correctly."""
 
 
 class ClassReport(Value):
-    """Every class of one candidate on one split, in the order of the classes."""
+    """Every class of one candidate on one split, in class order."""
 
     classes: tuple[ClassFigures, ...]
     compared: int = 0
-    """Classes with images, over which the p values are adjusted; 0 where there was no baseline network to compare with."""
+    """Number of classes with images, for the correction of p values; 0 without a baseline network."""
     candidates: int = Field(default=1, exclude_if=lambda candidates: candidates == 1)
-    """Candidates of the build over which they are adjusted as well."""
+    """Number of candidates of the build, for the same correction."""
     lost_to_show: int | None = None
-    """So many images (or groups, or folds) lost and none gained are shown whatever the other classes do; a class of fewer has too
-    few."""
+    """This many lost images (or groups, or folds) and none gained are shown whatever the other classes do; smaller classes show
+    nothing."""
     worst_drop_pp: Interval | None = None
-    """The largest drop of any class, 0 where none drops: two-sided 90 %, holding for all classes at once. ``low`` is 0 where
-    no class is shown to lose; ``high`` is 100 where a class has no images, because nothing is known of it."""
+    """The largest drop of any class, 0 if none drops: two-sided 90 %, simultaneous for all classes. ``low`` is 0 if no class is
+    shown to lose; ``high`` is 100 if a class has no images, because nothing is known about it."""
     widest: str | None = None
-    """The class that ``high`` comes from."""
+    """The class of ``high``."""
 
     @property
     def unit(self) -> Literal["image", "group", "fold"]:
-        """What the test of a class counts."""
+        """The unit of the test of a class."""
         kinds = (figures.units.kind for figures in self.classes if figures.units is not None)
         return next(kinds, "image")
 
@@ -83,66 +83,68 @@ class ClassReport(Value):
         return tuple(figures for figures, _ in sorted(regressions, key=lambda pair: -pair[1]))
 
     def too_small(self) -> tuple[ClassFigures, ...]:
-        """Classes of which no regression need show, were it ever so large."""
+        """Classes that are too small for any regression to be shown."""
         return tuple(figures for figures in self.classes if figures.regression in TOO_FEW)
 
 
 class Quality(Value):
-    """Of one split. Intervals, save those of single classes, are two-sided 90 %: each bound is the one-sided 95 % of a gate.
+    """Figures of one split. Except for single classes, intervals are two-sided 90 %, so each bound is the one-sided 95 % of a
+    gate.
 
-    Macro-F1, the calibration error and the largest drop of a class are estimates alone over folds and in groups."""
+    Macro-F1, the calibration error and the largest drop of a class have no interval over folds and in groups.
+    """
 
     top5: Interval | None
     """Share of images whose class is among the five largest logits, 0…1."""
     macro_f1: Interval
-    """Mean F1 over the classes that have images, 0…1."""
+    """Mean F1 over the classes with images, 0…1."""
     ece: Interval
-    """Expected calibration error, 0…1: how far confidence and accuracy are apart, over 15 bins of equal width."""
+    """Expected calibration error, 0…1: the difference between confidence and accuracy, over 15 bins of equal width."""
     agreement: Interval | None
-    """Share of images to which the baseline network gives the same first answer, right or wrong, 0…1."""
+    """Share of images with the same prediction as the baseline network, right or wrong, 0…1."""
     classes: ClassReport
     absent: Mapping[str, str] = {}
-    """Name of a figure to why it is None."""
+    """Name of a figure to the reason why it is None."""
 
 
 class FoldFigures(Value):
-    """What one network of a cross-validation got right of the images that it did not learn from."""
+    """Correct predictions of one network of a cross-validation, on images that it was not trained on."""
 
     images: int
     right: int
     lost: int | None
-    """Images that its fp32 network gets right and this candidate wrong; None of fp32 itself, as the next."""
+    """Images that only its fp32 network classifies correctly; None for fp32 itself, as the next field."""
     gained: int | None
 
 
 class Folds(Value):
-    """Of one candidate: its figures fold by fold, the first of which is of the network that ships.
+    """Figures of one candidate in each fold; the first fold's network ships.
 
-    An effect is how many times the variance of independent images a figure's variance is: networks that were trained on other
-    images differ by themselves. It is 1 where folds do not differ more than images do.
+    An effect is the variance of a figure relative to independent images, because networks trained on different images differ. It
+    is 1 if folds do not differ more than images do.
     """
 
     each: tuple[FoldFigures, ...]
     top1_effect: float
     drop_effect: float
     alone_top1: Interval
-    """Of the first network and its test images alone."""
+    """Accuracy of the first network on its test images alone."""
     alone_drop_pp: Interval | None
     worth_images: int
-    """Test images, in such groups as its own, that the first network alone would need beyond these, for a drop known as well."""
+    """Additional test images, in similar groups, that the first network alone would need for an equally precise drop."""
 
 
 class Groups(Value):
-    """Of one candidate: its test images came in groups, as frames of one video do (``data.group_by``).
+    """For one candidate whose test images are in groups, such as frames of one video (``data.group_by``).
 
-    An effect is how many times the variance of independent images a figure's variance is.
+    An effect is the variance of a figure relative to independent images.
     """
 
     groups: int
-    """An image of no group is one by itself."""
+    """Number of groups; an image without a group counts as one."""
     independent: float | None = None
-    """(Σn)² / Σn² of groups of n images: for a PASS the images are worth at most so many independent ones. None in a report of
-    before this was kept."""
+    """(Σn)² / Σn² for groups of n images: the largest number of independent images that the images count as for a PASS. None in
+    older reports."""
     top1_effect: float
     drop_effect: float
 
@@ -152,33 +154,33 @@ TOO_FEW: Final[tuple[Regression, ...]] = ("too few images", "too few groups", "t
 
 
 class Steady(Value):
-    """Of one race: how many runs fared how. The numbers, save ``late``, add up to the runs."""
+    """Stability of the runs of one race. The numbers, except ``late``, add up to the runs."""
 
     flat: int
-    """Steady from the first warm inference on."""
+    """Steady from the first warm inference."""
     faster: int
     """Warmed up, then steady."""
     slower: int
-    """Got slower, then steady."""
+    """Slowed down, then steady."""
     unsettled: int
-    """Still changing in their last half."""
+    """Still changing in the last half."""
     short: int
-    """Of too few inferences to tell."""
+    """Too few inferences to tell."""
     late: int
-    """Of those that settled, the runs whose timed inferences had begun before: the figures hold some of the way there."""
+    """Settled runs whose timed inferences had begun before they were steady, so figures include some warm-up."""
     after_ms: Interval | None
-    """How long after the first inference they were steady; None unless all were."""
+    """Seconds from the first inference until they were steady; None unless all were."""
     says: str
-    """One sentence; it begins "does not settle" where a run does not."""
+    """One sentence; it starts with "does not settle" if a run does not."""
 
     @property
     def unsteady(self) -> str | None:
-        """What it says where runs did not settle, or were timed before they had; None where neither was seen."""
+        """The sentence if runs did not settle, or were timed before they had; otherwise None."""
         return self.says if self.unsettled or self.late else None
 
 
 class SoakWindow(Value):
-    """One stretch of ten seconds."""
+    """One window of ten seconds."""
 
     began_s: float
     p50_ms: float | None
@@ -186,18 +188,18 @@ class SoakWindow(Value):
     samples: int
     observed: Mapping[str, str]
     seconds: float | None = None
-    """How long it was; None in a report of before this was kept."""
+    """Length of the window; None in older reports."""
 
 
 class Sustained(Value):
-    """Of one process of one candidate: what is seen, without an interval, since one process has none."""
+    """Sustained load of one process of one candidate, without intervals, since there is only one process."""
 
     windows: tuple[SoakWindow, ...]
     slowdown: float | None
-    """The last third of the windows against the first, as a ratio of the medians of their p50: 1.2 is a fifth slower. None of
-    fewer than three windows, or where a p50 is missing."""
+    """Ratio of the last third of the windows to the first, by medians of their p50: 1.2 is a fifth slower. None with fewer than
+    three windows, or if a p50 is missing."""
     throttled: str | None
-    """What slowed the machine down, and in how many windows; ``no`` where it did not; None where it cannot tell."""
+    """Causes of throttling, and in how many windows; ``no`` if there was none; None if the machine cannot tell."""
     says: str
     fidelity: Fidelity
     machine: str
@@ -205,46 +207,46 @@ class Sustained(Value):
 
 
 class BatchFigure(Value):
-    """Of one race: every call took ``batch`` images."""
+    """One race in which every call had ``batch`` images."""
 
     batch: int
     images_per_s: Interval | None
-    """Median over runs of all images of a run over all the time that its calls took; None where the runs are too few."""
+    """Median over runs of images divided by the time of all calls; None with too few runs."""
     call_ms: Interval | None
-    """The median time of a call, in which ``batch`` images wait for each other."""
+    """Median time of a call, in which ``batch`` images wait for each other."""
     runs: int
     best: bool
-    """Whether the screening named this number of images for this candidate."""
+    """Whether screening chose this batch size for this candidate."""
     asked: bool
-    """Whether it was asked for by number."""
+    """Whether this batch size was requested."""
     reason: str | None = None
 
 
 class Throughput(Value):
-    """Of one candidate."""
+    """Throughput of one candidate."""
 
     figures: tuple[BatchFigure, ...]
-    """By growing batch."""
+    """By increasing batch size."""
     screened: Mapping[int, float] = {}
-    """Images in a call to images a second in the one screening run of each; empty where the best was not looked for."""
+    """Batch size to images a second in one screening run each; empty if the best was not searched."""
     fidelity: Fidelity
     machine: str
     observed_at: str
     reason: str | None = None
-    """Why a figure that was asked for is not there."""
+    """Why a requested figure is missing."""
     disturbed: str | None = None
 
 
 class ChannelShift(Value):
-    """One statistic of one channel in which the two sets differ, in pixel levels of 0 to 255."""
+    """One statistic of one channel that differs between the two sets, in pixel levels of 0 to 255."""
 
     channel: Literal["red", "green", "blue"]
     statistic: Literal["level", "contrast", "variety"]
-    """Means over images of: an image's own mean; the spread inside it; how far its mean lies from the median image's."""
+    """Means over images: of an image's own mean, of its spread, and of the distance between its mean and the median image's."""
     calibration: float
     validation: float
     spreads: float
-    """The difference, in standard deviations of that statistic among the images of ``validation``."""
+    """The difference, in standard deviations of that statistic among the ``validation`` images."""
 
 
 class CalibrationFacts(Value):
@@ -252,21 +254,21 @@ class CalibrationFacts(Value):
 
     images: int
     classes: int
-    """Among them."""
+    """Number of classes among them."""
     classes_of: int
-    """That the network tells apart."""
+    """Number of classes of the network."""
     compared: bool
-    """Whether there were enough images on both sides to hold their channels against each other."""
+    """Whether both sets have enough images to compare their channels."""
     shifts: tuple[ChannelShift, ...] = ()
 
 
 class Energy(Value):
-    """Energy per image of one candidate: medians over process runs. ``None`` where nothing can support the figure."""
+    """Energy per image of one candidate: medians over process runs. ``None`` if a figure is not supported."""
 
     total_mj: Interval | None = None
-    """All that the meter covers, over the time that the image took."""
+    """Everything that the meter covers, during the image's time."""
     above_idle_mj: Interval | None = None
-    """Of that, what is above the idle power taken before, in the same process; negative where a meter cannot tell them apart."""
+    """The part above idle power, which was measured before in the same process; negative if the meter cannot separate them."""
     idle_w: Interval | None = None
     meter: str | None = None
     covers: str | None = None
@@ -276,35 +278,37 @@ class Energy(Value):
     machine: str
     observed_at: str = ""
     reason: str | None = None
-    """Why there is no figure, and what would make it."""
+    """Why there is no figure, and how to get one."""
     disturbed: str | None = None
-    """What the machine did besides, where that was enough to draw power of its own."""
+    """Other work of the machine, if it was enough to use power."""
     dependent: str | None = None
-    """How the runs depend on each other, where they do. Of 16 runs or more the interval is wider then."""
+    """How the runs depend on each other, if they do. With 16 runs or more the interval is then wider."""
 
 
 class Memory(Value):
-    """Of one candidate: medians over process runs. ``None`` where the sample cannot support the figure, ``reason`` says why."""
+    """Memory of one candidate: medians over process runs. ``None`` if the sample does not support the figure; ``reason`` says
+    why.
+    """
 
     peak_mib: Interval | None = None
     baseline_mib: Interval | None = None
     above_baseline_mib: Interval | None = None
-    """What the model added to the runtime's own baseline: the median over runs of their differences."""
+    """Memory that the model adds to the runtime's own: the median difference over runs."""
     gpu_mib: Interval | None = None
     largest_mib: float | None = None
-    """The largest peak of all runs: what a gate bounds, for a process that runs out of memory ends."""
+    """The largest peak of all runs, which gates use, because running out of memory ends a process."""
     runs: int = 0
     fidelity: Fidelity = Fidelity.MISSING
     machine: str
     reason: str | None = None
     gpu_reason: str | None = None
-    """Why a candidate of a GPU has no GPU memory; None for one of a CPU, which needs none."""
+    """Why a GPU candidate has no GPU memory; None for a CPU candidate."""
 
 
 class Accuracy(Value):
-    """Top-1 on one split, 0…1, with a 95 % score interval, and the paired drop against fp32 in percentage points.
+    """Top-1 on one split, 0…1, with a 95 % score interval, and the paired drop from fp32 in percentage points.
 
-    The drop's interval is two-sided 90 %, so that each of its bounds is the one-sided 95 % that the gate is judged by.
+    The drop's interval is two-sided 90 %, so each of its bounds is the one-sided 95 % of a gate.
     """
 
     split: Literal["validation", "test"]
@@ -313,39 +317,39 @@ class Accuracy(Value):
     drop_pp: Interval | None
     """Positive: worse than the baseline network. None for the baseline itself."""
     discordant: int | None
-    """Images that exactly one of the two networks gets right."""
+    """Images that exactly one of the two networks classifies correctly."""
     fidelity: Fidelity
     machine: str
     pixels: str
     lost: int | None = None
-    """Discordant images that the baseline network gets right."""
+    """Discordant images that the baseline network classifies correctly."""
     gained: int | None = None
-    """Discordant images that this candidate gets right."""
+    """Discordant images that this candidate classifies correctly."""
     folds: Folds | None = Field(default=None, exclude_if=lambda folds: folds is None)
-    """Of cross-validation: every figure here is of the test images of all folds, each answered by the network of its fold.
-    ``pixels`` are those of the first."""
+    """For cross-validation: every figure covers the test images of all folds, each classified by its fold's network. ``pixels``
+    are those of the first."""
     groups: Groups | None = Field(default=None, exclude_if=lambda groups: groups is None)
-    """Where test images came in groups. Over folds, the effects are in ``folds``."""
+    """If test images are in groups. Over folds, the effects are in ``folds``."""
     quality: Quality | None = None
-    """What top-1 does not say, by class too: of the test split alone, since nothing is chosen by it."""
+    """Further figures, also by class; for the test split only, since no choice uses them."""
 
     @property
     def share(self) -> Interval:
-        """What the network is judged by first."""
+        """The main figure of the network."""
         return self.top1
 
     @property
     def dependence(self) -> str | None:
-        """What an interval must allow for where test images are not independent; None where they are."""
+        """The dependence that an interval must allow for; None if test images are independent."""
         if self.folds is not None:
-            return "networks that differ from fold to fold"
-        return None if self.groups is None else "groups whose images are alike"
+            return "the different networks of the folds"
+        return None if self.groups is None else "groups of similar images"
 
     @property
     def shown_quality(self) -> Quality | None:
-        """The quality, with an estimate alone where an interval takes images for independent that are not.
+        """The quality, without intervals that would treat dependent images as independent.
 
-        Over folds that is every interval of a class. In groups a class has its own, save in a report of before groups were kept.
+        Over folds, this removes every interval of a class. In groups a class has its own, except in older reports.
         """
         if self.quality is None or self.dependence is None:
             return self.quality
@@ -362,18 +366,18 @@ class Accuracy(Value):
 
     @property
     def top1_effect(self) -> float:
-        """How many times the variance of independent images that of top-1 is."""
+        """Variance of top-1 relative to independent images."""
         within = self.folds or self.groups
         return 1.0 if within is None else within.top1_effect
 
     @property
     def independent_at_most(self) -> float:
-        """Independent images that the test images are worth for a PASS: without limit unless they came in groups."""
+        """Independent images that the test images count as for a PASS; unlimited unless they are in groups."""
         return math.inf if self.groups is None else self.groups.independent or self.groups.groups
 
     @property
     def drop_effect(self) -> float:
-        """The same of the drop."""
+        """Variance of the drop relative to independent images."""
         within = self.folds or self.groups
         return 1.0 if within is None else within.drop_effect
 
@@ -383,89 +387,92 @@ def _alone(figure: Interval | None) -> Interval | None:
 
 
 class Agreement(Value):
-    """Share of images with fp32's own answer, 0…1, with a 95 % score interval.
+    """Share of images with fp32's prediction, 0…1, with a 95 % score interval.
 
-    Accuracy can have fallen by no more than the share of other answers, and nothing says how many of those are wrong.
+    Accuracy can have dropped at most by the share of other predictions; it is unknown how many of those are wrong.
     """
 
     split: Literal["validation", "test"]
     images: int
     same: Interval
     effect: float = Field(default=1.0, exclude_if=lambda effect: effect == 1)
-    """How many times the variance of independent images that of the share is: more than 1 where images came in groups."""
+    """Variance of the share relative to independent images: more than 1 if images are in groups."""
     independent: float | None = Field(default=None, exclude_if=lambda independent: independent is None)
-    """Where images came in groups, for a PASS they are worth at most so many independent ones."""
+    """Independent images that the images count as for a PASS, if they are in groups."""
     groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
-    """In how many they came; None where they are independent, and in a report of before this was kept."""
+    """Number of groups; None if images are independent, and in older reports."""
     fidelity: Fidelity
     machine: str
     pixels: str
 
     @property
     def differing_pp(self) -> float:
-        """Other answers than fp32's, in percentage points of the images: no drop of accuracy can be larger."""
+        """Predictions that differ from fp32's, in percentage points of the images: an upper bound of the accuracy drop."""
         return 100 * (1 - self.same.estimate)
 
 
 def group_count(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> int | None:
-    """Groups that the images came in; None where they are independent."""
+    """Return the number of groups of the images; None if they are independent."""
     return accuracy.groups.groups if isinstance(accuracy.groups, Groups) else accuracy.groups
 
 
 class LabelFigures(Value):
-    """One label on one split, at the threshold that ships."""
+    """One label on one split, at the shipped threshold."""
 
     name: str
     images: int
-    """That have it."""
+    """Images that have the label."""
     threshold: float
-    """Of the probability from which on an image gets it, 0…1."""
+    """Smallest probability at which an image gets the label, 0…1."""
     average_precision: float | None
-    """0…1; None of no images."""
+    """Average precision, 0…1; None without images."""
     precision: Interval | None
-    """Share of the images that got it that have it, 0…1, with Wilson's interval at two-sided 95 %; None where none got it."""
+    """Share of correct images among those that got the label, 0…1, with Wilson's two-sided 95 % interval; None if none got it."""
     recall: Interval | None
-    """Share of the images that have it that got it, likewise; None of no images."""
+    """Share of images with the label that got it, likewise; None without images."""
     f1: float | None
-    """Harmonic mean of the two, 0…1; None of no images."""
+    """Harmonic mean of the two, 0…1; None without images."""
 
 
 class MultiLabelAccuracy(Value):
-    """Of one split. Intervals are by image, from the exact delete-one jackknife; save for ``map`` and single labels they are
-    two-sided 90 %: each bound is the one-sided 95 % of a gate."""
+    """Multi-label figures of one split, with intervals over images from the exact delete-one jackknife.
+
+    Except for ``map`` and single labels, intervals are two-sided 90 %, so each bound is the one-sided 95 % of a gate.
+    """
 
     split: Literal["validation", "test"]
     images: int
     map: Interval
-    """Mean average precision over the labels that have images, 0…1, at two-sided 95 %."""
+    """Mean average precision over the labels with images, 0…1, at two-sided 95 %."""
     map_bounds: Interval | None = None
-    """The same at two-sided 90 %; None in a report of before this was kept."""
+    """The same at two-sided 90 %; None in older reports."""
     trials: float
-    """As well as ``map`` is known would a share be known of so many images."""
+    """Number of images with which a share would be known as precisely as ``map``."""
     drop_pp: Interval | None
-    """Of ``map`` against the baseline network, paired, in percentage points, positive for worse. None for the baseline itself."""
+    """Drop of ``map`` from the baseline network, paired, in percentage points, positive for worse. None for the baseline itself.
+    """
     drop_images: float | None = None
-    """So many images, of so many groups, would each count as much for the drop as one does that is answered as another."""
+    """Number of images, or groups, that the drop is worth if each counted as much as one with a different prediction."""
     groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
-    """Where images came in groups, as frames of one video do: of how many the intervals are."""
+    """Number of groups behind the intervals, if images are in groups, such as frames of one video."""
     micro_f1: Interval
     """F1 of all decisions of all labels together, 0…1."""
     macro_f1: Interval
-    """Mean F1 over the labels that have images, 0…1."""
+    """Mean F1 over the labels with images, 0…1."""
     agreement: Interval | None
-    """Share of images that get the very labels that the baseline network gives, 0…1; None for the baseline itself."""
+    """Share of images with exactly the labels of the baseline network, 0…1; None for the baseline itself."""
     labels: tuple[LabelFigures, ...] = ()
-    """Empty of what a bundle remembers."""
+    """Empty in the record of a bundle."""
     fidelity: Fidelity
     machine: str
     pixels: str
 
     @property
     def share(self) -> Interval:
-        """What the network is judged by first: ``map``, as top-1 is of one class an image."""
+        """The main figure of the network: ``map``, as top-1 for single-label networks."""
         return self.map
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Labels that no image of the split has, of which neither average precision nor recall is known."""
+        """Labels without an image in the split, which have neither average precision nor recall."""
         return tuple(label.name for label in self.labels if not label.images)

@@ -1,4 +1,4 @@
-"""What networks cost on one machine, measured; and what a search for the best inside a budget was asked, looked at and found."""
+"""Measured costs of networks on one machine; and the request, the search and the results of `edgecnn fit`."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 LEAST_TIMED = 12
-"""Networks of a table of which others are predicted: an interval of 90 % needs nine, and the prices are about as many."""
+"""Networks that a table needs for predictions: a 90 % interval needs nine, and there are about as many prices."""
 MS_MIN, MS_MAX = 1e-5, 1e7
-"""Bounds of a median in a table: 10 ns and about three hours."""
+"""Limits of a median in a table: 10 ns and about three hours."""
 US_MAX = 1e10
-"""Bound of a layer's time in a table: about three hours."""
+"""Limit of a layer's time in a table: about three hours."""
 MOST_CLASSES = 1 << 16
-"""Bound of the classes of a timed network: a head of so many weighs a gigabyte at most."""
+"""Limit of the classes of a timed network, whose head then has at most a gigabyte."""
 _MOST_ROWS = 256
-"""Bound of a candidate's networks in a table. A whole table has 40, and a prediction takes time with their cube."""
+"""Limit of a candidate's networks in a table. A complete table has 40, and prediction time grows with their cube."""
 _Ms = Annotated[float, Field(ge=MS_MIN, le=MS_MAX, allow_inf_nan=False)]
 _Us = Annotated[float, Field(ge=0, le=US_MAX, allow_inf_nan=False)]
 _Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -41,40 +41,40 @@ _Macs = Annotated[int, Field(ge=1, le=10**15)]
 _Count = Annotated[int, Field(ge=1, le=10**6)]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
 BudgetMetric = Literal["p50_ms", "energy_mj", "peak_memory_mib", "size_mib"]
-"""Gates of a build by the same names: a budget is met where its gate passes."""
+"""Budgets, named as the gates of a build. A budget is met if its gate passes."""
 
 
 class Probe(Value):
-    """A network that is timed with weights that learned nothing: its arithmetic is that of a trained one."""
+    """A network that is timed with untrained weights, which have the arithmetic of trained ones."""
 
     arch: str
-    """Of the catalogue, or a scaled one by its own name, such as ``mobilenet-v2-d0.8-w0.5``."""
+    """A network of the catalogue, or a scaled one by name, such as ``mobilenet-v2-d0.8-w0.5``."""
     resolution_px: Resolution
     classes: PositiveInt
     form: Form = Field(default=AS_IT_IS, exclude_if=lambda form: not form.suffix)
 
     @property
     def name(self) -> str:
-        """For people and files."""
+        """Name for people and files."""
         form = self.form.suffix
         return f"{self.arch}{f'-{form}' if form else ''}@{self.resolution_px}x{self.classes}"
 
 
 class OtherLayers(Value):
-    """What a runtime ran of one of its operators, none of which multiplies."""
+    """Layers of one operator that do not multiply."""
 
     count: _Count
     us: _Us
-    """Of all together."""
+    """Time of all together."""
 
 
 class TracedLayers(Value):
-    """Where the time of one traced process went: its mean over some calls, with what tracing itself costs."""
+    """Mean layer times of one traced process over some calls, including the cost of tracing."""
 
     multiplying_us: Annotated[tuple[_Us | None, ...], Field(max_length=100_000)]
-    """Of each layer that multiplies, in the order in which the network computes them; None of what the trace does not name."""
+    """Of each multiplying layer, in order of computation; None for layers that the trace does not name."""
     others: Annotated[Mapping[str, OtherLayers], Field(max_length=1000)]
-    """By the runtime's own name of the operator."""
+    """By the runtime's name of the operator."""
 
 
 class TimedProbe(Value):
@@ -82,13 +82,13 @@ class TimedProbe(Value):
 
     probe: Probe
     macs: _Macs
-    """Of that network when it was timed: today's of the same name may be another one."""
+    """Multiply-adds of that network when it was timed; a later version may have another network of that name."""
     medians_ms: Annotated[tuple[_Ms, ...], Field(min_length=1, max_length=1000)]
-    """Of each process; the statistical unit."""
+    """Medians of the processes, which are the statistical unit."""
     disturbed: str | None = None
-    """Why these figures are of a machine that did other work; None: it did not."""
+    """Why other work disturbed these figures; None if none did."""
     traced: TracedLayers | None = Field(default=None, exclude_if=lambda traced: traced is None)
-    """None where the runtime does not time each layer."""
+    """None if the runtime does not time each layer."""
 
     @field_validator("probe")
     @classmethod
@@ -100,35 +100,35 @@ class TimedProbe(Value):
 
     @property
     def least_ms(self) -> float:
-        """Of its processes: other work makes one slower, and none faster."""
+        """The least of its processes, because other work only slows them down."""
         return min(self.medians_ms)
 
 
 class LatencyTable(Value):
-    """Schema edgecnn.latency-table/1. Measured; what is predicted from it is marked as predicted wherever it is shown."""
+    """Schema edgecnn.latency-table/1. The table is measured; predictions from it are marked as predicted everywhere."""
 
     schema_: Literal["edgecnn.latency-table/1"] = Field(default="edgecnn.latency-table/1", alias="schema")
     version: str
-    """Of edgecnn, whose catalogue names the networks."""
+    """Version of edgecnn, whose catalogue names the networks."""
     device: _Name
-    """The device file that was named."""
+    """The device file."""
     machine: str
-    """The concrete machine, for people."""
+    """Description of the machine."""
     fidelity: Fidelity
-    """``emulated``: an emulated processor's times are of nothing but the emulator."""
+    """``emulated``: the times describe the emulator only."""
     environment: Environment
-    """The machine's, without the conditions that only a kit decides."""
+    """Conditions of the machine, without those that depend on a kit."""
     runtimes: Mapping[str, str]
-    """Runtime to the version that ran there."""
+    """Runtime to its version."""
     observed_at: str
     seconds: _Seconds
-    """That measuring took, making what is measured included; what was stored already took none."""
+    """Seconds of the measurement, including making the kits; stored work took none."""
     timed: Annotated[Mapping[_Name, Annotated[tuple[TimedProbe, ...], Field(max_length=_MOST_ROWS)]], Field(max_length=100)]
-    """Candidate, such as ``openvino-int8``, to what was timed of it."""
+    """Candidate, such as ``openvino-int8``, to its timed networks."""
     failed: Mapping[str, str] = {}
-    """``candidate of probe`` to why it has no time; a candidate alone, of which nothing could be timed."""
+    """``candidate of probe`` to the reason why it has no time; a candidate alone if none of its networks could be timed."""
     left: Annotated[int, Field(ge=0, le=10**6)] = 0
-    """Probes of the plan for which no time was left; the same command goes on with them."""
+    """Probes of the plan that were not reached in time; the same command continues with them."""
 
     @field_validator("observed_at")
     @classmethod
@@ -139,98 +139,99 @@ class LatencyTable(Value):
     @model_validator(mode="after")
     def _consistent(self) -> LatencyTable:
         if self.fidelity is not self.environment.fidelity:
-            raise ValueError(f"it is called {self.fidelity.value}, and its machine was {self.environment.fidelity.value}")
+            raise ValueError(f"it is marked {self.fidelity.value}, but its machine was {self.environment.fidelity.value}")
         if (networks := len({row.probe for rows in self.timed.values() for row in rows})) > _MOST_ROWS:
             raise ValueError(f"{networks:,} networks, more than {_MOST_ROWS}")
         return self
 
 
 class Predicted(Value):
-    """Latency of one candidate of a network that was not timed, from a table; no gate takes it."""
+    """Predicted latency of one candidate of an untimed network, from a table; gates ignore it."""
 
     candidate: str
     p50_ms: Interval
-    """At 90 %; how often such intervals held is in ``benchmarks/fit``."""
+    """Interval at 90 %; ``benchmarks/fit`` shows how often such intervals held."""
     extrapolated: tuple[str, ...] = ()
-    """Features in which the table has nothing like this network: then the figure is a guess, and is not used."""
+    """Features that no network of the table has to this extent; the prediction is then a guess and not used."""
 
 
 class Trained(Value):
-    """One training of a member, and what it came to on ``validation``, 0…1."""
+    """One training of a member, and its accuracy on ``validation``, 0…1."""
 
     epochs: PositiveInt
-    """Of its own: those before surgery are counted where they are not the first's."""
+    """Its own epochs; those before surgery count if they are not the first network's."""
     whole: bool
-    """As long as its build's; else a part of that, to see which members are worth it."""
+    """Whether it has its build's full length, or a part of it, to compare members."""
     taught: bool
-    """By another network's answers; else by labels."""
+    """Whether it learned another network's outputs instead of labels."""
     validation_top1: NonNegativeFloat
     seconds: NonNegativeFloat
-    """That it took; 0 where it was in the store."""
+    """Seconds; 0 if it was in the store."""
 
 
 class Member(Value):
     """One network of the family."""
 
     name: str
-    """Its scale, and its form where that is another."""
+    """Its scale, and its form if changed."""
     scale: str
-    """As ``--scale`` takes it."""
+    """The text that ``--scale`` accepts."""
     form: Form = Field(default=AS_IT_IS, exclude_if=lambda form: not form.suffix)
-    """What surgery changes of it."""
+    """Its surgery."""
     resolution_px: Resolution
     parameters: PositiveInt
     macs: PositiveInt
     """Multiply-adds for one image."""
     standin: float
-    """What stands in for accuracy until it is trained; says nothing but an order."""
+    """The stand-in for accuracy before training; only its order has a meaning."""
     predicted: tuple[Predicted, ...] = ()
     """The fastest first."""
     trained: tuple[Trained, ...] = ()
     build: str | None = None
-    """Folder of its build, where one was made."""
+    """Folder of its build, if it was built."""
     candidate: str | None = None
-    """What that build chose."""
+    """The candidate that its build chose."""
     validation_top1: Interval | None = None
-    """Of that candidate."""
+    """Accuracy of that candidate."""
     test_top1: Interval | None = None
-    """Of that candidate; nothing is chosen by it."""
+    """Test accuracy of that candidate; not used for any choice."""
     untrained_ms: Interval | None = None
-    """p50 of its network with weights that learned nothing, of the faster of two candidates, by few rounds."""
+    """p50 of its untrained network, of the faster of two candidates, from a few rounds."""
     p50_ms: Interval | None = None
-    """Of that candidate, in the race of the front; of a kit that was not in it, in its build's own."""
+    """p50 of that candidate in the race of the front; if its kit was not in it, from its own build."""
     fidelity: Fidelity | None = None
     gates: tuple[GateResult, ...] = ()
-    """Of the budgets, of an accuracy that is required, and the recipe's own."""
+    """Gates of the budgets, of a required accuracy, and of the recipe."""
     inside: Verdict | None = None
-    """Whether all budgets are met: UNSURE where an interval holds a bound; None of what was not built."""
+    """Whether all budgets are met: UNSURE if an interval contains a bound; None if it was not built."""
     failed: str | None = None
     """Why it could not be trained or built."""
 
     @property
     def multipliers(self) -> tuple[float, float, float]:
-        """Depth, width and the side of a square of as many pixels as its input; a network that lost channels is as wide as those
-        that are left."""
+        """Depth, width, and the side of a square with as many pixels as its input. Pruned networks have the width of their
+        remaining channels.
+        """
         scale = CompoundScale.from_text(self.scale)
         return scale.depth or 1.0, (scale.width or 1.0) * (1 - self.form.pruned), math.sqrt(self.resolution_px.area_px)
 
     @property
     def best_predicted(self) -> Predicted | None:
-        """The fastest of those that are used."""
+        """The fastest prediction that is used."""
         return next((prediction for prediction in self.predicted if not prediction.extrapolated), None)
 
 
 class Trial(Value):
-    """One network of which cost was predicted."""
+    """One network whose cost was predicted."""
 
     name: str
     p50_ms: PositiveFloat
-    """Predicted, of its fastest candidate."""
+    """Prediction of its fastest candidate."""
     standin: float
 
 
 class TableUsed(Value):
-    """The latency table that predictions are from."""
+    """The latency table behind the predictions."""
 
     file: str
     machine: str
@@ -240,7 +241,7 @@ class TableUsed(Value):
 
 
 class OnAnother(Value):
-    """What built members are predicted to take on a device that was asked about beside the one that they are for."""
+    """Predicted latency of built members on a further device."""
 
     device: str
     table: TableUsed
@@ -259,36 +260,38 @@ class FitReport(Value):
     machine: str
     within: Mapping[BudgetMetric, PositiveFloat]
     required_top1: float | None = None
-    """Of ``--accuracy``: then the fastest that reaches it ships."""
+    """Required accuracy of ``--accuracy``; the fastest network that reaches it ships."""
     table: TableUsed
     trials: tuple[Trial, ...]
-    """Everything of which cost was predicted, in the order of the search; a network that came up twice stands once."""
+    """All networks whose cost was predicted, in search order, without repeats."""
     axes: Mapping[str, float] = {}
-    """What is changed of the first network, such as half of its depth, to the share of its predicted p50 that is left."""
+    """Single change of the first network, such as half of its depth, to the share of its predicted p50 that is left."""
     members: tuple[Member, ...]
-    """What was trained, the shipped one first."""
+    """Trained networks, the shipped one first."""
     front: tuple[str, ...]
-    """Names of built members that no other is both more accurate and faster than."""
+    """Names of built members for which no other is both more accurate and faster."""
     rank_correlation: float | None
-    """Spearman's, of the stand-in and of accuracy after a short training; None below four networks. What only surgery makes
-    another than the first is not among them: it begins where the others end."""
+    """Spearman's rank correlation of the stand-in and accuracy after a short training; None for fewer than four networks. Members
+    changed only by surgery are excluded, because they start from trained weights."""
     ranked: NonNegativeInt = 0
-    """Networks that it is of."""
+    """Number of networks in the correlation."""
     teacher: str | None
-    """The member whose answers the others learned."""
+    """The member that taught the others."""
     distillation_gain_pp: Interval | None = None
-    """What that gives the shipped member against labels alone, paired on the test images; by these nothing is chosen."""
+    """Gain of the shipped member from the teacher, compared with labels alone, paired on the test images; not used for any
+    choice."""
     shipped_distilled: bool = False
-    """Whether what ships learned a network's answers: the teacher's, where that training of the two is the more accurate on
-    ``validation``; or those of the first before surgery, where only that makes it another."""
+    """Whether the shipped network learned another network's outputs: the teacher's, if that training is the more accurate on
+    ``validation``; or the first network's before surgery, if only surgery distinguishes it."""
     against_first_pp: Interval | None = None
-    """What the shipped member gains in top-1 over the family's first, paired on the test images; None of that one itself."""
+    """Gain of the shipped member over the family's first network in top-1, paired on the test images; None for the first itself.
+    """
     shipped: str | None
-    """Its name; None where nothing is inside."""
+    """Name of the shipped member; None if none is within the budgets."""
     state: Literal["settled", "provisional", "none"]
     why: str
     elsewhere: tuple[OnAnother, ...] = ()
     left_out: int = 0
-    """Trainings for which the time did not suffice."""
+    """Trainings that the time limit excluded."""
     seconds: NonNegativeFloat
     command: str

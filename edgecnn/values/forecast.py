@@ -1,6 +1,6 @@
-"""How fast a network would be on a device that is away: public tables, forecasts from them, and reasons why there is none.
+"""Predicted latency on devices that are not attached: public tables, forecasts from them, and reasons for missing forecasts.
 
-A forecast is predicted. It carries ``MARK`` wherever it is shown, and no gate takes it.
+Every forecast is shown with ``MARK``, and no gate accepts it.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.verdict import Fidelity, Interval
 
 MARK: Final = "▲"
-"""Stands next to every predicted figure that a person reads."""
+"""Shown next to every predicted figure."""
 CONFIDENCE: Final = 0.9
-"""Two-sided, of every forecast's interval."""
+"""Two-sided, for every forecast's interval."""
 
 
 class Work(Value):
-    """What one image costs a network, counted: the features that a forecast reads."""
+    """Counted work of one image: the features of a forecast."""
 
     pointwise_macs: NonNegativeInt
     """Multiply-adds of 1×1 convolutions."""
     spatial_macs: NonNegativeInt
-    """Of larger convolutions without groups."""
+    """Multiply-adds of larger convolutions without groups."""
     depthwise_macs: NonNegativeInt
     grouped_macs: NonNegativeInt
     dense_macs: NonNegativeInt
-    """Of fully connected layers, and of convolutions on a single position, as in squeeze-and-excitation."""
+    """Multiply-adds of fully connected layers, and of convolutions on a single position, as in squeeze-and-excitation."""
     moved: PositiveInt
-    """Numbers that these layers read and write, weights excluded."""
+    """Numbers that these layers read and write, without weights."""
     weights: PositiveInt
     layers: PositiveInt
-    """Layers that multiply."""
+    """Number of multiplying layers."""
 
     @model_validator(mode="after")
     def _multiplies(self) -> Self:
@@ -47,7 +47,7 @@ class Work(Value):
 
     @property
     def macs(self) -> int:
-        """All multiply-adds."""
+        """Total multiply-adds."""
         return self.pointwise_macs + self.spatial_macs + self.depthwise_macs + self.grouped_macs + self.dense_macs
 
 
@@ -58,9 +58,9 @@ class PublicSource(Value):
     url: str
     commit: str
     date: str
-    """Of the last change to the file at that commit, as 2026-03-30."""
+    """Date of the last change to the file at that commit, such as 2026-03-30."""
     sha256: str
-    """Of the file that was imported."""
+    """SHA-256 of the imported file."""
     licence: str
 
 
@@ -68,7 +68,7 @@ class PublicNetwork(Value):
     """One network of a table."""
 
     arch: str | None
-    """The row of the catalogue that it is; None where the catalogue does not have it."""
+    """Its row of the catalogue; None if there is none."""
     resolution_px: Resolution
     classifies: bool
     work: Work
@@ -78,9 +78,9 @@ class PublicBoard(Value):
     """One machine of a table."""
 
     title: str
-    """As the table names it."""
+    """Name in the table."""
     device: str | None
-    """The device file that describes it; None where there is none."""
+    """The device file that describes it; None if there is none."""
 
 
 class PublicRun(Value):
@@ -91,27 +91,27 @@ class PublicRun(Value):
     runtime_version: str | None
     precision: Precision
     threads: PositiveInt | None
-    """None on a GPU."""
+    """None for a GPU."""
     cores: Literal["all", "fast", "small", "gpu"]
-    """On which cores the threads run."""
+    """The cores that the threads run on."""
     power_mode: str | None
     date: str
-    """When the figures were published."""
+    """Date of publication."""
     line: PositiveInt
-    """In the source."""
+    """Line in the source."""
     note: str | None = None
     ms: Mapping[str, Annotated[FiniteFloat, Field(gt=0)]]
     """Name of a network in the table to its time for one image."""
 
 
 class PublicTable(Value):
-    """Schema edgecnn.public-table/1: times that someone else published, with source and conditions. Nothing was measured here."""
+    """Schema edgecnn.public-table/1: times published by others, with source and conditions. Nothing was measured here."""
 
     schema_: Literal["edgecnn.public-table/1"] = Field(default="edgecnn.public-table/1", alias="schema")
     name: str
     source: PublicSource
     statistic: str
-    """Of repeated calls, which figure ``ms`` is."""
+    """The statistic of repeated calls that ``ms`` is."""
     networks: Mapping[str, PublicNetwork]
     boards: Mapping[str, PublicBoard]
     runs: tuple[PublicRun, ...]
@@ -127,7 +127,7 @@ class PublicTable(Value):
 
 
 class ForecastBasis(StrEnum):
-    """What a forecast of one network on one device rests on, the strongest first."""
+    """The basis of a forecast of one network on one device, the strongest first."""
 
     MEASURED = "measured"
     """An evidence record has this network on this device."""
@@ -136,7 +136,7 @@ class ForecastBasis(StrEnum):
     TRANSFERRED = "transferred"
     """The network was timed elsewhere: on this computer, or on other machines of the tables."""
     COUNTED = "counted"
-    """The network was timed nowhere: its counted work alone."""
+    """The network was never timed; only its counted work is known."""
 
 
 class Why(StrEnum):
@@ -150,17 +150,17 @@ class Why(StrEnum):
 
 
 class ForecastSource(Value):
-    """The run of a table, or the record, that says how fast the device is."""
+    """The run of a table, or the record, that shows the device's speed."""
 
     title: str
     url: str | None
     date: str
     board: str
-    """The machine, as its source names it."""
+    """The machine, by its source's name."""
     networks: PositiveInt
-    """Timed networks behind the device's speed."""
+    """Number of timed networks behind the device's speed."""
     kind_only: bool = False
-    """Whether the device file describes a kind of machine, of which the source timed this board."""
+    """Whether the device file describes a kind of machine, and the source timed one such board."""
 
 
 class Forecast(Value):
@@ -174,20 +174,20 @@ class Forecast(Value):
     threads: PositiveInt | None
     fidelity: Literal[Fidelity.PREDICTED] = Fidelity.PREDICTED
     p50_ms: Interval
-    """Two-sided at ``CONFIDENCE``, for another board of the device than those of the source."""
+    """Two-sided at ``CONFIDENCE``, for another board of the device than the source's."""
     basis: ForecastBasis
     off_percent: NonNegativeFloat
-    """Median error of this method on networks and devices that were left out, in percent. Of a measured or published time: how
-    far two boards of one device are apart."""
+    """Median error of this method on left-out networks and devices, in percent. For a measured or published time: the difference
+    between two boards of one device."""
     off_networks: NonNegativeInt
     """Networks behind ``off_percent``: left out in turn, or timed on two boards of one device."""
     off_devices: NonNegativeInt = 0
     """Devices behind ``off_percent``."""
     source: ForecastSource
     processor: Literal["cpu", "gpu"] = "cpu"
-    """On which the network runs."""
+    """Threads of the network."""
     built: bool | None = None
-    """Whether edgecnn builds a candidate of this runtime and precision for the device; None of a board without a device file."""
+    """Whether edgecnn builds a candidate of this runtime and precision for the device; None for a board without a device file."""
     note: str | None = None
 
     @property
@@ -207,9 +207,9 @@ class NoForecast(Value):
     threads: PositiveInt | None = None
     why: Why
     sentence: str
-    """For people, in one line."""
+    """One line for people."""
     nearest: tuple[str, ...] = ()
-    """Devices, networks or runtimes with a table that are nearest to what was asked."""
+    """The most similar devices, networks or runtimes with a table."""
 
 
 class ForecastReport(Value):
@@ -219,7 +219,7 @@ class ForecastReport(Value):
     forecasts: tuple[Forecast, ...]
     without: tuple[NoForecast, ...]
     timed_here: tuple[str, ...] = ()
-    """Networks that were timed with ncnn on this computer first."""
+    """Networks that were first timed with ncnn on this computer."""
     not_timed_here: Mapping[str, str] = {}
-    """Networks that were to be timed on this computer and were not, to the reason. Empty with ``--no-timing``."""
+    """Networks that could not be timed on this computer, to the reason. Empty with ``--no-timing``."""
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""How a photograph becomes a network's input: its size, how it is resized to that, and how its levels are normalized."""
+"""How an image becomes a network's input: size, resizing and normalization."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 LARGEST_PX = 2048
-"""Of a side of an input that a network of the catalogue is trained for."""
+"""Limits of an input's side for training a network of the catalogue."""
 Interpolation = Literal["bilinear", "bicubic"]
 Level = Annotated[int, Field(ge=0, le=255)]
 ResizeMode = Literal["crop", "letterbox", "stretch", "line"]
 BORDERED: tuple[ResizeMode, ...] = ("letterbox", "line")
-"""After which there is a border where a picture does not fill its frame."""
+"""Resizes that leave a border if the image does not fill the frame."""
 Mean = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Scale = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
 """What is divided by."""
@@ -33,9 +33,7 @@ Level16 = Annotated[int, Field(ge=0, le=ALL_LEVELS[1])]
 
 def _rising(window: tuple[int, int]) -> tuple[int, int]:
     if window[0] >= window[1]:
-        raise PydanticCustomError(
-            "no_window", "the first level, which becomes black, is not below the second, which becomes white"
-        )
+        raise PydanticCustomError("no_window", "the first level (black) must be below the second (white)")
     return window
 
 
@@ -60,10 +58,10 @@ Resolution = Annotated[ImageSize, PlainValidator(_size), *_AS_JSON]
 
 
 class PixelRecipe(Value):
-    """Photograph → uint8 RGB pixels: EXIF orientation, RGB, resize, centre crop; ``fill`` is around what is smaller than that."""
+    """Image → uint8 RGB pixels: EXIF orientation, RGB, resize, centre crop; ``fill`` surrounds smaller images."""
 
     resize_px: Resolution
-    """What the picture covers (crop), fits into (letterbox, line), or is brought to (stretch)."""
+    """The size that the image covers (crop), fits into (letterbox, line), or is stretched to (stretch)."""
     crop_px: Resolution
     interpolation: Interpolation
     resize: ResizeMode = Field(default="crop", exclude_if=lambda mode: mode == "crop")
@@ -72,11 +70,11 @@ class PixelRecipe(Value):
 
     @property
     def decoded_px(self) -> ImageSize:
-        """What is kept of a training image, of which each epoch shows a part."""
+        """The stored size of a training image, of which each epoch shows a part."""
         return self.resize_px.larger_of(self.crop_px)
 
     def describe(self) -> str:
-        """As a reader is told."""
+        """Describe the recipe for readers."""
         if self.resize == "crop" and self.crop_px.is_square and self.resize_px.is_square:
             shape = f"short side {self.resize_px}, crop {self.crop_px}"
         else:
@@ -89,31 +87,31 @@ class PixelRecipe(Value):
         return f"{shape}, {self.interpolation}{levels}"
 
     def runner_recipe(self) -> RunnerRecipe:
-        """The same for the code that does it, here and on a device."""
+        """The same for the runner's code, here and on a device."""
         return RunnerRecipe(self.resize_px, self.crop_px, self.interpolation, self.resize, self.fill, self.grey_window)
 
 
 class Normalization(Value):
-    """Pixels → network input: ``(pixel / 255 - mean) / std`` a channel, in RGB order."""
+    """Pixels → network input: ``(pixel / 255 - mean) / std`` for each channel, in RGB order."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
     @property
     def mean_levels(self) -> Colour:
-        """The colour that becomes 0 in the network's input, as near as whole levels come to it."""
+        """The colour that becomes 0 in the network's input, rounded to whole levels."""
         red, green, blue = (min(255, max(0, round(255 * mean))) for mean in self.mean)
         return red, green, blue
 
     def feed(self, pixels: npt.NDArray[np.uint8], dtype: str = "float32", layout: str = "NCHW") -> npt.NDArray[Any]:
-        """Pixels uint8 (N, H, W, 3) as a file wants them; ``uint8`` ones are left as they are."""
+        """Convert pixels uint8 (N, H, W, 3) to a file's input; for ``uint8`` inputs they stay unchanged."""
         from edgecnn.runner.pixels import to_feed
 
         return to_feed(pixels, dtype, layout, self.mean, self.std)
 
 
 class Preprocessing(Value):
-    """Both halves: what a kit needs to know to feed its model."""
+    """Pixels and normalization: everything that a kit needs to feed its model."""
 
     pixels: PixelRecipe
     normalization: Normalization
@@ -152,15 +150,15 @@ class PreprocessingChoice(Value):
     def _refuse_contradictions(self) -> PreprocessingChoice:
         mode = self.resize or ("crop" if self.resize_px else None)
         if self.fill is not None and mode is not None and mode not in BORDERED:
-            because = f"fill is the colour of a border, after letterbox or line, and resize = {mode!r} has none"
+            because = f"fill is the border colour of letterbox and line, and resize = {mode!r} has no border"
             raise PydanticCustomError("no_border", "{because}", {"because": because})
         if self.resize_px is not None and mode != "crop":
-            because = f"resize_px is what a crop is taken of, and resize is {mode!r}"
+            because = f"resize_px applies to resize = 'crop', and resize is {mode!r}"
             raise PydanticCustomError("no_crop", "{because}", {"because": because})
         return self
 
     def shaped(self, crop_px: ImageSize, resize_px: ImageSize, usual: Normalization, interpolation: Interpolation) -> PixelRecipe:
-        """The pixels of an input of ``crop_px``, where a crop is of a picture resized to ``resize_px``."""
+        """Return the pixel recipe for an input of ``crop_px``; a crop is taken from an image resized to ``resize_px``."""
         mode = self.resize or "crop"
         covered = self.resize_px or resize_px
         if covered.is_square:

@@ -1,4 +1,4 @@
-"""What was observed: where, when, under which conditions, and every raw sample."""
+"""Observations: where, when, under which conditions, and every raw sample."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ CONDITIONS_THAT_MUST_MATCH = (
     "machine", "cpu", "isa", "cores", "affinity", "cpu_limit", "kernel", "governor", "power_mode", "clocks", "python", "runtime",
     "runtime_version", "driver", "gpu", "emulator",
 )  # fmt: skip
-"""Runs may be joined, and a stored profile reused, only where all of these agree.
+"""Runs are joined, and a stored profile is reused, only if all of these agree.
 
-What somebody set and what stays until they set it otherwise is a condition, since a figure belongs to it: which cores
-(``affinity``: fast and slow ones need not be alike), the control groups' share of them (``cpu_limit``: 1.5 cores are not 1,
-though both round to one thread), and the range that clocks may take (``clocks``). What comes and goes by itself is observed
-and never a condition, or no two runs could be joined: load, stolen time, present frequencies, heat, throttling. They say
-whether a figure can be believed, not what it is a figure of. A memory limit is observed too: a run that stays below it computes
-as it would without, and one that does not ends. The kernel's own throttling may lower ``clocks``; such runs rightly do not join.
+A condition is set by someone and stays until changed, and figures depend on it. Examples are the cores (``affinity``: fast and
+slow cores may differ), the share of them in control groups (``cpu_limit``: 1.5 cores are not 1, though both round to one thread),
+and the clock range (``clocks``). Values that change on their own are observed but are not conditions, since no two runs could be
+joined otherwise: load, stolen time, current frequencies, heat, throttling. They show whether a figure can be believed. A memory
+limit is also only observed, because a run below it computes the same and a run above it ends. The kernel's own throttling may
+lower ``clocks``; such runs rightly do not join.
 """
 
 CONDITIONS_OF_A_SESSION = ("webgpu_adapter",)
-"""What only an open session can tell: runs of one kit are joined where it agrees too, and nothing asks for it beforehand."""
+"""Conditions that only an open session knows: runs of one kit must agree on them too, but they cannot be checked before."""
 
 MEDIANS = {"others_percent": 1, "steal_percent": 2}
-"""Observation to the digits that it is written with; of several runs their median."""
+"""Observation to the number of digits shown; for several runs their median."""
 WORST = {"temperature_c": 1}
-"""The same of those of which the highest counts."""
+"""The same for observations of which the highest value counts."""
 
-EMULATED_TIMES = "times of an emulated processor are its emulator's and no device's"
+EMULATED_TIMES = "an emulated processor gives the times of its emulator"
 """Why runs from an environment that is not ``timed`` are figures of nothing."""
-NOT_TIMED = f"not raced, since {EMULATED_TIMES}"
+NOT_TIMED = f"not raced, because {EMULATED_TIMES}"
 """Why there is no time of a kit in an environment that is not ``timed``."""
 
 _CLOCKS_DIFFER = timedelta(hours=1)
-"""Of two people's machines, at most."""
+"""Largest difference of clocks between two machines."""
 
 
 def observed_moment(text: str) -> datetime:
-    """The moment that another's record names, in UTC. Raises ValueError: as ``utc_moment``, or in the future."""
+    """Return the time of a record in UTC. Raises ValueError: as ``utc_moment``, or in the future."""
     moment = utc_moment(text)
     if moment > datetime.now(UTC) + _CLOCKS_DIFFER:
         raise ValueError(f"{text!r} is in the future")
@@ -57,19 +57,18 @@ Purpose = Literal[
     "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end",
     "soak", "select-throughput", "select-energy", "table", "evidence",
 ]  # fmt: skip
-"""What a race was run for: ``select``, ``select-throughput`` and ``select-energy`` choose (``screen`` is of stores of before);
-``knobs`` holds one kit against itself in other settings, ``batches`` screens the numbers of images in a call, ``against`` is of
-two builds' kits, one of them perhaps by itself or against itself, and ``trial`` says beforehand how long such a race's runs must
-be; ``table`` is of networks that learned nothing, for a device's latency table, and ``evidence`` of reference networks, for a
-record that is sent."""
+"""The purpose of a race. ``select``, ``select-throughput`` and ``select-energy`` choose (``screen`` only in old stores).
+``knobs`` compares settings of one kit, and ``batches`` screens batch sizes. ``against`` races two builds' kits, possibly one
+alone or against itself, and ``trial`` finds the necessary length of its runs. ``table`` times untrained networks for a device's
+latency table, and ``evidence`` reference networks for a record."""
 
 
 class Environment(Value):
-    """What one machine really was that day. ``conditions`` holds the names above; what could not be read is absent."""
+    """The state of one machine. ``conditions`` has the names above; unreadable ones are absent."""
 
     conditions: Mapping[str, str]
     observed: Mapping[str, str]
-    """What changes from minute to minute: load, temperature, throttling, free memory."""
+    """Values that change from minute to minute: load, temperature, throttling, free memory."""
 
     @field_validator("conditions")
     @classmethod
@@ -82,9 +81,9 @@ class Environment(Value):
     @field_validator("observed")
     @classmethod
     def _require_numbers(cls, observed: Mapping[str, str]) -> Mapping[str, str]:
-        """Shares and heat decide whether a figure is believed, so that a NaN, which is above no bound, must not pass for one.
+        """Check shares and temperatures, which decide whether a figure is believed; a NaN, which exceeds no limit, must not pass.
 
-        A kernel's counter of stolen time may run backwards, and runners of old kits say so: such a share is none.
+        A kernel's counter of stolen time may run backwards, and runners of old kits report that; such a share is dropped.
         """
         for name in (*MEDIANS, *WORST):
             text, share = observed.get(name, "0"), name in MEDIANS
@@ -100,28 +99,28 @@ class Environment(Value):
 
     @property
     def fidelity(self) -> Fidelity:
-        """What a figure from here can be: an emulated processor answers as a real one does, and says nothing of its time."""
+        """The origin of figures from here: an emulated processor computes like a real one, but its times have no meaning."""
         return Fidelity.EMULATED if "emulator" in self.conditions else Fidelity.MEASURED
 
     @property
     def timed(self) -> bool:
-        """Whether times from here are a processor's own, so that a race says something; where not, ``NOT_TIMED`` says why."""
+        """Whether times from here are a real processor's; otherwise ``NOT_TIMED`` gives the reason."""
         return self.fidelity is Fidelity.MEASURED
 
 
 class RunWindow(Value):
-    """One stretch of a soak."""
+    """One window of a sustained run."""
 
     began_s: FiniteFloat
-    """After the soak began."""
+    """Seconds since its start."""
     seconds: FiniteFloat
     samples: Count
     observed: Mapping[str, str]
-    """Throttling, heat, clocks and other work of that stretch, by the names of the environment."""
+    """Throttling, heat, clocks and other work in that window, by the names of the environment."""
 
 
 class RunEvents(Value):
-    """A second series of one run, by the GPU's own clock: the network alone, copies to and from the GPU outside."""
+    """A second series of one run, by the GPU's own clock: the network alone, without copies to and from the GPU."""
 
     samples_ns: tuple[Nanoseconds, ...] = ()
     absent: str | None = None
@@ -129,7 +128,7 @@ class RunEvents(Value):
 
 
 class RunEnergy(Value):
-    """Of one process, which timed nothing."""
+    """Energy of one process, which times nothing."""
 
     images: Count
     """Inferences of one image each in ``work``."""
@@ -137,86 +136,85 @@ class RunEnergy(Value):
     work: Stretch
     readings: tuple[EnergyReading, ...]
     absent: Mapping[str, str]
-    """Meter to why it gave no reading."""
+    """Meter to the reason why it gave no reading."""
 
 
 class RunMemory(Value):
-    """Of one process, in MiB. ``absent`` says why there is no peak, ``gpu_absent`` why a GPU kit has no GPU memory."""
+    """Memory of one process, in MiB. ``absent`` says why there is no peak, ``gpu_absent`` why a GPU kit has no GPU memory."""
 
     baseline_mib: FiniteFloat | None = None
-    """Peak with the runtime imported, the input at hand and no model open."""
+    """Peak with the runtime imported and the input loaded, before a model is opened."""
     peak_mib: FiniteFloat | None = None
     """Peak after the last inference."""
     source: str | None = None
-    """VmHWM, or ru_maxrss where there is no /proc."""
+    """VmHWM, or ru_maxrss without /proc."""
     absent: str | None = None
     gpu_mib: FiniteFloat | None = None
-    """What the process held of the GPU's memory after the last inference."""
+    """The process's GPU memory after the last inference."""
     gpu_absent: str | None = None
 
 
 class Run(Value):
-    """One process: the statistical unit. Times are in nanoseconds of a monotonic clock."""
+    """One process, the statistical unit. Times are in nanoseconds of a monotonic clock."""
 
     round: Count
     position: Count
-    """Place inside its round: neighbours in time share the machine's conditions."""
+    """Position in its round: runs that are close in time share the machine's conditions."""
     load_ns: Nanoseconds | None
-    """None of a run that opened its model beside others, like ``process_ns``."""
+    """None if other processes opened their models at the same time; so is ``process_ns``."""
     first_ns: Nanoseconds
     """The first inference, which allocates."""
     process_ns: Nanoseconds | None = None
-    """From the start of the process to its first answer, without what only the measurement did; None of a runner that did not
+    """From the start of the process to its first output, without the measurement's own work; None from runners that did not
     record it."""
     warmup_ns: tuple[Nanoseconds, ...]
     samples_ns: tuple[Nanoseconds, ...]
     started_at: str
     memory: RunMemory | None = None
-    """None of a run of a runner that did not record it."""
+    """None from runners that did not record it."""
     energy: RunEnergy | None = None
-    """Of a run that measured energy; it timed nothing, so ``samples_ns`` is empty."""
+    """For a run that measured energy; it times nothing, so ``samples_ns`` is empty."""
     batch: Count = 1
-    """Images in every call that was timed."""
+    """Images in each timed call."""
     picture: str | None = None
-    """Of an end-to-end run: the picture that every call read and decoded."""
+    """For an end-to-end run: the image file that every call decoded."""
     events: RunEvents | None = None
-    """Of a session on a GPU."""
+    """For a session on a GPU."""
     threads: Count | None = None
-    """Threads of the processor that a call was spread over, as its session says; None of a GPU, and of a runner that did not
-    record it."""
+    """CPU threads of a call, as the session reports; None for a GPU, and from runners that did not record it."""
     windows: tuple[RunWindow, ...] = ()
-    """Of a soak: what ``samples_ns`` is made of, in order."""
+    """For a sustained run: the windows of ``samples_ns``, in order."""
 
 
 class Until(Value):
-    """Rounds are run in blocks; after each the rule looks, and stops where every kit's p50 is known well enough."""
+    """Run rounds in blocks, and stop after a block if every kit's p50 is known precisely enough."""
 
     half_width: float
-    """Of the interval of p50, as a share of p50: 0.02 is ± 2 %."""
+    """Half-width of the interval of p50, relative to p50: 0.02 is ± 2 %."""
     looks: tuple[int, ...]
-    """After how many rounds it looks; the last is the cap."""
+    """Rounds after which to check; the last is the limit."""
 
 
 class Choosing(Value):
-    """A race for the choice: after each look only those run on that may still turn out to be the best."""
+    """A race for the choice: after each check, only candidates that may still be the best continue."""
 
     looks: tuple[int, ...]
-    """After how many rounds it looks; the last is the cap."""
+    """Rounds after which to check; the last is the limit."""
     regret: float
-    """It ends where shipping the one ahead is expected to cost no more than this share."""
+    """The race ends if the expected regret of the leader is at most this share."""
     contenders: tuple[str, ...]
-    """Entrants that may be chosen; the others run until the first look, for their own figures."""
+    """Candidates that may be chosen; the others run until the first check, for their own figures."""
     budget_s: float
-    """No look later than this begins another block."""
+    """No block starts after this time."""
 
 
 class Profile(Value):
-    """Filed under the sha256 of the kit that ran. One of evaluation, race, residency, or a self-test that passed."""
+    """One evaluation, race, residency, or passed self-test, stored by the SHA-256 of its kit."""
 
     schema_: Literal["edgecnn.profile/1"] = "edgecnn.profile/1"
     what: Literal["evaluation", "race", "residency", "selftest"]
     subject: str
-    """sha256 of the kit's manifest, which holds the sha256 of every file in the kit."""
+    """SHA-256 of the kit's manifest, which contains the SHA-256 of every file in the kit."""
     device: str
     """The device file that the machine matched, or ``this machine``."""
     host: str
@@ -224,45 +222,45 @@ class Profile(Value):
     fidelity: Fidelity
     observed_at: Dated
     knobs: Mapping[str, str] = {}
-    """Session options that it ran with beside the kit's own; what ran with others is another observation."""
+    """Session options in addition to the kit's own; profiles with other options are separate observations."""
     pixels: str | None = None
-    """evaluation: content digest of the pixels that were shown."""
+    """evaluation: digest of the pixels."""
     images: int | None = None
     logits_file: str | None = None
-    """evaluation: float32 array (images, classes), beside this record."""
+    """evaluation: float32 array (images, classes), next to this record."""
     race: str | None = None
-    """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
+    """race: identity shared by all interleaved kits; ratios are computed inside one race only."""
     purpose: Purpose | None = None
     until: Until | None = None
-    """race: the rule by which it stopped; None where the number of rounds was fixed."""
+    """race: the rule that ended it; None for a fixed number of rounds."""
     runs: tuple[Run, ...] = ()
     failure: str | None = None
-    """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""
+    """race: why this kit did not finish its runs; the other kits are not raced again because of it."""
     residency: Residency | None = None
 
     @property
     def moment(self) -> datetime:
-        """When it was observed, in UTC."""
+        """Time of the observation, in UTC."""
         return utc_moment(self.observed_at)
 
 
 class Stretch(Value):
-    """A stretch of one run, by both clocks, so that a clock that was set meanwhile is noticed."""
+    """A period of one run, by two clocks, so that a change of the clock is detected."""
 
     began_unix_ns: Nanoseconds
     seconds: FiniteFloat
-    """Of a monotonic clock."""
+    """By a monotonic clock."""
     clock_s: FiniteFloat
-    """Of the clock on the wall."""
+    """By the wall clock."""
 
 
 class EnergyReading(Value):
-    """What one meter read in one run: joules over seconds, waiting and working."""
+    """The reading of one meter in one run: joules and seconds, idle and working."""
 
     meter: str
     """rapl, nvml, ina3221, pmic or external."""
     covers: str
-    """Of what the energy is."""
+    """The part of the machine that it measures."""
     idle_j: FiniteFloat
     idle_s: FiniteFloat
     work_j: FiniteFloat
@@ -270,29 +268,45 @@ class EnergyReading(Value):
 
 
 class DatedReference(Value):
-    """What a machine of a build's device once did with the build's network, out of a record: no measurement of the build."""
+    """A recorded measurement of the build's network on a machine of its device; not a measurement of the build."""
 
     candidate: str
     arch: str
     resolution_px: Resolution
     classes: int
-    """Of the network that ran, whose last layer may be larger or smaller than the build's."""
+    """Parameters of the network that ran, whose last layer may differ from the build's."""
     weights: str
-    """``published`` or ``seeded``, upon which latency does not depend."""
+    """``published`` or ``seeded``; latency does not depend on it."""
     runtime_version: str
     machine: str
     observed_at: str
     fidelity: Fidelity
-    """``emulated`` stays so."""
+    """``emulated`` stays emulated."""
     p50_ms: Interval | None
     p99_ms: Interval | None
     runs: int
     run_settings: str | None = None
-    """On how many threads, and with which knobs besides; None where the record does not say, as of GPUs."""
+    """Number of threads, and other settings; None if the record does not say, as for GPUs."""
     disturbed: str | None = None
     unsteady: str | None = None
-    """What is said of the runs where some did not settle, or were timed before they had."""
+    """Description of the runs if some did not settle, or were timed before they had."""
     signed_by: str | None = None
-    """The signer, or the key, once the signature was found good; None: unsigned."""
+    """The signer, or the key, if the signature was verified; None: unsigned."""
     record_sha256: str
-    """Of the record's content."""
+    """Digest of the record's content."""
+
+
+class ExtraRuns(Value):
+    """Measurements in addition to the races of a build. Each is measured only if the user asks for it."""
+
+    batches: tuple[int, ...] = ()
+    """Batch sizes to measure throughput at."""
+    best_batch: bool = False
+    """Search for the batch size with the highest throughput, and measure it."""
+    end_to_end: bool = False
+    soak_s: float | None = None
+
+    @property
+    def throughput(self) -> bool:
+        """Whether throughput is measured at any batch size."""
+        return bool(self.batches) or self.best_batch

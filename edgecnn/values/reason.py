@@ -1,6 +1,6 @@
-"""Why a candidate stands where it does, as a typed fact: one class a kind. ``judging.reasons`` alone puts them into words.
+"""Why a candidate was or was not chosen, as a typed fact of one class for each kind. ``judging.reasons`` alone formats them.
 
-A new kind is a class here, its name in ``Reason``, and one sentence there.
+To add a kind, add a class here, its name to ``Reason``, and one sentence there.
 """
 
 from __future__ import annotations
@@ -17,82 +17,83 @@ from edgecnn.values.verdict import Estimate, Interval
 
 
 class Taken(Value):
-    """It ships, and what it was taken for."""
+    """The chosen candidate, and the reason."""
 
     kind: Literal["taken"] = "taken"
     by: Literal["estimate", "precision", "network", "smallest", "fallback", "original"]
     """``estimate``: the best estimate of the objective. ``precision``: within 1 % of ``ahead``, the best estimate, and of higher
-    precision. ``network``: the same of the network as given, where a changed one is ahead. ``fallback``: nothing was shown to be
-    inside the accuracy budget, so fp32 ships whatever it costs. ``original``: the file came quantized."""
+    precision. ``network``: likewise, as the original network, if a changed one is ahead. ``fallback``: no candidate is shown to
+    be within the accuracy budget, so fp32 ships. ``original``: the file was already quantized."""
     budget_pp: float
     objective: Objective = "latency"
     ms: float | None = None
-    """Its p50 in the race that selected, where latency is the objective."""
+    """Its p50 in the selecting race, if latency is the objective."""
     images_per_s: float | None = None
-    """The same of throughput."""
+    """Its throughput there, if throughput is the objective."""
     batch: int | None = None
-    """Images in a call there."""
+    """Its batch size there."""
     energy_mj: float | None = None
-    """Of one image, where energy is the objective."""
+    """Its energy for one image, if energy is the objective."""
     mib: float | None = None
     ahead: str | None = None
-    """The best estimate, where another within 1 % of it was kept."""
+    """The best estimate, if another candidate within 1 % of it was chosen."""
     regret: float | None = None
-    """What this choice is expected to cost against the best, as a share of the objective, when the race for it ended."""
+    """The expected regret of this choice as a share of the objective, when its race ended."""
     rounds: int | None = None
-    """Of that race."""
+    """The rounds of that race."""
     against: str | None = None
-    """The best candidate of another precision, beside which it ran once more for the figures."""
+    """The best candidate of another precision, which ran again with it for the figures."""
     ratio: Interval | None = None
-    """How many times as fast as ``against``, paired in that later race: a claim, which the choice is not."""
+    """Speed relative to ``against``, paired in that last race. Unlike the choice, this is a claim."""
     disturbed: str | None = None
-    """What the machine did besides in that race: neither of the two is then shown to be faster."""
+    """Other work of the machine in that race; neither of the two is then shown to be faster."""
     rounds_to_settle: int | None = None
-    """Where the ratio leaves open which is faster: about how many rounds would show it, were the estimate to stay."""
+    """If the ratio does not decide: about how many rounds would, if the estimate stayed the same."""
 
 
 class DatedOrder(Value):
-    """How fast candidates were on a machine of the device on another day: what a provisional choice is ordered by."""
+    """The speed of candidates on a machine of the device on another day, which orders a provisional choice."""
 
     relative: Mapping[str, float]
-    """Candidate to its time over that of fp32 in ONNX Runtime, as the geometric mean over ``networks``."""
+    """Candidate to its time relative to fp32 in ONNX Runtime, as the geometric mean over ``networks``."""
     networks: tuple[str, ...]
-    """The build's own where the record has it, else all of the record that have every candidate's time."""
+    """The build's own network if the record has it, else all networks with a time for every candidate."""
     machine: str
     observed_on: str
-    """The day of the record, such as 2026-11-20."""
+    """Date of the record, such as 2026-11-20."""
 
 
 class PredictedOrder(Value):
-    """What a forecast says of candidates on the device: it orders a provisional choice where no record has all of them."""
+    """Forecasts of candidates on the device, which order a provisional choice if no record has all of them."""
 
     p50_ms: Mapping[str, Interval]
-    """Candidate to its predicted p50, at 90 %; without those that have no forecast."""
+    """Candidate to its predicted p50, at 90 %; candidates without a forecast are absent."""
     whole: bool
-    """Whether every candidate whose accuracy counts has one. Else precisions keep the default order."""
+    """Whether every candidate whose accuracy counts has a forecast; otherwise precisions keep the default order."""
 
 
 class Provisional(Value):
-    """The device was not raced on: what is carried until it is, in the order of a dated record, of a forecast, or by default."""
+    """The device was not raced on. Until it is, candidates are ordered by a dated record, by forecasts, or by default."""
 
     kind: Literal["provisional"] = "provisional"
     part: Literal["used", "carried", "reference", "fallback"]
-    """``reference``: the candidate that every drop is counted from. ``fallback``: another fp32 candidate, which is not known to
-    be inside the budget."""
+    """``reference``: the candidate that drops are measured from. ``fallback``: another fp32 candidate, which is not known to be
+    within the budget."""
     order: tuple[str, ...]
-    """Candidates inside the budget, the one that is used for now first."""
+    """Candidates within the budget, the provisionally used one first."""
     missing: str
-    """What would have settled it, such as ``jetson-orin-nano was not attached``."""
+    """Why it is not settled, such as ``jetson-orin-nano was not attached``."""
     late: tuple[str, ...] = Field(default=(), exclude_if=lambda late: not late)
-    """Of the order those at its end whose accuracy is not known to have been computed as the device does."""
+    """Candidates at the end of the order, because their accuracy may come from other arithmetic than the device's."""
     dated: DatedOrder | None = Field(default=None, exclude_if=lambda dated: dated is None)
-    """The record that the order is by; None: another one."""
+    """The record behind the order; None if there is none."""
     predicted: PredictedOrder | None = Field(default=None, exclude_if=lambda predicted: predicted is None)
-    """The forecast that the order is by; None, and no record: the default order, which estimates no speed."""
+    """The forecast behind the order; if there is neither a forecast nor a record, the default order applies, which is not a speed
+    estimate."""
 
 
 class Slower(Value):
-    """Another was measured faster in the race that selected."""
+    """Another candidate was faster in the selecting race."""
 
     kind: Literal["slower"] = "slower"
     against: str
@@ -100,40 +101,40 @@ class Slower(Value):
     """p50."""
     against_ms: float
     ratio: Estimate | None
-    """How many times as fast as ``against`` in the rounds that both ran; None where no round has both."""
+    """Speed of ``against`` relative to it, in the rounds that both ran; None if there is no such round."""
     machine: str
     run_settings: str | None = None
-    """How its runs were made, such as ``2 threads``; None where that is not known."""
+    """Settings of its runs, such as ``2 threads``; None if unknown."""
     against_run_settings: str | None = None
 
 
 class FewerImages(Value):
-    """Another was measured to do more images a second, where throughput is what counts."""
+    """Another candidate had more images a second, if throughput is the objective."""
 
     kind: Literal["fewer-images"] = "fewer-images"
     against: str
     images_per_s: float
     against_images_per_s: float
     batch: int
-    """Images in a call: its best number, as screening has it."""
+    """Its best batch size by screening."""
     against_batch: int
     ratio: Estimate | None
-    """How many times the images a second of ``against``; None where no round has both."""
+    """Images a second of ``against`` relative to it; None if no round has both."""
     machine: str
     run_settings: str | None = None
     against_run_settings: str | None = None
 
 
 class MoreEnergy(Value):
-    """Another was measured to take less energy for an image, where energy is what counts."""
+    """Another candidate used less energy an image, if energy is the objective."""
 
     kind: Literal["more-energy"] = "more-energy"
     against: str
     energy_mj: float
-    """Of one image, all that the meter covers."""
+    """Energy of one image, everything that the meter covers."""
     against_energy_mj: float
     ratio: Estimate | None
-    """Energy of ``against`` / its own; None where no round has both."""
+    """Energy of ``against`` / its own; None if no round has both."""
     meter: str
     machine: str
     run_settings: str | None = None
@@ -141,7 +142,7 @@ class MoreEnergy(Value):
 
 
 class Larger(Value):
-    """Another inside the budget is smaller, where size is what counts."""
+    """Another candidate within the budget is smaller, if size is the objective."""
 
     kind: Literal["larger"] = "larger"
     against: str
@@ -150,19 +151,19 @@ class Larger(Value):
 
 
 class Alike(Value):
-    """Within 1 % of what was taken, which is rougher in less: of higher precision, or the network as given."""
+    """Within 1 % of the chosen candidate, which has higher precision or the original network."""
 
     kind: Literal["alike"] = "alike"
     objective: Raced = "latency"
     against: str
     ratio: Estimate
-    """How many times as good as ``against`` by the objective, when it was chosen."""
+    """Its advantage over ``against`` by the objective, when it was chosen."""
     kept: Literal["precision", "network"] = "precision"
-    """What ``against`` was taken for: its precision, or that surgery did not change it."""
+    """Why ``against`` was chosen: its precision, or its unchanged network."""
 
 
 class Loses(Value):
-    """Over the accuracy budget on the split that is chosen by."""
+    """Over the accuracy budget on the split for choices."""
 
     kind: Literal["loses"] = "loses"
     split: Literal["validation", "test"]
@@ -170,24 +171,24 @@ class Loses(Value):
     bound_pp: float
     images: int
     groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
-    """In which they came, where they did."""
+    """Number of groups of the images, if they have groups."""
 
 
 class Differs(Value):
-    """Without labels: more answers differ from fp32's, on the split that is chosen by, than accuracy may fall."""
+    """Without labels: more predictions differ from fp32's than the accuracy budget allows, on the split for choices."""
 
     kind: Literal["differs"] = "differs"
     split: Literal["validation", "test"]
     same: Interval
-    """Share of images with fp32's answer."""
+    """Share of images with fp32's prediction."""
     bound_pp: float
     images: int
     groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
-    """In which they came, where they did."""
+    """Number of groups of the images, if they have groups."""
 
 
 class TooLarge(Value):
-    """Its files are larger than a gate on size allows, and another's, inside the accuracy budget too, are not."""
+    """Its files exceed a gate on size that another candidate within the accuracy budget meets."""
 
     kind: Literal["too-large"] = "too-large"
     mib: float
@@ -195,11 +196,11 @@ class TooLarge(Value):
 
 
 class Outside(Value):
-    """Built to be held against, and not what was asked for."""
+    """Built as a reference, but not requested."""
 
     kind: Literal["outside"] = "outside"
     runtime: Runtime
-    """Its own; the target names another."""
+    """Its own runtime; the target names another."""
 
 
 class NotSupported(Value):
@@ -212,7 +213,7 @@ class NotSupported(Value):
 
 
 class NotClimbed(Value):
-    """Its rung of the ladder was not tried."""
+    """Its rung of the ladder was not needed."""
 
     kind: Literal["not-climbed"] = "not-climbed"
     rung: str
@@ -220,29 +221,30 @@ class NotClimbed(Value):
 
 
 class OutOfTime(Value):
-    """Its rung of the ladder was not tried because the time budget was spent."""
+    """Its rung of the ladder was not built because the time budget was used up."""
 
     kind: Literal["out-of-time"] = "out-of-time"
     rung: str
     spent_s: float
-    """On the rungs that were climbed; more than the budget where one began inside it and ended after it."""
+    """Time of the rungs that were built; more than the budget if one started within it and ended after it."""
     budget_s: float
     command: str | None = None
-    """What climbs on."""
+    """The command that continues."""
 
 
 class NotMeasured(Value):
-    """A step without which nothing can be said of it has no result."""
+    """A necessary step of it has no result."""
 
     kind: Literal["not-measured"] = "not-measured"
     step: Literal["kit", "validation", "size", "race", "measure"]
-    """Making its kit; answering to the validation split; weighing; the race that selects; or any measuring, where that failed."""
+    """The missing step: making its kit, evaluating the validation split, its size, the selecting race, or any measurement that
+    failed."""
     outcome: Literal["failed", "blocked", "unavailable"] | None = None
     stage: str | None = None
-    """Where a stage of making it has no result: its kind."""
+    """The kind of a stage without a result."""
     why: str | None = None
     command: str | None = None
-    """What mends it."""
+    """The fix."""
 
 
 Reason = Annotated[
@@ -263,4 +265,4 @@ Reason = Annotated[
     | NotMeasured,
     Field(discriminator="kind"),
 ]
-"""The closed set, told apart by ``kind``."""
+"""The closed set of kinds, distinguished by ``kind``."""

@@ -68,7 +68,7 @@ class DataChoice(DataSource):
     seed: NonNegativeInt = 0
     """Seed of the drawn roles."""
     calibration_images: PositiveInt = 300
-    """Taken out of the training images, stratified, and never trained on: the ranges of INT8 are taken from them."""
+    """Of the training images, stratified: the ranges of INT8 are taken from them. They train too."""
     validation_share: Share = 0.15
     """Share of the images without a role of their own that candidates are chosen on."""
     test_share: Share = 0.2
@@ -108,10 +108,13 @@ class TrainChoice(Value):
     epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None
     """Passes over the training images, at most. Unset: by the number of images, 8 to 32 of a pretrained network, 8 to 90 from
     scratch."""
+    minutes: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    """Minutes that training may take, in place of ``epochs``: edgecnn measures how fast this machine trains, and fills in as many
+    epochs as fit. The number stays for later builds of the folder."""
     cycles: Cycles | None = None
-    """How a pretrained network's epochs are divided. one: the learning rate rises and falls once. while-better: in cycles of a
-    quarter, a quarter and half of the epochs; the next one runs only if the last one brought a better validation accuracy.
-    Unset: while-better, or one if ``epochs`` is stated."""
+    """How a pretrained network's epochs are divided. one: the learning rate rises and falls once. while-better: it does so over a
+    quarter of the epochs, and over the rest only if that quarter brought a better validation accuracy. Unset: while-better, or
+    one if ``epochs`` is stated."""
     head_epochs: PositiveInt = 30
     """Epochs of a pretrained network's new head alone, before the other layers."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None

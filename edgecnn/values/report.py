@@ -1,4 +1,4 @@
-"""What a build found, and what a comparison of two builds found, as facts. Other modules render them."""
+"""Results of a build, and of a comparison of two builds, as facts. Other modules render them."""
 
 from __future__ import annotations
 
@@ -37,69 +37,69 @@ from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 MEDIAN: Final = 50
 PERCENTILES: Final = (MEDIAN, 90, 99)
-"""The percentiles of latency, from the median to the largest. To add one, write it here and its field in ``Latency``: metrics,
+"""The percentiles of latency, from the median to the largest. To add one, add it here and its field to ``Latency``: metrics,
 gates, patience, tails and charts iterate these."""
 
 
 def percentile_name(percent: int) -> str:
-    """``p90_ms``: the name of a percentile as a field, a metric and a bound."""
+    """Return the name of a percentile as a field, a metric and a bound: ``p90_ms``."""
     return f"p{percent}_ms"
 
 
 _SELECTED = (*map(percentile_name, PERCENTILES), "ratio_to_fp32")
-"""Figures of a ``Latency`` of which the race for the choice knows no interval."""
+"""Figures of a ``Latency`` without an interval in the race for the choice."""
 
 
 class Latency(Value):
-    """Of one race: medians over process runs. ``None`` where the sample cannot support the figure."""
+    """Latency in one race: medians over process runs. ``None`` if the sample does not support a figure."""
 
     p50_ms: Interval | None = None
     p99_ms: Interval | None = None
-    """Of 1,000 samples a run or more: ten at least lie beyond it. So too p90, of 100."""
+    """Needs 1,000 samples a run, of which at least ten lie beyond it; p90 needs 100."""
     ratio_to_fp32: Interval | None = None
-    """Paired ratio fp32 / this one, from interleaved runs of one race: above 1 is faster."""
+    """Paired ratio of fp32 to this candidate, from interleaved runs of one race: above 1 is faster."""
     runs: int = 0
     samples: int = 0
     fidelity: Fidelity = Fidelity.MISSING
     machine: str
     observed_at: str = ""
     reason: str | None = None
-    """Why there is no figure, and the command that would make it."""
+    """Why there is no figure, and the command that measures it."""
     disturbed: str | None = None
-    """What the machine did besides, or throttling, where that was enough to slow a kit down: then slow is not shown, fast is."""
+    """Other work of the machine, or throttling, that may have slowed a kit: slow is then not shown, fast is."""
     slowed_at_most: int | None = None
-    """So many times longer may a median be for what disturbed it; None where it was not disturbed, or nothing bounds that."""
+    """Factor by which disturbance may have lengthened a median; None if undisturbed, or if there is no such limit."""
     p90_ms: Interval | None = None
     tails_within_ms: Mapping[str, float] = {}
-    """``p90_ms``, ``p99_ms``: three of four processes keep theirs within it, at one-sided 99 %. Of 17 runs or more."""
+    """``p90_ms``, ``p99_ms``: three of four processes stay within this value, at one-sided 99 %. Needs 17 runs."""
     load_ms: Interval | None = None
-    """Opening the model."""
+    """Time to open the model."""
     first_ms: Interval | None = None
-    """The first inference of a process, which allocates."""
+    """Time of a process's first inference, which allocates memory."""
     cold_start_ms: Interval | None = None
-    """From the start of a process to its first answer: interpreter, imports, checked files, opening, one inference."""
+    """From the start of a process to its first output: interpreter, imports, checking files, opening, one inference."""
     on_gpu_ms: Interval | None = None
-    """Median between two CUDA events around the network alone, copies outside; p50 and the others hold the copies."""
+    """Median between two CUDA events around the network alone, without copies; p50 and the others include copies."""
     dependent: Mapping[str, str] = {}
-    """``p50_ms``, ``p90_ms``, ``p99_ms`` to how its runs depend on each other, where they do. Of 16 runs or more the interval is
-    wider then."""
+    """``p50_ms``, ``p90_ms``, ``p99_ms`` to how its runs depend on each other, if they do. With 16 runs or more the interval is
+    then wider."""
     absent: Mapping[str, str] = {}
-    """Name of a figure above to why it is None, where runs there were."""
+    """Name of a figure above to the reason why it is None, although there were runs."""
     stopped: str | None = None
-    """How a race ended that ran until p50 was known well enough; None where the number of rounds was fixed."""
+    """How a race ended that ran until p50 was known precisely enough; None for a fixed number of rounds."""
     selecting: bool = False
-    """True of the race for the choice: an estimate by however few rounds it ran, without an interval. What ships, fp32 and
-    the best other precision raced once more; times of two races cannot be compared, and no gate is judged by this one."""
+    """True for the race for the choice: estimates from few rounds, without intervals. The chosen candidate, fp32 and the best of
+    another precision are raced again. Times of two races cannot be compared, and no gate uses these."""
     steady: Steady | None = None
-    """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""
+    """Whether the runs became steady; all runs count in any case. None without times."""
     threads: int | None = None
-    """Threads of the processor behind every run; None where runs differ, or do not say."""
+    """CPU threads of every run; None if runs differ, or do not say."""
     run_settings: str | None = None
-    """The same in words, with whatever else the session was set to beside its kit: ``1 thread, spinning off``."""
+    """The same in words, with other settings of the session: ``1 thread, spinning off``."""
 
     @property
     def known(self) -> Latency:
-        """The same; of the race for the choice its times are estimates alone, whatever an older version stored."""
+        """The latency, with times of the race for the choice as estimates, even if an older version stored intervals."""
         if not self.selecting:
             return self
         times = {name: figure.alone for name, figure in self if isinstance(figure, Interval) and name in _SELECTED}
@@ -112,11 +112,11 @@ for _name in map(percentile_name, PERCENTILES):
 
 
 class EndToEnd(Value):
-    """From a picture file to logits: reading, decoding, preprocessing and the network."""
+    """From an image file to logits: reading, decoding, preprocessing and the network."""
 
     latency: Latency
     picture: str
-    """Which one, since decoding costs what the picture is large."""
+    """The image file; decoding time depends on its size."""
 
 
 class CandidateFacts(Value):
@@ -128,161 +128,161 @@ class CandidateFacts(Value):
     test: Accuracy | None = None
     validation: Accuracy | None = None
     agreement: Agreement | None = None
-    """With fp32 on the test split, in place of ``test`` where the images have no labels."""
+    """Agreement with fp32 on the test split, instead of ``test`` for images without labels."""
     agreement_on_validation: Agreement | None = None
-    """The same in place of ``validation``."""
+    """The same instead of ``validation``."""
     multi_label: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Of a multi-label network on the test split, in place of ``test``."""
+    """Figures of a multi-label network on the test split, instead of ``test``."""
     multi_label_on_validation: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda value: value is None)
-    """The same in place of ``validation``."""
+    """The same instead of ``validation``."""
     latency: Latency | None = None
     forecast: Forecast | None = Field(default=None, exclude_if=lambda forecast: forecast is None)
-    """Of a device that is away; None where it measured, and where no table supports one. No gate takes it."""
+    """For a device that is not attached; None if it was measured, or if no table supports a forecast. Gates ignore it."""
     memory: Memory | None = None
     energy: Energy | None = None
     throughput: Throughput | None = None
-    """None where it was not asked for; so too the next two."""
+    """None if it was not requested, as in the next two fields."""
     end_to_end: EndToEnd | None = None
     sustained: Sustained | None = None
     size_mib: float | None = None
-    """Of the model's own files."""
+    """Size of the model's files."""
     kit_mib: float | None = None
-    """Of the whole kit, as it is copied to a device: with the runner, the labels and the golden set."""
+    """Size of the complete kit as copied to a device: with runner, labels and golden set."""
     residency: Residency | None = None
     verdict: Verdict = Verdict.MISSING
     gates: tuple[GateResult, ...] = ()
     kit: str | None = None
-    """sha256 of the kit's manifest."""
+    """SHA-256 of the kit's manifest."""
     evaluated_kit: str | None = None
-    """sha256 of the kit whose accuracy is shown, where an emulated twin stands in."""
+    """SHA-256 of the kit that the accuracy comes from, if it is an emulated twin."""
     saturates_on: Literal["device", "answering machine"] | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Of INT8: on which of the two alone sums of 8-bit products saturate. None: on both, or on neither."""
+    """For INT8: the only one of the two machines on which sums of 8-bit products saturate. None: both, or neither."""
     runtime_version: str | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Of the runtime in which the kit itself answered on the device; None where another machine or a twin answered for it."""
+    """Runtime in which the kit itself ran on the device; None if another machine or a twin ran instead."""
     outcomes: Mapping[str, Outcome] = {}
-    """Stage kind to what became of it."""
+    """Stage kind to its outcome."""
     reason: str = ""
-    """Why this candidate was, or was not, chosen."""
+    """Why this candidate was or was not chosen."""
     because: Reason | None = None
-    """The same as a typed fact, of which ``reason`` is the sentence; None in a report of before there was one."""
+    """The same as a typed fact, which ``reason`` puts into a sentence; None in older reports."""
     kept_float: tuple[str, ...] = ()
-    """Of INT8: the layers that were left in float, by their nodes in the ONNX trunk: of mixed precision the most damaging first,
-    then products of activations, which is attention."""
+    """For INT8: layers kept in float, by their nodes in the ONNX trunk. In mixed precision the most sensitive come first, then
+    products of activations, as in attention."""
 
     @property
     def broken(self) -> Failed | Blocked | Unavailable | None:
-        """The first step that a candidate cannot do without and that has no result; None where each has one.
+        """The first necessary step without a result; None if all have one.
 
-        A failed ahead-of-time compilation is not such a step: the device builds its own engine.
+        A failed ahead-of-time compilation does not count, because the device builds its own engine.
         """
         needed = (self.outcomes.get(kind) for kind in ("quantize", "package", "measure"))
         return next((outcome for outcome in needed if isinstance(outcome, Failed | Blocked | Unavailable)), None)
 
     @property
     def works(self) -> bool:
-        """Whether it has a kit that failed nowhere: nothing else is chosen, shipped or counted as a success."""
+        """Whether it has a kit without failures; only such candidates are chosen, shipped or counted as a success."""
         return self.kit is not None and self.broken is None
 
     @property
     def compact(self) -> CandidateFacts:
-        """For a document of many builds: the layers of each are in its own report."""
+        """The facts without layers, for a document on many builds."""
         if self.residency is None:
             return self
         return self.model_copy(update={"residency": self.residency.model_copy(update={"layers": ()})})
 
     @property
     def answered(self) -> Accuracy | MultiLabelAccuracy | None:
-        """How right it was on the test split, of either kind of labels."""
+        """Its accuracy on the test split, single-label or multi-label."""
         return self.test or self.multi_label
 
 
 class Choice(Value):
-    """Which kit ships, and whether that is settled."""
+    """The kit that ships, and whether the choice is final."""
 
     state: Literal["settled", "provisional", "none"]
     candidate: str | None
     why: str
     settle_command: str | None = None
     carried: tuple[str, ...] = ()
-    """Candidates whose kits the bundle carries."""
+    """Candidates whose kits are in the bundle."""
     regret: float | None = None
-    """What this choice is expected to cost against the best candidate, as a share of the objective; None where nothing raced."""
+    """Expected regret of this choice as a share of the objective; None without a race."""
     knobs: KnobRace | None = None
-    """What the chosen kit runs with, and why; None where its settings were not raced, so that it runs with the default."""
+    """The settings of the chosen kit, and why; None if its settings were not raced, so it uses the default."""
 
 
 class BaselineVariant(Value):
-    """Another way of running the same network on the same GPU; of the reference's race, so that ratios to it are paired."""
+    """Another way to run the same network on the same GPU, in the reference's race, so ratios to it are paired."""
 
     id: str
     how: str
-    """As requested: what the GPU made of it is not read back."""
+    """The requested precision; what the GPU used is not read back."""
     latency: Latency
     """``ratio_to_fp32`` is to the reference."""
     accuracy: Accuracy | None = None
-    """With its drop against the reference's own answers; None where it did not answer."""
+    """With its drop from the reference's predictions; None if it was not evaluated."""
     throughput: Throughput | None = None
-    """None where it was not asked for."""
+    """None if it was not requested."""
 
 
 class BaselineFacts(Value):
-    """The desktop GPU's part."""
+    """The desktop GPU's figures."""
 
     device: str
     accuracy_from: str
     latency: Latency
     how: str | None = None
-    """What ran on the GPU: runtime, precision, batch, and whether copies are inside."""
+    """What ran on the GPU: runtime, precision, batch, and whether copies are included."""
     accuracy: Accuracy | None = None
-    """On the test split, as the GPU itself answered, with its drop against the fp32 network here; None where none did."""
+    """Accuracy on the test split, evaluated on the GPU itself, with its drop from the fp32 network here; None without a GPU."""
     throughput: Throughput | None = None
-    """Of the reference; None where it was not asked for."""
+    """Memory of the reference; None if it was not requested."""
     variants: tuple[BaselineVariant, ...] = ()
-    """Beside the reference, those that could not run included; none where nobody played."""
+    """Variants besides the reference, including those that could not run; none without a GPU."""
 
 
 class Build(Value):
-    """What was asked, resolved."""
+    """The resolved request."""
 
     name: str
     arch: str
     parameters: int
-    """Of the network that ships, with as many classes as it answers; a row of the catalogue has those of the published one."""
+    """The row of the shipped network, with its own number of classes; a row of the catalogue has the published number."""
     macs: int | None
     resolution_px: Resolution
     photographs: str | None = None
-    """How they are brought to that size, as a reader is told; None of a report that is older than this."""
+    """Description of how images are resized; None in older reports."""
     weights: str
-    """One sentence: which weights training began from, with their sha256, or from scratch and why."""
+    """One sentence: the weights that training started from, with their SHA-256, or from scratch and why."""
     weights_sha256: str | None
     weights_published: PretrainedWeights | None = Field(default=None, exclude_if=lambda weights: weights is None)
-    """Where they came from, if somebody published them; None of a file of the user's, and from scratch."""
+    """Publisher of the weights; None for a user's file, and from scratch."""
     data: str
     scale: ScaledNetwork | None = None
-    """None of a network as the catalogue has it."""
+    """None for an unscaled network of the catalogue."""
     classes: int
     splits: Mapping[str, int]
     drawn: RoleDraw | None = Field(default=None, exclude_if=lambda drawn: drawn is None)
-    """How those of them that are no split of the user's were drawn; None of a report that is older than this."""
+    """How the roles that are not the user's own splits were drawn; None in older reports."""
     synthesis: SynthesisFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
-    """Training images that were composed, which ``splits`` does not count; None where none was."""
+    """Composed training images, which ``splits`` excludes; None if there are none."""
     device: str
     device_attached: bool
     command: str
-    """The command that made this build, as it is typed."""
+    """The command that made this build, as typed."""
     called: Command = Field(default=Command(), exclude_if=lambda called: not called)
-    """The same as a value; empty where no command line made it, and of a report that is older than this."""
+    """The same as a value; empty if no command line made it, and in older reports."""
 
     @model_validator(mode="after")
     def _called_in_older_reports(self) -> Self:
-        """A report of an earlier version has the command as text alone."""
+        """Reports of earlier versions have the command as text only."""
         if self.command and not self.called:
             object.__setattr__(self, "called", Command.read(self.command))
         return self
 
     @property
     def again(self) -> str:
-        """The command that makes this build again, whichever verb wrote the report; empty where none did."""
+        """The command that makes this build again, whichever verb wrote the report; empty if there was none."""
         return str(self.called.to("build")) or self.command
 
 
@@ -301,34 +301,34 @@ class BuildReport(Value):
     unsupported: tuple[Unsupported, ...]
     skipped_rungs: Mapping[str, str]
     out_of_time: Mapping[str, OutOfTime] = {}
-    """Those of them that the time budget left out, with what climbs on."""
+    """Rungs that the time budget excluded, with the command that continues."""
     unavailable: Mapping[str, Unavailable] = {}
-    """Candidate that the device could run to why it could not be made on this machine."""
+    """Candidates that the device could run but this machine could not make, with the reason."""
     choice: Choice
     verdict: Verdict
     gates: tuple[GateResult, ...]
-    """Of the chosen candidate."""
+    """Gates of the chosen candidate."""
     require_measured: bool = Field(default=False, exclude_if=lambda required: not required)
-    """Whether the recipe or the command line lets no figure of a gate be missing: the exit code follows."""
+    """Whether the recipe or the command line requires every gated figure; it decides the exit code."""
     baseline: BaselineFacts
     references: tuple[DatedReference, ...] = Field(default=(), exclude_if=lambda references: not references)
-    """Out of dated records of the same network on a machine of this device: no gate takes them, and nothing is chosen by them."""
+    """From dated records of the same network on a machine of this device; not used by gates or choices."""
     calibration: CalibrationFacts | None = None
-    """The images that INT8 ranges were taken from; None where there is no INT8 candidate."""
+    """The calibration images of INT8 ranges; None without an INT8 candidate."""
     notices: tuple[str, ...]
-    """What a reader must know before believing the table: scratch training, emulation, stand-ins."""
+    """Facts that a reader must know before trusting the table: scratch training, emulation, equivalents."""
     unexecuted: tuple[str, ...]
-    """What ships but was not run here, and what would run it."""
+    """Shipped files that were not run here, and the command that runs them."""
     outcomes: Mapping[str, Outcome]
     seconds: float
     timings_s: Mapping[str, float] = {}
     output: str | None = None
     keys: Mapping[str, str] = {}
-    """Step to its key in the store. A later call renews ``plan.json``, so this says whose report it is."""
+    """Step to its key in the store, which identifies the report, since a later call renews ``plan.json``."""
 
     @property
     def shipped(self) -> CandidateFacts | None:
-        """The candidate that ships; None where none does."""
+        """The candidate that ships; None if none does."""
         return next((facts for facts in self.candidates if facts.chosen), None)
 
 
@@ -336,7 +336,7 @@ ChangeKind = Literal["recipe", "weights", "data", "device", "kit", "tools"]
 
 
 class Change(Value):
-    """One thing that two kits were made from or with, and that differs between them."""
+    """One difference between the inputs or tools of two kits."""
 
     kind: ChangeKind
     name: str
@@ -344,9 +344,9 @@ class Change(Value):
     before: str
     after: str
     candidate: str | None = None
-    """Of which alone it is known; None: it holds for every one."""
+    """The kit to which it applies; None: both."""
     data: DataChange | None = Field(default=None, exclude_if=lambda data: data is None)
-    """How the images differ, of a change named ``images``; ``before`` and ``after`` are then digests."""
+    """How the images differ, for a change named ``images``; ``before`` and ``after`` are then digests."""
 
     def __str__(self) -> str:
         whose = "" if self.candidate is None else f"[{self.candidate}] "
@@ -356,38 +356,38 @@ class Change(Value):
 
 
 class Origin(Value):
-    """What a kit was made from and with, leaf by leaf, in words: two origins can be held against each other line by line."""
+    """The inputs and tools of a kit, one by one, in words, so two origins can be compared line by line."""
 
     kit: Mapping[str, str]
     """From the kit's own manifest."""
     plan: Mapping[str, str] | None = None
     """From the ``plan.json`` of its build; None for a bundle without one."""
     data: DataTotals | None = None
-    """The images of its build, without names of files and folders; None where the plan is of another version."""
+    """The images of its build, without names of files and folders; None if the plan has another version."""
 
 
 class ShippedKitFacts(Value):
     """The kit that a build ships, as one side of a comparison."""
 
     name: str
-    """Of the build's folder."""
+    """Path of the build's folder."""
     candidate: Candidate
     kit: str
-    """sha256 of the kit's manifest."""
+    """SHA-256 of the kit's manifest."""
     knobs: Knobs = DEFAULT
-    """What its build chose that it runs with: each side is raced in its own setting, since that is what ships."""
+    """The settings that its build chose; each side is raced with its own settings, because those ship."""
     arch: str | None = None
     device: str | None = None
-    """What it was built for; None where only a bundle was given."""
+    """The device that it was built for; None for a bundle alone."""
     observed_at: str | None = None
-    """When its runs were made, where that is another day than the other side's."""
+    """Date of its runs, if it differs from the other side's."""
 
     def is_identical_to(self, other: ShippedKitFacts, *machines: Mapping[str, str]) -> bool:
         """Whether both sides are the same files, with the same knobs, for the same device and on one machine.
 
-        ``machines``: the conditions of every machine that is involved; none where one call runs both sides. A machine without a
-        name is not known to be another one; a condition that is unknown on both sides counts as equal. Differences between
-        identical sides are 0, and ratios 1, by definition.
+        ``machines``: the conditions of every machine involved; none if one call runs both sides. A machine without a name counts
+        as the same, and so does a condition that is unknown on both sides. Differences between identical sides are 0, and ratios
+        1, by definition.
         """
         devices = {self.device, other.device} - {None}
         conditions = [{name: known.get(name) for name in CONDITIONS_THAT_MUST_MATCH} for known in machines]
@@ -397,7 +397,9 @@ class ShippedKitFacts(Value):
 
 
 def sealed_digest(written: Mapping[str, Any]) -> str:
-    """SHA-256 of a document but for its own: as it stands in its file, so that a later version's field makes none look edited."""
+    """SHA-256 of a document without its own digest, as stored, so that unknown fields of later versions do not make it look
+    edited.
+    """
     return digest_of({name: value for name, value in written.items() if name != "sha256"})
 
 
@@ -408,30 +410,30 @@ class Comparison(Value):
     version: str
     made_at: str
     how: Literal["paired", "unpaired"]
-    """paired: both ran interleaved in one race. unpaired: BASE's runs are of another day, so that drift too is a difference."""
+    """paired: both ran interleaved in one race. unpaired: BASE's runs are from another day, so differences include drift."""
     head: ShippedKitFacts
     base: ShippedKitFacts
     identical: bool = Field(default=False, exclude_if=lambda identical: not identical)
-    """Both sides are the same files in the same setting: ``ratio`` and ``drop_pp`` are so by definition and were not measured."""
+    """Both sides are the same files with the same settings: ``ratio`` and ``drop_pp`` are known by definition, not measured."""
     machine: str
     environment: Environment
     rounds: int
-    """Processes of HEAD that were timed."""
+    """Timed processes of HEAD."""
     ratio: Interval | None
-    """Latency of HEAD over BASE: above 1, HEAD is slower."""
+    """Latency of HEAD relative to BASE: above 1, HEAD is slower."""
     latency: Latency
-    """HEAD's own."""
+    """HEAD's own accuracy."""
     base_latency: Latency
     drop_pp: Interval | None
-    """Top-1, or mAP, lost by HEAD against BASE on the same images, percentage points; two-sided 90 %."""
+    """Top-1, or mAP, lost by HEAD against BASE on the same images, in percentage points; two-sided 90 %."""
     drop_of: Literal["top-1", "mAP"] = Field(default="top-1", exclude_if=lambda of: of == "top-1")
-    """What is lost: mAP where an image has several labels."""
+    """The figure of the drop: mAP for multi-label images."""
     drop_absent: str | None = None
     """Why there is no drop."""
     verdict: Verdict
     gates: tuple[GateResult, ...]
     changed: tuple[str, ...]
-    """What differs between what the two were made from and with, BASE → HEAD."""
+    """Differences between the inputs and tools of the two, BASE → HEAD."""
     notices: tuple[str, ...] = ()
     seconds: float
 
@@ -439,8 +441,8 @@ class Comparison(Value):
 class LatencyBaseline(Value):
     """A file of ``edgecnn baseline``, schema edgecnn.latency-baseline/1: every raw run of one kit on one machine.
 
-    It is for boards and pinned runners, where a later build's runs may be held against it; the records in ``baselines/`` are
-    something else, what reference GPUs did with a network.
+    It is for boards and pinned runners, to compare a later build's runs with it. The records in ``baselines/`` are different:
+    they are measurements of reference networks.
     """
 
     schema_: Literal["edgecnn.latency-baseline/1"] = Field(default="edgecnn.latency-baseline/1", alias="schema")
@@ -453,15 +455,15 @@ class LatencyBaseline(Value):
     runs: tuple[Run, ...] = Field(min_length=1)
     """Every process, with every timed inference in nanoseconds."""
     energy_runs: tuple[Run, ...] = ()
-    """Every process that measured energy, and timed nothing."""
+    """Every process that measured energy, without times."""
     energy_absent: str | None = None
-    """Why there are no energy runs, where that is known."""
+    """Why there are no energy runs, if known."""
     companions: int | None = None
-    """Other kits of the same race, which ran between these processes; None of a file that does not say."""
+    """Other kits of the same race, which ran between these processes; None if the file does not say."""
     origin: Origin
-    """So that a later regression can say what changed."""
+    """To explain a later regression."""
     sha256: str = ""
-    """Of the canonical JSON of everything else: an edited file is refused."""
+    """Digest of the canonical JSON of everything else, by which edited files are refused."""
 
     @field_validator("observed_at")
     @classmethod
@@ -471,28 +473,28 @@ class LatencyBaseline(Value):
 
 
 class PinnedBuild(Value):
-    """A file of ``edgecnn baseline pin``, schema edgecnn.pinned-build/2: which kit a later commit is raced against.
+    """A file of ``edgecnn baseline pin``, schema edgecnn.pinned-build/2: the kit that later commits are raced against.
 
-    It is small and committed beside the recipe. It holds no runs, since a hosted runner is another machine tomorrow, and no kit:
-    that comes out of the store, or out of the command that builds it again.
+    It is small, and committed next to the recipe. It has no runs, since a hosted runner may be another machine tomorrow, and no
+    kit, which comes from the store or from the command that rebuilds it.
     """
 
     schema_: Literal["edgecnn.pinned-build/2"] = Field(default="edgecnn.pinned-build/2", alias="schema")
     version: str
-    """Of edgecnn."""
+    """Version of edgecnn."""
     shipped: ShippedKitFacts
     evaluated_kit: str
-    """sha256 of the manifest of the kit that answered: the same, or its emulated twin."""
+    """SHA-256 of the manifest of the kit that was evaluated: the same kit, or its emulated twin."""
     device_attached: bool
-    """Whether the machine that built it was the device, so that its answers are the device's own."""
+    """Whether the machine that built it was the device, so the predictions are the device's own."""
     keys: Mapping[str, str]
-    """Step to its key in the store: the trunk, and the branch of what ships."""
+    """Step to its key in the store: the trunk, and the branch of the shipped candidate."""
     tools: Mapping[str, str]
-    """Distribution to its version there."""
+    """Distribution to its version on that machine."""
     recipe: Recipe
-    """As resolved; what is a path counts from this file's folder."""
+    """The resolved recipe; paths are relative to this file's folder."""
     origin: Origin
-    """So that a later regression can say what changed."""
+    """To explain a later regression."""
     made_at: str
     sha256: str = ""
-    """Of the canonical JSON of everything else: an edited file is refused."""
+    """Digest of the canonical JSON of everything else, by which edited files are refused."""

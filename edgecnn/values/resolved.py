@@ -1,4 +1,4 @@
-"""What resolve found out, as one value: planning reads this and nothing else."""
+"""The result of resolve as one value, which is planning's only input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Key
 from edgecnn.values.synthesis import Synthesis, images_trained_on
-from edgecnn.values.training import Teacher
+from edgecnn.values.training import Teacher, TrainingBudget
 
 TrunkMode = Literal["finetune", "inherit", "scratch", "custom", "kept"]
 
@@ -28,82 +28,83 @@ PLAN_SCHEMA: Final = "edgecnn.plan/2"
 
 
 class Attachment(Value):
-    """Whether this machine is the device, and how it was told."""
+    """Whether this machine is the device, and how that was determined."""
 
     attached: bool
     why: str
 
 
 class DesktopGpu(Value):
-    """A GPU of this machine that plays the desktop-GPU baseline, and what plays on it."""
+    """A GPU of this machine for the desktop-GPU baseline, and the ways to run the network there."""
 
     model: str
-    """As its driver names it."""
+    """Name from its driver."""
     device: str
-    """The device file that it matches, or its model made a name: profiles are filed under what it really is."""
+    """The device file that it matches, or a name made from its model, under which profiles are stored."""
     candidate: Candidate
-    """The reference: what the edge's figures are held against."""
+    """The reference that the device's figures are compared with."""
     variants: tuple[Candidate, ...] = ()
-    """Other ways of running the same network, which stand beside the reference."""
+    """Other ways of running the same network, shown next to the reference."""
     unavailable: Mapping[str, str] = {}
-    """Variant to why this machine cannot have it, where that is known without trying."""
+    """Variant to the reason why this machine cannot run it, if known without trying."""
     unusable: str | None = None
-    """Why nothing here can use it, where that is known without trying."""
+    """Why it cannot be used, if known without trying."""
 
 
 class Resolved(Value):
-    """A request with nothing left open. ``recipe`` has every default filled in, visibly."""
+    """A request with nothing left open. ``recipe`` has every default filled in."""
 
     asked: Recipe
     recipe: Recipe
     device: Device
     device_file: str | None = None
-    """Where a user's own device file lay, as an absolute path; None of a shipped device."""
+    """Absolute path of a user's own device file; None for a shipped device."""
     attachment: Attachment
     arch: ArchSpec
     data: DataSummary
     folds: tuple[DataSummary, ...] = Field(default=(), exclude_if=lambda folds: not folds)
-    """Of cross-validation: the images with the roles of the second fold and those after it; ``data`` is the first."""
+    """For cross-validation: the images with the roles of the second and later folds; ``data`` is the first."""
     weights: WeightsAnswer
     mode: TrunkMode
-    """custom and kept: nothing is trained, of a file or of a network of the catalogue with its weights' own head."""
+    """custom and kept: nothing is trained, for a file or for a catalogue network with its weights' own head."""
+    budget: TrainingBudget | None = Field(default=None, exclude_if=lambda budget: budget is None)
+    """The result of ``train.minutes``; None if it is unset."""
     teacher: Teacher | None = None
-    """Whose answers are learned in place of labels."""
+    """The network whose outputs replace labels."""
     synthesis: Synthesis | None = Field(default=None, exclude_if=lambda synthesis: synthesis is None)
-    """What training images are composed of beside the photographs, or in place of them."""
+    """Sources of composed training images, in addition to the photographs or instead of them."""
     custom_model: CustomModel | None = None
-    """The user's own model, which is adopted where others are trained and exported."""
+    """The user's own model, which is adopted instead of training and export."""
     preprocessing: Preprocessing
     candidates: tuple[Candidate, ...]
-    """All that can be built here for the device, the baseline network's fp32 first."""
+    """All candidates that can be built here for the device, the baseline network's fp32 first."""
     unsupported: tuple[Unsupported, ...]
     unavailable: Mapping[str, Unavailable]
-    """Candidate to why it cannot be had on this machine."""
+    """Candidate to the reason why it is not available on this machine."""
     desktop_gpu: DesktopGpu | None = None
-    """None where this machine has no NVIDIA GPU, or no torch to use it, and of a network that surgery changes or a custom one."""
+    """None without an NVIDIA GPU, or without a torch that can use it; also for custom networks and after surgery."""
     builder: str | None
-    """Distribution that builds engines ahead of time here, where one is installed."""
+    """Distribution that builds engines ahead of time, if installed."""
     device_builder: EngineBuilder | None = Field(default=None, exclude_if=lambda builder: builder is None)
-    """What builds engines on the device, which is attached and was asked. None: nobody was, or no candidate needs an engine."""
+    """The engine builder of the attached device. None: the device was not asked, or no candidate needs an engine."""
     versions: Mapping[str, str]
     runner_sha256: str
-    """Of the runner's source, which every kit carries."""
+    """Digest of the runner's source, which is in every kit."""
     sources: Mapping[Key, Path]
     """Inputs that no stage makes: the data manifest, and a user's own weights or model."""
 
     @property
     def multi_label(self) -> bool:
-        """Whether an image gets any number of labels: as the list says, or of images without labels a file that ends in a
-        sigmoid."""
+        """Whether images get any number of labels, by the list, or for images without labels by a file that ends in a sigmoid."""
         custom = self.custom_model
         return self.data.multi_label or (custom is not None and not self.data.labelled and custom.entry.ends_in_sigmoid)
 
     @property
     def is_catalogue_network(self) -> bool:
-        """Whether it is what ``arch`` names; a custom network and one that surgery changed are others, whatever the name."""
+        """Whether it is the network of ``arch``, and not a custom one or one changed by surgery."""
         return self.mode != "custom" and not self.recipe.surgery.instead
 
     @property
     def training_images(self) -> int:
-        """Photographs and composed ones."""
+        """Number of photographs and composed images."""
         return images_trained_on(self.data, self.synthesis, photographs=self.recipe.data.train)

@@ -1,4 +1,4 @@
-"""How much deeper, wider and finer than its row of the catalogue a network is asked to be, as text and as multipliers."""
+"""A network's depth, width and resolution relative to its row of the catalogue, as text and as multipliers."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import LARGEST_PX
 
 KEYS = ("phi", "depth", "width", "resolution")
-"""As ``--scale`` and ``[model] scale`` take them, ``resolution`` in pixels."""
+"""Keys of ``--scale`` and ``[model] scale``; ``resolution`` is in pixels."""
 LARGEST_MULTIPLIER = 8.0
-"""Of depth and of width. EfficientNet-L2, the largest that was published, has 5.3 and 4.3 (arXiv:1911.04252)."""
+"""Limits of depth and width. EfficientNet-L2, the largest published, has 5.3 and 4.3 (arXiv:1911.04252)."""
 LARGEST_PHI = 11.0
-"""1.2 to the 11th is 7.4: the last whole step under the largest multiplier, upwards and downwards."""
+"""1.2 to the 11th is 7.4: the last whole step below the largest multiplier, in both directions."""
 DECIMALS = 4
-"""Of a multiplier: a scaled network's name says it whole."""
+"""Decimals of a multiplier, all of which are in the network's name."""
 
 
 class CompoundScale(Value):
-    """What was asked: a step ``phi`` along the compound rule, or multipliers and a resolution, each left out as it is."""
+    """The requested scale: a step ``phi`` along the compound rule, or multipliers and a resolution, with optional parts."""
 
     phi: Annotated[float, Field(ge=-LARGEST_PHI, le=LARGEST_PHI)] | None = None
     depth: Annotated[float, Field(gt=0, le=LARGEST_MULTIPLIER)] | None = None
-    """Of the blocks of each group."""
+    """Multiplier of the blocks of each group."""
     width: Annotated[float, Field(gt=0, le=LARGEST_MULTIPLIER)] | None = None
-    """Of the channels of each layer."""
+    """Multiplier of the channels of each layer."""
     resolution: Annotated[int, Field(gt=0, le=LARGEST_PX)] | None = None
-    """Pixels of the shorter side of the network's input, which keeps its shape."""
+    """Pixels of the shorter side of the network's input, which keeps its aspect ratio."""
 
     @classmethod
     def from_text(cls, text: str) -> CompoundScale:
-        """``phi=1.5``, or ``depth=1.2,width=0.75,resolution=192`` with any of the three.
+        """Parse ``phi=1.5``, or ``depth=1.2,width=0.75,resolution=192`` with any of the three.
 
-        Raises ValueError: an unknown, repeated or contradicting key, or a value that no network has; says which and why.
+        Raises ValueError: an unknown, repeated or contradicting key, or an impossible value; with the reason.
         """
         numbers: dict[str, float] = {}
         for part in text.split(","):
@@ -45,56 +45,54 @@ class CompoundScale(Value):
                 raise ValueError(f"{part.strip()!r} is not KEY=NUMBER")
             if key not in KEYS:
                 near = nearest(key, KEYS, cutoff=0.5)
-                raise ValueError(f"{key} is no key, {f'the nearest is {near}' if near else 'it takes ' + ', '.join(KEYS)}")
+                raise ValueError(f"{key} is not a key, {f'the nearest is {near}' if near else 'it takes ' + ', '.join(KEYS)}")
             if key in numbers:
                 raise ValueError(f"{key} is given twice")
             numbers[key] = _number(key, value)
         if "phi" in numbers and len(numbers) > 1:
-            raise ValueError(
-                f"phi says depth, width and resolution all at once, and {next(k for k in numbers if k != 'phi')} too"
-            )
+            raise ValueError(f"phi sets depth, width and resolution at once, and {next(k for k in numbers if k != 'phi')} too")
         return cls.model_validate(numbers)
 
     def text(self) -> str:
-        """The shortest text that ``from_text`` makes the same value of."""
+        """The shortest text that ``from_text`` parses to the same value."""
         return ",".join(f"{key}={value:g}" for key in KEYS if (value := getattr(self, key)) is not None)
 
 
 class Multipliers(Value):
-    """What a scale came to. Widths and depths are rounded as EfficientNet's published code rounds them (``round_filters`` and
-    ``round_repeats`` of arXiv:1905.11946), so that a scaled table is the published network to the last channel.
+    """Resolved multipliers. Widths and depths are rounded as in EfficientNet's published code (``round_filters`` and
+    ``round_repeats`` of arXiv:1905.11946), so a scaled table equals the published network in every channel.
     """
 
     depth: PositiveFloat = 1.0
     width: PositiveFloat = 1.0
 
     def channels(self, width: int) -> int:
-        """The scaled width, to the nearest multiple of 8 that is not more than 10 % below it."""
+        """Return the scaled width: the nearest multiple of 8 that is not more than 10 % lower."""
         wished = width * self.width
         rounded = max(8, int(wished + 4) // 8 * 8)
         return rounded + 8 if rounded < 0.9 * wished else rounded
 
     def repeats(self, repeats: PositiveInt) -> int:
-        """The scaled depth, rounded up; a product that binary fractions leave a hair above a whole number is that number."""
+        """Return the scaled depth, rounded up; floating-point error above a whole number is ignored."""
         return math.ceil(round(repeats * self.depth, 6))
 
     def times(self, other: Multipliers) -> Multipliers:
-        """Both, one after the other."""
+        """Return the product of both."""
         return Multipliers(depth=round(self.depth * other.depth, DECIMALS), width=round(self.width * other.width, DECIMALS))
 
     @property
     def suffix(self) -> str:
-        """``-d1.2-w0.75``, behind the name of the network that was scaled."""
+        """The suffix ``-d1.2-w0.75`` of the scaled network's name."""
         return f"-d{_plain(self.depth)}-w{_plain(self.width)}"
 
 
 class Inheritance(Value):
-    """How much of a network came from weights that were learned before."""
+    """How much of a network comes from pretrained weights."""
 
     parameters: PositiveInt
-    """Of the whole network, its new head included; running statistics are not counted."""
+    """Parameters of the whole network, with its new head and without running statistics."""
     inherited: NonNegativeInt
-    """Of those, the ones that were taken over."""
+    """Inherited parameters among them."""
 
     @property
     def share(self) -> float:
@@ -103,12 +101,12 @@ class Inheritance(Value):
 
 
 class ScaledNetwork(Value):
-    """What a build scaled, and what became of the weights that were learned before."""
+    """A scaled network, and its inheritance from pretrained weights."""
 
     base: str
-    """The network of the catalogue that was scaled."""
+    """The network of the catalogue before scaling."""
     asked: str | None
-    """As ``--scale`` and the recipe have it; None where the scaled network was asked for by its own name."""
+    """The scale in ``--scale`` or the recipe; None if the scaled network was requested by its own name."""
     depth: float
     width: float
     inheritance: Inheritance

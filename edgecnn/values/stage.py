@@ -1,4 +1,4 @@
-"""A step is a value, and its key a digest of it: what it is, was asked and reads. It never sees a Device or a Recipe."""
+"""A step is a value, and its key is a digest of its kind, settings and inputs. It knows no device and no recipe."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ Role = str
 
 
 class Progress(Protocol):
-    """Where a stage says how far it is. Deciding what a person sees is the renderer's work."""
+    """Receives a stage's progress. The renderer decides what a person sees."""
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
         """Report that ``done`` of ``total`` units of ``what`` are finished."""
 
     def note(self, text: str) -> None:
-        """Say one sentence that belongs in the record of this run."""
+        """Report one sentence for the record of this run."""
 
 
 @runtime_checkable
 class Plotting(Protocol):
-    """What a ``Progress`` may also be: where the figures of each epoch are shown or drawn. Training does not depend on it."""
+    """An optional addition to ``Progress``: shows or draws the figures of each epoch. Training does not depend on it."""
 
     def begin(self, step_id: str) -> None:
-        """The figures that follow are of this step of a build."""
+        """The following figures belong to this step of a build."""
 
     def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """Show the figures of an epoch; after a resumption those of earlier epochs come again."""
+        """Show the figures of an epoch; after a resumption, those of earlier epochs come again."""
 
 
 @runtime_checkable
@@ -51,22 +51,22 @@ Key = NewType("Key", str)
 
 
 class Stage(Value):
-    """One kind of step. Every field but ``inputs`` is a setting, and every setting enters the key.
+    """One kind of step. Every field except ``inputs`` is a setting and part of the key.
 
-    ``revision`` is raised by hand when the code would make other bytes from the same settings;
-    ``tests/revisions.lock`` notices when that was forgotten.
+    ``revision`` is raised by hand when the code makes other bytes from the same settings; ``tests/revisions.lock`` detects a
+    missing increase.
     """
 
     kind: ClassVar[str]
     revision: ClassVar[int]
     resumable: ClassVar[bool] = False
-    """True when ``make`` continues from what an interrupted call left in ``out``; otherwise ``out`` starts empty."""
+    """Whether ``make`` resumes from what an interrupted call left in ``out``; otherwise ``out`` starts empty."""
 
     inputs: Mapping[Role, Key] = {}
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Distributions whose versions bind the bytes that this stage makes."""
+        """Distributions whose versions influence the bytes of this stage."""
         return ()
 
     @abstractmethod
@@ -74,7 +74,7 @@ class Stage(Value):
         """Write the artifact's files into the folder ``out``; ``input_paths`` maps each input's role to its folder."""
 
     def payload(self, versions: Mapping[str, str]) -> dict[str, Any]:
-        """Everything that decides the bytes: this is what the key is the digest of, and what lies in the record."""
+        """Everything that decides the bytes: the content of the key and of the record."""
         return {
             "kind": self.kind,
             "revision": self.revision,
@@ -84,15 +84,15 @@ class Stage(Value):
         }
 
     def key(self, versions: Mapping[str, str]) -> Key:
-        """The identity of the artifact that this stage makes under these tool versions."""
+        """The identity of this stage's artifact with these tool versions."""
         return digest_of(self.payload(versions))
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted names and no spaces.
+    """Return JSON with sorted names and no spaces.
 
-    Two processes on two machines must derive the same key from the same request; a lenient fallback (``repr``, pickle) would
-    break that silently, so there is none.
+    Two processes on two machines must compute the same key from the same request. A lenient fallback (``repr``, pickle) would
+    silently break that, so there is none.
 
     Raises UnstableValue: for anything but None, bool, int, finite float, str, enums of str, mappings with str names, sequences.
     """
@@ -100,7 +100,7 @@ def canonical_json(value: Any) -> str:
 
 
 def digest_of(value: Any) -> Key:
-    """SHA-256 of the canonical JSON of a value."""
+    """Return the SHA-256 of the canonical JSON of a value."""
     return Key(hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest())
 
 

@@ -165,4 +165,4 @@ class SynthesisFacts(MadeShare):
 
 def images_trained_on(data: DataSummary, synthesis: Synthesis | None, *, photographs: bool) -> int:
     """How many there are, photographs (where these train) and composed ones."""
-    return (data.counts["train"] if photographs else 0) + (0 if synthesis is None else synthesis.images)
+    return (data.training_photographs if photographs else 0) + (0 if synthesis is None else synthesis.images)

@@ -11,7 +11,7 @@ from edgecnn.values.base import Value
 
 
 class Verdict(StrEnum):
-    """PASS and FAIL need the whole interval; UNSURE straddles the bound; MISSING was not measured."""
+    """PASS and FAIL need the whole interval on one side; for UNSURE the interval contains the bound; MISSING was not measured."""
 
     PASS = "PASS"
     FAIL = "FAIL"
@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 
 class Fidelity(StrEnum):
-    """Where a figure comes from."""
+    """The origin of a figure."""
 
     MEASURED = "measured"
     PREDICTED = "predicted"
@@ -31,7 +31,7 @@ class Fidelity(StrEnum):
 
 
 class Interval(Value):
-    """An estimate with its bounds; ``confidence`` is that of the two-sided interval, 0…1, and 0 of an estimate without one."""
+    """An estimate with its bounds; ``confidence`` is two-sided, 0…1, and 0 for an estimate without an interval."""
 
     estimate: float
     low: float
@@ -40,25 +40,26 @@ class Interval(Value):
 
     @property
     def alone(self) -> Interval:
-        """The estimate, where no interval of it is known."""
+        """Return the estimate without an interval."""
         return self.model_copy(update={"low": self.estimate, "high": self.estimate, "confidence": 0.0})
 
     @property
     def inverse(self) -> Interval:
-        """Of a ratio, that of the other over this one: exact, since a ratio's interval is taken on logarithms."""
+        """Return the interval of the inverse ratio, which is exact, since intervals of ratios are computed on logarithms."""
         return self.model_copy(update={"estimate": 1 / self.estimate, "low": 1 / self.high, "high": 1 / self.low})
 
 
 CHANCE: Final = "chance"
-"""States the bound that a network has to beat to be shown to have learned."""
+"""Origin of the bound that a network has to beat to be shown to have learned."""
 
 
 Estimate = Annotated[Interval, AfterValidator(lambda interval: interval.alone)]
-"""Of one candidate or setting that was selected among several: no level holds of it, and one of an older report is dropped."""
+"""Confidence of a candidate or setting that was selected among several, for which no level holds; older reports' levels are
+dropped."""
 
 
 class Gate(Value):
-    """A bound on one metric. ``side`` says whether the bound is the largest or the smallest allowed."""
+    """A bound on one metric. ``side`` says whether it is the largest or the smallest allowed value."""
 
     metric: str
     side: Literal["max", "min"]
@@ -69,7 +70,7 @@ class Gate(Value):
 
 
 class GateResult(Value):
-    """A gate, held against what is known about one candidate."""
+    """The result of a gate for one candidate."""
 
     gate: Gate
     candidate: str
@@ -79,12 +80,12 @@ class GateResult(Value):
     reason: str
     """One sentence with the figures."""
     images_to_settle: int | None = None
-    """For an UNSURE accuracy gate: about how many new test images, judged alone, would settle it in 80 % of cases. To judge them
-    together with those already judged is a second look."""
+    """For an UNSURE accuracy gate: about how many new test images, judged alone, would decide it in 80 % of cases. Judging them
+    together with the earlier images would be a second judgement."""
     rounds_to_settle: int | None = None
-    """For an UNSURE gate on what a race measured: about how many rounds would settle it; None where too many would."""
+    """For an UNSURE gate on a race: about how many rounds would decide it; None if too many would be needed."""
     largest_of: int | None = None
-    """The figure is the largest of so many runs: no error rate is known, and of n + 1 independent runs whose values are all
-    different, the last is the largest with a chance of 1 / (n + 1)."""
+    """The figure is the largest of this many runs. It has no error rate: of n + 1 independent runs with different values, the
+    last is the largest with a probability of 1 / (n + 1)."""
     kit_failed: bool = Field(default=False, exclude_if=lambda failed: not failed)
-    """The candidate's kit failed: a MISSING figure of it counts, whatever the gate requires."""
+    """Whether the candidate's kit failed; its MISSING figures then count regardless of the gate's requirement."""

@@ -19,7 +19,6 @@ from edgecnn.bench import bundle as bundle_bench
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, require_trusted
 from edgecnn.bench.facts import BundleBench
-from edgecnn.building.runnable import ENGINE
 from edgecnn.bundle.verify import Trust
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
@@ -30,6 +29,7 @@ from edgecnn.errors.hosts.board import BOARD_LACKS_BUILDER
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import parse_bounds
+from edgecnn.measure.runnable import ENGINE
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.device import EngineBuilder

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.bench.subject import read_folds
-from edgecnn.building.subject import Subject
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.subject import Subject
 from edgecnn.results.finished import KeptStep
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store

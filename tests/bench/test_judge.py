@@ -58,8 +58,9 @@ def test_what_ships_is_judged_from_what_is_stored_and_nothing_is_written(built: 
 def test_error_rates_and_the_margin_stand_with_the_verdicts(built: Place, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     done = built.plain(
-        "judge", "out", "--max", "drop_pp=60", "--max", "size_mib=0.01", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary)
-    )
+        "judge", "out", "--verbose", "--max", "drop_pp=60", "--max", "size_mib=0.01",
+        GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary),
+    )  # fmt: skip
     assert done.returncode == 1
     assert "one-sided error rates: drop_pp α 5 %, margin 60 pp; size_mib exact" in done.stdout
     assert "one-sided error rates: drop_pp α 5 %, margin 60 pp; size_mib exact" in summary.read_text()

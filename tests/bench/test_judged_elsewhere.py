@@ -14,12 +14,12 @@ import pytest
 
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.judge import JudgeRequest, judge_finished
-from edgecnn.building import subject
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import exit_code_of, parse_bounds
+from edgecnn.measure import subject
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult

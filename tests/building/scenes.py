@@ -14,13 +14,13 @@ from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import add_made
 from edgecnn.building.report import report_of
-from edgecnn.building.subject import Subject
 from edgecnn.devices.files import device_named
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest, effective_gates
 from edgecnn.runner.runtimes import installed_version

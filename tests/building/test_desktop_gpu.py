@@ -138,7 +138,7 @@ def test_a_variant_that_cannot_run_is_missing_with_the_reason_and_stops_nobody(
     missing = variants(report)[name]
     assert (missing.latency.fidelity, missing.accuracy) == (Fidelity.MISSING, None)
     assert (missing.latency.reason or "").startswith(why)
-    assert [line for line in report.notices if line.startswith(f"{GPU} has no figures of {name}: {why}")]
+    assert [line for line in report.notices if line.startswith(f"{GPU} has no figures for {name}: {why}")]
     assert report.choice.state == "settled"
 
 

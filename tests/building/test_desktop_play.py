@@ -12,13 +12,13 @@ import pytest
 from edgecnn.building.desktop_gpu import desktop_baseline, local_record, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.notices import notices
-from edgecnn.building.subject import Subject
 from edgecnn.devices.desktop_gpu import local_gpu
 from edgecnn.measure.evaluate import PixelSet
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import plan
-from edgecnn.planning.request import ExtraRuns
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
+from edgecnn.values.profile import ExtraRuns
 from edgecnn.values.verdict import Fidelity
 from tests.building.resolutions import resolved
 from tests.building.scenes import an_artifact
@@ -88,7 +88,7 @@ def test_one_that_breaks_is_missing_with_its_own_words_and_the_others_have_figur
     assert (missing.latency.fidelity, missing.latency.reason) == (Fidelity.MISSING, "torch could not run it: no kernel")
     assert [each.id for each in facts.variants if each.latency.p50_ms] == list(ALL[1:-1])
     said = notices(seen, anew="")
-    assert [line for line in said if line == f"{H200} has no figures of torch-fp32-compiled: {missing.latency.reason}"]
+    assert [line for line in said if line == f"{H200} has no figures for torch-fp32-compiled: {missing.latency.reason}"]
 
 
 def test_a_variant_s_drop_is_against_the_reference_s_own_answers(tmp_path: Path) -> None:

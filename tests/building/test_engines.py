@@ -14,7 +14,6 @@ import pytest
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.observe import add_made
-from edgecnn.building.subject import Subject
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
@@ -28,6 +27,7 @@ from edgecnn.errors.hosts.board import (
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.trunk import Step
@@ -95,7 +95,7 @@ def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
     assert caught.value.ref == "board-lacks-builder"
     heard = Ear()
     assert resolve_builder(resolved(candidates=BOTH), a_machine(LocalHost(), None), heard).device_builder is None
-    assert heard.notes == [f"no engine is built here: {missing.line()}"], "this machine goes on with twins"
+    assert heard.notes == [f"engines cannot be built here: {missing.line()}"], "this machine goes on with twins"
 
 
 def python_with(folder: Path, tensorrt: str) -> str:
@@ -121,7 +121,7 @@ def test_a_tensorrt_that_takes_its_process_with_it_or_hangs_is_none(
     host, heard = LocalHost(python=python_with(tmp_path / "python", tensorrt)), Ear()
     assert resolve_builder(resolved(candidates=BOTH), a_machine(host, None), heard).device_builder is None
     (note,) = heard.notes
-    assert note.startswith(f"no engine is built here: runner info {said}"), "this machine goes on with twins"
+    assert note.startswith(f"engines cannot be built here: runner info {said}"), "this machine goes on with twins"
     whole = rf"^nano: its TensorRT does not answer: runner info {re.escape(said)}.* — name the Python that has it "
     with pytest.raises(EdgecnnError, match=whole, check=BOARD_LACKS_BUILDER.made) as caught:
         resolve_builder(resolved(candidates=BOTH), a_machine(host), Ear())
@@ -181,7 +181,7 @@ def test_a_builder_that_fails_costs_that_candidate_alone(tmp_path: Path) -> None
     host = Jetson(ends=died)
     found = executed(host, tmp_path)
     (task,) = host.asked
-    assert (task.command, task.words, task.kept) == (
+    assert (task.command, task.words, task.outputs) == (
         "build-engine",
         ("--once", "--package", "tensorrt"),
         {"--timing-cache": "timing.cache"},

@@ -9,10 +9,10 @@ import pytest
 
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.rows import reported
-from edgecnn.building.subject import Subject
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.request import ExtraRuns
 from edgecnn.store.store import Store
+from edgecnn.values.profile import ExtraRuns
 from edgecnn.values.report import CandidateFacts
 from tests.building.resolutions import INT8, resolved
 from tests.measure.labs import FakeHost, a_kit, lab_at

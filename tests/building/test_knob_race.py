@@ -12,7 +12,6 @@ import pytest
 
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.observe import Observer
-from edgecnn.building.subject import Subject
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.hosts.process import RunnerFailed
@@ -20,6 +19,7 @@ from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race_request import RaceOptions
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.files import write_json
@@ -129,7 +129,7 @@ def test_a_bundle_with_a_knob_that_nobody_knows_is_not_read(built_once: Place, t
         entry["knobs"] = {"INFERENCE_PRECISION_HINT": "bf16"}
     shutil.copytree(built_once.out / "bundle/kits", tmp_path / "kits")
     (tmp_path / "choice.json").write_text(json.dumps(choice))
-    with pytest.raises(BundleUnreadable, match="'INFERENCE_PRECISION_HINT' is no knob that this version knows"):
+    with pytest.raises(BundleUnreadable, match="'INFERENCE_PRECISION_HINT' is not a knob of this version"):
         shipped_kit(tmp_path)
 
 

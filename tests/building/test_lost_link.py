@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.runnable import why_not_runnable
-from edgecnn.building.subject import Subject
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import LINK_LOST, link_lost
 from edgecnn.errors.hosts.process import runner_crashed
 from edgecnn.hosts.protocol import Task
+from edgecnn.measure.runnable import why_not_runnable
+from edgecnn.measure.subject import Subject
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress
 from tests.building.resolutions import resolved
@@ -40,7 +40,8 @@ def test_a_kit_whose_board_went_away_is_not_called_unable(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("what", ["evaluate_all", "read_residency"])
 def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecnn.building import observe, subject
+    from edgecnn.building import observe
+    from edgecnn.measure import subject
     from edgecnn.measure.evaluate import PixelSet
     from edgecnn.values.layers import MacTable
 

@@ -13,11 +13,11 @@ import pytest
 from edgecnn.building.build import _check_objective
 from edgecnn.building.objective_race import race_for_choice, race_shown, require_meter
 from edgecnn.building.observe import Observer
-from edgecnn.building.subject import Subject
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY, NO_METER_FOR_OBJECTIVE
 from edgecnn.judging.choice import Contest
 from edgecnn.measure.race_request import RaceOptions
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.runner.files import write_json

@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.building import build, subject
+from edgecnn.building import build
 from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer
-from edgecnn.building.subject import Subject
 from edgecnn.judging.choice import Chosen
 from edgecnn.judging.gates import RunsNeeded, parse_bounds
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
+from edgecnn.measure import subject
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import effective_gates

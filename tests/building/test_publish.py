@@ -133,7 +133,9 @@ def test_versions_that_begin_anew_because_the_manifest_cannot_be_read_are_told(k
     manifest.write_text("{")
     publish_bundle(BOTH, kits, out, None, notes.append)
     assert version_of(out) == 1
-    assert notes == [f"{manifest} cannot be read (it is no JSON (JSONDecodeError)): the bundle's versions begin at 1 again"]
+    assert notes == [
+        f"{manifest} cannot be read (it is not valid JSON (JSONDecodeError)); the bundle's versions begin at 1 again"
+    ]
     manifest.unlink()
     publish_bundle(BOTH, kits, out, None, notes.append)
     assert (version_of(out), len(notes)) == (1, 1), "a bundle from before there were manifests has no versions"
@@ -146,7 +148,9 @@ def test_a_signature_that_goes_is_told_and_one_that_stays_is_not(kits: dict[str,
     publish_bundle(BOTH, kits, out, None, notes.append)
     assert notes == []
     publish_bundle(BOTH, kits, out, {"README.md": "another latency"}, notes.append)
-    assert notes == [f"the bundle changed: it is version 2, and no longer signed: edgecnn bundle sign {out} --key KEY"]
+    assert notes == [
+        f"the bundle changed to version 2 and is no longer signed; sign it again: edgecnn bundle sign {out} --key KEY"
+    ]
     assert not (out / "bundle" / "bundle.json.sig").exists()
     publish_bundle(BOTH, kits, out, {"README.md": "another"}, notes.append)
     assert len(notes) == 1

@@ -35,8 +35,8 @@ GPU = {"module": "tensorrt_gpu", "options": {}}
 @pytest.mark.parametrize(
     "change, because",
     [
-        (renamed("model.ONNX"), "model.entry 'model.ONNX' is no .onnx, which is what onnxruntime_cpu opens"),
-        (renamed("model"), "model.entry 'model' is no .onnx, which is what onnxruntime_cpu opens"),
+        (renamed("model.ONNX"), "model.entry 'model.ONNX' must be a .onnx file for onnxruntime_cpu"),
+        (renamed("model"), "model.entry 'model' must be a .onnx file for onnxruntime_cpu"),
         (
             described(lambda facts: facts["model"]["files"].append("golden/card.png")),
             "model.files has 'golden/card.png', and onnxruntime_cpu opens .onnx",
@@ -45,10 +45,10 @@ GPU = {"module": "tensorrt_gpu", "options": {}}
             described(lambda facts: facts["session"].update(module="openvino_cpu")),
             "model.entry 'model.onnx' is no .xml, which is what openvino_cpu opens",
         ),
-        (described(lambda facts: facts["session"].update(module="os")), "its session 'os' is none that a bundle has"),
+        (described(lambda facts: facts["session"].update(module="os")), "its session 'os' is not allowed in a bundle"),
         (
             described(lambda facts: facts.update(session=GPU, engine={"builder": "tensorrt", "onnx": "/tmp/x.onnx"})),
-            "engine.onnx '/tmp/x.onnx' is no .onnx of the kit",
+            "engine.onnx '/tmp/x.onnx' is not an .onnx file of the kit",
         ),
         (
             described(lambda facts: facts.update(session=GPU, engine={"builder": "evil", "onnx": "model.onnx"})),
@@ -151,14 +151,14 @@ def test_a_choice_that_does_not_fit_its_kits_is_refused(
 
 def test_a_choice_that_names_another_kits_digest_is_refused(bundle: Path) -> None:
     said = refusal(choice(bundle, lambda facts: facts["kits"]["onnxruntime-fp32"].update(sha256="0" * 64)))
-    assert said.startswith(f"{KIT_FOLDER}/kit.json does not fit: choice.json names another")
+    assert said.startswith(f"{KIT_FOLDER}/kit.json does not fit: its SHA-256 differs from that in choice.json")
 
 
 def test_a_kit_that_lists_other_files_than_the_bundle_is_refused(bundle: Path) -> None:
     (bundle / KIT_FOLDER / "numpy.py").write_text("import os")
     reseal(bundle)
     said = refusal(bundle)
-    assert said.startswith(f"{KIT_FOLDER}/numpy.py does not fit: {KIT_FOLDER}/kit.json and bundle.json differ in it")
+    assert said.startswith(f"{KIT_FOLDER}/numpy.py does not fit: {KIT_FOLDER}/kit.json and bundle.json disagree about it")
 
 
 def test_a_kit_whose_manifest_is_none_is_refused(bundle: Path) -> None:

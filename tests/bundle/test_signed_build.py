@@ -28,7 +28,7 @@ def test_a_build_that_passes_is_signed_and_its_zip_answers(built: Place, tmp_pat
     assert answered.stdout.splitlines()[0] == "file,rank,label,probability"
     page = (out / "bundle" / "README.md").read_text(encoding="utf-8")
     assert "of 30 images that nothing was trained on" in page
-    assert "## The pictures it learned from\n\nUnknown" in (out / "bundle" / "LICENCES.md").read_text(encoding="utf-8")
+    assert "## The training images\n\nUnknown" in (out / "bundle" / "LICENCES.md").read_text(encoding="utf-8")
 
     signature = (out / "bundle" / "bundle.json.sig").read_bytes()
     failed = built.run("build", "--out", str(out), "--sign", str(tmp_path / "key"), "--min", "top1=0.999")

@@ -194,8 +194,8 @@ def array_file(header: str) -> bytes:
             array_file("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 4)}"),
             "it has the shape [99999999999, 4], and 0 bytes",
         ),
-        (array_file("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"), "it holds objects, which are code"),
-        (b"pickle", "it is no array of NumPy ("),
+        (array_file("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"), "it holds Python objects, which may run code"),
+        (b"pickle", "it is not a NumPy array ("),
     ],
 )
 def test_an_array_that_says_what_cannot_be_is_not_opened(bundle: Path, content: bytes, because: str) -> None:

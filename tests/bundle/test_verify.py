@@ -18,7 +18,7 @@ from edgecnn.errors.bundle import BUNDLE_FILE_EXTRA, NO_BUNDLE_HERE
 from tests.bundle.sealed import KIT, KIT_FOLDER, publish, published, verified
 from tests.bundle.test_opening import refusal
 
-AGAIN = "get it again from the machine that built it"
+AGAIN = "copy it again from the machine that built it"
 
 
 def test_a_published_bundle_is_whole_as_a_folder_a_build_and_a_zip(whole: Path, archive: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_manifest_that_says_something_else_is_refused(bundle: Path, change: Ch
 )
 def test_a_manifest_that_is_no_json_is_refused(bundle: Path, content: bytes) -> None:
     (bundle / MANIFEST).write_bytes(content)
-    assert refusal(bundle).startswith(f"{MANIFEST} cannot be read: it is no JSON (")
+    assert refusal(bundle).startswith(f"{MANIFEST} cannot be read: it is not valid JSON (")
     assert refusal(bundle).endswith(f" — {AGAIN} [bundle-manifest-unreadable]")
 
 

@@ -90,7 +90,7 @@ def test_an_earlier_zip_is_replaced_and_nothing_else_is(whole: Path, archive: Pa
     (tmp_path / "thesis.zip").write_bytes(b"three years")
     with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made) as caught:
         zipped(whole, tmp_path / "thesis.zip")
-    assert caught.value.because == "it is no bundle of edgecnn"
+    assert caught.value.because == "it is not a bundle of edgecnn"
     assert (tmp_path / "thesis.zip").read_bytes() == b"three years"
     os.mkfifo(tmp_path / "pipe.zip")
     with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made):

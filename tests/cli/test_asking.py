@@ -91,7 +91,7 @@ def test_two_runtimes_of_one_recipe_contradict_each_other() -> None:
         ({"target": "jetsn"}, "did you mean jetson? ", "unknown-device"),
         ({"target": "cpu:openvin"}, "--target cpu:openvino", "unknown-runtime"),
         ({"at_most": ("p95_ms=20",)}, "did you mean p9", "unknown-metric"),
-        ({"overrides": ("train.epoch=3",)}, "train.epoch is no key, the nearest is train.epochs", "overrides-invalid"),
+        ({"overrides": ("train.epoch=3",)}, "train.epoch is not a key, the nearest is train.epochs", "overrides-invalid"),
         ({"overrides": ("modle.arch=resnet-18",)}, "the nearest is model.arch", "overrides-invalid"),
         ({"recipe": "dmeo"}, "did you mean demo? ", "unknown-pipeline"),
     ],

@@ -34,13 +34,13 @@ def test_a_board_s_runs_become_a_file_and_a_later_build_is_judged_by_it(host: Ra
     made = run("baseline", "import", base, runs, "--out", file)
     assert made.exit_code == 0, made.output
     assert made.stdout.splitlines()[0] == "onnxruntime-fp32 of base on AMD EPYC, 2026-11-20T09:00:00+00:00"
-    assert "  energy: not known: there are no energy runs, and no machine.json that says why" in made.stdout
+    assert "  energy: not known: there are no energy runs, and no machine.json with the reason" in made.stdout
     assert run("baseline", "show", file).stdout == made.stdout
     shown = json.loads(run("baseline", "show", file, "--json").stdout)
     assert (shown["runs"], shown["latency"]["p50_ms"]["estimate"]) == (8, 2.0)
     assert run("baseline", "compare", head, file).exit_code == 4
     days = on_days(read_baseline(file), tmp_path)
-    judged = run("baseline", "compare", head, *days, "--junit", tmp_path / "gates.xml")
+    judged = run("baseline", "compare", head, *days, "--verbose", "--junit", tmp_path / "gates.xml")
     assert judged.exit_code == 1, judged.output
     assert "latency 1.200 × BASE" in judged.stdout
     assert "  note: unpaired: BASE ran on 2026-11-20" in judged.stdout

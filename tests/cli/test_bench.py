@@ -39,7 +39,7 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere.zip", "--data", "photos"),
-            "edgecnn: error: nowhere.zip: no bundle: there is no such folder or zip — name a build's folder, its bundle/, or a "
+            "edgecnn: error: nowhere.zip: no bundle: it does not exist — name a build's folder, its bundle/, or a "
             "zip of it [no-bundle-here]",
         ),
         (

@@ -136,11 +136,18 @@ def test_with_json_stdout_is_the_report_and_nothing_else(builder: Builder, edgec
     assert BuildReport.model_validate_json(done.stdout) == builder.report
 
 
+@pytest.mark.parametrize("verb", ["build", "judge"])
+def test_notes_need_verbose(builder: Builder, edgecnn: Callable[..., Any], verb: str) -> None:
+    builder.report = builder.report.model_copy(update={"notices": ("the governor is powersave",)})
+    shown = [words for words in ((), ("--verbose",)) if "the governor is powersave" in edgecnn(verb, *words).stdout]
+    assert shown == [("--verbose",)]
+
+
 def test_bad_input_ends_with_2_before_anything_is_built(builder: Builder, edgecnn: Callable[..., Any]) -> None:
     done = edgecnn("build", "--set", "train.epoch=3")
     assert done.exit_code == 2
     assert done.stderr == (
-        "edgecnn: error: --set cannot be applied: train.epoch is no key, the nearest is train.epochs"
+        "edgecnn: error: --set cannot be applied: train.epoch is not a key, the nearest is train.epochs"
         " — write --set TABLE.KEY=VALUE, as in --set train.epochs=3 [overrides-invalid]\n"
     )
     assert builder.asked == []

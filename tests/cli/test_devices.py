@@ -60,7 +60,7 @@ def test_what_was_found_is_json_too(run: Run) -> None:
 def test_a_file_of_another_board_disagrees(run: Run) -> None:
     held = run("devices", "check", "jetson-orin-nano")
     assert held.returncode == 2 and held.stderr.rstrip().endswith("[device-file-disagrees]")
-    assert "the file of jetson-orin-nano disagrees:" in held.stdout
+    assert "the file of jetson-orin-nano does not match the board:" in held.stdout
 
 
 def test_a_file_of_ones_own_that_is_broken_is_named_by_its_path(run: Run, tmp_path: Path) -> None:

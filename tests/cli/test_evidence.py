@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgecnn.bench import evidence as of_evidence
-from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
+from edgecnn.bundle.evidence_file import UNSIGNED, EvidenceTrust, verify_evidence
 from edgecnn.cli import usage
 from edgecnn.cli.main import app
 from edgecnn.errors.base import ExitCode
@@ -117,10 +117,7 @@ def test_a_whole_record_is_said_in_plain_words_with_what_nobody_vouches_for_on_s
     done = CliRunner().invoke(app, ["evidence", "verify", str(written(tmp_path / "pi.json"))])
     assert done.exit_code == 0
     assert done.stdout.splitlines()[1].startswith("  claims: 1 network measured on a board, ")
-    assert (
-        done.stderr
-        == "edgecnn: warning: the record is not signed: anyone who changed a figure could have made a new digest too\n"
-    )
+    assert done.stderr == f"edgecnn: warning: {UNSIGNED}\n"
 
 
 def test_a_changed_figure_ends_with_2_and_nothing_on_stdout(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_networks_for_a_device_come_by_accuracy_with_a_marked_forecast() -> None
     assert all(row["size_mib"] <= 10 for row in rows if row["fits"] != "no")
     shown = edgecnn(*PI, "--within", "images_per_s=20", "--within", "size_mib=10").stdout
     assert shown.count("\u25b2") > 2 * sum(row["fits"] != "no" for row in rows)
-    assert "no gate takes it" in shown
+    assert "no gate uses it" in shown
 
 
 def test_a_device_without_any_public_table_lists_nothing_and_says_why() -> None:

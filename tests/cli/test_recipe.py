@@ -91,7 +91,7 @@ def test_each_value_says_where_it_comes_from_and_the_later_word_wins(store: Path
 
 def test_what_was_left_unset_is_filled_in_and_says_from_what(store: Path, mine: Path) -> None:
     text = shown(store, str(mine))
-    assert text["model.resolution_px"] == (64, "filled in: small, for the demo's small images")
+    assert text["model.resolution_px"] == (64, "filled in: a small one for the demo's small images")
     assert text["quantize.images"] == (300, "filled in: every calibration image")
     assert text["train.learning_rate"][1] == "filled in: training from scratch"
     assert text["target.runtime"] == (None, "default")
@@ -124,7 +124,7 @@ def test_two_recipes_are_compared_by_what_they_come_to(store: Path, mine: Path, 
     (only,) = document["differing"]
     assert (only["key"], only["before"], only["after"]) == ("train.epochs", 3, 8)
     assert (only["before_origin"], only["after_origin"]) == (f"file {mine}", f"file {other}")
-    assert run(store, "diff", str(mine), str(mine)).stdout == f"{mine} → {mine}: 0 of 90 values differ\n"
+    assert run(store, "diff", str(mine), str(mine)).stdout == f"{mine} → {mine}: 0 of 92 values differ\n"
 
 
 def test_a_finished_build_is_compared_by_its_plan(store: Path, mine: Path, tmp_path: Path) -> None:

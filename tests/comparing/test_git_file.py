@@ -63,9 +63,9 @@ def test_what_names_no_record_is_refused_before_git_is_asked(text: str, tmp_path
 @pytest.mark.parametrize(
     ("text", "because"),
     [
-        ("git:nowhere:gates/base.json", "there is no revision 'nowhere' — a shallow checkout has one commit alone"),
+        ("git:nowhere:gates/base.json", "there is no revision 'nowhere' — a shallow checkout has only one commit"),
         ("git:HEAD:nothing.json", "HEAD has no nothing.json"),
-        ("git:HEAD:gates", "gates is no file there but a tree"),
+        ("git:HEAD:gates", "gates is a tree and not a file"),
         ("git:HEAD:$(touch hacked);x", "HEAD has no $(touch hacked);x"),
     ],
 )

@@ -165,7 +165,7 @@ def test_a_damaged_profile_is_counted_and_the_others_stand(build: StoredBuild) -
     newest.file("profile.json").write_text("{")
     found = of(build)
     assert len(found.series[0].latency) == 1
-    assert found.notices == ("1 profile cannot be read and is left out: edgecnn store verify",)
+    assert found.notices == ("1 profile cannot be read: edgecnn store verify",)
 
 
 def test_nothing_in_the_store_is_written(build: StoredBuild) -> None:

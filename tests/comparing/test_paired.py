@@ -111,7 +111,7 @@ def test_one_that_never_reaches_a_median_is_open_and_says_so(tmp_path: Path) -> 
     head, base = two_bundles(tmp_path)
     found = judged(tmp_path, RacingHost(head=4000.0, base=1.0), head, base, rounds=8)
     assert (found.verdict, exit_code_of(found.gates)) == (Verdict.UNSURE, 4)
-    assert found.gates[0].reason == "8 of 16 runs have fewer than 20 samples, so that the slow ones have no median"
+    assert found.gates[0].reason.startswith("8 of 16 runs have fewer than 20 samples")
 
 
 @pytest.mark.parametrize("metric", ["drop_pp", "worst_class_drop_pp"])

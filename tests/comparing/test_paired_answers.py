@@ -46,8 +46,8 @@ def test_what_fills_the_store_names_the_side_as_the_reader_does_and_builds_over_
     build = StoredBuild(tmp_path)
     build.answered("onnxruntime-int8", 3)
     sides = shipped(build, "onnxruntime-int8"), shipped(build, "onnxruntime-fp32")
-    remedy = f"EDGECNN_STORE={build.store.root} edgecnn build RECIPE --out builds/rebuilt, with A's recipe, puts it there"
-    with pytest.raises(Unavailable, match=re.escape(f"no answers of A's kit to the test split: {remedy}")):
+    remedy = f"EDGECNN_STORE={build.store.root} edgecnn build RECIPE --out builds/rebuilt, with the recipe of A, restores it"
+    with pytest.raises(Unavailable, match=re.escape(f"no predictions of A on the test split: {remedy}")):
         paired_answers(*sides, build.store, names=("B", "A"))
 
 
@@ -57,7 +57,7 @@ def test_a_pin_without_answers_is_told_what_builds_it_and_never_the_store_s_own_
     pin = pinned(built_once.out, tmp_path / "base.json")
     base = replace(shipped(build, "onnxruntime-fp32"), pin=pin, pinned_by="base.json", pin_folder=tmp_path)
     base = replace(base, pin=pin.model_copy(update={"evaluated_kit": build.digest("onnxruntime-fp32")}))
-    remedy = f"EDGECNN_STORE={build.store.root} {rebuild_command(pin, tmp_path)} puts it there"
+    remedy = f"EDGECNN_STORE={build.store.root} {rebuild_command(pin, tmp_path)} restores it"
     with pytest.raises(Unavailable, match=re.escape(remedy)):
         paired_answers(shipped(build, "onnxruntime-int8"), base, build.store)
 

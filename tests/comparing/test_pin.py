@@ -41,7 +41,7 @@ def test_a_build_of_the_pinned_kit_passes_against_the_record_as_it_stood_at_a_re
     git(built.folder, "init", "-q", str(repository))
     done = built.plain("baseline", "pin", built.out, "--out", "base.json", folder=repository)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].endswith("tool versions, no runs")
+    assert done.stdout.splitlines()[-1].endswith(", no runs")
     git(repository, "add", "-A")
     git(repository, "commit", "-qm", "pin")
     (repository / "base.json").write_text("edited since")
@@ -51,7 +51,7 @@ def test_a_build_of_the_pinned_kit_passes_against_the_record_as_it_stood_at_a_re
     found = json.loads(judged.stdout)
     assert (found["rounds"], found["identical"]) == (0, True)
     assert found["base"]["kit"] == found["head"]["kit"]
-    assert found["notices"][0] == "BASE is the kit that git:HEAD:base.json pins, out of the store"
+    assert found["notices"][0] == "BASE is the kit that git:HEAD:base.json pins, from the store"
     refused = built.plain("judge", built.out, "--against", "base.json", folder=repository)
     assert (refused.returncode, "[pin-unreadable]" in refused.stderr) == (2, True)
 
@@ -111,7 +111,7 @@ def test_a_damaged_kit_of_the_store_is_not_raced(built: Place, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("changes", "because"),
     [
-        ({"evaluated_kit": "0" * 64}, "it was edited: its content is not what its sha256 says"),
+        ({"evaluated_kit": "0" * 64}, "it was edited: its content does not match its sha256"),
         (
             {"schema": "edgecnn.pinned-build/3"},
             "its schema is edgecnn.pinned-build/3, and this version reads edgecnn.pinned-build/2",

@@ -181,7 +181,9 @@ def test_whatever_a_pattern_is_ends_in_groups_or_an_error_of_ours(pattern: str) 
     assert groups and all(groups.values())
 
 
-@pytest.mark.parametrize(("value", "problem"), [('""', "must not be empty"), ('"a\\tb"', "holds a sign that cannot be printed")])
+@pytest.mark.parametrize(
+    ("value", "problem"), [('""', "must not be empty"), ('"a\\tb"', "holds a character that cannot be printed")]
+)
 def test_what_could_be_no_group_by_is_no_recipe(value: str, problem: str) -> None:
     with pytest.raises(EdgecnnError, match=f"data.group_by:? {problem}"):
         apply_overrides(Recipe(), [f"data.group_by={value}"])

@@ -152,7 +152,7 @@ def test_split_folders_by_unusual_names_are_asked_about(tmp_path: Path, names: t
 
 def test_names_in_both_forms_of_unicode_are_one_class(tmp_path: Path) -> None:
     root = add_images(tmp_path, "s1/caf\u00e9", "s1/dog", "s2/cafe\u0301", "s2/dog")
-    assert "s1/ and s2/ hold no images" in refusal_line(root)
+    assert "s1/ and s2/ contain no images" in refusal_line(root)
     layout = layout_of(root, "nested")
     assert (len(layout.classes), [folder.label for folder in layout.folders]) == (2, [0, 1, 0, 1])
 

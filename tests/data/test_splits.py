@@ -175,13 +175,13 @@ def test_too_few_images_say_where_the_files_went() -> None:
     """Four files in a class and one image: three are the same bytes, and notes and a broken picture are no images."""
     same = [ListedImage(f"train/dog/{name}.png", 1, "train", sha(100)) for name in "abcde"]
     elsewhere = [ListedImage("train/dog/f.png", 1, "train", sha(0))]
-    skipped = [LeftOut("train/dog/half.jpg", 1, "train", "breaks off before its end"), LeftOut("x", 0, "train", "of no interest")]
+    skipped = [LeftOut("train/dog/half.jpg", 1, "train", "is cut off"), LeftOut("x", 0, "train", "of no interest")]
     with pytest.raises(TooFewImages) as caught:
         assigned([*images("train", (9, 0, 9)), *same, *elsewhere], skipped)
     assert caught.value.because == (
         "of its 7 files, 5 are copies (train/dog/f.png: the same bytes as train/cat/0, which is another class (cat);"
         " train/dog/b.png: the same bytes as train/dog/a.png; train/dog/c.png: the same bytes as train/dog/a.png and 2 more)"
-        " and 1 is not a readable image (train/dog/half.jpg: breaks off before its end)"
+        " and 1 is not a readable image (train/dog/half.jpg: is cut off)"
     )
 
 

@@ -133,11 +133,11 @@ def test_every_problem_of_a_device_file_is_named_at_once_with_the_nearest_key(tm
     assert caught.value.line() == (
         f"device file {path} has 6 problems: "
         "usually_attached is missing; "
-        "runtimes.onnx-runtime is no key, the nearest is runtimes.onnxruntime; "
+        "runtimes.onnx-runtime is not a key, the nearest is runtimes.onnxruntime; "
         'runtimes.onnx-runtime.onnx_opset_max must be a whole number, not "21"; '
         "runtimes.onnx-runtime.precisions.fp32 must be 'native', 'slow' or 'none', not \"fast\"; "
-        "runtimes.onnx-runtime.opset_max is no key, the nearest is runtimes.onnx-runtime.onnx_opset_max; "
-        "usualy_attached is no key, the nearest is usually_attached "
+        "runtimes.onnx-runtime.opset_max is not a key, the nearest is runtimes.onnx-runtime.onnx_opset_max; "
+        "usualy_attached is not a key, the nearest is usually_attached "
         "— docs/schemas/device.json lists every key [device-file-invalid]"
     )
 
@@ -183,4 +183,4 @@ def test_a_version_range_that_is_none_is_refused_with_the_key(tmp_path: Path) ->
     with pytest.raises(EdgecnnError, check=DEVICE_FILE_INVALID.made) as raised:
         load_device_file(path)
     assert "runtimes.onnxruntime.versions" in raised.value.line()
-    assert "'abc' is no version range such as '>=1.19,<2'" in raised.value.line()
+    assert "'abc' is not a version range such as '>=1.19,<2'" in raised.value.line()

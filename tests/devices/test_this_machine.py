@@ -109,5 +109,5 @@ def test_a_processor_s_name_names_a_device_beside_that_of_the_computer_and_of_it
     assert contradiction(device_named("intel-core-ultra"), ran) is None
     older = Environment(conditions={"cpu": "13th Gen Intel(R) Core(TM) i7-1370P (6/186/2)"}, observed=laptop)
     assert contradiction(device_named("intel-core-ultra"), older) == (
-        "they were made on XPS 14 9440, NVIDIA GeForce RTX 4050, and intel-core-ultra calls itself Core(TM) Ultra"
+        "they were made on XPS 14 9440, NVIDIA GeForce RTX 4050; intel-core-ultra identifies itself as Core(TM) Ultra"
     )

@@ -53,7 +53,7 @@ def test_the_other_way_round_the_fastest_whose_lower_bound_reaches_the_accuracy_
     assert choose_member(members, {}, 0.85).name == "enough"  # 86 % may be 84 %
     none = choose_member(members, {}, 0.95)
     assert none.name is None
-    assert "the most accurate, most, has 93.0% [91.0%, 95.0%] on validation" in none.why
+    assert "the most accurate, most, reaches 93.0% [91.0%, 95.0%] on validation" in none.why
 
 
 def judged(metric: str, verdict: Verdict) -> GateResult:
@@ -73,7 +73,7 @@ def test_an_accuracy_that_is_required_is_settled_by_the_test_images_and_not_by_t
 ) -> None:
     chosen = choose_member([gated("a", "top1", on_test)], {}, 0.85)
     assert (chosen.name, chosen.state) == ("a", state)
-    assert ("on the test images that is not shown" in chosen.why) is (on_test is Verdict.UNSURE)
+    assert ("the test images do not show it" in chosen.why) is (on_test is Verdict.UNSURE)
 
 
 def test_with_an_accuracy_a_budget_that_is_not_measured_or_open_leaves_it_provisional_and_a_missed_one_says_so() -> None:
@@ -83,7 +83,7 @@ def test_with_an_accuracy_a_budget_that_is_not_measured_or_open_leaves_it_provis
         assert (found.name, found.state) == ("a", "provisional")
     missed = choose_member([member("a", 0.9, 9.0, Verdict.FAIL)], BUDGET, 0.85)
     assert missed.why == (
-        "nothing that reaches a top-1 of 85.0% on validation is inside p50_ms ≤ 5: the nearest is a, at 9.00 [8.55, 9.45] ms"
+        "no member with a top-1 of 85.0% on validation is inside p50_ms ≤ 5: the nearest is a, at 9.00 [8.55, 9.45] ms"
     )
 
 
@@ -143,7 +143,7 @@ def missing(name: str, top1: float, predicted_ms: float) -> Member:
 def test_where_the_device_is_away_only_what_is_predicted_inside_may_ship_and_provisionally() -> None:
     chosen = choose_member([missing("first", 0.95, 9.0), missing("small", 0.8, 4.0)], BUDGET, None)
     assert (chosen.name, chosen.state) == ("small", "provisional")
-    assert chosen.why.endswith("of the 1 that are predicted, and not all measured, inside p50_ms ≤ 5")
+    assert chosen.why.endswith("of the 1 that are predicted inside, but not all measured p50_ms ≤ 5")
 
 
 def test_a_prediction_however_far_inside_passes_no_gate_and_is_no_figure_of_what_ships() -> None:

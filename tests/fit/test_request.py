@@ -16,13 +16,16 @@ def test_budgets_are_gates_of_a_build_by_the_same_names() -> None:
 @pytest.mark.parametrize(
     ("texts", "because"),
     [
-        (["p50=5"], "'p50' is no budget, the nearest is p50_ms"),
-        (["fps=20"], "'fps' is no budget, the nearest is images_per_s"),
+        (["p50=5"], "'p50' is not a budget, the nearest is p50_ms"),
+        (["fps=20"], "'fps' is not a budget, the nearest is images_per_s"),
         (["p50_ms=5", "p50_ms=3"], "p50_ms is given twice, 5 before"),
         (["p50_ms=0"], "p50_ms must be a positive number without a unit, such as 5, not '0'"),
         (["p50_ms"], "p50_ms must be a positive number without a unit, such as 5, not ''"),
         (["p50_ms=3,size_mib=2"], "each budget has a --within of its own"),
-        (["p99_ms=3"], "a search bounds the median, p50_ms; of what ships `edgecnn judge --max p99_ms=…` judges the tail"),
+        (
+            ["p99_ms=3"],
+            "a search takes only the median, p50_ms; `edgecnn judge --max p99_ms=…` judges the tail of the shipped kit",
+        ),
         (["p50_ms=-1e3"], "p50_ms must be a positive number without a unit, such as 5, not '-1e3'"),
     ],
 )
@@ -52,7 +55,7 @@ def test_an_accuracy_is_stated_once() -> None:
 
 def test_a_recipes_budgets_are_checked_as_the_command_lines_are() -> None:
     assert fit_choice(FitChoice(family="resnet", within={"p50_ms": 0.25}), {}).within == {"p50_ms": 0.25}
-    with pytest.raises(EdgecnnError, match="'p50' is no budget, the nearest is p50_ms", check=FIT_BUDGET_INVALID.made):
+    with pytest.raises(EdgecnnError, match="'p50' is not a budget, the nearest is p50_ms", check=FIT_BUDGET_INVALID.made):
         fit_choice(FitChoice(family="resnet", within={"p50": 5.0}), {})
     with pytest.raises(EdgecnnError, check=NOTHING_TO_MEET.made):
         fit_choice(FitChoice(family="resnet"), {})

@@ -85,7 +85,7 @@ def test_only_what_a_table_lacks_is_measured_and_what_it_has_stays(lab: Lab, mon
 def test_what_never_ran_when_the_table_was_measured_is_not_measured_by_every_search(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_table(table(lab, BASELINE.id, failed={INT8.id: "no network of it could be made and run"}), own_table("cpu"))
+    write_table(table(lab, BASELINE.id, failed={INT8.id: "none of its networks could be made and run"}), own_table("cpu"))
     monkeypatch.setattr(tables, "measure_table", lambda *_: pytest.fail("it was tried before"))
     assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id}
 
@@ -168,7 +168,7 @@ def test_an_emulated_machine_stands_for_every_device_of_its_architecture(
         found = priced(asked(device, tmp_path / "arm.json"), (BASELINE,), lab, attached=False)
         assert found.used.fidelity is Fidelity.EMULATED
     else:
-        with pytest.raises(EdgecnnError, match="it is of arm64-emulated", check=TABLE_OF_ANOTHER.made):
+        with pytest.raises(EdgecnnError, match="it is for arm64-emulated", check=TABLE_OF_ANOTHER.made):
             priced(asked(device, tmp_path / "arm.json"), (BASELINE,), lab, attached=False)
 
 

@@ -58,7 +58,7 @@ def test_what_it_is_is_asked_once(python: Path) -> None:
 def test_a_device_that_it_is_not_is_refused(python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board, "emulated_python", lambda _: python)
     asked = HostRequest(address=EMULATED)
-    with pytest.raises(EdgecnnError, match="emulated is .*, which is not Raspberry Pi 5", check=BOARD_IS_ANOTHER_DEVICE.made):
+    with pytest.raises(EdgecnnError, match="emulated is not Raspberry Pi 5", check=BOARD_IS_ANOTHER_DEVICE.made):
         machine.machine_for(asked, BoardUse(device_named("raspberry-pi-5"), "a test"), Quiet()).__enter__()
     with machine.machine_for(asked, BoardUse(None, "a test"), Quiet()) as found:
         assert found.facts.models == (SAID,) and found.board == EMULATED

@@ -44,7 +44,7 @@ def board(link: Link, folder: Path) -> Board:
 def test_an_end_in_the_middle_publishes_no_half(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=BOARD_FAILED.made) as caught:
         board(Shell(reaches=1000), tmp_path).hello()
-    assert caught.value.line() == "nano: making the private folder failed: the file is incomplete [board-failed]"
+    assert caught.value.fields == {"board": "nano", "doing": "making the private folder", "because": "the file is incomplete"}
     assert list((tmp_path / "a far place").iterdir()) == []
     assert board(Shell(), tmp_path).hello()["folder"] == str(tmp_path / "a far place")
 

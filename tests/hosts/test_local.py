@@ -137,7 +137,7 @@ def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit, monkeypa
     misbehave(kit, "import sys\nprint('about to fall', file=sys.stderr, flush=True)\n" + CRASH)
     with pytest.raises(RunnerCrashed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
-    assert caught.value.line() == "runner selftest ended without a result (signal SIGSEGV): about to fall [runner-crashed]"
+    assert caught.value.fields == {"command": "selftest", "ending": "signal SIGSEGV", "because": "about to fall"}
     monkeypatch.setenv("PYTHONPATH", "/opt/packages")
     with pytest.raises(RunnerCrashed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())

@@ -142,7 +142,11 @@ def test_of_a_flood_on_standard_error_the_end_is_kept(tmp_path: Path) -> None:
         ("list", {"ok": True, "files": {"a": {**FACTS, "sha256": "../x"}}}, "files.a.sha256: String should match pattern"),
         ("list", {"ok": True, "files": {"../../.ssh/authorized_keys": FACTS}}, "files.../../.ssh/authorized_keys"),
         ("list", {"ok": True, "files": {"/etc/passwd": FACTS}}, "files./etc/passwd"),
-        ("list", {"ok": True, "files": {"a\x1b[2Jb": FACTS}}, "files.a\\x1b[2Jb.[key]: Value error, it is no name of a result"),
+        (
+            "list",
+            {"ok": True, "files": {"a\x1b[2Jb": FACTS}},
+            "files.a\\x1b[2Jb.[key]: Value error, it is not the name of a result",
+        ),
         ("hold", {"ok": False}, "ref: Field required"),
         ("hold", {"ok": False, "error": {"ref": "board-busy", "since_s": "long"}}, "since_s: Input should be a valid number"),
         ("hold", {"ok": False, "error": {"ref": "no-such"}}, "ref: Input should be"),
@@ -161,7 +165,7 @@ def test_a_refusal_is_still_one(tmp_path: Path) -> None:
     busy = {"ok": False, "error": {"ref": "board-busy", "owner": "eve", "since_s": 3.0, "what": "a race", "far": True}}
     with pytest.raises(BoardBusy, match="nano: in use by eve for 3 s: a race"):
         Board(Liar(tmp_path, said(busy)), python=sys.executable).ask("hold")
-    with pytest.raises(EdgecnnError, match="it gave no reason", check=BOARD_FAILED.made):
+    with pytest.raises(EdgecnnError, match="there was no error message", check=BOARD_FAILED.made):
         Board(Liar(tmp_path, said(DEEP, "x")), python=sys.executable).ask("have")
 
 
@@ -210,7 +214,7 @@ def _ending(command: Any) -> Any:
 def test_a_content_that_was_not_asked_for_is_not_missing(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"other")
     board = Board(Liar(tmp_path, said({"ok": True, "missing": [OBJECT], "free_bytes": 1 << 40})), python=sys.executable)
-    with pytest.raises(AnswerUnusable, match="missing: it names a SHA-256 that it was not asked for"):
+    with pytest.raises(AnswerUnusable, match="missing: it names a SHA-256 that was not requested"):
         Contents(board).send([tmp_path / "file"])
 
 

@@ -40,7 +40,7 @@ PLACES = {
 """What is called to where it may be called; ``fit`` races members again by the gates of their builds."""
 
 
-SUBJECT = "edgecnn.building.subject"
+SUBJECT = "edgecnn.measure.subject"
 """Other rooms have subjects of their own."""
 NAMES = frozenset({*PLACES, "Plan"})
 

@@ -36,7 +36,7 @@ TURNS: Mapping[str, str] = {
     r"\bcomes? to\b": "amounts to",
     r"\bbeside(?:s)?\b": "next to, in addition to",
     r"\bof its own\b|\bof their own\b": "its own, separate",
-    r"(?<!there )\b(?:is|are) no\b(?! longer)": "is not a",
+    r"(?<!there )\b(?:is|are) no\b(?! (?:longer|larger|smaller|faster|more)\b)": "is not a",
     r"(?<!there )\b(?:is|are) (?-i:none)\b": "there is no",
     r"\bso many\b|\bso long\b": "N, about",
     r"\bhang(?:s)? together\b": "are correlated",
@@ -104,12 +104,12 @@ def help_texts() -> Mapping[str, str]:
 
 def _error_texts(row: ErrorRow) -> str:
     """The three parts of an error, with a word for each field."""
-    return "\n\n".join(re.sub(r"\{[^{}]*\}", "X", part) for part in (row.what, row.because, row.fix) if part)
+    return "\n\n".join(re.sub(r"\{[^{}]*\}", "X", part) for part in (row.what, row.why, row.fix) if part)
 
 
 def _screen_lines(text: str) -> str:
     """The lines of a screen that are prose: neither a table nor a chart nor a command."""
-    return "\n\n".join(line for line in text.splitlines() if not re.search(r"[─-▟]|\S {2,}\S|^\s*(?:===|edgecnn \w)", line))
+    return "\n\n".join(line for line in text.splitlines() if not re.search(r"[─-▟]| \| |\S {2,}\S|^\s*(?:===|edgecnn \w)", line))
 
 
 def messages() -> Mapping[str, str]:
@@ -120,12 +120,13 @@ def messages() -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("surface", "words_max", "flaws_in_a_hundred"), [(docs, 30, 3.0), (docstrings, 30, 12.0), (help_texts, 25, 1.0)]
+    ("surface", "words_max", "flaws_in_a_hundred"),
+    [(docs, 30, 0.5), (docstrings, 30, 2.5), (help_texts, 25, 1.0), (messages, 25, 3.0)],
 )
 def test_few_sentences_of_a_surface_are_flawed(
     surface: Callable[[], Mapping[str, str]], words_max: int, flaws_in_a_hundred: float
 ) -> None:
-    """The number of flawed sentences in a hundred only ever falls; 5 is the aim for each surface."""
+    """The number of flawed sentences in a hundred only ever falls."""
     checked = [(name, sentence, flaws(sentence, words_max)) for name, sentence in _without_repeats(surface())]
     flawed = [f"{name}: {'; '.join(wrong)}: {sentence}" for name, sentence, wrong in checked if wrong]
     assert 100 * len(flawed) / len(checked) <= flaws_in_a_hundred, "\n".join(flawed)

@@ -29,7 +29,7 @@ OPTION = re.compile(r"(^|\s)--[a-z][a-z-]*[ =]$")
 OURS = {
     "shell_word", "_measures",
     "device.name", "name", "target", "rounds", "verb", "shipped", "network", "arch", "metric", "own", "folder", "where",
-    "better.name", "found.arch", "found.best.scale", "setting", "scale", "words[0]", "_TIMEOUT_S", "near", "golden", "shown",
+    "better.name", "search.arch", "search.best.scale", "setting", "scale", "words[0]", "_TIMEOUT_S", "near", "golden", "shown",
     "REBUILT", "what", "given", "type(error).__name__", "ENVIRONMENT",
     "names[0]", "options",
 }  # fmt: skip
@@ -87,10 +87,10 @@ HOST = "pi@board; rm -rf ~"
 @pytest.mark.parametrize(
     "error",
     [
-        board_unreachable(board=HOST, said=""),
+        board_unreachable(board=HOST, because=""),
         BOARD_UNKNOWN(board=HOST),
         BOARD_KEY_CHANGED(board=HOST),
-        LOGIN_REFUSED(board=HOST, said=""),
+        LOGIN_REFUSED(board=HOST, because=""),
         NOTHING_AFAR(url=HOST),
         PORT_IN_USE(host="127.0.0.1", port=8000, bundle=HOST),
     ],

@@ -55,7 +55,7 @@ def test_a_noisy_one_goes_on_to_the_cap_and_says_on_the_way_how_well_it_knows(
     assert {len(profile.runs) for profile in result.profiles.values()} == {INTERIM_RUNS[-1]}
     assert len(host.calls) == len(INTERIM_RUNS)
     assert [note.split(" rounds ")[0] for note in ear.notes] == [f"after {look}" for look in INTERIM_RUNS[:-1]]
-    assert "asked is ± 2 %, so it goes on" in ear.notes[0]
+    assert "the target is ± 2 %, so the race continues" in ear.notes[0]
 
 
 def test_it_stops_at_the_first_look_that_is_good_enough(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:

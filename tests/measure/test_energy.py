@@ -143,6 +143,6 @@ def test_a_kit_is_metered_where_some_meter_says_something_of_it(kit: KitRef, tmp
 
 def test_why_there_is_no_energy_is_the_meters_own_words() -> None:
     assert why_not(environment(energy_absent="rapl: this is a virtual machine")) == (
-        "no meter can be read here: rapl: this is a virtual machine; --meter takes an external one's log"
+        "no meter can be read here: rapl: this is a virtual machine; pass the log of an external meter with --meter"
     )
     assert "the GPU's meter does not measure a model on the CPU" in why_not(environment(energy_meters="nvml"))

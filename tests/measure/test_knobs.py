@@ -76,8 +76,8 @@ def test_the_same_kit_with_other_knobs_is_no_race_against_itself(host: FakeHost,
 @pytest.mark.parametrize(
     ("ran", "chosen", "because"),
     [
-        ({"threads": "1"}, DEFAULT, "a run of int8 was made with threads=1, and its bundle runs it with no knobs"),
-        ({}, TWO, "a run of int8 was made with no knobs, and its bundle runs it with threads=2"),
+        ({"threads": "1"}, DEFAULT, "a run of int8 was made with threads=1, but its bundle uses no knobs"),
+        ({}, TWO, "a run of int8 was made with no knobs, but its bundle uses threads=2"),
     ],
 )
 def test_runs_of_a_device_with_other_knobs_than_the_bundle_s_are_refused(
@@ -93,7 +93,7 @@ def test_runs_of_a_device_in_two_settings_do_not_join(kit: KitRef, tmp_path: Pat
     bench(FakeHost(), [kit], tmp_path / "measured", samples=50, knobs={"threads": "1"})
     path = tmp_path / "measured/run-00003.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "knobs": {"threads": "2"}}))
-    with pytest.raises(RunsUnusable, match="was made with threads=2, and its bundle runs it with threads=1"):
+    with pytest.raises(RunsUnusable, match="was made with threads=2, but its bundle uses threads=1"):
         profile_of_runs(tmp_path / "measured", kit.with_knobs(ONE), "raspberry-pi-5")
 
 

@@ -11,10 +11,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 from edgecnn.building.observe import Observer
-from edgecnn.building.subject import Subject
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.subject import Subject
 from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.store import Store
 from tests.building.resolutions import resolved
@@ -66,11 +66,11 @@ def test_the_candidate_is_out_with_the_image_and_the_layer_that_gave_no_number(t
 
 def test_a_runtime_that_shows_no_layers_is_said_to(tmp_path: Path, pixels: Path) -> None:
     kit = a_kit_that_takes_logarithms(tmp_path, "openvino")
-    assert blamed_layer(kit, pixels, BLACK) == "the layer is not known: openvino does not show what its layers give"
+    assert blamed_layer(kit, pixels, BLACK) == "the layer is unknown: openvino does not show the outputs of its layers"
 
 
 def test_an_explanation_that_fails_does_not_hide_what_it_explains(tmp_path: Path, pixels: Path) -> None:
     kit = a_kit_that_takes_logarithms(tmp_path)
     (kit.folder / "model.onnx").write_bytes(b"no model")
-    assert blamed_layer(kit, pixels, BLACK).startswith("the layer is not known: ")
-    assert blamed_layer(kit, pixels, 0).startswith("the layer is not known: ")
+    assert blamed_layer(kit, pixels, BLACK).startswith("the layer is unknown: ")
+    assert blamed_layer(kit, pixels, 0).startswith("the layer is unknown: ")

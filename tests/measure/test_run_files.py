@@ -62,13 +62,13 @@ def test_runs_of_an_emulated_processor_are_emulated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "because"),
     [
-        (lambda run: run.update(schema="edgecnn.run/2"), "run-00000.json is no edgecnn.run/1"),
+        (lambda run: run.update(schema="edgecnn.run/2"), "run-00000.json is not edgecnn.run/1"),
         (lambda run: run.update(error={"what": "it crashed"}), "a run of mine ended in an error: it crashed"),
         (lambda run: run.pop("samples_ns"), "run-00000.json: samples_ns: Field required"),
         (lambda run: run.pop("environment"), "run-00000.json: environment: Field required"),
         (lambda run: run["environment"]["conditions"].update(cpu="Cortex-A76"), "the machine changed between its runs: cpu"),
         (lambda run: run.update(started_at="yesterday"), "run-00000.json: 'yesterday' is not a date"),
-        (lambda run: run.update(round=1), "two runs of this kit are of the same round"),
+        (lambda run: run.update(round=1), "two runs of this kit have the same round"),
         (lambda run: run["samples_ns"].__setitem__(3, -5), "a time is not above 0: the clock stepped, or the file was edited"),
         (lambda run: run.update(load_ns=-5), "a time is not above 0"),
         (lambda run: run.update(first_ns=0), "a time is not above 0"),
@@ -99,7 +99,7 @@ def test_a_run_that_was_edited_after_it_was_measured_is_refused(measured: tuple[
     (folder / "bench.json").write_text(json.dumps({"sha256": {path.name: sha256_of(path) for path in runs}}))
     assert len(profile_of_runs(folder, kit, "cpu").runs) == 8
     edited(folder, lambda run: run["samples_ns"].__setitem__(3, 900), index=2)
-    with pytest.raises(RunsUnusable, match="run-00002.json is not what its runner wrote, by bench.json: it was edited"):
+    with pytest.raises(RunsUnusable, match=r"run-00002.json differs from what its runner wrote \(bench.json\): it was edited"):
         profile_of_runs(folder, kit, "cpu")
 
 
@@ -120,7 +120,7 @@ def test_half_a_file_is_refused(measured: tuple[Path, KitRef]) -> None:
 
 def test_runs_of_other_kits_alone_are_none(measured: tuple[Path, KitRef], tmp_path: Path) -> None:
     folder, _ = measured
-    with pytest.raises(RunsUnusable, match="16 runs of other kits are there"):
+    with pytest.raises(RunsUnusable, match="it has 16 runs of other kits"):
         profile_of_runs(folder, a_kit(tmp_path / "kits", "third"), "raspberry-pi-5")
     with pytest.raises(RunsUnusable, match=r"there is no run-\*.json"):
         profile_of_runs(tmp_path / "kits", a_kit(tmp_path / "kits", "fourth"), "raspberry-pi-5")
@@ -174,10 +174,10 @@ def test_energy_that_is_amiss_is_absent_with_the_reason_and_costs_no_latency(
 def test_without_energy_runs_the_device_s_own_reason_is_read(measured: tuple[Path, KitRef]) -> None:
     folder, kit = measured
     timed = profile_of_runs(folder, kit, "cpu")
-    assert energy_of_runs(folder, kit, timed).absent == "there are no energy runs, and no machine.json that says why"
+    assert energy_of_runs(folder, kit, timed).absent == "there are no energy runs, and no machine.json with the reason"
     said = {"conditions": {}, "observed": {"energy_absent": "rapl: may not be read by this user"}}
     (folder / "machine.json").write_text(json.dumps(said))
     absent = "no meter could be read there: rapl: may not be read by this user"
     assert energy_of_runs(folder, kit, timed).absent == absent
     (folder / "machine.json").write_text("{")
-    assert energy_of_runs(folder, kit, timed).absent == "there are no energy runs, and no machine.json that says why"
+    assert energy_of_runs(folder, kit, timed).absent == "there are no energy runs, and no machine.json with the reason"

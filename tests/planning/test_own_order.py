@@ -53,9 +53,7 @@ def test_the_order_of_its_own_metadata_is_taken_and_said(tmp_path: Path, monkeyp
     assert found.data.classes == tuple(CLASSES[label] for label in ORDER)
     assert found.recipe.data.classes == str(path)
     assert found.custom_model is not None and found.custom_model.trials[0].right == found.custom_model.trials[0].images
-    assert found.weights.why.endswith(
-        "; classes are in the order in which its metadata names them, and folders are known by these names"
-    )
+    assert found.weights.why.endswith("; classes have the order and the names in its metadata")
     for other in (resolved(path, photos, "data.classes=folders"), resolved(shuffled(tmp_path / "b.onnx", named=False), photos)):
         assert other.custom_model is not None and other.custom_model.at_chance == 0.25
     stated = resolved(path, photos, "data.classes=folders").weights.why
@@ -87,7 +85,7 @@ def test_folders_of_another_language_keep_their_order_and_it_is_said(tmp_path: P
     found = resolved(path, photos, "preprocessing.like=imagenet")
     assert found.data.classes == own
     assert found.weights.why.endswith(
-        "; classes are in the order of their folders, whose names are not those in its metadata "
+        "; classes have the order of their folders, whose names differ from those in its metadata "
         "(dark blue, bright blue, dark red, …)"
     )
 

@@ -217,7 +217,7 @@ def test_a_model_at_chance_level_is_told_so_stated_or_searched(
     found = settled(model, photos, tmp_path, **stated)
     assert found.at_chance == 0.25 and found.feeding.channels == "rgb"
     assert described(found, model).endswith(
-        "NOT SHOWN TO BEAT CHANCE (always answering the most frequent class is right on 18): check the order of the classes "
+        "NOT SHOWN TO BEAT CHANCE (always predicting the most frequent class is right on 18): check the order of the classes "
         "(data.classes) and [preprocessing]"
     )
 
@@ -280,7 +280,7 @@ def test_a_network_of_grey_is_asked_for_no_colours(asked: dict[str, Any], said: 
     [
         ({"fill": (1, 2, 3), "resize": "stretch"}, "a border, after letterbox or line, and resize = 'stretch' has none"),
         ({"fill": (1, 2, 3), "resize_px": 40}, "and resize = 'crop' has none"),
-        ({"resize": "letterbox", "resize_px": 40}, "resize_px is what a crop is taken of, and resize is 'letterbox'"),
+        ({"resize": "letterbox", "resize_px": 40}, "resize_px applies to resize = 'crop', and resize is 'letterbox'"),
     ],
 )
 def test_what_goes_with_no_such_resize_is_refused(asked: dict[str, Any], said: str) -> None:

@@ -41,7 +41,7 @@ def test_the_softmax_of_its_trunk_is_the_file_s_own_answer(way: str, tmp_path: P
     monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
     custom = found(normalized() if way == "sigmoids over their sum" else classifier("half", sigmoid=True), tmp_path)
     assert custom.entry.ends_in_shares and not custom.entry.ends_in_sigmoid
-    assert custom.why.endswith("; its answers are probabilities, which a kit gives over their sum")
+    assert custom.why.endswith("; its outputs are probabilities, which a kit divides by their sum")
     assert describe_changes(custom.entry, "rgb", custom.entry.opset) == "with the logarithm of its shares taken"
     (tmp_path / "out").mkdir()
     pixels, labels = pictures(64)
@@ -92,7 +92,7 @@ def test_shares_in_bytes_are_given_no_second_softmax(classes: int, tmp_path: Pat
     onnx.save(greys(classes, photos), path)
     custom = resolved(path, photos, "preprocessing.like=half").custom_model
     assert custom is not None and (custom.entry.quantized, custom.entry.ends_in_shares) == ("Q/DQ", True)
-    assert custom.why.endswith("; its answers are probabilities, which a kit gives over their sum")
+    assert custom.why.endswith("; its outputs are probabilities, which a kit divides by their sum")
     pixels = np.stack([np.full((SIDE, SIDE, 3), level, np.uint8) for level in range(4, 256, 8)])
     np.save(prepared(tmp_path / "pixels", pictures(32)[1]) / "validation.pixels.npy", pixels)
     (tmp_path / "out").mkdir()

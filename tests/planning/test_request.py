@@ -4,7 +4,8 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import BATCHES_MISREAD, DURATION_MISREAD, SHARE_MISREAD
-from edgecnn.planning.request import ExtraRuns, extra_runs_of, share_of, time_budget_of
+from edgecnn.planning.request import extra_runs_of, share_of, time_budget_of
+from edgecnn.values.profile import ExtraRuns
 
 
 @pytest.mark.parametrize(("text", "share"), [("2%", 0.02), (" 0.5 % ", 0.005), ("50%", 0.5), ("0.1%", 0.001)])

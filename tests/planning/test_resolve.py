@@ -87,7 +87,7 @@ def test_what_was_asked_is_never_replaced_by_a_default(bench: Bench) -> None:
         model={"resolution_px": 96}, quantize={"images": 3}, surgery={"learning_rate": 0.1, "epochs": 3},
         train={
             "epochs": 0, "learning_rate": 0.5, "augment": [{"kind": "noise"}], "batch_size": 3, "label_smoothing": 0.3,
-            "transfer": "scratch", "device": "cpu", "threads": 3,
+            "transfer": "scratch", "cycles": "one", "device": "cpu", "threads": 3,
         },
     )  # fmt: skip
     assert found.recipe == found.asked

@@ -27,15 +27,15 @@ def test_the_users_settings_win_and_the_difference_is_said(tmp_path: Path) -> No
     own = PreprocessingChoice(like="imagenet", resize="crop", interpolation="bilinear")
     taken, notes = merge_stated(own, stated, entry)
     assert taken == own and notes == (
-        "preprocessor_config.json states like half, and yours is taken: like imagenet",
-        "preprocessor_config.json states resize stretch, and yours is taken: resize crop",
+        "preprocessor_config.json states like half; your setting is used: like imagenet",
+        "preprocessor_config.json states resize stretch; your setting is used: resize crop",
     )
     same = PreprocessingChoice(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     assert merge_stated(same, stated, entry)[1] == ()
     other = statement(written(tmp_path, "preprocessor_config.json", {**HALF, "size": SQUARE}))
     taken, notes = merge_stated(PreprocessingChoice(), other, entry)
     assert (taken.like, taken.resize) == ("half", None)
-    assert notes == ("preprocessor_config.json states an input of 224, and the model takes 32",)
+    assert notes == ("preprocessor_config.json states an input of 224, but the model takes 32",)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_a_partial_setting_that_agrees_with_the_file_is_completed_by_it(
 @pytest.mark.parametrize(
     ("own", "stated", "note"),
     [
-        ({"channels": "bgr"}, {"like": "imagenet"}, "states like imagenet, and yours is taken: channels bgr"),
-        ({"resize_px": 40}, {"resize": "stretch"}, "states resize stretch, and yours is taken: resize_px 40"),
-        ({"resize_px": 40}, CROPPED, "states resize crop, resize_px 256, and yours is taken: resize_px 40"),
+        ({"channels": "bgr"}, {"like": "imagenet"}, "states like imagenet; your setting is used: channels bgr"),
+        ({"resize_px": 40}, {"resize": "stretch"}, "states resize stretch; your setting is used: resize_px 40"),
+        ({"resize_px": 40}, CROPPED, "states resize crop, resize_px 256; your setting is used: resize_px 40"),
     ],
 )
 def test_a_partial_setting_that_contradicts_the_file_is_taken_and_said(

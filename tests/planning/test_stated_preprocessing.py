@@ -166,7 +166,7 @@ def test_metadata_of_a_torchscript_file_of_ultralytics_is_read(tmp_path: Path) -
     for broken in ("{", "[1]", '{"imgsz": "x"}'):
         module.save(str(path), _extra_files={"config.txt": broken})
         stated = stated_for(path)
-        assert stated is None or stated.notes == ("its metadata on the preprocessing is malformed and ignored",)
+        assert stated is None or stated.notes == ("its malformed preprocessing metadata is ignored",)
         assert names_in_model(path) is None
 
 
@@ -194,7 +194,7 @@ def test_a_malformed_file_next_to_the_model_is_said_and_ignored(content: str, tm
 @pytest.mark.parametrize("std", ["[0, 0, 0]", "-1", "1e-320", "1e999"])
 def test_a_scale_in_metadata_that_nothing_can_be_divided_by_is_said_and_ignored(std: str, tmp_path: Path) -> None:
     stated = statement(written(tmp_path, "", None, mean="[0.5, 0.5, 0.5]", std=std))
-    assert stated.notes == ("its metadata on the preprocessing is malformed and ignored",)
+    assert stated.notes == ("its malformed preprocessing metadata is ignored",)
     assert stated.choice == PreprocessingChoice()
 
 
@@ -205,14 +205,14 @@ def test_a_preprocessor_that_says_nothing_of_colours_leaves_them_open(tmp_path: 
     assert shape.choice == PreprocessingChoice(resize="stretch", interpolation="bicubic")
     unnamed = statement(written(tmp_path, "preprocessor_config.json", {"do_normalize": True, "size": SQUARE}))
     assert unnamed.choice == PreprocessingChoice(resize="stretch")
-    assert unnamed.notes == ("preprocessor_config.json states do_normalize and no image_mean",)
+    assert unnamed.notes == ("preprocessor_config.json states do_normalize without image_mean",)
 
 
 @pytest.mark.parametrize("size", [{"longest_edge": 224}, {"max_height": 224, "max_width": 224}, {"height": 224}, {}])
 def test_a_size_of_another_form_leaves_only_the_shape_open(size: dict[str, int], tmp_path: Path) -> None:
     stated = statement(written(tmp_path, "preprocessor_config.json", {**HALF, "rescale_factor": None, "size": size}))
     assert stated.choice == PreprocessingChoice(like="half") and stated.size_px is None
-    note = "preprocessor_config.json states a size without height and width or shortest_edge, which edgecnn does not read"
+    note = "preprocessor_config.json states a size in a form that edgecnn does not read (height and width, or shortest_edge)"
     assert stated.notes == (note,)
 
 
@@ -221,7 +221,7 @@ def test_one_number_is_a_square_to_some_image_processors_and_the_short_side_to_o
     config = {**HALF, "size": 256, "crop_size": 224, "do_center_crop": True, "feature_extractor_type": kind}
     stated = statement(written(tmp_path, "preprocessor_config.json", config))
     assert stated.choice == PreprocessingChoice(like="half", resize="crop", resize_px=ImageSize.square(256))
-    note = "preprocessor_config.json stretches images to 256 before a crop, and a crop without stretching is taken"
+    note = "preprocessor_config.json stretches images to 256 before a crop; edgecnn crops without stretching"
     assert stated.notes == ((note,) if kind.startswith("DeiT") else ())
 
 
@@ -236,7 +236,7 @@ def test_what_the_metadata_leaves_open_is_taken_from_the_file_next_to_it(tmp_pat
 def test_the_file_itself_wins_over_one_next_to_it_and_the_difference_is_said(tmp_path: Path) -> None:
     stated = statement(written(tmp_path, "preprocessor_config.json", HALF, **UNIT))
     assert stated.choice.like == "unit"
-    assert stated.notes == ("preprocessor_config.json states another preprocessing than its metadata, which is taken",)
+    assert stated.notes == ("preprocessor_config.json contradicts its metadata, which is used",)
 
 
 def test_names_that_are_numbers_or_not_whole_are_none(tmp_path: Path) -> None:
@@ -264,6 +264,4 @@ def test_a_plan_takes_size_names_and_preprocessing_from_the_files_next_to_it(
     assert (custom.stated_by, custom.source, custom.feeding.name) == ("file", "preprocessor_config.json", "half")
     assert custom.trials[0].right == custom.trials[0].images and custom.at_chance is None
     assert "as preprocessor_config.json states: right on" in custom.why
-    assert found.weights.why.endswith(
-        "; classes are in the order in which config.json names them, and folders are known by these names"
-    )
+    assert found.weights.why.endswith("; classes have the order and the names in config.json")

@@ -130,11 +130,11 @@ def test_a_network_that_has_it_is_not() -> None:
 def test_a_custom_model_or_no_training_images_say_why() -> None:
     empty = summary().model_copy(update={"counts": {**summary().counts, "train": 0}})
     assert surgery_unavailable(recipe(), empty) == Unavailable(
-        why="there is no image to train on, and a changed network has to learn again", command="edgecnn data inspect demo"
+        why="there are no training images, and a changed network has to be retrained", command="edgecnn data inspect demo"
     )
     custom = Recipe.model_validate({"model": {"onnx": "mine.onnx"}, "surgery": REMOVED})
     assert surgery_unavailable(custom, summary()) == Unavailable(
-        why="a custom model is a graph, and layers are exchanged in a network of the catalogue",
+        why="a custom model is a fixed graph; only networks of the catalogue allow surgery",
         command="edgecnn list archs",
     )
     assert surgery_unavailable(recipe(), summary()) is None
@@ -162,7 +162,7 @@ def test_instead_of_nothing_is_refused() -> None:
 
 def test_instead_where_no_network_can_learn_is_refused() -> None:
     empty = summary().model_copy(update={"counts": {**summary().counts, "train": 0}})
-    with pytest.raises(EdgecnnError, match="there is no image to train on", check=NOTHING_CHANGES_HERE.made):
+    with pytest.raises(EdgecnnError, match="there are no training images", check=NOTHING_CHANGES_HERE.made):
         add_learned(OFFERED, {}, recipe(**REMOVED, instead=True), empty)
 
 

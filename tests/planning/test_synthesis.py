@@ -72,7 +72,7 @@ def test_the_transfer_is_measured_on_photographs() -> None:
 def test_alone_they_take_the_place_of_the_photographs() -> None:
     alone = asking("data.train=false")
     assert roles_of(plan(alone), "train") == {"made", "pixels"}
-    assert (alone.training_images, asking().training_images, resolved().training_images) == (200, 3700, 3500)
+    assert (alone.training_images, asking().training_images, resolved().training_images) == (200, 4200, 4000)
 
 
 def test_who_asks_for_none_has_the_keys_of_before() -> None:
@@ -112,7 +112,7 @@ def test_what_is_unset_is_filled_in_visibly(tmp_path: Path) -> None:
         (("model.onnx=/m.onnx",), "--model: nothing is trained"),
         (("model.keep_head=true",), "--keep-head: nothing is trained"),
         (("data.train=false", "synthesis.classes=some"), "synthesis.classes = some and data.train = false: a class without"),
-        (("data.train=false", "train.transfer=auto"), "--transfer auto and data.train = false: auto measures photographs"),
+        (("data.train=false", "train.transfer=auto"), "--transfer auto and data.train = false: auto counts photographs"),
     ],
 )
 def test_contradictions_are_refused_before_anything_is_read(overrides: tuple[str, ...], beside: str, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_the_report_says_how_many_were_composed_and_where_it_is_written_of_what(
     assert (facts["made"], facts["photographs"], facts["cutouts"], facts["backgrounds"]) == (32, 0, 6, 4)
     assert facts["images_per_class"] == {"disc": 16, "square": 16} and build["splits"]["train"] == 0
     assert len(json.loads(Path(facts["provenance"]).read_text())["images"]) == 32
-    said = "COMPOSED: 32 of 32 training images (100%) were composed of 6 cut-outs on 4 backgrounds"
+    said = "COMPOSED: 32 of 32 training images (100%) are composed from 6 cut-outs on 4 backgrounds"
     assert said in (composed.folder / "said.txt").read_text()
     (history,) = [json.loads(file.read_text()) for file in composed.store.glob("artifacts/train/*/*/history.json")]
     assert history["made"] == {"made": 32, "photographs": 0}

@@ -49,7 +49,8 @@ def test_a_network_of_the_list_is_fine_tuned_on_the_same_pixels_before_it_teache
     names = [step.id for step in laid.steps]
     assert names.index("fetch:teacher") < names.index("train:teacher") < names.index("train")
     first, own = train_of(laid.resolved, "train:teacher"), train_of(laid.resolved)
-    assert (first.arch, first.mode, first.transfer, first.epochs) == ("resnet-50", "finetune", "all", 2)
+    assert (first.arch, first.mode, first.transfer) == ("resnet-50", "finetune", "all")
+    assert (first.epochs, first.cycles) == (8, "while-better")
     assert first.preprocessing.pixels == own.preprocessing.pixels and first.inputs["pixels"] == own.inputs["pixels"]
     assert own.inputs["teacher"] == laid.step("train:teacher").key  # type: ignore[union-attr]
     assert own.teacher == teacher().terms and first.teacher is None
@@ -105,7 +106,7 @@ def test_what_is_neither_a_network_nor_a_build_is_refused(tmp_path: Path) -> Non
         asked("resnet-51", tmp_path)
     with pytest.raises(EdgecnnError, check=NO_TEACHER.made) as refusal:
         asked(str(tmp_path), tmp_path)
-    assert "there is no report.json in it" in refusal.value.line()
+    assert "it has no report.json" in refusal.value.line()
 
 
 def test_a_network_without_published_weights_is_answered_with_what_could_teach(tmp_path: Path) -> None:

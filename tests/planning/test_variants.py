@@ -124,7 +124,7 @@ def test_a_training_that_fails_ends_its_own_candidates_and_no_build(workshop: St
 def test_without_torchao_or_training_images_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     empty = summary().model_copy(update={"counts": {**summary().counts, "train": 0}})
     assert aware_unavailable(Recipe(), empty) == Unavailable(
-        why="there is no image to train on", command="edgecnn data inspect demo"
+        why="there are no training images", command="edgecnn data inspect demo"
     )
     monkeypatch.setattr(module, "installed_version", lambda name: None)
     lacking = Unavailable(why="torchao is not installed", command='pip install "edgecnn[aware]"')

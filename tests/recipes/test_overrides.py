@@ -43,8 +43,8 @@ def test_every_problem_of_overrides_is_named_at_once() -> None:
     with pytest.raises(OverridesInvalid) as caught:
         apply_overrides(Recipe(), ["train.epoch=3", "train", "train=3", "train.batch_size=none", "colour=red"])
     assert caught.value.line() == (
-        "--set cannot be applied: train.epoch is no key, the nearest is train.epochs; 'train' is not KEY=VALUE; "
-        "train is a table; its keys are set one by one; colour is no key; "
+        "--set cannot be applied: train.epoch is not a key, the nearest is train.epochs; 'train' is not KEY=VALUE; "
+        "train is a table; set its keys one by one; colour is not a key; "
         'train.batch_size must be a whole number, not "none" — write --set TABLE.KEY=VALUE, as in --set train.epochs=3 '
         "[overrides-invalid]"
     )
@@ -52,7 +52,7 @@ def test_every_problem_of_overrides_is_named_at_once() -> None:
 
 def test_a_table_that_an_earlier_override_made_something_else_is_named() -> None:
     with pytest.raises(
-        OverridesInvalid, match=r"gates\.max\.drop_pp has no place: gates\.max was set to false, which is no table"
+        OverridesInvalid, match=r"gates\.max\.drop_pp cannot be set: gates\.max was set to false, which is not a table"
     ):
         apply_overrides(Recipe(), ["gates.max=false", "gates.max.drop_pp=1"])
 

@@ -129,13 +129,13 @@ def test_every_problem_is_named_at_once_with_the_nearest_right_key(tmp_path: Pat
         "train.seed must fit in 64 bits; "
         "model.arch must be text in quotes, not 18; "
         "train.batch_size must be greater than 0, not 0; "
-        "train.epoch is no key, the nearest is train.epochs; "
+        "train.epoch is not a key, the nearest is train.epochs; "
         f'target.runtime must be {", ".join(runtimes[:-1])} or {runtimes[-1]}, not "onnx"; '
         "race.rounds must be at least 8, not 4; "
         'race.samples must be a whole number, not "many"; '
         'gates.max.p99_ms must be a number, not "20"; '
-        "epochs is no key, the nearest is train.epochs; "
-        "dta is no key, the nearest is data "
+        "epochs is not a key, the nearest is train.epochs; "
+        "dta is not a key, the nearest is data "
         "— docs/schemas/recipe.json lists every key [recipe-invalid]"
     )
 

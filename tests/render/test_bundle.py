@@ -28,17 +28,21 @@ def test_one_python_serves_every_kit_that_is_carried(kit: str, python: str, pack
     assert f"pip install {packages}\n" in page
 
 
+def test_the_readme_names_the_option_that_accepts_files_of_this_machine() -> None:
+    assert "edgecnn bundle verify . --made-here" in bundle_readme(REPORT)
+
+
 def test_a_latency_that_other_work_slowed_is_no_plain_figure() -> None:
     latency = a_row().latency
     assert latency is not None
     slowed = a_row(latency=latency.model_copy(update={"disturbed": "other work"}))
-    assert bundle_readme(a_report(slowed, choice=CHOICE)).count(", where other work slowed it") == 1
+    assert bundle_readme(a_report(slowed, choice=CHOICE)).count(", slowed by other programs") == 1
     assert "slowed" not in bundle_readme(REPORT)
 
 
 def test_a_bundle_without_a_kit_says_so() -> None:
     nothing = Choice(state="none", candidate=None, why="nothing was built")
-    assert "It carries no kit." in bundle_readme(a_report(choice=nothing))
+    assert "This bundle has no kit." in bundle_readme(a_report(choice=nothing))
 
 
 def test_names_that_would_be_markdown_or_html_are_escaped_and_no_path_of_the_builder_is_told() -> None:
@@ -60,17 +64,17 @@ def test_published_weights_are_named_with_their_licence_and_source(arch: str) ->
 def test_what_is_not_known_is_said_to_be_unknown() -> None:
     page = bundle_licences(a_report(build=a_build(weights_sha256="ab" * 32, data="photos")))
     assert f"## The weights\n\nUnknown. Training began from a custom weights file (SHA-256 {'ab' * 32})" in page
-    assert "## The pictures it learned from\n\nUnknown: " in page
+    assert "## The training images\n\nUnknown: " in page
 
 
 def test_of_a_custom_network_nothing_is_said_to_have_trained_it_here() -> None:
     custom = {"weights_sha256": "cd" * 32, "splits": {"train": 0, "calibration": 36, "test": 144}}
     page = bundle_licences(a_report(build=a_build(**custom, data="photos")))
     assert f"## The weights\n\nUnknown. The network is a custom model (a file, SHA-256 {'cd' * 32})" in page
-    assert "## The pictures it was calibrated and measured with\n\nUnknown: they came from a folder" in page
-    assert "Training began" not in page and "it learned from\n" not in page
+    assert "## The images for calibration and measurements\n\nUnknown: they are from a folder" in page
+    assert "Training began" not in page and "## The training images" not in page
     demo = bundle_licences(a_report(build=a_build(**custom, data="the embedded demo, Fashion-MNIST")))
-    assert "## The pictures it was calibrated and measured with\n\nFashion-MNIST, MIT." in demo
+    assert "## The images for calibration and measurements\n\nFashion-MNIST, MIT." in demo
 
 
 def test_the_demo_s_licence_is_there_in_full_and_random_weights_are_nobody_else_s() -> None:

@@ -25,7 +25,13 @@ FOUND = report(
 
 def test_the_page_draws_the_front_the_search_and_what_each_change_saves_and_escapes_what_it_is_told() -> None:
     page = fit_page(FOUND)
-    for said in ("Accuracy against latency", "What was predicted", "What each axis costs", "no squeeze-excite", FAST.name):
+    for said in (
+        "Accuracy against latency",
+        "Predicted networks",
+        "Latency saved by each change",
+        "no squeeze-excite",
+        FAST.name,
+    ):
         assert said in page
     assert "<no> weights" not in page
 

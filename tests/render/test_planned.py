@@ -23,7 +23,7 @@ def test_candidates_that_a_missing_wheel_keeps_out_are_one_line(monkeypatch: pyt
     why = "not available: litert-fp32, litert-int8: ai-edge-litert"
     missing = CliRunner().invoke(app, ["plan", "--arch", "lenet-5", "--target", "cpu:all"])
     assert f'{why} is not installed; pip install "edgecnn[litert]"' in missing.stdout.splitlines()
-    monkeypatch.setattr(installed, "without_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
+    monkeypatch.setattr(installed, "why_no_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
     wheelless = CliRunner().invoke(app, ["plan", "--arch", "lenet-5", "--target", "cpu:all"])
     assert f"{why} has no wheel for Linux on armv7l" in wheelless.stdout.splitlines()
     alone = CliRunner().invoke(app, words)

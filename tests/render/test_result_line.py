@@ -17,6 +17,7 @@ from tests.judging.made import an_accuracy
 from tests.render.reports import a_build, a_gate, a_report, a_row
 
 CALLED = Command(verb=("build",), parts=(("--data", "photos"),))
+DEMO = Command(verb=("build",), parts=(("--data", "demo"),))
 CHOICE = Choice(state="settled", candidate="onnxruntime-int8", why="it is the fastest")
 
 
@@ -79,10 +80,10 @@ def test_the_result_is_the_first_and_the_last_line_of_the_screen_and_of_the_step
         (
             judged(Verdict.UNSURE, unsure(images_to_settle=600)),
             "more-images",
-            "edgecnn build --data photos --set train.folds=5",
+            "edgecnn build --data photos",
         ),
         (
-            judged(Verdict.UNSURE, unsure(images_to_settle=600), build=a_build(called=CALLED, splits={"train": 0, "test": 9})),
+            judged(Verdict.UNSURE, unsure(images_to_settle=600), build=a_build(called=DEMO)),
             "explain",
             "edgecnn explain /home/me/out",
         ),

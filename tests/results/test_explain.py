@@ -57,7 +57,7 @@ def test_what_is_missing_for_one_reason_is_said_once_with_the_command_that_measu
     assert (found[1].figures, found[1].candidates, found[1].command) == (("memory", "energy"), both, SETTLE)
     on_request = next(each for each in found if "a soak" in each.figures)
     assert on_request == Unmeasured(
-        figures=("throughput by batch", "the way from a picture file", "a soak"),
+        figures=("throughput by batch", "time from an image file to the prediction", "a soak"),
         candidates=(),
         why="jetson-orin-nano was not attached",
     )
@@ -156,7 +156,7 @@ def test_where_one_candidate_alone_is_carried_no_race_is_said_to_choose() -> Non
     report = provisional_report()
     alone = report.choice.model_copy(update={"carried": ("tensorrt-fp16",)})
     (question,) = explain(report.model_copy(update={"choice": alone})).open_questions
-    assert question.says == "how fast it is on jetson-orin-nano is open, and it alone is carried: a race there would say"
+    assert question.says == "its speed on jetson-orin-nano is unknown; a race there would measure it"
 
 
 def test_one_candidate_alone_is_told_alone() -> None:

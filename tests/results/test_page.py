@@ -14,7 +14,7 @@ from tests.building.scenes import a_report
 from tests.building.stored_builds import HISTORY, StoredBuild, history_of
 from tests.judging.made import a_latency, an_interval, facts
 
-GONE = "is not in the store {store}; the same build command makes it again"
+GONE = "is not in the store {store}; repeat the build command"
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_where_no_stored_answers_agree_with_the_report_nothing_is_shown(tmp_path
     build.answered("onnxruntime-int8", 6, pixels="6" * 64)
     found = page_facts(build.report, build.store)
     assert found.missing["mistakes"] == (
-        "no stored answers of onnxruntime-int8 agree with the report; the same build command makes it again"
+        "no stored predictions of onnxruntime-int8 agree with the report; repeat the build command"
     )
 
 
@@ -171,7 +171,7 @@ def test_pixels_of_another_split_are_refused(stored: StoredBuild) -> None:
         for row in stored.report.candidates
     )
     found = page_facts(stored.report.model_copy(update={"candidates": rows}), stored.store)
-    assert found.missing == {"mistakes": "the stored pixels are not those that the report is about"}
+    assert found.missing == {"mistakes": "the stored pixels do not belong to the report"}
 
 
 def test_where_no_device_was_attached_nothing_was_timed(stored: StoredBuild) -> None:
@@ -179,7 +179,7 @@ def test_where_no_device_was_attached_nothing_was_timed(stored: StoredBuild) -> 
     unmeasured = a_latency(None, runs=0, reason="not measured on jetson-orin-nano")
     rows = tuple(row.model_copy(update={"latency": unmeasured}) for row in stored.report.candidates)
     found = page_facts(stored.report.model_copy(update={"build": build, "candidates": rows}), stored.store)
-    assert found.missing["latency"] == "nothing was timed: jetson-orin-nano was not attached"
+    assert found.missing["latency"] == "no latency was measured: jetson-orin-nano was not attached"
 
 
 def test_without_a_choice_the_baselines_mistakes_are_shown(stored: StoredBuild) -> None:

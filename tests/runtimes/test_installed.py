@@ -30,7 +30,7 @@ def test_a_package_without_a_wheel_is_one_reason_without_a_command(monkeypatch: 
         "no-such-distribution is not installed",
         'pip install "edgecnn[litert]"',
     )
-    monkeypatch.setattr(installed, "without_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
+    monkeypatch.setattr(installed, "why_no_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
     assert lacking(("ai-edge-litert", "litert-quantizer"), "litert") == ("ai-edge-litert has no wheel for Linux on armv7l", None)
     with pytest.raises(MissingPackage) as caught:
         require_packages(("ai-edge-litert",), extra="litert", needed_for="litert-fp32")

@@ -7,7 +7,7 @@ from packaging.specifiers import SpecifierSet
 
 from edgecnn import installed
 from edgecnn.devices.files import load_devices
-from edgecnn.installed import without_wheel
+from edgecnn.installed import why_no_wheel
 from edgecnn.runtimes.registry import backend_for, oldest_glibc, pythons_with_wheels, series_for
 from edgecnn.values.candidate import Runtime
 from tests.house.source_tree import ROOT
@@ -44,8 +44,8 @@ def test_a_machine_without_a_wheel_is_named(
     monkeypatch.setattr(installed.platform, "system", lambda: system)
     monkeypatch.setattr(installed.platform, "machine", lambda: machine)
     monkeypatch.setattr(installed, "sys", SimpleNamespace(version_info=(*python, 0)))
-    assert without_wheel("ai-edge-litert") == why
-    assert without_wheel("numpy") is None
+    assert why_no_wheel("ai-edge-litert") == why
+    assert why_no_wheel("numpy") is None
 
 
 def test_ncnns_wheels_bound_the_python_and_the_c_library() -> None:

@@ -98,9 +98,9 @@ def test_what_cannot_be_answered_is_told_in_a_sentence_and_the_rest_is_answered(
     (tmp_path / "large.png").write_bytes(bytes(3 << 20))
     choose(tab, *(tmp_path / f"{name}.png" for name in ("note", "empty", "large")), golden / "card.png")
     large, empty, note = texts(tab, ".wrong")
-    assert large == "This file has 3 MiB; at most 1 MiB are taken."
+    assert large == "This file has 3 MiB; the limit is 1 MiB."
     assert empty == "This file is empty."
-    assert note.startswith("This file cannot be read as a picture: unsupported image format (supported: JPEG, ")
+    assert note.startswith("This file cannot be read as an image: unsupported image format (supported: JPEG, ")
     assert len(texts(tab, ".classes")) == 1
     assert [each for each in tab.complaints if "422" not in each] == [], "the browser itself notes the refusal"
 

@@ -28,8 +28,8 @@ def test_a_name_turned_to_this_machine_s_address_is_refused_beyond_it_too(serve:
         reply = ask(server, method, path, body, Host=host, Origin=f"http://{host}")
         assert (reply.status, reply.ref) == (403, "foreign-host")
         assert reply.said["error"]["what"] == (
-            "this page answers under addresses and its machine's own names, for another name may be another site's: "
-            "edgecnn bundle serve --allow-host NAME adds one"
+            "this page has only its machine's addresses and names, since another name may belong to another site; "
+            "add a name with edgecnn bundle serve --allow-host NAME"
         )
 
 
@@ -79,8 +79,8 @@ def test_on_this_machine_alone_an_allowed_name_is_one_more_and_the_machine_s_own
     for host in ("board.local", f"board:{server.port}", f"127.0.0.1:{server.port + 1}", "10.0.0.5", "evil.example"):
         assert (reply := ask(server, "GET", "/", Host=host)).ref == "foreign-host", host
         assert reply.said["error"]["what"] == (
-            f"this page is at {server.url} alone, for another name may be another site's: "
-            "edgecnn bundle serve --allow-host NAME adds one"
+            f"this page is only at {server.url}, since another name may belong to another site; "
+            "add a name with edgecnn bundle serve --allow-host NAME"
         )
 
 

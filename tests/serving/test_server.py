@@ -102,9 +102,9 @@ def test_what_is_no_photograph_is_told_why(serve: Serve, photo: bytes, tmp_path:
     }
     assert {each["ref"] for each in found.values()} == {"unreadable-image"}
     assert found["text"]["what"].startswith(
-        "This file cannot be read as a picture: unsupported image format (supported: JPEG, PNG, "
+        "This file cannot be read as an image: unsupported image format (supported: JPEG, PNG, "
     )
-    assert "no picture format that is read" in found["postscript"]["what"]
+    assert "unsupported image format" in found["postscript"]["what"]
     assert "truncated" in found["cut"]["what"].lower()
     assert ask(server, "POST", "/predict", b"").ref == "empty"
 
@@ -114,7 +114,7 @@ def test_a_file_over_the_limit_is_refused_unread_and_one_at_the_limit_is_taken(s
     assert ask(server, "POST", "/predict", photo).status == 200
     reply = ask(server, "POST", "/predict", bytes(30 << 20))
     assert (reply.status, reply.ref) == (413, "too-large")
-    assert reply.said["error"]["what"].startswith("This file has 30.0 MiB; at most ")
+    assert reply.said["error"]["what"].startswith("This file has 30.0 MiB; the limit is ")
 
 
 def test_whoever_asks_first_whether_to_send_is_told_no_before_sending(serve: Serve) -> None:
@@ -212,7 +212,7 @@ def test_a_failing_runtime_is_told_on_the_terminal_and_the_next_is_served(
         patched.setattr(Classifier, "classify", lambda *_: (_ for _ in ()).throw(MemoryError("4 GiB")))
         reply = ask(server, "POST", "/predict", photo)
     assert (reply.status, reply.ref) == (500, "not-answered")
-    assert complaints == ["edgecnn: a photograph was not answered: MemoryError: 4 GiB"]
+    assert complaints == ["edgecnn: an image was not classified: MemoryError: 4 GiB"]
     assert ask(server, "POST", "/predict", photo).status == 200
 
 

@@ -169,7 +169,7 @@ def test_a_stage_that_leaves_nothing_or_a_link_is_our_own_fault(store: Store, tm
     assert empty.value.line() == (
         "quantize returned without a result: its folder is empty — nothing was stored; please report this [stage-unfinished]"
     )
-    with pytest.raises(EdgecnnError, match="model is a link or no regular file", check=STAGE_UNFINISHED.made):
+    with pytest.raises(EdgecnnError, match="model is not a regular file", check=STAGE_UNFINISHED.made):
         obtain(store, Quantize(), maker=lambda given, out, tell: (out / "model").symlink_to(tmp_path))
     assert list(store.artifacts.entries()) == []
 

@@ -65,14 +65,14 @@ def edited_record(entry: Path) -> None:
 
 
 DAMAGE: dict[Callable[[Path], None], str] = {
-    same_size_other_bytes: "model.onnx has other bytes than when it was stored",
-    same_size_and_time_other_bytes: "model.onnx has other bytes than when it was stored",
+    same_size_other_bytes: "model.onnx changed after it was stored",
+    same_size_and_time_other_bytes: "model.onnx changed after it was stored",
     truncated: "model.onnx has 10 bytes instead of 4,200",
     missing: "sub/facts.json is missing",
     a_link: "model.onnx is missing",
-    half_a_record: "record.json is truncated or no record",
+    half_a_record: "record.json is truncated or not a record",
     no_record: "record.json is missing",
-    edited_record: "record.json is that of another key",
+    edited_record: "record.json belongs to another key",
 }
 
 

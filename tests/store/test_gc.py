@@ -100,7 +100,7 @@ def test_what_is_kept_keeps_all_that_it_was_made_from(store: Store) -> None:
     report = collect(store, GcPolicy(keep=(exported.key,), unreachable=True, unused_for_s=0, max_bytes=0))
     assert kept(store) == {trained.key, exported.key}
     assert [(removal.name, removal.why) for removal in report.removed] == [
-        (f"artifacts/quantize/{other.key}", "not reached from what is kept"),
+        (f"artifacts/quantize/{other.key}", "not used by kept entries"),
     ]
 
 

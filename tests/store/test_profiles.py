@@ -70,8 +70,8 @@ def test_the_same_profile_twice_is_one_entry_and_other_files_are_another(store: 
     ("name", "why"),
     [
         ("logits.npy", "logits.npy has 1 bytes instead of 6"),
-        ("profile.json", "profile.json is truncated or no record"),
-        ("files.json", "files.json is truncated or no record"),
+        ("profile.json", "profile.json is truncated or not a record"),
+        ("files.json", "files.json is truncated or not a record"),
     ],
 )
 def test_a_damaged_profile_counts_as_not_measured(store: Store, tmp_path: Path, name: str, why: str) -> None:

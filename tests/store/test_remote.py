@@ -64,7 +64,7 @@ def test_a_place_that_cannot_be_reached_makes_nobody_wait(tmp_path: Path, monkey
     assert isinstance(obtain(Store.open(tmp_path / "store"), Quantize(), tell=ear)[1], Ran)
     monkeypatch.setenv(REMOTE, "nowhere://bucket")
     assert isinstance(obtain(Store.open(tmp_path / "third"), Quantize(), tell=ear)[1], Ran)
-    assert any("is made here: the remote store nowhere://bucket cannot be used" in note for note in ear.notes)
+    assert any("is rebuilt here: the remote store nowhere://bucket cannot be used" in note for note in ear.notes)
 
 
 def blob_of(afar: Remote, artifact: Artifact, name: str) -> Path:
@@ -80,7 +80,7 @@ def test_a_wrong_byte_there_is_no_entry_here_and_leaves_the_others(store: Store,
     blob.write_bytes(b"x" * blob.stat().st_size)
     found = pull(other, afar, Quiet())
     assert found.entries == 1
-    assert found.left == (f"artifacts/quantize/{artifact.key}: files/model.onnx has other bytes there than when it was stored",)
+    assert found.left == (f"artifacts/quantize/{artifact.key}: files/model.onnx changed there after it was stored",)
     assert not other.layout.entry("quantize", artifact.key).exists() and verify(other, Quiet()).ok
 
 
@@ -119,7 +119,7 @@ def test_a_list_leads_out_of_no_folder(path: str, store: Store, other: Store, af
     facts = json.loads(listed.read_text())
     facts["files"][path] = facts["files"]["record.json"]
     listed.write_text(json.dumps(facts))
-    said = "its list of files names what lies outside it"
+    said = "its list of files names a file outside the entry"
     assert pull(other, afar, Quiet()).left == (f"artifacts/quantize/{artifact.key}: {said}",)
     assert not list(other.root.parent.rglob("escaped"))
 
@@ -133,7 +133,7 @@ def test_an_entry_under_another_name_or_with_a_file_too_many_is_refused(store: S
     facts["files"]["files/more.bin"] = facts["files"]["record.json"]
     listed.write_text(json.dumps(facts))
     left = pull(other, afar, Quiet()).left
-    assert left[0].endswith(": record.json is that of another key")
+    assert left[0].endswith(": record.json belongs to another key")
     assert left[1].endswith(": it lacks files that its record names")
     assert not list(other.artifacts.names())
 
@@ -150,7 +150,7 @@ def test_names_that_are_none_of_ours_are_passed_over(store: Store, other: Store,
 def test_what_cannot_be_used_says_so(store: Store, tmp_path: Path) -> None:
     with pytest.raises(RemoteUnusable) as caught:
         Remote("nowhere://bucket/x")
-    assert caught.value.fields["because"].startswith("nowhere is no kind of place that is known, as ")
+    assert caught.value.fields["because"].startswith("nowhere is not a known kind of place; known are ")
     (tmp_path / "file").write_text("")
     stored(store)
     with pytest.raises(RemoteUnusable, match="file cannot be used: .*ot a directory"):
@@ -168,7 +168,7 @@ def test_a_file_that_arrives_short_and_stays_so_is_refused(store: Store, afar: R
             target.write_bytes(b"x")
 
     monkeypatch.setattr(afar._fs, "put", short)
-    with pytest.raises(RemoteUnusable, match=r"of a file of [\d,]+ bytes 1 arrived"):
+    with pytest.raises(RemoteUnusable, match=r"1 of [\d,]+ bytes of a file arrived"):
         push(store, afar, Quiet())
     assert afar.names() == set()
 

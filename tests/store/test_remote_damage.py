@@ -109,7 +109,7 @@ def test_a_list_of_a_later_edgecnn_is_left_as_it_is(store: Store, afar: Remote) 
     push(store, afar, Quiet())
     list_of(afar, name).write_text('{"schema": "edgecnn.remote-entry/2"}')
     sent = push(store, afar, Quiet())
-    assert (sent.entries, sent.there, sent.left) == (0, 0, (f"{name}: its list there is of another edgecnn",))
+    assert (sent.entries, sent.there, sent.left) == (0, 0, (f"{name}: another edgecnn wrote its list there",))
     assert list_of(afar, name).read_text() == '{"schema": "edgecnn.remote-entry/2"}'
 
 
@@ -172,7 +172,7 @@ def test_logits_that_rotted_here_are_not_sent(store: Store, afar: Remote, tmp_pa
     name = with_logits(store, tmp_path)
     (store.root / name / "logits.npy").write_bytes(b"LOGITS")
     sent = push(store, afar, Quiet())
-    assert (sent.entries, sent.left) == (0, (f"{name}: damaged here; `edgecnn store verify` says how",))
+    assert (sent.entries, sent.left) == (0, (f"{name}: damaged here; `edgecnn store verify` lists the damage",))
     assert afar.names() == set()
 
 

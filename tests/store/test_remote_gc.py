@@ -107,7 +107,7 @@ def test_an_entry_whose_files_are_not_all_there_goes_and_is_sent_again(store: St
     blob.write_bytes(blob.read_bytes()[:10])
     assert collect_afar(afar).removed == ()
     aged(afar, 2)
-    assert collect_afar(afar).removed[0].why == "its files/model.onnx is not there, or only in part"
+    assert collect_afar(afar).removed[0].why == "its files/model.onnx is missing or incomplete"
     assert push(store, afar, Quiet()).entries == 1 and is_whole(afar, tmp_path / "other", 1)
 
 
@@ -181,7 +181,7 @@ def test_a_place_that_tells_no_times_keeps_everything(store: Store, monkeypatch:
         raise NotImplementedError
 
     monkeypatch.setattr(MemoryFileSystem, "modified", unknown)
-    with pytest.raises(NothingCollected, match="it tells no times of change of its files — use a place"):
+    with pytest.raises(NothingCollected, match="it does not tell when its files changed — use a place"):
         collect_afar(afar, older_than_s=0, grace_s=0)
     fsspec.filesystem("memory").rm("/timeless", recursive=True)
 

@@ -123,7 +123,7 @@ def test_what_goes_or_is_replaced_here_while_others_are_sent_harms_nobody(
             model.write_bytes(model.read_bytes()[::-1])
 
     sent = push(store, afar, Ear(at_step=meanwhile), only=[first, second, third])
-    assert sent.left == tuple(f"{name}: damaged here; `edgecnn store verify` says how" for name in (second, third))
+    assert sent.left == tuple(f"{name}: damaged here; `edgecnn store verify` lists the damage" for name in (second, third))
     assert pull(other, afar, Quiet()).entries == 1 and verify(other, Quiet()).ok
 
 

@@ -37,7 +37,7 @@ def test_an_empty_store_is_ok(store: Store) -> None:
 def test_bytes_changed_behind_an_unchanged_stat_are_found(store: Store) -> None:
     name = silently_changed(store)
     report = verify(store, Ear())
-    why = "model.onnx has other bytes than when it was stored"
+    why = "model.onnx changed after it was stored"
     assert report.damaged == (DamagedEntry(name=name, why=why, moved_to_trash=False),)
     assert (store.root / name).exists()
 

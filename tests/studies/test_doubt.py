@@ -93,7 +93,7 @@ def test_the_list_has_every_image_and_is_read_as_data(networks: BuiltNetworks) -
     assert len(rows) == 36 and sum(row["split"] == "test" for row in rows) == 6
     choice = DataChoice(path=str(build / "doubt" / LIST), image_root=str(networks.photos), label_column="label")
     listed, _ = read_files(list_files(choice, networks.store.root, Quiet()), networks.store.root, Quiet())
-    assert {image.path for image in listed.found} == {row["path"] for row in rows}
+    assert {image.path for image in listed.images} == {row["path"] for row in rows}
     assert before == {path: path.read_bytes() for path in networks.photos.rglob("*.png")}
 
 

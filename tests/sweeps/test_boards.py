@@ -75,9 +75,9 @@ def test_a_tag_without_a_board_is_an_error_before_anything_is_made(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f'{GRID}[tags]\nraspberry = ["fan"]', "tags.raspberry is no device of this sweep; did you mean raspberry-pi-5? "),
+        (f'{GRID}[tags]\nraspberry = ["fan"]', "tags.raspberry is not a device of this sweep; did you mean raspberry-pi-5? "),
         (f'{GRID}[tags]\ncpu = "fan"', "tags.cpu must be an array"),
-        (f'{GRID}[hosts]\nraspberry-pi-5 = "pi@x"', "hosts.raspberry-pi-5 names a board, and "),
+        (f'{GRID}[hosts]\nraspberry-pi-5 = "pi@x"', "hosts.raspberry-pi-5 names a board, but "),
     ],
 )
 def test_what_a_sweep_cannot_say_of_boards_is_named(text: str, said: str, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_what_labgrid_does_not_take_is_named_without_asking_it(tmp_path: Path) -
         boards_of(sweep, cells_of(sweep))
     sweep = read_sweep(written(tmp_path, f'{GRID}[tags]\ncpu = ["fan"]'))
     with pytest.raises(
-        EdgecnnError, match=r"\[tags\] are of boards, and boards says not where these are", check=SWEEP_INVALID.made
+        EdgecnnError, match=r"\[tags\] need boards: set boards to a file or a coordinator", check=SWEEP_INVALID.made
     ):
         boards_of(sweep, cells_of(sweep))
 
@@ -134,7 +134,7 @@ def test_where_no_board_is_left_each_is_named_with_its_reason(tmp_path: Path, mo
     assert NO_BOARD_LEFT.made(ended.error)
     assert ended.error.line().startswith("no board is left for cpu: lab-1: a@127.0.0.1: no connection: ")
     assert "; lab-2: b@127.0.0.1: no connection: " in ended.error.line()
-    assert [note.partition(":")[0] for note in ear.notes] == ["lab-1 is set aside", "lab-2 is set aside"]
+    assert [note.partition(":")[0] for note in ear.notes] == ["lab-1 is excluded", "lab-2 is excluded"]
 
 
 def never(lease: Lease) -> Ended:
@@ -203,7 +203,7 @@ def test_a_board_that_was_taken_away_is_set_aside_and_a_coordinator_that_went_aw
     pool: tuple[Pool, Cell],
 ) -> None:
     boards, cell = pool
-    lost = coordinator_unreachable(where="labgrid://lab", said="the connection ended")
+    lost = coordinator_unreachable(where="labgrid://lab", because="the connection ended")
 
     def build(lease: Lease) -> Ended:
         raise BOARD_TAKEN(board="lab-1", because="bob acquired it") if lease.board.name == "lab-1" else lost

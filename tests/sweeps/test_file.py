@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import RECIPE_INVALID
-from edgecnn.errors.sweeps import BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
+from edgecnn.errors.sweeps import BUILD_REPEATED, BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.sweeps.file import group_by_training
 from edgecnn.values.recipe import Recipe
@@ -121,26 +121,26 @@ def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("", "has 1 problem: it has neither a [grid] nor a [[build]] — "),
-        ("grids = 1", "has 1 problem: grids is no key, the nearest is grid — "),
+        ("grids = 1", "has 1 problem: grids is not a key, the nearest is grid — "),
         ("[grid]\nmodel.arch = 'lenet-5'\ntrain.epochs = []", "2 problems: grid.model.arch must be a list of values; grid.tr"),
-        ("[grid]\ntrain.epoch = [1, 2]", "has 1 problem: train.epoch is no key, the nearest is train.epochs — "),
-        ("[set]\nname = 'x'\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: name is no key"),
+        ("[grid]\ntrain.epoch = [1, 2]", "has 1 problem: train.epoch is not a key, the nearest is train.epochs — "),
+        ("[set]\nname = 'x'\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: name is not a key"),
         ("[[build]]\nname = 5", "has 1 problem: build.name must be text in quotes, not 5 — "),
-        ("[grid]\n'model.arch=x' = [1]", "has 1 problem: model.arch=x is no key, the nearest is model.arch — "),
-        ("[grid]\nmodel.arch = ['lenet-5']\n[hosts]\nraspberry = 'pi@x'", "hosts.raspberry is no device of this sweep"),
-        ("[devices.cpu]\ntrain.epoch = 1\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: train.epoch is no key, the nearest"),
+        ("[grid]\n'model.arch=x' = [1]", "has 1 problem: model.arch=x is not a key, the nearest is model.arch — "),
+        ("[grid]\nmodel.arch = ['lenet-5']\n[hosts]\nraspberry = 'pi@x'", "hosts.raspberry is not a device of this sweep"),
+        ("[devices.cpu]\ntrain.epoch = 1\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: train.epoch is not a key"),
         ("[devices.cpu]\ntrain.epochs = 'x'\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: train.epochs must be a whole"),
         ("[devices]\ncpu = 5\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: devices.cpu must be a table, not 5"),
-        ("[devices.cpus]\nrace.rounds = 9\n[grid]\nmodel.arch = ['lenet-5']", "devices.cpus is no device of this sweep; did you"),
-        ("[devices.cpu]\ntarget.device = 'pi5'\n[grid]\ntrain.seed = [1]", "devices.cpu is of that device's builds, and cannot"),
+        ("[devices.cpus]\nrace.rounds = 9\n[grid]\nmodel.arch = ['lenet-5']", "devices.cpus is not a device of this sweep; did"),
+        ("[devices.cpu]\ntarget.device = 'pi5'\n[grid]\ntrain.seed = [1]", "devices.cpu cannot set target.device"),
         (
             "[grid]\nmodel.arch = ['lenet-5']\ntarget.device = ['cpu', 'raspberry-pi-5']\n[hosts]\nraspberry-pi-5 = 'emulated'",
-            'has 1 problem: hosts.raspberry-pi-5 is "emulated", and the emulated machine is the device arm64-emulated — ',
+            'has 1 problem: hosts.raspberry-pi-5 is "emulated", but the emulated machine is the device arm64-emulated — ',
         ),
         ("[grid]\nmodel.arch = ['rsnet-18']\ntarget.device = ['cpu', 'cqu']", "; there is no device 'cqu': known devices: "),
         ("[grid]\nmodel.arch = ['rsnet-18', 'resnet-18']", "has 1 problem: no architecture is called 'rsnet-18' — did you mean"),
         ("[grid]\ntrain.epochs = [1, 'two']", "has 1 problem: train.epochs must be a whole number"),
-        ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; state it in"),
+        ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; set it in"),
     ],
 )  # fmt: skip
 def test_what_no_sweep_can_ask_is_named_at_once(text: str, said: str, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_what_no_sweep_can_ask_is_named_at_once(text: str, said: str, tmp_path: 
 
 def test_two_builds_of_one_folder_are_refused(tmp_path: Path) -> None:
     same = '[[build]]\nmodel.arch = "lenet-5"\n[[build]]\nmodel.arch = "lenet-5"'
-    with pytest.raises(EdgecnnError, check=BUILDS_NAMED_ALIKE.made):
+    with pytest.raises(EdgecnnError, check=BUILD_REPEATED.made):
         cells(tmp_path, same)
     other = '[[build]]\nname = "one"\nmodel.arch = "lenet-5"\n[[build]]\nname = "One"\nmodel.arch = "resnet-18"'
     with pytest.raises(EdgecnnError, check=BUILDS_NAMED_ALIKE.made) as caught:

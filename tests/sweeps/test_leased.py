@@ -116,7 +116,7 @@ def test_a_board_that_the_lab_takes_back_costs_no_build_and_boards_of_a_kind_are
             assert race["build"] == FIRST and [each["board"] for each in race["boards"]] == [first, other]
             assert all(each["p50_ms"] is not None for each in race["boards"])
         shown = place.plain("sweep", "status", "sweep.toml").stdout
-        assert f"set aside: {taken}: " in shown and f"on {other}" in shown
+        assert f"excluded: {taken}: " in shown and f"on {other}" in shown
         assert found.client("reservations") == ""
 
 

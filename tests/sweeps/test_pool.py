@@ -163,7 +163,7 @@ def test_an_answer_of_this_machine_that_cannot_be_used_costs_no_board(two: tuple
 def test_a_board_that_is_deleted_before_it_is_had_is_passed_by(two: tuple[Cell, Cell]) -> None:
     pool = pool_of("lab-1", "lab-2", gone=("lab-1",))
     assert pool.measured(two[0], failing(None), Quiet()).board == "lab-2"
-    assert pool.set_aside == {"lab-1": "the lease of lab-1 ended during the measurement: the place was deleted"}
+    assert pool.set_aside == {"lab-1": BOARD_TAKEN(board="lab-1", because="the place was deleted").sentence()}
 
 
 def test_of_a_board_that_the_lab_has_no_longer_that_is_the_reason(two: tuple[Cell, Cell]) -> None:
@@ -206,7 +206,7 @@ def test_a_build_for_which_the_lab_had_no_board_is_open_again_once_it_has_one(
     without = boards_line("raspberry-pi-5", "labgrid://lab", ())
     assert [run()[0], run()[0]] == [[None, None]] * 2
     assert run()[1] == [without], "nothing is built again as long as there is none"
-    lab.away = coordinator_unreachable(where=lab.where, said="the connection ended")
+    lab.away = coordinator_unreachable(where=lab.where, because="the connection ended")
     assert run() == ([None, None], [lab.away.line()]), "nothing else is open"
     lab.away, lab.names = None, ["lab-1"]
     assert run()[0] == ["lab-1", "lab-1"]

@@ -39,12 +39,12 @@ def test_the_machine_that_asks_meets_its_own_terms(terms: Terms) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"edgecnn": "9.9"}, f"has edgecnn {__version__} of other source, here is 9.9"),
-        ({"source_sha256": "f" * 64}, f"has edgecnn {__version__} of other source, here is {__version__}"),
-        ({"versions": {"numpy": "1.0"}}, f"has numpy {installed_version('numpy')}, here is 1.0"),
-        ({"versions": {"absent-package": "1.0"}}, "has no absent-package, here is 1.0"),
-        ({"versions": {"numpy": None}}, f"has numpy {installed_version('numpy')}, here is none"),
-        ({"paths": (Path("/absent"),)}, "cannot read /absent, which has to be there under the same path"),
+        ({"edgecnn": "9.9"}, f"has other source code of edgecnn {__version__}; this machine has 9.9"),
+        ({"source_sha256": "f" * 64}, f"has other source code of edgecnn {__version__}; this machine has {__version__}"),
+        ({"versions": {"numpy": "1.0"}}, f"has numpy {installed_version('numpy')}; this machine has 1.0"),
+        ({"versions": {"absent-package": "1.0"}}, "has no absent-package; this machine has 1.0"),
+        ({"versions": {"numpy": None}}, f"has numpy {installed_version('numpy')}; this machine has none"),
+        ({"paths": (Path("/absent"),)}, "cannot read /absent, which must have the same path there"),
     ],
 )
 def test_what_a_machine_has_otherwise_is_said_with_its_name(changes: Mapping[str, Any], said: str, terms: Terms) -> None:
@@ -55,12 +55,12 @@ def test_a_machine_with_a_store_of_its_own_needs_one_afar(terms: Terms, monkeypa
     monkeypatch.setenv("EDGECNN_STORE", "/theirs")
     root = terms.shared.root
     assert terms.unmet() == (
-        f"{HOST} does not see the store {root}: put it on a network folder, or name a store afar in EDGECNN_STORE_REMOTE",
+        f"{HOST} does not see the store {root}: put it on a network folder, or name a remote store in EDGECNN_STORE_REMOTE",
     )
     assert replace(terms, shared=replace(terms.shared, remote="s3://bucket")).unmet() == ()
     withheld = Shared.of(Store(Layout(root), "sftp://me:secret@host/store"), "token")
     assert replace(terms, shared=withheld).unmet() == (
-        f"{HOST} does not see the store {root}, and EDGECNN_STORE_REMOTE holds credentials, which are not sent: leave them to "
+        f"{HOST} does not see the store {root}, and EDGECNN_STORE_REMOTE holds credentials, which are not sent; put them into "
         "its client's own configuration",
     )
 

@@ -77,7 +77,7 @@ def _swept(place: Place, machines: Machines, servers: dict[str, Loopback]) -> st
         wait_until(lambda: bool(making("train")), 300)
         time.sleep(2)
         machines.kill(machines.where(making("train")[0]))
-        sweep.heard(" is lost: what it was making is begun again on another machine")
+        sweep.heard(" is lost; its stages are started again on another machine")
         heard = sweep.heard(r"(\S+): measured on (lab-[12])")
         logs = place.folder / "builds/sweep/logs"
         wait_until(lambda: (logs / f"{heard[1]}.log").is_file() and "race for the report" in log(place, heard[1]), 300)

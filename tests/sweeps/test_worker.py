@@ -54,8 +54,8 @@ def test_what_is_made_is_handed_on(terms: Terms, tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"versions": {"numpy": "1.0"}}, " has numpy "),
-        ({"source_sha256": ""}, " of other source, here is "),
-        ({"paths": (Path("/absent"),)}, " cannot read /absent, which has to be there under the same path"),
+        ({"source_sha256": ""}, " has other source code of edgecnn "),
+        ({"paths": (Path("/absent"),)}, " cannot read /absent, which must have the same path there"),
     ],
 )
 def test_a_machine_that_joined_later_and_is_otherwise_makes_nothing(
@@ -69,14 +69,14 @@ def test_a_machine_that_joined_later_and_is_otherwise_makes_nothing(
 
 def test_a_machine_that_joined_later_and_shares_no_store_makes_nothing(terms: Terms, tmp_path: Path) -> None:
     alone = replace(terms, shared=replace(terms.shared, remote=None))
-    error = f"{HOST} does not see the store {tmp_path / 'asks'}: put it on a network folder, or name a store afar in "
+    error = f"{HOST} does not see the store {tmp_path / 'asks'}: put it on a network folder, or name a remote store in "
     assert make(task_of(Quantize(inputs={})), alone) == TaskOutcome(error=f"{error}EDGECNN_STORE_REMOTE", elsewhere=True)
     assert not (tmp_path / "theirs").exists()
 
 
 def test_another_key_than_was_asked_for_is_an_error(terms: Terms, tmp_path: Path) -> None:
     task = task_of(Quantize(inputs={}))
-    error = f"{HOST} made quantize {task.key[:12]} where {'0' * 12} was asked for"
+    error = f"{HOST} made quantize {task.key[:12]} instead of {'0' * 12}"
     assert make(replace(task, key=Key("0" * 64)), terms) == TaskOutcome(error=error)
     assert not (tmp_path / "afar").exists()
 
@@ -84,7 +84,7 @@ def test_another_key_than_was_asked_for_is_an_error(terms: Terms, tmp_path: Path
 def test_what_was_not_handed_on_is_an_error(terms: Terms, monkeypatch: pytest.MonkeyPatch) -> None:
     left = Transferred(entries=0, bytes=0, there=0, left=("quantize: damaged here",))
     monkeypatch.setattr("edgecnn.sweeps.worker.push", lambda *_, **__: left)
-    assert make(task_of(Quantize(inputs={})), terms) == TaskOutcome(error=f"{HOST} did not hand on quantize: damaged here")
+    assert make(task_of(Quantize(inputs={})), terms) == TaskOutcome(error=f"{HOST} did not share quantize: damaged here")
 
 
 def test_a_failure_of_the_machine_s_own_disk_may_not_be_another_s(terms: Terms, tmp_path: Path) -> None:
@@ -105,4 +105,6 @@ def test_what_is_sent_along_and_cannot_be_written_there_is_the_machine_s_own_fai
 def test_an_input_that_does_not_come_to_this_machine_may_come_to_another(terms: Terms) -> None:
     key = Key("a" * 64)
     task = replace(task_of(Train(inputs={"pixels": key})), made={"pixels": "prepare"})
-    assert make(task, terms, node="one") == TaskOutcome("one", f"{HOST} finds prepare {key[:12]} in no store", elsewhere=True)
+    assert make(task, terms, node="one") == TaskOutcome(
+        "one", f"{HOST} does not find prepare {key[:12]} in any store", elsewhere=True
+    )

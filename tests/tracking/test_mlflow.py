@@ -18,7 +18,13 @@ from mlflow import MlflowClient
 
 from edgecnn import installed
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.sweeps import TRACKER_MISREAD, TRACKER_REFUSED, TrackerUnreachable
+from edgecnn.errors.sweeps import (
+    TRACKER_FOLDER_REFUSED,
+    TRACKER_MISREAD,
+    TRACKER_REFUSED,
+    TRACKER_WITHOUT_DATABASES,
+    TrackerUnreachable,
+)
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.tracking.mlflow import MlflowTracker, address_of
 from edgecnn.tracking.run import TrackedRun, figures_only
@@ -198,15 +204,15 @@ def test_a_database_takes_builds_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("text", "because"),
     [
-        ("", "mlflow is the one tracker that is known"),
-        ("wandb:x", "mlflow is the one tracker that is known"),
-        ("http://host:5000", "mlflow is the one tracker that is known"),
-        ("mlflow", "nothing stands behind mlflow:"),
-        ("mlflow: ", "nothing stands behind mlflow:"),
-        ("mlflow-figures:", "nothing stands behind mlflow-figures:"),
+        ("", "the only known tracker is mlflow"),
+        ("wandb:x", "the only known tracker is mlflow"),
+        ("http://host:5000", "the only known tracker is mlflow"),
+        ("mlflow", "nothing follows mlflow:"),
+        ("mlflow: ", "nothing follows mlflow:"),
+        ("mlflow-figures:", "nothing follows mlflow-figures:"),
         ("mlflow:http://:5000", "it names no server"),
-        ("mlflow:http://me:se/cret@host:5000", "it is no URI that can be read"),
-        ("mlflow:http://[::1", "it is no URI that can be read"),
+        ("mlflow:http://me:se/cret@host:5000", "its URI is not valid"),
+        ("mlflow:http://[::1", "its URI is not valid"),
     ],
 )
 def test_what_is_no_address_is_refused(text: str, because: str) -> None:
@@ -227,16 +233,12 @@ def test_an_address_is_handed_on_without_its_password() -> None:
 def test_what_mlflow_does_not_take_is_refused_with_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     for text in ("mlflow:./mlruns", "mlflow:file:///tmp/mlruns"):
-        with pytest.raises(
-            EdgecnnError,
-            match=r"mlflow:sqlite:///mlflow\.db, or a server; MLFLOW_ALLOW_FILE_STORE=true",
-            check=TRACKER_REFUSED.made,
-        ):
+        with pytest.raises(EdgecnnError, check=TRACKER_FOLDER_REFUSED.made):
             MlflowTracker(text)
-    with pytest.raises(EdgecnnError, match="no such kind of store — an address begins with http", check=TRACKER_REFUSED.made):
+    with pytest.raises(EdgecnnError, check=TRACKER_REFUSED.made):
         MlflowTracker("mlflow:localhost:5000")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(EdgecnnError, match="pip install mlflow", check=TRACKER_REFUSED.made):
+    with pytest.raises(EdgecnnError, check=TRACKER_WITHOUT_DATABASES.made):
         MlflowTracker("mlflow:sqlite:///mlflow.db")
 
 
@@ -290,7 +292,7 @@ def test_a_server_hears_the_password_and_nobody_else_does(capfd: pytest.CaptureF
 def test_nobody_at_the_port_is_said_in_two_words() -> None:
     with refusing_server() as (port, _):
         pass
-    with pytest.raises(TrackerUnreachable, match=r"cannot be written: connection refused \["):
+    with pytest.raises(TrackerUnreachable, match=r"cannot be written: connection refused — "):
         MlflowTracker(f"mlflow:http://127.0.0.1:{port}").ask()
 
 

@@ -70,7 +70,7 @@ def test_a_network_that_saw_composed_images_alone_knows_photographs(scene: Scene
 def test_beside_photographs_both_are_learned_from_and_repeated_to_the_bit(scene: Scene, weights: Path, tmp_path: Path) -> None:
     given = {**scene._asdict(), "weights": weights}
     history = trained(given, tmp_path / "beside", balance="sampling")
-    photographs = len(training_images(scene.images, None).entries("train"))
+    photographs = len(training_images(scene.images, None).training_entries())
     assert history["made"] == {"made": 80, "photographs": photographs}
     assert sum(history["balance"]["images"]) == 80 + photographs, "both count where classes are balanced"
     trained(given, tmp_path / "again", balance="sampling")
@@ -119,7 +119,7 @@ def test_the_transfer_is_measured_on_photographs_and_its_features_are_not_taken_
     decides = TransferStage(arch=LITE, classes=2, threads=2, preprocessing=like.preprocessing)
     (tmp_path / "transfer").mkdir()
     decides.make({"images": scene.images, "pixels": scene.pixels, "weights": weights}, tmp_path / "transfer", Heard())
-    photographs = len(training_images(scene.images, None).entries("train"))
+    photographs = len(training_images(scene.images, None).training_entries())
     assert json.loads((tmp_path / "transfer" / "transfer.json").read_text())["images"] == photographs
     given = {**scene._asdict(), "weights": weights, "transfer": tmp_path / "transfer"}
     terms = {"epochs": 1, "learning_rate": 1e-3, "augment": (), "batch_size": 16, "label_smoothing": 0.1}

@@ -52,7 +52,7 @@ def test_a_setting_in_words(knobs: Knobs, words: str) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"INFERENCE_PRECISION_HINT": "bf16"}, "'INFERENCE_PRECISION_HINT' is no knob that this version knows"),
+        ({"INFERENCE_PRECISION_HINT": "bf16"}, "'INFERENCE_PRECISION_HINT' is not a knob of this version"),
         ({"threads": "0"}, "the knob threads is '0'"),
         ({"session.intra_op.allow_spinning": "perhaps"}, "the knob spinning is 'perhaps'"),
     ],

@@ -1,9 +1,9 @@
 """The embedded demo: 15,000 images of Fashion-MNIST (MIT, see LICENSE next to this file), so a first build needs no data.
 
 ``fashion-mnist.npz`` holds ``images`` uint8 (15000, 28, 28) and ``labels`` uint8 (15000,): the first 500 images of each class of
-the training files in file order, then the 10,000 images of the test files. Of the former, 400 a class are for training and 100
-for validation; the latter are for the report. It was made from the four IDX files, Debian's package ``dataset-fashion-mnist``,
-with::
+the training files, then the 10,000 images of the test files, both in file order. Of the former, 400 a class are for training and
+100 for validation; the latter are for the report. It was made from the four IDX files, Debian's package
+``dataset-fashion-mnist``, with::
 
     def idx(name, header):
         with gzip.open(folder / name) as file:

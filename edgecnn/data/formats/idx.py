@@ -197,7 +197,7 @@ def _check(images: _Opened, labels: _Opened) -> None:
     if count > FILES_MAX:
         raise IDX_UNUSABLE(file=images.file, because=f"it claims {count:,} images, more than {FILES_MAX:,}")
     if not rows or not columns or rows * columns > MAX_PIXELS:
-        raise IDX_UNUSABLE(file=images.file, because=f"its images are of {rows:,} × {columns:,} pixels")
+        raise IDX_UNUSABLE(file=images.file, because=f"its images have {rows:,} × {columns:,} pixels")
     total, packed = count * rows * columns, images.file.stat().st_size
     if total > max(ALLOWED_BYTES, RATIO_MAX * packed):
         raise IDX_UNUSABLE(file=images.file, because=f"it claims {total:,} bytes in {packed:,}, more than {RATIO_MAX} times")

@@ -234,7 +234,7 @@ class FitBoard(NamedTuple):
         return tuple(" — ".join(filter(None, (finding.what, finding.remedy))) for finding in distorting)
 
 
-def fit_board(link: Link, request: HostRequest, wanted: BoardUse) -> FitBoard:
+def fit_board(link: Link, request: HostRequest, use: BoardUse) -> FitBoard:
     """Examine a board with the Python that its kits will use; ``furnished`` may still install packages.
 
     If no Python is named and the usual one lacks packages, the environment of an earlier ``--carry-wheels`` is used.
@@ -244,8 +244,8 @@ def fit_board(link: Link, request: HostRequest, wanted: BoardUse) -> FitBoard:
         BOARD_IS_ANOTHER_DEVICE: it is another device.
         BOARD_NOT_READY: kits cannot run there as it is.
     """
-    reached, needs = board_over(link, request.python), wanted.needs
-    require_device(reached, wanted.device)
+    reached, needs = board_over(link, request.python), use.needs
+    require_device(reached, use.device)
     packages = package_status(reached.facts, needs)
     if request.python is None and (packages.missing or packages.options):
         with suppress(RecordingUnusable):  # no environment was carried there
@@ -271,13 +271,13 @@ def _recognised(facts: BoardFacts) -> Sequence[str]:
     return [device.name for device in sorted(fitting, key=how_closely, reverse=True) if device.facts_only is None]
 
 
-def furnished(board: FitBoard, wanted: BoardUse, tell: Progress) -> FitBoard:
+def furnished(board: FitBoard, use: BoardUse, tell: Progress) -> FitBoard:
     """Install the packages that a board lacks (``--carry-wheels``). Call it while the board is locked.
 
     Raises WheelsNotFound, WHEELS_NOT_UNPACKED, LINK_LOST: they could not be installed. BOARD_NOT_READY: another finding stops
     kits.
     """
-    carried, needs = carry_missing_packages(board.reached, board.packages, tell), wanted.needs
+    carried, needs = carry_missing_packages(board.reached, board.packages, tell), use.needs
     packages = board.packages if carried is board.reached else package_status(carried.facts, needs)
     return _require_ready(carried, needs, packages)
 

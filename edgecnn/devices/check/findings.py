@@ -53,13 +53,13 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
     if device is None:
         known = runtimes or (Runtime.ONNXRUNTIME,)
         return Needs({runtime: versions_taken(runtime) for runtime in known})
-    wanted = device.built_for(None) if runtimes is None else [runtime for runtime in device.runtimes if runtime in runtimes]
+    chosen = device.built_for(None) if runtimes is None else [runtime for runtime in device.runtimes if runtime in runtimes]
     reference = device.runtimes.get(Runtime.ONNXRUNTIME)
-    if len(wanted) > 1 and reference is not None and not reference.by_default:  # a board with a GPU may lack it
-        wanted = [runtime for runtime in wanted if runtime is not Runtime.ONNXRUNTIME]
-    named = wanted if runtimes is not None or not _NEVER_OPTIONAL.intersection(wanted) else _NEVER_OPTIONAL
-    optional = frozenset(runtime for runtime in wanted if runtime not in named)
-    return Needs({runtime: device.runtimes[runtime].versions for runtime in wanted}, optional)
+    if len(chosen) > 1 and reference is not None and not reference.by_default:  # a board with a GPU may lack it
+        chosen = [runtime for runtime in chosen if runtime is not Runtime.ONNXRUNTIME]
+    named = chosen if runtimes is not None or not _NEVER_OPTIONAL.intersection(chosen) else _NEVER_OPTIONAL
+    optional = frozenset(runtime for runtime in chosen if runtime not in named)
+    return Needs({runtime: device.runtimes[runtime].versions for runtime in chosen}, optional)
 
 
 _NEVER_OPTIONAL = frozenset({Runtime.ONNXRUNTIME, Runtime.TENSORRT})
@@ -114,12 +114,12 @@ def package_status(facts: BoardFacts, needs: Needs) -> PackageStatus:
     return PackageStatus(tuple(runtimes), tuple(name for name in OWN_PACKAGES if name not in facts.packages))
 
 
-def _runtime_status(facts: BoardFacts, runtime: Runtime, wanted: str) -> RuntimeStatus:
+def _runtime_status(facts: BoardFacts, runtime: Runtime, versions: str) -> RuntimeStatus:
     version, series = installed(facts, runtime), series_for(runtime, facts.python.version[:2])
-    here = version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
+    here = version is not None and SpecifierSet(versions).contains(version, prereleases=True)
     newest = None if series is None else series.newest
-    requirement = f"{distribution_of(runtime)}{wanted if newest is None else f'=={newest}'}"
-    return RuntimeStatus(runtime, requirement, here, None if here else _no_wheel(facts, runtime, wanted))
+    requirement = f"{distribution_of(runtime)}{versions if newest is None else f'=={newest}'}"
+    return RuntimeStatus(runtime, requirement, here, None if here else _no_wheel(facts, runtime, versions))
 
 
 def python_findings(facts: BoardFacts, packages: PackageStatus) -> Iterator[Finding]:
@@ -153,12 +153,12 @@ def python_findings(facts: BoardFacts, packages: PackageStatus) -> Iterator[Find
         yield Finding(ref="runtime-missing", weight=Weight.NOTES, what=what, remedy=install_line(facts, options))
 
 
-def missing_on_board(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailable | None:
+def missing_on_board(facts: LocalFacts, runtime: Runtime, versions: str) -> Unavailable | None:
     """Why kits of a runtime cannot run on a board, and the fix; None if they can, or if the machine is this one.
 
     ``wanted``: the supported versions.
     """
-    if not isinstance(facts, BoardFacts) or not (status := _runtime_status(facts, runtime, wanted)).is_lacking:
+    if not isinstance(facts, BoardFacts) or not (status := _runtime_status(facts, runtime, versions)).is_lacking:
         return None
     if status.no_wheel is not None:
         return Unavailable(why=f"on the board, {status.no_wheel.what}")
@@ -183,29 +183,29 @@ def installed(facts: BoardFacts, runtime: Runtime) -> str | None:
     return next((facts.packages[name] for name in names if name in facts.packages), None)
 
 
-def fits(version: str, wanted: str) -> bool:
+def fits(version: str, versions: str) -> bool:
     """Whether a version is inside a PEP 440 range. NVIDIA's suffix ``.nv…`` is ignored."""
     try:
-        return SpecifierSet(wanted).contains(Version(version.partition(".nv")[0]), prereleases=True)
+        return SpecifierSet(versions).contains(Version(version.partition(".nv")[0]), prereleases=True)
     except InvalidVersion:
         return False
 
 
-def _no_wheel(facts: BoardFacts, runtime: Runtime, wanted: str) -> Finding | None:
-    pythons = pythons_with_wheels(runtime, wanted)
+def _no_wheel(facts: BoardFacts, runtime: Runtime, versions: str) -> Finding | None:
+    pythons = pythons_with_wheels(runtime, versions)
     if pythons is None:
         return None
     here, (first, last) = facts.python.version[:2], pythons
     if not first <= here <= last:
         version = ".".join(map(str, here))
-        what = f"{runtime.value} {wanted} has packages for Python {_text(first)} to {_text(last)}; this is Python {version}"
+        what = f"{runtime.value} {versions} has packages for Python {_text(first)} to {_text(last)}; this is Python {version}"
         remedy = f"name another Python: --python python{_text(last)}, or remove {runtime.value} from the target"
         return Finding(ref="no-wheel-for-python", weight=Weight.STOPS, what=what, remedy=remedy)
     needed, has = oldest_glibc(runtime, facts.architecture), facts.python.glibc
     if needed is None or (has is not None and has >= needed):
         return None
     shown = "the system has no GNU C library" if has is None else f"the system has glibc {_text(has)}"
-    what = f"{runtime.value} {wanted} has packages for glibc {_text(needed)} or newer; {shown}"
+    what = f"{runtime.value} {versions} has packages for glibc {_text(needed)} or newer; {shown}"
     remedy = "install a newer release of its system, or remove the runtime from the target"
     return Finding(ref="no-wheel-for-glibc", weight=Weight.STOPS, what=what, remedy=remedy)
 
@@ -245,12 +245,12 @@ def accelerator_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     yield from _meters(facts)
 
 
-def _tensorrt(facts: BoardFacts, wanted: str) -> Iterator[Finding]:
+def _tensorrt(facts: BoardFacts, versions: str) -> Iterator[Finding]:
     version = installed(facts, Runtime.TENSORRT)
     if version is None:
-        yield _no_tensorrt(facts, wanted)
-    elif not fits(version, wanted):
-        what = f"its TensorRT is {version}{_jetpack_suffix(facts)}; kits need {wanted}"
+        yield _no_tensorrt(facts, versions)
+    elif not fits(version, versions):
+        what = f"its TensorRT is {version}{_jetpack_suffix(facts)}; kits need {versions}"
         remedy = "flash a JetPack with that version, or build for this one: `edgecnn devices add NAME` writes its device file"
         yield Finding(ref="tensorrt-version", weight=Weight.STOPS, what=what, remedy=remedy if facts.is_jetson else None)
     if facts.is_jetson and facts.cuda is None:
@@ -258,10 +258,10 @@ def _tensorrt(facts: BoardFacts, wanted: str) -> Iterator[Finding]:
         yield Finding(ref="cuda-missing", weight=Weight.STOPS, what=what, remedy="sudo apt-get install nvidia-jetpack")
 
 
-def _no_tensorrt(facts: BoardFacts, wanted: str) -> Finding:
+def _no_tensorrt(facts: BoardFacts, versions: str) -> Finding:
     if not facts.is_jetson:
         return Finding(
-            ref="tensorrt-missing", weight=Weight.STOPS, what="TensorRT is missing", remedy=f"pip install 'tensorrt{wanted}'"
+            ref="tensorrt-missing", weight=Weight.STOPS, what="TensorRT is missing", remedy=f"pip install 'tensorrt{versions}'"
         )
     if facts.python.in_environment:
         what = (

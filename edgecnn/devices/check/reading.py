@@ -42,7 +42,7 @@ def recording_of(board: str, stdout: str, stderr: str) -> Recording:
         return checked(Recording, parsed(stdout.strip().splitlines()[-1]))
     except (IndexError, Unusable) as error:
         output = " | ".join(last_lines(stderr or stdout, _LAST_LINES))[:500]
-        raise RECORDING_UNUSABLE(board=board, said=output or "it printed nothing") from error
+        raise RECORDING_UNUSABLE(board=board, because=output or "it printed nothing") from error
 
 
 def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
@@ -51,11 +51,11 @@ def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
     try:
         process = subprocess.Popen([python, "-"], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     except OSError as error:
-        raise RECORDING_UNUSABLE(board=name, said=" ".join(str(error).split())) from error
+        raise RECORDING_UNUSABLE(board=name, because=" ".join(str(error).split())) from error
     try:
         answer = exchange(process, RECORDER.read_bytes(), _TIMEOUT_S)
     except (Silence, Unusable) as error:
-        raise RECORDING_UNUSABLE(board=name, said=str(error) or f"no answer in {_TIMEOUT_S} s") from error
+        raise RECORDING_UNUSABLE(board=name, because=str(error) or f"no answer in {_TIMEOUT_S} s") from error
     finally:
         kill_group(process)
     return recording_of(name, answer.stdout.decode("utf-8", "replace"), answer.stderr)

@@ -142,7 +142,7 @@ def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S)
 
     Raises UNKNOWN_NEED: before anything is tried.
     """
-    wanted = check_needs(needs)
+    checked_needs = check_needs(needs)
     began = time.monotonic()
     listed = tuple(gpu_models())
     trials = Trials(tell, listed, lease_s)
@@ -162,7 +162,7 @@ def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S)
         devices=device_facts(local_facts(), parts, gpu),
         seconds=round(time.monotonic() - began, 1),
     )
-    return answered(report, wanted)
+    return answered(report, checked_needs)
 
 
 def python_fact() -> PythonFact:

@@ -1,4 +1,4 @@
-"""Results of `edgecnn doctor`: what this machine is, what works, what does not, and the fix."""
+"""Results of `edgecnn doctor`: facts of this machine, working and failing parts, and fixes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PackageFact(Value):
 
 
 class Addition(Value):
-    """What a missing part would add, and its sizes. Unmeasured sizes are None."""
+    """Effects of installing a missing part, and its sizes. Unmeasured sizes are None."""
 
     adds: str
     command: str | None
@@ -97,7 +97,7 @@ class PythonFact(Value):
 
 
 class MachineFact(Value):
-    """What this process may use; None: not readable, or not limited."""
+    """Resources that this process may use; None: not readable, or not limited."""
 
     architecture: str
     cpu: str | None

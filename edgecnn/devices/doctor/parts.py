@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from edgecnn.devices.doctor.facts import Addition, PackageFact
 from edgecnn.errors.wording import shell_word
-from edgecnn.installed import installed_version, without_wheel
+from edgecnn.installed import installed_version, why_no_wheel
 from edgecnn.runner.browser.installed import INSTALLED_BY
 from edgecnn.runner.runtimes import BROWSER
 from edgecnn.runner.runtimes import installed_version as runtime_version
@@ -104,17 +104,17 @@ def version_of(lead: str) -> str | None:
 
 def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
     """Packages that an extra requires on this machine, with their installed versions. Without a name: those of every install."""
-    return tuple(_fact(wanted) for wanted in declared().get(extra, ()))
+    return tuple(_fact(requirement) for requirement in declared().get(extra, ()))
 
 
 def no_wheel(row: PartRow) -> str | None:
     """Why pip cannot install a package of the part on this machine; None if pip can, or all are installed."""
     absent = (package.name for package in packages_of(row.name) if package.version is None)
-    return next((why for name in absent if (why := without_wheel(name)) is not None), None)
+    return next((why for name in absent if (why := why_no_wheel(name)) is not None), None)
 
 
 def addition_of(row: PartRow) -> Addition:
-    """What the part would add: install command, if pip can install it, and measured sizes."""
+    """Describe the installation of the part: command, if pip can install it, and measured sizes."""
     size, command = SIZES[row.name], None if no_wheel(row) else install_command(row.name)
     if isinstance(size, str):
         return Addition(adds=row.adds, command=command, measured=size)
@@ -190,7 +190,7 @@ def _is_this_pythons(pip: str | None) -> bool:
     return pip is not None and os.path.dirname(os.path.abspath(pip)) == os.path.dirname(sys.executable)  # noqa: PTH100, PTH120 - links unresolved
 
 
-def _fact(wanted: Requirement) -> PackageFact:
-    version = version_of(wanted.name)
-    fits = version is not None and wanted.specifier.contains(version, prereleases=True)
-    return PackageFact(name=canonicalize_name(wanted.name), wanted=str(wanted.specifier), version=version, fits=fits)
+def _fact(requirement: Requirement) -> PackageFact:
+    version = version_of(requirement.name)
+    fits = version is not None and requirement.specifier.contains(version, prereleases=True)
+    return PackageFact(name=canonicalize_name(requirement.name), wanted=str(requirement.specifier), version=version, fits=fits)

@@ -202,7 +202,7 @@ def loadgen() -> dict[str, Any]:
     pictures = library.ConstructQSL(1, 1, lambda indices: None, lambda indices: None)
     library.DestroyQSL(pictures)
     library.DestroySUT(system)
-    return {"found": "created and destroyed its two ends"}
+    return {"found": "created and destroyed a system under test"}
 
 
 def tensorboard() -> dict[str, Any]:

@@ -161,7 +161,7 @@ class Trials:
 
     def _part(self, row: PartRow) -> Part:
         version = version_of(row.lead)
-        state, finding, seconds = State.ABSENT, _why_absent(row), None
+        state, finding, seconds = State.ABSENT, no_wheel(row) or f"{row.lead} is not installed", None
         if version is not None:
             self.tell.note(f"trying {row.name}")
             began = time.monotonic()
@@ -240,10 +240,6 @@ class Trials:
             result = run_program(program, lease_s=self.lease_s, tell=self.tell)
         self.torch_gpus += result.get("gpus", ())
         return State.WORKS, str(result["found"])
-
-
-def _why_absent(row: PartRow) -> str:
-    return no_wheel(row) or f"{row.lead} is not installed"
 
 
 def _ran(result: Mapping[str, Any]) -> str:

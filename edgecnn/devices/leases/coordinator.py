@@ -42,7 +42,7 @@ class Queue(NamedTuple):
 
     before: int
     """Earlier reservations that wait for the same places."""
-    held: tuple[str, ...]
+    in_use: tuple[str, ...]
     """Places in use, each with its user."""
 
 
@@ -129,8 +129,8 @@ class Coordinator:
         names = {place.name for place in places}
         before = sum(any(place.name in names for place in self._places_of(reservation)) for reservation in waiting[:first])
         owners = {token.token: token.owner for token in every}
-        held = {place.name: place.acquired or owners.get(place.reservation) for place in places}
-        return Queue(before, tuple(f"{name} is in use by {owner}" for name, owner in sorted(held.items()) if owner))
+        users = {place.name: place.acquired or owners.get(place.reservation) for place in places}
+        return Queue(before, tuple(f"{name} is in use by {owner}" for name, owner in sorted(users.items()) if owner))
 
     def taken(self, token: str, name: str) -> str | None:
         """Return why a place is no longer reserved for this process, or None."""
@@ -141,8 +141,8 @@ class Coordinator:
             return f"{place.acquired} acquired it"
         if token in self._dropped or place.reservation != token:
             return f"its reservation {token} is gone: {self._dropped.get(token, 'it was cancelled')}"
-        others = (service.acquired for _, service in self._services(place) if service.acquired not in (None, name))
-        return next((f"its NetworkService is in use by the place {other}" for other in others), None)
+        places = (service.acquired for _, service in self._services(place) if service.acquired not in (None, name))
+        return next((f"its NetworkService is in use by the place {holder}" for holder in places), None)
 
     def gone(self) -> EdgecnnError | None:
         """Return the error of a lost connection, or None."""
@@ -174,9 +174,9 @@ class Coordinator:
                         yield name, resource
 
     def _places_of(self, reservation: Reservation) -> list[Place]:
-        wanted = set(reservation.filters.get("main", {}).items())
+        tags = set(reservation.filters.get("main", {}).items())
         every = tuple(self._session.places.values())
-        return [place for place in every if wanted <= {*place.tags.items(), ("name", place.name)}]
+        return [place for place in every if tags <= {*place.tags.items(), ("name", place.name)}]
 
     async def _kept_alive(self, tokens: Sequence[str]) -> None:
         while not self._session.stopping.is_set():
@@ -202,7 +202,7 @@ class Coordinator:
             reason = error.details() or error.code().name.lower()
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
                 raise self._lost(reason) from error
-            raise COORDINATOR_REFUSED(where=self._where, said=reason) from error
+            raise COORDINATOR_REFUSED(where=self._where, because=reason) from error
 
     def _wait(self, work: Any) -> Any:
         running = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -215,7 +215,7 @@ class Coordinator:
             raise self._lost(str(error).removeprefix("Error: ").lower()) from error
 
     def _lost(self, reason: str) -> EdgecnnError:
-        return coordinator_unreachable(where=self._where, said=reason)
+        return coordinator_unreachable(where=self._where, because=reason)
 
     def _end(self) -> None:
         try:

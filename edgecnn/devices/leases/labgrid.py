@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, busy_error
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.leases import BOARD_TAKEN, LABGRID_ABSENT, no_board_left
+from edgecnn.errors.wording import counted
 
 if TYPE_CHECKING:
     from edgecnn.devices.leases.coordinator import Coordinator
@@ -99,9 +100,10 @@ class LabgridBoards:
         Raises BoardTaken: the place was deleted meanwhile. NO_BOARD_LEFT: every matching place was deleted.
         """
         with self._connected() as coordinator:
-            wanted = partial(self._wanted_places, coordinator, kind, without)
-            with coordinator.reserved(_name_filters(wanted()) if without else [_tag_filter(kind)]) as tokens:
-                token, board = _free(coordinator, kind, wanted, tokens, wait)
+            list_places = partial(self._wanted_places, coordinator, kind, without)
+            tags = {DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}
+            with coordinator.reserved(_name_filters(list_places()) if without else [tags]) as tokens:
+                token, board = _free(coordinator, kind, list_places, tokens, wait)
                 coordinator.cancel([surplus for surplus in tokens if surplus != token])
                 yield LabgridLease(board, token, coordinator)
 
@@ -125,35 +127,32 @@ def _is(board: Board, kind: Kind) -> bool:
     return board.device == kind.device and set(kind.tags) <= set(board.tags)
 
 
-def _tag_filter(kind: Kind) -> Mapping[str, str]:
-    return {DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}
-
-
 def _name_filters(places: Sequence[str]) -> list[Mapping[str, str]]:
     """A filter for each place, since labgrid has no filter that excludes places."""
     return [{"name": name} for name in places]
 
 
 def _free(
-    coordinator: Coordinator, kind: Kind, wanted: Callable[[], list[str]], tokens: list[str], wait: Wait
+    coordinator: Coordinator, kind: Kind, list_places: Callable[[], list[str]], tokens: list[str], wait: Wait
 ) -> tuple[str, Board]:
     """Return the first reservation whose place has a free lock, with its board. If a lock is taken, the place stays reserved, and
     the other places are reserved too."""
     announced: object = None
     while True:
-        others, held, busy = wanted(), coordinator.allocated(tokens), dict[str, str]()
-        for token, name in held.items():
+        names, allocated, busy = list_places(), coordinator.allocated(tokens), dict[str, str]()
+        for token, name in allocated.items():
             board = next((candidate for candidate in coordinator.boards() if candidate.name == name), None)
             if board is None:
                 raise BOARD_TAKEN(board=name, because="the place was deleted")
             if (error := busy_error(board)) is None:
                 return token, board
             busy[name] = f"{name}: {error.what}"
-        if busy and len(tokens) == 1 and len(others) > 1:
-            coordinator.reserve(_name_filters([name for name in others if name not in busy]), tokens)
+        if busy and len(tokens) == 1 and len(names) > 1:
+            coordinator.reserve(_name_filters([name for name in names if name not in busy]), tokens)
             continue
-        queue = coordinator.queue([token for token in tokens if token not in held])
+        queue = coordinator.queue([token for token in tokens if token not in allocated])
         if (state := (queue, *busy)) != announced:
             announced = state
-            wait.tell.note(f"waiting for a {kind}: {'; '.join((f'{queue.before} before', *queue.held, *busy.values()))}")
+            reasons = (counted(queue.before, "earlier reservation"), *queue.in_use, *busy.values())
+            wait.tell.note(f"waiting for a {kind}: {'; '.join(reasons)}")
         wait.a_while(LOOK_S if busy else _LOOK_S)

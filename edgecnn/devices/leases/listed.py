@@ -68,7 +68,7 @@ class ListedBoards:
 
     where: str
     boards: tuple[Board, ...]
-    held: dict[str, Lock] = field(default_factory=dict, compare=False)
+    locks: dict[str, Lock] = field(default_factory=dict, compare=False)
     """Board to the lock of this process's threads: the lock on the board itself ends with each measuring process."""
 
     @classmethod
@@ -100,11 +100,11 @@ class ListedBoards:
     @contextmanager
     def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[ListedLease]:
         """See ``Boards.reserve``. The first board of the file with a free lock is leased."""
-        wanted, say_at = [candidate for candidate in self.of(kind) if candidate.name not in without], 0.0
+        boards, say_at = [candidate for candidate in self.of(kind) if candidate.name not in without], 0.0
         while True:
             busy = list[str]()
-            for board in wanted:
-                own = self.held.setdefault(board.name, Lock())
+            for board in boards:
+                own = self.locks.setdefault(board.name, Lock())
                 if not own.acquire(blocking=False):
                     busy.append(f"{board.name} is measuring another build of this sweep")
                     continue

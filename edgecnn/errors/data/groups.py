@@ -74,7 +74,7 @@ GROUPS_NOT_DIVISIBLE = ErrorRow(
 )
 
 
-def no_group_found(by: str, source: Path, example: str, column: bool) -> EdgecnnError:
+def no_groups(by: str, source: Path, example: str, column: bool) -> EdgecnnError:
     """``column``: ``by`` names a column."""
     if column:
         problem, because = f"the column '{by}' of data.group_by is empty", "it has no value in any row"

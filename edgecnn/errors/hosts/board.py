@@ -48,7 +48,7 @@ ANDROID_HOST = ErrorRow(
 )
 SSH_ABSENT = ErrorRow("ssh-absent", "{program}: cannot be started", fix="apt install openssh-client", exit_code=ExitCode.MISSING)
 BOARD_UNREACHABLE = ErrorRow(
-    "board-unreachable", "{board}: no connection", "{said}", "ssh {board:word}", exit_code=ExitCode.MISSING, kind=BoardError
+    "board-unreachable", "{board}: no connection", "{because}", "ssh {board:word}", exit_code=ExitCode.MISSING, kind=BoardError
 )
 BOARD_UNKNOWN = ErrorRow(
     "board-unknown",
@@ -67,7 +67,7 @@ BOARD_KEY_CHANGED = ErrorRow(
 LOGIN_REFUSED = ErrorRow(
     "login-refused",
     "{board}: login refused",
-    "{said}",
+    "{because}",
     "run ssh-copy-id {board:word}, so that no password is needed",
     exit_code=ExitCode.MISSING,
     kind=BoardError,
@@ -75,7 +75,7 @@ LOGIN_REFUSED = ErrorRow(
 LINK_LOST = ErrorRow(
     "link-lost",
     "{board}: the connection was lost during {doing}",
-    "{said}",
+    "{because}",
     "rerun the command to continue",
     exit_code=ExitCode.MISSING,
     kind=BoardError,
@@ -83,7 +83,7 @@ LINK_LOST = ErrorRow(
 BOARD_LACKS_PYTHON = ErrorRow(
     "board-lacks-python",
     "{board}: {python} is not Python 3.8 or later",
-    "{said}",
+    "{because}",
     "name another Python of the board with --python",
     exit_code=ExitCode.MISSING,
     kind=BoardError,
@@ -168,13 +168,13 @@ OF_A_TARGET = frozenset(row.ref for row in (BOARD_NOT_READY, BOARD_LACKS_BUILDER
 """Errors of a board that do not affect kits for another runtime."""
 
 
-def board_unreachable(board: str, said: str) -> EdgecnnError:
-    """``said``: the last line of ssh's output."""
-    return BOARD_UNREACHABLE(board=board, said=said or "ssh printed nothing")
+def board_unreachable(board: str, because: str) -> EdgecnnError:
+    """``because``: the last line of ssh's output."""
+    return BOARD_UNREACHABLE(board=board, because=because or "ssh printed nothing")
 
 
-def link_lost(board: str, doing: str, said: str = "") -> EdgecnnError:
-    return LINK_LOST(board=board, doing=doing, said=said)
+def link_lost(board: str, doing: str, because: str = "") -> EdgecnnError:
+    return LINK_LOST(board=board, doing=doing, because=because)
 
 
 def board_is_another_device(board: str, machine: str, device: str, matching: Sequence[str]) -> EdgecnnError:
@@ -192,8 +192,8 @@ def board_disk_full(board: str, folder: str, needed_bytes: int | None, free_byte
     return BOARD_DISK_FULL(board=board, folder=folder, needed=needed, free_bytes=free_bytes)
 
 
-def board_failed(board: str, doing: str, said: Sequence[str]) -> EdgecnnError:
-    return BOARD_FAILED(board=board, doing=doing, because=" | ".join(said) or "there was no error message")
+def board_failed(board: str, doing: str, lines: Sequence[str]) -> EdgecnnError:
+    return BOARD_FAILED(board=board, doing=doing, because=" | ".join(lines) or "there was no error message")
 
 
 _OTHER_PYTHON = (

@@ -41,7 +41,7 @@ LABGRID_ABSENT = ErrorRow(
 COORDINATOR_UNREACHABLE = ErrorRow(
     "coordinator-unreachable",
     "{where}: the coordinator does not answer",
-    "{said}",
+    "{because}",
     "check that it runs: labgrid-client -x {address:word} places; then rerun the command to continue",
     exit_code=ExitCode.MISSING,
     kind=CoordinatorUnreachable,
@@ -49,7 +49,7 @@ COORDINATOR_UNREACHABLE = ErrorRow(
 COORDINATOR_REFUSED = ErrorRow(
     "coordinator-refused",
     "{where} refused the request",
-    "{said}",
+    "{because}",
     "check the tags of the sweep, and the log of the coordinator",
 )
 BOARD_WITHOUT_ADDRESS = ErrorRow(
@@ -63,7 +63,7 @@ BOARD_TAKEN = ErrorRow(
     "board-taken",
     "the lease of {board} ended during the measurement",
     "{because}",
-    "rerun the command to measure on another board",
+    "check the places of the coordinator: labgrid-client places",
     exit_code=ExitCode.MISSING,
     kind=BoardTaken,
 )
@@ -83,8 +83,8 @@ BOARDS_LOST_TO_BUILD = ErrorRow(
 )
 
 
-def coordinator_unreachable(where: str, said: str) -> EdgecnnError:
-    return COORDINATOR_UNREACHABLE(where=where, said=said, address=where.removeprefix("labgrid://"))
+def coordinator_unreachable(where: str, because: str) -> EdgecnnError:
+    return COORDINATOR_UNREACHABLE(where=where, because=because, address=where.removeprefix("labgrid://"))
 
 
 def no_board_left(kind: str, reasons: Mapping[str, str]) -> EdgecnnError:

@@ -46,7 +46,7 @@ RUNNER_CRASHED = ErrorRow(
     "runner-crashed",
     "runner {command} ended without a result ({ending})",
     "{because}",
-    "rerun the command with more free memory; report a bug if it fails again",
+    "rerun the command; report a bug if it fails again",
     exit_code=ExitCode.OWN_FAULT,
     kind=RunnerCrashed,
 )
@@ -81,14 +81,14 @@ FOREIGN_COMMAND_MISSING = ErrorRow(
 DEBIAN_TREE_FAILED = ErrorRow(
     "debian-tree-failed",
     "Debian {suite}'s packages for {architecture} ({packages:commas}) could not be fetched",
-    "{said}",
+    "{because}",
     "check the network, then rerun the command",
     exit_code=ExitCode.MISSING,
 )
 WHEELS_NOT_FOUND = ErrorRow(
     "wheels-not-found",
     "no wheels of {packages:commas} for {board} could be downloaded",
-    "{said}",
+    "{because}",
     "check the network, or name another Python of the board with --python",
     exit_code=ExitCode.MISSING,
     kind=WheelsNotFound,
@@ -103,7 +103,7 @@ NOTHING_TO_EMULATE_ON = ErrorRow(
 RECORDING_UNUSABLE = ErrorRow(
     "recording-unusable",
     "{board} could not be examined",
-    "{said}",
+    "{because}",
     "install Python 3.6 or newer there as python3, or name another one with --python",
     exit_code=ExitCode.MISSING,
     kind=RecordingUnusable,
@@ -111,7 +111,7 @@ RECORDING_UNUSABLE = ErrorRow(
 WHEELS_NOT_UNPACKED = ErrorRow(
     "wheels-not-unpacked",
     "{board} could not store the packages that were sent to it",
-    "{said}",
+    "{because}",
     "free space in the board's home folder, and install python3-venv there",
     exit_code=ExitCode.MISSING,
 )

@@ -1,8 +1,8 @@
 """Read a torch.export file (.pt2) without loading it, and refuse files that would run more than a network when loaded.
 
 ``torch.export.load`` (torch 2.15) unpickles every weight and constant marked ``use_pickle`` without any check. It looks operators
-up by a dotted name anywhere below ``torch``, imports types that the trees of inputs and outputs name, and passes sizes to sympy,
-which evaluates them as Python. All of these are therefore checked here, as JSON, before torch sees the file.
+up by a dotted name anywhere below ``torch``, and imports types that the trees of inputs and outputs name. It passes sizes to
+sympy, which evaluates them as Python. All of these are therefore checked here, as JSON, before torch sees the file.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A board as a Host, reached by the user's own OpenSSH: no agent of ours runs there when nobody is connected."""
+"""A board as a Host over the user's own OpenSSH. No process of edgecnn runs there without a connection."""

@@ -147,7 +147,7 @@ class Board:
         about = self.about = self.ask("hello")
         if about["python"][:2] < _OLDEST:
             version = ".".join(str(part) for part in about["python"])
-            raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=f"it is Python {version}")
+            raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, because=f"it is Python {version}")
         return about
 
     def ask(self, command: str, stdin: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
@@ -191,7 +191,7 @@ class Board:
                     raise self.failure(doing, reply.error or {})
         if self.link.ended():
             raise link_lost(board=self.name, doing=doing)
-        raise board_failed(board=self.name, doing=doing, said=last_lines(stderr, _LINES))
+        raise board_failed(board=self.name, doing=doing, lines=last_lines(stderr, _LINES))
 
     def failure(self, doing: str, error: Mapping[str, Any]) -> EdgecnnError:
         """Make an error from a refusal. Raises Unusable: it is invalid."""
@@ -200,7 +200,7 @@ class Board:
             return board_busy(board=self.name, owner=refused.owner, since_s=refused.since_s, what=refused.what)
         if refused.ref == "board-disk-full":
             return board_disk_full(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=refused.free_bytes)
-        return board_failed(board=self.name, doing=doing, said=[refused.because or refused.ref])
+        return board_failed(board=self.name, doing=doing, lines=[refused.because or refused.ref])
 
     def _install(self) -> None:
         """Send ``far.py`` unless the board has it. Its length is compared, since ``cat`` takes a lost link for the end of a
@@ -222,8 +222,8 @@ class Board:
             if any("No space left" in line or "quota" in line for line in last):
                 raise board_disk_full(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=0)
             if answer.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's code for a missing program
-                raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=" ".join(last))
-            raise board_failed(board=self.name, doing="making the private folder", said=last)
+                raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, because=" ".join(last))
+            raise board_failed(board=self.name, doing="making the private folder", lines=last)
         self._installed = True
 
 

@@ -171,8 +171,8 @@ def run(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     with contextlib.suppress(OSError):  # it already leads a group
         os.setsid()
     os.chdir(str(folder))
-    kept = {there: os.environ[here] for here, there in request["variables"].items() if here in os.environ}
-    environment = dict(kept, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
+    variables = {there: os.environ[here] for here, there in request["variables"].items() if here in os.environ}
+    environment = dict(variables, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
     os.execve(sys.executable, [sys.executable, "-m", "runner"] + request["argv"], environment)
 
 
@@ -271,7 +271,7 @@ def _owner(stream: BinaryIO) -> Dict[str, Any]:
 
 
 def _sweep(place: Place) -> None:
-    """Results that nobody fetched, halves of kits and of this file, and contents that no kit has."""
+    """Remove old results, kits and partial files, and old contents that are in no kit."""
     for path in [path for name in (RESULTS, KITS) for path in (place.folder / name).glob("*")]:
         if _forgotten(path):
             shutil.rmtree(str(path), ignore_errors=True)
@@ -281,7 +281,8 @@ def _sweep(place: Place) -> None:
 
 
 def _forgotten(path: Path) -> bool:
-    """Whether it was old twice, for a clock set on makes all old at once. Of once its mode tells, which a full disk takes."""
+    """Whether a path was old in two sweeps, since a clock that is set forward makes every file old. The first sweep marks its
+    mode, which needs no disk space."""
     facts = path.stat()
     if facts.st_mtime >= time.time() - STALE_S:
         return False

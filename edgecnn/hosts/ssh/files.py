@@ -148,9 +148,9 @@ class Results:
 
     def take(self) -> None:
         """Fetch the finished files that differ here, with their dates."""
-        wanted = {name: facts for name, facts in self._listing().items() if _is_result(name) and not self._same(name, facts)}
-        if wanted:
-            self._fetch(wanted)
+        changed = {name: facts for name, facts in self._listing().items() if _is_result(name) and not self._same(name, facts)}
+        if changed:
+            self._fetch(changed)
 
     def _places(self) -> dict[str, str]:
         try:
@@ -169,8 +169,8 @@ class Results:
         path = self._out / name
         return path.is_file() and path.stat().st_size == facts["bytes"] and sha256_of(path) == facts["sha256"]
 
-    def _fetch(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
-        names, size = sorted(wanted), sum(facts["bytes"] for facts in wanted.values())
+    def _fetch(self, changed: Mapping[str, Mapping[str, Any]]) -> None:
+        names, size = sorted(changed), sum(facts["bytes"] for facts in changed.values())
         process = self._board.start("get", folder=self.folder, names=names)
         assert process.stdout is not None and process.stderr is not None
         incoming, stderr = Incoming(process.stdout, size), Tail(process.stderr)
@@ -181,13 +181,15 @@ class Results:
                 if line is None:
                     raise Silence
                 for name in names:
-                    self._keep(name, wanted[name], incoming)
+                    self._keep(name, changed[name], incoming)
         except Silence as error:
-            raise link_lost(board=self._board.name, doing=_FETCHING, said=f"no data for {SILENCE_S:g} s") from error
+            raise link_lost(board=self._board.name, doing=_FETCHING, because=f"no data for {SILENCE_S:g} s") from error
         except (OSError, EOFError) as error:
             if self._board.link.ended():
                 raise link_lost(board=self._board.name, doing=_FETCHING) from error
-            raise board_failed(board=self._board.name, doing=_FETCHING, said=[*last_lines(stderr.text, 1), str(error)]) from error
+            raise board_failed(
+                board=self._board.name, doing=_FETCHING, lines=[*last_lines(stderr.text, 1), str(error)]
+            ) from error
         finally:
             kill_group(process)
 
@@ -201,7 +203,7 @@ class Results:
                 for block in incoming.exactly(facts["bytes"], SILENCE_S):
                     target.write(block)
             if sha256_of(half) != facts["sha256"]:
-                raise board_failed(board=self._board.name, doing=_FETCHING, said=[f"{name} was changed on the way"])
+                raise board_failed(board=self._board.name, doing=_FETCHING, lines=[f"{name} was changed on the way"])
             written = time.time() - facts["age_s"]
             os.utime(half, (written, written))
             half.replace(path)

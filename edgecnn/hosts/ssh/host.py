@@ -123,7 +123,8 @@ class SshHost:
         """
         self._connected()
         places = {kit: self.contents.folder(self.contents.files_in(kit), "kits") for kit in task.kits}
-        places |= self._send_inputs(task)
+        digests = self.contents.send(task.inputs.values())
+        places |= {path: f"{self.folder}/objects/{sha256[:2]}/{sha256}" for path, sha256 in digests.items()}
         results = None if task.out is None else Results(self.board, self.contents, task.out)
         if results is not None and task.out is not None:
             places[task.out] = results.give()
@@ -192,12 +193,8 @@ class SshHost:
             return error
         free = int(self.board.ask("have", sha256=[])["free_bytes"])
         if unwritten and free > FULL_BELOW_BYTES:
-            return board_failed(board=self.board.name, doing="writing", said=["the runner cannot write, although space is free"])
+            return board_failed(board=self.board.name, doing="writing", lines=["the runner cannot write, although space is free"])
         return board_disk_full(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
-
-    def _send_inputs(self, task: Task) -> dict[Path, str]:
-        digests = self.contents.send(task.inputs.values())
-        return {path: f"{self.folder}/objects/{sha256[:2]}/{sha256}" for path, sha256 in digests.items()}
 
     def _send_schedule(self, out: Path, text: str) -> str:
         """Send a schedule with the kit paths of the board, which differs from the file here."""
@@ -252,5 +249,5 @@ class SshHost:
             while (line := incoming.line(SILENCE_S)) and b'"ok"' not in line:
                 continue
         if line is None:
-            raise link_lost(board=self.board.name, doing="hold", said=f"no answer in {SILENCE_S:g} s")
+            raise link_lost(board=self.board.name, doing="hold", because=f"no answer in {SILENCE_S:g} s")
         self.board.answer("hold", line, "" if line else stderr.text)

@@ -113,7 +113,7 @@ class Link:
         process = self.start(remote)
         streams = self.exchange(process, stdin, timeout_s=timeout_s, doing=doing)
         if not self.alive:
-            raise link_lost(board=self.board, doing=doing, said=last_line(streams.stderr))
+            raise link_lost(board=self.board, doing=doing, because=last_line(streams.stderr))
         return Answer(streams.stdout, streams.stderr, process.returncode)
 
     def start(self, remote: str) -> subprocess.Popen[bytes]:
@@ -128,7 +128,7 @@ class Link:
             with usable(self.board, doing):
                 return exchange(process, stdin, timeout_s)
         except Silence as error:
-            raise link_lost(board=self.board, doing=doing, said=f"no answer in {timeout_s:g} s") from error
+            raise link_lost(board=self.board, doing=doing, because=f"no answer in {timeout_s:g} s") from error
         finally:
             kill_group(process)
 
@@ -195,8 +195,8 @@ def refused(board: str, output: str) -> EdgecnnError:
     if "Host key verification failed" in output or "host key is known for" in output:
         return BOARD_UNKNOWN(board=board)
     if "Permission denied (" in output or "Too many authentication failures" in output:
-        return LOGIN_REFUSED(board=board, said=last_line(output))
-    return board_unreachable(board=board, said=last_line(output))
+        return LOGIN_REFUSED(board=board, because=last_line(output))
+    return board_unreachable(board=board, because=last_line(output))
 
 
 def last_line(text: str) -> str:

@@ -1,1 +1,1 @@
-"""From stored logits to figures: accuracy paired image by image, every class by itself, quality beyond top-1."""
+"""From stored logits to figures: accuracy paired by image, each class, and quality beyond top-1."""

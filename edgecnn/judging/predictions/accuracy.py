@@ -1,7 +1,7 @@
-"""From logits to accuracy, paired image by image with the baseline network.
+"""Accuracy from logits, paired image by image with the baseline network.
 
-The pairing is what makes a small drop visible: two networks that disagree on 2 % of the images are compared on those 2 %,
-not through two intervals that are each ± 2 points wide.
+The pairing makes a small drop visible: two networks that disagree on 2 % of the images are compared on those 2 %, not through
+two intervals of ± 2 points each.
 """
 
 from __future__ import annotations
@@ -39,35 +39,35 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What one kit answered to one array of pixels."""
+    """Outputs of one kit for one array of pixels."""
 
     candidate: str
     logits: NDArray[np.float32]
     """(images, classes)"""
     pixels: str
-    """Content digest of the pixels that were shown."""
+    """Content digest of the pixels."""
     machine: str
     fidelity: Fidelity = Fidelity.MEASURED
     groups: Groups | None = None
-    """Which images came together, (images,); None where they are independent of each other."""
+    """Group of each image, (images,); None if they are independent."""
 
 
 def accuracy(
     answers: Answers, labels: NDArray[Any], split: Literal["validation", "test"], baseline: Answers | None = None
 ) -> Accuracy:
-    """Top-1 of answers, and their drop against the baseline network's where that is given.
+    """Top-1 of outputs, and their drop against the baseline network's.
 
     Args:
         answers: logits (images, classes).
         labels: class indices (images,), integers.
         split: the role of these images.
-        baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself.
+        baseline: the fp32 baseline network's outputs for the same pixels; None for the baseline itself.
 
     Raises:
-        NO_IMAGES: of zero images.
-        ONE_CLASS_ANSWERED: where there is nothing to choose between.
-        LogitsNotFinite: where an answer holds NaN or infinity; names the candidate and the first such image.
-        LOGITS_DO_NOT_MATCH: where logits, labels and baseline are not about the same images and classes.
+        NO_IMAGES: there are no images.
+        ONE_CLASS_ANSWERED: there is only one class.
+        LogitsNotFinite: an output is NaN or infinite; names the candidate and the first such image.
+        LOGITS_DO_NOT_MATCH: logits, labels and baseline have different images or classes.
     """
     right = answered_right(answers, labels)
     if (top1 := share_right(right, answers.groups)) is None:
@@ -100,7 +100,7 @@ def accuracy(
 
 
 def share_of(true: NDArray[np.bool_], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
-    """The share of images of which something is true, bool (images,), 0…1; None of no images."""
+    """Share of true values, bool (images,), 0…1; None without images."""
     return share_interval(int(true.sum()), len(true), sample_worth(true, groups, confidence), confidence)
 
 
@@ -117,7 +117,7 @@ def _effects(right: NDArray[np.bool_], theirs: NDArray[np.bool_], groups: Groups
 
 
 def check_answers(answers: Answers, labels: NDArray[Any]) -> None:
-    """Refuse answers that are not one number for each class, of at least two, for each of the labelled images.
+    """Refuse outputs unless they hold one number per class, of at least two, for each labelled image.
 
     Raises:
         ONE_CLASS_ANSWERED, LogitsNotFinite, LOGITS_DO_NOT_MATCH: see ``accuracy``.
@@ -136,7 +136,7 @@ def check_answers(answers: Answers, labels: NDArray[Any]) -> None:
 
 
 def check_finite(candidate: str, logits: NDArray[Any]) -> None:
-    """Refuse logits (images, classes) of which one is no finite number.
+    """Refuse logits (images, classes) that are not finite.
 
     Raises:
         LogitsNotFinite: names the candidate and the first such image.
@@ -151,7 +151,7 @@ def check_finite(candidate: str, logits: NDArray[Any]) -> None:
 
 
 def check_same_pixels(ours: Answers, theirs: Answers) -> None:
-    """Refuse to pair answers to different pixels, or out of different classes.
+    """Refuse to pair outputs for different pixels or classes.
 
     Raises:
         LOGITS_DO_NOT_MATCH: names both candidates, and both digests or shapes.
@@ -168,25 +168,25 @@ def check_same_pixels(ours: Answers, theirs: Answers) -> None:
 
 
 def answered_right(answers: Answers, labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Bool (images,): whose first class is the labelled one. Raises as ``check_answers`` does."""
+    """Bool (images,): whether the first class is the label. Raises as ``check_answers`` does."""
     check_answers(answers, labels)
     right: NDArray[np.bool_] = answers.logits.argmax(axis=1) == labels
     return right
 
 
 def share_right(right: NDArray[np.bool_], groups: Groups | None = None) -> Interval | None:
-    """Top-1, 0…1, of bool (images,); None of no images. ``groups``: which of them came together, (images,)."""
+    """Top-1, 0…1, of bool (images,); None without images. ``groups``: group of each image, (images,)."""
     return share_of(right, groups, ACCURACY_CONFIDENCE)
 
 
 def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_], groups: Groups | None = None) -> Interval | None:
-    """What ``better`` gets right more than ``other``, in percentage points, paired; None of no images.
+    """How much more ``better`` gets right than ``other``, in percentage points, paired; None without images.
 
-    It is the drop of ``other``: what ``better`` alone gets right is lost without it.
+    It is the drop of ``other``: images that only ``better`` gets right count as lost.
 
     Args:
-        better, other: bool (images,), which of the same images each answers rightly.
-        groups: which of them came together, (images,); None where they are independent.
+        better, other: bool (images,), right answers to the same images.
+        groups: group of each image, (images,); None if they are independent.
     """
     worth = Worth(drop_effect(better, other, groups), independent_at_most(groups))
     return drop_interval_pp(int((better & ~other).sum()), int((other & ~better).sum()), len(better), worth)
@@ -201,18 +201,18 @@ def agreement(
     baseline: Answers | None = None,
     thresholds: Mapping[str, float] | None = None,
 ) -> Agreement:
-    """The share of images with the baseline network's first class, or with the very labels that it gives.
+    """Share of images with the baseline network's first class, or with exactly its labels.
 
     Args:
         answers: logits (images, classes).
         split: the role of these images.
-        baseline: the fp32 network's answers to the same pixels; None for the baseline itself, which agrees by definition.
-        thresholds: of a multi-label network, label to probability in the order of the logits.
+        baseline: the fp32 network's outputs for the same pixels; None for the baseline itself, which agrees by definition.
+        thresholds: of a multi-label network, probability by label in the order of the logits.
 
     Raises:
-        NO_IMAGES: of zero images.
-        LogitsNotFinite: where an answer holds NaN or infinity; names the candidate and the first such image.
-        LOGITS_DO_NOT_MATCH: where the two are not about the same images and classes.
+        NO_IMAGES: there are no images.
+        LogitsNotFinite: an output is NaN or infinite; names the candidate and the first such image.
+        LOGITS_DO_NOT_MATCH: the two have different images or classes.
     """
     check_finite(answers.candidate, answers.logits)
     same: Interval | None = Interval(estimate=1.0, low=1.0, high=1.0, confidence=1.0)

@@ -1,8 +1,8 @@
-"""Average precision without each image, and with one image answered as another is: both exactly, from one sorting a label.
+"""Average precision without each image, and with one image answered like another, both exact, from one sort per label.
 
-Without image j the sum over the images that have the label loses j's own term, and every term at or behind j's rank counts one
-image less. A share of right answers loses 1 of n by an image that goes wrong, and its interval allows for that where none went
-wrong yet. One image may count for several times as much in mAP, so the largest exchange is searched.
+Without image j, the sum over the images with the label loses j's own term, and every term at or after j's rank counts one
+image less. A wrong image costs a share of right answers 1 of n, and its interval allows for that before any is wrong. In mAP,
+one image may count several times as much, so the largest exchange is searched.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from edgecnn.judging.predictions.independent_images import Doubles, LeaveOneOut
 
 
 def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:
-    """Of one label: the mean, over the images that have it, of the precision down to each one's rank, 0…1.
+    """Average precision of one label: the mean precision down to the rank of each image that has it, 0…1.
 
     Args:
         scores: (images,), larger for more probable.
-        has: (images,), which have it; NaN is answered where none has, and where the only one is left out.
+        has: (images,), which images have it; the result is NaN if none has it, and without the only one.
 
     Source of the definition: Manning, Raghavan and Schütze, Introduction to Information Retrieval, section 8.4.
     """
@@ -42,10 +42,10 @@ def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:
 
 
 def chance_precision(images: int, positives: int) -> float:
-    """The average precision that ranking the images at random is expected to reach, 0…1.
+    """Expected average precision of a random ranking, 0…1.
 
-    Of the image at rank r that has the label, the r - 1 before it have it by their share; the mean over r is the formula. It is
-    the label's share of the images only where there are many.
+    Each of the r - 1 images before an image at rank r has the label with its share; the formula is the mean over r. It equals
+    the share of the label only if there are many images.
     """
     if images < 2:
         return 1.0
@@ -54,7 +54,7 @@ def chance_precision(images: int, positives: int) -> float:
 
 
 def mean_average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut | None:
-    """Over the labels that an image has at all; None where none has any. ``scores``, ``has``: (images, labels)."""
+    """mAP over the labels that any image has; None if there are none. ``scores``, ``has``: (images, labels)."""
     by_label = [average_precision(scores[:, label], has[:, label]) for label in np.flatnonzero(has.any(axis=0))]
     if not by_label:
         return None
@@ -69,18 +69,18 @@ def _sums_to_end(values: Doubles) -> Doubles:
 
 
 _DRAWS: Final = 4
-"""Of another image for each."""
+"""Draws of another image for each."""
 
 
 def images_that_count(scores: NDArray[Any], has: NDArray[Any]) -> float:
-    """Images of which each would count as much as one does that is answered as another: at most as many as there are.
+    """Number of images that count as much as one wrongly answered image: at most all of them.
 
-    It is their number over the mean cost of such an answer, in n-ths, each weighted by itself: for such a weight b the
+    It is the number of images over the mean cost of such an answer, in n-ths, weighted by itself: for such a weight b the
     variance of a loss is at most b times its mean.
 
     Args:
         scores: (images, labels), larger for more probable, finite.
-        has: (images, labels), which images have which labels; some image has some.
+        has: (images, labels), which images have which labels; at least one image has one.
     """
     draws, costs = np.random.default_rng(0), list[Doubles]()
     rankings = [Ranked(scores[:, label], has[:, label]) for label in np.flatnonzero(has.any(axis=0))]
@@ -93,10 +93,10 @@ def images_that_count(scores: NDArray[Any], has: NDArray[Any]) -> float:
 
 
 class Ranked:
-    """One label's images in the order of their scores, those with one score in the order in which they came."""
+    """One label's images by score; images with equal scores keep their order."""
 
     def __init__(self, scores: NDArray[Any], has: NDArray[Any]) -> None:
-        """``scores``, ``has``: (images,); some image has the label."""
+        """``scores``, ``has``: (images,); at least one image has the label."""
         order = np.argsort(-scores, kind="stable")
         self.rank = np.empty(len(order), np.intp)
         ranks = np.arange(1, len(order) + 1)
@@ -115,7 +115,7 @@ class Ranked:
         )  # fmt: skip
 
     def lost_as(self, others: NDArray[np.intp]) -> Doubles:
-        """Average precision lost, (images,), by each image alone being answered as its other one, whose rank it takes."""
+        """Average precision lost, (images,), if each image alone were answered like its counterpart, whose rank it takes."""
         here, there = self.rank, self.rank[others]
         down, up = there >= here, np.maximum(here - 1, 0)
         without = np.where(down, self.overtaking[there] - self.overtaking[here], self.overtaken[up] - self.overtaken[there - 1])

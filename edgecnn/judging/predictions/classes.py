@@ -1,4 +1,4 @@
-"""Every class by itself: what it kept, what it lost against the baseline network, whether that is shown; and macro-F1."""
+"""Figures of each class: right answers, losses against the baseline network and whether they are shown; and macro-F1."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from edgecnn.values.verdict import Interval
 
 @dataclass(frozen=True, eq=False)
 class ByClass:
-    """Counts of each class, int64 (classes,)."""
+    """Counts by class, int64 (classes,)."""
 
     images: NDArray[np.int64]
     right: NDArray[np.int64]
     named: NDArray[np.int64]
-    """How many images got its name, rightly or not."""
+    """Images that were given this class, right or wrong."""
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """2 right / (images + named); 0 where nothing is either."""
+        """2 right / (images + named); 0 if both are 0."""
         f1: NDArray[np.float64] = 2 * self.right / np.maximum(self.images + self.named, 1)
         return f1
 
@@ -53,13 +53,13 @@ def class_counts(labels: NDArray[Any], predicted: NDArray[np.intp], classes: int
 def macro_f1(
     labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByClass, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> Interval | None:
-    """The mean F1 over the classes that have images, 0…1; None of no images.
+    """Mean F1 over the classes that have images, 0…1; None without images.
 
-    A class without images has no recall, hence no F1; an answer that names it is still an error of the class it takes from.
+    A class without images has no recall, hence no F1; predicting it is still an error of the true class.
 
-    Variance and bias are the jackknife's: what the mean would be without each image. (At 20 images a class the mean comes out
-    half a point too low.) Small classes in which no error was seen would make the images worth too many independent ones, so that
-    they are worth at most the number at which every class errs alike.
+    Variance and bias come from the jackknife: the mean without each image. (At 20 images per class the mean is half a point
+    too low.) Small classes without errors would make the images worth too many independent ones, so they are worth at most the
+    number at which every class errs alike.
     """
     present = counts.images > 0
     if not present.any():
@@ -72,7 +72,7 @@ def macro_f1(
 
 
 def _f1_changes(labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByClass) -> NDArray[np.float64]:
-    """How much the sum of F1 over the classes with images would change without each image."""
+    """Change of the summed F1, over the classes with images, without each image."""
     both = counts.images + counts.named
     f1 = np.where(counts.images > 0, counts.f1, 0.0)
     hit = 2 * np.maximum(counts.right - 1, 0) / np.maximum(both - 2, 1) - f1
@@ -86,33 +86,33 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Images (images,), the same ones for both networks."""
+    """Images (images,), the same for both networks."""
 
     labels: NDArray[Any]
     right: NDArray[np.bool_]
-    """Which the candidate answers rightly."""
+    """Which images the candidate gets right."""
     theirs: NDArray[np.bool_] | None
-    """Which the baseline network does; None where there is none."""
+    """Which images the baseline network gets right; None without a baseline."""
     groups: Groups | None = None
-    """Which came together; None where they are independent."""
+    """Group of each image; None if they are independent."""
     folds: NDArray[np.intp] | None = None
-    """By which network of a cross-validation each was answered; None of one network."""
+    """Fold of each image's network; None for one network."""
 
     def losses(self, classes: int) -> tuple[Counts, Counts]:
-        """Images of each class (classes,) that the baseline network alone gets right, and that the candidate alone does."""
+        """Images of each class (classes,) that only the baseline gets right, and that only the candidate gets right."""
         assert self.theirs is not None
         lost, gained = self.theirs & ~self.right, self.right & ~self.theirs
         return np.bincount(self.labels[lost], minlength=classes), np.bincount(self.labels[gained], minlength=classes)
 
     def class_pairs(self, index: int) -> Pairs:
-        """Those of one class."""
+        """Return the pairs of one class."""
         some = self.labels == index
         theirs, groups = (None if values is None else values[some] for values in (self.theirs, self.groups))
         return Pairs(self.labels[some], self.right[some], theirs, groups)
 
 
 def class_report(names: Sequence[str], counts: ByClass, pairs: Pairs) -> ClassReport:
-    """The classes by name, in the order of the counts."""
+    """Return the figures of the classes, in the order of the counts."""
     f1 = counts.f1
     columns = zip(names, counts.images.tolist(), counts.right.tolist(), strict=True)
     alone = tuple(
@@ -166,8 +166,8 @@ def _worst(lost: Counts, gained: Counts, images: Counts, most: float) -> Interva
 
 
 def unit_losses(pairs: Pairs, classes: int) -> list[UnitLosses | None]:
-    """Of each class the folds, else the groups, that lost or gained: networks differ by themselves, and the images of a group are
-    alike. None each where images are independent.
+    """Folds, or groups, of each class that lost or gained. Networks differ by themselves, and images of a group are alike. None
+    for independent images.
 
     Source: Obuchowski, Statistics in Medicine 17 (1998) 1495-1507, for paired answers in clusters; here by their signs.
     """
@@ -185,7 +185,7 @@ def unit_losses(pairs: Pairs, classes: int) -> list[UnitLosses | None]:
 
 
 def adjusted_reports(reports: Sequence[ClassReport]) -> list[ClassReport]:
-    """The same reports, of the candidates of one build, with p values adjusted over their candidates and classes together."""
+    """Return the reports of all candidates of a build with p values adjusted over candidates and classes together."""
     compared = [(place, index) for place, report in enumerate(reports) for index in _compared_classes(report)]
     signs = [_signs(reports[place].classes[index]) for place, index in compared]
     lost, gained = (np.array([sign[which] for sign in signs], np.int64) for which in (0, 1))
@@ -212,7 +212,7 @@ def _compared_classes(report: ClassReport) -> list[int]:
 
 
 def _signs(figures: ClassFigures) -> tuple[int, int, int]:
-    """Lost and gained of what is counted as independent, and how many of those the class has."""
+    """Return lost and gained independent units, and the number of units of the class."""
     if (units := figures.units) is not None:
         return units.lost, units.gained, units.count
     return figures.lost or 0, figures.gained or 0, figures.images
@@ -227,7 +227,7 @@ def _adjusted(figures: ClassFigures, p_adjusted: float | None, needed: int) -> C
 
 
 def _loses(figures: ClassFigures) -> bool:
-    """Whether the class loses images as a whole, which more losing than gaining groups or folds do not say: one may gain more."""
+    """Whether the class loses images in total. More losing than gaining groups or folds do not show that."""
     drop = figures.drop_pp
     if drop is None:
         return False
@@ -238,7 +238,7 @@ FEW: Final[Mapping[str, Regression]] = {"group": "too few groups", "fold": "too 
 
 
 def _drops(pairs: Pairs, lost: Counts, gained: Counts, images: Counts) -> list[Interval | None]:
-    """Of each class alone, by groups where there are such; None of no images."""
+    """Return each class's drop, by groups if there are groups; None without images."""
     some, z = np.maximum(images, 1), two_sided_z(NON_INFERIORITY_CONFIDENCE)
     low, high = tango_bounds(lost, gained, some, z)
     if pairs.groups is not None:
@@ -264,14 +264,13 @@ def _drop_worth(own: Pairs) -> Worth:
 
 
 FAMILY_ALPHA = 0.05
-"""How often at most any class is named, where none lost."""
+"""How often any class is named at most if none lost."""
 
 
 def sign_test(lost: Counts, gained: Counts) -> NDArray[np.float64]:
-    """The chance that a fair coin shows at least ``lost`` heads in ``lost + gained`` throws; 1 of nothing lost.
+    """Chance that a fair coin shows at least ``lost`` heads in ``lost + gained`` throws; 1 if nothing was lost.
 
-    By the regularised incomplete beta function. ``scipy.special`` is imported here, so that ``plan``, which judges nothing, does
-    not wait for it.
+    By the regularised incomplete beta function. ``scipy.special`` is imported here, so that ``plan`` does not wait for it.
     """
     from scipy.special import betainc
 
@@ -280,10 +279,10 @@ def sign_test(lost: Counts, gained: Counts) -> NDArray[np.float64]:
 
 
 def adjusted_p(lost: Counts, gained: Counts) -> NDArray[np.float64]:
-    """Of each class, the smallest family-wise rate at which its loss is shown: one-sided, (classes,).
+    """Smallest family-wise rate at which each class's loss is shown: one-sided, (classes,).
 
-    Sources: Holm, Scandinavian Journal of Statistics 6 (1979) 65-70; Westfall and Wolfinger, The American Statistician 51 (1997)
-    3-8, for attained levels.
+    Sources: Holm, Scandinavian Journal of Statistics 6 (1979) 65-70; Westfall and Wolfinger, The American Statistician 51
+    (1997) 3-8, for attained levels.
     """
     alone = sign_test(lost, gained)
     order = np.argsort(alone, kind="stable")
@@ -300,7 +299,7 @@ def adjusted_p(lost: Counts, gained: Counts) -> NDArray[np.float64]:
 
 
 def _attained(levels: NDArray[np.float64], throws: int) -> NDArray[np.float64]:
-    """The chance that the p value of a class with so many discordant images is at most each of ``levels``."""
+    """Chance that the p value of a class with this many discordant images is at most each of ``levels``."""
     heads = np.arange(throws, -1, -1)
     possible = np.concatenate([[0.0], sign_test(heads, throws - heads)])
     # The same tail by two routes may differ in its last bits, and must count as equal.
@@ -308,16 +307,16 @@ def _attained(levels: NDArray[np.float64], throws: int) -> NDArray[np.float64]:
 
 
 def lost_to_show(classes: int) -> int:
-    """How many images, lost with none gained, show a class whatever the others do: 8 of ten classes, 15 of a thousand."""
+    """Images lost, with none gained, that show a class whatever the others do: 8 of ten classes, 15 of a thousand."""
     return math.ceil(math.log2(max(classes, 1) / FAMILY_ALPHA))
 
 
 def least_drops(
     lost: Counts, gained: Counts, images: Counts, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> NDArray[np.float64]:
-    """Lower bounds of every class's drop, -1…1, holding for all classes at once: Tango's, each at its share of the error.
+    """Lower bounds of every class's drop, -1…1, that hold together: Tango's, each at its share of the error.
 
-    Any of them is wrong about as often as one bound of a single interval at ``confidence`` may be (Bonferroni).
+    Any of them is wrong about as often as one bound at ``confidence`` (Bonferroni).
     """
     low, _ = tango_bounds(lost, gained, images, two_sided_z(1 - (1 - confidence) / len(images)))
     return low
@@ -326,10 +325,10 @@ def least_drops(
 def most_drops(
     lost: Counts, gained: Counts, images: Counts, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> NDArray[np.float64]:
-    """Upper bounds of every class's drop, 0…1, each for itself (Tango's); 1 where a class has no images.
+    """Upper bounds of every class's drop, 0…1, each on its own (Tango's); 1 if a class has no images.
 
-    That the largest of them holds for the largest drop needs no adjustment: it does where the one bound holds that belongs to
-    the class with the largest drop.
+    The largest bound holds for the largest drop without adjustment: it holds if the bound of the class with the largest drop
+    does.
     """
     some = images > 0
     _, high = tango_bounds(lost, gained, np.maximum(images, 1), two_sided_z(confidence))

@@ -1,4 +1,4 @@
-"""Cross-validation: answers of several networks, each to the images that it did not learn from, as one set of figures."""
+"""Cross-validation: predictions of several networks, each on images that it did not learn from, as one set of figures."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from edgecnn.values.verdict import Interval
 
 @dataclass(frozen=True, eq=False)
 class FoldAnswers:
-    """What the networks of all folds answered, by one candidate, and the true classes."""
+    """Predictions of one candidate's networks of all folds, and the true classes."""
 
     answers: Sequence[Answers]
     labels: Sequence[NDArray[np.int64]]
-    """Of each fold's test images, (images,)."""
+    """True classes of each fold's test images, (images,)."""
 
     def right(self) -> list[NDArray[np.bool_]]:
-        """Which images each network answers rightly, (images,) of each fold."""
+        """Right answers of each network, (images,) per fold."""
         return [answered_right(answers, labels) for answers, labels in zip(self.answers, self.labels, strict=True)]
 
     def together(self) -> tuple[Answers, NDArray[np.int64]]:
-        """As of one network; the pixels are called by the first fold's."""
+        """The predictions of all folds as of one network, under the first fold's pixels."""
         first = self.answers[0]
         logits = np.concatenate([fold.logits for fold in self.answers])
         return replace(first, logits=logits, groups=self.groups()), np.concatenate(list(self.labels))
@@ -48,7 +48,7 @@ class FoldAnswers:
         return np.repeat(np.arange(len(self.labels)), [len(labels) for labels in self.labels])
 
     def groups(self) -> Groups | None:
-        """Of all folds, no group of which is in two of them; None where images are independent."""
+        """Groups of all images; no group is in two folds. None if images are independent."""
         if all(fold.groups is None for fold in self.answers):
             return None
         groups, above = list[Groups](), 0
@@ -59,9 +59,9 @@ class FoldAnswers:
 
 
 def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accuracy:
-    """Accuracy on the test images of all folds, with intervals that allow for networks that differ by themselves.
+    """Accuracy on the test images of all folds, with intervals that allow for differing networks.
 
-    ``mine``, ``baseline``: the candidate's answers and fp32's; None for fp32 itself. Raises as ``accuracy`` does.
+    ``mine``, ``baseline``: predictions of the candidate and of fp32; None for fp32 itself. Raises as ``accuracy`` does.
     """
     answers, labels = mine.together()
     pooled = accuracy(answers, labels, "test", None if baseline is None else baseline.together()[0])
@@ -74,7 +74,7 @@ def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accu
 
 
 def _folds(mine: FoldAnswers, theirs: Sequence[NDArray[np.bool_]] | None, grouped: GroupEffects | None) -> Folds:
-    """``grouped``: of the images of all folds together. Folds differ by their groups too, which more of them tell more surely."""
+    """``grouped``: accuracy of all folds by groups. Folds also differ by their groups, and more groups narrow the interval."""
     right, first = mine.right(), mine.answers[0].groups
     figures, drop_effect, alone = [], 1.0, None
     if theirs is not None:
@@ -100,20 +100,20 @@ def _folds(mine: FoldAnswers, theirs: Sequence[NDArray[np.bool_]] | None, groupe
 
 
 LIKELY = 0.8
-"""Folds that differ more than this share of such folds do by chance alone are taken to differ by themselves."""
+"""Folds that differ more than this share of such folds do by chance count as truly different."""
 
 
 def design_effect(folds: Sequence[NDArray[Any]], confidence: float = NON_INFERIORITY_CONFIDENCE) -> float:
-    """How many times the variance of independent images the variance of a mean over folds is, at least 1.
+    """Ratio, at least 1, of the variance of a mean over folds to the variance of independent images.
 
-    The ratio F of the mean squares between and within folds, whose expectation is 1 where folds differ by chance alone. Counts
-    divided by it are those of as many independent images. Where F is larger than chance makes likely, so few folds do not tell
-    how much larger: it then grows by what Student's distribution has over the normal one. In simulations of 5 and of 10 folds of
-    60 images a bound errs in 3 to 6 % at the 5 % of a gate, whether the drop of networks varies by 0 or by 2 points.
+    It is the ratio F of the mean squares between and within folds, with expectation 1 if folds differ only by chance. Counts
+    divided by it are those of as many independent images. If F is larger than chance makes likely, a few folds do not show how
+    much larger; it then grows by the ratio of Student's to the normal distribution. In simulations of 5 and 10 folds of 60
+    images a bound errs in 3 to 6 % at the 5 % of a gate, whether the drop of networks varies by 0 or 2 points.
 
     Args:
-        folds: of each fold's images one value each, (images,): such as 1 or True for a right answer.
-        confidence: of the two-sided interval that the counts are for.
+        folds: one value per image of each fold, (images,), such as 1 or True for a right answer.
+        confidence: of the two-sided interval that uses the counts.
 
     Source: Kish, Survey Sampling (1965), section 5.4; Rao and Scott, Biometrics 48 (1992) 577-585, for divided counts.
     """
@@ -133,9 +133,9 @@ def design_effect(folds: Sequence[NDArray[Any]], confidence: float = NON_INFERIO
 
 
 def quality_over_folds(pooled: Quality, mine: FoldAnswers, baseline: FoldAnswers | None) -> Quality:
-    """The same with intervals of shares that allow for networks that differ; those of other figures are of images alone.
+    """Quality over folds. Intervals of shares allow for differing networks; other figures count images only.
 
-    ``pooled``: the quality of all images together, from ``quality``. ``mine``, ``baseline``: as of ``accuracy_over_folds``.
+    ``pooled``: the quality of all images together, from ``quality``. ``mine``, ``baseline``: as in ``accuracy_over_folds``.
     """
     five = [(read_logits(fold.logits, classes).place < 5) for fold, classes in zip(mine.answers, mine.labels, strict=True)]
     alike = None

@@ -1,6 +1,6 @@
-"""From logits to what each image was answered: one class, or the labels above their thresholds, and how thresholds are chosen.
+"""From logits to predictions: one class, or the labels above their thresholds; and the choice of thresholds.
 
-Everything later is counts over images, so only this reads 50 million numbers.
+Later code counts images, so only this module reads 50 million numbers.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOGITS_AT_ONCE = 1 << 20
-"""Blocks of 4 MiB, so that what is computed from one stays in the processor's cache."""
+"""Blocks of 4 MiB, so that intermediate results stay in the CPU's cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One value for each image."""
+    """One value per image."""
 
     predicted: NDArray[np.intp]
-    """The class with the largest logit; of equal ones the first."""
+    """The class with the largest logit; the first of equal ones."""
     place: NDArray[np.intp]
-    """How many classes stand before the right one, 0 where the answer is right. Equal logits, which INT8 often gives, stand in
-    the order of their classes: the rule by which one of them was ``predicted``."""
+    """Number of classes ranked before the right one, 0 if the answer is right. Equal logits, which INT8 often gives, rank by
+    class, the same rule that chose ``predicted``."""
     confidence: NDArray[np.float64]
     """The largest softmax probability, 0…1."""
 
@@ -50,17 +50,17 @@ def read_logits(logits: NDArray[Any], labels: NDArray[Any]) -> Reading:
 
 
 UNCHOSEN = 0.5
-"""The threshold of a label that no image has from which it could be chosen."""
+"""The threshold of a label that no image has."""
 
 
 def over(logits: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Which labels each image gets, bool (images, labels): those whose probability reaches the threshold."""
+    """The labels of each image, bool (images, labels): those whose probability reaches the threshold."""
     reached: NDArray[np.bool_] = probabilities(logits) >= np.array(list(thresholds.values()))
     return reached
 
 
 def same_labels(logits: NDArray[Any], others: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Which images get the very same labels by both, bool (images,). ``logits``, ``others``: (images, labels)."""
+    """Which images get exactly the same labels from both, bool (images,). ``logits``, ``others``: (images, labels)."""
     same: NDArray[np.bool_] = (over(logits, thresholds) == over(others, thresholds)).all(axis=1)
     return same
 
@@ -73,10 +73,10 @@ def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def best_thresholds(logits: NDArray[Any], labels: NDArray[Any], names: Sequence[str]) -> dict[str, float]:
-    """Of each label the threshold of the largest F1 on these images, 0…1, rounded to four digits; 0.5 where no image has it.
+    """The threshold with the largest F1 on these images for each label, 0…1, rounded to four digits; 0.5 if no image has it.
 
-    It lies in the middle between two neighbouring probabilities; of several as good ones it is the one nearest to 0.5, and of
-    two as near the lower.
+    It is midway between two neighbouring probabilities. Of several equally good ones the nearest to 0.5 is taken, then the
+    lower.
 
     Args:
         logits: float (images, labels).
@@ -88,7 +88,7 @@ def best_thresholds(logits: NDArray[Any], labels: NDArray[Any], names: Sequence[
 
 
 def _rounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """To four decimals, or as many as the distance from 0 or 1 takes: a rare label's best threshold may be 0.00001."""
+    """Round to four decimals, or to more near 0 and 1: a rare label's best threshold may be 0.00001."""
     within = shares[(shares > 0) & (shares < 1)]
     decimals = 3 - np.floor(np.log10(np.minimum(within, 1 - within))).astype(int)
     rounded = np.array([round(float(share), max(4, int(places))) for share, places in zip(within, decimals, strict=True)])

@@ -1,8 +1,8 @@
-"""From logits to what a multi-label network is worth: mAP and its paired drop, F1, precision and recall at the thresholds.
+"""Multi-label figures from logits: mAP and its paired drop; F1, precision and recall at the thresholds.
 
-Intervals are by image, since the labels of one image hang together: the delete-one jackknife's variance says of how many
-independent answers a share would be known as well, and Wilson's interval of so many stays inside 0…1. That a few images are
-answered quite wrongly is something that most sets of few images do not show: what one such image would cost widens them.
+Intervals count images, because labels of the same image are correlated. The delete-one jackknife's variance gives the number
+of independent answers with the same certainty, and Wilson's interval for that number stays inside 0…1. Small sets rarely show
+the few images that are answered quite wrongly, so the cost of one such image widens the intervals.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ def multi_label_accuracy(
     split: Literal["validation", "test"],
     baseline: Answers | None = None,
 ) -> MultiLabelAccuracy:
-    """Every figure of one candidate on one split, and its drop against the baseline network's where that is given.
+    """Return every figure of one candidate on one split, and its drop against the baseline network's.
 
     Args:
         answers: logits (images, labels).
         labels: uint8 (images, labels).
-        thresholds: of the probability, by the labels' names in the order of the logits.
+        thresholds: probability by label name, in the order of the logits.
         split: the role of these images.
-        baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself.
+        baseline: the fp32 baseline network's outputs for the same pixels; None for the baseline itself.
 
     Raises:
-        NO_IMAGES: of zero images, or where no image has a label.
-        LogitsNotFinite: where an answer holds NaN or infinity.
-        LOGITS_DO_NOT_MATCH: where logits, labels, thresholds and baseline are not about the same images and labels.
+        NO_IMAGES: there are no images, or none has a label.
+        LogitsNotFinite: an output is NaN or infinite.
+        LOGITS_DO_NOT_MATCH: logits, labels, thresholds and baseline have different images or labels.
     """
     check_finite(answers.candidate, answers.logits)
     if answers.logits.shape != labels.shape or labels.shape[1:] != (len(thresholds),):
@@ -88,7 +88,7 @@ def multi_label_accuracy(
 def map_interval(
     answers: Answers, labels: Labels, split: Literal["validation", "test"], confidence: float = ACCURACY_CONFIDENCE
 ) -> Interval:
-    """mAP alone, for which no threshold is needed; see ``multi_label_accuracy``."""
+    """mAP alone, which needs no thresholds; see ``multi_label_accuracy``."""
     check_finite(answers.candidate, answers.logits)
     if answers.logits.shape != labels.shape:
         ours, theirs = (f"{what} of shape {of.shape}" for what, of in (("logits", answers.logits), ("labels", labels)))
@@ -99,7 +99,8 @@ def map_interval(
 
 
 def _map_interval(precision: LeaveOneOut, count: float, groups: Groups | None, confidence: float) -> Interval:
-    """The precision at the few images of a rare label is too high; of heavy-tailed scores that vanishes no faster than a root."""
+    """The precision at the few images of a rare label is too high; for heavy-tailed scores the bias vanishes no faster than a
+    root."""
     return two_centre_interval(precision, count, groups, confidence, decay=0.5)
 
 
@@ -116,11 +117,12 @@ def _alike(answers: Answers, baseline: Answers, thresholds: Mapping[str, float])
 
 
 def _drop(ours: LeaveOneOut, answers: Answers, baseline: Answers, has: NDArray[np.bool_]) -> tuple[Interval, float]:
-    """By the jackknife of the difference, and what images that none of these showed may still lose; and as of how many of these.
+    """The drop with the jackknife of the difference, plus what unseen images may still lose; and the number of images it counts
+    as.
 
-    The score interval of a mean loss d whose variance an image is at most b·d, as Wilson's is for b = 1: b is what an image costs
-    that is answered as another. In simulations of 60 to 1,000 images, 3 to 8 labels and drops of 1 to 3 points by a few images,
-    answered as others or upside down, a bound errs in 0 to 7 % at the 5 % of a gate, and in 9 % in one case of 56.
+    Score interval of a mean loss d whose variance per image is at most b·d, like Wilson's for b = 1; b is the cost of a
+    wrongly answered image. In simulations of 60 to 1,000 images, 3 to 8 labels and drops of 1 to 3 points by a few wrong
+    images, a bound errs in 0 to 7 % at the 5 % of a gate, and in 9 % in one case of 56.
     """
     check_finite(baseline.candidate, baseline.logits)
     check_same_pixels(answers, baseline)
@@ -144,7 +146,7 @@ def _half_width(images: float, variance: float) -> float:
 
 
 def _f1(predicted: NDArray[np.bool_], has: NDArray[np.bool_], groups: Groups | None, *, together: bool) -> Interval:
-    """Micro- or macro-F1; labels that no image has are in neither mean."""
+    """Micro- or macro-F1; labels that no image has count in neither mean."""
     kept = has.any(axis=0)
     hits = 2.0 * (predicted & has)[:, kept]
     all_ = 1.0 * predicted[:, kept] + has[:, kept]

@@ -1,4 +1,4 @@
-"""What top-1 does not say, from the same stored logits: top-5, macro-F1, calibration, agreement, and every class by itself."""
+"""Quality beyond top-1, from the same logits: top-5, macro-F1, calibration, agreement, and each class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgecnn.values.figures import Accuracy, Quality
 from edgecnn.values.verdict import Interval
 
 CLASSES_FOR_TOP5 = 6
-"""Of five classes every answer is among the first five."""
+"""With five classes, every answer is among the first five."""
 
 
 def quality(
@@ -28,19 +28,18 @@ def quality(
     baseline: Answers | None = None,
     folds: NDArray[np.intp] | None = None,
 ) -> Quality:
-    """What the test split says of one candidate beyond top-1.
+    """Return the quality of one candidate on the test split beyond top-1.
 
     Args:
         answers: logits (images, classes).
         labels: class indices (images,), integers.
         names: of the classes, in the order of the logits.
-        baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself, and where there are none.
-        folds: by which network of a cross-validation each image was answered, (images,); None of one network.
+        baseline: the fp32 baseline network's outputs for the same pixels; None for the baseline itself, and without one.
+        folds: fold of each image's network, (images,); None for one network.
 
     Raises:
-        NO_IMAGES, ONE_CLASS_ANSWERED, LogitsNotFinite, LOGITS_DO_NOT_MATCH: as ``accuracy`` does, and where the names are not
-        as many
-            as the classes.
+        NO_IMAGES, ONE_CLASS_ANSWERED, LogitsNotFinite, LOGITS_DO_NOT_MATCH: as ``accuracy`` does, and if the number of names
+            differs from the number of classes.
     """
     check_answers(answers, labels)
     classes = answers.logits.shape[1]
@@ -71,9 +70,9 @@ def quality(
 
 
 def adjusted_over_candidates(tests: Mapping[str, Accuracy | None]) -> dict[str, Accuracy | None]:
-    """The same accuracies, by candidate of one build, whose classes' losses are shown over all candidates together.
+    """Return the accuracies of a build's candidates with class losses shown over all candidates together.
 
-    The report names a loss of any candidate, so each of them is a chance to name one falsely.
+    The report names a loss of any candidate, so each candidate is a chance for a false one.
     """
     known = [(name, test, test.quality) for name, test in tests.items() if test is not None and test.quality is not None]
     reports = adjusted_reports([figures.classes for _, _, figures in known])
@@ -94,7 +93,7 @@ def _first_answers(baseline: Answers | None, answers: Answers, labels: NDArray[A
 
 
 BINS = 15
-"""Of equal width over 0…1, closed above: as in Guo et al., which most published figures follow."""
+"""Bins of equal width over 0…1, closed above, as in Guo et al. and most published figures."""
 
 
 def calibration_error(

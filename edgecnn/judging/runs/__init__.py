@@ -1,1 +1,1 @@
-"""From process runs to figures: latency, energy, memory, and ratios of two kits, as far as noise lets them be told apart."""
+"""From process runs to figures: latency, energy, memory, and ratios of two kits, as far as noise allows."""

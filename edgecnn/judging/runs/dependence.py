@@ -24,25 +24,25 @@ from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, share
 from edgecnn.values.verdict import Interval
 
 LIKE_THE_LAST, DRIFTING = 0.80, 0.95
-"""Two-sided levels of the two tests. The first asks on one side only. Both together err in one of eight races of independent
-runs: a widened interval costs a verdict near the bound, and a dependence that is missed costs a wrong one."""
+"""Two-sided levels of the two tests; the first asks on one side only. Together they err in one of eight races of independent
+runs: a needlessly widened interval costs a verdict near the bound, and a missed dependence costs a wrong verdict."""
 LEAST_WORTH = 3.0
-"""Independent runs that even the most dependent ones count as; with fewer, Student's interval says nothing at all."""
+"""Least independent runs that dependent ones count as; with fewer, Student's interval says nothing."""
 RUNS_TO_TELL = 16
-"""From which on most of a dependence that matters is detected: a race for a gate on p50 has so many."""
+"""Runs from which on most of a relevant dependence is detected; a race for a gate on p50 has this many."""
 _LARGEST = 0.98
 
 
 class Dependence(NamedTuple):
-    """How the runs of a race depend on each other."""
+    """Dependence of the runs of a race."""
 
     worth: float | None
-    """As many independent runs say as much; None where fewer than ``RUNS_TO_TELL`` do not tell."""
+    """The number of independent runs that these count as; None with fewer than ``RUNS_TO_TELL``."""
     says: str
 
 
 def dependence(values: Sequence[float]) -> Dependence | None:
-    """How these values, one a run in the order of the rounds, depend on each other; None where that is not shown.
+    """Return how these values, one per run in the order of the rounds, depend on each other; None if that is not shown.
 
     Source of the variance of a rank autocorrelation: Dufour and Roy, Journal of Time Series Analysis 6 (1985) 207-230.
     """
@@ -69,20 +69,20 @@ def dependence(values: Sequence[float]) -> Dependence | None:
 
 
 def do_not_tell(runs: int) -> str | None:
-    """Why no gate is decided by an interval over so many runs; None of enough."""
+    """Return why these runs are too few for a gate; None if there are enough."""
     return f"{runs} runs are too few to show whether runs depend on each other" if runs < RUNS_TO_TELL else None
 
 
 def _worth(values: Sequence[float]) -> float | None:
-    """As how many independent runs these count; None of independent ones, and of too few to tell."""
+    """Return the number of independent runs that these count as; None if they are independent or too few."""
     dependent = dependence(values)
     return None if dependent is None else dependent.worth
 
 
 def runs_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
-    """The interval of the median run, wider where runs depend on each other; None where they are too few (``median_interval``).
+    """Interval of the median run, widened if runs depend on each other; None if there are too few (``median_interval``).
 
-    ``values``: one a run, in the order of the rounds; where one is not positive, such as energy above idle, their spread is not
+    ``values``: one per run, in the order of the rounds. If one is not positive, such as energy above idle, their spread is not
     taken on logarithms.
     """
     interval = median_interval(values, confidence)
@@ -98,9 +98,9 @@ def runs_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDENC
 
 
 def share_of_runs_below(values: Sequence[float], share: float, confidence: float = LATENCY_CONFIDENCE) -> float | None:
-    """What at least this share of all such runs lies below (``share_below``), and more where the runs depend on each other.
+    """Return a value that at least this share of runs lies below (``share_below``), larger if the runs depend on each other.
 
-    There it is at least the normal tolerance bound of as many independent runs, on logarithms. Source: Hahn and Meeker,
+    It is then at least the normal tolerance bound of as many independent runs, on logarithms. Source: Hahn and Meeker,
     Statistical Intervals, section 4.4.
     """
     bound = share_below(values, share, confidence)
@@ -114,7 +114,7 @@ def share_of_runs_below(values: Sequence[float], share: float, confidence: float
 
 
 def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
-    """About their mean; values that are alike share one."""
+    """Ranks about their mean; equal values share one."""
     _, places, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
     middle: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2 - (len(values) + 1) / 2)[places]
     return middle

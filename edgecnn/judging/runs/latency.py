@@ -1,9 +1,9 @@
-"""From runs to latency, with what a run says beside its median: start-up, steadiness, tails, a GPU's own clock, its settings.
+"""Latency from runs: percentiles, start-up, steadiness, tails, a GPU's own clock, and settings.
 
-A process run is the unit: samples inside one hang together, so intervals are taken over runs. A run gives one median, one p90
-where it has 100 samples, and one p99 where it has 1,000. Ratios are taken round by round inside one race, where both kits met
-the same conditions. Of a tail the middle process says little: where three of ten have a long one, it has none. So a bound on
-p90 or p99 is met only where three of four processes are shown to meet it.
+A process run is the unit: samples of one run are correlated, so intervals count runs. A run gives one median, one p90 from 100
+samples on, and one p99 from 1,000 on. Ratios are taken round by round in one race, where both kits meet the same conditions.
+The middle process says little about a tail: if three of ten have a long one, it has none. So a bound on p90 or p99 is met only
+if three of four processes are shown to meet it.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 
 def threads_of(runs: Sequence[Run]) -> int | None:
-    """Threads behind every one of them; None where they differ, or one does not say."""
+    """Return the threads of these runs; None if they differ, or one does not record them."""
     threads = {run.threads for run in runs}
     return threads.pop() if len(threads) == 1 else None
 
 
 def run_settings_of(profile: Profile) -> str | None:
-    """``2 threads``, or ``1 thread, spinning off``; None of a profile that says neither."""
+    """``2 threads``, or ``1 thread, spinning off``; None if the profile records neither."""
     threads = threads_of(profile.runs)
     besides = {name: text for name, text in profile.knobs.items() if name != "threads" or threads is None}
     words = [] if threads is None else [Knobs(threads=threads).words]
-    return ", ".join([*words, *([knobs_said(besides)] if besides else [])]) or None
+    return ", ".join([*words, *([knobs_text(besides)] if besides else [])]) or None
 
 
-def knobs_said(options: Mapping[str, str]) -> str:
-    """Knobs in words; those of another version as they were written."""
+def knobs_text(options: Mapping[str, str]) -> str:
+    """Return the knobs in words; knobs of another version as they were written."""
     try:
         return Knobs.of(options).words
     except ValueError:
@@ -56,14 +56,14 @@ def knobs_said(options: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class DeviceClock:
-    """The median over runs of each run's median between two CUDA events; or why there is none, by the name of the figure."""
+    """Median over runs of each run's median between two CUDA events; or why there is none, by figure."""
 
     on_gpu_ms: Interval | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
 def device_clock(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> DeviceClock:
-    """Of one kit's runs of one race; neither a figure nor a reason where it did not run on a GPU's session."""
+    """Return the GPU clock of one kit's runs; neither a figure nor a reason without a GPU session."""
     events = [run.events for run in runs if run.events is not None]
     if not events:
         return DeviceClock()
@@ -81,7 +81,7 @@ NS_PER_MS = 1e6
 
 
 class Startup(Value):
-    """Medians over runs in milliseconds; ``absent`` has the name of each that is None, and why."""
+    """Medians over runs in milliseconds; ``absent`` names each that is None, with the reason."""
 
     load_ms: Interval | None
     first_ms: Interval | None
@@ -90,7 +90,7 @@ class Startup(Value):
 
 
 def startup(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> Startup:
-    """Of one race's runs of one kit."""
+    """Return the start-up times of one kit's runs."""
     readers: dict[str, Callable[[Run], int | None]] = {
         "load_ms": lambda run: run.load_ns,
         "first_ms": lambda run: run.first_ns,
@@ -118,16 +118,16 @@ WINDOWS_MIN = 8
 LAST_SHARE = 0.5
 TOLERANCE = 0.05
 ERRORS = 3.5
-"""Standard errors of a share of a window's inferences; by chance one of a run's 20 windows is further off once in 100 runs."""
+"""Standard errors of a share of a window's inferences; by chance one of a run's 20 windows exceeds it once in 100 runs."""
 State = Literal["flat", "faster", "slower", "unsettled", "short"]
 
 
 def steady(runs: Sequence[Run], disturbed: str | None = None) -> Steady | None:
-    """Of one race's runs of one kit; None where nothing was timed.
+    """Return the steadiness of one kit's runs; None if nothing was timed.
 
     Args:
-        runs: every one is counted.
-        disturbed: what the machine did besides, which may be why a run does not settle.
+        runs: all runs of the kit in one race.
+        disturbed: a disturbance that may keep a run from settling.
     """
     if not any(run.samples_ns for run in runs):
         return None
@@ -170,19 +170,19 @@ def _ways(count: Mapping[State, int], late: int) -> str:
 
 
 class Settling(Value):
-    """One run."""
+    """How one run settles."""
 
     state: State
     inferences: int
-    """After the first, until it was steady; all where it never was."""
+    """Inferences after the first until it was steady; all if it never was."""
     after_ms: float
-    """The time that these took."""
+    """Their total time."""
     first_change: float = 0.0
-    """How the first window's median stands to the steady level: 0.5 is half as slow again."""
+    """Ratio of the steady level to the first window's median: 0.5 is half as slow again."""
 
 
 def settling(run: Run) -> Settling:
-    """From when on one run was steady."""
+    """Return the point from which on one run was steady."""
     times = np.asarray([*run.warmup_ns, *run.samples_ns], float)
     count = min(WINDOWS, len(times) // WINDOW_MIN)
     if count < WINDOWS_MIN:
@@ -204,13 +204,13 @@ def settling(run: Run) -> Settling:
 
 
 def _lasting(apart: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Windows that do not belong, save those alone among others; the first may stand alone, since a warm-up is short."""
+    """Windows that do not belong, except single ones; the first may stand alone, because a warm-up is short."""
     beside = np.concatenate([[True], apart[:-1]]) | np.concatenate([apart[1:], [False]])
     return np.flatnonzero(apart & beside)
 
 
 def _chance_range(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """How far below and above its level the median of a window may lie by chance."""
+    """How far the median of a window may lie below and above its level by chance."""
     inside = np.concatenate([window - median for window, median in zip(windows, medians, strict=True)])
     share = ERRORS / (2 * np.sqrt(min(len(window) for window in windows)))
     low, high = np.quantile(inside, [max(0.0, 0.5 - share), min(1.0, 0.5 + share)])
@@ -218,21 +218,21 @@ def _chance_range(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArr
 
 
 SHARE = 0.75
-"""Of processes."""
+"""Share of processes."""
 TAILS = {percentile_name(percent): percent for percent in PERCENTILES if percent != MEDIAN}
-"""Metric to its percentile."""
+"""Percentile by metric."""
 WITHIN = "tails_within_ms"
-"""The key of ``Latency.absent`` under which it says why there is none."""
+"""The key of ``Latency.absent`` with the reason."""
 NOT_SHOWN = "the runs do not show that three of four processes stay below it"
 
 
 def runs_needed(confidence: float = LATENCY_CONFIDENCE) -> int:
-    """From which on the slowest run shows it: 17 at 98 %, since 0.75^16 is 1.002 %."""
+    """Runs from which on the slowest one shows it: 17 at 98 %, since 0.75^16 is 1.002 %."""
     return math.ceil(math.log((1 - confidence) / 2) / math.log(SHARE))
 
 
 def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, float]:
-    """Each tail to its milliseconds, without those for which the runs are too few or too short."""
+    """Milliseconds by tail, without tails for which the runs are too few or too short."""
     limits = {}
     for name, percent in TAILS.items():
         values = [value for run in runs if (value := tail(run.samples_ns, percent)) is not None]
@@ -243,37 +243,37 @@ def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE)
 
 
 def why_not_within(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, str]:
-    """As ``Latency.absent`` has it, where the runs are too few."""
+    """Return the reason for ``Latency.absent`` if the runs are too few."""
     needed = runs_needed(confidence)
     return {WITHIN: f"it takes {needed} runs to show that three of four processes stay below it"} if len(runs) < needed else {}
 
 
 RUNS_NEEDED = 7
-"""Below this, no distribution-free 98 % interval of a median exists: 1 - 2 / 2^6 is 96.9 %."""
+"""With fewer runs no distribution-free 98 % interval of a median exists: 1 - 2 / 2^6 is 96.9 %."""
 
 _OF_THE_RUNTIME = ("runtime", "runtime_version", "python")
 CONDITIONS_OF_THE_MACHINE = tuple(name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_RUNTIME)
-"""What two kits of one race must share. Comparing runtimes is what a race is for, and some have a Python of their own."""
+"""Conditions that two kits of one race must share. Runtimes may differ, and some have their own Python."""
 
 OTHERS_PERCENT_MAX = 5.0
-"""Of all processors' time during a race, what other programs may take before a slow kit may be theirs. On two cores that both
+"""Share of CPU time that other programs may use during a race before they may explain a slow kit. On two cores that both
 compute, 50 % doubles the time of a run; a quiet machine shows 1 to 2 %."""
 
 THROTTLED_PERCENT_MAX = 50.0
-"""Of the runs, from which on the median over runs is that of a throttled machine."""
+"""Share of runs from which on the median over runs is that of a throttled machine."""
 
 SOMETIMES_THROTTLED_PERCENT_MAX = THROTTLED_PERCENT_MAX / 2
-"""Of the runs, up to which throttling is too rare to move a median far beside other work."""
+"""Share of runs up to which throttling is too rare to move a median far."""
 
 
 def run_ms(run: Run, percent: int = 50) -> float | None:
-    """A warm percentile of one run in milliseconds, or None when fewer than ten samples lie beyond it."""
+    """A warm percentile of one run in milliseconds; None if fewer than ten samples lie beyond it."""
     nanoseconds = tail(run.samples_ns, percent)
     return None if nanoseconds is None else nanoseconds / 1e6
 
 
 def latency_interval_ms(runs: Sequence[Run], percent: int = 50, confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
-    """The median over runs of each run's percentile; None where the runs are too few or one is too short."""
+    """Median over runs of each run's percentile; None if the runs are too few or one is too short."""
     values = _each_ms(runs, percent)
     return runs_interval(values, confidence) if len(values) == len(runs) else None
 
@@ -283,15 +283,15 @@ def _each_ms(runs: Sequence[Run], percent: int) -> list[float]:
 
 
 def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
-    """One race's figures for one kit.
+    """Return one race's figures for one kit.
 
     Args:
         profile: a race profile with its runs.
         fp32: the profile of the fp32 kit in the same race, for ``ratio_to_fp32``; None for fp32 itself.
-        machine: how a reader would name the machine; the processor's name unless stated.
+        machine: name of the machine for readers; default: the processor's name.
 
     Raises:
-        RACES_DIFFER, CONDITIONS_DIFFER: where ``fp32`` did not run interleaved with this profile.
+        RACES_DIFFER, CONDITIONS_DIFFER: ``fp32`` did not run interleaved with this profile.
     """
     runs, until = profile.runs, profile.until
     confidence = confidence_at(until)
@@ -323,9 +323,9 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
 
 
 def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
-    """The same of the race for the choice, in which a candidate runs as few rounds as its standing needs.
+    """Return the figures of the race for the choice, in which a candidate runs only as many rounds as needed.
 
-    p50 and the ratio are estimates without a level, see ``regret``; tails are left to a race for figures.
+    p50 and the ratio are estimates without a level, see ``regret``; tails need a race for figures.
     """
     measured = latency(profile, machine=machine)
     mine = _estimated(profile)
@@ -353,7 +353,7 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
 
 
 def estimated_ms(run: Run) -> float | None:
-    """The median of one run in milliseconds, of however few samples: a slow network gives few within the time of a run."""
+    """Median of one run in milliseconds, even of few samples: a slow network gives few within the time of a run."""
     return statistics.median(run.samples_ns) / 1e6 if run.samples_ns else None
 
 
@@ -362,14 +362,14 @@ def _estimated(profile: Profile) -> dict[int, float]:
 
 
 def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
-    """How many times faster ``ours`` is than ``reference``: the paired ratio of their run medians, above 1 where faster.
+    """How many times faster ``ours`` is than ``reference``: the paired ratio of their run medians, above 1 if faster.
 
-    Rounds in which only one of the two ran are left out. None where fewer than 7 pairs remain, or a run has no median.
+    Rounds in which only one of them ran are ignored. None with fewer than 7 pairs, or if a run has no median.
 
     Raises:
-        RACES_DIFFER: unless both ran in one race.
-        CONDITIONS_DIFFER: where the machine was not in the same state.
-        ROUND_TWICE: where a round holds two runs of one kit.
+        RACES_DIFFER: they did not run in one race.
+        CONDITIONS_DIFFER: the machine was not in the same state.
+        ROUND_TWICE: a round holds two runs of one kit.
     """
     if reference.race is None or reference.race != ours.race:
         raise races_differ(ours=ours.subject, theirs=reference.subject, our_race=ours.race, their_race=reference.race)
@@ -383,7 +383,7 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
 
 
 def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> None:
-    """Raise CONDITIONS_DIFFER with the first condition, and both its values, that is not the same on both sides."""
+    """Raise CONDITIONS_DIFFER with the first differing condition and both its values."""
     for name in names:
         mine, other = ours.conditions.get(name), theirs.conditions.get(name)
         if mine != other:
@@ -391,7 +391,7 @@ def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str
 
 
 def medians_by_round(profile: Profile) -> dict[int, float]:
-    """Round to the median of this kit's run in it, in milliseconds; a run that is too short for one is left out.
+    """Return the median of this kit's run in each round, in milliseconds; runs that are too short are ignored.
 
     Raises:
         ROUND_TWICE: a round holds two runs of it.
@@ -407,15 +407,15 @@ def medians_by_round(profile: Profile) -> dict[int, float]:
 
 
 def too_few_samples(runs: Sequence[Run]) -> str | None:
-    """A sentence where a run has no median: it ended early because it was slow, so to leave it out would keep the fast ones."""
+    """Return why there is no median if a run ended early. Such a run was slow, so ignoring it would favour fast runs."""
     needed = samples_needed(50)
     short = sum(len(run.samples_ns) < needed for run in runs)
     return f"{short} of {len(runs)} runs have fewer than {needed} samples, so the slow runs have no median" if short else None
 
 
 def disturbed(environment: Environment) -> str | None:
-    """A sentence where the host observed enough other work, or throttling; None too where it could observe neither, and of an
-    emulator, whose times are of nothing anyway."""
+    """Describe other work or throttling above the limits; None if there was too little, if it could not be observed, or in an
+    emulator."""
     if environment.fidelity is Fidelity.EMULATED:
         return None
     observed = environment.observed
@@ -433,12 +433,12 @@ def too_few_runs(count: int, observed: str | None = None) -> str:
 
 
 def slowed_at_most(environment: Environment) -> int | None:
-    """How many times longer other work can have made a median; None where there was too little of it, or nothing bounds it.
+    """Return the largest factor by which other work can slow a median; None if there was too little work, or no limit.
 
-    Where m busy threads share each processor fairly with the kit, they take m / (m + 1) of the time, and its slowest thread, for
-    which the others wait, takes m + 1 times as long. Fewer threads than processors can still hold up one, hence at least 2.
-    Throttling has no such bound: how far the clock fell is not known of every machine. Nor has a tail: one inference may wait for
-    longer than any share says. And the share is of all processors: of the few that a kit is held to, it says nothing.
+    If m busy threads share each processor fairly with the kit, they take m / (m + 1) of the time, and the slowest thread of
+    the kit, for which the others wait, takes m + 1 times as long. Fewer threads than processors can still hold up one, hence
+    at least 2. Throttling has no limit, because the drop of the clock is unknown. A tail has none either: one inference may
+    wait longer than any share says. The share counts all processors, so it says nothing about a kit that is held to a few.
     """
     if not had_whole_machine(environment):
         return None
@@ -448,9 +448,9 @@ def slowed_at_most(environment: Environment) -> int | None:
 
 
 def worst_of(environments: Sequence[Environment]) -> Environment:
-    """One environment for several races of one kit: the last one's, with the most other work and the most throttling of any.
+    """Merge the environments of several races of one kit: the last one, with the most other work and throttling of any.
 
-    What met one race can have made it slow whatever met the others, and in whichever order they ran.
+    A disturbance of one race can make the kit slow, in any order of the races.
     """
     busiest = max(environments, key=lambda environment: _observed(environment, "others_percent")).observed
     hottest = max(environments, key=lambda environment: _observed(environment, "throttled_percent")).observed
@@ -464,7 +464,7 @@ def _observed(environment: Environment, name: str) -> float:
 
 
 def explained(times: int) -> str:
-    """The end of a sentence that names a disturbance and a verdict that stands all the same."""
+    """Return the end of a sentence about a disturbance that does not explain the verdict."""
     return f"which can make it at most {times} times slower"
 
 
@@ -487,7 +487,7 @@ def _dependent(runs: Sequence[Run], figures: Mapping[int, Interval | None]) -> d
 
 
 def _absent(runs: Sequence[Run]) -> dict[str, str]:
-    """Why each percentile is None, of those that are."""
+    """Return why each missing percentile is None."""
     fewest = min(len(run.samples_ns) for run in runs)
     few = too_few_runs(len(runs))
     return {

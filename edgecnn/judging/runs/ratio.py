@@ -1,8 +1,8 @@
-"""The ratio of two kits' latencies, and the gate on it: the whole interval passes or fails.
+"""The ratio of two kits' latencies, and its gate: the whole interval passes or fails.
 
-Paired, from runs that were interleaved in one race: both kits met the same conditions, so that other work takes a verdict away
-only where one of them met more of it. Unpaired, from races of different days: a machine differs from one to the next with no kit
-changed, by as much as the recorded days differ among themselves; and a busy present fails nothing, a busy past passes nothing.
+Paired runs are interleaved in one race: both kits meet the same conditions, so other work matters only if one of them met more
+of it. Unpaired runs come from different days: a machine varies from day to day without a change of the kit, as much as the
+recorded days vary among themselves. Other work now fails nothing, and other work then passes nothing.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _CONDITIONS = (
     ("others_percent", OTHERS_PERCENT_MAX, "other programs used {:.0f} % of the CPU time in the runs"),
     ("throttled_percent", SOMETIMES_THROTTLED_PERCENT_MAX, "the machine throttled in {:.0f} % of the runs"),
 )
-"""What may slow one kit of a pair and not the other: observation, how many points more are too many, and its words. Of twins
-that met 50 to 90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
+"""Disturbances that may slow one kit of a pair: observation, allowed difference in points, and words. For twins that met 50 to
+90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
 
 
 OVER_DAYS = "Student's t, which assumes independent and normally distributed days"
-"""The test, and what it assumes: where a machine has two paces, a day of the slower one is no change of the kit."""
+"""The test and its assumption: if a machine has two paces, a day of the slower one is not a change of the kit."""
 MORE_DAYS = "baselines of more days show how much the machine varies from day to day"
-"""What helps a ratio to recorded runs."""
+"""Advice for a ratio to recorded runs."""
 
 
 class PairedRace(Value):
@@ -57,34 +57,34 @@ class PairedRace(Value):
 
 
 class RatioFinding(Value):
-    """What is known of HEAD / BASE, or why nothing is."""
+    """The ratio HEAD / BASE, or why there is none."""
 
     ratio: Interval | None
     how: str = ""
     """The test and the sample, such as ``10 interleaved rounds on AMD EPYC``."""
     absent: str | None = None
-    """Nothing was measured, and why."""
+    """Why nothing was measured."""
     rounds: int = 0
-    """Behind the ratio, of HEAD."""
+    """Rounds of HEAD behind the ratio."""
     helps: str | None = None
-    """What would narrow the ratio, where rounds would not."""
+    """Advice if more rounds would not narrow the ratio."""
     open: str | None = None
-    """There are runs and no interval, and why."""
+    """Why there are runs but no interval."""
     slow_disturbed: str | None = None
-    """What besides its kit may have made HEAD slow: it then fails nothing."""
+    """A disturbance that may have slowed HEAD: HEAD then fails nothing."""
     fast_disturbed: str | None = None
-    """What besides its kit may have made BASE slow: HEAD then passes nothing."""
+    """A disturbance that may have slowed BASE: HEAD then passes nothing."""
     slow_at_most: int | None = None
-    """How many times slower that can have made HEAD; None where nothing bounds it."""
+    """The largest factor by which it can have slowed HEAD; None without a limit."""
     fast_at_most: int | None = None
-    """The same of BASE."""
+    """The same for BASE."""
 
 
 def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
-    """HEAD / BASE from one or more races of the same two kits, pairs taken inside each race.
+    """Return HEAD / BASE from races of the same two kits, with pairs inside each race.
 
     Raises:
-        RACES_DIFFER: two profiles of a pair are not of one race.
+        RACES_DIFFER: two profiles of a pair are from different races.
         CONDITIONS_DIFFER: two kits of one race did not run on the same machine in the same state.
         ROUND_TWICE: a round holds two runs of one kit.
     """
@@ -111,7 +111,7 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
 
 
 def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
-    """HEAD / BASE from runs of different days: the median over HEAD's runs against that of each recorded day, see
+    """Return HEAD / BASE from runs of different days: the median of HEAD's runs against that of each recorded day, see
     ``day_ratio_interval``."""
     short = next((why for profile in (head, *base) if (why := too_few_samples(profile.runs))), None)
     days = [_middle_ms(profile) for profile in base]
@@ -136,7 +136,7 @@ def _middle_ms(profile: Profile) -> float:
 
 
 def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str = OF_A_COMPARISON) -> GateResult:
-    """The gate on ``latency_ratio``. ``max`` is its only side; ``spelled`` is how more rounds are asked for."""
+    """Judge the gate on ``latency_ratio``, whose only side is ``max``; ``spelled`` is the option for more rounds."""
     verdict, why = _verdict(gate, finding, spelled)
     return GateResult(
         gate=gate,
@@ -149,7 +149,7 @@ def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str 
 
 
 def _check_same_state(race: PairedRace) -> None:
-    """A condition that one kit's runner is too old to read is no difference: both ran in the same minutes on one machine."""
+    """Ignore conditions that one runner is too old to read: both ran in the same minutes on one machine."""
     if race.head.race is None or race.head.race != race.base.race:
         raise races_differ(ours=race.head.subject, theirs=race.base.subject, our_race=race.head.race, their_race=race.base.race)
     ours, theirs = race.head.environment, race.base.environment
@@ -158,7 +158,7 @@ def _check_same_state(race: PairedRace) -> None:
 
 
 def _manners(races: Sequence[PairedRace]) -> str:
-    """On how many threads, and with which knobs: of both sides where they differ."""
+    """Name the threads and knobs, of both sides if they differ."""
     if not races:
         return ""
     head, base = (run_settings_of(profile) or "threads unknown" for profile in (races[-1].head, races[-1].base))
@@ -168,7 +168,7 @@ def _manners(races: Sequence[PairedRace]) -> str:
 
 
 def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str | None:
-    """A sentence where this side met so much more than the other that it may be slower for it; what was not observed is 0."""
+    """Describe a disturbance that this side met so much more of that it may be slower for it; unobserved counts as 0."""
     other: Literal["base", "head"] = "base" if side == "head" else "head"
     differences = []
     for name, allowed, words in _CONDITIONS:
@@ -184,7 +184,7 @@ def _explains(races: Sequence[PairedRace], side: Literal["base", "head"]) -> int
 
 
 def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str) -> float:
-    """Over races, each counted by its rounds."""
+    """Average over races, weighted by rounds."""
     profiles: list[Profile] = [getattr(race, side) for race in races]
     rounds = sum(len(profile.runs) for profile in profiles)
     return sum(float(profile.environment.observed.get(name, 0)) * len(profile.runs) for profile in profiles) / max(rounds, 1)
@@ -208,9 +208,9 @@ def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, 
 class _Doubt(NamedTuple):
     because: str | None
     times: int | None
-    """It explains no more than so much."""
+    """The largest factor that it explains."""
     excess: float
-    """So many times beyond the bound."""
+    """Factor beyond the bound."""
 
 
 def _or_open(verdict: Verdict, stands: str, bound: str, doubt: _Doubt) -> tuple[Verdict, str]:
@@ -235,15 +235,15 @@ def _shown(ratio: Interval) -> str:
 
 
 class InterimLook(NamedTuple):
-    """What the rounds so far say of the ratio."""
+    """The ratio after the rounds so far."""
 
     finding: RatioFinding
     decided: bool
-    """The gate passes or fails, so that no more rounds are run."""
+    """The gate passes or fails, so no more rounds are needed."""
 
 
 def look(races: Sequence[PairedRace], gate: Gate, planned: Sequence[int], machine: str) -> InterimLook:
-    """Look at all rounds that were run of two kits; ``planned``: rounds after which the race looks, those to come included.
+    """Look at all rounds of two kits; ``planned``: rounds after which the race looks, including future ones.
 
     Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_finding``.
     """

@@ -20,68 +20,68 @@ from statistics import fmean
 from edgecnn.values.verdict import Interval
 
 LOOKS = (3, 5, 8, 11, 14, 18, 24)
-"""After how many rounds the race for the choice looks at itself; the last is the cap."""
+"""Rounds after which the race for the choice looks at itself; the last is the limit."""
 ENOUGH = 0.005
-"""The race ends where shipping the one ahead is expected to cost no more, as a share of its cost."""
+"""The race ends when shipping the leader is expected to cost no more than this share."""
 OUT = ENOUGH / 20
-"""Whoever is expected to be better by less runs no more rounds."""
+"""A candidate that is expected to be better by less than this runs no more rounds."""
 BEARABLE = 0.02
-"""A choice that is expected to cost more than that is no settled one, however many rounds there were."""
+"""A choice that is expected to cost more than this stays provisional, whatever the number of rounds."""
 ALIKE = 1.01
-"""Times the cost of the one ahead, up to which the higher precision is kept."""
+"""Factor of the leader's cost up to which the higher precision is kept."""
 SPREAD, SPREAD_WEIGHT = 0.05, 2.0
-"""The prior on the spread of a paired log difference, and how many rounds it is worth: three alike by luck end no race."""
+"""Prior on the spread of a paired log difference, and its weight in rounds: three equal rounds by luck end no race."""
 SLOWEST = 3
-"""One in so many runs is capped at the slowest of the others."""
+"""One in this many runs is capped at the slowest of the others."""
 
 Costs = Mapping[str, Mapping[int, float]]
-"""Candidate to round to cost, such as the median of its process in milliseconds; all positive."""
+"""Cost of each candidate by round, such as the median of its process in milliseconds; all positive."""
 
 
 @dataclass(frozen=True)
 class Lead:
-    """How a race for the choice stands for one candidate."""
+    """State of a race for the choice for one candidate."""
 
     name: str
     regret: float
-    """What shipping it is expected to cost, as a share of its cost: the sum over all others."""
+    """Expected cost of shipping it, as a share of its cost: the sum over all others."""
     parts: Mapping[str, float]
-    """Each other candidate's part of it."""
+    """The part of each other candidate."""
 
     @property
     def still_in(self) -> frozenset[str]:
-        """Who runs another round: this one, and whoever may matter."""
+        """Candidates that run another round: this one, and those that may matter."""
         return frozenset({self.name, *(name for name, part in self.parts.items() if part >= OUT)})
 
 
 def estimate(costs: Iterable[float]) -> float:
-    """The mean of the logs with the slowest third capped, as a cost again."""
+    """Mean of the logs with the slowest third capped, as a cost."""
     return math.exp(fmean(_capped([math.log(cost) for cost in costs])))
 
 
 def lead_of(costs: Costs) -> Lead:
-    """How the race stands for the one that costs least to ship. Each pair is compared by the rounds that both ran, so that who
-    left early is held to the same minutes as the others.
+    """Return the state for the candidate that costs least to ship. Pairs compare the rounds that both ran, so that candidates
+    that left early are compared over the same minutes.
 
-    Raises ValueError: nobody has a cost.
+    Raises ValueError: no candidate has a cost.
     """
     return min((standing_of(name, costs) for name in costs), key=lambda lead: (lead.regret, lead.name))
 
 
 def standing_of(name: str, costs: Costs) -> Lead:
-    """How it stands for this one."""
+    """Return the state for this candidate."""
     parts = {rival: _expected_gain(rival_costs, costs[name]) for rival, rival_costs in costs.items() if rival != name}
     return Lead(name, sum(parts.values()), parts)
 
 
 def alike(costs: Costs, ahead: str) -> frozenset[str]:
-    """Whoever costs at most 1 % more than the one ahead in the rounds that both ran, itself among them."""
+    """Candidates that cost at most 1 % more than the leader in the rounds that both ran, including the leader."""
     near = (name for name in costs if name != ahead and _difference(costs[name], costs[ahead])[0] <= math.log(ALIKE))
     return frozenset({ahead, *near})
 
 
 def preferred(costs: Costs, pays: Mapping[str, tuple[int, bool]]) -> str:
-    """Who ships: the one ahead, or who is alike to it and pays less in accuracy (``choice.pays``)."""
+    """Return the candidate to ship: the leader, or one alike to it that pays less in accuracy (``choice.pays``)."""
     lead = lead_of(costs)
 
     def place(name: str) -> tuple[tuple[int, bool], bool, float, str]:
@@ -91,20 +91,20 @@ def preferred(costs: Costs, pays: Mapping[str, tuple[int, bool]]) -> str:
 
 
 def estimate_alone(value: float) -> Interval:
-    """An estimate without a level: a race for the choice goes on for as long as its figures make it, and for many candidates, so
-    that an interval of a fixed sample would not hold as often as it says."""
+    """Return an estimate without a level. A race for the choice stops by its own figures and has many candidates, so the
+    interval of a fixed sample would not hold."""
     return Interval(estimate=value, low=value, high=value, confidence=0.0)
 
 
 def estimated_ratio(reference: Mapping[int, float], ours: Mapping[int, float]) -> Interval:
-    """The reference's cost over ours in the rounds that both ran, an estimate alone: above 1 ours is better."""
+    """Return the reference's cost over ours in the rounds that both ran, an estimate: above 1 ours is better."""
     return estimate_alone(math.exp(-_difference(ours, reference)[0]))
 
 
 def _expected_gain(other: Mapping[int, float], ours: Mapping[int, float]) -> float:
-    """E[(θ_ours − θ_other)+] of Student's t, located at m with scale s and ν degrees of freedom.
+    """E[(θ_ours − θ_other)+] of Student's t at m with scale s and ν degrees of freedom.
 
-    With z = m / s it is s·((ν + z²) / (ν − 1)·f(z) − z·F(−z)), f and F being its density and distribution.
+    With z = m / s it is s·((ν + z²) / (ν − 1)·f(z) − z·F(−z)), with density f and distribution F.
     """
     from scipy.special import stdtr
 
@@ -118,9 +118,9 @@ def _expected_gain(other: Mapping[int, float], ours: Mapping[int, float]) -> flo
 
 
 def _difference(other: Mapping[int, float], ours: Mapping[int, float]) -> tuple[float, float, float, int]:
-    """Mean of the paired log differences, their spread, its degrees of freedom, and how many pairs there are.
+    """Mean of the paired log differences, their spread, its degrees of freedom, and the number of pairs.
 
-    The spread is of the differences as they are: capping what interference did takes nothing from how little is known.
+    The spread is of the uncapped differences, because capping interference does not add certainty.
     """
     rounds = sorted(other.keys() & ours.keys())
     if not rounds:

@@ -1,8 +1,8 @@
-"""From runs to memory, energy, images a second and the speed that lasts. The process run is the unit, as for latency.
+"""Memory, energy, throughput and sustained speed from runs. The process run is the unit, as for latency.
 
-What a device must hold is no median: a gate on memory takes the largest peak of all runs. One power meter speaks for a
-candidate, the one that covers most, since a part of the energy under the name of the whole would flatter. The best batch is
-found on one short run of each and measured in a race of its own, because the winner of a selection flatters itself.
+A gate on memory takes the largest peak of all runs, because a device must hold it. One power meter, the one that covers most,
+speaks for a candidate, because a part of the energy would flatter it. The best batch is found with one short run each and
+measured in a race of its own, because the winner of a selection flatters itself.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 
 def memory(profile: Profile, *, machine: str | None = None) -> Memory:
-    """One race's figures for one kit.
+    """Return one race's memory figures for one kit.
 
     Args:
         profile: a race profile with its runs.
-        machine: how a reader would name the machine; the processor's name unless stated.
+        machine: name of the machine for readers; default: the processor's name.
     """
     runs = [run.memory for run in profile.runs]
     known = [usage for usage in runs if usage is not None and usage.peak_mib is not None and usage.baseline_mib is not None]
@@ -67,15 +67,15 @@ def _why(runs: Sequence[RunMemory | None], known: Sequence[RunMemory]) -> str | 
 
 
 METERS = {kind.name: kind for kind in sorted(KINDS, key=lambda kind: kind.coverage)}
-"""From the one that covers most to the one that covers least."""
+"""Ordered by coverage, largest first."""
 
 
 def energy(profile: Profile, *, machine: str | None = None) -> Energy:
-    """One energy race's figures for one kit.
+    """Return one energy race's figures for one kit.
 
     Args:
         profile: a race profile whose runs measured energy.
-        machine: how a reader would name the machine; the processor's name unless stated.
+        machine: name of the machine for readers; default: the processor's name.
     """
     runs = [run.energy for run in profile.runs if run.energy is not None]
     named = machine or profile.environment.conditions.get("cpu", profile.host)
@@ -104,9 +104,9 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
 
 
 def meter_of(every: Iterable[Run]) -> str | None:
-    """The meter that covers most among those that every one of these runs was read by; None where there is none.
+    """Return the meter with the largest coverage that read every run; None if there is none.
 
-    The processor's own does not speak for a field in which a model ran on the GPU: what that took would be left out.
+    The CPU's meter does not count if a model ran on the GPU of the same chip.
     """
     runs = [run.energy for run in every]
     common = [name for name in METERS if runs and all(run is not None and _reading(run, name) for run in runs)]
@@ -116,7 +116,7 @@ def meter_of(every: Iterable[Run]) -> str | None:
 
 
 def image_mj(run: Run, meter: str) -> float | None:
-    """What an image took in one run by this meter, in millijoules, idle power included; None where it gave no reading."""
+    """Energy per image in one run by this meter, in millijoules, including idle power; None without a reading."""
     reading = None if run.energy is None else _reading(run.energy, meter)
     return None if run.energy is None or reading is None else _total_mj(run.energy, reading)
 
@@ -126,7 +126,7 @@ def _reading(run: RunEnergy, meter: str) -> EnergyReading | None:
 
 
 def _total_mj(run: RunEnergy, reading: EnergyReading) -> float:
-    """The meter's power, over the time that the inferences took by the run's own clock."""
+    """The meter's power times the duration of the inferences by the run's own clock."""
     return 1e3 * reading.work_j / reading.work_s * run.work.seconds / run.images
 
 
@@ -161,31 +161,31 @@ def batches_up_to(largest: int) -> tuple[int, ...]:
 
 
 def images_per_s(run: Run) -> float:
-    """All images over all the time that the calls took: a slow call weighs as long as it was."""
+    """All images over the total time of the calls: a slow call weighs as long as it took."""
     return run.batch * len(run.samples_ns) / sum(run.samples_ns) * NS_PER_S
 
 
 def screened(profiles: Mapping[int, Profile]) -> dict[int, float]:
-    """Batch to images a second in its screening run; who has none is left out."""
+    """Images a second by batch in its screening run; batches without one are ignored."""
     return {batch: images_per_s(profile.runs[0]) for batch, profile in sorted(profiles.items()) if profile.runs}
 
 
 def best_batch(rates: Mapping[int, float]) -> int | None:
-    """The one with the most images a second, the smaller of two alike; None where nothing was screened."""
+    """The batch with the most images a second, the smaller of two equal ones; None if nothing was screened."""
     return max(rates, key=lambda batch: (rates[batch], -batch), default=None)
 
 
 def throughput(
     profiles: Sequence[Profile], rates: Mapping[int, float], requested: Sequence[int], machine: str, reason: str | None = None
 ) -> Throughput:
-    """One candidate's figures.
+    """Return one candidate's throughput.
 
     Args:
-        profiles: of this candidate, one of each batch that was measured.
+        profiles: of this candidate, one per measured batch.
         rates: images a second by batch, from the screening.
         requested: batches that the user named.
-        machine: as a reader would name it.
-        reason: why one of them is missing.
+        machine: name of the machine for readers.
+        reason: why a batch is missing.
     """
     raced = sorted((profile for profile in profiles if profile.runs), key=lambda profile: profile.runs[0].batch)
     best = best_batch(rates)
@@ -220,7 +220,7 @@ NS_PER_MS = 1e6
 
 
 def sustained(profile: Profile, machine: str) -> Sustained | None:
-    """One soak of one kit; None where nothing was soaked."""
+    """Return the sustained speed of one kit from its soak; None without a soak."""
     if not profile.runs or not profile.runs[0].windows:
         return None
     run = profile.runs[0]
@@ -286,7 +286,7 @@ def _says(windows: tuple[SoakWindow, ...], slowdown: float | None, throttled: st
 
 
 def _range(windows: tuple[SoakWindow, ...], third: int) -> str:
-    """How far single windows are from each other: one process gives no interval."""
+    """Return the range of ratios between single windows, because one process gives no interval."""
     if third == 1:
         return "one window each, so the spread is unknown"
     known = [window.p50_ms for window in windows if window.p50_ms is not None]

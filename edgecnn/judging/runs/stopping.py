@@ -1,7 +1,7 @@
-"""When a race has told enough: the looks that may end it, how many rounds would settle the rest, and what noise explains.
+"""Rules that stop a race, and the rounds that would settle a gate.
 
-Who looks again and again and stops when the interval pleases has an interval that promises too much. So the rule is fixed
-before the first run: it looks after certain numbers of rounds and at no other time.
+An interval promises too much if a race may stop whenever it looks good. So the rule is fixed before the first run: the race
+looks after certain numbers of rounds and at no other time.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from edgecnn.values.profile import Environment, Run, Until
 from edgecnn.values.verdict import Interval
 
 INTERIM_RUNS = (20, 28, 40)
-"""The first is the least by which three of four processes are shown to keep a tail at 99.3 %, and tells whether runs depend on
-each other, which fewer than 16 do not. The last is the cap."""
+"""The first is the least number that shows a tail for three of four processes at 99.3 % and detects dependent runs. The last
+is the limit."""
 
 
 def rule_of(half_width: float) -> Until:
-    """The rule for a p50 that is to be known to ± this share of it."""
+    """Return the rule for a p50 that is known to ± this share."""
     return Until(half_width=half_width, looks=INTERIM_RUNS)
 
 
 def confidence_at(until: Until | None) -> float:
-    """Of an interval at one look, so that over all looks it holds as often as any other."""
+    """Confidence of an interval at one look, so that it holds over all looks."""
     return look_confidence(1 if until is None else len(until.looks))
 
 
 def over_all(interval: Interval | None, until: Until | None) -> Interval | None:
-    """The same bounds with the confidence that they have whenever the rule stopped."""
+    """Return the same bounds with the confidence that they have whenever the rule stops."""
     if interval is None or until is None:
         return interval
     return interval.model_copy(update={"confidence": LATENCY_CONFIDENCE})
 
 
 def half_width(runs: Sequence[Run], until: Until) -> float | None:
-    """How far the interval of p50 reaches from it on its longer side, as a share of it; None where there is none."""
+    """Longer side of the interval of p50 as a share of p50; None without an interval."""
     medians = [median_ns for run in runs if (median_ns := tail(run.samples_ns, 50)) is not None]
     interval = runs_interval(medians, confidence_at(until)) if len(medians) == len(runs) else None
     return None if interval is None else _reach(interval)
@@ -75,16 +75,16 @@ def _reach(interval: Interval) -> float:
 
 
 INTERIM_ROUNDS = (10, 24, 48)
-"""Rounds after which the race looks at itself. Three looks that share 2 % want 99.3 % each; ten pairs reach 99.8 %."""
+"""Rounds after which the race looks at itself. Three looks that share 2 % need 99.3 % each; ten pairs reach 99.8 %."""
 ROUNDS_MAX = INTERIM_ROUNDS[-1]
 _WORTH_A_LOOK = 0.75
 """A look shortly before the last one costs confidence and saves nothing."""
 
 
 def looks(rounds_max: int = ROUNDS_MAX, first: int = 0) -> tuple[int, ...]:
-    """Rounds after which to look, the last one at ``rounds_max``; it doubles beyond ``INTERIM_ROUNDS``.
+    """Return the rounds of the looks, the last at ``rounds_max``; they double beyond ``INTERIM_ROUNDS``.
 
-    ``first``: before so many rounds the race may not stop.
+    ``first``: the race may not stop before this many rounds.
     """
     planned = list(dict.fromkeys(max(rounds, first) for rounds in INTERIM_ROUNDS))
     while planned[-1] < rounds_max:
@@ -93,26 +93,26 @@ def looks(rounds_max: int = ROUNDS_MAX, first: int = 0) -> tuple[int, ...]:
 
 
 def look_confidence(count: int, whole: float = LATENCY_CONFIDENCE) -> float:
-    """The two-sided confidence of each of ``count`` looks that all together hold ``whole``."""
+    """Two-sided confidence of each of ``count`` looks that together hold ``whole``."""
     return 1 - (1 - whole) / count
 
 
 ROUNDS_WORTH_ASKING = 200
-"""More rounds than that are no advice: a race of three kits then takes an hour, and conditions change."""
+"""More rounds are not advised: a race of three kits then takes an hour, and conditions change."""
 
 OF_A_BUILD = "--set race.rounds={}"
 OF_A_FINISHED_BUILD = "build again with --set race.rounds={}"
 OF_A_COMPARISON = "--rounds {}"
 OF_A_DEVICE = "python3 -m runner measure ../.. --rounds {}"
-"""How the number of rounds is asked for, of whom."""
+"""How each command asks for a number of rounds."""
 
 
 def rounds_to_settle(bound: float, interval: Interval, rounds: int) -> int | None:
-    """About how many rounds of a new race bring an interval to one side of a bound in ``POWER`` of all cases, if its estimate is
-    the truth; None where that is more than anybody should wait for.
+    """Return how many rounds of a new race settle a bound in ``POWER`` of all cases if the estimate is right; None if they are
+    too many to advise.
 
-    The spread of a round is taken from how far this interval of ``rounds`` reaches towards the bound. Ranks reach further than a
-    normal interval, so that the number is enough in simulation though the spread is not its upper bound.
+    The spread of a round comes from the reach of this interval of ``rounds`` towards the bound. Ranks reach further than a
+    normal interval, so the number was enough in simulation.
     """
     if math.isclose(bound, interval.estimate):
         return None
@@ -123,7 +123,7 @@ def rounds_to_settle(bound: float, interval: Interval, rounds: int) -> int | Non
 
 
 def what_helps(rounds: int | None, spelled: str = OF_A_BUILD) -> str:
-    """The end of a sentence: what would turn UNSURE into an answer, with the option as this command spells it."""
+    """Say what settles an UNSURE gate, as the end of a sentence with the option of this command."""
     if rounds is None:
         return "a quieter machine would settle it"
     odds = f"about {rounds} rounds ({spelled.format(rounds)}) settle it in {100 * POWER:.0f} % of cases"
@@ -131,11 +131,11 @@ def what_helps(rounds: int | None, spelled: str = OF_A_BUILD) -> str:
 
 
 _LIST = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*")
-"""As the kernel writes one, such as ``0-3,8`` (man 7 cpuset, "List format")."""
+"""The kernel's list format, such as ``0-3,8`` (man 7 cpuset, "List format")."""
 
 
 def had_whole_machine(environment: Environment) -> bool:
-    """False too where it is not known. A system that has no affinity keeps no program from a processor by it."""
+    """Whether the kit could use the whole machine; False if unknown. A system without affinity does not limit programs."""
     limit, affinity = (environment.conditions.get(name) for name in ("cpu_limit", "affinity"))
     if limit not in (None, "none"):
         return False

@@ -1,1 +1,1 @@
-"""MLPerf LoadGen over a kit's session, beside our own races: the same kit, measured by somebody else's clock and rules."""
+"""Run MLPerf LoadGen on a kit's session, in addition to our own races, with LoadGen's clock and rules."""

@@ -1,4 +1,4 @@
-"""What LoadGen was asked, what it said and where its own logs lie, scenario by scenario."""
+"""LoadGen's settings, results and logs, by scenario."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.values.profile import Environment
 
 
 class Scenario(StrEnum):
-    """MLPerf Inference's four, by LoadGen's names."""
+    """MLPerf Inference's four scenarios, by LoadGen's names."""
 
     SINGLE_STREAM = "SingleStream"
     """One image after another; the figure is the 90th percentile of a query's latency."""
@@ -22,7 +22,7 @@ class Scenario(StrEnum):
     OFFLINE = "Offline"
     """All images at once; the figure is images a second."""
     SERVER = "Server"
-    """Images arrive at random times; the figure is the highest rate whose 99th percentile stays inside the bound."""
+    """Images arrive at random times; the figure is the highest rate whose 99th percentile stays within the bound."""
 
 
 class PilotBatch(Value):
@@ -35,45 +35,45 @@ class PilotBatch(Value):
 
 
 class LoadSettings(Value):
-    """What LoadGen is told for one run; the rest are its defaults. A rate or a latency is None where its scenario has none."""
+    """LoadGen's settings for one run; others have its defaults. A rate or a latency is None if its scenario has none."""
 
     scenario: Scenario
     min_duration_ms: int
     min_query_count: int
-    """Below 64 queries no 90th percentile, below 662 no 99th is VALID: LoadGen's early stopping wants so many."""
+    """LoadGen's early stopping needs 64 queries for a 90th percentile, and 662 for a 99th."""
     batch: int
-    """Images a call of the runtime, where a query holds more than one."""
+    """Images a call of the runtime, if a query has more than one."""
     expected_latency_ms: float | None = None
-    """SingleStream, MultiStream: at or below the truth, or LoadGen runs out of the queries that it prepared."""
+    """SingleStream, MultiStream: expected latency, not above the true one, or LoadGen runs out of prepared queries."""
     expected_qps: float | None = None
-    """Offline: at or above the truth, for the same reason."""
+    """Offline: expected rate, not below the true one, for the same reason."""
     target_qps: float | None = None
-    """Server: the rate that is tried."""
+    """Server: the rate to try."""
     target_latency_ms: float | None = None
     """Server: the bound on the 99th percentile."""
 
 
 class LoadRun(Value):
-    """One run of LoadGen: a process of its own, and LoadGen's verdict on it."""
+    """One run of LoadGen in a separate process, and its verdict."""
 
     settings: LoadSettings
     valid: bool
-    """LoadGen's word, as it stands in ``mlperf_log_summary.txt``."""
+    """LoadGen's verdict in ``mlperf_log_summary.txt``."""
     too_short: bool
-    """It ended before the time asked: the rate or latency it was told to expect was wrong."""
+    """Whether it ended before the requested time, because the expected rate or latency was wrong."""
     figure: float
-    """Milliseconds in the two streams, images a second in Offline, images a second that were answered in Server."""
+    """Milliseconds in the two streams, images a second in Offline, completed images a second in Server."""
     early_stopping_ms: float | None = None
-    """Streams: LoadGen's own cautious estimate of the same percentile."""
+    """Streams: LoadGen's own conservative estimate of the same percentile."""
     queries: int
     percentiles_ms: Mapping[str, float]
-    """``p50``, ``p90``, ``p99`` of a query; of an image in Offline, which waits for those before it."""
+    """``p50``, ``p90``, ``p99`` of a query; for Offline of an image, which waits for earlier ones."""
     reasons: tuple[str, ...] = ()
-    """LoadGen's own words on an INVALID run."""
+    """LoadGen's reasons for an INVALID run."""
     logs: str
     """Folder of its logs, relative to the report."""
     observed: Mapping[str, str] = {}
-    """What the machine did meanwhile."""
+    """The machine's state during the run."""
 
 
 class ScenarioResult(Value):
@@ -86,9 +86,9 @@ class ScenarioResult(Value):
     reason: str | None = None
     """Why there is no VALID figure."""
     runs: tuple[LoadRun, ...]
-    """Every run that was made, the one that counts included: runs that ended too early, rates that were too high."""
+    """All runs, including the one that counts, runs that ended too early, and rates that were too high."""
     counts: int | None = None
-    """Index of the run that the figure is from."""
+    """Index of the run with the figure."""
 
 
 class LoadGenReport(Value):
@@ -96,15 +96,15 @@ class LoadGenReport(Value):
 
     schema_: Literal["edgecnn.loadgen/1"] = Field(default="edgecnn.loadgen/1", alias="schema")
     claim: str
-    """What these figures are, and what they are not."""
+    """The meaning of these figures."""
     made_at: str
     kit: str
-    """sha256 of the kit's manifest."""
+    """SHA-256 of the kit's manifest."""
     candidate: str
     images: int
-    """How many different images LoadGen chose from."""
+    """Number of different images for LoadGen."""
     knobs: Mapping[str, str] = {}
-    """Session options that the bundle around the kit was chosen with, beside the kit's own."""
+    """Session options that the bundle chose, in addition to the kit's own."""
     loadgen: str
     """Version of mlcommons-loadgen."""
     environment: Environment

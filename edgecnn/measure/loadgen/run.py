@@ -1,4 +1,4 @@
-"""Run MLPerf LoadGen over a kit: what is asked of it, the run in a process of its own, and its log read back."""
+"""Run MLPerf LoadGen on a kit: its settings, a run in a separate process, and its log."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 IMAGES_PER_STREAM_QUERY = 8
-"""Of MultiStream, by MLPerf's rules."""
+"""Images of a MultiStream query, by MLPerf's rules."""
 QUERIES_FOR_P90 = 64
 QUERIES_FOR_P99 = 662
-"""Below these LoadGen's early stopping can give no estimate of the percentile, and the run is INVALID."""
+"""With fewer queries LoadGen's early stopping cannot estimate the percentile, and the run is INVALID."""
 FASTEST_SHARE = 0.5
-"""Of the pilot's fastest call: what the streams are told to expect. LoadGen then prepares at least twice as many queries."""
+"""Share of the pilot's fastest call, as the expected latency of streams. LoadGen then prepares at least twice as many queries."""
 OFFLINE_MARGIN = 1.2
-"""Times the pilot's rate; LoadGen adds a tenth itself, so that an Offline run takes about a third longer than asked."""
+"""Factor on the pilot's rate; LoadGen adds a tenth, so an Offline run takes about a third longer than requested."""
 AGAIN_MARGIN = 1.5
-"""The same for a second try, from the rate that the first one really had."""
+"""The same for a second try, relative to the first one's real rate."""
 SHORTEST_MS = 0.005
-"""About what LoadGen itself needs for a query: nothing is expected to be faster."""
+"""About LoadGen's own time for a query; no faster system is expected."""
 
 
 class LoadRequest(Value):
-    """What a user wants of the runs."""
+    """A user's request of runs."""
 
     scenarios: tuple[Scenario, ...]
     duration_s: float
-    """At least so long a run; MLPerf's own rules want 600 s."""
+    """Least seconds of a run; MLPerf's rules require 600."""
     server_latency_ms: float
     """Bound on Server's 99th percentile."""
 
 
 def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], request: LoadRequest) -> LoadSettings:
-    """What one run of a stream or of Offline is told. Server has ``server_settings``."""
+    """Return the settings of one run of a stream or of Offline. Server has ``server_settings``."""
     about: dict[str, Any] = {"scenario": scenario, "min_duration_ms": round(1000 * request.duration_s)}
     single = _batch(pilot, 1)
     if scenario is Scenario.SINGLE_STREAM:
@@ -67,7 +67,7 @@ def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], request: LoadR
 
 
 def server_settings(qps: float, request: LoadRequest) -> LoadSettings:
-    """What one run at a rate is told; here the rate is a wish and no expectation."""
+    """Return the settings of one Server run at a rate, which is requested, not expected."""
     return LoadSettings(
         scenario=Scenario.SERVER,
         min_duration_ms=round(1000 * request.duration_s),
@@ -79,7 +79,7 @@ def server_settings(qps: float, request: LoadRequest) -> LoadSettings:
 
 
 def sharpened(run: LoadRun) -> LoadSettings:
-    """For a second try after a run that ended too early: from what the first one saw, which is a pilot of full length."""
+    """Return settings for a second try after a run that ended too early, using that run as a full-length pilot."""
     settings = run.settings
     if settings.expected_qps is not None:
         return settings.model_copy(update={"expected_qps": max(settings.expected_qps, run.figure) * AGAIN_MARGIN})
@@ -88,7 +88,7 @@ def sharpened(run: LoadRun) -> LoadSettings:
 
 
 def seconds_at_most(settings: LoadSettings, pilot: Sequence[PilotBatch]) -> float:
-    """A generous estimate of how long LoadGen runs, for a process that may have to be taken for hung."""
+    """Return a generous limit of LoadGen's time, after which a process counts as hung."""
     images = IMAGES_PER_STREAM_QUERY if settings.scenario is Scenario.MULTI_STREAM else 1
     one_by_one_s = settings.min_query_count * images * _batch(pilot, 1).p50_ms / 1000
     arrivals_s = settings.min_query_count / settings.target_qps if settings.target_qps else 0.0
@@ -108,14 +108,14 @@ _FIGURE = {
     Scenario.SERVER: ("result_completed_samples_per_sec", 1.0),
 }
 _EARLY_STOPPING = {Scenario.SINGLE_STREAM: "early_stopping_latency_ss", Scenario.MULTI_STREAM: "early_stopping_latency_ms"}
-"""The second is MultiStream's ``ms`` and no unit: both are nanoseconds."""
+"""MultiStream's key has ``ms`` in its name, but both are in nanoseconds."""
 _PERCENTILES = {"p50": "50.00", "p90": "90.00", "p99": "99.00"}
 
 
 def read_run(folder: Path, settings: LoadSettings, name: str, observed: Mapping[str, str]) -> LoadRun:
-    """LoadGen's verdict and figures of one run.
+    """Return LoadGen's verdict and figures of one run.
 
-    Raises LOADGEN_LOG_UNREADABLE: there is no log, or it lacks a verdict or a figure, as where LoadGen was stopped half-way.
+    Raises LOADGEN_LOG_UNREADABLE: the log is missing, or lacks a verdict or a figure because LoadGen was stopped.
     """
     path = folder / DETAIL
     events = _events(path)
@@ -143,7 +143,7 @@ def read_run(folder: Path, settings: LoadSettings, name: str, observed: Mapping[
 
 
 def _events(path: Path) -> dict[str, Any]:
-    """The last value of every key; errors under ``errors``."""
+    """Return the last value of every key; errors under ``errors``."""
     events: dict[str, Any] = {"errors": []}
     try:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -161,7 +161,7 @@ def _events(path: Path) -> dict[str, Any]:
 
 
 def _reasons(events: Mapping[str, Any]) -> tuple[str, ...]:
-    """What LoadGen recommends, what its early stopping misses, and its errors, in its own words."""
+    """Return LoadGen's recommendations, missing early-stopping conditions and errors, in its own words."""
     reasons = [events.get("result_invalid_reason", ""), *events["errors"]]
     if events.get("early_stopping_met") is False:
         reasons.append(events.get("early_stopping_result", ""))
@@ -172,12 +172,12 @@ def _reasons(events: Mapping[str, Any]) -> tuple[str, ...]:
 DISTRIBUTION = "mlcommons-loadgen"
 PILOT_LEASE_S = 300.0
 RUN_LEASE_S = 120.0
-"""Beside LoadGen's own time: hashing the kit, importing, loading."""
+"""Time besides LoadGen's own: hashing the kit, importing, loading."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What stays the same from one run to the next."""
+    """Everything that is constant between runs."""
 
     kit: Kit
     request: LoadRequest
@@ -187,11 +187,11 @@ class Bench:
 
 
 def measure(bench: Bench) -> LoadGenReport:
-    """Every scenario that was asked for, in turn.
+    """Run every requested scenario in turn.
 
     Raises:
         MissingPackage: LoadGen is not installed.
-        RunnerFailed, RunnerCrashed, RunnerTimedOut: the kit cannot run here, or a process did not end well.
+        RunnerFailed, RunnerCrashed, RunnerTimedOut: the kit cannot run here, or a process failed.
         LOADGEN_LOG_UNREADABLE: LoadGen left no verdict.
     """
     require_packages((DISTRIBUTION,), extra="loadgen", needed_for="edgecnn study loadgen")
@@ -218,10 +218,10 @@ def measure(bench: Bench) -> LoadGenReport:
 
 
 def run_scenario(bench: Bench, scenario: Scenario, pilot: Sequence[PilotBatch]) -> ScenarioResult:
-    """A stream or Offline: one run, and one more where the first ended too early."""
+    """Run a stream or Offline once, and again if the first run ended too early."""
     runs = [_run(bench, settings_for(scenario, pilot, bench.request), pilot, scenario.value)]
     if runs[0].too_short:
-        bench.tell.note(f"{scenario.value}: LoadGen ran out of queries, since the pilot was slower than the run; once more")
+        bench.tell.note(f"{scenario.value}: LoadGen ran out of queries, because the pilot was slower than the run; repeating")
         runs.append(_run(bench, sharpened(runs[0]), pilot, f"{scenario.value}-again"))
     last = runs[-1]
     return ScenarioResult(
@@ -236,17 +236,17 @@ def run_scenario(bench: Bench, scenario: Scenario, pilot: Sequence[PilotBatch]) 
 
 
 def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
-    """The highest rate that LoadGen calls VALID; nothing is run where one image alone takes longer than the bound."""
+    """Return the highest rate that LoadGen calls VALID; nothing runs if a single image takes longer than the bound."""
     bound_ms, fastest_ms = bench.request.server_latency_ms, pilot[0].fastest_ms
     if fastest_ms >= bound_ms:
-        why = f"one image takes {fastest_ms:.2f} ms at least, so that no rate has a 99th percentile inside {bound_ms:g} ms"
+        why = f"one image takes {fastest_ms:.2f} ms at least, so no rate keeps the 99th percentile within {bound_ms:g} ms"
         return ScenarioResult(scenario=Scenario.SERVER, valid=False, figure=None, unit="images/s", reason=why, runs=())
 
     def run_at(qps: float) -> LoadRun:
         bench.tell.note(f"{Scenario.SERVER.value}: {qps:.4g} images a second")
         return _run(bench, server_settings(qps, bench.request), pilot, f"{Scenario.SERVER.value}-{qps:.4g}-qps")
 
-    capacity = 1000 / fastest_ms  # of the fastest call: a pilot that was disturbed must not hide rates that can be held
+    capacity = 1000 / fastest_ms  # of the fastest call: a disturbed pilot must not hide achievable rates
     search = highest_valid(capacity, run_at)
     best = None if search.best is None else search.runs[search.best]
     lowest = LOWEST_SHARE * capacity
@@ -257,14 +257,14 @@ def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
         unit="images/s",
         reason=None
         if best is not None
-        else f"INVALID at {search.invalid_qps:.4g} images a second already; below {lowest:.4g} none is tried",
+        else f"INVALID at {search.invalid_qps:.4g} images a second; rates below {lowest:.4g} are not tried",
         runs=search.runs,
         counts=search.best,
     )
 
 
 def claim(version: str, duration_s: float) -> str:
-    """What the figures are. MLCommons' rules ask of whoever uses its tools to say what was not verified."""
+    """Return the meaning of the figures. MLCommons requires users of its tools to state what was not verified."""
     return (
         f"MLCommons' LoadGen {version} on this network and its golden pictures, at least {duration_s:g} s a run: "
         "no MLPerf result, and not verified by MLCommons Association"
@@ -285,32 +285,33 @@ def _process(bench: Bench, words: Sequence[str], lease_s: float) -> Mapping[str,
 
 
 def _environment(kit: Kit) -> Environment:
-    """This machine, and the runtime that the kit opens."""
+    """Return this machine's environment, with the runtime of the kit."""
     here, runtime = LocalHost().identify(), runtime_of(kit.manifest.session.module)
     own = {"runtime": runtime, "runtime_version": installed_runtime(runtime) or "unknown"}
     return here.model_copy(update={"conditions": {**here.conditions, **own}})
 
 
 PROBES = 6
-"""Leaves the answer known to 1/64 of what the system could do with no waiting at all."""
+"""Steps that determine the rate to 1/64 of the system's capacity."""
 LOWEST_SHARE = 1 / 16
-"""Of that: a system which cannot hold its bound at this rate is not tried at lower ones, where 662 queries take ever longer."""
+"""Share of the capacity: if the bound is exceeded at this rate, lower rates are not tried, because 662 queries take ever longer.
+"""
 
 
 class Found(Value):
-    """What the search ended with."""
+    """The result of the search."""
 
     runs: tuple[LoadRun, ...]
     best: int | None
     """Index of the VALID run with the highest rate, or None."""
     invalid_qps: float
-    """The lowest rate that was INVALID; the capacity itself where none was."""
+    """The lowest INVALID rate; the capacity itself if there was none."""
 
 
 def highest_valid(capacity_qps: float, run_at: Callable[[float], LoadRun], probes: int = PROBES) -> Found:
-    """Halve between the highest VALID rate and the lowest INVALID one.
+    """Bisect between the highest VALID rate and the lowest INVALID one.
 
-    ``capacity_qps``: one over the least time of an image: no rate above it can be held, so it is never tried.
+    ``capacity_qps``: the inverse of the least time of an image; higher rates are impossible and never tried.
     """
     runs: list[LoadRun] = []
     best: int | None = None

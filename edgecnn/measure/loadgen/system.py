@@ -1,7 +1,7 @@
-"""What LoadGen calls the system under test and its library of samples: one session, and the kit's golden pictures as feeds.
+"""LoadGen's system under test and sample library: one session, and the kit's golden images as inputs.
 
-Pictures are decoded and normalized before the clock runs, as MLPerf's rules allow and as our own races do. Where a query holds
-more images than a call, copying them side by side is inside the time: whoever batches has to.
+Images are decoded and normalized before timing starts, as MLPerf's rules allow and as in our own races. If a query has more
+images than a call, copying them into batches is timed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.sessions import Session
 
 _NS = 1_000_000
-"""In a millisecond."""
+"""Nanoseconds in a millisecond."""
 
 
 class Samples:
-    """The kit's golden pictures, ready to be fed."""
+    """The kit's golden images, ready as inputs."""
 
     def __init__(self, kit: Kit) -> None:
         feed = feed_of(kit, golden_pixels(kit))
@@ -36,20 +36,20 @@ class Samples:
         return len(self._images)
 
     def feed(self, indices: Sequence[int], batch: int) -> dict[str, Any]:
-        """A feed of exactly ``batch`` images: the last one is repeated where fewer are left."""
+        """Return an input of exactly ``batch`` images; the last one is repeated if fewer remain."""
         if batch == 1:
             return self._single[indices[0]]
         return {self._name: self._images[[*indices, *[indices[-1]] * (batch - len(indices))]]}
 
 
 class System:
-    """Answers LoadGen's queries with one session, ``batch`` images a call."""
+    """Runs LoadGen's queries in one session, ``batch`` images a call."""
 
     def __init__(self, session: Session, samples: Samples, batch: int, library: Any) -> None:
         self._session, self._samples, self._batch, self._library = session, samples, batch, library
 
     def answer(self, query: Sequence[Any]) -> None:
-        """Compute a query on LoadGen's own thread, telling it of every call's images as they are done."""
+        """Compute a query on LoadGen's own thread, and report each call's images when they are done."""
         for start in range(0, len(query), self._batch):
             part = query[start : start + self._batch]
             self._session.run(self._samples.feed([sample.index for sample in part], self._batch))
@@ -57,7 +57,7 @@ class System:
 
     @contextmanager
     def queued(self) -> Iterator[Any]:
-        """What takes Server's queries: it only queues them, and a thread of its own computes one image after another."""
+        """Accept Server's queries into a queue, which a separate thread computes one image after another."""
         queries: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
 
         def work() -> None:
@@ -87,10 +87,10 @@ class System:
 
 
 def start_test(library: Any, system: System, samples: Samples, settings: LoadSettings, logs: str) -> None:
-    """Let LoadGen run to its end, leaving its logs in a folder that exists."""
+    """Run LoadGen to its end, with its logs in an existing folder."""
     count = len(samples)
     options, log_options = _test_settings(library, settings), _where(library, logs)
-    images = library.ConstructQSL(count, count, lambda _: None, lambda _: None)  # every sample is in memory already
+    images = library.ConstructQSL(count, count, lambda _: None, lambda _: None)  # all samples are already in memory
     try:
         if settings.scenario is Scenario.SERVER:
             with system.queued() as take:

@@ -1,7 +1,7 @@
-"""The fresh process in which LoadGen meets a kit: ``pilot``, or one ``run``. It speaks as the runner does.
+"""The fresh process in which LoadGen runs a kit: ``pilot``, or one ``run``. Its messages are the runner's.
 
-It is not part of the kit, which needs no LoadGen on a board; what it opens and times is the kit's model by the runner's own
-session. ``python -m edgecnn.measure.loadgen.worker``.
+It is not part of the kit, which needs no LoadGen on a board. It opens and times the kit's model by the runner's own session.
+``python -m edgecnn.measure.loadgen.worker``.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from edgecnn.runner.sessions import Session, load_runtime, open_session
 from edgecnn.runner.timing import timed_calls
 
 PILOT_BATCHES = (1, 8, 32)
-"""One image, a MultiStream query, and as many as a CPU commonly gains from."""
+"""One image, a MultiStream query, and a typical efficient batch on a CPU."""
 WARMUP_NS = 300_000_000
 PILOT_NS = 700_000_000
-"""Of each batch size."""
+"""Calls of each batch size."""
 _MANY = sys.maxsize
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what is asked; 0 when the last line says ``"ok": true``."""
+    """Do what is requested; 0 if the last line has ``"ok": true``."""
     parser = argparse.ArgumentParser(prog="loadgen")
     parser.add_argument("--lease-s", type=float, required=True)
     parser.add_argument("--kit", type=Path, required=True)
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def pilot(kit: Kit) -> dict[str, Any]:
-    """How long calls take, by batch size, and how many pictures there are."""
+    """Return the time of calls by batch size, and the number of images."""
     samples = Samples(kit)
     sizes = []
     for batch in (size for size in PILOT_BATCHES if size <= kit.manifest.model.batch_max):
@@ -70,7 +70,7 @@ def pilot(kit: Kit) -> dict[str, Any]:
 
 
 def run(kit: Kit, settings: Mapping[str, Any], logs: str) -> dict[str, Any]:
-    """One run of LoadGen on a session of its own, warm before the clock starts."""
+    """Run LoadGen once on a separate session, which is warmed up first."""
     import mlperf_loadgen as library
 
     load, samples = LoadSettings.model_validate(settings), Samples(kit)

@@ -115,7 +115,7 @@ class ConvRow(Value):
 
 
 def _alexnet(groups: int) -> tuple[ConvRow, ...]:
-    """Return rows in which the first and third convolution read all maps, and the others only those of their own tower."""
+    """Return rows in which the first and third convolution read all maps, and the others only those of one tower."""
     return (
         ConvRow(width=96, kernel=11, stride=4, then=("normalize", "pool")),
         ConvRow(width=256, kernel=5, padding=2, groups=groups, then=("normalize", "pool")),

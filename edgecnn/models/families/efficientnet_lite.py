@@ -1,7 +1,7 @@
 """EfficientNet-Lite: EfficientNet without squeeze-and-excitation and with ReLU6, which quantizes well.
 
 The published weights were trained with TensorFlow's "same" padding, which pads more on the right and bottom if a stride of 2
-meets an even size; symmetric padding would shift every feature map by a pixel. Sizes are constant while tracing, so an exported
+meets an even size. Symmetric padding would shift every feature map by a pixel. Sizes are constant while tracing, so an exported
 graph contains only constant paddings.
 """
 

@@ -1,4 +1,4 @@
-"""The table of candidates: each figure with its interval, where it comes from, and why it is missing where it is."""
+"""The table of candidates: each figure with its interval and its source, or the reason why the figure is missing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure, its mark, and what a reader must know of it."""
+    """A figure, its mark, and a detail such as the number of images or the reason for a missing figure."""
 
     text: str
     mark: Mark
     detail: str = ""
     span: int = 1
-    """Columns that it stands in: what is missing together is said once."""
+    """Columns that the cell covers. Figures that are missing for one reason share one cell."""
 
     @property
     def estimate(self) -> str:
@@ -34,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One candidate. ``number`` stands for it where a chart has no room for names."""
+    """One candidate. Charts show ``number`` if they have no room for names."""
 
     number: int
     facts: CandidateFacts
@@ -43,7 +43,7 @@ class Row:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What it is, and its part in the comparison."""
+        """The role of the candidate, its method, its surgery, and whether the device builds an engine."""
         candidate = self.facts.candidate
         parts = [word for word, holds in (("chosen", self.facts.chosen), ("baseline", self.facts.is_baseline)) if holds]
         method = "float" if candidate.precision.is_float else candidate.method.value
@@ -65,14 +65,22 @@ def candidate_rows(report: BuildReport) -> tuple[Row, ...]:
 
 
 def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
-    """What ships, in a handful of numbers; nothing where nothing was chosen."""
+    """The main figures of the chosen candidate; empty if no candidate was chosen."""
     chosen = report.shipped
     if chosen is None:
         return ()
-    against_fp32 = ("drop_pp", "map_drop_pp", "others", "ratio_to_fp32")
-    columns = [column for column in columns_of([chosen], "page") if column.name in _KEY_FIGURES]
-    shown = [column for column in columns if not (chosen.is_baseline and column.name in against_fp32)]
-    return tuple((_KEY_FIGURES[column.name], _cell(column, chosen)) for column in shown)
+    left_out = {"drop_pp", "map_drop_pp", "others", "ratio_to_fp32"} if chosen.is_baseline else set()
+    left_out |= {"ratio_to_fp32"} if chosen.latency is None or chosen.latency.p50_ms is None else set()
+    columns = columns_of([chosen], "page")
+    shown = [column for column in columns if column.name in _KEY_FIGURES and column.name not in left_out]
+    return tuple((_KEY_FIGURES[column.name], _key_cell(column, chosen)) for column in shown)
+
+
+def _key_cell(column: Column, chosen: CandidateFacts) -> Cell:
+    """A figure without its detail, but with the reason if it is missing, and with a warning if its race was disturbed."""
+    cell = _cell(column, chosen)
+    disturbed = column.name in _TIMES and chosen.latency is not None and chosen.latency.disturbed
+    return cell if cell.text == "missing" else replace(cell, detail="disturbed" if disturbed else "")
 
 
 _KEY_FIGURES = {
@@ -80,17 +88,17 @@ _KEY_FIGURES = {
     "drop_pp": "drop",
     "map": "mAP",
     "map_drop_pp": "drop",
-    "agreement": "as fp32 answers",
+    "agreement": "agreement with fp32",
     "p50_ms": "median latency, ms",
     "ratio_to_fp32": "speed-up",
     "size_mib": "size, MiB",
-    RESIDENCY: "in its precision",
+    RESIDENCY: "executed precision",
 }
 _TIMES = ("p50_ms", "p99_ms", "ratio_to_fp32")
 
 
 def figure_cells(facts: CandidateFacts, columns: Sequence[Column]) -> tuple[Cell, ...]:
-    """One candidate's figures; the times are one cell if none was measured."""
+    """The figures of one candidate. If no time was measured, the times share one cell."""
     latency = facts.latency
     untimed = latency is None or (latency.p50_ms is None and latency.p99_ms is None)
     first = _TIMES[0] if facts.forecast is None else _TIMES[1]

@@ -1,4 +1,4 @@
-"""The page of the catalogue: published accuracy against multiply-adds, the area of a point its parameters.
+"""The page of the catalogue: published accuracy against multiply-adds. The area of a point shows its parameters.
 
 Drawn as in A. Canziani, A. Paszke, E. Culurciello, "An Analysis of Deep Neural Network Models for Practical Applications"
 (arXiv:1605.07678, Figure 2) and S. Bianco, R. Cadene, L. Celona, P. Napoletano, "Benchmark Analysis of Representative Deep Neural
@@ -15,7 +15,7 @@ import altair as alt
 
 from edgecnn.render.figures import percent_interval
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, Figure, Mark, Source, Table
+from edgecnn.render.page.charts.figure import MEASURED, PUBLISHED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import macs_text, percent
@@ -24,14 +24,13 @@ from edgecnn.values.arch import ListedArch
 
 TEMPLATE = "catalogue.html.j2"
 HEIGHT_PX = 560
-PUBLISHED = Mark("published", "◎", "reported by whoever trained the network; nothing of it ran here")
 AREA_PER_MILLION = 14.0
-"""Square pixels of a point a million parameters."""
+"""Square pixels of a point per million parameters."""
 AREA_LEAST = 40.0
 
 
 def catalogue_page(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     figure = published_figure(rows, own)
     unpublished = [row.name for row in rows if row.accuracy_top1 is None]
     return document(
@@ -45,15 +44,15 @@ def catalogue_page(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> str:
 
 
 def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Figure:
-    """Accuracy × multiply-adds × parameters of every network with a published figure, and the user's builds."""
+    """Accuracy, multiply-adds and parameters of every network with a published figure, and of the builds of the user."""
     points = [row for row in rows if row.accuracy_top1 is not None]
     front = front_of(points, lambda row: row.macs, lambda row: row.accuracy_top1 or 0.0)
     names = ", ".join(row.name for row in front)
-    sources = [Source(PUBLISHED, "by the page, paper or package in the table, on ImageNet-1k's validation images")]
-    notes = ["Where points crowd, only some are named: the others tell their name when pointed at, and all are in the table."]
+    sources = [Source(PUBLISHED, "by the page, paper or package in the table, on the validation images of ImageNet-1k")]
+    notes = ["If points are crowded, the chart names only some. Point at a point to see its name. The table has every network."]
     if own:
         sources.append(Source(MEASURED, "your builds (squares), each on its own test split"))
-        notes.append("A build's images and classes are others than ImageNet's: its height does not compare, its work does.")
+        notes.append("A build has other images and classes than ImageNet. Compare its multiply-adds, but not its accuracy.")
     return Figure(
         id="published",
         title="Published accuracy against multiply-adds, area by parameters",

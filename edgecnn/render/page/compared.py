@@ -1,4 +1,4 @@
-"""The page of builds side by side: who they are, every figure by candidate in one chart, what may be paired, and what changed."""
+"""The page that compares builds: their figures by candidate, paired differences, and changes of their inputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TEMPLATE = "compare.html.j2"
 
 
 def comparison_page(comparison: SideBySide) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     columns = columns_of([facts for row in comparison.candidates for facts in row.facts if facts is not None], "page")
     shown = {
         "accuracy": drawn((_top1s(comparison), _differences(comparison))),
@@ -74,8 +74,8 @@ def _top1s(comparison: SideBySide) -> Figure | None:
         Drawn(
             id="top1",
             title=f"{metric.title} on each build's test split",
-            says="Further right is better. Bars are 95 % intervals of each build alone: where they overlap, the paired "
-            "difference below may still tell two builds apart.",
+            says="Further right is better. Bars are 95 % intervals of each build alone. If they overlap, the paired difference "
+            "below may still show a difference.",
             axis=f"{metric.words}, %",
             caption=f"{metric.title} of each candidate in each build, with its 95 % interval",
             of="accuracy on each build's test split",
@@ -104,11 +104,11 @@ def _differences(comparison: SideBySide) -> Figure | None:
         lines,
         Drawn(
             id="paired",
-            title=f"{metric.title} lost against {base}, image by image",
-            says="Further right is worse. An interval that holds 0 shows no difference; intervals are 90 %.",
+            title=f"{metric.title} lost against {base}, paired by image",
+            says="Further right is worse. Bars are 90 % intervals. An interval that contains 0 shows no difference.",
             axis=f"{metric.words} lost against {base}, pp",
             caption=f"{metric.title} lost against {base}, paired on the same images, with its 90 % interval",
-            of="both builds' stored answers to the same images",
+            of="stored predictions of both builds for the same images",
             notes=(
                 *(f"{pair.candidate}, {pair.head} against {pair.base}: missing, {pair.absent}" for pair in absent),
                 *pairing_sentences(comparison),
@@ -130,13 +130,13 @@ def _machine_figure(comparison: SideBySide, group: MachineGroup, number: int, so
     metric = SHOWN[_ON_A_MACHINE[source]]
     alone = len(comparison.machines) == 1
     where = "" if alone else f", {machine_text(group, number)}"
-    apart = "" if alone else " Figures of another machine, or another state of it, have an axis of their own."
+    apart = "" if alone else " Each machine, and each state of a machine, has a separate chart."
     return build_chart(
         _lines(comparison, group.labels, metric),
         Drawn(
             id=f"{source}-{number}",
             title=metric.title + where,
-            says=f"{_SAYS[source]}; 98 % intervals over process runs.{apart}",
+            says=f"{_SAYS[source]}. Bars are 98 % intervals over process runs.{apart}",
             axis=metric.axis_title,
             caption=f"{metric.title} of each candidate in each build{where}",
             of=f"on {group.machine}",
@@ -155,31 +155,31 @@ def _sizes(comparison: SideBySide) -> Figure | None:
             says="Further left is smaller. Bytes are exact, so there is no interval.",
             axis=metric.unit,
             caption=f"{metric.title} in each build",
-            of="bytes of the model's own files in each kit",
+            of="size of the model files in each kit",
         ),
     )
 
 
 def _text(metric: Metric, figure: Interval) -> str:
-    """With its unit; of energy one digit tells builds apart."""
+    """The figure with its unit; energy with one digit."""
     if metric.unit == "share":
         return figures.spelt(metric, figure)
     return f"{figures.number(figure, 1) if metric.unit == 'mJ' else figures.spelt(metric, figure)} {metric.unit}"
 
 
 def _detail(metric: Metric, facts: CandidateFacts) -> str:
-    """What a figure is of."""
+    """The number of images or runs, and the conditions of the figure."""
     latency, memory, energy = facts.latency, facts.memory, facts.energy
     if metric.source == "accuracy" and facts.test:
         return f"{facts.test.images:,} images"
     if metric.source == "latency" and latency:
         return f"{latency.runs} runs of {latency.observed_at}{figures.disturbance(latency)}"
     if metric.source == "memory" and memory:
-        own = f", {memory.baseline_mib.estimate:.1f} MiB of it the runtime's own" if memory.baseline_mib else ""
+        own = f", {memory.baseline_mib.estimate:.1f} MiB of it for the runtime" if memory.baseline_mib else ""
         return f"{memory.runs} runs{own}"
     if metric.source == "energy" and energy:
         return f"{energy.meter}: {energy.covers}, {energy.runs} runs"
-    return "files that ship"
+    return "model files"
 
 
 def _absent(comparison: SideBySide, labels: Sequence[str], metric: Metric, otherwise: str) -> tuple[str, ...]:
@@ -193,13 +193,13 @@ def _absent(comparison: SideBySide, labels: Sequence[str], metric: Metric, other
 
 
 COLOURS = 6
-"""After these they begin again: the letter tells builds apart, the colour only helps."""
+"""Number of colours; further builds repeat them. The letter identifies a build."""
 LINE_PX, BETWEEN_PX = 19, 12
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a chart of lines is about."""
+    """The texts of a chart of builds."""
 
     id: str
     title: str
@@ -207,14 +207,14 @@ class Drawn:
     axis: str
     caption: str
     of: str
-    """Where its numbers come from, in a sentence."""
+    """The source of its figures."""
     notes: tuple[str, ...] = ()
     zero: bool = False
-    """True where the axis holds 0 and a rule stands there."""
+    """True if the axis contains 0 and a rule marks 0."""
 
 
 def build_chart(lines: Sequence[Dot], drawn: Drawn) -> Figure | None:
-    """A chart of these; None where there is nothing to draw."""
+    """The chart of these figures; None without figures."""
     if not lines:
         return None
     return Figure(

@@ -1,7 +1,6 @@
-"""The page: one HTML file that loads nothing and works from a disk, on paper and on a phone; and its section on the machine.
+"""The report page: one HTML file that loads nothing and works from a disk, on paper and on a phone.
 
-The policy in its head allows only the two scripts whose digests it names, and no loading. So even a name that escaped the
-escaping would stay text.
+The policy in the head of the page allows two scripts by their digests, and no loading. A name that is not escaped would not run.
 """
 
 from __future__ import annotations
@@ -23,9 +22,10 @@ from edgecnn.errors.base import visible
 from edgecnn.render import desktop, quality
 from edgecnn.render.columns import columns_of
 from edgecnn.render.figures import tested_on
+from edgecnn.render.page import words
 from edgecnn.render.page.candidates import candidate_rows, key_figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MARKS, Figure, Table
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Table
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import TEMPLATES, asset_text, digest_source, tokens
 from edgecnn.render.sentences import (
@@ -46,21 +46,21 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "cpu": ("processor", ""),
     "isa": ("instruction sets", ""),
     "cores": ("cores used", ""),
-    "affinity": ("which cores", ""),
-    "cpu_limit": ("container's limit of cores", ""),
+    "affinity": ("core numbers", ""),
+    "cpu_limit": ("core limit of the container", ""),
     "governor": ("governor", ""),
     "power_mode": ("power mode", ""),
-    "clocks": ("clocks may be", ""),
-    "frequency_mhz": ("clock then", "MHz"),
+    "clocks": ("allowed clocks", ""),
+    "frequency_mhz": ("clock", "MHz"),
     "temperature_c": ("temperature", "°C"),
-    "throttled": ("slowed itself down", ""),
+    "throttled": ("throttled", ""),
     "load_1min": ("load, 1 min", ""),
-    "steal_percent": ("stolen by the hypervisor", "%"),
-    "others_percent": ("others' share of the processors", "%"),
+    "steal_percent": ("CPU time taken by the hypervisor", "%"),
+    "others_percent": ("CPU time of other programs", "%"),
     "processors_online": ("processors online", ""),
     "memory_total_mib": ("memory", "MiB"),
     "memory_available_mib": ("memory available", "MiB"),
-    "memory_limit_mib": ("container's limit of memory", "MiB"),
+    "memory_limit_mib": ("memory limit of the container", "MiB"),
     "kernel": ("kernel", ""),
     "driver": ("driver", ""),
     "gpu": ("GPU", ""),
@@ -68,16 +68,16 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "python": ("Python", ""),
     "architecture": ("architecture", ""),
     "model": ("board or machine", ""),
-    "cpu_vendor": ("processor's vendor", ""),
-    "machine": ("machine, as a digest", ""),
+    "cpu_vendor": ("processor vendor", ""),
+    "machine": ("digest of the machine", ""),
     "energy_meters": ("energy meters", ""),
-    "energy_absent": ("no energy meter", ""),
+    "energy_absent": ("reason for no energy meter", ""),
 }
 _EXPECTED = (
     "cpu", "isa", "cores", "affinity", "cpu_limit", "governor", "frequency_mhz", "temperature_c", "throttled", "load_1min",
     "steal_percent",
 )  # fmt: skip
-"""What every machine has; a driver, a GPU or a memory limit need not be there at all."""
+"""Facts that every machine has. A driver, a GPU or a memory limit is optional."""
 _RACED = (
     "runtime", "runtime_version", "cores", "affinity", "cpu_limit", "governor", "frequency_mhz", "temperature_c", "throttled",
     "load_1min", "steal_percent", "others_percent", "webgpu_adapter",
@@ -86,14 +86,14 @@ _RACED = (
 
 @dataclass(frozen=True)
 class Machine:
-    """Name and value of what was read, and the names of what every machine has and this one does not tell."""
+    """Names and values of the facts, and the names of facts that are not available."""
 
     read: tuple[tuple[str, str], ...]
     unread: tuple[str, ...]
 
 
 def machine(environment: Environment) -> Machine:
-    """One environment, the known names first and in a fixed order."""
+    """One environment, with the known names first in a fixed order."""
     readings = {**environment.conditions, **environment.observed}
     known = [(_NAMES[name][0], _value(name, readings[name])) for name in _NAMES if name in readings]
     other = [(name.replace("_", " "), value) for name, value in readings.items() if name not in _NAMES]
@@ -102,11 +102,11 @@ def machine(environment: Environment) -> Machine:
 
 
 def raced_under(environments: Mapping[str, tuple[str, Environment]]) -> Table:
-    """What held while each candidate raced: candidate to when and under what; what nobody could read has no column."""
+    """The conditions of each race, by candidate. A condition that no race recorded has no column."""
     every = {name: {**environment.conditions, **environment.observed} for name, (_, environment) in environments.items()}
     names = [name for name in _RACED if any(name in readings for readings in every.values())]
     rows = tuple(
-        (name, when, *(_value(column, every[name].get(column, "not read")) for column in names))
+        (name, when, *(_value(column, every[name].get(column, "not available")) for column in names))
         for name, (when, _) in environments.items()
     )
     heads = (_NAMES[name][0] if name in _NAMES else name.replace("_", " ") for name in names)
@@ -120,14 +120,14 @@ def _value(name: str, value: str) -> str:
 
 TEMPLATE = "page.html.j2"
 _POLICY = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-"""What a page may load beside its scripts. Vega makes functions out of the charts' expressions, hence their ``unsafe-eval``; no
-name and no path is ever in one."""
+"""What a page may load besides its scripts. Vega compiles the expressions of charts, so the scripts need ``unsafe-eval``. No
+expression contains a name or a path."""
 _BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
 
 
 @debug_mode(False)  # a test holds every chart against the schema, which altair would do with every part of one
 def report_page(facts: PageFacts) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     shown = figures_of(facts)
     return document(
         TEMPLATE,
@@ -152,36 +152,36 @@ def report_page(facts: PageFacts) -> str:
         columns=[(column.title, column.unit) for column in columns_of(facts.report.candidates, "page")],
         labels=label_table(facts.report),
         key_figures=key_figures(facts.report),
-        no_accuracy="the images have no labels: the table above says how often each candidate answers as fp32 does"
+        no_accuracy="the images have no labels; the table below shows how often each candidate predicts the same class as fp32"
         if any(row.agreement is not None for row in facts.report.candidates)
         else "no candidate was evaluated on the test split",
     )
 
 
 def label_table(report: BuildReport) -> dict[str, Any] | None:
-    """The table of labels of the candidate that ships; None where an image has one class."""
+    """The table of labels of the chosen candidate; None if an image has one class."""
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
     if chosen is None or chosen.multi_label is None:
         return None
     rows = [tuple(visible(cell) for cell in row) for row in quality.label_rows(chosen.multi_label)]
     note = quality.label_note(chosen.multi_label)
-    return {"candidate": chosen.candidate.id, "columns": quality.LABEL_COLUMNS, "rows": rows, "said": note}
+    return {"candidate": chosen.candidate.id, "columns": quality.LABEL_COLUMNS, "rows": rows, "note": note}
 
 
 def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
-    """A page of this folder's template: its head, style, scripts and charts are those of every page.
+    """Return a page from a template of this folder, with the head, style, scripts, charts and glossary that every page has.
 
-    ``every``: the charts that the template shows. ``shown``: what it words.
+    ``every``: the charts that the template shows. ``shown``: the other values that it shows.
     """
     library, behaviour = vega.library(), asset_text("page.js")
     scripts = f"{digest_source(library)} {digest_source(behaviour)} 'unsafe-eval'"
-    return (
+    page = (
         _environment()
         .get_template(template)
         .render(
             **{"version": edgecnn.__version__, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), **shown},
-            marks=MARKS,
             mark_of=MARK_BY_FIDELITY,
+            missing=MISSING,
             policy=f"default-src 'none'; script-src {scripts}; {_POLICY}",
             style=Markup(tokens() + asset_text("page.css")),  # noqa: S704 - our own files
             library=inert_script(library),
@@ -189,6 +189,8 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
             charts=inert_json({figure.id: vega.compiled(figure.spec) for figure in every}),
         )
     )
+    page, used = words.linked(page)
+    return page.replace("</main>", _environment().get_template("words.html.j2").render(words=used) + "</main>", 1)
 
 
 @lru_cache(maxsize=1)
@@ -207,12 +209,12 @@ def _environment() -> jinja2.Environment:
 
 
 def _shown(value: Any) -> Any:
-    """What a template is given, before it is escaped; markup is our own."""
+    """The text of a value before escaping. Markup is from edgecnn and stays."""
     return visible_lines(value) if type(value) is str else value
 
 
 def tied(text: str) -> str:
-    """A sentence in which no line ends between a number and its unit."""
+    """Keep each number and its unit on one line."""
     return _BEFORE_UNIT.sub("\\1\u00a0\\2", text)
 
 
@@ -220,10 +222,10 @@ _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 def inert_json(value: Any) -> Markup:
-    """JSON for inside a script element, in ASCII: no ``<``, ``>`` or ``&``, and U+2028 and U+2029 as escapes.
+    """Return JSON for a script element, in ASCII and without ``<``, ``>`` and ``&``.
 
     Raises:
-        ValueError: a NaN or an infinity, which no JSON has.
+        ValueError: a number is NaN or infinite.
     """
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character, escape in _ESCAPES.items():
@@ -232,11 +234,11 @@ def inert_json(value: Any) -> Markup:
 
 
 def inert_script(text: str) -> Markup:
-    """A trusted program for inside a script element.
+    """Return a trusted program for a script element.
 
     Raises:
-        ValueError: it holds what would end the element early, or a character that a browser would exchange, so that its digest
-            in the page's policy would not hold.
+        ValueError: the program would end the element early, or has a character that a browser replaces, so that the digest in
+            the policy would be wrong.
     """
     lowered = text.lower()
     if "</script" in lowered or "<!--" in lowered or "\r" in text or "\0" in text:

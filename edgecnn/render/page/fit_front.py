@@ -1,4 +1,4 @@
-"""A search as one page: what was built on accuracy against latency, what was looked at, and what each axis costs."""
+"""The page of a search: accuracy against latency of the networks, their predictions, and the cost of each change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import altair as alt
 from edgecnn.errors.wording import bounds_text
 from edgecnn.render.figures import milliseconds, percent_interval
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import EMULATED, MEASURED, PREDICTED, Figure, Mark, Source, Table
+from edgecnn.render.page.charts.figure import COUNTED, EMULATED, MEASURED, PREDICTED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.fit import (
@@ -26,18 +26,18 @@ from edgecnn.values.verdict import Fidelity
 
 TEMPLATE = "fit.html.j2"
 HEIGHT_PX = 340
-COUNTED = Mark("counted", "▣", "added up from the layers' shapes; nothing ran")
 
 
 def fit_page(fit: FitReport) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     figures = [figure for figure in (_front(fit), _history(fit), _axes(fit)) if figure is not None]
-    facts = {"said": [*unlearned_lines(fit), *fit_lines(fit)], "limits": limits_of(fit), "elsewhere": _elsewhere(fit)}
+    result, *notes = fit_lines(fit)
+    facts = {"lead": [*unlearned_lines(fit), result], "notes": notes, "limits": limits_of(fit), "elsewhere": _elsewhere(fit)}
     return document(TEMPLATE, figures, figures=figures, found=fit, **facts)
 
 
 def _elsewhere(fit: FitReport) -> Table | None:
-    """What was built on every device that was asked about."""
+    """The built networks on every requested device."""
     if not fit.elsewhere:
         return None
     return Table(caption="Which device is enough", columns=elsewhere_columns(fit), rows=tuple(elsewhere_rows(fit)))
@@ -49,7 +49,7 @@ def limits_of(fit: FitReport) -> str:
 
 
 def _front(fit: FitReport) -> Figure | None:
-    """Built members filled, with both intervals; what was only trained a little hollow, at its predicted latency."""
+    """Built networks, filled and with both intervals; briefly trained networks, hollow and at their predicted latency."""
     rows = [row for member in fit.members if (row := _row(member, fit)) is not None]
     if not rows:
         return None
@@ -60,18 +60,20 @@ def _front(fit: FitReport) -> Figure | None:
     return Figure(
         id="front",
         title="Accuracy against latency",
-        says=f"{fit.why}. Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
+        says=f"Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
         sources=_sources(fit),
         spec=vega.specification(*_budget(fit), *drawn, height=HEIGHT_PX),
-        table=Table(caption="What was trained", columns=COLUMNS, rows=tuple(cells_of(member, fit) for member in fit.members)),
+        table=Table(caption="Trained networks", columns=COLUMNS, rows=tuple(cells_of(member, fit) for member in fit.members)),
     )
 
 
 def _sources(fit: FitReport) -> tuple[Source, ...]:
     at = fit.table
-    sources = [Source(MEASURED, f"accuracy on validation; latency in one race of what was built, on {fit.machine}")]
-    sources.append(Source(PREDICTED, f"latency of what was not timed, by {at.networks} networks of {at.machine}"))
-    sources += [Source(EMULATED, "that table is of an emulated processor")] if at.fidelity is Fidelity.EMULATED else []
+    sources = [Source(MEASURED, f"accuracy on validation; latency in one race of the built networks, on {fit.machine}")]
+    sources.append(Source(PREDICTED, f"latency of the other networks, from {at.networks} networks of {at.machine}"))
+    sources += (
+        [Source(EMULATED, "the latency table comes from an emulated processor")] if at.fidelity is Fidelity.EMULATED else []
+    )
     return tuple(sources)
 
 
@@ -109,7 +111,7 @@ def _budget(fit: FitReport) -> list[alt.Chart]:
 
 
 def _history(fit: FitReport) -> Figure | None:
-    """Everything that was predicted, in the order of the search."""
+    """Every predicted network in the order of the search."""
     if not fit.trials:
         return None
     rows: list[dict[str, Any]] = [
@@ -128,15 +130,15 @@ def _history(fit: FitReport) -> Figure | None:
     opacity = alt.Opacity("order:Q", legend=None, scale=alt.Scale(range=[0.15, 0.9]))
     drawn = dots.encode(x=x, y=y, opacity=opacity, tooltip=vega.tips("network", "p50"))
     rank = fit.rank_correlation
-    ordered = "" if rank is None else f" It ordered what was trained with a rank correlation of {rank:+.2f}."
+    ordered = "" if rank is None else f" Its rank correlation with trained accuracy is {rank:+.2f}."
     return Figure(
         id="history",
-        title="What was predicted",
-        says=f"{len(rows)} networks, the later ones darker. The stand-in is counted and only orders.{ordered}",
-        sources=(Source(PREDICTED, "latency, by the fastest candidate of each"), Source(COUNTED, "the stand-in")),
+        title="Predicted networks",
+        says=f"{len(rows)} networks, later networks darker. The stand-in is counted and only ranks networks.{ordered}",
+        sources=(Source(PREDICTED, "latency of the fastest candidate of each network"), Source(COUNTED, "the stand-in")),
         spec=vega.specification(*_budget(fit), drawn, height=HEIGHT_PX),
         table=Table(
-            caption="The last of them",
+            caption="The last 12 predicted networks",
             columns=("network", "predicted p50 ms", "stand-in"),
             rows=tuple((trial.name, f"{trial.p50_ms:.2f}", f"{trial.standin:.2f}") for trial in fit.trials[-12:]),
         ),
@@ -144,7 +146,7 @@ def _history(fit: FitReport) -> Figure | None:
 
 
 def _axes(fit: FitReport) -> Figure | None:
-    """What one change saves, the others as they are."""
+    """The share of the latency that each single change saves."""
     if not fit.axes:
         return None
     saved = {name: 100 * (1 - share) for name, share in fit.axes.items()}
@@ -153,12 +155,12 @@ def _axes(fit: FitReport) -> Figure | None:
     drawn = bars.encode(y=vega.names_down(list(saved)), x=alt.X("x:Q", title="% of the latency saved"))
     return Figure(
         id="axes",
-        title="What each axis costs",
-        says="What one change alone is predicted to save of the latency of the family's first network.",
-        sources=(Source(PREDICTED, "from the same table"),),
+        title="Latency saved by each change",
+        says="Predicted latency that one change saves in the first network of the family.",
+        sources=(Source(PREDICTED, "from the same latency table"),),
         spec=vega.specification(drawn, height=44 * len(saved)),
         table=Table(
-            caption="One change alone",
+            caption="Latency saved by one change",
             columns=("change", "saved"),
             rows=tuple((name, f"{percent:.0f} %") for name, percent in saved.items()),
         ),

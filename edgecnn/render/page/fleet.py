@@ -1,4 +1,4 @@
-"""A sweep as one page: networks × devices, accuracy against latency a device, and what is open."""
+"""The page of a sweep: networks × devices, accuracy against latency for each device, and open builds."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
 
 
 def fleet_page(fleet: FleetReport) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     shown = drawn(_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
     rows = [(cell, row_of(cell), verdict_caveat(cell)) for cell in fleet.cells]
+    result, *notes = fleet_lines(fleet)
     return document(
         TEMPLATE,
         shown,
@@ -30,12 +31,13 @@ def fleet_page(fleet: FleetReport) -> str:
         figures=shown,
         columns=COLUMNS,
         rows=rows,
-        lines=[*unlearned_lines(fleet), *fleet_lines(fleet)],
+        lead=[*unlearned_lines(fleet), result],
+        notes=notes,
     )
 
 
 def _front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | None:
-    """Both figures of each build with their intervals; what no other beats is filled."""
+    """Accuracy and latency of each build with their intervals; builds on the front are filled."""
     own = [
         cell for cell in cells if cell.device == device and cell.state == "finished" and None not in (cell.accuracy, cell.p50_ms)
     ]
@@ -48,8 +50,8 @@ def _front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | Non
     return Figure(
         id=f"front-{number}",
         title=f"Accuracy against latency: {device}",
-        says="Further left is faster, further up more accurate. Filled: none for this device, tested on the same images, is "
-        "faster and no less accurate. Times are of different races: where intervals overlap, nothing is told of two builds.",
+        says="Further left is faster, further up is more accurate. Filled: no build for this device, tested on the same images, "
+        "is faster and at least as accurate. Times come from separate races: overlapping intervals show no difference.",
         sources=_sources(own),
         spec=vega.specification(*points, height=HEIGHT_PX),
         table=Table(

@@ -11,16 +11,18 @@ from edgecnn.studies.doubt import SHOWN
 from edgecnn.studies.doubt_facts import LabelDoubt
 
 
-def doubt_page(found: LabelDoubt, thumbnails: Mapping[str, str], folder: str) -> str:
-    """Return the whole file as text, for UTF-8. ``thumbnails``: paths to JPEGs in base64."""
-    caption = f"Classes by recall, and the gain of {found.more_images} more images of one class (90 % interval)"
+def doubt_page(doubt: LabelDoubt, thumbnails: Mapping[str, str], folder: str) -> str:
+    """Return the page as text, for UTF-8. ``thumbnails``: paths to JPEGs in base64."""
+    caption = f"Classes by recall, and the gain of {doubt.more_images} more images of one class (90 % interval)"
+    result, *notes = doubt_lines(doubt, folder)
     return document(
         "doubt.html.j2",
         [],
-        found=found,
+        found=doubt,
         thumbnails=thumbnails,
-        lines=doubt_lines(found, folder),
-        doubted=found.doubted[:SHOWN],
-        near=found.near[:SHOWN],
-        classes=Table(caption=caption, columns=CLASS_COLUMNS, rows=tuple(class_rows(found))),
+        result=result,
+        notes=notes,
+        doubted=doubt.doubted[:SHOWN],
+        near=doubt.near[:SHOWN],
+        classes=Table(caption=caption, columns=CLASS_COLUMNS, rows=tuple(class_rows(doubt))),
     )

@@ -1,4 +1,4 @@
-"""Networks for devices as one page: published accuracy against predicted latency with its interval, one panel a device."""
+"""The page of networks for devices: published accuracy against predicted latency with its interval, one chart per device."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import altair as alt
 
 from edgecnn.errors.wording import bounds_text, counted
 from edgecnn.render.figures import forecast_notes, predicted
-from edgecnn.render.page.catalogue import PUBLISHED
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MISSING, PREDICTED, Figure, Source, Table, drawn
+from edgecnn.render.page.charts.figure import MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, drawn
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import FOR_DEVICE, cells_for, lines_for, percent
@@ -22,14 +21,16 @@ TEMPLATE = "networks.html.j2"
 HEIGHT_PX = 420
 FILL = {"yes": "var(--build-1)", "unsure": "transparent", "no": "var(--line)"}
 STROKE = {"yes": "var(--build-1)", "unsure": "var(--build-1)", "no": "var(--soft)"}
-"""How a point is drawn by whether its network fits."""
+"""The stroke of a point by whether its network fits."""
 
 
 def networks_page(study: NetworksFor) -> str:
-    """The whole file as text, to be written in UTF-8."""
-    figures = drawn(device_figure(number, device, study) for number, device in enumerate(study.devices))
-    lines = [f"{device.device}: {line}" for device in study.devices for line in lines_for(device, study)]
-    return document(TEMPLATE, figures, found=study, figures=figures, lines=lines, limits=bounds_text(study.within))
+    """Return the page as text, for UTF-8."""
+    shown = [device_figure(number, device, study) for number, device in enumerate(study.devices)]
+    figures = drawn(shown)
+    undrawn = [device for device, figure in zip(study.devices, shown, strict=True) if figure is None]
+    notes = [f"{device.device}: {line}" for device in undrawn for line in lines_for(device, study)]
+    return document(TEMPLATE, figures, found=study, figures=figures, notes=notes, limits=bounds_text(study.within))
 
 
 def device_figure(number: int, device: NetworksOnDevice, study: NetworksFor) -> Figure | None:
@@ -48,10 +49,11 @@ def device_figure(number: int, device: NetworksOnDevice, study: NetworksFor) -> 
         sources=(
             Source(PUBLISHED, "top-1 of the float network on ImageNet-1k"),
             *(Source(PREDICTED, line.removeprefix(f"{MARK} ")) for line in forecast_notes(row.forecast for row in points)),
-            *((Source(MISSING, f"{counted(without, 'network')} without a forecast, listed above"),) if without else ()),
+            *((Source(MISSING, f"{counted(without, 'network')} without a forecast, listed below"),) if without else ()),
         ),
         spec=_spec(points, front, study.within.get("p50_ms")),
         table=Table(f"Networks on {device.device}", FOR_DEVICE, tuple(cells_for(row) for row in points)),
+        notes=tuple(lines_for(device, study)),
     )
 
 

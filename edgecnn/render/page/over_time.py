@@ -1,4 +1,4 @@
-"""The page of a history: medians and accuracies by date, a chart a candidate, with a break where what must match changed."""
+"""The page of a history: latency and accuracy by date, one chart per candidate, with a break where conditions changed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ TEMPLATE = "history.html.j2"
 HEIGHT_PX = 230
 HOUR_MS = 3_600_000
 CLOCK_BELOW_MS = 96 * HOUR_MS
-"""A shorter stretch of time has hours on its axis, a longer one years."""
+"""A shorter period has hours on its axis, a longer period years."""
 ROOM = 0.06
-"""Share of the time shown that is left free at either end."""
+"""Free share of the time axis at both ends."""
 _COLOURS = {"report": "var(--build-1)", "select": "var(--build-2)", "against": "var(--build-3)", "accuracy": "var(--build-4)"}
-"""By what a race was run for. A race that chose flatters its winner; so the two are told apart."""
+"""The colour of each purpose of a race. A race for the choice favours its winner, so the purposes differ in colour."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """One kind of figure."""
+    """The metric and the texts of a chart."""
 
     metric: Metric
     title: str
@@ -46,7 +46,7 @@ ACCURACY = {
 
 
 def history_page(history: MeasuredHistory) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     sections = []
     for number, series in enumerate(history.series):
         made = (
@@ -75,7 +75,7 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], kind: Told, number:
                 Source(MARK_BY_FIDELITY[fidelity], f"on {series.machine}")
                 for fidelity in dict.fromkeys(point.fidelity for point in known)
             ),
-            *([Source(MISSING, f"{lacking} without a figure, with the reason in the table")] if absent else []),
+            *([Source(MISSING, f"{lacking} without a figure; the table has the reasons")] if absent else []),
         ),
         spec=_spec(points, kind),
         legend=tuple(purposes) if kind is LATENCY else (),
@@ -83,13 +83,13 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], kind: Told, number:
         half=True,
         table=Table(
             caption=f"{kind.title} of {series.candidate}, oldest first",
-            columns=("observed at", kind.metric.axis_title, "of", "kit", "since the one before"),
+            columns=("observed at", kind.metric.axis_title, "of", "kit", "change since the previous"),
             rows=tuple(
                 (point.observed_at, figure_text(point, kind.metric), sample_text(point), point.kit[:KIT_SHOWN], since_text(point))
                 for point in points
             ),
         ),
-        notes=tuple(f"broken at {points[place].observed_at}: {'; '.join(points[place].changed)}" for place in breaks),
+        notes=tuple(f"break at {points[place].observed_at}: {'; '.join(points[place].changed)}" for place in breaks),
     )
 
 
@@ -100,11 +100,11 @@ def _purpose(point: MeasuredPoint) -> str:
 def _says(points: Sequence[MeasuredPoint], kind: Told, breaks: Sequence[int]) -> str:
     sentences = [kind.says]
     if any(point.new_kit for point in points):
-        sentences.append("A hollow point is the first of another kit.")
+        sentences.append("A hollow point is the first of a new kit.")
     if breaks:
-        sentences.append("At a dashed line something that must match changed: what lies on two sides of it is not comparable.")
+        sentences.append("A dashed line marks a change of conditions. Do not compare figures across a dashed line.")
     if kind is LATENCY and any(point.purpose == "select" for point in points):
-        sentences.append("A race that selects flatters its winner; one that reports was run anew.")
+        sentences.append("A race for the choice favours its winner. A race for the report is a new race.")
     return " ".join(sentences)
 
 
@@ -134,7 +134,7 @@ def _spec(points: Sequence[MeasuredPoint], kind: Told) -> dict[str, Any]:
 
 
 def _breaks(points: Sequence[MeasuredPoint], x: alt.X) -> list[alt.Chart]:
-    """A dashed line before each point from which on something differs, half-way from the one before."""
+    """A dashed line before each point with changed conditions, half-way from the previous point."""
     rows = [
         {"at": (_moment_ms(points[at - 1]) + _moment_ms(points[at])) / 2, "changed": "; ".join(points[at].changed)}
         for at in broken(points)
@@ -163,5 +163,5 @@ def _row(point: MeasuredPoint, kind: Told) -> dict[str, Any]:
         "segment": str(point.segment), "purpose": purpose, "shape": MARK_BY_FIDELITY[point.fidelity].shape,
         "fill": "var(--bg)" if point.new_kit else _COLOURS[purpose], "observed at": point.observed_at,
         kind_text(kind.metric): figure_text(point, kind.metric), "of": sample_text(point), "kit": point.kit[:KIT_SHOWN],
-        "since": since_text(point) or "nothing that must match changed",
+        "since": since_text(point) or "same conditions",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The frontier of a search inside budgets: multiply-adds against parameters and against memory, the budgets as lines."""
+"""The page of a search within budgets: multiply-adds against parameters and memory, with budgets as lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import altair as alt
 
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import Figure, Mark, Source, Table
+from edgecnn.render.page.charts.figure import COUNTED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import Anchor, Extent, Spot, name_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.studies import MIB, limit_text, search_lines
@@ -17,20 +17,19 @@ from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 
 TEMPLATE = "scale.html.j2"
 PICTURE_WIDTH_PX, KEY_LINE_PX = 900, 20
-COUNTED = Mark("counted", "▣", "added up from the layers' shapes; nothing ran")
-SIGNS = "Numbers are the frontier, dots are others inside every budget, rings are outside of one."
+SIGNS = "Numbers: the frontier. Dots: other networks within every budget. Rings: networks over a budget."
 _KEY_AT = (0, 40, 330, 470, 600, 720)
 HEIGHT_PX = 330
 AROUND = 2.0
-"""Networks of up to this many times the best's multiply-adds, or so much fewer, are drawn."""
+"""The charts show networks up to this factor above and below the multiply-adds of the best network."""
 REACH = 4.0
-"""A budget this many times beyond everything drawn, or more, is said and not drawn: its line would squeeze the points."""
+"""A budget this factor beyond all points is a note instead of a line, because its line would squeeze the points."""
 _SIDES = {"left": (13, 13), "right": (-13, 13), "center": (0, 24)}
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What stands up against multiply-adds."""
+    """The quantity on the vertical axis."""
 
     id: Literal["params", "memory"]
     title: str
@@ -41,7 +40,7 @@ class Panel:
         return point.parameters / 1e6 if self.id == "params" else point.memory_bytes / MIB
 
     def budget(self, search: ScaleSearch) -> float | None:
-        """What was asked for, if anything."""
+        """The budget, if one is set."""
         most = search.budgets.get(self.id)
         return None if most is None else most / (1e6 if self.id == "params" else MIB)
 
@@ -52,16 +51,10 @@ PANELS = (PARAMETERS, MEMORY)
 
 
 def frontier_page(search: ScaleSearch) -> str:
-    """The whole file as text, to be written in UTF-8."""
+    """Return the page as text, for UTF-8."""
     figures = frontier_figures(search)
-    return document(
-        TEMPLATE,
-        figures,
-        figures=figures,
-        found=search,
-        said=search_lines(search),
-        limits=_limits(search),
-    )
+    result, *notes = search_lines(search)
+    return document(TEMPLATE, figures, figures=figures, found=search, lead=[result], notes=notes, limits=_limits(search))
 
 
 def frontier_figures(search: ScaleSearch) -> list[Figure]:
@@ -72,17 +65,17 @@ def frontier_figures(search: ScaleSearch) -> list[Figure]:
             id=panel.id,
             title=panel.title,
             says=_says(search, panel),
-            sources=(Source(COUNTED, "for one image in float32, with the head that the network was published with"),),
+            sources=(Source(COUNTED, "for one image in float32, with the published head of the network"),),
             spec=vega.specification(*_chart_layers(search, panel), height=HEIGHT_PX),
             table=Table(caption="The frontier, best first", columns=("number", *COLUMNS[1:]), rows=_cells(search)),
-            notes=(*_beyond(search, panel), *([f"Left out, because far from the best: {far} counted."] if far else [])),
+            notes=(*_beyond(search, panel), *([f"Not drawn: {far} networks far from the best."] if far else [])),
         )
         for panel in PANELS
     ]
 
 
 def frontier_picture(search: ScaleSearch) -> dict[str, Any]:
-    """Vega-Lite of both charts and the key of their numbers, one above the other, at a width of its own."""
+    """Vega-Lite of both charts and the key of their numbers, one above the other, at a fixed width."""
     drawn = [
         alt.layer(*_chart_layers(search, panel)).properties(width=PICTURE_WIDTH_PX, height=HEIGHT_PX, title=_title(panel.title))
         for panel in PANELS
@@ -106,20 +99,20 @@ def _limits(search: ScaleSearch) -> str:
 def _says(search: ScaleSearch, panel: Panel) -> str:
     best = search.best
     budget = panel.budget(search)
-    inside = "no budget" if budget is None else f"the budget of {budget:,.1f}"
+    limit = "no budget" if budget is None else f"budget {budget:,.1f}"
     unit = "million parameters" if panel is PARAMETERS else "MiB"
     return (
-        f"The best (number 1, a diamond) is {scale_text(best)}: {best.macs / 1e6:,.1f} million multiply-adds and "
-        f"{panel.of(best):,.1f} {unit}, with {inside}. {len(search.frontier)} networks are on the frontier. {SIGNS}"
+        f"The best network (number 1, a diamond) is {scale_text(best)}: {best.macs / 1e6:,.1f} million multiply-adds and "
+        f"{panel.of(best):,.1f} {unit} ({limit}). {len(search.frontier)} networks are on the frontier. {SIGNS}"
     )
 
 
 def _beyond(search: ScaleSearch, panel: Panel) -> list[str]:
-    """Budgets without a line, those of multiply-adds with the first chart."""
+    """Notes on budgets without a line. The budget of multiply-adds is with the first chart."""
     names: tuple[BudgetName, ...] = ("macs", "params") if panel is PARAMETERS else ("memory",)
     lines = _budget_lines(search, panel)
     absent = [name for name in names if name in search.budgets and name not in lines]
-    return [f"{limit_text(name, search.budgets[name])} is far beyond what is drawn" for name in absent]
+    return [f"{limit_text(name, search.budgets[name])} is far outside the chart" for name in absent]
 
 
 COLUMNS = ("", "scale", "multiply-adds", "parameters", "memory", "apart, φ")
@@ -136,7 +129,7 @@ def _cells(search: ScaleSearch) -> tuple[tuple[str, ...], ...]:
 
 
 def _key(search: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
-    """The frontier's numbers as text, since a picture has no table beside it."""
+    """The numbers of the frontier as text, because a picture has no table."""
     lines = [COLUMNS, *_cells(search)]
     cells = [
         {"text": cell, "x": at, "y": KEY_LINE_PX * line, "weight": 600 if line == 0 else 400}
@@ -156,12 +149,12 @@ def _key(search: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
 
 
 def _near(search: ScaleSearch) -> list[ScalePoint]:
-    """What else was counted, as far as it is drawn."""
+    """The other counted networks that the charts show."""
     return [point for point in search.others if search.best.macs / AROUND <= point.macs <= search.best.macs * AROUND]
 
 
 def _budget_lines(search: ScaleSearch, panel: Panel) -> dict[BudgetName, float]:
-    """The budgets that have a line in a chart, in its units."""
+    """The budgets with a line in the chart, in its units."""
     drawn = [*search.frontier, *_near(search)]
     stated = {
         "macs": (search.budgets.get("macs", 0) / 1e6, max(point.macs for point in drawn) / 1e6),
@@ -191,7 +184,7 @@ def _chart_layers(search: ScaleSearch, panel: Panel) -> list[alt.Chart]:
 
 
 def _side_of_name(points: Sequence[tuple[float, float]], name: str, line: float | None) -> Anchor:
-    """Of the first point's name, below it: above lie the budget, whose ``line`` it should not cross, and what is outside."""
+    """The side of the first name, below its point: the budget ``line`` and the networks outside it are above."""
     spots = [Spot(right, 1 - up, "") for right, up in points]  # names are placed above, so the chart is turned over
     crossed = [] if line is None else [Spot(line, spots[0].up + 12 / HEIGHT_PX, "")]
     return name_anchors([spots[0]._replace(name=name), *spots[1:], *crossed])[0]
@@ -204,7 +197,7 @@ def _extent(values: Sequence[float], budget: float | None) -> Extent:
 
 
 def _numbered(search: ScaleSearch, panel: Panel) -> list[dict[str, Any]]:
-    """A row a place: scales that are rounded to the same network lie on one another, and share a mark."""
+    """One row per position. Scales that round to the same network share a mark."""
     places: dict[tuple[int, int, int], dict[str, Any]] = {}
     for number, point in enumerate(search.frontier, start=1):
         row = places.setdefault((point.macs, point.parameters, point.memory_bytes), {**_row(point, panel), "numbers": []})
@@ -222,7 +215,7 @@ def _row(point: ScalePoint, panel: Panel) -> dict[str, Any]:
     return {
         "macs": point.macs / 1e6, "up": panel.of(point), "scale": scale_text(point), "inside": point.inside,
         "multiply-adds": f"{point.macs:,}", "parameters": f"{point.parameters:,}",
-        "memory": f"{point.memory_bytes / MIB:.1f} MiB", "budgets": "inside" if point.inside else "outside of one",
+        "memory": f"{point.memory_bytes / MIB:.1f} MiB", "budgets": "within" if point.inside else "over a budget",
     }  # fmt: skip
 
 
@@ -256,7 +249,7 @@ def _dots(rows: list[dict[str, Any]], x: alt.X, y: alt.Y) -> alt.Chart:
 
 
 def _frontier(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel) -> list[alt.Chart]:
-    """Marks with their numbers inside, and the best's name beside it: more names would lie on one another."""
+    """Marks with their numbers, and the name of the best network. More names would overlap."""
     best, *others = rows
     base = alt.Chart(vega.chart_data([*others, best])).encode(x=x, y=y)
     tips = vega.tips("number", *TIPS)

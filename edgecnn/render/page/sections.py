@@ -1,4 +1,4 @@
-"""Which charts stand in which section, and in one line each what was not measured, and why."""
+"""The charts of each section, and one line with the reason for each missing figure."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 _ASKED = {
     "throughput by batch": ("throughput", "--batches 1,8,best"),
     "end to end": ("end_to_end", "--end-to-end"),
-    "a soak": ("sustained", "--soak 60s"),
+    "sustained load": ("sustained", "--soak 60s"),
 }
-"""What is measured only where it was asked for: its field in a candidate's facts, and the option that asks."""
+"""Measurements that need an option: the field of the candidate, and the option."""
 
 
 def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
-    """Section to its charts, in the order in which they stand."""
+    """The charts of each section in order."""
     report = facts.report
     use = (startup(report), end_to_end(report), throughput(report))
     return {
@@ -43,10 +43,10 @@ def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
 
 
 def not_measured(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]]) -> Mapping[str, tuple[str, ...]]:
-    """Section to what it lacks, a line each; nothing where all of it is there."""
+    """The missing figures of each section, one line each."""
     there = {figure.id for figure in (*figures["use"], *figures["size"])}
     reasons = (facts.latency.reason for facts in report.candidates if facts.latency)
-    untimed = next((reason for reason in reasons if reason), "nothing was raced")
+    untimed = next((reason for reason in reasons if reason), "no candidate was timed")
     lacking = [] if "startup" in there else [f"start-up: {untimed}"]
     lacking += [line for what in _ASKED if (line := _unasked(report, there, what))]
     footprint = [] if "memory" in there else [f"memory: {no_figure(report, 'memory')}"]
@@ -55,12 +55,12 @@ def not_measured(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]])
 
 
 def quality(report: BuildReport) -> tuple[Figure, ...]:
-    """What top-1 does not say: a chart a metric, then the classes of the chosen candidate."""
+    """One chart for each other metric of accuracy, then the classes of the chosen candidate."""
     return (*drawn(_plain(report, "accuracy")), *classes_lost(report))
 
 
 def _plain(report: BuildReport, *sources: Source) -> list[Figure | None]:
-    """Of the metrics that are drawn as their rows say."""
+    """The charts of metrics that need no other rule than their row."""
     return [metric_chart(metric, report) for metric in charted(*sources)]
 
 
@@ -69,7 +69,7 @@ def _unasked(report: BuildReport, there: Iterable[str], what: str) -> str | None
     if field.replace("_", "-") in there:
         return None
     if all(getattr(facts, field) is None for facts in report.candidates):
-        return f"{what}: not asked for; {option} measures it"
+        return f"{what}: not measured. Pass {option} to measure"
     whys = {facts.candidate.id: why for facts in report.candidates if (why := _reason(facts, field))}
     return f"{what}: {joint_reason(whys) or 'no candidate has a figure'}"
 

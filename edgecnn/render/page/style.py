@@ -1,4 +1,4 @@
-"""The files that every page carries: colours and typefaces in light and dark, how a page is laid out, and what its buttons do."""
+"""The files in every page: colours and typefaces in light and dark, layout, and behaviour of buttons."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def tokens() -> str:
-    """CSS custom properties on ``:root``, and nothing else: the colours that every page of edgecnn shares."""
+    """CSS custom properties on ``:root``: the colours of every page."""
     return asset_text("tokens.css")
 
 
 def asset_text(name: str) -> str:
-    """The text of one of the files."""
+    """The text of one file."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def digest_source(text: str) -> str:
-    """A script's or style's entry in a Content-Security-Policy: only text with this digest is taken."""
+    """The entry of a script or a style in a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"

@@ -87,7 +87,7 @@ def served_lines(url: str, served: Served, *, only_this_machine: bool) -> Iterat
     yield url
     if only_this_machine:
         yield "  only programs on this machine can connect; --host 0.0.0.0 lets others in"
-    yield f"  {served.name} version {served.version}: {served.candidate} {served.classes:,} classes; Ctrl-C stops it"
+    yield f"  {served.name} version {served.version}: {served.candidate}, {served.classes:,} classes; Ctrl-C stops it"
 
 
 def exposed_lines(address: str, port: int) -> Iterator[str]:

@@ -81,7 +81,7 @@ def show_networks_for(networks_for: NetworksFor) -> None:
 SHORT_LIST = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms")
 
 
-def short_list_lines(offered: Sequence[ShortListed], target: str) -> list[str]:
+def short_list_lines(networks: Sequence[ShortListed], target: str) -> list[str]:
     """Return the networks to choose from for one device, in aligned columns."""
     rows = [
         SHORT_LIST,
@@ -90,11 +90,11 @@ def short_list_lines(offered: Sequence[ShortListed], target: str) -> list[str]:
                 row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs),
                 f"{row.size_mib:.1f}", predicted(row.forecast) if row.forecast else NONE,
             )
-            for row in offered
+            for row in networks
         ),
     ]  # fmt: skip
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    predictions = [f"{MARK} predicted with its 90 % interval, not measured"] if any(row.forecast for row in offered) else []
+    predictions = [f"{MARK} predicted with its 90 % interval, not measured"] if any(row.forecast for row in networks) else []
     return [
         f"networks for {target}; `edgecnn list archs --target {shell_word(target)}` lists all:",
         *("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),

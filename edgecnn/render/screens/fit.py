@@ -123,9 +123,9 @@ def fit_lines(report: FitReport) -> Iterator[str]:
         yield f"  {gain} of top-1 over the first network of the family, one training each, paired on the test images"
     if report.distillation_gain_pp is not None:
         outcome = _which_ships(report.distillation_gain_pp, distilled=report.shipped_distilled)
-        trainings = "from the predictions of the teacher over one from labels alone, one seed each"
-        covers = "paired; the interval covers the images, not the seeds"
-        yield f"  {_gain(report.distillation_gain_pp)} of a training {trainings} ({covers}): {outcome}"
+        gain = _gain(report.distillation_gain_pp)
+        yield f"  {gain} of top-1 by distillation, one training with the teacher and one without, paired on the test images"
+        yield f"  {outcome}; the interval covers the images, not the seeds"
 
 
 def _which_ships(gain: Interval, *, distilled: bool) -> str:

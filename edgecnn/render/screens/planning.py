@@ -1,4 +1,4 @@
-"""Before a build: the plan, the recipe with the origin of each value, and what an inspection found in the images."""
+"""The screens before a build: the plan, the recipe with the origin of each value, and the inspection of images."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from edgecnn.values.candidate import Rung
 from edgecnn.values.dataset import DataDivision, DataInspection, DataSummary, Finding, Grouping, ImageEntry, Spread
 from edgecnn.values.device import Device
 from edgecnn.values.resolved import Resolved
+from edgecnn.values.training import TrainingBudget
 
 KEY_SHOWN = 12
 
 
 def show_plan(planned: PlannedBuild) -> None:
-    """Print it."""
+    """Print the plan, then its steps."""
     resolved = planned.plan.resolved
     changed = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
     instead = surgery_instead(resolved.recipe)
@@ -47,7 +48,7 @@ def show_plan(planned: PlannedBuild) -> None:
             *_composed(resolved),
             _training(resolved) + _folds(resolved),
             *(f"surgery: {done}, next to the unchanged network" for done in dict.fromkeys(changed)),
-            *([f"surgery: {instead.done}, and nothing of the unchanged network"] if instead is not None else []),
+            *([f"surgery: {instead.done}; the unchanged network is not built"] if instead is not None else []),
             *_unused_files(resolved.data),
             f"the test set: {planned.test_set}",
             *(
@@ -87,11 +88,11 @@ def show_plan(planned: PlannedBuild) -> None:
 
 
 def _forecast(planned: PlannedBuild) -> list[str]:
-    """What is predicted of candidates on a device that is away, and why others have no forecast."""
+    """Forecasts for a device that is not attached, and why some candidates have none."""
     forecasts = planned.forecasts.by_candidate
     times = [f"{name} {predicted(forecast)} ms, {predicted_rate(forecast)} images/s" for name, forecast in forecasts.items()]
     return [
-        *([f"forecast: {'; '.join(times)}; no gate takes it"] if times else []),
+        *([f"forecast: {'; '.join(times)}; no gate uses it"] if times else []),
         *forecast_notes(forecasts.values()),
         *(f"no forecast: {names}: {why}" for why, names in names_by_reason(planned.forecasts.absent).items()),
     ]
@@ -117,7 +118,7 @@ def _rung(step: PlannedStep, rung: Rung | None) -> str:
 
 
 def _licence(resolved: Resolved) -> str:
-    """Of published weights; whose a file of the user's are, nobody here knows."""
+    """The licence of published weights; that of a user's file is not known."""
     published = resolved.arch.weights
     if published is None or resolved.weights.kind in ("none", "file", "onnx"):
         return ""
@@ -145,14 +146,24 @@ def _training(resolved: Resolved) -> str:
     epochs = counted(train.epochs or 0, "epoch")
     if train.cycles == "while-better":
         epochs = f"at most {epochs}, while validation improves"
+    if resolved.budget is not None:
+        epochs += f" (train.minutes={resolved.budget.minutes:g}: {_budget(resolved.budget)})"
     return f"training: {resolved.mode}, {epochs}{details}{_teacher(resolved)}"
+
+
+def _budget(budget: TrainingBudget) -> str:
+    """How fast this machine trained, and how long the epochs take."""
+    minutes = budget.seconds / 60
+    estimate = "under 1 min" if minutes < 1 else f"about {minutes:.0f} min"
+    over = "" if minutes <= budget.minutes else ", more than allowed"
+    return f"this machine trains {budget.speed.learned_per_s:.3g} images/s, {estimate}{over}"
 
 
 def _folds(resolved: Resolved) -> str:
     if not resolved.folds:
         return ""
     folds = len(resolved.folds) + 1
-    return f"; {folds} times, for cross-validation: each network is tested on the images of its fold, and the first one ships"
+    return f"; {folds} times, for cross-validation: each network is tested on its fold, and the first one is bundled"
 
 
 def _composed(resolved: Resolved) -> list[str]:
@@ -160,7 +171,7 @@ def _composed(resolved: Resolved) -> list[str]:
     if synthesis is None:
         return []
     cutouts, backgrounds = synthesis.cutouts, synthesis.backgrounds
-    others = f"next to {resolved.data.counts['train']:,} images" if resolved.recipe.data.train else "and no other image"
+    others = f"next to {resolved.data.training_photographs:,} images" if resolved.recipe.data.train else "and no other image"
     of = f"{cutouts.counts['train']:,} cut-outs of {len(synthesis.class_names):,} classes"
     of += f" on {backgrounds.counts['train']:,} backgrounds"
     return [
@@ -178,7 +189,7 @@ def _teacher(resolved: Resolved) -> str:
 
 
 def _perhaps(planned: PlannedBuild) -> list[str]:
-    """One line for each INT8 candidate whose loss may ask for layers in float."""
+    """Return a line for each INT8 candidate that may need some layers in float."""
     names = names_by_reason({rung.name: rung.mends for rung in planned.plan.rungs if rung.mends is not None})
     budget = planned.gates.budget_pp
     when = f"loses more than {budget:g} pp on validation, the fewest layers in float first"
@@ -186,7 +197,7 @@ def _perhaps(planned: PlannedBuild) -> list[str]:
 
 
 def _not_by_default(resolved: Resolved) -> list[str]:
-    """One line for the runtimes that the device has and that only a target with their name builds."""
+    """Return a line with the runtimes that only a target with their name builds."""
     named, device = resolved.recipe.target.runtime, resolved.device
     names = [runtime.value for runtime in device.runtimes if runtime not in device.built_for(None)]
     if named is not None or not names:
@@ -195,8 +206,8 @@ def _not_by_default(resolved: Resolved) -> list[str]:
 
 
 def _unused_files(data: DataSummary) -> list[str]:
-    """Files that are not used, counted and with the first names: in no table would anybody look for them."""
-    left = (("left out", data.skipped), ("copies of other images, left out", data.copies))
+    """Return how many files are skipped, with the first names."""
+    left = (("skipped", data.skipped), ("skipped copies of other images", data.copies))
     return [f"{what}: {len(names)}: {first_of(names, 3)}" for what, names in left if names]
 
 
@@ -205,7 +216,7 @@ UNSET = "unset"
 
 
 def settings_lines(settings: RecipeSettings) -> list[str]:
-    """TOML, which can be kept as a recipe: it says what this one comes to here."""
+    """Return the complete recipe as TOML, with the origin of each value."""
     lines, table = [SCHEMA_LINE], None
     for setting in settings.settings:
         name, _, key = setting.key.partition(".")
@@ -218,7 +229,7 @@ def settings_lines(settings: RecipeSettings) -> list[str]:
 
 
 def show_difference(difference: RecipeDifference) -> None:
-    """A row a value that differs."""
+    """Print a row for each value that differs."""
     summary = f"{len(difference.differing)} of {len(difference.differing) + difference.same} values differ"
     show_lines([f"{difference.before} → {difference.after}: {summary}"])
     if difference.differing:
@@ -235,7 +246,7 @@ def _cell(value: Any) -> str:
 
 @dataclass(frozen=True)
 class FirstChoices:
-    """What was asked, or its defaults. ``device`` is as the user wrote it; one of ``arch`` and ``onnx`` is None."""
+    """The answers of ``init``, or its defaults. ``device`` is as the user wrote it; one of ``arch`` and ``onnx`` is None."""
 
     arch: str | None
     onnx: str | None
@@ -246,7 +257,7 @@ class FirstChoices:
 
 
 def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[ImageEntry], device: Device, file: Path) -> str:
-    """The recipe as it is written to ``file``, whose folder its relative paths count from."""
+    """Return the text of a recipe. Its relative paths start at the folder of ``file``."""
     network = [
         f"arch = {toml_value(choices.arch or '')}  # `edgecnn list archs` shows the others",
         'weights = "auto"  # pretrained weights if available, else training from scratch',
@@ -289,7 +300,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
 
 
 def _image_comments(data: DataSummary, images: Sequence[ImageEntry]) -> list[str]:
-    """What a reader of the recipe should know of the images."""
+    """Return facts about the images as comments of the recipe."""
     per_label = Counter(label for image in images for label in ((image.label,) if image.labels is None else image.labels))
     (least, rare), *_, (most, common) = sorted((per_label[label], _one_line(name)) for label, name in enumerate(data.classes))
     kinds = "with any of {} labels" if data.multi_label else "of {} classes"
@@ -299,7 +310,7 @@ def _image_comments(data: DataSummary, images: Sequence[ImageEntry]) -> list[str
         f"the test split: {_can_show(data)}",
     ]
     left = len(data.skipped) + len(data.copies)
-    return lines + ([f"{left:,} files are left out; `edgecnn data inspect` names them"] if left else [])
+    return lines + ([f"{left:,} files are skipped; `edgecnn data inspect` names them"] if left else [])
 
 
 def _can_show(data: DataSummary) -> str:
@@ -308,7 +319,7 @@ def _can_show(data: DataSummary) -> str:
 
 
 def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
-    """Required only where the test split can show it: else every build would end open, whatever it lost."""
+    """Return the gate on accuracy; as a comment if the test split is too small, because each build would be UNSURE."""
     metric, name = ("map_drop_pp", "mAP") if data.multi_label else ("drop_pp", "top-1")
     line = f"{metric} = {drop_pp:g}  # percentage points of {name} that the shipped candidate may lose against fp32"
     if data.multi_label:
@@ -322,7 +333,7 @@ def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
 
 
 def _data_path(data: DataSummary, file: Path) -> str:
-    """A folder that is called as a data set is, such as ``demo``, is written as a path."""
+    """Return the path of the images. A folder with the name of a data set, such as ``demo``, becomes ``./demo``."""
     if not is_on_disk(data.root):
         return data.root
     written = _relative(data.root, file)
@@ -330,7 +341,7 @@ def _data_path(data: DataSummary, file: Path) -> str:
 
 
 def _relative(path: str, file: Path) -> str:
-    """Beside or below the recipe a relative path, which moves with it; elsewhere an absolute one."""
+    """Return a path relative to the recipe if it is in the same folder or below; else the absolute path."""
     there, here = user_path(path).resolve(), file.parent.resolve()
     return os.path.relpath(there, here) if there.is_relative_to(here) else str(there)
 
@@ -349,11 +360,11 @@ def _one_line(text: str) -> str:
 _SHOWN = 60
 _NAMED = 5
 _SIGNS = 100
-"""Of a group's name."""
+"""Signs shown of a group's name."""
 
 
 def show_inspection(facts: DataInspection) -> None:
-    """A class a row, with its split folders, its share and its unusable files; then what holds of all."""
+    """Print a row for each class, then what holds for all images."""
     parts = tuple(facts.classes[0].by_split)
     split = parts if len(parts) > 1 else ()
     rows: list[Sequence[str]] = [
@@ -407,17 +418,17 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def division_lines(division: DataDivision) -> Iterator[str]:
-    """What was written, and what was left out."""
+    """Yield what was written and what was skipped."""
     images = ", ".join(f"{name}/ {count:,}" for name, count in division.images.items())
     yield f"{division.out}: {images}{' (hard links)' if division.linked else ''}"
     yield f"  from {division.root}: {division.roles_from}; seed {division.seed}"
-    for what, left in (("cannot be used", division.skipped), ("stand twice", division.copies)):
+    for what, left in (("cannot be used", division.skipped), ("are copies", division.copies)):
         if left:
-            yield f"  left out, {len(left):,} that {what}: {first_of(left, _NAMED)}"
+            yield f"  skipped, {len(left):,} that {what}: {first_of(left, _NAMED)}"
 
 
 def preview_lines(preview: AugmentationPreview) -> Iterator[str]:
-    """Where the sheet is, and how often each row of the list came to something on it."""
+    """Yield the file of the sheet, and how often each operation was applied on it."""
     yield f"{preview.sheet}: originals, and next to them {len(preview.pictures):,} images as training shows them"
     if preview.composed_rows:
         first, last = preview.composed_rows[0], preview.composed_rows[-1]

@@ -91,7 +91,8 @@ def _warnings(report: BuildReport) -> Iterator[str]:
     shipped = report.shipped
     if shipped is not None:
         weakness = None if learned_result(report.gates) else weakness_of(shipped)
-        yield from [] if weakness is None else [weakness_sentence(shipped.candidate.id, weakness)]
+        if weakness is not None:
+            yield f"{weakness_sentence(shipped.candidate.id, weakness)}; --verbose says what may help"
         yield from hollow_lines([shipped])
     if failed := [row.candidate.id for row in report.candidates if row.broken is not None]:
         yield f"{counted(len(failed), 'candidate')} failed: {listed(failed)}; --verbose says why"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.wording import counted, shell_word
-from edgecnn.judging.runs.latency import knobs_said
+from edgecnn.judging.runs.latency import knobs_text
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
 from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows
@@ -175,7 +175,7 @@ _FIGURE = {
 def show_loadgen(report: LoadGenReport, out: Path) -> None:
     """Print a table, why runs are INVALID, what the figures mean, and the results folder."""
     cpu = report.environment.conditions.get("gpu") or report.environment.conditions.get("cpu", "this machine")
-    knobs = f" with {knobs_said(report.knobs)}" if report.knobs else ""
+    knobs = f" with {knobs_text(report.knobs)}" if report.knobs else ""
     show_rows(SCENARIO_COLUMNS, [_scenario_row(result) for result in report.results], title=f"{report.candidate} on {cpu}{knobs}")
     show_lines([f"  {result.scenario.value}: {result.reason}" for result in report.results if result.reason])
     show_lines([f"  {line}" for result in report.results if (line := _bound(result))])

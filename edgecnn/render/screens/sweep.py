@@ -167,7 +167,7 @@ def fleet_lines(fleet: FleetReport) -> Iterator[str]:
     if waiting:
         yield f"  open: {counted(len(waiting), 'build')}: {fleet.command}"
     yield from (f"  {line}" for race in fleet.kin for line in _kin_lines(race))
-    yield from (f"  set aside: {board}: {reason}" for board, reason in fleet.set_aside.items())
+    yield from (f"  excluded: {board}: {reason}" for board, reason in fleet.set_aside.items())
     yield from (f"  provisional: {name}: {command}" for name, command in fleet.provisional.items())
     yield from (f"  changed: {line}" for line in fleet.changed)
     rows = [cell.facts for cell in fleet.cells if cell.facts is not None]

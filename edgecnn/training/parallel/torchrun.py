@@ -66,7 +66,7 @@ def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
         raise NO_DISTRIBUTED_TORCH(version=torch.__version__)
     if processes > settings.threads:
         raise TOO_MANY_PROCESSES(asked=processes, threads=settings.threads)
-    images = len(training_images(inputs.images, inputs.made).entries("train"))
+    images = len(training_images(inputs.images, inputs.made).training_entries())
     smallest = images // batch_count(images, settings.batch_size)
     if smallest // processes < LEAST_IMAGES:
         raise batch_too_small_to_share(processes=processes, images=smallest, least=LEAST_IMAGES)

@@ -12,11 +12,11 @@ from edgecnn.bench.evidence import NETWORKS
 from edgecnn.building import dated_records as of_records
 from edgecnn.building.dated_records import dated_order, dated_records, dated_references, measured_times
 from edgecnn.building.desktop_gpu import desktop_baseline
-from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceRecord
 from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS
 from edgecnn.devices.files import device_named
 from edgecnn.judging.desktop_baseline import BaselineRecord
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.figures import Steady
 from edgecnn.values.profile import DatedReference, Environment
@@ -201,7 +201,7 @@ def test_a_record_that_was_changed_is_named_and_stops_nothing(tmp_path: Path, fo
     found = dated_records(PI.name)
     assert len(found.evidence) == 1
     assert found.damaged == (
-        "the record deep.json is left out: it is no JSON (RecursionError)",
+        "the record deep.json is left out: it is not valid JSON (RecursionError)",
         "the record note.json is left out: device: Field required",
         "the record pi.json is left out: its content does not match its sha256",
     )
@@ -237,7 +237,7 @@ def test_a_record_that_cannot_be_signed_is_no_way_around_the_signers(folder: Pat
     ("when", "why"),
     [
         ("zz", "'zz' is not a date"),
-        ("2026-11-20T09:00:00", "'2026-11-20T09:00:00' does not say its offset from UTC"),
+        ("2026-11-20T09:00:00", "'2026-11-20T09:00:00' has no offset from UTC"),
         ("9999-01-01T00:00:00+00:00", "'9999-01-01T00:00:00+00:00' is in the future"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.building.choosing import decide, last_race
 from edgecnn.building.data_notices import calibration_notices
-from edgecnn.building.subject import Subject
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.results.explain import explain
 from edgecnn.values.artifact import Failed, Unavailable
@@ -68,7 +68,7 @@ def test_a_candidate_whose_measuring_failed_is_not_chosen_and_says_why(tmp_path:
     assert said.choice.candidate == BASELINE.id
     assert row.latency is not None
     assert row.latency.p50_ms is None
-    assert row.reason == "measuring it failed: the process was killed"
+    assert row.reason.endswith(": the process was killed")
 
 
 def test_a_candidate_of_a_rung_that_was_not_climbed_says_why_and_not_that_it_has_no_kit(tmp_path: Path) -> None:
@@ -88,13 +88,10 @@ def test_a_rung_for_which_there_was_no_time_says_what_climbs_on(tmp_path: Path) 
     again = Command(verb=("build",), parts=(("--time-budget", "60s"),))
     said = a_report_of(staged, a_request(tmp_path / "out", command=again))
     row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
-    sentence = f"not climbed: out of time, 61 s spent of a budget of 60 s; this climbs on: {again}"
-    assert row.reason == sentence
-    assert [each.reason for each in explain(said).not_tried if each.name == "int8"] == [sentence]
-    assert (
-        "out of time, 61 s spent of a budget of 60 s: int8 not climbed, the best so far is kept; this climbs on, with what is "
-        f"finished out of the store: {again}"
-    ) in said.notices
+    assert row.because == OutOfTime(rung="int8", spent_s=61.2, budget_s=60.0, command=str(again))
+    assert [row.reason] == [candidate.reason for candidate in explain(said).not_tried if candidate.name == "int8"]
+    (note,) = [notice for notice in said.notices if notice.startswith("out of time (61 s spent")]
+    assert "int8" in note and note.endswith(str(again))
 
 
 def test_what_could_not_be_made_here_stands_in_the_report_with_the_command_that_brings_it(tmp_path: Path) -> None:
@@ -190,7 +187,7 @@ def test_the_share_of_int8_on_an_absent_device_is_missing_however_it_ran_here(tm
     staged.resides(INT8.id, "executed", int8=1.0)
     (gate,) = report(staged, min={"int8_mac_share": 0.9}).gates
     assert gate.verdict is Verdict.MISSING
-    assert gate.reason == "residency was read on another machine than the device, whose kernels may differ"
+    assert gate.reason.startswith("residency was read on another machine")
 
 
 def test_the_share_of_int8_on_an_attached_device_is_judged(tmp_path: Path) -> None:
@@ -224,7 +221,7 @@ def test_a_target_that_names_a_runtime_ships_nothing_of_another(tmp_path: Path) 
     staged.raced("select", {BASELINE.id: 1.0, openvino.id: 2.0})
     said = report(staged)
     assert said.choice.candidate == openvino.id
-    assert said.candidates[0].reason == "a reference: onnxruntime is not what the target asks for"
+    assert "onnxruntime" in said.candidates[0].reason
 
 
 def test_a_report_states_where_it_lies_how_long_it_took_and_what_was_asked(tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_without_a_meter_every_candidate_says_what_would_make_one_readable(stage
     staged.raced("report", {BASELINE.id: 2.1, INT8.id: 1.1})
     assert (energy(staged).total_mj, energy(staged).fidelity) == (None, Fidelity.MISSING)
     assert energy(staged).reason == (
-        "no meter can be read here: rapl: this is a virtual machine; --meter takes an external one's log"
+        "no meter can be read here: rapl: this is a virtual machine; pass the log of an external meter with --meter"
     )
 
 
@@ -248,7 +248,7 @@ def test_energy_comes_from_its_own_race_and_what_was_not_in_it_says_so(staged: S
     staged.seen.races["energy"] = race.model_copy(update={"profiles": {digest: profile}})
     found = energy(staged, BASELINE.id)
     assert found.total_mj is not None and (found.total_mj.estimate, found.machine) == (100.0, "a machine")
-    assert energy(staged).reason == "measured for what ships, fp32 and the best other precision alone"
+    assert energy(staged).reason == "only measured for the chosen candidate, fp32 and the best other precision"
     latency = row(staged, BASELINE.id).latency
     assert latency is not None and latency.p50_ms is None, "an energy race times nothing"
 

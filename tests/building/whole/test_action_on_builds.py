@@ -29,7 +29,7 @@ def test_its_command_lines_build_and_judge_a_real_build(built: Place) -> None:
     judged = job.run("Judge HEAD against BASE", built.environment)
     assert judged is not None
     assert judged.returncode == 0, judged.stdout + judged.stderr
-    assert "note: HEAD and BASE ship the same kit, byte for byte" in judged.stdout
+    assert "- HEAD and BASE ship the same kit, byte for byte" in (built.folder / "summary.md").read_text(encoding="utf-8")
     cases = [case.get("name") for case in ElementTree.parse(built.folder / "builds/against.xml").getroot().iter("testcase")]
     assert cases == ["latency_ratio ≤ 2", "drop_pp ≤ 100"]
     assert (built.folder / "builds/build.xml").is_file()
@@ -43,7 +43,7 @@ def test_its_command_lines_build_and_judge_a_real_build(built: Place) -> None:
     held = pinned.run("Judge HEAD against the pinned build", built.environment)
     assert held is not None
     assert held.returncode == 0, held.stdout + held.stderr
-    assert "note: BASE is the kit that base.json pins, out of the store" in held.stdout
+    assert "- BASE is the kit that base.json pins, from the store" in (built.folder / "summary.md").read_text(encoding="utf-8")
     assert (built.folder / "builds/pinned.xml").is_file()
     summary = (built.folder / "summary.md").read_text(encoding="utf-8")
     assert summary.count("### edgecnn: ") == 3, "BASE's own verdict was said on its own commit"

@@ -80,7 +80,7 @@ def test_the_kit_predicts_from_a_photograph_by_itself(place: Place, report: dict
 
 def test_the_page_and_judge_know_a_build_that_was_never_trained(place: Place, report: dict[str, Any]) -> None:
     page = (place.folder / "builds/my-model-cpu/report.html").read_text()
-    assert "nothing was trained: it is a custom model, taken as it is" in page
+    assert "nothing was trained: the custom model is used as it is" in page
     done = place.plain("judge", "builds/my-model-cpu", "--max", "drop_pp=5", "--min", "top1=0.9")
     assert done.returncode == 0, done.stderr
 
@@ -144,7 +144,7 @@ def test_what_a_custom_model_needs_is_named(place: Place, tmp_path: Path) -> Non
 def test_surgery_of_a_graph_is_listed_as_what_is_not_to_be_had(place: Place, report: dict[str, Any]) -> None:
     done = place.plain("plan", "--onnx", "My Model.onnx", "--data", "photos", *FAST, "--set", "surgery.pruned=0.3")
     assert done.returncode == 0, done.stderr
-    assert "onnxruntime-int8-pruned-0.3: a custom model is a graph, and layers are exchanged in a network of the" in done.stdout
+    assert "onnxruntime-int8-pruned-0.3: a custom model is a fixed graph" in done.stdout
 
 
 def test_a_shown_recipe_of_a_custom_model_builds_the_same(place: Place, report: dict[str, Any]) -> None:

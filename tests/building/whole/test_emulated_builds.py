@@ -18,7 +18,7 @@ from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.builds import Place
 
 EMULATED = {"EDGECNN_EMULATOR": "QEMU user mode, cortex-a76"}
-WHY = "not raced, since times of an emulated processor are its emulator's and no device's"
+WHY = "not raced, because an emulated processor gives the times of its emulator"
 SETTLES = "--host USER@cpu"
 BOUNDS = ("--max", "p50_ms=10000", "--max", "drop_pp=100")
 
@@ -55,7 +55,7 @@ def test_every_row_has_its_accuracy_and_what_really_ran_and_no_time(
     emulated: tuple[Place, subprocess.CompletedProcess[str]],
 ) -> None:
     report = report_of(emulated[0])
-    assert any(f"its answers count, and the candidates were {WHY}" in notice for notice in report.notices)
+    assert any(f"its predictions count, and the candidates were {WHY}" in notice for notice in report.notices)
     for row in report.candidates:
         assert row.test is not None and row.test.fidelity is Fidelity.EMULATED
         assert row.residency is not None and row.residency.basis == "executed"

@@ -59,13 +59,13 @@ def test_the_environment_has_no_torch_and_edgecnn_of_the_wheel(alone: Environmen
 
 
 VERBS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "verify": (("bundle", "verify", "out"), "whole"),
+    "verify": (("bundle", "verify", "out"), "complete"),
     "predict": (("predict", "out", "photos/bag/000.png", "--csv"), "photos/bag/000.png"),
     "explain": (("explain", "out"), "onnxruntime-int8"),
     "recipe": (("recipe", "diff", "out", "demo"), "model.arch"),
     "history": (("study", "history", "out"), "onnxruntime-fp32"),
     "compare": (("compare", "out", "again"), "onnxruntime-fp32"),
-    "judge": (("judge", "out", "--allow-stored", "--max", "drop_pp=100"), "gate max drop_pp 100: PASS"),
+    "judge": (("judge", "out", "--allow-stored", "--max", "drop_pp=100"), "meets drop_pp ≤ 100"),
     "pin": (("baseline", "pin", "out", "--out", "base.json"), "base.json"),
     "record": (("baseline", "record", "out", "--out", "board.json"), "p50: "),
     "store": (("store", "verify"), ": 0 damaged"),
@@ -85,7 +85,7 @@ def test_a_verb_that_acts_on_what_is_there_needs_no_torch(alone: Environment, pl
 
 def test_a_bundle_is_zipped_verified_and_served(alone: Environment, place: Place) -> None:
     assert run(alone, place, "bundle", "zip", "out", "--out", "mine.zip").returncode == 0
-    assert "whole" in run(alone, place, "bundle", "verify", "mine.zip").stdout
+    assert "complete" in run(alone, place, "bundle", "verify", "mine.zip").stdout
     photo = (place.photos / CLASSES[1] / "000.png").read_bytes()
     serving = [str(alone.command), "bundle", "serve", "mine.zip", "--json"]
     with child(serving, cwd=place.folder, env=variables(alone, place)) as process:
@@ -97,7 +97,7 @@ def test_a_bundle_is_zipped_verified_and_served(alone: Environment, place: Place
 
 @pytest.mark.slow  # races both kits anew
 def test_a_latency_gate_is_measured_anew(alone: Environment, place: Place) -> None:
-    done = run(alone, place, "judge", "out", "--max", "p50_ms=10000", "--require-measured", CI="1")
+    done = run(alone, place, "judge", "out", "--max", "p50_ms=10000", "--require-measured", "--verbose", CI="1")
     assert "gate max p50_ms 10000: PASS" in done.stdout, done.stderr
     assert ": reused from" not in done.stdout
 

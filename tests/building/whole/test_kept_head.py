@@ -42,7 +42,7 @@ def test_a_state_dict_goes_from_fetch_to_export_without_a_training(tmp_path: Pat
     trunk = [step.id for step in planned.steps if step.candidate is None]
     assert trunk == ["prepare", "fetch", "export"] and planned.resolved.mode == "kept"
     assert planned.resolved.recipe.data.classes == "folders" and planned.resolved.data.counts["train"] == 0
-    assert planned.resolved.weights.why == "nothing is trained, and the head is kept, of the weights in mine.pth"
+    assert planned.resolved.weights.why == "nothing is trained: the head of the weights in mine.pth is kept"
     fetch, export = planned.step("fetch"), planned.step("export")
     assert fetch is not None and export is not None and export.stage.inputs["weights"] == fetch.key
 

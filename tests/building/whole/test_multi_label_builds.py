@@ -107,7 +107,7 @@ def test_a_kit_alone_names_what_it_sees(place: Place) -> None:
 
 @pytest.fixture(scope="module")
 def report(place: Place) -> dict[str, Any]:
-    done = place.plain("build", *WORDS)
+    done = place.plain("build", *WORDS, "--verbose")
     assert done.returncode == 0, done.stderr
     assert "mAP (95 %)" in done.stdout and "drop of mAP" in done.stdout and "top-1" not in done.stdout
     assert all(name in done.stdout for name in (*NAMES, "micro-F1", "macro-F1", "recall (95 %)"))
@@ -133,12 +133,22 @@ def test_page_markdown_bundle_and_explanation_say_map(place: Place, report: dict
     assert "## Labels of" in text and "top-1" not in text and "Mean average precision and drop on the test split" in text
     explained = place.plain("explain", "made")
     assert "  mAP " in explained.stdout and "top-1" not in explained.stdout
-    assert "mAP is of" in (place.folder / "made/bundle/README.md").read_text(encoding="utf-8")
+    assert "mAP (with a 95 % interval) is from" in (place.folder / "made/bundle/README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow  # a whole build, with its races
 def test_gates_hold_map_and_refuse_what_is_not_its_own(place: Place, report: dict[str, Any]) -> None:
-    words = ("--min", "map=0.5", "--min", "top1=0.5", "--max", "map_drop_pp=90", "--require-measured", "--allow-stored")
+    words = (
+        "--min",
+        "map=0.5",
+        "--min",
+        "top1=0.5",
+        "--max",
+        "map_drop_pp=90",
+        "--require-measured",
+        "--allow-stored",
+        "--verbose",
+    )
     done = place.plain("judge", "made", *words)
     assert done.returncode == 3, done.stdout
     assert "gate min map 0.5: PASS" in done.stdout and "gate max map_drop_pp 90: PASS" in done.stdout

@@ -156,7 +156,7 @@ def test_groups_are_shown_and_kept_whole(tmp_path: Path) -> None:
     words = ("photos", "--set", "data.folders=classes", "--group-by", "clip[0-9]+")
     shown = run(photos, "inspect", *words)
     assert (shown.returncode, shown.stderr) == (0, "")
-    text = "split by group ('clip[0-9]+'): 20 groups, none on two sides"
+    text = "split by group ('clip[0-9]+'): 20 groups, none in two splits"
     assert f"; {text}\n  groups: 20 by 'clip[0-9]+', the largest 'clip00' with 6 images\n" in shown.stdout
     facts = json.loads(run(photos, "inspect", *words, "--json").stdout)
     Draft202012Validator(json.loads((FOLDER / "inspection.json").read_text(encoding="utf-8"))).validate(facts)

@@ -35,7 +35,7 @@ def test_with_json_it_is_one_document_of_the_published_schema(build: Path) -> No
 
 def test_one_candidate_can_be_asked_about(build: Path) -> None:
     done = CliRunner().invoke(app, ["explain", str(build), "--candidate", "tensorrt-fp16"])
-    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "tensorrt-fp16 (used)")
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "tensorrt-fp16 (chosen)")
 
 
 def test_an_unknown_candidate_is_bad_input(build: Path) -> None:

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
 
 from edgecnn.bundle.predicting import files_of, predict_photos
+from edgecnn.bundle.verify import UNSIGNED
 from edgecnn.cli.main import app
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import NO_PHOTOS
@@ -23,7 +24,7 @@ from tests.house.schemas import FOLDER
 from tests.runner.kits import rewrite_manifest
 from tests.store.toys import Ear
 
-UNSIGNED = "edgecnn: warning: the bundle is not signed: anyone who changed a file could have changed bundle.json too"
+WARNED = f"edgecnn: warning: {UNSIGNED}"
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +70,13 @@ def test_what_cannot_be_read_is_named_and_counted_on_stderr_and_makes_it_exit_2(
     done = predict(whole, photos)
     assert done.exit_code == 2
     lines = done.stderr.splitlines()
-    assert lines[0] == UNSIGNED
+    assert lines[0] == WARNED
     assert lines[1].startswith(f"edgecnn: not read: {photos}/cut.jpg: ")
     assert lines[2] == f"edgecnn: not read: {photos}/note.txt: {UNSUPPORTED_FORMAT}"
     assert lines[3:] == ["edgecnn: 2 of 5 files were not read"]
     assert done.stdout.count(str(photos)) == 3
     good = predict(whole, photos / "b.png")
-    assert (good.exit_code, good.stderr) == (0, f"{UNSIGNED}\n")
+    assert (good.exit_code, good.stderr) == (0, f"{WARNED}\n")
 
 
 def test_csv_is_read_back_by_a_spreadsheet(whole: Path, photos: Path) -> None:
@@ -239,9 +240,7 @@ def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: 
     clock = iter([0.0, 1.0, 2.0, 3.0])
     monkeypatch.setattr("edgecnn.runner.predicting.time", type("Clock", (), {"monotonic": staticmethod(lambda: next(clock))}))
     predict_photos(bundle, files, None, 1, heard)
-    assert [step for step in heard.steps if step[0] == "predicting"] == [
-        ("predicting", done, 3, "photographs") for done in (2, 3)
-    ]
+    assert [step for step in heard.steps if step[0] == "predicting"] == [("predicting", done, 3, "images") for done in (2, 3)]
 
 
 @pytest.mark.parametrize("text", ["https://example.org/a.jpg", "-"])

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
+from edgecnn.bundle.verify import UNSIGNED
 from edgecnn.cli.main import app
 from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
 from tests.house.child import child
 from tests.house.source_tree import ROOT
 from tests.serving.asking import announced, ask_at, predicted
 
-UNSIGNED = "edgecnn: warning: the bundle is not signed: anyone who changed a file could have changed bundle.json too\n"
+WARNED = f"edgecnn: warning: {UNSIGNED}\n"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_it_answers_until_it_is_ended_and_leaves_nothing_of_a_zip_behind(
         assert len(predicted(facts["url"], photo)["labels"]) == 4
         assert list(unpacked.iterdir()) != []
         process.send_signal(ending)
-        assert process.communicate(timeout=30) == ("", UNSIGNED + talk)
+        assert process.communicate(timeout=30) == ("", WARNED + talk)
         assert process.returncode == status
     assert list(unpacked.iterdir()) == []
 

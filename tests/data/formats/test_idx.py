@@ -154,8 +154,8 @@ def test_a_file_that_is_none_or_of_another_form_is_refused(clothes: Path) -> Non
         (whole[:-1], "it ends before the 200 that its header states"),
         (whole + b"\0", "it continues after the 200 that its header states"),
         (header(0, 28, 28), "it has no image"),
-        (header(200, 0, 28), "its images are of 0 × 28 pixels"),
-        (header(200, 1 << 20, 1 << 20), "its images are of 1,048,576 × 1,048,576 pixels"),
+        (header(200, 0, 28), "its images have 0 × 28 pixels"),
+        (header(200, 1 << 20, 1 << 20), "its images have 1,048,576 × 1,048,576 pixels"),
     )
     for data, because in faults:
         images.write_bytes(data)

@@ -67,7 +67,7 @@ def test_a_tensorrt_of_which_nothing_is_known_is_left_out_and_said() -> None:
     recording = recorded(JETSON_ORIN_NANO, {"python": {"packages": {"tensorrt": "8.6.2"}}}, cores=6)
     board = device_of("my-jetson", facts_of(recording), attached=False, day=DAY)
     assert list(board.runtimes) == [Runtime.ONNXRUNTIME] and board.runtimes[Runtime.ONNXRUNTIME].by_default
-    assert any(note.startswith("TensorRT 8.6.2 is installed and left out") for note in board.notes)
+    assert any(note.startswith("TensorRT 8.6.2 is installed and ignored") for note in board.notes)
 
 
 def test_a_file_of_another_machine_is_held_against_this_one() -> None:
@@ -79,13 +79,13 @@ def test_a_file_of_another_machine_is_held_against_this_one() -> None:
         cores=2,
     )
     assert differences(board, facts_of(changed)) == (
-        "the file knows its board by 'Raspberry Pi 5 Model B Rev 1.0', and the machine is Raspberry Pi 4 Model B Rev 1.5",
-        "the file says 4 cores, a process may use 2 here",
-        "the file says 8,063 MiB of memory, the machine has 3,793",
-        "the file says Python >=3.11,<3.12 for onnxruntime, the machine's is 3.13.5",
-        "the file says onnxruntime >=1.31,<1.32, the machine has 1.23.2",
-        "the file says Python >=3.11,<3.12 for ncnn, the machine's is 3.13.5",
-        "the file says Python >=3.11,<3.12 for litert, the machine's is 3.13.5",
+        "the file identifies its board by 'Raspberry Pi 5 Model B Rev 1.0'; the machine is Raspberry Pi 4 Model B Rev 1.5",
+        "the file says 4 cores; a process may use 2 here",
+        "the file says 8,063 MiB of memory; the machine has 3,793 MiB",
+        "the file says Python >=3.11,<3.12 for onnxruntime; the machine has 3.13.5",
+        "the file says onnxruntime >=1.31,<1.32; the machine has 1.23.2",
+        "the file says Python >=3.11,<3.12 for ncnn; the machine has 3.13.5",
+        "the file says Python >=3.11,<3.12 for litert; the machine has 3.13.5",
     )
 
 

@@ -60,7 +60,7 @@ def test_a_board_that_lacks_nothing_is_asked_once() -> None:
     seen = fit_board(board.link, asked(), PI)
     assert seen.reached.python == "python3" and len(board.asked) == 1
     assert seen.warnings == (
-        "the governor is ondemand: clocks rise only under load, and the first answers come late — echo performance | sudo tee "
+        "the governor is ondemand: clocks rise only under load, so the first samples are slow — echo performance | sudo tee "
         "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor (until the next boot)",
     )
 
@@ -114,7 +114,7 @@ def test_a_board_with_its_packages_may_be_nearly_full() -> None:
 def test_another_device_is_refused_before_it_is_told_what_it_lacks() -> None:
     with pytest.raises(
         EdgecnnError,
-        match=r"^pi@board is .* which is not Raspberry Pi 5.* — --target jetson-orin-nano \[",
+        match=r"^pi@board is not Raspberry Pi 5.*: it is .* — --target jetson-orin-nano \[",
         check=BOARD_IS_ANOTHER_DEVICE.made,
     ):
         fit_board(Board(usual=recorded(JETSON_ORIN_NANO)).link, asked(), PI)
@@ -123,7 +123,7 @@ def test_another_device_is_refused_before_it_is_told_what_it_lacks() -> None:
 def test_a_machine_of_no_name_is_told_to_be_a_processor_and_no_browser() -> None:
     nameless = Board(usual=recorded(READY))
     with pytest.raises(
-        EdgecnnError, match=r"^pi@board is .* which is not Raspberry Pi 5.* — --target cpu \[", check=BOARD_IS_ANOTHER_DEVICE.made
+        EdgecnnError, match=r"^pi@board is not Raspberry Pi 5.*: it is .* — --target cpu \[", check=BOARD_IS_ANOTHER_DEVICE.made
     ):
         fit_board(nameless.link, asked(), PI)
 
@@ -154,7 +154,7 @@ def test_an_optional_package_without_a_wheel_is_told_and_the_others_are_carried(
 
     def download(packages: tuple[str, ...], *_: object) -> tuple[Path, ...]:
         if packages[0].startswith("ncnn"):
-            raise WHEELS_NOT_FOUND(packages=packages, board="a board", said="pip has none")
+            raise WHEELS_NOT_FOUND(packages=packages, board="a board", because="pip has none")
         return ()
 
     def carry(link: object, python: str, parcel: Parcel, tell: object) -> str:
@@ -171,6 +171,4 @@ def test_an_optional_package_without_a_wheel_is_told_and_the_others_are_carried(
     lacking = package_status(bare, wanted.needs)
     furnished(FitBoard(ReachedBoard("pi@board", bare, board.link, "python3"), lacking, ()), wanted, ear)
     assert carried == [("onnxruntime>=1.19,<2", "numpy", "pillow", "ai-edge-litert>=2.3,<3")]
-    assert ear.notes == [
-        "no wheels of ncnn>=1.0.20261020,<2 for a board could be downloaded: kits of it are skipped on this board"
-    ]
+    assert ear.notes == ["no wheels of ncnn>=1.0.20261020,<2 for a board could be downloaded: its kits are skipped on this board"]

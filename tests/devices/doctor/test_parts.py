@@ -92,7 +92,7 @@ def test_a_size_says_how_it_was_measured_and_one_that_was_not_is_no_number() -> 
 def test_a_part_without_a_wheel_has_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = PackageFact(name="ai-edge-litert", wanted="", version=None, fits=False)
     monkeypatch.setattr(parts, "packages_of", lambda name: (absent,))
-    monkeypatch.setattr(parts, "without_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
+    monkeypatch.setattr(parts, "why_no_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
     row = next(row for row in PARTS if row.name == "litert")
     assert addition_of(row).command is None
     assert no_wheel(row) == "ai-edge-litert has no wheel for Linux on armv7l"

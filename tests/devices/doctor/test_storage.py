@@ -51,9 +51,9 @@ def test_a_damaged_entry_is_found_and_left_where_it_is(place: Path, damage: str)
         (made.folder.parent / "record.json").write_text("{")
     fact = store_fact(Ear())
     why = {
-        "overwritten": "model.onnx has other bytes than when it was stored",
+        "overwritten": "model.onnx changed after it was stored",
         "gone": "model.onnx is missing",
-        "record": "record.json is truncated or no record",
+        "record": "record.json is truncated or not a record",
     }[damage]
     assert fact.damaged == (f"artifacts/quantize/{made.key}: {why}",)
     assert (fact.state, fact.hint) == (State.BROKEN, "edgecnn store verify --repair")

@@ -84,10 +84,10 @@ def test_who_waits_hears_how_many_are_before_and_who_has_the_boards(two: Lab) ->
     waiting = threading.Thread(target=wait)
     waiting.start()
     wait_until(lambda: bool(ear.notes), 20)
-    assert ear.notes[0] == "waiting for a raspberry-pi-5 with lab=1: 1 before; lab-1 is in use by desk/bob"
+    assert ear.notes[0] == "waiting for a raspberry-pi-5 with lab=1: 1 earlier reservation; lab-1 is in use by desk/bob"
     token = two.client("reservations").split("'")[1]
     two.client("cancel-reservation", token)
-    wait_until(lambda: ear.notes[-1].endswith("0 before; lab-1 is in use by desk/bob"), 20)
+    wait_until(lambda: ear.notes[-1].endswith("0 earlier reservations; lab-1 is in use by desk/bob"), 20)
     two.client("-p", "lab-1", "release")
     waiting.join(20)
     assert got.is_set()
@@ -142,7 +142,9 @@ def test_of_boards_that_an_outsider_and_the_lab_have_the_one_that_is_free_first_
     waiting = threading.Thread(target=wait)
     waiting.start()
     wait_until(lambda: bool(ear.notes), 20)
-    assert ear.notes == ["waiting for a raspberry-pi-5: 0 before; lab-2 is in use by desk/bob; lab-1: pi: in use by alice"]
+    assert ear.notes == [
+        "waiting for a raspberry-pi-5: 0 earlier reservations; lab-2 is in use by desk/bob; lab-1: pi: in use by alice"
+    ]
     if free == "lab-1":
         held.clear()
     else:
@@ -280,6 +282,6 @@ def test_without_labgrid_the_line_that_installs_it_is_said() -> None:
 def test_what_is_no_coordinator_is_said_before_it_is_asked(where: str) -> None:
     assert labgrid_problems(where, ["lab=1", "fast"]) == [
         f"boards {where!r} is not a coordinator: write labgrid://HOST or labgrid://HOST:PORT",
-        "labgrid's tags have values, as lab=2; 'fast' has none",
+        "labgrid's tags have values, such as lab=2; 'fast' has none",
     ]
     assert labgrid_problems("labgrid://lab.example:20408", []) == []

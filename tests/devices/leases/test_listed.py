@@ -51,7 +51,7 @@ def test_a_file_s_boards_are_found_by_device_however_it_is_spelt_and_by_tags(tmp
     [
         ("", "has 1 problem: board is missing — "),
         ("board = []", "has 1 problem: it lists no board — "),
-        (TWO.replace("host =", "address =", 1), "has 2 problems: board.0.host is missing; board.0.address is no key"),
+        (TWO.replace("host =", "address =", 1), "has 2 problems: board.0.host is missing; board.0.address is not a key"),
         (TWO.replace("lab-2", "lab-1"), "has 1 problem: 2 boards are called lab-1 — "),
         (TWO.replace("pi5", "pi55"), "has 1 problem: board.0: there is no device 'pi55' — "),
         (TWO.replace("pi@10.0.0.2", "-oProxyCommand=x"), "board.1: --host '-oProxyCommand=x' is not an SSH destination — "),
@@ -122,8 +122,8 @@ def test_two_builds_of_one_sweep_get_two_boards_and_a_third_waits_until_it_is_ca
         waiting.start()
         wait_until(lambda: bool(ear.notes), 20)
         assert ear.notes[0] == (
-            "waiting for a raspberry-pi-5: lab-1 is measuring another build of this sweep; "
-            "lab-2 is measuring another build of this sweep"
+            "waiting for a raspberry-pi-5: "
+            "lab-1 is measuring another build of this sweep; lab-2 is measuring another build of this sweep"
         )
         wait.over.set()
         waiting.join(20)

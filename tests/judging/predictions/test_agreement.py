@@ -85,7 +85,7 @@ def test_other_answers_stand_for_the_drop_that_cannot_be_larger() -> None:
         Differs(split="validation", same=facts.agreement_on_validation.same, bound_pp=1.0, images=300), "onnxruntime-int8"
     )
     assert said == (
-        "over the budget on validation: it gives fp32's answer to 96.0 %, [93.1, 97.7] at 95 % of 300 images, and without labels "
+        "exceeds the budget on validation: it agrees with fp32 on 96.0 % [93.1, 97.7] at 95 % of 300 images; without labels, "
         "a budget of 1 pp wants 99 %"
     )
     in_groups = facts.agreement_on_validation.model_copy(update={"groups": 20})

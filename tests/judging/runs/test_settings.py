@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.judging.gates import judge
-from edgecnn.judging.runs.latency import knobs_said, latency, run_settings_of, threads_of
+from edgecnn.judging.runs.latency import knobs_text, latency, run_settings_of, threads_of
 from edgecnn.judging.runs.ratio import PairedRace, paired_finding
 from edgecnn.values.profile import Profile
 from tests.judging.made import a_gate, a_race, facts
@@ -24,7 +24,7 @@ def test_threads_are_what_the_sessions_had_and_other_knobs_stand_beside_them() -
     )
     assert run_settings_of(threaded(None)) is None
     assert run_settings_of(threaded(None, knobs={"threads": "1"})) == "1 thread"
-    assert knobs_said({"A_LATER_KNOB": "7"}) == "A_LATER_KNOB=7"
+    assert knobs_text({"A_LATER_KNOB": "7"}) == "A_LATER_KNOB=7"
 
 
 def test_runs_that_differ_have_no_number_in_common() -> None:

@@ -45,7 +45,7 @@ def test_where_the_pilot_was_fooled_the_run_is_made_again_with_what_it_taught(ki
 def test_no_rate_is_tried_where_one_image_takes_longer_than_the_bound(kit: Kit, tmp_path: Path) -> None:
     result = search_server(bench_for(kit, tmp_path), TOO_SLOW)
     assert not result.valid and result.runs == () and result.figure is None
-    assert result.reason == "one image takes 40.00 ms at least, so that no rate has a 99th percentile inside 15 ms"
+    assert result.reason == "one image takes 40.00 ms at least, so no rate keeps the 99th percentile within 15 ms"
 
 
 def test_a_kit_that_is_not_what_was_packed_is_refused_before_loadgen_runs(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ BY_SENTENCE = {"int8_mac_share": "multiply-adds", "int8_time_share": "time insid
 """Said together, as shares in every precision that ran."""
 WITHOUT_A_CHART = ("p90_ms", "p99_ms", *OF_THE_GPU)
 """On the page in the table of candidates, or as a column of another chart's numbers."""
-WITH_A_TITLE_OF_ITS_OWN = {"worst_class_drop_pp": "What each class lost"}
+WITH_A_TITLE_OF_ITS_OWN = {"worst_class_drop_pp": "Accuracy loss of each class"}
 NEW = Metric("p999_ms", "ms", "latency", "lower", lambda facts: around(7.125), "Slowest of a thousand", "p99.9")
 
 

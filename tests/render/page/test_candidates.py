@@ -6,7 +6,10 @@ import pytest
 
 from edgecnn.render.columns import columns_of
 from edgecnn.render.page.candidates import Cell, candidate_rows, key_figures
-from edgecnn.render.page.charts.figure import MARKS, MEASURED, labelled, residency_mark
+from edgecnn.render.page.charts import figure
+from edgecnn.render.page.charts.figure import MEASURED, Mark, labelled, residency_mark
+from edgecnn.render.page.style import asset_text
+from edgecnn.render.page.words import SOURCES
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
 from tests.render.reports import a_report, a_residency, a_row
@@ -54,8 +57,12 @@ def test_a_residency_says_what_it_was_read_from(basis: str, word: str) -> None:
     assert (found.text, found.mark.word, found.detail) == ("97 % int8", word, "time unknown, bytes unknown")
 
 
-def test_every_mark_has_a_word_and_a_glyph_of_its_own() -> None:
-    assert len({mark.word for mark in MARKS}) == len({mark.glyph for mark in MARKS}) == len(MARKS)
+def test_every_mark_has_a_word_that_the_glossary_defines_and_a_glyph_and_an_icon_of_its_own() -> None:
+    marks = [value for value in vars(figure).values() if isinstance(value, Mark)]
+    assert sorted(mark.word for mark in marks) == sorted(form for word in SOURCES for form in word.forms)
+    assert len({mark.glyph for mark in marks}) == len(marks)
+    icons = asset_text("icons.html.j2")
+    assert all(f'id="i-{mark.word.replace(" ", "-")}"' in icons for mark in marks)
     assert residency_mark(None).word == "missing"
     assert labelled("x", MEASURED) == "x"
     assert labelled("x", residency_mark(a_residency("planned"))) == "x ◇ planned"
@@ -64,12 +71,26 @@ def test_every_mark_has_a_word_and_a_glyph_of_its_own() -> None:
 def test_the_chosen_one_stands_in_a_handful_of_figures() -> None:
     chosen = a_row(chosen=True)
     found = key_figures(a_report(facts("onnxruntime-fp32", is_baseline=True), chosen))
-    assert [name for name, _ in found] == ["top-1", "drop", "median latency, ms", "speed-up", "size, MiB", "in its precision"]
+    assert [name for name, _ in found] == ["top-1", "drop", "median latency, ms", "speed-up", "size, MiB", "executed precision"]
 
 
 def test_a_chosen_baseline_is_not_held_against_itself() -> None:
     found = key_figures(a_report(a_row("onnxruntime-fp32", is_baseline=True, chosen=True)))
-    assert [name for name, _ in found] == ["top-1", "median latency, ms", "size, MiB", "in its precision"]
+    assert [name for name, _ in found] == ["top-1", "median latency, ms", "size, MiB", "executed precision"]
+
+
+def test_an_untimed_candidate_has_one_key_figure_of_time_with_the_reason() -> None:
+    untimed = a_row(chosen=True, latency=a_latency(None, reason="no jetson", runs=0))
+    found = dict(key_figures(a_report(untimed)))
+    assert (found["median latency, ms"].text, found["median latency, ms"].detail) == ("missing", "no jetson")
+    assert "speed-up" not in found
+
+
+def test_a_key_figure_of_a_disturbed_race_says_so() -> None:
+    disturbed = a_row(chosen=True, latency=a_latency(an_interval(2.0), disturbed="busy"))
+    found = dict(key_figures(a_report(disturbed)))
+    assert found["median latency, ms"].detail == "disturbed"
+    assert found["top-1"].detail == ""
 
 
 def test_without_a_choice_there_are_no_key_figures() -> None:

@@ -14,8 +14,8 @@ HERE = Environment(
 def test_all_that_a_latency_hangs_on_stands_in_words_with_units() -> None:
     read = dict(machine(HERE).read)
     assert read["processor"] == "AMD EPYC"
-    assert (read["clock then"], read["stolen by the hypervisor"], read["slowed itself down"]) == ("2600 MHz", "0.2 %", "no")
-    assert (read["container's limit of cores"], read["which cores"]) == ("none", "0-1")
+    assert (read["clock"], read["CPU time taken by the hypervisor"], read["throttled"]) == ("2600 MHz", "0.2 %", "no")
+    assert (read["core limit of the container"], read["core numbers"]) == ("none", "0-1")
     assert list(read)[-1] == "moon phase", "a name that is not known is shown too"
 
 
@@ -28,5 +28,5 @@ def test_each_race_has_its_own_conditions_and_no_column_that_nobody_could_read()
     hot = HERE.model_copy(update={"observed": {**HERE.observed, "temperature_c": "71.5"}})
     table = raced_under({"onnxruntime-fp32": ("today", HERE), "onnxruntime-int8": ("today", hot)})
     column = table.columns.index("temperature")
-    assert [cells[column] for cells in table.rows] == ["not read", "71.5 °C"]
+    assert [cells[column] for cells in table.rows] == ["not available", "71.5 °C"]
     assert "governor" not in table.columns

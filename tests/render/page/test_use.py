@@ -41,7 +41,7 @@ def test_a_start_up_without_a_figure_says_why_and_draws_no_zero() -> None:
 def test_the_whole_way_stands_beside_the_network_alone() -> None:
     figure = end_to_end(report(end_to_end=a_way(9.0), latency=LATENCY))
     assert figure is not None
-    assert [(row["lane"], row["at"]) for row in rows_with(figure, "lane")] == [("whole way", 9.0), ("network", 2.0)]
+    assert [(row["lane"], row["at"]) for row in rows_with(figure, "lane")] == [("end to end", 9.0), ("network", 2.0)]
 
 
 def test_a_whole_way_without_an_interval_is_not_drawn() -> None:

@@ -1,4 +1,4 @@
-"""Bars, a row a candidate: how large the files are that ship, and how much memory a process held at most."""
+"""Bar charts of file size and of peak memory, one row per candidate."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PARTS = {"candidate": "candidate", "peak": "peak, MiB", "runtime's own": "the r
 
 
 def sizes(report: BuildReport) -> Figure | None:
-    """MiB of the model's own files by candidate; None where no kit was packaged."""
+    """Size of the model files of each candidate in MiB; None if no kit was packaged."""
     metric = SHOWN["size_mib"]
     known = [(facts, size) for facts in report.candidates if (size := metric.value(facts)) is not None]
     if not known:
@@ -50,20 +50,20 @@ def sizes(report: BuildReport) -> Figure | None:
     absent = {facts.candidate.id: "not packaged" for facts in report.candidates if facts.size_mib is None}
     return Figure(
         id="sizes",
-        title="Size on the device's disk",
-        says=f"{smallest['candidate']} is the smallest, at {smallest[metric.unit]} {metric.unit}.",
+        title="Size on the disk of the device",
+        says=f"{smallest['candidate']} is the smallest: {smallest[metric.unit]} {metric.unit}.",
         sources=(
-            Source(MEASURED, "bytes of the model's own files in each kit, without runner and golden images"),
+            Source(MEASURED, "size of the model files in each kit, without runner and golden images"),
             *lacking(absent),
         ),
         spec=vega.specification(bars, numbers, height=ROW_PX * len(rows)),
         legend=vega.legend_of(facts for facts, _ in known),
-        table=tabled("Size of the model's files in MiB", {"candidate": "candidate", metric.unit: metric.unit}, rows),
+        table=tabled("Size of the model files in MiB", {"candidate": "candidate", metric.unit: metric.unit}, rows),
     )
 
 
 def memory(report: BuildReport) -> Figure | None:
-    """Peak resident memory by candidate, the runtime's own part apart; None where nobody's is known."""
+    """Peak resident memory of each candidate, split into runtime and model; None if no candidate has a figure."""
     metric = SHOWN["peak_memory_mib"]
     known = [(facts, facts.memory, peak) for facts in report.candidates if facts.memory and (peak := metric.value(facts))]
     if not known:
@@ -74,11 +74,11 @@ def memory(report: BuildReport) -> Figure | None:
     return Figure(
         id="memory",
         title=metric.title,
-        says="Grey is what the runtime itself holds before a model is open, colour what the model adds; the line is the peak's"
-        f" interval over runs. {least['candidate']} needs least, at {least['peak, MiB']} MiB.",
+        says="Grey: memory of the runtime before it opens a model. Colour: memory that the model adds. Line: interval of the"
+        f" peak over runs. {least['candidate']} needs the least memory: {least['peak, MiB']} MiB.",
         sources=sources_of(
             (value for _, value, _ in known),
-            lambda of: f"the most that a process held, over process runs, on {of.machine}",
+            lambda of: f"peak memory of a process, over process runs, on {of.machine}",
             {facts.candidate.id: absence(facts, "memory") for facts in report.candidates if metric.value(facts) is None},
         ),
         spec=_memory_spec(rows),

@@ -1,4 +1,4 @@
-"""What each class of the candidate that ships lost against fp32, and which losses were shown."""
+"""Accuracy that each class of the chosen candidate loses against fp32, and which losses are significant."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATES = {
     "not shown": ("var(--accent)", "circle"),
     **dict.fromkeys(TOO_FEW, ("var(--soft)", "stroke")),
 }
-"""Whether a loss was shown to its colour and its shape."""
+"""The colour and the shape of a class by the result of its test."""
 _TIPS = ("class", "paired drop", "images", "lost", "gained", "p after Holm")
 _COLUMNS = {
     "class": "class", "images": "images", "drop, 90 %": "paired drop", "lost": "lost", "gained": "gained",
@@ -32,7 +32,7 @@ _COLUMNS = {
 
 
 def classes_lost(report: BuildReport) -> tuple[Figure, ...]:
-    """The classes of the candidate that ships, since it is theirs that a user meets; nothing where they were not looked at."""
+    """The losses of each class for the chosen candidate; empty if the classes were not compared."""
     chosen = next((facts for facts in report.candidates if facts.chosen and not facts.is_baseline and facts.test), None)
     figure = None if chosen is None or chosen.test is None else _classes(chosen, chosen.test)
     return () if figure is None else (figure,)
@@ -49,22 +49,24 @@ def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
     columns = {"drop" if alone and of == "paired drop" else name: of for name, of in _COLUMNS.items()}
     names = ", ".join(class_figures.name for class_figures in classes.shown())
     small = len(classes.too_small())
-    few = f" {small} {plural(small, 'has', 'have')} too few {classes.unit}s for a loss to show." if small else ""
+    few = f" {small} {plural(small, 'has', 'have')} too few {classes.unit}s to show a loss." if small else ""
     over = counted(classes.compared, "class", "classes") + (f" of {classes.candidates} candidates" * (classes.candidates > 1))
     return Figure(
         id="classes-lost",
-        title=f"What each class lost with {facts.candidate.id}",
-        says=f"Shown to lose, after Holm's adjustment over {over}: {names or 'none'}.{few} Further right is"
+        title=f"Accuracy loss of each class with {facts.candidate.id}",
+        says=f"Classes with a significant loss, after Holm's adjustment over {over}: {names or 'none'}.{few} Further right is"
         f" worse. {spelt.class_intervals(classes)}.",
-        sources=sources_of([accuracy], lambda of: f"both networks' answers to the same {figures.images_of(of)}, on {of.machine}"),
+        sources=sources_of(
+            [accuracy], lambda of: f"predictions of both networks for the same {figures.images_of(of)}, on {of.machine}"
+        ),
         spec=_spec(rows),
-        table=tabled("What each class lost against fp32, paired image by image", columns, rows),
+        table=tabled("Accuracy loss of each class against fp32, paired by image", columns, rows),
         notes=tuple(filter(None, [spelt.unlisted_classes(classes), spelt.missing_intervals_note([accuracy]) if alone else ""])),
     )
 
 
 def _rows(listed: Sequence[ClassFigures]) -> list[dict[str, Any]]:
-    """With names that fit an axis; where two are cut to the same, or blank, their place tells them apart."""
+    """Rows with names that fit an axis. A number is added to names that are cut to the same text or are blank."""
     names = [shortened(figure.name, 24) for figure in listed]
     return [
         {

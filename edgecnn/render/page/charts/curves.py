@@ -1,4 +1,4 @@
-"""How training went, epoch by epoch, from what it wrote down of itself."""
+"""Training curves: loss, accuracy and learning rate of each epoch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecnn.render.page.charts.figure import MEASURED, Figure, Source, tabled
 from edgecnn.training.history import EpochFacts, History
 
 HEIGHT_PX = 220
-_SOURCE = Source(MEASURED, "written down while training; accuracy is on the validation split, never on the test split")
+_SOURCE = Source(MEASURED, "recorded during training; accuracy on the validation split")
 
 
 def _columns(name: str) -> dict[str, str]:
@@ -25,7 +25,7 @@ def _columns(name: str) -> dict[str, str]:
 
 
 def curves(history: History) -> tuple[Figure, ...]:
-    """Loss and accuracy on the validation split; nothing where no epoch was asked for."""
+    """Training loss, and accuracy on the validation split; empty without epochs."""
     epochs = [(phase.name, epoch) for phase in history.phases for epoch in phase.epochs]
     if not epochs:
         return ()
@@ -42,16 +42,16 @@ def curves(history: History) -> tuple[Figure, ...]:
     )
     if not judged:
         return (loss,)
-    best, says = history.best, "No epoch was judged."
+    best, says = history.best, "No epoch was evaluated."
     if best is not None:
         share = best.validation_top1 if best.validation_map is None else best.validation_map
-        says = f"The weights are those of epoch {best.number} of {best.phase}, at {(share or 0.0) * 100:.1f} % (ringed)."
+        says = f"The build keeps epoch {best.number} of {best.phase} (ringed): {(share or 0.0) * 100:.1f} %."
     spec = _spec(judged, "top1", f"{name} on the validation split, %", name)
-    return (loss, replace(loss, id="validation-accuracy", title="Accuracy while training", says=says, spec=spec))
+    return (loss, replace(loss, id="validation-accuracy", title="Accuracy during training", says=says, spec=spec))
 
 
 def _metric(history: History) -> str:
-    """What an epoch is judged by."""
+    """The metric that ranks epochs."""
     return "mAP" if any(epoch.validation_map is not None for phase in history.phases for epoch in phase.epochs) else "top-1"
 
 
@@ -64,7 +64,7 @@ def _row(count: int, phase: str, epoch: EpochFacts, history: History) -> dict[st
         "count": count, "phase": phase, "loss": epoch.train_loss, "top1": top1,
         "best": best is not None and (best.phase, best.epoch) == (phase, epoch.epoch),
         "epoch": f"{epoch.number} of {phase}", "loss, training": f"{epoch.train_loss:.4f}",
-        f"{_metric(history)}, validation": percent or figures.NONE, "judged": percent or "not judged: smaller images",
+        f"{_metric(history)}, validation": percent or figures.NONE, "judged": percent or "not evaluated: smaller images",
         "resolution": f"{epoch.resolution_px} px", "px": str(epoch.resolution_px),
         "learning rate": f"{epoch.learning_rate:.2g}", "rate": f"{epoch.learning_rate:.3g}",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a section shows: a chart, the sentence that says the same, the table of its numbers, and where each comes from."""
+"""The parts of a section: a chart, a sentence with its result, a table of its figures, and their sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Spec = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Table:
-    """Text by row; the first cell of a row names it."""
+    """Text by row. The first cell of a row is its name."""
 
     caption: str
     columns: tuple[str, ...]
@@ -25,7 +25,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the numbers of a figure come from."""
+    """The source of the numbers of a figure."""
 
     mark: Mark
     what: str
@@ -38,45 +38,45 @@ class Figure:
     id: str
     title: str
     says: str
-    """What a reader who cannot see the chart must know; everybody reads it."""
+    """The result of the chart in words."""
     sources: tuple[Source, ...]
     spec: Spec
     table: Table
     notes: tuple[str, ...] = ()
     legend: tuple[str, ...] = ()
-    """Precisions whose colours occur."""
+    """Precisions in the legend."""
     sifts: bool = False
-    """True where an entry of the legend can be switched off."""
+    """True if a click on the legend hides an entry."""
     half: bool = False
-    """Two such charts stand side by side where there is room."""
+    """True if two charts fit side by side on a wide screen."""
 
 
 def drawn(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
-    """Those of which there is something to draw."""
+    """The figures without None."""
     return tuple(figure for figure in figures if figure is not None)
 
 
 @dataclass(frozen=True)
 class Mark:
-    """The word, the glyph that stands for it inside charts, and what it means."""
+    """The word for the source of a figure, and its glyph inside charts. The glossary defines the word."""
 
     word: str
     glyph: str
-    meaning: str
 
     @property
     def shape(self) -> str:
-        """Of a point in a chart."""
+        """The shape of a point in a chart."""
         return "circle" if self is MEASURED else "diamond"
 
 
-MEASURED = Mark("measured", "●", "observed where it says, by running what ships")
-EMULATED = Mark("emulated", "◆", "computed on a stand-in for what the device will run, or seen on another machine")
-PLANNED = Mark("planned", "◇", "what a builder said it would do; nothing ran")
-PREDICTED = Mark("predicted", "▲", "from a model, not measured, so a predicted latency passes no gate")
-DEFINED = Mark("by definition", "=", "a kit compared with itself, so nothing was measured")
-MISSING = Mark("missing", "○", "not measured, with the reason; never a zero")
-MARKS = (MEASURED, EMULATED, PLANNED, PREDICTED, DEFINED, MISSING)
+MEASURED = Mark("measured", "●")
+EMULATED = Mark("emulated", "◆")
+PLANNED = Mark("planned", "◇")
+PREDICTED = Mark("predicted", "▲")
+DEFINED = Mark("by definition", "=")
+MISSING = Mark("missing", "○")
+COUNTED = Mark("counted", "▣")
+PUBLISHED = Mark("published", "◎")
 
 MARK_BY_FIDELITY = {
     Fidelity.MEASURED: MEASURED,
@@ -89,7 +89,7 @@ MARK_BY_BASIS = {"executed": MEASURED, "elsewhere": EMULATED, "planned": PLANNED
 
 
 def residency_mark(residency: Residency | None) -> Mark:
-    """The mark of a residency by what it was read from."""
+    """The mark of a residency by its basis."""
     return MISSING if residency is None else MARK_BY_BASIS[residency.basis]
 
 
@@ -101,40 +101,40 @@ class Dot:
     mark: Mark
     figure: Interval
     text: str
-    """The figure with its unit where the chart has none."""
+    """The figure, with its unit if the chart has none."""
     lane: str = ""
-    """Which of several figures of the candidate this is: a stage, or the letter of a build."""
+    """The stage of the figure, or the letter of its build."""
     detail: str = ""
     coloured_by: Mapping[str, Any] = field(default_factory=dict)
-    """What the colour of a candidate goes by, as ``vega.row_of`` has it."""
+    """The fields for the colour of the candidate, from ``vega.row_of``."""
 
     @property
     def row(self) -> dict[str, Any]:
-        """What the row of the chart's data begins with."""
+        """The first fields of the row in the data of the chart."""
         interval = {"at": self.figure.estimate, "low": self.figure.low, "high": self.figure.high}
         return {"candidate": self.candidate, **self.coloured_by, **interval, "shape": self.mark.shape}
 
 
 def labelled(name: str, mark: Mark) -> str:
-    """A name for an axis, with the mark where the figure behind it was not simply measured."""
+    """A name for an axis, with the mark of the figure if the figure is not measured."""
     return name if mark is MEASURED else f"{name} {mark.glyph} {mark.word}"
 
 
 def tabled(caption: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> Table:
-    """The table of a chart's own rows: what stands above each column, and which text of a row stands in it."""
+    """The table of the rows of a chart. ``columns`` maps each heading to a field of the rows."""
     return Table(caption, tuple(columns), tuple(tuple(row[name] for name in columns.values()) for row in rows))
 
 
 class Sourced(Protocol):
-    """What was seen on one machine."""
+    """A measurement on one machine."""
 
     @property
     def fidelity(self) -> Fidelity:
-        """How."""
+        """The source of the figure."""
 
     @property
     def machine(self) -> str:
-        """Where."""
+        """The name of the machine."""
 
 
 AnySourced = TypeVar("AnySourced", bound=Sourced)
@@ -143,21 +143,21 @@ AnySourced = TypeVar("AnySourced", bound=Sourced)
 def sources_of(
     known: Iterable[AnySourced], what: Callable[[AnySourced], str], absent: Mapping[str, str] | None = None
 ) -> tuple[Source, ...]:
-    """Each different source once, then each reason of those that lack a figure."""
+    """Each source once, then the reasons of the missing figures."""
     return (*dict.fromkeys(Source(MARK_BY_FIDELITY[of.fidelity], what(of)) for of in known), *lacking(absent or {}))
 
 
 def absence(facts: CandidateFacts, part: str) -> str:
-    """Why a candidate has no figure of ``memory`` or of ``energy``."""
+    """The reason why a candidate has no ``memory`` or ``energy``."""
     of = getattr(facts, part)
     return (of.reason if of else None) or f"{part} was not measured"
 
 
 def no_figure(report: BuildReport, part: str) -> str:
-    """Why nobody has one."""
+    """The reason why no candidate has a figure."""
     return joint_reason({facts.candidate.id: absence(facts, part) for facts in report.candidates})
 
 
 def lacking(absent: Mapping[str, str]) -> tuple[Source, ...]:
-    """Each reason of those that lack a figure."""
+    """The reasons of the missing figures."""
     return tuple(Source(MISSING, line) for line in grouped(absent))

@@ -1,4 +1,4 @@
-"""Charts with a row a candidate: a point, its interval and its figure in text, made from the rows of the table of metrics."""
+"""Charts with one row per candidate: a point, its interval and its figure as text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _dot(
 
 
 def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
-    """The chart that a metric's row alone describes; None where nobody has a figure."""
+    """The chart of one metric; None if no candidate has a figure."""
     known: list[tuple[CandidateFacts, Any, Interval]] = [
         (facts, metric.measurement(facts), figure) for facts in report.candidates if (figure := metric.value(facts)) is not None
     ]
@@ -50,7 +50,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
         says=f"{metric.says} {f'Intervals at {confidence}.' if confidence else ''}".strip(),
         sources=sources_of(
             (of for _, of, _ in known),
-            lambda of: f"the answers to {figures.images_of(of)}, on {of.machine}" if of_images else f"on {of.machine}",
+            lambda of: f"predictions for {figures.images_of(of)}, on {of.machine}" if of_images else f"on {of.machine}",
         ),
         spec=dots_spec(dots, Axis(metric.signs)),
         legend=vega.legend_of(facts for facts, *_ in known),
@@ -71,7 +71,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
 
 
 def drops(report: BuildReport) -> Figure | None:
-    """Top-1 lost against fp32, with the bound that it is held to; None where nobody has one."""
+    """The accuracy drop of each candidate, with the bound of its gate; None if no candidate has a drop."""
     several = any(facts.multi_label for facts in report.candidates)
     metric = SHOWN["map_drop_pp" if several else "drop_pp"]
     known = [(facts, of, figure) for facts in report.candidates if (of := facts.answered) and (figure := metric.value(facts))]
@@ -91,16 +91,17 @@ def drops(report: BuildReport) -> Figure | None:
     ]
     return Figure(
         id="drops",
-        title=f"What precision costs in {'mAP' if several else 'accuracy'}",
+        title=f"{'mAP' if several else 'Accuracy'} drop against fp32",
         says=_drops_sentence({facts.candidate.id: figure for facts, _, figure in known}, bound),
         sources=sources_of(
-            (of for _, of, _ in known), lambda of: f"both networks' answers to the same {figures.images_of(of)}, on {of.machine}"
+            (of for _, of, _ in known),
+            lambda of: f"predictions of both networks for the same {figures.images_of(of)}, on {of.machine}",
         ),
         spec=dots_spec(dots, Axis(title=metric.axis_title, rules=[Rule(0.0), *gate])),
         legend=vega.legend_of(facts for facts, *_ in known),
         table=Table(
-            caption=f"{metric.title}, paired image by image, with its 90 % interval",
-            columns=("candidate", "drop", *(() if several else ("wrong that fp32 gets right", "right that fp32 gets wrong"))),
+            caption=f"{metric.title}, paired by image, with its 90 % interval",
+            columns=("candidate", "drop", *(() if several else ("wrong where fp32 is right", "right where fp32 is wrong"))),
             rows=tuple((facts.candidate.id, figures.points(figure), *_discordant(of)) for facts, of, figure in known),
         ),
     )
@@ -111,18 +112,18 @@ def _discordant(of: Answered) -> tuple[str, ...]:
 
 
 def _drops_sentence(known: dict[str, Interval], bound: float | None) -> str:
-    axis = "Further right is worse; intervals are paired image by image, 90 %."
+    axis = "Further right is worse. Bars are 90 % intervals, paired by image."
     if bound is None:
         return axis
     inside = [name for name, drop in known.items() if drop.high <= bound]
     other = [name for name in known if name not in inside]
     if not other:
-        return f"{axis} Every whole interval is within the bound of {bound:g} pp."
-    return f"{axis} Whole interval within the bound of {bound:g} pp: {', '.join(inside) or 'none'}. Not so: {', '.join(other)}."
+        return f"{axis} Every interval is within the bound of {bound:g} pp."
+    return f"{axis} Interval within the bound of {bound:g} pp: {', '.join(inside) or 'none'}. Not within: {', '.join(other)}."
 
 
 def startup(report: BuildReport) -> Figure | None:
-    """What a first answer costs, of the same race as the latency; None where nobody has a figure."""
+    """Load time, first inference and cold start; None if no candidate has a figure."""
     starts = [SHOWN[name] for name in _STARTS.values()]
     raced = [(facts, facts.latency) for facts in report.candidates if facts.latency and facts.latency.runs]
     dots = [
@@ -142,10 +143,9 @@ def startup(report: BuildReport) -> Figure | None:
     return Figure(
         id="startup",
         title="Start-up",
-        says="Opening the model, the first inference, which allocates, and the cold start: from the start of a process to its"
-        " first answer, with interpreter, imports and checked files. Medians over process runs with their intervals; later"
-        " inferences are warm.",
-        sources=sources_of((of for _, of in drawn), lambda of: f"the processes of the race, on {of.machine}"),
+        says="Time to open the model, of the first inference, and of a cold start. A cold start is the time from the start of a"
+        " process to its first prediction, with imports and file checks. Points are medians over process runs, bars intervals.",
+        sources=sources_of((of for _, of in drawn), lambda of: f"process runs of the race, on {of.machine}"),
         spec=dots_spec(dots, Axis("milliseconds", spread=spread_of(dots, "fitting"))),
         legend=vega.legend_of(facts for facts, _ in drawn),
         table=Table(
@@ -158,7 +158,7 @@ def startup(report: BuildReport) -> Figure | None:
 
 
 def end_to_end(report: BuildReport) -> Figure | None:
-    """The whole way from a picture's file to logits, beside the network alone; None where nobody's is known."""
+    """Time from an image file to logits, and of the network alone; None if no candidate has a figure."""
     timed = [(facts, facts.end_to_end) for facts in report.candidates if facts.end_to_end]
     known = [(facts, value) for facts, value in timed if value.latency.p50_ms]
     if not known:
@@ -167,12 +167,12 @@ def end_to_end(report: BuildReport) -> Figure | None:
     pictures = {id(value.latency): value.picture for _, value in known}
     absent = {facts.candidate.id: value.latency.reason or "not timed" for facts, value in timed if not value.latency.p50_ms}
     words = {percentile_name(percent): SHOWN[percentile_name(percent)].words for percent in PERCENTILES}
-    times = {f"whole way, {text}" if name == percentile_name(MEDIAN) else text: name for name, text in words.items()}
+    times = {f"end to end, {text}" if name == percentile_name(MEDIAN) else text: name for name, text in words.items()}
     return Figure(
         id="end-to-end",
         title="End to end",
-        says="From a JPEG on disk to logits: reading, decoding, resizing and the network, in the end-to-end race; and the network"
-        f" alone, in the race for the report. {_ways_sentence(known)}",
+        says="Time from a JPEG on disk to logits: read, decode, resize, run the network. The time of the network alone comes from"
+        f" the race for the report. {_ways_sentence(known)}",
         sources=sources_of(
             (value.latency for _, value in known),
             lambda of: f"from the file of a {pictures[id(of)]}, on {of.machine}",
@@ -181,7 +181,7 @@ def end_to_end(report: BuildReport) -> Figure | None:
         spec=dots_spec(dots, Axis("median milliseconds", spread=spread_of(dots, "from zero"))),
         legend=vega.legend_of(facts for facts, _ in known),
         table=Table(
-            caption="Milliseconds from a picture's file to logits, and of the network alone, with their intervals",
+            caption="Milliseconds from an image file to logits, and of the network alone, with their intervals",
             columns=("candidate", *times, "network alone, p50"),
             rows=tuple(
                 (
@@ -199,7 +199,7 @@ def end_to_end(report: BuildReport) -> Figure | None:
 
 
 def _ways(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
-    timings = (("whole way", value.latency), ("network", facts.latency))
+    timings = (("end to end", value.latency), ("network", facts.latency))
     return [_dot(facts, of, of.p50_ms, 2, lane) for lane, of in timings if of and of.p50_ms]
 
 
@@ -213,11 +213,11 @@ def _ways_sentence(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
     if shown is None:
         return ""
     facts, whole, alone_ms = shown
-    return f"For {facts.candidate.id} the whole way takes {whole:.2f} ms, the network {alone_ms:.2f} ms."
+    return f"{facts.candidate.id} takes {whole:.2f} ms end to end and {alone_ms:.2f} ms for the network."
 
 
 def energy(report: BuildReport) -> Figure | None:
-    """What an image costs: all of it, and what is above the idle power; None where nobody's is known."""
+    """Energy per image, in total and above idle power; None if no candidate has a figure."""
     metric = SHOWN["energy_mj"]
     known = [
         (facts, value, figure)
@@ -237,8 +237,8 @@ def energy(report: BuildReport) -> Figure | None:
     return Figure(
         id="energy",
         title=metric.title,
-        says="All that the meter covers while an image is worked on, and what of it is above the idle power; intervals over runs."
-        f" {least.candidate.id} needs least in all, at {figures.spelt(metric, cheapest)} mJ.",
+        says="Energy that the meter records for one image, in total and above idle power. Bars are intervals over runs."
+        f" {least.candidate.id} needs the least energy in total: {figures.spelt(metric, cheapest)} mJ.",
         sources=sources_of(
             (value for _, value, _ in known), lambda of: f"by {of.meter}, which covers {of.covers}, on {of.machine}", absent
         ),
@@ -261,15 +261,15 @@ def _energy_cells(value: Energy) -> tuple[str, ...]:
 
 ROW_PX, LANE_PX, GAP_PX = 34, 21, 16
 ROOM, TEXT_ROOM = 0.05, 0.13
-"""Share of the axis left free at the left, and at the right, where the figure of the widest interval stands."""
+"""Free share of the axis on the left and on the right, where the figure of the widest interval is."""
 NARROW = "width < 420"
-"""Of a plot on a phone: the figure's text has no room beside its point there, and stands in the table."""
+"""True on a phone, where a figure has no room next to its point and is only in the table."""
 LOG_FROM = 6.0
-"""Figures spread this many times wide are drawn on a logarithmic axis."""
+"""If the largest figure is this many times the smallest, the axis is logarithmic."""
 
 
 Spread = Literal["fitting", "from zero", "logarithmic"]
-"""``from zero``: of figures that add up."""
+"""``from zero`` is for figures that add up."""
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Axis:
-    """What is drawn, and from where to where."""
+    """The title, the rules and the range of an axis."""
 
     title: str
     spread: Spread = "fitting"
@@ -291,13 +291,13 @@ class Axis:
 
 
 def spread_of(dots: Sequence[Dot], otherwise: Spread) -> Spread:
-    """Logarithmic where figures lie far apart, so that the large ones do not squeeze the others into a corner."""
+    """Return the range of the axis; logarithmic if the figures are far apart."""
     low, high = min(dot.figure.low for dot in dots), max(dot.figure.high for dot in dots)
     return "logarithmic" if low > 0 and high / low > LOG_FROM else otherwise
 
 
 def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:
-    """The chart of at least one figure, in the order given."""
+    """The chart of at least one figure, in the given order."""
     extent = _extent([dot.figure for dot in dots], axis)
     rows = [_row(dot, extent) for dot in dots]
     lanes = list(dict.fromkeys(dot.lane for dot in dots))
@@ -340,7 +340,7 @@ def _row(dot: Dot, extent: Extent) -> dict[str, Any]:
 
 
 def _text(base: alt.Chart, side: str, field: str) -> alt.Chart:
-    """On a phone a lane is named and its figure is not; elsewhere both are."""
+    """A phone shows the name of a lane without its figure. A wider screen shows both."""
     align: Literal["left", "right"] = "left" if side == "right" else "right"
     right, ends = (9, "high:Q") if side == "right" else (-9, "low:Q")
     there = base.transform_filter(alt.datum.side == side)

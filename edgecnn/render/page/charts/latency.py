@@ -1,4 +1,4 @@
-"""How latency was distributed in every run, and whether runs became steady. A bar of means would hide tail and spread."""
+"""Distribution of latency in every run, and whether the runs became steady. A bar of means would hide tail and spread."""
 
 from __future__ import annotations
 
@@ -21,21 +21,19 @@ from edgecnn.values.figures import Steady
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 NAMED = 3
-"""Candidates that the sentence above a chart names; the table has all."""
+"""Number of candidates that the sentence above a chart names. The table has all candidates."""
 RUN_PX, GAP_LINES, NAME_LINES = 8, 1, 2
-"""Height of a run's line; empty lines above and below a candidate's, and how many lines its name needs."""
+"""Height of the line of a run, empty lines around a candidate, and lines that its name needs."""
 _BLANK = "\x01"
-"""Begins what stands on the axis without being a name."""
+"""Prefix of axis labels that are not names."""
 CURVES_HEIGHT_PX = 300
 LOG_FROM = 5.0
-"""Times spread this many times wide are drawn on a logarithmic axis, or the tail would squeeze the rest."""
+"""If the largest time is this many times the smallest, the axis is logarithmic."""
 _PURPOSES = {
-    "report": "the race for the report, of the winner, fp32 and the best other precision",
+    "report": "the race for the report: the chosen candidate, fp32 and the best other precision",
     "select": "the race for the choice",
 }
-_GLYPH = (
-    "Each bar is one process run: the tick is its median, dark its middle half, light 5 to 95 %, the line smallest to largest."
-)
+_GLYPH = "Each bar is one process run: tick, median; dark, middle half; light, 5 to 95 %; line, smallest to largest."
 _CAPTION = (
     "Warm latency of each process run in milliseconds; first: the first inference of the process; loading: opening the model"
 )
@@ -44,7 +42,7 @@ _COLUMNS = ("samples", "smallest", "median", "95 %", "99 %", "largest", "first",
 
 
 def latencies(facts: PageFacts) -> tuple[Figure, ...]:
-    """Quantiles of every run, and every run's cumulative distribution; nothing where no samples are at hand."""
+    """Quantiles and cumulative distribution of every run; empty if the store has no samples."""
     if not facts.raced:
         return ()
     candidates = {row.candidate.id: row.candidate for row in facts.report.candidates}
@@ -55,7 +53,7 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
     return (
         Figure(
             id="runs",
-            title="Every run's latency",
+            title="Latency of each run",
             says=f"{_GLYPH} {_says(facts)}",
             sources=sources,
             spec=_runs_spec(facts.raced, candidates),
@@ -66,14 +64,14 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
         ),
         Figure(
             id="curves-of-latency",
-            title="Share of inferences that took at most so long",
-            says=f"One line per run; {dashes}. Steep lines close together are steady; a line that"
-            " leaves its neighbours is a run that met other conditions. Point at a line to single its candidate out.",
+            title="Cumulative distribution of latency",
+            says=f"One line per run; {dashes}. Steep lines close together are steady runs. A line apart from the others is a run"
+            " under other conditions. Point at a line to highlight its candidate.",
             sources=tuple(Source(mark, "the same runs") for mark in dict.fromkeys(source.mark for source in sources)),
             spec=_curves_spec(facts.raced, candidates),
             table=_table(
                 facts.raced,
-                "Milliseconds within which this share of each run's inferences was done",
+                "Latency quantiles of each run in milliseconds",
                 [f"{share * 100:.0f} %" for share in _QUANTILES],
                 lambda run: (f"{_at(run, share):.3f}" for share in _QUANTILES),
             ),
@@ -95,13 +93,13 @@ def _sources(facts: PageFacts) -> tuple[Source, ...]:
 def _says(facts: PageFacts) -> str:
     known = [(median, row) for row in facts.report.candidates if (median := SHOWN["p50_ms"].value(row))]
     if not known:
-        return "No candidate has enough runs for an interval; what was seen is drawn as it is."
+        return "No candidate has enough runs for an interval. The chart shows the runs without intervals."
     ranked = sorted(known, key=lambda item: (bool(item[1].latency and item[1].latency.selecting), item[0].estimate))
     medians = "; ".join(f"{row.candidate.id} {figures.p50(row.latency)} ms" for _, row in ranked[:NAMED])
     return (
-        "Medians over runs (ˢ: estimates of the race for the choice) with their intervals, the race for the report first: "
+        "Medians over runs with their intervals, the race for the report first (ˢ: estimate from the race for the choice): "
         f"{medians}. "
-        "Only candidates of one race are compared in the gates."
+        "Gates compare only candidates of one race."
     )
 
 
@@ -112,7 +110,11 @@ def _notes(facts: PageFacts) -> tuple[str, ...]:
     reasons = {row.candidate.id: row.latency.reason if row.latency else None for row in facts.report.candidates}
     return (
         *(f"{raced.candidate}: {counted(len(raced.runs), 'run')}; no interval" for raced in few),
-        *(f"{name} was disturbed: {of.disturbed}; it can show a kit fast, not slow" for name, of in known if of.disturbed),
+        *(
+            f"{name} was disturbed: {of.disturbed}. A disturbed race can show that a kit is fast, but not that it is slow"
+            for name, of in known
+            if of.disturbed
+        ),
         *(f"{name}: {of.stopped}" for name, of in known if of.stopped),
         *(
             f"{name} is not drawn: {reason or 'its samples are not in the store'}"
@@ -166,12 +168,12 @@ def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> d
 
 
 def _slot(place: int, raced: Raced, lane: int) -> str:
-    """The line of one run: the candidate's middle run bears its name, which the axis shows; every other line has a blank one."""
+    """The axis label of a run. Only the middle run of a candidate shows the name."""
     return raced.candidate if lane == (len(raced.runs) + 1) // 2 else f"{_BLANK}{place} {lane}"
 
 
 def _slots(raced: Sequence[Raced]) -> list[str]:
-    """Every line from top to bottom, each candidate as high as it has runs, with room between two."""
+    """Every line from top to bottom, one per run, with room between candidates."""
     slots: list[str] = []
     for place, race in enumerate(raced):
         edge = GAP_LINES if len(race.runs) >= NAME_LINES else NAME_LINES
@@ -211,7 +213,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
 
 
 def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
-    """One scale for both charts, and its title."""
+    """The scale of both charts, and its title."""
     runs = [run for race in raced for run in race.runs]
     least, most = min(_at(run, 0.0) for run in runs), max(_at(run, 1.0) for run in runs)
     if least > 0 and most / least > LOG_FROM:
@@ -240,25 +242,25 @@ STATES: Mapping[str, tuple[str, str]] = {
     "unsettled": ("still changing at the end", "var(--FAIL)"),
     "short": ("too short to tell", "var(--overhead)"),
 }
-"""Field of a race's steadiness to its words and its colour."""
+"""The words and the colour of each field of ``Steady``."""
 
 
 def steadiness(report: BuildReport) -> tuple[Figure, ...]:
-    """How the runs of each candidate went; nothing where none was timed."""
+    """Whether the runs of each candidate became steady; empty if no candidate was timed."""
     known = [(facts, of, of.steady) for facts in report.candidates if (of := facts.latency) and of.runs and of.steady]
     if not known:
         return ()
     changing = [facts.candidate.id for facts, _, steady in known if steady.unsettled]
     whose = "every candidate" if len(changing) == len(known) > 1 else ", ".join(changing)
-    words = f"still changing at the end in some runs: {whose}" if changing else "none was still changing at the end"
+    words = f"Some runs were still changing at the end: {whose}" if changing else "No run was still changing at the end"
     figure = Figure(
         id="steady",
-        title="Whether the runs reached a steady state",
-        says=f"Process runs of the race by how they went; {words}. Nothing is left out of any figure for it.",
-        sources=sources_of((latency for _, latency, _ in known), lambda of: f"the runs of the race, on {of.machine}"),
+        title="Steady state of the runs",
+        says=f"{words}. Every figure includes all runs.",
+        sources=sources_of((latency for _, latency, _ in known), lambda of: f"runs of the race, on {of.machine}"),
         spec=_steady_spec([(facts, steady) for facts, _, steady in known]),
         table=Table(
-            caption="Process runs of the race by how they went",
+            caption="Process runs of the race by state",
             columns=("candidate", *(words for words, _ in STATES.values()), "timed before steady", "steady after, ms"),
             rows=tuple(
                 (

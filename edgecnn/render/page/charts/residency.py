@@ -1,4 +1,4 @@
-"""What really ran in which precision, as shares and layer by layer: a candidate's name says only what was asked for."""
+"""Executed precision, as shares and by layer. The name of a candidate gives only the requested precision."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 NAMED = 4
-"""Candidates with less than all that the sentence above a chart names, the least first; the table has all."""
+"""Number of candidates below 100 % that the sentence above a chart names. The table has all candidates."""
 ROW_PX = 30
 LAYERS_HEIGHT_PX = 220
-TRACED = "a traced run is slower than an untraced one, so its times are shares and no latency"
-COUNTED = "counted from the shapes of what each layer reads and writes, weights included; what caches keep is not seen"
+TRACED = "a traced run is slower than an untraced run, so its times are only shares"
+COUNTED = "counted from the shapes of the inputs, outputs and weights of each layer, without caches"
 What = Literal["mac", "time", "bytes"]
 _READ = {
     "executed": "read from the runtime on the device",
     "elsewhere": "read from the runtime on another machine",
-    "planned": "read from the builder's log",
+    "planned": "read from the log of the engine builder",
 }
 _BASIS: Mapping[What, str] = {"mac": "", "time": ", in one traced process", "bytes": f"; {COUNTED}"}
 _LAYER_COLUMNS = {
@@ -34,7 +34,7 @@ _SHARES: Mapping[What, str] = {"mac": "multiply-adds", "time": "time inside laye
 
 
 def residencies(report: BuildReport) -> tuple[Figure, ...]:
-    """Shares of multiply-adds, of time and of bytes, then the layers of the chosen candidate and of the baseline."""
+    """Shares of multiply-adds, time and bytes, then the layers of the chosen candidate and of the baseline."""
     shares = [figure for what in _SHARES if (figure := _shares(report, what)) is not None]
     shown = [facts for facts in report.candidates if facts.chosen or facts.is_baseline]
     shown.sort(key=lambda facts: not facts.chosen)
@@ -57,7 +57,7 @@ def _shares(report: BuildReport, what: What) -> Figure | None:
     for facts in report.candidates:
         if not _share_of(facts, what):
             unread = facts.residency.bytes_absent if what == "bytes" and facts.residency else None
-            why = unread or ("nothing ran that could be timed" if what == "time" else "nothing was traced")
+            why = unread or ("no layer was timed" if what == "time" else "not traced")
             absent[facts.candidate.id] = why
     return Figure(
         id=f"residency-{what}",
@@ -78,9 +78,9 @@ def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -
     requested = {facts.candidate.id: shares.get(facts.candidate.precision.value, 0.0) for facts, shares in known}
     full = [name for name, share in requested.items() if share == 1.0]
     less = sorted((share, name) for name, share in requested.items() if share < 1.0)
-    parts = [f"all of it for {', '.join(full)}"] if full else []
+    parts = [f"100 % for {', '.join(full)}"] if full else []
     parts += [f"{figures.whole_share(share)} for {name}" for share, name in less[:NAMED]]
-    return f"Of {_SHARES[what]}, in the precision that was asked for: {'; '.join(parts)}."
+    return f"Share of {_SHARES[what]} in the requested precision: {'; '.join(parts)}."
 
 
 def _shares_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _shares_table(known: list[tuple[CandidateFacts, Mapping[str, float]]], what:
         )
         for facts, shares in known
     )
-    kind = "element type" if what == "bytes" else "precision that ran"
+    kind = "element type" if what == "bytes" else "executed precision"
     return Table(caption=f"Share of {_SHARES[what]} by {kind}", columns=("candidate", "basis", *every), rows=rows)
 
 
@@ -125,10 +125,11 @@ def _layers(facts: CandidateFacts) -> Figure | None:
     return Figure(
         id=f"layers-{'chosen' if facts.chosen else 'baseline'}",
         title=f"Time in each layer of {facts.candidate.id}",
-        says=f"{len(timed)} layers in the order they ran; the slowest, {slowest.op}, takes {share} of the time inside layers.",
+        says=f"{len(timed)} layers in the order of execution. The slowest layer, {slowest.op}, takes {share} of the time in"
+        " layers.",
         sources=(Source(residency_mark(facts.residency), TRACED),),
         spec=_layers_spec(rows),
-        table=tabled(f"Layers of {facts.candidate.id} that took time, in the order they ran", _LAYER_COLUMNS, rows),
+        table=tabled(f"Timed layers of {facts.candidate.id} in the order of execution", _LAYER_COLUMNS, rows),
         legend=vega.ordered_precisions(layer.precision for layer in timed),
         half=True,
     )
@@ -146,7 +147,7 @@ def _layer_row(place: int, layer: LayerResidency, total: float) -> dict[str, Any
 def _layers_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     bars = alt.Chart(vega.chart_data(rows)).mark_bar(aria=False)
     drawn = bars.encode(
-        x=alt.X("place:O", title="layers, in the order they ran", axis=alt.Axis(labels=False, ticks=False)),
+        x=alt.X("place:O", title="layers, in the order of execution", axis=alt.Axis(labels=False, ticks=False)),
         y=alt.Y("us:Q", title="microseconds", axis=alt.Axis(tickCount=5)),
         color=vega.precision_colour(),
         tooltip=vega.tips(*_LAYER_COLUMNS.values()),

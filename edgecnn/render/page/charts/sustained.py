@@ -1,4 +1,4 @@
-"""Minutes without a pause, ten seconds at a time: how fast it still is at the end, and where the machine slowed itself down."""
+"""Sustained load in windows of ten seconds: latency, throughput, and throttling of the machine."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 HEIGHT_PX = 220
 _OBSERVED = {"temperature_c": "°C", "frequency_mhz": "MHz", "steal_percent": "stolen, %", "others_percent": "others, %"}
 _FIELDS = ("candidate", "precision", "runtime", "s", "slowed down")
-"""Of a window, beside the figure that is drawn."""
+"""Fields of a window in addition to the drawn figure."""
 
 
 def sustained(report: BuildReport) -> tuple[Figure, ...]:
-    """Median latency and images a second by window; nothing where nobody was soaked."""
+    """Median latency and throughput of each window; empty if no candidate ran under sustained load."""
     known = [(facts, facts.sustained) for facts in report.candidates if facts.sustained and facts.sustained.windows]
     if not known:
         return ()
     rows = [_row(facts, window) for facts, value in known for window in value.windows]
     first, sentence = next(((facts, value.says) for facts, value in known if facts.chosen), (known[0][0], known[0][1].says))
-    flags = " Crosses are windows in which the machine slowed itself down." if any("slowed down" in row for row in rows) else ""
+    flags = " A cross marks a window in which the machine throttled." if any("slowed down" in row for row in rows) else ""
     observed = {unit: name for name, unit in _OBSERVED.items() if any(row[name] != figures.NONE for row in rows)}
     columns = {"candidate": "candidate", "began": "began"}
-    slowed = {"inferences": "samples", "median, ms": "median", "slowed itself down": "throttled", **observed}
+    slowed = {"inferences": "samples", "median, ms": "median", "throttled": "throttled", **observed}
     latency = Figure(
         id="sustained",
-        title="Latency without a pause",
-        says=f"The median of every ten seconds. {first.candidate.id}: {sentence}.{flags}",
+        title="Latency under sustained load",
+        says=f"Median latency of every ten seconds. {first.candidate.id}: {sentence}.{flags}",
         sources=sources_of(
-            (value for _, value in known), lambda of: f"one process of each candidate, so no interval, on {of.machine}"
+            (value for _, value in known), lambda of: f"one process per candidate, so no interval, on {of.machine}"
         ),
         spec=_spec(rows, "ms", "median milliseconds"),
         legend=vega.legend_of(facts for facts, _ in known),
-        table=tabled("Each window of the soak, with what the machine did in it", {**columns, **slowed}, rows),
+        table=tabled("Windows of the soak with the state of the machine", {**columns, **slowed}, rows),
         notes=grouped({facts.candidate.id: value.says for facts, value in known if facts is not first}),
         half=True,
     )
@@ -50,18 +50,17 @@ def sustained(report: BuildReport) -> tuple[Figure, ...]:
     rate = replace(
         latency,
         id="sustained-rate",
-        title="Images a second without a pause",
-        says=f"All inferences of a window over its seconds, pauses too: from {min(paces):.0f} to {max(paces):.0f} images a"
-        f" second.{flags}",
-        spec=_spec(rows, "rate", "images a second"),
-        table=tabled("Images a second in each window of the soak", {**columns, "images/s": "images/s"}, rows),
+        title="Throughput under sustained load",
+        says=f"Inferences of a window divided by its duration: from {min(paces):.0f} to {max(paces):.0f} images/s.{flags}",
+        spec=_spec(rows, "rate", "images/s"),
+        table=tabled("Throughput in each window of the soak", {**columns, "images/s": "images/s"}, rows),
         notes=(),
     )
     return (latency, rate)
 
 
 def _row(facts: CandidateFacts, window: SoakWindow) -> dict[str, Any]:
-    throttled = window.observed.get("throttled", "cannot be read here")
+    throttled = window.observed.get("throttled", "not available")
     slowed = {} if throttled == "no" or "throttled" not in window.observed else {"slowed down": throttled}
     pace = window.samples / window.seconds if window.seconds else None
     return {

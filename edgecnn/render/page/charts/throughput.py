@@ -1,4 +1,4 @@
-"""Images a second by how many go into a call: measured with their intervals, and what the search for the best number saw."""
+"""Throughput by batch size: measured with intervals, and screened in the search for the best batch size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMNS = {
 
 
 def throughput(report: BuildReport) -> Figure | None:
-    """Images a second against images in a call; None where nobody's was measured."""
+    """Throughput against batch size; None if no candidate was measured."""
     measured = [(facts, facts.throughput) for facts in report.candidates if facts.throughput]
     known = [
         (facts, value) for facts, value in measured if value.screened or any(figure.images_per_s for figure in value.figures)
@@ -43,25 +43,23 @@ def throughput(report: BuildReport) -> Figure | None:
         spec=_spec([row for row in rows if row["rate"] is not None]),
         legend=vega.legend_of(facts for facts, _ in known),
         sifts=True,
-        table=tabled("Images a second by images in a call, with their intervals", _COLUMNS, rows),
+        table=tabled("Throughput by batch size with its interval", _COLUMNS, rows),
         notes=tuple(f"{facts.candidate.id} was disturbed: {value.disturbed}" for facts, value in known if value.disturbed),
     )
 
 
 def _says(known: Sequence[tuple[CandidateFacts, Throughput]]) -> str:
-    axis = (
-        "Filled points were raced, with the interval over runs; hollow ones were seen in one run, while the best was looked for."
-    )
+    axis = "Filled points: measured in the throughput race, with the interval over runs. Hollow points: one run of the search."
     raced = [(facts, figure, figure.images_per_s) for facts, value in known for figure in value.figures if figure.images_per_s]
     if not raced:
         return f"{axis} No figure has an interval."
     facts, best, rate = max(raced, key=lambda row: row[2].estimate)
     images = plural(best.batch, "image")
-    return f"{axis} The most: {facts.candidate.id}, {figures.number(rate, 1)} images/s with {best.batch} {images} a call."
+    return f"{axis} Best: {facts.candidate.id}, {figures.number(rate, 1)} images/s with {best.batch} {images} per call."
 
 
 def _rows(facts: CandidateFacts, value: Throughput) -> list[dict[str, Any]]:
-    """A row a number of images, from races where there is a figure, else from the screening run."""
+    """One row per batch size, from the race if it has a figure, else from the screening run."""
     raced = {batch_figure.batch: batch_figure for batch_figure in value.figures}
     rows = []
     for batch in sorted({*raced, *value.screened}):
@@ -94,9 +92,9 @@ def _spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     batches = sorted({row["batch"] for row in rows})
     base = alt.Chart(vega.chart_data(rows)).transform_filter(vega.IS_SHOWN)
     base = base.encode(
-        x=alt.X("batch:Q", title="images in a call", scale=alt.Scale(type="log", base=2, nice=False, padding=18),
+        x=alt.X("batch:Q", title="images per call", scale=alt.Scale(type="log", base=2, nice=False, padding=18),
                 axis=alt.Axis(values=batches, format="d", grid=False)),
-        y=alt.Y("rate:Q", title="images a second", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6)),
+        y=alt.Y("rate:Q", title="images/s", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6)),
         color=vega.precision_colour(), tooltip=vega.tips(*_TIPS),
     )  # fmt: skip
     lines = base.mark_line(strokeWidth=1.5, opacity=0.6, aria=False)

@@ -1,4 +1,4 @@
-"""What each candidate costs and what it is worth: accuracy against latency, or against size where nothing was timed."""
+"""Accuracy of each candidate against its latency, or against its size if no candidate was timed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from edgecnn.values.verdict import Interval
 
 HEIGHT_PX = 340
 ROOM = 0.06
-"""Share of an axis left free at either end."""
+"""Free share of an axis at both ends."""
 NARROW = "width < 520"
-"""Of a chart on a phone, where points carry their number instead of their name."""
+"""True on a phone, where points show a number instead of a name."""
 LOG_FROM = 8.0
-"""A range of costs this many times wide is drawn on a logarithmic axis."""
+"""If the largest cost is this many times the smallest, the axis is logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +36,32 @@ class Point:
 
     @property
     def name(self) -> str:
-        """With its part in the comparison."""
+        """The name with the role in the comparison."""
         part = " ★ chosen" if self.facts.chosen else " (baseline)" if self.facts.is_baseline else ""
         return shortened(self.facts.candidate.id) + part
 
 
 DESKTOP_GPU = "desktop-gpu"
-"""Its name in legends and colours, whatever precision it ran in: ``how`` says that."""
+"""Its name in legends and colours. ``how`` has the precision."""
 
 
 @dataclass(frozen=True)
 class DesktopPoint:
-    """The baseline with both figures."""
+    """The desktop-GPU baseline with both figures."""
 
     name: str
     cost: Interval
     top1: Interval
     mark: Mark
-    """Of its accuracy."""
+    """Mark of its accuracy."""
     timed: str
-    """What ran, where."""
+    """How it was timed, and on which machine."""
     answered: str
-    """Where its accuracy is from."""
+    """Source of its accuracy."""
 
 
 def _desktop_point(report: BuildReport) -> DesktopPoint | None:
-    """None where it was not timed, or nothing says how right it is."""
+    """None if the baseline was not timed or has no accuracy."""
     baseline = report.baseline
     accuracy = baseline.accuracy or next((facts.answered for facts in report.candidates if facts.is_baseline), None)
     if baseline.latency.p50_ms is None or accuracy is None:
@@ -72,24 +72,24 @@ def _desktop_point(report: BuildReport) -> DesktopPoint | None:
         cost=baseline.latency.p50_ms,
         top1=accuracy.share,
         mark=MARK_BY_FIDELITY[accuracy.fidelity] if own else EMULATED,
-        timed=f"{baseline.how or 'how is not known'}, on {baseline.latency.machine}",
-        answered=f"as {accuracy.machine} answered" if own else baseline.accuracy_from,
+        timed=f"{baseline.how or 'precision unknown'}, on {baseline.latency.machine}",
+        answered=f"predictions of {accuracy.machine}" if own else baseline.accuracy_from,
     )
 
 
 def _no_desktop_point(baseline: BaselineFacts) -> str:
-    """Why it is not drawn."""
-    why = baseline.latency.reason or ("not timed" if baseline.latency.p50_ms is None else "its accuracy is not known")
+    """The reason why the desktop-GPU baseline is not in the chart."""
+    why = baseline.latency.reason or ("not timed" if baseline.latency.p50_ms is None else "its accuracy is unknown")
     return f"{baseline.device}, the desktop-GPU baseline, is missing: {why}"
 
 
 Axis = Literal["latency", "size"]
 _METRICS: Mapping[Axis, Metric] = {"latency": SHOWN["p50_ms"], "size": SHOWN["size_mib"]}
-_BARS = "Bars are intervals: 95 % of accuracy"
+_BARS = "Bars are intervals: 95 % for accuracy"
 
 
 def tradeoff(report: BuildReport) -> Figure | None:
-    """Accuracy × latency with both intervals; None where no candidate has an accuracy."""
+    """Accuracy against latency with both intervals; None if no candidate has an accuracy."""
     axis: Axis = "latency" if any(_cost(facts, "latency") for facts in report.candidates) else "size"
     points = [
         Point(number=number, facts=facts, cost=cost, top1=answered.share)
@@ -114,7 +114,7 @@ def tradeoff(report: BuildReport) -> Figure | None:
 
 
 def _metric(candidates: Iterable[CandidateFacts]) -> Metric:
-    """What accuracy is here: top-1, or of several labels an image mAP."""
+    """The accuracy metric: top-1, or mAP for several labels per image."""
     return SHOWN["map" if any(facts.multi_label for facts in candidates) else "top1"]
 
 
@@ -123,7 +123,7 @@ def _cost(facts: CandidateFacts, axis: Axis) -> Interval | None:
 
 
 def pareto(points: Sequence[Point]) -> list[Point]:
-    """Those that nothing cheaper reaches in accuracy, from the cheapest; by estimates, so intervals may overlap."""
+    """The Pareto front by estimates, from the cheapest. Intervals may overlap."""
     return front_of(points, lambda point: point.cost.estimate, lambda point: point.top1.estimate)
 
 
@@ -132,14 +132,14 @@ def _says(points: Sequence[Point], front: Sequence[Point], axis: Axis, report: B
         f"{point.facts.candidate.id} ({figures.percent_interval(point.top1)}, {_cost_text(point.cost, axis)})" for point in front
     ]
     level = next((point.cost.confidence for point in points if point.cost.confidence), None)
-    timed = f", {level * 100:.0f} % of latency over process runs" if axis == "latency" and level is not None else ""
+    timed = f", {level * 100:.0f} % for latency over process runs" if axis == "latency" and level is not None else ""
     front_is = "front" if len(front) < 2 else "front (dashed)"
     best = "fastest" if axis == "latency" else "smallest"
     kept = f"{_BARS}{timed}. On the {front_is}, from the {best}: {'; '.join(shown)}."
     if axis == "size":
-        kept += f" Latency on {report.build.device} is not known, so size stands in its place; it predicts no speed."
+        kept += f" Latency on {report.build.device} is unknown, so the chart shows size. Size does not predict speed."
     beaten = [point.facts.candidate.id for point in points if point not in front]
-    return kept + (f" Behind it by these estimates: {', '.join(beaten)}." if beaten else "")
+    return kept + (f" Behind the front: {', '.join(beaten)}." if beaten else "")
 
 
 def _cost_text(cost: Interval, axis: Axis) -> str:
@@ -150,7 +150,7 @@ def _sources(points: Sequence[Point], axis: Axis, gpu: DesktopPoint | None) -> t
     accuracies = {MARK_BY_FIDELITY[of.fidelity]: of.machine for p in points if (of := p.facts.answered)}
     sources = [Source(mark, f"accuracy, on {machine}") for mark, machine in accuracies.items()]
     if axis == "size":
-        return (*sources, Source(MEASURED, "size, of the files that ship"), Source(MISSING, "latency"))
+        return (*sources, Source(MEASURED, "size of the model files"), Source(MISSING, "latency"))
     timed = {MARK_BY_FIDELITY[p.facts.latency.fidelity]: p.facts.latency.machine for p in points if p.facts.latency}
     sources += [Source(mark, f"latency, on {machine}") for mark, machine in timed.items()]
     if gpu is not None:
@@ -165,7 +165,9 @@ def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple
     notes = [f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn]
     others = [point.facts.candidate.id for point in points if point.facts.latency and point.facts.latency.selecting]
     if axis == "latency" and others:  # who ships and fp32 raced once more, in other minutes of the machine
-        notes.append(f"{', '.join(others)}: of the race for the choice: not to be compared with times of the race for the report")
+        notes.append(
+            f"{', '.join(others)}: timed in the race for the choice. Do not compare with times of the race for the report"
+        )
     return tuple(notes)
 
 
@@ -184,7 +186,7 @@ def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: Desktop
     if gpu is not None:
         rows.append((gpu.name, "desktop GPU", figures.percent_interval(gpu.top1), _cost_text(gpu.cost, axis), "not compared"))
     return Table(
-        caption=f"Accuracy with its 95 % interval, {axis} with its interval where it has one, and whether it is on the front",
+        caption=f"Accuracy with its 95 % interval, {axis}, and whether the candidate is on the front",
         columns=("candidate", "precision", _metric(report.candidates).words, axis, "on the front"),
         rows=tuple(rows),
     )
@@ -219,7 +221,7 @@ def _spec(points: Sequence[Point], front: Sequence[Point], gpu: DesktopPoint | N
 
 
 def _labels(base: alt.Chart, anchor: Anchor, shown: str) -> alt.Chart:
-    """A layer for each side of a point, since a mark and not its data anchors a text; on a phone the numbers, else the names."""
+    """One layer for each side of a point, because a mark has one anchor. A phone shows numbers, a wider screen names."""
     right, down = SIDES[anchor]
     chosen = base.transform_filter(alt.datum.anchor == anchor)
     text = chosen.mark_text(align=anchor, baseline="alphabetic", dx=right, dy=down, aria=False, fontWeight=500)

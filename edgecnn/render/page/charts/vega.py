@@ -1,8 +1,7 @@
-"""From Vega-Lite to what a browser draws, with the names of points placed, and a chart as an SVG or PNG file.
+"""Vega for the browser from Vega-Lite, places for the names of points, and charts as SVG or PNG files.
 
-Specifications are compiled here, which leaves the Vega-Lite compiler (a third of the JavaScript) out of the page. Colours are
-CSS variables, so that charts follow light, dark and print without being drawn again. A file has the colours of the light page
-on white.
+edgecnn compiles the specifications, so a page does not need the Vega-Lite compiler (a third of the JavaScript). Colours are CSS
+variables, so charts follow light, dark and print without a new drawing. A file has the colours of the light page on white.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import CandidateFacts
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int32", "desktop-gpu", "overhead", "unknown")
-"""What has a colour of its own in the page, in the order of every legend."""
+"""Precisions and parts with separate colours, in the order of every legend."""
 _INK, _SOFT, _LINE = "var(--ink)", "var(--soft)", "var(--line)"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 CONFIG: Mapping[str, Any] = {
@@ -50,23 +49,23 @@ CONFIG: Mapping[str, Any] = {
     "line": {"color": _INK},
 }  # fmt: skip
 _GLOBALS = 'import {{View, parse}} from "/npm/vega@{version}/+esm"; window.vega = {{View, parse}};'
-"""The two names that the page uses. vl-convert offers Vega ready-made too, but that name is null in 1.9, and its whole default
-bundle is half as large again; what it carries under this path is what its own modules import."""
+"""The two names that the page uses. The ready-made Vega of vl-convert 1.9 is null under its name, and the default bundle is
+half as large again. The modules of vl-convert import Vega from this path."""
 
 
 def precision_of(name: str) -> str:
-    """What a precision is drawn as: itself, or ``unknown`` where no colour is known for it."""
+    """The precision, or ``unknown`` if it has no colour."""
     return name if name in PRECISIONS else "unknown"
 
 
 def ordered_precisions(names: Iterable[str]) -> tuple[str, ...]:
-    """Those that occur, in the order of every legend."""
+    """The given precisions, in the order of every legend."""
     present = {precision_of(name) for name in names}
     return tuple(name for name in PRECISIONS if name in present)
 
 
 def precision_colour() -> alt.Color:
-    """Colour by precision. The legend is HTML beside the chart: it wraps on a phone, and its entries are buttons."""
+    """Colour by precision. The legend is HTML, so that it wraps on a phone and its entries are buttons."""
     scale = alt.Scale(domain=list(PRECISIONS), range=[f"var(--{name})" for name in PRECISIONS])
     return alt.Color("precision:N", scale=scale, legend=None)
 
@@ -79,55 +78,55 @@ def runtime_dashes(names: Iterable[str]) -> alt.StrokeDash:
 
 
 HIDDEN = "hidden"
-"""The signal that the legend's buttons set: names of precisions."""
+"""The signal that the buttons of the legend set: names of hidden precisions."""
 IS_SHOWN = f"indexof({HIDDEN}, datum.precision) < 0"
 
 
 def legend_of(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
-    """The precisions of these."""
+    """The precisions of the candidates."""
     return ordered_precisions(facts.candidate.precision.value for facts in candidates)
 
 
 def row_of(facts: CandidateFacts) -> dict[str, Any]:
-    """What the row of a candidate's mark begins with."""
+    """The first fields of the row of a candidate."""
     candidate = facts.candidate
     return {"candidate": candidate.id, "precision": candidate.precision.value, "runtime": candidate.runtime.value}
 
 
 def tips(*names: str) -> list[alt.Tooltip]:
-    """What is told of a mark that is pointed at."""
+    """The fields that a tooltip shows."""
     return [alt.Tooltip(f"{name}:N") for name in names]
 
 
 SHAPE = alt.Shape("shape:N", scale=None, legend=None)
 AREA = alt.Size("area:Q", scale=None, legend=None)
 COLOUR = alt.Color("colour:N", scale=None, legend=None)
-"""Where a row says itself how its mark is drawn."""
+"""Encodings that a row sets."""
 HIGH, INK = alt.X2("high:Q"), alt.ColorValue("var(--ink)")  # as objects: for a text altair looks through all of its schema
 
 
 def opacity(test: str, shown: float = 1, hidden: float = 0) -> alt.OpacityValue:
-    """``shown`` where an expression holds, as an object: altair spends 40 ms on the dictionary of ``alt.condition``."""
+    """``shown`` if an expression is true. Written as an object, because ``alt.condition`` takes 40 ms in altair."""
     return alt.OpacityValue(hidden, condition={"test": test, "value": shown})
 
 
 def chart_data(rows: list[dict[str, Any]]) -> alt.InlineData:
-    """Rows inside the specification: no chart loads anything."""
+    """Rows inside the specification, so that a chart loads nothing."""
     return alt.InlineData(values=rows)
 
 
 def names_down(names: Sequence[str], gap: float = 0.35) -> alt.Y:
-    """An axis of names from top to bottom in the order given."""
+    """An axis of names from top to bottom in the given order."""
     return alt.Y("label:N", title=None, scale=alt.Scale(domain=list(names), paddingInner=gap, paddingOuter=0.15))
 
 
 def specification(*layers: alt.Chart, height: float, sifts: bool = False) -> dict[str, Any]:
-    """The Vega-Lite of layers on the same axes, as wide as their place on the page.
+    """The Vega-Lite of layers on the same axes, as wide as the container on the page.
 
     Args:
         layers: drawn one over another.
         height: in pixels.
-        sifts: whether the legend's buttons hide what ``HIDDEN`` names; nothing is hidden at first.
+        sifts: whether the buttons of the legend hide entries.
     """
     chart = (alt.layer(*layers) if len(layers) > 1 else layers[0]).properties(width="container", height=height)
     chart = chart.add_params(alt.param(name=HIDDEN, value=[])) if sifts else chart
@@ -136,7 +135,7 @@ def specification(*layers: alt.Chart, height: float, sifts: bool = False) -> dic
 
 
 def stacked(rows: list[dict[str, Any]], x: alt.X, color: alt.Color, tooltip: list[alt.Tooltip], row_px: int) -> dict[str, Any]:
-    """Bars of parts in the rows' ``order``, a bar a ``label``."""
+    """Stacked bars, one per ``label``, with the parts in the ``order`` of the rows."""
     names = list(dict.fromkeys(row["label"] for row in rows))
     bars = alt.Chart(chart_data(rows)).mark_bar(aria=False, stroke="var(--bg)", strokeWidth=1)
     drawn = bars.encode(y=names_down(names), x=x, color=color, order=alt.Order("order:O"), tooltip=tooltip)
@@ -144,7 +143,7 @@ def stacked(rows: list[dict[str, Any]], x: alt.X, color: alt.Color, tooltip: lis
 
 
 def front_line(rows: Sequence[Mapping[str, Any]], x: str = "x", y: str = "y") -> alt.Chart:
-    """Dashed steps through those that nothing cheaper reaches."""
+    """Dashed steps through the points on the front."""
     line = alt.Chart(chart_data([{x: row[x], y: row[y]} for row in rows])).mark_line(
         interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, color="var(--soft)", opacity=0.7, aria=False
     )
@@ -153,8 +152,10 @@ def front_line(rows: Sequence[Mapping[str, Any]], x: str = "x", y: str = "y") ->
 
 
 def crosses(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, tooltip: list[alt.Tooltip]) -> tuple[alt.Chart, ...]:
-    """Points with what both figures may be across (``low``, ``high``) and up (``lower``, ``upper``, None where that is not
-    known), over the front line of those that are on it; ``x``, ``y``, ``fill`` and ``area`` say where and how each is drawn."""
+    """Points with intervals across (``low``, ``high``) and up (``lower``, ``upper``; None if unknown), over the front line.
+
+    ``x`` and ``y`` give the place of a point, ``fill`` and ``area`` its look.
+    """
     base = alt.Chart(chart_data(rows)).encode(x=x, y=y)
     across = base.mark_rule(color="var(--soft)", aria=False).encode(x=alt.X("low:Q"), x2=HIGH)
     known = [row for row in rows if row["upper"] is not None]
@@ -188,7 +189,7 @@ def vega_lite() -> str:
 
 @dataclass(frozen=True)
 class Extent:
-    """From the lowest to the highest value that is drawn."""
+    """The range of an axis."""
 
     low: float
     high: float
@@ -196,18 +197,18 @@ class Extent:
 
     @classmethod
     def around(cls, values: Iterable[float], room: float, otherwise: float = 1.0) -> Extent:
-        """From the lowest to the highest of these, a share left free at either end, or ``otherwise`` where they are one."""
+        """From the lowest to the highest value, with a free share at both ends; ``otherwise`` if all values are equal."""
         every = list(values)
         free = room * (max(every) - min(every)) or otherwise
         return cls(min(every) - free, max(every) + free)
 
     def share(self, value: float) -> float:
-        """Where a value lies on the axis, 0…1."""
+        """The position of a value on the axis, 0…1."""
         low, high, at = (math.log(number) if self.logarithmic else number for number in (self.low, self.high, value))
         return (at - low) / (high - low)
 
     def scale(self) -> alt.Scale:
-        """As every layer of the chart must state it."""
+        """The scale that every layer of the chart needs."""
         if self.logarithmic:
             return alt.Scale(type="log", domain=[self.low, self.high], nice=False)
         return alt.Scale(domain=[self.low, self.high], nice=False, zero=False)
@@ -216,16 +217,16 @@ class Extent:
 Drawn = TypeVar("Drawn")
 Anchor = Literal["left", "right", "center"]
 ANCHORS: tuple[Anchor, ...] = ("left", "right", "center")
-"""The text's own anchor: the best side first."""
+"""The anchor of the text, the best side first."""
 SIDES: Mapping[Anchor, tuple[int, int]] = {"left": (9, -8), "right": (-9, -8), "center": (0, -14)}
-"""How far right of its point and below it a text begins."""
+"""Distance of a text from its point, to the right and down."""
 WIDTH_PX, HEIGHT_PX = 900.0, 320.0
-"""The plot that names are placed for; a phone shows numbers instead."""
+"""Width of the plot for which names are placed. A phone shows numbers."""
 CHARACTER_PX, LINE_PX, GAP_PX = 6.8, 16.0, 11.0
 
 
 class Spot(NamedTuple):
-    """Where a point stands in its plot, 0…1 from the left and from the bottom, and its name."""
+    """The position of a point in its plot, 0…1 from the left and from the bottom, and its name."""
 
     right: float
     up: float
@@ -243,7 +244,7 @@ class _Box(NamedTuple):
 
 
 def front_of(points: Sequence[Drawn], cost: Callable[[Drawn], float], worth: Callable[[Drawn], float]) -> list[Drawn]:
-    """Those that nothing cheaper reaches in worth, from the cheapest."""
+    """The Pareto front, from the cheapest."""
     front: list[Drawn] = []
     for point in sorted(points, key=lambda item: (cost(item), -worth(item))):
         if not front or worth(point) > worth(front[-1]):
@@ -252,7 +253,7 @@ def front_of(points: Sequence[Drawn], cost: Callable[[Drawn], float], worth: Cal
 
 
 def name_anchors(spots: Sequence[Spot]) -> list[Anchor]:
-    """For each spot the side of its name, as the text's anchor: ``left`` means that the name begins right of the point."""
+    """The anchor of each name. ``left`` means that the name begins to the right of the point."""
     at = [(spot.right * WIDTH_PX, (1 - spot.up) * HEIGHT_PX) for spot in spots]
     taken = [_Box(x - 7, y - 7, x + 7, y + 7) for x, y in at]
     anchors: list[Anchor] = []
@@ -266,9 +267,9 @@ def name_anchors(spots: Sequence[Spot]) -> list[Anchor]:
 
 
 def legible_anchors(spots: Sequence[Spot], height_px: float) -> list[Anchor | None]:
-    """As ``name_anchors``, for a crowd: None where a name would lie over another, which the table and the pointer tell instead.
+    """As ``name_anchors``, for many points: None for a name that would overlap another.
 
-    ``spots``: those that must be named come first.
+    ``spots``: the points that need a name come first.
     """
     taken: list[_Box] = []
     anchors: list[Anchor | None] = []
@@ -294,26 +295,26 @@ def _outside(box: _Box) -> bool:
 
 
 def shortened(name: str, characters: int = 34) -> str:
-    """A name that fits beside a point."""
+    """A name cut to the room next to a point."""
     return name if len(name) <= characters else name[: characters - 1] + "…"
 
 
 PNG_SCALE = 2.0
-"""Pixels of a PNG for one of the chart's."""
+"""Pixels of a PNG per pixel of the chart."""
 _VARIABLE = re.compile(r"var\((--[\w-]+)\)")
 _DECLARED = re.compile(r"(--[\w-]+):\s*([^;]+);")
 
 
 def svg_of(spec: Mapping[str, Any]) -> bytes:
     """A Vega-Lite chart as an SVG file; text stays text."""
-    drawn: str = vl_convert.vegalite_to_svg(_with_page_colours(spec), vl_version=vega.vega_lite())
+    drawn: str = vl_convert.vegalite_to_svg(_spec_with_colours(spec), vl_version=vega.vega_lite())
     opening, rest = drawn.split(">", 1)
     return f"{opening}><metadata>{_author()}</metadata>{rest}".encode()
 
 
 def png_of(spec: Mapping[str, Any]) -> bytes:
     """A Vega-Lite chart as a PNG file at twice its size."""
-    drawn: bytes = vl_convert.vegalite_to_png(_with_page_colours(spec), vl_version=vega.vega_lite(), scale=PNG_SCALE)
+    drawn: bytes = vl_convert.vegalite_to_png(_spec_with_colours(spec), vl_version=vega.vega_lite(), scale=PNG_SCALE)
     metadata, packed = PngInfo(), io.BytesIO()
     metadata.add_text("Software", _author())
     with Image.open(io.BytesIO(drawn)) as picture:  # what the library writes is several times as large
@@ -325,8 +326,8 @@ def _author() -> str:
     return f"generated by edgecnn {edgecnn.__version__}"
 
 
-def _with_page_colours(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """With the colours themselves where the page has names for them: outside a page nothing defines them."""
+def _spec_with_colours(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the names of colours by the colours, because only a page defines the names."""
     coloured: dict[str, Any] = _resolved({**spec, "config": {**vega.CONFIG, "background": "var(--bg)", "padding": 16}})
     return coloured
 
@@ -341,7 +342,7 @@ def _resolved(part: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _light_colours() -> dict[str, str]:
-    """Each variable's value on a light page, whose declarations come first."""
+    """The value of each variable on a light page. The declarations for light come first."""
     colours: dict[str, str] = {}
     for name, value in _DECLARED.findall(tokens() + asset_text("page.css")):
         colours.setdefault(name, _VARIABLE.sub(lambda match: colours[match.group(1)], value))

@@ -1,4 +1,4 @@
-"""Whether work on one kit succeeds on this machine, and whether the kit can run here at all, told by itself."""
+"""Whether a kit runs on a machine, by its self-test, and work on a kit whose failure ends only that kit."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from edgecnn.errors.building import unknown_failure
 from edgecnn.errors.hosts.board import BoardError
 from edgecnn.errors.store import OF_THE_DISK
 from edgecnn.errors.wording import shell_word
-from edgecnn.hosts.protocol import Task
+from edgecnn.hosts.protocol import SELF_TEST_LEASE_S, Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
-from edgecnn.stages.package import SELF_TEST_LEASE_S
 from edgecnn.store.failures import DISK_FAILURES
 from edgecnn.values.artifact import Failed
 
 ENGINE = ("build", "engine.plan")
-"""Where a device leaves the engine that it builds of a kit."""
+"""Path in a kit of the engine that a device builds."""
 _LOG = logging.getLogger(__name__)
-_ENDS_ONE = "this failure ends one candidate, and the others go on"
+_ENDS_ONE = "this failure ends one candidate, and the others continue"
 _DAMAGED = ("kit-file-", "outside-the-kit", "bad-manifest", "no-kit")
 
 Made = TypeVar("Made")
 
 
 def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Failed:
-    """Return the result of the work, or how it failed, whatever it raised. ``--debug`` shows the traceback.
+    """Return the result of the work, or how it failed. ``--debug`` shows the traceback.
 
-    ``passing``: how references of errors begin that are raised all the same.
+    ``passing``: beginnings of references of errors that are raised.
 
-    Raises BoardError: the board went away or is unfit, which says nothing of a kit. OSError, and ``OF_THE_DISK``: neither does a
-    disk that is full or fails.
+    Raises:
+        BoardError: the board went away or is unfit, which is no failure of a kit.
+        OSError, OF_THE_DISK: the disk is full or fails, which is no failure of a kit either.
     """
     try:
         return work()
@@ -53,10 +53,10 @@ def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Fai
 
 
 def kits_that_fail(bundle: Path, kits: Mapping[str, KitRef], lab: Lab, *, is_new: bool) -> dict[str, Failed]:
-    """Kits of a finished bundle that fail their own self-test on this machine, and how.
+    """Kits of a finished bundle that fail their self-test on this machine, with the failure.
 
-    A kit that needs an engine, or whose runtime this machine lacks, cannot be tested here and is not among them. ``is_new``: the
-    bundle was just written. In an older one a kit is tested again only where the machine's conditions changed since it passed.
+    A kit that needs an engine, or a runtime that is not installed, cannot be tested here and is not included. ``is_new``: the
+    bundle was just written. A kit of an older bundle is tested again only if the machine changed since it passed.
     """
     failures: dict[str, Failed] = {}
     for name, kit in kits.items():
@@ -80,23 +80,23 @@ def kits_that_fail(bundle: Path, kits: Mapping[str, KitRef], lab: Lab, *, is_new
 
 
 def has_engine(kit: KitRef) -> bool:
-    """Whether the engine that a device built of it lies in its folder."""
+    """Whether the kit's folder holds an engine that a device built."""
     return kit.folder.joinpath(*ENGINE).is_file()
 
 
 def why_not_runnable(kit: KitRef, lab: Lab) -> Failed | None:
-    """Why a kit does not run here: this machine lacks what it needs (``missing``), or it fails its own test. None if it runs.
+    """Why a kit does not run here: the machine lacks a package (``missing``), or its self-test fails. None if it runs.
 
-    Raises RunnerFailed: the kit's files are not what was packaged: nothing about it may be concluded.
+    Raises RunnerFailed: the kit's files were changed, so the result would say nothing.
     """
     if kit.manifest.get("engine") is not None and not has_engine(kit):
         build = f"cd {shell_word(kit.folder)} && python3 -m runner build-engine --out build"
-        instruction = f"{kit.candidate.id} needs an engine, which only the GPU that runs it can build — {build}"
+        instruction = f"{kit.candidate.id} needs an engine, which only the GPU that runs it can build: {build}"
         return Failed(ref="engine-not-built", what=instruction, missing=True)
     return why_test_fails(kit, lab, passing=_DAMAGED)
 
 
 def why_test_fails(kit: KitRef, lab: Lab, words: tuple[str, ...] = (), passing: tuple[str, ...] = ()) -> Failed | None:
-    """How the kit fails its own test of its golden logits, with these words of a command line; None if it passes."""
+    """How the kit fails its self-test with golden logits; None if it passes. ``words``: options of the command."""
     tested = tried(lambda: lab.host.run(Task(kit.folder, "selftest", words), lease_s=SELF_TEST_LEASE_S, tell=lab.tell), passing)
     return tested if isinstance(tested, Failed) else None

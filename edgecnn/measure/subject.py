@@ -1,7 +1,6 @@
-"""What is measured and judged: kits on one machine, their answers, their races and the images, wherever the kits come from.
+"""A subject: kits on one machine with their predictions, races and images. It is measured, and its rows are judged.
 
-A build, a finished build, a bundle, a comparison of two builds, a fold and the desktop GPU each make one. None knows a plan or an
-execution: what these made is handed over by ``observe.add_made``.
+Builds, folds, the desktop GPU, finished builds, bundles and comparisons each make one. A subject holds no plan and no execution.
 """
 
 from __future__ import annotations
@@ -11,19 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn.building.runnable import why_not_runnable
 from edgecnn.judging.predictions.accuracy import Answers, check_finite
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, prepared_groups
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.planning.request import ExtraRuns
+from edgecnn.measure.runnable import why_not_runnable
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed, Outcome
 from edgecnn.values.candidate import BASELINE_ID, Candidate, KnobRace, graph_of
 from edgecnn.values.layers import MacTable, Residency
-from edgecnn.values.profile import Profile, Purpose
+from edgecnn.values.profile import ExtraRuns, Profile, Purpose
 from edgecnn.values.recipe import Objective, RaceChoice
 from edgecnn.values.resolved import Resolved
 
@@ -33,74 +31,75 @@ SPLITS: tuple[Split, ...] = ("validation", "test")
 
 @dataclass(kw_only=True)
 class Subject:
-    """Everything that is known, by candidate. What is absent was not measured, and ``failures`` says where it was tried."""
+    """Measurements by name of a row: a candidate, or HEAD and BASE. A missing entry was not measured or is in ``failures``."""
 
     lab: Lab
-    """Where."""
+    """The machine that measures."""
     attached: bool = True
-    """Whether that machine is the device: answers of another are no evidence of what the device would say."""
+    """Whether that machine is the device. Predictions of another machine count as emulated."""
     device: str | None = None
-    """Whose times are wanted; None: those of the machine itself, whichever it is."""
+    """The device whose latency is reported; None: that of the lab's machine."""
     reference: str = BASELINE_ID
-    """Whom drops and ratios are counted from."""
+    """The row that drops and ratios are computed against."""
     classes: tuple[str, ...] = ()
-    """Names, in the order of the logits."""
+    """Names in the order of the logits."""
     objective: Objective = "latency"
-    """What was chosen by."""
+    """The objective of the choice."""
     about: Resolved | None = None
-    """The build that the kits are of; None of a bundle, of two builds, and of the desktop GPU."""
+    """The build of the kits; None for a bundle, a comparison and the desktop GPU."""
     listed: Mapping[str, Candidate] | None = None
     """Name to candidate of each row; None: of those that have a kit."""
     race_choice: RaceChoice = RaceChoice()
-    """How races are run, unless a call asks for more."""
+    """Settings of races, which the options of a call may raise."""
     kits: dict[str, KitRef] = field(default_factory=dict)
-    """What ships, in the setting that it ships in once that was raced."""
+    """Kits that would ship, with their settings once these were raced."""
     answering: dict[str, KitRef] = field(default_factory=dict)
-    """What answered: the same kit, or its emulated twin."""
+    """Kits that are evaluated: the same kit, or its emulated twin."""
     evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
     known_answers: dict[tuple[str, Split], Answers] = field(default_factory=dict)
     """Predictions that are known without a stored evaluation, such as those on the images that two test splits share."""
     elsewhere: set[str] = field(default_factory=set)
-    """Candidates that do not run on this machine, whose evaluations are another one's."""
+    """Names of kits that do not run on this machine and were evaluated on another one."""
     folds: list[Subject] = field(default_factory=list)
-    """Of cross-validation: what the networks of the other folds answered to their test images; the first fold's is here."""
+    """Subjects of the other folds of cross-validation, with their test predictions. This subject is the first fold."""
     steps: dict[str, dict[str, Outcome]] = field(default_factory=dict)
-    """Candidate to kind of step to what became of it."""
+    """Name to kind of step to its outcome."""
     graphs: dict[str, Path] = field(default_factory=dict)
-    """Step whose ONNX candidates are made from to the table of its multiply-adds."""
+    """Step that made the ONNX file of candidates to the table of its multiply-adds."""
     planned: dict[str, Path] = field(default_factory=dict)
-    """Candidate to the layers that its engine's builder planned."""
+    """Name to the layers that the builder of its engine planned."""
     layers_kept_float: dict[str, tuple[str, ...]] = field(default_factory=dict)
     prepared: Path | None = None
-    """The folder of a build's prepared images; None where no build has them prepared."""
+    """The folder of a build's prepared images; None if no build prepared them."""
     known_labels: dict[Split, Any] = field(default_factory=dict)
-    """Of a split's images, int64 (images,), where no build has them prepared."""
+    """Labels of images that no build prepared: int64 (images,), or multi-label uint8 (images, labels)."""
     known_groups: dict[Split, Any] = field(default_factory=dict)
-    """Likewise which of them came together."""
+    """Groups of these images, int64 (images,)."""
     residency: dict[str, Residency] = field(default_factory=dict)
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
     against: dict[str, Profile] = field(default_factory=dict)
     """Runs of HEAD and BASE in a comparison, joined over its races."""
     extra_runs: ExtraRuns = ExtraRuns()
-    """What was asked for beyond these races."""
+    """Measurements that the user asked for in addition to the races."""
     batch_screens: dict[int, RaceResult] = field(default_factory=dict)
-    """Images in a call to the screening run of that many."""
+    """Batch size to its screening run."""
     throughput: list[RaceResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What could not be read and is not needed: a candidate is not out for it."""
+    """Failures that put no kit out, such as an unreadable trace."""
     failures: dict[str, Failed] = field(default_factory=dict)
+    """Name to why its kit is out."""
     absent: dict[str, str] = field(default_factory=dict)
-    """Source of a metric (accuracy, residency, latency …) to why nobody has a figure of it."""
+    """Source of a metric (accuracy, residency, latency …) to why its figures are missing."""
     unrunnable: dict[str, str | None] = field(default_factory=dict)
-    """What ``why_not_runnable`` answered."""
+    """Results of ``why_not_runnable``."""
     knobs: KnobRace | None = None
-    """What the chosen kit's settings did; None where they were not raced."""
+    """The race of the chosen kit's settings; None if they were not raced."""
     desktop: Subject | None = None
-    """What a GPU of this machine did as the desktop baseline; None where there is none."""
+    """The subject of this machine's GPU as the desktop baseline; None if there is none."""
 
     @classmethod
     def from_build(cls, resolved: Resolved, lab: Lab, reference: str = BASELINE_ID) -> Subject:
-        """A build's, as it is to be measured in a lab."""
+        """The subject of a build that is measured in a lab."""
         return cls(
             lab=lab,
             about=resolved,
@@ -115,12 +114,12 @@ class Subject:
 
     @property
     def resolved(self) -> Resolved:
-        """The build that the kits are of."""
+        """The build of the kits; only for subjects that have one."""
         assert self.about is not None
         return self.about
 
     def answers_as_device(self, name: str) -> bool:
-        """Whether the evaluations of a candidate are the device's own."""
+        """Whether the evaluations of a kit were made on the device."""
         return self.attached and name not in self.elsewhere
 
     @property
@@ -135,7 +134,7 @@ class Subject:
 
     @property
     def timed(self) -> bool:
-        """Whether times there are a processor's own."""
+        """Whether the machine measures real times; False for an emulator."""
         return self.lab.environment.timed
 
     @property
@@ -144,7 +143,7 @@ class Subject:
         return {name: kit for name, kit in self.kits.items() if name not in self.failures}
 
     def raced(self, purpose: Purpose) -> dict[str, Profile]:
-        """Profiles of one race by candidate, in whichever setting each ran there: of these races, every kit runs in one."""
+        """Profiles of one race by name, whatever setting each kit ran with. In these races every kit has one setting."""
         if purpose == "against":
             return self.against
         result = self.races.get(purpose)
@@ -154,10 +153,9 @@ class Subject:
         return {name: by_kit[kit.digest] for name, kit in self.kits.items() if kit.digest in by_kit}
 
     def race(self, request: RaceRequest, note: str | None = None) -> RaceResult:
-        """Race kits where they are observed. A kit that does not finish is out.
+        """Race kits in the lab. A kit that does not finish is out.
 
-        ``note``: of a race for further figures, after which a kit that fails is not out; what is then noted, with ``{}`` for its
-        candidate.
+        ``note``: for a race of further figures, which puts no kit out: the note on a failure, with ``{}`` for the candidate.
         """
         result = race(request, self.lab)
         failed = result.failed_of(request.kits)
@@ -168,12 +166,12 @@ class Subject:
         return result
 
     def batches_tried(self, kit: KitRef) -> dict[int, Profile]:
-        """Images in a call to the one run of this kit with so many."""
+        """Batch size to the screening profile of this kit."""
         screens = self.batch_screens.items()
         return {batch: result.profiles[kit.entrant] for batch, result in screens if kit.entrant in result.profiles}
 
     def labels(self, split: Split) -> Any | None:
-        """The true classes of a split, int64 (images,); None where nobody knows them."""
+        """The labels of a split, int64 (images,) or multi-label uint8 (images, labels); None if unknown."""
         import numpy as np
 
         if self.prepared is None or (self.about is not None and not self.about.data.labelled):
@@ -181,7 +179,7 @@ class Subject:
         return np.load(self.prepared / f"{split}.labels.npy", allow_pickle=False)
 
     def groups(self, split: Split) -> Any | None:
-        """Which images of a split came together, int64 (images,); None where they are independent of each other."""
+        """The group of each image of a split, int64 (images,); None if images are independent."""
         return self.known_groups.get(split) if self.prepared is None else prepared_groups(self.prepared, split)
 
     def outcomes(self, name: str) -> dict[str, Outcome]:
@@ -190,12 +188,12 @@ class Subject:
         return dict(steps) if failure is None else {**steps, "measure": failure}
 
     def macs(self, candidate: Candidate) -> MacTable | None:
-        """Of the graph that the candidate was made from, by whose names residency is joined; None where it is gone."""
+        """Multiply-adds of the graph that the candidate was made from; None if the graph is gone."""
         table = self.graphs.get(graph_of(candidate))
         return None if table is None else MacTable.model_validate_json(table.read_text(encoding="utf-8"))
 
     def why_not_runnable(self, name: str) -> str | None:
-        """Asked of each kit once, since it starts a process. A kit that fails its own test is out."""
+        """Why a kit does not run here, from its self-test, which runs once. A kit that fails it is out."""
         if name not in self.unrunnable:
             failed = why_not_runnable(self.kits[name], self.lab)
             self.unrunnable[name] = None if failed is None else failed.what
@@ -204,13 +202,13 @@ class Subject:
         return self.unrunnable[name]
 
     def fail(self, name: str, failed: Failed, verb: str = "failed") -> None:
-        """A candidate is out, in the failure's own words."""
+        """Put a kit out, and print why."""
         self.failures[name] = failed
         self.lab.tell.note(f"{name} {verb}: {failed.what}")
 
 
 def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] | None = None) -> StoredProfile:
-    """Return a kit's logits for these pixels. ``begin`` is called before they are computed, if they are not stored.
+    """A kit's predictions for these pixels. ``begin`` is called before they are computed, if they are not stored.
 
     Raises LogitsNotFinite: a logit is NaN or infinite.
     """

@@ -1,0 +1,76 @@
+"""How fast this machine trains a network: one short epoch on the images themselves, timed."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.data.images import open_source
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.networks import build_network
+from edgecnn.training.beginning import beginner
+from edgecnn.training.images.augment import centred
+from edgecnn.training.images.material import DecodedImages, Material, ValidationPixels
+from edgecnn.training.loop import run_phase
+from edgecnn.training.process import moved, repeatable_on, torch_device
+from edgecnn.training.settings import TrainSettings
+from edgecnn.values.stage import Progress
+from edgecnn.values.training import TrainingSpeed
+
+CPU_BATCH = 16
+"""Images of a timed step on a CPU: its rate hardly depends on the batch size, and large batches take seconds each."""
+STEPS = 4
+"""The first one is not timed: it allocates memory."""
+
+
+class _Clock:
+    """Notes when each step of the epoch ends."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, float]] = []
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Note the time."""
+        self.steps.append((done, time.monotonic()))
+
+    def note(self, text: str) -> None:
+        """Ignore it."""
+
+
+def measure_speed(settings: TrainSettings, manifest: Path, tell: Progress) -> TrainingSpeed:
+    """Train a short epoch from random weights, which takes as long as one from pretrained weights.
+
+    ``manifest``: of the photographs. Raises EdgecnnError: an image is gone or damaged.
+    """
+    device, size = torch_device(settings.device), settings.preprocessing.pixels.crop_px
+    batch = min(settings.batch_size, CPU_BATCH) if device.type == "cpu" else settings.batch_size
+    source, spec = open_source(manifest), arch_named(settings.arch)
+    entries = (*source.training_entries(), *source.entries("validation"))[: STEPS * batch]
+    tell.step("measure training speed", 0, 1)
+    with tempfile.TemporaryDirectory() as name, repeatable_on(device, settings.threads):
+        folder, clock = Path(name), _Clock()
+        decoded = DecodedImages(source, entries, settings.preprocessing.pixels)
+        began = time.monotonic()
+        decoded.hold(folder / "decoded.npy", clock)
+        decode_s = time.monotonic() - began
+        np.save(folder / "validation.pixels.npy", centred(decoded.read(range(min(batch, len(decoded)))), size))
+        np.save(folder / "validation.labels.npy", decoded.labels[:batch])
+        validation = ValidationPixels(folder, settings.preprocessing.normalization)
+        clock.steps.clear()
+        network, head, phase, _ = beginner(settings, build_network(spec, settings.classes, seed=settings.seed))
+        epoch = phase.model_copy(update={"sizes_px": (size,), "cycles": (), "batch_size": batch})
+        run_phase(network, head, epoch, Material(decoded, validation, folder, clock, settings.classes, device=device))
+        with moved(device, network):
+            began = time.monotonic()
+            validation.outputs(network)
+            judge_s = time.monotonic() - began
+    tell.step("measure training speed", 1, 1)
+    (first, from_s), (last, to_s) = clock.steps[min(1, len(clock.steps) - 2)], clock.steps[-1]
+    return TrainingSpeed(
+        decoded_per_s=len(decoded) / decode_s,
+        learned_per_s=(last - first) / (to_s - from_s),
+        judged_per_s=len(validation) / judge_s,
+    )
