@@ -99,7 +99,7 @@ def test_a_class_called_as_a_split_is_a_class(tmp_path: Path) -> None:
         cut(tmp_path / "moved" / name / "0.png", (1, 2, 3) if name == "bus" else (3, 2, 1))
     (tmp_path / "photos").rename(tmp_path / "old")
     (tmp_path / "vehicles").rename(tmp_path / "photos")
-    assert found(tmp_path, cutouts=str(tmp_path / "moved")).class_names == ("bus", "train")
+    assert synthesis_in(tmp_path, cutouts=str(tmp_path / "moved")).class_names == ("bus", "train")
 
 
 def test_the_same_cut_out_under_two_classes_is_neither(place: Path) -> None:
