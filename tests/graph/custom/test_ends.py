@@ -43,8 +43,8 @@ def test_an_open_number_of_colours_that_no_weights_tell_is_refused() -> None:
     with pytest.raises(CustomModelUnusable) as refused:
         read_entry(opened(grey_model()), PATH, ImageSize.square(48))
     assert refused.value.line() == (
-        "mine.onnx cannot be built from: its input grey is batch_size×num_channels×height×width, which has no axis of three "
-        "colours, or of one — export it with an input of images×3×height×width, or ×1; what flattens or reshapes them belongs "
+        "mine.onnx cannot be built from: its input grey is batch_size×num_channels×height×width, which has no axis of 3 "
+        "colours or of 1 — export it with an input of images×3×height×width, or ×1; put flattening and reshaping "
         "inside the graph [custom-model-unusable]"
     )
 
