@@ -46,9 +46,8 @@ def bundle_readme(report: BuildReport) -> str:
         _verdict(report),
         "## Other files\n\n"
         "`choice.json` names the chosen kit and the reason, `kits/` has the kits, and `LICENCES.md` has the licences. "
-        "`bundle.json` has the SHA-256 of every file. `edgecnn bundle verify .` checks the files, and the signature if there is "
-        "one. "
-        "If this machine has added engines, measurements or byte code to this folder, add `--made-here`.",
+        "`bundle.json` has the SHA-256 of every file. `edgecnn bundle verify .` checks the files, and any signature. "
+        "`edgecnn bundle verify . --made-here` accepts engines, measurements and byte code that this machine added.",
     ]
     return visible_lines("\n\n".join(parts) + "\n")
 

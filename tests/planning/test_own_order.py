@@ -58,8 +58,7 @@ def test_the_order_of_its_own_metadata_is_taken_and_said(tmp_path: Path, monkeyp
         assert other.custom_model is not None and other.custom_model.at_chance == 0.25
     stated = resolved(path, photos, "data.classes=folders").weights.why
     assert stated.endswith(
-        "; classes are in the order that data.classes states, which is not that of its metadata (dark blue, bright blue, "
-        "dark red, …)"
+        "; classes have the order that data.classes states, which differs from its metadata (dark blue, bright blue, dark red, …)"
     )
 
 

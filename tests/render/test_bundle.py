@@ -81,4 +81,4 @@ def test_the_demo_s_licence_is_there_in_full_and_random_weights_are_nobody_else_
     page = bundle_licences(a_report(build=a_build(data="the embedded demo, Fashion-MNIST", weights_sha256=None)))
     assert "> The MIT License (MIT)" in page
     assert "> THE SOFTWARE IS PROVIDED" in page
-    assert "Nobody else's: training began from random weights." in page
+    assert "Training began from random weights, so they are the work of the person who built this." in page
