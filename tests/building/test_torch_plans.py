@@ -27,7 +27,7 @@ from tests.graph.torch_files import Classifier, exported, scripted
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
-    return photo_folder(tmp_path / "photos", each=60)
+    return photo_folder(tmp_path / "photos", per_class=60)
 
 
 def planned(model: Path, photos: Path, *settings: str) -> tuple[Resolved, str]:

@@ -15,7 +15,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import bundle_entry_refused
 from tests.bundle.sealed import KIT_FOLDER, copied, verified
 from tests.bundle.test_opening import refusal
-from tests.runner.causes.test_known import BINARY, POINTER, to_crlf
+from tests.runner.causes.test_known import BINARY, POINTER, crlf_copy
 
 MODEL = f"{KIT_FOLDER}/model.onnx"
 
@@ -43,7 +43,7 @@ def test_a_git_lfs_pointer_is_named(bundle: Path, archive: Path) -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "bundle.json", f"{KIT_FOLDER}/kit.json", f"{KIT_FOLDER}/runner/kit.py"])
 def test_converted_line_endings_are_named(bundle: Path, name: str) -> None:
-    (bundle / name).write_bytes(to_crlf((bundle / name).read_bytes()))
+    (bundle / name).write_bytes(crlf_copy((bundle / name).read_bytes()))
     assert refusal(bundle) == (
         f"{name} was changed: its line endings were converted, as if it were text — {BINARY} [bundle-file-changed]"
     )

@@ -16,7 +16,7 @@ from edgecnn.bundle import tensors
 from edgecnn.bundle.tensors import fault_of
 from tests.bundle.sealed import KIT_FOLDER, verified, with_kit
 from tests.bundle.test_opening import refusal
-from tests.runner.model_files.test_onnx_files import EXTERNAL_DATA, respelled, varint, with_weights
+from tests.runner.model_files.test_onnx_files import EXTERNAL_DATA, respelled, varint, weights_elsewhere
 
 MODEL = f"{KIT_FOLDER}/model.onnx"
 
@@ -174,7 +174,7 @@ def test_without_onnx_a_model_that_reads_another_file_is_refused_all_the_same(
 
 def test_a_bundle_whose_model_hides_the_name_of_another_file_is_refused(bundle: Path) -> None:
     hidden = b"\xea\x80\x80\x80\x10"
-    content = with_weights("initializer", "/etc/passwd").SerializeToString()
+    content = weights_elsewhere("initializer", "/etc/passwd").SerializeToString()
     external = ("tensor", EXTERNAL_DATA)
     content = respelled(content, "model", lambda kind, key: hidden if (kind, key) == external else varint(key))
     line = refusal(with_kit(bundle, lambda kit: (kit / "model.onnx").write_bytes(content) and None))

@@ -36,27 +36,27 @@ def refusal(**flags: object) -> str:
 
 
 def test_the_recipe_file_says_what_no_flag_says(recipe: str) -> None:
-    said = asked_for(recipe=recipe)
-    assert (said.model.arch, said.model.weights, said.data.path, said.data.seed, said.train.epochs) == (
+    request = asked_for(recipe=recipe)
+    assert (request.model.arch, request.model.weights, request.data.path, request.data.seed, request.train.epochs) == (
         "resnet-50", "imagenet", str(Path(recipe).parent / "from-file"), 7, 1,
     )  # fmt: skip
-    assert said.target.device == "raspberry-pi-5"
+    assert request.target.device == "raspberry-pi-5"
 
 
 def test_set_wins_over_the_recipe_file(recipe: str) -> None:
-    said = asked_for(recipe=recipe, overrides=("train.epochs=3", "model.arch=resnet-18", "data.path=from-set"))
-    assert (said.train.epochs, said.model.arch, said.data.path) == (3, "resnet-18", "from-set")
-    assert (said.data.seed, said.model.weights) == (7, "imagenet")
+    request = asked_for(recipe=recipe, overrides=("train.epochs=3", "model.arch=resnet-18", "data.path=from-set"))
+    assert (request.train.epochs, request.model.arch, request.data.path) == (3, "resnet-18", "from-set")
+    assert (request.data.seed, request.model.weights) == (7, "imagenet")
 
 
 def test_named_flags_win_over_set_and_over_the_recipe_file(recipe: str) -> None:
-    said = asked_for(
+    request = asked_for(
         recipe=recipe, arch="mobilenet-v3-small", weights="none", data="from-flag", target="cpu:openvino",
         overrides=("model.arch=resnet-18", "model.weights=auto", "data.path=from-set", "target.device=jetson"),
     )  # fmt: skip
-    assert (said.model.arch, said.model.weights, said.data.path) == ("mobilenet-v3-small", "none", "from-flag")
-    assert (said.target.device, said.target.runtime) == ("cpu", Runtime.OPENVINO)
-    assert said.train.epochs == 1
+    assert (request.model.arch, request.model.weights, request.data.path) == ("mobilenet-v3-small", "none", "from-flag")
+    assert (request.target.device, request.target.runtime) == ("cpu", Runtime.OPENVINO)
+    assert request.train.epochs == 1
 
 
 def test_a_target_flag_without_a_runtime_means_all_whatever_the_recipe_named(recipe: str) -> None:

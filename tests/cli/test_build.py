@@ -179,7 +179,7 @@ def test_building_takes_a_race_that_is_fresh_enough(builder: Builder, edgecnn: C
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def with_closed_pipe(*words: str, stream: str) -> int:
+def exit_of_closed_pipe(*words: str, stream: str) -> int:
     """The exit code of a process whose reader of ``stream`` has gone."""
     read, write = os.pipe()
     os.close(read)
@@ -192,7 +192,7 @@ def with_closed_pipe(*words: str, stream: str) -> int:
 
 @pytest.mark.parametrize("words", [("list", "archs", "--json"), ("list", "archs")], ids=["json", "table"])
 def test_a_reader_that_has_gone_is_130_and_never_a_failed_gate(words: tuple[str, ...]) -> None:
-    assert with_closed_pipe(*words, stream="stdout") == 130
+    assert exit_of_closed_pipe(*words, stream="stdout") == 130
 
 
 @pytest.mark.parametrize(
@@ -208,4 +208,4 @@ def test_a_reader_that_has_gone_is_130_and_never_a_failed_gate(words: tuple[str,
     ],
 )
 def test_a_reader_that_has_gone_is_130_outside_of_a_verb_too(words: tuple[str, ...], stream: str) -> None:
-    assert with_closed_pipe(*words, stream=stream) == 130
+    assert exit_of_closed_pipe(*words, stream=stream) == 130

@@ -31,7 +31,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What measuring is asked; it gives a record at once."""
     heard: list[Any] = []
 
@@ -43,10 +43,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return heard
 
 
-def test_the_options_reach_measuring_and_the_record_lies_under_the_device_s_name(asked: list[Any], tmp_path: Path) -> None:
+def test_the_options_reach_measuring_and_the_record_lies_under_the_device_s_name(requests: list[Any], tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["evidence", "--target", "raspberry-pi-5:litert", "--host", "pi@10.0.0.5", "--minutes", "12"])
     assert done.exit_code == 0, done.output
-    (request,) = asked
+    (request,) = requests
     assert (request.device.name, request.runtime, request.host.address, request.minutes) == (
         "raspberry-pi-5", "litert", "pi@10.0.0.5", 12.0,
     )  # fmt: skip
@@ -56,7 +56,7 @@ def test_the_options_reach_measuring_and_the_record_lies_under_the_device_s_name
 
 
 @needs_ssh_keygen
-def test_a_key_signs_it_and_one_that_cannot_costs_nothing(asked: list[Any], tmp_path: Path) -> None:
+def test_a_key_signs_it_and_one_that_cannot_costs_nothing(requests: list[Any], tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "ann")], check=True)
     (tmp_path / "signers").write_text(f"ann@example.com {(tmp_path / 'ann.pub').read_text()}")
     done = CliRunner().invoke(app, ["evidence", "--target", "cpu", "--out", "here.json", "--sign", "ann", "--json"])
@@ -64,7 +64,7 @@ def test_a_key_signs_it_and_one_that_cannot_costs_nothing(asked: list[Any], tmp_
     result = CliRunner().invoke(app, ["evidence", "verify", "here.json", "--allowed-signers", "signers"])
     assert (result.exit_code, result.stdout.splitlines()[0].rpartition("; ")[2]) == (0, "signed by ann@example.com")
     refused = CliRunner().invoke(app, ["evidence", "--target", "cpu", "--sign", "signers"])
-    assert (refused.exit_code, len(asked)) == (2, 1)
+    assert (refused.exit_code, len(requests)) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_key_signs_it_and_one_that_cannot_costs_nothing(asked: list[Any], tmp_
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_bad_input_and_nothing_is_measured(
-    asked: list[Any],
+    requests: list[Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -97,7 +97,7 @@ def test_what_cannot_be_asked_is_bad_input_and_nothing_is_measured(
     (tmp_path / "thesis.json").write_text("{}")
     assert called(monkeypatch, "evidence", *words) is ExitCode.BAD_INPUT
     errors = capsys.readouterr().err
-    assert asked == []
+    assert requests == []
     assert ref is None or f'"ref": "{ref}"' in errors or f"[{ref}]" in errors
     assert (tmp_path / "thesis.json").read_text() == "{}"
 
@@ -107,7 +107,7 @@ def test_help_shows_its_own_options_and_the_verb_below_it() -> None:
     assert all(word in shown for word in ("--target", "--minutes", "--host", "--sign", "verify"))
 
 
-def test_an_earlier_record_is_written_over_and_nothing_else_is(asked: list[Any], tmp_path: Path) -> None:
+def test_an_earlier_record_is_written_over_and_nothing_else_is(requests: list[Any], tmp_path: Path) -> None:
     written(tmp_path / "here.json")
     assert CliRunner().invoke(app, ["evidence", "--target", "cpu", "--out", "here.json"]).exit_code == 0
     assert verify_evidence(tmp_path / "here.json", EvidenceTrust()).record.device == "cpu"

@@ -32,7 +32,7 @@ def run(*words: str) -> Any:
 
 
 def errors_of(path: Path) -> list[str]:
-    return [str(each.text) for each in ElementTree.parse(path).getroot().iter("error")]
+    return [str(error.text) for error in ElementTree.parse(path).getroot().iter("error")]
 
 
 @pytest.mark.parametrize("verb", ["build", "judge"])
@@ -40,7 +40,7 @@ def test_a_judging_verb_writes_its_verdicts_as_junit(builder: Builder, tmp_path:
     path = tmp_path / "gates.xml"
     done = run(verb, "--out", str(tmp_path / "out"), "--junit", str(path))
     assert done.exit_code == 1
-    assert [each.text for each in ElementTree.parse(path).getroot().iter("failure")] == ["seen"]
+    assert [failure.text for failure in ElementTree.parse(path).getroot().iter("failure")] == ["seen"]
 
 
 def test_a_call_that_ends_in_an_error_leaves_the_error_and_no_older_verdict(builder: Builder, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_the_json_is_as_its_schema_says_and_has_every_network() -> None:
 
 def test_the_table_shows_cost_and_published_accuracy_and_says_where() -> None:
     shown = edgecnn("list", "archs").stdout
-    line = next(each for each in shown.splitlines() if each.startswith("resnet-50 "))
+    line = next(row for row in shown.splitlines() if row.startswith("resnet-50 "))
     assert line.split()[1:] == ["2015", "25,557,032", "4.09", "G", "50", "97.5", "224", "32", "76.1", "92.9", "torchvision"]
     assert "accuracy as in: torchvision, ResNet50_Weights" in shown
     assert "none measured here" in shown
@@ -113,9 +113,9 @@ def test_networks_for_a_device_come_by_accuracy_with_a_marked_forecast() -> None
 
 
 def test_a_device_without_any_public_table_lists_nothing_and_says_why() -> None:
-    (found,) = json.loads(edgecnn("list", "archs", "resnet-18", "--target", "browser", "--json").stdout)["devices"]
-    assert found["networks"] == []
-    assert next(iter(found["without_forecast"])).startswith("no public table has browser")
+    (device,) = json.loads(edgecnn("list", "archs", "resnet-18", "--target", "browser", "--json").stdout)["devices"]
+    assert device["networks"] == []
+    assert next(iter(device["without_forecast"])).startswith("no public table has browser")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class WithRounds(BuildOptions):
     """The table with a row more."""
 
     race_rounds: str | None = row(WHAT, "--race-rounds", enters=AsSet("race.rounds"), metavar="N", help="Rounds of a race.")
-    fewer: bool = row(WHAT, "--fewer", enters=InRecipe("race.rounds", read=lambda given: 7), default=False, help="Seven.")
+    fewer: bool = row(WHAT, "--fewer", enters=InRecipe("race.rounds", read=lambda value: 7), default=False, help="Seven.")
     again: bool = row(WHAT, "--again", enters=InRequest("only_judge"), default=False, help="Only judge.")
 
 
@@ -41,11 +41,11 @@ def asked_by(*words: str) -> WithRounds:
 
 
 def test_a_row_more_is_an_option_more_in_the_signature_the_request_and_the_command() -> None:
-    asked = asked_by("--arch", "resnet-18", "--fewer", "--again")
-    request = request_from(asked, "judge")
+    options = asked_by("--arch", "resnet-18", "--fewer", "--again")
+    request = request_from(options, "judge")
     assert (request.recipe.race.rounds, request.only_judge) == (7, True)
     assert str(request.command) == "edgecnn try --arch resnet-18 --fewer --again"
-    assert options_settling(asked, "how to build") == ("--arch", "--fewer", "--again")
+    assert options_settling(options, "how to build") == ("--arch", "--fewer", "--again")
     with pytest.raises(EdgecnnError, match="--race-rounds", check=EMPTY_OPTION.made):
         request_from(WithRounds(race_rounds=" "), "judge")
 
@@ -67,23 +67,23 @@ def test_a_verb_s_own_parameter_stands_before_a_row_of_its_name() -> None:
     assert heard == [(5, None)]
 
 
-def given(name: str) -> Any:
-    default = next(each.default for each in rows_of(BuildOptions) if each.name == name)
+def sample_of(name: str) -> Any:
+    default = next(option.default for option in rows_of(BuildOptions) if option.name == name)
     sample = SAMPLES.get(name, "x")
     return True if default is False else (sample,) if isinstance(default, tuple) else sample
 
 
-@pytest.mark.parametrize("name", [each.name for each in rows_of(BuildOptions)])
+@pytest.mark.parametrize("name", [option.name for option in rows_of(BuildOptions)])
 def test_every_option_of_the_request_stands_in_the_command_that_asks_again_and_no_other_does(name: str) -> None:
-    each = next(each for each in rows_of(BuildOptions) if each.name == name)
-    words = list(command_of(BuildOptions(**{name: given(name)})).words[2:])
-    value = [] if given(name) is True else [SAMPLES.get(name, "x")]
-    assert words == ([] if each.enters == OF_THE_CALL else [*each.names[:1], *value])
+    option = next(option for option in rows_of(BuildOptions) if option.name == name)
+    words = list(command_of(BuildOptions(**{name: sample_of(name)})).words[2:])
+    value = [] if sample_of(name) is True else [SAMPLES.get(name, "x")]
+    assert words == ([] if option.enters == OF_THE_CALL else [*option.names[:1], *value])
 
 
 def test_what_a_finished_build_refuses_are_the_options_that_say_how_to_build() -> None:
-    saying = [each.word for each in rows_of(BuildOptions) if each.group.says == "how to build" and each.names]
-    whole = BuildOptions(**{each.name: given(each.name) for each in rows_of(BuildOptions)})
+    saying = [option.word for option in rows_of(BuildOptions) if option.group.says == "how to build" and option.names]
+    whole = BuildOptions(**{option.name: sample_of(option.name) for option in rows_of(BuildOptions)})
     assert list(options_settling(whole, "how to build")) == saying
     assert {"--refresh-weights", "--tensorboard", "--time-budget", "--set", "--out"} <= set(saying)
 

@@ -105,7 +105,7 @@ def test_a_page_is_drawn_again_only_where_it_would_show_something_else(build: Pa
     report and its page, the page that is left is of another report."""
     request = BuildRequest(recipe=Recipe(), device=load_devices()["cpu"], out=build)
     now = a_report()
-    monkeypatch.setattr(edgecnn.api, "run_build", lambda *given: now)
+    monkeypatch.setattr(edgecnn.api, "run_build", lambda *args: now)
     page = build / "report.html"
 
     def drawn() -> bool:

@@ -134,7 +134,7 @@ def test_a_finished_build_is_compared_by_its_plan(store: Path, mine: Path, tmp_p
     document = json.loads(run(store, "diff", str(build), str(mine), "--json").stdout)
     assert document["differing"] == []
     other = json.loads(run(store, "diff", str(build), "demo", "--json").stdout)
-    arch = next(each for each in other["differing"] if each["key"] == "model.arch")
+    arch = next(difference for difference in other["differing"] if difference["key"] == "model.arch")
     assert (arch["before_origin"], arch["after_origin"]) == (f"build {build}", "pipeline demo")
 
 

@@ -36,7 +36,7 @@ def test_the_list_is_for_people_and_its_json_has_raw_numbers_and_iso_dates(place
     assert "40 days ago" in shown.stdout and "just now" in shown.stdout
     document = json.loads(run(place, "list", "--json").stdout)
     assert document["root"] == str(place)
-    entry = next(each for each in document["entries"] if each["kind"] == "quantize")
+    entry = next(row for row in document["entries"] if row["kind"] == "quantize")
     assert entry["bytes"] == 4202
     assert len(entry["key"]) == 64
     assert entry["settings"]["images"] == 256

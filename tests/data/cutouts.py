@@ -51,11 +51,11 @@ def cutouts(folder: Path, count: int = 3) -> Path:
     return folder
 
 
-def shapes(folder: Path, each: int = 8) -> Path:
+def shapes(folder: Path, per_class: int = 8) -> Path:
     """Photographs of what the cut-outs show, drawn otherwise: smaller and larger, anywhere, on light noise, as JPEG."""
     for label, name in enumerate(CLASSES):
         (folder / name).mkdir(parents=True)
-        for number in range(each):
+        for number in range(per_class):
             numbers = np.random.default_rng(1000 * label + number)
             image = Image.fromarray(numbers.integers(120, 200, (80, 96, 3), dtype=np.uint8))
             left, top, side = numbers.integers(4, 30, 3) + (0, 0, 24)
@@ -74,7 +74,7 @@ def photographs(folder: Path, cache: Path, classes: tuple[str, ...] = CLASSES, c
     return summarize(DataChoice(path=str(folder)), cache, Heard())
 
 
-def found(folder: Path, **changes: object) -> Synthesis:
+def synthesis_in(folder: Path, **changes: object) -> Synthesis:
     """Of ``folder/cut`` and ``folder/under``, beside ``folder/photos``."""
     where = {"cutouts": str(folder / "cut"), "backgrounds": str(folder / "under")}
     choice = SynthesisChoice.model_validate({**where, "images_per_class": 6, **changes})

@@ -30,11 +30,11 @@ def listed(folder: Path, rows: Sequence[Sequence[str]], name: str = "list.csv") 
     return path
 
 
-def by_name(shown: Sequence[tuple[str, tuple[str, ...]]], between: str = "|") -> list[list[str]]:
+def rows_by_name(shown: Sequence[tuple[str, tuple[str, ...]]], between: str = "|") -> list[list[str]]:
     """A column ``labels``."""
     return [["path", "labels"], *([path, between.join(names)] for path, names in shown)]
 
 
-def by_column(shown: Sequence[tuple[str, tuple[str, ...]]]) -> list[list[str]]:
+def rows_by_column(shown: Sequence[tuple[str, tuple[str, ...]]]) -> list[list[str]]:
     """A column a label."""
     return [["path", *NAMES], *([path, *(str(int(name in names)) for name in NAMES)] for path, names in shown)]

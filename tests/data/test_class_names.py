@@ -58,8 +58,8 @@ def test_a_file_that_changed_is_read_again(photos: Path) -> None:
 
 
 def test_sorted_is_the_order_of_characters_as_imagefolder_has_it(photos: Path) -> None:
-    found = summarize(DataChoice(path=str(photos), classes="sorted"), photos.parent / "cache", Quiet())
-    assert found.classes == ("Sea_lion", "ant", "zebra") and label_of(found) == {"ant": 1, "Sea_lion": 0, "zebra": 2}
+    summary = summarize(DataChoice(path=str(photos), classes="sorted"), photos.parent / "cache", Quiet())
+    assert summary.classes == ("Sea_lion", "ant", "zebra") and label_of(summary) == {"ant": 1, "Sea_lion": 0, "zebra": 2}
 
 
 def test_names_that_differ_by_case_alone_are_told_apart(photos: Path) -> None:

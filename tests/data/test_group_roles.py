@@ -46,9 +46,9 @@ def people(count: int, *, seed: int = 0, most: int = 9) -> list[ListedImage]:
     return images
 
 
-def assigned(images: Sequence[ListedImage], **asked: object) -> Assigned:
+def assigned(images: Sequence[ListedImage], **options: object) -> Assigned:
     listed = Listed(ROOT, CLASSES, {image.part for image in images}, images)
-    return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, "group_by": "person", **asked}))
+    return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, "group_by": "person", **options}))
 
 
 def grouping(result: Assigned) -> Grouping:
@@ -78,14 +78,14 @@ def sides(images: Sequence[ListedImage], result: Assigned, *, trained: bool = Tr
 def test_no_group_is_on_two_sides_and_no_image_is_lost(
     groups: int, most: int, alone: int, seed: int, shares: tuple[float, float], train: bool
 ) -> None:
-    found = people(groups + (not train), seed=seed, most=most)
-    found += pictured(None, [alone, 0, 0], start=len(found))
+    listed = people(groups + (not train), seed=seed, most=most)
+    listed += pictured(None, [alone, 0, 0], start=len(listed))
     try:
-        result = assigned(found, seed=seed, test_share=shares[0], validation_share=shares[1], train=train)
+        result = assigned(listed, seed=seed, test_share=shares[0], validation_share=shares[1], train=train)
     except (TooFewImages, TooFewGroups, GroupsNotDivisible):
         return
-    assert sorted(image.path for image in result.images) == sorted(image.path for image in found)
-    assert {group: on for group, on in sides(found, result, trained=train).items() if len(on) > 1} == {}
+    assert sorted(image.path for image in result.images) == sorted(image.path for image in listed)
+    assert {group: on for group, on in sides(listed, result, trained=train).items() if len(on) > 1} == {}
     if not result.thin:
         roles = ("train", "calibration", "validation", "test") if train else ("calibration", "validation", "test")
         shown = {role: {image.label for image in result.images if image.role == role} for role in roles}
@@ -94,8 +94,8 @@ def test_no_group_is_on_two_sides_and_no_image_is_lost(
 
 @pytest.mark.parametrize("seed", range(20))
 def test_shares_are_near_where_groups_are_many(seed: int) -> None:
-    found = people(60, seed=seed)
-    result = assigned(found, seed=seed)
+    listed = people(60, seed=seed)
+    result = assigned(listed, seed=seed)
     for label in range(3):
         mine = [image.role for image in result.images if image.label == label]
         assert mine.count("test") / len(mine) == pytest.approx(0.2, abs=0.04)
@@ -115,53 +115,53 @@ def test_shares_are_met_where_each_group_shows_one_class(seed: int) -> None:
 
 
 def test_another_seed_puts_other_people_to_the_test_and_the_same_one_the_same() -> None:
-    found = people(30)
+    listed = people(30)
 
     def tested(seed: int) -> frozenset[str]:
-        return frozenset(group for group, on in sides(found, assigned(found, seed=seed)).items() if on == {"test"})
+        return frozenset(group for group, on in sides(listed, assigned(listed, seed=seed)).items() if on == {"test"})
 
     assert len({tested(seed) for seed in range(10)}) == 10
     assert set().union(*(tested(seed) for seed in range(60))) == {f"p{number:03}" for number in range(30)}
-    assert assigned(found).images == assigned(found[::-1]).images
+    assert assigned(listed).images == assigned(listed[::-1]).images
 
 
 def test_what_groups_and_files_are_called_decides_nothing() -> None:
-    found = people(20)
-    renamed = [image._replace(path=f"other/{image.path}", group=f"{image.group} again") for image in found[::-1]]
-    first, second = ({image.sha256: image.role for image in assigned(each).images} for each in (found, renamed))
+    listed = people(20)
+    renamed = [image._replace(path=f"other/{image.path}", group=f"{image.group} again") for image in listed[::-1]]
+    first, second = ({image.sha256: image.role for image in assigned(images).images} for images in (listed, renamed))
     assert first == second
 
 
 def test_a_calibration_image_may_be_of_a_person_who_is_learned_from() -> None:
-    found = people(12)
+    listed = people(12)
     both = {"train", "calibration"}
     roles_of: dict[str, set[str]] = defaultdict(set)
-    for image in assigned(found).images:
+    for image in assigned(listed).images:
         roles_of[image.path.rpartition("/")[2].partition("-")[0]].add(image.role)
     assert any(roles == both for roles in roles_of.values())
 
 
 def test_where_nothing_is_trained_nobody_calibrates_and_is_tested() -> None:
-    found = people(12)
-    result = assigned(found, train=False)
-    assert all(len(on) == 1 for on in sides(found, result, trained=False).values())
+    listed = people(12)
+    result = assigned(listed, train=False)
+    assert all(len(on) == 1 for on in sides(listed, result, trained=False).values())
     assert images_by_role(result.images)["train"] == 0
     assert min(images_by_role(result.images)[role] for role in ("calibration", "validation", "test")) > 0
 
 
 def test_where_nothing_is_trained_classes_of_few_groups_are_drawn_from_together() -> None:
-    found = [*people(12), *pictured("one", [0, 0, 3], start=1000)]
-    found = [image for image in found if image.label != 2 or image.group == "one"]
-    result = assigned(found, train=False)
+    listed = [*people(12), *pictured("one", [0, 0, 3], start=1000)]
+    listed = [image for image in listed if image.label != 2 or image.group == "one"]
+    result = assigned(listed, train=False)
     assert (result.thin, {image.role for image in result.images if image.label == 2}) == (1, {"test"})
     with pytest.raises(TooFewGroups, match="class 'emu' .* of 1 group"):
-        assigned([*found, *pictured("one", [0, 0, 9], start=2000)])
+        assigned([*listed, *pictured("one", [0, 0, 9], start=2000)])
 
 
 def test_groups_that_hold_the_same_bytes_go_together() -> None:
-    found = people(9)
-    twins = [image for image in found if image.group == "p000"][:1]
-    linked = [*found, *(image._replace(path=f"{image.path}-copy", group="p001") for image in twins)]
+    listed = people(9)
+    twins = [image for image in listed if image.group == "p000"][:1]
+    linked = [*listed, *(image._replace(path=f"{image.path}-copy", group="p001") for image in twins)]
     for seed in range(30):
         on = sides(linked, assigned(linked, seed=seed))
         assert on["p000"] == on["p001"] and len(on["p000"]) == 1
@@ -172,22 +172,22 @@ def test_a_group_with_most_of_a_class_is_learned_from_and_what_that_does_to_shar
     replaces = [image._replace(sha256=sha(number)) for number, image in enumerate(replaces)]
     result = assigned(replaces)
     assert sides(replaces, result)["anna"] == {"train"}
-    assert [re.findall(r"(\w+) has (\d+%)", said)[0] for said in grouping(result).off] == [
+    assert [re.findall(r"(\w+) has (\d+%)", sentence)[0] for sentence in grouping(result).off] == [
         ("test", "8%"), ("test", "4%"), ("validation", "6%"), ("validation", "3%"),
     ]  # fmt: skip
 
 
 def test_images_without_a_group_stand_alone_and_are_counted() -> None:
     result = assigned([*people(10), *pictured(None, [1, 0, 0], start=500), *pictured(None, [0, 2, 0], start=600)])
-    said = grouping(result)
-    assert (said.groups, said.alone) == (10, 3)
-    assert result.sentence({}, 30).endswith(said.sentence)
+    groups = grouping(result)
+    assert (groups.groups, groups.alone) == (10, 3)
+    assert result.sentence({}, 30).endswith(groups.sentence)
 
 
 def test_a_class_of_too_few_groups_is_named_with_them() -> None:
-    found = [*pictured("anna", [9, 9, 9]), *pictured("bert", [9, 9, 9], start=100), *pictured("cleo", [9, 0, 9], start=200)]
+    listed = [*pictured("anna", [9, 9, 9]), *pictured("bert", [9, 9, 9], start=100), *pictured("cleo", [9, 0, 9], start=200)]
     with pytest.raises(TooFewGroups) as caught:
-        assigned(found)
+        assigned(listed)
     assert caught.value.ref == "too-few-groups"
     alone = [*pictured("anna", [9, 9, 9]), *pictured(None, [0, 1, 0], start=300)]
     with pytest.raises(TooFewGroups) as several:
@@ -198,11 +198,11 @@ def test_a_class_of_too_few_groups_is_named_with_them() -> None:
 def test_groups_that_cannot_be_divided_are_told_with_the_largest() -> None:
     """Cats and dogs each want Anna, Bert and one more on three sides, who are then on one, and emus have only Emil besides."""
     shown = {"anna": (4, 4, 0), "bert": (4, 4, 0), "cleo": (4, 0, 4), "dora": (0, 8, 4), "emil": (0, 0, 4)}
-    found = [image for start, (name, counts) in enumerate(shown.items()) for image in pictured(name, counts, start=100 * start)]
+    listed = [image for start, (name, counts) in enumerate(shown.items()) for image in pictured(name, counts, start=100 * start)]
     with pytest.raises(GroupsNotDivisible) as caught:
-        assigned(found)
+        assigned(listed)
     assert caught.value.ref == "groups-not-divisible"
-    assert images_by_role(assigned([*found, *pictured("finn", (0, 0, 4), start=900)]).images)["test"] > 0
+    assert images_by_role(assigned([*listed, *pictured("finn", (0, 0, 4), start=900)]).images)["test"] > 0
 
 
 def test_splits_of_the_user_s_keep_their_roles_and_a_group_in_two_is_an_error() -> None:
@@ -218,6 +218,6 @@ def test_splits_of_the_user_s_keep_their_roles_and_a_group_in_two_is_an_error() 
 
 
 def test_a_copy_that_is_left_out_puts_no_group_on_two_sides() -> None:
-    found = [*people(9), *pictured("zoe", [3, 3, 3], "test", start=900)]
-    result = assigned([*found, ListedImage("train/cat/copy", 0, "train", sha(900), "zoe")])
+    listed = [*people(9), *pictured("zoe", [3, 3, 3], "test", start=900)]
+    result = assigned([*listed, ListedImage("train/cat/copy", 0, "train", sha(900), "zoe")])
     assert result.copies == ("train/cat/copy: the same bytes as test/cat/zoe-900",)

@@ -41,13 +41,13 @@ def photos(tmp_path: Path) -> Path:
     """Twenty people, of each three cats and two dogs."""
     for number in range(PEOPLE):
         for label, count in (("cat", 3), ("dog", 2)):
-            for each in range(count):
-                draw(tmp_path / "photos" / label / f"person{number}_{each}.png", 100 * number + 10 * count + each)
+            for shot in range(count):
+                draw(tmp_path / "photos" / label / f"person{number}_{shot}.png", 100 * number + 10 * count + shot)
     return tmp_path / "photos"
 
 
-def summary_of(path: Path, heard: Heard | None = None, **asked: object) -> DataSummary:
-    return summarize(DataChoice.model_validate({"path": str(path), **asked}), path.parent / "store", heard or Heard())
+def summary_of(path: Path, heard: Heard | None = None, **options: object) -> DataSummary:
+    return summarize(DataChoice.model_validate({"path": str(path), **options}), path.parent / "store", heard or Heard())
 
 
 def sides_of(summary: DataSummary, group_of: dict[str, str]) -> list[set[str]]:
@@ -193,8 +193,8 @@ def test_folders_of_splits_keep_their_roles_and_a_group_in_two_of_them_is_refuse
     for part, people in (("train", range(6)), ("test", range(6, 8))):
         for number in people:
             for label in ("cat", "dog"):
-                for each in range(3):
-                    draw(tmp_path / "photos" / part / label / f"person{number}_{each}.png", len(list(tmp_path.rglob("*.png"))))
+                for shot in range(3):
+                    draw(tmp_path / "photos" / part / label / f"person{number}_{shot}.png", len(list(tmp_path.rglob("*.png"))))
     photos = tmp_path / "photos"
     summary = summary_of(photos, group_by=PERSON)
     assert all(len(sides) == 1 for sides in sides_of(summary, person_of(photos)))
@@ -233,9 +233,9 @@ def test_prepared_images_say_which_of_them_came_together(photos: Path, tmp_path:
 def test_where_no_group_is_asked_for_nothing_that_is_kept_knows_of_groups(photos: Path) -> None:
     plain = summary_of(photos)
     kept = photos.parent / "store" / "manifests"
-    asked: dict[str, object] = {"seed": 0, "calibration_images": 300, "validation_share": 0.15, "test_share": 0.2}
-    asked |= {"classes": None, "labels": None, "train": True}
-    name = digest_of({"root": str(photos), "asked": asked, "revision": 6})
+    options: dict[str, object] = {"seed": 0, "calibration_images": 300, "validation_share": 0.15, "test_share": 0.2}
+    options |= {"classes": None, "labels": None, "train": True}
+    name = digest_of({"root": str(photos), "asked": options, "revision": 6})
     before = json.loads((kept / "summaries" / f"{name}.json").read_bytes())
     assert "grouping" not in before["summary"]
     grouped = summary_of(photos, group_by=PERSON)

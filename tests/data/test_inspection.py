@@ -41,7 +41,7 @@ def test_a_plain_folder_has_nothing_odd(photos: Path) -> None:
     heard = Heard()
     facts = facts_of(photos, heard)
     assert (facts.images, facts.findings, facts.unreadable, facts.copies, facts.near) == (24, (), (), (), ())
-    assert {each.name: (each.images, each.by_split) for each in facts.classes} == dict.fromkeys(
+    assert {label.name: (label.images, label.by_split) for label in facts.classes} == dict.fromkeys(
         ("cat", "dog"), (12, {"train": 12})
     )
     assert (facts.formats, facts.modes, facts.orientations) == ({"PNG": 24}, {"RGB": 24}, {"1": 24})
@@ -99,9 +99,9 @@ def test_unusable_files_are_named_with_why_also_those_that_only_decoding_finds(p
     (photos / "dog/self.png").symlink_to("self.png")
     shutil.copy(photos / "cat/000.png", os.fsencode(photos / "cat") + b"/caf\xe9.png")
     facts = facts_of(photos)
-    named = {each.path: each.why for each in facts.unreadable}
+    named = {file.path: file.why for file in facts.unreadable}
     assert set(named) == {"cat/caf\\udce9.png", "cat/notes.txt", "dog/bad.png", "dog/self.png"}
-    assert [each.unreadable for each in facts.classes] == [2, 2]
+    assert [label.unreadable for label in facts.classes] == [2, 2]
     assert sentences(facts, "unreadable")[0].startswith("4 files ")
 
 
@@ -141,8 +141,8 @@ def test_of_sixteen_bits_the_levels_in_use_are_told_and_dark_pictures_are_not_ta
     facts = facts_of(photos)
     assert facts.grey_levels is not None and facts.grey_levels[0] >= 16 and 3900 < facts.grey_levels[1] < 4000
     assert len(facts.near) == len(before.near)
-    (said,) = sentences(facts, "wide-pixels")
-    assert "preprocessing.grey_window = [0, 4095]" in said
+    (sentence,) = sentences(facts, "wide-pixels")
+    assert "preprocessing.grey_window = [0, 4095]" in sentence
 
 
 def test_a_folder_of_which_nothing_can_be_decoded_is_refused(tmp_path: Path) -> None:

@@ -85,6 +85,6 @@ def test_ctrl_c_ends_the_listing_of_an_endless_tree_at_once(tmp_path: Path) -> N
         assert plan.stderr is not None
         assert plan.stderr.readline().startswith("edgecnn: listing files: ")
         plan.send_signal(signal.SIGINT)
-        said = plan.communicate(timeout=5)[1]  # it would otherwise list for hours
-    assert "edgecnn: interrupted;" in said
+        stderr = plan.communicate(timeout=5)[1]  # it would otherwise list for hours
+    assert "edgecnn: interrupted;" in stderr
     assert plan.returncode == 130

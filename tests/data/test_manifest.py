@@ -19,8 +19,8 @@ from edgecnn.values.recipe import DataChoice
 from tests.data.folders import LONG_AGO_NS, Heard, aged, draw, fill
 
 
-def summary_of(photos: Path, cache: Path, heard: Heard | None = None, **asked: object) -> DataSummary:
-    return summarize(DataChoice.model_validate({"path": str(photos), **asked}), cache, heard or Heard())
+def summary_of(photos: Path, cache: Path, heard: Heard | None = None, **options: object) -> DataSummary:
+    return summarize(DataChoice.model_validate({"path": str(photos), **options}), cache, heard or Heard())
 
 
 def manifest_of(summary: DataSummary) -> DataManifest:
@@ -47,7 +47,7 @@ def test_content_does_not_know_where_the_folder_lies(photos: Path, cache: Path, 
 @pytest.mark.parametrize("change", ["bytes", "name", "class", "seed", "calibration_images"])
 def test_content_knows_bytes_names_labels_and_roles(photos: Path, cache: Path, change: str) -> None:
     before = summary_of(photos, cache).content
-    asked: dict[str, object] = {}
+    options: dict[str, object] = {}
     if change == "bytes":
         aged(draw(photos / "cat" / "000.png", 999), LONG_AGO_NS + 1)
     elif change == "name":
@@ -55,8 +55,8 @@ def test_content_knows_bytes_names_labels_and_roles(photos: Path, cache: Path, c
     elif change == "class":
         (photos / "cat").rename(photos / "lynx")
     else:
-        asked[change] = 2
-    assert summary_of(photos, cache, **asked).content != before
+        options[change] = 2
+    assert summary_of(photos, cache, **options).content != before
 
 
 def test_an_unchanged_folder_is_answered_without_reading(photos: Path, cache: Path) -> None:
@@ -223,14 +223,14 @@ def test_an_interrupted_reading_waits_for_one_image_and_not_for_a_batch(
 
     class Interrupting(Heard):
         def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-            asked.append(time.monotonic())
+            checked_at_s.append(time.monotonic())
             raise KeyboardInterrupt
 
-    asked: list[float] = []
+    checked_at_s: list[float] = []
     monkeypatch.setattr(index, "_fact", slowly)
     with pytest.raises(KeyboardInterrupt):
         summary_of(photos, cache, Interrupting())
-    assert time.monotonic() - asked[0] < 0.5
+    assert time.monotonic() - checked_at_s[0] < 0.5
 
 
 def test_the_demo_reports_its_whole_test_set(cache: Path) -> None:

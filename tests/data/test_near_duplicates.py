@@ -80,7 +80,7 @@ def all_pairs(small: np.ndarray) -> list[list[int]]:
         for other in range(one):
             levels = np.abs(small[one].astype(int) - small[other]).mean()
             if (bits[one] != bits[other]).sum() <= MAX_BITS and levels <= MAX_LEVELS:
-                group = [group[other] if each == group[one] else each for each in group]
+                group = [group[other] if number == group[one] else number for number in group]
     return sorted(sorted(n for n, g in enumerate(group) if g == name) for name in set(group) if group.count(name) > 1)
 
 

@@ -28,7 +28,7 @@ def made(root: Path, *folders: str) -> Path:
     return root
 
 
-def with_images(root: Path, *folders: str) -> Path:
+def add_images(root: Path, *folders: str) -> Path:
     for folder in made(root, *folders).rglob("*"):
         if folder.relative_to(root).as_posix() in folders:
             (folder / "1.jpg").touch()
@@ -39,7 +39,7 @@ def summary_of(root: Path, reading: FolderReading | None = None, heard: Heard | 
     return summarize(DataChoice(path=str(root), folders=reading), root.parent / "store", heard or Heard())
 
 
-def asked(root: Path) -> str:
+def refusal_line(root: Path) -> str:
     with pytest.raises(SplitFolders) as caught:
         layout_of(root)
     return caught.value.line()
@@ -85,45 +85,45 @@ def test_a_bucket_of_images_without_a_label_is_known_by_its_name() -> None:
     ],
 )
 def test_split_folders_by_their_usual_names_are_splits(tmp_path: Path, names: tuple[str, str]) -> None:
-    layout = layout_of(with_images(tmp_path, *(f"{name}/{label}" for name in names for label in ("cat", "dog"))))
+    layout = layout_of(add_images(tmp_path, *(f"{name}/{label}" for name in names for label in ("cat", "dog"))))
     assert (layout.classes, layout.parts) == (("cat", "dog"), dict(zip(("train", "test"), names, strict=True)))
 
 
 def test_dev_and_eval_mean_validation(tmp_path: Path) -> None:
     for number, name in enumerate(("dev", "eval", "Eval")):
-        root = with_images(tmp_path / str(number), *(f"{part}/{label}" for part in ("train", name) for label in ("cat", "dog")))
+        root = add_images(tmp_path / str(number), *(f"{part}/{label}" for part in ("train", name) for label in ("cat", "dog")))
         assert layout_of(root).parts == {"train": "train", "validation": name}
 
 
 def test_folders_of_other_data_next_to_the_splits_are_not_splits(tmp_path: Path) -> None:
     names = [f"{part}/{label}" for part in ("train", "test", "train_masks", "test_masks") for label in ("cat", "dog")]
-    layout = layout_of(with_images(tmp_path, *names))
+    layout = layout_of(add_images(tmp_path, *names))
     assert (layout.parts, layout.ignored) == ({"train": "train", "test": "test"}, ("test_masks", "train_masks"))
 
 
 def test_classes_whose_names_hold_a_split_word_stay_classes(tmp_path: Path) -> None:
     names = ("dev board", "test tube", "train station", "valid")
-    assert layout_of(with_images(tmp_path, *names)).classes == names
+    assert layout_of(add_images(tmp_path, *names)).classes == names
 
 
 def test_two_folders_that_mean_one_split_are_refused_and_plain_names_win(tmp_path: Path) -> None:
     names = [f"{part}/{label}" for part in ("train", "test_set", "test_images") for label in ("cat", "dog")]
     with pytest.raises(EdgecnnError, check=SPLIT_NAMED_TWICE.made):
-        layout_of(with_images(tmp_path / "twice", *names))
+        layout_of(add_images(tmp_path / "twice", *names))
     names = [f"{part}/{label}" for part in ("train", "test", "test_images") for label in ("cat", "dog")]
-    assert layout_of(with_images(tmp_path / "plain", *names)).parts == {"train": "train", "test": "test"}
+    assert layout_of(add_images(tmp_path / "plain", *names)).parts == {"train": "train", "test": "test"}
 
 
 def test_a_split_folder_inside_one_of_its_own_name_is_entered(tmp_path: Path) -> None:
     folders = [f"{part}/{part}/{label}" for part in ("seg_train", "seg_test") for label in ("forest", "street")]
-    layout = layout_of(with_images(tmp_path, *folders, "seg_pred/seg_pred"))
+    layout = layout_of(add_images(tmp_path, *folders, "seg_pred/seg_pred"))
     assert (layout.classes, layout.ignored) == (("forest", "street"), ("seg_pred",))
     assert [folder.path for folder in layout.folders] == sorted(folders, key=lambda path: ("test" in path, path))
 
 
 @pytest.mark.parametrize("wrap", ["images", "dataset/dataset", "test_data"])
 def test_a_single_wrapping_folder_is_entered(tmp_path: Path, wrap: str) -> None:
-    root = with_images(tmp_path, *(f"{wrap}/{part}/{label}" for part in ("train", "val") for label in ("cat", "dog")))
+    root = add_images(tmp_path, *(f"{wrap}/{part}/{label}" for part in ("train", "val") for label in ("cat", "dog")))
     (tmp_path / "README.md").touch()
     layout = layout_of(root)
     assert (layout.root, layout.classes, len(layout.parts)) == (tmp_path / wrap, ("cat", "dog"), 2)
@@ -139,20 +139,20 @@ def test_a_test_folder_without_the_classes_is_named_and_not_used(tmp_path: Path,
 
 
 def test_folders_that_are_alike_inside_are_asked_about(tmp_path: Path) -> None:
-    assert "[split-folders]" in asked(with_images(tmp_path, "site1/cat", "site1/dog", "site2/cat", "site2/dog"))
+    assert "[split-folders]" in refusal_line(add_images(tmp_path, "site1/cat", "site1/dog", "site2/cat", "site2/dog"))
 
 
 @pytest.mark.parametrize("names", [("train_80", "test_20"), ("train_val", "test")])
 def test_split_folders_by_unusual_names_are_asked_about(tmp_path: Path, names: tuple[str, ...]) -> None:
     train, test = names
-    root = with_images(tmp_path, f"{train}/cat", f"{train}/cow", f"{train}/dog", f"{test}/cat", f"{test}/dog")
-    assert f"{test}/ and {train}/ contain no images, only the sub-folders cat/, cow/ and dog/" in asked(root)
+    root = add_images(tmp_path, f"{train}/cat", f"{train}/cow", f"{train}/dog", f"{test}/cat", f"{test}/dog")
+    assert f"{test}/ and {train}/ contain no images, only the sub-folders cat/, cow/ and dog/" in refusal_line(root)
     assert (layout_of(root, "nested").classes, len(layout_of(root, "classes").classes)) == (("cat", "cow", "dog"), 2)
 
 
 def test_names_in_both_forms_of_unicode_are_one_class(tmp_path: Path) -> None:
-    root = with_images(tmp_path, "s1/caf\u00e9", "s1/dog", "s2/cafe\u0301", "s2/dog")
-    assert "s1/ and s2/ contain no images" in asked(root)
+    root = add_images(tmp_path, "s1/caf\u00e9", "s1/dog", "s2/cafe\u0301", "s2/dog")
+    assert "s1/ and s2/ contain no images" in refusal_line(root)
     layout = layout_of(root, "nested")
     assert (len(layout.classes), [folder.label for folder in layout.folders]) == (2, [0, 1, 0, 1])
 
@@ -165,12 +165,12 @@ def test_both_answers_about_folders_that_are_alike_inside_work(tmp_path: Path) -
 
 
 def test_nested_takes_every_class_wherever_it_is_and_refuses_folders_of_images(tmp_path: Path) -> None:
-    root = with_images(tmp_path / "a", "site1/cat", "site1/dog", "site2/cat", "site2/no_label", "notes")
+    root = add_images(tmp_path / "a", "site1/cat", "site1/dog", "site2/cat", "site2/no_label", "notes")
     layout = layout_of(root, "nested")
     assert (layout.classes, layout.ignored) == (("cat", "dog"), ("notes", "site2/no_label"))
     assert [folder.path for folder in layout.folders] == ["site1/cat", "site1/dog", "site2/cat"]
     with pytest.raises(NoClassFolders):
-        layout_of(with_images(tmp_path / "b", "cat", "dog"), "nested")
+        layout_of(add_images(tmp_path / "b", "cat", "dog"), "nested")
 
 
 def test_images_of_nested_classes_are_divided_by_class(tmp_path: Path) -> None:
@@ -183,33 +183,33 @@ def test_images_of_nested_classes_are_divided_by_class(tmp_path: Path) -> None:
 
 
 def test_flat_split_folders_are_asked_about_and_the_list_next_to_them_is_named(tmp_path: Path) -> None:
-    root = with_images(tmp_path, "train_images", "test_images")
+    root = add_images(tmp_path, "train_images", "test_images")
     (root / "train.csv").write_text("path,label\n")
-    assert "[split-folders]" in asked(root)
+    assert "[split-folders]" in refusal_line(root)
     assert layout_of(root, "classes").classes == ("test_images", "train_images")
 
 
 def test_flat_split_folders_without_a_list_need_a_sub_folder_per_class(tmp_path: Path) -> None:
-    assert "[split-folders]" in asked(with_images(tmp_path, "train", "test"))
+    assert "[split-folders]" in refusal_line(add_images(tmp_path, "train", "test"))
 
 
 def test_a_bucket_of_images_without_a_label_is_asked_about_and_both_answers_work(tmp_path: Path) -> None:
-    root = with_images(tmp_path, "cat", "dog", "no_label")
-    assert "[split-folders]" in asked(root)
+    root = add_images(tmp_path, "cat", "dog", "no_label")
+    assert "[split-folders]" in refusal_line(root)
     skipped, kept = layout_of(root, "labelled"), layout_of(root, "classes")
     assert (skipped.classes, skipped.ignored, kept.classes) == (("cat", "dog"), ("no_label",), ("cat", "dog", "no_label"))
 
 
 def test_buckets_inside_split_folders_are_asked_about_too(tmp_path: Path) -> None:
-    root = with_images(tmp_path, *(f"{part}/{label}" for part in ("train", "test") for label in ("cat", "dog", "unlabeled")))
-    assert "train: its folders can be read in two ways: unlabeled/ has the name" in asked(root)
+    root = add_images(tmp_path, *(f"{part}/{label}" for part in ("train", "test") for label in ("cat", "dog", "unlabeled")))
+    assert "train: its folders can be read in two ways: unlabeled/ has the name" in refusal_line(root)
     layout = layout_of(root, "labelled")
     assert (layout.classes, layout.ignored) == (("cat", "dog"), ("train/unlabeled", "test/unlabeled"))
     assert layout_of(root, "classes").classes == ("cat", "dog", "unlabeled")
 
 
 def test_an_unlabeled_folder_next_to_splits_is_not_a_class_and_needs_no_answer(tmp_path: Path) -> None:
-    layout = layout_of(with_images(tmp_path, "train/cat", "train/dog", "test/cat", "test/dog", "unlabeled"))
+    layout = layout_of(add_images(tmp_path, "train/cat", "train/dog", "test/cat", "test/dog", "unlabeled"))
     assert (layout.classes, layout.ignored) == (("cat", "dog"), ("unlabeled",))
 
 

@@ -29,9 +29,9 @@ def images(part: Part, counts: Sequence[int], start: int = 0) -> list[ListedImag
     ]
 
 
-def assigned(found: Sequence[ListedImage], skipped: Sequence[LeftOut] = (), **asked: object) -> Assigned:
-    listed = Listed(ROOT, CLASSES, {image.part for image in found}, found, skipped)
-    return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, **asked}))
+def assigned(images_listed: Sequence[ListedImage], skipped: Sequence[LeftOut] = (), **options: object) -> Assigned:
+    listed = Listed(ROOT, CLASSES, {image.part for image in images_listed}, images_listed, skipped)
+    return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, **options}))
 
 
 def counts_of(result: Assigned) -> dict[SplitRole, int]:
@@ -49,8 +49,8 @@ def test_without_splits_all_roles_come_out_by_shares() -> None:
 
 
 def test_with_all_splits_only_calibrate_comes_out_of_train() -> None:
-    found = images("train", (40, 40, 40)) + images("validation", (5, 5, 5), 1000) + images("test", (6, 6, 6), 2000)
-    result = assigned(found)
+    listed = images("train", (40, 40, 40)) + images("validation", (5, 5, 5), 1000) + images("test", (6, 6, 6), 2000)
+    result = assigned(listed)
     assert counts_of(result) == {"train": 90, "calibration": 30, "validation": 15, "test": 18}
     assert {image.path.split("/")[0] for image in result.images if image.role == "test"} == {"test"}
     assert {image.path.split("/")[0] for image in result.images if image.role == "validation"} == {"validation"}
@@ -76,22 +76,22 @@ def test_every_class_is_in_every_role_by_its_share() -> None:
 
 
 def test_roles_do_not_depend_on_names_or_order() -> None:
-    found = images("train", (50, 50, 50))
-    renamed = [image._replace(path=f"other/{image.path}") for image in found[::-1]]
-    first, second = ({image.sha256: image.role for image in assigned(each).images} for each in (found, renamed))
+    listed = images("train", (50, 50, 50))
+    renamed = [image._replace(path=f"other/{image.path}") for image in listed[::-1]]
+    first, second = ({image.sha256: image.role for image in assigned(listing).images} for listing in (listed, renamed))
     assert first == second
 
 
 def test_another_seed_makes_other_roles() -> None:
-    found = images("train", (50, 50, 50))
-    assert assigned(found, seed=1).images != assigned(found, seed=0).images
+    listed = images("train", (50, 50, 50))
+    assert assigned(listed, seed=1).images != assigned(listed, seed=0).images
 
 
 def test_more_calibration_images_leave_report_and_choose_as_they_are() -> None:
-    found = images("train", (100, 100, 100))
+    listed = images("train", (100, 100, 100))
 
     def kept(count: int) -> set[tuple[str, str]]:
-        chosen = assigned(found, calibration_images=count).images
+        chosen = assigned(listed, calibration_images=count).images
         return {(image.path, image.role) for image in chosen if image.role in ("test", "validation")}
 
     assert kept(10) == kept(40)
@@ -114,8 +114,8 @@ def test_calibration_takes_at_most_a_quarter_of_what_trains() -> None:
 
 
 def test_a_copy_in_another_split_leaves_the_training_side() -> None:
-    found = images("train", (9, 9, 9)) + images("test", (3, 3, 3), 1000)
-    result = assigned([*found, ListedImage("train/cat/copy", 0, "train", sha(1000))])
+    listed = images("train", (9, 9, 9)) + images("test", (3, 3, 3), 1000)
+    result = assigned([*listed, ListedImage("train/cat/copy", 0, "train", sha(1000))])
     (copy,) = result.copies
     assert copy.startswith("train/cat/copy: ") and copy.endswith(" test/cat/0")
     assert [image.role for image in result.images if image.sha256 == sha(1000)] == ["test"]
@@ -128,11 +128,11 @@ def test_a_picture_under_two_classes_is_left_out_of_both() -> None:
 
 
 def test_copies_within_one_class_stay_together() -> None:
-    found = images("train", (30, 30, 30))
-    doubled = [*found, *(image._replace(path=f"{image.path} (copy)") for image in found)]
+    listed = images("train", (30, 30, 30))
+    doubled = [*listed, *(image._replace(path=f"{image.path} (copy)") for image in listed)]
     result = assigned(doubled)
     assert (len(result.images), result.copies) == (180, ())
-    roles = [{image.role for image in result.images if image.sha256 == one.sha256} for one in found]
+    roles = [{image.role for image in result.images if image.sha256 == one.sha256} for one in listed]
     assert all(len(role) == 1 for role in roles)
 
 
@@ -145,9 +145,9 @@ def test_copies_within_one_class_stay_together() -> None:
 def test_no_image_is_lost_or_in_two_roles_and_every_class_trains(
     counts: tuple[int, int, int], shares: tuple[float, float], calibration: int, seed: int
 ) -> None:
-    found = images("train", counts)
-    result = assigned(found, calibration_images=calibration, validation_share=shares[0], test_share=shares[1], seed=seed)
-    assert sorted(image.path for image in result.images) == sorted(image.path for image in found)
+    listed = images("train", counts)
+    result = assigned(listed, calibration_images=calibration, validation_share=shares[0], test_share=shares[1], seed=seed)
+    assert sorted(image.path for image in result.images) == sorted(image.path for image in listed)
     for role in ("train", "validation", "test"):
         assert {image.label for image in result.images if image.role == role} == {0, 1, 2}
     assert 1 <= counts_of(result)["calibration"] <= calibration
@@ -197,19 +197,19 @@ def test_large_shares_need_larger_classes() -> None:
         assigned(images("train", (13, 13, 13)), validation_share=0.45, test_share=0.45)
 
 
-def of_many(counts: Sequence[int], **asked: object) -> Assigned:
+def many_classes(counts: Sequence[int], **options: object) -> Assigned:
     """As many classes as counts, all in one folder."""
-    found = [
+    images_listed = [
         ListedImage(f"{label}/{number}", label, "train", sha(1000 * label + number))
         for label, count in enumerate(counts)
         for number in range(count)
     ]
-    listed = Listed(ROOT, [f"n{label:03}" for label in range(len(counts))], {"train"}, found)
-    return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, "train": False, **asked}))
+    listed = Listed(ROOT, [f"n{label:03}" for label in range(len(counts))], {"train"}, images_listed)
+    return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, "train": False, **options}))
 
 
 def test_where_nothing_is_trained_one_image_a_class_fills_every_role() -> None:
-    result = of_many([1] * 100)
+    result = many_classes([1] * 100)
     assert counts_of(result) == {"train": 0, "calibration": 16, "validation": 15, "test": 69}
     assert result.thin == 100
     assert len({image.sha256 for image in result.images}) == 100
@@ -217,11 +217,11 @@ def test_where_nothing_is_trained_one_image_a_class_fills_every_role() -> None:
 
 
 def test_classes_that_can_fill_their_roles_do_so_beside_one_that_cannot() -> None:
-    result = of_many([40, 40, 1])
+    result = many_classes([40, 40, 1])
     assert result.thin == 1
     for label in (0, 1):
         assert counts_of(Assigned(tuple(image for image in result.images if image.label == label), (), {})) == counts_of(
-            Assigned(tuple(image for image in of_many([40, 40]).images if image.label == label), (), {})
+            Assigned(tuple(image for image in many_classes([40, 40]).images if image.label == label), (), {})
         )
     assert [image.role for image in result.images if image.label == 2] == ["test"]
 
@@ -229,9 +229,9 @@ def test_classes_that_can_fill_their_roles_do_so_beside_one_that_cannot() -> Non
 @pytest.mark.parametrize("counts", [[1, 1, 1], [2], [40, 0]])
 def test_too_few_in_all_and_a_class_without_any_are_refused_still(counts: list[int]) -> None:
     with pytest.raises(TooFewImages):
-        of_many(counts)
+        many_classes(counts)
 
 
 def test_what_trains_needs_every_role_of_every_class() -> None:
     with pytest.raises(TooFewImages):
-        of_many([1] * 100, train=True)
+        many_classes([1] * 100, train=True)

@@ -68,8 +68,8 @@ def test_every_path_that_a_page_tests_is_there() -> None:
 
 def test_every_path_of_the_repository_that_a_page_names_is_there() -> None:
     named = re.compile(r"`((?:edgecnn|tests|docs|devices|pipelines|benchmarks)/[\w./-]+)`")
-    found = [(page, path) for page in PAGES for path in named.findall((ROOT / page).read_text(encoding="utf-8"))]
-    assert [each for each in found if not (ROOT / each[1]).exists()] == []
+    named_paths = [(page, path) for page in PAGES for path in named.findall((ROOT / page).read_text(encoding="utf-8"))]
+    assert [page_and_path for page_and_path in named_paths if not (ROOT / page_and_path[1]).exists()] == []
 
 
 def test_the_troubleshooting_page_names_references_that_exist() -> None:

@@ -59,9 +59,9 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     importing = re.compile(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//")
     pages, styles = [*site.rglob("*.html")], [*site.rglob("*.css")]
     assert pages and styles
-    found = [hit for path in pages for hit in loading.findall(path.read_text(encoding="utf-8"))]
-    found += [hit for path in [*pages, *styles] for hit in importing.findall(path.read_text(encoding="utf-8"))]
-    assert found == []
+    loaded = [hit for path in pages for hit in loading.findall(path.read_text(encoding="utf-8"))]
+    loaded += [hit for path in [*pages, *styles] for hit in importing.findall(path.read_text(encoding="utf-8"))]
+    assert loaded == []
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def test_a_reader_who_types_the_tutorial_ends_with_a_bundle_that_answers(folder:
         "doctor", "data", "init", "plan", "build", "explain", "report", "judge", "predict", "bundle", "bundle",
     ]  # fmt: skip
     done = {words[0]: run(words, folder) for words in TUTORIAL}
-    assert {verb: each.stderr for verb, each in done.items() if each.returncode != 0} == {}
+    assert {verb: process.stderr for verb, process in done.items() if process.returncode != 0} == {}
     assert all(
         (folder / name).is_file() for name in ("sheet.png", "mine.toml", "gates.xml", "mine.zip", "builds/mine/report.html")
     )

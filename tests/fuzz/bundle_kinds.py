@@ -27,7 +27,7 @@ from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_message, of_wor
 from tests.runner.kits import make_kit
 from tests.runner.model_files.test_ncnn_param import NETWORK as NCNN_NETWORK
 from tests.runner.model_files.test_ncnn_param import NORMED
-from tests.runner.model_files.test_onnx_files import with_weights
+from tests.runner.model_files.test_onnx_files import weights_elsewhere
 from tests.runner.model_files.test_openvino_ir import NETWORK as OPENVINO_NETWORK
 from tests.runner.model_files.tflite_files import Number, Numbers, sum_network, tflite_file
 
@@ -119,7 +119,7 @@ def _checked_model(path: Path) -> object:
 
 def _apart_seeds(_: Path) -> Sequence[bytes]:
     places = ("initializer", "attribute", "branch", "sparse", "function")
-    return [with_weights(place, "w").SerializeToString() for place in places]
+    return [weights_elsewhere(place, "w").SerializeToString() for place in places]
 
 
 def _evidence_seeds(folder: Path) -> Sequence[bytes]:

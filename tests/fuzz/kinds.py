@@ -41,7 +41,7 @@ from tests.fuzz.bundle_kinds import BUNDLES
 from tests.fuzz.kind import Kind
 from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_message, of_zip
 from tests.fuzz.stored_kinds import STORED
-from tests.graph.custom_files import SIDE, classifier, of_grey
+from tests.graph.custom_files import SIDE, classifier, grey_model
 from tests.graph.torch_files import Classifier, exported, scripted
 
 SIZE = ImageSize.square(SIDE)
@@ -52,7 +52,7 @@ def _onnx_seeds(_: Path) -> Sequence[bytes]:
         classifier(softmax=True),
         classifier("half", layout="NHWC", opset=11, batch=4),
         classifier(batch_norm=True),
-        of_grey(),
+        grey_model(),
     )
     return [model.SerializeToString() for model in made]
 

@@ -46,9 +46,9 @@ def pictures(count: int, seed: int = 0, side: int = SIDE) -> tuple[NDArray[np.ui
     return np.clip(255 * (colour + noise), 0, 255).round().astype(np.uint8), labels
 
 
-def photo_folder(folder: Path, each: int = 40) -> Path:
+def photo_folder(folder: Path, per_class: int = 40) -> Path:
     """The pictures as PNG files, a folder a class."""
-    pixels, labels = pictures(each * len(CLASSES))
+    pixels, labels = pictures(per_class * len(CLASSES))
     for number, (picture, label) in enumerate(zip(pixels, labels, strict=True)):
         place = folder / CLASSES[label]
         place.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def classifier(
     return made
 
 
-def of_grey(dtype: str = "float32", size: tuple[int, int] = (SIDE, SIDE)) -> onnx.ModelProto:
+def grey_model(dtype: str = "float32", size: tuple[int, int] = (SIDE, SIDE)) -> onnx.ModelProto:
     """image of one channel → its mean → dark or bright, where levels count 0 to 255."""
     kind = TensorProto.UINT8 if dtype == "uint8" else TensorProto.FLOAT
     nodes = [helper.make_node("Cast", ["grey"], ["planes"], name="entry", to=TensorProto.FLOAT)]

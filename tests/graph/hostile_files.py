@@ -19,34 +19,34 @@ def _saved(model: onnx.ModelProto, folder: Path) -> Path:
     return path
 
 
-def _weights_at(folder: Path, location: str | None, **said: object) -> Path:
+def _weights_at(folder: Path, location: str | None, **external: object) -> Path:
     """The last layer's weights are said to lie in that file beside it, which is there if it may be."""
     model = classifier()
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "fc.w")
     content = numpy_helper.to_array(tensor).tobytes()
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
-    for key, value in {"location": location, **said}.items():
+    for key, value in {"location": location, **external}.items():
         if value is not None:
             tensor.external_data.add(key=key, value=str(value))
-    if said:
+    if external:
         (folder / "w.bin").write_bytes(content)
     return _saved(model, folder)
 
 
-def in_a_pipe(folder: Path) -> Path:
+def weights_in_a_pipe(folder: Path) -> Path:
     """Whoever reads it waits for somebody who writes."""
     os.mkfifo(folder / "w.bin")
     return _weights_at(folder, "w.bin")
 
 
-def in_a_folder(folder: Path) -> Path:
+def weights_in_a_folder(folder: Path) -> Path:
     """A folder where a file should be."""
     (folder / "w.bin").mkdir()
     return _weights_at(folder, "w.bin")
 
 
-def of_opset(folder: Path, version: int | None) -> Path:
+def model_of_opset(folder: Path, version: int | None) -> Path:
     """None: it names none."""
     model = classifier()
     if version is None:
@@ -56,7 +56,7 @@ def of_opset(folder: Path, version: int | None) -> Path:
     return _saved(model, folder)
 
 
-def of_type(folder: Path, kind: int, *, of_the_input: bool) -> Path:
+def model_of_type(folder: Path, kind: int, *, of_the_input: bool) -> Path:
     """With an element type that ONNX does not have."""
     model = classifier()
     if of_the_input:
@@ -66,14 +66,14 @@ def of_type(folder: Path, kind: int, *, of_the_input: bool) -> Path:
     return _saved(model, folder)
 
 
-def of_shape(folder: Path, first: int) -> Path:
+def model_of_shape(folder: Path, first: int) -> Path:
     """With weights that cannot be as long as they say."""
     model = classifier()
     model.graph.initializer[0].dims[0] = first
     return _saved(model, folder)
 
 
-def with_bytes_for_a_name(folder: Path) -> Path:
+def model_named_in_bytes(folder: Path) -> Path:
     """The name of its answer is not valid UTF-8."""
     path = folder / "mine.onnx"
     path.write_bytes(classifier().SerializeToString().replace(b"scores", b"sc\xff\xfees"))
@@ -88,7 +88,7 @@ def that_feeds_itself(folder: Path) -> Path:
     return _saved(model, folder)
 
 
-def with_a_long_tail(folder: Path, length: int = 1500) -> Path:
+def model_of_long_tail(folder: Path, length: int = 1500) -> Path:
     """That many operators after its answer which change nothing."""
     model = classifier()
     names = ["scores", *(f"again_{number}" for number in range(length))]
@@ -147,18 +147,18 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "weights of negative length": (lambda folder: _weights_at(folder, "w.bin", length=-5), "must be non-negative"),
     "weights longer than their file": (lambda folder: _weights_at(folder, "w.bin", length=2**62), "exceeds available data"),
     "weights at no number": (lambda folder: _weights_at(folder, "w.bin", offset="x"), "invalid literal for int()"),
-    "weights in a pipe": (in_a_pipe, "is no regular file"),
-    "weights in a folder": (in_a_folder, "is no regular file"),
-    "no opset": (lambda folder: of_opset(folder, None), "it names no opset"),
-    "opset -1": (lambda folder: of_opset(folder, -1), "it names no opset"),
-    "opset 2^62": (lambda folder: of_opset(folder, 2**62), "ONNX Runtime cannot open it"),
-    "weights of an unknown type": (lambda folder: of_type(folder, 99, of_the_input=False), "ONNX Runtime cannot open it"),
-    "an input of an unknown type": (lambda folder: of_type(folder, 77, of_the_input=True), "no name defined for value 77"),
-    "weights of a negative shape": (lambda folder: of_shape(folder, -3), "ONNX Runtime cannot open it"),
-    "weights of 2^40 rows": (lambda folder: of_shape(folder, 2**40), "ONNX Runtime cannot open it"),
-    "a name that is no text": (with_bytes_for_a_name, "unable to parse raw data as a unicode string"),
+    "weights in a pipe": (weights_in_a_pipe, "is no regular file"),
+    "weights in a folder": (weights_in_a_folder, "is no regular file"),
+    "no opset": (lambda folder: model_of_opset(folder, None), "it names no opset"),
+    "opset -1": (lambda folder: model_of_opset(folder, -1), "it names no opset"),
+    "opset 2^62": (lambda folder: model_of_opset(folder, 2**62), "ONNX Runtime cannot open it"),
+    "weights of an unknown type": (lambda folder: model_of_type(folder, 99, of_the_input=False), "ONNX Runtime cannot open it"),
+    "an input of an unknown type": (lambda folder: model_of_type(folder, 77, of_the_input=True), "no name defined for value 77"),
+    "weights of a negative shape": (lambda folder: model_of_shape(folder, -3), "ONNX Runtime cannot open it"),
+    "weights of 2^40 rows": (lambda folder: model_of_shape(folder, 2**40), "ONNX Runtime cannot open it"),
+    "a name that is no text": (model_named_in_bytes, "unable to parse raw data as a unicode string"),
     "an answer from itself": (that_feeds_itself, "RecursionError"),
-    "1,500 operators that change nothing": (with_a_long_tail, "RecursionError"),
+    "1,500 operators that change nothing": (model_of_long_tail, "RecursionError"),
     "a constant of 256 GiB": (that_fills_the_memory, "ONNX Runtime cannot run it"),
     "2^40 images a call": (lambda folder: _saved(classifier(batch=2**40), folder), "more memory than it may have"),
     "2^20 pixels a side": (lambda folder: _saved(classifier(size=(2**20, 2**20)), folder), "178,956,970 pixels"),

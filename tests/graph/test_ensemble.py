@@ -42,8 +42,8 @@ def test_the_answer_is_the_mean_of_probabilities_of_members_that_are_fed_differe
 
 def test_the_surest_answers_stay_numbers(tmp_path: Path) -> None:
     whole = saved(averaged([Member(planted(gain=1000), PLAIN)] * 2, ImageSize.square(SIDE), 3), tmp_path / "whole.onnx")
-    found = probabilities(whole, [fed(PLAIN)])
-    assert np.isfinite(found).all() and found == pytest.approx(softmax(1e9 * np.eye(3), axis=1), abs=1e-5)
+    shares = probabilities(whole, [fed(PLAIN)])
+    assert np.isfinite(shares).all() and shares == pytest.approx(softmax(1e9 * np.eye(3), axis=1), abs=1e-5)
 
 
 def test_a_build_takes_it_as_a_classifier(tmp_path: Path) -> None:

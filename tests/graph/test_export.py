@@ -162,12 +162,16 @@ def test_a_nan_is_a_disagreement() -> None:
 
 def test_answers_are_computed_by_as_many_threads_whatever_the_process_may_use() -> None:
     """Golden logits are bytes of an export, and sums are split among threads."""
-    feed, found, before = np.random.default_rng(0).standard_normal((5, 3, 64, 64)).astype(np.float32), [], torch.get_num_threads()
+    feed, computed, before = (
+        np.random.default_rng(0).standard_normal((5, 3, 64, 64)).astype(np.float32),
+        [],
+        torch.get_num_threads(),
+    )
     for threads in (1, 3):
         torch.set_num_threads(threads)
         with fixed_threads():
-            found.append(torch.get_num_threads())
-        found.append(torch_logits(small(), feed).tobytes())
+            computed.append(torch.get_num_threads())
+        computed.append(torch_logits(small(), feed).tobytes())
         assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
-    assert found[:2] == found[2:]
+    assert computed[:2] == computed[2:]

@@ -58,7 +58,7 @@ def test_a_branch_of_a_block_is_no_end_of_a_group() -> None:
     assert [feature_map.tensor for feature_map in maps_of(residual())] == ["a", "block", "logits"]
 
 
-def with_auto_pad(text: str, size: int) -> onnx.ModelProto:
+def auto_pad_model(text: str, size: int) -> onnx.ModelProto:
     node = helper.make_node("Conv", ["image", "w"], ["logits"], name="only", auto_pad=text, strides=[2, 2])
     graph = helper.make_graph(
         [node],
@@ -72,7 +72,7 @@ def with_auto_pad(text: str, size: int) -> onnx.ModelProto:
 
 @pytest.mark.parametrize(("text", "size", "start"), [("SAME_UPPER", 8, 0), ("SAME_LOWER", 8, -1), ("SAME_UPPER", 9, -1)])
 def test_a_padding_that_is_left_to_the_runtime_is_where_the_runtime_puts_it(text: str, size: int, start: int) -> None:
-    (only,) = maps_of(with_auto_pad(text, size))
+    (only,) = maps_of(auto_pad_model(text, size))
     assert only.field == Field(size=3, jump=2, start=start)
 
 

@@ -22,7 +22,7 @@ def small_model() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
 
 
-def with_traces(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+def add_traces(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     for message in (model, model.graph, model.graph.node[0], model.graph.input[0], model.graph.initializer[0]):
         message.metadata_props.add(key="stack_trace", value=f"{where}/model.py, line 3")
         message.doc_string = where
@@ -31,7 +31,7 @@ def with_traces(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
 
 def test_where_a_model_was_exported_leaves_no_trace_in_its_bytes(tmp_path: Path) -> None:
     for folder in ("/home/a", "/home/b"):
-        save_model(with_traces(small_model(), folder), tmp_path / f"{folder[-1]}.onnx")
+        save_model(add_traces(small_model(), folder), tmp_path / f"{folder[-1]}.onnx")
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
     assert b"/home" not in (tmp_path / "a.onnx").read_bytes()
 
@@ -53,7 +53,7 @@ def test_traces_inside_subgraphs_are_removed_too(tmp_path: Path) -> None:
 
 
 def test_the_given_model_is_left_as_it_was(tmp_path: Path) -> None:
-    model = with_traces(small_model(), "/home/a")
+    model = add_traces(small_model(), "/home/a")
     before = model.SerializeToString(deterministic=True)
     save_model(model, tmp_path / "a.onnx")
     assert model.SerializeToString(deterministic=True) == before

@@ -19,14 +19,14 @@ def fed(batch: int) -> Iterator[NDArray[np.float32]]:
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_the_strongest_images_of_a_channel_come_first_and_equal_ones_in_their_order(batch: int) -> None:
-    found = strongest(planted(), ["spots", "halves"], fed(batch), k=3)["spots"]
-    assert found.images[0].tolist() == [2, 0, 4]
-    assert found.activations[0] == pytest.approx([1, 100 / 255, 100 / 255])
-    assert [divmod(int(each), 16) for each in found.positions[0]] == [(12, 3), (4, 9), (4, 9)]
-    assert found.images[1, 0] == 1 and found.images[2, 0] == 3
+    strongest_spots = strongest(planted(), ["spots", "halves"], fed(batch), k=3)["spots"]
+    assert strongest_spots.images[0].tolist() == [2, 0, 4]
+    assert strongest_spots.activations[0] == pytest.approx([1, 100 / 255, 100 / 255])
+    assert [divmod(int(position), 16) for position in strongest_spots.positions[0]] == [(12, 3), (4, 9), (4, 9)]
+    assert strongest_spots.images[1, 0] == 1 and strongest_spots.images[2, 0] == 3
 
 
 def test_a_channel_that_hears_nothing_is_said_to_be_the_same_in_every_image() -> None:
-    found = strongest(planted(), ["spots"], fed(2), k=9)["spots"]
-    assert found.constant.tolist() == [False, False, False, True]
-    assert found.images.shape == (4, 5), "fewer images than asked for: all of them"
+    strongest_spots = strongest(planted(), ["spots"], fed(2), k=9)["spots"]
+    assert strongest_spots.constant.tolist() == [False, False, False, True]
+    assert strongest_spots.images.shape == (4, 5), "fewer images than asked for: all of them"

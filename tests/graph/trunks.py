@@ -92,7 +92,7 @@ def _fitted(name: str) -> torch.nn.Module:
     head = made.get_submodule("fc")
     assert isinstance(head, torch.nn.Linear)
     features: list[torch.Tensor] = []
-    hook = head.register_forward_hook(lambda _, given, answer: features.append(given[0]))
+    hook = head.register_forward_hook(lambda _, inputs, answer: features.append(inputs[0]))
     wanted = torch.nn.functional.one_hot(torch.arange(FITTED) % CLASSES, CLASSES).float()
     with torch.no_grad():
         made(torch.from_numpy(feed_of(pictures(FITTED))))

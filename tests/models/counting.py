@@ -30,7 +30,7 @@ class Depths(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         read = [leaf for leaf in tree_leaves((args, kwargs or {})) if isinstance(leaf, Tensor)]
-        depth = max((self.of(each) for each in read), default=0) + (func in _LAYERS)
+        depth = max((self.of(leaf) for leaf in read), default=0) + (func in _LAYERS)
         for tensor in tree_leaves(made):
             if isinstance(tensor, Tensor):
                 self._of[id(tensor)] = depth

@@ -78,10 +78,10 @@ WRAPPED: dict[str, tuple[Callable[[State], Any], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_what_is_around_the_tensors_is_taken_off_and_said(name: str, state: State, tmp_path: Path) -> None:
-    wrap, said = WRAPPED[name]
+    wrap, message = WRAPPED[name]
     torch.save(wrap(state), tmp_path / "mine.pth")
     weights = unwrapped_weights(SMALL, tmp_path / "mine.pth")
-    assert weights.removed == said
+    assert weights.removed == message
     assert list(weights.tensors) == list(state) and all(torch.equal(weights.tensors[key], state[key]) for key in state)
 
 

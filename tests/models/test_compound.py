@@ -76,7 +76,7 @@ def test_others_are_scaled_by_the_same_rounding(name: str) -> None:
     network = scaled(arch_named(name), CompoundScale.from_text("depth=1.2,width=0.75,resolution=192"), ImageSize.square(224))
     assert network.spec.name == f"{name}-d1.2-w0.75"
     assert network.resolution_px == ImageSize.square(192)
-    before, after = (blocks_of(arch_named(each)) for each in (name, network.spec.name))
+    before, after = (blocks_of(arch_named(arch)) for arch in (name, network.spec.name))
     assert [len(group) for group in after] == [-(-12 * len(group) // 10) for group in before]
     kernels = [shape for tensor, shape in shapes(network.spec.name).items() if len(shape) == 4 and tensor != "conv1.weight"]
     assert all(shape[0] % 8 == 0 for shape in kernels)  # a squeeze too, which takes a quarter of the channels

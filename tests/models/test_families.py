@@ -15,7 +15,7 @@ from tests.models.counting import counted, runs_at
 from tests.models.smallest import SMALLEST, each_with_the_others_slow
 
 
-def on_meta(spec: ArchSpec) -> nn.Module:
+def network_on_meta(spec: ArchSpec) -> nn.Module:
     with torch.device("meta"):
         return build_network(spec, spec.classes)
 
@@ -29,7 +29,7 @@ def test_multiply_adds_and_depth_are_the_declared_ones(name: str) -> None:
 @pytest.mark.parametrize("name", each_with_the_others_slow())
 def test_the_smallest_picture_is_the_declared_one(name: str) -> None:
     spec = arch_named(name)
-    network = on_meta(spec)
+    network = network_on_meta(spec)
     assert runs_at(network, spec.least_px)
     assert spec.least_px == 32 or not runs_at(network, spec.least_px - 1)
 
@@ -86,7 +86,7 @@ def test_a_map_of_c3_hears_of_its_own_maps_alone() -> None:
         heard = third(image.index_fill(1, torch.tensor(at), 1.0)).detach().flatten() != quiet
         read_by.append({number for number, moved in enumerate(heard.tolist()) if moved})
     assert read_by[0] == {0, 4, 5, 6, 9, 10, 11, 12, 14, 15}  # the first row of Table I, in the paper's order of maps
-    assert [len(each) for each in read_by] == [10] * 6
+    assert [len(maps) for maps in read_by] == [10] * 6
 
 
 def test_a_plain_block_adds_nothing_to_its_input() -> None:

@@ -74,7 +74,7 @@ FOLDERS = {
 
 
 @pytest.fixture(autouse=True)
-def at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_at_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 

@@ -24,7 +24,7 @@ def learned(spec: ArchSpec) -> nn.Module:
 @torch.no_grad()
 def features(network: nn.Module, spec: ArchSpec) -> Tensor:
     tensors: list[Tensor] = []
-    handle = head_of(network, spec).register_forward_hook(lambda _module, given, _made: tensors.append(given[0]))
+    handle = head_of(network, spec).register_forward_hook(lambda _module, inputs, _made: tensors.append(inputs[0]))
     network.eval()(IMAGE)
     handle.remove()
     return tensors[0]

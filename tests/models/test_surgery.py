@@ -97,7 +97,7 @@ def test_a_gate_that_is_the_same_for_every_image_is_not_missed_when_it_goes() ->
 
 def test_mean_gates_are_means_over_images_and_leave_no_hook_behind() -> None:
     before = network()
-    one, other, both = (mean_gates(before, given) for given in ([images()], [images(1)], [images(), images(1)]))
+    one, other, both = (mean_gates(before, batches) for batches in ([images()], [images(1)], [images(), images(1)]))
     assert tuple(both) == squeeze_excites(before)
     for name in both:
         assert torch.allclose(both[name], (one[name] + other[name]) / 2)

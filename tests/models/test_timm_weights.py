@@ -37,12 +37,12 @@ def test_the_published_file_answers_as_in_timm(name: str, tmp_path: Path) -> Non
 
 def test_a_file_under_its_authors_names_is_translated_by_timm(tmp_path: Path) -> None:
     theirs = timm.create_model("convnext_atto.d2_in1k").eval()
-    save_file({as_its_authors(name): each for name, each in theirs.state_dict().items()}, tmp_path / "a.safetensors")
+    save_file({authors_name(name): tensor for name, tensor in theirs.state_dict().items()}, tmp_path / "a.safetensors")
     tensors = unwrapped_weights(arch_named("timm:convnext_atto"), tmp_path / "a.safetensors").tensors
-    assert all(torch.equal(tensors[name], each) for name, each in theirs.state_dict().items())
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in theirs.state_dict().items())
 
 
-def as_its_authors(name: str) -> str:
+def authors_name(name: str) -> str:
     """github.com/facebookresearch/ConvNeXt, models/convnext.py."""
     named = (
         (r"^stem\.", "downsample_layers.0."),
@@ -59,7 +59,7 @@ def as_its_authors(name: str) -> str:
 
 
 def test_a_file_that_lacks_tensors_is_refused_where_timm_would_leave_them_random(tmp_path: Path) -> None:
-    state = {name: each for name, each in timm.create_model("dla34").state_dict().items() if not name.startswith("level5")}
+    state = {name: tensor for name, tensor in timm.create_model("dla34").state_dict().items() if not name.startswith("level5")}
     save_file(state, tmp_path / "a.safetensors")
     with pytest.raises(WeightsDoNotFit, match="it lacks level5"):
         unwrapped_weights(arch_named("timm:dla34"), tmp_path / "a.safetensors")
@@ -109,10 +109,10 @@ def fetched_from(address: str, cache: Path, out: Path) -> str:
 @pytest.mark.slow  # a hub of its own, asked by several processes
 def test_weights_come_from_the_hub_once_and_then_from_its_cache(tmp_path: Path) -> None:
     content = save(timm.create_model("test_efficientnet").state_dict())
-    said = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": "0" * 40}
+    headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": "0" * 40}
     place = "timm/test_efficientnet.r160_in1k/resolve/main/model.safetensors"
     hub = tmp_path / "hub"
-    with serving(content, place, said) as served:
+    with serving(content, place, headers) as served:
         address = served.url.rpartition("/timm/")[0]
         assert fetched_from(address, hub, tmp_path / "a").split() == ["download", "cached"]
         assert (tmp_path / "a" / "weights.safetensors").is_file()

@@ -29,7 +29,7 @@ def zipped(path: Path) -> None:
     torch.save(TENSORS, path)
 
 
-def before_1_6(path: Path) -> None:
+def save_before_1_6(path: Path) -> None:
     torch.save(TENSORS, path, _use_new_zipfile_serialization=False)
 
 
@@ -37,7 +37,7 @@ def safetensors(path: Path) -> None:
     save_file(TENSORS, path)
 
 
-WRITERS: tuple[Callable[[Path], None], ...] = (zipped, before_1_6, safetensors)
+WRITERS: tuple[Callable[[Path], None], ...] = (zipped, save_before_1_6, safetensors)
 
 
 def refusal(path: Path) -> str:
@@ -62,7 +62,7 @@ def test_the_bytes_and_not_the_name_decide_the_format(tmp_path: Path, write: Cal
     ("write", "text"),
     [
         (zipped, "it is cut off: a torch file (a zip archive) without its end"),
-        (before_1_6, "it is cut off or damaged: its table of tensors cannot be read"),
+        (save_before_1_6, "it is cut off or damaged: its table of tensors cannot be read"),
         (safetensors, "it is cut off: its header states 1,464 bytes, the file has 400"),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_header_that_breaks_off_and_a_header_that_promises_less(tmp_path: Path
 
 
 def test_a_cut_in_the_last_tensor_of_an_old_file_is_told_when_it_is_read(tmp_path: Path) -> None:
-    before_1_6(tmp_path / "mine.pth")
+    save_before_1_6(tmp_path / "mine.pth")
     os.truncate(tmp_path / "mine.pth", (tmp_path / "mine.pth").stat().st_size - 5)
     assert format_of(tmp_path / "mine.pth") == "torch"
     with pytest.raises(EdgecnnError, match="expected 5 more bytes", check=WEIGHTS_UNREADABLE.made):
@@ -183,9 +183,9 @@ def test_a_file_with_a_table_without_end_costs_a_bounded_time(
     listed, real = [0], pickletools.genops
 
     def counted(file: Any) -> Iterator[Any]:
-        for each in real(file):
+        for tensor in real(file):
             listed[0] += 1
-            yield each
+            yield tensor
 
     monkeypatch.setattr(pickletools, "genops", counted)
     assert format_of(path) == "torch"

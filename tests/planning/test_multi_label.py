@@ -14,7 +14,7 @@ from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest, effective_gates
 from edgecnn.planning.resolve import resolve
 from edgecnn.values.recipe import Recipe
-from tests.data.label_lists import by_name, drawn, listed
+from tests.data.label_lists import drawn, listed, rows_by_name
 from tests.graph.custom_files import classifier, photo_folder, quantized
 from tests.planning.test_resolve import Bench
 from tests.store.toys import Ear
@@ -23,7 +23,7 @@ from tests.store.toys import Ear
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     made = Bench(tmp_path)
-    made.photos = listed(tmp_path, by_name(drawn(tmp_path / "drawn", 80)))
+    made.photos = listed(tmp_path, rows_by_name(drawn(tmp_path / "drawn", 80)))
     made.photos.write_text(made.photos.read_text().replace("photos/", "drawn/photos/"))
     return made
 
@@ -88,7 +88,7 @@ def custom_bench(tmp_path: Path, **ending: bool) -> Bench:
 
 
 def _shown(folder: Path) -> list[list[str]]:
-    photos = photo_folder(folder / "own", each=20)
+    photos = photo_folder(folder / "own", per_class=20)
     return [[str(path.relative_to(folder)), "|".join(path.parent.name.split())] for path in sorted(photos.rglob("*.png"))]
 
 

@@ -39,7 +39,7 @@ from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.preprocessing import Normalization, PreprocessingChoice
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Key
-from tests.graph.custom_files import CLASSES, classifier, feeding_named, of_grey, photo_folder, pictures
+from tests.graph.custom_files import CLASSES, classifier, feeding_named, grey_model, photo_folder, pictures
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_a_network_that_needs_all_of_the_picture_is_given_it(tmp_path: Path) -> 
 
 
 def test_a_network_of_grey_is_tried_with_one_scale_for_all_colours(photos: ImageSource, tmp_path: Path) -> None:
-    model = of_grey()
+    model = grey_model()
     entry = read_entry(model, tmp_path / "mine.onnx")
     assert {way.channels for way in _ways("half", entry, PreprocessingChoice())} == {"grey"}
     assert _names(CustomFile(tmp_path / "mine.onnx", entry, None), PreprocessingChoice()) == ("half", "unit", "bytes")
@@ -272,7 +272,7 @@ def test_a_line_is_tried_of_an_input_that_is_wide(photos: ImageSource, tmp_path:
 )
 def test_a_network_of_grey_is_asked_for_no_colours(asked: dict[str, Any], said: str, photos: ImageSource, tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, match=said, check=PREPROCESSING_HALF_GIVEN.made):
-        settled(of_grey(), photos, tmp_path, **asked)
+        settled(grey_model(), photos, tmp_path, **asked)
 
 
 @pytest.mark.parametrize(

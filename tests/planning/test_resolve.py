@@ -170,7 +170,7 @@ def test_a_bound_of_the_recipe_that_no_gate_knows_is_refused_before_any_work(ben
 
 def test_what_a_custom_model_is_said_to_have_learned_from_is_not_reported_on(tmp_path: Path) -> None:
     """An ensemble's members learned from these images: the file has their roles, and not one with their training images in."""
-    photos, store = str(photo_folder(tmp_path / "photos", each=20)), Store.open(tmp_path / "store")
+    photos, store = str(photo_folder(tmp_path / "photos", per_class=20)), Store.open(tmp_path / "store")
 
     def settled(**data: object) -> CompletedRecipe:
         recipe = Recipe.model_validate({"model": {"onnx": "e.onnx"}, "data": {"path": photos, "calibration_images": 6, **data}})

@@ -83,7 +83,7 @@ def test_who_asks_for_none_has_the_keys_of_before() -> None:
 def folders_in(place: Path) -> tuple[str, ...]:
     cutouts(place / "cut")
     backgrounds(place / "under")
-    shapes(place / "photos", each=12)
+    shapes(place / "photos", per_class=12)
     return tuple(
         f"{key}={place / name}"
         for key, name in (("data.path", "photos"), ("synthesis.cutouts", "cut"), ("synthesis.backgrounds", "under"))

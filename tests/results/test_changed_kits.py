@@ -12,7 +12,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.results.finished import check_files
 from edgecnn.results.shipped import shipped_kit
 from tests.bundle.sealed import KIT_FOLDER, published
-from tests.runner.causes.test_known import BINARY, POINTER, to_crlf
+from tests.runner.causes.test_known import BINARY, POINTER, crlf_copy
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_finished_build_names_the_cause_before_it_names_the_command_that_build
 
 
 def test_a_manifest_whose_line_endings_were_converted_is_named(kit: Path) -> None:
-    (kit / "kit.json").write_bytes(to_crlf((kit / "kit.json").read_bytes()))
+    (kit / "kit.json").write_bytes(crlf_copy((kit / "kit.json").read_bytes()))
     with pytest.raises(BundleUnreadable) as caught:
         shipped_kit(kit.parents[1])
     assert caught.value.line() == (

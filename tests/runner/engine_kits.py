@@ -44,7 +44,7 @@ def made(network: str, candidate: Candidate) -> Path:
 
 @cache
 def _made(network: str, candidate_id: str) -> Path:
-    candidate = {each.id: each for each in (FP16, INT8)}[candidate_id]
+    candidate = {offer.id: offer for offer in (FP16, INT8)}[candidate_id]
     images = 0 if candidate.precision.is_float else 32
     request = CandidateRequest(
         onnx=trunk(network), pixels=prepared(), candidate=candidate, images=images, normalization=NORMALIZATION

@@ -52,7 +52,7 @@ def edit(kit: Path, file: str, old: str, new: str) -> None:
 
 def processes_about(what: str) -> list[int]:
     """Ids of living processes whose command line holds this text; the dead that nobody has waited for yet do not count."""
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -60,8 +60,8 @@ def processes_about(what: str) -> list[int]:
             except OSError:
                 continue  # it has ended meanwhile
             if what in command:
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def wait_until(holds: Any, seconds: float = 20.0) -> bool:

@@ -77,12 +77,12 @@ def test_without_a_meter_latencies_are_measured_and_the_reason_is_kept(tmp_path:
     bundle = a_bundle(tmp_path, kits_once, nothing)
     status, last = runner(bundle / "kits/onnxruntime-fp32", "measure", "../..", *QUICK)
     assert status == 0, last
-    said = last["bench"]["energy"]["absent"]
-    assert set(said) == {"onnxruntime-fp32", "onnxruntime-int8"}
-    assert "this is a virtual machine, which cannot read the processor's counters" in said["onnxruntime-fp32"]
+    reason = last["bench"]["energy"]["absent"]
+    assert set(reason) == {"onnxruntime-fp32", "onnxruntime-int8"}
+    assert "this is a virtual machine, which cannot read the processor's counters" in reason["onnxruntime-fp32"]
     measured = bundle / "measured"
     kept = json.loads((measured / "machine.json").read_text())["observed"]
-    assert kept["energy_absent"] == said["onnxruntime-fp32"]
+    assert kept["energy_absent"] == reason["onnxruntime-fp32"]
     assert (len(runs_in(measured)), (measured / "energy").exists()) == (4, False)
 
 

@@ -116,7 +116,7 @@ def test_a_file_that_cannot_be_read_is_an_error_and_the_others_are_still_answere
     assert (status, last["ok"], last["error"]["ref"]) == (1, False, "unreadable-image")
     assert last["error"]["what"] == "2 of 3 files cannot be read as images"
     assert [answer["file"] for answer in last["predictions"]] == ["golden/card.png"]
-    assert [each["file"] for each in last["unreadable"]] == ["nowhere.png", str(tmp_path / "note.txt")]
+    assert [failure["file"] for failure in last["unreadable"]] == ["nowhere.png", str(tmp_path / "note.txt")]
     assert last["unreadable"][1]["because"] == "unsupported image format (supported: JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
 
 

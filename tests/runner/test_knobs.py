@@ -81,11 +81,11 @@ def test_what_is_no_knob_is_an_error_even_where_the_runtime_would_take_it(
 
 def allowed_lists() -> dict[str, str]:
     """Of each thread of this process, the processors that it may run on."""
-    found = {}
+    lists = {}
     for task in Path("/proc/self/task").iterdir():
         lines = (task / "status").read_text().splitlines()
-        found[task.name] = next(line for line in lines if line.startswith("Cpus_allowed_list:")).partition(":")[2].strip()
-    return found
+        lists[task.name] = next(line for line in lines if line.startswith("Cpus_allowed_list:")).partition(":")[2].strip()
+    return lists
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux says where a thread may run")
@@ -118,8 +118,8 @@ def test_threads_are_pinned_or_not(onnx_kit: Path) -> None:
 
 @pytest.mark.parametrize("cores", ["ANY_CORE", "PCORE_ONLY", "ECORE_ONLY"])
 def test_openvino_answers_the_same_from_either_kind_of_core(openvino_kit: Path, cores: str) -> None:
-    asked = {"SCHEDULING_CORE_TYPE": cores}
-    assert selftest(Kit.open(openvino_kit), asked)["knobs"] == asked
+    options = {"SCHEDULING_CORE_TYPE": cores}
+    assert selftest(Kit.open(openvino_kit), options)["knobs"] == options
 
 
 def test_the_choice_of_the_bundle_around_a_kit_is_what_it_runs_with(onnx_kit: Path, tmp_path: Path) -> None:

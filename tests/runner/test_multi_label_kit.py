@@ -19,7 +19,7 @@ OTHERS = "do not match the labels: they belong to another model"
 NAMES = [f"class {index}" for index in range(CLASSES)]
 
 
-def with_thresholds(kit: Path, folder: Path, thresholds: dict[str, float], **changes: Any) -> Path:
+def kit_of_thresholds(kit: Path, folder: Path, thresholds: dict[str, float], **changes: Any) -> Path:
     made = shutil.copytree(kit, folder / "several")
     rewrite_manifest(made, lambda manifest: manifest.update(activation="sigmoid", thresholds=thresholds, **changes))
     return made
@@ -33,14 +33,14 @@ def test_every_label_over_its_threshold_is_given_the_most_probable_first(onnx_ki
     kept = [int(ranked[0]), int(ranked[2])]
     for label in kept:
         bounds[NAMES[label]] = float(shares[label]) - 1e-4
-    kit = with_thresholds(onnx_kit, tmp_path, bounds)
+    kit = kit_of_thresholds(onnx_kit, tmp_path, bounds)
     predicted = Classifier(kit).predict(kit / "golden/card.png")
     assert [name for name, _ in predicted] == [NAMES[label] for label in kept]
     assert [share for _, share in predicted] == pytest.approx([shares[label] for label in kept], abs=1e-4)
 
 
 def test_a_picture_may_have_no_label_and_more_than_were_asked_for(onnx_kit: Path, tmp_path: Path) -> None:
-    nothing = with_thresholds(onnx_kit, tmp_path, dict.fromkeys(NAMES, 1.0))
+    nothing = kit_of_thresholds(onnx_kit, tmp_path, dict.fromkeys(NAMES, 1.0))
     assert predict_files(Classifier(nothing), [nothing / "golden/card.png"], 5, print)["predictions"][0]["labels"] == []
     rewrite_manifest(nothing, lambda manifest: manifest.update(thresholds=dict.fromkeys(NAMES, 0.0)))
     everything = predict_files(Classifier(nothing), [nothing / "golden/card.png"], 1, print)["predictions"][0]["labels"]
@@ -60,7 +60,7 @@ def test_a_picture_may_have_no_label_and_more_than_were_asked_for(onnx_kit: Path
     ],
 )
 def test_thresholds_of_another_model_are_refused(onnx_kit: Path, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
-    kit = with_thresholds(onnx_kit, tmp_path, dict.fromkeys(NAMES, 0.5))
+    kit = kit_of_thresholds(onnx_kit, tmp_path, dict.fromkeys(NAMES, 0.5))
     rewrite_manifest(kit, lambda manifest: manifest.update(changes))
     with pytest.raises(RunnerError) as caught:
         Kit.open(kit)

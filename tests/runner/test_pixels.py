@@ -80,10 +80,10 @@ def test_a_stretched_picture_has_the_frames_shape() -> None:
 @pytest.mark.full  # installs an old Pillow from the package index
 def test_an_old_pillow_makes_the_same_pixels(tmp_path: Path) -> None:
     python = environment_with(tmp_path / "env", "pillow<12", "numpy")
-    assert of_portraits(python) == of_portraits(Path(sys.executable))
+    assert portrait_digests(python) == portrait_digests(Path(sys.executable))
 
 
-def of_portraits(python: Path) -> str:
+def portrait_digests(python: Path) -> str:
     """The digests of tall pictures, stretched, by a kit's own runner."""
     made = """
 import numpy as np
@@ -100,7 +100,7 @@ for width, height in ((341, 512), (288, 512), (200, 700), (100, 300)):
 
 
 def test_a_size_is_a_side_or_height_by_width() -> None:
-    assert [ImageSize.of(each) for each in (224, "224", "48x192", FRAME)] == [(224, 224), (224, 224), (48, 192), (48, 192)]
+    assert [ImageSize.of(size) for size in (224, "224", "48x192", FRAME)] == [(224, 224), (224, 224), (48, 192), (48, 192)]
     assert (ImageSize.of("48X192").stated, ImageSize.square(7).stated, str(FRAME)) == ("48x192", 7, "48x192")
     for wrong in (0, "0x3", "48×192", "48x", True, 22.5, "", None, "4x4x4", -3):
         with pytest.raises(ValueError, match="is neither a side in pixels nor HEIGHTxWIDTH, such as 48x192"):

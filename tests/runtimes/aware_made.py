@@ -70,9 +70,9 @@ def _preprocessing(arch: str) -> Preprocessing:
 @cache
 def weights(arch: str = SMALL) -> Path:
     """What train leaves: enough epochs that answers differ from image to image."""
-    asked = trained.stage(arch, preprocessing=_preprocessing(arch), epochs=6, learning_rate=5e-3)
-    given = {"images": images(), "pixels": pixels(arch)}
-    return made_once(f"aware-weights-{arch}", lambda folder: asked.make(given, folder, Heard()))
+    training = trained.stage(arch, preprocessing=_preprocessing(arch), epochs=6, learning_rate=5e-3)
+    inputs = {"images": images(), "pixels": pixels(arch)}
+    return made_once(f"aware-weights-{arch}", lambda folder: training.make(inputs, folder, Heard()))
 
 
 def roles(arch: str = SMALL) -> dict[str, Path]:
@@ -94,13 +94,13 @@ def stage_of_lenet(**changes: object) -> AwareStage:
 @cache
 def aware(arch: str = SMALL) -> Path:
     """What the aware stage leaves."""
-    asked = stage_of_lenet() if arch == LENET else stage()
-    return made_once(f"aware-{arch}", lambda folder: asked.make(roles(arch), folder, Heard()))
+    training = stage_of_lenet() if arch == LENET else stage()
+    return made_once(f"aware-{arch}", lambda folder: training.make(roles(arch), folder, Heard()))
 
 
 @cache
 def made(candidate: str, arch: str = SMALL) -> Path:
     """What quantize makes of it for one runtime."""
-    asked = QuantizeStage(candidate=CANDIDATES[candidate], images=48, normalization=_preprocessing(arch).normalization)
-    given = {"model": aware(arch), "pixels": pixels(arch)}
-    return made_once(f"{candidate}-{arch}", lambda folder: asked.make(given, folder, Heard()))
+    quantize = QuantizeStage(candidate=CANDIDATES[candidate], images=48, normalization=_preprocessing(arch).normalization)
+    inputs = {"model": aware(arch), "pixels": pixels(arch)}
+    return made_once(f"{candidate}-{arch}", lambda folder: quantize.make(inputs, folder, Heard()))

@@ -88,5 +88,5 @@ def made(candidate: str, name: str = "resnet18") -> Path:
 
 @cache
 def _made(candidate: str, name: str) -> Path:
-    given = {"model": exported(name), "pixels": prepared()}
-    return made_once(f"{candidate}-{name}", lambda folder: stage(candidate).make(given, folder, Quiet()))
+    inputs = {"model": exported(name), "pixels": prepared()}
+    return made_once(f"{candidate}-{name}", lambda folder: stage(candidate).make(inputs, folder, Quiet()))

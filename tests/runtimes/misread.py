@@ -7,17 +7,17 @@ import onnx
 from onnx import numpy_helper
 
 
-def with_uint8_activations(model: onnx.ModelProto) -> onnx.ModelProto:
+def activations_as_uint8(model: onnx.ModelProto) -> onnx.ModelProto:
     """Every activation as uint8 with zero-point 0, as NNCF's symmetric preset leaves non-negative ones."""
-    return _with_zero_points(model, np.zeros((), np.uint8))
+    return _replace_zero_points(model, np.zeros((), np.uint8))
 
 
-def with_shifted_activations(model: onnx.ModelProto) -> onnx.ModelProto:
+def shift_activations(model: onnx.ModelProto) -> onnx.ModelProto:
     """Every activation as int8 with zero-point 3."""
-    return _with_zero_points(model, np.array(3, np.int8))
+    return _replace_zero_points(model, np.array(3, np.int8))
 
 
-def _with_zero_points(model: onnx.ModelProto, value: np.ndarray) -> onnx.ModelProto:  # type: ignore[type-arg]
+def _replace_zero_points(model: onnx.ModelProto, value: np.ndarray) -> onnx.ModelProto:  # type: ignore[type-arg]
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     names = {node.input[2] for node in changed.graph.node if node.op_type == "QuantizeLinear"}

@@ -130,7 +130,7 @@ def test_it_reaches_from_layer_to_layer_and_not_along_the_residual() -> None:
 
 def test_a_network_without_products_of_activations_has_none() -> None:
     model = linear_attention()
-    kept = [each for each in model.graph.node if each.name in ("stem", "pooled", "flatten", "head")]
+    kept = [node for node in model.graph.node if node.name in ("stem", "pooled", "flatten", "head")]
     kept[1].input[0] = "stem"
     del model.graph.node[:]
     model.graph.node.extend(kept)

@@ -34,7 +34,7 @@ from tests.slow_parameters import slowly
 EVERY_INT8: tuple[Candidate, ...] = (CANDIDATES["onnxruntime-int8"], CANDIDATES["openvino-int8"], INT8)
 BY_ONE_RUNTIME = (EVERY_INT8[0], *slowly(*EVERY_INT8[1:]))
 """What is looked at before a runtime's own way of calibrating begins is ordinary for one of them."""
-INT8_OF_EACH_RUNTIME = pytest.mark.parametrize("candidate", BY_ONE_RUNTIME, ids=lambda each: each.id)
+INT8_OF_EACH_RUNTIME = pytest.mark.parametrize("candidate", BY_ONE_RUNTIME, ids=lambda candidate: candidate.id)
 
 
 def changed(folder: Path, change: Callable[[onnx.ModelProto], object], name: str = "resnet18") -> Path:
@@ -53,7 +53,7 @@ def make(candidate: Candidate, onnx_file: Path, out: Path, images: int = 8) -> Q
     return tell
 
 
-def with_operator(op: str, domain: str = "") -> Callable[[onnx.ModelProto], None]:
+def insert_operator(op: str, domain: str = "") -> Callable[[onnx.ModelProto], None]:
     """Puts an operator of one input behind the first activation."""
 
     def change(model: onnx.ModelProto) -> None:
@@ -69,7 +69,7 @@ def with_operator(op: str, domain: str = "") -> Callable[[onnx.ModelProto], None
 
 @pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
 def test_an_operator_that_a_runtime_lacks_is_named_with_the_runtime(runtime: Runtime, tmp_path: Path) -> None:
-    path = changed(tmp_path, with_operator("Wobble", "com.example"))
+    path = changed(tmp_path, insert_operator("Wobble", "com.example"))
     with pytest.raises(EdgecnnError, check=OPERATOR_MISSING.made) as caught:
         make(CANDIDATES[f"{runtime.value}-fp32"], path, tmp_path / "out")
     assert caught.value.line() == (
@@ -118,7 +118,7 @@ def scaled(factor: float) -> Callable[[onnx.ModelProto], None]:
 
     def change(model: onnx.ModelProto) -> None:
         name = next(node for node in model.graph.node if node.op_type == "Conv").input[1]
-        tensor = next(each for each in model.graph.initializer if each.name == name)
+        tensor = next(weights for weights in model.graph.initializer if weights.name == name)
         with np.errstate(over="ignore"):
             values = (numpy_helper.to_array(tensor).astype(np.float64) * factor).astype(np.float32)
         tensor.CopyFrom(numpy_helper.from_array(values, name))
@@ -164,11 +164,11 @@ def test_one_image_is_enough_to_calibrate_by_and_is_said(candidate: Candidate, t
 def constant(model: onnx.ModelProto) -> None:
     """The same answer to everything: the classifier's weights are 0."""
     name = next(node for node in model.graph.node if node.op_type in ("Gemm", "MatMul")).input[1]
-    tensor = next(each for each in model.graph.initializer if each.name == name)
+    tensor = next(weights for weights in model.graph.initializer if weights.name == name)
     tensor.CopyFrom(numpy_helper.from_array(np.zeros(tuple(tensor.dims), np.float32), name))
 
 
-@pytest.mark.parametrize("candidate", (CANDIDATES["onnxruntime-fp32"], *BY_ONE_RUNTIME), ids=lambda each: each.id)
+@pytest.mark.parametrize("candidate", (CANDIDATES["onnxruntime-fp32"], *BY_ONE_RUNTIME), ids=lambda candidate: candidate.id)
 def test_a_network_that_answers_everything_alike_is_refused(candidate: Candidate, tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=GOLDEN_NOT_TELLING.made):
         make(candidate, changed(tmp_path, constant), tmp_path / "out", images=0 if candidate.precision.is_float else 8)

@@ -23,14 +23,14 @@ from tests.runner.kits import make_kit
 MOST = 5
 
 
-def with_cores(cores: int | None) -> Device:
+def cpu_of_cores(cores: int | None) -> Device:
     device = device_named("cpu")
     return device.model_copy(update={"processor": device.processor.model_copy(update={"cores": cores})})
 
 
 def offered(runtime: Runtime, cores: int | None = 4) -> tuple[Knobs, ...]:
     candidate = Candidate(id=f"{runtime.value}-fp32", runtime=runtime, precision=Precision.FP32)
-    return backend_for(runtime).knobs(with_cores(cores), candidate)
+    return backend_for(runtime).knobs(cpu_of_cores(cores), candidate)
 
 
 @pytest.mark.parametrize("runtime", [backend.runtime for backend in all_backends()])
@@ -63,7 +63,7 @@ def test_no_setting_changes_answers_beyond_the_kit_s_own_tolerance(tmp_path: Pat
     for setting in offered(runtime):
         check_knobs(kit, setting.options)
         session = open_session(kit, setting.options, batch=2)
-        found = run_checked(session, kit, feed_of(kit, golden_pixels(kit)))
+        answers = run_checked(session, kit, feed_of(kit, golden_pixels(kit)))
         session.close()
-        np.testing.assert_allclose(found, expected, atol=allowed, err_msg=setting.words)
+        np.testing.assert_allclose(answers, expected, atol=allowed, err_msg=setting.words)
         assert selftest(kit, setting.options)["knobs"] == setting.options

@@ -16,11 +16,11 @@ def kl(p: float, q: float) -> float:
 
 def test_of_several_labels_it_is_the_sum_over_them() -> None:
     first, other = 1 / (1 + np.exp(-2.0)), 1 / (1 + np.exp(-1.0))
-    found = divergence(log_probabilities(EXACT, several=True), log_probabilities(ROUNDED, several=True))
-    assert found == pytest.approx(kl(first, other), rel=1e-6)
+    damage = divergence(log_probabilities(EXACT, several=True), log_probabilities(ROUNDED, several=True))
+    assert damage == pytest.approx(kl(first, other), rel=1e-6)
 
 
 def test_a_shift_of_all_logits_is_no_damage_to_one_class_and_some_to_several_labels() -> None:
     shifted = EXACT + 1
-    assert divergence(*(log_probabilities(each, several=False) for each in (EXACT, shifted))) == pytest.approx(0, abs=1e-9)
-    assert divergence(*(log_probabilities(each, several=True) for each in (EXACT, shifted))) > 0.05
+    assert divergence(*(log_probabilities(logits, several=False) for logits in (EXACT, shifted))) == pytest.approx(0, abs=1e-9)
+    assert divergence(*(log_probabilities(logits, several=True) for logits in (EXACT, shifted))) > 0.05

@@ -64,9 +64,9 @@ def trace(folder: Path, kernels: list[str], operators: list[dict[str, Any]]) -> 
 @pytest.mark.parametrize(("device", "halves"), [("raspberry-pi-5", True), ("raspberry-pi-4", False), ("cpu", False)])
 def test_half_precision_is_offered_where_the_processor_multiplies_it(device: str, halves: bool) -> None:
     supported = BACKEND.supports(device_named(device))
-    offered = {each.precision: each for each in supported if isinstance(each, Candidate)}
+    offered = {offer.precision: offer for offer in supported if isinstance(offer, Candidate)}
     assert {Precision.FP32, Precision.INT8} <= offered.keys()
-    refused = {each.precision: each.why for each in supported if isinstance(each, Unsupported)}
+    refused = {offer.precision: offer.why for offer in supported if isinstance(offer, Unsupported)}
     if halves:
         assert offered[Precision.FP16].session_options == {"force_fp16": "1"}
         assert refused.keys() == {Precision.BF16}

@@ -45,8 +45,8 @@ def stage(candidate: str, kept: int) -> QuantizeStage:
 def made(candidate: str, kept: int) -> Path:
     folder = scratch() / f"planted-{candidate}-{kept}"
     folder.mkdir()
-    given = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
-    stage(candidate, kept).make(given, folder, Quiet())
+    inputs = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
+    stage(candidate, kept).make(inputs, folder, Quiet())
     return folder
 
 
@@ -91,17 +91,17 @@ def test_the_wide_tensor_is_not_rounded_any_more_and_its_neighbours_are() -> Non
 
 @EACH
 def test_a_second_run_elsewhere_makes_the_same_bytes(candidate: str, tmp_path: Path) -> None:
-    given = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
-    stage(candidate, 2).make(given, tmp_path, Quiet())
+    inputs = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
+    stage(candidate, 2).make(inputs, tmp_path, Quiet())
     for path in made(candidate, 2).iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_as_many_layers_as_the_network_has_are_no_int8_any_more(tmp_path: Path) -> None:
     layers = len(ranking(planted_trunk()).layers)
-    given = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
+    inputs = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
     with pytest.raises(EdgecnnError, check=NOTHING_LEFT_TO_QUANTIZE.made) as caught:
-        stage("onnxruntime-int8", layers).make(given, tmp_path, Quiet())
+        stage("onnxruntime-int8", layers).make(inputs, tmp_path, Quiet())
     assert caught.value.ref == "nothing-left-to-quantize"
 
 

@@ -45,7 +45,7 @@ def test_fp16_is_for_processors_that_multiply_it_with_every_format_named() -> No
 
 def test_only_fp32_is_supported_elsewhere_and_the_rest_has_a_reason() -> None:
     supported = BACKEND.supports(device_named("cpu"))
-    assert [each.id for each in supported if isinstance(each, Candidate)] == ["ncnn-fp32"]
+    assert [offer.id for offer in supported if isinstance(offer, Candidate)] == ["ncnn-fp32"]
     assert FP32.session_options == {
         "use_bf16_packed": "0",
         "use_bf16_storage": "0",
@@ -53,7 +53,7 @@ def test_only_fp32_is_supported_elsewhere_and_the_rest_has_a_reason() -> None:
         "use_fp16_packed": "0",
         "use_fp16_storage": "0",
     }
-    refused = {each.precision: each.why for each in supported if isinstance(each, Unsupported)}
+    refused = {offer.precision: offer.why for offer in supported if isinstance(offer, Unsupported)}
     assert refused.keys() == {Precision.FP16, Precision.BF16, Precision.INT8}
     assert refused[Precision.INT8] == "its wheels lack the calibration tools ncnn2table and ncnn2int8"
 

@@ -29,13 +29,13 @@ def job(folder: Path, model: onnx.ModelProto) -> Job:
 
 
 def test_the_file_is_typed_half_between_float32_ends_and_answers_as_the_trunk(tmp_path: Path) -> None:
-    asked = job(tmp_path, classifier())
-    BACKEND.write(asked)
-    made = onnx.load(asked.out / "model.onnx")
+    quantize_job = job(tmp_path, classifier())
+    BACKEND.write(quantize_job)
+    made = onnx.load(quantize_job.out / "model.onnx")
     assert {end.type.tensor_type.elem_type for end in [*made.graph.input, *made.graph.output]} == {TensorProto.FLOAT}
     assert {tensor.data_type for tensor in made.graph.initializer} - {TensorProto.INT64} == {TensorProto.FLOAT16}
     feed = pictures(8)[0].transpose(0, 3, 1, 2).astype(np.float32) / 255
-    here, there = logits_of(asked.onnx, feed), logits_of(asked.out / "model.onnx", feed)
+    here, there = logits_of(quantize_job.onnx, feed), logits_of(quantize_job.out / "model.onnx", feed)
     assert 0 < np.abs(here - there).max() <= 0.01 * np.ptp(here)
 
 

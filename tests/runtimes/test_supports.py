@@ -211,7 +211,7 @@ def test_every_runtime_that_ships_has_a_module_of_its_name() -> None:
     assert [backend.runtime for backend in all_backends()] == shipped
 
 
-@pytest.mark.parametrize("backend", every_backend(), ids=lambda each: each.runtime.value)
+@pytest.mark.parametrize("backend", every_backend(), ids=lambda backend: backend.runtime.value)
 def test_the_runners_own_tables_agree_with_the_registry(backend: Backend) -> None:
     """The runner travels alone, so it cannot read the registry."""
     assert runtime_of(backend.session_module) == backend.runtime.value

@@ -80,7 +80,7 @@ def test_a_tensorrt_without_strongly_typed_networks_gets_no_candidate(versions: 
 
 def test_tensorrt_8_5_has_weakly_typed_candidates_that_are_named_unverified() -> None:
     offers = offered(board(versions=">=8.5,<8.6", onnx_opset_max=17, onnx_ir_max=8))
-    assert {name: each.builder_flags for name, each in offers.items()} == {
+    assert {name: offer.builder_flags for name, offer in offers.items()} == {
         "tensorrt8-fp16-unverified": ("FP16",),
         "tensorrt8-int8-unverified": ("FP16", "INT8"),
     }

@@ -46,8 +46,8 @@ def made() -> Path:
     """What quantize makes of it."""
     folder = scratch() / AWARE.id
     folder.mkdir()
-    asked = QuantizeStage(candidate=AWARE, images=COUNTS["calibration"], normalization=PREPROCESSING.normalization)
-    asked.make({"model": learned(), "pixels": pixels()}, folder, Heard())
+    quantize = QuantizeStage(candidate=AWARE, images=COUNTS["calibration"], normalization=PREPROCESSING.normalization)
+    quantize.make({"model": learned(), "pixels": pixels()}, folder, Heard())
     return folder
 
 
@@ -62,8 +62,8 @@ def _packaged(variant: str, paths: dict[str, Path]) -> Path:
     folder = scratch() / f"{AWARE.id}-{variant}"
     folder.mkdir()
     settings = {"name": variant, "candidate": AWARE, "preprocessing": PREPROCESSING, "runner_sha256": runner_digest()}
-    asked = PackageStage.model_validate({**settings, "variant": variant})
-    asked.make({"model": made(), "pixels": pixels(), **paths}, folder, Heard())
+    package = PackageStage.model_validate({**settings, "variant": variant})
+    package.make({"model": made(), "pixels": pixels(), **paths}, folder, Heard())
     return folder
 
 
@@ -93,8 +93,8 @@ def test_every_multiplying_layer_reads_symmetric_int8_by_fp16_scales_and_keeps_a
     for node in multipliers:
         activation, weights = (producers[name] for name in node.input[:2])
         assert (activation.op_type, weights.op_type) == ("DequantizeLinear", "DequantizeLinear")
-        for each in (activation, weights):
-            scale, zero = (constants[name] for name in each.input[1:3])
+        for dequantize in (activation, weights):
+            scale, zero = (constants[name] for name in dequantize.input[1:3])
             assert (scale.data_type, zero.data_type) == (TensorProto.FLOAT16, TensorProto.INT8)
             assert not numpy_helper.to_array(zero).any()
         assert list(constants[weights.input[1]].dims) == [constants[weights.input[0]].dims[0]]

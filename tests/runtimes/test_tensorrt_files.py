@@ -23,7 +23,7 @@ from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import NORMALIZATION, feed_of, pictures, trunk
 from tests.runner.engine_kits import INT8, made
 from tests.runtimes.made import SATURATES
-from tests.runtimes.misread import with_uint8_activations
+from tests.runtimes.misread import activations_as_uint8
 
 NETWORK = "mobilenet_v3_small"
 
@@ -117,7 +117,7 @@ def test_what_ships_and_its_twin_are_equally_far_from_the_network_that_they_stan
 def test_a_file_that_does_not_compute_what_its_twin_does_is_refused(tmp_path: Path) -> None:
     (tmp_path / "twin").mkdir()
     (tmp_path / "twin" / "model.onnx").write_bytes(twin().read_bytes())
-    onnx.save(with_uint8_activations(onnx.load(ships())), tmp_path / "model.onnx")
+    onnx.save(activations_as_uint8(onnx.load(ships())), tmp_path / "model.onnx")
     job = Job(trunk(NETWORK), tmp_path, INT8, NORMALIZATION, pictures(8))
     with pytest.raises(EdgecnnError, check=TWIN_DISAGREES.made):
         distances(job)

@@ -21,7 +21,7 @@ from edgecnn.errors.graph import (
 from edgecnn.runtimes.tensorrt_files import Feeds, check_for_tensorrt, refusals
 from tests.graph.trunks import feed_of, pictures
 from tests.runner.kits import network
-from tests.runtimes.misread import with_shifted_activations, with_uint8_activations
+from tests.runtimes.misread import activations_as_uint8, shift_activations
 
 FILE = Path("model.onnx")
 
@@ -58,7 +58,7 @@ def test_the_scheme_that_we_ship_is_taken(tmp_path: Path) -> None:
 
 
 def test_uint8_at_zero_point_0_is_refused_with_its_tensors(tmp_path: Path) -> None:
-    model = with_uint8_activations(quantized(tmp_path))
+    model = activations_as_uint8(quantized(tmp_path))
     with pytest.raises(EdgecnnError, check=TENSORRT_READS_UINT8_AS_INT8.made) as refused:
         check_for_tensorrt(model, FILE)
     # ONNX Runtime quantizes five layers here: six activations, each behind a quantizer and a dequantizer.
@@ -81,8 +81,8 @@ def test_what_onnx_runtime_wants_for_itself_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_shifted_zero_point_is_refused(tmp_path: Path) -> None:
-    found = refusals(with_shifted_activations(quantized(tmp_path)), FILE)
-    assert [each.ref for each in found] == [TENSORRT_ZERO_POINT.ref]
+    refused = refusals(shift_activations(quantized(tmp_path)), FILE)
+    assert [refusal.ref for refusal in refused] == [TENSORRT_ZERO_POINT.ref]
 
 
 def test_an_int32_bias_is_refused() -> None:

@@ -31,7 +31,7 @@ OFFERED = [
 ]
 
 
-@pytest.mark.parametrize("candidate", OFFERED, ids=lambda each: each.id)
+@pytest.mark.parametrize("candidate", OFFERED, ids=lambda candidate: candidate.id)
 def test_what_ships_is_fp32_of_opset_17_with_flags_and_its_twin_rounds_activations(candidate: Candidate, tmp_path: Path) -> None:
     images = 0 if candidate.precision.is_float else 8
     make_candidate(CandidateRequest(trunk("resnet18"), prepared(), candidate, images, NORMALIZATION), tmp_path, Quiet())

@@ -136,17 +136,19 @@ WIDE = 30_000.0
 def offered() -> dict[str, Candidate]:
     """Every candidate that a runtime offers on a shipped device, by its name."""
     devices = [device_named(device.name) for device in known_devices().devices if device.facts_only is None]
-    found = (offer for device in devices for backend in all_backends() for offer in offers(backend.runtime, device))
-    return {each.id: each for each in (*found, BF16) if isinstance(each, Candidate)}
+    every_offer = (offer for device in devices for backend in all_backends() for offer in offers(backend.runtime, device))
+    return {offer.id: offer for offer in (*every_offer, BF16) if isinstance(offer, Candidate)}
 
 
-HALVES = sorted(name for name, each in offered().items() if backend_for(each.runtime).halves(each) is not Halves.NONE)
+HALVES = sorted(
+    name for name, candidate in offered().items() if backend_for(candidate.runtime).halves(candidate) is not Halves.NONE
+)
 MIXED = [name for name in HALVES if backend_for(offered()[name].runtime).halves(offered()[name]) is Halves.MIXED]
 
 
 def test_every_fp16_candidate_and_every_engine_is_checked_for_range() -> None:
-    fp16 = [name for name, each in offered().items() if each.precision is Precision.FP16]
-    engines = [name for name, each in offered().items() if each.needs_engine]
+    fp16 = [name for name, candidate in offered().items() if candidate.precision is Precision.FP16]
+    engines = [name for name, candidate in offered().items() if candidate.needs_engine]
     assert {Runtime(offered()[name].runtime) for name in fp16} == {
         Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.TENSORRT, Runtime.NCNN, Runtime.LITERT,
     }  # fmt: skip
@@ -154,7 +156,7 @@ def test_every_fp16_candidate_and_every_engine_is_checked_for_range() -> None:
     assert set(MIXED) == {"onnxruntime-fp16", "tensorrt-fp16"}
 
 
-@pytest.mark.parametrize("backend", every_backend(), ids=lambda each: each.runtime.value)
+@pytest.mark.parametrize("backend", every_backend(), ids=lambda backend: backend.runtime.value)
 def test_every_runtime_answers_every_question_itself(backend: Backend) -> None:
     """mypy refuses a backend without one, since the protocol's own has no body."""
     assert Backend in type(backend).__mro__
@@ -165,7 +167,11 @@ def test_every_runtime_answers_every_question_itself(backend: Backend) -> None:
 
 def test_a_converter_is_judged_by_what_it_makes_in_fp32_where_halved_weights_would_hide_its_faults() -> None:
     """An average pooling that pnnx changed by 0.008 of the outputs' spread passed as ncnn-fp16: halves alone make up to 0.02."""
-    checks = {name: backend_for(each.runtime).output_check(each) for name, each in offered().items() if each.precision.is_float}
+    checks = {
+        name: backend_for(candidate.runtime).output_check(candidate)
+        for name, candidate in offered().items()
+        if candidate.precision.is_float
+    }
     assert checks["openvino-fp16"].precision is checks["openvino-bf16"].precision is Precision.FP32
     assert checks["ncnn-fp16"].unhalved == offered()["ncnn-fp32"].model_copy(update={"id": "ncnn-fp16"})
     assert {name for name, check in checks.items() if check.unhalved is not None} == {"ncnn-fp16"}
@@ -227,7 +233,9 @@ def all_outputs(model: onnx.ModelProto) -> Iterator[onnxruntime.NodeArg]:
     yield from onnxruntime.InferenceSession(opened.SerializeToString(), options, providers=["CPUExecutionProvider"]).get_outputs()
 
 
-@pytest.mark.parametrize("candidate", [CANDIDATES["openvino-fp32"], BF16, CANDIDATES["openvino-int8"]], ids=lambda each: each.id)
+@pytest.mark.parametrize(
+    "candidate", [CANDIDATES["openvino-fp32"], BF16, CANDIDATES["openvino-int8"]], ids=lambda candidate: candidate.id
+)
 def test_an_average_pooling_that_openvino_computes_otherwise_is_refused(candidate: Candidate, tmp_path: Path) -> None:
     with pytest.raises(
         EdgecnnError,
@@ -256,7 +264,7 @@ def test_a_float_network_that_litert_computes_otherwise_is_refused(
 
 
 @pytest.mark.parametrize(
-    "candidate", [CANDIDATES["openvino-fp32"], BF16, CANDIDATES["onnxruntime-fp32"]], ids=lambda each: each.id
+    "candidate", [CANDIDATES["openvino-fp32"], BF16, CANDIDATES["onnxruntime-fp32"]], ids=lambda candidate: candidate.id
 )
 def test_what_answers_as_the_file_is_made_with_its_distance(candidate: Candidate, tmp_path: Path) -> None:
     make_candidate(request(small(tmp_path), candidate), tmp_path, Quiet())
@@ -269,12 +277,12 @@ def test_each_precision_has_one_tolerance_and_a_nan_is_beyond_it(tmp_path: Path)
     job = Job(small(tmp_path), tmp_path, CANDIDATES["openvino-fp32"], NORMALIZATION, pictures(4))
     check, logits = backend_for(Runtime.OPENVINO).output_check(job.candidate), logits_of(job.onnx, feed_of(pictures(4)))
     for name, other, refused in (("near", logits + 1e-5, False), ("far", logits + 0.1, True), ("none", logits * np.nan, True)):
-        found = other.astype(np.float32)
+        answers = other.astype(np.float32)
         if refused:
             with pytest.raises(EdgecnnError, check=OUTPUTS_DIFFER.made):
-                distance_from_trunk(job, check, lambda _, found=found: found)  # type: ignore[misc]
+                distance_from_trunk(job, check, lambda _, answers=answers: answers)  # type: ignore[misc]
         else:
-            assert distance_from_trunk(job, check, lambda _, found=found: found) < 1e-3, name  # type: ignore[misc]
+            assert distance_from_trunk(job, check, lambda _, answers=answers: answers) < 1e-3, name  # type: ignore[misc]
 
 
 def test_a_tensor_that_is_infinite_in_fp32_is_refused_as_such(tmp_path: Path) -> None:
@@ -442,7 +450,7 @@ def test_int8_that_a_converter_changed_is_refused(tmp_path: Path, monkeypatch: p
         make_candidate(CandidateRequest(path, prepared(), LEARNED, 0, NORMALIZATION), tmp_path, Quiet())
 
 
-ROUNDED = sorted(name for name, each in offered().items() if each.method is Method.POST_TRAINING)
+ROUNDED = sorted(name for name, candidate in offered().items() if candidate.method is Method.POST_TRAINING)
 
 
 @pytest.mark.parametrize("name", ROUNDED)
@@ -464,7 +472,7 @@ def test_a_browsers_file_is_the_trunk_itself(runtime: Runtime, tmp_path: Path, m
     monkeypatch.setattr(onnxruntime_web, "web_files", lambda *_: tmp_path)
     for name in onnxruntime_web.FILES[runtime]:
         (tmp_path / name).touch()
-    (candidate,) = (each for each in offered().values() if each.runtime is runtime and each.precision is Precision.FP32)
+    (candidate,) = (offer for offer in offered().values() if offer.runtime is runtime and offer.precision is Precision.FP32)
     (tmp_path / "made").mkdir()
     make_candidate(request(small(tmp_path), candidate), tmp_path / "made", Quiet())
     assert json.loads((tmp_path / "made/quantize.json").read_text())["distance_from_trunk"] == 0

@@ -46,14 +46,18 @@ def integer(*kinds: str) -> list[str]:
 
 def test_fp32_and_int8_are_offered_and_halves_refused_with_their_reason() -> None:
     supported = BACKEND.supports(device_named("browser"))
-    assert [each.id for each in supported if isinstance(each, Candidate)] == ["wasm-fp32", "wasm-int8"]
-    assert all("WebAssembly has no" in each.why for each in supported if isinstance(each, Unsupported))
+    assert [offer.id for offer in supported if isinstance(offer, Candidate)] == ["wasm-fp32", "wasm-int8"]
+    assert all("WebAssembly has no" in offer.why for offer in supported if isinstance(offer, Unsupported))
 
 
 def test_no_baseline_of_another_runtime_ships_to_a_browser() -> None:
     device = device_named("browser")
-    assert [each.value for each in device.built_for(None)] == ["wasm"]
-    assert [each.value for each in device.may_ship(None)] == [each.value for each in device.may_ship("all")] == ["wasm", "webgpu"]
+    assert [runtime.value for runtime in device.built_for(None)] == ["wasm"]
+    assert (
+        [runtime.value for runtime in device.may_ship(None)]
+        == [runtime.value for runtime in device.may_ship("all")]
+        == ["wasm", "webgpu"]
+    )
 
 
 def test_where_every_layer_of_a_kind_was_matched_all_are_int8(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ PLACED = "2026-11-27 09:01:49.754290 [V:onnxruntime:, session_state.cc:1380 Veri
 def test_on_a_gpu_fp32_alone_is_offered_and_only_where_it_is_named() -> None:
     device = device_named("browser")
     supported = BACKEND.supports(device)
-    assert [each.id for each in supported if isinstance(each, Candidate)] == ["webgpu-fp32"]
-    assert {each.precision.value for each in supported if isinstance(each, Unsupported)} == {"fp16", "bf16", "int8"}
+    assert [offer.id for offer in supported if isinstance(offer, Candidate)] == ["webgpu-fp32"]
+    assert {offer.precision.value for offer in supported if isinstance(offer, Unsupported)} == {"fp16", "bf16", "int8"}
     assert device.built_for(Runtime.WEBGPU) == (Runtime.WEBGPU,)
 
 

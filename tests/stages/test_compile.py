@@ -17,7 +17,7 @@ from edgecnn.values.layers import Residency
 from tests.graph.trunks import trunk
 from tests.runner.engine_kits import FP16, INT8, RTX, Silent, engine_kit, made
 from tests.runner.kits import rewrite_manifest
-from tests.runtimes.misread import with_uint8_activations
+from tests.runtimes.misread import activations_as_uint8
 from tests.slow_parameters import slowly
 
 CAPABILITIES = ("8.6", "8.9")
@@ -63,7 +63,7 @@ def test_an_fp16_kit_is_planned_in_fp16_and_an_engine_is_made_for_each_gpu(tmp_p
 
 @pytest.mark.slow  # parses with a real builder; the rule is tried in tests/runner/engines/test_engine.py
 def test_a_network_with_uint8_at_zero_point_0_never_becomes_an_engine(tmp_path: Path) -> None:
-    misread = with_uint8_activations(onnx.load(made("mobilenet_v3_small", INT8) / "model.onnx"))
+    misread = activations_as_uint8(onnx.load(made("mobilenet_v3_small", INT8) / "model.onnx"))
     onnx.save(misread, tmp_path / "misread.onnx")
     kit = engine_kit(tmp_path / "kit", "mobilenet_v3_small", INT8, onnx=tmp_path / "misread.onnx")
     with pytest.raises(RunnerFailed) as failed:

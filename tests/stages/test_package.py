@@ -244,7 +244,7 @@ def test_a_twin_says_which_kit_it_stands_for_and_opens_another_runtime(made: Mad
     Kit.open(twin).verify_files()
 
 
-def with_thresholds(folder: Path, names: list[str]) -> Path:
+def kit_of_thresholds(folder: Path, names: list[str]) -> Path:
     folder.mkdir()
     (folder / "thresholds.json").write_text(json.dumps({name: 0.25 + 0.1 * place for place, name in enumerate(names)}))
     return folder
@@ -253,14 +253,14 @@ def with_thresholds(folder: Path, names: list[str]) -> Path:
 def test_a_kit_of_several_labels_says_so_and_one_of_a_class_an_image_has_no_word_of_it(made: Made, tmp_path: Path) -> None:
     plain = json.loads((kit_in(tmp_path / "plain", made) / "kit.json").read_text())
     assert not {"activation", "thresholds"} & set(plain)
-    several = kit_in(tmp_path / "several", made, thresholds=with_thresholds(tmp_path / "trunk", plain["labels"]))
+    several = kit_in(tmp_path / "several", made, thresholds=kit_of_thresholds(tmp_path / "trunk", plain["labels"]))
     manifest = json.loads((several / "kit.json").read_text())
     assert {name: manifest[name] for name in set(manifest) - {"activation", "thresholds"}} == plain
     assert Kit.open(several).manifest.thresholds == pytest.approx([0.25, 0.35, 0.45, 0.55])
 
 
 def test_thresholds_of_another_model_are_no_kit_s(made: Made, tmp_path: Path) -> None:
-    trunk = with_thresholds(tmp_path / "trunk", ["class 0", "class 1", "class 2", "owl"])
+    trunk = kit_of_thresholds(tmp_path / "trunk", ["class 0", "class 1", "class 2", "owl"])
     with pytest.raises(EdgecnnError, check=THRESHOLDS_OF_ANOTHER_MODEL.made) as caught:
         kit_in(tmp_path / "several", made, thresholds=trunk)
     assert caught.value.ref == "thresholds-of-another-model"

@@ -20,7 +20,7 @@ from edgecnn.errors.data.formats import MANIFEST_UNREADABLE
 from edgecnn.errors.data.synthesis import CUTOUTS_UNUSABLE
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.synthesis import Provenance
-from tests.data.cutouts import cut, found, roles, scene, stage_of
+from tests.data.cutouts import cut, roles, scene, stage_of, synthesis_in
 from tests.data.folders import Heard, aged
 from tests.house.schemas import FOLDER
 from tests.training.made import files_of
@@ -32,7 +32,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def made(place: Path, out: str = "out", **changes: object) -> Path:
-    synthesis = found(place)
+    synthesis = synthesis_in(place)
     (place / out).mkdir()
     stage_of(synthesis, **changes).make(roles(synthesis), place / out, Heard())
     return place / out
@@ -101,15 +101,15 @@ def test_made_images_have_the_role_train_alone(place: Path) -> None:
 
 def test_what_decides_the_bytes_is_in_the_key_and_where_it_lies_is_not(place: Path) -> None:
     versions = {"pillow": "1"}
-    key = stage_of(found(place)).key(versions)
+    key = stage_of(synthesis_in(place)).key(versions)
     (place / "under").rename(place / "moved")
     moved = {"backgrounds": str(place / "moved")}
-    assert stage_of(found(place, **moved)).key(versions) == key
+    assert stage_of(synthesis_in(place, **moved)).key(versions) == key
     changes: list[dict[str, object]] = [{"seed": 1}, {"scale": (0.1, 0.2)}, {"size_px": 96}, {"images_per_class": 7}]
-    others = [stage_of(found(place, **moved), **change).key(versions) for change in changes]
-    others.append(stage_of(found(place, **moved)).key({"pillow": "2"}))
+    others = [stage_of(synthesis_in(place, **moved), **change).key(versions) for change in changes]
+    others.append(stage_of(synthesis_in(place, **moved)).key({"pillow": "2"}))
     cut(place / "cut" / "disc" / "9.png", (1, 1, 1))
-    others.append(stage_of(found(place, **moved)).key(versions))
+    others.append(stage_of(synthesis_in(place, **moved)).key(versions))
     assert len({key, *others}) == 7
 
 
@@ -132,7 +132,7 @@ def test_a_bomb_among_cut_outs_is_not_decoded(place: Path) -> None:
         PngImagePlugin.putchunk(file, b"IHDR", header)
         PngImagePlugin.putchunk(file, b"IEND")
     aged(stream)
-    skipped = found(place).cutouts.skipped
+    skipped = synthesis_in(place).cutouts.skipped
     assert len(skipped) == 1 and skipped[0].startswith("disc/bomb.png: more than 178,956,970 pixels")
 
 
@@ -147,7 +147,7 @@ def test_a_background_that_breaks_off_is_named(place: Path) -> None:
 
 
 def test_a_file_that_changes_meanwhile_is_not_composed(place: Path) -> None:
-    synthesis = found(place)
+    synthesis = synthesis_in(place)
     cut(place / "cut" / "disc" / "0.png", (4, 4, 4))
     (place / "out").mkdir()
     with pytest.raises(EdgecnnError, check=IMAGE_CHANGED.made):
@@ -162,7 +162,7 @@ def test_a_damaged_list_is_our_own_fault(place: Path) -> None:
 
 
 def test_a_picture_by_itself_is_the_one_of_the_whole(place: Path) -> None:
-    synthesis = found(place)
+    synthesis = synthesis_in(place)
     out, settings = made(place), stage_of(synthesis)
     composer = Composer(*roles(synthesis).values(), settings)
     last = composer.planned[-1]

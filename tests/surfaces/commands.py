@@ -33,7 +33,9 @@ def _parameter(parameter: Any) -> str:
 BY_WORDS: dict[tuple[str, ...], Any] = dict(_tree(ROOT))
 COMMANDS = tuple(BY_WORDS)
 SHARED = [
-    line for line, verbs in Counter(_parameter(each) for verb in BY_WORDS.values() for each in verb.params).items() if verbs > 1
+    line
+    for line, verbs in Counter(_parameter(parameter) for verb in BY_WORDS.values() for parameter in verb.params).items()
+    if verbs > 1
 ]
 """Options with the same help in several commands: pinned once, so that a rewording changes one text."""
 

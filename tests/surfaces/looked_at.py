@@ -23,7 +23,7 @@ from tests.data.folders import Heard, draw, fill, write
 from tests.data.test_group_roles import assigned as of_groups
 from tests.data.test_group_roles import grouping, people, pictured
 from tests.data.test_near_duplicates import encoded, scene
-from tests.data.test_splits import assigned, images, of_many
+from tests.data.test_splits import assigned, images, many_classes
 from tests.devices.check.recorded import RASPBERRY_PI_5, recorded
 from tests.devices.doctor.test_attached import H200, machine, parts
 from tests.surfaces.pinned import Surface, sections
@@ -37,7 +37,7 @@ def roles(folder: Path) -> str:
     shown = {
         "split folders": assigned(split).sentence({"train": "train", "validation": "val", "test": "test"}, 30),
         "no split folders": assigned(images("train", (20, 20, 20))).sentence({}, 400),
-        "too few for every role": of_many([1] * 100).sentence({}, 30),
+        "too few for every role": many_classes([1] * 100).sentence({}, 30),
         "groups": grouping(of_groups([*people(10), *pictured(None, [1, 0, 0], start=500)])).sentence,
     }
     photos = fill(folder / "photos", {"train/cat": 8, "train/dog": 8})
@@ -98,10 +98,10 @@ def doctor_findings(_: Path) -> str:
     )  # fmt: skip
     names = ("cpu", "intel-cpu-avx2", "jetson-nano", "jetson-orin-nano", "jetson-xavier-nx", "raspberry-pi-5", "rtx-4090")
     facts = device_facts(machine(cpu_vendor="GenuineIntel"), parts(openvino=State.WORKS), gpus[1])
-    devices = [f"{each.name}: {each.state.value}: {each.found} ({each.hint})" for each in facts if each.name in names]
+    devices = [f"{fact.name}: {fact.state.value}: {fact.found} ({fact.hint})" for fact in facts if fact.name in names]
     return sections(
         {
-            "gpu": "\n".join(f"{each.state.value}: {each.found} ({each.hint})" for each in gpus),
+            "gpu": "\n".join(f"{fact.state.value}: {fact.found} ({fact.hint})" for fact in gpus),
             "devices": "\n".join(devices),
             "desktop GPU": "\n".join(f"{variant.id}: {describe_candidate(variant)}" for variant in (REFERENCE, *VARIANTS)),
             "driver": f"{cuda_gap('13.0', (12, 4))}\n{cuda_gap('', (13, 0))}",

@@ -93,8 +93,10 @@ def against(_: Path) -> str:
 
 
 def over_time(_: Path) -> str:
-    found = a_history()
-    return sections({"terminal": printed(lambda: history.show_history(found)), "page": page_text(history_page(found))})
+    over_builds = a_history()
+    return sections(
+        {"terminal": printed(lambda: history.show_history(over_builds)), "page": page_text(history_page(over_builds))}
+    )
 
 
 def searched(_: Path) -> str:
@@ -105,7 +107,7 @@ def searched(_: Path) -> str:
         update={"name": "broken", "build": None, "p50_ms": None, "failed": "it has no weights", "inside": None}
     )
     there = PredictedTime(candidate="ncnn-fp16", p50_ms=an_interval(20.0, 18.0, 22.0))
-    found = report(
+    searched_report = report(
         fast, slow, broken, left_out=2, axes={"half the depth": 0.6}, shipped="fast", front=("fast", "slow"),
         rank_correlation=0.8, ranked=5, teacher="resnet-50", distillation_gain_pp=an_interval(-8.0, -8.7, -7.3),
         shipped_distilled=True, against_first_pp=an_interval(1.5, 0.5, 2.5), trials=(Trial(name="n1", p50_ms=1.0, standin=20.0),),
@@ -119,8 +121,8 @@ def searched(_: Path) -> str:
     )  # fmt: skip
     return sections(
         {
-            "fit": printed(lambda: fit.show_fit(found, Path("out"))),
-            "page": page_text(fit_page(found)),
+            "fit": printed(lambda: fit.show_fit(searched_report, Path("out"))),
+            "page": page_text(fit_page(searched_report)),
             "devices measure": "\n".join(fit.table_lines(table)),
         }
     )
@@ -129,10 +131,10 @@ def searched(_: Path) -> str:
 def swept(folder: Path) -> str:
     """A finished, a failed and a waiting build; three boards of one kind."""
     three = '[grid]\nmodel.arch = ["lenet-5", "mobilenet-v2", "resnet-18"]\ntarget.device = ["cpu"]'
-    found = fleet(folder, cells(folder, three), (an_interval(0.6, 0.59, 0.61, 0.95), an_interval(1.0, 0.9, 1.1)), None)
+    one_sweep = fleet(folder, cells(folder, three), (an_interval(0.6, 0.59, 0.61, 0.95), an_interval(1.0, 0.9, 1.1)), None)
     kin = {"device": "cpu", "build": "lenet-5-cpu", "candidate": "onnxruntime-int8"}
     races = [compared(raced(*times)) for times in ((1.0, 1.02, 0.99, 1.01, 1.0, 1.3), (1.0, 1.0))]
-    found = found.model_copy(
+    one_sweep = one_sweep.model_copy(
         update={
             "kin": tuple(KinRace(**kin, boards=boards) for boards in races),
             "set_aside": {"lab-9": "no link: timed out"},
@@ -162,9 +164,9 @@ def swept(folder: Path) -> str:
     return sections(
         {
             "plan": printed(lambda: sweep.show_sweep_plan(plan)),
-            "status": printed(lambda: sweep.show_fleet(found)),
+            "status": printed(lambda: sweep.show_fleet(one_sweep)),
             "judge": "\n".join(sweep.judgement_lines(judged)),
-            "page": page_text(fleet_page(found)),
+            "page": page_text(fleet_page(one_sweep)),
         }
     )
 
@@ -289,16 +291,19 @@ def _loaded() -> Any:
 
 def forecasts(_: Path) -> str:
     """One of each basis, and the legend under a table of candidates."""
-    found = ForecastReport(
+    forecast_report = ForecastReport(
         forecasts=tuple(a_forecast(24.1, 17.9, 31.2, basis=basis) for basis in ForecastBasis),
         without=(),
         timed_here=("mobilenet-v2",),
         not_timed_here={"vgg-16": "edgecnn ships no file of it to time"},
         notes=("the tables are of 2026",),
     )
-    away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), forecast=found.forecasts[-1])
+    away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), forecast=forecast_report.forecasts[-1])
     return sections(
-        {"forecast": printed(lambda: forecast.show_forecasts(found, date(2026, 11, 30))), "legend": "\n".join(legend([away]))}
+        {
+            "forecast": printed(lambda: forecast.show_forecasts(forecast_report, date(2026, 11, 30))),
+            "legend": "\n".join(legend([away])),
+        }
     )
 
 

@@ -39,7 +39,11 @@ def runs(_: Path) -> str:
     waves = [1.0, 1.1, 2.0, 2.1, 2.2, 2.0, 1.2, 1.0, 1.1, 1.2, 2.1, 2.2, 2.0, 2.3, 1.1, 1.0]
     soaks = (soak_of([1.0, 1.0, 1.1, 1.2, 1.3, 1.3]), soak_of([1.0, 1.0, 1.001]), soak_of([1.0, 2.0]))
     windows = (soak_of([1.0, 1.5, 1.5], [QUIET, hot, hot]), soak_of([1.0, 1.0, 1.0], [QUIET, {}, QUIET]))
-    depends = [found.says for values in (rising, rising[::-1], waves, rising[:8]) if (found := dependence(values)) is not None]
+    depends = [
+        correlation.says
+        for values in (rising, rising[::-1], waves, rising[:8])
+        if (correlation := dependence(values)) is not None
+    ]
     mixed = [run_of(ending)] * 3 + [run_of([1.0] * 100)] * 5
     settled = [run_of(warming, warmup=400)] * 6 + [run_of(warming, warmup=50)] * 2
     return sections(
@@ -72,7 +76,7 @@ def judged_runs(_: Path) -> str:
     memories = [memory(a_race_with(held)) for held in (runs_of(PEAKS), runs_of(PEAKS[:1]), unread, [None] * 8)]
     meters = [an_energy_run(a_reading(10.0 + at / 100)) for at in range(16)]
     energies = [energy(an_energy_race(held)) for held in (meters, meters[:1], [an_energy_run(rapl="not for this user")] * 8)]
-    peaks = [judge(a_gate("peak_memory_mib", 83), facts(memory=each)) for each in memories]
+    peaks = [judge(a_gate("peak_memory_mib", 83), facts(memory=peak)) for peak in memories]
     rates = [
         peaks[0],
         judge(a_gate("size_mib", 83), facts(size_mib=1.0)),
@@ -84,7 +88,7 @@ def judged_runs(_: Path) -> str:
             "latency": slow.reason,
             "ratio": _joined([f"{ratio.verdict.value}: {ratio.reason}" for ratio in ratios]),
             "memory": _joined([f"{peak.verdict.value}: {peak.reason}" for peak in peaks]),
-            "energy": _joined([judge(a_gate("energy_mj", 104), facts(energy=each)).reason for each in energies]),
+            "energy": _joined([judge(a_gate("energy_mj", 104), facts(energy=per_image)).reason for per_image in energies]),
             "not measured": _joined([judge(a_gate(metric, 50), facts()).reason for metric in ("energy_mj", "peak_memory_mib")]),
             "error rates": str(error_rates(rates)),
         }

@@ -71,7 +71,7 @@ def settled() -> BuildReport:
     return a_page().report.model_copy(update={"outcomes": outcomes, "timings_s": {"train": 3.21}})
 
 
-def at_chance() -> BuildReport:
+def report_at_chance() -> BuildReport:
     """It learned nothing, and one candidate loses too much; the desktop GPU has its own figures."""
     classes = ClassReport(classes=tuple(a_class(f"class {number}", images=100) for number in range(10)))
     test = an_accuracy(right=117, quality=a_quality(classes=classes))
@@ -93,7 +93,11 @@ def at_chance() -> BuildReport:
     )
 
 
-REPORTS: Mapping[str, Callable[[], BuildReport]] = {"settled": settled, "provisional": provisional_report, "at-chance": at_chance}
+REPORTS: Mapping[str, Callable[[], BuildReport]] = {
+    "settled": settled,
+    "provisional": provisional_report,
+    "at-chance": report_at_chance,
+}
 
 
 def page_facts(name: str) -> PageFacts:
@@ -116,7 +120,7 @@ FORMS: Mapping[str, Callable[[str], str]] = {
 }
 
 
-def in_form(form: str, _: Path) -> str:
+def reports_in_form(form: str, _: Path) -> str:
     """The three reports in one form."""
     return sections({name: FORMS[form](name) for name in REPORTS})
 
@@ -129,5 +133,5 @@ def plot(_: Path) -> str:
     return printed(lambda: show_plot(settled()))
 
 
-SURFACES: dict[str, Surface] = {f"report/{form}": partial(in_form, form) for form in FORMS}
+SURFACES: dict[str, Surface] = {f"report/{form}": partial(reports_in_form, form) for form in FORMS}
 SURFACES |= {"report/steps": steps, "report/plot": plot}

@@ -82,7 +82,7 @@ def choices(_: Path) -> str:
         claims = {("onnxruntime-int8", "onnxruntime-fp32"): SpeedClaim(ratio=an_interval(*ratio))}
         later[f"later race, {name}"] = claimed(choose(rows, here, a_contest(RACED)), {r.candidate.id: r for r in rows}, claims)
     settings = {"onnxruntime-fp32": "1 thread, spinning off", "onnxruntime-int8": "2 threads"}
-    found = {
+    choice_of = {
         **later,
         "raced": choose((fp32(), int8()), here, a_contest(RACED)),
         "raced with settings": choose((fp32(), int8()), here, a_contest(RACED, settings)),
@@ -101,7 +101,7 @@ def choices(_: Path) -> str:
         "provisional, by a record": choose((fp32(), facts("litert-int8", validation=chosen)), by_record),
         "provisional, other arithmetic": choose((fp32(), *twins, facts("openvino-fp32", validation=None)), away),
     }  # fmt: skip
-    rows = {name: "\n".join(f"{row}: {why}" for row, why in each.reasons.items()) for name, each in found.items()}
+    rows = {name: "\n".join(f"{row}: {why}" for row, why in choice.reasons.items()) for name, choice in choice_of.items()}
     unsupported = NotSupported(runtime=Runtime.ONNXRUNTIME, precision=Precision.BF16, why="it has no bf16 convolution")
     rows["not supported"] = worded(unsupported, "onnxruntime-bf16")
     rows["not climbed"] = worded(NotClimbed(rung="int8", why="61 s spent of a budget of 60 s"), "onnxruntime-int8")
@@ -145,7 +145,7 @@ def gates(_: Path) -> str:
         ("int8_mac_share", 0.9, "min", {"residency": a_residency("planned", {"int8": 0.99})}),
     )
     judged = [judge(a_gate(metric, bound, side=side), facts(**fields)) for metric, bound, side, fields in rows]
-    return "\n".join(f"{each.gate.metric} {each.verdict.value}: {each.reason}" for each in judged)
+    return "\n".join(f"{verdict.gate.metric} {verdict.verdict.value}: {verdict.reason}" for verdict in judged)
 
 
 def build_notices(folder: Path) -> str:
@@ -211,7 +211,7 @@ def data_notices(_: Path) -> str:
     scratch = WeightsAnswer(choice="none", kind="none", why="asked")
     groups = Groups(groups=40, independent=40.0, top1_effect=1.5, drop_effect=1.5)
     tests = {"groups": an_accuracy(images=600, groups=groups), "folds": folds_of(an_accuracy())}
-    said = {
+    by_test = {
         name: "\n".join(fold_notices([facts("onnxruntime-fp32", is_baseline=True, test=test)], scratch))
         for name, test in tests.items()
     }
@@ -222,7 +222,7 @@ def data_notices(_: Path) -> str:
             "many classes": losing(*many),
             "small classes": losing(*small),
             "calibration": "\n".join(line for known in calibrated for line in calibration_notices(known)),
-            **said,
+            **by_test,
         }
     )
 
@@ -236,7 +236,7 @@ def board_findings(_: Path) -> str:
     pi, jetson = (needs_of(device_named(name)) for name in ("raspberry-pi-5", "jetson-orin-nano"))
     plain = needs_of(None)
     old = {"commands": {"jetpack": ""}, "python": {"packages": {"tensorrt": "9.0"}}}
-    seen = (
+    findings = (
         (recorded(RASPBERRY_PI_5, READY), pi),
         (recorded(RASPBERRY_PI_5, {"python": {"ensurepip": False}}), plain),
         (recorded({"python": {"managed": False, "packages": {}}}), plain),
@@ -256,7 +256,7 @@ def board_findings(_: Path) -> str:
     )
     lines = {
         f"[{finding.ref}] {finding.weight.value}: {finding.what}\n    {finding.remedy}"
-        for recording, needs in seen
+        for recording, needs in findings
         for finding in findings_on(facts_of(recording), needs)
     }
     return "\n".join(sorted(lines))

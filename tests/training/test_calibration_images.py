@@ -11,7 +11,7 @@ from edgecnn.stages.prepare import PrepareStage
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
-from tests.data.cutouts import backgrounds, cutouts, found, roles, shapes, stage_of
+from tests.data.cutouts import backgrounds, cutouts, roles, shapes, stage_of, synthesis_in
 from tests.data.folders import Heard
 from tests.training.made import stage
 
@@ -40,7 +40,7 @@ def test_composed_images_alone_train_without_them(tmp_path: Path) -> None:
     cutouts(tmp_path / "cut")
     backgrounds(tmp_path / "under", 6)
     data = summarize(DataChoice(path=str(shapes(tmp_path / "photos", each=24))), tmp_path / "cache", Heard())
-    synthesis, made = found(tmp_path), tmp_path / "made"
+    synthesis, made = synthesis_in(tmp_path), tmp_path / "made"
     made.mkdir()
     stage_of(synthesis, images_per_class=8).make(roles(synthesis), made, Heard())
     alone = training_images(None, made).training_entries()

@@ -17,7 +17,7 @@ from edgecnn.stages.transfer import TransferStage
 from edgecnn.training.images.material import DecodedImages
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
-from tests.data.cutouts import backgrounds, cutouts, found, roles, shapes, stage_of
+from tests.data.cutouts import backgrounds, cutouts, roles, shapes, stage_of, synthesis_in
 from tests.data.folders import Heard
 from tests.training.made import LITE, SMALL, fetched, files_of, stage
 
@@ -37,9 +37,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     folder = tmp_path_factory.mktemp("scene")
     cutouts(folder / "cut")
     backgrounds(folder / "under", 6)
-    photos = shapes(folder / "photos", each=24)
+    photos = shapes(folder / "photos", per_class=24)
     data = summarize(DataChoice(path=str(photos)), folder / "cache", Heard())
-    synthesis = found(folder)
+    synthesis = synthesis_in(folder)
     (folder / "pixels").mkdir()
     (folder / "made").mkdir()
     pixels = PixelRecipe(resize_px=SIZE_PX, crop_px=SIZE_PX, interpolation="bicubic")

@@ -18,7 +18,7 @@ FAST = ("--target", "cpu:onnxruntime", "--set", "race.samples=100", "--set", "ra
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("custom"))
-    photo_folder(place.photos, each=60)
+    photo_folder(place.photos, per_class=60)
     onnx.save(classifier("half", layout="NHWC", softmax=True, batch=1, opset=11, size=(24, 40)), place.folder / "My Model.onnx")
     return place
 
@@ -135,7 +135,7 @@ def test_what_a_custom_model_needs_is_named(place: Place, tmp_path: Path) -> Non
     assert "[preprocessing-of-an-arch]" in of_an_arch.stderr
     (place.folder / "text.onnx").write_text("no model")
     assert "[foreign-model]" in place.plain("build", "--onnx", "text.onnx", "--data", "photos").stderr
-    photo_folder(tmp_path / "fewer", each=8)
+    photo_folder(tmp_path / "fewer", per_class=8)
     (tmp_path / "fewer" / "dark red").rename(tmp_path / "away")
     done = place.plain("build", "--onnx", "My Model.onnx", "--data", str(tmp_path / "fewer"))
     assert "has 4 output classes and" in done.stderr and "[custom-model-classes-differ]" in done.stderr

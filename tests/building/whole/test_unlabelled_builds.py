@@ -32,7 +32,7 @@ OUT = "builds/mine-cpu"
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("unlabelled"))
-    photo_folder(place.photos, each=40)
+    photo_folder(place.photos, per_class=40)
     (place.folder / "flat").mkdir()
     for photo in place.photos.rglob("*.png"):
         shutil.copyfile(photo, place.folder / "flat" / photo.name)

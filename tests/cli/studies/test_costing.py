@@ -34,10 +34,10 @@ def checked(schema: str, text: str) -> dict[str, object]:
 
 def test_a_scaled_network_is_costed_without_building_it() -> None:
     code, out, _ = edgecnn("study", "cost", "mobilenet-v3-small", "--scale", "width=0.5,resolution=96", "--json")
-    said = checked("cost", out)
+    document = checked("cost", out)
     assert code == 0
-    assert (said["network"], said["resolution_px"]) == ("mobilenet-v3-small-d1-w0.5", 96)
-    assert said["scale"] == "width=0.5,resolution=96"
+    assert (document["network"], document["resolution_px"]) == ("mobilenet-v3-small-d1-w0.5", 96)
+    assert document["scale"] == "width=0.5,resolution=96"
 
 
 def test_a_rectangle_costs_what_it_has_of_pixels() -> None:

@@ -146,9 +146,9 @@ def test_ctrl_c_ends_it_with_130(photos: Path) -> None:
         while not (photos.parent / "store" / "manifests" / "index").is_dir() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=20)
+        out, stderr = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
-    assert "interrupted" in said
+    assert "interrupted" in stderr
 
 
 def test_groups_are_shown_and_kept_whole(tmp_path: Path) -> None:

@@ -53,12 +53,12 @@ def predict(*words: object) -> Result:
 def test_a_folder_is_answered_as_the_kit_s_own_classifier_does_and_the_json_satisfies_its_schema(
     whole: Path, photos: Path, tmp_path: Path
 ) -> None:
-    results = [predict(each, photos, "--json", "--top", "2") for each in (whole, zipped(whole, tmp_path / "x.zip"))]
+    results = [predict(bundle, photos, "--json", "--top", "2") for bundle in (whole, zipped(whole, tmp_path / "x.zip"))]
     document = json.loads(results[0].stdout)
     Draft202012Validator(json.loads((FOLDER / "predictions.json").read_text())).validate(document)
     assert document["predictions"] == json.loads(results[1].stdout)["predictions"], "a zip answers as the folder does"
     assert [Path(prediction["file"]).name for prediction in document["predictions"]] == ["a, b.png", "b.png", "c.jpg"]
-    assert [Path(each["file"]).name for each in document["unreadable"]] == ["cut.jpg", "note.txt"]
+    assert [Path(failure["file"]).name for failure in document["unreadable"]] == ["cut.jpg", "note.txt"]
     classifier = Classifier(whole / KIT_FOLDER)
     for prediction in document["predictions"]:
         expected = [{"label": label, "probability": share} for label, share in classifier.predict(prediction["file"])[:2]]
@@ -171,7 +171,7 @@ def test_a_kit_that_is_not_there_and_one_that_does_not_run_here_are_named(whole:
     assert done.stderr.startswith("edgecnn: error: this kit does not run on ")
 
 
-def with_requirements(bundle: Path, **requirements: dict[str, object]) -> Path:
+def require_of_kits(bundle: Path, **requirements: dict[str, object]) -> Path:
     """The bundle with a copy of its kit for each further name, and what each then requires."""
     choice = json.loads((bundle / "choice.json").read_text())
     for name in requirements:
@@ -207,7 +207,7 @@ INSTALL = "pip install 'tensorrt>=99'"
 def test_only_a_kit_that_runs_here_is_suggested_else_what_to_install(
     whole: Path, photos: Path, tmp_path: Path, verb: str, kits: dict[str, dict[str, object]], hint: str | None
 ) -> None:
-    bundle = with_requirements(copied(whole, tmp_path / "bundle"), **kits)
+    bundle = require_of_kits(copied(whole, tmp_path / "bundle"), **kits)
     words = {"predict": [bundle, photos], "bundle serve": [bundle], "study loadgen": [bundle, "--out", tmp_path / "out"]}[verb]
     done = CliRunner().invoke(app, [*verb.split(), *map(str, words), "--json"])
     assert (done.exit_code, done.stdout, json.loads(done.stderr)["error"]["hint"]) == (3, "", hint)
@@ -218,7 +218,7 @@ def test_only_a_kit_that_runs_here_is_suggested_else_what_to_install(
 def test_a_kit_that_is_not_carried_is_answered_with_one_that_runs_here(
     whole: Path, photos: Path, tmp_path: Path, verb: str
 ) -> None:
-    bundle = with_requirements(copied(whole, tmp_path / "bundle"), chosen=TOO_NEW, litert=TOO_NEW, b={})
+    bundle = require_of_kits(copied(whole, tmp_path / "bundle"), chosen=TOO_NEW, litert=TOO_NEW, b={})
     words = {"predict": [bundle, photos], "bundle serve": [bundle], "study loadgen": [bundle, "--out", tmp_path / "out"]}[verb]
     done = CliRunner().invoke(app, [*verb.split(), *map(str, words), "--candidate", "litert-int8"])
     assert (done.exit_code, done.stdout) == (3, "")
@@ -226,7 +226,7 @@ def test_a_kit_that_is_not_carried_is_answered_with_one_that_runs_here(
 
 
 def test_of_a_zip_a_kit_that_runs_here_is_suggested_too(whole: Path, photos: Path, tmp_path: Path) -> None:
-    bundle = with_requirements(copied(whole, tmp_path / "bundle"), chosen=TOO_NEW, a=TOO_NEW, b={})
+    bundle = require_of_kits(copied(whole, tmp_path / "bundle"), chosen=TOO_NEW, a=TOO_NEW, b={})
     done = predict(zipped(bundle, tmp_path / "x.zip"), photos)
     assert done.stderr.endswith(f" — {INSTALL}, or another kit of the bundle runs here: --candidate b [missing-package]\n")
 

@@ -62,7 +62,7 @@ def test_composed_images_are_shown_beside_photographs_as_a_build_composes_them(t
     words = ["data", "preview", "--images", "5", "--columns", "1", "--sheet", str(tmp_path / "sheet.png")]
     for key, folder in (("cutouts", cutouts(tmp_path / "cut")), ("backgrounds", backgrounds(tmp_path / "under"))):
         words += ["--set", f"synthesis.{key}={folder}"]
-    words += ["--set", "model.resolution_px=64", str(shapes(tmp_path / "photos", each=12))]
+    words += ["--set", "model.resolution_px=64", str(shapes(tmp_path / "photos", per_class=12))]
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 0, done.stderr
     facts = json.loads(done.stdout)

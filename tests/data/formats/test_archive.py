@@ -255,5 +255,5 @@ def test_every_use_dates_it_for_gc(photos: Path) -> None:
     summary_of(place)
     assert collect(store, GcPolicy(unused_for_s=1.0, grace_s=0.5), dry_run=True).removed == ()
     aged(proof)
-    assert [each.what for each in collect(store, GcPolicy(unused_for_s=1.0)).removed] == ["archive"]
+    assert [removal.what for removal in collect(store, GcPolicy(unused_for_s=1.0)).removed] == ["archive"]
     assert sum(summary_of(place).counts.values()) == 24

@@ -121,8 +121,8 @@ def test_a_row_labelled_twice_shows_both_classes(tmp_path: Path) -> None:
         "photos/cat/000.png: listed as dog and as cat",
     )
     facts = inspect(DataChoice(path=str(path)), tmp_path / "store", Heard()).facts
-    (said,) = (finding.sentence for finding in facts.findings if finding.kind == "contradiction")
-    assert said.endswith("a build skips every copy (photos/cat/000.png as cat and dog)")
+    (sentence,) = (finding.sentence for finding in facts.findings if finding.kind == "contradiction")
+    assert sentence.endswith("a build skips every copy (photos/cat/000.png as cat and dog)")
 
 
 def test_one_class_in_two_forms_of_unicode_is_one_class(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def coco(folder: Path) -> None:
     (folder / "_annotations.coco.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-FORMS = {each.__name__: each for each in (metadata, json_lines, one_hot, coco)}
+FORMS = {form.__name__: form for form in (metadata, json_lines, one_hot, coco)}
 
 
 @pytest.mark.parametrize("form", FORMS)

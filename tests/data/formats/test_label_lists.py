@@ -18,7 +18,7 @@ from edgecnn.errors.data.multi_label import UNKNOWN_LABEL, LabelTooRare, MultiLa
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw
-from tests.data.label_lists import NAMES, by_column, by_name, drawn, listed
+from tests.data.label_lists import NAMES, drawn, listed, rows_by_column, rows_by_name
 
 HINT = table_unusable(Path("x.csv"), None, "").hint
 
@@ -33,12 +33,12 @@ def manifest_of(summary: DataSummary) -> DataManifest:
 
 def test_every_way_to_write_the_same_labels_gives_the_same_data(tmp_path: Path) -> None:
     shown = drawn(tmp_path)
-    first = summary_of(listed(tmp_path, by_name(shown)))
+    first = summary_of(listed(tmp_path, rows_by_name(shown)))
     assert first.multi_label and first.classes == NAMES
-    header, *rows = by_column(shown)
+    header, *rows = rows_by_column(shown)
     truth = [header, *([row[0], *("true" if cell == "1" else "False" for cell in row[1:])] for row in rows)]
     json_lists = [["path", "labels"], *([path, str(list(names)).replace("'", '"')] for path, names in shown)]
-    for way in (by_name(shown, ";"), by_column(shown), truth, json_lists):
+    for way in (rows_by_name(shown, ";"), rows_by_column(shown), truth, json_lists):
         assert summary_of(listed(tmp_path, way)).content == first.content
 
 
@@ -47,7 +47,7 @@ def test_a_parquet_list_column_is_the_same_data(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     shown = drawn(tmp_path)
     paths, labels = [path for path, _ in shown], [list(names) for _, names in shown]
-    by_csv = summary_of(listed(tmp_path, by_name(shown))).content
+    by_csv = summary_of(listed(tmp_path, rows_by_name(shown))).content
     truth = {name: [name in names for names in labels] for name in NAMES}
     for columns in ({"path": paths, "labels": labels}, {"Path": paths, "Labels ": labels}, {"path": paths, **truth}):
         parquet.write_table(pyarrow.table(columns), tmp_path / "list.parquet")
@@ -55,7 +55,7 @@ def test_a_parquet_list_column_is_the_same_data(tmp_path: Path) -> None:
 
 
 def test_each_label_is_near_its_share_in_every_role_and_images_without_labels_stay(tmp_path: Path) -> None:
-    manifest = manifest_of(summary_of(listed(tmp_path, by_name(drawn(tmp_path, 400)))))
+    manifest = manifest_of(summary_of(listed(tmp_path, rows_by_name(drawn(tmp_path, 400)))))
     assert len(manifest.images) == 400 and {image.label for image in manifest.images} == {UNLABELLED}
     everywhere = np.mean([[label in (image.labels or ()) for label in range(3)] for image in manifest.images], axis=0)
     for role in SPLIT_ROLES:
@@ -67,24 +67,24 @@ def test_each_label_is_near_its_share_in_every_role_and_images_without_labels_st
 
 def test_labels_are_prepared_as_zeros_and_ones(tmp_path: Path) -> None:
     shown = drawn(tmp_path)
-    source = open_source(Path(summary_of(listed(tmp_path, by_name(shown))).manifest_path))
+    source = open_source(Path(summary_of(listed(tmp_path, rows_by_name(shown))).manifest_path))
     entries = source.entries("train")
     labels = source.labels(entries)
     assert (labels.dtype, labels.shape) == (np.uint8, (len(entries), 3))
-    told = dict(shown)
-    assert [source.named(entry) for entry in entries] == [", ".join(told[entry.path]) or "no label" for entry in entries]
-    assert labels[0].tolist() == [int(name in told[entries[0].path]) for name in NAMES]
+    labels_of = dict(shown)
+    assert [source.named(entry) for entry in entries] == [", ".join(labels_of[entry.path]) or "no label" for entry in entries]
+    assert labels[0].tolist() == [int(name in labels_of[entries[0].path]) for name in NAMES]
 
 
 def test_a_changed_label_is_seen_and_an_unchanged_list_is_not_read_again(tmp_path: Path) -> None:
     shown = drawn(tmp_path)
-    path = listed(tmp_path, by_name(shown))
+    path = listed(tmp_path, rows_by_name(shown))
     first, heard = summary_of(path), Heard()
     assert summarize(DataChoice(path=str(path)), tmp_path / "store", heard) == first
     assert heard.steps == []
     shown[0] = (shown[0][0], NAMES)
     shown[1] = (shown[1][0], ())
-    assert summary_of(listed(tmp_path, by_name(shown))).content != first.content
+    assert summary_of(listed(tmp_path, rows_by_name(shown))).content != first.content
 
 
 def test_the_same_picture_with_other_labels_is_left_out(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_the_same_picture_with_other_labels_is_left_out(tmp_path: Path) -> None:
     draw(tmp_path / "photos/all/copy.png", 0)
     one = dict(shown)["photos/all/000.png"]
     other = NAMES if one != NAMES else ("bag",)
-    copies = summary_of(listed(tmp_path, by_name([*shown, ("photos/all/copy.png", other)]))).copies
+    copies = summary_of(listed(tmp_path, rows_by_name([*shown, ("photos/all/copy.png", other)]))).copies
     assert copies == (
         f"photos/all/000.png: the same bytes as photos/all/copy.png, which has other labels ({', '.join(other)})",
         f"photos/all/copy.png: the same bytes as photos/all/000.png, which has other labels ({', '.join(one) or 'none'})",
@@ -101,7 +101,7 @@ def test_the_same_picture_with_other_labels_is_left_out(tmp_path: Path) -> None:
 
 def test_groups_stay_whole(tmp_path: Path) -> None:
     shown = drawn(tmp_path, 240)
-    rows = by_name(shown)
+    rows = rows_by_name(shown)
     rows[0].append("person")
     for number, row in enumerate(rows[1:]):
         row.append(f"p{number // 4}")
@@ -120,20 +120,20 @@ def test_groups_stay_whole(tmp_path: Path) -> None:
 
 
 def test_a_split_column_gives_roles(tmp_path: Path) -> None:
-    counts = summary_of(listed(tmp_path, in_splits(by_column(drawn(tmp_path))))).counts
+    counts = summary_of(listed(tmp_path, add_split_column(rows_by_column(drawn(tmp_path))))).counts
     assert (counts["validation"], counts["test"]) == (40, 40)
 
 
 def test_a_label_on_too_few_images_is_named(tmp_path: Path) -> None:
     shown = drawn(tmp_path)
-    rows = by_column([(path, tuple(set(names) - {"dog"})) for path, names in shown])
+    rows = rows_by_column([(path, tuple(set(names) - {"dog"})) for path, names in shown])
     rows[1][-1] = "1"
     with pytest.raises(LabelTooRare) as caught:
         summary_of(listed(tmp_path, rows))
     assert caught.value.ref == "label-too-rare"
 
 
-def in_splits(rows: list[list[str]]) -> list[list[str]]:
+def add_split_column(rows: list[list[str]]) -> list[list[str]]:
     return [[*rows[0], "split"], *([*row, ("train", "val", "test")[number % 3]] for number, row in enumerate(rows[1:]))]
 
 
@@ -144,7 +144,7 @@ def without(rows: list[list[str]], label: str, split: str) -> list[list[str]]:
 
 
 def test_a_label_that_no_validation_image_of_the_list_s_own_has_is_named(tmp_path: Path) -> None:
-    path = listed(tmp_path, without(in_splits(by_column(drawn(tmp_path))), "dog", "val"))
+    path = listed(tmp_path, without(add_split_column(rows_by_column(drawn(tmp_path))), "dog", "val"))
     with pytest.raises(LabelTooRare) as caught:
         summary_of(path)
     assert caught.value.ref == "label-too-rare"
@@ -152,7 +152,7 @@ def test_a_label_that_no_validation_image_of_the_list_s_own_has_is_named(tmp_pat
 
 
 def test_a_test_split_may_lack_a_label_which_the_report_says_but_not_every_label(tmp_path: Path) -> None:
-    rows = in_splits(by_column(drawn(tmp_path)))
+    rows = add_split_column(rows_by_column(drawn(tmp_path)))
     some = without(rows, "dog", "test")
     assert summary_of(listed(tmp_path, some)).counts["test"] == 40
     with pytest.raises(LabelTooRare, match="label 'bag' is on 0 usable images; 1 needed for test: 'cat', 'dog' are on too few"):
@@ -160,7 +160,7 @@ def test_a_test_split_may_lack_a_label_which_the_report_says_but_not_every_label
 
 
 def test_a_label_that_the_file_of_classes_does_not_know_is_refused(tmp_path: Path) -> None:
-    path = listed(tmp_path, by_name(drawn(tmp_path)))
+    path = listed(tmp_path, rows_by_name(drawn(tmp_path)))
     (tmp_path / "names.txt").write_text("dog\nbag\nowl\ncats\n")
     with pytest.raises(EdgecnnError, check=UNKNOWN_LABEL.made) as caught:
         summary_of(path, classes=str(tmp_path / "names.txt"))
@@ -176,7 +176,7 @@ def test_a_label_that_the_file_of_classes_does_not_know_is_refused(tmp_path: Pat
 
 
 def test_two_labels_of_one_class_are_refused(tmp_path: Path) -> None:
-    _, *rows = by_column(drawn(tmp_path))
+    _, *rows = rows_by_column(drawn(tmp_path))
     path = listed(tmp_path, [["path", "t_shirt", "t-shirt", "dog"], *rows])
     (tmp_path / "names.txt").write_text("dog\nt shirt\n")
     with pytest.raises(
@@ -188,17 +188,19 @@ def test_two_labels_of_one_class_are_refused(tmp_path: Path) -> None:
 
 
 def test_names_that_were_meant_as_several_labels_are_told(tmp_path: Path) -> None:
-    rows = by_name(drawn(tmp_path))
+    rows = rows_by_name(drawn(tmp_path))
     rows[0] = ["path", "label"]
     facts = inspect(DataChoice(path=str(listed(tmp_path, [row for row in rows if row[1]]))), tmp_path / "store", Heard()).facts
     sentences = [finding.sentence for finding in facts.findings if finding.kind == "names"]
-    assert any("looks like several labels; a list gives an image several in a column labels" in each for each in sentences)
+    assert any(
+        "looks like several labels; a list gives an image several in a column labels" in sentence for sentence in sentences
+    )
 
 
 @pytest.mark.parametrize("fewest", [0, 2], ids=["beside single labels", "in most labels"])
 def test_labels_with_commas_between_are_told_with_what_is_read(tmp_path: Path, fewest: int) -> None:
     shown = [(path, names) for path, names in drawn(tmp_path) if len(names) >= fewest]
-    path = listed(tmp_path, by_name(shown, between=","))
+    path = listed(tmp_path, rows_by_name(shown, between=","))
     facts = inspect(DataChoice(path=str(path)), tmp_path / "store", Heard()).facts
     findings = [finding for finding in facts.findings if finding.kind == "names"]
     assert [finding.serious for finding in findings] == [True]
@@ -209,15 +211,15 @@ def test_labels_with_commas_between_are_told_with_what_is_read(tmp_path: Path, f
 
 def test_a_comma_in_a_few_names_is_no_finding(tmp_path: Path) -> None:
     shown = [(path, tuple("cat, tabby" if name == "cat" else name for name in names)) for path, names in drawn(tmp_path)]
-    facts = inspect(DataChoice(path=str(listed(tmp_path, by_name(shown)))), tmp_path / "store", Heard()).facts
+    facts = inspect(DataChoice(path=str(listed(tmp_path, rows_by_name(shown)))), tmp_path / "store", Heard()).facts
     assert [finding for finding in facts.findings if finding.kind == "names"] == []
 
 
 def test_a_list_can_be_inspected(tmp_path: Path) -> None:
     shown = drawn(tmp_path)
-    facts = inspect(DataChoice(path=str(listed(tmp_path, by_name(shown)))), tmp_path / "store", Heard()).facts
+    facts = inspect(DataChoice(path=str(listed(tmp_path, rows_by_name(shown)))), tmp_path / "store", Heard()).facts
     assert facts.images == 120
-    assert {each.name: each.images for each in facts.classes} == {
+    assert {label.name: label.images for label in facts.classes} == {
         name: sum(name in names for _, names in shown) for name in NAMES
     }
 

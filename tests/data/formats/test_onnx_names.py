@@ -26,7 +26,7 @@ def written(folder: Path, **text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "metadata",
     [
         {"names": "{0: 'dog', 1: 'cat', 2: 'sea lion'}"},  # Ultralytics
         {"character": "dog\ncat\nsea lion"},  # PaddleX, RapidOCR
@@ -34,8 +34,8 @@ def written(folder: Path, **text: str) -> Path:
         {"classes": '{"0": "dog", "2": "sea lion", "1": "cat"}'},
     ],
 )
-def test_each_form_is_read(said: dict[str, str], tmp_path: Path) -> None:
-    assert names_in_metadata(written(tmp_path, **said)) == names_in(tmp_path / "mine.onnx") == ("dog", "cat", "sea lion")
+def test_each_form_is_read(metadata: dict[str, str], tmp_path: Path) -> None:
+    assert names_in_metadata(written(tmp_path, **metadata)) == names_in(tmp_path / "mine.onnx") == ("dog", "cat", "sea lion")
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_as_the_file_that_data_classes_states_it_has_to_name_some(tmp_path: Path
 
 
 def test_an_order_is_that_of_the_file_where_every_folder_is_named(tmp_path: Path) -> None:
-    found = names_in_model(written(tmp_path, names=str(dict(enumerate(CLASSES[::-1])))))
-    assert found is not None and found.names == CLASSES[::-1]
-    names = found.names
+    named = names_in_model(written(tmp_path, names=str(dict(enumerate(CLASSES[::-1])))))
+    assert named is not None and named.names == CLASSES[::-1]
+    names = named.names
     spelled = tuple(name.replace(" ", "_") for name in CLASSES)
     photos = tmp_path / "photos"
     assert order_by_names(names, CLASSES, photos, "mine.onnx") == CLASSES[::-1]

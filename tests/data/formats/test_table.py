@@ -101,7 +101,7 @@ def test_rows_without_a_usable_file_are_named(photos: Path) -> None:
 
 def test_a_list_can_be_inspected(photos: Path) -> None:
     facts = inspect(DataChoice(path=str(table(photos, listed(photos)))), photos.parent / "store", Heard()).facts
-    assert (facts.images, [each.name for each in facts.classes], facts.findings) == (24, ["cat", "dog"], ())
+    assert (facts.images, [label.name for label in facts.classes], facts.findings) == (24, ["cat", "dog"], ())
 
 
 FAULTS = {
@@ -152,8 +152,12 @@ def test_a_list_of_one_split_is_what_there_is_where_nothing_is_trained(photos: P
     held_out = table(photos, [[*rows[0], "split"], *([*row, "val"] for row in rows[1:])], "val.csv")
     choice = DataChoice(path=str(held_out), train=False, calibration_images=2)
     without = choice.model_copy(update={"path": str(table(photos, rows))})
-    found, plain = (summarize(each, photos.parent / "store", Heard()) for each in (choice, without))
-    assert (found.content, found.counts, found.splits_from) == (plain.content, plain.counts, plain.splits_from)
+    from_validation, plain = (summarize(data, photos.parent / "store", Heard()) for data in (choice, without))
+    assert (from_validation.content, from_validation.counts, from_validation.splits_from) == (
+        plain.content,
+        plain.counts,
+        plain.splits_from,
+    )
     for refused in (summary_of, lambda path: inspect(DataChoice(path=str(path)), photos.parent / "store", Heard())):
         with pytest.raises(EdgecnnError, check=TRAIN_FOLDER_MISSING.made):
             refused(held_out)

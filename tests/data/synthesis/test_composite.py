@@ -29,21 +29,21 @@ def white_disc(hidden: tuple[int, int, int], side: int = 200) -> bytes:
     return png(Image.fromarray(pixels))
 
 
-def asked(**changes: object) -> SynthesisSettings:
+def settings_with(**changes: object) -> SynthesisSettings:
     plain = {"size_px": SIZE_PX, "scale": (0.5, 0.5), "feather_px": (0, 0), "blur_px": (0, 0), "degrees": (-20, 20)}
     return SynthesisSettings.model_validate({**plain, **changes})
 
 
 def made(data: bytes, settings: SynthesisSettings, name: str = "a:0", under: str = "yellow") -> tuple[np.ndarray, object]:
-    found = composed(read_cutout(data, SIZE_PX), Image.new("RGB", (300, 200), under), drawn(settings, name), settings)
-    return np.asarray(found.picture).astype(int), found
+    composite = composed(read_cutout(data, SIZE_PX), Image.new("RGB", (300, 200), under), drawn(settings, name), settings)
+    return np.asarray(composite.picture).astype(int), composite
 
 
 @pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 0, 255)])
 @pytest.mark.parametrize("feather_px", [0.0, 1.5, 5.0])
 def test_nothing_of_what_lies_under_the_transparency_shows(hidden: tuple[int, int, int], feather_px: float) -> None:
     """White on yellow: red and green are full everywhere, whatever the edge does."""
-    pixels, _ = made(white_disc(hidden), asked(feather_px=(feather_px, feather_px)))
+    pixels, _ = made(white_disc(hidden), settings_with(feather_px=(feather_px, feather_px)))
     assert pixels[..., :2].min() >= 254 and pixels[..., 2].max() == 255 and pixels[..., 2].min() == 0
 
 
@@ -51,7 +51,7 @@ def test_a_softer_edge_has_more_levels_between() -> None:
     between = [
         int(((pixels[..., 2] > 8) & (pixels[..., 2] < 247)).sum())
         for sigma in (0.0, 1.5, 4.0)
-        for pixels, _ in [made(white_disc((0, 0, 0)), asked(feather_px=(sigma, sigma), degrees=(0, 0)))]
+        for pixels, _ in [made(white_disc((0, 0, 0)), settings_with(feather_px=(sigma, sigma), degrees=(0, 0)))]
     ]
     assert between[0] < between[1] < between[2]
 
@@ -59,23 +59,23 @@ def test_a_softer_edge_has_more_levels_between() -> None:
 def test_glass_stays_glass() -> None:
     pane = Image.new("RGBA", (100, 100))
     pane.paste((255, 255, 255, 128), (10, 10, 90, 90))
-    pixels, _ = made(png(pane), asked(feather_px=(2.0, 2.0), degrees=(0, 0)))
+    pixels, _ = made(png(pane), settings_with(feather_px=(2.0, 2.0), degrees=(0, 0)))
     assert 120 <= pixels[..., 2].max() <= 136, "half of the white, half of the yellow"
 
 
 def test_what_is_thinner_than_its_soft_edge_does_not_vanish() -> None:
     thread = Image.new("RGBA", (200, 200))
     thread.paste((255, 255, 255, 255), (20, 99, 180, 101))
-    pixels, found = made(png(thread), asked(feather_px=(6.0, 6.0), degrees=(0, 0)))
-    assert pixels[..., 2].max() > 100 and found.visible > 0.9  # type: ignore[attr-defined]
+    pixels, box = made(png(thread), settings_with(feather_px=(6.0, 6.0), degrees=(0, 0)))
+    assert pixels[..., 2].max() > 100 and box.visible > 0.9  # type: ignore[attr-defined]
 
 
 def test_ranges_are_kept_and_the_box_says_where_it_lies() -> None:
-    settings = asked(scale=(0.3, 0.8), outside=0.25, degrees=(-30, 10), feather_px=(0, 2))
+    settings = settings_with(scale=(0.3, 0.8), outside=0.25, degrees=(-30, 10), feather_px=(0, 2))
     shares, degrees = [], []
     for number in range(60):
-        pixels, found = made(white_disc((0, 0, 0)), settings, f"disc:{number}")
-        left, top, right, bottom = found.box_px  # type: ignore[attr-defined]
+        pixels, box = made(white_disc((0, 0, 0)), settings, f"disc:{number}")
+        left, top, right, bottom = box.box_px  # type: ignore[attr-defined]
         width, height = right - left, bottom - top
         assert left >= -0.25 * width - 1 and right <= SIZE_PX + 0.25 * width + 1
         assert top >= -0.25 * height - 1 and bottom <= SIZE_PX + 0.25 * height + 1
@@ -90,14 +90,14 @@ def test_ranges_are_kept_and_the_box_says_where_it_lies() -> None:
 
 
 def test_numbers_follow_from_seed_and_name_alone() -> None:
-    assert drawn(asked(), "disc:1") == drawn(asked(), "disc:1")
-    assert len({drawn(asked(scale=(0.1, 0.9), seed=seed), name) for seed in (0, 1) for name in ("disc:1", "disc:2")}) == 4
+    assert drawn(settings_with(), "disc:1") == drawn(settings_with(), "disc:1")
+    assert len({drawn(settings_with(scale=(0.1, 0.9), seed=seed), name) for seed in (0, 1) for name in ("disc:1", "disc:2")}) == 4
 
 
 def test_a_positive_turn_is_clockwise() -> None:
     half = Image.new("RGBA", (120, 120))
     half.paste((255, 255, 255, 255), (10, 10, 110, 60))  # longer than high
-    pixels, _ = made(png(half), asked(scale=(0.8, 0.8), degrees=(40, 40)))
+    pixels, _ = made(png(half), settings_with(scale=(0.8, 0.8), degrees=(40, 40)))
     rows, columns = np.nonzero(pixels[..., 2] > 128)
     assert np.corrcoef(rows, columns)[0, 1] > 0.5, "its right end is lower"
 

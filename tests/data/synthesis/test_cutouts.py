@@ -10,7 +10,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE
 from edgecnn.errors.data.synthesis import CLASSES_WITHOUT_CUTOUTS, CUTOUT_CLASS_UNKNOWN, SYNTHESIS_FOLDER_UNUSABLE
 from edgecnn.values.dataset import DataManifest, DataSummary, ImageEntry
-from tests.data.cutouts import CLASSES, copied, cut, found, photographs, scene
+from tests.data.cutouts import CLASSES, copied, cut, photographs, scene, synthesis_in
 from tests.data.folders import write
 
 
@@ -23,14 +23,14 @@ def images(summary: DataSummary) -> tuple[ImageEntry, ...]:
     return DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes()).images
 
 
-def in_role(place: Path, role: str) -> Path:
+def photograph_of_role(place: Path, role: str) -> Path:
     """A photograph that has the role."""
     every = images(photographs(place / "photos", place / "cache"))
     return next(place / "photos" / image.path for image in every if image.role == role)
 
 
 def test_cut_outs_get_the_labels_of_the_photographs_and_train(place: Path) -> None:
-    synthesis = found(place)
+    synthesis = synthesis_in(place)
     assert synthesis.cutouts.classes == CLASSES and synthesis.images == 12
     assert [(image.path, image.label, image.role) for image in images(synthesis.cutouts)][::3] == [
         ("disc/0.png", 0, "train"),
@@ -40,19 +40,19 @@ def test_cut_outs_get_the_labels_of_the_photographs_and_train(place: Path) -> No
 
 
 def test_the_content_is_that_of_the_files_wherever_they_lie(place: Path) -> None:
-    before = found(place)
+    before = synthesis_in(place)
     (place / "cut").rename(place / "elsewhere")
-    moved = found(place, cutouts=str(place / "elsewhere"))
+    moved = synthesis_in(place, cutouts=str(place / "elsewhere"))
     assert moved.cutouts.content == before.cutouts.content
     cut(place / "elsewhere" / "disc" / "0.png", (1, 2, 3))
-    assert found(place, cutouts=str(place / "elsewhere")).cutouts.content != before.cutouts.content
+    assert synthesis_in(place, cutouts=str(place / "elsewhere")).cutouts.content != before.cutouts.content
 
 
 @pytest.mark.parametrize("role", ["calibration", "validation", "test", "train"])
 def test_a_background_that_is_a_photograph_of_the_data_is_left_out_and_named(role: str, place: Path) -> None:
-    photo = in_role(place, role)
+    photo = photograph_of_role(place, role)
     copied(photo, place / "under" / "leak.png")
-    backgrounds = found(place).backgrounds
+    backgrounds = synthesis_in(place).backgrounds
     what = "shows a class itself" if role == "train" else f"is in the role {role}"
     assert backgrounds.copies == (f"leak.png: the same bytes as {photo.relative_to(place / 'photos')}, which {what}",)
     assert "leak.png" not in {image.path for image in images(backgrounds)} and backgrounds.counts["train"] == 4
@@ -62,33 +62,33 @@ def test_a_cut_out_that_is_a_judging_photograph_is_left_out(place: Path) -> None
     copied(place / "cut" / "disc" / "0.png", place / "photos" / "disc" / "same.png")
     for number in range(40):  # until the copy judges, whichever way its bytes are ranked
         cut(place / "photos" / "disc" / f"more-{number}.png", (number, 0, 0))
-    copied(in_role(place, "test"), place / "cut" / "disc" / "leak.png")
-    (left,) = [line for line in found(place).cutouts.copies if line.startswith("disc/leak.png")]
+    copied(photograph_of_role(place, "test"), place / "cut" / "disc" / "leak.png")
+    (left,) = [line for line in synthesis_in(place).cutouts.copies if line.startswith("disc/leak.png")]
     assert left.endswith("which is in the role test")
 
 
 def test_backgrounds_that_are_all_photographs_are_none(place: Path) -> None:
     for file in list((place / "under").iterdir()):
         file.unlink()
-    copied(in_role(place, "test"), place / "under" / "leak.png")
+    copied(photograph_of_role(place, "test"), place / "under" / "leak.png")
     with pytest.raises(
         EdgecnnError, match="every image in it is also in the data: leak.png", check=SYNTHESIS_FOLDER_UNUSABLE.made
     ):
-        found(place)
+        synthesis_in(place)
 
 
 def test_a_class_that_the_photographs_do_not_know_is_refused(place: Path) -> None:
     cut(place / "cut" / "discs" / "0.png", (9, 9, 9))
     with pytest.raises(EdgecnnError, match="rename discs to disc", check=CUTOUT_CLASS_UNKNOWN.made):
-        found(place)
+        synthesis_in(place)
 
 
 def test_a_class_without_cut_outs_is_refused_unless_that_is_said(place: Path) -> None:
     for file in (place / "cut" / "square").iterdir():
         file.unlink()
     with pytest.raises(EdgecnnError, match="'square'", check=CLASSES_WITHOUT_CUTOUTS.made):
-        found(place)
-    synthesis = found(place, classes="some")
+        synthesis_in(place)
+    synthesis = synthesis_in(place, classes="some")
     assert synthesis.class_names == ("disc",) and synthesis.images == 6
 
 
@@ -99,12 +99,12 @@ def test_a_class_called_as_a_split_is_a_class(tmp_path: Path) -> None:
         cut(tmp_path / "moved" / name / "0.png", (1, 2, 3) if name == "bus" else (3, 2, 1))
     (tmp_path / "photos").rename(tmp_path / "old")
     (tmp_path / "vehicles").rename(tmp_path / "photos")
-    assert found(tmp_path, cutouts=str(tmp_path / "moved")).class_names == ("bus", "train")
+    assert synthesis_in(tmp_path, cutouts=str(tmp_path / "moved")).class_names == ("bus", "train")
 
 
 def test_the_same_cut_out_under_two_classes_is_neither(place: Path) -> None:
     copied(place / "cut" / "disc" / "0.png", place / "cut" / "square" / "copy.png")
-    synthesis = found(place)
+    synthesis = synthesis_in(place)
     assert len(synthesis.cutouts.copies) == 2 and synthesis.cutouts.counts["train"] == 5
 
 
@@ -115,15 +115,15 @@ def test_folders_that_hold_nothing_are_named_with_their_key(key: str, place: Pat
     only_text = write(place / "words" / "disc" / "a.txt", b"no picture").parent.parent
     for folder, because in ((place / "none", "no such folder"), (place / "empty", "empty|no picture"), (file, "it is a file")):
         with pytest.raises(EdgecnnError, match=f"synthesis.{key}: .*{because}", check=SYNTHESIS_FOLDER_UNUSABLE.made):
-            found(place, **{key: str(folder)})
+            synthesis_in(place, **{key: str(folder)})
     with pytest.raises(EdgecnnError, match="a.txt: unsupported image format", check=SYNTHESIS_FOLDER_UNUSABLE.made):
-        found(place, **{key: str(only_text)})
+        synthesis_in(place, **{key: str(only_text)})
 
 
 def test_files_that_are_no_pictures_are_skipped_and_named(place: Path) -> None:
     write(place / "cut" / "disc" / "notes.txt", b"cut by hand")
     write(place / "under" / "broken.jpg", b"\xff\xd8\xff")
-    synthesis = found(place)
+    synthesis = synthesis_in(place)
     assert [line.partition(":")[0] for line in synthesis.cutouts.skipped] == ["disc/notes.txt"]
     assert [line.partition(":")[0] for line in synthesis.backgrounds.skipped] == ["broken.jpg"]
 
@@ -134,4 +134,4 @@ def test_a_folder_that_may_not_be_read_says_so(place: Path, monkeypatch: pytest.
 
     monkeypatch.setattr("edgecnn.data.composed.stamps_in", refuse)
     with pytest.raises(EdgecnnError, check=DATA_FOLDER_UNREADABLE.made):
-        found(place)
+        synthesis_in(place)

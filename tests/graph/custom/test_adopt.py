@@ -26,7 +26,7 @@ from edgecnn.graph.onnx_file import save_model
 from edgecnn.graph.passes.folding import fold_batch_norms
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
-from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, of_grey, pictures, quantized
+from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, grey_model, pictures, quantized
 
 FORMS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -153,7 +153,7 @@ def test_what_is_no_classifier_of_photographs_is_refused_by_name(tmp_path: Path)
 def test_weights_that_nodes_give_are_weights(tmp_path: Path) -> None:
     """As PaddlePaddle's exporter writes them; batch norms are then folded, and layers keep the names that are counted."""
     model = classifier(batch_norm=True)
-    nodes = [onnx.helper.make_node("Constant", [], [each.name], value=each) for each in model.graph.initializer]
+    nodes = [onnx.helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in model.graph.initializer]
     kept = list(model.graph.node)
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.node.extend([*nodes, *kept])
@@ -166,7 +166,7 @@ def test_weights_that_nodes_give_are_weights(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_a_network_of_one_channel_sees_grey(dtype: str, tmp_path: Path) -> None:
-    path = written(of_grey(dtype, size=(24, 40)), tmp_path)
+    path = written(grey_model(dtype, size=(24, 40)), tmp_path)
     entry = read_entry(read_model(path), path)
     assert (entry.colours, entry.resolution_px, entry.classes) == (1, ImageSize(24, 40), 2)
     pixels = np.random.default_rng(0).integers(0, 256, (5, 24, 40, 3), np.uint8)
@@ -194,7 +194,7 @@ def test_a_file_that_came_quantized_stays_as_it_is(form: str, tmp_path: Path) ->
     ours = onnx_logits(tmp_path / "trunk.onnx", to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
     np.testing.assert_array_equal(ours, theirs)
     trunk = onnx.load(tmp_path / "trunk.onnx")
-    assert next(each.version for each in trunk.opset_import if not each.domain) == 13
+    assert next(opset.version for opset in trunk.opset_import if not opset.domain) == 13
     assert mac_table(trunk, shapes_by_running(tmp_path / "trunk.onnx", ImageSize.square(SIDE))).total == 9 * SIDE * SIDE + 12
 
 
@@ -228,7 +228,9 @@ class Flattened(nn.Module):
 def test_one_image_a_call_as_torch_exports_it_today_becomes_any_number(pool: nn.Module, tmp_path: Path) -> None:
     network, path = Flattened(pool).eval(), tmp_path / "mine.onnx"
     torch.onnx.export(network, (torch.zeros(1, 3, SIDE, SIDE),), str(path), dynamo=True, verbose=False)
-    assert any(each.name == "allowzero" and each.i for node in onnx.load(path).graph.node for each in node.attribute)
+    assert any(
+        attribute.name == "allowzero" and attribute.i for node in onnx.load(path).graph.node for attribute in node.attribute
+    )
     model = read_model(path)
     made = adopt(model, read_entry(model, path), "rgb", path)
     save_model(made, tmp_path / "trunk.onnx")

@@ -38,12 +38,12 @@ def ended_by(model: onnx.ModelProto, op: str, name: str, *more: str, **attribute
     return model
 
 
-def with_constant(model: onnx.ModelProto, name: str, value: Any, kind: type = np.int64) -> onnx.ModelProto:
+def add_constant(model: onnx.ModelProto, name: str, value: Any, kind: type = np.int64) -> onnx.ModelProto:
     model.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), name))
     return model
 
 
-def of_a_convolution(axis: int | None = None, opset: int = 17) -> onnx.ModelProto:
+def convolution_scores(axis: int | None = None, opset: int = 17) -> onnx.ModelProto:
     """Its scores are images×classes×1×1, and a softmax over ``axis`` may follow."""
     model = classifier("half", opset=opset)
     weights = next(tensor for tensor in model.graph.initializer if tensor.name == "fc.w")
@@ -54,7 +54,7 @@ def of_a_convolution(axis: int | None = None, opset: int = 17) -> onnx.ModelProt
     return model if axis is None else ended_by(model, "Softmax", "share", axis=axis)
 
 
-def of_one_number(*, sigmoid: bool = True) -> onnx.ModelProto:
+def one_number_model(*, sigmoid: bool = True) -> onnx.ModelProto:
     """Dark or bright, as one logit, or the share of bright."""
     model = classifier("half")
     for tensor in model.graph.initializer:
@@ -68,7 +68,7 @@ def of_one_number(*, sigmoid: bool = True) -> onnx.ModelProto:
 @pytest.mark.parametrize("opset", [11, 17])
 @pytest.mark.parametrize("axis", [None, 1])
 def test_scores_that_a_convolution_leaves_are_flattened(axis: int | None, opset: int, tmp_path: Path) -> None:
-    onnx.save(of_a_convolution(axis, opset), tmp_path / "mine.onnx")
+    onnx.save(convolution_scores(axis, opset), tmp_path / "mine.onnx")
     entry = read_entry(read_model(tmp_path / "mine.onnx"), PATH)
     assert (entry.classes, entry.ends_in_softmax, entry.ends_in_shares) == (len(CLASSES), axis == 1, False)
     trunk = trunk_of(tmp_path / "mine.onnx")
@@ -77,7 +77,7 @@ def test_scores_that_a_convolution_leaves_are_flattened(axis: int | None, opset:
 
 @pytest.mark.parametrize("axes", [2, 1, 4])
 def test_one_share_an_image_is_that_of_the_second_of_two_classes(axes: int, tmp_path: Path) -> None:
-    model = with_constant(with_constant(of_one_number(), "flat_axis", [1]), "more_axes", [2, 3])
+    model = add_constant(add_constant(one_number_model(), "flat_axis", [1]), "more_axes", [2, 3])
     if axes == 1:
         model = reshaped_output(ended_by(model, "Squeeze", "squeezed", "flat_axis"), "n")
     if axes == 4:
@@ -94,7 +94,7 @@ def test_one_share_an_image_is_that_of_the_second_of_two_classes(axes: int, tmp_
 
 
 def test_one_share_that_was_rounded_to_bytes_stays(tmp_path: Path) -> None:
-    model = with_constant(with_constant(of_one_number(), "step", 1 / 255, np.float32), "zero", 0, np.uint8)
+    model = add_constant(add_constant(one_number_model(), "step", 1 / 255, np.float32), "zero", 0, np.uint8)
     model = ended_by(ended_by(model, "QuantizeLinear", "bytes", "step", "zero"), "DequantizeLinear", "rounded", "step", "zero")
     onnx.save(model, tmp_path / "mine.onnx")
     entry, feeding = read_entry(read_model(tmp_path / "mine.onnx"), PATH), feeding_named("half")
@@ -129,8 +129,8 @@ def test_an_output_is_chosen_by_its_name(tmp_path: Path) -> None:
     assert [value.name for value in trunk.graph.output] == ["logits"]
 
 
-def without_images_axis() -> onnx.ModelProto:
-    model = with_constant(classifier(batch=1), "first", [0])
+def model_without_images_axis() -> onnx.ModelProto:
+    model = add_constant(classifier(batch=1), "first", [0])
     model.graph.node.insert(0, helper.make_node("Unsqueeze", ["image", "first"], ["planes"]))
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("image", TensorProto.FLOAT, [3, SIDE, SIDE]))
     return model
@@ -161,12 +161,12 @@ UNUSABLE: dict[str, tuple[onnx.ModelProto, str | None, str]] = {
         f"its output index is int64, made by ArgMax: the class alone, not the score of each class — {ONE_OUTPUT}",
     ),
     "no axis of images": (
-        without_images_axis(),
+        model_without_images_axis(),
         None,
         "its input image is 3×32×32, which has no batch axis — export it with an example of 1×3×32×32 and a dynamic first axis",
     ),
     "no axis of images in the answer": (
-        reshaped_output(ended_by(with_constant(classifier(batch=1), "first", [0]), "Squeeze", "flat_scores", "first"), 4),
+        reshaped_output(ended_by(add_constant(classifier(batch=1), "first", [0]), "Squeeze", "flat_scores", "first"), 4),
         None,
         f"its output flat_scores is 4, which has no batch axis — {ONE_OUTPUT}, and do not squeeze the first axis",
     ),
@@ -177,7 +177,7 @@ UNUSABLE: dict[str, tuple[onnx.ModelProto, str | None, str]] = {
         "output by --set model.output=NAME",
     ),
     "one logit": (
-        of_one_number(sigmoid=False),
+        one_number_model(sigmoid=False),
         None,
         "its output scores is one number an image, and it does not end in a sigmoid — end it in a sigmoid, if the number "
         "is the logit of the second of two classes, and export it again",
@@ -189,7 +189,7 @@ UNUSABLE: dict[str, tuple[onnx.ModelProto, str | None, str]] = {
         "over the axis of classes (dim=1 in torch), or without one",
     ),
     "a softmax over one number": (
-        of_a_convolution(-1),
+        convolution_scores(-1),
         None,
         "its Softmax share normalizes over an axis of 1 (axis -1), and not over its 4 classes — export it with a softmax over "
         "the axis of classes (dim=1 in torch), or without one",
@@ -199,7 +199,7 @@ UNUSABLE: dict[str, tuple[onnx.ModelProto, str | None, str]] = {
 
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_answers_of_another_form_are_refused_with_their_own_fix(name: str) -> None:
-    model, output, said = UNUSABLE[name]
+    model, output, message = UNUSABLE[name]
     with pytest.raises(CustomModelUnusable) as refused:
         read_entry(model, PATH, output=output)
-    assert refused.value.line() == f"mine.onnx cannot be built from: {said} [custom-model-unusable]"
+    assert refused.value.line() == f"mine.onnx cannot be built from: {message} [custom-model-unusable]"

@@ -17,16 +17,16 @@ from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.values.custom_model import OutputSteps
-from tests.graph.custom.test_answer_forms import ended_by, of_one_number, reshaped_output, with_constant
+from tests.graph.custom.test_answer_forms import add_constant, ended_by, one_number_model, reshaped_output
 from tests.graph.custom_files import classifier, feeding_named, pictures, quantized
 
 PATH = Path("mine.onnx")
 
 
-def in_integers(model: onnx.ModelProto, dtype: type, scale: float = 1 / 256) -> onnx.ModelProto:
+def quantize_answer(model: onnx.ModelProto, dtype: type, scale: float = 1 / 256) -> onnx.ModelProto:
     """Its answer, quantized to the full range of the type."""
     zero = np.iinfo(dtype).min
-    with_constant(with_constant(model, "step", scale, np.float32), "zero", zero, dtype)
+    add_constant(add_constant(model, "step", scale, np.float32), "zero", zero, dtype)
     ended_by(model, "QuantizeLinear", "bytes", "step", "zero")
     model.graph.output[0].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return model
@@ -36,11 +36,11 @@ def in_integers(model: onnx.ModelProto, dtype: type, scale: float = 1 / 256) -> 
 @pytest.mark.parametrize("end", ["one sigmoid", "softmax"])
 def test_probabilities_in_integers_are_those_of_the_file(end: str, dtype: type, tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
-    model = of_one_number() if end == "one sigmoid" else classifier("half", softmax=True)
+    model = one_number_model() if end == "one sigmoid" else classifier("half", softmax=True)
     onnx.save(model, path)
     entry, feeding, (pixels, _) = read_entry(read_model(path), path), feeding_named("half"), pictures(10)
     exact = CustomSession(path, entry).answers(pixels, feeding)
-    onnx.save(in_integers(model, dtype), path)
+    onnx.save(quantize_answer(model, dtype), path)
     entry = read_entry(read_model(path), path)
     assert (entry.output_steps, entry.ends_in_shares) == (OutputSteps(scale=1 / 256, zero=np.iinfo(dtype).min), True)
     theirs = CustomSession(path, entry).answers(pixels, feeding)
@@ -53,7 +53,7 @@ def test_probabilities_in_integers_are_those_of_the_file(end: str, dtype: type, 
 
 def test_logits_in_integers_are_those_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
-    onnx.save(in_integers(classifier("half", opset=21), np.int16, 0.01), path)
+    onnx.save(quantize_answer(classifier("half", opset=21), np.int16, 0.01), path)
     entry, feeding, (pixels, _) = read_entry(read_model(path), path), feeding_named("half"), pictures(10)
     theirs = CustomSession(path, entry).answers(pixels, feeding)
     save_model(adopt(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
@@ -78,8 +78,8 @@ def cast_to_bytes() -> onnx.ModelProto:
 
 
 def scaled_by_class() -> onnx.ModelProto:
-    model = with_constant(classifier("half", softmax=True), "step", [0.1, 0.2, 0.3, 0.4], np.float32)
-    with_constant(model, "zero", [0, 0, 0, 0], np.uint8)
+    model = add_constant(classifier("half", softmax=True), "step", [0.1, 0.2, 0.3, 0.4], np.float32)
+    add_constant(model, "zero", [0, 0, 0, 0], np.uint8)
     ended_by(model, "QuantizeLinear", "bytes", "step", "zero", axis=1)
     return reshaped_bytes(model)
 

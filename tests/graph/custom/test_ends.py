@@ -18,7 +18,7 @@ from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import end_of, read_entry, read_model
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.runner.pixel_recipe import ImageSize
-from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, of_grey, pictures, quantized
+from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, grey_model, pictures, quantized
 from tests.graph.custom_trunks import trunk_of
 
 PATH = Path("mine.onnx")
@@ -41,10 +41,10 @@ def test_an_open_number_of_colours_is_what_the_first_convolution_has_weights_for
 
 def test_an_open_number_of_colours_that_no_weights_tell_is_refused() -> None:
     with pytest.raises(CustomModelUnusable) as refused:
-        read_entry(opened(of_grey()), PATH, ImageSize.square(48))
+        read_entry(opened(grey_model()), PATH, ImageSize.square(48))
     assert refused.value.line() == (
-        "mine.onnx cannot be built from: its input grey is batch_size×num_channels×height×width, which has no axis of three "
-        "colours, or of one — export it with an input of images×3×height×width, or ×1; what flattens or reshapes them belongs "
+        "mine.onnx cannot be built from: its input grey is batch_size×num_channels×height×width, which has no axis of 3 "
+        "colours or of 1 — export it with an input of images×3×height×width, or ×1; put flattening and reshaping "
         "inside the graph [custom-model-unusable]"
     )
 
@@ -62,7 +62,7 @@ def test_a_label_beside_the_scores_is_left_out(tmp_path: Path) -> None:
     trunk = trunk_of(tmp_path / "mine.onnx")
     assert not {"ArgMax", "ArrayFeatureExtractor"} & {node.op_type for node in trunk.graph.node}
     assert "names" not in {tensor.name for tensor in trunk.graph.initializer}
-    assert {each.domain for each in trunk.opset_import} == {""}
+    assert {opset.domain for opset in trunk.opset_import} == {""}
 
 
 def test_probabilities_as_dictionaries_name_the_option_that_gives_an_array() -> None:
@@ -81,9 +81,9 @@ def classical(*steps: tuple[str, dict[str, Any]]) -> onnx.ModelProto:
     """A picture, flat, through operators of scikit-learn's converter; a linear classifier gives its label first."""
     nodes, before, outputs = [helper.make_node("Flatten", ["image"], ["flat"])], "flat", []
     for number, (op, attributes) in enumerate(steps):
-        after, said = f"after{number}", ["label"] if op == "LinearClassifier" else []
-        nodes.append(helper.make_node(op, [before], [*said, after], domain="ai.onnx.ml", **attributes))
-        outputs += [helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])] if said else []
+        after, labels = f"after{number}", ["label"] if op == "LinearClassifier" else []
+        nodes.append(helper.make_node(op, [before], [*labels, after], domain="ai.onnx.ml", **attributes))
+        outputs += [helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])] if labels else []
         before = after
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])
     outputs.append(helper.make_tensor_value_info(before, TensorProto.FLOAT, ["n", len(CLASSES)]))
@@ -113,7 +113,9 @@ def test_operators_of_scikit_learn_become_those_of_onnx(post_transform: str, nor
     onnx.save(classical(SCALER, ("LinearClassifier", linear(post_transform)), *after), tmp_path / "mine.onnx")
     trunk = trunk_of(tmp_path / "mine.onnx")
     assert {node.domain for node in trunk.graph.node} == {""}
-    assert [(each.domain, each.version) for each in trunk.opset_import] == [("", 20)]  # named twice in the file, as compose does
+    assert [(opset.domain, opset.version) for opset in trunk.opset_import] == [
+        ("", 20)
+    ]  # named twice in the file, as compose does
 
 
 @pytest.mark.parametrize(("op", "attributes"), [("Normalizer", {}), ("Binarizer", {"threshold": 0.5})])

@@ -30,7 +30,7 @@ def written(model: onnx.ModelProto, folder: Path) -> Path:
 def test_weights_among_the_inputs_are_no_inputs_of_the_trunk(opset: int, tmp_path: Path) -> None:
     """As IR 3 has them: the Model Zoo's older files, MXNet's and old Keras's."""
     model = classifier("half", opset=opset, batch_norm=True)
-    held = [onnx.helper.make_tensor_value_info(each.name, each.data_type, each.dims) for each in model.graph.initializer]
+    held = [onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in model.graph.initializer]
     model.graph.input.extend(held)
     model.ir_version = 3
     path = written(model, tmp_path)
@@ -46,7 +46,7 @@ def answers_of_trunk(path: Path, pixels: np.ndarray[Any, np.dtype[np.uint8]]) ->
     return onnx_logits(path, feeding_named("half").normalization.feed(pixels))
 
 
-def in_a_function(*inner: str) -> onnx.ModelProto:
+def wrap_in_function(*inner: str) -> onnx.ModelProto:
     """The last layer as a function of the file's own, which calls ``inner`` of that domain where that is named."""
     model = classifier("half")
     opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("own", 1)]
@@ -61,7 +61,7 @@ def in_a_function(*inner: str) -> onnx.ModelProto:
 
 
 def test_functions_of_the_file_are_inlined(tmp_path: Path) -> None:
-    path = written(in_a_function(), tmp_path)
+    path = written(wrap_in_function(), tmp_path)
     entry, (pixels, _) = read_entry(read_model(path), path), pictures(10)
     theirs = CustomSession(path, entry).answers(pixels, feeding_named("half"))
     trunk = adopt(read_model(path), entry, "rgb", path)
@@ -71,7 +71,7 @@ def test_functions_of_the_file_are_inlined(tmp_path: Path) -> None:
 
 
 def test_a_function_that_calls_itself_is_refused(tmp_path: Path) -> None:
-    path = written(in_a_function("Head"), tmp_path)
+    path = written(wrap_in_function("Head"), tmp_path)
     with pytest.raises(EdgecnnError, check=NOT_AN_ONNX_MODEL.made) as refused:
         read_model(path)
     assert refused.value.ref == "not-an-onnx-model"
@@ -86,7 +86,7 @@ KINDS = {
 }
 
 
-def of_quantized_weights(kind: int, opset: int, dtype: str) -> onnx.ModelProto:
+def quantized_weights_model(kind: int, opset: int, dtype: str) -> onnx.ModelProto:
     model = classifier("half", opset=opset, dtype=dtype)
     weights = next(tensor for tensor in model.graph.initializer if tensor.name == "fc.w")
     values = onnx.numpy_helper.to_array(weights).astype(np.float32)
@@ -109,7 +109,7 @@ def of_quantized_weights(kind: int, opset: int, dtype: str) -> onnx.ModelProto:
 @pytest.mark.parametrize("name", KINDS)
 def test_quantized_weights_keep_their_opset_type_and_precision(name: str, tmp_path: Path) -> None:
     kind, opset, dtype = KINDS[name]
-    path = written(of_quantized_weights(kind, opset, dtype), tmp_path)
+    path = written(quantized_weights_model(kind, opset, dtype), tmp_path)
     entry, (pixels, _) = read_entry(read_model(path), path), pictures(10)
     assert (entry.quantized, entry.opset) == ("Q/DQ", opset)
     theirs = CustomSession(path, entry).answers(pixels, feeding_named("half"))
@@ -125,7 +125,7 @@ def test_quantized_weights_keep_their_opset_type_and_precision(name: str, tmp_pa
 
 
 def test_a_quantized_file_that_no_runtime_here_runs_asks_for_its_float_network(tmp_path: Path) -> None:
-    model = of_quantized_weights(onnx.TensorProto.INT8, 21, "float32")
+    model = quantized_weights_model(onnx.TensorProto.INT8, 21, "float32")
     model.opset_import[0].version = 99
     path = written(model, tmp_path)
     with pytest.raises(CustomModelUnusable) as refused:
@@ -163,7 +163,7 @@ def test_a_quantized_file_that_only_opens_unfused_is_refused_at_once(tmp_path: P
 
 def test_zero_points_that_weights_share_are_copied(tmp_path: Path) -> None:
     """With exact products ONNX Runtime 1.31 rewrites each weight's zero point, and cannot rewrite one twice."""
-    model = of_quantized_weights(onnx.TensorProto.INT8, 21, "float32")
+    model = quantized_weights_model(onnx.TensorProto.INT8, 21, "float32")
     again = [("steps", "fc.again"), ("steps", "fc.once_more")]
     nodes = [onnx.helper.make_node("DequantizeLinear", [steps, "step", "zero"], [made], name=made) for steps, made in again]
     nodes += [onnx.helper.make_node("Max", ["fc.again", "fc.once_more", "fc.v"], ["fc.w"], name="same")]

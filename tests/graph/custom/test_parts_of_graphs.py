@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom.onnx_entry import end_of, read_entry, read_model
-from tests.graph.custom.test_answer_forms import ended_by, reshaped_output, with_constant
+from tests.graph.custom.test_answer_forms import add_constant, ended_by, reshaped_output
 from tests.graph.custom_files import CLASSES, classifier
 from tests.graph.custom_trunks import trunk_of
 
@@ -20,7 +20,7 @@ PATH = Path("mine.onnx")
 
 def test_a_shape_that_other_nodes_read_too_stays_theirs(tmp_path: Path) -> None:
     """A Reshape copies the axis of images; an Expand would take the 0 for a size."""
-    model = with_constant(with_constant(classifier("half", batch=1), "row", [1, 4]), "more", [[0.5]], np.float32)
+    model = add_constant(add_constant(classifier("half", batch=1), "row", [1, 4]), "more", [[0.5]], np.float32)
     ended_by(model, "Reshape", "flat_scores", "row")
     model.graph.node.append(helper.make_node("Expand", ["more", "row"], ["wide"]))
     onnx.save(ended_by(model, "Add", "sums", "wide"), tmp_path / "mine.onnx")
@@ -28,7 +28,7 @@ def test_a_shape_that_other_nodes_read_too_stays_theirs(tmp_path: Path) -> None:
 
 
 def test_branches_read_the_input_under_its_new_name(tmp_path: Path) -> None:
-    model = with_constant(classifier("half"), "condition", False, np.bool_)
+    model = add_constant(classifier("half"), "condition", False, np.bool_)
     inside = [helper.make_node("ReduceMean", ["planes"], ["mean"], axes=[2, 3], keepdims=0)]
     inside.append(helper.make_node("ReduceMax", ["mean"], ["most"], axes=[1], keepdims=1))
     inside.append(helper.make_node("Sub", ["scores", "most"], ["less"]))
@@ -42,9 +42,9 @@ def test_branches_read_the_input_under_its_new_name(tmp_path: Path) -> None:
     trunk_of(tmp_path / "mine.onnx")
 
 
-def of_a_function(op: str, opset: int) -> onnx.ModelProto:
+def function_model(op: str, opset: int) -> onnx.ModelProto:
     """A model of opset 17 whose last layer is a function of an older opset, behind a tensor of three axes."""
-    model = with_constant(classifier("half"), "last", [2])
+    model = add_constant(classifier("half"), "last", [2])
     ended_by(model, "Unsqueeze", "tall", "last")
     imports = [helper.make_opsetid("", opset)]
     body = helper.make_node(op, ["a"], ["b"], axis=1) if op == "Softmax" else helper.make_node(op, ["a"], ["b"])
@@ -58,14 +58,14 @@ def of_a_function(op: str, opset: int) -> onnx.ModelProto:
 @pytest.mark.parametrize(("op", "opset"), [("Tanh", 14), ("Softmax", 11)])
 def test_functions_of_another_opset_are_inlined(op: str, opset: int, tmp_path: Path) -> None:
     """Before opset 13 a softmax over axis 1 of a tensor of three axes is one over the last two."""
-    onnx.save(of_a_function(op, opset), tmp_path / "mine.onnx")
+    onnx.save(function_model(op, opset), tmp_path / "mine.onnx")
     assert not read_model(tmp_path / "mine.onnx").functions
     trunk_of(tmp_path / "mine.onnx")
 
 
 @pytest.mark.parametrize(("ratio", "trains"), [(0.0, False), (0.5, True)])
 def test_a_dropout_that_drops_nothing_does_not_train(ratio: float, trains: bool) -> None:
-    model = with_constant(with_constant(classifier(), "ratio", ratio, np.float32), "mode", True, np.bool_)
+    model = add_constant(add_constant(classifier(), "ratio", ratio, np.float32), "mode", True, np.bool_)
     ended_by(model, "Dropout", "left", "ratio", "mode")
     if trains:
         with pytest.raises(CustomModelUnusable, match=r"it was exported in training mode \(Dropout left\)"):

@@ -31,13 +31,13 @@ class WithSigmoid(Classifier):
         return torch.sigmoid(self.fc(torch.relu(self.norm(self.conv(image))).mean((2, 3))))
 
 
-def as_onnx(file: Path) -> Path:
+def save_onnx(file: Path) -> Path:
     onnx.save(classifier("half", sigmoid=True), file)
     return file
 
 
 FILES: dict[str, Callable[[Path], Path]] = {
-    "onnx": as_onnx,
+    "onnx": save_onnx,
     "exported": lambda file: exported(WithSigmoid(), file),
     "scripted": lambda file: scripted(WithSigmoid(), file),
 }
@@ -74,14 +74,14 @@ def test_the_trunk_answers_with_logits_whose_sigmoid_is_the_file_s_answer(form: 
 
 
 def test_without_labels_each_threshold_is_a_half(tmp_path: Path) -> None:
-    path = as_onnx(tmp_path / "mine.onnx")
+    path = save_onnx(tmp_path / "mine.onnx")
     entry = read_file(path, None, None).entry
     out = trunk(path, entry, prepared(tmp_path / "pixels", np.full(64, -1)), tmp_path / "out")
     assert json.loads((out / "thresholds.json").read_text()) == {f"class {number}": 0.5 for number in range(4)}
 
 
 def test_of_one_class_an_image_the_sigmoid_stays_as_it_did(tmp_path: Path) -> None:
-    path = as_onnx(tmp_path / "mine.onnx")
+    path = save_onnx(tmp_path / "mine.onnx")
     entry = read_file(path, None, None).entry.model_copy(update={"ends_in_sigmoid": False})
     assert "ends_in_sigmoid" not in entry.model_dump(), "nothing of it is in a key"
     out = trunk(path, entry, prepared(tmp_path / "pixels", pictures(64)[1]), tmp_path / "out")

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
-from tests.graph.custom.test_answer_forms import ended_by, of_a_convolution, reshaped_output, with_constant
+from tests.graph.custom.test_answer_forms import add_constant, convolution_scores, ended_by, reshaped_output
 from tests.graph.custom_files import CLASSES, classifier
 from tests.graph.custom_trunks import trunk_of
 
@@ -17,7 +17,7 @@ PATH = Path("mine.onnx")
 
 
 def test_a_declared_shape_that_is_not_the_real_one_does_not_count(tmp_path: Path) -> None:
-    onnx.save(reshaped_output(of_a_convolution(), "n", len(CLASSES)), tmp_path / "mine.onnx")
+    onnx.save(reshaped_output(convolution_scores(), "n", len(CLASSES)), tmp_path / "mine.onnx")
     trunk = trunk_of(tmp_path / "mine.onnx")
     assert trunk.graph.node[-1].op_type == "Reshape"
 
@@ -30,22 +30,22 @@ def test_an_output_without_a_declared_shape_has_the_inferred_one(tmp_path: Path)
     trunk_of(tmp_path / "mine.onnx")
 
 
-def of_a_squeezed_image(axis: int) -> onnx.ModelProto:
+def squeezed_image_model(axis: int) -> onnx.ModelProto:
     """Its one image's axis is gone while the softmax normalizes."""
-    model = with_constant(classifier("half", batch=1), "first", [0])
+    model = add_constant(classifier("half", batch=1), "first", [0])
     ended_by(ended_by(model, "Squeeze", "alone", "first"), "Softmax", "normalized", axis=axis)
     return ended_by(model, "Unsqueeze", "share", "first")
 
 
-def of_one_image_flattened() -> onnx.ModelProto:
+def flattened_image_model() -> onnx.ModelProto:
     """Before opset 13 a softmax of axis 0 normalizes over all numbers."""
     return ended_by(classifier("half", batch=1, opset=11), "Softmax", "share", axis=0)
 
 
 ALONE = {
-    "squeezed": of_a_squeezed_image(0),
-    "squeezed, last axis": of_a_squeezed_image(-1),
-    "all numbers": of_one_image_flattened(),
+    "squeezed": squeezed_image_model(0),
+    "squeezed, last axis": squeezed_image_model(-1),
+    "all numbers": flattened_image_model(),
 }
 
 

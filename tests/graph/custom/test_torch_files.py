@@ -84,7 +84,7 @@ def test_the_trunk_answers_as_the_file_does_in_torch(name: str, tmp_path: Path) 
     assert (opened(path, says.entry).answers(pixels, HALF).argmax(axis=1) == labels).all()
     out = made_trunk(path, says.entry, tmp_path)
     trunk = onnx.load(out / "model.onnx")
-    assert [each.op_type for each in trunk.graph.node if each.op_type in ("Softmax", "BatchNormalization")] == []
+    assert [node.op_type for node in trunk.graph.node if node.op_type in ("Softmax", "BatchNormalization")] == []
     assert trunk.opset_import[0].version == 20 and trunk.graph.input[0].type.tensor_type.shape.dim[0].dim_param
     check = json.loads((out / "check.json").read_text())
     assert check["images"] == 32 and check["top1_agreement"] == 1.0
@@ -160,9 +160,9 @@ class _Touches:
 def rewritten(source: Path, target: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
     """A copy of an archive with one of its files changed."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        for each in old.namelist():
-            content = old.read(each)
-            new.writestr(each, change(content) if each.endswith(f"/{name}") else content)
+        for entry in old.namelist():
+            content = old.read(entry)
+            new.writestr(entry, change(content) if entry.endswith(f"/{name}") else content)
     return target
 
 
@@ -179,14 +179,14 @@ ATTACKS: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_program_that_would_run_more_than_operators_is_refused(name: str, tmp_path: Path) -> None:
-    before, after, said = ATTACKS[name]
+    before, after, message = ATTACKS[name]
     source = exported(Classifier(), tmp_path / "mine.pt2")
 
     def change(content: bytes) -> bytes:
         assert before.encode() in content
         return content.replace(before.encode(), after.encode())
 
-    assert said in refused(rewritten(source, tmp_path / "bad.pt2", "models/model.json", change))
+    assert message in refused(rewritten(source, tmp_path / "bad.pt2", "models/model.json", change))
 
 
 def test_pickled_weights_in_an_exported_program_are_never_unpickled(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_other_spellings_of_a_call_are_refused(text: str, tmp_path: Path) -> Non
 def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
     path = exported(Classifier(), tmp_path / "mine.pt2")
     with zipfile.ZipFile(path, "a") as archive:
-        name = next(each for each in archive.namelist() if each.endswith("models/model.json"))
+        name = next(entry for entry in archive.namelist() if entry.endswith("models/model.json"))
         archive.writestr(name.replace("model.json", "MODEL.json"), b"{}")
     with pytest.raises(CustomModelUnusable):
         form_of(path)

@@ -77,17 +77,17 @@ IN_A_PROCESS_OF_THEIR_OWN = ("1,500 operators that change nothing", "2^40 images
 
 @pytest.mark.parametrize("name", [name for name in REFUSED if name not in IN_A_PROCESS_OF_THEIR_OWN])
 def test_a_file_that_is_none_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
-    make, said = REFUSED[name]
+    make, message = REFUSED[name]
     path = make(tmp_path)
     fault = _fault_of(path, partial(_gone_through, path, None, None, None))
     assert isinstance(fault, EdgecnnError)
-    assert said in fault.line() and fault.line().isprintable()
+    assert message in fault.line() and fault.line().isprintable()
 
 
 @pytest.mark.parametrize("name", IN_A_PROCESS_OF_THEIR_OWN)
 def test_what_takes_the_memory_takes_that_of_another_process(name: str, tmp_path: Path) -> None:
-    make, said = REFUSED[name]
-    with pytest.raises(CustomModelUnusable, match=said):
+    make, message = REFUSED[name]
+    with pytest.raises(CustomModelUnusable, match=message):
         try_file(make(tmp_path), None, None)
 
 
@@ -142,13 +142,13 @@ ENDINGS = {
 def test_what_ends_the_process_by_itself_is_refused_with_what_it_said_last(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program, said = ENDINGS[way]
+    program, message = ENDINGS[way]
     onnx.save(classifier(), tmp_path / "mine.onnx")
     (tmp_path / "onnx.py").write_text(f"import os, sys\n{program}\n")  # stands for what a file's bytes make of the one that reads
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(CustomModelUnusable) as refused:
         try_file(tmp_path / "mine.onnx", None, None)
-    assert refused.value.because == f"reading it ended its trial process {said}"
+    assert refused.value.because == f"reading it ended its trial process {message}"
 
 
 def test_a_process_that_never_came_to_the_file_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

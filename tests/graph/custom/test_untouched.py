@@ -23,7 +23,7 @@ from tests.graph.torch_files import scripted
 EVALUATION = "call model.eval() before torch.onnx.export"
 
 
-def before_the_last(model: onnx.ModelProto, *nodes: onnx.NodeProto) -> onnx.ModelProto:
+def insert_before_last(model: onnx.ModelProto, *nodes: onnx.NodeProto) -> onnx.ModelProto:
     """The last layer reads what the last of these nodes makes of ``flat``."""
     for node in nodes:
         model.graph.node.insert(len(model.graph.node) - 1, node)
@@ -33,7 +33,7 @@ def before_the_last(model: onnx.ModelProto, *nodes: onnx.NodeProto) -> onnx.Mode
 
 def normalizing_by_the_call() -> onnx.ModelProto:
     mean = helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[0], keepdims=1)
-    return before_the_last(classifier(), mean, helper.make_node("Sub", ["flat", "mean"], ["centred"]))
+    return insert_before_last(classifier(), mean, helper.make_node("Sub", ["flat", "mean"], ["centred"]))
 
 
 def centred_a_little_by_the_call() -> onnx.ModelProto:
@@ -42,19 +42,19 @@ def centred_a_little_by_the_call() -> onnx.ModelProto:
     model.graph.initializer.append(numpy_helper.from_array(np.array(0.01, np.float32), "little"))
     mean = helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[0], keepdims=1)
     part = helper.make_node("Mul", ["mean", "little"], ["part"])
-    return before_the_last(model, mean, part, helper.make_node("Sub", ["flat", "part"], ["centred"]))
+    return insert_before_last(model, mean, part, helper.make_node("Sub", ["flat", "part"], ["centred"]))
 
 
 def drawing_at_random() -> onnx.ModelProto:
     draw = helper.make_node("RandomUniformLike", ["flat"], ["noise"], name="draw")
-    return before_the_last(classifier(), draw, helper.make_node("Add", ["flat", "noise"], ["noisy"]))
+    return insert_before_last(classifier(), draw, helper.make_node("Add", ["flat", "noise"], ["noisy"]))
 
 
 def dropping_out(*, training: bool = True) -> onnx.ModelProto:
     model = classifier()
     held = {"ratio": np.array(0.5, np.float32), "mode": np.array(training)}
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in held.items())
-    return before_the_last(model, helper.make_node("Dropout", ["flat", "ratio", "mode"], ["left"], name="drop"))
+    return insert_before_last(model, helper.make_node("Dropout", ["flat", "ratio", "mode"], ["left"], name="drop"))
 
 
 def norm_in_training(*, told_by: str) -> onnx.ModelProto:
@@ -66,7 +66,7 @@ def norm_in_training(*, told_by: str) -> onnx.ModelProto:
     return model
 
 
-def of_one_image_in_all_but_name() -> onnx.ModelProto:
+def one_image_in_all_but_name() -> onnx.ModelProto:
     model = classifier(batch=1)
     for value in (model.graph.input[0], model.graph.output[0]):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
@@ -74,7 +74,7 @@ def of_one_image_in_all_but_name() -> onnx.ModelProto:
 
 
 def answering_once_a_call() -> onnx.ModelProto:
-    model = of_one_image_in_all_but_name()
+    model = one_image_in_all_but_name()
     shape = next(tensor for tensor in model.graph.initializer if tensor.name == "shape")
     shape.CopyFrom(numpy_helper.from_array(np.array([-1, 3], np.int64), "shape"))
     model.graph.node.append(helper.make_node("ReduceMean", ["scores"], ["alone"], axes=[0], keepdims=1))
@@ -121,17 +121,17 @@ def fault_of(path: Path, **stated: Any) -> EdgecnnError | None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_an_answer_depends_on_besides_its_image_is_named(name: str, tmp_path: Path) -> None:
-    make, said = REFUSED[name]
+    make, message = REFUSED[name]
     path = tmp_path / "mine.onnx"
     onnx.save(make(), path)
     fault = fault_of(path)
     assert fault is not None and fault.exit_code == 2
-    assert fault.line() == f"{path} cannot be built from: {said} [custom-model-unusable]"
+    assert fault.line() == f"{path} cannot be built from: {message} [custom-model-unusable]"
 
 
 def test_a_batch_that_is_open_in_name_only_ends_with_the_runtimes_own_reason(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
-    onnx.save(of_one_image_in_all_but_name(), path)
+    onnx.save(one_image_in_all_but_name(), path)
     fault = fault_of(path)
     assert fault is not None and fault.because is not None
     assert fault.because.startswith("its batch axis is declared open, but it accepts only one image; with 3 ONNX Runtime")

@@ -70,7 +70,7 @@ def test_both_compute_the_same_and_both_speak_float32() -> None:
     # Whole steps, so that no rounding to half moves a number across the middle between two.
     steps = np.random.default_rng(0).integers(-100, 100, (8, 4))
     feed = {"x": (steps * np.float32(np.float16(0.05))).astype(np.float32)}
-    ours, theirs = (ReferenceEvaluator(each).run(None, feed)[0] for each in (carried, typed))
+    ours, theirs = (ReferenceEvaluator(model).run(None, feed)[0] for model in (carried, typed))
     assert theirs.dtype == np.float32
     assert np.abs(ours - theirs).max() <= 2e-3 * np.abs(ours).max()
 

@@ -18,10 +18,10 @@ def outputs(model: onnx.ModelProto) -> np.ndarray:  # type: ignore[type-arg]
 def test_a_bias_becomes_int32_at_the_product_of_both_scales() -> None:
     before, model = qdq([0.01, 0.02]), qdq([0.01, 0.02])
     assert quantize_biases(model) == 1
-    found = constants(model)
-    assert found["bias_quantized"].dtype == np.int32
-    np.testing.assert_allclose(found["bias_scale"], [0.0005, 0.001], rtol=1e-6)
-    assert "bias" not in found
+    values = constants(model)
+    assert values["bias_quantized"].dtype == np.int32
+    np.testing.assert_allclose(values["bias_scale"], [0.0005, 0.001], rtol=1e-6)
+    assert "bias" not in values
     np.testing.assert_allclose(outputs(model), outputs(before), atol=0.0005)
     onnx.checker.check_model(model, full_check=True)
 

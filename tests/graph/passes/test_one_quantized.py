@@ -62,7 +62,7 @@ def test_rounding_every_layer_in_turn_leaves_the_float_model_as_it_was_and_chang
     exact = logits_of(before, IMAGES)
     tensors = tensors_of_layers(model)
     alone = [one_quantized(model, rounding, name, tensors[name]) for name in "abc"]
-    answers = [logits_of(each.SerializeToString(), IMAGES, AS_WRITTEN) for each in alone]
+    answers = [logits_of(rounded.SerializeToString(), IMAGES, AS_WRITTEN) for rounded in alone]
     assert model.SerializeToString(deterministic=True) == before
     for answer in answers:
         assert 0 < np.abs(answer - exact).max() < 0.1 * np.ptp(exact)

@@ -55,8 +55,8 @@ def test_the_pooling_pads_and_answers_as_before(model: onnx.ModelProto, pads: li
     assert fold_pooled_padding(model.graph) == 1
     assert [node.op_type for node in model.graph.node] == ["MaxPool"]
     assert not model.graph.initializer
-    found = {each.name: helper.get_attribute_value(each) for each in model.graph.node[0].attribute}
-    assert (found["pads"], found["strides"]) == (pads, [2, 2])
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in model.graph.node[0].attribute}
+    assert (attributes["pads"], attributes["strides"]) == (pads, [2, 2])
     assert np.array_equal(answers(model), before)
 
 

@@ -14,7 +14,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES, LogitsNotFinite
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp
 from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.average_precision import Ranked, at_random, average_precision, mean_average_precision
+from edgecnn.judging.predictions.average_precision import Ranked, average_precision, chance_precision, mean_average_precision
 from edgecnn.judging.predictions.logits import best_thresholds, over, probabilities
 from edgecnn.judging.predictions.multi_label import map_interval, multi_label_accuracy
 from edgecnn.values.figures import MultiLabelAccuracy
@@ -221,7 +221,10 @@ def test_what_a_random_ranking_reaches_is_more_than_the_share_of_few_images(imag
     draws = np.random.default_rng(4)
     has = np.arange(images) < positives
     seen = np.mean([average_precision(draws.random(images), has).estimate for _ in range(4000)])
-    assert at_random(images, positives) == pytest.approx(seen, abs=0.01) and at_random(images, positives) > positives / images
+    assert (
+        chance_precision(images, positives) == pytest.approx(seen, abs=0.01)
+        and chance_precision(images, positives) > positives / images
+    )
 
 
 @pytest.mark.parametrize(("freedom", "apart", "true", "most"), [(1000.0, 3.08, 0.749, 0.09), (3.0, 6.6, 0.6, 0.12)])

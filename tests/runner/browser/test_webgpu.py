@@ -35,7 +35,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def by_software(monkeypatch: pytest.MonkeyPatch) -> None:
+def emulated_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(EMULATOR, "SwiftShader")
 
 
@@ -50,8 +50,8 @@ def test_a_gpu_that_is_played_is_none(kit: Path) -> None:
 
 @pytest.mark.usefixtures("by_software")
 def test_asked_for_it_answers_as_emulated_and_says_what_ran_where(kit: Path, tmp_path: Path) -> None:
-    said = LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Quiet())["selftest"]
-    assert said["logits_difference"] <= 1e-4 < said["logits_allowed"]
+    selftest = LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Quiet())["selftest"]
+    assert selftest["logits_difference"] <= 1e-4 < selftest["logits_allowed"]
     feed = {"image": np.zeros((1, 3, SIDE_PX, SIDE_PX), np.float32)}
     session = open_session(Kit.open(kit), {}, tmp_path)
     session.run(feed)

@@ -25,11 +25,11 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64
 BINARY = "copy or unpack it again as binary: unzip without -a, FTP in binary mode"
 
 
-def to_crlf(content: bytes) -> bytes:
+def crlf_copy(content: bytes) -> bytes:
     return content.replace(b"\n", b"\r\n")
 
 
-def to_lf(content: bytes) -> bytes:
+def lf_copy(content: bytes) -> bytes:
     return content.replace(b"\r\n", b"\n")
 
 
@@ -43,8 +43,8 @@ def refusal(kit: Path) -> RunnerError:
     ("name", "change", "why", "fix"),
     [
         ("model.onnx", lambda _: POINTER, "it is a Git LFS pointer, not the file itself", "git lfs pull"),
-        ("runner/kit.py", to_crlf, "its line endings were converted, as if it were text", BINARY),
-        ("golden/card.png", to_lf, "its line endings were converted, as if it were text", BINARY),
+        ("runner/kit.py", crlf_copy, "its line endings were converted, as if it were text", BINARY),
+        ("golden/card.png", lf_copy, "its line endings were converted, as if it were text", BINARY),
         ("golden/card.png", lambda content: content[:-1], None, "copy the kit again, or package it again"),
     ],
 )
@@ -75,7 +75,7 @@ def test_line_endings_are_recognised_across_blocks() -> None:
 
     content = b"x" * ((1 << 16) - 1) + b"\nlast\n"
     wanted = len(content), hashlib.sha256(content).hexdigest()
-    converted = to_crlf(content)  # a carriage return ends the first block
+    converted = crlf_copy(content)  # a carriage return ends the first block
     assert cause_of_change(lambda: io.BytesIO(converted), len(converted), wanted, None) is not None
     assert cause_of_change(lambda: io.BytesIO(converted + b"x"), len(converted) + 1, wanted, None) is None
 
@@ -111,8 +111,8 @@ def picture(kind: str) -> bytes:
     ("content", "why"),
     [
         (POINTER, "it is a Git LFS pointer, not the file itself: git lfs pull"),
-        (to_crlf(picture("PNG")), f"its line endings were converted, as if it were text: {BINARY}"),
-        (to_lf(picture("PNG")), f"its line endings were converted, as if it were text: {BINARY}"),
+        (crlf_copy(picture("PNG")), f"its line endings were converted, as if it were text: {BINARY}"),
+        (lf_copy(picture("PNG")), f"its line endings were converted, as if it were text: {BINARY}"),
         (b"a note\r\n" * 40, UNSUPPORTED_FORMAT),
     ],
 )
@@ -124,7 +124,7 @@ def test_an_image_names_the_cause(content: bytes, why: str, as_path: bool, tmp_p
 
 
 def test_a_converted_jpeg_is_recognised_and_a_whole_one_is_not() -> None:
-    assert cause_in(to_crlf(picture("JPEG"))) is not None
+    assert cause_in(crlf_copy(picture("JPEG"))) is not None
     assert cause_in(picture("JPEG")) is None
 
 

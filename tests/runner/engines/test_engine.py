@@ -19,8 +19,8 @@ from edgecnn.runner.files import sha256_of
 from tests.runner.engine_kits import FP16, INT8, RTX, engine_kit, made
 from tests.runner.engines.conftest import NETWORK
 from tests.runner.kits import make_kit
-from tests.runner.model_files.test_onnx_files import with_weights
-from tests.runtimes.misread import with_shifted_activations, with_uint8_activations
+from tests.runner.model_files.test_onnx_files import weights_elsewhere
+from tests.runtimes.misread import activations_as_uint8, shift_activations
 
 
 def refusal(kit: Path, out: Path, package: str | None = RTX, *capabilities: str) -> RunnerError:
@@ -61,7 +61,7 @@ def test_the_log_holds_all_that_the_builder_said(built: Path) -> None:
 
 
 def test_uint8_at_zero_point_0_is_an_error_although_the_builder_only_warns(tmp_path: Path) -> None:
-    onnx.save(with_uint8_activations(onnx.load(made(NETWORK, INT8) / "model.onnx")), tmp_path / "misread.onnx")
+    onnx.save(activations_as_uint8(onnx.load(made(NETWORK, INT8) / "model.onnx")), tmp_path / "misread.onnx")
     kit = engine_kit(tmp_path / "kit", NETWORK, INT8, onnx=tmp_path / "misread.onnx")
     refused = refusal(kit, tmp_path / "out", RTX, "8.6")
     assert refused.ref == "uint8-read-as-int8"
@@ -71,7 +71,7 @@ def test_uint8_at_zero_point_0_is_an_error_although_the_builder_only_warns(tmp_p
 
 
 def test_a_file_that_does_not_parse_is_named_with_node_and_operator(tmp_path: Path) -> None:
-    onnx.save(with_shifted_activations(onnx.load(made(NETWORK, INT8) / "model.onnx")), tmp_path / "shifted.onnx")
+    onnx.save(shift_activations(onnx.load(made(NETWORK, INT8) / "model.onnx")), tmp_path / "shifted.onnx")
     kit = engine_kit(tmp_path / "kit", NETWORK, INT8, onnx=tmp_path / "shifted.onnx")
     refused = refusal(kit, tmp_path / "out", RTX, "8.6")
     assert refused.ref == "engine-parse-failed"
@@ -89,7 +89,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_network_that_reads_another_file_is_refused_before_the_builder_starts(tmp_path: Path) -> None:
-    onnx.save(with_weights("initializer", "/etc/passwd"), tmp_path / "apart.onnx")
+    onnx.save(weights_elsewhere("initializer", "/etc/passwd"), tmp_path / "apart.onnx")
     kit = engine_kit(tmp_path / "kit", NETWORK, FP16, onnx=tmp_path / "apart.onnx")
     refused = refusal(kit, tmp_path / "out", RTX, "8.6")
     assert (refused.ref, (tmp_path / "out").exists()) == ("model-refused", False)
@@ -143,7 +143,11 @@ def test_a_kit_that_runs_as_it_is_has_no_engine(tmp_path: Path) -> None:
 
 
 def test_engines_are_named_after_their_gpu() -> None:
-    assert [engine_name(each) for each in (None, "8.6", "12.0")] == ["engine.plan", "engine-sm86.plan", "engine-sm120.plan"]
+    assert [engine_name(capability) for capability in (None, "8.6", "12.0")] == [
+        "engine.plan",
+        "engine-sm86.plan",
+        "engine-sm120.plan",
+    ]
 
 
 def test_what_the_builder_says_is_kept_by_severity(tmp_path: Path) -> None:

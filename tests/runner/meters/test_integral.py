@@ -37,7 +37,7 @@ def test_a_stretch_beyond_the_readings_is_not_extrapolated() -> None:
 
 
 def test_a_gap_is_not_bridged() -> None:
-    readings = [each for each in line(-1, 11) if not 3 < each.at_s < 5]
+    readings = [reading for reading in line(-1, 11) if not 3 < reading.at_s < 5]
     assert why(readings) == "2.0 s without a reading"
 
 

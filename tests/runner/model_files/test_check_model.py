@@ -12,7 +12,7 @@ from edgecnn.runner.model_files import FolderSizes, check_model
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest
 from tests.runner.model_files.test_ncnn_param import NETWORK
-from tests.runner.model_files.test_onnx_files import with_weights
+from tests.runner.model_files.test_onnx_files import weights_elsewhere
 
 SIZES = {"a/model.onnx": 9, "a/w": 16, "a/sub/w": 17, "ab/w": 18, "w": 19}
 
@@ -42,7 +42,7 @@ def test_a_kit_of_a_thousand_models_is_checked_in_seconds(copy_kit: CopyKit) -> 
 def test_the_fault_of_a_model_in_a_folder_names_its_path(copy_kit: CopyKit) -> None:
     folder = copy_kit()
     (folder / "sub").mkdir()
-    (folder / "sub" / "other.onnx").write_bytes(with_weights("initializer", "../model.onnx").SerializeToString())
+    (folder / "sub" / "other.onnx").write_bytes(weights_elsewhere("initializer", "../model.onnx").SerializeToString())
     rewrite_manifest(folder, lambda facts: None)
     with pytest.raises(RunnerError) as caught:
         check_model(Kit.open(folder))

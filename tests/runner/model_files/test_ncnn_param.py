@@ -136,7 +136,7 @@ def test_a_size_beyond_every_image_classifier_is_refused(line: str, setting: str
     assert fault(one_layer(line)) == f"layer {line.split()[0]} has the invalid setting {setting}"
 
 
-def after_convolution(*lines: str, channels: int = 3) -> str:
+def fault_after_convolution(*lines: str, channels: int = 3) -> str:
     layers = ["Input in0 0 1 in0", f"Convolution c1 1 1 in0 c1 0={channels} 1=1 6={3 * channels}", *lines]
     return fault("\n".join(["7767517", f"{len(layers)} 9", *layers]))
 
@@ -170,10 +170,10 @@ def after_convolution(*lines: str, channels: int = 3) -> str:
     ],
 )  # fmt: skip
 def test_a_layer_of_other_channels_than_its_input_is_refused(lines: list[str], because: str) -> None:
-    assert after_convolution(*map(as_line, lines)) == because
+    assert fault_after_convolution(*map(layer_line, lines)) == because
 
 
-def as_line(short: str) -> str:
+def layer_line(short: str) -> str:
     """A layer with one output of the same name, from ``Kind name input,input settings``."""
     kind, name, inputs, *settings = short.split()
     return " ".join([kind, f"layer_{name}", str(inputs.count(",") + 1), "1", *inputs.split(","), name, *settings])
@@ -192,7 +192,7 @@ def as_line(short: str) -> str:
     ],
 )
 def test_layers_of_the_channels_of_their_inputs_have_no_fault(lines: list[str]) -> None:
-    assert after_convolution(*(as_line(line).replace("1 1 in0 d", "0 1 d") for line in lines)) == ""
+    assert fault_after_convolution(*(layer_line(line).replace("1 1 in0 d", "0 1 d") for line in lines)) == ""
 
 
 def test_the_output_of_a_layer_cannot_be_the_tensor_that_is_fed() -> None:
@@ -319,7 +319,7 @@ def read_by_word(text: str) -> list[Layer]:
     return layers
 
 
-def with_other_words(draw: Random) -> str:
+def exchange_words(draw: Random) -> str:
     """Exchange words for others of the file, or remove, repeat or add words."""
     text = NETWORK
     for _ in range(draw.randint(1, 3)):
@@ -334,7 +334,7 @@ def with_other_words(draw: Random) -> str:
 def test_a_file_without_a_fault_is_read_word_by_word_as_it_is_line_by_line() -> None:
     passed = 0
     for number in range(4000):
-        text = with_other_words(Random(number))
+        text = exchange_words(Random(number))
         if fault(text) == "":
             assert read_by_word(text) == read_by_line(text), text
             passed += 1

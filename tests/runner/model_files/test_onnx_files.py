@@ -31,7 +31,7 @@ def apart(location: str) -> TensorProto:
     return tensor
 
 
-def with_weights(place: str, location: str) -> onnx.ModelProto:
+def weights_elsewhere(place: str, location: str) -> onnx.ModelProto:
     """A model that reads weights in one of the places where ONNX allows a tensor."""
     model, tensor = network(), apart(location)
     inner = helper.make_graph([helper.make_node("Constant", [], ["c"], value=tensor)], "inner", [], [])
@@ -58,18 +58,18 @@ def fault(model: onnx.ModelProto, **sizes: int) -> str:
 @pytest.mark.parametrize("location", OUTSIDE)
 @pytest.mark.parametrize("place", ["initializer", "attribute", "branch", "sparse", "function", "training"])
 def test_weights_outside_the_kit_are_found_wherever_the_model_has_them(place: str, location: str) -> None:
-    assert fault(with_weights(place, location)) == f"its weights are in '{location}', which is not a file of the kit"
+    assert fault(weights_elsewhere(place, location)) == f"its weights are in '{location}', which is not a file of the kit"
 
 
 def test_weights_in_a_file_of_the_kit_are_no_fault() -> None:
-    assert fault(with_weights("initializer", "w"), w=16) == ""
+    assert fault(weights_elsewhere("initializer", "w"), w=16) == ""
     assert fault(network()) == ""
 
 
 @pytest.mark.parametrize("location", MEMORY)
 def test_a_file_that_is_called_like_an_address_of_memory_is_none_of_the_kit(location: str) -> None:
     """Versions of ONNX Runtime that a kit allows answer with the numbers at that address."""
-    model, sizes = with_weights("initializer", location), {location: 16}
+    model, sizes = weights_elsewhere("initializer", location), {location: 16}
     assert fault(model, **sizes) == f"its weights are in '{location}', which is not a file of the kit"
     assert fault_of("model.onnx", model.SerializeToString(), sizes) == (
         f"its tensor 'w' is in '{location}', which is not a file of the kit"
@@ -79,7 +79,7 @@ def test_a_file_that_is_called_like_an_address_of_memory_is_none_of_the_kit(loca
 @pytest.mark.parametrize("runtime", ["onnxruntime_cpu", "openvino_cpu", "tensorrt_gpu", "wasm_browser", "webgpu_browser"])
 def test_no_session_opens_such_a_model(copy_kit: CopyKit, runtime: str) -> None:
     kit = copy_kit()
-    onnx.save(with_weights("initializer", "../x"), kit / "model.onnx")
+    onnx.save(weights_elsewhere("initializer", "../x"), kit / "model.onnx")
     rewrite_manifest(kit, lambda facts: facts.update(session={"module": runtime, "options": {}}))
     with pytest.raises(RunnerError) as caught:
         open_session(Kit.open(kit))
@@ -115,7 +115,7 @@ EXTERNAL_DATA = 13 << 3 | 2
     ],
 )
 def test_a_field_that_readers_understand_differently_is_refused(key: bytes, because: str) -> None:
-    content = with_weights("initializer", "/etc/passwd").SerializeToString()
+    content = weights_elsewhere("initializer", "/etc/passwd").SerializeToString()
     hidden = respelled(
         content, "model", lambda kind, number: key if (kind, number) == ("tensor", EXTERNAL_DATA) else varint(number)
     )
@@ -184,7 +184,7 @@ def test_onnxruntime_opens_no_other_file_for_a_model_without_a_fault(tmp_path: P
             return "unlisted" in str(error)
         return False
 
-    model = with_weights("initializer", "unlisted")
+    model = weights_elsewhere("initializer", "unlisted")
     model.graph.node.append(helper.make_node("Identity", ["w"], ["y"]))
     model.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, [4]))
     content = model.SerializeToString()
@@ -223,7 +223,7 @@ def test_every_field_of_onnx_that_leads_to_a_tensor_is_followed() -> None:
 
 
 def test_changed_files_are_refused_or_read_and_never_end_otherwise() -> None:
-    content, changed = with_weights("branch", "w").SerializeToString(), of_message(onnx.ModelProto)
+    content, changed = weights_elsewhere("branch", "w").SerializeToString(), of_message(onnx.ModelProto)
     faults = {model_fault("model.onnx", changed(content, Random(number)), {"w": 16}) for number in range(500)}
     assert "" in faults and len(faults) > 3
     assert all("\n" not in line and len(line) < 300 for line in faults)

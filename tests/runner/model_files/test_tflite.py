@@ -46,7 +46,7 @@ def operator(network: Table) -> Table:
     return graph(network)[3][0]  # type: ignore[no-any-return]
 
 
-def with_field(part: Callable[[Table], Table], field: int, value: Any) -> Callable[[Table], None]:
+def set_field(part: Callable[[Table], Table], field: int, value: Any) -> Callable[[Table], None]:
     return lambda network: part(network).update({field: value})
 
 
@@ -92,7 +92,7 @@ def test_a_model_with_its_weights_inside_has_no_fault() -> None:
         quantized(_2=Numbers("f", [0.1]), _3=Numbers("q", [3])),
         quantized(_2=Numbers("f", [0.1] * 4), _3=Numbers("q", [0] * 4), _6=Number("i", 3)),
         behind(0, 0),
-        with_field(model, 8, []),
+        set_field(model, 8, []),
         lambda network: operator(network).update({3: Number("B", 17), 4: {0: Numbers("i", [1, 4])}}),
     ],
 )
@@ -122,12 +122,12 @@ def test_only_a_bias_may_be_absent(number: int) -> None:
 
 
 def test_tensors_of_more_than_4_gib_together_are_refused() -> None:
-    def with_tensors(count: int) -> str:
+    def fault_of_tensors(count: int) -> str:
         gibibyte = {0: Numbers("i", (1, 1 << 28)), 1: Number("b", 0), 2: Number("I", 0), 3: b"z"}
         return fault(changed(lambda network: graph(network)[0].extend([gibibyte] * count)))
 
-    assert with_tensors(3) == ""
-    assert with_tensors(4) == "its tensors take more than 4,294,967,296 bytes together"
+    assert fault_of_tensors(3) == ""
+    assert fault_of_tensors(4) == "its tensors take more than 4,294,967,296 bytes together"
 
 
 def test_weights_behind_the_flatbuffer_are_no_fault_while_the_file_holds_them() -> None:
@@ -148,19 +148,19 @@ OUTSIDE = "it is damaged: an offset leads outside the file"
 @pytest.mark.parametrize(
     "change, because",
     [
-        (with_field(model, 9, [{}]), "it reads weights from another file"),
-        (with_field(tensor, 10, Number("I", 1)), "its tensor 'w' is read from another file"),
-        (with_field(code, 1, b"ONNX_DET"), "it has a custom operator, 'ONNX_DET'"),
-        (with_field(code, 3, Number("i", 32)), "it has a custom operator, ''"),
-        (with_field(code, 0, Number("b", 32)), "it has a custom operator, ''"),
-        (with_field(operator, 5, b"options"), "it has a custom operator"),
-        (with_field(operator, 9, Number("Q", 8)), "it has a custom operator"),
+        (set_field(model, 9, [{}]), "it reads weights from another file"),
+        (set_field(tensor, 10, Number("I", 1)), "its tensor 'w' is read from another file"),
+        (set_field(code, 1, b"ONNX_DET"), "it has a custom operator, 'ONNX_DET'"),
+        (set_field(code, 3, Number("i", 32)), "it has a custom operator, ''"),
+        (set_field(code, 0, Number("b", 32)), "it has a custom operator, ''"),
+        (set_field(operator, 5, b"options"), "it has a custom operator"),
+        (set_field(operator, 9, Number("Q", 8)), "it has a custom operator"),
         (
-            with_field(code, 3, Number("i", 119)),
+            set_field(code, 3, Number("i", 119)),
             "it has an operator that image classifiers do not need, WHILE",
         ),
         (
-            with_field(code, 3, Number("i", 173)),
+            set_field(code, 3, Number("i", 173)),
             "it has an operator that image classifiers do not need, 173",
         ),
         (
@@ -168,43 +168,43 @@ OUTSIDE = "it is damaged: an offset leads outside the file"
             "it has an operator that image classifiers do not need, -1",
         ),
         (
-            with_field(operator, 3, Number("B", 111)),
+            set_field(operator, 3, Number("B", 111)),
             "it has an operator that image classifiers do not need",
         ),
         (lambda network: network.pop(2), "it has 0 graphs, and an image classifier has one"),
         (lambda network: network[2].append(graph(network)), "it has 2 graphs, and an image classifier has one"),
-        (with_field(model, 10, Number("I", 7)), "its model has a field that this version does not know"),
+        (set_field(model, 10, Number("I", 7)), "its model has a field that this version does not know"),
         (
-            with_field(tensor, 11, Number("I", 7)),
+            set_field(tensor, 11, Number("I", 7)),
             "its tensor has a field that this version does not know",
         ),
-        (with_field(tensor, 2, Number("I", 2)), "it is damaged: its tensor names entry 2 of 2"),
-        (with_field(operator, 0, Number("I", 1)), "it is damaged: its operator names entry 1 of 1"),
+        (set_field(tensor, 2, Number("I", 2)), "it is damaged: its tensor names entry 2 of 2"),
+        (set_field(operator, 0, Number("I", 1)), "it is damaged: its operator names entry 1 of 1"),
         (
-            with_field(operator, 1, Numbers("i", [0, 3])),
+            set_field(operator, 1, Numbers("i", [0, 3])),
             "it is damaged: its operator names entry 3 of 3",
         ),
-        (with_field(operator, 1, Numbers("i", [-1, -1])), "it is damaged: its operator names entry -1 of 3"),
-        (with_field(operator, 1, Numbers("i", [0, -1])), "it is damaged: its operator names entry -1 of 3"),
-        (with_field(operator, 8, Numbers("i", [-1])), "it is damaged: its operator names entry -1 of 3"),
-        (with_field(operator, 2, Numbers("i", [-1])), "it is damaged: its operator names entry -1 of 3"),
-        (with_field(graph, 1, Numbers("i", [9])), "it is damaged: its graph names entry 9 of 3"),
+        (set_field(operator, 1, Numbers("i", [-1, -1])), "it is damaged: its operator names entry -1 of 3"),
+        (set_field(operator, 1, Numbers("i", [0, -1])), "it is damaged: its operator names entry -1 of 3"),
+        (set_field(operator, 8, Numbers("i", [-1])), "it is damaged: its operator names entry -1 of 3"),
+        (set_field(operator, 2, Numbers("i", [-1])), "it is damaged: its operator names entry -1 of 3"),
+        (set_field(graph, 1, Numbers("i", [9])), "it is damaged: its graph names entry 9 of 3"),
         (lambda network: network[6][0].__setitem__(1, Number("I", 9)), "it is damaged: its metadata names entry 9 of 2"),
-        (with_field(signature, 4, Number("I", 1)), "it is damaged: its signature names entry 1 of 1"),
+        (set_field(signature, 4, Number("I", 1)), "it is damaged: its signature names entry 1 of 1"),
         (lambda network: network[7][0][0][0].__setitem__(1, Number("I", 9)), "it is damaged: its signature names entry 9 of 3"),
         (
-            with_field(tensor, 0, Numbers("i", [1 << 20, 1 << 20])),
+            set_field(tensor, 0, Numbers("i", [1 << 20, 1 << 20])),
             "its tensor 'w' has the shape [1048576, 1048576]",
         ),
-        (with_field(tensor, 0, Numbers("i", [-4])), "its tensor 'w' has the shape [-4]"),
-        (with_field(tensor, 0, Numbers("i", [5])), "its tensor 'w' would take 20 bytes, and has 16"),
-        (with_field(tensor, 0, Numbers("i", [1] * 9)), "its tensor 'w' has more than 8 dimensions"),
-        (with_field(tensor, 1, Number("b", 13)), "its tensor 'w' is of the unknown type 13"),
-        (with_field(tensor, 6, {}), "its tensor 'w' is sparse or a variant"),
+        (set_field(tensor, 0, Numbers("i", [-4])), "its tensor 'w' has the shape [-4]"),
+        (set_field(tensor, 0, Numbers("i", [5])), "its tensor 'w' would take 20 bytes, and has 16"),
+        (set_field(tensor, 0, Numbers("i", [1] * 9)), "its tensor 'w' has more than 8 dimensions"),
+        (set_field(tensor, 1, Number("b", 13)), "its tensor 'w' is of the unknown type 13"),
+        (set_field(tensor, 6, {}), "its tensor 'w' is sparse or a variant"),
         (quantized(_2=Numbers("f", [0.1] * 3), _6=Number("i", 3)), "its tensor 'w' is quantized in a form that no kit has"),
         (quantized(_5={}), "its tensor 'w' is quantized in a form that no kit has"),
-        (with_field(graph, 1, Numbers("i", [WEIGHTS])), "it would write over its own weights"),
-        (with_field(operator, 2, Numbers("i", [WEIGHTS])), "it would write over its own weights"),
+        (set_field(graph, 1, Numbers("i", [WEIGHTS])), "it would write over its own weights"),
+        (set_field(operator, 2, Numbers("i", [WEIGHTS])), "it would write over its own weights"),
         (behind(16, 1 << 40), "it is damaged: weights lie outside the file"),
         (behind((1 << 64) - 8, 16), "it is damaged: weights lie outside the file"),
     ],

@@ -44,7 +44,7 @@ def test_more_images_take_longer_a_call(runtime: str, tmp_path: Path, request: p
 @pytest.mark.parametrize("batch", [1, 3])
 def test_timed_calls_take_64_prepared_images_in_turn(onnx_kit: Path, batch: int) -> None:
     kit = Kit.open(onnx_kit)
-    feeds = [next(iter(each.values())) for each in library(kit, golden_pixels(kit), batch)]
+    feeds = [next(iter(feed.values())) for feed in library(kit, golden_pixels(kit), batch)]
     assert len({feed.tobytes() for feed in feeds}) == LIBRARY == 64
     assert {(feed.shape, feed.flags.c_contiguous) for feed in feeds} == {((batch, *feeds[0].shape[1:]), True)}
     taken: list[int] = []
@@ -79,8 +79,8 @@ def test_a_schedule_that_is_wrong_says_where(onnx_kit: Path, tmp_path: Path, set
 
 
 def test_a_run_states_what_only_its_open_session_can_tell(onnx_kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(*given: Any, **more: Any) -> Any:
-        session = open_session(*given, **more)
+    def opened(*args: Any, **more: Any) -> Any:
+        session = open_session(*args, **more)
         session.conditions = {"webgpu_adapter": "one"}
         return session
 

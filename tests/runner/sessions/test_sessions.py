@@ -70,17 +70,17 @@ def test_a_tensor_that_openvino_merged_with_others_keeps_the_name_of_the_kit(onn
     graph.output(0).get_tensor().set_names({"a_scores", "logits", "shares"})
     openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)
 
-    def in_openvino(manifest: dict[str, Any]) -> None:
+    def use_openvino(manifest: dict[str, Any]) -> None:
         manifest["session"] = {"module": "openvino_cpu", "options": {"INFERENCE_PRECISION_HINT": "f32"}}
         manifest["model"] |= {"entry": "model.xml", "files": ["model.bin", "model.xml"]}
 
-    rewrite_manifest(folder, in_openvino)
+    rewrite_manifest(folder, use_openvino)
     kit = Kit.open(folder)
     for batch in (None, 1):
         session = open_session(kit, batch=batch)
         assert [spec.name for spec in session.inputs()] == ["image"]
-        found = run_checked(session, kit, feed_of(kit, golden_pixels(kit)[:1]))
-        np.testing.assert_allclose(found, np.load(folder / "golden/logits.npy")[:1], atol=1e-4)
+        answers = run_checked(session, kit, feed_of(kit, golden_pixels(kit)[:1]))
+        np.testing.assert_allclose(answers, np.load(folder / "golden/logits.npy")[:1], atol=1e-4)
 
 
 def test_an_output_with_other_classes_than_the_kit_says_is_refused(onnx_kit: Path) -> None:

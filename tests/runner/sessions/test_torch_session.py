@@ -30,14 +30,14 @@ def kit_of(tmp_path: Path, whole: torch.nn.Module) -> Kit:
     save_program(whole, ImageSize.square(SIDE), folder / "program.pt2")
     (folder / "model.onnx").unlink()
 
-    def as_program(manifest: dict) -> None:  # type: ignore[type-arg]
+    def use_program(manifest: dict) -> None:  # type: ignore[type-arg]
         manifest["session"] = {"module": "torch_gpu", "options": {"device": "cpu"}}
         manifest["model"].update(entry="program.pt2", files=["program.pt2"])
         manifest["model"]["output"]["classes"] = CLASSES
         manifest["requirements"]["packages"] = {"torch": ">=2.13"}
         manifest["labels"] = [str(label) for label in range(CLASSES)]
 
-    rewrite_manifest(folder, as_program)
+    rewrite_manifest(folder, use_program)
     return Kit.open(folder)
 
 

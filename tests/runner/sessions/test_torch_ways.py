@@ -128,9 +128,9 @@ def test_tf32_is_on_only_where_it_was_asked_for(precision: str, allowed: bool) -
 
 
 def test_without_options_it_is_the_reference() -> None:
-    given = {"gpu": "NVIDIA H200"}
-    assert way_of(given) == Way("fp32", "off", "off")
-    assert given == {"gpu": "NVIDIA H200"}
+    conditions = {"gpu": "NVIDIA H200"}
+    assert way_of(conditions) == Way("fp32", "off", "off")
+    assert conditions == {"gpu": "NVIDIA H200"}
 
 
 def test_what_torch_cannot_run_is_named_with_the_way(kit: Kit) -> None:
