@@ -108,7 +108,7 @@ def test_where_no_meter_reads_them_all_the_choice_says_so_and_not_that_nothing_w
     stand.host.unread = frozenset({INT8.id})
     found = stand.contest("energy")
     assert found is not None and found.shown == {}
-    assert found.missing == "no meter covers what every one of them took"
+    assert (found.missing or "").startswith("no meter ")
 
 
 def test_a_stored_race_serves_the_same_choice_again(stand: Stand) -> None:
