@@ -39,10 +39,6 @@ RUN_OVERHEAD_S = 60.0
 """Time of a process besides its samples: imports, loading, hashing its kit."""
 COMPILE_OVERHEAD_S = 600.0
 """The same if a process first compiles its network for a GPU, which takes minutes unless torch has cached it."""
-ENERGY_WINDOW_S = 4.0
-"""Length of each of an energy run's two periods, in which every built-in meter is read often enough."""
-EXTERNAL_WINDOW_S = 15.0
-"""The same with an external meter, which may write one line a second."""
 THROUGHPUT_S = 5.0
 """Length of a run with large batches: as long as any other, however few calls that is."""
 BATCH_SCREEN_S = 1.0
