@@ -13,7 +13,7 @@ from edgecnn.values.report import MEDIAN, PERCENTILES
 
 _CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
 _OBSERVED = ("temperature_c", "throttled", "others_percent")
-LIMITS = "It records how long these kits took on this machine that day: no accuracy, no other machine, no weights."
+LIMITS = "It records how long these kits took on that machine that day: no accuracy, no other machine, no weights."
 SEEDED_ANSWERS = "seeded weights may overflow a lower precision, so different predictions alone are no fault of the machine"
 _GOLDEN_DIFFER = "[golden-logits-differ]"
 
