@@ -63,7 +63,7 @@ def refusal(path: Path, trust: EvidenceTrust = OPEN) -> str:
     with pytest.raises(EdgecnnError) as caught:
         verify_evidence(path, trust)
     assert caught.value.exit_code is ExitCode.BAD_INPUT
-    return caught.value.line().removeprefix(f"{path} ").removeprefix(f"{path}: ")
+    return caught.value.line().removeprefix(f"{path} ").replace(f"the signature of {path}", "its signature")
 
 
 def unreadable(because: str) -> str:

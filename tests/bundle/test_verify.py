@@ -18,7 +18,7 @@ from edgecnn.errors.bundle import BUNDLE_FILE_EXTRA, NO_BUNDLE_HERE
 from tests.bundle.sealed import KIT, KIT_FOLDER, publish, published, verified
 from tests.bundle.test_opening import refusal
 
-AGAIN = "copy it again from the machine that built it"
+AGAIN = "copy the bundle again from the machine that built it"
 
 
 def test_a_published_bundle_is_whole_as_a_folder_a_build_and_a_zip(whole: Path, archive: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_file_of_another_length_is_not_even_read(bundle: Path, monkeypatch: py
 
 def test_a_missing_file_is_named(bundle: Path) -> None:
     (bundle / KIT_FOLDER / "runner" / "kit.py").unlink()
-    assert refusal(bundle) == (f"{KIT_FOLDER}/runner/kit.py is missing: bundle.json lists it — {AGAIN} [bundle-file-missing]")
+    assert refusal(bundle) == (f"{KIT_FOLDER}/runner/kit.py is missing: bundle.json lists this file — {AGAIN} [bundle-file-missing]")
 
 
 @pytest.mark.parametrize("name", ["numpy.py", f"{KIT_FOLDER}/numpy.py", "kits/other/kit.json", ".hidden"])
@@ -145,7 +145,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(bundle: Path) -> None:
     facts = json.loads((bundle / MANIFEST).read_text())
     facts["files"]["../../.ssh/authorized_keys"] = {"sha256": "0" * 64, "bytes": 1}
     (bundle / MANIFEST).write_text(json.dumps(facts))
-    assert refusal(bundle).startswith("refused: '../../.ssh/authorized_keys' would leave the bundle's folder")
+    assert refusal(bundle).startswith("refused: its entry '../../.ssh/authorized_keys' would leave the bundle's folder")
 
 
 def test_publishing_the_same_again_changes_nothing_and_something_new_has_the_next_version(tmp_path: Path) -> None:

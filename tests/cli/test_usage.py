@@ -39,7 +39,7 @@ def _requires_an_argument(option: str) -> EdgecnnError:
         ),
         (
             ("list", "archs", "--jsno"),
-            "edgecnn list has no option '--jsno' — did you mean --json? all options: edgecnn list --help [no-such-option]",
+            "edgecnn list has no option '--jsno' — did you mean --json? to list all options, run edgecnn list --help [no-such-option]",
         ),
         (
             ("build", "demo", "--epochs", "5"),
@@ -100,7 +100,7 @@ def test_what_was_typed_never_breaks_the_line(word: str) -> None:
                 "ref": "no-such-option",
                 "what": "edgecnn list has no option '--jsno'",
                 "because": None,
-                "hint": "did you mean --json? all options: edgecnn list --help",
+                "hint": "did you mean --json? to list all options, run edgecnn list --help",
             },
         ),
         (

@@ -106,7 +106,7 @@ def test_a_file_without_an_order_is_one_line(tmp_path: Path, content: bytes | No
     with pytest.raises(EdgecnnError, check=CLASS_NAMES_UNUSABLE.made) as refusal:
         stated_names(str(file), FOLDERS)
     assert refusal.value.line() == (
-        f"{file}: cannot be used as the names of the classes: {because} — "
+        f"{file} cannot be used as a list of class names: {because} — "
         "write one class name on each line, in the order of the labels [class-names-unusable]"
     )
 

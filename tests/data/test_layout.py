@@ -89,7 +89,7 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(NoClassFolders) as caught:
         layout_of(tmp_path)
-    assert caught.value.line() == f"{tmp_path}: no classes: it is empty — {SHAPE} [no-class-folders]"
+    assert caught.value.line() == f"{tmp_path} has no class folders: the folder is empty — {SHAPE} [no-class-folders]"
 
 
 def test_images_without_sub_folders(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_images_without_sub_folders(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(NoClassFolders) as caught:
         layout_of(tmp_path)
-    assert caught.value.line() == f"{tmp_path}: no classes: 2 files but no sub-folder — {SHAPE} [no-class-folders]"
+    assert caught.value.line() == f"{tmp_path} has no class folders: it has 2 files but no sub-folder — {SHAPE} [no-class-folders]"
 
 
 def test_one_class(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_splits_without_train(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=TRAIN_FOLDER_MISSING.made) as caught:
         layout_of(made(tmp_path, "test/a", "test/b", "val/a", "val/b"))
     assert caught.value.line() == (
-        f"{tmp_path}: has test/ and val/ but no train/ — call the folder of training images {tmp_path}/train,"
-        f" or name one split alone, as in {tmp_path}/test [train-folder-missing]"
+        f"{tmp_path} has test/ and val/ but no train/ — rename the folder of training images to {tmp_path}/train,"
+        f" or pass a single split, such as {tmp_path}/test [train-folder-missing]"
     )
 
 
@@ -141,8 +141,8 @@ def test_one_split_alone_is_what_there_is_where_nothing_is_trained(tmp_path: Pat
     with pytest.raises(EdgecnnError, check=TRAIN_FOLDER_MISSING.made) as caught:
         layout.require_trainable(tmp_path, is_training=True)
     assert caught.value.line() == (
-        f"{tmp_path}: has val/ but no train/ — call the folder of training images {tmp_path}/train,"
-        f" or name one split alone, as in {tmp_path}/val [train-folder-missing]"
+        f"{tmp_path} has val/ but no train/ — rename the folder of training images to {tmp_path}/train,"
+        f" or pass a single split, such as {tmp_path}/val [train-folder-missing]"
     )
 
 

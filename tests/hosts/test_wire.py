@@ -163,7 +163,7 @@ def test_an_answer_of_our_side_there_that_is_none_is_one_line(
 
 def test_a_refusal_is_still_one(tmp_path: Path) -> None:
     busy = {"ok": False, "error": {"ref": "board-busy", "owner": "eve", "since_s": 3.0, "what": "a race", "far": True}}
-    with pytest.raises(BoardBusy, match="nano: in use by eve for 3 s: a race"):
+    with pytest.raises(BoardBusy, match="nano is in use by eve for 3 s: a race"):
         Board(Liar(tmp_path, said(busy)), python=sys.executable).ask("hold")
     with pytest.raises(EdgecnnError, match="there was no error message", check=BOARD_FAILED.made):
         Board(Liar(tmp_path, said(DEEP, "x")), python=sys.executable).ask("have")

@@ -157,7 +157,7 @@ def test_an_empty_command_line_leaves_the_recipe():
 
 
 def test_a_typo_in_a_recipe_is_found_too():
-    with pytest.raises(EdgecnnError, match=r"\[gates\] max: no metric is called 'drop_p'", check=UNKNOWN_METRIC.made):
+    with pytest.raises(EdgecnnError, match=r"'drop_p' in \[gates\] max is not a metric", check=UNKNOWN_METRIC.made):
         gates_for(GateChoice(max={"drop_p": 2}), device_usually_attached=True)
 
 

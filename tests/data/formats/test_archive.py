@@ -164,7 +164,7 @@ def test_an_encrypted_zip_is_refused(photos: Path) -> None:
 def test_an_empty_zip_has_no_classes(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "photos.zip", "w"):
         pass
-    with pytest.raises(EdgecnnError, match="no classes: it is empty") as caught:
+    with pytest.raises(EdgecnnError, match="has no class folders: the folder is empty") as caught:
         summary_of(tmp_path / "photos.zip")
     assert str(tmp_path / "photos.zip") in caught.value.line() and "archives" not in caught.value.line()
 

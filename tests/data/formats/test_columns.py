@@ -78,7 +78,7 @@ def test_json_lines_are_a_list(tmp_path: Path) -> None:
     (tmp_path / "list.jsonl").write_text("\n".join([*lines, "[1]"]), encoding="utf-8")
     with pytest.raises(
         EdgecnnError,
-        match="list.jsonl, line 25: cannot be used as a list of images: it is not a JSON object",
+        match="line 25 of the list .*list.jsonl cannot be used: it is not a JSON object",
         check=TABLE_UNUSABLE.made,
     ):
         summary_of(tmp_path / "list.jsonl")
@@ -139,8 +139,8 @@ def test_one_class_in_two_forms_of_unicode_is_one_class(tmp_path: Path) -> None:
 
 SEPARATE = "separate columns by commas, semicolons or tabs, and begin with a header such as path,label"
 FAULTS = {
-    "": (", line 1", "its columns are none", SEPARATE),
-    "path\na.png\n": (", line 1", "its columns are path", SEPARATE),
+    "": ("line 1 of ", "its columns are none", SEPARATE),
+    "path\na.png\n": ("line 1 of ", "its columns are path", SEPARATE),
     "picture,species,note\na,b,c\n": (
         ", line 1", "its columns are picture, species, note", "pass --path-column COLUMN with the paths of the images",
     ),
@@ -164,7 +164,7 @@ def test_columns_that_say_nothing_are_refused_with_the_option_that_settles_it(tm
         summary_of(tmp_path / "list.csv")
     where, because, fix = FAULTS[text]
     assert caught.value.line() == (
-        f"{tmp_path}/list.csv{where}: cannot be used as a list of images: {because} — {fix} [table-unusable]"
+        f"{where}the list {tmp_path}/list.csv cannot be used: {because} — {fix} [table-unusable]"
     )
 
 

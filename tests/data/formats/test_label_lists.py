@@ -226,12 +226,12 @@ def test_a_list_can_be_inspected(tmp_path: Path) -> None:
 
 ZERO_OR_ONE = "but a label column has 0 or 1; --label-column COLUMN names the class column"
 FAULTS = {
-    "path,bag,cat\na.png,1,2\n": (", line 2", f"column 'cat' contains '2', {ZERO_OR_ONE}"),
-    "path,bag,cat\na.png,1,\n": (", line 2", f"column 'cat' contains '', {ZERO_OR_ONE}"),
-    "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin like a JSON list but are not one"),
-    "path,labels\na.png,[1]\n": (", line 2", "the labels '[1]' are not a list of names"),
+    "path,bag,cat\na.png,1,2\n": ("line 2 of ", f"column 'cat' contains '2', {ZERO_OR_ONE}"),
+    "path,bag,cat\na.png,1,\n": ("line 2 of ", f"column 'cat' contains '', {ZERO_OR_ONE}"),
+    "path,labels\na.png,[cat\n": ("line 2 of ", "the labels '[cat' begin like a JSON list but are not one"),
+    "path,labels\na.png,[1]\n": ("line 2 of ", "the labels '[1]' are not a list of names"),
     "path,labels\na.png,\nb.png,\n": ("", "no row has a label"),
-    "path,labels\na.png,cat|\x1bdog\n": (", line 2", r"the label '\x1bdog' contains a control character"),
+    "path,labels\na.png,cat|\x1bdog\n": ("line 2 of ", r"the label '\x1bdog' contains a control character"),
     "path,labels\na.png,cat\na.png,cat|dog\n": ("", "'a.png' is listed twice, as cat and as cat, dog"),
 }
 
@@ -243,7 +243,7 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "list.csv")
     assert caught.value.line() == (
-        f"{tmp_path / 'list.csv'}{place}: cannot be used as a list of images: {because} — {HINT} [table-unusable]"
+        f"{place}the list {tmp_path}/list.csv cannot be used: {because} — {HINT} [table-unusable]"
     )
 
 

@@ -202,4 +202,4 @@ def test_answers_of_another_form_are_refused_with_their_own_fix(name: str) -> No
     model, output, message = UNUSABLE[name]
     with pytest.raises(CustomModelUnusable) as refused:
         read_entry(model, PATH, output=output)
-    assert refused.value.line() == f"mine.onnx cannot be built from: {message} [custom-model-unusable]"
+    assert refused.value.line() == f"edgecnn cannot build from mine.onnx: {message} [custom-model-unusable]"

@@ -126,7 +126,7 @@ def test_what_an_answer_depends_on_besides_its_image_is_named(name: str, tmp_pat
     onnx.save(make(), path)
     fault = fault_of(path)
     assert fault is not None and fault.exit_code == 2
-    assert fault.line() == f"{path} cannot be built from: {message} [custom-model-unusable]"
+    assert fault.line() == f"edgecnn cannot build from {path}: {message} [custom-model-unusable]"
 
 
 def test_a_batch_that_is_open_in_name_only_ends_with_the_runtimes_own_reason(tmp_path: Path) -> None:
