@@ -63,9 +63,7 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
     try:
         return names_in(file)
     except FileNotFoundError:
-        raise CLASS_NAMES_UNUSABLE(
-            file=file, because=f"it is neither a file nor one of {', '.join(CLASSES_WORDS)}"
-        ) from None
+        raise CLASS_NAMES_UNUSABLE(file=file, because=f"it is neither a file nor one of {', '.join(CLASSES_WORDS)}") from None
 
 
 def _text(file: Path) -> str:

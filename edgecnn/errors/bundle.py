@@ -30,12 +30,12 @@ BUNDLE_MANIFEST_UNREADABLE = ErrorRow(
 )
 BUNDLE_ARCHIVE_REFUSED = ErrorRow("bundle-archive-refused", "{path} is not the zip of a bundle", "{because}", "{hint}")
 BUNDLE_ENTRY_REFUSED = ErrorRow(
-    "bundle-entry-refused", "the bundle {path} is refused", "its entry {entry} {because}", "{hint}", kind=BundleEntryRefused
+    "bundle-entry-refused", "the bundle {path} is refused", "{entry} {because}", "{hint}", kind=BundleEntryRefused
 )
-BUNDLE_FILE_MISSING = ErrorRow("bundle-file-missing", "{file} is missing in {path}", "bundle.json lists this file", _AGAIN)
+BUNDLE_FILE_MISSING = ErrorRow("bundle-file-missing", "{file} is missing in {path}", "bundle.json lists it", _AGAIN)
 BUNDLE_FILE_CHANGED = ErrorRow("bundle-file-changed", "{file} in {path} was changed", "{because}", "{hint}")
 BUNDLE_FILE_EXTRA = ErrorRow(
-    "bundle-file-extra", "{file} in {path} is not part of the bundle", "bundle.json does not list this file{why}", "{hint}"
+    "bundle-file-extra", "{file} in {path} is not part of the bundle", "bundle.json does not list it{why}", "{hint}"
 )
 BUNDLE_INCONSISTENT = ErrorRow(
     "bundle-inconsistent", "{file} in {path} does not match the rest of the bundle", "{because}", _AGAIN

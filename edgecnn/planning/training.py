@@ -261,7 +261,9 @@ def _teacher_from_build(named: str, recipe: Recipe, data: DataSummary, store: St
         raise TEACHER_SAW_OTHER_IMAGES(folder=folder, theirs=theirs.data.root, ours=data.root)
     if theirs.recipe.surgery.instead:
         because = "surgery changed its network after the training"
-        raise NO_TEACHER(named=folder, because=because, hint="choose a build of the unchanged network, or a network of the catalogue")
+        raise NO_TEACHER(
+            named=folder, because=because, hint="choose a build of the unchanged network, or a network of the catalogue"
+        )
     _require_same_shape(folder, recipe, theirs.preprocessing.pixels)
     key = build.keys.get("train")
     if key is None:

@@ -41,7 +41,7 @@ from tests.house.schemas import FOLDER
 from tests.judging.made import a_latency, an_interval
 
 AGAIN = "ask the person who measured it for a new copy"
-WRITES = f"{AGAIN}; `edgecnn evidence --target DEVICE` writes one [evidence-unreadable]"
+WRITES = f"{AGAIN}, or write a record with `edgecnn evidence --target DEVICE` [evidence-unreadable]"
 OPEN = EvidenceTrust()
 
 

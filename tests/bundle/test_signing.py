@@ -131,7 +131,7 @@ def test_signers_that_cannot_be_read_are_named(bundle: Path, keys: Path, tmp_pat
         verified(bundle, signers=tmp_path / "absent")
     assert caught.value.line() == (
         f"{tmp_path / 'absent'} is not a readable file of allowed signers: no such file or directory"
-        ' — a line is: NAME namespaces="edgecnn-bundle" ssh-ed25519 AAAA… [signers-unreadable]'
+        ' — write one line per signer: NAME namespaces="edgecnn-bundle" ssh-ed25519 AAAA… [signers-unreadable]'
     )
 
 

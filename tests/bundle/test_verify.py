@@ -49,7 +49,7 @@ def test_a_file_of_another_length_is_not_even_read(bundle: Path, monkeypatch: py
 
 def test_a_missing_file_is_named(bundle: Path) -> None:
     (bundle / KIT_FOLDER / "runner" / "kit.py").unlink()
-    assert refusal(bundle) == (f"{KIT_FOLDER}/runner/kit.py is missing: bundle.json lists this file — {AGAIN} [bundle-file-missing]")
+    assert refusal(bundle) == (f"{KIT_FOLDER}/runner/kit.py is missing: bundle.json lists it — {AGAIN} [bundle-file-missing]")
 
 
 @pytest.mark.parametrize("name", ["numpy.py", f"{KIT_FOLDER}/numpy.py", "kits/other/kit.json", ".hidden"])
@@ -98,7 +98,7 @@ def test_a_folder_without_a_bundle_says_which_folders_have_one(tmp_path: Path) -
     with pytest.raises(EdgecnnError, check=NO_BUNDLE_HERE.made) as raised:
         verified(tmp_path)
     assert raised.value.line() == (
-        f"{tmp_path}: no bundle: it has no bundle.json — name a build's folder, its bundle/, or a zip of it [no-bundle-here]"
+        f"{tmp_path} is not a bundle: it has no bundle.json — pass the folder of a build, its bundle/, or a zip of the bundle [no-bundle-here]"
     )
 
 
@@ -145,7 +145,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(bundle: Path) -> None:
     facts = json.loads((bundle / MANIFEST).read_text())
     facts["files"]["../../.ssh/authorized_keys"] = {"sha256": "0" * 64, "bytes": 1}
     (bundle / MANIFEST).write_text(json.dumps(facts))
-    assert refusal(bundle).startswith("refused: its entry '../../.ssh/authorized_keys' would leave the bundle's folder")
+    assert refusal(bundle).startswith("refused: '../../.ssh/authorized_keys' would leave the bundle's folder")
 
 
 def test_publishing_the_same_again_changes_nothing_and_something_new_has_the_next_version(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def _requires_an_argument(option: str) -> EdgecnnError:
         ),
         (
             ("list", "archs", "--jsno"),
-            "edgecnn list has no option '--jsno' — did you mean --json? to list all options, run edgecnn list --help [no-such-option]",
+            "edgecnn list has no option '--jsno' — did you mean --json? to list all options, run edgecnn list --help "
+            "[no-such-option]",
         ),
         (
             ("build", "demo", "--epochs", "5"),

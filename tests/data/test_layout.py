@@ -97,7 +97,9 @@ def test_images_without_sub_folders(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(NoClassFolders) as caught:
         layout_of(tmp_path)
-    assert caught.value.line() == f"{tmp_path} has no class folders: it has 2 files but no sub-folder — {SHAPE} [no-class-folders]"
+    assert (
+        caught.value.line() == f"{tmp_path} has no class folders: it has 2 files but no sub-folder — {SHAPE} [no-class-folders]"
+    )
 
 
 def test_one_class(tmp_path: Path) -> None:

@@ -256,7 +256,9 @@ SAMPLES = [
     board_not_ready(board="pi@board", whats=["numpy is missing", "300 MiB are free"], hints=["pip install numpy", "make room"]),
     coordinator_unreachable(where="labgrid://lab:20408", because="could not connect to coordinator"),
     no_board_left(kind="raspberry-pi-5", reasons={"lab-1": "pi@a cannot be reached: timed out", "lab-2": "its lease ended"}),
-    boards_lost_to_build(build="lenet-5-cpu", reasons={"lab-1": "pi@a cannot be reached: timed out", "lab-2": "pi@b cannot be reached"}),
+    boards_lost_to_build(
+        build="lenet-5-cpu", reasons={"lab-1": "pi@a cannot be reached: timed out", "lab-2": "pi@b cannot be reached"}
+    ),
     coordinator_unreachable(where="a", because="b"),
     no_board_left(kind="a", reasons={}),
     board_is_another_device("pi", "aarch64 with 4 cores", "Raspberry Pi 5", ("raspberry-pi-4",)),

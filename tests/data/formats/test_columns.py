@@ -163,9 +163,7 @@ def test_columns_that_say_nothing_are_refused_with_the_option_that_settles_it(tm
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "list.csv")
     where, because, fix = FAULTS[text]
-    assert caught.value.line() == (
-        f"{where}the list {tmp_path}/list.csv cannot be used: {because} — {fix} [table-unusable]"
-    )
+    assert caught.value.line() == (f"{where}the list {tmp_path}/list.csv cannot be used: {because} — {fix} [table-unusable]")
 
 
 @pytest.mark.parametrize("name", ["path", "label"])

@@ -127,7 +127,8 @@ def test_several_lists_next_to_flat_images_are_asked_about(tmp_path: Path) -> No
     with pytest.raises(EdgecnnError, check=LABEL_FILES_UNCLEAR.made) as caught:
         summary_of(photos)
     assert caught.value.line() == (
-        f"several files in {photos} could give the classes of its images: a.csv; b.csv — choose one of them, such as --data {photos}/a.csv"
+        f"several files in {photos} could give the classes of its images: a.csv; b.csv"
+        f" — choose one of them, such as --data {photos}/a.csv"
         " [label-files-unclear]"
     )
 

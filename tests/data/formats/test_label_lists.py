@@ -242,9 +242,7 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "list.csv")
-    assert caught.value.line() == (
-        f"{place}the list {tmp_path}/list.csv cannot be used: {because} — {HINT} [table-unusable]"
-    )
+    assert caught.value.line() == (f"{place}the list {tmp_path}/list.csv cannot be used: {because} — {HINT} [table-unusable]")
 
 
 def test_labels_that_open_a_list_a_hundred_thousand_times_are_refused_in_words() -> None:

@@ -129,9 +129,7 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "list.csv")
     where, because = FAULTS[text]
-    assert caught.value.line() == (
-        f"{where}the list {tmp_path}/list.csv cannot be used: {because} — {HINT} [table-unusable]"
-    )
+    assert caught.value.line() == (f"{where}the list {tmp_path}/list.csv cannot be used: {because} — {HINT} [table-unusable]")
 
 
 def test_a_list_that_is_no_text_or_has_one_label_or_nothing_to_train_on(tmp_path: Path) -> None:
