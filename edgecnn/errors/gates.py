@@ -54,13 +54,13 @@ ONE_CLASS_ANSWERED = ErrorRow(
 LOGITS_NOT_FINITE = ErrorRow(
     "logits-not-finite",
     "the logits of {candidate} for image {image}{of_split} contain {value}",
-    "the arithmetic overflows; {bad[0]} of {bad[1]} images have logits that are not finite{layer}",
+    "{bad[0]} of {bad[1]} images have logits that are not finite, because the arithmetic overflows{layer}",
     "skip this precision, or keep the last layers in fp32",
     kind=LogitsNotFinite,
 )
 LOGITS_DO_NOT_MATCH = ErrorRow(
     "logits-do-not-match",
-    "{ours} of {candidate} cannot be compared with {theirs}",
+    "in {candidate}, {ours} cannot be compared with {theirs}",
     fix="evaluate both again on the same images",
     exit_code=ExitCode.OWN_FAULT,
 )

@@ -248,7 +248,7 @@ def _teacher_from_list(named: str, resolution_px: ImageSize, store: Store, versi
     try:
         weights = answer_weights(arch, "imagenet", cached=cached.folder if isinstance(cached, Artifact) else None)
     except WeightsUnavailable as error:
-        hint = "name another network of the list, or the folder of a finished build"
+        hint = "choose another network of the catalogue, or the folder of a finished build"
         raise NO_TEACHER(named=named, because=f"it has no pretrained weights: {error.because}", hint=hint) from error
     return Teacher(named=named, terms=_terms(arch, resolution_px), weights=weights)
 

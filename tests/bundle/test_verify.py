@@ -98,7 +98,8 @@ def test_a_folder_without_a_bundle_says_which_folders_have_one(tmp_path: Path) -
     with pytest.raises(EdgecnnError, check=NO_BUNDLE_HERE.made) as raised:
         verified(tmp_path)
     assert raised.value.line() == (
-        f"{tmp_path} is not a bundle: it has no bundle.json — pass the folder of a build, its bundle/, or a zip of the bundle [no-bundle-here]"
+        f"{tmp_path} is not a bundle: it has no bundle.json"
+        " — pass the folder of a build, its bundle/, or a zip of the bundle [no-bundle-here]"
     )
 
 

@@ -31,11 +31,11 @@ def _requires_an_argument(option: str) -> EdgecnnError:
     [
         (
             ("bild", "--arch", "resnet-18"),
-            "edgecnn has no command 'bild' — did you mean build? all commands: edgecnn --help [no-such-command]",
+            "edgecnn has no command 'bild' — did you mean build? to list all commands, run edgecnn --help [no-such-command]",
         ),
         (
             ("store", "vrify"),
-            "edgecnn store has no command 'vrify' — did you mean verify? all commands: edgecnn store --help [no-such-command]",
+            "edgecnn store has no command 'vrify' — did you mean verify? to list all commands, run edgecnn store --help [no-such-command]",
         ),
         (
             ("list", "archs", "--jsno"),
@@ -44,7 +44,7 @@ def _requires_an_argument(option: str) -> EdgecnnError:
         ),
         (
             ("build", "demo", "--epochs", "5"),
-            "edgecnn build has no option '--epochs' — did you mean --set train.epochs=VALUE? all options: edgecnn build --help"
+            "edgecnn build has no option '--epochs' — did you mean --set train.epochs=VALUE? to list all options, run edgecnn build --help"
             " [no-such-option]",
         ),
         (("list",), MISSING_ARGUMENT(command="edgecnn list", name="LIST", meaning=f"one of {', '.join(LISTS)}").line()),
@@ -110,7 +110,7 @@ def test_what_was_typed_never_breaks_the_line(word: str) -> None:
                 "ref": "no-such-option",
                 "what": "edgecnn has no option '--json'",
                 "because": None,
-                "hint": "did you mean --version? all options: edgecnn --help",
+                "hint": "did you mean --version? to list all options, run edgecnn --help",
             },
         ),
         (

@@ -144,13 +144,13 @@ def test_a_pattern_that_is_none_or_finds_nothing_is_told_before_a_file_is_read(p
         summary_of(photos, heard, group_by="person(")
     assert caught.value.line() == (
         "data.group_by 'person(' cannot be read as a regular expression: missing ), unterminated subpattern at position 6"
-        " — write one such as 'person([0-9]+)', or name a column of a list [group-pattern-invalid]"
+        " — write one such as 'person([0-9]+)', or the name of a list column [group-pattern-invalid]"
     )
     with pytest.raises(NoGroupFound) as nothing:
         summary_of(photos, heard, group_by="child([0-9]*)")
     assert nothing.value.ref == "no-group-found"
     assert heard.steps == []
-    with pytest.raises(NoGroupFound, match="a path is 'train/00000'"):
+    with pytest.raises(NoGroupFound, match="one of the paths is 'train/00000'"):
         summarize(DataChoice(group_by="person"), photos.parent / "store", heard)
 
 
@@ -166,8 +166,8 @@ def test_a_pattern_that_comes_to_no_end_is_ended(tmp_path: Path, monkeypatch: py
     with pytest.raises(GroupPatternTooSlow) as caught:
         summary_of(photos, group_by="(a+)+b")
     assert caught.value.line() == (
-        "data.group_by '(a+)+b' was not searched in 9 paths within 0.5 s"
-        " — write it without a repetition inside a repetition, such as (a+)+ [group-pattern-too-slow]"
+        "matching data.group_by '(a+)+b' against 9 paths took over 0.5 s"
+        " — avoid nested repetition such as (a+)+ [group-pattern-too-slow]"
     )
 
 

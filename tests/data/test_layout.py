@@ -74,8 +74,8 @@ def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(DataFolderMissing) as caught:
         layout_of(tmp_path / "photos")
     assert caught.value.line() == (
-        f"{tmp_path}/photos: no such folder"
-        " — name a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder [data-folder-missing]"
+        f"the folder {tmp_path}/photos does not exist"
+        " — pass a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder [data-folder-missing]"
     )
 
 
@@ -123,7 +123,7 @@ def test_a_split_without_a_class_is_named(tmp_path: Path) -> None:
 def test_two_names_of_one_split(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=SPLIT_NAMED_TWICE.made) as caught:
         layout_of(made(tmp_path, "train/a", "train/b", "val/a", "validation/a"))
-    assert caught.value.line() == f"{tmp_path}: val/ and validation/ mean the same split — keep one of them [split-named-twice]"
+    assert caught.value.line() == f"val/ and validation/ in {tmp_path} mean the same split — keep one of them [split-named-twice]"
 
 
 def test_splits_without_train(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_text_that_can_name_no_folder(text: str, because: str) -> None:
     with pytest.raises(EdgecnnError, check=DATA_PATH_UNUSABLE.made) as caught:
         root_of(text)
     assert caught.value.line() == (
-        f"the data path {ascii(text)} cannot be used: {because} — name another path [data-path-unusable]"
+        f"the data path {ascii(text)} cannot be used: {because} — choose another path [data-path-unusable]"
     )
 
 

@@ -75,7 +75,7 @@ NOT_IN_CLASS_NAMES = ErrorRow(
 FOLDERS_OF_ONE_CLASS = ErrorRow(
     "folders-of-one-class",
     "{folders[0]!r} and {folders[1]!r} in {root} both match class {name!r} of {file}",
-    fix="merge the folders, or give each its own name in {file}",
+    fix="merge them, or give each its own name in {file}",
 )
 CLASS_ORDER_OPEN = ErrorRow(
     "class-order-open",

@@ -107,8 +107,8 @@ def test_the_words_of_a_refusal(photos: Path) -> None:
     with pytest.raises(EdgecnnError, check=ARCHIVE_UNUSABLE.made) as caught:
         summary_of(photos.parent / "photos.zip")
     assert caught.value.line() == (
-        f"{photos.parent}/photos.zip: cannot be unpacked: File is not a zip file"
-        " — unpack it yourself and name the folder [archive-unusable]"
+        f"{photos.parent}/photos.zip cannot be unpacked: File is not a zip file"
+        " — unpack the file yourself and pass the folder [archive-unusable]"
     )
 
 

@@ -142,17 +142,17 @@ FAULTS = {
     "": ("line 1 of ", "its columns are none", SEPARATE),
     "path\na.png\n": ("line 1 of ", "its columns are path", SEPARATE),
     "picture,species,note\na,b,c\n": (
-        ", line 1", "its columns are picture, species, note", "pass --path-column COLUMN with the paths of the images",
+        "line 1 of ", "its columns are picture, species, note", "pass --path-column COLUMN with the paths of the images",
     ),
     "path,label,note\na.png,cat,\n": (
-        ", line 1", "its columns are path, label, note",
+        "line 1 of ", "its columns are path, label, note",
         "pass --label-column COLUMN; columns that are not named are then ignored",
     ),
     "path,labels,note\na.png,cat,\n": (
-        ", line 1", "its columns are path, labels, note", "pass --label-column COLUMN with the class of each image",
+        "line 1 of ", "its columns are path, labels, note", "pass --label-column COLUMN with the class of each image",
     ),
     "path,bag,cat,bag\na.png,1,1,1\n": (
-        ", line 1", "its columns are path, bag, cat, bag: two have the name 'bag'", "give each column a different name",
+        "line 1 of ", "its columns are path, bag, cat, bag: two have the name 'bag'", "give each column a different name",
     ),
 }  # fmt: skip
 
@@ -173,7 +173,7 @@ def test_an_option_that_names_no_column_is_refused(tmp_path: Path, name: str) ->
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "list.csv", **choice)
     assert caught.value.because == "it has no column 'kind': its columns are path, label"
-    assert caught.value.hint == f"pass --{name}-column one of these names"
+    assert caught.value.hint == f"pass one of these names with --{name}-column"
 
 
 def test_a_wide_header_is_understood_in_one_pass(tmp_path: Path) -> None:

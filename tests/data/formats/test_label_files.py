@@ -188,7 +188,7 @@ def test_a_key_that_the_first_row_lacks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         list(cells_of(file, ()))
     assert caught.value.line() == (
-        f"{file}, line 3: cannot be used as a list of images: its first row has no key 'split'"
+        f"line 3 of the list {file} cannot be used: its first row has no key 'split'"
         " — give the first row every key [table-unusable]"
     )
 

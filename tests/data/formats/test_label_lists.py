@@ -155,7 +155,7 @@ def test_a_test_split_may_lack_a_label_which_the_report_says_but_not_every_label
     rows = add_split_column(rows_by_column(drawn(tmp_path)))
     some = without(rows, "dog", "test")
     assert summary_of(listed(tmp_path, some)).counts["test"] == 40
-    with pytest.raises(LabelTooRare, match="label 'bag' is on 0 usable images; 1 needed for test: 'cat', 'dog' are on too few"):
+    with pytest.raises(LabelTooRare, match="has 0 usable images, but needs 1 for test: 'cat', 'dog' also have too few"):
         summary_of(listed(tmp_path, without(without(some, "cat", "test"), "bag", "test")), train=False)
 
 
@@ -181,7 +181,7 @@ def test_two_labels_of_one_class_are_refused(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("dog\nt shirt\n")
     with pytest.raises(
         EdgecnnError,
-        match=f"{path}: 't-shirt' and 't_shirt' are both the class 't shirt' of .*names.txt — ",
+        match=f"'t-shirt' and 't_shirt' in {path} both match class 't shirt' of .*names.txt — ",
         check=FOLDERS_OF_ONE_CLASS.made,
     ):
         summary_of(path, classes=str(tmp_path / "names.txt"))

@@ -153,7 +153,7 @@ UNUSABLE: dict[str, tuple[onnx.ModelProto, str | None, str]] = {
     "another name": (
         two_outputs(),
         "logits",
-        "model.output is 'logits', and its outputs are embedding, scores — name one of these, or leave model.output out",
+        "model.output is 'logits', and its outputs are embedding, scores — choose one of these, or remove model.output",
     ),
     "an index": (
         naming_the_class(),
