@@ -35,7 +35,8 @@ def _requires_an_argument(option: str) -> EdgecnnError:
         ),
         (
             ("store", "vrify"),
-            "edgecnn store has no command 'vrify' — did you mean verify? to list all commands, run edgecnn store --help [no-such-command]",
+            "edgecnn store has no command 'vrify' — did you mean verify? "
+            "to list all commands, run edgecnn store --help [no-such-command]",
         ),
         (
             ("list", "archs", "--jsno"),
@@ -44,7 +45,8 @@ def _requires_an_argument(option: str) -> EdgecnnError:
         ),
         (
             ("build", "demo", "--epochs", "5"),
-            "edgecnn build has no option '--epochs' — did you mean --set train.epochs=VALUE? to list all options, run edgecnn build --help"
+            "edgecnn build has no option '--epochs' — did you mean --set train.epochs=VALUE? "
+            "to list all options, run edgecnn build --help"
             " [no-such-option]",
         ),
         (("list",), MISSING_ARGUMENT(command="edgecnn list", name="LIST", meaning=f"one of {', '.join(LISTS)}").line()),

@@ -121,13 +121,11 @@ def test_a_list_s_columns_are_refused_with_what_was_looked_for(tmp_path: Path) -
     hint = f"{HINT} [table-unusable]"
     place.write_text("path,label,person\na.png,cat,anna\n", encoding="utf-8")
     assert refused(place, "persn") == (
-        f"{place}, line 1: cannot be used as a list of images: its columns are path, label, person, and none is data.group_by"
+        f"line 1 of the list {place} cannot be used: its columns are path, label, person, and none is data.group_by"
         " 'persn' — pass --label-column COLUMN; columns that are not named are then ignored [table-unusable]"
     )
     place.write_text("path,label,person\na.png,cat,anna\na.png,dog,bert\n", encoding="utf-8")
-    assert refused(place, "person") == (
-        f"{place}: cannot be used as a list of images: 'a.png' is in two groups, 'anna' and 'bert' — {hint}"
-    )
+    assert refused(place, "person") == (f"the list {place} cannot be used: 'a.png' is in two groups, 'anna' and 'bert' — {hint}")
     place.write_text("path,label,person,person\na.png,cat,anna,bert\n", encoding="utf-8")
     with pytest.raises(
         EdgecnnError, match="its columns are path, label, person, person — pass --label-column", check=TABLE_UNUSABLE.made

@@ -83,7 +83,7 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(DataNotAFolder) as caught:
         layout_of(tmp_path / "photo.jpg")
-    assert caught.value.line() == f"{tmp_path}/photo.jpg: not a folder — {SHAPE} [data-not-a-folder]"
+    assert caught.value.line() == f"{tmp_path}/photo.jpg is not a folder — {SHAPE} [data-not-a-folder]"
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

@@ -69,11 +69,11 @@ def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(NothingReadable) as caught:
         summary_of(tmp_path / "photos", cache)
     assert caught.value.line() == (
-        f"{tmp_path}/photos: none of 7 files is a readable image: a/0.jpg: {UNSUPPORTED_FORMAT}; the same for the others"
-        " [nothing-readable]"
+        f"none of the 7 files in {tmp_path}/photos is a readable image: a/0.jpg: {UNSUPPORTED_FORMAT}; the same for the others"
+        " — replace the files with images in a supported format, such as JPEG or PNG [nothing-readable]"
     )
     write(tmp_path / "photos" / "a" / "0.jpg", b"")
-    with pytest.raises(NothingReadable, match=r"a/0.jpg: an empty file; a/2.jpg: .*; b/1.jpg: .* and 2 more \[nothing-readable"):
+    with pytest.raises(NothingReadable, match=r"a/0.jpg: an empty file; a/2.jpg: .*; b/1.jpg: .* and 2 more — replace"):
         summary_of(tmp_path / "photos", cache)
 
 

@@ -86,7 +86,8 @@ def test_weights_are_named_with_their_licence_and_page() -> None:
         ),
         (
             "timm:mobilenetv4*",
-            "'timm:mobilenetv4*' is not a known network — run `edgecnn list archs 'timm:mobilenetv4*'` to list the networks [unknown-arch]",
+            "'timm:mobilenetv4*' is not a known network — "
+            "run `edgecnn list archs 'timm:mobilenetv4*'` to list the networks [unknown-arch]",
         ),
         (
             "mobilenetv4_conv_small",

@@ -246,6 +246,6 @@ def test_a_split_of_classes_and_one_of_several_labels_are_refused(tmp_path: Path
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "photos")
     assert caught.value.line() == (
-        f"{tmp_path}/photos: cannot be used as a list of images: some of its images have one class each, and others any number"
+        f"the list {tmp_path}/photos cannot be used: some of its images have one class each, and others any number"
         " of labels — give every image one class, or every image labels [table-unusable]"
     )

@@ -90,8 +90,9 @@ def test_pointers_of_git_lfs_in_place_of_images_are_named_once(tmp_path: Path) -
     with pytest.raises(NothingReadable) as caught:
         summarize(DataChoice(path=str(tmp_path / "pets")), tmp_path / "store", Heard())
     assert caught.value.line() == (
-        f"{tmp_path}/pets: none of 8 files is a readable image: cat/0.jpg: it is a Git LFS pointer, not the file itself:"
-        " git lfs pull; the same for the others [nothing-readable]"
+        f"none of the 8 files in {tmp_path}/pets is a readable image: cat/0.jpg: it is a Git LFS pointer, not the file itself:"
+        " git lfs pull; the same for the others"
+        " — replace the files with images in a supported format, such as JPEG or PNG [nothing-readable]"
     )
 
 

@@ -169,6 +169,7 @@ def test_no_output_is_chosen_of_a_program_of_torch(tmp_path: Path) -> None:
     path = scripted(Forgetful(), tmp_path / "mine.pt")
     fault = fault_of(path, form="TorchScript", resolution_px=ImageSize.square(SIDE), output="logits")
     assert fault is not None and fault.line() == (
-        f"edgecnn cannot build from {path}: model.output chooses among the outputs of an ONNX file, but this is a TorchScript file — "
+        f"edgecnn cannot build from {path}: model.output chooses among the outputs of an ONNX file, "
+        "but this is a TorchScript file — "
         "remove model.output, and return only the class scores [custom-model-unusable]"
     )
