@@ -200,7 +200,7 @@ def test_a_reference_that_answers_no_numbers_leaves_the_drop_missing_and_nothing
     assert {gate.gate.metric: gate.verdict for gate in found.gates} == {
         "drop_pp": Verdict.MISSING, "size_mib": Verdict.PASS,
     }  # fmt: skip
-    assert [note for note in found.notices if "onnxruntime-fp32: logits of image 2" in note]
+    assert [note for note in found.notices if "the logits of onnxruntime-fp32 for image 2" in note]
 
 
 def test_of_a_device_that_is_not_here_latency_is_missing_and_accuracy_is_emulated(built: Place) -> None:

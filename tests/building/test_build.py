@@ -176,5 +176,5 @@ def test_judging_what_was_never_built_is_an_error_and_no_training(tmp_path: Path
     place = place_with_photos(tmp_path)
     done = place.run("judge")
     assert done.returncode == 3
-    assert "there is nothing to judge yet: prepare, train, export not in the store" in done.stderr
+    assert "nothing can be judged yet, because the store lacks prepare, train, export" in done.stderr
     assert not (place.store / "artifacts").exists()

@@ -75,7 +75,7 @@ def test_what_knows_of_one_class_alone_is_refused_by_its_name(bench: Bench, sett
     assert (caught.value.ref, caught.value.fields["because"], caught.value.fields["hint"]) == (
         "multi-label-not-fitting",
         f"{because}",
-        "leave it out, or list one label for each image",
+        "remove the setting, or list one label for each image",
     )
 
 

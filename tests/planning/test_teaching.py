@@ -113,8 +113,8 @@ def test_a_network_without_published_weights_is_answered_with_what_could_teach(t
     with pytest.raises(EdgecnnError, check=NO_TEACHER.made) as refusal:
         asked("lenet-5", tmp_path)
     assert refusal.value.line() == (
-        "lenet-5 cannot teach: it has no pretrained weights to begin with: the catalogue knows none for lenet-5"
-        " — name another network of the list, or the folder of a finished build [no-teacher]"
+        "lenet-5 cannot be the teacher: it has no pretrained weights to begin with: the catalogue knows none for lenet-5"
+        " — choose another network of the catalogue, or the folder of a finished build [no-teacher]"
     )
 
 
