@@ -346,7 +346,7 @@ def observe(execution: Execution, observer: Observer, call: Call, stages: StageC
 
 
 def _race(observer: Observer, call: Call) -> Decision:
-    """Race for the choice, then the winner's knobs if requested, then the winner again for the figures."""
+    """First race, then the winner's knobs if requested, then the winner again for the figures."""
     inside = inside_budget(observer.subject, call.gates)
     observer.time_all(inside, call.races)
     race_for_choice(observer, inside, observer.subject.objective, call.races)

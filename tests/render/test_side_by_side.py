@@ -61,7 +61,7 @@ def test_a_measurement_without_a_figure_says_why_in_its_row() -> None:
     row = list(rows(a_series()))[8]
     assert row[2].startswith("missing: ")
     assert list(rows(a_series()))[5][5] == "kernel: 6.1.0 → 6.8.0"
-    assert list(rows(a_series()))[7][5] == "another kit"
+    assert list(rows(a_series()))[7][5] == "new kit"
 
 
 def test_an_emulated_measurement_is_marked() -> None:

@@ -45,7 +45,7 @@ def test_what_was_not_tried_has_its_kind_and_its_sentence() -> None:
     assert found == {
         "onnxruntime-bf16": (NotSupported, "not supported: the CPU provider has no bf16 convolution"),
         "tensorrt-int8": (NotMeasured, 'no kit was made: onnx is not installed; pip install "edgecnn[tensorrt-rtx]"'),
-        "int8": (NotClimbed, "not climbed: mixed was enough"),
+        "int8": (NotClimbed, "not tried: mixed was enough"),
     }
 
 

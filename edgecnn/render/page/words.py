@@ -134,6 +134,16 @@ OWN = (
     ),
     Word("sample, run, round", "one timed call; one process that times one kit; one run of each candidate"),
     Word("race", "a latency comparison in which candidates take turns", ("race", "races")),
+    Word(
+        "first race",
+        "the race before the choice; its times are estimates and have no interval",
+        ("first race",),
+    ),
+    Word(
+        "final race",
+        "the race after the choice, of the chosen candidate, fp32 and the best other precision; the report shows its times",
+        ("final race",),
+    ),
     Word("profile", "one dated measurement of one kit on one machine, with every sample", ("profile", "profiles")),
     Word(
         "executed precision (residency)",
@@ -153,7 +163,7 @@ OWN = (
     Word("evidence", "a record of reference measurements from one machine", ("evidence",)),
     Word(
         "dated reference",
-        "evidence from the same kind of device, shown next to a build; no gate uses it",
+        "evidence from the same kind of device, shown next to a build; it does not count towards any gate",
         ("dated reference", "dated references"),
     ),
     Word(
