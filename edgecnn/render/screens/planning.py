@@ -23,7 +23,16 @@ from edgecnn.render.wording import names_by_reason, took_between
 from edgecnn.store.disk import user_path
 from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.candidate import Rung
-from edgecnn.values.dataset import DataDivision, DataInspection, DataSummary, Finding, Grouping, ImageEntry, Spread
+from edgecnn.values.dataset import (
+    DataDivision,
+    DataInspection,
+    DataSummary,
+    Finding,
+    Grouping,
+    ImageEntry,
+    Spread,
+    roles_text,
+)
 from edgecnn.values.device import Device
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.training import TrainingBudget
@@ -44,7 +53,7 @@ def show_plan(planned: PlannedBuild) -> None:
             *([] if (better := resolved.weights.alternative) is None else [f"better: {better.sentence}"]),
             f"weights: {resolved.weights.why}{_licence(resolved)}",
             f"images: {resolved.preprocessing.pixels.describe()}",
-            f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
+            f"data: {resolved.data.root}, {classes}{resolved.roles_text}",
             *_changed_images(planned),
             *_composed(resolved),
             _training(resolved) + _folds(resolved),
@@ -312,7 +321,7 @@ def _image_comments(data: DataSummary, images: Sequence[ImageEntry]) -> list[str
     kinds = "with any of {} labels" if data.multi_label else "of {} classes"
     lines = [
         f"found: {len(images):,} images {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
-        f"roles: {_one_line(data.splits_from)}",
+        f"roles: {_one_line(roles_text(data.splits_from))}",
         f"the test split: {_can_show(data)}",
     ]
     left = len(data.skipped) + len(data.copies)
@@ -391,7 +400,7 @@ def show_inspection(facts: DataInspection) -> None:
 def _inspection_lines(facts: DataInspection) -> Iterator[str]:
     if len(facts.classes) > _SHOWN:
         yield f"  and {len(facts.classes) - _SHOWN:,} more {'labels' if facts.multi_label else 'classes'}"
-    yield f"  roles: {facts.roles_from}" if facts.roles is not None else "  roles: none can be drawn"
+    yield f"  roles: {roles_text(facts.roles_from)}" if facts.roles is not None else "  roles: none can be drawn"
     if facts.grouping is not None:
         yield f"  groups: {_groups(facts.grouping)}"
     yield f"  shorter side {_spread(facts.short_side_px)}; longer side {_spread(facts.long_side_px)}"
@@ -427,7 +436,7 @@ def division_lines(division: DataDivision) -> Iterator[str]:
     """Yield what was written and what was skipped."""
     images = ", ".join(f"{name}/ {count:,}" for name, count in division.images.items())
     yield f"{division.out}: {images}{' (hard links)' if division.linked else ''}"
-    yield f"  from {division.root}: {division.roles_from}; seed {division.seed}"
+    yield f"  from {division.root}: {roles_text(division.roles_from)}; seed {division.seed}"
     for what, left in (("unusable", division.skipped), ("copies of other images", division.copies)):
         if left:
             yield f"  skipped ({what}): {len(left):,}: {first_of(left, _NAMED)}"

@@ -38,7 +38,7 @@ def test_the_table_and_what_to_know_are_on_stdout(photos: Path) -> None:
     shown = run(photos, "inspect", "photos")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"{photos}: 20 images of 2 classes" in shown.stdout
-    assert "  warning: 1 group of images that look alike is in several classes; a build uses them all" in shown.stdout
+    assert "  warning: 1 group of images that look alike is in several classes; a build uses all of them" in shown.stdout
     assert "  file format: PNG (18 images), JPEG (2 images); pixel format: RGB (20 images)" in shown.stdout
 
 

@@ -73,7 +73,7 @@ def _desktop_point(report: BuildReport) -> DesktopPoint | None:
         top1=accuracy.share,
         mark=MARK_BY_FIDELITY[accuracy.fidelity] if own else EMULATED,
         timed=f"{baseline.how or 'precision unknown'}, on {baseline.latency.machine}",
-        answered=f"predictions of {accuracy.machine}" if own else baseline.accuracy_from,
+        answered=f"accuracy from predictions of {accuracy.machine}" if own else baseline.accuracy_from,
     )
 
 
@@ -155,7 +155,7 @@ def _sources(points: Sequence[Point], axis: Axis, gpu: DesktopPoint | None) -> t
     sources += [Source(mark, f"latency, on {machine}") for mark, machine in timed.items()]
     if gpu is not None:
         sources.append(Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"))
-        sources.append(Source(gpu.mark, f"accuracy of {gpu.name}: {gpu.answered}"))
+        sources.append(Source(gpu.mark, f"{gpu.name}: {gpu.answered}"))
     return tuple(sources)
 
 
