@@ -164,7 +164,7 @@ def _comma_label(names: Sequence[str]) -> str | None:
 def _marks(facts: DataInspection) -> Iterator[Finding]:
     for kind in ("mode", "format", "size"):
         named = [
-            f"all {mark.images:,} images of {mark.name!r} have {kind} {mark.value}, but only {mark.others:,} of the"
+            f"all {mark.images:,} images of {mark.name!r} have {kind} {mark.value}, and {mark.others:,} of the"
             f" {mark.of_others:,} other images do"
             for mark in facts.class_marks
             if mark.kind == kind

@@ -93,9 +93,13 @@ def _claim(reason: Taken) -> str:
         return ""
     if reason.disturbed is not None:
         ran = f"{speed_words(reason.ratio.alone)} in the final race"
-        return f"; not shown faster than {reason.against}, because {reason.disturbed}; measured: {ran}"
+        return f"; not shown to be faster than {reason.against}, because {reason.disturbed}; measured: {ran}"
     shown = (
-        "shown faster than" if reason.ratio.low > 1 else "shown slower than" if reason.ratio.high < 1 else "not shown faster than"
+        "shown to be faster than"
+        if reason.ratio.low > 1
+        else "shown to be slower than"
+        if reason.ratio.high < 1
+        else "not shown to be faster than"
     )
     return f"; {shown} {reason.against}: {speed_words(reason.ratio)} in the final race"
 
