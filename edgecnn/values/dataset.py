@@ -285,6 +285,14 @@ def _images_by_class(data: DataTotals) -> dict[str, int]:
     return {name: sum(role.by_class[place] for role in data.roles.values()) for place, name in enumerate(data.classes)}
 
 
+def roles_text(sentence: str, *, trains: bool = True) -> str:
+    """Return the sentence about the role of each image; if it counts calibration images, say that they also train.
+
+    ``trains``: whether the build trains a network.
+    """
+    return f"{sentence}; calibration images also train" if trains and "calibration " in sentence else sentence
+
+
 class DataDivision(Value):
     """``edgecnn data split FOLDER --out FOLDER``, schema edgecnn.division/2."""
 

@@ -84,7 +84,7 @@ def test_where_the_kit_cannot_run_a_young_stored_race_serves_with_its_age(built_
     found = judged(built_once, "p50_ms=10000", "drop_pp=60")
     assert {gate.gate.metric: gate.verdict for gate in found.gates} == {"p50_ms": Verdict.UNSURE, "drop_pp": Verdict.PASS}
     assert next(gate for gate in found.gates if gate.gate.metric == "p50_ms").rounds_to_settle == 16, "it has 8 runs"
-    (note,) = [note for note in found.notices if note.startswith("race for the report: ")]
+    (note,) = [note for note in found.notices if note.startswith("final race: ")]
     assert "reused from " in note and " h old; " in note
 
 

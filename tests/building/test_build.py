@@ -85,7 +85,7 @@ def test_an_unchanged_build_makes_nothing_and_loads_no_torch(built: Place) -> No
     assert "edgecnn.cli.main" in imported and not {"torch", "onnxruntime", "openvino"} & imported
     assert {outcome["outcome"] for outcome in built.report()["outcomes"].values()} == {"cached"}
     assert built.report()["seconds"] < 5
-    assert any(notice.startswith("race for the report: reused from") for notice in built.report()["notices"])
+    assert any(notice.startswith("final race: reused from") for notice in built.report()["notices"])
 
 
 def test_one_changed_field_makes_again_only_what_depends_on_it(built: Place) -> None:

@@ -121,6 +121,6 @@ def test_a_share_of_time_is_said_to_be_of_one_run_and_the_others_to_be_counted(t
     results = [held(row, metric, 0.1) for metric in ("int8_mac_share", "int8_time_share", "int8_bytes_share")]
     assert "(of one traced run)" in results[1].reason
     assert error_rates(results) == (
-        "one-sided error rates: int8_mac_share is counted, no error rate; int8_time_share is of one traced run, no error rate; "
-        "int8_bytes_share is counted, no error rate"
+        "one-sided tests: int8_mac_share: counted, so no error rate; int8_time_share: from one traced run, so no error rate; "
+        "int8_bytes_share: counted, so no error rate"
     )

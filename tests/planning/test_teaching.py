@@ -160,4 +160,4 @@ def test_a_finished_build_teaches_a_small_network(built: Place) -> None:
     histories = [json.loads(file.read_text()) for file in built.store.glob("artifacts/train/*/*/history.json")]
     (teacher,) = [history["teacher"] for history in histories if "teacher" in history]
     assert teacher["arch"] == "lenet-5" and 1 / 3 < teacher["validation_top1"] <= 1
-    assert built.run("plan", *words).stdout.count(f"from the answers of {built.out}") == 1
+    assert built.run("plan", *words).stdout.count(f"distilled from {built.out}") == 1
