@@ -110,9 +110,9 @@ def test_the_report_says_so_in_the_terminal_in_markdown_and_on_the_page(tmp_path
     assert f"{100 * found.byte_share['int8']:.1f}"[:2] in line
     assert residency_lines([row])[0] in report_markdown(a_report(row))
     figures = {figure.id: figure for figure in residencies(a_report(row))}
-    assert figures["residency-mac"].says.endswith("all of it for onnxruntime-int8.")
-    assert figures["residency-bytes"].says.startswith("Of bytes moved, in the precision that was asked for: ")
-    assert not figures["residency-bytes"].says.endswith("all of it for onnxruntime-int8.")
+    assert figures["residency-mac"].says.endswith(": 100 % for onnxruntime-int8.")
+    assert figures["residency-bytes"].says.startswith("Share of bytes moved in the requested precision: ")
+    assert not figures["residency-bytes"].says.endswith(": 100 % for onnxruntime-int8.")
     assert "counted from the shapes" in figures["residency-bytes"].sources[0].what
 
 

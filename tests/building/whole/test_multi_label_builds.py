@@ -152,7 +152,7 @@ def test_gates_hold_map_and_refuse_what_is_not_its_own(place: Place, report: dic
     done = place.plain("judge", "made", *words)
     assert done.returncode == 3, done.stdout
     assert "gate min map 0.5: PASS" in done.stdout and "gate max map_drop_pp 90: PASS" in done.stdout
-    assert "gate min top1 0.5: MISSING, top1 is not of a multi-label model" in done.stdout
+    assert "gate min top1 0.5: MISSING, a multi-label model has no top1" in done.stdout
 
 
 @pytest.mark.slow  # a whole build, with its races
