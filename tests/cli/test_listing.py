@@ -27,7 +27,7 @@ def test_the_table_shows_cost_and_published_accuracy_and_says_where() -> None:
     shown = edgecnn("list", "archs").stdout
     line = next(row for row in shown.splitlines() if row.startswith("resnet-50 "))
     assert line.split()[1:] == ["2015", "25,557,032", "4.09", "G", "50", "97.5", "224", "32", "76.1", "92.9", "torchvision"]
-    assert "accuracy as in: torchvision, ResNet50_Weights" in shown
+    assert "accuracy source: torchvision, ResNet50_Weights" in shown
     assert "not measured here" in shown
 
 

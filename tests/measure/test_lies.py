@@ -105,7 +105,7 @@ RUN = [
 def test_a_run_that_cannot_have_been_is_one_line(
     lie: Callable[[Path], object], because: str, store: Store, tmp_path: Path
 ) -> None:
-    with pytest.raises(AnswerUnusable, match=f"^nano: its answer to first race cannot be used: {because}"):
+    with pytest.raises(AnswerUnusable, match=f"^the answer of nano to first race cannot be used: {because}"):
         race(asked((a_kit(tmp_path, "fp32"),)), board(Liar(lie), store))
 
 

@@ -14,7 +14,7 @@ from edgecnn.values.report import MEDIAN, PERCENTILES
 _CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
 _OBSERVED = ("temperature_c", "throttled", "others_percent")
 LIMITS = (
-    "It records only how long these kits took on this machine on that day. "
+    "It records only how long these kits took on that machine on that day. "
     "It says nothing about accuracy, other machines or weights."
 )
 SEEDED_ANSWERS = (
