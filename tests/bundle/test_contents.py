@@ -169,5 +169,6 @@ def test_a_kit_whose_manifest_is_none_is_refused(bundle: Path) -> None:
     (bundle / KIT_FOLDER / "kit.json").write_text('{"schema": "edgecnn.kit/7"}')
     reseal(bundle)
     assert refusal(bundle).startswith(
-        f"{KIT_FOLDER}/kit.json does not match the rest of the bundle: kit.json: schema is 'edgecnn.kit/7', but this runner reads 'edgecnn.kit/1'"
+        f"{KIT_FOLDER}/kit.json does not match the rest of the bundle: kit.json: schema is 'edgecnn.kit/7', but"
+        " this runner reads 'edgecnn.kit/1'"
     )
