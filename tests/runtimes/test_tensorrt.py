@@ -67,7 +67,7 @@ def test_a_board_whose_gpu_has_no_int8_is_told_so() -> None:
     """The first Jetson Nano."""
     nano = board(precisions={"fp16": "native", "int8": "none"})
     assert list(offered(nano)) == ["tensorrt-fp16"]
-    assert refused(nano)[Precision.INT8] == "the device's file does not list int8"
+    assert refused(nano)[Precision.INT8] == "the device's file says none of int8"
     assert refused(board(precisions={"int8": "native"}))[Precision.FP16] == "the device's file does not name fp16"
 
 

@@ -59,13 +59,15 @@ def small(*nodes: onnx.NodeProto, opset: int = 20, **constants: np.ndarray) -> o
 def test_an_operator_without_an_older_form_is_refused() -> None:
     with pytest.raises(EdgecnnError, check=OPSET_NOT_LOWERED.made) as caught:
         lowered(small(helper.make_node("Gelu", ["image"], ["logits"], name="g")), Path("net.onnx"))
-    assert caught.value.what == "net.onnx: cannot be converted from opset 20 to 17"
+    assert caught.value.what == "net.onnx cannot be converted from opset 20 to 17"
 
 
 def test_an_operator_that_the_parser_lacks_is_named() -> None:
     layer = helper.make_node("LayerNormalization", ["image", "scale"], ["logits"], name="norm")
     with pytest.raises(
-        EdgecnnError, match=r"tensorrt 8\.5 has no operator LayerNormalization \(node norm\)", check=OPERATOR_MISSING.made
+        EdgecnnError,
+        match=r"tensorrt 8\.5 lacks the operator LayerNormalization of net\.onnx \(node norm\)",
+        check=OPERATOR_MISSING.made,
     ):
         check_for_tensorrt_8_5(small(layer, opset=17, scale=np.ones(4, np.float32)), Path("net.onnx"))
 

@@ -190,7 +190,7 @@ def test_an_activation_beyond_fp16_refuses_whoever_computes_it_in_fp16(name: str
         return
     with pytest.raises(
         EdgecnnError,
-        match=rf"{name}: tensor \S+ reaches \d+,[\d.]+; the largest fp16 number is 65,504: .* over 40 calib",
+        match=rf"in {name}, tensor \S+ reaches \d+,[\d.]+; the largest fp16 number is 65,504: .* over 40 calib",
         check=HALF_OVERFLOW.made,
     ):
         make_candidate(request(path, candidate), tmp_path, Quiet())

@@ -118,7 +118,7 @@ def test_a_board_without_one_runtime_measures_builds_of_the_other(
     pool = pool_of("lab-1")
     ended = pool.measured(litert, failing(), Quiet())
     assert ended.error is not None and ended.error.line().startswith(
-        "no board is left for raspberry-pi-5: lab-1: kits cannot run on pi@lab-1 yet: ai-edge-litert is not installed"
+        "no board is left for raspberry-pi-5: lab-1 failed (kits cannot run on pi@lab-1 yet: ai-edge-litert is not installed)"
     )
     assert pool.measured(onnxruntime, failing(None), Quiet()) == Ended(0, None, "lab-1")
     assert pool.set_aside == {
@@ -171,7 +171,7 @@ def test_of_a_board_that_the_lab_has_no_longer_that_is_the_reason(two: tuple[Cel
     with (
         pytest.raises(
             EdgecnnError,
-            match=r"^no board is left for raspberry-pi-5: lab-9: labgrid://lab ",
+            match=r"^no board is left for raspberry-pi-5: lab-9 failed \(labgrid://lab ",
             check=NO_BOARD_LEFT.made,
         ),
         pool.leased(two[0], wait, "lab-9"),
