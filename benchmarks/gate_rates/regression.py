@@ -71,7 +71,7 @@ def judging(gate: Gate, drawn: Drawn) -> Judged:
 
 def printed_rate(result: GateResult) -> float:
     """What is printed below the gates, or in the reason of a ratio, 0…1."""
-    match = re.search(r"α ([\d.]+) %", error_rates([result]) or result.reason)
+    match = re.search(r"α\)? ([\d.]+) %", error_rates([result]) or result.reason)
     assert match is not None, f"no rate is printed of {result.gate.metric}"
     return float(match[1]) / 100
 

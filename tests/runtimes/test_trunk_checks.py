@@ -399,7 +399,7 @@ def test_a_weight_beyond_fp16_is_reported_as_a_weight_without_images(tmp_path: P
     job = Job(changed(tmp_path, "r2", nodes, scale), tmp_path, offered()["ncnn-fp16"], NORMALIZATION, pictures(4))
     with pytest.raises(EdgecnnError, check=HALF_OVERFLOW.made) as refused:
         beyond_half(job.candidate, job)
-    assert refused.value.line().startswith("ncnn-fp16: weight scale reaches 100,000; the largest fp16 number is 65,504 — ")
+    assert refused.value.line().startswith("in ncnn-fp16, weight scale reaches 100,000; the largest fp16 number is 65,504 — ")
 
 
 def test_a_nan_anywhere_in_a_tensor_is_refused(tmp_path: Path) -> None:
@@ -446,7 +446,7 @@ def test_int8_that_a_converter_changed_is_refused(tmp_path: Path, monkeypatch: p
     onnx.save(other, tmp_path / "other.onnx")
     converted = openvino.convert_trunk(tmp_path / "other.onnx")
     monkeypatch.setattr(openvino, "convert_trunk", lambda _: converted)
-    with pytest.raises(EdgecnnError, match=r"openvino-int8-aware: .* 0\.15 is allowed", check=OUTPUTS_DIFFER.made):
+    with pytest.raises(EdgecnnError, match=r"openvino-int8-aware differs .* the limit is 0\.15", check=OUTPUTS_DIFFER.made):
         make_candidate(CandidateRequest(path, prepared(), LEARNED, 0, NORMALIZATION), tmp_path, Quiet())
 
 

@@ -51,7 +51,9 @@ def test_a_store_afar_that_cannot_be_used_is_said_and_nothing_but_its_top_is_lis
     say_if_unusable(Store(Layout(tmp_path), tmp_path.as_uri()), heard)
     assert heard.notes == []
     say_if_unusable(Store(Layout(tmp_path), "nowhere://store"), heard)
-    said = "what is missing is rebuilt here: the remote store nowhere://store cannot be used: nowhere is no kind of place"
+    said = (
+        "missing entries are rebuilt here: the remote store nowhere://store cannot be used: nowhere is not a known kind of place"
+    )
     assert [note.startswith(said) for note in heard.notes] == [True]
 
 
