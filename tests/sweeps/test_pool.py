@@ -179,7 +179,7 @@ def test_of_a_board_that_the_lab_has_no_longer_that_is_the_reason(two: tuple[Cel
         pass
     pool.boards.names.clear()  # type: ignore[attr-defined]
     with (
-        pytest.raises(EdgecnnError, match=r"raspberry-pi-5: lab-1: labgrid://lab ", check=NO_BOARD_LEFT.made),
+        pytest.raises(EdgecnnError, match=r"raspberry-pi-5: lab-1 failed \(labgrid://lab ", check=NO_BOARD_LEFT.made),
         pool.leased(two[0], wait),
     ):
         pass
