@@ -60,7 +60,7 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
     with pytest.raises(EdgecnnError, check=UNKNOWN_RUNTIME.made) as caught:
         parse_target("jetson:tensorr")
     assert caught.value.line() == (
-        "there is no runtime 'tensorr': known runtimes: onnxruntime, openvino, tensorrt, ncnn, litert, wasm, webgpu, all — "
+        "there is no runtime 'tensorr': the known runtimes are onnxruntime, openvino, tensorrt, ncnn, litert, wasm, webgpu, all — "
         "--target jetson:tensorrt [unknown-runtime]"
     )
 
