@@ -198,7 +198,7 @@ def test_a_class_that_is_none_of_the_thousand_is_refused_with_its_line(tmp_path:
     caffe(tmp_path / "val.txt")
     written = (tmp_path / "val.txt").read_text().replace("JPEG 230\n", f"JPEG {number}\n")
     (tmp_path / "val.txt").write_text("\n" + written)
-    text = rf"val\.txt, line 4: .*: its classes count from 0 to 999, and {number} is not one of them"
+    text = rf"line 4 of .*val\.txt cannot be used: its classes count from 0 to 999, and {number} is not one of them"
     with pytest.raises(EdgecnnError, match=text, check=TABLE_UNUSABLE.made):
         summed_up(tmp_path, tmp_path)
 
@@ -212,7 +212,9 @@ def test_lines_of_kaggles_file_count_from_its_header(tmp_path: Path, row: str, t
     kaggle(tmp_path / "LOC_val_solution.csv")
     header, first, *others = (tmp_path / "LOC_val_solution.csv").read_text().splitlines()
     (tmp_path / "LOC_val_solution.csv").write_text("\n".join([header, first, "", row, *others]))
-    with pytest.raises(EdgecnnError, match=rf"LOC_val_solution\.csv, line 4: .*: {text}", check=TABLE_UNUSABLE.made):
+    with pytest.raises(
+        EdgecnnError, match=rf"line 4 of .*LOC_val_solution\.csv cannot be used: {text}", check=TABLE_UNUSABLE.made
+    ):
         summed_up(tmp_path, tmp_path)
 
 

@@ -179,7 +179,7 @@ def test_a_class_that_cannot_be_a_folder_is_refused(tmp_path: Path, name: str, b
     with pytest.raises(EdgecnnError, check=CLASS_NOT_A_FOLDER.made) as caught:
         divided(photos, tmp_path / "out")
     assert caught.value.line() == (
-        f"{photos}: the class {name!r} cannot become a folder: {because}"
+        f"the class {name!r} in {photos} cannot become a folder: {because}"
         " — give the class another name, such as T-shirt-top for T-shirt/top [class-not-a-folder]"
     )
     assert sorted(os.listdir(tmp_path)) == ["photos", "store"]  # noqa: PTH208 - hidden names too

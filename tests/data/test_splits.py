@@ -193,7 +193,7 @@ def test_every_class_that_is_short_is_named() -> None:
 
 
 def test_large_shares_need_larger_classes() -> None:
-    with pytest.raises(TooFewImages, match="has 13 usable images; 14 needed for "):
+    with pytest.raises(TooFewImages, match="has 13 usable images, but needs 14 for "):
         assigned(images("train", (13, 13, 13)), validation_share=0.45, test_share=0.45)
 
 

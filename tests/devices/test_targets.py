@@ -60,17 +60,17 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
     with pytest.raises(EdgecnnError, check=UNKNOWN_RUNTIME.made) as caught:
         parse_target("jetson:tensorr")
     assert caught.value.line() == (
-        "there is no runtime 'tensorr': known runtimes: onnxruntime, openvino, tensorrt, ncnn, litert, wasm, webgpu, all — "
-        "--target jetson:tensorrt [unknown-runtime]"
+        "there is no runtime 'tensorr': the known runtimes are onnxruntime, openvino, tensorrt, ncnn, litert, wasm, webgpu, all"
+        " — pass --target jetson:tensorrt [unknown-runtime]"
     )
 
 
 @pytest.mark.parametrize(
     ("target", "hint"),
     [
-        ("cpu:tensorflow", "--target cpu:litert"),
-        ("cpu:tflite", "--target cpu:litert"),
-        ("jetson-orin-nano:tflite", "--target jetson-orin-nano:tensorrt"),
+        ("cpu:tensorflow", "pass --target cpu:litert"),
+        ("cpu:tflite", "pass --target cpu:litert"),
+        ("jetson-orin-nano:tflite", "pass --target jetson-orin-nano:tensorrt"),
         ("cpu:litert,ncnn", "choose one runtime, or build all of them with --target cpu:all"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_runtime_that_the_device_lacks_is_refused_with_what_it_has() -> None:
         runtime_of(device_named("raspberry-pi-5"), "tensorrt")
     assert caught.value.line() == (
         "raspberry-pi-5 has no tensorrt: its device file lists onnxruntime, openvino, ncnn, litert — "
-        "--target raspberry-pi-5:onnxruntime, or --target raspberry-pi-5:all for all of them [runtime-not-on-device]"
+        "pass --target raspberry-pi-5:onnxruntime, or --target raspberry-pi-5:all for all of them [runtime-not-on-device]"
     )
 
 

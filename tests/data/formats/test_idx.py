@@ -222,8 +222,8 @@ def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> 
     for data, because in (
         ("\n".join(NAMES[:9]).encode(), "it has 9 names, but there is a label 9"),
         (b"Bag\nCoat\nBag", "lines 1 and 3 are both 'Bag'"),
-        (b"Bag\n\nCoat", "its line 2 is empty"),
-        (b"Bag\nCo\x1bat", "its line 2, 'Co\\x1bat', contains a control character"),
+        (b"Bag\n\nCoat", "line 2 is empty"),
+        (b"Bag\nCo\x1bat", "line 2, 'Co\\x1bat', contains a control character"),
         ("Gewänder".encode("latin-1"), "it is not UTF-8"),
     ):
         write(file, data)

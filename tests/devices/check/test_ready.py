@@ -114,7 +114,7 @@ def test_a_board_with_its_packages_may_be_nearly_full() -> None:
 def test_another_device_is_refused_before_it_is_told_what_it_lacks() -> None:
     with pytest.raises(
         EdgecnnError,
-        match=r"^pi@board is not Raspberry Pi 5.*: it is .* — --target jetson-orin-nano \[",
+        match=r"^pi@board is not Raspberry Pi 5.*: it is .* — pass --target jetson-orin-nano \[",
         check=BOARD_IS_ANOTHER_DEVICE.made,
     ):
         fit_board(Board(usual=recorded(JETSON_ORIN_NANO)).link, asked(), PI)
@@ -123,7 +123,9 @@ def test_another_device_is_refused_before_it_is_told_what_it_lacks() -> None:
 def test_a_machine_of_no_name_is_told_to_be_a_processor_and_no_browser() -> None:
     nameless = Board(usual=recorded(READY))
     with pytest.raises(
-        EdgecnnError, match=r"^pi@board is not Raspberry Pi 5.*: it is .* — --target cpu \[", check=BOARD_IS_ANOTHER_DEVICE.made
+        EdgecnnError,
+        match=r"^pi@board is not Raspberry Pi 5.*: it is .* — pass --target cpu \[",
+        check=BOARD_IS_ANOTHER_DEVICE.made,
     ):
         fit_board(nameless.link, asked(), PI)
 
