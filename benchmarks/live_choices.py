@@ -23,7 +23,7 @@ from typing import Any
 
 SAME = 1.02
 SPIN = "while True: pass"
-CHOICE = "race for the choice"
+CHOICE = "first race"
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def until_case(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Out
 
 
 def choice_case(candidates: int, random: Random) -> Outcome:
-    """Whether a report names one of equal candidates slower, from the race for the choice."""
+    """Whether a report names one of equal candidates slower, from the first race."""
     times = np.exp(SPREAD_OF_RUNS * random.normal(size=(LOOKS[-1], candidates)))
     costs: dict[str, dict[int, float]] = {str(name): {} for name in range(candidates)}
     racing, done = frozenset(costs), 0
@@ -177,7 +177,7 @@ def cases() -> list[Assumption]:
         drawn = partial(medians, runs=INTERIM_RUNS[-1], follows=follows)
         cases_.append(Assumption("`--until 2%`", _runs(INTERIM_RUNS[-1], follows, "up to "), 0.02, until_case(drawn)))
     cases_ += [
-        Assumption("slower in the race for the choice", f"{number} equal candidates", 0.01, partial(choice_case, number))
+        Assumption("slower in the first race", f"{number} equal candidates", 0.01, partial(choice_case, number))
         for number in (2, 4, 8)
     ]
     cases_ += [

@@ -4,7 +4,7 @@
         [--executorch PYTHON] [--mnn PYTHON] [--anew]
 
 A network has three races. In the screening rounds the rivals run, and those of our rungs that may not be chosen. In the selecting
-rounds our rungs inside the accuracy budget run for as long as a build's race for the choice would, and one is chosen by the
+rounds our rungs inside the accuracy budget run for as long as a build's first race would, and one is chosen by the
 functions that a build calls: one of the network as given, and beside it one of the changed network where ``--set surgery...``
 asked for that. In the final rounds these, ONNX Runtime in fp32 and every rival inside the budget that was near run again, and
 only of these rounds are the ratios: whoever wins a selection flatters itself. A network that has a result is not raced again.
@@ -133,7 +133,7 @@ def run_rounds(
 
 
 def race_for_the_choice(arch: str, entrants: Sequence[Entrant], tell: Progress) -> Mapping[str, list[RunMedian] | str]:
-    """Rounds of our rungs until it is known which to ship, at the looks and by the rule of a build's race for the choice."""
+    """Rounds of our rungs until it is known which to ship, at the looks and by the rule of a build's first race."""
     medians: dict[str, list[RunMedian] | str] = {entrant.column.id: [] for entrant in entrants}
     racing, begin = list(entrants), 0
     for end in LOOKS:

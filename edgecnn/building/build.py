@@ -180,7 +180,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     with machine_for(request.host, needs, tell) as machine:
         planned = plan(resolve_builder(resolve(request, store, tell, machine.facts), machine, tell))
         data = planned.resolved.data
-        tell.note(f"data: {'; '.join(filter(None, (data.class_names, data.splits_from)))}")
+        tell.note(f"data: {'; '.join(filter(None, (data.class_names, planned.resolved.roles_text)))}")
         if request.only_judge:
             require_made(planned, store, request)
         return measured_build(planned, machine, request, BuildContext(store, tell, pages or {}))
@@ -346,7 +346,7 @@ def observe(execution: Execution, observer: Observer, call: Call, stages: StageC
 
 
 def _race(observer: Observer, call: Call) -> Decision:
-    """Race for the choice, then the winner's knobs if requested, then the winner again for the figures."""
+    """First race, then the winner's knobs if requested, then the winner again for the figures."""
     inside = inside_budget(observer.subject, call.gates)
     observer.time_all(inside, call.races)
     race_for_choice(observer, inside, observer.subject.objective, call.races)

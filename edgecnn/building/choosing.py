@@ -1,6 +1,6 @@
 """The choice of a build: the candidates that may be chosen, the chosen one, and the candidates of the last race.
 
-The choice is made once, from the race for the choice. The last race adds claims and does not change it. If a candidate fails in
+The choice is made once, from the first race. The last race adds claims and does not change it. If a candidate fails in
 the last race, the choice is made again without it.
 """
 
@@ -56,7 +56,7 @@ def inside_budget(subject: Subject, gates: EffectiveGates) -> tuple[str, ...]:
 def decide(
     subject: Subject, gates: EffectiveGates, earlier: Decision | None = None, evidence: Sequence[EvidenceVerification] = ()
 ) -> Decision:
-    """Choose by the race for the choice. An ``earlier`` choice is kept unless another candidate failed since.
+    """Choose by the first race. An ``earlier`` choice is kept unless another candidate failed since.
 
     ``evidence``: of such devices on other days, which orders the candidates if the device is not here.
     """

@@ -30,7 +30,7 @@ def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
     shown = classes.shown()
     where = " (emulated)" if test.fidelity is Fidelity.EMULATED else ""
     of = f" of {classes.candidates} candidates" if classes.candidates > 1 else ""
-    over = f"shown after Holm over {counted(classes.compared, 'class', 'classes')}{of}"
+    over = f"significant after Holm correction across {counted(classes.compared, 'class', 'classes')}{of}"
     sentences = [
         # Without the interval of the class, which does not hold of one that was selected because it loses.
         f"{candidate} loses {lost.drop_pp.estimate:.1f} pp{where} on class {lost.name!r} ({_counted(lost)}), {over}"
@@ -56,7 +56,7 @@ def _too_small(classes: ClassReport) -> list[str]:
         return []
     units = {"image": "test images", "group": "groups of test images", "fold": "folds"}[classes.unit]
     have = f"{counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} {units}"
-    return [f"{have}, too few for a loss to be sure to show: {_names(small)}"]
+    return [f"{have}, too few to be sure that a loss would show: {_names(small)}"]
 
 
 def _names(classes: Iterable[ClassFigures]) -> str:
@@ -103,21 +103,24 @@ def calibration_notices(facts: CalibrationFacts | None) -> tuple[str, ...]:
     if facts is None:
         return ()
     if facts.images == 1:
-        return ("CALIBRATION ON A SINGLE IMAGE: INT8 ranges fit that image, and others may be clipped; raise quantize.images",)
+        return (
+            "CALIBRATION ON A SINGLE IMAGE: INT8 ranges fit only that image, so others may be clipped; raise quantize.images",
+        )
     sentences = []
     if facts.classes == 1 and facts.classes_of > 1:
         sentences.append(
-            f"CALIBRATION ON ONE CLASS of {facts.classes_of}: all {facts.images:,} images are of it, and INT8 ranges fit it; "
-            "raise quantize.images, or data.calibration_images"
+            f"CALIBRATION ON ONE CLASS of {facts.classes_of}: all {facts.images:,} calibration images show it, "
+            "and INT8 ranges fit only it; raise quantize.images, or data.calibration_images"
         )
     if facts.shifts:
         sentences.append(
-            f"CALIBRATION IMAGES DIFFER from the validation images: {_shifts(facts.shifts)}; INT8 ranges may not fit those"
+            f"CALIBRATION IMAGES DIFFER from the validation images: {_shifts(facts.shifts)}; "
+            "INT8 ranges may not fit the validation images"
         )
     elif not facts.compared:
         sentences.append(
-            f"INT8 ranges rest on {facts.images} calibration images: with fewer than {LEAST_IMAGES} on either side, their "
-            "channels cannot be compared with those of the validation images"
+            f"INT8 ranges come from {facts.images} calibration images. With fewer than {LEAST_IMAGES} "
+            "calibration or validation images, their channels cannot be compared"
         )
     return tuple(sentences)
 
@@ -126,7 +129,7 @@ def _shifts(shifts: Sequence[ChannelShift]) -> str:
     """The largest of each statistic, since three channels of a grey picture say the same."""
     largest = {shift.statistic: shift for shift in sorted(shifts, key=lambda shift: abs(shift.spreads))}
     return "; ".join(
-        f"{_WORDS[name]} of {shift.channel} {shift.calibration:.0f} against {shift.validation:.0f} of 255 "
-        f"({abs(shift.spreads):.1f} times how much images differ)"
+        f"{_WORDS[name]} of {shift.channel} {shift.calibration:.0f} against {shift.validation:.0f} (of 255; "
+        f"{abs(shift.spreads):.1f} times the spread between images)"
         for name, shift in largest.items()
     )

@@ -137,7 +137,8 @@ def desktop_baseline(subject: Subject, records: Sequence[BaselineRecord] = ()) -
     variants = tuple(
         variant.model_copy(update={"accuracy": _accuracy(subject, played, variant.id, reference)}) for variant in facts.variants
     )
-    return facts.model_copy(update={"accuracy": answered, "accuracy_from": f"{gpu.model} itself", "variants": variants})
+    origin = f"accuracy measured on {gpu.model}"
+    return facts.model_copy(update={"accuracy": answered, "accuracy_from": origin, "variants": variants})
 
 
 def local_record(subject: Subject) -> BaselineRecord | None:

@@ -31,9 +31,10 @@ def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tupl
         return _group_notices(rows)
     folds = baseline.test.folds
     sentences = [
-        f"CROSS-VALIDATION: accuracy is of {baseline.test.images:,} test images in {len(folds.each)} folds. Each image was "
-        "classified by a network that was not trained on it. The first fold's network ships. Validation images are not among "
-        "the test images. Intervals assume that networks differ normally: if one network failed, read the figures by fold",
+        f"CROSS-VALIDATION: accuracy was measured on {baseline.test.images:,} test images in {len(folds.each)} folds. "
+        "Each image was classified by a network that was not trained on it. The first fold's network ships. "
+        "Validation images are not among the test images. Intervals assume that the networks' accuracies are normally "
+        "distributed. If one network failed, read the figures by fold",
         f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(fold) for fold in folds.each)}"
         f"{_spread(folds.top1_effect, baseline.test)}",
     ]
@@ -62,7 +63,7 @@ def _group_notices(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
         if row.is_baseline and row.test is not None and row.test.groups is not None:
             groups = _grouped(row.test.images, row.test.groups.groups)
             images, most = row.test.images / row.test.top1_effect, row.test.independent_at_most
-            worth = f"{images:,.0f} independent images" + (f", for a PASS as with {most:,.0f}" if most < images else "")
+            worth = f"{images:,.0f} independent images" + (f"; a PASS counts them as only {most:,.0f}" if most < images else "")
             return (f"{groups}: top-1 of {row.candidate.id} is as certain as with {worth}",)
         if row.agreement is not None and row.agreement.groups is not None:
             return (_grouped(row.agreement.images, row.agreement.groups),)
@@ -70,7 +71,7 @@ def _group_notices(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
 
 
 def _grouped(images: int, groups: int) -> str:
-    return f"GROUPS: the {images:,} test images are of {counted(groups, 'group')} of similar images, and intervals allow for that"
+    return f"GROUPS: the {images:,} test images form {counted(groups, 'group')} of similar images, and intervals allow for that"
 
 
 def _top1(fold: FoldFigures) -> str:

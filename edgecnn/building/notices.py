@@ -81,7 +81,7 @@ def notices(subject: Subject, *, anew: str, execution: Execution | None = None) 
     sentences += _training_notices(resolved, execution)
     if not subject.attached and subject.evaluations:
         computed = "accuracy was" if resolved.data.labelled else "predictions were"
-        unmeasured = f"{computed} computed here, and latency on the device is not known{_measure_here(subject)}"
+        unmeasured = f"{computed} computed here, and latency on the device is unknown{_measure_here(subject)}"
         sentences.append(f"{resolved.attachment.why}: {unmeasured}")
     elif subject.attached and not subject.timed:
         sentences.append(f"{resolved.attachment.why}: its predictions count, and the candidates were {NOT_TIMED}")
@@ -118,8 +118,8 @@ def _engine_notices(subject: Subject) -> list[str]:
     ]
     if twins:
         return [
-            "accuracy of engines is emulated with kits for ONNX Runtime (report.json has both hashes). They have the device's "
-            "weights and INT8 steps, and round activations to fp16 after each layer"
+            "the accuracy of engines is emulated with kits for ONNX Runtime (report.json has both hashes). These kits "
+            "have the device's weights and INT8 scales, and round activations to fp16 after each layer"
         ]
     return []
 
@@ -171,7 +171,7 @@ def _training_notices(resolved: Resolved, execution: Execution | None) -> list[s
             f"demo: Fashion-MNIST at {size} px, {images}; its accuracy does not predict accuracy on ImageNet or on your images"
         )
     if balance != "none":
-        sentences.append(f"every class has the same weight in training (train.balance = {balance!r}), whatever its size")
+        sentences.append(f"every class has the same weight in training, whatever its size (train.balance = {balance!r})")
     sentences += synthesis_notices(resolved, synthesis_facts(resolved, None if execution is None else made_images(execution)))
     history = (None if execution is None else history_of(execution)) or {}
     sentences += _teacher_notices(resolved, history)
@@ -210,7 +210,7 @@ def _kept_epoch_notices(history: Mapping[str, Any]) -> list[str]:
     else:
         weights = f"the weights are from phase {best.phase}, which fits the head in one step"
     beaten = f"; no epoch of phase {' or '.join(later)} was better" if later else ""
-    return [f"trained: {weights}, with {name} {share:.1%} on validation{beaten}; training ended: {history['stopped']}"]
+    return [f"trained: {weights}, with {name} {share:.1%} on validation{beaten}; training stopped: {history['stopped']}"]
 
 
 def _desktop_gpu_notices(subject: Subject, anew: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Races for the choice by throughput or energy, ended by the same rule as the race by latency.
+"""First races by throughput or energy, ended by the same rule as the race by latency.
 
 Each candidate runs as it would be used: for throughput at its best batch size. The winner's reported figures are measured again,
 because its figures in a selection are too good.
@@ -51,7 +51,7 @@ def race_for_choice(observer: Observer, inside: Sequence[str], objective: Object
 
 
 def race_shown(subject: Subject) -> Contest | None:
-    """The result of the race for the choice; None without a race, or if size is the objective."""
+    """The result of the first race; None without a race, or if size is the objective."""
     purpose = next((name for name, objective in CHOOSING.items() if objective == subject.objective), None)
     if purpose is None or purpose not in subject.races:
         return None

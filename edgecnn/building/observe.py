@@ -1,6 +1,6 @@
 """Measure the kits of a subject: predictions, latency and residency. Only this part of a build uses a host.
 
-Accuracy comes first, on validation and test. If this machine is the device, the race for the choice follows; kits that can no
+Accuracy comes first, on validation and test. If this machine is the device, the first race follows; kits that can no
 longer win leave it early (``judging.runs.regret``). A last race gives the figures of the winner, fp32 and the best other
 precision, because the winner's figures in a selection are too good.
 """
@@ -34,7 +34,7 @@ from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Choosing, ExtraRuns, Purpose
 
 CHOICE_SAMPLES, CHOICE_MAX_S = 300, 2.0
-"""For each process of a race for the choice. Samples of one process are correlated, so more processes tell more."""
+"""For each process of a first race. Samples of one process are correlated, so more processes tell more."""
 CHOICE_BUDGET_S = 300.0
 """Such a race begins no round after this time: enough for 24 rounds of five kits that take 2.5 s each."""
 
@@ -198,7 +198,7 @@ class Observer:
         return RaceRequest.of(choice, kits, purpose, anew=how.anew, **settings)
 
     def report(self, names: Sequence[str], how: RaceOptions, extra_runs: ExtraRuns, *, energy: bool = True) -> None:
-        """Race for the reported figures, then measure energy and the extra runs."""
+        """Final raceed figures, then measure energy and the extra runs."""
         self.race(names, "report", how)
         if energy:
             self.energy(names, how)
@@ -219,6 +219,6 @@ class Observer:
 
 
 def choosing(contenders: Iterable[KitRef]) -> Choosing:
-    """The rule that ends a race for the choice among these kits."""
+    """The rule that ends a first race among these kits."""
     entrants = tuple(sorted(kit.entrant for kit in contenders))
     return Choosing(looks=LOOKS, regret=ENOUGH, contenders=entrants, budget_s=CHOICE_BUDGET_S)

@@ -130,7 +130,7 @@ def _time_notices(execution: Execution, request: BuildRequest) -> tuple[str, ...
     spent = f"{late[0].spent_s:.0f} s spent, the budget is {late[0].budget_s:.0f} s"
     rungs = ", ".join(rung.rung for rung in late)
     command = f"; to continue with the finished work: {late[0].command}" if late[0].command else ""
-    return (f"out of time ({spent}): {rungs} not climbed, and the best candidate so far is chosen{command}",)
+    return (f"out of time ({spent}): {rungs} not tried, and the best candidate so far is chosen{command}",)
 
 
 def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Build:

@@ -198,7 +198,7 @@ def _directory(path: Path, stream: IO[bytes]) -> tuple[int, int]:
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     if len(entries) > FILES_MAX:
-        raise bundle_archive_refused(path=path, because=f"more than {FILES_MAX:,} files")
+        raise bundle_archive_refused(path=path, because=f"it holds more than {FILES_MAX:,} files")
     total = sum(entry.file_size for entry in entries)
     if total > TOTAL_BYTES_MAX:
         raise bundle_archive_refused(path=path, because=f"it would unpack to {total:,} bytes, more than {TOTAL_BYTES_MAX:,}")

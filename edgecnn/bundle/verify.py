@@ -106,7 +106,7 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
     opened = open_bundle(bundle_at(path))
     content = manifest_bytes(opened)
     signature, signer = _signature(opened, content, trust)
-    manifest = parse_manifest(content, f"{opened.path}: {MANIFEST}")
+    manifest = parse_manifest(content, f"{MANIFEST} in {opened.path}")
     made_here = _check_names(opened, manifest, trust)
     _compare(opened, manifest, tell)
     contents = read_contents(opened, manifest)
@@ -134,7 +134,7 @@ def manifest_bytes(opened: Opened) -> bytes:
         raise NO_BUNDLE_HERE(path=opened.path, because=f"it has no {MANIFEST}")
     if opened.files[MANIFEST] > MANIFEST_BYTES_MAX:
         raise BUNDLE_MANIFEST_UNREADABLE(
-            path=f"{opened.path}: {MANIFEST}", because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes"
+            path=f"{MANIFEST} in {opened.path}", because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes"
         )
     with opened.open(MANIFEST) as stream:
         content = stream.read(MANIFEST_BYTES_MAX + 1)
@@ -186,7 +186,7 @@ def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
     total = sum(fact.bytes for fact in manifest.files.values())
     if total > TOTAL_BYTES_MAX:
         because = f"its files are {total:,} bytes, more than {TOTAL_BYTES_MAX:,}"
-        raise BUNDLE_MANIFEST_UNREADABLE(path=f"{opened.path}: {MANIFEST}", because=because)
+        raise BUNDLE_MANIFEST_UNREADABLE(path=f"{MANIFEST} in {opened.path}", because=because)
     for name, fact in manifest.files.items():
         if opened.files[name] != fact.bytes:
             raise _changed(opened, name, fact, f"{opened.files[name]:,} bytes here, {fact.bytes:,} in {MANIFEST}")

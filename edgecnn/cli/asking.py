@@ -110,14 +110,14 @@ class TrustOptions(BuildOptions):
 
     signers: Path | None = row(
         TRUST, "--allowed-signers", enters=OF_THE_CALL, metavar="FILE",
-        help="File of trusted signers (`man ssh-keygen`); an unsigned bundle is refused.",
+        help="File of trusted signers (see `man ssh-keygen`); unsigned bundles are refused.",
     )  # fmt: skip
     identity: str | None = row(
         TRUST,
         "--identity",
         enters=OF_THE_CALL,
         metavar="NAME",
-        help="Required signer (default: anyone in that file).",
+        help="Required signer (default: anyone listed in --allowed-signers).",
     )
     require_signature: bool = row(
         TRUST, "--require-signature", enters=OF_THE_CALL, default=False, help="Refuse a bundle without a valid signature."
@@ -128,7 +128,7 @@ class TrustOptions(BuildOptions):
     )  # fmt: skip
     made_here: bool = row(
         TRUST, "--made-here", enters=OF_THE_CALL, default=False,
-        help="Ignore what using the bundle on this machine added to its folder: runs, engines, byte code.",
+        help="Ignore files that this machine added to the bundle by using it: runs, engines, byte code.",
     )  # fmt: skip
 
 

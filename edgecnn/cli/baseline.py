@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from edgecnn.values.report import LatencyBaseline
 
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, or a bundle.")]
-RunsArg = Annotated[Path, typer.Argument(metavar="RUNS", help="The bundle's folder `measured`, copied back from the device.")]
+RunsArg = Annotated[
+    Path, typer.Argument(metavar="RUNS", help="The folder `measured` of the bundle, copied back from the device.")
+]
 FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="A file from `baseline record` or `baseline import`.")]
 FilesArg = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Baseline files, one per day; a verdict needs at least 3 days.")
@@ -29,13 +31,16 @@ CandidateOpt = Annotated[
     str | None, typer.Option("--candidate", metavar="ID", help="A candidate in the bundle (default: the chosen one).")
 ]
 RunsOpt = Annotated[
-    Path | None, typer.Option("--runs", metavar="RUNS", help="Runs that the device measured (default: race on this machine).")
+    Path | None,
+    typer.Option("--runs", metavar="RUNS", help="Folder of runs measured on the device (default: race on this machine)."),
 ]
 AllowOpt = Annotated[
     list[str] | None,
     typer.Option("--allow-different", metavar="CONDITION", help="Accept a difference in this condition, such as kernel."),
 ]
-RoundsOpt = Annotated[int | None, typer.Option("--rounds", min=8, max=1000, help="Processes that are timed here; default 17.")]
+RoundsOpt = Annotated[
+    int | None, typer.Option("--rounds", min=8, max=1000, help="Number of processes to time here (default: 17).")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +70,7 @@ def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate:
 
 
 def pin(call: Call, build: PinnedArg, out: PinOpt) -> None:
-    """Write a small record of the shipped kit, to commit. `judge HEAD --against FILE` then races HEAD against that kit."""
+    """Write a small record of the shipped kit to commit. `judge HEAD --against FILE` then races HEAD against that kit."""
     from edgecnn.comparing.baseline_file import write_record
     from edgecnn.comparing.pin import pinned
     from edgecnn.render.screens.comparing import pin_lines

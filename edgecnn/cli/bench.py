@@ -18,23 +18,25 @@ if TYPE_CHECKING:
     from edgecnn.bench.bundle import BundleBenchRequest
 
 BuildOrBundleArg = Annotated[
-    str, typer.Argument(metavar="BUILD|BUNDLE", help="A finished build, or a bundle without its build: a folder or a zip.")
+    str, typer.Argument(metavar="BUILD|BUNDLE", help="The folder of a finished build, or the folder or zip of a bundle.")
 ]
 ImagesOpt = Annotated[
     str | None,
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="Images of the same classes for a bundle without its build (default: the build's, from the store).",
+        help="Images with the same classes, for a bundle whose build is not in the store.",
     ),
 ]
 BenchOutOpt = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Results folder for a bundle without its build (default: benches/NAME)."),
+    typer.Option(
+        "--out", metavar="FOLDER", help="Results folder if you pass a bundle instead of a build (default: benches/NAME)."
+    ),
 ]
 BenchTargetOpt = Annotated[
     str | None,
-    typer.Option("--target", metavar="DEVICE", help="The device that the board is; it must be the device of the build."),
+    typer.Option("--target", metavar="DEVICE", help="Device that the board is; must match the device of the build."),
 ]
 FreshOpt = Annotated[bool, typer.Option("--fresh", help="Measure again, even if a recent measurement is stored.")]
 AnewOpt = Annotated[bool, typer.Option("--anew", hidden=True, help="The earlier name of --fresh.")]
@@ -42,7 +44,7 @@ BenchMadeHereOpt = Annotated[
     bool,
     typer.Option(
         "--made-here",
-        help="With --allowed-signers and a build's folder: ignore the files that using its bundle here added to it.",
+        help="With --allowed-signers: ignore files that this machine added to the bundle by using it.",
     ),
 ]
 
@@ -63,11 +65,11 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     anew: AnewOpt = False,
     made_here: BenchMadeHereOpt = False,
 ) -> ExitCode:
-    """Measure a finished build on a board over SSH: self-test, accuracy, race, memory and energy there.
+    """Measure a finished build on a board over SSH: self-test, accuracy, latency, memory and energy.
 
     The measurements are copied back, a provisional choice becomes final, and the report is rewritten. Without --host, this
-    machine is measured. A bundle without its build is verified first and stays unchanged. It classifies the build's test images
-    if the store has them, else the images of --data.
+    machine is measured. A bundle without its build is verified first and stays unchanged. It uses the build's test images if
+    the store has them, or else the images of --data.
     """
     from edgecnn.api import bench_and_write
     from edgecnn.bench.bench import BenchRequest

@@ -33,7 +33,7 @@ VersionOpt = Annotated[
     int | None,
     typer.Option("--version", metavar="N", min=1, max=2**53, help="Version of the bundle (default: its current version)."),
 ]
-PhotosArg = Annotated[list[Path], typer.Argument(metavar="PHOTOS…", help="Image files, or folders of them.")]
+PhotosArg = Annotated[list[Path], typer.Argument(metavar="PHOTOS…", help="Image files, or folders of images.")]
 CandidateOpt = Annotated[
     str | None, typer.Option("--candidate", metavar="NAME", help="Kit to use (default: the bundle's choice).")
 ]
@@ -43,7 +43,7 @@ TopOpt = Annotated[
         "--top",
         min=1,
         metavar="K",
-        help="Classes to print per image; a multi-label network prints all labels above their thresholds.",
+        help="Classes to print per image; multi-label networks print every label above its threshold.",
     ),
 ]
 CsvOpt = Annotated[
@@ -65,7 +65,11 @@ SizeOpt = Annotated[float, typer.Option("--max-mib", min=0.001, max=1024, metava
 RateOpt = Annotated[
     int,
     typer.Option(
-        "--per-minute", min=1, max=1_000_000, metavar="N", help="Images per client and minute; a fifth of them at once."
+        "--per-minute",
+        min=1,
+        max=1_000_000,
+        metavar="N",
+        help="Limit of images per client and minute; up to a fifth of them may arrive at once.",
     ),
 ]
 
@@ -161,7 +165,7 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     max_mib: SizeOpt = 20.0,
     per_minute: RateOpt = 300,
 ) -> ExitCode:
-    """Verify a bundle and serve a local page: drop an image, see its classes and the latency."""
+    """Verify a bundle and serve a local page that shows the classes and the latency for each dropped image."""
     from edgecnn.errors.recipes import EMPTY_OPTION
     from edgecnn.serving.answering import Limits
     from edgecnn.serving.http import Place

@@ -24,23 +24,23 @@ DividedArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images: a fol
 SheetOpt = Annotated[
     Path | None, typer.Option("--sheet", metavar="FILE.png", help="Write a contact sheet with a few images of every class.")
 ]
-SeedOpt = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the split (default: `data.seed`, which is 0).")]
+SeedOpt = Annotated[int | None, typer.Option("--seed", min=0, help="Random seed for the split (default: data.seed, which is 0).")]
 OutOpt = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to create, with train/, validation/ and test/.")]
-LinkOpt = Annotated[bool, typer.Option("--link", help="Make hard links instead of copies, which take no space.")]
+LinkOpt = Annotated[bool, typer.Option("--link", help="Create hard links, which take no space, instead of copies.")]
 InspectedArg = Annotated[
     str | None, typer.Argument(metavar="[FOLDER]", help="Images, as for --data (default: the recipe's, or `demo`).")
 ]
 RecipeOpt = Annotated[
-    str | None, typer.Option("--recipe", metavar="RECIPE", help="Recipe whose train.augment to show: a file or a pipeline.")
+    str | None, typer.Option("--recipe", metavar="RECIPE", help="Recipe file or pipeline whose train.augment is shown.")
 ]
 PreviewSheetOpt = Annotated[Path, typer.Option("--sheet", metavar="FILE.png", help="Image file to write.")]
-ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Number of original images, one row for each.")]
-StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 2 for warnings too.")]
+ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Number of original images; each fills one row.")]
+StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 2 even if there are only warnings.")]
 ColumnsOpt = Annotated[int, typer.Option("--columns", min=1, max=20, help="Augmented versions per image.")]
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
 DoubtOut = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder to write (default: BUILD/doubt).")]
-TestOpt = Annotated[bool, typer.Option("--with-test", help="Judge the labels of test images too.")]
-DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of the augmentation.")]
+TestOpt = Annotated[bool, typer.Option("--with-test", help="Also check the labels of test images.")]
+DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Random seed for augmentation.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +78,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 
 
 def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = None, link: LinkOpt = False) -> None:
-    """Copy images into train/, validation/ and test/, with the same split as a build would use."""
+    """Copy images into train/, validation/ and test/, using the same split as a build."""
     from edgecnn.data.role_folders import divide
     from edgecnn.render.screens.planning import division_lines
 

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 NewArg = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new device, for --target.")]
 ForceOpt = Annotated[bool, typer.Option("--force", help="Overwrite your existing file.")]
-NameArg = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="A device or its file (default: find out which device it is).")
-]
+NameArg = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A device or its file (default: identify the device).")]
 TargetArg = Annotated[str, typer.Argument(metavar="NAME", help="A device or its file.")]
 MinutesOpt = Annotated[
     float,
@@ -30,14 +28,14 @@ MinutesOpt = Annotated[
         "--minutes",
         min=1,
         max=600,
-        help="Start no batch of four networks after this time; a table needs three batches.",
+        help="Start no new batch of four networks after this time; a table needs three batches.",
     ),
 ]
 TableOpt = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Table to write (default: devices/tables/NAME.json next to your device files)."),
 ]
-FreshOpt = Annotated[bool, typer.Option("--fresh", help="Measure again what is already measured.")]
+FreshOpt = Annotated[bool, typer.Option("--fresh", help="Also repeat the measurements that are already in the table.")]
 AnewOpt = Annotated[bool, typer.Option("--anew", hidden=True, help="The earlier name of --fresh.")]
 NeedOpt = Annotated[
     list[str] | None,
@@ -60,7 +58,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(call: Call, need: NeedOpt = None) -> None:
-    """Try everything that is installed, and print what is missing, what it adds and how to install it."""
+    """Test everything that is installed, and print what is missing, what each part adds and how to install it."""
     from edgecnn.devices.doctor.examine import examine
     from edgecnn.errors.devices import needs_unmet
     from edgecnn.render.screens.machines import show_doctor

@@ -28,7 +28,9 @@ class Variants(StrEnum):
 TargetOpt = Annotated[
     str | None,
     typer.Option(
-        "--target", metavar="DEVICE[:RUNTIME|:all]", help="Device to measure: one of `edgecnn list devices`, or a device file."
+        "--target",
+        metavar="DEVICE[:RUNTIME|:all]",
+        help="Device to measure: one listed by `edgecnn list devices`, or a device file.",
     ),
 ]
 MinutesOpt = Annotated[
@@ -37,7 +39,7 @@ MinutesOpt = Annotated[
         "--minutes",
         min=1,
         max=600,
-        help="Time limit for measuring six networks, without making kits; networks that do not fit are skipped.",
+        help="Time limit for measuring, without making kits; networks that would exceed it are skipped.",
     ),
 ]
 RecordOpt = Annotated[
@@ -45,7 +47,7 @@ RecordOpt = Annotated[
 ]
 VariantsOpt = Annotated[
     Variants,
-    typer.Option("--variants", help="On a GPU: ways to run a network in torch, in addition to eager fp32."),
+    typer.Option("--variants", help="How to run networks in torch on a GPU, in addition to eager fp32."),
 ]
 SignOpt = Annotated[
     Path | None,
@@ -59,17 +61,17 @@ SignersOpt = Annotated[
     typer.Option(
         "--allowed-signers",
         metavar="FILE",
-        help="File of trusted signers (`man ssh-keygen`); an unsigned record is refused.",
+        help="File of trusted signers (see `man ssh-keygen`); unsigned records are refused.",
     ),
 ]
 IdentityOpt = Annotated[
-    str | None, typer.Option("--identity", metavar="NAME", help="Required signer (default: anyone in that file).")
+    str | None, typer.Option("--identity", metavar="NAME", help="Required signer (default: anyone listed in --allowed-signers).")
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    short = "Measure reference networks on a board, for a record to send."
+    short = "Measure reference networks on a board; write a record to send."
     group = family(app, "evidence", short=short)
     leading(group, "evidence", short=short, takes=(BOARD,))(evidence)
     verb(group, "verify", short="Verify a record, and print what it claims.")(verify)
@@ -85,8 +87,8 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     """Measure six reference networks on a board or on this machine, and write a record that you can send.
 
-    Nothing is trained, and no accuracy is stated: published weights are used if they are available, else seeded ones. An
-    interrupted call resumes.
+    Nothing is trained, and no accuracy is measured. The networks have published weights if available, or else random weights
+    from a fixed seed. An interrupted call resumes.
     """
     from edgecnn.bench.evidence import EvidenceRequest, evidence_of
     from edgecnn.bundle.evidence_file import require_record_file, sealed, write_evidence

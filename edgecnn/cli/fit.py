@@ -19,32 +19,34 @@ if TYPE_CHECKING:
 
 FamilyOpt = Annotated[
     str | None,
-    typer.Option("--family", metavar="FAMILY", help="A family, such as efficientnet or resnet, or one of its networks."),
+    typer.Option("--family", metavar="FAMILY", help="A network family, such as efficientnet or resnet, or one of its networks."),
 ]
 WithinOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--within",
         metavar="METRIC=NUMBER",
-        help="Budget: the most p50_ms, energy_mj, peak_memory_mib or size_mib, or the least images_per_s.",
+        help="Budget: maximum p50_ms, energy_mj, peak_memory_mib or size_mib, or minimum images_per_s.",
     ),
 ]
 AccuracyOpt = Annotated[
     list[str] | None,
-    typer.Option("--accuracy", metavar="top1=SHARE", help="Find the fastest network that is shown to have this accuracy."),
+    typer.Option("--accuracy", metavar="top1=SHARE", help="Find the fastest network that demonstrably reaches this accuracy."),
 ]
 TargetsOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--target",
         metavar="DEVICE[:RUNTIME|:all]",
-        help="Device or device file (default: cpu). Repeat it for predictions on further devices.",
+        help="Device or device file (default: cpu). Repeat the option to predict for more devices.",
     ),
 ]
 TableOpt = Annotated[
     Path | None,
     typer.Option(
-        "--table", metavar="FILE", help="Latency table (default: the device's own, measured if necessary, else public forecasts)."
+        "--table",
+        metavar="FILE",
+        help="Latency table (default: the device's table, measured if necessary, or else public forecasts).",
     ),
 ]
 TrainingsOpt = Annotated[
@@ -52,12 +54,12 @@ TrainingsOpt = Annotated[
     typer.Option("--trainings", min=3, max=50, help="Number of complete trainings, including the first network's (default: 5)."),
 ]
 TrialsOpt = Annotated[
-    int | None, typer.Option("--trials", min=20, max=20_000, help="Number of networks to predict the cost of (default: 200).")
+    int | None, typer.Option("--trials", min=20, max=20_000, help="Number of networks whose cost is predicted (default: 200).")
 ]
 MinutesOpt = Annotated[
     float | None,
     typer.Option(
-        "--minutes", min=1, help="Start no training after this time (default: no limit); the latency table is not counted."
+        "--minutes", min=1, help="Start no new training after this time (default: no limit), not counting the latency table."
     ),
 ]
 LabelsOpt = Annotated[
@@ -68,7 +70,7 @@ TAKES = ("recipe", "data", *OF_LISTS, "weights", "transfer", "overrides", "host"
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    short = "Train a few networks inside a measured budget; ship the best."
+    short = "Train a few networks within a measured budget; ship the best."
     verb(app, "fit", short=short, takes=TAKES)(fit)
 
 
@@ -84,10 +86,10 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
     minutes: MinutesOpt = None,
     no_teacher: LabelsOpt = False,
 ) -> ExitCode:
-    """Search scaled, changed and pruned networks of a family, train a few, race them, and ship the most accurate in budget.
+    """Search scaled, changed and pruned networks of a family, train a few, race them, and ship the most accurate within budget.
 
-    The device's latency table only rules networks out: the shipped one is measured, or marked as provisional. An interrupted call
-    resumes.
+    The device's latency table only rules networks out. The shipped network is measured, or marked as provisional. An interrupted
+    call resumes.
     """
     from edgecnn.api import fit_and_write
     from edgecnn.devices.files import parse_target

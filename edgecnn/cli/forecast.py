@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NamesArg = Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")]
 """Positional names are refused; the error shows them as ``--arch`` options."""
 ArchsOpt = Annotated[
-    list[str] | None, typer.Option("--arch", metavar="ARCH", help="Network of `edgecnn list archs`; may be repeated.")
+    list[str] | None, typer.Option("--arch", metavar="ARCH", help="A network listed by `edgecnn list archs`; may be repeated.")
 ]
 ModelOpt = Annotated[
     Path | None, typer.Option("--model", metavar="FILE.onnx|BUILD", help="Your own ONNX file, or the folder of a finished build.")
@@ -27,14 +27,14 @@ ModelOpt = Annotated[
 TargetsOpt = Annotated[
     list[str] | None,
     typer.Option(
-        "--target", metavar="DEVICE[:RUNTIME]", help="Device or board; may be repeated (default: all that public tables have)."
+        "--target", metavar="DEVICE[:RUNTIME]", help="Device or board; may be repeated (default: all devices in public tables)."
     ),
 ]
 ThreadsOpt = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU threads (default: as many as are fastest in the public table).")
+    int | None, typer.Option("--threads", min=1, help="CPU threads (default: the fastest number in the public table).")
 ]
 NoTimingOpt = Annotated[
-    bool, typer.Option("--no-timing", help="Do not time the networks with ncnn on this computer first; intervals get wider.")
+    bool, typer.Option("--no-timing", help="Skip timing the networks with ncnn on this computer; intervals become wider.")
 ]
 INSTALL_NCNN = "pip install 'edgecnn[ncnn]' lets this computer time networks, which narrows the intervals"
 
@@ -55,7 +55,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     """Predict the latency of networks on devices that you do not have, with a 90 % interval, without training.
 
-    Every figure is predicted (▲) from tables that others published, and passes no gate.
+    Every figure is a prediction (▲) from tables that others published, and cannot pass a gate.
     """
     from edgecnn.building.dated_records import measured_times
     from edgecnn.errors.forecast import NOTHING_FORECAST

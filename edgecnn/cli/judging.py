@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
-    """Judge a finished build: its folder, or the last build of a recipe in the store.
+    """Judge a finished build, given by its folder or by the recipe of a stored build.
 
     Accuracy, size and executed precision come from the store. Latency is measured again if the device is available.
     With --against, two finished builds are raced.

@@ -29,7 +29,7 @@ PlotOpt = Annotated[
 ]
 BuildOpt = Annotated[
     list[Path] | None,
-    typer.Option("--build", metavar="BUILD", help="archs --plot: a finished build to include (default: those in ./builds)."),
+    typer.Option("--build", metavar="BUILD", help="archs --plot: a finished build to include (default: the builds in ./builds)."),
 ]
 
 
@@ -56,7 +56,7 @@ WhatArg = Annotated[
 
 PatternArg = Annotated[
     str | None,
-    typer.Argument(metavar="PATTERN", help="Show matching names, such as 'resnet*'; 'timm:*' lists the installed timm."),
+    typer.Argument(metavar="PATTERN", help="Show only matching names, such as 'resnet*'; 'timm:*' lists the networks of timm."),
 ]
 
 
@@ -67,12 +67,14 @@ TargetsOpt = Annotated[
 WithinOpt = Annotated[
     list[str] | None,
     typer.Option(
-        "--within", metavar="METRIC=NUMBER", help="archs --target: at most p50_ms or size_mib, or at least images_per_s."
+        "--within", metavar="METRIC=NUMBER", help="archs --target: maximum p50_ms or size_mib, or minimum images_per_s."
     ),
 ]
 ClassesOpt = Annotated[
     int | None,
-    typer.Option("--classes", min=2, metavar="N", help="archs --target: classes of your images, for the size (default: 1000)."),
+    typer.Option(
+        "--classes", min=2, metavar="N", help="archs --target: number of your classes, which affects the size (default: 1000)."
+    ),
 ]
 
 

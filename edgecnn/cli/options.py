@@ -109,7 +109,9 @@ class BuildOptions:
     recipe: str | None = row(
         WHAT, enters=PART, metavar="[RECIPE]", help="A recipe file (TOML) or the name of a shipped pipeline."
     )
-    arch: str | None = row(WHAT, "--arch", enters=InRecipe("model.arch"), help="Network of `edgecnn list archs`, or timm:NAME.")
+    arch: str | None = row(
+        WHAT, "--arch", enters=InRecipe("model.arch"), help="A network listed by `edgecnn list archs`, or timm:NAME."
+    )
     onnx: str | None = row(
         WHAT, "--model", "--onnx", enters=InRecipe("model.onnx"), metavar="FILE",
         help="Your own trained model instead of --arch: an ONNX, torch.export (.pt2) or TorchScript file.",
@@ -119,39 +121,39 @@ class BuildOptions:
         "--target",
         enters=PART,
         metavar="DEVICE[:RUNTIME|:all]",
-        help="A device of `edgecnn list devices`, or a device file.",
+        help="A device listed by `edgecnn list devices`, or a device file.",
     )
     data: str | None = row(
         WHAT, "--data", enters=InRecipe("data.path"), metavar="FOLDER|FILE|NAME",
-        help="Images: a folder per class, IDX files, a list, an archive, or `torchvision:NAME` (default: `demo`).",
+        help="Images: class folders, IDX files, a list, an archive, or `torchvision:NAME` (default: `demo`).",
     )  # fmt: skip
     path_column: str | None = row(
         WHAT, "--path-column", enters=AsSet("data.path_column"), metavar="COLUMN",
-        help="Column of a list with the paths (recipe: data.path_column).",
+        help="List column that holds the image paths (recipe: data.path_column).",
     )  # fmt: skip
     label_column: str | None = row(
         WHAT, "--label-column", enters=AsSet("data.label_column"), metavar="COLUMN",
-        help="Column of a list with the class; other columns are ignored (recipe: data.label_column).",
+        help="List column that holds the class; other columns are ignored (recipe: data.label_column).",
     )  # fmt: skip
     label_separator: str | None = row(
         WHAT, "--label-separator", enters=AsSet("data.label_separator"), metavar="blank|comma|none",
-        help="Separator between several labels in a cell; none: one label (recipe: data.label_separator).",
+        help="Separator of several labels in a cell, or none for one label (recipe: data.label_separator).",
     )  # fmt: skip
     path_suffix: str | None = row(
         WHAT, "--path-suffix", enters=AsSet("data.path_suffix"), metavar=".EXT",
-        help="Suffix to add to the paths of a list, such as .jpg (recipe: data.path_suffix).",
+        help="Suffix to add to the paths in a list, such as .jpg (recipe: data.path_suffix).",
     )  # fmt: skip
     image_root: str | None = row(
         WHAT, "--image-root", enters=InRecipe("data.image_root"), metavar="FOLDER",
-        help="Folder that the paths of a list are relative to (recipe: data.image_root).",
+        help="Base folder for the relative paths in a list file (recipe: data.image_root).",
     )  # fmt: skip
     no_labels: bool = row(
         WHAT, "--no-labels", enters=InRecipe("data.labels", read=lambda no_labels: not no_labels), default=False,
-        help="Your images have no labels: ignore sub-folders, and report agreement with fp32 instead of accuracy.",
+        help="Treat images as unlabelled: ignore sub-folders, and report agreement with fp32, not accuracy.",
     )  # fmt: skip
     group_by: str | None = row(
         WHAT, "--group-by", enters=AsSet("data.group_by"), metavar="REGEX|COLUMN",
-        help="Keep each group (a person, a video, a scene) in one split: a pattern in each path, or a column of a list.",
+        help="Keep each group, such as a person, in one split; groups come from a path pattern or a list column.",
     )  # fmt: skip
     weights: str | None = row(
         WHAT,
@@ -162,15 +164,15 @@ class BuildOptions:
     )
     transfer: str | None = row(
         WHAT, "--transfer", enters=AsSet("train.transfer"), metavar="auto|head|last|all|scratch",
-        help="Layers of a pretrained network to train; auto decides by a measurement (recipe: train.transfer).",
+        help="Which pretrained layers to train; auto measures and decides (recipe: train.transfer).",
     )  # fmt: skip
     teacher: str | None = row(
         WHAT, "--teacher", enters=AsSet("train.teacher"), metavar="ARCH|BUILD",
-        help="Distill from a larger network, or from a finished build of these images (recipe: train.teacher).",
+        help="Distill from a larger network or a build trained on these images (recipe: train.teacher).",
     )  # fmt: skip
     train_minutes: float | None = row(
         WHAT, "--train-minutes", enters=AsSet("train.minutes"), metavar="N",
-        help="Train as many epochs as fit into N minutes on this machine (recipe: train.minutes).",
+        help="Train for as many epochs as fit in N minutes on this machine (recipe: train.minutes).",
     )  # fmt: skip
     keep_head: bool = row(
         WHAT, "--keep-head", enters=InRecipe("model.keep_head"), default=False,
@@ -182,11 +184,11 @@ class BuildOptions:
     )  # fmt: skip
     objective: str | None = row(
         WHAT, "--objective", enters=AsSet("choice.objective"), metavar="latency|size|throughput|energy",
-        help="Choose the best candidate by this, inside the accuracy budget (default: latency; recipe: choice.objective).",
+        help="Metric that decides the best candidate within the accuracy budget (default: latency).",
     )  # fmt: skip
     knobs: bool = row(
         WHAT, "--knobs", enters=InRecipe("race.knobs"), default=False,
-        help="Also race settings of the chosen kit, such as threads, and keep the fastest (recipe: race.knobs).",
+        help="Also race settings of the chosen kit, such as threads; keep the fastest (recipe: race.knobs).",
     )  # fmt: skip
     overrides: tuple[str, ...] = row(
         WHAT, "--set", enters=PART, default=(), metavar="KEY=VALUE", help="Set any recipe value, such as train.epochs=3."
@@ -197,7 +199,7 @@ class BuildOptions:
     )  # fmt: skip
     time_budget: str | None = row(
         THIS_BUILD, "--time-budget", enters=InRequest("time_budget_s", read=_seconds), metavar="DURATION",
-        help="Stop adding candidates after this time, such as 600s, 10min or 2h; training and races do not count.",
+        help="Stop adding candidates after this time, such as 10min; training and races do not count.",
     )  # fmt: skip
     tensorboard: str | None = row(
         THIS_BUILD, "--tensorboard", enters=InRequest("tensorboard", read=Path), metavar="DIR",
@@ -221,14 +223,14 @@ class BuildOptions:
     )
     require_measured: bool = row(
         GATES, "--require-measured", enters=PART, default=False,
-        help="Exit with 3 if a figure that a gate needs was not measured. Use it in CI.",
+        help="Exit with 3 if a gate needs a figure that was not measured. Use this in CI.",
     )  # fmt: skip
     allow_stored: bool = row(
-        STORED, "--allow-stored", enters=OF_THE_CALL, default=False, help="Accept a stored latency measurement, in CI too."
+        STORED, "--allow-stored", enters=OF_THE_CALL, default=False, help="Accept a stored latency measurement, even in CI."
     )
     meter: str | None = row(
         MEASURING, "--meter", enters=InRequest("meter", read=Path), metavar="FILE.csv",
-        help="Log of an external power meter, for energy: a time and watts on each line.",
+        help="Log of an external power meter, to measure energy: a time and a power in watts on each line.",
     )  # fmt: skip
     until: str | None = row(
         MEASURING, "--until", enters=InRequest("until", read=_share), metavar="PERCENT",
@@ -240,7 +242,7 @@ class BuildOptions:
     )  # fmt: skip
     soak: str | None = row(
         MEASURING, "--soak", enters=PART, metavar="DURATION",
-        help="Also measure sustained load for this time, such as 60s or 5min.",
+        help="Also measure under sustained load for this time, such as 60s or 5min.",
     )  # fmt: skip
     end_to_end: bool = row(
         MEASURING,
@@ -255,20 +257,20 @@ class BuildOptions:
     )  # fmt: skip
     python: str | None = row(
         BOARD, "--python", enters=PART, metavar="PROGRAM",
-        help="Python on the board with its runtimes (default: python3, or the one that --carry-wheels made).",
+        help="Python with the runtimes on the board (default: python3, or the one --carry-wheels created).",
     )  # fmt: skip
     clean: bool = row(BOARD, "--clean", enters=PART, default=False, help="Remove all edgecnn files from the board afterwards.")
     carry_wheels: bool = row(
         BOARD, "--carry-wheels", enters=PART, default=False,
-        help="Download missing packages here and unpack them on the board, which needs no internet.",
+        help="Download missing packages here and unpack them on the board, for boards without internet.",
     )  # fmt: skip
     against: str | None = row(
         AGAINST, "--against", enters=OF_THE_CALL, metavar="BASE",
-        help="Race this finished build against BASE on this machine, and judge the ratio of their latencies.",
+        help="Race this finished build against BASE on this machine, and judge their latency ratio.",
     )  # fmt: skip
     rounds: int | None = row(
         AGAINST, "--rounds", enters=OF_THE_CALL, min=8, max=1000,
-        help="Most rounds of --against (default: 48); the race stops when it can decide.",
+        help="Maximum rounds of --against (default: 48); the race stops as soon as the result is clear.",
     )  # fmt: skip
     out: str | None = row(
         OUT, "--out", enters=InRequest("out", read=Path), metavar="FOLDER", help="Results folder (default: builds/ARCH-DEVICE)."
@@ -281,7 +283,7 @@ class BuildOptions:
     )
     track: str | None = row(
         TRACKED, "--track", enters=OF_THE_CALL, metavar="mlflow:URI",
-        help="Send the build to MLflow, such as mlflow:http://HOST:5000; mlflow-figures:URI sends figures only.",
+        help="Log the build to MLflow, as in mlflow:http://HOST:5000; mlflow-figures:URI sends figures only.",
     )  # fmt: skip
     unsure_passes: bool = row(
         JOB, "--unsure-passes", enters=OF_THE_CALL, default=False,
@@ -293,7 +295,7 @@ class BuildOptions:
         "--verbose",
         enters=OF_THE_CALL,
         default=False,
-        help="Also print notes, error rates and what was not chosen.",
+        help="Also print notes, error rates and the candidates that were not chosen.",
     )
     quiet: bool = row(SHOWN, "--quiet", "-q", enters=OF_THE_CALL, default=False, help="Show no progress.")
     debug: bool = row(SHOWN, "--debug", enters=OF_THE_CALL, default=False, help="Show the traceback of an error.")

@@ -32,10 +32,10 @@ FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="Recip
 DropOpt = Annotated[
     float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Largest acceptable accuracy drop, in percentage points.")
 ]
-YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, and use defaults.")]
+YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Use the defaults without asking.")]
 FoldersOpt = Annotated[
     Literal["classes", "nested", "labelled"] | None,
-    typer.Option("--folders", help="How to read ambiguous folders, as `--set data.folders=` in a build."),
+    typer.Option("--folders", help="How to read ambiguous folders, like `--set data.folders=` in a build."),
 ]
 SideArg = Annotated[str, typer.Argument(help="A recipe file, a pipeline's name, or the folder of a finished build.")]
 

@@ -16,7 +16,9 @@ BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a
 ReportOut = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Page to write (default: BUILD/report.html).")]
 ExplainedOpt = Annotated[
     str | None,
-    typer.Option("--candidate", metavar="ID", help="Explain this candidate only; an unsupported one too, such as openvino-fp16."),
+    typer.Option(
+        "--candidate", metavar="ID", help="Explain only this candidate, which may be unsupported, such as openvino-fp16."
+    ),
 ]
 BuildsArg = Annotated[
     list[Path], typer.Argument(metavar="A B …", help="Folders of finished builds; the others are compared with the first.")
@@ -61,7 +63,7 @@ def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
 
 
 def explain(call: Call, build: BuildArg, candidate: ExplainedOpt = None) -> None:
-    """Explain why each candidate was or was not chosen, what was not measured, and which command would decide the rest."""
+    """Explain why each candidate was or was not chosen, what was not measured, and which commands would settle open questions."""
     from edgecnn.render.screens.report import explanation_lines
     from edgecnn.results.explain import explain as explained
     from edgecnn.results.explain import explain_candidate
@@ -73,7 +75,7 @@ def explain(call: Call, build: BuildArg, candidate: ExplainedOpt = None) -> None
 
 
 def compare(call: Call, builds: BuildsArg, out: CompareOut = None) -> None:
-    """Compare finished builds: figures, paired accuracy and what changed, in a table and a page."""
+    """Compare figures, paired accuracy and changes of finished builds, in a table and a page."""
     from edgecnn.api import write_comparison_page
     from edgecnn.comparing.side_by_side import side_by_side
     from edgecnn.render.screens.comparing import show_side_by_side

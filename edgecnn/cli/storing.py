@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
 DAY_S = 86400.0
 MIB = 1024 * 1024
-RepairOpt = Annotated[bool, typer.Option("--repair", help="Remove damaged entries; the next build makes them again.")]
+RepairOpt = Annotated[bool, typer.Option("--repair", help="Remove damaged entries; the next build recreates them.")]
 DAYS = 30.0
 DaysOpt = Annotated[
     float | None,
     typer.Option(
         "--days",
         min=0,
-        help=f"Delete artifacts and unpacked zips that were not used for this many days (default: {DAYS:g}); "
-        "with --remote: entries sent that long ago (default: none).",
+        help=f"Delete what was not used for this many days (default: {DAYS:g}); with --remote, sent that long ago.",
     ),
 ]
 MaxMibOpt = Annotated[
@@ -73,7 +72,7 @@ def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
 
 
 def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: DryRunOpt = False, remote: RemoteOpt = None) -> None:
-    """Delete entries that were not used lately; entries in use stay. In a remote store: files that no entry names."""
+    """Delete entries that were not used recently; entries in use stay. In a remote store, delete files that no entry names."""
     from edgecnn.render.screens.stored import show_collected
     from edgecnn.store.gc import GcPolicy, collect, collect_afar
     from edgecnn.store.remote import Remote
@@ -103,7 +102,7 @@ def pull(call: Call, url: UrlArg = None) -> ExitCode:
 
 
 def sync(call: Call, url: UrlArg = None) -> ExitCode:
-    """Send the entries that the remote store lacks, then fetch the entries that this one lacks."""
+    """Send the entries that the remote store lacks, then fetch the entries that the local store lacks."""
     return _transfer(call, "sync", url)
 
 

@@ -36,13 +36,13 @@ BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a
 BuildsArg = Annotated[list[Path], typer.Argument(metavar="BUILD BUILD…", help="Folders of finished builds.")]
 EnsembleOut = Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="File to write.")]
 NetworkArg = Annotated[
-    str, typer.Argument(metavar="ARCH|FILE.onnx", help="A network of `edgecnn list archs`, a family, or an ONNX file.")
+    str, typer.Argument(metavar="ARCH|FILE.onnx", help="A network listed by `edgecnn list archs`, a family, or an ONNX file.")
 ]
 ExplainOpt = Annotated[
     str | None, typer.Option("--explain", metavar="LAYER", help="Show the arithmetic of one layer, by its name in the table.")
 ]
 LookOut = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder to write (default: BUILD/look).")]
-ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=25, help="Images per channel, the strongest first.")]
+ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=25, help="Images per channel, strongest first.")]
 ChannelsOpt = Annotated[int, typer.Option("--channels", min=1, max=256, help="Channels per feature map, evenly spaced.")]
 ArchOpt = Annotated[str, typer.Option("--arch", metavar="ARCH|FAMILY", help="Network, or a family such as efficientnet.")]
 WithinOpt = Annotated[
@@ -50,7 +50,7 @@ WithinOpt = Annotated[
 ]
 TargetOpt = Annotated[
     str | None,
-    typer.Option("--target", metavar="DEVICE", help="Device whose memory is the budget if --within has none."),
+    typer.Option("--target", metavar="DEVICE", help="Device whose memory is the memory budget, unless --within sets one."),
 ]
 PlotOpt = Annotated[
     Path | None, typer.Option("--plot", metavar="FILE", help="Draw the frontier with the budgets: FILE.html, .png or .svg.")
@@ -61,15 +61,23 @@ SubjectArg = Annotated[
 ScenarioOpt = Annotated[
     list[str] | None,
     typer.Option(
-        "--scenario", metavar="NAME", parser=_scenario_name, help=f"One of {', '.join(SCENARIOS)}; may be repeated. Default all."
+        "--scenario",
+        metavar="NAME",
+        parser=_scenario_name,
+        help=f"One of {', '.join(SCENARIOS)}; may be repeated (default: all).",
     ),
 ]
 DurationOpt = Annotated[
     float,
-    typer.Option("--duration", min=0.1, max=3600, metavar="SECONDS", help="Shortest run, in seconds (MLPerf requires 600)."),
+    typer.Option(
+        "--duration", min=0.1, max=3600, metavar="SECONDS", help="Minimum duration of a run, in seconds (MLPerf requires 600)."
+    ),
 ]
 ServerOpt = Annotated[
-    float, typer.Option("--server-latency-ms", min=0.01, metavar="MS", help="Server: largest allowed 99th percentile.")
+    float,
+    typer.Option(
+        "--server-latency-ms", min=0.01, metavar="MS", help="Server scenario: largest allowed 99th percentile of latency."
+    ),
 ]
 CandidateOpt = Annotated[str | None, typer.Option("--candidate", metavar="ID", help="Kit to use (default: the bundle's choice).")]
 LoadgenOut = Annotated[
@@ -82,7 +90,7 @@ def register(app: typer.Typer) -> None:
     """Add the group and its verbs."""
     app = family(app, "study", short="Answer side questions: cost, scale, history, load, ensembles, …")
     verb(app, "cost", short="Count a network's parameters, arithmetic and memory.", takes=("scale",))(cost)
-    verb(app, "scale", short="Find the largest network of a family inside budgets.")(scale)
+    verb(app, "scale", short="Find the largest network of a family within budgets.")(scale)
     verb(app, "look", short="Show filters and the images that excite them most.")(look)
     verb(app, "ten-crop", short="Evaluate the float network on ten crops per image.")(ten_crop)
     verb(app, "ensemble", short="Average several builds in one ONNX file.")(ensemble)
@@ -91,7 +99,7 @@ def register(app: typer.Typer) -> None:
 
 
 def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None, resolution: ResolutionOpt = None) -> None:
-    """Count parameters, multiply-adds, memory and receptive field, by layer and in total. Runs nothing."""
+    """Count parameters, multiply-adds, memory and receptive field, by layer and in total. Nothing runs."""
     from edgecnn.render.screens.studies import show_cost
     from edgecnn.studies.cost import cost_of, layer_of
 
@@ -118,7 +126,7 @@ def _size(network: str, resolution: str) -> ImageSize:
 
 
 def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None, plot: PlotOpt = None) -> None:
-    """Search depth, width and resolution inside budgets of arithmetic, parameters and memory."""
+    """Search depth, width and resolution within budgets of arithmetic, parameters and memory."""
     from edgecnn.api import require_plot, write_frontier
     from edgecnn.render.screens.studies import show_search
     from edgecnn.studies.cost import network_or_family
@@ -144,7 +152,7 @@ def look(call: Call, build: BuildArg, out: LookOut = None, images: ImagesOpt = 9
 
 
 def ten_crop(call: Call, build: BuildArg) -> None:
-    """Evaluate a finished build's float network on ten crops of each test image. This never ships."""
+    """Evaluate a finished build's float network on ten crops of each test image. Bundles never use ten crops."""
     from edgecnn.render.screens.studies import show_ten_crop
     from edgecnn.studies.ten_crop import ten_crop as evaluated
 
@@ -153,7 +161,7 @@ def ten_crop(call: Call, build: BuildArg) -> None:
 
 
 def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.onnx")) -> ExitCode:
-    """Average finished builds in one ONNX file, for `build --model`, and show its cost and its gain."""
+    """Average the networks of finished builds in one ONNX file for `build --model`, and show the cost and the gain."""
     from edgecnn.render.screens.studies import show_ensemble
     from edgecnn.studies.ensemble import make_ensemble
     from edgecnn.values.verdict import Verdict

@@ -17,12 +17,19 @@ from edgecnn.errors.usage import USAGE, bad_value
 
 SweepArg = Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="File that lists networks, devices and recipe values.")]
 OutOpt = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="Folder for all results (default: builds/NAME of the file).")
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Folder for all results (default: builds/NAME, after the sweep file)."),
 ]
-JobsOpt = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Builds to make at once; each is measured alone.")]
+JobsOpt = Annotated[
+    int, typer.Option("--jobs", min=1, max=256, help="Number of builds to make at once; measurements always run one at a time.")
+]
 OnOpt = Annotated[
     str | None,
-    typer.Option("--on", metavar="ray|ray://HOST:PORT", help="Ray cluster that makes the steps; measurements run as without it."),
+    typer.Option(
+        "--on",
+        metavar="ray|ray://HOST:PORT",
+        help="Ray cluster that runs the build steps; measurements run as they do without a cluster.",
+    ),
 ]
 
 
@@ -111,7 +118,7 @@ def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
 
 
 def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
-    """Judge every finished build again, like `edgecnn judge` with these options: stored accuracy, new latency.
+    """Judge every finished build again, as `edgecnn judge` does, with stored accuracy and new latency.
 
     The builds do not change. Latency on another device is MISSING; `edgecnn bench` measures it on that device.
     """

@@ -79,13 +79,13 @@ def read_at_revision(text: str) -> GitFile:
     )
     blob = f"{commit}:{path}"
     absent = f"{revision} has no {path}"
-    kind = _git(text, "cat-file", "-t", blob, failure=absent, hint="name a file that is committed at that revision")
+    kind = _git(text, "cat-file", "-t", blob, failure=absent, hint="pass a file that is committed at that revision")
     if kind != "blob":
-        raise GIT_FAILED(text=text, because=f"{path} is a {kind} and not a file", hint="name the record's own file")
+        raise GIT_FAILED(text=text, because=f"{path} is a {kind} and not a file", hint="pass the record's own file")
     size = int(_git(text, "cat-file", "-s", blob, failure=absent))
     if size > LARGEST:
         because = f"it has {size:,} bytes, and a record has at most {LARGEST:,}"
-        raise GIT_FAILED(text=text, because=because, hint="name a file that edgecnn baseline pin wrote")
+        raise GIT_FAILED(text=text, because=because, hint="pass a file that edgecnn baseline pin wrote")
     content = _run(text, "show", "--no-textconv", "--no-ext-diff", blob)
     if content.returncode != 0:
         raise GIT_FAILED(text=text, because=_first_line(content.stderr), hint=None)
@@ -125,7 +125,7 @@ def _run(text: str, *words: str) -> subprocess.CompletedProcess[bytes]:
     settings = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat"}
     git = shutil.which("git")
     if git is None:
-        raise GIT_FAILED(text=text, because="git is not installed", hint="install git, or give the record's file")
+        raise GIT_FAILED(text=text, because="git is not installed", hint="install git, or pass the file of the record")
     try:
         return subprocess.run(
             [git, *words],

@@ -35,6 +35,7 @@ from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.run_files import companions_of
 from edgecnn.measure.subject import Subject
 from edgecnn.results.shipped import ShippedKit, shipped_kit
+from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, NOT_TIMED, Environment
 from edgecnn.values.recipe import GateChoice
@@ -148,7 +149,8 @@ def _race(request: CompareRequest, subject: Subject, days: Sequence[LatencyBasel
     if kit.entrant in result.profiles:
         subject.against["HEAD"] = result.profiles[kit.entrant]
     else:
-        subject.absent["latency"] = result.failed[kit.entrant]
+        subject.absent["latency"] = why = result.failed.get(kit.entrant, "it did not run")
+        subject.failures["HEAD"] = Failed(ref="run-failed", what=why)
 
 
 def _refuse_elsewhere(days: Sequence[LatencyBaseline], now: Environment, allowed: Sequence[str]) -> None:

@@ -41,11 +41,11 @@ def names_in(file: Path) -> tuple[str, ...]:
     first = dict[str, int]()
     for line, name in enumerate(names, start=1):
         if not name:
-            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line} is empty")
+            raise CLASS_NAMES_UNUSABLE(file=file, because=f"line {line} is empty")
         if any(unicodedata.category(sign) in _STEERING for sign in name):
-            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line}, {ascii(name[:100])}, contains a control character")
+            raise CLASS_NAMES_UNUSABLE(file=file, because=f"line {line}, {ascii(name[:100])}, contains a control character")
         if first.setdefault(name, line) < line:
-            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its lines {first[name]} and {line} are both {name[:100]!r}")
+            raise CLASS_NAMES_UNUSABLE(file=file, because=f"lines {first[name]} and {line} are both {name[:100]!r}")
     return tuple(names)
 
 
@@ -63,9 +63,7 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
     try:
         return names_in(file)
     except FileNotFoundError:
-        raise CLASS_NAMES_UNUSABLE(
-            file=file, because=f"no file is there, and it is not one of {', '.join(CLASSES_WORDS)}"
-        ) from None
+        raise CLASS_NAMES_UNUSABLE(file=file, because=f"it is neither a file nor one of {', '.join(CLASSES_WORDS)}") from None
 
 
 def _text(file: Path) -> str:
@@ -94,13 +92,13 @@ def _names_of_model(file: Path) -> tuple[str, ...] | None:
     except (OSError, ValueError):
         return None  # a text file gets the clearer error
     if names is None:
-        raise CLASS_NAMES_UNUSABLE(file=file, because=f"its metadata has no names in {', '.join(KEYS)}; a text file is needed")
+        raise CLASS_NAMES_UNUSABLE(file=file, because=f"its metadata has no names in {', '.join(KEYS)}; use a text file instead")
     return names
 
 
 def _names_of_config(file: Path) -> tuple[str, ...]:
     if (names := names_in_config(file)) is None:
-        raise CLASS_NAMES_UNUSABLE(file=file, because="it names no classes in id2label; a text file is needed")
+        raise CLASS_NAMES_UNUSABLE(file=file, because="its id2label names no classes; use a text file instead")
     return names
 
 

@@ -129,7 +129,7 @@ def _usable(key: str, root: Path, layout_of: Callable[[ListingProgress], Layout]
         progress.all()
         return read_files(files, cache, tell)[0]
     except DataFolderMissing as error:
-        raise synthesis_folder_unusable(key=key, folder=root, because="no such folder") from error
+        raise synthesis_folder_unusable(key=key, folder=root, because="it does not exist") from error
     except DataNotAFolder as error:
         raise synthesis_folder_unusable(key=key, folder=root, because="it is a file") from error
     except (NoClassFolders, NothingReadable) as error:

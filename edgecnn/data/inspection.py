@@ -87,14 +87,14 @@ def _alike(facts: DataInspection) -> Iterator[Finding]:
     shared = [group for group in facts.near if len(group.roles) > 1]
     leaks = [group for group in shared if "test" in group.roles]
     chosen = [group for group in shared if "validation" in group.roles and group not in leaks]
-    leaked = " {are} in test and in another role: test figures are too optimistic"
-    late = " {are} in validation and in training: training may stop too late; test figures are not affected"
+    leaked = " {are} in test and in another role, so test figures are too optimistic"
+    late = " {are} in validation and in training: training may stop too late, but test figures are not affected"
     yield from groups_that("leak", leaks, leaked, serious=True)
     yield from groups_that("leak", chosen, late)
     near_two = [group for group in facts.near if len(group.classes) > 1]
-    yield from groups_that("contradiction", near_two, " {are} in several classes; a build uses them all", serious=True)
+    yield from groups_that("contradiction", near_two, " {are} in several classes; a build uses all of them", serious=True)
     alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
-    yield from groups_that("alike", alike, ", where duplicates do no harm")
+    yield from groups_that("alike", alike, " {are} in one class and one role, where duplicates are harmless")
 
 
 def _copies(facts: DataInspection) -> Iterator[Finding]:
@@ -102,8 +102,7 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
     if two:
         yield _say(
             "contradiction",
-            f"{_count(two, 'image')} in more than one class, byte for byte; a build skips every copy"
-            f" ({_files_with_classes(two)})",
+            f"{_count(two, 'identical image')} in more than one class; a build skips every copy ({_files_with_classes(two)})",
             serious=True,
         )
     copies = [group for group in facts.copies if len(group.classes) == 1]
@@ -111,8 +110,8 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
         files = counted(sum(len(group.paths) - 1 for group in copies), "file has", "files have")
         yield _say(
             "copies",
-            f"{files} the same bytes as another of the class; a build gives copies one role. Of copies in two split"
-            f" folders it keeps the one for validation or test ({_named(copies)})",
+            f"{files} the same bytes as another file of the class. A build gives all copies the same role. If copies are in"
+            f" two split folders, a build keeps the one in validation or test ({_named(copies)})",
         )
 
 
@@ -122,7 +121,7 @@ def _files(facts: DataInspection) -> Iterator[Finding]:
         yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named})", serious=True)
     if facts.ignored:
         names = ", ".join(f"{name}/" for name in facts.ignored)
-        yield _say("ignored", f"not used, because not a class or a split folder with classes: {names}")
+        yield _say("ignored", f"ignored, because neither a class folder nor a split folder: {names}")
     of_tools = [skipped for skipped in facts.skipped_images if skipped.why == "left by a tool"]
     unlisted = [skipped for skipped in facts.skipped_images if skipped.why == "not in the list"]
     others = [skipped for skipped in facts.skipped_images if skipped not in (*of_tools, *unlisted)]
@@ -139,9 +138,10 @@ def _class_findings(facts: DataInspection) -> Iterator[Finding]:
         yield _say("names", f"classes {slip.one!r} and {slip.other!r}: {slip.why}; are they the same class?", serious=True)
     joined = next((counts.name for counts in facts.classes if "|" in counts.name or ";" in counts.name), None)
     if joined is not None:
-        yield _say("names", f"class {joined!r} looks like several labels; a list gives an image several in a column labels")
+        several = "to give an image several labels, use a list with a column labels"
+        yield _say("names", f"class {joined!r} looks like several labels; {several}")
     if facts.multi_label and (meant := _comma_label([counts.name for counts in facts.classes])) is not None:
-        several = "to give several labels, separate them by | or ;, because a comma is part of a name"
+        several = "a comma is part of a name, so separate labels with | or ;"
         yield _say("names", f"{meant!r} counts as one label: {several}", serious=True)
     filled = [counts for counts in facts.classes if counts.images]
     if facts.imbalance >= _UNBALANCED:
@@ -149,7 +149,7 @@ def _class_findings(facts: DataInspection) -> Iterator[Finding]:
         yield _say(
             "imbalance",
             f"{most.name!r} has {facts.imbalance:.1f} times the images of {least.name!r} ({most.images:,} and {least.images:,}):"
-            " look at macro_f1 and at each class, not at top-1 alone; train.balance makes them count alike",
+            " look at macro_f1 and each class, not only at top-1; train.balance gives all classes the same weight",
         )
 
 
@@ -165,7 +165,7 @@ def _marks(facts: DataInspection) -> Iterator[Finding]:
     for kind in ("mode", "format", "size"):
         named = [
             f"all {mark.images:,} images of {mark.name!r} have {kind} {mark.value}, and {mark.others:,} of the"
-            f" {mark.of_others:,} others do"
+            f" {mark.of_others:,} other images do"
             for mark in facts.class_marks
             if mark.kind == kind
         ]
@@ -181,17 +181,18 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
     turned = sum(count for orientation, count in facts.orientations.items() if orientation != "1")
     wide = sum(count for mode, count in facts.modes.items() if mode.startswith("I"))
     for count, kind, sentence in (
-        (turned, "stored-turned", "rotated by EXIF; a build turns them upright"),
+        (turned, "stored-turned", "rotated by EXIF; a build rotates them upright"),
         (facts.animated, "animated", "animated; a build uses the first frame"),
-        (facts.transparent, "transparent", "transparent in places; a build lays them over white"),
-        (wide, "wide-pixels", f"of 16 bits per pixel; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
+        (facts.transparent, "transparent", "partly transparent; a build uses a white background"),
+        (wide, "wide-pixels", f"16-bit; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
     ):
         if count:
             yield _say(kind, f"{counted(count, 'image is', 'images are')} {sentence}")
     grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
     if 0 < grey < facts.images:
         yield _say(
-            "mixed-modes", f"{grey:,} of {facts.images:,} images are grey, the others in colour; a network sees the difference"
+            "mixed-modes",
+            f"{grey:,} of {facts.images:,} images are grey, the others are in colour; a network can learn this difference",
         )
 
 
@@ -204,8 +205,8 @@ def _scaled(levels: tuple[int, int]) -> str:
     low, high = window_of(levels)
     if levels[1] == 0 or (low, high) == ALL_LEVELS:
         return "a build scales 0 to 65,535 to 8 bits; preprocessing.grey_window sets another range"
-    kept = f"of which they use {levels[0]:,} to {levels[1]:,}: state preprocessing.grey_window = [{low}, {high}]"
-    return f"a build scales 0 to 65,535 to 8 bits, {kept}, or they are nearly black"
+    used = f"they use only {levels[0]:,} to {levels[1]:,}, so they become nearly black"
+    return f"a build scales 0 to 65,535 to 8 bits, but {used}; set preprocessing.grey_window = [{low}, {high}]"
 
 
 def _named(groups: list[Alike]) -> str:

@@ -40,6 +40,7 @@ from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_r
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import nothing_readable
 from edgecnn.errors.data.formats import DEMO_DAMAGED
+from edgecnn.errors.wording import file_fault
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, Fold, RoleSummary, SplitRole
 from edgecnn.values.recipe import DataChoice
@@ -154,7 +155,9 @@ def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[s
     skipped.sort()
     if skipped and not images:
         is_one_reason = len({file.why for file in skipped}) == 1
-        raise nothing_readable(folder=layout.root, skipped=[file.sentence for file in skipped], is_one_reason=is_one_reason)
+        raise nothing_readable(
+            folder=layout.root, skipped=[file_fault(file.path, file.why) for file in skipped], is_one_reason=is_one_reason
+        )
     return Listed(layout.root, layout.classes, {folder.part for folder in layout.folders}, images, skipped)
 
 

@@ -42,7 +42,7 @@ def check_sheet(path: Path, root: Path | None) -> None:
             if not _is_ours(path):
                 raise NOT_OVERWRITTEN(path=path, because="it is not a contact sheet of edgecnn")
         elif not path.absolute().parent.is_dir():
-            raise OUTPUT_UNWRITABLE(path=path, because="no such folder")
+            raise OUTPUT_UNWRITABLE(path=path, because="its folder does not exist")
     except OSError as error:  # such as a name that is too long
         raise OUTPUT_UNWRITABLE(path=path, because=system_reason(error)) from error
 

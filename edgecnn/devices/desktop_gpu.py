@@ -156,7 +156,7 @@ def describe_candidate(candidate: Candidate) -> str:
     compiler, precision = _compiler(candidate), options.get("precision", "fp32")
     execution = "eager torch" if compiler == "off" else _COMPILED.get(compiler, f"compiled by {compiler}")
     graph = " in a CUDA graph" if options.get("graph") == "cuda" else ""
-    return f"{execution}{graph}, {_PRECISION.get(precision, precision)}, one image a call, copies to and from the GPU inside"
+    return f"{execution}{graph}, {_PRECISION.get(precision, precision)}, one image per call, including copies to and from the GPU"
 
 
 def describe_variant(ident: str) -> str:

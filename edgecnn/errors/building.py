@@ -36,12 +36,12 @@ RUNNER_SOURCE_CHANGED = ErrorRow(
 OUTPUT_HOLDS_OTHER_FILES = ErrorRow(
     "output-holds-other-files",
     "{path} was not written by edgecnn and would be replaced",
-    "a bundle holds a choice.json",
+    "edgecnn replaces only a bundle, which contains a choice.json",
     "choose another folder with --out FOLDER",
 )
 OUTPUT_AMONG_DATA = ErrorRow(
     "output-among-data",
-    "--out {out} is inside the folder of the images, {data}",
+    "--out {out} is inside the image folder {data}",
     "the next build would read the results as a class",
     "choose a folder outside it with --out FOLDER",
 )
@@ -66,8 +66,8 @@ SELF_TEST_FAILED = ErrorRow(
 )
 NOTHING_TO_JUDGE = ErrorRow(
     "nothing-to-judge",
-    "there is nothing to judge yet: {missing:commas} not in the store",
-    "judge recomputes the results of a build",
+    "nothing can be judged yet, because the store lacks {missing:commas}",
+    "judge works from the stored results of a build and does not train",
     "{command}",
     exit_code=ExitCode.MISSING,
     kind=NothingToJudge,
@@ -80,59 +80,62 @@ RESULTS_NOT_WRITTEN = ErrorRow(
     exit_code=ExitCode.MISSING,
 )
 OUTPUT_INSIDE_DATA = ErrorRow(
-    "output-inside-data", "{path}: is inside the images of {root}", "inputs are never modified", "choose another folder"
+    "output-inside-data",
+    "{path} is inside the image folder {root}",
+    "edgecnn never writes to its inputs",
+    "choose another folder",
 )
 NOT_OVERWRITTEN = ErrorRow(
-    "not-overwritten", "{path}: not overwritten", "{because}", "choose another name, or remove the file or folder"
+    "not-overwritten", "{path} is not overwritten", "{because}", "choose another name, or remove the file or folder"
 )
-OUTPUT_UNWRITABLE = ErrorRow("output-unwritable", "{path}: cannot be written", "{because}", "choose another folder")
+OUTPUT_UNWRITABLE = ErrorRow("output-unwritable", "{path} cannot be written", "{because}", "choose another folder")
 BENCH_TARGET_DIFFERS = ErrorRow(
     "bench-target-differs",
-    "{folder} was built for {built_for}, and --target is {target}",
+    "{folder} was built for {built_for}, but --target is {target}",
     "the build chose its runtimes and schemes for that device",
-    "edgecnn build … --target {target:word} --host …, or leave --target out",
+    "remove --target, or build again with --target {target:word} --host …",
 )
 BENCH_PROCESSOR_DIFFERS = ErrorRow(
     "bench-processor-differs",
     "{folder} was built for {device} on another processor",
-    "{device} was {built_for} then, and {machine} is {here}; schemes and figures belong to one processor",
-    "build for the board's device file, or write one: edgecnn devices add NAME --host BOARD",
+    "{device} was {built_for} then, and {machine} is {here}; schemes and figures apply to one processor only",
+    "build for the board's device file, or write one with edgecnn devices add NAME --host BOARD",
 )
 BENCH_CLASSES_DIFFER = ErrorRow(
     "bench-classes-differ",
-    "{data}: its classes are not those of the bundle",
-    "{name!r} is not among the {classes:,} in kit.json's labels",
+    "the classes of {data} differ from those of the bundle",
+    "{name!r} is not one of the {classes:,} labels in kit.json",
     "{guess}name each sub-folder after a label in kit.json",
 )
 BENCH_OPTION_OF_BUILD = ErrorRow(
     "bench-option-of-build",
-    "{option} applies to a finished build, and {bundle} is a bundle",
-    fix="name the build's folder, without --data and --out",
+    "{option} applies to a finished build, but {bundle} is a bundle",
+    fix="pass the build's folder, without --data and --out",
 )
 BENCH_DEVICE_UNKNOWN = ErrorRow(
     "bench-device-unknown",
     "{bundle} was built for {device}, which has no device file here",
-    "edgecnn files figures under a device only if it recognises the machine",
-    "--target with its file, or edgecnn devices add NAME --host BOARD and --target NAME",
+    "edgecnn records figures for a device only if it recognizes the machine",
+    "pass its device file with --target, or write one with edgecnn devices add NAME --host BOARD and pass --target NAME",
 )
 NO_KIT_RUNS = ErrorRow(
     "no-kit-runs",
     "no kit of {bundle} runs on {machine}",
     "{reasons:joined}",
-    "install what one of the kits lacks, or name a machine that has it: --host USER@BOARD",
+    "install the missing part of one of the kits, or pass --host USER@BOARD to use a machine that has it",
     exit_code=ExitCode.MISSING,
 )
 NO_REPORT = ErrorRow(
     "no-report",
     "{folder} holds no report.json",
     "a build writes it when it has finished",
-    "name the folder of a finished build; rerun the command of an interrupted one to continue it",
+    "pass the folder of a finished build; to continue an interrupted build, rerun its command",
     kind=NoReport,
 )
 REPORT_UNREADABLE = ErrorRow(
     "report-unreadable", "{path} cannot be read as a report", "{because}", "{hint}", kind=ReportUnreadable
 )
-PAGE_UNWRITABLE = ErrorRow("page-unwritable", "{path} cannot be written", "{because}", "name another file")
+PAGE_UNWRITABLE = ErrorRow("page-unwritable", "{path} cannot be written", "{because}", "choose another file")
 PAGE_FAILED = ErrorRow(
     "page-failed",
     "the page could not be drawn",
@@ -141,25 +144,28 @@ PAGE_FAILED = ErrorRow(
     exit_code=ExitCode.OWN_FAULT,
 )
 PAGE_IS_FOREIGN = ErrorRow(
-    "page-is-foreign", "{path} is not overwritten", "it was not written by edgecnn", "name another file, or move it away"
+    "page-is-foreign",
+    "{path} is not overwritten",
+    "edgecnn did not write this file",
+    "choose another file, or move this one away",
 )
 PLOT_FORM_UNKNOWN = ErrorRow(
     "plot-form-unknown",
-    "no plot can be drawn into {path}",
-    "its name ends in {path.suffix!r}; the formats of this plot are {forms:commas}",
-    "--plot {name:word}",
+    "no plot can be written to {path}",
+    "the name ends in {path.suffix!r}, but the formats of this plot are {forms:commas}",
+    "pass --plot {name:word}",
 )
 NO_HISTORY = ErrorRow(
     "no-history",
     "the store {store} holds no measurement of {wanted}",
     "{because}",
-    "edgecnn build … measures; EDGECNN_STORE names another store",
+    "measure with edgecnn build, or set EDGECNN_STORE to use another store",
     exit_code=ExitCode.MISSING,
 )
 HISTORY_OF_WHAT = ErrorRow(
     "history-of-what",
-    "BUILD already states {options}",
-    fix="edgecnn study history BUILD, or edgecnn study history --arch NAME --target DEVICE",
+    "BUILD already determines {options}",
+    fix="pass BUILD alone, or pass only the options: edgecnn study history --arch NAME --target DEVICE",
 )
 
 
@@ -196,7 +202,7 @@ def plot_form_unknown(path: Path, forms: Sequence[str]) -> EdgecnnError:
 
 
 def no_history(wanted: str, store: Path, known: Sequence[str]) -> EdgecnnError:
-    because = f"measured there: {', '.join(known)}" if known else "nothing was measured with this store"
+    because = f"it has measurements of {', '.join(known)}" if known else "nothing was measured with this store"
     return NO_HISTORY(wanted=wanted, store=store, because=because)
 
 

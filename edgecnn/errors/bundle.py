@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
+from edgecnn.errors.wording import file_fault, none_of
 
-_AGAIN = "copy it again from the machine that built it"
+_AGAIN = "copy the bundle again from the machine that built it"
 
 
 class BundleManifestUnreadable(EdgecnnError):
@@ -22,92 +23,101 @@ class SshKeygenMissing(EdgecnnError):
 
 
 NO_BUNDLE_HERE = ErrorRow(
-    "no-bundle-here", "{path}: no bundle", "{because}", "name a build's folder, its bundle/, or a zip of it"
+    "no-bundle-here", "{path} is not a bundle", "{because}", "pass the folder of a build, its bundle/, or a zip of the bundle"
 )
 BUNDLE_MANIFEST_UNREADABLE = ErrorRow(
     "bundle-manifest-unreadable", "{path} cannot be read", "{because}", _AGAIN, kind=BundleManifestUnreadable
 )
-BUNDLE_ARCHIVE_REFUSED = ErrorRow("bundle-archive-refused", "{path}: not the zip of a bundle", "{because}", "{hint}")
-BUNDLE_ENTRY_REFUSED = ErrorRow("bundle-entry-refused", "{path}: refused", "{entry} {because}", "{hint}", kind=BundleEntryRefused)
-BUNDLE_FILE_MISSING = ErrorRow("bundle-file-missing", "{path}: {file} is missing", "bundle.json lists it", _AGAIN)
-BUNDLE_FILE_CHANGED = ErrorRow("bundle-file-changed", "{path}: {file} was changed", "{because}", "{hint}")
-BUNDLE_FILE_EXTRA = ErrorRow(
-    "bundle-file-extra", "{path}: {file} is not part of the bundle", "bundle.json does not list it{why}", "{hint}"
+BUNDLE_ARCHIVE_REFUSED = ErrorRow("bundle-archive-refused", "{path} is not the zip of a bundle", "{because}", "{hint}")
+BUNDLE_ENTRY_REFUSED = ErrorRow(
+    "bundle-entry-refused", "the bundle {path} is refused", "{entry} {because}", "{hint}", kind=BundleEntryRefused
 )
-BUNDLE_INCONSISTENT = ErrorRow("bundle-inconsistent", "{path}: {file} does not fit", "{because}", _AGAIN)
-BUNDLE_MODEL_REFUSED = ErrorRow("bundle-model-refused", "{path}: {file} must not be opened", "{because}", _AGAIN)
+BUNDLE_FILE_MISSING = ErrorRow("bundle-file-missing", "{file} is missing in {path}", "bundle.json lists it", _AGAIN)
+BUNDLE_FILE_CHANGED = ErrorRow("bundle-file-changed", "{file} in {path} was changed", "{because}", "{hint}")
+BUNDLE_FILE_EXTRA = ErrorRow(
+    "bundle-file-extra", "{file} in {path} is not part of the bundle", "bundle.json does not list it{why}", "{hint}"
+)
+BUNDLE_INCONSISTENT = ErrorRow(
+    "bundle-inconsistent", "{file} in {path} does not match the rest of the bundle", "{because}", _AGAIN
+)
+BUNDLE_MODEL_REFUSED = ErrorRow("bundle-model-refused", "{file} in {path} is not safe to open", "{because}", _AGAIN)
 BUNDLE_WITHOUT_MANIFEST = ErrorRow(
     "bundle-without-manifest",
-    "{path}: no bundle.json",
-    "without it the files of the bundle are unknown",
+    "{path} has no bundle.json",
+    "bundle.json lists the files of the bundle",
     "rerun the build command",
 )
-NO_PHOTOS = ErrorRow("no-photos", "{folder} holds no images", fix="name image files, or a folder of them")
+NO_PHOTOS = ErrorRow("no-photos", "{folder} holds no images", fix="pass image files, or a folder of them")
 PHOTO_NOT_A_FILE = ErrorRow(
     "photo-not-a-file",
-    "{text}: edgecnn predict takes image files and folders of them",
-    "it neither downloads images nor reads them from standard input",
+    "{text} is not an image file or a folder of images",
+    "edgecnn predict does not download images or read them from standard input",
     "save the image to a file and pass its path",
 )
 PHOTO_ABSENT = ErrorRow("photo-absent", "{path} does not exist", fix="pass image files, or folders of images")
 NO_PHOTO_READABLE = ErrorRow(
     "no-photo-readable",
     "{what}",
-    "{file}: {because}",
+    "{fault}",
     "pass files in a supported image format, such as JPEG or PNG",
-    also=("count",),
+    also=("count", "file", "because"),
 )
 TWO_FORMS_ASKED = ErrorRow("two-forms-asked", "--csv and --json are two formats of the same output", fix="remove one of them")
 SSH_KEYGEN_MISSING = ErrorRow(
     "ssh-keygen-missing",
     "ssh-keygen is not installed",
-    "edgecnn signs and verifies bundles and evidence with it",
+    "edgecnn uses it to sign and verify bundles and evidence",
     "apt-get install openssh-client",
     exit_code=ExitCode.MISSING,
     kind=SshKeygenMissing,
 )
 KEY_UNUSABLE = ErrorRow(
-    "key-unusable", "{key}: cannot sign with it", "{because}", "name a private key, or the .pub file of one in the agent"
+    "key-unusable", "the key {key} cannot sign", "{because}", "pass a private key, or the .pub file of a key in the agent"
 )
 BUNDLE_OF_ANOTHER_BUILD = ErrorRow(
     "bundle-of-another-build",
-    "{folder}: not signed",
-    "another build has written there since this one finished",
+    "the bundle in {folder} was not signed",
+    "another build wrote to this folder after this build finished",
     "rerun the build command with a separate --out",
 )
 SIGNERS_UNREADABLE = ErrorRow(
     "signers-unreadable",
     "{file} is not a readable file of allowed signers",
     "{because}",
-    'a line is: NAME namespaces="{namespace}" ssh-ed25519 AAAA…',
+    'write one line per signer: NAME namespaces="{namespace}" ssh-ed25519 AAAA…',
 )
 SIGNATURE_MISSING = ErrorRow(
     "signature-missing",
     "{path} is not signed",
     "it has no bundle.json.sig",
-    "on the machine that built it: edgecnn bundle sign BUNDLE --key KEY",
+    "on the machine that built it, run edgecnn bundle sign BUNDLE --key KEY",
 )
-SIGNATURE_REFUSED = ErrorRow("signature-refused", "{path}: its signature is refused", "{because}", _AGAIN)
+SIGNATURE_REFUSED = ErrorRow(
+    "signature-refused", "the signature of {path} is refused", "{because}", "copy it again from the machine that made it"
+)
 SIGNERS_NOT_NAMED = ErrorRow("signers-not-named", "{option} needs a file of allowed signers", fix="pass --allowed-signers FILE")
 BUNDLE_ROLLED_BACK = ErrorRow(
     "bundle-rolled-back",
-    "{path}: version {version} of {name} is refused",
-    "this machine accepted {accepted} before",
-    "sign a later version: edgecnn bundle sign BUNDLE --key KEY --version N",
+    "version {version} of {name}, in {path}, is refused",
+    "this machine has already accepted {accepted}",
+    "sign a later version with edgecnn bundle sign BUNDLE --key KEY --version N",
 )
 RECORD_UNUSABLE = ErrorRow(
     "record-unusable",
-    "{path}: the record of accepted versions cannot be used",
+    "the record of accepted versions in {path} cannot be used",
     "{because}",
     "make the file readable and writable; delete it only to forget the accepted versions",
 )
 NOT_A_FOLDER_TO_SIGN = ErrorRow(
-    "not-a-folder-to-sign", "{path}: a zip is not signed", "the signature is inside the zip", "sign the folder, then zip it"
+    "not-a-folder-to-sign",
+    "{path} is a zip, which cannot be signed",
+    "the signature belongs inside the zip",
+    "sign the folder, then zip it",
 )
 NOTHING_TO_SIGN = ErrorRow(
     "nothing-to-sign",
-    "--sign: `edgecnn {verb}` makes no bundle",
-    fix="edgecnn build --sign KEY, or edgecnn bundle sign BUNDLE --key KEY",
+    "`edgecnn {verb}` makes no bundle that --sign could sign",
+    fix="run edgecnn build --sign KEY, or edgecnn bundle sign BUNDLE --key KEY",
 )
 
 
@@ -117,7 +127,7 @@ def bundle_archive_refused(path: Path, because: str, hint: str = _AGAIN) -> Edge
 
 def bundle_entry_refused(path: Path, entry: str, because: str, repacked: bool = False) -> EdgecnnError:
     """``repacked``: by another zip tool."""
-    hint = "unpack it and pass the folder; `edgecnn bundle zip` writes a zip that is accepted" if repacked else _AGAIN
+    hint = "unpack the zip and pass the folder, or write the zip with `edgecnn bundle zip`" if repacked else _AGAIN
     return BUNDLE_ENTRY_REFUSED(path=path, entry=ascii(entry)[:200], because=because, hint=hint)
 
 
@@ -144,8 +154,8 @@ def bundle_model_refused(path: Path, file: str, because: str) -> EdgecnnError:
 
 
 def no_photo_readable(count: int, file: str, because: str) -> EdgecnnError:
-    what = "the file cannot be read as an image" if count == 1 else f"none of {count:,} files can be read as an image"
-    return NO_PHOTO_READABLE(what=what, file=file, because=because, count=count)
+    what = f"{none_of(count, 'file')} can be read as an image" if count > 1 else "the file cannot be read as an image"
+    return NO_PHOTO_READABLE(what=what, fault=file_fault(file, because), file=file, because=because, count=count)
 
 
 def signers_unreadable(file: Path, because: str, namespace: str = "edgecnn-bundle") -> EdgecnnError:

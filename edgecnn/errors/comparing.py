@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
-from edgecnn.errors.wording import did_you_mean, nearest, shell_word
+from edgecnn.errors.wording import did_you_mean, listed, nearest, plural, shell_word
 
 
 class NoBuildToCompare(EdgecnnError):
@@ -28,36 +28,42 @@ class NoBuildToJudge(EdgecnnError):
 NO_BUILD_TO_COMPARE = ErrorRow(
     "no-build-to-compare",
     "{folder} is neither a finished build nor a bundle",
-    "neither {folder} nor its bundle/ holds a choice.json",
-    "name the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle",
+    "neither {folder} nor its bundle/ contains a choice.json",
+    "pass the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle",
     kind=NoBuildToCompare,
 )
 NO_BASE_TO_COMPARE = ErrorRow(
     "no-base-to-compare",
     "{folder} is not a build, a bundle or a pinned record",
-    "there is no such file or folder",
-    "name the folder of a finished build or its bundle, or a record: its file, or git:REVISION:PATH",
+    "no such file or folder exists",
+    "pass the folder of a finished build, its bundle, or the file or git:REVISION:PATH of a record",
     kind=NoBuildToCompare,
 )
 BUNDLE_UNREADABLE = ErrorRow("bundle-unreadable", "{path} cannot be read", "{because}", "{hint}", kind=BundleUnreadable)
 KIT_NOT_CARRIED = ErrorRow(
-    "kit-not-carried", "{what}", "its kits: {kits}", "{hint}", exit_code=ExitCode.MISSING, kind=KitNotCarried, also=("carried",)
+    "kit-not-carried",
+    "{what}",
+    "{kits}",
+    "{hint}",
+    exit_code=ExitCode.MISSING,
+    kind=KitNotCarried,
+    also=("carried",),
 )
 OPTIONS_NOT_WITH_AGAINST = ErrorRow(
     "options-not-with-against",
     "--against cannot be combined with {options:commas}",
-    "it races two finished builds as they are",
-    "edgecnn judge HEAD --against BASE [--max METRIC=NUMBER]",
+    "--against races two finished builds as they are",
+    "run edgecnn judge HEAD --against BASE [--max METRIC=NUMBER]",
 )
 ROUNDS_WITHOUT_AGAINST = ErrorRow(
     "rounds-without-against",
-    "--rounds applies to a comparison, and --against names no other build",
-    fix="to race one build longer, build again with --set race.rounds={rounds}",
+    "--rounds applies to a comparison, but there is no --against",
+    fix="pass --against BASE; to race one build longer, build again with --set race.rounds={rounds}",
 )
 ROUNDS_WITH_RUNS = ErrorRow(
     "rounds-with-runs",
-    "--rounds applies to a race here; --runs supplies runs of a device",
-    fix="on the device, in the kit's folder: python3 -m runner measure ../.. --rounds {rounds}",
+    "--rounds applies to a race here, but --runs supplies finished runs",
+    fix="on the device, in the kit's folder, run python3 -m runner measure ../.. --rounds {rounds}",
 )
 NO_RECORDED_RACE = ErrorRow(
     "no-recorded-race",
@@ -77,8 +83,8 @@ TOO_FEW_RUNS = ErrorRow(
     "too-few-runs",
     "there are too few runs of {candidate} for a baseline",
     "a baseline needs {needed} timed processes, not {timed}",
-    "on the device: python3 -m runner measure ../.. --rounds {rounds} --out NEW_FOLDER; for a build of this machine: rerun the "
-    "build command with --set race.rounds={rounds}",
+    "on the device, run python3 -m runner measure ../.. --rounds {rounds} --out NEW_FOLDER; for a build of this machine, "
+    "rerun the build command with --set race.rounds={rounds}",
     exit_code=ExitCode.MISSING,
 )
 LATENCY_BASELINE_UNREADABLE = ErrorRow(
@@ -87,54 +93,54 @@ LATENCY_BASELINE_UNREADABLE = ErrorRow(
 DEVICES_DIFFER = ErrorRow(
     "devices-differ",
     "HEAD was built for {head} and BASE for {base}",
-    "a kit is made for one device, so the latency ratio of two devices' kits on one machine says nothing about either device",
-    "name two builds for one device; edgecnn compare HEAD BASE shows builds for different devices side by side",
+    "each kit is made for one device, so a latency ratio on one machine says nothing about either device",
+    "choose two builds for one device; edgecnn compare HEAD BASE shows builds for different devices side by side",
 )
 BASELINE_ELSEWHERE = ErrorRow(
     "baseline-elsewhere",
-    "the baseline was measured on a machine in another state",
+    "the baseline was measured under other conditions",
     "{changes:joined}",
-    "record a new baseline, race both builds here with --against, or accept the differences: {allowed}",
+    "record a new baseline, race both builds here with --against, or accept the differences with {allowed}",
 )
 UNKNOWN_CONDITION = ErrorRow(
-    "unknown-condition", "--allow-different: no condition is called {name!r}", fix="{guess}known conditions: {known:commas}"
+    "unknown-condition", "{name!r} is not a condition of --allow-different", fix="{guess}the known conditions are {known:commas}"
 )
 NOT_SO_MANY_BUILDS = ErrorRow(
     "not-so-many-builds",
     "compare takes 2 to {most} builds, not {given}",
-    fix="edgecnn compare builds/A builds/B; for one build over time: edgecnn study history BUILD",
+    fix="pass builds/A builds/B; to see one build over time, run edgecnn study history BUILD",
 )
 BUILD_NAMED_TWICE = ErrorRow(
     "build-named-twice",
     "{folder} was named twice",
     "a build does not differ from itself",
-    "to see how much two races of it differ: edgecnn judge BUILD --against BUILD",
+    "to see how much two races of one build differ, run edgecnn judge BUILD --against BUILD",
 )
 UNKNOWN_CANDIDATE = ErrorRow(
-    "unknown-candidate", "{folder} has no candidate {candidate!r}", "its candidates are {known:commas}", "{hint}"
+    "unknown-candidate", "{folder} has no candidate {candidate!r}", "its candidates are {known:listed}", "{hint}"
 )
 NO_BUILD_TO_JUDGE = ErrorRow(
     "no-build-to-judge",
     "{folder} is not a finished build",
     "{because}",
-    "name the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file, or a shipped pipeline",
+    "pass the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file, or a shipped pipeline",
     kind=NoBuildToJudge,
 )
 FOLDER_OR_PIPELINE = ErrorRow(
     "folder-or-pipeline",
     "{name} is both a shipped pipeline and a finished build here",
-    fix="edgecnn judge {path:word} judges the build; to judge the pipeline, call it from another folder",
+    fix="to judge the build, run edgecnn judge {path:word}; to judge the pipeline, run the command in another folder",
 )
 OPTIONS_NOT_WITH_BUILD = ErrorRow(
     "options-not-with-build",
     "{options:commas} cannot be used to judge {folder}",
-    "it is a finished build, which is judged as it was built",
-    "edgecnn judge {folder:word} [--max METRIC=NUMBER], or edgecnn build with these options first",
+    "a finished build is judged as it was built",
+    "run edgecnn judge {folder:word} [--max METRIC=NUMBER], or run edgecnn build with these options first",
 )
 PLAN_OF_ANOTHER_BUILD = ErrorRow(
     "plan-of-another-build",
     "{folder}/plan.json and {folder}/report.json belong to different builds",
-    "{differs} has another key; a later command in this folder did not finish",
+    "the two files have different keys for {differs}, because a later command in this folder did not finish",
     "{command}",
 )
 BUILD_DAMAGED = ErrorRow("build-damaged", "{path} was changed after the build", "{because}", "{command}")
@@ -142,16 +148,16 @@ PIN = "edgecnn baseline pin BUILD --out FILE writes one"
 PIN_UNREADABLE = ErrorRow("pin-unreadable", "{where} cannot be read as the record of a pinned build", "{because}", "{hint}")
 PINNED_KIT_MISSING = ErrorRow(
     "pinned-kit-missing",
-    "the kit {kit}… that {where} pins is not here",
+    "the kit {kit}…, pinned by {where}, is not on this machine",
     "{because}{others}",
     "{command}",
     exit_code=ExitCode.MISSING,
 )
 REVISION_MISSPELT = ErrorRow(
     "revision-misspelt",
-    "--against {text} does not name a record at a revision",
+    "--against {text} is not a record at a revision",
     "{because}",
-    "write git:REVISION:PATH, such as git:origin/main:gates/base.json; a folder of that name is ./git:…",
+    "write git:REVISION:PATH, such as git:origin/main:gates/base.json; for a folder of that name, write ./git:…",
 )
 GIT_FAILED = ErrorRow("git-failed", "{text} cannot be read", "{because}", "{hint}")
 
@@ -164,13 +170,18 @@ def kit_not_carried(
     folder: Path, candidate: str | None, carried: Sequence[str], here: Sequence[str] | None = None
 ) -> EdgecnnError:
     """``here``: the kits in the bundle that run here, if the named one has to; otherwise None."""
-    what = f"{folder} has no kit of {candidate}" if candidate else f"{folder}: no candidate was chosen"
+    what = f"{folder} has no kit of {candidate}" if candidate else f"no candidate was chosen in {folder}"
+    kits = f"its {plural(len(carried), 'only kit is', 'kits are')} {listed(carried)}" if carried else "it contains no kit"
     near = nearest(candidate or "", carried if here is None else here)
-    missed = "build again with gates that a candidate can meet; its report shows by how much each missed them"
-    hint = f"did you mean {near}?" if near else "name one of these" if candidate and carried else missed
+    missed = "build again with gates that a candidate can meet; the report shows by how much each candidate missed them"
+    hint = f"did you mean {near}?" if near else "choose one of these kits" if candidate and carried else missed
     if here is not None and carried and not near:
-        hint = f"--candidate {shell_word(here[0])} runs here" if here else "none of them runs here"
-    return KIT_NOT_CARRIED(what=what, kits=", ".join(carried) or "none", hint=hint, carried=tuple(carried))
+        hint = (
+            f"choose --candidate {shell_word(here[0])}, which runs here"
+            if here
+            else "no kit of this bundle runs here; build again for this machine"
+        )
+    return KIT_NOT_CARRIED(what=what, kits=kits, hint=hint, carried=tuple(carried))
 
 
 def latency_baseline_unreadable(
@@ -182,7 +193,7 @@ def latency_baseline_unreadable(
 def baseline_elsewhere(differing: Sequence[tuple[str, str, str]]) -> EdgecnnError:
     """``differing``: conditions, each with its earlier and its current value."""
     return BASELINE_ELSEWHERE(
-        changes=[f"{name}: then {then}, now {now}" for name, then, now in differing],
+        changes=[f"{name} was {then} then and is {now} now" for name, then, now in differing],
         allowed=" ".join(f"--allow-different {name}" for name, _, _ in differing),
     )
 
@@ -193,7 +204,7 @@ def unknown_condition(name: str, known: Sequence[str]) -> EdgecnnError:
 
 def unknown_candidate(folder: Path, candidate: str, known: Sequence[str]) -> EdgecnnError:
     near = nearest(candidate, known)
-    hint = f"did you mean {near}?" if near else "name one of these"
+    hint = f"did you mean {near}?" if near else "choose one of these candidates"
     return UNKNOWN_CANDIDATE(folder=folder, candidate=candidate, known=known, hint=hint)
 
 

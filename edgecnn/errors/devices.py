@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
-from edgecnn.errors.wording import did_you_mean, nearest, shell_word
+from edgecnn.errors.wording import did_you_mean, listed, nearest, shell_word
 
 _OTHER_NAMES = {"tensorflow": "litert", "tensorflow-lite": "litert", "tf": "litert", "tflite": "litert", "ort": "onnxruntime"}
 
@@ -25,23 +25,23 @@ class LayerNotConverted(EdgecnnError):
 UNKNOWN_DEVICE = ErrorRow(
     "unknown-device",
     "there is no device {name!r}",
-    "known devices: {known:commas}",
-    "{guess}`edgecnn list devices` describes them; your own board is one TOML file: --target ./my-board.toml",
+    "the known devices are {known:commas}",
+    "{guess}`edgecnn list devices` describes them; for your own board, write a device file and pass --target ./my-board.toml",
     kind=UnknownDevice,
 )
-UNKNOWN_RUNTIME = ErrorRow("unknown-runtime", "there is no runtime {name!r}", "known runtimes: {known:commas}", "{hint}")
+UNKNOWN_RUNTIME = ErrorRow("unknown-runtime", "there is no runtime {name!r}", "the known runtimes are {known:commas}", "{hint}")
 RUNTIME_NOT_ON_DEVICE = ErrorRow(
     "runtime-not-on-device",
-    "{device} has no {runtime}",
+    "{device} does not have the runtime {runtime}",
     "its device file lists {has:commas}",
-    "--target {one:word}, or --target {every:word} for all of them",
+    "pass --target {one:word}, or --target {every:word} for all of them",
 )
 DEVICE_FACTS_ONLY = ErrorRow("device-facts-only", "nothing can be built for {device}", "{why}", "{instead}")
 PRECISION_NOT_ON_DEVICE = ErrorRow(
     "precision-not-on-device",
-    "{device} has no {precision}, which {asked_by} asks for",
+    "{device} does not have the precision {precision}, which {asked_by} requires",
     "{reasons:joined}; its precisions are {has:commas}",
-    "remove {asked_by}, or name another device: `edgecnn list devices`",
+    "remove {asked_by}, or choose another device from `edgecnn list devices`",
 )
 DEVICE_FILE_INVALID = ErrorRow(
     "device-file-invalid",
@@ -58,43 +58,47 @@ DEVICE_NAME_TAKEN = ErrorRow(
 DEVICE_NAME_SHIPPED = ErrorRow(
     "device-name-shipped",
     "device file {path} has the name of a shipped device, {name}",
-    "its facts differ, so its reports and results would be confused with those of the shipped device",
-    'choose another name, such as name = "{suggestion}"; the shipped device is --target {name}',
+    "the two devices differ, so their reports and results would be confused",
+    'choose another name, such as name = "{suggestion}", or use the shipped device with --target {name}',
 )
 NO_CANDIDATE = ErrorRow("no-candidate", "nothing can be built for {device}", "{reasons:joined}", "{hint}")
 RUNTIMES_CONTRADICT = ErrorRow(
     "runtimes-contradict",
     "the target {target!r} and the runtime {runtime!r} contradict each other",
-    "a build uses one runtime, or all that the device has",
+    "a build uses either one runtime or all runtimes of the device",
     "remove target.runtime, or the runtime in target.device",
 )
 CONVERTER_FAILED = ErrorRow(
     "converter-failed",
     "{converter} could not convert {candidate}",
     "{why}",
-    "the other candidates are built without this runtime",
+    "edgecnn builds the other candidates without this runtime",
     kind=ConverterFailed,
 )
 LAYER_NOT_CONVERTED = ErrorRow(
     "layer-not-converted",
     "{converter} cannot convert {layer} for {candidate} (layer {name})",
     "{why}",
-    "the other candidates are built without this runtime; a network without that operator can be converted",
+    "edgecnn builds the other candidates; to use this runtime, choose a network without that operator",
     kind=LayerNotConverted,
 )
-UNKNOWN_NEED = ErrorRow("unknown-need", "doctor does not know {name!r}", "--need takes {known:commas}", "{hint}")
-NEEDS_UNMET = ErrorRow("needs-unmet", "needed here, but not working: {names}", "{because}", "{hint}", exit_code=ExitCode.MISSING)
+UNKNOWN_NEED = ErrorRow(
+    "unknown-need", "{name!r} is not a valid value of --need", "the valid values are {known:commas}", "{hint}"
+)
+NEEDS_UNMET = ErrorRow(
+    "needs-unmet", "{names} {does} not work, but --need requires {each}", "{because}", "{hint}", exit_code=ExitCode.MISSING
+)
 DEVICE_FILE_DISAGREES = ErrorRow(
     "device-file-disagrees",
     "{board} is not the {device} of its device file",
     "{differences:joined}",
-    "correct the file, or write another: `edgecnn devices add NAME`",
+    "correct the file, or write another one with `edgecnn devices add NAME`",
 )
 DEVICE_FILE_THERE = ErrorRow("device-file-there", "the device {name!r} already exists", "{place}", "{hint}")
 DEVICE_NAME_BAD = ErrorRow(
     "device-name-bad",
     "{name!r} is not a valid device name",
-    "a name is lower-case letters, digits and single dashes between them",
+    "a name has lower-case letters and digits, with single dashes between them",
     "choose a name such as {suggestion}",
 )
 
@@ -106,9 +110,9 @@ def unknown_device(name: str, known: Sequence[str]) -> EdgecnnError:
 def unknown_runtime(name: str, device: str, known: Sequence[str], on_device: Sequence[str]) -> EdgecnnError:
     near = _OTHER_NAMES.get(name.lower()) or nearest(name, known, cutoff=0.4)
     choice = near if near in on_device or not on_device else on_device[0]
-    hint = f"--target {shell_word(f'{device}:{choice}')}"
+    hint = f"pass --target {shell_word(f'{device}:{choice}')}"
     if "," in name:
-        hint = f"name one runtime, or build all of them with --target {shell_word(f'{device}:all')}"
+        hint = f"choose one runtime, or build all of them with --target {shell_word(f'{device}:all')}"
     return UNKNOWN_RUNTIME(name=name, known=known, hint=hint)
 
 
@@ -132,10 +136,15 @@ def unknown_need(name: str, known: Sequence[str]) -> EdgecnnError:
 def needs_unmet(unmet: Mapping[str, str], hints: Sequence[str]) -> EdgecnnError:
     """``unmet``: each need that is not met, and why."""
     because = "; ".join(f"{name}: {why}" if len(unmet) > 1 else why for name, why in unmet.items())
-    return NEEDS_UNMET(names=", ".join(unmet), because=because, hint="; ".join(dict.fromkeys(hints)) or None)
+    does, each = ("does", "it") if len(unmet) == 1 else ("do", "them")
+    return NEEDS_UNMET(
+        names=listed(list(unmet)), does=does, each=each, because=because, hint="; ".join(dict.fromkeys(hints)) or None
+    )
 
 
 def device_file_there(name: str, title: str, file: object | None) -> EdgecnnError:
     """``file``: the user's own file; None: the device is shipped."""
     hint = "choose another name" if file is None else "choose another name, or overwrite the file with --force"
-    return DEVICE_FILE_THERE(name=name, place=title if file is None else str(file), hint=hint)
+    return DEVICE_FILE_THERE(
+        name=name, place=f"it is the shipped device {title}" if file is None else f"its file is {file}", hint=hint
+    )

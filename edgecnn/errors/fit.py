@@ -30,81 +30,84 @@ NOTHING_TIMED = ErrorRow(
     "nothing-timed",
     "no network could be timed on {device}",
     "{because}",
-    "`edgecnn doctor` lists what does not work here; {hint}",
+    "run `edgecnn doctor` to see what does not work here; {hint}",
     exit_code=ExitCode.MISSING,
     kind=NothingTimed,
 )
 TABLE_UNREADABLE = ErrorRow(
     "table-unreadable",
-    "{path} is not a latency table: it has {problems:counted problem}",
+    "{path} is not a latency table; it has {problems:counted problem}",
     "{problems:first 3}",
-    "`edgecnn devices measure NAME --out FILE` writes one; docs/schemas/latency-table.json lists every key",
+    "write a table with `edgecnn devices measure NAME --out FILE`; docs/schemas/latency-table.json lists every key",
 )
 TABLE_UNWRITABLE = ErrorRow("table-unwritable", "{path} cannot be written", "{because}", "choose another file with --out FILE")
 TABLE_OF_ANOTHER = ErrorRow(
-    "table-of-another", "the latency table {path} does not apply to this search", "{difference}", "{command}"
+    "table-of-another",
+    "the latency table {path} does not apply to this search",
+    "{difference}",
+    "measure a new table with {command}",
 )
 TABLE_NEEDS_FILE = ErrorRow(
     "table-needs-file",
     "the table of {device} must be measured on this machine",
     "{device} means the computer that runs edgecnn",
-    "--out FILE keeps the table of another machine; or name another device, which `edgecnn devices add` writes",
+    "to keep the table of another machine, pass --out FILE, or add a device for it with `edgecnn devices add`",
 )
 TABLE_ELSEWHERE = ErrorRow(
-    "table-elsewhere", "{device} is not available here to be measured", "{why}", "{command}", exit_code=ExitCode.MISSING
+    "table-elsewhere", "{device} cannot be measured from here", "{why}", "{command}", exit_code=ExitCode.MISSING
 )
 FIT_BUDGET_INVALID = ErrorRow(
     "fit-budget-invalid",
-    "{text!r} is not a budget of a search",
+    "{text!r} is not a budget for a search",
     "{because}",
-    "--within p50_ms=5 or images_per_s=200, repeated for energy_mj, peak_memory_mib or size_mib; --accuracy top1=0.85",
+    "pass --within p50_ms=5 or images_per_s=200, again for energy_mj, peak_memory_mib or size_mib, or --accuracy top1=0.85",
 )
 NOTHING_TO_MEET = ErrorRow(
     "nothing-to-meet",
     "the search has no budget and no accuracy to meet",
-    "neither --within nor --accuracy is given, and the recipe's [fit] states none",
-    "--within p50_ms=5, or --accuracy top1=0.85",
+    "neither the options --within and --accuracy nor [fit] in the recipe set one",
+    "pass --within p50_ms=5, or --accuracy top1=0.85",
 )
 NOT_IN_A_SEARCH = ErrorRow("not-in-a-search", "{asked} cannot be combined with `edgecnn fit`", "{because}", "{hint}")
 FAMILY_MISSING = ErrorRow(
     "family-missing",
-    "no family to search is named",
-    "neither --family nor the recipe's fit.family names one",
-    "--family with one of {families:commas}",
+    "the search has no network family",
+    "neither --family nor fit.family in the recipe is set",
+    "pass --family with one of {families:commas}",
 )
 NOTHING_PREDICTED_INSIDE = ErrorRow(
     "nothing-predicted-inside",
-    "no network of {family} is {known} inside {budgets}",
-    "the nearest network is {nearest}{pace}",
+    "no {family} network is {known} to meet {budgets}",
+    "{nearest}{pace}",
     "{hint}",
     exit_code=ExitCode.GATE_FAILED,
 )
 UNLIKE_TABLE = ErrorRow(
     "unlike-table",
     "the latency table {table} has no networks similar to {family}",
-    "every network that was tried differs from those of the table in {features:listed}",
-    "`edgecnn devices measure {device:word}` continues with the rest of its plan; or search another family",
+    "every network that was tried differs from the networks in the table in {features:listed}",
+    "extend the table with `edgecnn devices measure {device:word}`, or search another family",
     exit_code=ExitCode.MISSING,
 )
 NO_TABLE = ErrorRow(
     "no-table",
     "there is no latency table of {device}",
-    "the device is not available, no table of it was measured before, and no public table supports a forecast",
-    "{command}; or --table FILE, of a similar board or of an emulated machine",
+    "the device is not available, its table was never measured, and no public table supports a forecast",
+    "run {command}, or pass --table FILE with the table of a similar board or an emulated machine",
     exit_code=ExitCode.MISSING,
 )
 NO_TABLE_BESIDE = ErrorRow(
     "no-table-beside",
     "there is no latency table of {device}",
-    "predictions for a further device need its latency table",
-    "{command}",
+    "predictions for another device need the latency table of that device",
+    "run {command}",
     exit_code=ExitCode.MISSING,
 )
 TABLE_TOO_SHORT = ErrorRow(
     "table-too-short",
     "the latency table {path} has too few networks",
-    "it has at most {most} of one runtime and precision, but {needed} are needed",
-    "{command} --out {path:word} continues the table",
+    "it has at most {most} networks for one runtime and precision, but {needed} are needed",
+    "extend the table with {command} --out {path:word}",
     exit_code=ExitCode.MISSING,
 )
 UNKNOWN_LAYER = ErrorRow("unknown-layer", "{network} has no layer {layer!r}", fix="{hint}")
@@ -113,56 +116,57 @@ BUDGET_INVALID = ErrorRow(
     "budget-invalid",
     "--within {text!r} is not a budget",
     "{because}",
-    "--within macs=200M,params=4M,memory=64MiB with any of the three",
+    "pass any of the three in --within macs=200M,params=4M,memory=64MiB",
 )
 BUDGET_TOO_SMALL = ErrorRow(
     "budget-too-small",
-    "no scale of {arch} on the compound rule is inside {budgets}",
+    "no compound scale of {arch} fits the budgets {budgets}",
     "the smallest scale has {used}",
-    "use larger budgets, a smaller network with --arch, or another scale: edgecnn study cost {arch} --scale depth=0.5,width=0.25",
+    "raise the budgets, choose a smaller --arch, or try another scale with edgecnn study cost {arch} "
+    "--scale depth=0.5,width=0.25",
 )
 MEMORY_UNKNOWN = ErrorRow(
-    "memory-unknown", "no device file states the memory of {device}", fix="state it: --within {within:word}"
+    "memory-unknown", "no device file gives the memory of {device}", fix="set the memory with --within {within:word}"
 )
 SCALE_INVALID = ErrorRow(
     "scale-invalid",
     "--scale {text!r} is not a scale",
     "{because}",
-    "--scale phi=1.5, or --scale depth=1.2,width=0.75,resolution=192 with any of the three",
+    "pass --scale phi=1.5, or any of the three in --scale depth=1.2,width=0.75,resolution=192",
     kind=ScaleInvalid,
 )
 NOTHING_TO_SCALE = ErrorRow(
     "nothing-to-scale",
     "{arch} cannot be scaled in depth and width",
-    "only these families can: {families:commas}",
-    "name a network of one of these families",
+    "only networks of the families {families:listed} can be scaled",
+    "choose a network of one of these families",
 )
 SCALE_LEAVES_NO_CHANNEL = ErrorRow(
     "scale-leaves-no-channel",
     "--scale {scale} leaves {arch} a layer without channels",
-    "{narrowest:g} channels times {width:g} are {left:.1f}, and the nearest multiple of 8 is 0",
-    "--scale with a width of at least {least:g}",
+    "{narrowest:g} channels times {width:g} is {left:.1f}, and the nearest multiple of 8 is 0",
+    "pass --scale with a width of at least {least:g}",
     kind=ScaleLeavesNoChannel,
 )
 RESOLUTION_UNDER_STRIDE = ErrorRow(
     "resolution-under-stride",
     "--scale {scale} gives {arch} an input of {resolution_px} px",
     "{because}",
-    "--scale with {bound}",
+    "pass --scale with {bound}",
     kind=ResolutionUnderStride,
 )
 SCALE_CONTRADICTS_RESOLUTION = ErrorRow(
     "scale-contradicts-resolution",
     "--scale {scale} and model.resolution_px = {resolution_px} both state the resolution",
-    fix="leave one of them out, or pass depth and width alone",
+    fix="remove one of them, or pass only depth and width",
 )
 SCALE_OF_A_FILE = ErrorRow(
-    "scale-of-a-file", "{onnx} cannot be scaled", "the sizes of a trained file are fixed", "leave --scale out"
+    "scale-of-a-file", "{onnx} cannot be scaled", "the sizes in a trained model file are fixed", "remove --scale"
 )
 NETWORK_GONE = ErrorRow(
     "network-gone",
-    "the {missing} of {folder} is not in the store {store}",
-    "it was removed or changed, or the build used another store",
+    "the store {store} lacks the {missing} of {folder}",
+    "the entry was removed or changed, or the build used another store",
     "{hint}",
     exit_code=ExitCode.MISSING,
 )
@@ -170,43 +174,43 @@ NO_MAPS = ErrorRow(
     "no-maps",
     "{network} has no feature maps to show",
     "no tensor after a multiplying layer has channels, rows and columns of more than one position",
-    "choose a convolutional network, such as --arch resnet-18; a build without feature maps is not faulty",
+    "choose a convolutional network, such as --arch resnet-18; a build without feature maps is not an error",
 )
 NO_FEATURES = ErrorRow(
     "no-features",
     "{model} has no features to probe",
     "it has fewer than two layers that multiply by weights",
-    "name a build of a convolutional network, such as --arch resnet-18",
+    "choose a build of a convolutional network, such as --arch resnet-18",
 )
 NO_LABELS_TO_DOUBT = ErrorRow(
     "no-labels-to-doubt",
-    "{folder} has too few labelled images to judge labels",
-    "two classes need at least {least} images each",
+    "{folder} has too few labelled images to find wrong labels",
+    "at least two classes need {least} images each",
     "build with --data FOLDER, with a sub-folder for each class",
 )
 ONE_MEMBER = ErrorRow(
     "one-member",
     "an ensemble needs several builds, not {folders:commas}",
     "the average of one network's logits equals its logits",
-    "name two or more builds: edgecnn study ensemble builds/a builds/b",
+    "pass two or more builds, as in edgecnn study ensemble builds/a builds/b",
 )
 MEMBERS_DIFFER = ErrorRow(
     "members-differ",
     "{folders[0]} and {folders[1]} differ in their {what}",
-    "one has {values[0]}, the other {values[1]}",
+    "the first has {values[0]}, the second {values[1]}",
     "{hint}",
 )
 MEMBER_QUANTIZED = ErrorRow(
     "member-quantized",
     "{folder} cannot be part of an ensemble",
     "its custom model is already quantized, and an ensemble is quantized as a whole",
-    "build its float network",
+    "use a build of the float network",
 )
 NOTHING_IS_RIGHT = ErrorRow(
     "nothing-is-right",
-    "{folder} has no accuracy",
-    "it has no labelled images of the role test",
-    "build it with --data FOLDER, with a sub-folder for each class",
+    "the accuracy of {folder} is unknown",
+    "it has no labelled test images",
+    "build again with --data FOLDER, with a sub-folder for each class",
 )
 
 
@@ -226,9 +230,9 @@ class Smallest(Protocol):
         """Weights and activations."""
 
 
-def nothing_timed(device: str, reasons: Mapping[str, str], hint: str = "--minutes gives more time") -> EdgecnnError:
+def nothing_timed(device: str, reasons: Mapping[str, str], hint: str = "pass --minutes to allow more time") -> EdgecnnError:
     because = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:3])
-    return NOTHING_TIMED(device=device, because=because or "there was no time for any", hint=hint)
+    return NOTHING_TIMED(device=device, because=because or "the time limit left no time for any network", hint=hint)
 
 
 def table_of_another(path: Path, difference: str, device: str) -> EdgecnnError:
@@ -246,11 +250,11 @@ def nothing_predicted_inside(
     pace = f"; this machine is {slower:.1f}× slower than when its latency table was measured" if slower else ""
     return NOTHING_PREDICTED_INSIDE(
         family=family,
-        known="timed" if timed else "predicted",
+        known="measured" if timed else "predicted",
         budgets=budgets,
-        nearest=nearest or "none, because none is small enough",
+        nearest="even the smallest is outside the budget" if nearest is None else f"the closest network is {nearest}",
         pace=pace,
-        hint="allow more, or search another family" + (", or try again when the machine is less busy" if slower else ""),
+        hint="raise the budget, or search another family" + (", or try again when the machine is less busy" if slower else ""),
     )
 
 
@@ -306,11 +310,11 @@ def resolution_under_stride(arch: str, scale: str, resolution_px: str, small: bo
         arch=arch,
         scale=scale,
         resolution_px=resolution_px,
-        because=f"its layers shrink an image {stride} times" if small else "a recipe's resolution is at most 2048 px",
+        because=f"the layers shrink an image by a factor of {stride}" if small else "a recipe's resolution is at most 2048 px",
         bound=f"{bound} instead of phi, or a {size} phi" if scale.startswith("phi") else bound,
     )
 
 
 def network_gone(folder: Path, missing: str, store: Path, command: str) -> EdgecnnError:
-    hint = f"make it again: {command}" if command else "rerun the build command to make it again"
+    hint = f"rebuild with {command}" if command else "rerun the build command"
     return NETWORK_GONE(folder=folder, missing=missing, store=store, hint=hint)

@@ -17,59 +17,64 @@ class LogitsNotFinite(EdgecnnError):
         return logits_not_finite(**facts, place=(split, layer))
 
 
-UNKNOWN_METRIC = ErrorRow("unknown-metric", "{where}: no metric is called {name!r}", fix="{guess}known metrics: {known:commas}")
+UNKNOWN_METRIC = ErrorRow(
+    "unknown-metric", "{name!r} in {where} is not a metric", fix="{guess}the known metrics are {known:commas}"
+)
 METRIC_NOT_COMPARED = ErrorRow(
     "metric-not-compared",
-    "{where}: {name} is not judged against another build",
+    "{name} in {where} cannot be judged against another build",
     "a comparison judges {known:commas}",
-    "judge the build alone: edgecnn judge RECIPE {where} {name}=…",
+    "judge the build alone with edgecnn judge RECIPE {where} {name}=…",
 )
 BOUND_OF_TWO_BUILDS = ErrorRow(
     "bound-of-two-builds",
-    "{where}: {name} compares two builds, and only one is named",
-    fix="edgecnn judge HEAD --against BASE --max {name}=1.03",
+    "{name} in {where} compares two builds, but there is only one",
+    fix="run edgecnn judge HEAD --against BASE --max {name}=1.03",
 )
-BOUND_MISSING = ErrorRow("bound-missing", "{where}: {text!r} states no bound", fix="write {example}")
+BOUND_MISSING = ErrorRow("bound-missing", "{text!r} in {where} is not a bound", fix="write {example}")
 BOUND_OUT_OF_RANGE = ErrorRow(
-    "bound-out-of-range", "{where}: {bound} is not a valid bound of {metric}", "the bound must be {allowed}"
+    "bound-out-of-range", "{bound} in {where} is not a valid bound of {metric}", "the bound must be {allowed}"
 )
 BOUND_ON_WRONG_SIDE = ErrorRow(
-    "bound-on-wrong-side", "{where}: this bound would refuse the best {metric}", "{better} is better", "write {right_way}"
+    "bound-on-wrong-side",
+    "the bound in {where} would reject the best {metric}",
+    "for this metric, {better} is better",
+    "write {right_way}",
 )
 BOUND_TWICE = ErrorRow(
-    "bound-twice", "{where}: {metric} is bounded by both {first:g} and {second:g}", fix="state one bound of {metric}"
+    "bound-twice", "{metric} in {where} has two bounds, {first:g} and {second:g}", fix="set only one bound of {metric}"
 )
-NO_IMAGES = ErrorRow("no-images", "{candidate}: 0 {split} images have no accuracy")
+NO_IMAGES = ErrorRow("no-images", "{candidate} has no accuracy, because there are 0 {split} images")
 ONE_CLASS_ANSWERED = ErrorRow(
     "one-class-answered",
-    "{candidate}: {classes:counted class/classes} cannot have an accuracy",
+    "the accuracy of {candidate} means nothing with {classes:counted class/classes}",
     "every prediction would be right",
     "use a network with at least two outputs, and images of at least two classes",
 )
 LOGITS_NOT_FINITE = ErrorRow(
     "logits-not-finite",
-    "{candidate}: logits of image {image}{of_split} hold {value}",
-    "{bad[0]} of {bad[1]} images have logits that are not finite{layer}",
-    "the arithmetic overflows: skip this precision, or keep the last layers in fp32",
+    "the logits of {candidate} for image {image}{of_split} contain {value}",
+    "{bad[0]} of {bad[1]} images have logits that are not finite, because the arithmetic overflows{layer}",
+    "skip this precision, or keep the last layers in fp32",
     kind=LogitsNotFinite,
 )
 LOGITS_DO_NOT_MATCH = ErrorRow(
     "logits-do-not-match",
-    "{candidate}: {ours} cannot be compared with {theirs}",
+    "in {candidate}, {ours} cannot be compared with {theirs}",
     fix="evaluate both again on the same images",
     exit_code=ExitCode.OWN_FAULT,
 )
 RACES_DIFFER = ErrorRow(
     "races-differ",
     "no ratio of {ours} to {theirs} is available",
-    "they ran in different races ({our_race} and {their_race}), under different conditions",
-    "race them together: edgecnn bench",
+    "the two kits ran in different races ({our_race} and {their_race}), under different conditions",
+    "race both kits together with edgecnn bench",
 )
 CONDITIONS_DIFFER = ErrorRow(
     "conditions-differ",
-    "runs cannot be compared: {condition} differs",
-    "{ours} against {theirs}",
-    "measure both again on one machine in one state: edgecnn bench",
+    "runs with different conditions cannot be compared",
+    "the values of {condition} differ ({ours} and {theirs})",
+    "measure both again with edgecnn bench, on one machine in one state",
 )
 ROUND_TWICE = ErrorRow(
     "round-twice",

@@ -25,54 +25,52 @@ class BuildLogUnreadable(EdgecnnError):
 
 
 ANEW = "export it again with opset 20 and a dynamic batch"
-REPORT = "report this with the file: edgecnn's conversion changed its outputs"
+REPORT = "report this and attach the file, because edgecnn's conversion changed its outputs"
 
-NOT_AN_ONNX_MODEL = ErrorRow(
-    "not-an-onnx-model", "{path} is not an ONNX model", "{why}", "copy the file again, or export it again"
-)
+NOT_AN_ONNX_MODEL = ErrorRow("not-an-onnx-model", "{path} is not an ONNX model", "{why}", "copy or export the file again")
 MODEL_TOO_LARGE = ErrorRow(
     "model-too-large",
-    "{path}: the model has {size:gib}, weights included",
-    "an ONNX file has at most 2 GiB, and every candidate is made from one",
+    "the model {path} has {size:gib}, including its weights",
+    "an ONNX file has at most 2 GiB, and every candidate is made from an ONNX file",
     "choose a smaller network; every network of the catalogue fits",
 )
-OPERATOR_MISSING = ErrorRow("operator-missing", "{path}: {runtime} has no operator {op}{where}", fix="{hint}")
+OPERATOR_MISSING = ErrorRow("operator-missing", "{runtime} lacks the operator {op} of {path}{where}", fix="{hint}")
 EXTERNAL_DATA_OUTSIDE = ErrorRow(
     "external-data-outside",
-    "{path}: the weights {tensor!r} are outside the model's folder",
-    "the file places them at {location!r}",
+    "the weights {tensor!r} of {path} are outside its folder",
+    "the file refers to {location!r}",
     "save the model with its weights inside the file, or next to it",
 )
 EXTERNAL_DATA_MISSING = ErrorRow(
     "external-data-missing",
     "{path} needs the file {location}, which is not in its folder",
     "the model's weights are stored there",
-    "copy {location} into {path.parent} too, from the folder of the export",
+    "copy {location} from the folder of the export into {path.parent}",
 )
 WRONG_OPSET = ErrorRow(
     "wrong-opset",
     "{exporter} wrote ONNX opset {found} instead of {wanted}",
-    fix="install a torch and onnxscript that write opset {wanted}; edgecnn's own version ranges are tested",
+    fix="install versions of torch and onnxscript that write opset {wanted}, such as those that edgecnn requires",
     exit_code=ExitCode.OWN_FAULT,
 )
 EXPORT_DISAGREES = ErrorRow(
     "export-disagrees",
-    "a logit of the exported graph differs by {max_abs_diff:.3g}; {allowed:.3g} is allowed",
-    "network and graph predict the same class for {top1_agreement:.1%} of {images} images",
+    "an exported logit differs by {max_abs_diff:.3g}; the limit is {allowed:.3g}",
+    "the network and the graph predict the same class for {top1_agreement:.1%} of {images} images",
     exit_code=ExitCode.OWN_FAULT,
     kind=ExportDisagrees,
 )
 MERGE_DIFFERS = ErrorRow(
     "merge-differs",
     "merging the branches of {network} changed its logits",
-    "one differs by {off:.3g}, {allowed:.3g} is allowed; the library of the network merges the branches",
+    "one logit differs by {off:.3g}, but only {allowed:.3g} is allowed; the network's own library merges the branches",
     exit_code=ExitCode.OWN_FAULT,
 )
 ROUNDING_DECIDES = ErrorRow(
     "rounding-decides",
     "rounding decides the predictions of this network",
-    "in fp64 a logit differs by {max_abs_diff:.3g}, {allowed:.3g} is allowed; short training of deep networks often causes this",
-    "if training was short, train longer: --set train.epochs=...; with few images, --set train.batch_size=...",
+    "in fp64, a logit differs by {max_abs_diff:.3g}, more than {allowed:.3g}; short training of deep networks often causes this",
+    "if training was short, train longer with --set train.epochs=...; if there are few images, use --set train.batch_size=...",
 )
 PROGRAM_NOT_MADE = ErrorRow(
     "program-not-made", "torch cannot export this network as a program", "{because}", exit_code=ExitCode.OWN_FAULT
@@ -81,7 +79,7 @@ NETWORK_NOT_EXPORTED = ErrorRow(
     "network-not-exported",
     "torch cannot export this network to ONNX",
     "{because}",
-    "choose another network; docs/howto/use-a-timm-network.md lists those of timm that were tried",
+    "choose another network; docs/howto/use-a-timm-network.md lists the timm networks that were tested",
 )
 MACS_UNKNOWN = ErrorRow(
     "macs-unknown",
@@ -92,8 +90,8 @@ MACS_UNKNOWN = ErrorRow(
 )
 TRUNK_DISAGREES = ErrorRow(
     "trunk-disagrees",
-    "{path} cannot be built from",
-    "{change}, an output differs by {max_abs_diff:.3g}; {allowed:.3g} is allowed",
+    "edgecnn cannot build from {path}",
+    "{change}, an output differs by {max_abs_diff:.3g}, more than the allowed {allowed:.3g}",
     "{hint}",
 )
 OPSET_UNREACHABLE = ErrorRow(
@@ -104,7 +102,7 @@ OPSET_UNREACHABLE = ErrorRow(
 )
 CALIBRATION_SET_TOO_SMALL = ErrorRow(
     "calibration-set-too-small",
-    "quantize needs {asked} calibration images, and there are {found}",
+    "quantize needs {asked} calibration images, but there are only {found}",
     fix="lower [quantize] images (--set quantize.images={found}), or raise [data] calibration_images",
 )
 _LOWER_RATE = "train again with a lower learning rate (--set train.learning_rate=...), or check the weights file"
@@ -121,11 +119,11 @@ CALIBRATION_RANGE_NOT_FINITE = ErrorRow(
     _LOWER_RATE,
 )
 ALREADY_QUANTIZED = ErrorRow(
-    "already-quantized", "{path} is already quantized", "it holds {op} {node}", "start from the float model"
+    "already-quantized", "{path} is already quantized", "it contains {op} {node}", "start from the float model"
 )
 HALF_REFUSED = ErrorRow(
     "half-refused",
-    "{candidate}: the network cannot be used in fp16",
+    "the network of {candidate} cannot be used in fp16",
     "{because}",
     "choose a candidate that does not compute in fp16",
 )
@@ -137,19 +135,19 @@ HALF_OVERFLOW = ErrorRow(
 )
 OUTPUTS_DIFFER = ErrorRow(
     "outputs-differ",
-    "{candidate}: outputs are {away:.2g} from the ONNX file's; {allowed:g} is allowed",
-    "{converter} changed the network; differences are shares of the output range over {images:,} calibration images",
+    "{candidate} differs from the ONNX file by {away:.2g}; the limit is {allowed:g}",
+    "{converter} changed the network; differences are fractions of the output range over {images:,} calibration images",
     "choose another runtime, or replace the layer that is converted wrongly",
 )
 NOTHING_LEFT_TO_QUANTIZE = ErrorRow(
     "nothing-left-to-quantize",
-    "{candidate} keeps {kept} layers in float, which leaves no INT8 layer",
-    "the network has {layers} layers",
+    "{candidate} keeps {kept} layers in float, so no INT8 layer is left",
+    "the network has only {layers} layers",
 )
 LAYER_NOT_FOUND = ErrorRow(
     "layer-not-found",
-    "{candidate} should keep {layer} in float",
-    "the converted model has no layer of that name, and no tensor that the layer makes",
+    "{candidate} cannot keep {layer} in float",
+    "the converted model has neither a layer of that name nor its output tensor",
 )
 GOLDEN_NOT_TELLING = ErrorRow(
     "golden-not-telling",
@@ -159,31 +157,31 @@ GOLDEN_NOT_TELLING = ErrorRow(
 )
 TENSORRT_READS_UINT8_AS_INT8 = ErrorRow(
     "tensorrt-reads-uint8-as-int8",
-    "{file}: {tensors:subject tensor} quantized to uint8",
+    "in {file}, {tensors:subject tensor} quantized to uint8",
     "TensorRT reads uint8 as int8 with the same scale",
-    "quantize activations to int8 with zero-point 0: the scheme of the candidate tensorrt-int8",
+    "quantize activations to int8 with zero-point 0, as the candidate tensorrt-int8 does",
 )
 TENSORRT_ZERO_POINT = ErrorRow(
     "tensorrt-zero-point",
-    "{file}: {tensors:subject tensor} quantized with a zero-point that is not 0",
+    "in {file}, {tensors:subject tensor} quantized with a zero-point that is not 0",
     "TensorRT supports symmetric quantization only",
-    "quantize with symmetric activations and weights: the scheme of the candidate tensorrt-int8",
+    "quantize with symmetric activations and weights, as the candidate tensorrt-int8 does",
 )
 TENSORRT_QUANTIZED_BIAS = ErrorRow(
     "tensorrt-quantized-bias",
-    "{file}: {tensors:subject tensor} dequantized from int32, as quantized biases are",
+    "in {file}, {tensors:subject tensor} dequantized from int32, as quantized biases are",
     "TensorRT dequantizes 8-bit numbers only",
-    "leave biases in floating point: QuantizeBias False in onnxruntime's quantize_static",
+    "keep biases in floating point, with QuantizeBias=False in onnxruntime's quantize_static",
 )
 TENSORRT_PER_CHANNEL_AXIS = ErrorRow(
     "tensorrt-per-channel-axis",
-    "{file}: {tensors:subject tensor} quantized per channel with a wrong axis",
-    "the axis is missing, or its length is not the number of scales",
+    "in {file}, {tensors:subject tensor} quantized per channel with a wrong axis",
+    "the axis is missing, or its length differs from the number of scales",
     "give every per-channel QuantizeLinear and DequantizeLinear the axis of its scales",
 )
 ONNX_BEYOND_READER = ErrorRow(
     "onnx-beyond-reader",
-    "{file}: {what} {found} is above {limit}",
+    "{what} {found} of {file} is above {limit}",
     "this TensorRT reads at most {what} {limit}",
     "export with {what} {limit} or lower",
     kind=OnnxBeyondReader,
@@ -196,27 +194,28 @@ OPSET_TOO_LOW_FOR_HALF_QUANTIZATION = ErrorRow(
 )
 TWIN_DISAGREES = ErrorRow(
     "twin-disagrees",
-    "{candidate}: the fp16 file differs from its twin",
-    "it is {ships:.3g} of the logits' spread from the float network, its twin {twin:.3g} (RMS, {images} calibration images)",
+    "the fp16 file of {candidate} differs from its twin",
+    "relative to the logits' spread, the file is {ships:.3g} from the float network and its twin {twin:.3g} "
+    "(RMS over {images} calibration images)",
     "an activation probably exceeds fp16's range; choose another candidate for this network",
 )
 OPSET_NOT_LOWERED = ErrorRow(
     "opset-not-lowered",
-    "{file}: cannot be converted from opset {found} to {limit}",
+    "{file} cannot be converted from opset {found} to {limit}",
     "{why}",
-    "leave TensorRT 8.5 out, or write the network without that operator",
+    "drop TensorRT 8.5, or write the network without that operator",
 )
 BUILD_LOG_UNREADABLE = ErrorRow(
     "build-log-unreadable",
-    "{log}: no planned precision can be read, since {missing}",
-    fix="build again with build-engine, which asks the builder for its verbose log and detailed layers",
+    "{log} shows no planned precision, because {missing}",
+    fix="build again with build-engine, which makes the builder write a verbose log with detailed layers",
     kind=BuildLogUnreadable,
 )
 
 
 def operator_missing(path: Path, runtime: str, op: str, node: str | None, nearest: str | None) -> EdgecnnError:
     """``nearest``: an operator that every runtime has."""
-    hint = "the other candidates are built without this runtime; or write the network without that operator"
+    hint = "edgecnn builds the other candidates; to use this runtime, write the network without that operator"
     return OPERATOR_MISSING(
         path=path,
         runtime=runtime,
@@ -245,6 +244,6 @@ def half_overflow(
     tensor: str, largest: float, candidate: str | None = None, images: int = 0, weight: bool = False
 ) -> EdgecnnError:
     """``images``: number of images that showed the largest magnitude; 0 for a weight."""
-    subject = f"{'' if candidate is None else f'{candidate}: '}{'weight' if weight else 'tensor'}"
+    subject = f"{'' if candidate is None else f'in {candidate}, '}{'weight' if weight else 'tensor'}"
     because = f"this is the largest magnitude over {images:,} calibration images" if images else None
     return HALF_OVERFLOW(subject=subject, tensor=tensor, largest=largest, because=because)

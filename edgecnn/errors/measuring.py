@@ -15,61 +15,61 @@ class RunsUnusable(EdgecnnError):
 PIXELS_CHANGED = ErrorRow(
     "pixels-changed",
     "{file} was changed after it was prepared for the {split} split",
-    "its SHA-256 is a different one",
-    "edgecnn store verify --repair, then rerun the command",
+    "its SHA-256 has changed",
+    "run edgecnn store verify --repair, then rerun the command",
 )
 METER_LOG_UNREADABLE = ErrorRow(
     "meter-log-unreadable", "{what}", "{because}", "pass --meter a CSV file with a time and a power in watts on each line"
 )
 NO_METER_FOR_OBJECTIVE = ErrorRow(
     "no-meter-for-objective",
-    "{asked} needs a meter, and no meter can be read here",
+    "{asked} needs a meter, but no meter can be read here",
     "{because}",
     "make one of these meters readable, or pass an external meter's log with --meter FILE.csv",
     exit_code=ExitCode.MISSING,
 )
 KNOBS_BY_LATENCY = ErrorRow(
     "knobs-by-latency",
-    "knobs are raced by latency, and the objective is {objective}",
+    "--knobs compares settings by latency, but the objective is {objective}",
     "a setting that is faster for one image may have a lower throughput, or use more energy",
-    "leave out --knobs (race.knobs), or choose by --objective latency",
+    "remove --knobs (race.knobs), or pass --objective latency",
 )
 RUNS_UNUSABLE = ErrorRow(
     "runs-unusable",
     "{folder} holds no usable runs",
     "{because}",
-    "measure again on the device, in the kit's folder: python3 -m runner measure ../.. --out NEW_FOLDER",
+    "on the device, in the kit's folder, run python3 -m runner measure ../.. --out NEW_FOLDER",
     kind=RunsUnusable,
 )
 SHARE_MISREAD = ErrorRow(
     "share-misread",
-    "{option}: {text!r} is not a percentage between {least:g}% and {most:g}%",
-    fix="write the value with its sign, such as {option} 2%",
+    "{text!r} for {option} is not a percentage between {least:g}% and {most:g}%",
+    fix="write the value with a % sign, such as {option} 2%",
 )
 BATCHES_MISREAD = ErrorRow(
     "batches-misread",
-    "--batches: {text!r} is not a list of batch sizes",
+    "{text!r} for --batches is not a list of batch sizes",
     "a batch size is a number from 1 to {largest}, or best",
     "write the sizes with commas, such as --batches 1,8,best",
 )
 DURATION_MISREAD = ErrorRow(
     "duration-misread",
-    "{option}: {text!r} is not a duration between {least_s:g}s and {most_min:g}min",
-    fix="write a number with its unit in that range, such as {option} 60s",
+    "{text!r} for {option} is not a duration between {least_s:g}s and {most_min:g}min",
+    fix="write a number in that range with its unit, such as {option} 60s",
 )
 TRACE_UNREADABLE = ErrorRow(
     "trace-unreadable",
     "{path} does not show which layers ran in which precision",
     "{why}",
-    "the runtime may be newer than edgecnn's reader: install a version inside the ranges of edgecnn's extras",
+    "the runtime may be too new for edgecnn; install a version within the ranges of edgecnn's extras",
     exit_code=ExitCode.MISSING,
 )
-UNKNOWN_SCENARIO = ErrorRow("unknown-scenario", "there is no scenario {name!r}", "the scenarios are {known:commas}", "{hint}")
+UNKNOWN_SCENARIO = ErrorRow("unknown-scenario", "there is no scenario {name!r}", "the scenarios are {known:listed}", "{hint}")
 NOTHING_TO_LOAD = ErrorRow(
     "nothing-to-load",
     "{folder} is neither a kit nor a finished build",
     "{because}",
-    "name a folder such as builds/ARCH-DEVICE or a kit inside its bundle",
+    "pass a folder such as builds/ARCH-DEVICE, or a kit inside its bundle",
 )
 LOADGEN_LOG_UNREADABLE = ErrorRow(
     "loadgen-log-unreadable",
@@ -82,7 +82,7 @@ EVIDENCE_UNREADABLE = ErrorRow(
     "evidence-unreadable",
     "{path} cannot be read as evidence",
     "{because}",
-    "ask the person who measured it for a new copy; `edgecnn evidence --target DEVICE` writes one",
+    "ask the person who measured it for a new copy, or write a record with `edgecnn evidence --target DEVICE`",
 )
 EVIDENCE_CHANGED = ErrorRow(
     "evidence-changed",
@@ -93,21 +93,21 @@ EVIDENCE_CHANGED = ErrorRow(
 EVIDENCE_UNSIGNED = ErrorRow(
     "evidence-unsigned",
     "{path} is not signed",
-    "it holds no signature",
-    "rerun the command on the machine that measured it, with --sign KEY",
+    "it contains no signature",
+    "on the machine that measured it, rerun the command with --sign KEY",
 )
 EVIDENCE_ELSEWHERE = ErrorRow(
     "evidence-elsewhere",
-    "{device} is not available here to be measured",
+    "{device} cannot be measured from here",
     "{why}",
-    "edgecnn evidence --target {device:word} --host USER@BOARD, or --target cpu for this machine",
+    "run edgecnn evidence --target {device:word} --host USER@BOARD, or use --target cpu for this machine",
     exit_code=ExitCode.MISSING,
 )
 NOTHING_IN_EVIDENCE = ErrorRow(
     "nothing-in-evidence",
     "no reference network could be timed on {device}",
     "{because}",
-    "`edgecnn doctor` lists what does not work here",
+    "run `edgecnn doctor` to see what does not work here",
     exit_code=ExitCode.MISSING,
 )
 
@@ -132,5 +132,5 @@ def unknown_scenario(name: str, known: Sequence[str]) -> EdgecnnError:
 
 
 def nothing_in_evidence(device: str, reasons: Mapping[str, str]) -> EdgecnnError:
-    because = first_of([f"{name}: {why}" for name, why in reasons.items()], 3) or "none was begun"
+    because = first_of([f"{name}: {why}" for name, why in reasons.items()], 3) or "no network was started"
     return NOTHING_IN_EVIDENCE(device=device, because=because)

@@ -13,12 +13,14 @@ class OverridesInvalid(EdgecnnError):
     """``--set`` names no key of a recipe, or a value that the key cannot hold."""
 
 
-UNKNOWN_PIPELINE = ErrorRow("unknown-pipeline", "there is no pipeline {name!r}", "shipped pipelines: {known:commas}", "{hint}")
+UNKNOWN_PIPELINE = ErrorRow(
+    "unknown-pipeline", "there is no pipeline {name!r}", "the shipped pipelines are {known:listed}", "{hint}"
+)
 RECIPE_FILE_MISSING = ErrorRow(
     "recipe-file-missing",
     "there is no recipe file {path}",
-    "{shipped} is a shipped pipeline, which is named without a path",
-    "edgecnn build {shipped}",
+    "{shipped} is a shipped pipeline, which you select by its name without a path",
+    "run edgecnn build {shipped}",
 )
 RECIPE_INVALID = ErrorRow(
     "recipe-invalid",
@@ -29,20 +31,20 @@ RECIPE_INVALID = ErrorRow(
 RECIPE_TOO_NEW = ErrorRow(
     "recipe-too-new",
     "recipe {path} is written for a later edgecnn",
-    "its schema is {schema}, and the newest that this version knows is {newest}",
+    "its schema is {schema}, but this version knows schemas only up to {newest}",
     "pip install --upgrade edgecnn",
 )
 RECIPE_TOO_OLD = ErrorRow(
     "recipe-too-old",
     "recipe {path} is written for an earlier edgecnn",
-    "its schema is {schema}, and this version reads {reads}",
-    'write schema = "{reads}", and rename the keys that are set: {renames:commas}',
+    "its schema is {schema}, but this version reads {reads}",
+    'write schema = "{reads}", and rename any of these keys: {renames:commas}',
 )
 PLAN_UNREADABLE = ErrorRow(
     "plan-unreadable",
     "{folder} cannot be read as a build",
     "{because}",
-    "name the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file or a shipped pipeline",
+    "pass the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file or a shipped pipeline",
 )
 OVERRIDES_INVALID = ErrorRow(
     "overrides-invalid",
@@ -51,12 +53,14 @@ OVERRIDES_INVALID = ErrorRow(
     "write --set TABLE.KEY=VALUE, as in --set train.epochs=3",
     kind=OverridesInvalid,
 )
-EMPTY_OPTION = ErrorRow("empty-option", "{option} is empty", "an unset shell variable gives an empty value", "leave {option} out")
+EMPTY_OPTION = ErrorRow(
+    "empty-option", "{option} is empty", "an unset shell variable gives an empty value", "set the variable, or remove {option}"
+)
 OPTION_NOT_UNICODE = ErrorRow(
     "option-not-unicode",
     "the value {value} of {option} {problem}",
-    "a report cannot hold this name",
-    "rename the file or folder, or link to it under another name",
+    "a report cannot contain this name",
+    "rename the file or folder, or create a link to it with another name",
 )
 FILE_UNREADABLE = ErrorRow("file-unreadable", "{path} cannot be read", "{reason}")
 NOT_TOML = ErrorRow(
@@ -67,7 +71,9 @@ NOT_TOML = ErrorRow(
     also=("path", "line"),
 )
 RECIPE_THERE = ErrorRow(
-    "recipe-there", "{path} already exists", fix="edgecnn build {path:word} builds it; --out FILE writes another file"
+    "recipe-there",
+    "{path} already exists",
+    fix="to build it, run edgecnn build {path:word}; to write another file, pass --out FILE",
 )
 RECIPE_UNWRITABLE = ErrorRow("recipe-unwritable", "{path} cannot be written", "{because}", "choose another file with --out FILE")
 
@@ -79,7 +85,7 @@ def unknown_pipeline(name: str, known: Sequence[str], here: Path | None = None, 
     else:
         guess = did_you_mean(name, known, cutoff=0.4) if here is None else ""
         own = shell_word(f"./{here or 'my-recipe.toml'}")
-        hint = f"{guess}name your own recipe by its path: edgecnn build {own}"
+        hint = f"{guess}to use your own recipe, pass its path, as in edgecnn build {own}"
     return UNKNOWN_PIPELINE(name=name, known=known, hint=hint)
 
 

@@ -41,7 +41,7 @@ UNSTABLE_VALUE = ErrorRow(
     "unstable-value",
     "{where} cannot be part of a key",
     "the value {value} of type {type} has no stable form",
-    "use None, bool, int, a finite float, str, or mappings and sequences of these",
+    "use only None, bool, int, finite float, str, and mappings and sequences of them",
     exit_code=ExitCode.OWN_FAULT,
     kind=UnstableValue,
 )
@@ -54,19 +54,19 @@ STORE_UNUSABLE = ErrorRow(
 )
 STORE_FULL = ErrorRow(
     "store-full",
-    "no space left for the store {root}",
-    "{free_bytes:mib} free while {doing}; stored entries are intact",
+    "there is no space left for the store {root}",
+    "{free_bytes:mib} were free while {doing}; stored entries are intact",
     "run `edgecnn store gc`, or set EDGECNN_STORE=FOLDER to a folder on another disk",
     kind=StoreFull,
 )
 TEMPORARY_FOLDER_FULL = ErrorRow(
     "temporary-folder-full",
-    "no space left in the temporary folder {folder}",
-    "{free_bytes:mib} free after {doing} failed",
+    "there is no space left in the temporary folder {folder}",
+    "{free_bytes:mib} were free after {doing} failed",
     "free space there, or set TMPDIR=FOLDER to a folder on another disk",
     kind=TemporaryFolderFull,
 )
-DISK_FULL = ErrorRow("disk-full", "{disk} is full", fix="free space on it, then rerun the command", also=("file",))
+DISK_FULL = ErrorRow("disk-full", "{disk} is full", fix="free some space there, then rerun the command", also=("file",))
 BUILD_UNPROTECTED = ErrorRow(
     "build-unprotected",
     "the store {root} cannot protect the entries of this build",
@@ -100,12 +100,12 @@ REMOTE_NEEDS_PACKAGE = ErrorRow(
 NO_REMOTE = ErrorRow(
     "no-remote",
     "edgecnn store {verb} has no remote store",
-    fix="edgecnn store {verb} s3://BUCKET/FOLDER, or set EDGECNN_STORE_REMOTE",
+    fix="run edgecnn store {verb} s3://BUCKET/FOLDER, or set EDGECNN_STORE_REMOTE",
 )
 NOTHING_AFAR = ErrorRow(
     "nothing-afar",
     "the remote store {url} is empty",
-    fix="check the spelling, or fill the store: edgecnn store push {url:word}",
+    fix="check the spelling, or fill the store with edgecnn store push {url:word}",
     exit_code=ExitCode.MISSING,
 )
 NOTHING_COLLECTED = ErrorRow(

@@ -13,7 +13,7 @@ SWEEP_INVALID = ErrorRow(
     "sweep-invalid",
     "sweep {path} has {problems:counted problem}",
     "{problems:joined}",
-    "docs/howto/sweep.md shows every table, docs/schemas/recipe.json every recipe value",
+    "docs/howto/sweep.md shows every table, and docs/schemas/recipe.json lists every recipe value",
 )
 BUILD_REPEATED = ErrorRow(
     "build-repeated", "sweep {path} has the build {name} twice", "both have the same settings", "remove one of them"
@@ -22,7 +22,7 @@ BUILDS_NAMED_ALIKE = ErrorRow(
     "builds-named-alike",
     "sweep {path} has two builds with the name {name}",
     "the name does not show the values in which they differ",
-    'give one of them a name: name = "…" in its [[build]]',
+    'give one of them a name with name = "…" in its [[build]]',
 )
 SWEEP_TOO_LARGE = ErrorRow(
     "sweep-too-large",
@@ -37,7 +37,7 @@ NOTHING_SWEPT = ErrorRow(
 SWEEP_IS_RUNNING = ErrorRow(
     "sweep-is-running",
     "another sweep is writing to {out}",
-    fix="wait until it ends, or choose another folder with --out",
+    fix="wait until that sweep has finished, or choose another folder with --out",
     exit_code=ExitCode.MISSING,
 )
 CLUSTER_UNUSABLE = ErrorRow(
@@ -60,7 +60,7 @@ CLUSTER_WITHOUT_CORES = ErrorRow(
 CLUSTER_WITHOUT_GPU = ErrorRow(
     "cluster-without-gpu",
     "no machine of the cluster {address} has a GPU",
-    "a training of this sweep needs one",
+    "this sweep trains on a GPU",
     "train on CPUs with --set train.device=cpu, or add a machine with a GPU",
     exit_code=ExitCode.MISSING,
 )
@@ -68,20 +68,20 @@ WORKERS_DIFFER = ErrorRow(
     "workers-differ",
     "machines of the cluster differ from this one in {problems:counted point}",
     "{problems:joined}",
-    "install the same versions there as here, or remove the machine from the cluster",
+    "install the same versions on those machines as here, or remove the machine from the cluster",
     exit_code=ExitCode.MISSING,
 )
 TRACKER_MISREAD = ErrorRow("tracker-misread", "--track {text!r} is not the address of a tracker", "{because}", "{takes}")
 TRACKER_REFUSED = ErrorRow(
     "tracker-refused",
     "MLflow cannot use {address}",
-    "it does not know this kind of store",
+    "MLflow does not know this kind of store",
     "begin the address with http://, https://, sqlite:///, postgresql:// or databricks",
 )
 TRACKER_FOLDER_REFUSED = ErrorRow(
     "tracker-folder-refused",
     "MLflow cannot use {address}",
-    "it no longer writes to a folder of files",
+    "MLflow no longer writes to a folder of files",
     "use mlflow:sqlite:///mlflow.db or a server, or set MLFLOW_ALLOW_FILE_STORE=true to allow a folder",
 )
 TRACKER_WITHOUT_DATABASES = ErrorRow(

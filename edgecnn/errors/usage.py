@@ -7,62 +7,72 @@ from collections.abc import Sequence
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 from edgecnn.errors.wording import did_you_mean, shortened
 
-NO_SUCH_COMMAND = ErrorRow("no-such-command", "{command} has no command {name!r}", fix="{guess}all commands: {command} --help")
-NO_SUCH_OPTION = ErrorRow("no-such-option", "{command} has no option {option!r}", fix="{guess}all options: {command} --help")
+NO_SUCH_COMMAND = ErrorRow(
+    "no-such-command", "{command} has no command {name!r}", fix="{guess}to list all commands, run {command} --help"
+)
+NO_SUCH_OPTION = ErrorRow(
+    "no-such-option", "{command} has no option {option!r}", fix="{guess}to list all options, run {command} --help"
+)
 NOTHING_TO_BUILD_FROM = ErrorRow(
     "nothing-to-build-from",
     "`edgecnn {verb}` names no recipe, network, images or device",
-    fix="your images: edgecnn {verb} --data photos/ --arch mobilenet-v2 --target cpu; "
-    "a first try on demo images: edgecnn {verb} --arch mobilenet-v2 --target cpu; a recipe for your images: edgecnn init photos/",
+    fix="for your images, run edgecnn {verb} --data photos/ --arch mobilenet-v2 --target cpu; "
+    "for a first try on demo images, run edgecnn {verb} --arch mobilenet-v2 --target cpu; "
+    "to write a recipe for your images, run edgecnn init photos/",
 )
-MISSING_ARGUMENT = ErrorRow("missing-argument", "{command} needs {name}", "{meaning}", "usage: {command} --help")
+MISSING_ARGUMENT = ErrorRow(
+    "missing-argument", "{command} needs the argument {name}", "{meaning}", "for usage, run {command} --help"
+)
 BAD_VALUE = ErrorRow(
     "bad-value",
     "{command}: {shown} is not a valid value of {name}",
     "{reason}",
-    "valid values: {command} --help",
+    "for valid values, run {command} --help",
     also=("value",),
 )
-USAGE = ErrorRow("usage", "edgecnn cannot parse the command line of {command}", "{reason}", "usage: {command} --help")
+USAGE = ErrorRow("usage", "edgecnn cannot parse the command line of {command}", "{reason}", "for usage, run {command} --help")
 UNKNOWN_LIST = ErrorRow(
-    "unknown-list", "there is no list {name!r}", "the lists are {known:commas}", "{guess}their contents: edgecnn list --help"
+    "unknown-list",
+    "there is no list {name!r}",
+    "the lists are {known:commas}",
+    "{guess}for their contents, run edgecnn list --help",
 )
-PLOT_OF_WHAT = ErrorRow("plot-of-what", "nothing to draw", "{because}", "edgecnn list archs --plot FILE.html")
+PLOT_OF_WHAT = ErrorRow("plot-of-what", "there is nothing to draw", "{because}", "run edgecnn list archs --plot FILE.html")
 LIST_BUDGET_INVALID = ErrorRow(
     "list-budget-invalid",
     "{text!r} is not a budget of `edgecnn list archs`",
     "{because}",
-    "edgecnn list archs --target raspberry-pi-5 --within p50_ms=50 --within size_mib=10; or images_per_s=20",
+    "run edgecnn list archs --target raspberry-pi-5 --within p50_ms=50 --within size_mib=10, or use images_per_s=20",
 )
 TARGET_OF_A_LIST = ErrorRow(
     "target-of-a-list",
     "{option} has no effect on the list of {list}",
     "only networks are listed by device",
-    "edgecnn list archs --target raspberry-pi-5 --within p50_ms=50",
+    "run edgecnn list archs --target raspberry-pi-5 --within p50_ms=50",
 )
 LIST_WITHOUT_TARGET = ErrorRow(
     "list-without-target",
     "{option} needs --target",
     "latency and size depend on the device",
-    "edgecnn list archs --target raspberry-pi-5 --within p50_ms=50",
+    "run edgecnn list archs --target raspberry-pi-5 --within p50_ms=50",
 )
 BUILD_WITH_TARGET = ErrorRow(
     "build-with-target",
     "--build has no effect with --target, --within or --classes",
-    "only the page of published figures shows builds",
-    "leave --build out, or draw the builds: edgecnn list archs --plot FILE.html --build {build:word}",
+    "only the plot of published figures shows builds",
+    "remove --build, or draw the builds with edgecnn list archs --plot FILE.html --build {build:word}",
 )
 PORT_IN_USE = ErrorRow(
     "port-in-use",
     "port {port} of {host} is in use",
     "another process listens on it",
-    "use a free port: edgecnn bundle serve {bundle:word} --port 0",
+    "use a free port with edgecnn bundle serve {bundle:word} --port 0",
 )
 ADDRESS_UNUSABLE = ErrorRow(
     "address-unusable",
     "cannot listen on {host}, port {port}",
     "{because}",
-    "listen on this machine only, on a free port: edgecnn bundle serve {bundle:word}",
+    "to listen on this machine only, on a free port, run edgecnn bundle serve {bundle:word}",
 )
 NOTHING_JUDGED = ErrorRow(
     "nothing-judged",
@@ -93,7 +103,7 @@ HOST_OF_NOTHING = ErrorRow(
 HOST_OPTION_WITHOUT_HOST = ErrorRow(
     "host-option-without-host",
     "{option} applies to a board, but no board is named",
-    fix="add --host user@board, or leave {option} out",
+    fix="add --host user@board, or remove {option}",
 )
 
 
@@ -112,7 +122,7 @@ def no_such_option(command: str, option: str, near: Sequence[str], key: str | No
 
 def bad_value(command: str, name: str, value: str | None, reason: str) -> EdgecnnError:
     """``value``: None if the word in question is unknown."""
-    return BAD_VALUE(command=command, name=name, shown="this" if value is None else repr(value), reason=reason, value=value)
+    return BAD_VALUE(command=command, name=name, shown="the word" if value is None else repr(value), reason=reason, value=value)
 
 
 def unknown_list(name: str, known: Sequence[str]) -> EdgecnnError:
@@ -121,7 +131,7 @@ def unknown_list(name: str, known: Sequence[str]) -> EdgecnnError:
 
 def plot_of_what(what: str, plotted: bool) -> EdgecnnError:
     because = (
-        f"--plot draws networks, and this is the list of {what}" if plotted else "--build needs --plot, which draws the build"
+        f"--plot draws networks, but this is the list of {what}" if plotted else "--build needs --plot, which draws the build"
     )
     return PLOT_OF_WHAT(because=because)
 

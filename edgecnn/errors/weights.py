@@ -48,21 +48,21 @@ WEIGHTS_UNAVAILABLE = ErrorRow(
 )
 WEIGHTS_FILE_MISSING = ErrorRow(
     "weights-file-missing",
-    "weights {path}: there is no such file",
+    "the weights file {path} does not exist",
     fix="{guess}pass auto, imagenet, none, or the path of a .safetensors or .pth file",
 )
-WEIGHTS_NOT_A_FILE = ErrorRow("weights-not-a-file", "weights {path}: this is {kind}, not a file", fix="{hint}")
+WEIGHTS_NOT_A_FILE = ErrorRow("weights-not-a-file", "the weights path {path} is {kind}, not a file", fix="{hint}")
 WEIGHTS_UNREADABLE = ErrorRow(
     "weights-unreadable",
     "{path} is not a readable weights file",
     "{reason}",
-    "pass a whole .safetensors file, or a .pth file that torch.save(model.state_dict(), FILE) wrote",
+    "pass a complete .safetensors file, or a .pth file from torch.save(model.state_dict(), FILE)",
 )
 WEIGHTS_HOLD_OBJECTS = ErrorRow(
     "weights-hold-objects",
     "{path} is refused",
-    "it contains Python objects other than tensors{named}, and reading them would run code that the file names",
-    "save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)",
+    "it contains Python objects other than tensors{named}; reading them would run code that the file names",
+    "where the file was made, save only the tensors with torch.save(model.state_dict(), FILE)",
 )
 WEIGHTS_DO_NOT_FIT = ErrorRow(
     "weights-do-not-fit", "{path} does not contain the weights of {arch}", "{problems:first 3}", "{hint}", kind=WeightsDoNotFit
@@ -71,20 +71,20 @@ WEIGHTS_AMBIGUOUS = ErrorRow(
     "weights-ambiguous",
     "{path} contains several sets of weights that fit",
     "{sets} have the same tensors",
-    "save one set alone where the file was made: torch.save(model.state_dict(), FILE)",
+    "where the file was made, save only one set with torch.save(model.state_dict(), FILE)",
 )
 WEIGHTS_CORRUPT = ErrorRow(
     "weights-corrupt",
     "{source} is not the published file",
-    "its sha256 begins with {found}, the published one with {expected_prefix}",
-    "delete it, or reinstall the package that brought it, and rerun the command",
+    "its sha256 begins with {found}, but the published sha256 begins with {expected_prefix}",
+    "delete the file, or reinstall the package that contains it, and rerun the command",
     kind=WeightsCorrupt,
 )
 WEIGHTS_CHANGED = ErrorRow(
     "weights-changed",
     "{path} differs from the planned file",
-    "its sha256 begins with {found}, the planned one with {planned}",
-    "rerun the command; on a cluster, every machine needs the same file there",
+    "its sha256 begins with {found}, but the planned sha256 begins with {planned}",
+    "rerun the command; on a cluster, every machine needs the same file at this path",
 )
 DOWNLOAD_FAILED = ErrorRow(
     "download-failed",
@@ -110,37 +110,37 @@ PACKAGE_UNIMPORTABLE = ErrorRow(
     exit_code=ExitCode.MISSING,
 )
 UNKNOWN_ARCH = ErrorRow(
-    "unknown-arch", "no architecture is called {name!r}", fix="{guess}`{shown_by}` lists them", kind=UnknownArch
+    "unknown-arch", "{name!r} is not a known network", fix="{guess}run `{shown_by}` to list the networks", kind=UnknownArch
 )
 NOT_A_CLASSIFIER = ErrorRow(
     "not-a-classifier",
     "{arch} is not an image classifier",
     "{because}",
-    "edgecnn list archs {like:word} lists similar networks that are classifiers",
+    "run edgecnn list archs {like:word} to list similar networks that are classifiers",
 )
 RESOLUTION_FIXED = ErrorRow(
     "resolution-fixed",
     "{arch} cannot take images of {asked_px} px",
-    "its position embeddings are for one image size",
-    "--set model.resolution_px={only_px}, or leave it out",
+    "its position embeddings fit only one image size",
+    "pass --set model.resolution_px={only_px}, or remove it",
 )
 SHAPE_NOT_TAKEN = ErrorRow(
     "shape-not-taken",
     "{arch} cannot take images of {asked_px} px",
-    "its layers do not fit together on that shape",
-    "--set model.resolution_px with sides that are multiples of 32, or leave it out",
+    "the shapes of its layers do not match for this image size",
+    "set model.resolution_px to sides that are multiples of 32, or remove it",
 )
 RESOLUTION_TOO_LARGE = ErrorRow(
     "resolution-too-large",
     "{arch} cannot be trained on images of {asked_px} px",
-    "a side is at most {most_px} px",
-    "--set model.resolution_px={most_px}, or leave it out",
+    "each side is limited to {most_px} px",
+    "pass --set model.resolution_px={most_px}, or remove it",
 )
 RESOLUTION_TOO_SMALL = ErrorRow(
     "resolution-too-small",
     "{arch} cannot take images of {asked_px} px",
-    "its layers shrink them to nothing; a side has at least {least_px} px",
-    "--set model.resolution_px={taken_px}, or leave it out",
+    "its layers shrink such images to nothing; each side needs at least {least_px} px",
+    "pass --set model.resolution_px={taken_px}, or remove it",
 )
 
 
@@ -150,7 +150,7 @@ def weights_file_missing(path: Path) -> EdgecnnError:
 
 def weights_not_a_file(path: Path, kind: str, inside: Sequence[Path] = ()) -> EdgecnnError:
     """``inside``: weights files in the folder."""
-    hint = f"--weights {shell_word(inside[0])}" if inside else "pass the path of a .safetensors or .pth file"
+    hint = f"pass --weights {shell_word(inside[0])}" if inside else "pass the path of a .safetensors or .pth file"
     return WEIGHTS_NOT_A_FILE(path=path, kind=kind, hint=hint)
 
 
@@ -161,14 +161,14 @@ def weights_hold_objects(path: Path, names: Sequence[str] = ()) -> EdgecnnError:
 def weights_do_not_fit(path: Path, arch: str, problems: Sequence[str], fits: Sequence[str] | None = None) -> EdgecnnError:
     """``fits``: networks of the catalogue with exactly the file's tensors; None if none was compared."""
     if fits is None:
-        hint = "pass the file's network by --arch"
+        hint = "pass the network of the file with --arch"
     elif fits:
         shown = " or ".join(fits)
-        hint = f"--arch {shown} has exactly these tensors"
+        hint = f"pass --arch {shown}, which has exactly these tensors"
     else:
         hint = (
-            "no network of the catalogue has these tensors; name a timm network by --arch timm:NAME; "
-            "or save the whole network by torch.export.save, and pass it by --model FILE"
+            "no network of the catalogue has these tensors; pass a timm network with --arch timm:NAME, "
+            "or save the whole network with torch.export.save and pass it with --model FILE"
         )
     return WEIGHTS_DO_NOT_FIT(path=path, arch=arch, problems=tuple(problems), hint=hint)
 

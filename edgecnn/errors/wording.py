@@ -44,6 +44,16 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {plural(count, one, many)}"
 
 
+def none_of(count: int, noun: str) -> str:
+    """Return ``no file`` for one, ``neither file`` for two, ``none of the 9 files`` for more."""
+    return {1: f"no {noun}", 2: f"neither {noun}"}.get(count, f"none of the {counted(count, noun)}")
+
+
+def file_fault(path: str, why: str) -> str:
+    """Return ``a.jpg is cut off`` for a fault that is a predicate, ``a.jpg: a damaged header`` for a noun."""
+    return f"{path} {why}" if why.startswith(("is ", "has ")) else f"{path}: {why}"
+
+
 def images_in(images: int, groups: int | None) -> str:
     """Return ``600 images``, with a known number of groups ``600 images of 40 groups``."""
     return counted(images, "image") + ("" if groups is None else f" of {counted(groups, 'group')}")

@@ -45,7 +45,7 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
     shipped = next((member for member in members if member.name == chosen.name), None)
     if shipped is None or (unlearned := learned_result(shipped.gates)) is None:
         return chosen
-    return Chosen(chosen.name, "provisional", f"{chosen.why}; {unlearned.reason}")
+    return Chosen(chosen.name, "provisional", f"{chosen.why}; {unlearned.candidate} is {unlearned.reason}")
 
 
 def _chosen(members: Sequence[Member], within: Mapping[BudgetMetric, float], required_top1: float | None) -> Chosen:

@@ -87,7 +87,7 @@ def require_same_machine(table: LatencyTable, path: Path, lab: Lab) -> None:
     for runtime, then in table.runtimes.items():
         now = lab.host.runtime_version(runtime)
         if difference is None and now != then:
-            difference = f"{runtime}: then {then}, now {now or 'absent'}"
+            difference = f"{runtime} was {then} then and is {now or 'absent'} now"
     if difference is not None:
         raise table_of_another(path=path, difference=difference, device=table.device)
 

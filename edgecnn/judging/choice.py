@@ -153,7 +153,7 @@ CostOf = Callable[[Run], float | None]
 
 
 class Estimated(Value):
-    """The result of one candidate in the race for the choice."""
+    """The result of one candidate in the first race."""
 
     cost: float
     """Smaller is better: p50 in ms, ms an image, or mJ an image."""
@@ -166,7 +166,7 @@ class Estimated(Value):
 
 @dataclass(frozen=True)
 class Contest:
-    """A race for the choice by one objective."""
+    """A first race by one objective."""
 
     objective: Raced
     shown: Mapping[str, Estimated]
@@ -237,7 +237,7 @@ def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | N
 
 
 def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) -> Contest:
-    """Return the results of one race for the choice; ``profiles``: by candidate.
+    """Return the results of one first race; ``profiles``: by candidate.
 
     Raises RACES_DIFFER, CONDITIONS_DIFFER: they are not from one race on one machine in one state.
     """
@@ -330,7 +330,7 @@ def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Co
     Args:
         candidates: every row of the table, including failures; ``validation`` and ``size_mib`` are read.
         rules: objective, budget and circumstances.
-        contest: the race for the choice; None if there was none.
+        contest: the first race; None if there was none.
     """
     eligible = eligibility_of(candidates, rules.budget_pp, rules.shippable, rules.most_mib)
     if eligible.inside and eligible.inside[0].candidate.method is Method.ORIGINAL:

@@ -66,7 +66,7 @@ def baseline_facts(
         local: measurements of a GPU of this machine, stored under its real model, which may differ from the role's.
         records: the files of ``baselines/``, with checked dates; only the role's own device counts.
     """
-    accuracy_from = f"accuracy is that of the fp32 network on {question.accuracy_machine}"
+    accuracy_from = f"accuracy from the fp32 network on {question.accuracy_machine}"
     fitting = [record for record in records if record.device == question.device and _fits(record, question)]
     played = local if local is not None and _fits(local, question) else max(fitting, key=_moment, default=None)
     if played is None:

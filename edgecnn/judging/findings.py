@@ -208,7 +208,7 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
         if measured is None or not _judged(measured):
             return _unmeasured("latency", measured)
         if measured.selecting:
-            few = f"only {counted(measured.runs, 'run')} of the race for the choice"
+            few = f"only {counted(measured.runs, 'run')} of the first race"
             note = f"p{percent} is open: {few}, and gates need a separate race"
             return Finding(figure=None, fidelity=measured.fidelity, absent=Verdict.UNSURE, note=note)
         figure: Interval | None = getattr(measured, name)

@@ -68,21 +68,21 @@ def not_learned(facts: CandidateFacts) -> GateResult | None:
         return None
     figure, several = answered.share, facts.multi_label is not None
     reached = f"{100 * figure.estimate:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
-    says = f"its mAP is {reached}" if several else f"it classifies {reached} of the test images correctly"
+    says = f"mAP is {reached}" if several else f"{reached} of the test images are right"
     folds = facts.test is not None and facts.test.folds is not None
     above = not several and not folds and figure.estimate > chance.level
     needed = images_for_proportion(chance.level, figure.estimate, figure.confidence) if above else None
     if needed is not None and facts.test is not None:
         needed = Worth(facts.test.top1_effect, facts.test.independent_at_most).images_for(needed, facts.test.images, to_pass=True)
     more = "" if needed is None else f"; {enough_images(needed, groups_among(needed, facts.test))}"
-    against = f"{says}; {chance.how} reaches {100 * chance.level:.1f} %"
+    against = f"{says}; {chance.how} gets {100 * chance.level:.1f} %"
     return GateResult(
         gate=Gate(metric="map" if several else "top1", side="min", bound=chance.level, required="always", stated_by=CHANCE),
         candidate=facts.candidate.id,
         verdict=verdict,
         figure=figure,
         fidelity=answered.fidelity,
-        reason=f"{facts.candidate.id} is not shown to have learned: {against}{more}",
+        reason=f"not shown to have learned: {against}{more}",
         images_to_settle=needed,
     )
 

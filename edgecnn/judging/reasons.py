@@ -28,7 +28,7 @@ from edgecnn.values.reason import (
 from edgecnn.values.recipe import Objective
 from edgecnn.values.verdict import Interval
 
-_CHOOSING = "in the race for the choice"
+_CHOOSING = "in the first race"
 """Shown next to every figure of that race, because reported figures are from a later one."""
 
 
@@ -46,7 +46,7 @@ def speed_words(ratio: Interval, objective: Objective = "latency") -> str:
     """Return ``1.12 × the speed [1.09, 1.18] at 98.4 %``, for an estimate alone ``1.12 × the speed``; for energy, its share."""
     if objective == "energy":
         ratio = ratio.inverse
-    of = {"throughput": "the images a second", "energy": "the energy"}.get(objective, "the speed")
+    of = {"throughput": "the images per second", "energy": "the energy"}.get(objective, "the speed")
     if not ratio.confidence:
         return f"{ratio.estimate:.2f} × {of}"
     return f"{ratio.estimate:.2f} × {of} [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.1f} %"
@@ -92,16 +92,20 @@ def _claim(reason: Taken) -> str:
     if reason.ratio is None:
         return ""
     if reason.disturbed is not None:
-        ran = f"{speed_words(reason.ratio.alone)} in the race for the report"
-        return f"; not shown faster than {reason.against}, because {reason.disturbed}; measured: {ran}"
+        ran = f"{speed_words(reason.ratio.alone)} in the final race"
+        return f"; not shown to be faster than {reason.against}, because {reason.disturbed}; measured: {ran}"
     shown = (
-        "shown faster than" if reason.ratio.low > 1 else "shown slower than" if reason.ratio.high < 1 else "not shown faster than"
+        "shown to be faster than"
+        if reason.ratio.low > 1
+        else "shown to be slower than"
+        if reason.ratio.high < 1
+        else "not shown to be faster than"
     )
-    return f"; {shown} {reason.against}: {speed_words(reason.ratio)} in the race for the report"
+    return f"; {shown} {reason.against}: {speed_words(reason.ratio)} in the final race"
 
 
 def _figure(reason: Taken) -> str:
-    """Return no latency, because the p50 next to this sentence is from the race for the report."""
+    """Return no latency, because the p50 next to this sentence is from the final race."""
     if reason.objective == "throughput":
         return f", at {reason.images_per_s or 0.0:,.1f} images a second with batch {reason.batch or 1}"
     return f", at {reason.energy_mj or 0.0:.2f} mJ per image" if reason.objective == "energy" else ""
@@ -112,10 +116,10 @@ def _provisional(reason: Provisional, name: str) -> str:
     if reason.part == "used":
         return f"chosen provisionally: {_why_used(reason, name)}"
     if reason.part == "reference":
-        return "carried: every drop is measured against it"
+        return "in the bundle: every drop is measured against it"
     if reason.part == "fallback":
-        return "carried: the fp32 fallback of this target"
-    return "carried: within the budget, and a race on the device may choose it"
+        return "in the bundle: it is the fp32 fallback of this target"
+    return "in the bundle: it is within the budget, and a race on the device may choose it"
 
 
 def _why_used(reason: Provisional, name: str) -> str:
@@ -123,33 +127,33 @@ def _why_used(reason: Provisional, name: str) -> str:
     predicted = reason.predicted
     if predicted is not None and (predicted.whole or name in predicted.p50_ms):
         p50 = predicted.p50_ms[name]
-        among = "of all" if predicted.whole else f"of its precision (default order: fp16, INT8, other{last})"
+        among = "of all" if predicted.whole else f"of its precision (the default order is fp16, INT8, other{last})"
         order = f"{MARK} {p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}] predicted, the fastest {among}"
     elif reason.dated is None:
-        order = f"default order (fp16, INT8, other{last}), not a speed estimate"
+        order = f"it comes first in the default order (fp16, INT8, other{last}), which is not a speed estimate"
     else:
-        where = f"the record of {reason.dated.observed_on} ({listed(reason.dated.networks)}; {reason.dated.machine})"
-        order = f"fastest in {where}{last}"
-    return f"{reason.missing}, so {name} is used until a race decides: {order}"
+        where = f"the measurements of {reason.dated.observed_on} ({listed(reason.dated.networks)}; {reason.dated.machine})"
+        order = f"it is the fastest in {where}{last}"
+    return f"{reason.missing}, so {name} is used until a race on the device decides: {order}"
 
 
 @_sentence.register
 def _slower(reason: Slower, name: str) -> str:
-    figures = f"{reason.ms:.2f} ms versus {reason.against_ms:.2f} ms of {reason.against}"
-    return f"slower by estimate {_CHOOSING}: {figures}{_paired(reason, 'latency')}"
+    figures = f"{reason.ms:.2f} ms versus {reason.against_ms:.2f} ms for {reason.against}"
+    return f"estimated to be slower {_CHOOSING}: {figures}{_paired(reason, 'latency')}"
 
 
 @_sentence.register
 def _fewer_images(reason: FewerImages, name: str) -> str:
     ours = f"{reason.images_per_s:,.1f} with batch {reason.batch}"
-    theirs = f"{reason.against_images_per_s:,.1f} of {reason.against} with batch {reason.against_batch}"
-    return f"fewer images a second by estimate {_CHOOSING}: {ours} versus {theirs}{_paired(reason, 'throughput')}"
+    theirs = f"{reason.against_images_per_s:,.1f} for {reason.against} with batch {reason.against_batch}"
+    return f"estimated to run fewer images a second {_CHOOSING}: {ours} versus {theirs}{_paired(reason, 'throughput')}"
 
 
 @_sentence.register
 def _more_energy(reason: MoreEnergy, name: str) -> str:
-    figures = f"{reason.energy_mj:.2f} mJ per image versus {reason.against_energy_mj:.2f} mJ of {reason.against}"
-    return f"more energy by estimate {_CHOOSING}: {figures}, measured by {reason.meter}{_paired(reason, 'energy')}"
+    figures = f"{reason.energy_mj:.2f} mJ per image versus {reason.against_energy_mj:.2f} mJ for {reason.against}"
+    return f"estimated to use more energy {_CHOOSING}: {figures}, measured by {reason.meter}{_paired(reason, 'energy')}"
 
 
 def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> str:
@@ -162,7 +166,7 @@ def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> 
 
 @_sentence.register
 def _larger(reason: Larger, name: str) -> str:
-    return f"larger: {reason.mib:.2f} MiB versus {reason.against_mib:.2f} MiB of {reason.against}"
+    return f"larger: {reason.mib:.2f} MiB versus {reason.against_mib:.2f} MiB for {reason.against}"
 
 
 @_sentence.register
@@ -175,8 +179,9 @@ def _alike(reason: Alike, name: str) -> str:
 def _loses(reason: Loses, name: str) -> str:
     drop = reason.drop_pp
     over = f"exceeds the budget on {reason.split} by {drop.estimate - reason.bound_pp:.2f} pp"
-    interval = f"[{drop.low:.2f}, {drop.high:.2f}] at {100 * drop.confidence:.4g} % of {images_in(reason.images, reason.groups)}"
-    return f"{over}: the drop is {drop.estimate:.2f} pp {interval}, the budget {reason.bound_pp:g} pp"
+    images = images_in(reason.images, reason.groups)
+    interval = f"[{drop.low:.2f}, {drop.high:.2f}] (interval at {100 * drop.confidence:.4g} %, {images})"
+    return f"{over}: the drop is {drop.estimate:.2f} pp {interval}; the budget is {reason.bound_pp:g} pp"
 
 
 @_sentence.register
@@ -205,20 +210,20 @@ def _not_supported(reason: NotSupported, name: str) -> str:
 
 @_sentence.register
 def _not_climbed(reason: NotClimbed, name: str) -> str:
-    return f"not climbed: {reason.why}"
+    return f"not tried: {reason.why}"
 
 
 @_sentence.register
 def _out_of_time(reason: OutOfTime, name: str) -> str:
-    spent = f"not climbed: out of time ({reason.spent_s:.0f} s spent, the budget is {reason.budget_s:.0f} s)"
+    spent = f"not tried: out of time ({reason.spent_s:.0f} s spent, the budget is {reason.budget_s:.0f} s)"
     return f"{spent}; to continue: {reason.command}" if reason.command else spent
 
 
 _WITHOUT = {
     "kit": "no kit was made",
     "validation": "not evaluated on validation, so it is not shown to be within the budget",
-    "size": "within the budget, but of unknown size",
-    "race": "within the budget, but not in the race for the choice",
+    "size": "within the budget, but its size is unknown",
+    "race": "within the budget, but not in the first race",
     "measure": "measurement failed",
 }
 

@@ -13,13 +13,18 @@ from typing import Any
 
 from edgecnn.errors.measuring import METER_LOG_UNREADABLE
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race_request import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceOptions, RaceRequest
+from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.meters.kinds import NOTHING_OF_A_CPU, can_watch
 from edgecnn.runner.meters.log import COVERS, NAME, MeterLog, read_log
 from edgecnn.runner.meters.meter import MeterAbsent
 from edgecnn.values.profile import EnergyReading, Environment, Purpose, RunEnergy, Stretch
 from edgecnn.values.recipe import RaceChoice
+
+WINDOW_S = 4.0
+"""Length of each of an energy run's two periods, in which every built-in meter is read often enough."""
+EXTERNAL_WINDOW_S = 15.0
+"""The same with an external meter, which may write one line a second."""
 
 
 def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> bool:
@@ -42,7 +47,7 @@ def why_not(environment: Environment) -> str:
 
 def energy_request(choice: RaceChoice, kits: Sequence[KitRef], how: RaceOptions, purpose: Purpose = "energy") -> RaceRequest:
     """Return the race that measures these kits' energy: for reported figures, or for the choice (``select-energy``)."""
-    window_s = ENERGY_WINDOW_S if how.meter is None else EXTERNAL_WINDOW_S
+    window_s = WINDOW_S if how.meter is None else EXTERNAL_WINDOW_S
     rounds = max(choice.rounds, how.runs.energy) if purpose == "energy" else choice.rounds
     log = {"samples": 1, "max_s": window_s, "meter_log": how.meter}
     return RaceRequest.of(choice, kits, purpose, anew=how.anew, rounds=rounds, **log)

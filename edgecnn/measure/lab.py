@@ -84,7 +84,7 @@ def first_difference(stored: Environment, present: Environment, names: Sequence[
         ours = present.conditions.get(name)
         theirs = stored.conditions.get(name)
         if ours != theirs:
-            return f"{name}: then {theirs or 'unknown'}, now {ours or 'unknown'}"
+            return f"{name} was {theirs or 'unknown'} then and is {ours or 'unknown'} now"
     return None
 
 

@@ -39,10 +39,6 @@ RUN_OVERHEAD_S = 60.0
 """Time of a process besides its samples: imports, loading, hashing its kit."""
 COMPILE_OVERHEAD_S = 600.0
 """The same if a process first compiles its network for a GPU, which takes minutes unless torch has cached it."""
-ENERGY_WINDOW_S = 4.0
-"""Length of each of an energy run's two periods, in which every built-in meter is read often enough."""
-EXTERNAL_WINDOW_S = 15.0
-"""The same with an external meter, which may write one line a second."""
 THROUGHPUT_S = 5.0
 """Length of a run with large batches: as long as any other, however few calls that is."""
 BATCH_SCREEN_S = 1.0
@@ -58,9 +54,9 @@ class RaceOptions:
     anew: bool = False
     """Whether to ignore stored races."""
     runs: RunsNeeded = RunsNeeded()
-    """Least runs of the race for reported figures, and of the energy race."""
+    """Least runs of the final race, and of the energy race."""
     until: float | None = None
-    """For the race for reported figures: the required precision of p50, as a share of it."""
+    """For the final race: the required precision of p50, as a share of it."""
     meter: Path | None = None
     """An external meter's log."""
 
@@ -107,7 +103,7 @@ class RaceRequest(Value):
 
     @classmethod
     def reported(cls, choice: RaceChoice, kits: Iterable[KitRef], how: RaceOptions) -> RaceRequest:
-        """Return the race for reported figures, with as many rounds as the recipe, the gates or ``until`` require."""
+        """Return the final race, with as many rounds as the recipe, the gates or ``until`` require."""
         until = None if how.until is None else rule_of(how.until)
         rounds = max(choice.rounds, how.runs.latency) if until is None else until.looks[-1]
         return cls.of(choice, kits, "report", anew=how.anew, rounds=rounds, until=until, max_s=how.max_s)
@@ -155,16 +151,16 @@ _OF_PURPOSE: Mapping[Purpose, Mapping[str, Any]] = {
 """Optional fields of an item: kits packaged before these fields existed still run in races without them."""
 
 CHOOSING: Mapping[Purpose, Raced] = {"select": "latency", "select-throughput": "throughput", "select-energy": "energy"}
-"""Races for the choice, and the objective of each."""
+"""First races, and the objective of each."""
 
 TITLES: Mapping[Purpose, str] = {
     "screen": "screening race",
-    "select": "race for the choice",
-    "select-throughput": "race for the choice by throughput",
-    "select-energy": "race for the choice by energy",
+    "select": "first race",
+    "select-throughput": "first race (throughput)",
+    "select-energy": "first race (energy)",
     "knobs": "race of runtime settings",
-    "report": "race for the report",
-    "energy": "measure energy",
+    "report": "final race",
+    "energy": "energy race",
     "baseline": "race of the baseline GPU",
     "against": "race for the comparison",
     "trial": "trial that sets the length of runs",
@@ -172,7 +168,7 @@ TITLES: Mapping[Purpose, str] = {
     "throughput": "throughput race",
     "end-to-end": "end-to-end race",
     "soak": "soak",
-    "table": "time networks for the table",
+    "table": "timing of networks for the latency table",
     "evidence": "race for the evidence",
 }
 
@@ -180,7 +176,7 @@ TITLES: Mapping[Purpose, str] = {
 def items_of(request: RaceRequest, racing: Collection[str] | None = None) -> list[dict[str, Any]]:
     """Return the items in random order inside a round, from a seed, which makes the signed-rank interval of a ratio exact.
 
-    In a race for the choice, every second round reverses the previous one's order, so that no kit is early more often.
+    In a first race, every second round reverses the previous one's order, so that no kit is early more often.
 
     ``racing``: remaining entrants; None: all.
     """
@@ -280,10 +276,8 @@ def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence
         return frozenset()
     names = {kit.entrant: kit.candidate.id for kit in request.kits}
     on = ", ".join(sorted(names[entrant] for entrant in lead.still_in - {lead.name}))
-    standing = (
-        f"after {len(costs[lead.name])} rounds {names[lead.name]} is ahead, at an expected regret of {100 * lead.regret:.1f} %"
-    )
-    lab.tell.note(f"{standing}{f', while {other_work}' if other_work else ''}: continuing with {on}")
+    standing = f"{names[lead.name]} is ahead after {len(costs[lead.name])} rounds (expected regret {100 * lead.regret:.1f} %)"
+    lab.tell.note(f"{standing}{f', but {other_work}' if other_work else ''}; the race continues with {on}")
     return lead.still_in
 
 

@@ -59,7 +59,7 @@ def fetch_weights(spec: ArchSpec, own_file: Path | None, out: Path, tell: Progre
 def _published(spec: ArchSpec, resume: Path, tell: Progress) -> Path:
     weights = spec.weights
     if weights is None:
-        raise WEIGHTS_UNAVAILABLE(arch=spec.name, because="the catalogue knows none", remedy="name a file with --weights")
+        raise WEIGHTS_UNAVAILABLE(arch=spec.name, because="the catalogue knows none", remedy="pass a file with --weights")
     if weights.origin == "package":
         path = package_file(weights)
         if path is None:

@@ -100,7 +100,9 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     path = user_path(model.onnx)
     if path.resolve().is_relative_to(bundle.resolve()):
         because = "it lies in the bundle that this build would replace"
-        raise custom_model_unusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
+        raise custom_model_unusable(
+            path=Path(model.onnx), because=because, hint="pass another folder with --out, or a copy of the file"
+        )
     try:
         refuse_foreign(path)
     except FileNotFoundError:

@@ -248,7 +248,7 @@ def _teacher_from_list(named: str, resolution_px: ImageSize, store: Store, versi
     try:
         weights = answer_weights(arch, "imagenet", cached=cached.folder if isinstance(cached, Artifact) else None)
     except WeightsUnavailable as error:
-        hint = "name another network of the list, or the folder of a finished build"
+        hint = "choose another network of the catalogue, or the folder of a finished build"
         raise NO_TEACHER(named=named, because=f"it has no pretrained weights: {error.because}", hint=hint) from error
     return Teacher(named=named, terms=_terms(arch, resolution_px), weights=weights)
 
@@ -261,11 +261,13 @@ def _teacher_from_build(named: str, recipe: Recipe, data: DataSummary, store: St
         raise TEACHER_SAW_OTHER_IMAGES(folder=folder, theirs=theirs.data.root, ours=data.root)
     if theirs.recipe.surgery.instead:
         because = "surgery changed its network after the training"
-        raise NO_TEACHER(named=folder, because=because, hint="name a build of the unchanged network, or a network of the list")
+        raise NO_TEACHER(
+            named=folder, because=because, hint="choose a build of the unchanged network, or a network of the catalogue"
+        )
     _require_same_shape(folder, recipe, theirs.preprocessing.pixels)
     key = build.keys.get("train")
     if key is None:
-        raise NO_TEACHER(named=folder, because="it trained no network", hint="name a network of the list")
+        raise NO_TEACHER(named=folder, because="it trained no network", hint="choose a network of the catalogue")
     made = whole_entry(store, TrainStage.kind, key)
     if made is None:
         because = f"the store {store.root} no longer holds its trained network"
@@ -283,11 +285,11 @@ def _require_same_shape(folder: Path, recipe: Recipe, theirs: PixelRecipe) -> No
         because = (
             f"it sees {shape} px by {theirs.resize}, but the student sees another part or shape of the image: {ours} px by {mode}"
         )
-        raise NO_TEACHER(named=folder, because=because, hint="name a build of the same shape and preprocessing.resize")
+        raise NO_TEACHER(named=folder, because=because, hint="choose a build with the same shape and preprocessing.resize")
 
 
 def _finished(folder: Path) -> FinishedBuild:
     try:
         return finished_build(folder)
     except NoBuildToJudge as error:
-        raise NO_TEACHER(named=folder, because=error.because or error.what, hint="build one with edgecnn build") from error
+        raise NO_TEACHER(named=folder, because=error.because or error.what, hint="build a teacher with edgecnn build") from error

@@ -167,7 +167,7 @@ def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
 def _images_sentence(report: BuildReport) -> str:
     images = figures.tested_on(report)
     if any(facts.agreement is not None for facts in report.candidates):
-        return f"Agreement with fp32 is from {images} without labels, which chose nothing. {figures.NO_ACCURACY}"
+        return f"Agreement with fp32 is from {images} without labels, which were not used for the choice. {figures.NO_ACCURACY}"
     if any(row.test is not None and row.test.folds is not None for row in report.candidates):
         note = "each classified by a network that did not learn from it; the kit has the network of the first fold"
         return f"Top-1 (with a 95 % interval) is from {images}, {note}."
@@ -191,7 +191,7 @@ def _latency(facts: CandidateFacts) -> str:
     latency = facts.latency
     if latency is None or latency.p50_ms is None:
         return "its latency was not measured"
-    how = ", estimated by the race for the choice" if latency.selecting else ""
+    how = ", estimated in the first race" if latency.selecting else ""
     how += ", slowed by other programs" if latency.disturbed else ""
     return f"p50 {figures.milliseconds(latency.p50_ms)} ms on {markdown_text(latency.machine)}{how}"
 

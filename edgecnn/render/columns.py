@@ -212,7 +212,7 @@ def _median(facts: CandidateFacts) -> Cell:
         return replace(cell, why=f"{figures.images_per_s(cell.value.estimate)} images/s; {cell.why}")
     if forecast is None:
         return cell
-    rate = f"{figures.predicted_rate(forecast)} images/s, predicted, so no gate uses it"
+    rate = f"{figures.predicted_rate(forecast)} images/s, predicted, so it does not count towards any gate"
     why = f"{rate}; {figures.forecast_off(forecast)}; {forecast.source.title}"
     return Cell(figures.predicted(forecast), forecast.fidelity, why)
 
@@ -238,7 +238,7 @@ def _speed(facts: CandidateFacts) -> Cell:
 def _residency(facts: CandidateFacts) -> Cell:
     residency, precision = facts.residency, facts.candidate.precision.value
     if residency is None:
-        return _missing("nothing was traced")
+        return _missing("not traced")
 
     def part(shares: Mapping[str, float] | None, what: str) -> str:
         return f"{what} unknown" if shares is None else f"{figures.whole_share(shares.get(precision, 0.0))} of the {what}"

@@ -8,12 +8,12 @@ from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant
 
 REFERENCE = "torch-fp32"
-COLUMNS = ("way", "p50 ms", "by the GPU's clock", "speed-up", "top-1 (95 %)", "drop", "images/s", "what ran, as requested")
+COLUMNS = ("setting", "p50 ms", "GPU clock ms", "speed-up", "top-1 (95 %)", "drop", "images/s", "requested execution")
 LEGEND = (
-    "p50 is wall time with copies to and from the GPU. Time by the GPU's clock is between two CUDA events, without copies. "
-    "Speed-up and drop are paired with the first row: in one race, and image by image."
+    "p50 is wall time, including copies to and from the GPU. GPU clock time is between two CUDA events, without copies. "
+    "Speed-up is relative to the first row in the same race; drop is paired with the first row by image."
 )
-RATIO_ALONE = "The drop of the first row is against fp32 on this computer's CPU."
+RATIO_ALONE = "The drop of the first row is relative to fp32 on this computer's CPU."
 MISSING = "MISSING"
 
 
@@ -66,7 +66,7 @@ def notes(baseline: BaselineFacts) -> list[str]:
     where = f"{baseline.latency.fidelity.value} on {baseline.latency.machine}, {baseline.latency.observed_at}"
     own = [RATIO_ALONE] if baseline.accuracy is not None else []
     unsteady = {name: reason for name, latency in every.items() if latency.steady and (reason := latency.steady.unsteady)}
-    untimed = [f"not timed by the GPU's clock: {names} ({why})" for why, names in clocks.items()]
+    untimed = [f"no GPU clock time: {names} ({why})" for why, names in clocks.items()]
     return [where, LEGEND, *own, *untimed, *(f"runs of {line}" for line in grouped(unsteady))]
 
 

@@ -27,16 +27,16 @@ MARKS = {
 }
 SELECTING, DISTURBED = "ˢ", "ᵈ"
 RACE_LEGEND = {
-    SELECTING: "ˢ estimated in the race for the choice: it has no interval, and only times with ˢ compare with it",
+    SELECTING: "ˢ estimated in the first race, without an interval; compare it only with other times marked ˢ",
     DISTURBED: "ᵈ other programs or throttling slowed this race: the kit may be faster than shown",
 }
 REPORTED = (
-    "p50 ms comes from the race for the report unless marked. Other times name their race. "
-    "images/s is 1,000 / p50, with one image at a time"
+    "p50 ms is from the final race unless marked. Times from other races name their race. "
+    "images/s is 1,000 / p50 for one image at a time."
 )
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed on this computer with a stand-in for the kit on the device",
-    Fidelity.PREDICTED: f"{MARK} predicted, not measured, with a 90 % interval; no gate uses it",
+    Fidelity.PREDICTED: f"{MARK} predicted, not measured, with a 90 % interval; it does not count towards any gate",
     Fidelity.DEFINED: "⁼ by definition: a kit compared with itself, so nothing was measured",
 }
 
@@ -185,7 +185,7 @@ def predicted(value: Forecast | None) -> Spelt:
 FORECAST_FROM = {
     ForecastBasis.MEASURED: "measurements on this device",
     ForecastBasis.PUBLISHED: "a public table for this device",
-    ForecastBasis.TRANSFERRED: "times of this network on other devices",
+    ForecastBasis.TRANSFERRED: "measured times of this network on other devices",
     ForecastBasis.COUNTED: "its multiply-adds and bytes",
 }
 
@@ -202,12 +202,12 @@ def forecast_off(value: Forecast) -> str:
     left_out, start = counted(value.off_networks, "network"), f"from {FORECAST_FROM[value.basis]}"
     if value.basis in (ForecastBasis.MEASURED, ForecastBasis.PUBLISHED):
         boards = f"{left_out} on {counted(value.off_devices, 'device')}"
-        differ = f"half of the times of {boards} differ by less than {value.off_percent:g} % between two boards of one device"
-        return f"{start}: {differ}; the interval holds nine of ten"
+        differ = f"two boards of the same device usually differ by less than {value.off_percent:g} % (median of {boards})"
+        return f"{start}: {differ}; the interval covers 90 % of cases"
     way = f"{value.runtime.value}-{value.precision.value}"
     return (
-        f"{start} ({way}): half of the forecasts of {left_out}, left out in turn, are off by less than {value.off_percent:g} %; "
-        "the interval holds nine of ten"
+        f"{start} ({way}): the median error is {value.off_percent:g} % in a leave-one-out test of {left_out}; "
+        "the interval covers 90 % of cases"
     )
 
 
@@ -287,7 +287,7 @@ def race_marks(value: Latency | None) -> str:
 
 def race_of(value: Latency) -> str:
     """Return the race of a latency."""
-    return "the race for the choice" if value.selecting else "the race for the report"
+    return "the first race" if value.selecting else "the final race"
 
 
 def times(ratio: Interval) -> Spelt:
@@ -318,7 +318,7 @@ def whole_share(share: float) -> str:
     return f"{shown} %"
 
 
-NO_ACCURACY = "The images have no labels, so accuracy is not known. It lost at most the share of other predictions."
+NO_ACCURACY = "The images have no labels, so accuracy is unknown. At most the share of predictions that differ was lost."
 
 
 def verdict(facts: CandidateFacts) -> str:

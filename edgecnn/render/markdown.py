@@ -122,9 +122,11 @@ def _labels(report: BuildReport) -> str:
 def _legend(report: BuildReport) -> str:
     split = figures.tested_on(report)
     measure = "Mean average precision" if any(facts.multi_label is not None for facts in report.candidates) else "Accuracy"
-    sentence = f"{measure} and drop on the test split ({split}), which chose nothing. The drop is paired with fp32."
+    sentence = (
+        f"{measure} and drop on the test split ({split}), which the choice does not use. The drop is paired with fp32 by image."
+    )
     if any(facts.agreement is not None for facts in report.candidates):
-        sentence = f"Agreement with fp32 on the test split ({split}), which chose nothing. {figures.NO_ACCURACY}"
+        sentence = f"Agreement with fp32 on the test split ({split}), which the choice does not use. {figures.NO_ACCURACY}"
     return "  \n".join(map(markdown_text, [sentence, *legend(report.candidates)]))
 
 

@@ -17,8 +17,8 @@ _SEVERAL = ("micro_f1", "macro_f1", "agreement")
 """Figures of images with several labels."""
 _SHOWN = (*(metric.name for metric in charted("accuracy") if metric.name != "micro_f1"), "worst_class_drop_pp")
 COLUMNS = ("candidate", *(SHOWN[name].heading for name in _SHOWN))
-_AT_90 = "Intervals at 90 %: each bound is the one-sided 95 % bound that a gate uses."
-_BINS = "Calibration error over 15 bins of equal width: its estimate contains chance"
+_AT_90 = "Intervals have 90 % confidence; gates use each end as a one-sided 95 % bound."
+_BINS = "The calibration error uses 15 bins of equal width. Its estimate is biased upwards by chance"
 LABEL_COLUMNS = ("label", "images", "threshold", "average precision", "precision (95 %)", "recall (95 %)", "F1")
 LABELS_LEGEND = (
     "At the thresholds of the kit: those with the largest F1 of fp32 for each label on the validation images; "
@@ -49,13 +49,14 @@ def legend(candidates: Sequence[CandidateFacts]) -> str:
         return f"At the thresholds of the kit. {_AT_90}"
     if alone := missing_intervals_note(facts.test for facts in candidates):
         return f"{_AT_90} {_BINS}. {alone}"
-    return f"{_AT_90} {_BINS}, and its interval allows for that. The largest drop holds for all classes at once."
+    largest = "The interval of the largest drop holds for all classes at once."
+    return f"{_AT_90} {_BINS}; the interval corrects for this. {largest}"
 
 
 def missing_intervals_note(tests: Iterable[Accuracy | None]) -> str:
     """Why some figures have no interval, in a sentence; empty if images are independent."""
     allowed = next((test.dependence for test in tests if test is not None and test.dependence is not None), None)
-    return "" if allowed is None else f"Some figures have no interval: no known method allows for {allowed}."
+    return "" if allowed is None else f"Some figures have no interval, because no known method allows for {allowed}."
 
 
 def class_columns(classes: ClassReport) -> tuple[str, ...]:
@@ -89,7 +90,10 @@ def label_rows(accuracy: MultiLabelAccuracy) -> list[tuple[str, ...]]:
 def label_note(accuracy: MultiLabelAccuracy) -> str:
     """What the table of labels shows."""
     more = len(accuracy.labels) - CLASSES_SHOWN
-    sentences = [LABELS_LEGEND, *([f"The {CLASSES_SHOWN} with the lowest F1; {more:,} more in report.json."] if more > 0 else [])]
+    sentences = [
+        LABELS_LEGEND,
+        *([f"The {CLASSES_SHOWN} labels with the lowest F1 are shown; report.json has {more:,} more."] if more > 0 else []),
+    ]
     if accuracy.left_out:
         sentences.append(
             f"No test image has {', '.join(map(visible, accuracy.left_out))}: mAP and macro-F1 cover the other labels."
@@ -117,7 +121,7 @@ def class_rows(classes: ClassReport) -> list[tuple[str, ...]]:
 def unlisted_classes(classes: ClassReport) -> str:
     """How many classes have no row, in a sentence; empty if all have one."""
     more = len(classes.classes) - CLASSES_SHOWN
-    return f"The {CLASSES_SHOWN} that lose most; {more:,} more in report.json." if more > 0 else ""
+    return f"The {CLASSES_SHOWN} classes that lose most are shown; report.json has {more:,} more." if more > 0 else ""
 
 
 def largest_losses(classes: ClassReport) -> tuple[ClassFigures, ...]:

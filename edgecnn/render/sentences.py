@@ -47,7 +47,7 @@ def _times_text(facts: CandidateFacts, value: Latency) -> str:
     shown = [f"{metric.words} {figures.milliseconds(figure)}" for metric in times if (figure := metric.value(facts)) is not None]
     absent = names_by_reason({metric.words: value.absent[metric.name] for metric in times if metric.name in value.absent})
     parts = [", ".join(shown) + " ms"] if shown else []
-    parts += [f"not known: {names} ({why})" for why, names in absent.items()]
+    parts += [f"unknown: {names} ({why})" for why, names in absent.items()]
     return "; ".join(parts) or value.reason or "nothing ran"
 
 
@@ -62,41 +62,39 @@ def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     lines = []
     for facts in candidates:
         name = f"`{facts.candidate.id}`"
-        lines += [f"throughput of {name}, in the throughput race: {_throughput(facts.throughput)}"] if facts.throughput else []
-        lines += [f"end to end of {name}, in the end-to-end race: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
+        lines += [f"throughput of {name}: {_throughput(facts.throughput)}"] if facts.throughput else []
+        lines += [f"end-to-end latency of {name}: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
         if (soak := facts.sustained) is not None:
             windows = (figures.NONE if window.p50_ms is None else f"{window.p50_ms:.2f}" for window in soak.windows)
-            lines.append(f"sustained, {name}, in the soak: {soak.says}; p50 by window {', '.join(windows)} ms")
+            lines.append(f"sustained load on {name}: {soak.says}; p50 by window: {', '.join(windows)} ms")
     return lines
 
 
 def _throughput(value: Throughput) -> str:
     parts = [_batch(figure) for figure in value.figures]
-    parts += [f"not known: {value.reason}"] if value.reason else []
+    parts += [f"unknown: {value.reason}"] if value.reason else []
     parts += [value.disturbed] if value.disturbed else []
     screened = ", ".join(f"{batch}: {rate:.0f}" for batch, rate in value.screened.items())
-    parts += [f"one run at each batch size: {screened}"] if screened else []
+    parts += [f"images/s in one run at each batch size: {screened}"] if screened else []
     return "; ".join(parts)
 
 
 def _batch(figure: BatchFigure) -> str:
-    images = f"{figure.batch} {plural(figure.batch, 'image')} a call"
-    best = " (the best)" if figure.best else ""
+    images = f"{counted(figure.batch, 'image')} per call" + (", the best" if figure.best else "")
     if figure.images_per_s is None:
-        return f"{images}{best}: not known, {figure.reason}"
-    rate = figure.images_per_s
-    call = f", {figures.milliseconds(figure.call_ms)} ms a call" if figure.call_ms else ""
-    return f"{images}{best}: {figures.number(rate, 1)} images/s{call}"
+        return f"unknown with {images}: {figure.reason}"
+    call = f" ({figures.milliseconds(figure.call_ms)} ms per call)" if figure.call_ms else ""
+    return f"{figures.number(figure.images_per_s, 1)} images/s with {images}{call}"
 
 
 def _end_to_end(value: EndToEnd) -> str:
-    span = f"from the file of a {value.picture} to logits"
+    span = f"from the image file ({value.picture}) to logits"
     latency = value.latency
     if latency.p50_ms is None:
-        return f"not known: {latency.reason}"
+        return f"unknown: {latency.reason}"
     tails = figures.percentiles(latency, list(TAILS.values()))
     besides = f"; {latency.disturbed}" if latency.disturbed else ""
-    return ", ".join([f"p50 {figures.p50(latency)}", *tails]) + f" ms {span}{besides}"
+    return ", ".join([f"p50 {figures.p50(latency)}", *tails]) + f" ms, {span}{besides}"
 
 
 def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str], named: Named = backticked) -> list[str]:
@@ -128,20 +126,22 @@ def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 
 def _memory(value: Memory) -> str:
     if value.peak_mib is None or value.baseline_mib is None or value.above_baseline_mib is None:
-        return f"not known: {value.reason or 'not measured'}"
-    own = f"{figures.number(value.above_baseline_mib, 1)} MiB above the {value.baseline_mib.estimate:.1f} of the runtime alone"
+        return f"unknown: {value.reason or 'not measured'}"
+    own = (
+        f"{figures.number(value.above_baseline_mib, 1)} MiB above the {value.baseline_mib.estimate:.1f} MiB of the runtime alone"
+    )
     gpu = f"; {figures.number(value.gpu_mib, 1)} MiB of GPU memory" if value.gpu_mib else ""
-    unknown = f"; GPU memory not known: {value.gpu_reason}" if value.gpu_reason and not value.gpu_mib else ""
+    unknown = f"; GPU memory unknown: {value.gpu_reason}" if value.gpu_reason and not value.gpu_mib else ""
     return f"peak {figures.number(value.peak_mib, 1)} MiB, {own}{gpu}{unknown}"
 
 
 def energy_words(value: Energy) -> str:
     """Energy with its interval, its meter and what the meter covers; or why there is none."""
     if value.total_mj is None or value.above_idle_mj is None or value.idle_w is None:
-        return f"not known: {value.reason or 'not measured'}"
-    above = f"{figures.number(value.above_idle_mj, 2)} mJ of it above idle ({figures.number(value.idle_w, 2)} W)"
+        return f"unknown: {value.reason or 'not measured'}"
+    above = f"of which {figures.number(value.above_idle_mj, 2)} mJ above idle ({figures.number(value.idle_w, 2)} W)"
     besides = "".join(f"; {why}" for why in (value.disturbed, value.dependent) if why)
-    return f"{figures.number(value.total_mj, 2)} mJ an image, {above}; {value.meter}: {value.covers}{besides}"
+    return f"{figures.number(value.total_mj, 2)} mJ per image, {above}; {value.meter} measures {value.covers}{besides}"
 
 
 def knob_lines(choice: Choice, named: Named = backticked) -> list[str]:
@@ -151,7 +151,7 @@ def knob_lines(choice: Choice, named: Named = backticked) -> list[str]:
         return []
     raced = sum(trial.ratio is not None for trial in knobs.trials)
     settings = counted(raced, "other setting")
-    how = f"; speeds are against its default, estimated in a race with {settings}" if raced else ""
+    how = f"; speeds are relative to the default setting, estimated in a race with {settings}" if raced else ""
     return [f"{named(knobs.candidate)} runs with {knobs.knobs.words}{how}", *map(_trial_text, knobs.trials)]
 
 
@@ -162,21 +162,21 @@ def _trial_text(trial: KnobTrial) -> str:
         return f"{words}: {outcome}: {trial.why}"
     speed = f"{trial.ratio.estimate:.2f} × as fast"
     return {
-        "taken": f"{words}: {speed}, taken",
-        "faster": f"{words}: {speed}, and the setting that was taken is faster by estimate",
-        "disturbed": f"{words}: {speed}, and not taken: {trial.why}",
+        "taken": f"{words}: {speed}, used",
+        "faster": f"{words}: {speed}, but the setting in use is estimated to be faster",
+        "disturbed": f"{words}: {speed}, but not used: {trial.why}",
         "not-shown": f"{words}: {speed}, not shown to be faster",
-        "unusable": f"{words}: {speed}, and not usable: {trial.why}",
+        "unusable": f"{words}: {speed}, but not usable: {trial.why}",
     }[trial.outcome]
 
 
 MOST = 0.5
 _BASIS = {
-    "executed": "what ran",
-    "elsewhere": "what ran on another machine than the device, whose kernels may differ",
-    "planned": "what the engine builder planned; nothing ran",
+    "executed": "executed",
+    "elsewhere": "executed on another machine, whose kernels may differ from the device's",
+    "planned": "planned by the engine builder, not executed",
 }
-_OTHER_WORK = {"overhead": "converting and moving numbers", "unknown": "in a precision that the runtime does not name"}
+_OTHER_WORK = {"overhead": "in conversions and copies", "unknown": "in a precision that the runtime does not report"}
 
 
 def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -190,13 +190,13 @@ def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 
 def mac_share_text(residency: Residency) -> str:
     """Shares of multiply-adds by precision, and how they are known."""
-    return f"{_BASIS[residency.basis]}: multiply-adds {_shares(residency.mac_share) if residency.mac_share else 'not known'}"
+    return f"{_BASIS[residency.basis]}: multiply-adds {_shares(residency.mac_share) if residency.mac_share else 'unknown'}"
 
 
 def residency_text(residency: Residency) -> str:
-    """Shares of multiply-adds, of time inside layers and of bytes moved by precision; or why a share is not known."""
-    time = f"{_shares(residency.time_share)} (one traced process)" if residency.time_share is not None else "not known"
-    moved = "bytes moved not known" + (f": {residency.bytes_absent}" if residency.bytes_absent else "")
+    """Shares of multiply-adds, of time inside layers and of bytes moved by precision; or why a share is unknown."""
+    time = f"{_shares(residency.time_share)} (one traced process)" if residency.time_share is not None else "unknown"
+    moved = "bytes moved unknown" + (f": {residency.bytes_absent}" if residency.bytes_absent else "")
     if residency.byte_share is not None and residency.moved_bytes is not None:
         moved = f"{residency.moved_bytes / 2**20:.1f} MiB moved, {_shares(residency.byte_share)} (counted from shapes)"
     return f"{mac_share_text(residency)}; time inside layers {time}; {moved}"
@@ -236,7 +236,7 @@ def _shares(shares: Mapping[str, float]) -> str:
     return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in texts.items())
 
 
-REFERENCES = "Measurements of other days, not of this build; no gate uses them"
+REFERENCES = "Measurements from other days, not of this build; they do not count towards any gate"
 
 
 def reference_lines(references: Iterable[DatedReference], named: Named = backticked) -> list[str]:
@@ -245,7 +245,7 @@ def reference_lines(references: Iterable[DatedReference], named: Named = backtic
 
 
 def runs_of(measured: Latency | DatedReference) -> str:
-    """``8 runs (4 threads)``, or ``8 runs`` if the threads are not known."""
+    """``8 runs (4 threads)``, or ``8 runs`` if the threads are unknown."""
     return counted(measured.runs, "run") + (f" ({measured.run_settings})" if measured.run_settings else "")
 
 
@@ -283,7 +283,15 @@ def verdict_reason(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
 def learned_lines(gates: Sequence[GateResult]) -> list[str]:
     """The first line of every text about these gates if their network is not shown to have learned; else none."""
     unlearned = learned_result(gates)
-    return [] if unlearned is None else [f"{unlearned.verdict.value}: {unlearned.reason}"]
+    if unlearned is None or unlearned.figure is None:
+        return []
+    reached, chance = f"{100 * unlearned.figure.estimate:.1f} %", f"{100 * unlearned.gate.bound:.1f} %"
+    says = (
+        f"mAP is {reached}; a random ranking gets {chance}"
+        if unlearned.gate.metric == "map"
+        else f"{reached} of the test images are right; guessing the most frequent class gets {chance}"
+    )
+    return [f"{unlearned.verdict.value}: {unlearned.candidate} is not shown to have learned: {says}"]
 
 
 def result_line(report: BuildReport) -> str:
@@ -391,24 +399,25 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
     run's time. The reason of a ratio of two builds already has both.
     """
     rates = [
-        f"{result.gate.metric} {_error_rate(result)}"
+        f"{result.gate.metric}: {_error_rate(result)}"
         + (f", margin {result.gate.bound:g} pp" if result.gate.metric in _DIFFERENCES else "")
         for result in gates
         if result.figure is not None and result.gate.metric != LATENCY_RATIO
     ]
-    return f"one-sided error rates: {'; '.join(rates)}" if rates else None
+    head = "one-sided test of" if len(rates) == 1 else "one-sided tests:"
+    return f"{head} {'; '.join(rates)}" if rates else None
 
 
 def _error_rate(result: GateResult) -> str:
     source = METRICS[result.gate.metric].source
     if result.fidelity is Fidelity.DEFINED:
-        return "holds by definition, no error rate"
+        return "holds by definition, so no error rate"
     if source == "memory":
         runs = f"{result.largest_of} runs" if result.largest_of else "its runs"
-        return f"is the largest of {runs}, no error rate"
+        return f"the largest of {runs}, so no error rate"
     if source == "residency":
-        return "is of one traced run, no error rate" if result.gate.metric == "int8_time_share" else "is counted, no error rate"
+        return "from one traced run, so no error rate" if result.gate.metric == "int8_time_share" else "counted, so no error rate"
     if source == "size" or result.figure is None:
-        return "exact"
-    raced = " of the machine as it was in this race" if source == "latency" else ""
-    return f"α {100 * (1 - result.figure.confidence) / 2:.3g} %{raced}"
+        return "exact, so no error rate"
+    raced = " for the machine's state in this race" if source == "latency" else ""
+    return f"error rate (α) {100 * (1 - result.figure.confidence) / 2:.3g} %{raced}"

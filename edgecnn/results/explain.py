@@ -21,8 +21,8 @@ from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 ON_REQUEST = {
     "throughput": ("throughput by batch", "--batches 1,8,best"),
-    "end_to_end": ("time from an image file to the prediction", "--end-to-end"),
-    "sustained": ("a soak", "--soak 60s"),
+    "end_to_end": ("end-to-end latency", "--end-to-end"),
+    "sustained": ("latency under sustained load", "--soak 60s"),
 }
 """Figures that are measured only on request: field of a candidate's facts to its name and the option."""
 
@@ -125,10 +125,10 @@ def _unmeasured_figures(facts: CandidateFacts, report: BuildReport) -> Iterator[
         yield Unmeasured(figures=("accuracy",), candidates=(name,), why=_why_unanswered(facts), command=build_again(report))
     for figure, measured in (("latency", facts.latency), ("memory", facts.memory), ("energy", facts.energy)):
         if measured is None or measured.runs < 1:
-            why = (measured.reason if measured is not None else None) or "it was not asked for"
+            why = (measured.reason if measured is not None else None) or "not requested"
             yield Unmeasured(figures=(figure,), candidates=(name,), why=why, command=settles)
     if facts.residency is None:
-        yield Unmeasured(figures=("executed precision",), candidates=(name,), why="nothing was traced")
+        yield Unmeasured(figures=("executed precision",), candidates=(name,), why="not traced")
 
 
 def _why_unanswered(facts: CandidateFacts) -> str:
@@ -141,7 +141,7 @@ def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:
     if not report.environment.timed:
         return Unmeasured(figures=(figure,), candidates=(), why=NOT_TIMED)
     again = build_again(report)
-    return Unmeasured(figures=(figure,), candidates=(), why="not asked for", command=again and f"{again} {option}")
+    return Unmeasured(figures=(figure,), candidates=(), why="not requested", command=again and f"{again} {option}")
 
 
 def _gathered(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
@@ -184,10 +184,10 @@ def bench_command(folder: Path, device: str) -> str:
 def _choice_question(report: BuildReport) -> OpenQuestion:
     choice, device = report.choice, report.build.device if report.environment.timed else "a real device"
     command = choice.settle_command or (build_again(report) if report.build.device_attached else None)
-    says = f"which candidate is the fastest on {device} is open: a race of the carried kits there would settle it"
+    says = f"it is not known which candidate is the fastest on {device}; a race of the kits in the bundle there would settle it"
     if choice.regret is not None:
         more = f"{100 * choice.regret:.1f} % more than the best"
-        says = f"which candidate ships is open: {choice.candidate} is expected to cost {more}"
+        says = f"the best candidate is not certain: {choice.candidate} is expected to cost {more}"
     elif len(choice.carried) == 1:
         says = f"its speed on {device} is unknown; a race there would measure it"
     return OpenQuestion(candidate=choice.candidate or "", says=says, device=device, command=command)
@@ -224,7 +224,7 @@ def _leaves_speed_open(ratio: Interval, disturbed: str | None) -> bool:
 
 def _speed_question(because: Taken, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
     why = f"{because.disturbed}, " if because.disturbed else ""
-    sentence = f"{facts.candidate.id} is not shown faster than {because.against}: {why}{what_helps(because.rounds_to_settle)}"
+    sentence = f"not shown to be faster than {because.against}: {why}{what_helps(because.rounds_to_settle)}"
     return OpenQuestion(
         candidate=facts.candidate.id,
         says=sentence,

@@ -170,7 +170,7 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPla
     except OSError as error:
         raise bundle_unreadable(path=path, because=system_reason(error)) from error
     except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
-        because = another_schema(content, PLAN_SCHEMA) or f"it is no plan of this version ({type(error).__name__})"
+        because = another_schema(content, PLAN_SCHEMA) or f"it is not a plan of this version ({type(error).__name__})"
         raise bundle_unreadable(path=path, because=because) from error
     if (differs := step_of_another(report_keys, keys)) is not None:
         raise PLAN_OF_ANOTHER_BUILD(folder=folder, differs=differs, command=again)

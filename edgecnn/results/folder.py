@@ -100,7 +100,7 @@ def read_report(folder: Path) -> BuildReport:
 
 
 def _restated(report: BuildReport) -> BuildReport:
-    """Word each reason again from its fact, because older versions stated an invalid level for the race for the choice."""
+    """Word each reason again from its fact, because older versions stated an invalid level for the first race."""
     chosen = next((facts for facts in report.candidates if facts.candidate.id == report.choice.candidate), None)
     choice = report.choice
     if chosen is not None and isinstance(chosen.because, Taken | Provisional):

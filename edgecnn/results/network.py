@@ -73,7 +73,7 @@ def require_one_label(network: BuiltNetwork, request: str) -> None:
     """Refuse multi-label images. Raises MultiLabelNotFitting: an image has several labels."""
     if network.resolved.data.multi_label:
         because = f"{network.folder} is a build of a multi-label network"
-        raise multi_label_not_fitting(setting=request, because=because, hint="name a build whose images have one class each")
+        raise multi_label_not_fitting(setting=request, because=because, hint="choose a build whose images have one class each")
 
 
 def built_network(folder: Path, store: Store) -> BuiltNetwork:

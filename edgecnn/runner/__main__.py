@@ -191,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
         "--lease-s",
         type=float,
         metavar="SECONDS",
-        help="stop if standard input closes, or sends no byte for this long",
+        help="stop if standard input closes or sends nothing for this long",
     )
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     info = _add(commands, "info", _info, "describe this machine")
@@ -204,8 +204,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluation = _add(commands, "evaluate", _evaluate, "compute the logits of an array of pixels")
     evaluation.add_argument("--pixels", type=Path, required=True, metavar="FILE.npy", help="uint8 (N, H, W, 3)")
     evaluation.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    evaluation.add_argument("--chunk", type=_positive, default=256, metavar="IMAGES", help="images a file (default 256)")
-    evaluation.add_argument("--batch", type=_positive, metavar="IMAGES", help="images a call")
+    evaluation.add_argument("--chunk", type=_positive, default=256, metavar="IMAGES", help="images per file (default 256)")
+    evaluation.add_argument("--batch", type=_positive, metavar="IMAGES", help="images per call")
     bench = _add(commands, "bench", _bench, "time kits, each run in a fresh process")
     bench.add_argument("--schedule", type=Path, required=True, metavar="FILE.json")
     bench.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -213,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
         commands, "measure", _measure, "time every kit of the bundle, and measure its energy if a meter is available"
     )
     measurement.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
-    measurement.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the runs (default BUNDLE/measured)")
+    measurement.add_argument("--out", type=Path, metavar="FOLDER", help="folder for the runs (default BUNDLE/measured)")
     measurement.add_argument(
         "--rounds", type=_positive, default=8, help="processes for each kit's latency, and for its energy (default 8)"
     )
@@ -240,7 +240,7 @@ def _add_build(commands: Any) -> None:
     build.add_argument(
         "--timing-cache", type=Path, metavar="FILE", help="start from the timings of an earlier build, and save them there"
     )
-    build.add_argument("--once", action="store_true", help="keep engines of an earlier call if they fit this machine")
+    build.add_argument("--once", action="store_true", help="keep engines of an earlier call if they match this machine")
     build.add_argument("--out", type=Path, required=True, metavar="FOLDER")
 
 

@@ -174,7 +174,7 @@ class Place:
                 return when.timestamp() if isinstance(when, datetime) else float(when)
         except RemoteUnusable as error:
             hint = "use a place whose client tells them: a folder, s3://, gs:// or sftp://"
-            raise NOTHING_COLLECTED(url=self.url, because="it does not tell when its files changed", hint=hint) from error
+            raise NOTHING_COLLECTED(url=self.url, because="it does not report when its files changed", hint=hint) from error
 
 
 def _asked_of(scheme: str) -> dict[str, Any]:

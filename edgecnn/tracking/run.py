@@ -154,7 +154,7 @@ def _fidelities(report: BuildReport, ships: CandidateFacts | None) -> dict[str, 
     for row in report.candidates:
         kinds = {SHOWN[name].source: number.fidelity.value for name, number in tracked_numbers(row).items()}
         if "latency" in kinds and row.latency is not None and row.latency.selecting:
-            kinds["latency"] += " by the race for the choice"
+            kinds["latency"] += " by the first race"
         if kinds:
             tags[f"{row.candidate.id}/fidelity"] = ", ".join(f"{source}: {word}" for source, word in kinds.items())
     return tags

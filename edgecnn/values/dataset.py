@@ -32,9 +32,9 @@ class DataSource(Value):
     """A folder with one sub-folder for each class, or with train/, val/ and test/, or of IDX files, or of images with a label
     file; a CSV, TSV, JSON Lines or Parquet list; a zip or tar of a folder; torchvision:NAME; or demo."""
     path_column: ColumnName | None = None
-    """The column of a list with the paths of the images. Unset: path, or another usual name such as file_name."""
+    """List column that holds the paths of the images. Unset: path, or another usual name such as file_name."""
     label_column: ColumnName | None = None
-    """The column of a list with the class of each image; columns that no option names are then ignored. Unset: label, or another
+    """List column that holds the class of each image; columns that no option names are then ignored. Unset: label, or another
     usual name such as class, or the only other column."""
     label_separator: LabelSeparator | None = None
     """The separator of several labels in one cell: blank or comma. none: each cell is one label. Unset: the column label has one
@@ -42,7 +42,7 @@ class DataSource(Value):
     path_suffix: PathSuffix | None = None
     """Suffix to add to each path of a list, such as .jpg. Unset: none, or the suffix of the existing files."""
     image_root: str | None = None
-    """The folder that paths of a list are relative to. Unset: the list's own folder."""
+    """Base folder for the relative paths in a list. Unset: the list's own folder."""
 
 
 SplitRole = Literal["train", "calibration", "validation", "test"]
@@ -283,6 +283,14 @@ class DataChange(Value):
 
 def _images_by_class(data: DataTotals) -> dict[str, int]:
     return {name: sum(role.by_class[place] for role in data.roles.values()) for place, name in enumerate(data.classes)}
+
+
+def roles_text(sentence: str, *, trains: bool = True) -> str:
+    """Return the sentence about the role of each image; if it counts calibration images, say that they also train.
+
+    ``trains``: whether the build trains a network.
+    """
+    return f"{sentence}; calibration images also train" if trains and "calibration " in sentence else sentence
 
 
 class DataDivision(Value):

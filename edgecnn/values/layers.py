@@ -46,7 +46,7 @@ class Residency(Value):
     moved_bytes: int | None = None
     """Bytes that all layers read and write in one inference of the traced batch, from the shapes of their tensors. A tensor
     counts once for every layer that uses it. Caches avoid an unknown part of this traffic."""
-    bytes_absent: str | None = "the trace was read before bytes were counted"
+    bytes_absent: str | None = "an older version read the trace and did not count bytes"
     """Why there is no ``byte_share``; None if there is one."""
 
 

@@ -196,7 +196,7 @@ class Until(Value):
 
 
 class Choosing(Value):
-    """A race for the choice: after each check, only candidates that may still be the best continue."""
+    """A first race: after each check, only candidates that may still be the best continue."""
 
     looks: tuple[int, ...]
     """Rounds after which to check; the last is the limit."""

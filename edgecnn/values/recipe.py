@@ -66,13 +66,13 @@ class DataChoice(DataSource):
     """``[data]``: the images. ``demo`` is the embedded Fashion-MNIST."""
 
     seed: NonNegativeInt = 0
-    """Seed of the drawn roles."""
+    """Random seed for assigning images to splits."""
     calibration_images: PositiveInt = 300
-    """Of the training images, stratified: the ranges of INT8 are taken from them. They train too."""
+    """Number of training images, stratified by class, that set the INT8 ranges. They also train the network."""
     validation_share: Share = 0.15
-    """Share of the images without a role of their own that candidates are chosen on."""
+    """Share of the images outside your own splits on which candidates are chosen."""
     test_share: Share = 0.2
-    """Share of these images that is tested and reported; nothing is chosen on it."""
+    """Share of these images on which accuracy is reported. No choice depends on them."""
     group_by: GroupBy | None = None
     """Property of images that must stay in one split, such as a person, a video or a scene. The value is a column of the list, or
     a regular expression that is searched in each path. The first group in parentheses, or else the whole match, is the image's
@@ -118,7 +118,7 @@ class TrainChoice(Value):
     head_epochs: PositiveInt = 30
     """Epochs of a pretrained network's new head alone, before the other layers."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None
-    """Images a step. Unset: 64, or 256 for scratch = "resnet"."""
+    """Images per step. Unset: 64, or 256 for scratch = "resnet"."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
     """Peak learning rate. Unset: 0.004 from scratch (0.1 for scratch = "resnet"), 0.001 for a pretrained network's head."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
@@ -128,8 +128,8 @@ class TrainChoice(Value):
     augment: Augmentations | None = None
     """Random changes of training images, in order: a list of tables with a `kind`. Unset: crops and mirror images."""
     teacher: str | None = None
-    """A network of the catalogue, which is fine-tuned first, or the folder of a finished build of these images. The network
-    learns its outputs instead of labels. Unset: no teacher."""
+    """A network of the catalogue, which is fine-tuned first, or the folder of a finished build that was trained on
+    these images. The network learns the outputs of this teacher instead of labels. Unset: no teacher."""
     patience: PositiveInt = 5
     """Training stops after this many epochs without a better ``validation`` accuracy."""
     balance: Balance = "none"
@@ -152,7 +152,7 @@ class TrainChoice(Value):
     """Folds of cross-validation. Each fold's network is tested on images that it was not trained on, and accuracy covers the test
     images of all folds. The first network ships. Unset: one network, tested on ``data.test_share``."""
     seed: NonNegativeInt = 0
-    """Seed of random weights, of the order of images and of their changes."""
+    """Random seed for weights, and for the order and augmentation of images."""
 
 
 class QuantizeChoice(Value):

@@ -47,7 +47,7 @@ def percentile_name(percent: int) -> str:
 
 
 _SELECTED = (*map(percentile_name, PERCENTILES), "ratio_to_fp32")
-"""Figures of a ``Latency`` without an interval in the race for the choice."""
+"""Figures of a ``Latency`` without an interval in the first race."""
 
 
 class Latency(Value):
@@ -88,7 +88,7 @@ class Latency(Value):
     stopped: str | None = None
     """How a race ended that ran until p50 was known precisely enough; None for a fixed number of rounds."""
     selecting: bool = False
-    """True for the race for the choice: estimates from few rounds, without intervals. The chosen candidate, fp32 and the best of
+    """True for the first race: estimates from few rounds, without intervals. The chosen candidate, fp32 and the best of
     another precision are raced again. Times of two races cannot be compared, and no gate uses these."""
     steady: Steady | None = None
     """Whether the runs became steady; all runs count in any case. None without times."""
@@ -99,7 +99,7 @@ class Latency(Value):
 
     @property
     def known(self) -> Latency:
-        """The latency, with times of the race for the choice as estimates, even if an older version stored intervals."""
+        """The latency, with times of the first race as estimates, even if an older version stored intervals."""
         if not self.selecting:
             return self
         times = {name: figure.alone for name, figure in self if isinstance(figure, Interval) and name in _SELECTED}

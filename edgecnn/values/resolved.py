@@ -13,7 +13,7 @@ from edgecnn.values.artifact import Unavailable, WeightsAnswer
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.dataset import DataSummary
+from edgecnn.values.dataset import DataSummary, roles_text
 from edgecnn.values.device import Device, EngineBuilder
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
@@ -103,6 +103,11 @@ class Resolved(Value):
     def is_catalogue_network(self) -> bool:
         """Whether it is the network of ``arch``, and not a custom one or one changed by surgery."""
         return self.mode != "custom" and not self.recipe.surgery.instead
+
+    @property
+    def roles_text(self) -> str:
+        """The role of each image, and whether calibration images also train."""
+        return roles_text(self.data.splits_from, trains=self.mode in ("finetune", "inherit", "scratch"))
 
     @property
     def training_images(self) -> int:

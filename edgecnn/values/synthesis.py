@@ -36,7 +36,7 @@ class Compositing(Value):
     blur_px: Annotated[tuple[_Sigma, _Sigma], Between] = (0.0, 0.5)
     """Standard deviation of a blur of the whole image, which makes both parts equally sharp."""
     seed: NonNegativeInt = 0
-    """Seed of the drawn values."""
+    """Random seed for the drawn values."""
 
 
 class SynthesisSettings(Compositing):

@@ -48,6 +48,6 @@ def test_a_board_that_is_less_than_its_device_file_says_so_in_its_record(board: 
 
 def test_an_emulated_machine_has_no_times_to_send(board: Board) -> None:
     with pytest.raises(
-        EdgecnnError, match="to be measured: times of an emulated processor are its emulator's", check=EVIDENCE_ELSEWHERE.made
+        EdgecnnError, match="cannot be measured from here: an emulated processor gives", check=EVIDENCE_ELSEWHERE.made
     ):
         board.measured(device="arm64-emulated", host=HostRequest(address="emulated"))

@@ -48,7 +48,7 @@ def test_what_ships_is_judged_from_what_is_stored_and_nothing_is_written(built: 
     (ships,) = [row for row in found["candidates"] if row["chosen"]]
     for figure in ("test", "size_mib", "residency", "latency"):
         assert ships[figure] == recorded["onnxruntime-int8"][figure], figure
-    assert [note for note in found["notices"] if note.startswith("race for the report: reused from ")]
+    assert [note for note in found["notices"] if note.startswith("final race: reused from ")]
     cases = ElementTree.parse(built.folder / "gates.xml").getroot().iter("testcase")
     assert {case.get("name") for case in cases} == {
         "drop_pp ≤ 60", "size_mib ≤ 16", "int8_mac_share ≥ 0.95", "int8_time_share ≥ 0.05",
@@ -62,8 +62,8 @@ def test_error_rates_and_the_margin_stand_with_the_verdicts(built: Place, tmp_pa
         GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary),
     )  # fmt: skip
     assert done.returncode == 1
-    assert "one-sided error rates: drop_pp α 5 %, margin 60 pp; size_mib exact" in done.stdout
-    assert "one-sided error rates: drop_pp α 5 %, margin 60 pp; size_mib exact" in summary.read_text()
+    assert "one-sided tests: drop_pp: error rate (α) 5 %, margin 60 pp; size_mib: exact" in done.stdout
+    assert "one-sided tests: drop_pp: error rate (α) 5 %, margin 60 pp; size_mib: exact" in summary.read_text()
     assert "::error" in done.stderr
 
 

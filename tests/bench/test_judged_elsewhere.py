@@ -84,7 +84,7 @@ def test_where_the_kit_cannot_run_a_young_stored_race_serves_with_its_age(built_
     found = judged(built_once, "p50_ms=10000", "drop_pp=60")
     assert {gate.gate.metric: gate.verdict for gate in found.gates} == {"p50_ms": Verdict.UNSURE, "drop_pp": Verdict.PASS}
     assert next(gate for gate in found.gates if gate.gate.metric == "p50_ms").rounds_to_settle == 16, "it has 8 runs"
-    (note,) = [note for note in found.notices if note.startswith("race for the report: ")]
+    (note,) = [note for note in found.notices if note.startswith("final race: ")]
     assert "reused from " in note and " h old; " in note
 
 
@@ -200,7 +200,7 @@ def test_a_reference_that_answers_no_numbers_leaves_the_drop_missing_and_nothing
     assert {gate.gate.metric: gate.verdict for gate in found.gates} == {
         "drop_pp": Verdict.MISSING, "size_mib": Verdict.PASS,
     }  # fmt: skip
-    assert [note for note in found.notices if "onnxruntime-fp32: logits of image 2" in note]
+    assert [note for note in found.notices if "the logits of onnxruntime-fp32 for image 2" in note]
 
 
 def test_of_a_device_that_is_not_here_latency_is_missing_and_accuracy_is_emulated(built: Place) -> None:

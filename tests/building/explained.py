@@ -18,7 +18,7 @@ DROP = Gate(metric="drop_pp", side="max", bound=1.0, required="advisory")
 FASTER = an_interval(1.12, 1.09, 1.18)
 """Shown by the race for the figures."""
 RACED = {"onnxruntime-fp32": 0.81, "onnxruntime-int8": 0.73, "openvino-fp32": [0.94, 0.95, 0.93]}
-"""Milliseconds in the race for the choice, which openvino-fp32 left after three rounds."""
+"""Milliseconds in the first race, which openvino-fp32 left after three rounds."""
 
 
 def decided(rows: tuple[CandidateFacts, ...], rules: ChoiceRules, claim: Interval = FASTER, **changes: Any) -> BuildReport:

@@ -85,7 +85,7 @@ def test_an_unchanged_build_makes_nothing_and_loads_no_torch(built: Place) -> No
     assert "edgecnn.cli.main" in imported and not {"torch", "onnxruntime", "openvino"} & imported
     assert {outcome["outcome"] for outcome in built.report()["outcomes"].values()} == {"cached"}
     assert built.report()["seconds"] < 5
-    assert any(notice.startswith("race for the report: reused from") for notice in built.report()["notices"])
+    assert any(notice.startswith("final race: reused from") for notice in built.report()["notices"])
 
 
 def test_one_changed_field_makes_again_only_what_depends_on_it(built: Place) -> None:
@@ -176,5 +176,5 @@ def test_judging_what_was_never_built_is_an_error_and_no_training(tmp_path: Path
     place = place_with_photos(tmp_path)
     done = place.run("judge")
     assert done.returncode == 3
-    assert "there is nothing to judge yet: prepare, train, export not in the store" in done.stderr
+    assert "nothing can be judged yet, because the store lacks prepare, train, export" in done.stderr
     assert not (place.store / "artifacts").exists()

@@ -95,7 +95,7 @@ def test_it_answers_the_test_split_and_races_in_processes_of_its_own(played: tup
     assert baseline.accuracy is not None
     assert baseline.accuracy.drop_pp is not None
     assert baseline.accuracy.drop_pp.estimate == 0, "torch and ONNX Runtime run the same fp32 network"
-    assert baseline.accuracy_from == f"{GPU} itself"
+    assert baseline.accuracy_from == f"accuracy measured on {GPU}"
 
 
 def variants(report: BuildReport) -> dict[str, BaselineVariant]:

@@ -122,7 +122,7 @@ def test_a_tensorrt_that_takes_its_process_with_it_or_hangs_is_none(
     assert resolve_builder(resolved(candidates=BOTH), a_machine(host, None), heard).device_builder is None
     (note,) = heard.notes
     assert note.startswith(f"engines cannot be built here: runner info {said}"), "this machine goes on with twins"
-    whole = rf"^nano: its TensorRT does not respond: runner info {re.escape(said)}.* — name the Python that has TensorRT "
+    whole = rf"^on nano, TensorRT does not respond: runner info {re.escape(said)}.* — pass the Python that has TensorRT "
     with pytest.raises(EdgecnnError, match=whole, check=BOARD_LACKS_BUILDER.made) as caught:
         resolve_builder(resolved(candidates=BOTH), a_machine(host), Ear())
     assert caught.value.exit_code is ExitCode.MISSING

@@ -227,7 +227,8 @@ def test_a_folder_named_bundle_that_is_not_ours_is_refused_and_untouched(out: Pa
     with pytest.raises(EdgecnnError, check=OUTPUT_HOLDS_OTHER_FILES.made) as caught:
         check_output(out, "demo")
     assert caught.value.line() == (
-        f"{out}/bundle was not written by edgecnn and would be replaced: a bundle holds a choice.json"
+        f"{out}/bundle was not written by edgecnn and would be replaced: "
+        "edgecnn replaces only a bundle, which contains a choice.json"
         " — choose another folder with --out FOLDER [output-holds-other-files]"
     )
     assert files_in(out) == {"bundle/thesis.txt": b"three years"}

@@ -41,7 +41,7 @@ from tests.house.schemas import FOLDER
 from tests.judging.made import a_latency, an_interval
 
 AGAIN = "ask the person who measured it for a new copy"
-WRITES = f"{AGAIN}; `edgecnn evidence --target DEVICE` writes one [evidence-unreadable]"
+WRITES = f"{AGAIN}, or write a record with `edgecnn evidence --target DEVICE` [evidence-unreadable]"
 OPEN = EvidenceTrust()
 
 
@@ -63,7 +63,7 @@ def refusal(path: Path, trust: EvidenceTrust = OPEN) -> str:
     with pytest.raises(EdgecnnError) as caught:
         verify_evidence(path, trust)
     assert caught.value.exit_code is ExitCode.BAD_INPUT
-    return caught.value.line().removeprefix(f"{path} ").removeprefix(f"{path}: ")
+    return caught.value.line().removeprefix(f"{path} ").replace(f"the signature of {path}", "its signature")
 
 
 def unreadable(because: str) -> str:

@@ -27,8 +27,9 @@ def refusal(path: Path) -> str:
     with pytest.raises(EdgecnnError) as caught:
         verified(path)
     line = caught.value.line()
-    assert line.startswith(f"{path}: ")
-    return line.removeprefix(f"{path}: ")
+    assert str(path) in line
+    line = line.replace(f"the signature of {path}", "its signature").replace(f" in {path}", "", 1)
+    return line.removeprefix(f"the bundle {path} is ").removeprefix(f"{path} is ").removeprefix(f"{path}: ")
 
 
 def rewritten(archive: Path, change: Change | None = None, extra: tuple[zipfile.ZipInfo, bytes] | None = None) -> Path:
@@ -88,7 +89,7 @@ def test_a_disk_that_fails_while_a_file_is_read_is_named(bundle: Path) -> None:
 
 def test_a_name_that_no_system_takes_is_no_bundle(tmp_path: Path) -> None:
     assert refusal(tmp_path / ("x" * 300)) == (
-        "no bundle: file name too long — name a build's folder, its bundle/, or a zip of it [no-bundle-here]"
+        "not a bundle: file name too long — pass the folder of a build, its bundle/, or a zip of the bundle [no-bundle-here]"
     )
 
 
@@ -278,5 +279,5 @@ def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(bundle: Path) -> None:
 
 def test_a_path_without_anything_is_told(tmp_path: Path) -> None:
     assert refusal(tmp_path / "absent") == (
-        "no bundle: it does not exist — name a build's folder, its bundle/, or a zip of it [no-bundle-here]"
+        "not a bundle: it does not exist — pass the folder of a build, its bundle/, or a zip of the bundle [no-bundle-here]"
     )

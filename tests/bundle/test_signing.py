@@ -33,7 +33,7 @@ def signed(bundle: Path, key: Path, version: int | None = None) -> Path:
 def refusal(path: Path, **trust: object) -> str:
     with pytest.raises(EdgecnnError) as caught:
         verified(path, **trust)
-    return caught.value.line().removeprefix(f"{path}: ")
+    return caught.value.line().replace(f"the signature of {path}", "its signature").replace(f" in {path}", "", 1)
 
 
 @needs_ssh_keygen
@@ -77,7 +77,7 @@ def test_a_signature_that_nobody_looked_at_is_said_to_be_unchecked(bundle: Path,
 
 @needs_ssh_keygen
 def test_another_key_another_name_and_another_purpose_are_refused(bundle: Path, keys: Path, tmp_path: Path) -> None:
-    again = " — copy it again from the machine that built it [signature-refused]"
+    again = " — copy it again from the machine that made it [signature-refused]"
     signed(bundle, keys / "bob")
     signers = keys / "signers"
     assert refusal(bundle, signers=signers) == (
@@ -131,7 +131,7 @@ def test_signers_that_cannot_be_read_are_named(bundle: Path, keys: Path, tmp_pat
         verified(bundle, signers=tmp_path / "absent")
     assert caught.value.line() == (
         f"{tmp_path / 'absent'} is not a readable file of allowed signers: no such file or directory"
-        ' — a line is: NAME namespaces="edgecnn-bundle" ssh-ed25519 AAAA… [signers-unreadable]'
+        ' — write one line per signer: NAME namespaces="edgecnn-bundle" ssh-ed25519 AAAA… [signers-unreadable]'
     )
 
 
@@ -146,7 +146,7 @@ def test_an_older_version_and_another_of_the_same_are_refused_by_the_record(bund
     (bundle / "README.md").write_text("another")
     reseal(bundle)
     other = zipped(signed(bundle, keys / "ann"), tmp_path / "other.zip")
-    assert "this machine accepted another bundle of this version before" in refusal(other, **trust)
+    assert "this machine has already accepted another bundle of this version" in refusal(other, **trust)
     assert verified(new, **trust).facts.remembered == 3
     assert verified(old, signers=keys / "signers").facts.version == 1, "without the record nothing is refused"
 

@@ -18,7 +18,7 @@ from edgecnn.errors.bundle import BUNDLE_FILE_EXTRA, NO_BUNDLE_HERE
 from tests.bundle.sealed import KIT, KIT_FOLDER, publish, published, verified
 from tests.bundle.test_opening import refusal
 
-AGAIN = "copy it again from the machine that built it"
+AGAIN = "copy the bundle again from the machine that built it"
 
 
 def test_a_published_bundle_is_whole_as_a_folder_a_build_and_a_zip(whole: Path, archive: Path) -> None:
@@ -98,7 +98,8 @@ def test_a_folder_without_a_bundle_says_which_folders_have_one(tmp_path: Path) -
     with pytest.raises(EdgecnnError, check=NO_BUNDLE_HERE.made) as raised:
         verified(tmp_path)
     assert raised.value.line() == (
-        f"{tmp_path}: no bundle: it has no bundle.json — name a build's folder, its bundle/, or a zip of it [no-bundle-here]"
+        f"{tmp_path} is not a bundle: it has no bundle.json"
+        " — pass the folder of a build, its bundle/, or a zip of the bundle [no-bundle-here]"
     )
 
 

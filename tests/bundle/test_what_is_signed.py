@@ -50,8 +50,8 @@ def test_a_key_that_is_none_is_named_and_nothing_is_changed(bundle: Path, tmp_pa
     (tmp_path / "photo.jpg").write_bytes(b"no key")
     with pytest.raises(EdgecnnError, check=KEY_UNUSABLE.made) as caught:
         signed(bundle, tmp_path / "photo.jpg", version=9)
-    assert caught.value.line().startswith(f"{tmp_path / 'photo.jpg'}: cannot sign with it: ")
-    assert caught.value.line().endswith(" — name a private key, or the .pub file of one in the agent [key-unusable]")
+    assert caught.value.line().startswith(f"the key {tmp_path / 'photo.jpg'} cannot sign: ")
+    assert caught.value.line().endswith(" — pass a private key, or the .pub file of a key in the agent [key-unusable]")
     with pytest.raises(EdgecnnError, check=KEY_UNUSABLE.made) as caught:
         signed(bundle, tmp_path / "absent")
     assert caught.value.because == "no such file or directory"

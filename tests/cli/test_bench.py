@@ -39,8 +39,8 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere.zip", "--data", "photos"),
-            "edgecnn: error: nowhere.zip: no bundle: it does not exist — name a build's folder, its bundle/, or a "
-            "zip of it [no-bundle-here]",
+            "edgecnn: error: nowhere.zip is not a bundle: it does not exist — pass the folder of a build, its bundle/, or a "
+            "zip of the bundle [no-bundle-here]",
         ),
         (
             ("bench", "nowhere", "--require-signature"),

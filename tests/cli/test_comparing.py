@@ -64,7 +64,7 @@ def test_a_file_that_is_not_ours_is_never_replaced(two: tuple[str, str], words: 
     Path("compare.html").write_text("<!doctype html><p>mine")
     done = CliRunner().invoke(app, ["compare", *two, *words])
     assert Path("compare.html").read_text() == "<!doctype html><p>mine"
-    assert "it was not written by edgecnn" in done.stderr
+    assert "edgecnn did not write this file" in done.stderr
     assert done.exit_code == (2 if words else 0)
     assert "top-1 on the test split" in done.stdout
 

@@ -31,7 +31,7 @@ def test_a_machine_becomes_a_device_that_a_target_names(run: Run, tmp_path: Path
     file = tmp_path / "config/edgecnn/devices/kitchen.toml"
     assert added.returncode == 0 and f"wrote {file}" in added.stdout, added.stderr
     held = run("devices", "check", "kitchen")
-    assert held.returncode == 0 and "the file of kitchen matches the board" in held.stdout, held.stderr
+    assert held.returncode == 0 and "the device file kitchen matches the board" in held.stdout, held.stderr
     planned = run("plan", "--arch", "resnet-18", "--weights", "none", "--target", "kitchen")
     assert planned.returncode == 0, planned.stderr
 
@@ -60,7 +60,7 @@ def test_what_was_found_is_json_too(run: Run) -> None:
 def test_a_file_of_another_board_disagrees(run: Run) -> None:
     held = run("devices", "check", "jetson-orin-nano")
     assert held.returncode == 2 and held.stderr.rstrip().endswith("[device-file-disagrees]")
-    assert "the file of jetson-orin-nano does not match the board:" in held.stdout
+    assert "the device file jetson-orin-nano does not match the board:" in held.stdout
 
 
 def test_a_file_of_ones_own_that_is_broken_is_named_by_its_path(run: Run, tmp_path: Path) -> None:

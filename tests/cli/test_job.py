@@ -54,7 +54,7 @@ def test_a_call_that_ends_in_an_error_leaves_the_error_and_no_older_verdict(buil
 def test_a_misspelt_bound_stands_in_the_file_too(builder: Builder, tmp_path: Path) -> None:
     path = tmp_path / "gates.xml"
     assert run("judge", "--max", "p99=20", "--junit", str(path)).exit_code == 2
-    assert "no metric is called 'p99' — did you mean p99_ms?" in errors_of(path)[0]
+    assert "'p99' in --max is not a metric — did you mean p99_ms?" in errors_of(path)[0]
 
 
 def test_rounds_of_no_comparison_stand_in_the_file_too(builder: Builder, tmp_path: Path) -> None:

@@ -31,19 +31,22 @@ def _requires_an_argument(option: str) -> EdgecnnError:
     [
         (
             ("bild", "--arch", "resnet-18"),
-            "edgecnn has no command 'bild' — did you mean build? all commands: edgecnn --help [no-such-command]",
+            "edgecnn has no command 'bild' — did you mean build? to list all commands, run edgecnn --help [no-such-command]",
         ),
         (
             ("store", "vrify"),
-            "edgecnn store has no command 'vrify' — did you mean verify? all commands: edgecnn store --help [no-such-command]",
+            "edgecnn store has no command 'vrify' — did you mean verify? "
+            "to list all commands, run edgecnn store --help [no-such-command]",
         ),
         (
             ("list", "archs", "--jsno"),
-            "edgecnn list has no option '--jsno' — did you mean --json? all options: edgecnn list --help [no-such-option]",
+            "edgecnn list has no option '--jsno' — did you mean --json? to list all options, run edgecnn list --help "
+            "[no-such-option]",
         ),
         (
             ("build", "demo", "--epochs", "5"),
-            "edgecnn build has no option '--epochs' — did you mean --set train.epochs=VALUE? all options: edgecnn build --help"
+            "edgecnn build has no option '--epochs' — did you mean --set train.epochs=VALUE? "
+            "to list all options, run edgecnn build --help"
             " [no-such-option]",
         ),
         (("list",), MISSING_ARGUMENT(command="edgecnn list", name="LIST", meaning=f"one of {', '.join(LISTS)}").line()),
@@ -100,7 +103,7 @@ def test_what_was_typed_never_breaks_the_line(word: str) -> None:
                 "ref": "no-such-option",
                 "what": "edgecnn list has no option '--jsno'",
                 "because": None,
-                "hint": "did you mean --json? all options: edgecnn list --help",
+                "hint": "did you mean --json? to list all options, run edgecnn list --help",
             },
         ),
         (
@@ -109,7 +112,7 @@ def test_what_was_typed_never_breaks_the_line(word: str) -> None:
                 "ref": "no-such-option",
                 "what": "edgecnn has no option '--json'",
                 "because": None,
-                "hint": "did you mean --version? all options: edgecnn --help",
+                "hint": "did you mean --version? to list all options, run edgecnn --help",
             },
         ),
         (

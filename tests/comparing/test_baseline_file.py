@@ -102,7 +102,7 @@ def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> 
         (2**63, None, "load_ns"),
         (-1, None, "a time is not above 0"),
         (1, "yesterday", "is not a date"),
-        (1, "2026-11-20T09:00:00", "does not say its offset"),
+        (1, "2026-11-20T09:00:00", "has no offset from UTC"),
         (1, "9998-01-01T00:00:00Z", "in the future"),
     ],
 )
@@ -144,7 +144,7 @@ def test_too_few_runs_make_no_baseline(tmp_path: Path) -> None:
         runs = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / f"measured-{rounds}", rounds=rounds)
         with pytest.raises(EdgecnnError, match="--rounds 8", check=TOO_FEW_RUNS.made) as refused:
             imported(bundle, runs)
-        assert refused.value.fields["timed"] == rounds
+        assert (refused.value.fields["timed"], refused.value.fields["rounds"]) == (rounds, 8)
 
 
 PI = {"architecture": "aarch64", "model": "Raspberry Pi 5 Model B Rev 1.0"}

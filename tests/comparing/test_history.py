@@ -144,7 +144,7 @@ def test_names_narrow_what_is_shown(build: StoredBuild, asked: dict[str, str], e
 def test_what_was_never_measured_is_missing_and_what_was_is_named(build: StoredBuild, asked: dict[str, str]) -> None:
     build.raced(INT8, 1.0)
     with pytest.raises(
-        EdgecnnError, match="measured there: resnet-18 onnxruntime-fp32, resnet-18 onnxruntime-int8", check=NO_HISTORY.made
+        EdgecnnError, match="it has measurements of resnet-18 onnxruntime-fp32, resnet-18 onnxruntime-int8", check=NO_HISTORY.made
     ):
         of(build, **asked)
 

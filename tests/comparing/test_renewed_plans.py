@@ -18,7 +18,7 @@ from edgecnn.values.recipe import Recipe
 from tests.building.bundles import make_bundle
 from tests.building.scenes import a_report
 
-RENEWED = "train has another key; a later command in this folder did not finish"
+RENEWED = "the two files have different keys for train, because a later command in this folder did not finish"
 RECIPE = Recipe().model_dump(mode="json", by_alias=True)
 
 

@@ -106,7 +106,7 @@ def test_another_machine_is_refused_before_anything_runs_with_all_that_differs(b
     with pytest.raises(EdgecnnError, check=BASELINE_ELSEWHERE.made) as refused:
         bench.compare()
     assert len(bench.host.ran) == ran
-    assert "machine: then m1, now m2; governor: then performance, now powersave" in refused.value.line()
+    assert "machine was m1 then and is m2 now; governor was performance then and is powersave now" in refused.value.line()
     assert refused.value.line().endswith("--allow-different machine --allow-different governor [baseline-elsewhere]")
 
 

@@ -90,11 +90,11 @@ def test_a_folder_that_the_file_does_not_name_is_answered_with_the_nearest(photo
 @pytest.mark.parametrize(
     ("content", "because"),
     [
-        (None, "no file is there, and it is not one of folders, sorted, imagenet"),
-        (b"", "its line 1 is empty"),
-        (b"ant\n\nzebra\n", "its line 2 is empty"),
-        (b"ant\nze\x1bbra\n", "its line 2, 'ze\\x1bbra', contains a control character"),
-        (b"ant\nzebra\nant\n", "its lines 1 and 3 are both 'ant'"),
+        (None, "it is neither a file nor one of folders, sorted, imagenet"),
+        (b"", "line 1 is empty"),
+        (b"ant\n\nzebra\n", "line 2 is empty"),
+        (b"ant\nze\x1bbra\n", "line 2, 'ze\\x1bbra', contains a control character"),
+        (b"ant\nzebra\nant\n", "lines 1 and 3 are both 'ant'"),
         (b"\xff\xfe", "it is not UTF-8"),
         (b"ant\n" * 2_000_000, "it is larger than 4 MiB"),
     ],
@@ -106,7 +106,7 @@ def test_a_file_without_an_order_is_one_line(tmp_path: Path, content: bytes | No
     with pytest.raises(EdgecnnError, check=CLASS_NAMES_UNUSABLE.made) as refusal:
         stated_names(str(file), FOLDERS)
     assert refusal.value.line() == (
-        f"{file}: cannot be used as the names of the classes: {because} — "
+        f"{file} cannot be used as a list of class names: {because} — "
         "write one class name on each line, in the order of the labels [class-names-unusable]"
     )
 

@@ -154,7 +154,7 @@ def test_where_nothing_is_trained_classes_of_few_groups_are_drawn_from_together(
     listed = [image for image in listed if image.label != 2 or image.group == "one"]
     result = assigned(listed, train=False)
     assert (result.thin, {image.role for image in result.images if image.label == 2}) == (1, {"test"})
-    with pytest.raises(TooFewGroups, match="class 'emu' .* of 1 group"):
+    with pytest.raises(TooFewGroups, match="class 'emu' .* to only 1 group"):
         assigned([*listed, *pictured("one", [0, 0, 9], start=2000)])
 
 

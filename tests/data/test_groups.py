@@ -121,13 +121,11 @@ def test_a_list_s_columns_are_refused_with_what_was_looked_for(tmp_path: Path) -
     hint = f"{HINT} [table-unusable]"
     place.write_text("path,label,person\na.png,cat,anna\n", encoding="utf-8")
     assert refused(place, "persn") == (
-        f"{place}, line 1: cannot be used as a list of images: its columns are path, label, person, and none is data.group_by"
+        f"line 1 of the list {place} cannot be used: its columns are path, label, person, and none is data.group_by"
         " 'persn' — pass --label-column COLUMN; columns that are not named are then ignored [table-unusable]"
     )
     place.write_text("path,label,person\na.png,cat,anna\na.png,dog,bert\n", encoding="utf-8")
-    assert refused(place, "person") == (
-        f"{place}: cannot be used as a list of images: 'a.png' is in two groups, 'anna' and 'bert' — {hint}"
-    )
+    assert refused(place, "person") == (f"the list {place} cannot be used: 'a.png' is in two groups, 'anna' and 'bert' — {hint}")
     place.write_text("path,label,person,person\na.png,cat,anna,bert\n", encoding="utf-8")
     with pytest.raises(
         EdgecnnError, match="its columns are path, label, person, person — pass --label-column", check=TABLE_UNUSABLE.made
@@ -144,13 +142,13 @@ def test_a_pattern_that_is_none_or_finds_nothing_is_told_before_a_file_is_read(p
         summary_of(photos, heard, group_by="person(")
     assert caught.value.line() == (
         "data.group_by 'person(' cannot be read as a regular expression: missing ), unterminated subpattern at position 6"
-        " — write one such as 'person([0-9]+)', or name a column of a list [group-pattern-invalid]"
+        " — write one such as 'person([0-9]+)', or the name of a list column [group-pattern-invalid]"
     )
     with pytest.raises(NoGroupFound) as nothing:
         summary_of(photos, heard, group_by="child([0-9]*)")
     assert nothing.value.ref == "no-group-found"
     assert heard.steps == []
-    with pytest.raises(NoGroupFound, match="a path is 'train/00000'"):
+    with pytest.raises(NoGroupFound, match="one of the paths is 'train/00000'"):
         summarize(DataChoice(group_by="person"), photos.parent / "store", heard)
 
 
@@ -166,8 +164,8 @@ def test_a_pattern_that_comes_to_no_end_is_ended(tmp_path: Path, monkeypatch: py
     with pytest.raises(GroupPatternTooSlow) as caught:
         summary_of(photos, group_by="(a+)+b")
     assert caught.value.line() == (
-        "data.group_by '(a+)+b' was not searched in 9 paths within 0.5 s"
-        " — write it without a repetition inside a repetition, such as (a+)+ [group-pattern-too-slow]"
+        "matching data.group_by '(a+)+b' against 9 paths took over 0.5 s"
+        " — avoid nested repetition such as (a+)+ [group-pattern-too-slow]"
     )
 
 

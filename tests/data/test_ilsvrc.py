@@ -174,11 +174,11 @@ def test_blank_lines_at_the_end_of_the_devkits_numbers_are_none(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("lines", "text"),
     [
-        (["1", "", "3"], ", line 2: cannot be used as a list of images: it is blank"),
-        (["1", "x", "3"], ", line 2: cannot be used as a list of images: 'x' is not a number in meta.mat"),
+        (["1", "", "3"], "line 2 of the list {} cannot be used: it is blank"),
+        (["1", "x", "3"], "line 2 of the list {} cannot be used: 'x' is not a number in meta.mat"),
         (
             ["1", "2", "1001"],
-            ", line 3: cannot be used as a list of images: '1001' is not a number in meta.mat",
+            "line 3 of the list {} cannot be used: '1001' is not a number in meta.mat",
         ),
     ],
 )
@@ -189,7 +189,7 @@ def test_a_line_of_the_devkit_that_is_no_class_is_named(tmp_path: Path, lines: l
     truth.write_text("\n".join(lines) + "\n")
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summed_up(tmp_path / "val", tmp_path)
-    assert caught.value.line().startswith(f"{truth.resolve()}{text} — ")
+    assert caught.value.line().startswith(f"{text.format(truth.resolve())} — ")
 
 
 @pytest.mark.parametrize("number", ["-1", "1000"])

@@ -152,7 +152,7 @@ def test_a_demo_that_is_not_the_one_planned_with(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=DEMO_DAMAGED.made) as caught:
         source.read(entry)
     assert caught.value.line() == (
-        f"{DEMO_FILE}: not the demo that was shipped: {entry.path} is another image"
+        f"{DEMO_FILE} is not the demo that was shipped: {entry.path} is another image"
         " — pip install --force-reinstall --no-deps edgecnn [demo-damaged]"
     )
 

@@ -149,7 +149,7 @@ def test_a_folder_of_which_nothing_can_be_decoded_is_refused(tmp_path: Path) -> 
     whole = draw(tmp_path / "whole.png", 5, (40, 40)).read_bytes()
     for name in ("a/1.png", "b/2.png"):
         write(tmp_path / "photos" / name, whole[:900] + b"\0" * 400 + whole[1300:])
-    with pytest.raises(NothingReadable, match="none of 2 files is a readable image: a/1.png: "):
+    with pytest.raises(NothingReadable, match="is a readable image: a/1.png"):
         facts_of(tmp_path / "photos")
 
 

@@ -74,8 +74,8 @@ def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(DataFolderMissing) as caught:
         layout_of(tmp_path / "photos")
     assert caught.value.line() == (
-        f"{tmp_path}/photos: no such folder"
-        " — name a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder [data-folder-missing]"
+        f"the folder {tmp_path}/photos does not exist"
+        " — pass a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder [data-folder-missing]"
     )
 
 
@@ -83,13 +83,13 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(DataNotAFolder) as caught:
         layout_of(tmp_path / "photo.jpg")
-    assert caught.value.line() == f"{tmp_path}/photo.jpg: not a folder — {SHAPE} [data-not-a-folder]"
+    assert caught.value.line() == f"{tmp_path}/photo.jpg is not a folder — {SHAPE} [data-not-a-folder]"
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(NoClassFolders) as caught:
         layout_of(tmp_path)
-    assert caught.value.line() == f"{tmp_path}: no classes: it is empty — {SHAPE} [no-class-folders]"
+    assert caught.value.line() == f"{tmp_path} has no class folders: the folder is empty — {SHAPE} [no-class-folders]"
 
 
 def test_images_without_sub_folders(tmp_path: Path) -> None:
@@ -97,7 +97,9 @@ def test_images_without_sub_folders(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(NoClassFolders) as caught:
         layout_of(tmp_path)
-    assert caught.value.line() == f"{tmp_path}: no classes: 2 files but no sub-folder — {SHAPE} [no-class-folders]"
+    assert (
+        caught.value.line() == f"{tmp_path} has no class folders: it has 2 files but no sub-folder — {SHAPE} [no-class-folders]"
+    )
 
 
 def test_one_class(tmp_path: Path) -> None:
@@ -121,15 +123,15 @@ def test_a_split_without_a_class_is_named(tmp_path: Path) -> None:
 def test_two_names_of_one_split(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=SPLIT_NAMED_TWICE.made) as caught:
         layout_of(made(tmp_path, "train/a", "train/b", "val/a", "validation/a"))
-    assert caught.value.line() == f"{tmp_path}: val/ and validation/ mean the same split — keep one of them [split-named-twice]"
+    assert caught.value.line() == f"val/ and validation/ in {tmp_path} mean the same split — keep one of them [split-named-twice]"
 
 
 def test_splits_without_train(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=TRAIN_FOLDER_MISSING.made) as caught:
         layout_of(made(tmp_path, "test/a", "test/b", "val/a", "val/b"))
     assert caught.value.line() == (
-        f"{tmp_path}: has test/ and val/ but no train/ — call the folder of training images {tmp_path}/train,"
-        f" or name one split alone, as in {tmp_path}/test [train-folder-missing]"
+        f"{tmp_path} has test/ and val/ but no train/ — rename the folder of training images to {tmp_path}/train,"
+        f" or pass a single split, such as {tmp_path}/test [train-folder-missing]"
     )
 
 
@@ -141,8 +143,8 @@ def test_one_split_alone_is_what_there_is_where_nothing_is_trained(tmp_path: Pat
     with pytest.raises(EdgecnnError, check=TRAIN_FOLDER_MISSING.made) as caught:
         layout.require_trainable(tmp_path, is_training=True)
     assert caught.value.line() == (
-        f"{tmp_path}: has val/ but no train/ — call the folder of training images {tmp_path}/train,"
-        f" or name one split alone, as in {tmp_path}/val [train-folder-missing]"
+        f"{tmp_path} has val/ but no train/ — rename the folder of training images to {tmp_path}/train,"
+        f" or pass a single split, such as {tmp_path}/val [train-folder-missing]"
     )
 
 
@@ -196,7 +198,7 @@ def test_a_text_that_can_name_no_folder(text: str, because: str) -> None:
     with pytest.raises(EdgecnnError, check=DATA_PATH_UNUSABLE.made) as caught:
         root_of(text)
     assert caught.value.line() == (
-        f"the data path {ascii(text)} cannot be used: {because} — name another path [data-path-unusable]"
+        f"the data path {ascii(text)} cannot be used: {because} — choose another path [data-path-unusable]"
     )
 
 

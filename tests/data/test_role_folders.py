@@ -153,7 +153,7 @@ def test_a_list_and_the_demo_are_refused_for_what_they_are(photos: Path, tmp_pat
     with pytest.raises(EdgecnnError, check=DEMO_HAS_NO_FOLDER.made):
         inspect(DataChoice(path="demo"), tmp_path / "store", Heard())
     assert refused.value.line() == (
-        "demo is the name of the embedded images: they have no folder — name a folder; one called demo is ./demo "
+        "demo means the embedded images, which have no folder — pass a folder; write ./demo for a folder named demo "
         "[demo-has-no-folder]"
     )
     assert not (tmp_path / "out").exists()

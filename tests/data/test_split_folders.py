@@ -202,7 +202,7 @@ def test_a_bucket_of_images_without_a_label_is_asked_about_and_both_answers_work
 
 def test_buckets_inside_split_folders_are_asked_about_too(tmp_path: Path) -> None:
     root = add_images(tmp_path, *(f"{part}/{label}" for part in ("train", "test") for label in ("cat", "dog", "unlabeled")))
-    assert "train: its folders can be read in two ways: unlabeled/ has the name" in refusal_line(root)
+    assert "train can be read in two ways: unlabeled/ is next to class folders" in refusal_line(root)
     layout = layout_of(root, "labelled")
     assert (layout.classes, layout.ignored) == (("cat", "dog"), ("train/unlabeled", "test/unlabeled"))
     assert layout_of(root, "classes").classes == ("cat", "dog", "unlabeled")

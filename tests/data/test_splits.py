@@ -157,7 +157,7 @@ def test_too_few_images_name_the_class_and_what_is_needed() -> None:
     with pytest.raises(TooFewImages) as caught:
         assigned(images("train", (9, 1, 9)))
     assert caught.value.line() == (
-        "photos: class 'dog' has 1 usable image; 4 needed for train, calibration, validation and test"
+        "class 'dog' in photos has 1 usable image, but needs 4 for train, calibration, validation and test"
         " — add images to the class, or remove its folder [too-few-images]"
     )
 
@@ -166,7 +166,7 @@ def test_a_class_without_test_images_is_named() -> None:
     with pytest.raises(TooFewImages) as caught:
         assigned(images("train", (9, 9, 9)) + images("test", (3, 0, 3), 1000))
     assert caught.value.line() == (
-        "photos: class 'dog' has 0 usable images; 1 needed for test"
+        "class 'dog' in photos has 0 usable images, but needs 1 for test"
         " — add images to the class, or remove its folder [too-few-images]"
     )
 

@@ -69,16 +69,16 @@ def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(NothingReadable) as caught:
         summary_of(tmp_path / "photos", cache)
     assert caught.value.line() == (
-        f"{tmp_path}/photos: none of 7 files is a readable image: a/0.jpg: {UNSUPPORTED_FORMAT}; the same for the others"
-        " [nothing-readable]"
+        f"none of the 7 files in {tmp_path}/photos is a readable image: a/0.jpg: {UNSUPPORTED_FORMAT}; the same for the others"
+        " — replace the files with images in a supported format, such as JPEG or PNG [nothing-readable]"
     )
     write(tmp_path / "photos" / "a" / "0.jpg", b"")
-    with pytest.raises(NothingReadable, match=r"a/0.jpg: an empty file; a/2.jpg: .*; b/1.jpg: .* and 2 more \[nothing-readable"):
+    with pytest.raises(NothingReadable, match=r"a/0.jpg: an empty file; a/2.jpg: .*; b/1.jpg: .* and 2 more — replace"):
         summary_of(tmp_path / "photos", cache)
 
 
 def test_one_image_is_too_few(tmp_path: Path, cache: Path) -> None:
-    with pytest.raises(TooFewImages, match="class 'b' has 1 usable image; 4 needed for train"):
+    with pytest.raises(TooFewImages, match="class 'b' in .* has 1 usable image, but needs 4 for train"):
         summary_of(fill(tmp_path / "photos", {"a": 4, "b": 1}), cache)
 
 
@@ -101,7 +101,7 @@ def test_a_split_folder_without_a_usable_image_is_told_and_not_passed_over(
         (photos / "test" / name).mkdir(parents=True)
         if content is not None:
             write(photos / "test" / name / "0.jpg", content)
-    with pytest.raises(TooFewImages, match="class 'a' has 0 usable images; 1 needed for test"):
+    with pytest.raises(TooFewImages, match="class 'a' in .* has 0 usable images, but needs 1 for test"):
         summary_of(photos, cache)
 
 

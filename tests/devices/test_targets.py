@@ -71,7 +71,7 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
         ("cpu:tensorflow", "--target cpu:litert"),
         ("cpu:tflite", "--target cpu:litert"),
         ("jetson-orin-nano:tflite", "--target jetson-orin-nano:tensorrt"),
-        ("cpu:litert,ncnn", "name one runtime, or build all of them with --target cpu:all"),
+        ("cpu:litert,ncnn", "choose one runtime, or build all of them with --target cpu:all"),
     ],
 )
 def test_another_name_of_a_runtime_or_several_names_say_which_target_works(target: str, hint: str) -> None:

@@ -95,7 +95,9 @@ def test_times_of_an_emulated_device_settle_nothing() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.UNSURE, Verdict.FAIL])
 def test_a_network_at_chance_level_is_never_settled_and_never_ends_with_0(verdict: Verdict, required_top1: float | None) -> None:
     chance = Gate(metric="top1", side="min", bound=0.1, required="always", stated_by="chance")
-    unlearned = judged("top1", verdict).model_copy(update={"gate": chance, "reason": "a is not shown to have learned"})
+    unlearned = judged("top1", verdict).model_copy(
+        update={"gate": chance, "candidate": "a", "reason": "not shown to have learned"}
+    )
     shipped = member("a", 0.15, 3.0, gates=(unlearned, judged("p50_ms", Verdict.PASS), judged("top1", Verdict.PASS)))
     chosen = choose_member([shipped], BUDGET, required_top1)
     assert (chosen.name, chosen.state) == ("a", "provisional")

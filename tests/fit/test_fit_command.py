@@ -132,4 +132,4 @@ def test_a_budget_that_nothing_meets_shows_the_nearest_and_ends_with_one(place: 
     asked = [*words(place), "--within", "size_mib=0.001"]
     none = place.plain("fit", *asked, **config(place))
     assert none.returncode == 1
-    assert "no network of mobilenet-v2 is predicted inside" in none.stderr
+    assert "no mobilenet-v2 network is predicted to meet" in none.stderr

@@ -158,7 +158,7 @@ def test_without_the_device_predictions_alone_decide(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("attached", [True, False])
 def test_a_budget_below_everything_ends_before_anything_is_trained(attached: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     as_predicted(monkeypatch)
-    nearest = rf"the nearest network is depth=1,width=0\.25,resolution=64, at {'' if attached else '▲ '}1 ms"
+    nearest = rf"the closest network is depth=1,width=0\.25,resolution=64, at {'' if attached else '▲ '}1 ms"
     with pytest.raises(EdgecnnError, match=nearest, check=NOTHING_PREDICTED_INSIDE.made):
         shortlist.shortlist(fitting(LADDER, 0.5, attached=attached))
 

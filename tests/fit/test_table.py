@@ -142,7 +142,7 @@ def test_a_network_that_cannot_be_made_is_named_and_the_others_go_on(lab: Lab, m
 
 def test_where_nothing_can_be_made_nothing_is_written(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     played(Bench(lab), monkeypatch, networks=0)
-    with pytest.raises(NothingTimed, match="there was no time for any"):
+    with pytest.raises(NothingTimed, match="the time limit left no time for any network"):
         measure_table(PLAN, lab)
 
 

@@ -57,10 +57,10 @@ def test_a_table_is_found_again_whole_and_speaks_for_this_machine(
 def test_a_table_of_another_power_mode_or_runtime_is_refused_with_what_differs(table: LatencyTable, lab: Lab) -> None:
     conditions = {**lab.environment.conditions, "power_mode": "MAXN"}
     other = replace(lab, environment=lab.environment.model_copy(update={"conditions": conditions}))
-    with pytest.raises(EdgecnnError, match="power_mode: then unknown, now MAXN", check=TABLE_OF_ANOTHER.made):
+    with pytest.raises(EdgecnnError, match="power_mode was unknown then and is MAXN now", check=TABLE_OF_ANOTHER.made):
         require_same_machine(table, Path("table.json"), other)
     older = table.model_copy(update={"runtimes": {"onnxruntime": "1.0.0"}})
-    with pytest.raises(EdgecnnError, match=r"onnxruntime: then 1\.0\.0, now \d", check=TABLE_OF_ANOTHER.made) as refused:
+    with pytest.raises(EdgecnnError, match=r"onnxruntime was 1\.0\.0 then and is \d", check=TABLE_OF_ANOTHER.made) as refused:
         require_same_machine(older, Path("table.json"), lab)
     assert refused.value.hint == "edgecnn devices measure cpu"
 

@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (_bytes(b""), "it contains no graph with an output"),
     "noise": (_bytes(b"\x3a\x7f" * 300), "Wire format was corrupt"),
     "weights absent": (lambda folder: _weights_at(folder, "w.bin"), "needs the file w.bin, which is not in its folder"),
-    "weights nowhere": (lambda folder: _weights_at(folder, None), "outside the model's folder"),
+    "weights nowhere": (lambda folder: _weights_at(folder, None), "outside its folder"),
     "weights in a name with signs": (lambda folder: _weights_at(folder, "w\x01\x1b[2J.bin"), "needs the file w"),
     "weights in a name with NUL": (lambda folder: _weights_at(folder, "w\x00.bin"), "no name of a file"),
     "weights of negative length": (lambda folder: _weights_at(folder, "w.bin", length=-5), "must be non-negative"),

@@ -80,7 +80,7 @@ def test_a_key_that_is_not_accepted_is_one_line(board: Loopback, tmp_path: Path)
     config.write_text((board.folder / "client").read_text().replace(str(board.folder / "user"), str(tmp_path / "other")))
     with pytest.raises(EdgecnnError, check=LOGIN_REFUSED.made) as caught:
         Link.open(Address(LOOPBACK, ("ssh", "-F", str(config))))
-    assert caught.value.line().endswith("— ssh-copy-id loopback, so that no password is needed [login-refused]")
+    assert caught.value.line().endswith("— run ssh-copy-id loopback, so that ssh needs no password [login-refused]")
     assert caught.value.exit_code is ExitCode.MISSING
 
 

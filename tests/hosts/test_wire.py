@@ -78,7 +78,7 @@ class Liar(Shell):
 def test_a_message_of_a_runner_that_is_none_is_one_line(lie: Any, because: str, tmp_path: Path) -> None:
     with pytest.raises(AnswerUnusable) as caught:
         run(tmp_path, said(lie, GOOD) if "ok" not in lie else said(lie))
-    assert caught.value.line().startswith(f"nano: its answer to selftest cannot be used: {because}")
+    assert caught.value.line().startswith(f"the answer of nano to selftest cannot be used: {because}")
     assert caught.value.ref == "answer-unusable"
     assert "\n" not in caught.value.line() and caught.value.exit_code is ExitCode.BAD_INPUT
 
@@ -111,9 +111,9 @@ def test_an_error_says_more_than_is_known_and_less_than_a_book(tmp_path: Path) -
 def test_a_line_without_an_end_and_lines_without_an_end_take_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "LINE_BYTES", 1 << 20)
     monkeypatch.setattr(wire, "STREAM_BYTES", 2 << 20)
-    with pytest.raises(AnswerUnusable, match="nano: its answer to selftest cannot be used: a line is longer than 1 MiB"):
+    with pytest.raises(AnswerUnusable, match="the answer of nano to selftest cannot be used: a line is longer than 1 MiB"):
         run(tmp_path, b"", words=("cat", "/dev/zero"))
-    with pytest.raises(AnswerUnusable, match="nano: its answer to selftest cannot be used: it is longer than 2 MiB"):
+    with pytest.raises(AnswerUnusable, match="the answer of nano to selftest cannot be used: it is longer than 2 MiB"):
         run(tmp_path, b"", words=("yes", "a runtime that says much"))
 
 
@@ -158,12 +158,12 @@ def test_an_answer_of_our_side_there_that_is_none_is_one_line(
 ) -> None:
     with pytest.raises(AnswerUnusable) as caught:
         Board(Liar(tmp_path, said(answer)), python=sys.executable).ask(request_)
-    assert caught.value.line().startswith(f"nano: its answer to {request_} cannot be used: {because}")
+    assert caught.value.line().startswith(f"the answer of nano to {request_} cannot be used: {because}")
 
 
 def test_a_refusal_is_still_one(tmp_path: Path) -> None:
     busy = {"ok": False, "error": {"ref": "board-busy", "owner": "eve", "since_s": 3.0, "what": "a race", "far": True}}
-    with pytest.raises(BoardBusy, match="nano: in use by eve for 3 s: a race"):
+    with pytest.raises(BoardBusy, match="nano is in use by eve for 3 s: a race"):
         Board(Liar(tmp_path, said(busy)), python=sys.executable).ask("hold")
     with pytest.raises(EdgecnnError, match="there was no error message", check=BOARD_FAILED.made):
         Board(Liar(tmp_path, said(DEEP, "x")), python=sys.executable).ask("have")
@@ -171,7 +171,7 @@ def test_a_refusal_is_still_one(tmp_path: Path) -> None:
 
 def test_an_answer_without_an_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Liar, "command", lambda liar, remote: ["yes", "much"])
-    with pytest.raises(AnswerUnusable, match="nano: its answer to the question cannot be used: it is longer than 64 MiB"):
+    with pytest.raises(AnswerUnusable, match="the answer of nano to the question cannot be used: it is longer than 64 MiB"):
         Liar(tmp_path).ask("", stdin=b"x" * 1_000_000, doing="the question")
 
 
@@ -220,7 +220,7 @@ def test_a_content_that_was_not_asked_for_is_not_missing(tmp_path: Path) -> None
 
 def test_a_board_that_never_says_that_it_is_held_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = SshHost(Board(Liar(tmp_path, said({"ok": True})), python=sys.executable), "lock", "a test")
-    with pytest.raises(AnswerUnusable, match="nano: its answer to hold cannot be used: held: Field required"):
+    with pytest.raises(AnswerUnusable, match="the answer of nano to hold cannot be used: held: Field required"):
         host._hold()
     host._let_go()
 
@@ -238,9 +238,9 @@ def test_a_board_that_never_says_that_it_is_held_is_let_go(tmp_path: Path, monke
     ],
 )
 def test_what_a_machine_says_of_itself_is_checked(info: dict[str, Any], because: str) -> None:
-    with pytest.raises(AnswerUnusable, match=f"^nano: its answer to info cannot be used: {because}"):
+    with pytest.raises(AnswerUnusable, match=f"^the answer of nano to info cannot be used: {because}"):
         info_in(info, "nano")
     with pytest.raises(
-        AnswerUnusable, match="^this machine: its answer to info --builder cannot be used: builder: Field required"
+        AnswerUnusable, match="^the answer of this machine to info --builder cannot be used: builder: Field required"
     ):
         builder_in({}, None)

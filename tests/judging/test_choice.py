@@ -77,9 +77,9 @@ def test_a_choice_that_may_cost_more_than_two_percent_is_provisional_and_carries
 @pytest.mark.parametrize(
     ("ratio", "says"),
     [
-        (an_interval(2.0, 1.9, 2.1), "; shown faster"),
-        (an_interval(1.08, 0.97, 1.21), "; not shown faster"),
-        (an_interval(0.9, 0.8, 0.95), "; shown slower"),
+        (an_interval(2.0, 1.9, 2.1), "; shown to be faster"),
+        (an_interval(1.08, 0.97, 1.21), "; not shown to be faster"),
+        (an_interval(0.9, 0.8, 0.95), "; shown to be slower"),
     ],
 )
 def test_that_one_is_faster_is_said_by_the_later_race_alone_and_changes_no_choice(ratio, says):
@@ -100,7 +100,7 @@ def test_beside_other_work_neither_is_shown_to_be_faster(side):
     profiles[side] = profiles[side].model_copy(update={"environment": busy})
     rows = [fp32(), row("onnxruntime-int8")]
     found = claimed(choose(rows, ATTACHED, race), {each.candidate.id: each for each in rows}, speed_claims(profiles))
-    assert "; not shown faster" in found.choice.why and "67 %" in found.choice.why and "4.00 ×" in found.choice.why
+    assert "; not shown to be faster" in found.choice.why and "67 %" in found.choice.why and "4.00 ×" in found.choice.why
     assert found.because["onnxruntime-int8"].rounds_to_settle is None
 
 

@@ -302,7 +302,7 @@ def test_every_gate_is_answered_in_order():
     ]
 
 
-NAN = Failed(ref="logits-not-finite", what="logits of image 7 hold nan")
+NAN = Failed(ref="logits-not-finite", what="for image 7 contain nan")
 
 
 def test_answers_that_are_no_numbers_fail_every_accuracy_gate_and_the_candidate() -> None:

@@ -1,4 +1,4 @@
-"""A race for the choice goes on for those that may still be the best, and ends when it is known who ships."""
+"""A first race goes on for those that may still be the best, and ends when it is known who ships."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ def test_each_condition_alone_tells_two_observations_apart(name: str) -> None:
 
 def test_the_first_difference_is_said_with_both_values() -> None:
     stored, present = environment(cores="2", driver="550"), environment(cores="4", driver="560")
-    assert first_difference(stored, present) == "cores: then 2, now 4"
+    assert first_difference(stored, present) == "cores was 2 then and is 4 now"
 
 
 def test_a_condition_that_only_one_side_could_read_differs() -> None:
-    assert first_difference(environment(), environment(power_mode="MAXN")) == "power_mode: then unknown, now MAXN"
-    assert first_difference(environment(governor="x"), environment(governor=None)) == "governor: then x, now unknown"
+    assert first_difference(environment(), environment(power_mode="MAXN")) == "power_mode was unknown then and is MAXN now"
+    assert first_difference(environment(governor="x"), environment(governor=None)) == "governor was x then and is unknown now"
 
 
 def test_what_neither_side_could_read_does_not_differ() -> None:
@@ -44,5 +44,5 @@ def test_runs_of_a_kit_on_two_adapters_are_no_one_profile_and_nobody_asks_for_on
         return [{"environment": environment(webgpu_adapter=each).model_dump()} for each in adapters]
 
     assert changed_between(runs("intel", "intel")) is None
-    assert changed_between(runs("intel", "nvidia")) == "webgpu_adapter: then intel, now nvidia"
+    assert changed_between(runs("intel", "nvidia")) == "webgpu_adapter was intel then and is nvidia now"
     assert same_conditions(environment(webgpu_adapter="intel"), environment())

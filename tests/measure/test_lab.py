@@ -47,4 +47,4 @@ def test_a_race_for_the_choice_and_an_evaluation_are_told_as_such(tmp_path: Path
     race(RaceRequest(kits=(kit,), purpose="select", rounds=2, samples=5, max_age_h=0.0), lab)
     evaluate(kit, pixels_at(tmp_path), lab)
     names = [step[0] for step in ear.steps]
-    assert names == ["race for the choice", f"evaluate {kit.candidate.id} on {pixels_at(tmp_path).split}"]
+    assert names == ["first race", f"evaluate {kit.candidate.id} on {pixels_at(tmp_path).split}"]

@@ -105,7 +105,7 @@ RUN = [
 def test_a_run_that_cannot_have_been_is_one_line(
     lie: Callable[[Path], object], because: str, store: Store, tmp_path: Path
 ) -> None:
-    with pytest.raises(AnswerUnusable, match=f"^nano: its answer to race for the choice cannot be used: {because}"):
+    with pytest.raises(AnswerUnusable, match=f"^the answer of nano to first race cannot be used: {because}"):
         race(asked((a_kit(tmp_path, "fp32"),)), board(Liar(lie), store))
 
 
@@ -162,7 +162,7 @@ def array(values: Any) -> Callable[[Path], object]:
 )
 def test_answers_that_are_none_of_what_was_asked_are_one_line(lie: Any, because: str, store: Store, tmp_path: Path) -> None:
     assert IMAGES == 10
-    with pytest.raises(AnswerUnusable, match=f"^nano: its answer to evaluate cannot be used: {because}"):
+    with pytest.raises(AnswerUnusable, match=f"^the answer of nano to evaluate cannot be used: {because}"):
         evaluate(a_kit(tmp_path, "kit"), pixels_at(tmp_path), board(Liar(lie), store))
 
 

@@ -110,9 +110,9 @@ def test_the_report_says_so_in_the_terminal_in_markdown_and_on_the_page(tmp_path
     assert f"{100 * found.byte_share['int8']:.1f}"[:2] in line
     assert residency_lines([row])[0] in report_markdown(a_report(row))
     figures = {figure.id: figure for figure in residencies(a_report(row))}
-    assert figures["residency-mac"].says.endswith("all of it for onnxruntime-int8.")
-    assert figures["residency-bytes"].says.startswith("Of bytes moved, in the precision that was asked for: ")
-    assert not figures["residency-bytes"].says.endswith("all of it for onnxruntime-int8.")
+    assert figures["residency-mac"].says.endswith(": 100 % for onnxruntime-int8.")
+    assert figures["residency-bytes"].says.startswith("Share of bytes moved in the requested precision: ")
+    assert not figures["residency-bytes"].says.endswith(": 100 % for onnxruntime-int8.")
     assert "counted from the shapes" in figures["residency-bytes"].sources[0].what
 
 
@@ -121,6 +121,6 @@ def test_a_share_of_time_is_said_to_be_of_one_run_and_the_others_to_be_counted(t
     results = [held(row, metric, 0.1) for metric in ("int8_mac_share", "int8_time_share", "int8_bytes_share")]
     assert "(of one traced run)" in results[1].reason
     assert error_rates(results) == (
-        "one-sided error rates: int8_mac_share is counted, no error rate; int8_time_share is of one traced run, no error rate; "
-        "int8_bytes_share is counted, no error rate"
+        "one-sided tests: int8_mac_share: counted, so no error rate; int8_time_share: from one traced run, so no error rate; "
+        "int8_bytes_share: counted, so no error rate"
     )

@@ -183,7 +183,7 @@ def test_sets_of_weights_that_fit_equally_are_named(tmp_path: Path, state: State
         unwrapped_weights(SMALL, path)
     assert caught.value.line() == (
         f"{path} contains several sets of weights that fit: state_dict.teacher, state_dict.student have the same tensors — "
-        "save one set alone where the file was made: torch.save(model.state_dict(), FILE) [weights-ambiguous]"
+        "where the file was made, save only one set with torch.save(model.state_dict(), FILE) [weights-ambiguous]"
     )
     torch.save({"best": state, "last": dict(state)}, path)
     with pytest.raises(EdgecnnError, match="best, last have the same tensors", check=WEIGHTS_AMBIGUOUS.made):

@@ -196,7 +196,7 @@ def test_a_home_folder_that_no_user_has_is_no_file_and_no_crash(tmp_path: Path) 
     check_custom(recipe, "judge", Path("out/bundle"))
     with pytest.raises(EdgecnnError, match="~nosuchuser/m.onnx", check=CUSTOM_FILE_MISSING.made):
         custom_model(recipe, cast(Any, None), tmp_path, cast(Any, None))
-    with pytest.raises(EdgecnnError, match="no file is there", check=CLASS_NAMES_UNUSABLE.made):
+    with pytest.raises(EdgecnnError, match="it is neither a file nor one of", check=CLASS_NAMES_UNUSABLE.made):
         stated_names("~nosuchuser/names.txt", ("a", "b"))
     assert names_in_model(Path("~nosuchuser/m.onnx")) is None
     with pytest.raises(StoreUnusable, match="the home folder is unknown"):

@@ -75,25 +75,26 @@ def test_weights_are_named_with_their_licence_and_page() -> None:
     [
         (
             "timm:mobilenetv4_conv_smal",
-            "no architecture is called 'timm:mobilenetv4_conv_smal' — did you mean timm:mobilenetv4_conv_small, "
+            "'timm:mobilenetv4_conv_smal' is not a known network — did you mean timm:mobilenetv4_conv_small, "
             "timm:mobilenetv4_conv_small_050, timm:mobilenetv4_conv_small_035? "
-            "`edgecnn list archs 'timm:mobilenetv4_conv_small*'` lists them [unknown-arch]",
+            "run `edgecnn list archs 'timm:mobilenetv4_conv_small*'` to list the networks [unknown-arch]",
         ),
         (
             "timm:resnet18.a1_in2k",
-            "no architecture is called 'timm:resnet18.a1_in2k' — did you mean timm:resnet18.a1_in1k, timm:resnet18.a3_in1k, "
-            "timm:resnet18.a2_in1k? `edgecnn list archs 'timm:resnet18.a*'` lists them [unknown-arch]",
+            "'timm:resnet18.a1_in2k' is not a known network — did you mean timm:resnet18.a1_in1k, timm:resnet18.a3_in1k, "
+            "timm:resnet18.a2_in1k? run `edgecnn list archs 'timm:resnet18.a*'` to list the networks [unknown-arch]",
         ),
         (
             "timm:mobilenetv4*",
-            "no architecture is called 'timm:mobilenetv4*' — `edgecnn list archs 'timm:mobilenetv4*'` lists them [unknown-arch]",
+            "'timm:mobilenetv4*' is not a known network — "
+            "run `edgecnn list archs 'timm:mobilenetv4*'` to list the networks [unknown-arch]",
         ),
         (
             "mobilenetv4_conv_small",
-            "no architecture is called 'mobilenetv4_conv_small' — did you mean mobilenet-v4-conv-small, mobilenet-v3-small, "
-            "mobilenet-v4-conv-large, timm:mobilenetv4_conv_small? `edgecnn list archs` lists them [unknown-arch]",
+            "'mobilenetv4_conv_small' is not a known network — did you mean mobilenet-v4-conv-small, mobilenet-v3-small, "
+            "mobilenet-v4-conv-large, timm:mobilenetv4_conv_small? run `edgecnn list archs` to list the networks [unknown-arch]",
         ),
-        ("timm:", "no architecture is called 'timm:' — `edgecnn list archs 'timm:*'` lists them [unknown-arch]"),
+        ("timm:", "'timm:' is not a known network — run `edgecnn list archs 'timm:*'` to list the networks [unknown-arch]"),
     ],
 )
 def test_a_wrong_name_or_tag_is_answered_with_the_nearest(text: str, line: str) -> None:

@@ -139,7 +139,7 @@ def test_a_file_is_known_by_its_digest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mine.pth", "mine.pth/deeper", "~nobody-of-this-name/mine.pth", "a\0b"])
 def test_a_path_without_a_file_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(EdgecnnError, match="there is no such file", check=WEIGHTS_FILE_MISSING.made):
+    with pytest.raises(EdgecnnError, match="does not exist", check=WEIGHTS_FILE_MISSING.made):
         answer_weights(LITE, name)
 
 

@@ -143,7 +143,7 @@ def test_a_whole_model_is_refused_with_the_way_to_save_its_tensors(tmp_path: Pat
     torch.save(torch.nn.Sequential(torch.nn.Linear(3, 2)), tmp_path / "mine.pth")
     line = refusal(tmp_path / "mine.pth")
     assert "(torch.nn.modules.container.Sequential, torch.nn.modules.linear.Linear)" in line
-    assert "save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)" in line
+    assert "where the file was made, save only the tensors with torch.save(model.state_dict(), FILE)" in line
 
 
 def test_a_later_pickle_protocol_is_named(tmp_path: Path) -> None:

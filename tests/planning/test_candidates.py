@@ -97,8 +97,10 @@ def test_a_recipe_that_asks_for_int8_where_there_is_none_is_told_what_there_is()
     with pytest.raises(EdgecnnError, check=PRECISION_NOT_ON_DEVICE.made) as caught:
         require_precision(without, Precision.INT8, "quantize.aware", offered(without))
     assert caught.value.line() == (
-        "old-board has no int8, which quantize.aware asks for: tensorrt: the device's file does not list int8; its "
-        "precisions are fp16 — leave quantize.aware out, or name another device: `edgecnn list devices` [precision-not-on-device]"
+        "old-board does not have the precision int8, which quantize.aware requires: "
+        "tensorrt: the device's file does not list int8; its "
+        "precisions are fp16 — remove quantize.aware, or choose another device from "
+        "`edgecnn list devices` [precision-not-on-device]"
     )
     assert caught.value.exit_code is ExitCode.BAD_INPUT
     jetson = device_named("jetson")

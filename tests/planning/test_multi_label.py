@@ -50,33 +50,30 @@ def test_of_one_class_an_image_nothing_of_it_is_in_a_key(tmp_path: Path) -> None
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "train.balance=weights": (
         {"train": {"balance": "weights"}},
-        "an image counts for each of its labels, frequent and rare ones alike",
+        "no single class",
     ),
-    "train.teacher": ({"train": {"teacher": "resnet-34"}}, "it learns a network's answers as shares of one class"),
-    "quantize.aware": ({"quantize": {"aware": True}}, "it learns a network's answers as shares of one class"),
+    "train.teacher": ({"train": {"teacher": "resnet-34"}}, "probabilities that sum to 1"),
+    "quantize.aware": ({"quantize": {"aware": True}}, "probabilities that sum to 1"),
     "train.head=svm": (
         {"train": {"head": "svm"}},
-        "it is fitted to one class an image; train.head=linear learns each label by itself",
+        "train.head=linear",
     ),
     "--transfer auto": (
         {"train": {"transfer": "auto"}},
-        "it decides by the accuracy of one class an image; head, last and all can be asked for",
+        "head, last or all",
     ),
-    "train.folds": ({"train": {"folds": 5}}, "a drop of mAP is not taken over the networks of several folds"),
-    "[surgery]": ({"surgery": {"pruned": 0.3}}, "it learns a network's answers as shares of one class"),
+    "train.folds": ({"train": {"folds": 5}}, "drop of mAP"),
+    "[surgery]": ({"surgery": {"pruned": 0.3}}, "probabilities that sum to 1"),
 }
 
 
 @pytest.mark.parametrize("setting", REFUSED)
 def test_what_knows_of_one_class_alone_is_refused_by_its_name(bench: Bench, setting: str) -> None:
-    tables, because = REFUSED[setting]
+    tables, names = REFUSED[setting]
     with pytest.raises(MultiLabelNotFitting) as caught:
         resolve(bench.request(**tables), bench.store, Ear())
-    assert (caught.value.ref, caught.value.fields["because"], caught.value.fields["hint"]) == (
-        "multi-label-not-fitting",
-        f"{because}",
-        "leave it out, or list one label for each image",
-    )
+    assert (caught.value.ref, caught.value.fields["asked"]) == ("multi-label-not-fitting", setting)
+    assert names in caught.value.fields["because"]
 
 
 def custom_bench(tmp_path: Path, **ending: bool) -> Bench:
@@ -121,11 +118,8 @@ def test_shares_of_one_class_are_refused(tmp_path: Path, in_bytes: bool) -> None
         quantized(tmp_path, "Q/DQ", softmax=True).replace(tmp_path / "mine.onnx")
     with pytest.raises(MultiLabelNotFitting) as caught:
         resolve(asked(bench), bench.store, Ear())
-    assert (caught.value.ref, caught.value.fields["because"], caught.value.fields["hint"]) == (
-        "multi-label-not-fitting",
-        "it ends in a softmax, so that its answers are shares of one class",
-        "name a network that ends in logits or a sigmoid",
-    )
+    assert caught.value.ref == "multi-label-not-fitting"
+    assert "softmax" in caught.value.fields["because"] and "sigmoid" in caught.value.fields["hint"]
 
 
 @pytest.mark.parametrize("sigmoid", [True, False])
@@ -145,10 +139,8 @@ def test_a_bound_of_one_class_is_refused_before_anything_is_built(bench: Bench) 
         with pytest.raises(MultiLabelNotFitting) as caught:
             resolve(bench.request(**tables), bench.store, Ear())
         assert name in caught.value.fields["asked"]
-        assert (caught.value.ref, caught.value.fields["because"]) == (
-            "multi-label-not-fitting",
-            "map_drop_pp, map, micro_f1, macro_f1 and agreement can be bounded there",
-        )
+        assert caught.value.ref == "multi-label-not-fitting"
+        assert "map_drop_pp, map, micro_f1, macro_f1 and agreement" in caught.value.fields["because"]
 
 
 @pytest.mark.parametrize("tables", [{"gates": {"max": {"map_drop_pp": 5}}}, {"gates": {"min": {"micro_f1": 0.5}}}])

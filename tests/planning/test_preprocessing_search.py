@@ -265,9 +265,9 @@ def test_a_line_is_tried_of_an_input_that_is_wide(photos: ImageSource, tmp_path:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"channels": "bgr"}, "the network has one channel, and preprocessing.channels is of three"),
-        ({"like": "caffe"}, "the network has one channel, and preprocessing caffe is of three"),
-        ({"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.2, 0.2)}, "mean and std hold the same number three times"),
+        ({"channels": "bgr"}, "one channel.* preprocessing.channels .*three"),
+        ({"like": "caffe"}, "one channel.* preprocessing caffe .*three"),
+        ({"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.2, 0.2)}, "one channel.* mean and std .*three times"),
     ],
 )
 def test_a_network_of_grey_is_asked_for_no_colours(asked: dict[str, Any], said: str, photos: ImageSource, tmp_path: Path) -> None:
@@ -278,8 +278,8 @@ def test_a_network_of_grey_is_asked_for_no_colours(asked: dict[str, Any], said: 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"fill": (1, 2, 3), "resize": "stretch"}, "a border, after letterbox or line, and resize = 'stretch' has none"),
-        ({"fill": (1, 2, 3), "resize_px": 40}, "and resize = 'crop' has none"),
+        ({"fill": (1, 2, 3), "resize": "stretch"}, "letterbox and line, .*resize = 'stretch' has no border"),
+        ({"fill": (1, 2, 3), "resize_px": 40}, "resize = 'crop' has no border"),
         ({"resize": "letterbox", "resize_px": 40}, "resize_px applies to resize = 'crop', and resize is 'letterbox'"),
     ],
 )

@@ -179,9 +179,9 @@ def test_what_a_custom_model_is_said_to_have_learned_from_is_not_reported_on(tmp
     theirs = summarize(DataChoice(path=photos, calibration_images=6), store.root, Ear())
     kept, usual = settled(train=True), settled()
     assert kept.data.content == theirs.content and kept.data.counts["train"] > 0
-    assert kept.recipe.data.train and "role train (data.train = true), which is kept out" in kept.weights.why
+    assert kept.recipe.data.train and "data.train = true keeps" in kept.weights.why
     assert usual.data.counts["train"] == 0 and usual.data.counts["test"] > kept.data.counts["test"]
-    assert "not known here" in usual.weights.why and settled(train=False).data == usual.data
+    assert "it is unknown" in usual.weights.why and settled(train=False).data == usual.data
 
 
 def test_a_network_without_weights_here_is_told_which_one_has_some(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

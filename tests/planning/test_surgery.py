@@ -155,7 +155,9 @@ def test_instead_all_candidates_are_of_the_changed_network_and_its_training_is_t
 
 def test_instead_of_nothing_is_refused() -> None:
     with pytest.raises(
-        EdgecnnError, match=r"activation and squeeze_excite are keep, and pruned is 0", check=SURGERY_OF_NOTHING.made
+        EdgecnnError,
+        match=r"surgery.activation and surgery.squeeze_excite are keep, and surgery.pruned is 0",
+        check=SURGERY_OF_NOTHING.made,
     ):
         require_something_to_replace(recipe(instead=True), arch_named("resnet-18"))
 

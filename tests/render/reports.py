@@ -68,7 +68,9 @@ def a_report(*rows: CandidateFacts, **changes: Any) -> BuildReport:
         "choice": Choice(state="settled", candidate="onnxruntime-int8", why="onnxruntime-int8 is 1.91x as fast as fp32"),
         "verdict": Verdict.PASS,
         "gates": (a_gate(),),
-        "baseline": BaselineFacts(device="rtx-4090", accuracy_from="its fp32 accuracy is this machine's", latency=unmeasured),
+        "baseline": BaselineFacts(
+            device="rtx-4090", accuracy_from="accuracy from the fp32 network on AMD EPYC", latency=unmeasured
+        ),
         "notices": (),
         "unexecuted": (),
         "outcomes": {},
@@ -90,7 +92,7 @@ def a_played_baseline(**changes: Any) -> BaselineFacts:
     slow = BaselineVariant(id="torch-fp32-compiled", how="torch.compile", latency=a_latency(None, reason="there is no g++"))
     known = {
         "device": "nvidia-h200",
-        "accuracy_from": "NVIDIA H200 itself",
+        "accuracy_from": "accuracy measured on NVIDIA H200",
         "latency": a_latency(an_interval(1.2), absent={"on_gpu_ms": "it was not asked"}),
         "how": "eager torch, fp32 with TF32 off",
         "accuracy": an_accuracy(),

@@ -47,7 +47,7 @@ CHANCE = an_accuracy(
 _UNLEARNED = not_learned(a_row(test=CHANCE))
 assert _UNLEARNED is not None
 GATES = (_UNLEARNED, a_gate())
-SAID = f"UNSURE: {_UNLEARNED.reason}"
+SAID = learned_lines(GATES)[0]
 CHOICE = Choice(state="settled", candidate="onnxruntime-int8", why="it is the fastest", carried=("onnxruntime-int8",))
 
 
@@ -99,7 +99,7 @@ def test_an_explanation_begins_with_it() -> None:
 def test_a_job_is_told_in_each_of_its_files() -> None:
     sheet = sheet_of_report(built())
     (error,) = ElementTree.fromstring(junit_of(sheet)).iter("error")
-    assert error.get("message") == SAID
+    assert error.get("message") == f"UNSURE: {_UNLEARNED.reason}"
     (line,) = annotation_lines(sheet)
     assert line.startswith("::error ")
     assert "is not shown to have learned" in summary_markdown(sheet)
@@ -133,7 +133,7 @@ def test_a_sweep_that_is_judged_again_says_it_below_the_verdict() -> None:
     again = SweepJudgement(sweep="s", builds=(JudgedBuild(name="a", exit_code=4, verdict=Verdict.UNSURE, report=built()),))
     first, second = judgement_lines(again)
     assert first == "UNSURE: a"
-    assert second.endswith(SAID.replace("UNSURE: ", "UNSURE, "))
+    assert second.endswith(f"UNSURE, {_UNLEARNED.reason}")
 
 
 def test_a_comparison_begins_with_it() -> None:

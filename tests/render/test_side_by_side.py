@@ -26,7 +26,7 @@ def test_every_build_has_a_row_for_every_candidate_and_one_that_it_lacks_says_so
 
 def test_times_of_two_machines_are_two_plots_and_no_line_divides_them() -> None:
     lines = plot_lines(some_builds(), ASCII, 120)
-    first, second = (number for number, line in enumerate(lines) if line.startswith("p50, ms"))
+    first, second = (number for number, line in enumerate(lines) if line.startswith("p50 in ms"))
     assert "AMD EPYC" in lines[first] and "Cortex-A76" in lines[second]
     assert {line.split()[1] for line in lines[first + 1 : second - 2]} == {"A", "B"}
     assert f"  {WHY_NOT_DIVIDED}" in lines
@@ -61,7 +61,7 @@ def test_a_measurement_without_a_figure_says_why_in_its_row() -> None:
     row = list(rows(a_series()))[8]
     assert row[2].startswith("missing: ")
     assert list(rows(a_series()))[5][5] == "kernel: 6.1.0 → 6.8.0"
-    assert list(rows(a_series()))[7][5] == "another kit"
+    assert list(rows(a_series()))[7][5] == "new kit"
 
 
 def test_an_emulated_measurement_is_marked() -> None:

@@ -45,7 +45,7 @@ def test_what_was_not_tried_has_its_kind_and_its_sentence() -> None:
     assert found == {
         "onnxruntime-bf16": (NotSupported, "not supported: the CPU provider has no bf16 convolution"),
         "tensorrt-int8": (NotMeasured, 'no kit was made: onnx is not installed; pip install "edgecnn[tensorrt-rtx]"'),
-        "int8": (NotClimbed, "not climbed: mixed was enough"),
+        "int8": (NotClimbed, "not tried: mixed was enough"),
     }
 
 
@@ -55,9 +55,9 @@ def test_what_is_missing_for_one_reason_is_said_once_with_the_command_that_measu
     found = explain(report).unmeasured
     assert found[0] == Unmeasured(figures=("latency",), candidates=both, why="not measured on jetson-orin-nano", command=SETTLE)
     assert (found[1].figures, found[1].candidates, found[1].command) == (("memory", "energy"), both, SETTLE)
-    on_request = next(each for each in found if "a soak" in each.figures)
+    on_request = next(each for each in found if "latency under sustained load" in each.figures)
     assert on_request == Unmeasured(
-        figures=("throughput by batch", "time from an image file to the prediction", "a soak"),
+        figures=("throughput by batch", "end-to-end latency", "latency under sustained load"),
         candidates=(),
         why="jetson-orin-nano was not attached",
     )
@@ -66,7 +66,7 @@ def test_what_is_missing_for_one_reason_is_said_once_with_the_command_that_measu
 def test_what_a_build_measures_only_when_asked_has_the_command_that_asks() -> None:
     commands = {each.figures: each.command for each in explain(raced_report()).unmeasured}
     assert commands["throughput by batch",] == "edgecnn build --batches 1,8,best"
-    assert commands["a soak",] == "edgecnn build --soak 60s"
+    assert commands["latency under sustained load",] == "edgecnn build --soak 60s"
 
 
 def test_a_candidate_that_was_not_carried_has_no_command_that_would_measure_it() -> None:
@@ -143,7 +143,7 @@ def test_a_choice_that_the_race_left_open_says_what_it_may_cost_and_what_settles
     raced = raced_report()
     choice = raced.choice.model_copy(update={"state": "provisional", "regret": 0.031, "settle_command": "edgecnn bench builds/x"})
     (question,) = explain(raced.model_copy(update={"choice": choice})).open_questions
-    assert question.says == "which candidate ships is open: onnxruntime-int8 is expected to cost 3.1 % more than the best"
+    assert question.says == "the best candidate is not certain: onnxruntime-int8 is expected to cost 3.1 % more than the best"
     assert question.command == "edgecnn bench builds/x"
 
 

@@ -24,7 +24,7 @@ def test_a_finished_build_explains_each_of_its_candidates(built_once: Place, tmp
         assert row["because"]["kind"] in ("taken", "larger", "loses")
     for each in report["unsupported"]:
         assert f"  {each['runtime']}-{each['precision']}: not supported: {each['why']}" in lines
-    assert any(line.startswith("  what ran: multiply-adds ") for line in lines)
+    assert any(line.startswith("  executed: multiply-adds ") for line in lines)
     assert "    to measure: " + report["build"]["command"] + " --soak 60s" in lines
 
 

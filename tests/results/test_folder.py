@@ -26,7 +26,7 @@ def test_a_disk_that_does_not_take_the_results_names_their_folder(tmp_path: Path
     for error in (below, copied, OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EIO, "Input/output error")):
         with pytest.raises(EdgecnnError, check=OUTPUT_UNWRITABLE.made) as refused:
             failing(out, error)
-        assert refused.value.line().startswith(f"{out}: cannot be written")
+        assert refused.value.line().startswith(f"{out} cannot be written")
 
 
 WITH_A_TEMPORARY_FILE = """

@@ -52,7 +52,7 @@ def test_an_older_report_states_no_level_of_the_race_for_the_choice(tmp_path: Pa
     document["candidates"][0]["latency"] = latency.model_dump(mode="json")
     (tmp_path / "report.json").write_text(json.dumps(document))
     row = read_report(tmp_path).candidates[0]
-    assert "in the race for the choice" in row.reason and " at 98" not in row.reason and "0.89]" not in row.reason
+    assert "in the first race" in row.reason and " at 98" not in row.reason and "0.89]" not in row.reason
     assert row.latency is not None and row.latency.p50_ms == row.latency.ratio_to_fp32 == level.alone
 
 

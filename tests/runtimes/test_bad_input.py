@@ -73,8 +73,9 @@ def test_an_operator_that_a_runtime_lacks_is_named_with_the_runtime(runtime: Run
     with pytest.raises(EdgecnnError, check=OPERATOR_MISSING.made) as caught:
         make(CANDIDATES[f"{runtime.value}-fp32"], path, tmp_path / "out")
     assert caught.value.line() == (
-        f"{path if runtime is Runtime.OPENVINO else tmp_path / 'out' / 'model.onnx'}: {runtime.value} has no operator Wobble — "
-        "the other candidates are built without this runtime; or write the network without that operator [operator-missing]"
+        f"{runtime.value} lacks the operator Wobble of "
+        f"{path if runtime is Runtime.OPENVINO else tmp_path / 'out' / 'model.onnx'} — "
+        "edgecnn builds the other candidates; to use this runtime, write the network without that operator [operator-missing]"
     )
 
 

@@ -166,8 +166,8 @@ def test_a_log_without_layers_is_an_error_and_not_zero_int8(tmp_path: Path, text
     with pytest.raises(BuildLogUnreadable) as unreadable:
         BACKEND.read_planned(log, MACS)
     assert unreadable.value.line() == (
-        f"{log}: no planned precision can be read, since {missing} — build again with build-engine, which asks the builder for"
-        " its verbose log and detailed layers [build-log-unreadable]"
+        f"{log} shows no planned precision, because {missing} — build again with build-engine, which makes the builder write"
+        " a verbose log with detailed layers [build-log-unreadable]"
     )
 
 

@@ -239,7 +239,7 @@ def all_outputs(model: onnx.ModelProto) -> Iterator[onnxruntime.NodeArg]:
 def test_an_average_pooling_that_openvino_computes_otherwise_is_refused(candidate: Candidate, tmp_path: Path) -> None:
     with pytest.raises(
         EdgecnnError,
-        match=f"{candidate.id}: outputs are 0\\.\\d+ from the ONNX file's; 0.001 is allowed",
+        match=f"{candidate.id} differs from the ONNX file by 0\\.\\d+; the limit is 0.001",
         check=OUTPUTS_DIFFER.made,
     ):
         make_candidate(request(small(tmp_path, ceil=1), candidate), tmp_path, Quiet())
@@ -255,7 +255,7 @@ def test_a_float_network_that_litert_computes_otherwise_is_refused(
     monkeypatch.setattr(writer, "_FUSED_INTO", frozenset())
     with pytest.raises(
         EdgecnnError,
-        match=f"{name}: outputs are 0\\.\\d+ from the ONNX file's; .* LiteRT writer changed the net",
+        match=f"{name} differs from the ONNX file by 0\\.\\d+; .* LiteRT writer changed the net",
         check=OUTPUTS_DIFFER.made,
     ):
         make_candidate(request(small(tmp_path), offered()[name]), tmp_path, Quiet())

@@ -169,7 +169,7 @@ def test_images_that_cannot_be_decoded_are_counted_and_named(tmp_path: Path) -> 
     assert [path for path, _ in caught.value.fields["broken"]] == sorted(entry.path for entry in bad)
     total = sum(summary.counts[role] for role in ROLES)
     assert caught.value.line().startswith(
-        f"{photos}: {len(bad)} of {total} images cannot be decoded: {caught.value.fields['broken'][0][0]}: "
+        f"{len(bad)} of {total} images in {photos} cannot be decoded: {caught.value.fields['broken'][0][0]}: "
     )
 
 

@@ -206,7 +206,7 @@ def test_no_epochs_leave_a_new_head_on_the_frozen_network(given: Given, weights:
 def test_a_loss_that_is_no_number_is_named_and_no_weights_are_left(given: Given, tmp_path: Path) -> None:
     with pytest.raises(
         EdgecnnError,
-        match="phase scratch, epoch 1, batch .* not a finite number — --set train.learning_rate=3e",
+        match="phase scratch, epoch 1, batch .* not a finite number — try --set train.learning_rate=3e",
         check=TRAINING_DIVERGED.made,
     ):
         made(stage(LENET, learning_rate=1e30), given.roles(), tmp_path)

@@ -181,7 +181,7 @@ def test_a_place_that_tells_no_times_keeps_everything(store: Store, monkeypatch:
         raise NotImplementedError
 
     monkeypatch.setattr(MemoryFileSystem, "modified", unknown)
-    with pytest.raises(NothingCollected, match="it does not tell when its files changed — use a place"):
+    with pytest.raises(NothingCollected, match="it does not report when its files changed — use a place"):
         collect_afar(afar, older_than_s=0, grace_s=0)
     fsspec.filesystem("memory").rm("/timeless", recursive=True)
 

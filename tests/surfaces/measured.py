@@ -296,7 +296,7 @@ def forecasts(_: Path) -> str:
         without=(),
         timed_here=("mobilenet-v2",),
         not_timed_here={"vgg-16": "edgecnn ships no file of it to time"},
-        notes=("the tables are of 2026",),
+        notes=("the tables date from 2026",),
     )
     away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), forecast=forecast_report.forecasts[-1])
     return sections(

@@ -88,7 +88,7 @@ def report_at_chance() -> BuildReport:
         verdict=Verdict.UNSURE,
         choice=Choice(state="settled", candidate="onnxruntime-int8", why="it is the fastest", carried=("onnxruntime-int8",)),
         skipped_rungs=dict.fromkeys(("a-mixed-2", "a-mixed-4"), "no layer stays in float"),
-        notices=("race for the choice: reused",),
+        notices=("first race: reused",),
         baseline=a_played_baseline(),
     )
 

@@ -132,8 +132,8 @@ def test_where_no_board_is_left_each_is_named_with_its_reason(tmp_path: Path, mo
     ended = pool.measured(here, never, ear)
     assert ended.code == 3 and ended.error is not None
     assert NO_BOARD_LEFT.made(ended.error)
-    assert ended.error.line().startswith("no board is left for cpu: lab-1: a@127.0.0.1: no connection: ")
-    assert "; lab-2: b@127.0.0.1: no connection: " in ended.error.line()
+    assert ended.error.line().startswith("no board is left for cpu: lab-1 failed (a@127.0.0.1 cannot be reached: ")
+    assert "; lab-2 failed (b@127.0.0.1 cannot be reached: " in ended.error.line()
     assert [note.partition(":")[0] for note in ear.notes] == ["lab-1 is excluded", "lab-2 is excluded"]
 
 

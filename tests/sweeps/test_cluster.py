@@ -136,7 +136,7 @@ def test_a_machine_with_a_full_disk_costs_no_build_and_is_avoided(place: Place, 
         done = place.plain(*words, EDGECNN_STORE_REMOTE=(tmp_path / "afar").as_uri(), RAY_ADDRESS=machines.address)
     assert done.returncode == 0, done.stderr
     assert all_passed(place) and "is left to the builds" not in done.stderr
-    assert f" and is started once more on another machine: no space left for the store {small}: " in done.stderr
+    assert f" and is started once more on another machine: there is no space left for the store {small}: " in done.stderr
     assert done.stderr.count(" gets no more stages while there are other machines: ") == 1
 
 

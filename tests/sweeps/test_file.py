@@ -11,7 +11,7 @@ from edgecnn.sweeps.file import group_by_training
 from edgecnn.values.recipe import Recipe
 from tests.sweeps.written import cells, written
 
-REMEDY = "docs/howto/sweep.md shows every table, docs/schemas/recipe.json every recipe value [sweep-invalid]"
+REMEDY = "docs/howto/sweep.md shows every table, and docs/schemas/recipe.json lists every recipe value [sweep-invalid]"
 
 
 def test_a_grid_is_every_combination_in_the_file_s_order(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:
             'has 1 problem: hosts.raspberry-pi-5 is "emulated", but the emulated machine is the device arm64-emulated — ',
         ),
         ("[grid]\nmodel.arch = ['rsnet-18']\ntarget.device = ['cpu', 'cqu']", "; there is no device 'cqu': known devices: "),
-        ("[grid]\nmodel.arch = ['rsnet-18', 'resnet-18']", "has 1 problem: no architecture is called 'rsnet-18' — did you mean"),
+        ("[grid]\nmodel.arch = ['rsnet-18', 'resnet-18']", "has 1 problem: 'rsnet-18' is not a known network — did you mean"),
         ("[grid]\ntrain.epochs = [1, 'two']", "has 1 problem: train.epochs must be a whole number"),
         ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; set it in"),
     ],

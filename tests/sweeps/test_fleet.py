@@ -207,4 +207,4 @@ def test_a_build_whose_device_is_away_shows_its_forecast_and_is_on_no_front(tmp_
     assert (cell.p50_ms, cell.is_on_front) == (None, False)
     found = made.model_copy(update={"cells": (cell,)})
     assert "▲ 24 [18, 31]" in fleet_page(found)
-    assert any("no gate uses it" in line for line in fleet_lines(found))
+    assert any("does not count towards any gate" in line for line in fleet_lines(found))

@@ -146,7 +146,7 @@ def test_a_board_that_is_not_there_and_one_whose_link_is_cut_are_set_aside(tmp_p
             first = sweep.heard(f"{FIRST}: measured on (lab-[12])")[1]
             lost = sweep.heard(f"{SECOND}: measured on (lab-[12])")[1]
             other = next(name for name in servers if name != lost)
-            wait_until(lambda: "race for the report" in log(place, SECOND), 120)
+            wait_until(lambda: "final race" in log(place, SECOND), 120)
             assert servers[lost].cut()
         said = fleet(place)
         assert [cell["board"] for cell in said["cells"]] == [first, other]

@@ -80,7 +80,7 @@ def _swept(place: Place, machines: Machines, servers: dict[str, Loopback]) -> st
         sweep.heard(" is lost; its stages are started again on another machine")
         heard = sweep.heard(r"(\S+): measured on (lab-[12])")
         logs = place.folder / "builds/sweep/logs"
-        wait_until(lambda: (logs / f"{heard[1]}.log").is_file() and "race for the report" in log(place, heard[1]), 300)
+        wait_until(lambda: (logs / f"{heard[1]}.log").is_file() and "final race" in log(place, heard[1]), 300)
         assert servers[heard[2]].cut()
         sweep.lines += list(process.stderr)
         assert process.wait(60) in (0, 1, 3, 4), "".join(sweep.lines)

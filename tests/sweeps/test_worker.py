@@ -90,7 +90,9 @@ def test_what_was_not_handed_on_is_an_error(terms: Terms, monkeypatch: pytest.Mo
 def test_a_failure_of_the_machine_s_own_disk_may_not_be_another_s(terms: Terms, tmp_path: Path) -> None:
     full = make(task_of(FullDisk(inputs={})), terms)
     assert full.elsewhere and full.error is not None
-    assert full.error.startswith(f"no space left for the store {tmp_path / 'theirs'}") and full.error.endswith("[store-full]")
+    assert full.error.startswith(f"there is no space left for the store {tmp_path / 'theirs'}") and full.error.endswith(
+        "[store-full]"
+    )
 
 
 def test_what_is_sent_along_and_cannot_be_written_there_is_the_machine_s_own_failure(terms: Terms, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_each_figure_says_where_it_comes_from() -> None:
     assert (tags["p50_ms.fidelity"], tags["top1.fidelity"], tags["size_mib.fidelity"]) == ("measured", "emulated", "measured")
     assert (tags["machine"], tags["machine.accuracy"]) == ("pi-5", "x86 stand-in")
     assert tags["onnxruntime-int8/fidelity"].startswith("accuracy: emulated, latency: measured, ")
-    assert "latency: measured by the race for the choice" in tags["onnxruntime-fp32/fidelity"]
+    assert "latency: measured by the first race" in tags["onnxruntime-fp32/fidelity"]
 
 
 def test_a_race_that_was_slowed_is_no_undisturbed_one() -> None:

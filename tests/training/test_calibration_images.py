@@ -19,7 +19,7 @@ SIZE_PX = 64
 
 
 def test_they_are_behind_those_of_the_role_train(tmp_path: Path) -> None:
-    data = summarize(DataChoice(path=str(shapes(tmp_path / "photos", each=24))), tmp_path / "cache", Heard())
+    data = summarize(DataChoice(path=str(shapes(tmp_path / "photos", per_class=24))), tmp_path / "cache", Heard())
     manifest, pixels, resume = Path(data.manifest_path), tmp_path / "pixels", tmp_path / "resume"
     pixels.mkdir()
     resume.mkdir()
@@ -39,7 +39,7 @@ def test_they_are_behind_those_of_the_role_train(tmp_path: Path) -> None:
 def test_composed_images_alone_train_without_them(tmp_path: Path) -> None:
     cutouts(tmp_path / "cut")
     backgrounds(tmp_path / "under", 6)
-    data = summarize(DataChoice(path=str(shapes(tmp_path / "photos", each=24))), tmp_path / "cache", Heard())
+    data = summarize(DataChoice(path=str(shapes(tmp_path / "photos", per_class=24))), tmp_path / "cache", Heard())
     synthesis, made = synthesis_in(tmp_path), tmp_path / "made"
     made.mkdir()
     stage_of(synthesis, images_per_class=8).make(roles(synthesis), made, Heard())

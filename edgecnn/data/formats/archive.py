@@ -174,7 +174,7 @@ def _chunks(archive: Path, member: Member) -> Iterator[bytes]:
 def _check(archive: Path, members: Sequence[Member]) -> None:
     """Check all entries before anything is written. Reading stops at an entry's stated size."""
     if len(members) > FILES_MAX:
-        raise ARCHIVE_UNUSABLE(file=archive, because=f"more than {FILES_MAX:,} files")
+        raise ARCHIVE_UNUSABLE(file=archive, because=f"it holds more than {FILES_MAX:,} files")
     total, packed = sum(member.size for member in members), archive.stat().st_size
     if total > bytes_allowed(archive):
         raise ARCHIVE_UNUSABLE(

@@ -118,7 +118,7 @@ class _Header(NamedTuple):
             return None
         if (place := self._place(name.strip())) is None:
             because = f"it has no column {shortened(name)!r}: its columns are {self._shown()}"
-            raise table_unusable(file=self.file, line=self._line, because=because, hint=f"pass {option} one of these names")
+            raise table_unusable(file=self.file, line=self._line, because=because, hint=f"pass one of these names with {option}")
         self._require_once([self.names[place]])
         return place
 

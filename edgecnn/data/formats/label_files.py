@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.class_names import composed
 from edgecnn.data.files import ListingProgress, is_folder
-from edgecnn.data.formats.cells import READERS
+from edgecnn.data.formats.csv_cells import READERS
 from edgecnn.data.formats.json_labels import EDGE_IMPULSE, is_json_labels, rows_of_json
 from edgecnn.data.formats.path_lookup import PathLookup
 from edgecnn.data.formats.rows import Row, RowsOfList, laid_out

@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 from edgecnn.data.demo import DEMO
 from edgecnn.data.files import ListingProgress, stamps_in
 from edgecnn.data.formats.archive import name_archive_in_errors, unpacked
-from edgecnn.data.formats.cells import READERS
+from edgecnn.data.formats.csv_cells import READERS
 from edgecnn.data.formats.foreign import refuse_foreign
 from edgecnn.data.formats.idx import idx_layout, is_idx
 from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout

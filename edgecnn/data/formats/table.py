@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecnn.data.files import ListingProgress
-from edgecnn.data.formats.cells import READERS, cells_of, header_of
 from edgecnn.data.formats.columns import Columns, columns_of
+from edgecnn.data.formats.csv_cells import READERS, cells_of, header_of
 from edgecnn.data.formats.parquet_file import ROWS_MAX, TOO_MANY_ROWS
 from edgecnn.data.formats.path_lookup import PathLookup
 from edgecnn.data.formats.rows import Row, RowsOfList, label_name, laid_out, path_fault

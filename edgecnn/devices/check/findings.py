@@ -127,13 +127,14 @@ def python_findings(facts: BoardFacts, packages: PackageStatus) -> Iterator[Find
     python = facts.python
     version = f"{python.version[0]}.{python.version[1]}"
     if python.version[:2] < OLDEST_PYTHON:
-        what = f"its Python is {version}, and kits need 3.8 or newer"
+        what = f"Python is {version}; kits need 3.8 or newer"
         remedy = "install a newer Python and name it: --python python3.8 (Ubuntu 18.04: sudo apt-get install python3.8)"
         yield Finding(ref="python-too-old", weight=Weight.STOPS, what=what, remedy=remedy)
         return
     if python.implementation != "CPython":
-        what = f"its Python is {python.implementation}; the runtimes have packages only for CPython"
-        yield Finding(ref="python-is-another", weight=Weight.STOPS, what=what, remedy="pass --python with the path of a CPython")
+        what = f"Python is {python.implementation}; the runtimes have packages only for CPython"
+        remedy = "pass --python with the path to a CPython interpreter"
+        yield Finding(ref="python-is-another", weight=Weight.STOPS, what=what, remedy=remedy)
         return
     missing, options = packages.missing, packages.options
     unfit = [status.no_wheel for status in packages.runtimes if status.no_wheel is not None and not status.optional]
@@ -206,18 +207,18 @@ def _no_wheel(facts: BoardFacts, runtime: Runtime, versions: str) -> Finding | N
         return None
     shown = "the system has no GNU C library" if has is None else f"the system has glibc {_text(has)}"
     what = f"{runtime.value} {versions} has packages for glibc {_text(needed)} or newer; {shown}"
-    remedy = "install a newer release of its system, or remove the runtime from the target"
+    remedy = "install a newer release of the operating system, or remove the runtime from the target"
     return Finding(ref="no-wheel-for-glibc", weight=Weight.STOPS, what=what, remedy=remedy)
 
 
 def _managed(facts: BoardFacts, missing: Sequence[str]) -> Iterator[Finding]:
     if not facts.python.managed:
         return
-    what = "pip may not install into the system's Python (PEP 668); packages need a virtual environment"
+    what = "pip is not allowed to install into the system's Python (PEP 668); packages need a virtual environment"
     if facts.python.ensurepip:
         yield Finding(ref="python-managed", weight=Weight.NOTES, what=what, remedy=None)
     elif missing:
-        what += ", and the module venv is incomplete"
+        what += ", but the venv module is incomplete"
         yield Finding(ref="venv-missing", weight=Weight.STOPS, what=what, remedy=_NO_ENSUREPIP)
 
 
@@ -250,11 +251,11 @@ def _tensorrt(facts: BoardFacts, versions: str) -> Iterator[Finding]:
     if version is None:
         yield _no_tensorrt(facts, versions)
     elif not fits(version, versions):
-        what = f"its TensorRT is {version}{_jetpack_suffix(facts)}; kits need {versions}"
+        what = f"TensorRT is {version}{_jetpack_suffix(facts)}; kits need {versions}"
         remedy = "flash a JetPack with that version, or build for this one: `edgecnn devices add NAME` writes its device file"
         yield Finding(ref="tensorrt-version", weight=Weight.STOPS, what=what, remedy=remedy if facts.is_jetson else None)
     if facts.is_jetson and facts.cuda is None:
-        what = "/usr/local/cuda holds no CUDA; TensorRT needs its libcudart"
+        what = "there is no CUDA in /usr/local/cuda; TensorRT needs libcudart from it"
         yield Finding(ref="cuda-missing", weight=Weight.STOPS, what=what, remedy="sudo apt-get install nvidia-jetpack")
 
 
@@ -283,7 +284,7 @@ def _jetpack_suffix(facts: BoardFacts) -> str:
 def _nodes(facts: BoardFacts) -> Iterator[Finding]:
     closed = sorted(name for name, usable in facts.nodes.items() if not usable)
     if closed:
-        what = f"this user may not use /{', /'.join(closed)}, so a GPU or NPU stays idle"
+        what = f"this user has no permission to use /{', /'.join(closed)}, so kits cannot use the GPU or NPU"
         remedy = "sudo usermod -aG render,video $USER, then log in again"
         yield Finding(ref="accelerator-closed", weight=Weight.NOTES, what=what, remedy=remedy)
 
@@ -300,7 +301,7 @@ _RANGE = re.compile(r"\b(cpu|gpu) ([^;]*?) MHz")
 _HOT_C = 80.0
 """A Raspberry Pi slows down from 80 °C, a Jetson at a slightly higher temperature:
 https://www.raspberrypi.com/documentation/computers/raspberry-pi.html#frequency-management-and-thermal-control"""
-_SUPPLY = "use the power supply that its maker recommends (Raspberry Pi 5: 27 W, 5 V 5 A) and a short cable"
+_SUPPLY = "use the power supply that the manufacturer recommends (Raspberry Pi 5: 27 W, 5 V 5 A) and a short cable"
 _COOLING = "cool the board with a fan or a heat sink, and wait before you measure"
 _FULL_POWER = ("MAXN", "MAXN_SUPER")
 
@@ -312,7 +313,7 @@ def clock_findings(facts: BoardFacts) -> Iterator[Finding]:
     yield from _power_mode(facts)
     yield from _throttled(facts)
     if facts.temperature_c is not None and facts.temperature_c >= _HOT_C:
-        what = f"its hottest sensor reads {facts.temperature_c:g} °C before any run"
+        what = f"the hottest sensor reads {facts.temperature_c:g} °C before any run"
         yield Finding(ref="hot", weight=Weight.DISTORTS, what=what, remedy=_COOLING)
 
 
@@ -331,7 +332,7 @@ def _moving_clocks(facts: BoardFacts) -> Iterator[Finding]:
     ranges_by_clock = [(name, [span.partition("-") for span in ranges.split()]) for name, ranges in _RANGE.findall(facts.clocks)]
     moving = [name for name, ranges in ranges_by_clock if any(low != high for low, _, high in ranges)]
     if moving:
-        what = f"the clocks of {' and '.join(moving)} may move ({facts.clocks})"
+        what = f"the {' and '.join(moving)} clocks are not fixed ({facts.clocks})"
         remedy = "sudo jetson_clocks (until the next boot; run `sudo jetson_clocks --store` first to restore them later)"
         yield Finding(ref="clocks-move", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
@@ -339,15 +340,15 @@ def _moving_clocks(facts: BoardFacts) -> Iterator[Finding]:
 def _power_mode(facts: BoardFacts) -> Iterator[Finding]:
     if facts.is_jetson:
         if facts.power_mode is None:
-            what = "its power mode cannot be read; figures are valid for one power mode only"
+            what = "the power mode cannot be read; figures are valid for one power mode only"
             yield Finding(ref="power-mode-unknown", weight=Weight.DISTORTS, what=what, remedy="sudo nvpmodel -q")
         elif facts.power_mode_name not in _FULL_POWER:
             name = facts.power_mode_name or facts.power_mode
-            what = f"the power mode is {name}: its figures are never combined with those of another mode"
+            what = f"the power mode is {name}; figures from different power modes are never combined"
             remedy = "`sudo nvpmodel -q --verbose` lists the modes, `sudo nvpmodel -m NUMBER` sets one"
             yield Finding(ref="power-mode", weight=Weight.NOTES, what=what, remedy=remedy)
     elif facts.power_mode is not None and ("no_turbo:1" in facts.power_mode or "low-power" in facts.power_mode):
-        what = f"it is set to save power ({facts.power_mode})"
+        what = f"the board is set to save power ({facts.power_mode})"
         remedy = "powerprofilesctl set performance, or echo 0 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo"
         yield Finding(ref="power-saved", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
@@ -355,12 +356,13 @@ def _power_mode(facts: BoardFacts) -> Iterator[Finding]:
 def _throttled(facts: BoardFacts) -> Iterator[Finding]:
     if facts.throttled not in (None, "no"):
         remedy = _SUPPLY if "voltage" in str(facts.throttled) else _COOLING
-        what = f"it is throttled now: {facts.throttled}"
+        what = f"the board is throttled now: {facts.throttled}"
         yield Finding(ref="throttled", weight=Weight.DISTORTS, what=what, remedy=remedy)
     elif facts.throttled_since_boot:
         since = ", ".join(facts.throttled_since_boot)
         remedy = _SUPPLY if "under-voltage" in facts.throttled_since_boot else _COOLING
-        yield Finding(ref="throttled-before", weight=Weight.NOTES, what=f"it was throttled since boot: {since}", remedy=remedy)
+        what = f"the board was throttled since boot: {since}"
+        yield Finding(ref="throttled-before", weight=Weight.NOTES, what=what, remedy=remedy)
 
 
 _32_BITS = ("armv6l", "armv7l", "armv8l", "i386", "i686")
@@ -370,14 +372,14 @@ _USUAL_PAGE_KIB = 4
 def _architecture(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     has_64 = facts.architecture not in _32_BITS
     if not has_64 or facts.python.bits == 32:  # noqa: PLR2004 - bits
-        kernel = "its kernel is 64-bit and its programs are 32-bit" if has_64 else f"its kernel is 32-bit ({facts.architecture})"
+        kernel = "the kernel is 64-bit, but programs are 32-bit" if has_64 else f"the kernel is 32-bit ({facts.architecture})"
         what = f"no runtime has packages for 32-bit programs: {kernel}"
-        system = "Raspberry Pi OS (64-bit)" if facts.is_raspberry_pi else "the 64-bit edition of its system"
+        system = "Raspberry Pi OS (64-bit)" if facts.is_raspberry_pi else "the 64-bit edition of the operating system"
         yield Finding(
             ref="userland-32-bit", weight=Weight.STOPS, what=what, remedy=f"install {system}; an upgrade in place is not possible"
         )
     elif facts.architecture not in needs.machines:
-        what = f"kits run on {' and '.join(needs.machines)}; this is {facts.architecture}"
+        what = f"kits run on {' and '.join(needs.machines)}; this board is {facts.architecture}"
         yield Finding(ref="architecture-unknown", weight=Weight.STOPS, what=what, remedy=None)
 
 
@@ -386,10 +388,10 @@ def _pages(facts: BoardFacts) -> Iterator[Finding]:
         return
     remedy = None
     if facts.is_raspberry_pi:  # https://www.raspberrypi.com/documentation/computers/config_txt.html#kernel
-        remedy = "add kernel=kernel8.img to /boot/firmware/config.txt and reboot; that kernel has pages of 4 KiB"
+        remedy = "add kernel=kernel8.img to /boot/firmware/config.txt and reboot; that kernel has 4 KiB pages"
     what = (
-        f"memory pages have {facts.page_kib} KiB: wheels of onnxruntime, NumPy and Pillow support up to 64; "
-        "a library for pages of 4 KiB does not load"
+        f"memory pages are {facts.page_kib} KiB: wheels of onnxruntime, NumPy and Pillow support up to 64 KiB; "
+        "a library built for 4 KiB pages does not load"
     )
     yield Finding(ref="large-pages", weight=Weight.NOTES, what=what, remedy=remedy)
 

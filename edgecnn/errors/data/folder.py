@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow
-from edgecnn.errors.wording import and_more, counted, listed, nearest, no_unicode, plural, shell_word
+from edgecnn.errors.wording import and_more, counted, file_fault, listed, nearest, no_unicode, none_of, plural, shell_word
 
 _SHAPE = "make one sub-folder of images for each class, or train/, val/ and test/ with such sub-folders"
 _NAMED = 5
@@ -48,30 +48,30 @@ class CorruptImages(EdgecnnError):
 
 DATA_FOLDER_MISSING = ErrorRow(
     "data-folder-missing",
-    "{folder}: no such folder",
-    fix="name a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder",
+    "the folder {folder} does not exist",
+    fix="pass a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder",
     kind=DataFolderMissing,
 )
-DATA_PATH_UNUSABLE = ErrorRow("data-path-unusable", "the data path {path} cannot be used", "{because}", "name another path")
-DATA_NOT_A_FOLDER = ErrorRow("data-not-a-folder", "{path}: not a folder", fix=_SHAPE, kind=DataNotAFolder)
+DATA_PATH_UNUSABLE = ErrorRow("data-path-unusable", "the data path {path} cannot be used", "{because}", "choose another path")
+DATA_NOT_A_FOLDER = ErrorRow("data-not-a-folder", "{path} is not a folder", fix=_SHAPE, kind=DataNotAFolder)
 DATA_FOLDER_UNREADABLE = ErrorRow(
     "data-folder-unreadable",
-    "{folder}: cannot be read",
+    "{folder} cannot be read",
     "{because}",
     "make the folder readable for this user, or pass another folder",
 )
 NO_CLASS_FOLDERS = ErrorRow(
-    "no-class-folders", "{folder}: no classes", "{because}", "{hint}", kind=NoClassFolders, also=("files",)
+    "no-class-folders", "{folder} has no class folders", "{because}", "{hint}", kind=NoClassFolders, also=("files",)
 )
 ONE_CLASS = ErrorRow(
     "one-class",
-    "{folder}: only one class, {name!r}",
+    "{folder} has only one class, {name!r}",
     "a classifier needs at least two classes",
     "add images of another class",
 )
 TOO_FEW_IMAGES = ErrorRow(
     "too-few-images",
-    "{folder}: class {name!r} has {found:counted usable image}; {needed} needed for {roles:listed}",
+    "class {name!r} in {folder} has {found:counted usable image}, but needs {needed} for {roles:listed}",
     "{because}",
     "add images to the class, or remove its folder",
     kind=TooFewImages,
@@ -79,36 +79,37 @@ TOO_FEW_IMAGES = ErrorRow(
 FOLDS_BESIDE_SPLIT = ErrorRow(
     "folds-beside-split",
     "train.folds={folds} cannot be combined with the splits of {root}",
-    "it has {splits} for {names:listed}, and test images must not be trained on",
-    "leave train.folds out, or put all training images into one folder with a sub-folder for each class",
+    "{root} already has {splits} for {names:listed}, and test images must not be used for training",
+    "remove train.folds, or put all training images into one folder with a sub-folder for each class",
     kind=FoldsBesideSplit,
 )
 SPLITS_DIFFER = ErrorRow(
-    "splits-differ", "{folder.parent}: the classes of {folder.name}/ and {other.name}/ differ", "{because}", "{hint}"
+    "splits-differ", "{folder.name}/ and {other.name}/ in {folder.parent} have different classes", "{because}", "{hint}"
 )
 SPLIT_FOLDERS = ErrorRow(
-    "split-folders", "{folder}: its folders can be read in two ways", "{because}", "{hint}", kind=SplitFolders, also=("doubt",)
+    "split-folders", "the folders in {folder} can be read in two ways", "{because}", "{hint}", kind=SplitFolders, also=("doubt",)
 )
-SPLIT_NAMED_TWICE = ErrorRow("split-named-twice", "{folder}: {names:listed} mean the same split", fix="keep one of them")
+SPLIT_NAMED_TWICE = ErrorRow("split-named-twice", "{names:listed} in {folder} mean the same split", fix="keep one of them")
 TRAIN_FOLDER_MISSING = ErrorRow("train-folder-missing", "{what}", fix="{hint}", also=("named",))
 NOTHING_READABLE = ErrorRow(
     "nothing-readable",
-    "{folder}: none of {files:,} files is a readable image",
+    "{none} in {folder} is a readable image",
     "{because}",
     "replace the files with images in a supported format, such as JPEG or PNG",
     kind=NothingReadable,
+    also=("files",),
 )
 CORRUPT_IMAGES = ErrorRow(
     "corrupt-images",
-    "{root}: {broken:number} of {checked:,} images cannot be decoded",
+    "{broken:number} of {checked:,} images in {root} cannot be decoded",
     "{because}",
     "replace or remove them and rerun the command; finished steps are kept",
     kind=CorruptImages,
 )
-IMAGE_GONE = ErrorRow("image-gone", "{path}: cannot be read any more", "{because}", "rerun the command")
-IMAGE_CHANGED = ErrorRow("image-changed", "{path}: changed since this run began", fix="rerun the command")
+IMAGE_GONE = ErrorRow("image-gone", "{path} can no longer be read", "{because}", "rerun the command")
+IMAGE_CHANGED = ErrorRow("image-changed", "{path} changed after this run began", fix="rerun the command")
 NAME_NOT_UNICODE = ErrorRow(
-    "name-not-unicode", "{folder}: the name {name} {problem}", "the folder would become a class", "rename it"
+    "name-not-unicode", "the name {name} in {folder} {problem}", "the name would become a class", "rename the folder"
 )
 
 
@@ -132,10 +133,13 @@ def no_class_folders(folder: Path, files: int, truth_files: Sequence[str] = (), 
 
     ``looked_in``: other folders where they were searched, relative to the folder.
     """
-    because, hint = f"{files:,} files but no sub-folder" if files else "it is empty", _SHAPE
+    because, hint = f"it has {counted(files, 'file')} but no sub-folder" if files else "the folder is empty", _SHAPE
     if truth_files:
-        because = f"it contains ImageNet's validation images, but none of {listed(truth_files)} with their classes"
-        hint = f"put one of these files there or into {listed(looked_in)}, or make a sub-folder for each class"
+        named = listed(truth_files) if len(truth_files) != 2 else " nor ".join(truth_files)
+        neither = "neither" if len(truth_files) == 2 else "not" if len(truth_files) == 1 else "none of"
+        because = f"it contains ImageNet's validation images, but {neither} {named}, which would give their classes"
+        places = listed(["the parent folder" if place == ".." else place for place in looked_in])
+        hint = f"put one of these files there or in {places}, or make a sub-folder for each class"
     return NO_CLASS_FOLDERS(folder=folder, files=files, because=because, hint=hint)
 
 
@@ -154,7 +158,7 @@ def too_few_images(folder: Path, short: Sequence[Shortage]) -> EdgecnnError:
 
 
 def folds_beside_split(root: Path, folds: int, splits: Sequence[str]) -> EdgecnnError:
-    own = plural(len(splits), "its own split", "its own splits")
+    own = plural(len(splits), "a separate split", "separate splits")
     return FOLDS_BESIDE_SPLIT(root=root, folds=folds, splits=own, names=splits)
 
 
@@ -172,7 +176,7 @@ def _uncounted(short: Shortage) -> Sequence[str]:
 
 def _short_too(names: Sequence[str]) -> Sequence[str]:
     also = f"{', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
-    return [f"{also} {plural(len(names), 'has', 'have')} too few images too"] if names else []
+    return [f"{also} also {plural(len(names), 'has', 'have')} too few images"] if names else []
 
 
 def splits_differ(
@@ -185,9 +189,13 @@ def splits_differ(
         if names
     ]
     near = [(name, close) for name in only_there if (close := nearest(name, only_here))]
-    hint = f"rename {other.name}/{near[0][0]} to {near[0][1]}?" if near else "give every split folder the same sub-folders"
+    hint = (
+        f"if they are one class, rename {other.name}/{near[0][0]} to {near[0][1]}"
+        if near
+        else "give every split folder the same sub-folders"
+    )
     if is_flat:
-        hint = f"name {folder} or {other} alone, or put images of the same classes into both"
+        hint = f"pass only {folder} or only {other}, or put images of the same classes into both"
     return SPLITS_DIFFER(folder=folder, other=other, because="; ".join(facts), hint=hint)
 
 
@@ -208,16 +216,21 @@ def split_folders(
     quoted, as_classes = _listed(list(map(repr, names))), f"{option}classes"
     if inner:
         fact = f"contain no images, only the sub-folders {_folders(inner)}"
-        hint = f"{option}nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
-        hint += f" {quoted} are; folders called train, val and test are splits"
+        hint = f"pass {option}nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
+        hint += f" {quoted} are; folders named train, val and test are always splits"
     elif lists is not None:
-        fact = "have the names of splits, and no class folders in them"
-        hint = f"--data {shell_word(lists[0])} if that list has their labels" if lists else "make a sub-folder for each class"
-        hint += f", --no-labels with your own model, or {as_classes} if {quoted} are the classes"
+        fact = "have the names of splits, but contain no class folders"
+        hint = (
+            f"pass --data {shell_word(lists[0])} if that list has their labels" if lists else "make a sub-folder for each class"
+        )
+        hint += f", pass --no-labels with your own model, or pass {as_classes} if {quoted} are the classes"
     else:
-        fact = f"{plural(len(names), 'has the name', 'have the names')} of images without a label, next to classes"
-        hint = f"{option}labelled to skip {quoted}, or {as_classes} to make"
-        hint += f" {plural(len(names), 'it a class', 'them classes')}"
+        name_suggests = plural(
+            len(names), "is next to class folders, but its name suggests", "are next to class folders, but their names suggest"
+        )
+        fact = f"{name_suggests} images without labels"
+        hint = f"pass {option}labelled to skip {quoted}, or {as_classes} to treat"
+        hint += f" {plural(len(names), 'it as a class', 'them as classes')}"
     doubt = {"names": names, "inner": inner, "lists": lists}
     return SPLIT_FOLDERS(folder=folder, because=f"{_folders(names)} {fact}", hint=hint, doubt=doubt)
 
@@ -238,11 +251,11 @@ def split_named_twice(folder: Path, names: Sequence[str]) -> EdgecnnError:
 def train_folder_missing(named: Path, splits: Sequence[str], is_list: bool = False) -> EdgecnnError:
     """``is_list``: the splits are a column of a list."""
     if is_list:
-        what = f"{named}: its splits are {listed(splits)}, and train is missing"
-        hint = "give training images the split train, or list the images of one split without the column split"
+        what = f"{named} has images with the split {listed(splits)}, but none with train"
+        hint = "mark the training images as train, or list a single split without a split column"
     else:
-        what = f"{named}: has {listed([f'{name}/' for name in splits])} but no train/"
-        hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / splits[0]}"
+        what = f"{named} has {listed([f'{name}/' for name in splits])} but no train/"
+        hint = f"rename the folder of training images to {named / 'train'}, or pass a single split, such as {named / splits[0]}"
     return TRAIN_FOLDER_MISSING(what=what, hint=hint, named=named)
 
 
@@ -250,11 +263,11 @@ def nothing_readable(folder: Path, skipped: Sequence[str], is_one_reason: bool =
     """``skipped``: the files, each with its reason; ``is_one_reason``: the same for all."""
     one = f"{skipped[0]}; the same for the others" if is_one_reason and len(skipped) > _NAMED else None
     because = one or "; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED)
-    return NOTHING_READABLE(folder=folder, files=len(skipped), because=because)
+    return NOTHING_READABLE(folder=folder, files=len(skipped), none=none_of(len(skipped), "file"), because=because)
 
 
 def corrupt_images(root: str, broken: Sequence[tuple[str, str]], checked: int) -> EdgecnnError:
-    because = "; ".join(f"{path}: {why}" for path, why in broken[:_NAMED]) + and_more(len(broken), _NAMED)
+    because = "; ".join(file_fault(path, why) for path, why in broken[:_NAMED]) + and_more(len(broken), _NAMED)
     return CORRUPT_IMAGES(root=root, broken=tuple(broken), checked=checked, because=because)
 
 

@@ -24,84 +24,83 @@ PUBLISHED_DATA_UNAVAILABLE = ErrorRow(
     "published-data-unavailable",
     "torchvision:{name} is not in {copies} and could not be downloaded",
     "{because}",
-    "put torchvision's own copy there, or set EDGECNN_TORCHVISION to its folder",
+    "put torchvision's copy of the data set there, or set EDGECNN_TORCHVISION to its folder",
     exit_code=ExitCode.MISSING,
 )
 IDX_UNUSABLE = ErrorRow(
     "idx-unusable",
-    "{file}: cannot be used as an IDX file",
+    "{file} cannot be used as an IDX file",
     "{because}",
-    "use the format of MNIST: images are bytes of 3 dimensions (count, rows, columns), labels bytes of one (count)",
+    "use the format of MNIST: images are bytes in 3 dimensions (count, rows, columns), labels are bytes in 1 dimension (count)",
 )
 IDX_INCOMPLETE = ErrorRow(
-    "idx-incomplete", "{found.parent}: has {found.name} but no {missing}", fix="add {missing} or {missing}.gz to the folder"
+    "idx-incomplete", "{found.parent} has {found.name} but no {missing}", fix="add {missing} or {missing}.gz to the folder"
 )
 CLASS_NAMES_UNUSABLE = ErrorRow(
     "class-names-unusable",
-    "{file}: cannot be used as the names of the classes",
+    "{file} cannot be used as a list of class names",
     "{because}",
     "write one class name on each line, in the order of the labels",
 )
 TABLE_NOT_DIVIDED = ErrorRow(
     "table-not-divided",
-    "{file}: a list cannot be copied into train/, validation/ and test/",
-    "its files may be anywhere",
-    "name the roles in a third column, path,label,split; a build reads them from there",
+    "the images of the list {file} cannot be copied into split folders",
+    "the listed files may be in any folder",
+    "add a third column, split, to the list (path,label,split); a build reads the splits from it",
 )
 CLASS_NOT_A_FOLDER = ErrorRow(
     "class-not-a-folder",
-    "{root}: the class {name!r} cannot become a folder",
+    "the class {name!r} in {root} cannot become a folder",
     "{because}",
     "give the class another name, such as T-shirt-top for T-shirt/top",
 )
 DEMO_HAS_NO_FOLDER = ErrorRow(
     "demo-has-no-folder",
-    "demo is the name of the embedded images",
-    "they have no folder",
-    "name a folder; one called demo is ./demo",
+    "demo means the embedded images, which have no folder",
+    fix="pass a folder; write ./demo for a folder named demo",
 )
-TABLE_UNUSABLE = ErrorRow("table-unusable", "{place}: cannot be used as a list of images", "{because}", "{hint}", also=("file",))
+TABLE_UNUSABLE = ErrorRow("table-unusable", "{place} cannot be used", "{because}", "{hint}", also=("file",))
 NO_IMAGENET_CLASS = ErrorRow(
     "no-imagenet-class",
-    "{root}: {folder!r} is not one of ImageNet's 1,000 classes",
-    fix="{guess}name each folder after its class's WordNet id (n01440764) or its name (tench)",
+    "{folder!r} in {root} is not one of ImageNet's 1,000 classes",
+    fix="{guess}name each folder by the WordNet id (n01440764) or the name (tench) of its class",
 )
 NOT_IN_CLASS_NAMES = ErrorRow(
     "not-in-class-names",
-    "{root}: {folder!r} is not one of the classes in {file}",
+    "{folder!r} in {root} is not one of the classes in {file}",
     "{because}",
     "{guess}name each folder after its class{instead}",
     kind=NotInClassNames,
 )
 FOLDERS_OF_ONE_CLASS = ErrorRow(
     "folders-of-one-class",
-    "{root}: {folders[0]!r} and {folders[1]!r} are both the class {name!r} of {file}",
-    fix="merge them, or give each its own name there",
+    "{folders[0]!r} and {folders[1]!r} in {root} both match class {name!r} of {file}",
+    fix="merge them, or give each its own name in {file}",
 )
 CLASS_ORDER_OPEN = ErrorRow(
     "class-order-open",
-    "{root}: the order of the model's classes is unknown",
+    "the order of the model's classes is unknown for {root}",
     "class {place} is {folder!r} in natural order, and {character!r} in the order of ImageFolder and Keras",
-    "--set data.classes=sorted for the order of ImageFolder and Keras, data.classes=folders for natural order, "
+    "pass --set data.classes=sorted for the order of ImageFolder and Keras, data.classes=folders for natural order, "
     "or data.classes=FILE with one class on each line",
 )
 LIST_WITHOUT_LABELS = ErrorRow(
     "list-without-labels",
     "{file} has a label for each image, but --no-labels ignores labels",
-    fix="leave --no-labels out, or name a folder of images",
+    fix="remove --no-labels, or pass a folder of images",
 )
 ARCHIVE_UNUSABLE = ErrorRow(
-    "archive-unusable", "{file}: cannot be unpacked", "{because}", "unpack it yourself and name the folder"
+    "archive-unusable", "{file} cannot be unpacked", "{because}", "unpack the file yourself and pass the folder"
 )
 ARCHIVES_OF_ONE_NAME = ErrorRow(
     "archives-of-one-name",
-    "{folder}: {names:listed} are both {bare!r}",
-    "an archive's name is its class, split or shard",
-    "keep one of them, or rename one",
+    "{names:listed} in {folder} have the same name, {bare!r}",
+    "the name of an archive, without its suffix, is its class, split or shard",
+    "keep one of the archives, or rename one",
 )
 MANIFEST_UNREADABLE = ErrorRow(
     "manifest-unreadable",
-    "{path}: cannot be read as a list of images",
+    "{path} cannot be read as a list of images",
     "{because}",
     "rm {path:word}, then rerun the command",
     exit_code=ExitCode.OWN_FAULT,
@@ -109,7 +108,7 @@ MANIFEST_UNREADABLE = ErrorRow(
 )
 DEMO_DAMAGED = ErrorRow(
     "demo-damaged",
-    "{path}: not the demo that was shipped",
+    "{path} is not the demo that was shipped",
     "{because}",
     "pip install --force-reinstall --no-deps edgecnn",
     exit_code=ExitCode.OWN_FAULT,
@@ -119,7 +118,7 @@ DEMO_DAMAGED = ErrorRow(
 def unknown_published_data(name: str, known: Sequence[str]) -> EdgecnnError:
     folded = {published.casefold(): published for published in known}
     near = nearest(name.casefold(), folded)
-    hint = f"did you mean torchvision:{folded[near]}?" if near else "name a folder with a sub-folder for each class"
+    hint = f"did you mean torchvision:{folded[near]}?" if near else "pass a folder with a sub-folder for each class"
     return UNKNOWN_PUBLISHED_DATA(name=ascii(name)[1:-1][:100], known=known, hint=hint)
 
 
@@ -138,15 +137,15 @@ def table_unusable(
         usual = f"use {file.name} as it is distributed, or make a sub-folder of images for each class"
     elif is_text:
         usual = (
-            "begin with the line path,label or path,label,split, and write one image on each other line; for several labels, "
-            "replace label by a column labels, as in cat|dog, or by a column of 0 and 1 for each label"
+            "write path,label or path,label,split on the first line and one image on each further line; for several labels, "
+            "replace label with a column labels, as in cat|dog, or with a column of 0 and 1 for each label"
         )
     else:
         usual = (
             "write the columns path and label, or path, label and split, with one image in each row; for several labels, "
-            "replace label by a column labels of lists, or by a column of 0 and 1 for each label"
+            "replace label with a column labels that holds lists, or with a column of 0 and 1 for each label"
         )
-    place = str(file) if line is None else f"{file}, {'line' if is_text else 'row'} {line}"
+    place = f"the list {file}" if line is None else f"{'line' if is_text else 'row'} {line} of the list {file}"
     return TABLE_UNUSABLE(place=place, because=because, hint=hint or usual, file=file)
 
 
@@ -156,12 +155,14 @@ def no_imagenet_class(root: Path, folder: str, nearest: str | None) -> EdgecnnEr
 
 def not_in_class_names(root: Path, folder: str, file: str, nearest: str | None, is_stated: bool = True) -> EdgecnnError:
     """``is_stated``: ``data.classes`` names the file; otherwise it is the model's metadata."""
-    instead = ", or pass --set data.classes=folders if their order is the model's, or data.classes=FILE with a class on each line"
+    instead = (
+        ", or pass --set data.classes=folders if they are in the model's order, or data.classes=FILE with one class per line"
+    )
     return NOT_IN_CLASS_NAMES(
         root=root,
         folder=folder,
         file=file,
-        because=None if is_stated else "other folders are, so the order of the model's classes is unknown",
+        because=None if is_stated else "other folders match, so edgecnn cannot tell the order of the model's classes",
         guess=f"did you mean {nearest!r}? " if nearest else "",
         instead="" if is_stated else instead,
     )

@@ -41,35 +41,35 @@ GROUP_PATTERN_INVALID = ErrorRow(
     "group-pattern-invalid",
     "data.group_by '{pattern}' cannot be read as a regular expression",
     "{because}",
-    "write one such as 'person([0-9]+)', or name a column of a list",
+    "write one such as 'person([0-9]+)', or the name of a list column",
     kind=GroupPatternInvalid,
 )
 GROUP_PATTERN_TOO_SLOW = ErrorRow(
     "group-pattern-too-slow",
-    "data.group_by '{pattern}' was not searched in {paths:counted path} within {limit_s:g} s",
-    fix="write it without a repetition inside a repetition, such as (a+)+",
+    "matching data.group_by '{pattern}' against {paths:counted path} took over {limit_s:g} s",
+    fix="avoid nested repetition such as (a+)+",
     kind=GroupPatternTooSlow,
 )
-NO_GROUP_FOUND = ErrorRow("no-group-found", "{source}: {problem}", "{because}", "{hint}", kind=NoGroupFound)
+NO_GROUP_FOUND = ErrorRow("no-group-found", "{problem} in {source}", "{because}", "{hint}", kind=NoGroupFound)
 GROUP_ON_TWO_SIDES = ErrorRow(
     "group-on-two-sides",
-    "{root}: group {group!r} is on both sides of your own split",
-    "{paths:listed} belong to it{more}",
-    "move all files of a group to one side, or leave data.group_by out",
+    "group {group!r} in {root} is in two of your splits",
+    "{paths:listed} belong to the group{more}",
+    "move all files of each group into one split, or remove data.group_by",
     kind=GroupOnTwoSides,
 )
 TOO_FEW_GROUPS = ErrorRow(
     "too-few-groups",
-    "{root}: {shown} cannot fill {roles:listed} with separate groups",
-    "the images are of {groups} ({named}){also}",
-    "add images of other groups, or leave data.group_by out",
+    "{shown} in {root} cannot fill {roles:listed} with separate groups",
+    "the images belong to only {groups} ({named}){also}",
+    "add images of other groups, or remove data.group_by",
     kind=TooFewGroups,
 )
 GROUPS_NOT_DIVISIBLE = ErrorRow(
     "groups-not-divisible",
-    "{root}: whole groups cannot give every class to {roles:listed}",
-    "the largest part of a class is group {group!r}, with {share:.0%} of {name!r}",
-    "name smaller groups, add images of others, or divide the images yourself into train/, val/ and test/",
+    "whole groups in {root} cannot give {roles:listed} images of every class",
+    "the largest group, {group!r}, holds {share:.0%} of class {name!r}",
+    "define smaller groups, add images of other groups, or divide the images yourself into train/, val/ and test/",
     kind=GroupsNotDivisible,
 )
 
@@ -77,18 +77,18 @@ GROUPS_NOT_DIVISIBLE = ErrorRow(
 def no_groups(by: str, source: Path, example: str, column: bool) -> EdgecnnError:
     """``column``: ``by`` names a column."""
     if column:
-        problem, because = f"the column '{by}' of data.group_by is empty", "it has no value in any row"
-        hint = "fill the column, or leave data.group_by out"
+        problem, because = f"the data.group_by column '{by}' is empty", "no row has a value in it"
+        hint = "fill the column, or remove data.group_by"
     else:
-        problem, because = f"no path contains data.group_by '{by}'", f"a path is {example!r}"
-        hint = "write a regular expression, such as 'person([0-9]+)', or the name of a column of a list; "
-        hint += "its first group in parentheses, or else the whole match, names the group of an image"
+        problem, because = f"data.group_by '{by}' matches no path", f"one of the paths is {example!r}"
+        hint = "write a regular expression, such as 'person([0-9]+)', or the name of a list column; "
+        hint += "the first parenthesized part, or else the whole match, names the group of an image"
     return NO_GROUP_FOUND(source=source, problem=problem, because=because, hint=hint)
 
 
 def group_on_two_sides(root: Path, group: str, paths: Sequence[str], others: int) -> EdgecnnError:
     """``others``: further groups on two sides."""
-    more = f"; {counted(others, 'other group is', 'other groups are')} on two sides too" if others else ""
+    more = f"; {counted(others, 'other group is', 'other groups are')} also in two splits" if others else ""
     return GROUP_ON_TWO_SIDES(root=root, group=group[:_SIGNS], paths=paths, more=more)
 
 
@@ -106,7 +106,7 @@ def too_few_groups(root: Path, names: Sequence[str], groups: Sequence[str], alon
         roles=roles,
         groups=counted(len(groups) + alone, "group"),
         named=f"{listed(named)}{and_more(len(groups), _NAMED)}",
-        also=f"; {also} {plural(len(others), 'has', 'have')} too few groups too" if others else "",
+        also=f"; {also} also {plural(len(others), 'has', 'have')} too few groups" if others else "",
     )
 
 

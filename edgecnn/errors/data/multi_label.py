@@ -33,38 +33,38 @@ MULTI_LABEL_NOT_FITTING = ErrorRow(
 BOUND_OF_SEVERAL_LABELS = ErrorRow(
     "bound-of-several-labels",
     "a bound of {metric} cannot be used for single-label images",
-    "the metric is for images with several labels",
+    "the metric applies to images with several labels",
     "use a bound such as --max drop_pp=1 or --min top1=0.8",
 )
 LABEL_TOO_RARE = ErrorRow(
     "label-too-rare",
-    "{file}: label {name!r} is on {found:counted usable image}; {needed} needed for {roles:listed}",
+    "label {name!r} in {file} has {found:counted usable image}, but needs {needed} for {roles:listed}",
     "{because}",
-    "{add} images that have it, or remove it from the list",
+    "{add} images with this label, or remove the label from the list",
     kind=LabelTooRare,
 )
 LABELS_NOT_DIVISIBLE = ErrorRow(
     "labels-not-divisible",
-    "{file}: the images cannot be divided so that {roles:listed} have every label",
-    fix="add images of the rare labels, or divide the images yourself in a column split",
+    "no division of {file} gives {roles:listed} images of every label",
+    fix="add images with the rare labels, or divide the images yourself in a split column",
     kind=LabelsNotDivisible,
 )
 UNKNOWN_LABEL = ErrorRow(
     "unknown-label",
-    "{file}: the label {name!r} is not one of the {count} of {known_by}",
-    "these are {known}",
+    "label {name!r} in {file} is not one of the {count} of {known_by}",
+    "the known labels are {known}",
     "{guess}correct the list, or remove the label from it",
 )
 THRESHOLDS_OF_ANOTHER_MODEL = ErrorRow(
     "thresholds-of-another-model",
-    "{file}: its thresholds are those of another model",
+    "the thresholds in {file} belong to another model",
     "{because}",
-    "use the thresholds and the kit of one build",
+    "use the thresholds and the kit of the same build",
 )
 
 
 def multi_label_not_fitting(
-    setting: str, because: str, hint: str = "leave it out, or list one label for each image"
+    setting: str, because: str, hint: str = "remove the setting, or list one label for each image"
 ) -> EdgecnnError:
     return MULTI_LABEL_NOT_FITTING(asked=setting, because=because, hint=hint)
 
@@ -82,7 +82,7 @@ def label_too_rare(file: Path, short: Sequence[tuple[str, int, int]], roles: Seq
         found=images,
         needed=needed,
         roles=roles,
-        because=f"{also} {plural(len(others), 'is', 'are')} on too few images too" if others else None,
+        because=f"{also} also {plural(len(others), 'has', 'have')} too few images" if others else None,
         add="give that split" if own else "add",
     )
 
@@ -100,5 +100,7 @@ def unknown_label(file: Path, name: str, known: Sequence[str], known_by: str) ->
 
 def thresholds_of_another_model(file: Path, names: Sequence[str], labels: Sequence[str]) -> EdgecnnError:
     missing = [name for name in labels if name not in names]
-    because = f"it has none for {missing[0]!r}" if missing else f"it has {len(names)}, but the network has {len(labels)} labels"
+    because = f"it has {len(names)} thresholds, but the network has {len(labels)} labels"
+    if missing:
+        because = f"the file has no threshold for {missing[0]!r}"
     return THRESHOLDS_OF_ANOTHER_MODEL(file=file, because=because)

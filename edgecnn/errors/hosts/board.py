@@ -37,44 +37,49 @@ class AnswerUnusable(BoardError):
 BAD_ADDRESS = ErrorRow(
     "bad-address",
     "--host {text!r} is not an SSH destination",
-    fix="pass user@board, or a name of your ssh_config",
+    fix="pass user@board, or a host name from your ssh_config",
     kind=BadAddress,
 )
 ANDROID_HOST = ErrorRow(
     "android-host",
-    "--host {text!r}: kits do not run over adb",
+    "kits do not run over adb, as in --host {text!r}",
     "the runner needs Python, which Android does not have",
-    "docs/howto/use-an-android-telephone.md shows three ways: its browser, LiteRT's program, Debian inside Termux",
+    "use the phone's browser, LiteRT's program or Debian inside Termux, as in docs/howto/use-an-android-telephone.md",
 )
-SSH_ABSENT = ErrorRow("ssh-absent", "{program}: cannot be started", fix="apt install openssh-client", exit_code=ExitCode.MISSING)
+SSH_ABSENT = ErrorRow("ssh-absent", "{program} cannot be started", fix="apt install openssh-client", exit_code=ExitCode.MISSING)
 BOARD_UNREACHABLE = ErrorRow(
-    "board-unreachable", "{board}: no connection", "{because}", "ssh {board:word}", exit_code=ExitCode.MISSING, kind=BoardError
+    "board-unreachable",
+    "{board} cannot be reached",
+    "{because}",
+    "check the connection with ssh {board:word}",
+    exit_code=ExitCode.MISSING,
+    kind=BoardError,
 )
 BOARD_UNKNOWN = ErrorRow(
     "board-unknown",
-    "{board}: its host key is unknown",
+    "the host key of {board} is unknown",
     fix="run ssh {board:word} once, and compare the fingerprint that it prints with the board's",
     exit_code=ExitCode.MISSING,
     kind=BoardError,
 )
 BOARD_KEY_CHANGED = ErrorRow(
     "board-key-changed",
-    "{board}: its host key is not the known one",
+    "the host key of {board} has changed",
     "the board was set up again, or another machine answers",
-    "ssh {board:word} prints the line of known_hosts; remove the line only if you know why the key changed",
+    "run ssh {board:word} to see the line of known_hosts; remove that line only if you know why the key changed",
     kind=BoardError,
 )
 LOGIN_REFUSED = ErrorRow(
     "login-refused",
-    "{board}: login refused",
+    "{board} refused the login",
     "{because}",
-    "run ssh-copy-id {board:word}, so that no password is needed",
+    "run ssh-copy-id {board:word}, so that ssh needs no password",
     exit_code=ExitCode.MISSING,
     kind=BoardError,
 )
 LINK_LOST = ErrorRow(
     "link-lost",
-    "{board}: the connection was lost during {doing}",
+    "the connection to {board} was lost during {doing}",
     "{because}",
     "rerun the command to continue",
     exit_code=ExitCode.MISSING,
@@ -82,56 +87,56 @@ LINK_LOST = ErrorRow(
 )
 BOARD_LACKS_PYTHON = ErrorRow(
     "board-lacks-python",
-    "{board}: {python} is not Python 3.8 or later",
+    "{python} on {board} is not Python 3.8 or later",
     "{because}",
-    "name another Python of the board with --python",
+    "pass another Python of the board with --python",
     exit_code=ExitCode.MISSING,
     kind=BoardError,
 )
 BOARD_IS_ANOTHER_DEVICE = ErrorRow("board-is-another-device", "{board} is not {device}", "it is {machine}", "{hint}")
 BOARD_BUSY = ErrorRow(
     "board-busy",
-    "{board}: in use by {owner}{age}",
+    "{board} is in use by {owner}{age}",
     "{what}",
-    "rerun the command when the other one has finished",
+    "rerun your command when the board is free",
     exit_code=ExitCode.MISSING,
     kind=BoardBusy,
 )
 BOARD_DISK_FULL = ErrorRow(
     "board-disk-full",
-    "{board}: no space in {folder}",
+    "{folder} on {board} has no space left",
     "{needed}{free_bytes:mib} are free",
-    "free space there, or let bench --clean remove {folder}",
+    "free some space on the board, or remove {folder} with bench --clean",
     kind=BoardDiskFull,
 )
 BOARD_FAILED = ErrorRow(
     "board-failed",
-    "{board}: {doing} failed",
+    "{doing} failed on {board}",
     "{because}",
     "check the board with ssh {board:word}, then rerun the command to continue",
     kind=BoardError,
 )
 ANSWER_UNUSABLE = ErrorRow(
     "answer-unusable",
-    "{board}: its answer to {doing} cannot be used",
+    "the answer of {board} to {doing} cannot be used",
     "{because:reason}",
-    "remove edgecnn's files there with bench --clean, then rerun the command from the start",
+    "remove edgecnn's files from the board with bench --clean, then rerun the command from the start",
     kind=AnswerUnusable,
 )
 OWN_ANSWER_UNUSABLE = ErrorRow(
     "own-answer-unusable",
-    "this machine: its answer to {doing} cannot be used",
+    "the answer of this machine to {doing} cannot be used",
     "{because:reason}",
     "rerun the command; report a bug if it fails again",
     kind=AnswerUnusable,
 )
 """A separate reference, since such an answer is not a fault of a board."""
-BOARD_LACKS_BUILDER = ErrorRow("board-lacks-builder", "{board}: {what}", "{because}", "{hint}", exit_code=ExitCode.MISSING)
+BOARD_LACKS_BUILDER = ErrorRow("board-lacks-builder", "on {board}, {what}", "{because}", "{hint}", exit_code=ExitCode.MISSING)
 BUILDER_UNFIT = ErrorRow(
     "builder-unfit",
-    "{board} has {package} {version}, and the kits need {package}{wanted}",
+    "{board} has {package} {version}, but the kits need {package}{wanted}",
     "TensorRT comes with JetPack: 5.1 has 8.5, 6.0 has 8.6, 6.1 and 6.2 have 10.3, 7.2 has 10.16",
-    "flash the JetPack of the device's file, or build for the installed one: edgecnn devices add NAME --host BOARD",
+    "flash the JetPack of the device file, or build for the installed one after edgecnn devices add NAME --host BOARD",
     exit_code=ExitCode.MISSING,
 )
 BOARD_NOT_READY = ErrorRow(
@@ -139,8 +144,8 @@ BOARD_NOT_READY = ErrorRow(
 )
 CARRY_WITHOUT_HOST = ErrorRow(
     "carry-without-host",
-    "--carry-wheels copies packages to a board, and no board is named",
-    fix="add --host user@board, or install the packages that the findings name",
+    "--carry-wheels copies packages to a board, but no board is given",
+    fix="add --host user@board, or install the packages that the findings list",
 )
 
 OF_A_BOARD = frozenset(
@@ -179,7 +184,11 @@ def link_lost(board: str, doing: str, because: str = "") -> EdgecnnError:
 
 def board_is_another_device(board: str, machine: str, device: str, matching: Sequence[str]) -> EdgecnnError:
     """``matching``: devices that the machine is."""
-    hint = f"--target {shell_word(matching[0])}" if matching else "describe it in a device file, and pass that to --target"
+    hint = (
+        f"pass --target {shell_word(matching[0])}"
+        if matching
+        else "describe the board in a device file, and pass the file with --target"
+    )
     return BOARD_IS_ANOTHER_DEVICE(board=board, machine=machine, device=device, hint=hint)
 
 
@@ -197,17 +206,19 @@ def board_failed(board: str, doing: str, lines: Sequence[str]) -> EdgecnnError:
 
 
 _OTHER_PYTHON = (
-    "name the Python that has TensorRT with --python: JetPack's is /usr/bin/python3, or a virtual environment with "
-    "--system-site-packages; to install TensorRT: sudo apt-get install nvidia-jetpack"
+    "pass the Python that has TensorRT with --python: JetPack's /usr/bin/python3, or a virtual environment with "
+    "--system-site-packages; to install TensorRT, run sudo apt-get install nvidia-jetpack"
 )
 
 
 def board_lacks_builder(board: str, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
     """``error``: the runner's error about the builder, or its crash or time-out."""
     answered = isinstance(error, RunnerFailed)
-    what = error.what if answered else f"its TensorRT does not respond: {error.what}"
+    because = error.because if answered else ": ".join(filter(None, (error.what, error.because)))
     hint = error.hint if answered and error.ref != "builder-missing" else _OTHER_PYTHON
-    return BOARD_LACKS_BUILDER(board=board, what=what, because=error.because, hint=hint)
+    return BOARD_LACKS_BUILDER(
+        board=board, what=error.what if answered else "TensorRT does not respond", because=because, hint=hint
+    )
 
 
 def board_not_ready(board: str, whats: Sequence[str], hints: Sequence[str]) -> EdgecnnError:

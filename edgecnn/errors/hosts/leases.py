@@ -23,12 +23,12 @@ BOARDS_INVALID = ErrorRow(
     "boards-invalid",
     "boards {path} has {problems:counted problem}",
     "{problems:joined}",
-    "docs/howto/sweep-at-scale.md shows an example, docs/schemas/boards.json lists every key",
+    "docs/howto/sweep-at-scale.md shows an example, and docs/schemas/boards.json lists every key",
 )
 NO_SUCH_BOARDS = ErrorRow(
     "no-such-boards",
     "{where} has no board for {kind}",
-    "its boards of the device are {others:listed}",
+    "its boards for this device are {others:listed}",
     "remove the tag from [tags], or add it to a board",
 )
 LABGRID_ABSENT = ErrorRow(
@@ -40,9 +40,9 @@ LABGRID_ABSENT = ErrorRow(
 )
 COORDINATOR_UNREACHABLE = ErrorRow(
     "coordinator-unreachable",
-    "{where}: the coordinator does not answer",
+    "the coordinator {where} does not answer",
     "{because}",
-    "check that it runs: labgrid-client -x {address:word} places; then rerun the command to continue",
+    "check with labgrid-client -x {address:word} places that it runs, then rerun the command to continue",
     exit_code=ExitCode.MISSING,
     kind=CoordinatorUnreachable,
 )
@@ -50,12 +50,12 @@ COORDINATOR_REFUSED = ErrorRow(
     "coordinator-refused",
     "{where} refused the request",
     "{because}",
-    "check the tags of the sweep, and the log of the coordinator",
+    "check the tags in the sweep file and the log of the coordinator",
 )
 BOARD_WITHOUT_ADDRESS = ErrorRow(
     "board-without-address",
-    "{board}: it has no NetworkService",
-    "no exporter offers one for this board",
+    "the board {board} has no NetworkService",
+    "no exporter offers a NetworkService for this board",
     "start the board's exporter",
     exit_code=ExitCode.MISSING,
 )
@@ -63,7 +63,7 @@ BOARD_TAKEN = ErrorRow(
     "board-taken",
     "the lease of {board} ended during the measurement",
     "{because}",
-    "check the places of the coordinator: labgrid-client places",
+    "check the places of the coordinator with labgrid-client places",
     exit_code=ExitCode.MISSING,
     kind=BoardTaken,
 )
@@ -76,9 +76,9 @@ NO_BOARD_LEFT = ErrorRow(
 )
 BOARDS_LOST_TO_BUILD = ErrorRow(
     "boards-lost-to-build",
-    "{build} lost {reasons:counted board} in a row and gets no other",
+    "{build} lost {reasons:counted board} in a row and was stopped",
     "{reasons:joined}",
-    "run the command in its log on one of them; the next run of the sweep tries the build again",
+    "run the command in the build's log on one of these boards; the next sweep run retries the build",
     exit_code=ExitCode.MISSING,
 )
 
@@ -88,8 +88,8 @@ def coordinator_unreachable(where: str, because: str) -> EdgecnnError:
 
 
 def no_board_left(kind: str, reasons: Mapping[str, str]) -> EdgecnnError:
-    return NO_BOARD_LEFT(kind=kind, reasons=[f"{board}: {reason}" for board, reason in reasons.items()])
+    return NO_BOARD_LEFT(kind=kind, reasons=[f"{board} failed ({reason})" for board, reason in reasons.items()])
 
 
 def boards_lost_to_build(build: str, reasons: Mapping[str, str]) -> EdgecnnError:
-    return BOARDS_LOST_TO_BUILD(build=build, reasons=[f"{board}: {reason}" for board, reason in reasons.items()])
+    return BOARDS_LOST_TO_BUILD(build=build, reasons=[f"{board} failed ({reason})" for board, reason in reasons.items()])

@@ -52,9 +52,9 @@ RUNNER_CRASHED = ErrorRow(
 )
 RUNNER_CANNOT_WRITE = ErrorRow(
     "runner-cannot-write",
-    "{where}runner {command} could not write its results",
-    "the disk is full, or fails",
-    "free space there, in the temporary folder too, then rerun the command",
+    "runner {command} could not write its results{where}",
+    "the disk is full or failing",
+    "free space on that disk and in the temporary folder, then rerun the command",
     exit_code=ExitCode.MISSING,
     kind=RunnerCannotWrite,
 )
@@ -68,14 +68,14 @@ RUNNER_TIMED_OUT = ErrorRow(
 )
 RUNNER_NOT_STARTED = ErrorRow(
     "runner-not-started",
-    "{folder}: the runner could not be started here",
+    "the runner could not be started in {folder}",
     "{because}",
     "check that the folder exists and that this user may run programs in it",
 )
 FOREIGN_COMMAND_MISSING = ErrorRow(
     "foreign-command-missing",
     "{needed_for} needs {command}, which is not installed",
-    fix="on Debian: apt-get install {package}",
+    fix="on Debian, run apt-get install {package}",
     exit_code=ExitCode.MISSING,
 )
 DEBIAN_TREE_FAILED = ErrorRow(
@@ -87,24 +87,24 @@ DEBIAN_TREE_FAILED = ErrorRow(
 )
 WHEELS_NOT_FOUND = ErrorRow(
     "wheels-not-found",
-    "no wheels of {packages:commas} for {board} could be downloaded",
+    "the wheels of {packages:listed} for {board} could not be downloaded",
     "{because}",
-    "check the network, or name another Python of the board with --python",
+    "check the network, or pass another Python of the board with --python",
     exit_code=ExitCode.MISSING,
     kind=WheelsNotFound,
 )
 NOTHING_TO_EMULATE_ON = ErrorRow(
     "nothing-to-emulate-on",
     "an Arm machine cannot be emulated on {machine}",
-    "QEMU has packages for {has:commas}",
-    "use such a machine; a 64-bit Arm machine needs no emulation: --target cpu",
+    "QEMU packages exist only for {has:listed}",
+    "use such a machine; a 64-bit Arm machine needs no emulation, only --target cpu",
     exit_code=ExitCode.MISSING,
 )
 RECORDING_UNUSABLE = ErrorRow(
     "recording-unusable",
     "{board} could not be examined",
     "{because}",
-    "install Python 3.6 or newer there as python3, or name another one with --python",
+    "install Python 3.6 or later there as python3, or pass another Python with --python",
     exit_code=ExitCode.MISSING,
     kind=RecordingUnusable,
 )
@@ -112,7 +112,7 @@ WHEELS_NOT_UNPACKED = ErrorRow(
     "wheels-not-unpacked",
     "{board} could not store the packages that were sent to it",
     "{because}",
-    "free space in the board's home folder, and install python3-venv there",
+    "free space in the home folder of the board, and install python3-venv there",
     exit_code=ExitCode.MISSING,
 )
 
@@ -124,7 +124,7 @@ def runner_crashed(argv: Sequence[str], ending: str, last_lines: Sequence[str]) 
 
 def runner_cannot_write(argv: Sequence[str], board: str | None) -> EdgecnnError:
     """``board``: where it ran; None: on this machine."""
-    return RUNNER_CANNOT_WRITE(command=_command(argv), where="" if board is None else f"{board}: ")
+    return RUNNER_CANNOT_WRITE(command=_command(argv), where="" if board is None else f" on {board}")
 
 
 def runner_timed_out(argv: Sequence[str], lease_s: float, last_lines: Sequence[str]) -> EdgecnnError:
@@ -142,4 +142,4 @@ def _joined(last_lines: Sequence[str]) -> str:
 
 
 def _command(argv: Sequence[str]) -> str:
-    return argv[0] if argv else "without a command"
+    return argv[0] if argv else "(no command)"

@@ -111,7 +111,7 @@ def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, b
         configs = [json.loads(entries[name]) for name in _CONFIGS if name in entries]
     except (ValueError, RecursionError) as error:
         because = f"it is damaged: {_MODEL} inside it cannot be read"
-        raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error
+        raise custom_model_unusable(path=path, because=because, hint="copy the complete file again") from error
     return entries, document, configs
 
 

@@ -50,7 +50,7 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
     """
     if form is not None and output is not None:
         because = f"model.output chooses among the outputs of an ONNX file, but this is a {form} file"
-        raise custom_model_unusable(path=path, because=because, hint="leave model.output out, and return the class scores alone")
+        raise custom_model_unusable(path=path, because=because, hint="remove model.output, and return only the class scores")
     if form == "torch.export":
         from edgecnn.graph.custom.exported_program import read_exported
 

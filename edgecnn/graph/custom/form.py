@@ -194,7 +194,7 @@ def _inside(path: Path) -> dict[str, str]:
         raise custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save") from error
     except (zipfile.BadZipFile, NotImplementedError) as error:
         because = "it is cut off or damaged: a zip archive, as torch writes, without its end"
-        raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error
+        raise custom_model_unusable(path=path, because=because, hint="copy the complete file again") from error
 
 
 _TEXT_BYTES = 64 << 20
@@ -213,7 +213,7 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
                 return _contents(archive, path.stat().st_size, wanted)
         except DAMAGED_ZIP as error:
             because = f"it is damaged, or was not written by torch: {error}"
-            raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error
+            raise custom_model_unusable(path=path, because=because, hint="copy the complete file again") from error
 
 
 def _contents(archive: zipfile.ZipFile, size: int, wanted: Container[str] | None) -> dict[str, bytes]:

@@ -141,7 +141,7 @@ def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> An
     outputs = {value.name: value for value in model.graph.output}
     if name is not None and name not in outputs:
         because = f"model.output is {name!r}, and its outputs are {', '.join(list(outputs)[:4])}"
-        raise custom_model_unusable(path=path, because=because, hint="name one of these, or leave model.output out")
+        raise custom_model_unusable(path=path, because=because, hint="choose one of these, or remove model.output")
     if any(value.type.HasField("sequence_type") for value in outputs.values()):
         because = (
             f"its output {next(n for n, v in outputs.items() if v.type.HasField('sequence_type'))} is a list of dictionaries"
@@ -181,7 +181,7 @@ def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps
         return OutputSteps(scale=scale, zero=zero[0] if zero else 0)
     because = f"its output {answer.name} is {TensorProto.DataType.Name(kind).lower()}, and the file states no scale for it"
     raise custom_model_unusable(
-        path=path, because=because, hint="end it in a DequantizeLinear, and export it with a float32 output"
+        path=path, because=because, hint="end the model with a DequantizeLinear, and export it with a float32 output"
     )
 
 

@@ -123,7 +123,9 @@ def _is_own(space: str, name: str) -> bool:
 
 
 def _unreadable(path: Path) -> EdgecnnError:
-    return custom_model_unusable(path=path, because="it is damaged: its program cannot be read", hint="copy it anew, whole")
+    return custom_model_unusable(
+        path=path, because="it is damaged: its program cannot be read", hint="copy the complete file again"
+    )
 
 
 def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:

@@ -60,12 +60,12 @@ def dependence(values: Sequence[float]) -> Dependence | None:
     how = f"later runs have {'higher' if drift > 0 else 'lower'} values" if drifts else "each run resembles the run before it"
     how = f"{how} (rank correlation {abs(drift) if drifts else follows:.2f})"
     if count < RUNS_TO_TELL:
-        return Dependence(None, f"{count} runs are too few to widen the interval, though {how}")
+        return Dependence(None, f"{count} runs are too few to widen the interval, although {how}")
     # Corrected for its bias, with one standard error more.
     upper = follows + (1 + 3 * follows) / count + 1 / math.sqrt(count) if persists else 0.0
     largest = min(max(upper, abs(drift) if drifts else 0.0), _LARGEST)
     worth = max(LEAST_WORTH, count * (1 - largest) / (1 + largest))
-    return Dependence(worth, f"{count} runs count as {worth:.0f}, because {how}")
+    return Dependence(worth, f"{count} runs count as {worth:.0f} independent runs, because {how}")
 
 
 def do_not_tell(runs: int) -> str | None:

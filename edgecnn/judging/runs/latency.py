@@ -152,10 +152,10 @@ def _says(count: Mapping[State, int], late: int, after_ms: Interval | None, dist
     runs = sum(count.values())
     if count["unsettled"]:
         why = f", and {disturbed}" if disturbed else ""
-        still = "still changes in its" if count["unsettled"] == 1 else "still change in their"
-        return f"does not settle: {count['unsettled']} of {runs} runs {still} last half{why}{_ways(count, late)}"
+        still = "still changes in the"
+        return f"does not settle: latency {still} last half of {count['unsettled']} of {runs} runs{why}{_ways(count, late)}"
     if count["short"]:
-        return f"not known: {count['short']} of {runs} runs have fewer than {WINDOW_MIN * WINDOWS_MIN} inferences"
+        return f"steady state unknown: {count['short']} of {runs} runs have fewer than {WINDOW_MIN * WINDOWS_MIN} inferences"
     if count["flat"] == runs:
         return f"steady from the start in all {runs} runs" if runs > 1 else "steady from the start in the one run"
     after = f" {after_ms.estimate:.0f} ms [{after_ms.low:.0f}, {after_ms.high:.0f}]" if after_ms is not None else " some time"
@@ -165,8 +165,8 @@ def _says(count: Mapping[State, int], late: int, after_ms: Interval | None, dist
 def _ways(count: Mapping[State, int], late: int) -> str:
     known: Mapping[State, str] = {"flat": "steady from the start", "faster": "warmed up", "slower": "got slower"}
     ways = [f"{count[state]} {name}" for state, name in known.items() if count[state]]
-    words = f"; of the {'others' if count['unsettled'] else 'runs'} {', '.join(ways)}" if ways else ""
-    return words + (f"; in {late} of them timing began before that" if late else "")
+    words = f"; {'the others: ' if count['unsettled'] else ''}{', '.join(ways)}" if ways else ""
+    return words + (f"; in {late} of them timing began before steady state" if late else "")
 
 
 class Settling(Value):
@@ -323,7 +323,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
 
 
 def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
-    """Return the figures of the race for the choice, in which a candidate runs only as many rounds as needed.
+    """Return the figures of the first race, in which a candidate runs only as many rounds as needed.
 
     p50 and the ratio are estimates without a level, see ``regret``; tails need a race for figures.
     """
@@ -333,7 +333,7 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
         return measured
     theirs = _estimated(fp32) if fp32 is not None else {}
     paired = fp32 is not None and fp32.race == profile.race and bool(mine.keys() & theirs.keys())
-    few = f"{counted(len(mine), 'round')} of the race for the choice"
+    few = f"{counted(len(mine), 'round')} of the first race"
     return measured.model_copy(
         update={
             "p50_ms": estimate_alone(estimate(mine.values())),

@@ -20,7 +20,7 @@ from statistics import fmean
 from edgecnn.values.verdict import Interval
 
 LOOKS = (3, 5, 8, 11, 14, 18, 24)
-"""Rounds after which the race for the choice looks at itself; the last is the limit."""
+"""Rounds after which the first race looks at itself; the last is the limit."""
 ENOUGH = 0.005
 """The race ends when shipping the leader is expected to cost no more than this share."""
 OUT = ENOUGH / 20
@@ -40,7 +40,7 @@ Costs = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True)
 class Lead:
-    """State of a race for the choice for one candidate."""
+    """State of a first race for one candidate."""
 
     name: str
     regret: float
@@ -91,7 +91,7 @@ def preferred(costs: Costs, pays: Mapping[str, tuple[int, bool]]) -> str:
 
 
 def estimate_alone(value: float) -> Interval:
-    """Return an estimate without a level. A race for the choice stops by its own figures and has many candidates, so the
+    """Return an estimate without a level. A first race stops by its own figures and has many candidates, so the
     interval of a fixed sample would not hold."""
     return Interval(estimate=value, low=value, high=value, confidence=0.0)
 

@@ -272,23 +272,22 @@ def _throttled(windows: tuple[RunWindow, ...]) -> str | None:
 
 def _says(windows: tuple[SoakWindow, ...], slowdown: float | None, throttled: str | None) -> str:
     heat = {
-        None: "it is unknown whether the machine throttled",
+        None: "throttling cannot be ruled out",
         "no": "the machine did not throttle",
     }.get(throttled, f"the machine throttled: {throttled}")
     if slowdown is None:
         few = f"{counted(len(windows), 'window')} with too few inferences to compare"
         return f"one process, {few}; {heat}"
     third = len(windows) // 3
-    ends = "the last window against the first" if third == 1 else f"the last {third} windows against the first {third}"
-    return (
-        f"one process, {len(windows)} windows; {ends}: {slowdown:.2f} × the time per inference, {_range(windows, third)}; {heat}"
-    )
+    last, first = ("window", "first") if third == 1 else (f"{third} windows", f"first {third}")
+    ratio = f"time per inference in the last {last} was {slowdown:.2f} × that in the {first}"
+    return f"one process, {len(windows)} windows; {ratio} ({_range(windows, third)}); {heat}"
 
 
 def _range(windows: tuple[SoakWindow, ...], third: int) -> str:
     """Return the range of ratios between single windows, because one process gives no interval."""
     if third == 1:
-        return "one window each, so the spread is unknown"
+        return "one window each, so no range"
     known = [window.p50_ms for window in windows if window.p50_ms is not None]
     first, last = known[:third], known[-third:]
-    return f"{min(last) / max(first):.2f} to {max(last) / min(first):.2f} × between single windows"
+    return f"{min(last) / max(first):.2f} to {max(last) / min(first):.2f} × for single windows"

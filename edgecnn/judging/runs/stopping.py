@@ -60,14 +60,14 @@ def how_it_stopped(rounds: int, p50: Interval | None, until: Until | None) -> st
         return f"stopped after {rounds} rounds without an interval (target {target})"
     looks = f"{', '.join(str(look) for look in until.looks[:-1])} and {until.looks[-1]}"
     rule = (
-        f"checked after {looks} rounds, each time at {100 * confidence_at(until):.4g} %,"
+        f"the race was checked after {looks} rounds, each time at {100 * confidence_at(until):.4g} %,"
         f" so that every interval holds at {100 * LATENCY_CONFIDENCE:g} %"
     )
     reached = f"± {100 * _reach(p50):.1f} %"
     if _reach(p50) <= until.half_width:
-        return f"stopped after {rounds} rounds at {reached} (target {target}); {rule}"
+        return f"stopped after {rounds} rounds with p50 known to {reached} (target {target}); {rule}"
     end = "reached the limit of" if rounds >= until.looks[-1] else "ended after"
-    return f"{end} {rounds} rounds at {reached} (target {target}): {what_helps(None)}; {rule}"
+    return f"{end} {rounds} rounds with p50 known to {reached} (target {target}): {what_helps(None)}; {rule}"
 
 
 def _reach(interval: Interval) -> float:

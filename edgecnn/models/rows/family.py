@@ -17,7 +17,7 @@ from edgecnn.values.preprocessing import Normalization
 LICENCE = "BSD-3-Clause (torchvision); ImageNet's terms may apply"
 FILES = "https://download.pytorch.org/models/"
 PAGES = "https://docs.pytorch.org/vision/stable/models/generated/torchvision.models."
-SLIM = "https://github.com/tensorflow/models/tree/master/research/slim, its table of checkpoints"
+SLIM = "the checkpoint table at https://github.com/tensorflow/models/tree/master/research/slim"
 SLIM_299 = f"{SLIM}, at 299 px"
 """TF-slim evaluates ResNet V2 at 299 pixels."""
 

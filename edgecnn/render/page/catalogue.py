@@ -49,10 +49,10 @@ def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Fig
     front = front_of(points, lambda row: row.macs, lambda row: row.accuracy_top1 or 0.0)
     names = ", ".join(row.name for row in front)
     sources = [Source(PUBLISHED, "by the page, paper or package in the table, on the validation images of ImageNet-1k")]
-    notes = ["If points are crowded, the chart names only some. Point at a point to see its name. The table has every network."]
+    notes = ["The chart names only some of the points that are crowded. Hover over a point for its name; the table has all."]
     if own:
         sources.append(Source(MEASURED, "your builds (squares), each on its own test split"))
-        notes.append("A build has other images and classes than ImageNet. Compare its multiply-adds, but not its accuracy.")
+        notes.append("Your builds have different images and classes from ImageNet. Compare multiply-adds, but not accuracy.")
     return Figure(
         id="published",
         title="Published accuracy against multiply-adds, area by parameters",
@@ -132,6 +132,6 @@ def _table(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Table:
     )  # fmt: skip
     return Table(
         caption="Every network of the catalogue, and your builds",
-        columns=("network", "year", "parameters", "multiply-adds", "depth", "px", "top-1", "top-5", "where it comes from"),
+        columns=("network", "year", "parameters", "multiply-adds", "depth", "px", "top-1", "top-5", "source"),
         rows=(*mine, *published),
     )

@@ -129,7 +129,7 @@ def _machine_figures(comparison: SideBySide, source: str) -> tuple[Figure, ...]:
 def _machine_figure(comparison: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:
     metric = SHOWN[_ON_A_MACHINE[source]]
     alone = len(comparison.machines) == 1
-    where = "" if alone else f", {machine_text(group, number)}"
+    where = "" if alone else f": {machine_text(group, number)}"
     apart = "" if alone else " Each machine, and each state of a machine, has a separate chart."
     return build_chart(
         _lines(comparison, group.labels, metric),
@@ -227,7 +227,7 @@ def build_chart(lines: Sequence[Dot], drawn: Drawn) -> Figure | None:
         sifts=True,
         table=Table(
             caption=drawn.caption,
-            columns=("candidate", "build", drawn.axis, "where it comes from", "of"),
+            columns=("candidate", "build", drawn.axis, "source", "based on"),
             rows=tuple((line.candidate, line.lane, line.text, line.mark.word, line.detail) for line in lines),
         ),
         notes=drawn.notes,

@@ -156,7 +156,7 @@ def _axes(fit: FitReport) -> Figure | None:
     return Figure(
         id="axes",
         title="Latency saved by each change",
-        says="Predicted latency that one change saves in the first network of the family.",
+        says="Predicted latency saved by each single change to the family's first network.",
         sources=(Source(PREDICTED, "from the same latency table"),),
         spec=vega.specification(drawn, height=44 * len(saved)),
         table=Table(

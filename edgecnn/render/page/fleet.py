@@ -50,8 +50,8 @@ def _front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | Non
     return Figure(
         id=f"front-{number}",
         title=f"Accuracy against latency: {device}",
-        says="Further left is faster, further up is more accurate. Filled: no build for this device, tested on the same images, "
-        "is faster and at least as accurate. Times come from separate races: overlapping intervals show no difference.",
+        says="Further left is faster, further up is more accurate. Filled: no other build for this device with the same test "
+        "images is faster and at least as accurate. Times come from separate races: overlapping intervals show no difference.",
         sources=_sources(own),
         spec=vega.specification(*points, height=HEIGHT_PX),
         table=Table(

@@ -15,7 +15,16 @@ from edgecnn.render.figures import percent
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.history import KIT_SHOWN, broken, figure_text, kind_text, reads_text, sample_text, since_text
+from edgecnn.render.screens.history import (
+    KIT_SHOWN,
+    PURPOSES,
+    broken,
+    figure_text,
+    kind_text,
+    reads_text,
+    sample_text,
+    since_text,
+)
 from edgecnn.values.base import utc_moment
 
 TEMPLATE = "history.html.j2"
@@ -25,8 +34,13 @@ CLOCK_BELOW_MS = 96 * HOUR_MS
 """A shorter period has hours on its axis, a longer period years."""
 ROOM = 0.06
 """Free share of the time axis at both ends."""
-_COLOURS = {"report": "var(--build-1)", "select": "var(--build-2)", "against": "var(--build-3)", "accuracy": "var(--build-4)"}
-"""The colour of each purpose of a race. A race for the choice favours its winner, so the purposes differ in colour."""
+_COLOURS = {
+    "final race": "var(--build-1)",
+    "first race": "var(--build-2)",
+    "against": "var(--build-3)",
+    "accuracy": "var(--build-4)",
+}
+"""The colour of each purpose of a race. A first race favours its winner, so the purposes differ in colour."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], kind: Told, number:
                 Source(MARK_BY_FIDELITY[fidelity], f"on {series.machine}")
                 for fidelity in dict.fromkeys(point.fidelity for point in known)
             ),
-            *([Source(MISSING, f"{lacking} without a figure; the table has the reasons")] if absent else []),
+            *([Source(MISSING, f"{lacking} without a figure; the table gives the reasons")] if absent else []),
         ),
         spec=_spec(points, kind),
         legend=tuple(purposes) if kind is LATENCY else (),
@@ -94,7 +108,9 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], kind: Told, number:
 
 
 def _purpose(point: MeasuredPoint) -> str:
-    return point.purpose or ("accuracy" if point.count else "report")
+    if point.purpose is None:
+        return "accuracy" if point.count else PURPOSES["report"]
+    return PURPOSES.get(point.purpose, point.purpose)
 
 
 def _says(points: Sequence[MeasuredPoint], kind: Told, breaks: Sequence[int]) -> str:
@@ -104,7 +120,7 @@ def _says(points: Sequence[MeasuredPoint], kind: Told, breaks: Sequence[int]) ->
     if breaks:
         sentences.append("A dashed line marks a change of conditions. Do not compare figures across a dashed line.")
     if kind is LATENCY and any(point.purpose == "select" for point in points):
-        sentences.append("A race for the choice favours its winner. A race for the report is a new race.")
+        sentences.append("The first race favours its winner, so the winner's times may be too low. The final race is a new race.")
     return " ".join(sentences)
 
 

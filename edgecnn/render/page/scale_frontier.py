@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import altair as alt
 
+from edgecnn.errors.wording import counted
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import COUNTED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import Anchor, Extent, Spot, name_anchors
@@ -68,7 +69,7 @@ def frontier_figures(search: ScaleSearch) -> list[Figure]:
             sources=(Source(COUNTED, "for one image in float32, with the published head of the network"),),
             spec=vega.specification(*_chart_layers(search, panel), height=HEIGHT_PX),
             table=Table(caption="The frontier, best first", columns=("number", *COLUMNS[1:]), rows=_cells(search)),
-            notes=(*_beyond(search, panel), *([f"Not drawn: {far} networks far from the best."] if far else [])),
+            notes=(*_beyond(search, panel), *([f"Not drawn: {counted(far, 'network')} far from the best."] if far else [])),
         )
         for panel in PANELS
     ]
@@ -115,7 +116,7 @@ def _beyond(search: ScaleSearch, panel: Panel) -> list[str]:
     return [f"{limit_text(name, search.budgets[name])} is far outside the chart" for name in absent]
 
 
-COLUMNS = ("", "scale", "multiply-adds", "parameters", "memory", "apart, φ")
+COLUMNS = ("", "scale", "multiply-adds", "parameters", "memory", "difference φ")
 
 
 def _cells(search: ScaleSearch) -> tuple[tuple[str, ...], ...]:

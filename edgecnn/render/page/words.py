@@ -56,7 +56,7 @@ OWN = (
         ("candidate", "candidates"),
     ),
     Word("kit", "the folder for one candidate: model, runner, labels and self-test data", ("kit", "kits")),
-    Word("golden images", "images in a kit with recorded pixels and logits, used by its self-test", ("golden images",)),
+    Word("golden images", "images in a kit with recorded pixels and logits, for the self-test", ("golden images",)),
     Word("runner", "the small program in a kit that predicts, tests and measures", ("runner",)),
     Word(
         "bundle",
@@ -113,7 +113,11 @@ OWN = (
         "how much worse than the best candidate the choice is expected to be, as a share of its latency or other objective",
         ("expected regret", "regret"),
     ),
-    Word("calibration set", "training images from which INT8 ranges are estimated", ("calibration set", "calibration images")),
+    Word(
+        "calibration set",
+        "images that INT8 ranges are estimated from; training uses them too",
+        ("calibration set", "calibration images"),
+    ),
     Word(
         "gate",
         "a limit on one metric that a build must meet, such as `--max p99_ms=20`; the number is its bound",
@@ -134,6 +138,16 @@ OWN = (
     ),
     Word("sample, run, round", "one timed call; one process that times one kit; one run of each candidate"),
     Word("race", "a latency comparison in which candidates take turns", ("race", "races")),
+    Word(
+        "first race",
+        "the race before the choice; its times are estimates and have no interval",
+        ("first race",),
+    ),
+    Word(
+        "final race",
+        "the race after the choice, of the chosen candidate, fp32 and the best other precision; the report shows its times",
+        ("final race",),
+    ),
     Word("profile", "one dated measurement of one kit on one machine, with every sample", ("profile", "profiles")),
     Word(
         "executed precision (residency)",
@@ -153,7 +167,7 @@ OWN = (
     Word("evidence", "a record of reference measurements from one machine", ("evidence",)),
     Word(
         "dated reference",
-        "evidence from the same kind of device, shown next to a build; no gate uses it",
+        "evidence from the same kind of device, shown next to a build; it does not count towards any gate",
         ("dated reference", "dated references"),
     ),
     Word(
@@ -167,7 +181,7 @@ SOURCES = (
     Word("`emulated`", "computed on another machine or on an equivalent model", ("emulated",)),
     Word("`planned`", "announced by the program that builds an engine; nothing ran", ("planned",)),
     Word("`predicted`", "computed from a model of the device; nothing ran", ("predicted",)),
-    Word("`counted`", "added up from the shapes of the layers; nothing ran", ("counted",)),
+    Word("`counted`", "computed from the shapes of the layers; nothing ran", ("counted",)),
     Word("`published`", "reported by the authors of a network; nothing ran here", ("published",)),
     Word("`by-definition`", "known without a measurement, such as the drop of a kit against itself", ("by definition",)),
     Word("`missing`", "not measured; the report gives the reason", ("missing",)),

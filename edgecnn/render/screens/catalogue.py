@@ -14,7 +14,7 @@ from edgecnn.values.forecast import MARK
 
 COLUMNS = (
     "name", "year", "parameters", "MACs", "depth", "fp32 MiB", "px", "least px", "top-1 %", "top-5 %", "weights", "paper",
-    "accuracy as in",
+    "accuracy source",
 )  # fmt: skip
 
 
@@ -73,7 +73,8 @@ def show_networks_for(networks_for: NetworksFor) -> None:
             "top-1: as published for the float network on ImageNet-1k; INT8 may lose some of it.",
             f"MACs: multiply-adds for one image. MiB: the parameters in that precision, with {classes}.",
             f"A kit takes about {RUNNER_MIB:g} MiB more, for the runner and test images; INT8 up to a fifth more, for scales.",
-            f"{MARK} predicted, not measured: no gate uses it. Measure on the device: `edgecnn build`, then `edgecnn bench`.",
+            f"{MARK} predicted, not measured: it does not count towards any gate.",
+            "Measure on the device: `edgecnn build`, then `edgecnn bench`.",
         )
     )
 

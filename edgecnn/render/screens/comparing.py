@@ -33,7 +33,7 @@ def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[s
     """
     head, base = shipped_text(comparison.head), shipped_text(comparison.base)
     result = judged_line(comparison.verdict, comparison.gates) or f"{comparison.verdict.value}: no gate was judged"
-    drop = f"not known: {comparison.drop_absent}" if comparison.drop_pp is None else points(comparison.drop_pp)
+    drop = f"unknown: {comparison.drop_absent}" if comparison.drop_pp is None else points(comparison.drop_pp)
     drop += " by definition" if comparison.identical and comparison.drop_pp is not None else ""
     open_gates = [gate for gate in comparison.gates if gate.verdict is not Verdict.PASS and gate.gate.stated_by != CHANCE]
     lines = [
@@ -95,7 +95,7 @@ BUILD_COLUMNS = ("", "build", "network", "device", "verdict", "chosen", "made")
 _OF_ACCURACY = {"top1": ("top1", "drop_pp"), "map": ("map", "map_drop_pp")}
 _BESIDE = ("p50_ms", "peak_memory_mib", "energy_mj", "size_mib")
 NOT_IN_BUILD = "not in this build"
-WHY_NOT_DIVIDED = "the builds were timed in separate races, so no ratio is computed"
+WHY_NOT_DIVIDED = "no ratio of latencies: the builds were timed in separate races"
 """Shown with latencies of several builds."""
 
 
@@ -153,7 +153,7 @@ def plot_lines(side_by_side: SideBySide, signs: Signs, width: int) -> list[str]:
     """Return plots of intervals: accuracy, paired differences, and latencies with a separate plot for each machine."""
     every = [build.label for build in side_by_side.builds]
     measure = SHOWN[side_by_side.accuracy].words
-    lines = ["", f"{measure} on the test split, %, 95 %:"]
+    lines = ["", f"{measure} on the test split in %, with 95 % intervals:"]
     lines += _indented(interval_lines(_bars(side_by_side, every, side_by_side.accuracy), Axis(digits=1), signs, width))
     paired = []
     for difference in side_by_side.paired:
@@ -166,12 +166,12 @@ def plot_lines(side_by_side: SideBySide, signs: Signs, width: int) -> list[str]:
             Bar(f"{difference.candidate} {difference.base} → {difference.head}", difference.drop_pp, drop, difference.fidelity)
         )
     if paired:
-        lines += ["", f"{measure} lost, image by image, pp, 90 %; right is worse:"]
+        lines += ["", f"{measure} lost in pp, paired by image, with 90 % intervals; further right is worse:"]
         lines += _indented(interval_lines(paired, Axis(digits=2, marked=0.0), signs, width))
         lines += [f"  {sentence}" for sentence in pairing_sentences(side_by_side)]
         lines += [f"  {figures.LEGEND[Fidelity.DEFINED]}"] * any(bar.fidelity is Fidelity.DEFINED for bar in paired)
     for number, group in enumerate(side_by_side.machines):
-        lines += ["", f"p50, ms, {machine_text(group, number)}:"]
+        lines += ["", f"p50 in ms: {machine_text(group, number)}:"]
         lines += _indented(interval_lines(_bars(side_by_side, group.labels, "p50_ms"), Axis(digits=2), signs, width))
     return [*lines, "", *latency_advice(side_by_side)]
 
@@ -186,8 +186,8 @@ def pairing_sentences(side_by_side: SideBySide) -> tuple[str, ...]:
 
 def machine_text(group: MachineGroup, number: int) -> str:
     """The builds that were timed on one machine."""
-    state = "" if number == 0 else ", another machine or another state of it"
-    return f"of {', '.join(group.labels)} on {group.machine}{state}"
+    state = "" if number == 0 else " (another machine, or the same one in another state)"
+    return f"{', '.join(group.labels)} on {group.machine}{state}"
 
 
 def latency_advice(side_by_side: SideBySide) -> list[str]:
@@ -200,7 +200,7 @@ def latency_advice(side_by_side: SideBySide) -> list[str]:
         lines.append(f"  {side_by_side.machines[0].labels[0]} → {group.labels[0]}: {'; '.join(group.differs)}")
     folders = {build.label: build.folder for build in side_by_side.builds}
     command = Command(verb=("judge",), parts=((folders[timed[1]],), ("--against", folders[timed[0]])))
-    return [*lines, f"  for a ratio, race both: {command}"]
+    return [*lines, f"  to get a ratio, race both builds: {command}"]
 
 
 def change_lines(side_by_side: SideBySide, shown: int = CHANGES_SHOWN) -> list[str]:
@@ -214,7 +214,7 @@ def _changed(changes: BuildChanges, shown: int) -> Iterator[str]:
     if len(changes.lines) > shown:
         yield f"{between}: and {len(changes.lines) - shown} more, all in --json and on the page"
     if changes.unknown:
-        yield f"{between}: some inputs are not known: {changes.unknown}"
+        yield f"{between}: some inputs are unknown: {changes.unknown}"
     elif not changes.lines:
         yield f"{between}: no recorded difference"
 

@@ -13,8 +13,13 @@ from edgecnn.values.report import MEDIAN, PERCENTILES
 
 _CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
 _OBSERVED = ("temperature_c", "throttled", "others_percent")
-LIMITS = "It records how long these kits took on this machine that day: no accuracy, no other machine, no weights."
-SEEDED_ANSWERS = "seeded weights may overflow a lower precision, so different predictions alone are no fault of the machine"
+LIMITS = (
+    "It records only how long these kits took on that machine on that day. "
+    "It says nothing about accuracy, other machines or weights."
+)
+SEEDED_ANSWERS = (
+    "seeded weights may overflow in a lower precision, so different predictions alone do not mean that the machine is faulty"
+)
 _GOLDEN_DIFFER = "[golden-logits-differ]"
 
 
@@ -46,7 +51,7 @@ def record_lines(record: EvidenceRecord) -> Iterator[str]:
     for network in record.networks:
         yield from _network_lines(network, record.measured_at)
     yield from (f"  skipped: {line}" for line in grouped(record.left_out))
-    yield from (f"  warning at that time: {warning}" for warning in record.warnings)
+    yield from (f"  warning when measured: {warning}" for warning in record.warnings)
     yield f"  {LIMITS}"
 
 
@@ -65,7 +70,7 @@ def _network_lines(network: EvidenceNetwork, measured_at: str) -> Iterator[str]:
     size = f"{network.parameters:,} parameters, {network.macs / 1e6:.0f} M multiply-adds"
     yield f"  {network.arch} at {network.resolution_px} px, {size}; weights {weights.origin}: {weights.what}{licence}"
     yield from (f"    {_kit_line(kit, measured_at)}" for kit in network.kits)
-    yield from (f"    no figures of {line}" for line in grouped(network.failed))
+    yield from (f"    no figures for {line}" for line in grouped(network.failed))
     if weights.origin == "seeded" and any(_GOLDEN_DIFFER in why for why in network.failed.values()):
         yield f"    {SEEDED_ANSWERS}"
 

@@ -89,10 +89,10 @@ def _against(p50_ms: Interval | None, report: FitReport, extrapolated: Sequence[
     """A latency, and whether it is inside the budget."""
     bound = report.within.get("p50_ms")
     if extrapolated:
-        return "unlike that table's networks"
+        return "unlike the networks in that table"
     if p50_ms is None or bound is None:
         return milliseconds(p50_ms)
-    side = "inside" if p50_ms.high <= bound else "outside" if p50_ms.low > bound else "unsure"
+    side = "within the budget" if p50_ms.high <= bound else "over the budget" if p50_ms.low > bound else "unsure"
     return f"{milliseconds(p50_ms)} {side}"
 
 
@@ -116,23 +116,23 @@ def fit_lines(report: FitReport) -> Iterator[str]:
     if report.left_out:
         yield f"  {counted(report.left_out, 'training')} skipped: the time budget was used up"
     if report.rank_correlation is not None:
-        of = f"{report.ranked} short trainings with a rank correlation of {report.rank_correlation:+.2f}"
-        yield f"  the predictor of accuracy ordered {of}"
+        of = f"{report.ranked} short trainings: rank correlation {report.rank_correlation:+.2f}"
+        yield f"  accuracy predictor, tested on {of}"
     if report.against_first_pp is not None:
         gain = _gain(report.against_first_pp)
-        yield f"  {gain} of top-1 over the first network of the family, one training each, paired on the test images"
+        yield f"  top-1 gain over the first network of the family: {gain} (one training each, paired on the test images)"
     if report.distillation_gain_pp is not None:
         outcome = _which_ships(report.distillation_gain_pp, distilled=report.shipped_distilled)
         gain = _gain(report.distillation_gain_pp)
-        yield f"  {gain} of top-1 by distillation, one training with the teacher and one without, paired on the test images"
-        yield f"  {outcome}; the interval covers the images, not the seeds"
+        yield f"  top-1 gain from distillation: {gain} (one training with the teacher and one without, paired on the test images)"
+        yield f"  {outcome}; the interval covers the choice of images, but not of training seeds"
 
 
 def _which_ships(gain: Interval, *, distilled: bool) -> str:
     if not distilled:
         return "the network trained from labels alone is better on validation, so it is chosen"
     if gain.high < 0:
-        return "the distilled network is chosen all the same; --no-teacher searches without distillation"
+        return "the distilled network is chosen anyway; --no-teacher searches without distillation"
     return "the distilled network is chosen"
 
 
@@ -151,6 +151,9 @@ def table_lines(table: LatencyTable) -> Iterator[str]:
     for name, why in table.failed.items():
         yield f"  not timed: {name}: {why}"
     if table.left:
-        yield f"  {counted(table.left, 'network')} of the plan not timed: repeat the command to time them"
+        yield f"  {counted(table.left, 'network')} of the plan not timed yet: run the command again to time them"
     if (most := max(map(len, table.timed.values()), default=0)) < LEAST_TIMED:
-        yield f"  too few for `edgecnn fit`: {LEAST_TIMED} of one runtime and precision are needed, {most} were timed"
+        yield (
+            f"  too few for `edgecnn fit`: at least {LEAST_TIMED} networks must be timed with one runtime and precision; "
+            f"{most} were timed"
+        )

@@ -22,7 +22,7 @@ def show_forecasts(report: ForecastReport, today: date | None = None) -> None:
     """
     marks = source_marks(report.forecasts)
     rows = [_row(row, marks[row.source.title, row.source.url]) for row in report.forecasts]
-    show_rows(COLUMNS, rows, title=f"{MARK} predicted, not measured: passes no gate")
+    show_rows(COLUMNS, rows, title=f"{MARK} predicted, not measured: does not count towards any gate")
     show_lines(forecast_notes(report.forecasts, today or date.today()))
     if report.timed_here:
         show_lines([f"timed with ncnn on this computer first: {', '.join(report.timed_here)}"])

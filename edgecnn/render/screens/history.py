@@ -57,7 +57,7 @@ def _summary(points: Sequence[MeasuredPoint], metric: Metric, signs: Signs) -> s
     if not known:
         return f"missing: {points[-1].reason or 'no figure'}"
     breaks = broken(points)
-    breaks_text = f"; broken {counted(len(breaks), 'time')}: conditions that must match changed" if breaks else ""
+    breaks_text = f"; {counted(len(breaks), 'break')}, because conditions that must match changed" if breaks else ""
     low, high, last = (
         f"{value * 100:.1f} %" if metric.unit == "share" else f"{value:.2f} {metric.unit}"
         for value in (min(known), max(known), known[-1])
@@ -85,13 +85,18 @@ def figure_text(point: MeasuredPoint, metric: Metric) -> str:
     return figures.spelt(metric, point.figure) + figures.MARKS[point.fidelity]
 
 
+PURPOSES = {"select": "first race", "report": "final race"}
+"""The race of each purpose."""
+
+
 def sample_text(point: MeasuredPoint) -> str:
-    """``17 runs, report`` or ``341 images``."""
+    """``17 runs, final race`` or ``341 images``."""
     if point.purpose is None:
         return counted(point.count, "image")
-    return f"{counted(point.count, 'run')}, {point.purpose}" + (", disturbed" if point.disturbed else "")
+    race = PURPOSES.get(point.purpose, point.purpose)
+    return f"{counted(point.count, 'run')}, {race}" + (", disturbed" if point.disturbed else "")
 
 
 def since_text(point: MeasuredPoint) -> str:
     """The differences from the point before."""
-    return "; ".join([*(["another kit"] if point.new_kit else []), *point.changed])
+    return "; ".join([*(["new kit"] if point.new_kit else []), *point.changed])

@@ -12,7 +12,7 @@ from edgecnn.values.board import BoardCheck, BoardFacts, Weight
 
 _HEADS = {
     Weight.STOPS: "kits cannot run until you fix this",
-    Weight.DISTORTS: "measurements would be slower than the board can be",
+    Weight.DISTORTS: "measurements would understate the board's speed",
     Weight.NOTES: "notes",
 }
 
@@ -60,13 +60,13 @@ def _device_file_lines(check: BoardCheck) -> Iterator[str]:
     if check.recognised_as:
         yield f"recognised as {', '.join(check.recognised_as)}"
     if check.device is not None and not check.differences:
-        yield f"the file of {check.device} matches the board"
+        yield f"the device file {check.device} matches the board"
     if check.differences:
-        yield f"the file of {check.device} does not match the board:"
+        yield f"the device file {check.device} does not match the board:"
         yield from (f"  {difference}" for difference in check.differences)
 
 
-COLUMNS = ("state", "what", "version", "found", "took")
+COLUMNS = ("state", "part", "version", "result", "took")
 STYLES = {"works": "green", "broken": "bold red", "untried": "yellow", "absent": "dim"}
 _MIB = 1024 * 1024
 
@@ -100,7 +100,7 @@ def _summary(report: DoctorReport) -> str:
 def _processor(machine: MachineFact) -> str:
     isa = f"; {' '.join(machine.isa)}" if machine.isa else "; no instructions for fast INT8"
     of = f" of {machine.cores_online}" if machine.cores_online is not None else ""
-    limit = f", a limit of {machine.cpu_limit:g} cores' time" if machine.cpu_limit is not None else ""
+    limit = f", limited to the CPU time of {machine.cpu_limit:g} cores" if machine.cpu_limit is not None else ""
     unknown = "" if machine.limits_known else ", container limits cannot be read"
     cores = f"{counted(machine.cores_used, 'core')} used{of}{limit}{unknown}"
     return f"{machine.cpu or 'processor unknown'}, {machine.architecture}: {cores}{isa}"
@@ -111,7 +111,7 @@ def _memory(machine: MachineFact) -> str:
         return "memory unknown"
     memory_text = f"{_size(machine.memory_mib)} memory"
     memory_text += f", {_size(machine.memory_available_mib)} available" if machine.memory_available_mib is not None else ""
-    return memory_text + (f", a limit of {_size(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
+    return memory_text + (f", limited to {_size(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
 
 
 def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:

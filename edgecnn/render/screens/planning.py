@@ -23,10 +23,20 @@ from edgecnn.render.wording import names_by_reason, took_between
 from edgecnn.store.disk import user_path
 from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.candidate import Rung
-from edgecnn.values.dataset import DataDivision, DataInspection, DataSummary, Finding, Grouping, ImageEntry, Spread
+from edgecnn.values.dataset import (
+    DataDivision,
+    DataInspection,
+    DataSummary,
+    Finding,
+    Grouping,
+    ImageEntry,
+    Spread,
+    roles_text,
+)
 from edgecnn.values.device import Device
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.training import TrainingBudget
+from edgecnn.values.verdict import Gate
 
 KEY_SHOWN = 12
 
@@ -43,18 +53,15 @@ def show_plan(planned: PlannedBuild) -> None:
             *([] if (better := resolved.weights.alternative) is None else [f"better: {better.sentence}"]),
             f"weights: {resolved.weights.why}{_licence(resolved)}",
             f"images: {resolved.preprocessing.pixels.describe()}",
-            f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
+            f"data: {resolved.data.root}, {classes}{resolved.roles_text}",
             *_changed_images(planned),
             *_composed(resolved),
             _training(resolved) + _folds(resolved),
             *(f"surgery: {done}, next to the unchanged network" for done in dict.fromkeys(changed)),
             *([f"surgery: {instead.done}; the unchanged network is not built"] if instead is not None else []),
             *_unused_files(resolved.data),
-            f"the test set: {planned.test_set}",
-            *(
-                f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})"
-                for gate in planned.gates.gates
-            ),
+            f"test split: {planned.test_set}",
+            *map(_gate_text, planned.gates.gates),
             *(
                 []
                 if "accuracy" in planned.gates.sources
@@ -87,12 +94,20 @@ def show_plan(planned: PlannedBuild) -> None:
     show_rows(("rung", "step", "key", "store", "because"), rows)
 
 
+_REQUIRED = {"always": "always applied", "when-measured": "applied if measured", "advisory": "advisory"}
+
+
+def _gate_text(gate: Gate) -> str:
+    side = "at most" if gate.side == "max" else "at least"
+    return f"gate: {gate.metric} {side} {gate.bound:g} ({gate.stated_by}, {_REQUIRED[gate.required]})"
+
+
 def _forecast(planned: PlannedBuild) -> list[str]:
     """Forecasts for a device that is not attached, and why some candidates have none."""
     forecasts = planned.forecasts.by_candidate
     times = [f"{name} {predicted(forecast)} ms, {predicted_rate(forecast)} images/s" for name, forecast in forecasts.items()]
     return [
-        *([f"forecast: {'; '.join(times)}; no gate uses it"] if times else []),
+        *([f"forecast: {'; '.join(times)}; it does not count towards any gate"] if times else []),
         *forecast_notes(forecasts.values()),
         *(f"no forecast: {names}: {why}" for why, names in names_by_reason(planned.forecasts.absent).items()),
     ]
@@ -103,7 +118,7 @@ def _time(planned: PlannedBuild) -> list[str]:
         return []
     low, high = planned.make_seconds
     missing = sum(step.missing is not None for step in planned.steps)
-    return [f"time: {took_between(low, high)} to make the missing steps, measuring not included"] if missing else []
+    return [f"time: {took_between(low, high)} for the missing steps, without measuring"] if missing else []
 
 
 def _changed_images(planned: PlannedBuild) -> list[str]:
@@ -133,16 +148,16 @@ def _training(resolved: Resolved) -> str:
     train = resolved.recipe.train
     if resolved.mode == "finetune" and train.transfer == "head":
         how = counted(train.head_epochs, "epoch") if train.head == "linear" else f"{train.head} fitted on frozen features"
-        return f"training: finetune, the head alone, {how}{_teacher(resolved)}"
+        return f"training: finetune, only the head, {how}{_teacher(resolved)}"
     of_finetune = {
-        "auto": "; a linear probe decides which layers are trained again",
-        "last": "; the last groups of blocks alone",
+        "auto": "; a linear probe decides which layers are retrained",
+        "last": "; only the last groups of blocks",
     }
     details = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
-    details += "; by groups of blocks, the last ones first" if train.unfreeze == "groups" else ""
-    details += f"; by {train.processes} processes" if train.processes > 1 else ""
+    details += "; one group of blocks after another, from the last to the first" if train.unfreeze == "groups" else ""
+    details += f"; in {train.processes} processes" if train.processes > 1 else ""
     details += "; on a GPU" if train.device == "gpu" else ""
-    details += f"; steps in {train.precision}" if train.precision != "fp32" else ""
+    details += f"; computed in {train.precision}" if train.precision != "fp32" else ""
     epochs = counted(train.epochs or 0, "epoch")
     if train.cycles == "while-better":
         epochs = f"at most {epochs}, while validation improves"
@@ -185,15 +200,15 @@ def _teacher(resolved: Resolved) -> str:
     if resolved.teacher is None:
         return ""
     first = "" if resolved.teacher.weights is None else ", which is fine-tuned first"
-    return f"; from the answers of {resolved.teacher.named}{first}"
+    return f"; distilled from {resolved.teacher.named}{first}"
 
 
 def _perhaps(planned: PlannedBuild) -> list[str]:
     """Return a line for each INT8 candidate that may need some layers in float."""
     names = names_by_reason({rung.name: rung.mends for rung in planned.plan.rungs if rung.mends is not None})
     budget = planned.gates.budget_pp
-    when = f"loses more than {budget:g} pp on validation, the fewest layers in float first"
-    return [f"perhaps: {mending}: only where {mended} {when}" for mended, mending in names.items()]
+    when = f"loses more than {budget:g} pp on validation; variants with the fewest layers in float are tried first"
+    return [f"if needed: {mending}: built only if {mended} {when}" for mended, mending in names.items()]
 
 
 def _not_by_default(resolved: Resolved) -> list[str]:
@@ -237,7 +252,7 @@ def show_difference(difference: RecipeDifference) -> None:
             (setting.key, _cell(setting.before), _cell(setting.after), setting.before_origin, setting.after_origin)
             for setting in difference.differing
         ]
-        show_rows(("key", "before", "after", "before is from", "after is from"), rows)
+        show_rows(("key", "before", "after", "source before", "source after"), rows)
 
 
 def _cell(value: Any) -> str:
@@ -269,7 +284,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
     return "\n".join(
         [
             f"# Written by `edgecnn init` for {data.root}.",
-            f"# `edgecnn build {own}` makes it; `edgecnn plan {own}` shows before what would be done.",
+            f"# `edgecnn build {own}` runs this build; `edgecnn plan {own}` shows first what it will do.",
             SCHEMA_LINE,
             "",
             "[model]",
@@ -286,13 +301,13 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
             "[target]",
             f"device = {toml_value(_device(choices.device, file))}  # {_one_line(device.title)}; others: `edgecnn list devices`",
             "",
-            "# Each bound here is required: a failed one ends the build with exit code 1, an open one with 4.",
+            "# Every gate below is required. If one fails, the build exits with 1; if one is UNSURE or MISSING, with 4.",
             "[gates.max]",
             *_accuracy_gate(choices.drop_pp, data),
-            "# p99_ms = 20    # latency, where the device is attached or was measured",
+            "# p99_ms = 20    # latency, if the device is attached or was measured",
             "# size_mib = 16  # of the model's files",
             "",
-            "# Everything else has a default that is shown by",
+            "# Everything else has a default. To see all values:",
             f"#   edgecnn recipe show {own}",
             "",
         ]
@@ -306,7 +321,7 @@ def _image_comments(data: DataSummary, images: Sequence[ImageEntry]) -> list[str
     kinds = "with any of {} labels" if data.multi_label else "of {} classes"
     lines = [
         f"found: {len(images):,} images {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
-        f"roles: {_one_line(data.splits_from)}",
+        f"roles: {_one_line(roles_text(data.splits_from))}",
         f"the test split: {_can_show(data)}",
     ]
     left = len(data.skipped) + len(data.copies)
@@ -321,7 +336,7 @@ def _can_show(data: DataSummary) -> str:
 def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
     """Return the gate on accuracy; as a comment if the test split is too small, because each build would be UNSURE."""
     metric, name = ("map_drop_pp", "mAP") if data.multi_label else ("drop_pp", "top-1")
-    line = f"{metric} = {drop_pp:g}  # percentage points of {name} that the shipped candidate may lose against fp32"
+    line = f"{metric} = {drop_pp:g}  # percentage points of {name} that the chosen candidate may lose against fp32"
     if data.multi_label:
         return [f"# {line}"]
     images = data.counts["test"]
@@ -385,11 +400,11 @@ def show_inspection(facts: DataInspection) -> None:
 def _inspection_lines(facts: DataInspection) -> Iterator[str]:
     if len(facts.classes) > _SHOWN:
         yield f"  and {len(facts.classes) - _SHOWN:,} more {'labels' if facts.multi_label else 'classes'}"
-    yield f"  roles: {facts.roles_from}" if facts.roles is not None else "  roles: none can be drawn"
+    yield f"  roles: {roles_text(facts.roles_from)}" if facts.roles is not None else "  roles: none can be drawn"
     if facts.grouping is not None:
         yield f"  groups: {_groups(facts.grouping)}"
     yield f"  shorter side {_spread(facts.short_side_px)}; longer side {_spread(facts.long_side_px)}"
-    yield f"  stored as {_counted(facts.formats)}; pixels {_counted(facts.modes)}"
+    yield f"  file format: {_counted(facts.formats)}; pixel format: {_counted(facts.modes)}"
     yield from (f"  {_weight(finding)}: {finding.sentence}" for finding in facts.findings)
     if not facts.findings:
         yield "  nothing odd was found"
@@ -410,26 +425,26 @@ def _groups(grouping: Grouping) -> str:
 def _spread(side: Spread) -> str:
     if side.min == side.max:
         return f"{side.min:,} px"
-    return f"{side.min:,} to {side.max:,} px (median {side.median:,}, nine in ten within {side.p5:,} to {side.p95:,})"
+    return f"{side.min:,} to {side.max:,} px (median {side.median:,}, 90 % of images within {side.p5:,} to {side.p95:,})"
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return ", ".join(f"{name} ({counted(count, 'image')})" for name, count in counts.items())
 
 
 def division_lines(division: DataDivision) -> Iterator[str]:
     """Yield what was written and what was skipped."""
     images = ", ".join(f"{name}/ {count:,}" for name, count in division.images.items())
     yield f"{division.out}: {images}{' (hard links)' if division.linked else ''}"
-    yield f"  from {division.root}: {division.roles_from}; seed {division.seed}"
-    for what, left in (("cannot be used", division.skipped), ("are copies", division.copies)):
+    yield f"  from {division.root}: {roles_text(division.roles_from)}; seed {division.seed}"
+    for what, left in (("unusable", division.skipped), ("copies of other images", division.copies)):
         if left:
-            yield f"  skipped, {len(left):,} that {what}: {first_of(left, _NAMED)}"
+            yield f"  skipped ({what}): {len(left):,}: {first_of(left, _NAMED)}"
 
 
 def preview_lines(preview: AugmentationPreview) -> Iterator[str]:
     """Yield the file of the sheet, and how often each operation was applied on it."""
-    yield f"{preview.sheet}: originals, and next to them {len(preview.pictures):,} images as training shows them"
+    yield f"{preview.sheet}: original images, and next to them {len(preview.pictures):,} augmented images"
     if preview.composed_rows:
         first, last = preview.composed_rows[0], preview.composed_rows[-1]
         yield f"  composed of cut-outs and backgrounds: {f'rows {first} to {last}' if last > first else f'row {first}'}"
@@ -437,4 +452,4 @@ def preview_lines(preview: AugmentationPreview) -> Iterator[str]:
         applied = sum(picture.drawn[number].applied for picture in preview.pictures)
         parameters = {name: f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else value for name, value in operation}
         settings = ", ".join(f"{name} {value}" for name, value in parameters.items() if name != "kind")
-        yield f"  {operation.kind}: {settings}; applied to {applied:,} of them"
+        yield f"  {operation.kind}: {settings}; applied to {applied:,} of {len(preview.pictures):,} images"

@@ -112,7 +112,7 @@ def _details(report: BuildReport) -> Iterator[str]:
     yield from gate_lines(report.gates, require_measured=report.require_measured)
     yield from hollow_lines(report.candidates)
     yield from (f"knobs: {setting}" for setting in knob_lines(report.choice))
-    yield from (f"reference of another day, not of this build: {line}" for line in reference_lines(report.references))
+    yield from (f"measured on another day, not in this build: {line}" for line in reference_lines(report.references))
     yield from (f"note: {notice}" for notice in report.notices)
     yield from (f"not chosen: {line}" for line in grouped(_rejected(report)))
     yield from (f"not tried: {line}" for line in grouped(report.skipped_rungs))
@@ -218,7 +218,7 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
     """Return the lines of an explanation, with control signs unescaped. ``alone``: one candidate, without the choice."""
     lines = [] if alone else list(_choice_lines(explanation))
     for candidate in explanation.candidates:
-        lines += ["", *_candidate_lines(candidate)]
+        lines += ["", *_candidate_lines(candidate, why=alone or not candidate.facts.chosen)]
     lines += _section("Not tried", (f"{untried.name}: {untried.reason}" for untried in explanation.not_tried))
     above = None if alone else explanation.choice.settle_command
     unmeasured, questions = [], []
@@ -249,13 +249,15 @@ def _choice_lines(explanation: Explanation) -> Iterator[str]:
         yield f"  to settle it: {choice.settle_command}"
 
 
-def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
+def _candidate_lines(explained: ExplainedCandidate, *, why: bool) -> Iterator[str]:
+    """``why``: with the reason, which the first lines already give for the chosen candidate."""
     facts = explained.facts
-    parts = [word for word, holds in (("chosen", facts.chosen), ("baseline of the drops", facts.is_baseline)) if holds]
+    parts = [word for word, holds in (("chosen", facts.chosen), ("accuracy baseline", facts.is_baseline)) if holds]
     yield facts.candidate.id + (f" ({', '.join(parts)})" if parts else "")
-    yield f"  {facts.reason or 'no reason was recorded'}"
+    if why:
+        yield f"  {facts.reason or 'no reason was recorded'}"
     if facts.candidate.surgery is not None:
-        yield f"  it is made of a changed network: {facts.candidate.surgery.done}"
+        yield f"  built from a changed network: {facts.candidate.surgery.done}"
     if (accuracy := facts.answered) is not None:
         drop = f", drop {figures.points(accuracy.drop_pp)}" if accuracy.drop_pp is not None else ""
         name = "top-1" if facts.multi_label is None else "mAP"
@@ -280,18 +282,18 @@ def _time_lines(facts: CandidateFacts) -> Iterator[str]:
             yield f"  {p50}, predicted for {forecast.device} {figures.forecast_off(forecast)}"
         return
     ratio = f", {figures.times(latency.ratio_to_fp32)} as fast as fp32" if latency.ratio_to_fp32 is not None else ""
-    race = f"{latency.runs} runs of {figures.race_of(latency)}"
-    where = f"{latency.fidelity.value} in {race} on {latency.machine}{figures.disturbance(latency)}"
+    race = f"{counted(latency.runs, 'run')} of {figures.race_of(latency)}"
+    where = f"{latency.fidelity.value} on {latency.machine} in {race}{figures.disturbance(latency)}"
     rate = f" ({figures.images_per_s(latency.p50_ms.estimate)} images/s)"
     yield f"  p50 {figures.milliseconds(latency.p50_ms)} ms{rate}{ratio}, {where}"
 
 
 def _stand_in_text(stand_in: StandIn) -> str:
     if stand_in.how != "twin":
-        return f"its accuracy was computed on {stand_in.machine}, not on the device"
+        return f"the accuracy was computed on {stand_in.machine}, not on the device"
     kits = f"kit {(stand_in.answered or '')[:12]} instead of {(stand_in.ships or '')[:12]}"
     twin = f"a twin that rounds to fp16, in ONNX Runtime on {stand_in.machine} ({kits})"
-    return f"its accuracy is that of {twin}; the device builds the engine itself, so none ran here"
+    return f"the accuracy is that of {twin}; the device builds the engine itself, so no engine ran here"
 
 
 def _command(purpose: str, command: str | None, above: str | None) -> list[str]:

@@ -14,7 +14,7 @@ from edgecnn.studies.facts import Ensemble, EnsembleRow, FeaturePictures, ScaleS
 from edgecnn.values.layers import LayerCost, NetworkCost
 
 MIB = 1 << 20
-SCALE_COLUMNS = ("depth ×", "width ×", "px", "multiply-adds", "parameters", "memory MiB", "apart, φ", "")
+SCALE_COLUMNS = ("depth ×", "width ×", "px", "multiply-adds", "parameters", "memory MiB", "difference φ", "")
 
 
 def show_search(search: ScaleSearch) -> None:
@@ -37,7 +37,7 @@ def search_lines(search: ScaleSearch) -> list[str]:
     return [
         f"{search.arch} inside {limits}{target}: --scale {search.best.scale}",
         search.rule,
-        "memory: weights and the largest activations at one time, in float32; the runtime needs memory in addition",
+        "memory: weights plus the largest activations held at one time, in float32; the runtime itself needs more",
         f"build it: edgecnn build --arch {search.arch} --scale {search.best.scale}",
     ]
 
@@ -47,7 +47,7 @@ def limit_text(name: str, most: int) -> str:
     return f"{name} ≤ {most / MIB:,.1f} MiB" if name == "memory" else f"{name} ≤ {most:,}"
 
 
-TEN_CROP_COLUMNS = ("shown", "top-1 (95 %)", "multiply-adds")
+TEN_CROP_COLUMNS = ("input", "top-1 (95 %)", "multiply-adds")
 
 
 def show_ten_crop(ten_crop: TenCrop) -> None:
@@ -63,11 +63,11 @@ def ten_crop_lines(ten_crop: TenCrop) -> list[str]:
     lines = [
         f"{ten_crop.network} (fp32), {ten_crop.images:,} test images: {points(ten_crop.difference_pp)} for 10× the multiply-adds "
         f"({ten_crop.gained:,} images gained, {ten_crop.lost:,} lost)",
-        "no kit does this: kits use the centre crop only",
+        "kits use only the centre crop",
     ]
     if ten_crop.without_room:
         lines.append(
-            f"{ten_crop.without_room:,} images are no larger than the crop: their ten views are two, the image and its mirror"
+            f"{ten_crop.without_room:,} images are no larger than the crop, so they have two views: the image and its mirror"
         )
     return lines
 
@@ -87,8 +87,8 @@ def unlearned_lines(ensemble: Ensemble) -> list[str]:
     top1, chance = ensemble.whole.accuracy_top1, ensemble.chance_top1
     if ensemble.verdict is None or top1 is None or chance is None:
         return []
-    says = f"it classifies {percent_interval(top1)} of the validation images correctly"
-    against = f"always answering one class reaches {100 * chance:.1f} %"
+    says = f"{percent_interval(top1)} of the validation images are right"
+    against = f"guessing the most frequent class gets {100 * chance:.1f} %"
     return [f"{ensemble.verdict.value}: {ensemble.whole.name} is not shown to have learned: {says}; {against}"]
 
 
@@ -113,7 +113,7 @@ def _member_row(row: EnsembleRow) -> tuple[str, ...]:
     return row.name, f"{row.parameters:,}", f"{row.macs:,}", f"{row.size_bytes / 2**20:.1f}", top1, row.folder or "all of them"
 
 
-MAP_COLUMNS = ("after", "channels", "map", "sees px", "the same everywhere", "drawn", "picture")
+MAP_COLUMNS = ("after layer", "channels", "map", "receptive field, px", "constant channels", "drawn", "picture")
 
 
 def show_look(pictures: FeaturePictures, out: Path) -> None:
@@ -137,7 +137,7 @@ def show_look(pictures: FeaturePictures, out: Path) -> None:
     show_lines([shown, filters, f"{out}: look.json and pictures"])
 
 
-LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "live KiB", "sees px")
+LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "live KiB", "receptive field, px")
 
 
 def show_cost(cost: NetworkCost) -> None:
@@ -148,9 +148,9 @@ def show_cost(cost: NetworkCost) -> None:
     show_lines(
         [
             f"{cost.network}{scaled} at {cost.resolution_px} px: {cost.parameters:,} parameters, {cost.macs:,} multiply-adds",
-            f"activations: {cost.activation_bytes / MIB:.2f} MiB at most, at {cost.activation_peak}; with the weights "
-            f"{cost.memory_bytes / MIB:.2f} MiB in float32",
-            f"receptive field before the image is pooled: {sees}, without the gates of squeeze-excite",
+            f"activations: at most {cost.activation_bytes / MIB:.2f} MiB, at {cost.activation_peak}; "
+            f"{cost.memory_bytes / MIB:.2f} MiB with the weights, in float32",
+            f"receptive field before global pooling: {sees} (squeeze-excite gates not counted)",
             *(f"not counted: {count} × {op}" for op, count in cost.not_counted.items()),
             "counted for one image, not measured",
         ]
@@ -163,7 +163,7 @@ def _layer_row(layer: LayerCost) -> tuple[str, ...]:
     return (layer.name, layer.op, output, f"{layer.parameters:,}", f"{layer.macs:,}", live, sees)
 
 
-SCENARIO_COLUMNS = ("scenario", "LoadGen", "figure", "queries", "p50 ms", "p90 ms", "p99 ms", "its logs")
+SCENARIO_COLUMNS = ("scenario", "LoadGen", "figure", "queries", "p50 ms", "p90 ms", "p99 ms", "logs")
 _FIGURE = {
     Scenario.SINGLE_STREAM: "90th percentile {:.3f} ms",
     Scenario.MULTI_STREAM: "99th percentile {:.3f} ms of 8 images",
@@ -209,7 +209,7 @@ def _bound(result: ScenarioResult) -> str | None:
         attempt.settings.target_qps for attempt in result.runs if not attempt.valid and attempt.settings.target_qps is not None
     ]
     too_much = f"; INVALID at {min(refused):.4g} images a second" if refused else ""
-    halved = f"rates halved {counted(len(result.runs), 'time')}{too_much}"
+    halved = f"rate halved {counted(len(result.runs), 'time')}{too_much}"
     return f"Server: 99th percentile at most {run.settings.target_latency_ms:g} ms, {halved}"
 
 

@@ -45,12 +45,12 @@ def plan_lines(plan: SweepPlan) -> Iterator[str]:
     open_builds = sum(not cell.finished for cell in plan.cells)
     yield f"{counted(len(plan.cells), 'build')}, {open_builds} open; results in {plan.out}"
     timed = (
-        f"{took_between(*plan.make_seconds)}, one after another, estimated from similar stages made here"
+        f"{took_between(*plan.make_seconds)}, one after another, estimated from similar stages that ran here"
         if plan.make_seconds[1]
         else ""
     )
-    unknown = f"{counted(plan.unknown, 'stage')} of a kind never made here, time unknown" if plan.unknown else ""
-    yield f"  time to make missing stages: {'; and '.join(part for part in (timed, unknown) if part) or 'nothing'}"
+    unknown = f"unknown for {counted(plan.unknown, 'stage')} of a kind that never ran here" if plan.unknown else ""
+    yield f"  time for missing stages: {'; and '.join(part for part in (timed, unknown) if part) or 'nothing'}"
     measuring = "unknown until a build of this sweep is finished" if plan.measure_seconds is None else took(plan.measure_seconds)
     yield f"  time to evaluate and race: {measuring}"
     yield from (f"  {boards_line(device, str(plan.boards_from), boards)}" for device, boards in plan.boards.items())
@@ -138,12 +138,14 @@ def _kin_lines(race: KinRace) -> Iterator[str]:
     of = f"{race.candidate} of {race.build}"
     for board in race.boards:
         if (ratio := board.slower) is not None:
-            times = f"{ratio.estimate:.2f} × their time [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.4g} %"
+            times = (
+                f"its time is {ratio.estimate:.2f} × theirs [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.4g} %"
+            )
             yield f"{board.board} is slower than the other boards of {race.device}: {times}, p50 {times_text[board.board]}, {of}"
     if all(board.slower is None for board in race.boards):
         compared = ", ".join(f"{board.board} {times_text[board.board]}" for board in race.compared) or "no board can be compared"
         enough = len(race.compared) >= BOARDS_NEEDED
-        few = "" if enough else f"; {BOARDS_NEEDED} boards are needed to tell a slow board from a slow day"
+        few = "" if enough else f"; at least {BOARDS_NEEDED} boards are needed to tell a slow board from a slow day"
         yield f"no board of {race.device} is shown to be slower than the others: {compared}, {of}{few}"
     yield from (f"{board.board} is not compared with the others: {board.uncompared}" for board in race.boards if board.uncompared)
 

@@ -331,7 +331,7 @@ def test_a_signed_record_names_its_key_and_where_signers_are_named_their_names_a
     found = dated_records(PI.name)
     assert [each.vouched_by for each in found.evidence] == ["ann@example.com"]
     assert len(found.damaged) == 2
-    assert found.damaged[1] == "the record nobody.json is left out: it holds no signature"
+    assert found.damaged[1] == "the record nobody.json is left out: it contains no signature"
 
 
 def test_a_forecast_takes_times_of_real_machines_that_are_like_the_device(folder: Path) -> None:

@@ -89,9 +89,9 @@ def test_a_report_has_the_forecast_with_its_mark_and_its_gates_stay_as_they_were
     assert report.model_dump(mode="json")["candidates"][2]["forecast"]["fidelity"] == "predicted"
     show_report(report)
     for text in (capsys.readouterr().out, report_markdown(report)):
-        assert "▲" in text and "no gate uses it" in text
+        assert "▲" in text and "does not count towards any gate" in text
     cells = next(drawn.cells for drawn in candidate_rows(report) if drawn.facts.candidate.id == NCNN.id)
-    (p50,) = (cell for cell in cells if "no gate uses it" in cell.detail)
+    (p50,) = (cell for cell in cells if "does not count towards any gate" in cell.detail)
     assert p50.estimate.startswith("▲ ")
 
 

@@ -77,7 +77,7 @@ def test_a_candidate_of_a_rung_that_was_not_climbed_says_why_and_not_that_it_has
     staged.execution.skipped_rungs["int8"] = "61 s spent of a budget of 60 s"
     row = next(facts for facts in report(staged).candidates if facts.candidate.id == INT8.id)
     assert row.because == NotClimbed(rung="int8", why="61 s spent of a budget of 60 s")
-    assert row.reason == "not climbed: 61 s spent of a budget of 60 s"
+    assert row.reason == "not tried: 61 s spent of a budget of 60 s"
 
 
 def test_a_rung_for_which_there_was_no_time_says_what_climbs_on(tmp_path: Path) -> None:

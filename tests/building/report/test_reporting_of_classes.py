@@ -18,7 +18,7 @@ from tests.building.scenes import CLASSES, ELSEWHERE, IMAGES, Staging, a_report_
 
 LABELS = np.arange(IMAGES) % CLASSES
 OF_C = np.arange(2, IMAGES, CLASSES)
-LOST_ON_C = "onnxruntime-int8 loses 20.0 pp on class 'c' (100 images), shown after Holm over 10 classes"
+LOST_ON_C = "onnxruntime-int8 loses 20.0 pp on class 'c' (100 images), significant after Holm correction across 10 classes"
 
 
 @pytest.fixture

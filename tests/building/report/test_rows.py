@@ -136,7 +136,7 @@ def test_who_left_the_race_for_the_choice_has_an_estimate_without_a_level_and_no
     assert [(each.estimate, each.confidence) for each in (latency.p50_ms, latency.ratio_to_fp32)] == [(2.0, 0.0), (2.0, 0.0)]
     judged = judge(a_gate("p50_ms", 20.0), row(staged, INT8.id))
     assert judged.verdict is Verdict.UNSURE
-    assert "3 runs of the race for the choice" in judged.reason
+    assert "3 runs of the first race" in judged.reason
 
 
 def test_a_candidate_whose_measuring_failed_has_no_latency_whatever_was_seen_before(staged: Staging) -> None:

@@ -101,6 +101,6 @@ def test_judging_with_a_wider_budget_finds_nothing_to_mend_and_builds_nothing(cl
 def test_the_plan_shows_rungs_that_may_not_be_climbed(climbed: Place, weights: Path) -> None:
     done = build(climbed, weights, "--max", "drop_pp=2", verb="plan")
     assert done.returncode == 0, done.stderr
-    assert f"perhaps: {', '.join(MIXED)}: only where onnxruntime-int8 loses more than 2 pp on validation" in done.stdout
+    assert f"if needed: {', '.join(MIXED)}: built only if onnxruntime-int8 loses more than 2 pp on validation" in done.stdout
     facts = json.loads(build(climbed, weights, "--json", verb="plan").stdout)
     assert [rung["kept_float"] for rung in facts["rungs"]] == [None, None, 2, 4, 8, 16]

@@ -138,7 +138,7 @@ def test_what_a_custom_model_needs_is_named(place: Place, tmp_path: Path) -> Non
     photo_folder(tmp_path / "fewer", per_class=8)
     (tmp_path / "fewer" / "dark red").rename(tmp_path / "away")
     done = place.plain("build", "--onnx", "My Model.onnx", "--data", str(tmp_path / "fewer"))
-    assert "has 4 output classes and" in done.stderr and "[custom-model-classes-differ]" in done.stderr
+    assert "has 4 output classes, but" in done.stderr and "[custom-model-classes-differ]" in done.stderr
 
 
 def test_surgery_of_a_graph_is_listed_as_what_is_not_to_be_had(place: Place, report: dict[str, Any]) -> None:

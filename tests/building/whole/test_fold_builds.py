@@ -87,13 +87,13 @@ def test_judging_reads_the_folds_keys_and_plans_nothing(place: Place, monkeypatc
     [
         (
             {"train": {"folds": 5, "teacher": "./other"}},
-            "train.teacher=./other: its network learned from images that other folds test — leave train.folds or "
-            "train.teacher=./other out",
+            "train.teacher=./other: its network learned from images that other folds test — remove train.folds or "
+            "train.teacher=./other",
         ),
         (
             {"train": {"folds": 5}, "synthesis": {"cutouts": "cut", "backgrounds": "back"}},
             "[synthesis]: nothing says which photographs cut-outs were taken from, and each is tested by one of the folds — "
-            "leave train.folds or [synthesis] out",
+            "remove train.folds or [synthesis]",
         ),
     ],
 )

@@ -16,6 +16,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import LABELS_NEEDED, PREPROCESSING_UNPROVED
 from edgecnn.errors.data.formats import LIST_WITHOUT_LABELS
+from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet
@@ -57,7 +58,7 @@ def test_it_comes_to_a_bundle_with_agreement_and_no_accuracy(place: Place, repor
     assert all(row["test"] is None and row["validation"] is None for row in rows.values())
     int8 = rows["onnxruntime-int8"]["agreement"]
     assert int8["images"] > 100 and int8["same"]["low"] < int8["same"]["estimate"] <= 1
-    assert report["notices"][0].startswith("NO LABELS: the images have no labels, so that nothing says which answer is right")
+    assert report["notices"][0].startswith(f"NO LABELS: {NO_LABELS}")
     assert report["gates"][0]["gate"]["metric"] == "agreement" and report["build"]["classes"] == 4
     kit = json.loads((place.folder / OUT / "bundle/kits" / report["choice"]["candidate"] / "kit.json").read_text())
     assert kit["labels"] == ["class 0", "class 1", "class 2", "class 3"]

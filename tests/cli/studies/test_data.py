@@ -38,8 +38,8 @@ def test_the_table_and_what_to_know_are_on_stdout(photos: Path) -> None:
     shown = run(photos, "inspect", "photos")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"{photos}: 20 images of 2 classes" in shown.stdout
-    assert "  warning: 1 group of images that look alike is in several classes; a build uses them all" in shown.stdout
-    assert "  stored as PNG 18, JPEG 2; pixels RGB 20" in shown.stdout
+    assert "  warning: 1 group of images that look alike is in several classes; a build uses all of them" in shown.stdout
+    assert "  file format: PNG (18 images), JPEG (2 images); pixel format: RGB (20 images)" in shown.stdout
 
 
 def test_images_that_no_build_can_use_end_with_2_and_warnings_do_where_strict_is_asked(photos: Path) -> None:

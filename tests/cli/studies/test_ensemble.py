@@ -31,4 +31,4 @@ def test_an_ensemble_at_chance_level_begins_with_that_and_ends_with_4(tmp_path: 
     folders = [str(networks.build(name, planted(gain=0))) for name in "ab"]
     done = CliRunner().invoke(app, ["study", "ensemble", *folders, "--out", str(tmp_path / "e.onnx"), "--quiet"])
     assert done.exit_code == 4, done.output
-    assert done.stdout.startswith("UNSURE: e.onnx is not shown to have learned: it classifies 33.3 % [")
+    assert done.stdout.startswith("UNSURE: e.onnx is not shown to have learned: 33.3 % [")

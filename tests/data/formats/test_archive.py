@@ -107,8 +107,8 @@ def test_the_words_of_a_refusal(photos: Path) -> None:
     with pytest.raises(EdgecnnError, check=ARCHIVE_UNUSABLE.made) as caught:
         summary_of(photos.parent / "photos.zip")
     assert caught.value.line() == (
-        f"{photos.parent}/photos.zip: cannot be unpacked: File is not a zip file"
-        " — unpack it yourself and name the folder [archive-unusable]"
+        f"{photos.parent}/photos.zip cannot be unpacked: File is not a zip file"
+        " — unpack the file yourself and pass the folder [archive-unusable]"
     )
 
 
@@ -164,7 +164,7 @@ def test_an_encrypted_zip_is_refused(photos: Path) -> None:
 def test_an_empty_zip_has_no_classes(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "photos.zip", "w"):
         pass
-    with pytest.raises(EdgecnnError, match="no classes: it is empty") as caught:
+    with pytest.raises(EdgecnnError, match="has no class folders: the folder is empty") as caught:
         summary_of(tmp_path / "photos.zip")
     assert str(tmp_path / "photos.zip") in caught.value.line() and "archives" not in caught.value.line()
 

@@ -78,7 +78,7 @@ def test_json_lines_are_a_list(tmp_path: Path) -> None:
     (tmp_path / "list.jsonl").write_text("\n".join([*lines, "[1]"]), encoding="utf-8")
     with pytest.raises(
         EdgecnnError,
-        match="list.jsonl, line 25: cannot be used as a list of images: it is not a JSON object",
+        match="line 25 of the list .*list.jsonl cannot be used: it is not a JSON object",
         check=TABLE_UNUSABLE.made,
     ):
         summary_of(tmp_path / "list.jsonl")
@@ -139,20 +139,20 @@ def test_one_class_in_two_forms_of_unicode_is_one_class(tmp_path: Path) -> None:
 
 SEPARATE = "separate columns by commas, semicolons or tabs, and begin with a header such as path,label"
 FAULTS = {
-    "": (", line 1", "its columns are none", SEPARATE),
-    "path\na.png\n": (", line 1", "its columns are path", SEPARATE),
+    "": ("line 1 of ", "its columns are none", SEPARATE),
+    "path\na.png\n": ("line 1 of ", "its columns are path", SEPARATE),
     "picture,species,note\na,b,c\n": (
-        ", line 1", "its columns are picture, species, note", "pass --path-column COLUMN with the paths of the images",
+        "line 1 of ", "its columns are picture, species, note", "pass --path-column COLUMN with the paths of the images",
     ),
     "path,label,note\na.png,cat,\n": (
-        ", line 1", "its columns are path, label, note",
+        "line 1 of ", "its columns are path, label, note",
         "pass --label-column COLUMN; columns that are not named are then ignored",
     ),
     "path,labels,note\na.png,cat,\n": (
-        ", line 1", "its columns are path, labels, note", "pass --label-column COLUMN with the class of each image",
+        "line 1 of ", "its columns are path, labels, note", "pass --label-column COLUMN with the class of each image",
     ),
     "path,bag,cat,bag\na.png,1,1,1\n": (
-        ", line 1", "its columns are path, bag, cat, bag: two have the name 'bag'", "give each column a different name",
+        "line 1 of ", "its columns are path, bag, cat, bag: two have the name 'bag'", "give each column a different name",
     ),
 }  # fmt: skip
 
@@ -163,9 +163,7 @@ def test_columns_that_say_nothing_are_refused_with_the_option_that_settles_it(tm
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "list.csv")
     where, because, fix = FAULTS[text]
-    assert caught.value.line() == (
-        f"{tmp_path}/list.csv{where}: cannot be used as a list of images: {because} — {fix} [table-unusable]"
-    )
+    assert caught.value.line() == (f"{where}the list {tmp_path}/list.csv cannot be used: {because} — {fix} [table-unusable]")
 
 
 @pytest.mark.parametrize("name", ["path", "label"])
@@ -175,7 +173,7 @@ def test_an_option_that_names_no_column_is_refused(tmp_path: Path, name: str) ->
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "list.csv", **choice)
     assert caught.value.because == "it has no column 'kind': its columns are path, label"
-    assert caught.value.hint == f"pass --{name}-column one of these names"
+    assert caught.value.hint == f"pass one of these names with --{name}-column"
 
 
 def test_a_wide_header_is_understood_in_one_pass(tmp_path: Path) -> None:

@@ -160,12 +160,12 @@ def test_a_file_that_is_none_or_of_another_form_is_refused(clothes: Path) -> Non
     for data, because in faults:
         images.write_bytes(data)
         labels.write_bytes(header(0) if because == "it has no image" else header(200) + bytes(LABELS[:200]))
-        assert refusal(clothes) == f"{images}: cannot be used as an IDX file: {because} — {HINT} [idx-unusable]"
+        assert refusal(clothes) == f"{images} cannot be used as an IDX file: {because} — {HINT} [idx-unusable]"
 
 
 def test_counts_that_disagree_and_labels_that_nothing_trains_are_refused(clothes: Path) -> None:
     labels = clothes / "train-labels-idx1-ubyte"
-    start = f"{labels}: cannot be used as an IDX file: "
+    start = f"{labels} cannot be used as an IDX file: "
     write(labels, header(199) + bytes(LABELS[:199]))
     assert refusal(clothes) == f"{start}it has 199 labels for the 200 images of train-images-idx3-ubyte — {HINT} [idx-unusable]"
     labels.write_bytes(header(200) + bytes(min(label, 8) for label in LABELS[:200]))
@@ -203,7 +203,7 @@ def test_a_header_that_claims_more_than_could_be_packed_is_refused_before_anythi
             if side > 1
             else "it claims 6,000,000 images, more than 5,000,000"
         )
-        assert refusal(folder) == f"{images}: cannot be used as an IDX file: {claims} — {HINT} [idx-unusable]"
+        assert refusal(folder) == f"{images} cannot be used as an IDX file: {claims} — {HINT} [idx-unusable]"
 
 
 def test_a_file_that_belongs_to_another_and_is_not_there_is_named(clothes: Path) -> None:
@@ -221,7 +221,7 @@ def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> 
     hint = "write one class name on each line, in the order of the labels"
     for data, because in (
         ("\n".join(NAMES[:9]).encode(), "it has 9 names, but there is a label 9"),
-        (b"Bag\nCoat\nBag", "its lines 1 and 3 are both 'Bag'"),
+        (b"Bag\nCoat\nBag", "lines 1 and 3 are both 'Bag'"),
         (b"Bag\n\nCoat", "its line 2 is empty"),
         (b"Bag\nCo\x1bat", "its line 2, 'Co\\x1bat', contains a control character"),
         ("Gewänder".encode("latin-1"), "it is not UTF-8"),
@@ -230,7 +230,7 @@ def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> 
         with pytest.raises(EdgecnnError, check=CLASS_NAMES_UNUSABLE.made) as caught:
             summary_of(clothes)
         line = caught.value.line()
-        assert line == f"{file}: cannot be used as the names of the classes: {because} — {hint} [class-names-unusable]"
+        assert line == f"{file} cannot be used as a list of class names: {because} — {hint} [class-names-unusable]"
 
 
 def test_two_test_parts_are_refused(clothes: Path) -> None:

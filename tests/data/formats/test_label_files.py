@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.data.formats.cells import cells_of
+from edgecnn.data.formats.csv_cells import cells_of
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
@@ -127,7 +127,8 @@ def test_several_lists_next_to_flat_images_are_asked_about(tmp_path: Path) -> No
     with pytest.raises(EdgecnnError, check=LABEL_FILES_UNCLEAR.made) as caught:
         summary_of(photos)
     assert caught.value.line() == (
-        f"{photos}: several files could name the classes of its images: a.csv; b.csv — name one: --data {photos}/a.csv"
+        f"several files in {photos} could give the classes of its images: a.csv; b.csv"
+        f" — choose one of them, such as --data {photos}/a.csv"
         " [label-files-unclear]"
     )
 
@@ -187,7 +188,7 @@ def test_a_key_that_the_first_row_lacks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         list(cells_of(file, ()))
     assert caught.value.line() == (
-        f"{file}, line 3: cannot be used as a list of images: its first row has no key 'split'"
+        f"line 3 of the list {file} cannot be used: its first row has no key 'split'"
         " — give the first row every key [table-unusable]"
     )
 
@@ -245,6 +246,6 @@ def test_a_split_of_classes_and_one_of_several_labels_are_refused(tmp_path: Path
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "photos")
     assert caught.value.line() == (
-        f"{tmp_path}/photos: cannot be used as a list of images: some of its images have one class each, and others any number"
+        f"the list {tmp_path}/photos cannot be used: some of its images have one class each, and others any number"
         " of labels — give every image one class, or every image labels [table-unusable]"
     )

@@ -155,7 +155,7 @@ def test_a_test_split_may_lack_a_label_which_the_report_says_but_not_every_label
     rows = add_split_column(rows_by_column(drawn(tmp_path)))
     some = without(rows, "dog", "test")
     assert summary_of(listed(tmp_path, some)).counts["test"] == 40
-    with pytest.raises(LabelTooRare, match="label 'bag' is on 0 usable images; 1 needed for test: 'cat', 'dog' are on too few"):
+    with pytest.raises(LabelTooRare, match="has 0 usable images, but needs 1 for test: 'cat', 'dog' also have too few"):
         summary_of(listed(tmp_path, without(without(some, "cat", "test"), "bag", "test")), train=False)
 
 
@@ -181,7 +181,7 @@ def test_two_labels_of_one_class_are_refused(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("dog\nt shirt\n")
     with pytest.raises(
         EdgecnnError,
-        match=f"{path}: 't-shirt' and 't_shirt' are both the class 't shirt' of .*names.txt — ",
+        match=f"'t-shirt' and 't_shirt' in {path} both match class 't shirt' of .*names.txt — ",
         check=FOLDERS_OF_ONE_CLASS.made,
     ):
         summary_of(path, classes=str(tmp_path / "names.txt"))
@@ -226,12 +226,12 @@ def test_a_list_can_be_inspected(tmp_path: Path) -> None:
 
 ZERO_OR_ONE = "but a label column has 0 or 1; --label-column COLUMN names the class column"
 FAULTS = {
-    "path,bag,cat\na.png,1,2\n": (", line 2", f"column 'cat' contains '2', {ZERO_OR_ONE}"),
-    "path,bag,cat\na.png,1,\n": (", line 2", f"column 'cat' contains '', {ZERO_OR_ONE}"),
-    "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin like a JSON list but are not one"),
-    "path,labels\na.png,[1]\n": (", line 2", "the labels '[1]' are not a list of names"),
+    "path,bag,cat\na.png,1,2\n": ("line 2 of ", f"column 'cat' contains '2', {ZERO_OR_ONE}"),
+    "path,bag,cat\na.png,1,\n": ("line 2 of ", f"column 'cat' contains '', {ZERO_OR_ONE}"),
+    "path,labels\na.png,[cat\n": ("line 2 of ", "the labels '[cat' begin like a JSON list but are not one"),
+    "path,labels\na.png,[1]\n": ("line 2 of ", "the labels '[1]' are not a list of names"),
     "path,labels\na.png,\nb.png,\n": ("", "no row has a label"),
-    "path,labels\na.png,cat|\x1bdog\n": (", line 2", r"the label '\x1bdog' contains a control character"),
+    "path,labels\na.png,cat|\x1bdog\n": ("line 2 of ", r"the label '\x1bdog' contains a control character"),
     "path,labels\na.png,cat\na.png,cat|dog\n": ("", "'a.png' is listed twice, as cat and as cat, dog"),
 }
 
@@ -242,9 +242,7 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "list.csv")
-    assert caught.value.line() == (
-        f"{tmp_path / 'list.csv'}{place}: cannot be used as a list of images: {because} — {HINT} [table-unusable]"
-    )
+    assert caught.value.line() == (f"{place}the list {tmp_path}/list.csv cannot be used: {because} — {HINT} [table-unusable]")
 
 
 def test_labels_that_open_a_list_a_hundred_thousand_times_are_refused_in_words() -> None:

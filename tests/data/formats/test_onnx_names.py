@@ -52,8 +52,8 @@ def test_as_the_file_that_data_classes_states_it_has_to_name_some(tmp_path: Path
     with pytest.raises(EdgecnnError, check=CLASS_NAMES_UNUSABLE.made) as refused:
         names_in(path)
     assert refused.value.line() == (
-        f"{path}: cannot be used as the names of the classes: its metadata has no names in names, character, class_names, "
-        "classes, labels, id2label, idx_to_class, categories; a text file is needed — write one "
+        f"{path} cannot be used as a list of class names: its metadata has no names in names, character, class_names, "
+        "classes, labels, id2label, idx_to_class, categories; use a text file instead — write one "
         "class name on each line, in the order of the labels "
         "[class-names-unusable]"
     )

@@ -92,23 +92,23 @@ def line_of(path: Path) -> str:
 
 
 def test_a_faulty_file_is_refused_with_its_row(tmp_path: Path) -> None:
-    start, end = f"{tmp_path}/list.parquet", f" — {HINT} [table-unusable]"
-    faulty = "cannot be used as a list of images:"
+    start, end = f"the list {tmp_path}/list.parquet", f" — {HINT} [table-unusable]"
+    faulty = "cannot be used:"
     nothing = pyarrow.array([], "string")
     faults: tuple[tuple[dict[str, Any], str], ...] = (
         (
             {"path": nothing, "label": nothing},
-            f": {faulty} it has no row",
+            f"{start} {faulty} it has no row",
         ),
-        ({"path": ["a.png", None], "label": ["cat", "dog"]}, f", row 2: {faulty} no path"),
-        ({"path": ["a.png"], "label": [None]}, f", row 1: {faulty} no label"),
+        ({"path": ["a.png", None], "label": ["cat", "dog"]}, f"row 2 of {start} {faulty} no path"),
+        ({"path": ["a.png"], "label": [None]}, f"row 1 of {start} {faulty} no label"),
     )
     for columns, fault in faults:
-        assert line_of(written(tmp_path, columns)) == f"{start}{fault}{end}"
+        assert line_of(written(tmp_path, columns)) == f"{fault}{end}"
     with pytest.raises(EdgecnnError, check=ONE_CLASS.made):
         summary_of(written(tmp_path, {"path": ["a.png"], "label": ["cat"]}))
     fix = "pass --path-column COLUMN with the paths of the images"
-    unclear = f"{start}: {faulty} its columns are picture, species, note — {fix} [table-unusable]"
+    unclear = f"{start} {faulty} its columns are picture, species, note — {fix} [table-unusable]"
     assert line_of(written(tmp_path, {"picture": ["a.png"], "species": ["cat"], "note": [""]})) == unclear
 
 
@@ -132,7 +132,7 @@ def test_a_column_of_images_is_refused_and_columns_that_are_not_named_are_not_re
 def test_a_column_of_no_text_and_damaged_bytes_are_refused_in_words(photos: Path) -> None:
     folder = photos.parent
     nested = written(folder, {"path": [["a.png"]], "label": ["cat"]})
-    assert "cannot be used as a list of images: Unsupported cast from list" in line_of(nested)
+    assert "cannot be used: Unsupported cast from list" in line_of(nested)
     whole = written(folder, columns_of(listed(photos))).read_bytes()
     damaged = {"text": b"path,label\n", "empty": b"", "cut": whole[: len(whole) // 2]}
     for name, data in damaged.items():

@@ -71,10 +71,10 @@ def test_a_path_that_fits_two_files_is_refused(images: Path) -> None:
     [
         (
             "img/{:03d}.bmp",
-            "pass --image-root FOLDER, which paths are relative to; --path-suffix must be the suffix of the files, such as .jpg",
+            "pass --image-root with the base folder of the paths; if they lack a suffix, pass --path-suffix, such as .jpg",
         ),
-        ("/gone/{:03d}.png", "write the paths relative to a folder of this computer, and pass that folder by --image-root"),
-        ("C:\\gone\\{:03d}.bmp", "write the paths relative to a folder of this computer, and pass that folder by --image-root"),
+        ("/gone/{:03d}.png", "write the paths relative to a folder of this computer, and pass that folder with --image-root"),
+        ("C:\\gone\\{:03d}.bmp", "write the paths relative to a folder of this computer, and pass that folder with --image-root"),
     ],
 )
 def test_a_list_of_which_no_file_exists_is_refused_once(images: Path, spelling: str, fix: str) -> None:
@@ -111,7 +111,7 @@ def test_an_image_root_that_is_no_folder_is_named(images: Path) -> None:
     path = table(images, "{:03d}.png")
     with pytest.raises(EdgecnnError, check=LISTED_FILES_MISSING.made) as caught:
         summary_of(path, image_root=str(images / "none"))
-    assert caught.value.fields["hint"] == "pass --image-root a folder that exists"
+    assert caught.value.fields["hint"] == "pass --image-root with a folder that exists"
 
 
 def test_files_of_one_name_are_looked_up_by_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def test_an_address_is_not_downloaded(tmp_path: Path, address: str) -> None:
     error = refusal(address, tmp_path)
     assert DATA_IS_ADDRESS.made(error)
     assert (
-        error.line() == f"{address}: edgecnn does not download data: edgecnn reads: {READS} — download it first [data-is-address]"
+        error.line() == f"edgecnn does not download {address}: edgecnn reads {READS} — download the data first [data-is-address]"
     )
 
 
@@ -70,14 +70,14 @@ def test_a_form_that_is_not_read_gets_the_way_to_convert_it(tmp_path: Path, name
     for path in (file, file.parent):
         error = refusal(path, tmp_path)
         assert FORM_NOT_READ.made(error)
-        assert error.what == f"{path}: contains {FORMS[name]}, which edgecnn does not read"
+        assert error.what == f"{path} contains {FORMS[name]}, which edgecnn does not read"
         assert error.hint
 
 
 def test_the_words_of_a_form_that_is_not_read(tmp_path: Path) -> None:
     error = refusal(write(tmp_path / "pets.rar", b"Rar!"), tmp_path)
     assert error.line() == (
-        f"{tmp_path}/pets.rar: contains an archive of another kind, which edgecnn does not read"
+        f"{tmp_path}/pets.rar contains an archive of another kind, which edgecnn does not read"
         " — unpack it and pass the folder [form-not-read]"
     )
 
@@ -90,8 +90,9 @@ def test_pointers_of_git_lfs_in_place_of_images_are_named_once(tmp_path: Path) -
     with pytest.raises(NothingReadable) as caught:
         summarize(DataChoice(path=str(tmp_path / "pets")), tmp_path / "store", Heard())
     assert caught.value.line() == (
-        f"{tmp_path}/pets: none of 8 files is a readable image: cat/0.jpg: it is a Git LFS pointer, not the file itself:"
-        " git lfs pull; the same for the others [nothing-readable]"
+        f"none of the 8 files in {tmp_path}/pets is a readable image: cat/0.jpg: it is a Git LFS pointer, not the file itself:"
+        " git lfs pull; the same for the others"
+        " — replace the files with images in a supported format, such as JPEG or PNG [nothing-readable]"
     )
 
 
@@ -143,4 +144,4 @@ def test_what_is_below_a_folder_without_permission_is_refused(
             divide(choice, tmp_path / "out", tmp_path / "store", Heard())
         else:
             summarize(choice, tmp_path / "store", Heard())
-    assert (caught.value.what, caught.value.because) == (f"{tmp_path}/locked/{name}: cannot be read", "permission denied")
+    assert (caught.value.what, caught.value.because) == (f"{tmp_path}/locked/{name} cannot be read", "permission denied")

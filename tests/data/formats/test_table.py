@@ -106,13 +106,13 @@ def test_a_list_can_be_inspected(photos: Path) -> None:
 
 FAULTS = {
     "path,label\n": ("", "it has no row"),
-    "path,label\na.png,cat\nb.png\n": (", line 3", "1 cells for 2 columns"),
-    "path,label\n,cat\n": (", line 2", "no path"),
-    "path,label\na.png, \n": (", line 2", "no label"),
-    "path,label\na.png,\x1b[31mred\n": (", line 2", r"the label '\x1b[31mred' contains a control character"),
-    'path,label\na.png,"two\nlines"\n': (", line 3", r"the label 'two\nlines' contains a control character"),
-    "path,label\na\0.png,cat\n": (", line 2", "its path contains a NUL character"),
-    "path,label,split\na.png,cat,holdout\n": (", line 2", f"the split 'holdout' is not one of {', '.join(PART_NAMES)}"),
+    "path,label\na.png,cat\nb.png\n": ("line 3 of ", "1 cells for 2 columns"),
+    "path,label\n,cat\n": ("line 2 of ", "no path"),
+    "path,label\na.png, \n": ("line 2 of ", "no label"),
+    "path,label\na.png,\x1b[31mred\n": ("line 2 of ", r"the label '\x1b[31mred' contains a control character"),
+    'path,label\na.png,"two\nlines"\n': ("line 3 of ", r"the label 'two\nlines' contains a control character"),
+    "path,label\na\0.png,cat\n": ("line 2 of ", "its path contains a NUL character"),
+    "path,label,split\na.png,cat,holdout\n": ("line 2 of ", f"the split 'holdout' is not one of {', '.join(PART_NAMES)}"),
 }
 
 
@@ -129,9 +129,7 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "list.csv")
     where, because = FAULTS[text]
-    assert caught.value.line() == (
-        f"{tmp_path}/list.csv{where}: cannot be used as a list of images: {because} — {HINT} [table-unusable]"
-    )
+    assert caught.value.line() == (f"{where}the list {tmp_path}/list.csv cannot be used: {because} — {HINT} [table-unusable]")
 
 
 def test_a_list_that_is_no_text_or_has_one_label_or_nothing_to_train_on(tmp_path: Path) -> None:
@@ -217,7 +215,7 @@ def test_half_of_a_character_in_json_lines_is_refused_with_its_line(tmp_path: Pa
     (tmp_path / "list.jsonl").write_text(text)
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summarize(DataChoice(path=str(tmp_path / "list.jsonl"), group_by="person"), tmp_path / "store", Heard())
-    assert caught.value.what == f"{tmp_path}/list.jsonl, line 2: cannot be used as a list of images"
+    assert caught.value.what == f"line 2 of the list {tmp_path}/list.jsonl cannot be used"
     assert caught.value.because == "it contains half of a character, a lone surrogate such as \\ud800"
 
 

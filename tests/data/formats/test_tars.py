@@ -262,7 +262,7 @@ def test_shards_without_a_split_next_to_shards_with_one_are_refused(photos: Path
     with pytest.raises(EdgecnnError, check=SHARDS_WITHOUT_SPLIT.made) as caught:
         summary_of(shards)
     assert caught.value.line() == (
-        f"{shards}: the split of extra.tar is unclear: other archives name theirs, such as train-0.tar"
+        f"the split of extra.tar in {shards} is unclear: the names of other archives contain a split, such as train-0.tar"
         " — rename extra.tar to train-extra.tar if its images are training images [shards-without-split]"
     )
 

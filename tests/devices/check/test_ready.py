@@ -171,4 +171,6 @@ def test_an_optional_package_without_a_wheel_is_told_and_the_others_are_carried(
     lacking = package_status(bare, wanted.needs)
     furnished(FitBoard(ReachedBoard("pi@board", bare, board.link, "python3"), lacking, ()), wanted, ear)
     assert carried == [("onnxruntime>=1.19,<2", "numpy", "pillow", "ai-edge-litert>=2.3,<3")]
-    assert ear.notes == ["no wheels of ncnn>=1.0.20261020,<2 for a board could be downloaded: its kits are skipped on this board"]
+    assert ear.notes == [
+        "the wheels of ncnn>=1.0.20261020,<2 for a board could not be downloaded: its kits are skipped on this board"
+    ]

@@ -92,7 +92,7 @@ HOSTILE = [
 def test_a_recording_of_no_machine_is_one_line(change: dict[str, Any]) -> None:
     with pytest.raises(AnswerUnusable) as caught:
         facts_of(recorded(RASPBERRY_PI_5, change), "pi@board")
-    assert caught.value.line().startswith("pi@board: its answer to its recording cannot be used: ")
+    assert caught.value.line().startswith("the answer of pi@board to its recording cannot be used: ")
     assert "\n" not in caught.value.line() and len(caught.value.line()) < 700
 
 

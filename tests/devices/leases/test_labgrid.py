@@ -143,7 +143,7 @@ def test_of_boards_that_an_outsider_and_the_lab_have_the_one_that_is_free_first_
     waiting.start()
     wait_until(lambda: bool(ear.notes), 20)
     assert ear.notes == [
-        "waiting for a raspberry-pi-5: 0 earlier reservations; lab-2 is in use by desk/bob; lab-1: pi: in use by alice"
+        "waiting for a raspberry-pi-5: 0 earlier reservations; lab-2 is in use by desk/bob; lab-1: pi is in use by alice"
     ]
     if free == "lab-1":
         held.clear()

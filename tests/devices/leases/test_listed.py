@@ -91,7 +91,7 @@ def test_a_board_that_somebody_measures_on_is_waited_for(tmp_path: Path, monkeyp
         with SshHost.open(Address.of("loopback"), what="their race", python=sys.executable, folder=folder, lock=held):
             waiting.start()
             wait_until(lambda: bool(ear.notes), 20)
-            assert ear.notes[0].startswith(f"waiting for a cpu: lab-1: loopback: in use by {getpass.getuser()} for ")
+            assert ear.notes[0].startswith(f"waiting for a cpu: lab-1: loopback is in use by {getpass.getuser()} for ")
             assert not got.is_set()
         waiting.join(20)
         assert got.is_set()

@@ -39,8 +39,8 @@ def test_what_is_not_understood_is_passed_on() -> None:
 @pytest.mark.parametrize(
     ("matching", "hint"),
     [
-        (("raspberry-pi-4",), "--target raspberry-pi-4"),
-        ((), "describe it in a device file, and pass that to --target"),
+        (("raspberry-pi-4",), "pass --target raspberry-pi-4"),
+        ((), "describe the board in a device file, and pass the file with --target"),
     ],
 )
 def test_a_board_that_is_another_device_says_what_it_is(matching: tuple[str, ...], hint: str) -> None:

@@ -153,7 +153,7 @@ UNUSABLE: dict[str, tuple[onnx.ModelProto, str | None, str]] = {
     "another name": (
         two_outputs(),
         "logits",
-        "model.output is 'logits', and its outputs are embedding, scores — name one of these, or leave model.output out",
+        "model.output is 'logits', and its outputs are embedding, scores — choose one of these, or remove model.output",
     ),
     "an index": (
         naming_the_class(),
@@ -202,4 +202,4 @@ def test_answers_of_another_form_are_refused_with_their_own_fix(name: str) -> No
     model, output, message = UNUSABLE[name]
     with pytest.raises(CustomModelUnusable) as refused:
         read_entry(model, PATH, output=output)
-    assert refused.value.line() == f"mine.onnx cannot be built from: {message} [custom-model-unusable]"
+    assert refused.value.line() == f"edgecnn cannot build from mine.onnx: {message} [custom-model-unusable]"

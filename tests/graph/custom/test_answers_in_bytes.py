@@ -94,6 +94,7 @@ def test_integers_without_one_scale_are_refused(model: onnx.ModelProto) -> None:
     with pytest.raises(CustomModelUnusable) as refused:
         read_entry(model, PATH)
     assert refused.value.line() == (
-        "mine.onnx cannot be built from: its output bytes is uint8, and the file states no scale for it — end it in a "
+        "edgecnn cannot build from mine.onnx: its output bytes is uint8, and the file states no scale for it — "
+        "end the model with a "
         "DequantizeLinear, and export it with a float32 output [custom-model-unusable]"
     )

@@ -43,7 +43,7 @@ def test_an_open_number_of_colours_that_no_weights_tell_is_refused() -> None:
     with pytest.raises(CustomModelUnusable) as refused:
         read_entry(opened(grey_model()), PATH, ImageSize.square(48))
     assert refused.value.line() == (
-        "mine.onnx cannot be built from: its input grey is batch_size×num_channels×height×width, which has no axis of 3 "
+        "edgecnn cannot build from mine.onnx: its input grey is batch_size×num_channels×height×width, which has no axis of 3 "
         "colours or of 1 — export it with an input of images×3×height×width, or ×1; put flattening and reshaping "
         "inside the graph [custom-model-unusable]"
     )
@@ -72,7 +72,7 @@ def test_probabilities_as_dictionaries_name_the_option_that_gives_an_array() -> 
     with pytest.raises(CustomModelUnusable) as refused:
         read_entry(model, PATH)
     assert refused.value.line() == (
-        "mine.onnx cannot be built from: its output output_probability is a list of dictionaries — "
+        "edgecnn cannot build from mine.onnx: its output output_probability is a list of dictionaries — "
         "skl2onnx.to_onnx(..., options={'zipmap': False}) gives an array [custom-model-unusable]"
     )
 

@@ -123,7 +123,9 @@ def test_what_is_no_network_of_its_own_is_refused_with_the_way_out(tmp_path: Pat
 def test_damage_is_named(tmp_path: Path) -> None:
     whole = exported(Classifier(), tmp_path / "whole.pt2").read_bytes()
     (tmp_path / "cut.pt2").write_bytes(whole[: len(whole) // 2])
-    assert "cut off or damaged: a zip archive, as torch writes, without its end — copy it anew" in refused(tmp_path / "cut.pt2")
+    assert "cut off or damaged: a zip archive, as torch writes, without its end — copy the complete file again" in refused(
+        tmp_path / "cut.pt2"
+    )
     rewritten(tmp_path / "whole.pt2", tmp_path / "text.pt2", "models/model.json", lambda _: b"{no json")
     assert "it is damaged: models/model.json inside it cannot be read" in refused(tmp_path / "text.pt2")
     rewritten(tmp_path / "whole.pt2", tmp_path / "less.pt2", "models/model.json", lambda _: b'{"graph_module": {}}')

@@ -203,7 +203,7 @@ except EdgecnnError as error:
     print(json.dumps(error.line()))
 """
     line = said_on({tmp_path / "tmp": "4m"}, program, str(tmp_path / "mine.onnx"), TMPDIR=str(tmp_path / "tmp"))
-    assert line.startswith(f"no space left in the temporary folder {tmp_path}/tmp: ")
+    assert line.startswith(f"there is no space left in the temporary folder {tmp_path}/tmp: ")
     assert "[temporary-folder-full]" in line
 
 

@@ -126,7 +126,7 @@ def test_what_an_answer_depends_on_besides_its_image_is_named(name: str, tmp_pat
     onnx.save(make(), path)
     fault = fault_of(path)
     assert fault is not None and fault.exit_code == 2
-    assert fault.line() == f"{path} cannot be built from: {message} [custom-model-unusable]"
+    assert fault.line() == f"edgecnn cannot build from {path}: {message} [custom-model-unusable]"
 
 
 def test_a_batch_that_is_open_in_name_only_ends_with_the_runtimes_own_reason(tmp_path: Path) -> None:
@@ -169,6 +169,7 @@ def test_no_output_is_chosen_of_a_program_of_torch(tmp_path: Path) -> None:
     path = scripted(Forgetful(), tmp_path / "mine.pt")
     fault = fault_of(path, form="TorchScript", resolution_px=ImageSize.square(SIDE), output="logits")
     assert fault is not None and fault.line() == (
-        f"{path} cannot be built from: model.output chooses among the outputs of an ONNX file, but this is a TorchScript file — "
-        "leave model.output out, and return the class scores alone [custom-model-unusable]"
+        f"edgecnn cannot build from {path}: model.output chooses among the outputs of an ONNX file, "
+        "but this is a TorchScript file — "
+        "remove model.output, and return only the class scores [custom-model-unusable]"
     )

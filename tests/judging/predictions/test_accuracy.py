@@ -72,14 +72,14 @@ def test_fewer_than_two_classes_have_no_accuracy(width):
 def test_logits_that_are_no_numbers_name_the_candidate_and_the_first_image(poison):
     answers = answering([0, 1, 2, 0])
     answers.logits[2, 1] = answers.logits[3, 0] = poison
-    with pytest.raises(LogitsNotFinite, match=rf"onnxruntime-int8: logits of image 2 hold {poison}: 2 of 4 images"):
+    with pytest.raises(LogitsNotFinite, match=rf"the logits of onnxruntime-int8 for image 2 contain {poison}: 2 of 4 images"):
         accuracy(answers, LABELS, "test")
 
 
 def test_a_broken_baseline_is_named_itself():
     baseline = answering([0, 1, 2, 0], candidate="onnxruntime-fp32")
     baseline.logits[1, 0] = np.nan
-    with pytest.raises(LogitsNotFinite, match="onnxruntime-fp32: logits of image 1"):
+    with pytest.raises(LogitsNotFinite, match="the logits of onnxruntime-fp32 for image 1"):
         accuracy(answering([0, 1, 2, 0]), LABELS, "test", baseline)
 
 

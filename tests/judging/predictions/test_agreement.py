@@ -86,12 +86,12 @@ def test_other_answers_stand_for_the_drop_that_cannot_be_larger() -> None:
     )
     assert said == (
         "exceeds the budget on validation: it agrees with fp32 on 96.0 % [93.1, 97.7] at 95 % of 300 images; without labels, "
-        "a budget of 1 pp wants 99 %"
+        "a budget of 1 pp requires 99 %"
     )
     in_groups = facts.agreement_on_validation.model_copy(update={"groups": 20})
     grouped = facts.model_copy(update={"agreement_on_validation": in_groups})
     reason = describe(eligibility_of([grouped], 1.0, None), {})["onnxruntime-int8"]
-    assert "at 95 % of 300 images of 20 groups, and without labels" in worded(reason, "onnxruntime-int8")
+    assert "at 95 % of 300 images of 20 groups; without labels" in worded(reason, "onnxruntime-int8")
 
 
 def test_of_several_labels_an_image_all_of_them_have_to_be_the_same() -> None:

@@ -142,7 +142,7 @@ def test_what_cannot_be_judged_is_refused(answers, labels, names, error, says):
 def test_a_broken_baseline_is_named_itself():
     broken = fp32([0, 1])
     broken.logits[1, 3] = np.nan
-    with pytest.raises(LogitsNotFinite, match="onnxruntime-fp32: logits of image 1 hold nan"):
+    with pytest.raises(LogitsNotFinite, match="the logits of onnxruntime-fp32 for image 1 contain nan"):
         quality(answering([0, 1]), np.array([0, 1]), NAMES, broken)
 
 

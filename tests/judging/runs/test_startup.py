@@ -33,7 +33,7 @@ def test_a_race_carries_them_and_says_what_it_cannot():
     found = latency(race.model_copy(update={"runs": tuple(run.model_copy(update={"process_ns": 5}) for run in race.runs)}))
     assert (found.load_ms.estimate, found.first_ms.estimate, found.cold_start_ms.estimate) == (1e-6, 1e-6, 5e-6)
     assert found.absent == {
-        "tails_within_ms": "that three of four processes keep it is shown by 17 runs",
+        "tails_within_ms": "it takes 17 runs to show that three of four processes stay below it",
         "p90_ms": "a run has only 99 samples; it needs 100",
         "p99_ms": "a run has only 99 samples; it needs 1000",
     }

@@ -49,7 +49,7 @@ def test_the_rate_below_the_gate_is_that_of_the_end_that_passes(runs: int, alone
     seen = latency(a_race([1.0] * runs).model_copy(update={"runs": tuple(with_a_tail(each, long=False) for each in range(runs))}))
     assert seen.p99_ms is not None and 100 * (1 - seen.p99_ms.confidence) / 2 == pytest.approx(alone, abs=0.005)
     said = error_rates([judge(a_gate("p99_ms", 1.3), facts(latency=seen))])
-    assert said is not None and said.startswith("one-sided error rates: p99_ms α 1 % ")
+    assert said is not None and said.startswith("one-sided test of p99_ms: error rate (α) 1 % ")
 
 
 @pytest.mark.parametrize("long, verdict", [(0, Verdict.PASS), (8, Verdict.UNSURE), (30, Verdict.FAIL)])

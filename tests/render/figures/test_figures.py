@@ -82,7 +82,7 @@ def test_the_reported_latency_is_named_where_there_is_one() -> None:
     assert figures.REPORTED in legend([a_row()])
     assert figures.REPORTED not in legend([a_row(latency=None)])
     chosen, selecting = a_latency(an_interval(2.0)), a_latency(an_interval(2.0), selecting=True)
-    assert [figures.race_of(each) for each in (chosen, selecting)] == ["the race for the report", "the race for the choice"]
+    assert [figures.race_of(each) for each in (chosen, selecting)] == ["the final race", "the first race"]
 
 
 def test_every_mark_has_its_legend() -> None:
@@ -129,6 +129,6 @@ def test_a_time_says_which_race_it_is_from_and_whether_that_was_disturbed() -> N
     assert figures.p50(seen) == "2.00 [2.00, 2.00]ˢᵈ"
     assert figures.speed(seen.model_copy(update={"ratio_to_fp32": an_interval(3.1, 1.8, 6.5)})) == "3.10× [1.80, 6.50]ˢᵈ"
     said = legend([facts])
-    assert any(line.startswith("ˢ estimated in the race for the choice") for line in said)
+    assert any(line.startswith("ˢ estimated in the first race") for line in said)
     assert any(line.startswith("ᵈ other programs or throttling") for line in said)
     assert not any(line.startswith(("ˢ", "ᵈ")) for line in legend([a_row()]))

@@ -79,7 +79,7 @@ def test_a_point_tells_its_figures_when_it_is_pointed_at(
     assert all(each in told for each in said), told
 
 
-@pytest.mark.parametrize(("name", "chart", "value"), [("compare", "top1", "B"), ("history", "latency-0", "select")])
+@pytest.mark.parametrize(("name", "chart", "value"), [("compare", "top1", "B"), ("history", "latency-0", "first race")])
 def test_an_entry_of_the_legend_fades_its_points_and_brings_them_back(
     tab: Tab, folder: Path, name: str, chart: str, value: str
 ) -> None:

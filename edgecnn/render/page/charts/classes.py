@@ -54,7 +54,7 @@ def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
     return Figure(
         id="classes-lost",
         title=f"Accuracy loss of each class with {facts.candidate.id}",
-        says=f"Classes with a significant loss, after Holm's adjustment over {over}: {names or 'none'}.{few} Further right is"
+        says=f"Classes with a significant loss (Holm correction across {over}): {names or 'none'}.{few} Further right is"
         f" worse. {spelt.class_intervals(classes)}.",
         sources=sources_of(
             [accuracy], lambda of: f"predictions of both networks for the same {figures.images_of(of)}, on {of.machine}"

@@ -143,8 +143,8 @@ def startup(report: BuildReport) -> Figure | None:
     return Figure(
         id="startup",
         title="Start-up",
-        says="Time to open the model, of the first inference, and of a cold start. A cold start is the time from the start of a"
-        " process to its first prediction, with imports and file checks. Points are medians over process runs, bars intervals.",
+        says="Time of opening the model, of the first inference, and of a cold start. A cold start is the time from the start of"
+        " a process to its first prediction, with imports and file checks. Points are medians over process runs, bars intervals.",
         sources=sources_of((of for _, of in drawn), lambda of: f"process runs of the race, on {of.machine}"),
         spec=dots_spec(dots, Axis("milliseconds", spread=spread_of(dots, "fitting"))),
         legend=vega.legend_of(facts for facts, _ in drawn),
@@ -172,7 +172,7 @@ def end_to_end(report: BuildReport) -> Figure | None:
         id="end-to-end",
         title="End to end",
         says="Time from a JPEG on disk to logits: read, decode, resize, run the network. The time of the network alone comes from"
-        f" the race for the report. {_ways_sentence(known)}",
+        f" the final race. {_ways_sentence(known)}",
         sources=sources_of(
             (value.latency for _, value in known),
             lambda of: f"from the file of a {pictures[id(of)]}, on {of.machine}",

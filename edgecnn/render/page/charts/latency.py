@@ -30,8 +30,8 @@ CURVES_HEIGHT_PX = 300
 LOG_FROM = 5.0
 """If the largest time is this many times the smallest, the axis is logarithmic."""
 _PURPOSES = {
-    "report": "the race for the report: the chosen candidate, fp32 and the best other precision",
-    "select": "the race for the choice",
+    "report": "the final race: the chosen candidate, fp32 and the best other precision",
+    "select": "the first race",
 }
 _GLYPH = "Each bar is one process run: tick, median; dark, middle half; light, 5 to 95 %; line, smallest to largest."
 _CAPTION = (
@@ -65,8 +65,8 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
         Figure(
             id="curves-of-latency",
             title="Cumulative distribution of latency",
-            says=f"One line per run; {dashes}. Steep lines close together are steady runs. A line apart from the others is a run"
-            " under other conditions. Point at a line to highlight its candidate.",
+            says=f"One line per run; {dashes}. Steep lines close together show steady runs. A line away from the others shows a"
+            " run under different conditions. Point at a line to highlight its candidate.",
             sources=tuple(Source(mark, "the same runs") for mark in dict.fromkeys(source.mark for source in sources)),
             spec=_curves_spec(facts.raced, candidates),
             table=_table(
@@ -97,9 +97,8 @@ def _says(facts: PageFacts) -> str:
     ranked = sorted(known, key=lambda item: (bool(item[1].latency and item[1].latency.selecting), item[0].estimate))
     medians = "; ".join(f"{row.candidate.id} {figures.p50(row.latency)} ms" for _, row in ranked[:NAMED])
     return (
-        "Medians over runs with their intervals, the race for the report first (ˢ: estimate from the race for the choice): "
-        f"{medians}. "
-        "Gates compare only candidates of one race."
+        f"Medians over runs with intervals (ˢ: estimate from the first race): {medians}. "
+        "Gates compare only candidates from the same race."
     )
 
 
@@ -111,7 +110,7 @@ def _notes(facts: PageFacts) -> tuple[str, ...]:
     return (
         *(f"{raced.candidate}: {counted(len(raced.runs), 'run')}; no interval" for raced in few),
         *(
-            f"{name} was disturbed: {of.disturbed}. A disturbed race can show that a kit is fast, but not that it is slow"
+            f"{name} was disturbed: {of.disturbed}. A disturbed race can prove that a kit is fast, but not that it is slow"
             for name, of in known
             if of.disturbed
         ),
@@ -236,13 +235,14 @@ def _cells(run: RunShape) -> tuple[str, ...]:
 
 ROW_PX = 32
 STATES: Mapping[str, tuple[str, str]] = {
-    "flat": ("steady at once", "var(--accent)"),
+    "flat": ("steady from the start", "var(--accent)"),
     "faster": ("warmed up, then steady", "var(--bf16)"),
     "slower": ("slowed, then steady", "var(--int8)"),
     "unsettled": ("still changing at the end", "var(--FAIL)"),
     "short": ("too short to tell", "var(--overhead)"),
 }
 """The words and the colour of each field of ``Steady``."""
+_SETTLING = ("timing began before steady state", "time to steady state, ms")
 
 
 def steadiness(report: BuildReport) -> tuple[Figure, ...]:
@@ -252,7 +252,7 @@ def steadiness(report: BuildReport) -> tuple[Figure, ...]:
         return ()
     changing = [facts.candidate.id for facts, _, steady in known if steady.unsettled]
     whose = "every candidate" if len(changing) == len(known) > 1 else ", ".join(changing)
-    words = f"Some runs were still changing at the end: {whose}" if changing else "No run was still changing at the end"
+    words = f"Latency was still changing at the end of some runs of {whose}" if changing else "No run was still changing"
     figure = Figure(
         id="steady",
         title="Steady state of the runs",
@@ -261,7 +261,7 @@ def steadiness(report: BuildReport) -> tuple[Figure, ...]:
         spec=_steady_spec([(facts, steady) for facts, _, steady in known]),
         table=Table(
             caption="Process runs of the race by state",
-            columns=("candidate", *(words for words, _ in STATES.values()), "timed before steady", "steady after, ms"),
+            columns=("candidate", *(words for words, _ in STATES.values()), *_SETTLING),
             rows=tuple(
                 (
                     facts.candidate.id, *(str(getattr(steady, name)) for name in STATES), str(steady.late),

@@ -15,9 +15,9 @@ from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 HEIGHT_PX = 280
-_TIPS = ("candidate", "images in a call", "images/s", "a call, ms", "from")
+_TIPS = ("candidate", "images per call", "images/s", "ms per call", "from")
 _COLUMNS = {
-    "candidate": "candidate", "images in a call": "images in a call", "images/s, raced": "in races", "a call, ms": "a call, ms",
+    "candidate": "candidate", "images per call": "images per call", "images/s, raced": "in races", "ms per call": "ms per call",
     "images/s, one screening run": "screened", "best": "best", "why not": "why not",
 }  # fmt: skip
 
@@ -76,8 +76,8 @@ def _rows(facts: CandidateFacts, value: Throughput) -> list[dict[str, Any]]:
             drawn = {"rate": rate.estimate, "low": rate.low, "high": rate.high, "images/s": text}
         rows.append(
             {
-                **vega.row_of(facts), "batch": batch, "images in a call": str(batch), **drawn, "raced": rate is not None,
-                "a call, ms": figures.milliseconds(figure.call_ms if figure else None),
+                **vega.row_of(facts), "batch": batch, "images per call": str(batch), **drawn, "raced": rate is not None,
+                "ms per call": figures.milliseconds(figure.call_ms if figure else None),
                 "from": "one screening run" if rate is None else "races, the best" if figure and figure.best else "races",
                 "in races": figures.number(rate, 1),
                 "screened": figures.NONE if screened_rate is None else f"{screened_rate:.1f}",

@@ -73,7 +73,7 @@ def _desktop_point(report: BuildReport) -> DesktopPoint | None:
         top1=accuracy.share,
         mark=MARK_BY_FIDELITY[accuracy.fidelity] if own else EMULATED,
         timed=f"{baseline.how or 'precision unknown'}, on {baseline.latency.machine}",
-        answered=f"predictions of {accuracy.machine}" if own else baseline.accuracy_from,
+        answered=f"accuracy from predictions of {accuracy.machine}" if own else baseline.accuracy_from,
     )
 
 
@@ -155,7 +155,7 @@ def _sources(points: Sequence[Point], axis: Axis, gpu: DesktopPoint | None) -> t
     sources += [Source(mark, f"latency, on {machine}") for mark, machine in timed.items()]
     if gpu is not None:
         sources.append(Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"))
-        sources.append(Source(gpu.mark, f"its accuracy: {gpu.answered}"))
+        sources.append(Source(gpu.mark, f"{gpu.name}: {gpu.answered}"))
     return tuple(sources)
 
 
@@ -165,9 +165,7 @@ def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple
     notes = [f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn]
     others = [point.facts.candidate.id for point in points if point.facts.latency and point.facts.latency.selecting]
     if axis == "latency" and others:  # who ships and fp32 raced once more, in other minutes of the machine
-        notes.append(
-            f"{', '.join(others)}: timed in the race for the choice. Do not compare with times of the race for the report"
-        )
+        notes.append(f"{', '.join(others)}: timed in the first race. Do not compare these times with times from the final race")
     return tuple(notes)
 
 
