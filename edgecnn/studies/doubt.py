@@ -22,6 +22,7 @@ from edgecnn.errors.fit import NO_LABELS_TO_DOUBT
 from edgecnn.installed import require_packages
 from edgecnn.judging.predictions.accuracy import share_right
 from edgecnn.planning.complete import tool_versions
+from edgecnn.results.explain import rebuild_command
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.results.page import thumbnail
 from edgecnn.runner.machine.environment import read_conditions
@@ -31,7 +32,9 @@ from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
 from edgecnn.studies.doubt_facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
 from edgecnn.values.artifact import Artifact, FoundInput
-from edgecnn.values.dataset import SPLIT_ROLES, Alike, ImageEntry, SplitRole
+from edgecnn.values.command import Command
+from edgecnn.values.dataset import SPLIT_ROLES, Alike, DataSource, ImageEntry, SplitRole
+from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Interval
 
@@ -49,6 +52,11 @@ _PAIRS, _EXAMPLES = 8, 6
 SHOWN = 120
 """Doubted images with a thumbnail on the page."""
 _SEED = 0
+_ABOUT_IMAGES = (
+    "--data", "--image-root", "--path-column", "--path-suffix", "--label-column", "--label-separator", "--no-labels",
+    "--group-by",
+)  # fmt: skip
+"""Options of a build that describe its own images, not the list."""
 
 
 class DoubtRequest(NamedTuple):
@@ -99,9 +107,33 @@ def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress
             raise OUTPUT_INSIDE_DATA(path=request.out, root=source.manifest.root)
         roles = tuple(role for role in SPLIT_ROLES if role != "test" or request.with_test)
         judged = _judged(network, source, roles, store, tell)
-        facts, rows = _facts(network, source, roles, judged), _rows(source, judged)
+        facts = _facts(network, source, roles, judged)
+        rows = _rows(source, judged, has_splits=network.resolved.recipe.train.folds is None)
         pictures = _thumbnails(network, source, facts, tell)
+        if facts.list_file is not None:
+            is_grouped = any(entry.group is not None for entry in _all_entries(source))
+            command = _corrected_build(network, request.out / LIST, source.manifest.root, is_grouped=is_grouped)
+            facts = facts.model_copy(update={"build_command": str(command)})
     return DoubtFound(_written(facts, rows, request.out), pictures)
+
+
+def _corrected_build(network: BuiltNetwork, listed: Path, root: str, *, is_grouped: bool) -> Command:
+    """Return the command of the same build for the corrected list, in a new folder."""
+    report, asked = network.report, network.resolved.asked.data
+    by_name = Command(verb=("build",), parts=(("--arch", report.build.arch), ("--target", report.build.device)))
+    again = rebuild_command(report) or by_name
+    settings = tuple(f"data.{name}=" for name in (*DataSource.model_fields, "group_by", "folders", "labels"))
+    kept = tuple(part for part in again.without(*_ABOUT_IMAGES, "--out").parts if not part[-1].startswith(settings))
+    out = f"{network.folder}-corrected" if network.folder.name else "corrected"
+    return again.model_copy(update={"parts": kept}).adding(
+        ("--data", str(listed)),
+        ("--image-root", root),
+        ("--label-column", "label"),
+        *([("--group-by", "group")] if is_grouped else []),
+        *([("--path-column", "path")] if asked.path_column is not None else []),
+        *([("--label-separator", "none")] if asked.label_separator is not None else []),
+        ("--out", out),
+    )
 
 
 def _check_folder(out: Path) -> None:
@@ -195,7 +227,15 @@ def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, .
         excluded=source.manifest.copies,
         list_file=LIST if source.manifest.origin == "folder" else None,
         list_sha256=None,
+        features_trained=_are_features_trained(network.resolved),
     )
+
+
+def _are_features_trained(resolved: Resolved) -> bool:
+    """Whether every layer learned these labels. ``--transfer auto`` may have trained the head alone."""
+    train = resolved.recipe.train
+    is_trained = resolved.mode in ("finetune", "inherit", "scratch") and resolved.recipe.data.train
+    return is_trained and bool(train.epochs) and train.transfer not in ("head", "auto")
 
 
 def _outlook(judged: _Judged, label: int, name: str) -> ClassOutlook:
@@ -252,21 +292,28 @@ def _contradictions(judged: _Judged, names: Sequence[str]) -> tuple[Alike, ...]:
     )
 
 
-def _rows(source: ImageSource, judged: _Judged) -> str:
-    """Return the list: every image with its split, doubted ones first. A build of the list has the same test images."""
+def _rows(source: ImageSource, judged: _Judged, *, has_splits: bool) -> str:
+    """Return the list: every image with its split, doubted ones first. A build of the list has the same test images.
+
+    Without folds: they draw the test images again, and refuse a list with splits.
+    """
     first = [image for image in judged.doubts.order.tolist() if judged.doubts.doubted[image]]
     suggested = {judged.entries[image].path: source.classes[judged.doubts.suggested[image]] for image in first}
     doubted = [judged.entries[image] for image in first]
-    rest = [entry for role in SPLIT_ROLES for entry in source.entries(role) if entry.path not in suggested]
-    is_grouped = any(entry.group is not None for entry in rest)
+    rest = [entry for entry in _all_entries(source) if entry.path not in suggested]
+    is_grouped = any(entry.group is not None for entry in [*doubted, *rest])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "split", *(["group"] if is_grouped else []), "suggested"])
+    writer.writerow(["path", "label", *(["split"] if has_splits else []), *(["group"] if is_grouped else []), "suggested"])
     for entry in [*doubted, *rest]:
-        split = "train" if entry.role == "calibration" else entry.role
+        split = ["train" if entry.role == "calibration" else entry.role] if has_splits else []
         group = [entry.group or ""] if is_grouped else []
-        writer.writerow([entry.path, source.classes[entry.label], split, *group, suggested.get(entry.path, "")])
+        writer.writerow([entry.path, source.classes[entry.label], *split, *group, suggested.get(entry.path, "")])
     return text.getvalue()
+
+
+def _all_entries(source: ImageSource) -> list[ImageEntry]:
+    return [entry for role in SPLIT_ROLES for entry in source.entries(role)]
 
 
 def _thumbnails(network: BuiltNetwork, source: ImageSource, facts: LabelDoubt, tell: Progress) -> dict[str, str]:
