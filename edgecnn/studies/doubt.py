@@ -119,7 +119,7 @@ def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress
 
 def _corrected_build(network: BuiltNetwork, listed: Path, root: str, *, is_grouped: bool) -> Command:
     """Return the command of the same build for the corrected list, in a new folder."""
-    report, asked = network.report, network.resolved.asked.data
+    report, data = network.report, network.resolved.asked.data
     by_name = Command(verb=("build",), parts=(("--arch", report.build.arch), ("--target", report.build.device)))
     again = rebuild_command(report) or by_name
     settings = tuple(f"data.{name}=" for name in (*DataSource.model_fields, "group_by", "folders", "labels"))
@@ -130,8 +130,8 @@ def _corrected_build(network: BuiltNetwork, listed: Path, root: str, *, is_group
         ("--image-root", root),
         ("--label-column", "label"),
         *([("--group-by", "group")] if is_grouped else []),
-        *([("--path-column", "path")] if asked.path_column is not None else []),
-        *([("--label-separator", "none")] if asked.label_separator is not None else []),
+        *([("--path-column", "path")] if data.path_column is not None else []),
+        *([("--label-separator", "none")] if data.label_separator is not None else []),
         ("--out", out),
     )
 
