@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from edgecnn.training.label_doubt import Doubts, Probed
 
 FACTS, LIST, PAGE = "doubt.json", "labels.csv", "doubt.html"
-LEAST_IMAGES = 5
-"""Images that a class needs to judge its labels: one for each fold."""
+LEAST_UNITS = 5
+"""Independent images that a class needs to judge its labels: one for each fold. A group, like near-duplicates, counts once."""
 MORE = 100
 _PAIRS, _EXAMPLES = 8, 6
 SHOWN = 120
@@ -160,8 +160,8 @@ def _judged(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, 
     entries = [entry for role in roles for entry in source.entries(role)]
     labels = np.array([entry.label for entry in entries], np.int64)
     counts = np.bincount(labels[labels >= 0], minlength=len(source.classes))
-    if not network.resolved.data.labelled or (counts >= LEAST_IMAGES).sum() < 2:
-        raise NO_LABELS_TO_DOUBT(folder=network.folder, least=LEAST_IMAGES)
+    if not network.resolved.data.labelled or (counts >= LEAST_UNITS).sum() < 2:
+        raise NO_LABELS_TO_DOUBT(folder=network.folder, least=LEAST_UNITS)
     from edgecnn.data.near_duplicates import near_groups
     from edgecnn.training.label_doubt import doubts_of, probe
 
@@ -171,9 +171,10 @@ def _judged(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, 
     units = np.arange(len(entries)) if groups is None else groups.copy()
     for alike in near:
         units[np.isin(units, units[alike])] = units[alike[0]]
+    independent = np.array([len(np.unique(units[labels == label])) for label in range(len(source.classes))])
+    is_judged = independent[labels] >= LEAST_UNITS
     features = np.load(made.folder / "features.npy")
     probed = probe(features, labels, units, _SEED, lambda done, fits: tell.step("cross-validate the probe", done, fits, "fits"))
-    is_judged = counts[labels] >= LEAST_IMAGES
     return _Judged(entries, labels, units, near, is_judged, probed, doubts_of(probed.probabilities, labels, is_judged))
 
 
@@ -194,8 +195,7 @@ def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, .
 
     labels, names, doubts = judged.labels, source.classes, judged.doubts
     right, own = judged.probed.smaller[-1], judged.probed.probabilities
-    units = judged.units if len(set(judged.units.tolist())) < len(labels) else None
-    top1 = share_right(right, units)
+    top1 = share_right(right, _groups(judged.units))
     assert top1 is not None
     outlooks = [_outlook(judged, label, name) for label, name in enumerate(names) if (labels == label).any()]
     return LabelDoubt(
@@ -206,7 +206,7 @@ def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, .
         images=len(labels),
         folds=FOLDS,
         top1=top1,
-        top1_at_twice=_forecast_interval(forecast(judged.probed.smaller, 2.0, _SEED).accuracy),
+        top1_at_twice=_forecast_interval(forecast(judged.probed.smaller, judged.units, 2.0, _SEED).accuracy),
         more_images=MORE,
         doubted=tuple(
             DoubtedLabel(
@@ -242,17 +242,23 @@ def _outlook(judged: _Judged, label: int, name: str) -> ClassOutlook:
     from edgecnn.training.label_doubt import forecast
 
     of_class = judged.labels == label
-    images, gain = int(of_class.sum()), None
-    if images >= LEAST_IMAGES:
-        low_mid_high = forecast(judged.probed.alone[:, of_class], (images + MORE) / images, _SEED).gain
+    images, units, recall, gain = int(of_class.sum()), judged.units[of_class], None, None
+    if judged.is_judged[of_class].all():
+        recall = share_right(judged.probed.smaller[-1][of_class], _groups(units))
+        low_mid_high = forecast(judged.probed.alone[:, of_class], units, (images + MORE) / images, _SEED).gain
         gain = _forecast_interval(tuple(100 * value for value in low_mid_high))  # type: ignore[arg-type]
     return ClassOutlook(
         name=name,
         images=images,
-        recall=share_right(judged.probed.smaller[-1][of_class]) if images >= LEAST_IMAGES else None,
+        recall=recall,
         doubted=int(judged.doubts.doubted[of_class].sum()),
         gain_pp=gain,
     )
+
+
+def _groups(units: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the units as groups of images; None if the images are independent."""
+    return units if len(set(units.tolist())) < len(units) else None
 
 
 def _forecast_interval(values: tuple[float, float, float]) -> Interval:

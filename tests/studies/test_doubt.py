@@ -11,6 +11,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from edgecnn.data import near_duplicates
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA
@@ -39,6 +40,13 @@ def pictures() -> tuple[list[NDArray[np.uint8]], list[int]]:
     shown = [number % 3 for number in range(3 * EACH)]
     drawn = [spotted(colour, (2 + number % 11, 2 + (5 * number) % 12), 255 - number) for number, colour in enumerate(shown)]
     return drawn, [WRONG.get(number, colour) for number, colour in enumerate(shown)]
+
+
+@pytest.fixture(autouse=True)
+def apart(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call no images near-duplicates: small spots on black look alike."""
+    if "alike" not in request.node.name:
+        monkeypatch.setattr(near_duplicates, "near_groups", lambda *_: [])
 
 
 @pytest.fixture
@@ -136,6 +144,25 @@ def test_a_class_with_two_images_is_not_judged(tmp_path: Path) -> None:
     assert all(each.label != "blue" for each in found.doubted)
     (blue,) = (each for each in found.classes if each.name == "blue")
     assert (blue.images, blue.recall, blue.gain_pp) == (2, None, None)
+
+
+def test_a_class_of_one_group_is_not_judged_and_groups_widen_a_recall(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    single = {row.name: row.recall for row in doubted(networks, build).facts.classes}
+    manifest = DataManifest.model_validate_json(networks.manifest.read_bytes())
+    groups = {
+        image.path: "one" if image.label == 2 else f"{image.path[:3]}{number // 6}"
+        for number, image in enumerate(manifest.images)
+    }
+    images = tuple(image.model_copy(update={"group": groups[image.path]}) for image in manifest.images)
+    networks.manifest.write_text(manifest.model_copy(update={"images": images}).model_dump_json(by_alias=True))
+    facts = doubted(networks, build).facts
+    rows = {row.name: row for row in facts.classes}
+    assert facts.not_judged == (COLOURS[2],) and all(row.label != COLOURS[2] for row in facts.doubted)
+    assert (rows[COLOURS[2]].recall, rows[COLOURS[2]].gain_pp) == (None, None)
+    for colour in COLOURS[:2]:
+        before, after = single[colour], rows[colour].recall
+        assert before is not None and after is not None and after.high - after.low > before.high - before.low
 
 
 def test_images_that_look_alike_in_two_classes_are_shown(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ def doubt_lines(doubt: LabelDoubt, folder: str) -> list[str]:
     if doubt.near:
         lines.append(f"{counted(len(doubt.near), 'group')} of images look alike and are in several classes.")
     if doubt.not_judged:
-        lines.append(f"Too few images to judge: {', '.join(doubt.not_judged)}.")
+        lines.append(f"Too few independent images to judge: {', '.join(doubt.not_judged)}.")
     if "test" in doubt.roles:
         lines.append("Test labels were judged too. If you correct them by these suggestions, test accuracy becomes too high.")
     if doubt.list_file is None:
