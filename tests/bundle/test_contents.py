@@ -89,7 +89,7 @@ def test_a_kit_whose_options_could_write_elsewhere_or_take_the_machine_is_refuse
     change(bundle / KIT_FOLDER)  # its own rewriting would refuse it
     reseal(bundle)
     said = refusal(bundle)
-    assert said.startswith(f"{KIT_FOLDER}/kit.json does not fit: {because}"), said
+    assert said.startswith(f"{KIT_FOLDER}/kit.json does not match the rest of the bundle: {because}"), said
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_choice_whose_knobs_could_do_so_is_refused(bundle: Path, knobs: dict[s
     (bundle / "choice.json").write_text(json.dumps(choice))
     reseal(bundle)
     said = refusal(bundle)
-    assert said.startswith(f"choice.json does not fit: {because}"), said
+    assert said.startswith(f"choice.json does not match the rest of the bundle: {because}"), said
 
 
 def test_a_kit_of_a_gpu_s_engine_is_none_to_refuse(bundle: Path) -> None:
@@ -135,12 +135,12 @@ def _seal_files(bundle: Path) -> None:
 @pytest.mark.parametrize(
     "change, because",
     [
-        (lambda facts: facts["choice"].update(candidate="other"), "it chose 'other', and carries no such kit"),
-        (lambda facts: facts["choice"].update(candidate=["x"]), "it chose ['x'], and carries no such kit"),
+        (lambda facts: facts["choice"].update(candidate="other"), "it chooses 'other', which is not a kit of the bundle"),
+        (lambda facts: facts["choice"].update(candidate=["x"]), "it chooses ['x'], which is not a kit of the bundle"),
         (lambda facts: facts.update(schema="edgecnn.choice/9"), "its schema is not edgecnn.choice/1"),
         (lambda facts: facts.pop("kits"), "it lacks 'kits'"),
-        (lambda facts: facts["kits"].clear(), "it does not name the kits that are there"),
-        (lambda facts: facts["kits"]["onnxruntime-fp32"].update(folder="/tmp/evil"), "it does not name the kits that are there"),
+        (lambda facts: facts["kits"].clear(), "its kits are not those in kits/"),
+        (lambda facts: facts["kits"]["onnxruntime-fp32"].update(folder="/tmp/evil"), "its kits are not those in kits/"),
     ],
 )
 def test_a_choice_that_does_not_fit_its_kits_is_refused(
@@ -151,19 +151,24 @@ def test_a_choice_that_does_not_fit_its_kits_is_refused(
 
 def test_a_choice_that_names_another_kits_digest_is_refused(bundle: Path) -> None:
     said = refusal(choice(bundle, lambda facts: facts["kits"]["onnxruntime-fp32"].update(sha256="0" * 64)))
-    assert said.startswith(f"{KIT_FOLDER}/kit.json does not fit: its SHA-256 differs from that in choice.json")
+    assert said.startswith(
+        f"{KIT_FOLDER}/kit.json does not match the rest of the bundle: its SHA-256 differs from that in choice.json"
+    )
 
 
 def test_a_kit_that_lists_other_files_than_the_bundle_is_refused(bundle: Path) -> None:
     (bundle / KIT_FOLDER / "numpy.py").write_text("import os")
     reseal(bundle)
     said = refusal(bundle)
-    assert said.startswith(f"{KIT_FOLDER}/numpy.py does not fit: {KIT_FOLDER}/kit.json and bundle.json disagree about it")
+    assert said.startswith(
+        f"{KIT_FOLDER}/numpy.py does not match the rest of the bundle: {KIT_FOLDER}/kit.json and bundle.json disagree about it"
+    )
 
 
 def test_a_kit_whose_manifest_is_none_is_refused(bundle: Path) -> None:
     (bundle / KIT_FOLDER / "kit.json").write_text('{"schema": "edgecnn.kit/7"}')
     reseal(bundle)
     assert refusal(bundle).startswith(
-        f"{KIT_FOLDER}/kit.json does not fit: kit.json: schema is 'edgecnn.kit/7', but this runner reads 'edgecnn.kit/1'"
+        f"{KIT_FOLDER}/kit.json does not match the rest of the bundle: kit.json: schema is 'edgecnn.kit/7', but"
+        " this runner reads 'edgecnn.kit/1'"
     )

@@ -198,7 +198,7 @@ def test_a_class_that_is_none_of_the_thousand_is_refused_with_its_line(tmp_path:
     caffe(tmp_path / "val.txt")
     written = (tmp_path / "val.txt").read_text().replace("JPEG 230\n", f"JPEG {number}\n")
     (tmp_path / "val.txt").write_text("\n" + written)
-    text = rf"line 4 of .*val\.txt cannot be used: its classes count from 0 to 999, and {number} is not one of them"
+    text = rf"^line 4 of the list .*val\.txt cannot be used: its classes count from 0 to 999, and {number} is not one of them"
     with pytest.raises(EdgecnnError, match=text, check=TABLE_UNUSABLE.made):
         summed_up(tmp_path, tmp_path)
 
@@ -213,7 +213,7 @@ def test_lines_of_kaggles_file_count_from_its_header(tmp_path: Path, row: str, t
     header, first, *others = (tmp_path / "LOC_val_solution.csv").read_text().splitlines()
     (tmp_path / "LOC_val_solution.csv").write_text("\n".join([header, first, "", row, *others]))
     with pytest.raises(
-        EdgecnnError, match=rf"line 4 of .*LOC_val_solution\.csv cannot be used: {text}", check=TABLE_UNUSABLE.made
+        EdgecnnError, match=rf"^line 4 of the list .*LOC_val_solution\.csv cannot be used: {text}", check=TABLE_UNUSABLE.made
     ):
         summed_up(tmp_path, tmp_path)
 

@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_decoded_to_its_end(photos: Path, tmp_path: Path) 
     write(photos / "cat" / "bad.png", whole[:900] + b"\0" * 400 + whole[1300:])
     source = opened(photos, tmp_path / "store")
     (entry,) = [entry for role in SPLIT_ROLES for entry in source.entries(role) if entry.path == "cat/bad.png"]
-    with pytest.raises(CorruptImages, match="1 of 1 images cannot be decoded: cat/bad.png: "):
+    with pytest.raises(CorruptImages, match="^1 of 1 images in .* cannot be decoded: cat/bad.png: "):
         source.read(entry)
 
 

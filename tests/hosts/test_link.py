@@ -141,7 +141,7 @@ def test_our_side_there_leaves_its_folder_for_nobody(board: Loopback, tmp_path: 
         there = board_of(link, tmp_path)
         there.hello()
         for request in ({"folder": "../x"}, {"folder": "/etc"}, {"folder": "kits/../../x"}):
-            with pytest.raises(Exception, match="is no place for kits or results"):
+            with pytest.raises(Exception, match="is not a folder for kits or results"):
                 there.ask("list", **request)
 
 

@@ -204,7 +204,7 @@ def test_a_model_beyond_the_2_gb_of_a_flatbuffer_is_refused_before_it_is_convert
     with pytest.raises(EdgecnnError, check=CONVERTER_FAILED.made) as caught:
         convert(tmp_path / "model.onnx", fp32, tmp_path)
     assert caught.value.line() == (
-        "edgecnn's LiteRT writer made no model of litert-fp32: "
+        "edgecnn's LiteRT writer could not convert litert-fp32: "
         "its weights take more than the 700 bytes of a FlatBuffer — "
         "edgecnn builds the other candidates without this runtime [converter-failed]"
     )

@@ -121,8 +121,8 @@ def test_while_a_list_cannot_be_understood_nothing_goes(store: Store, afar: Remo
     name = f"entries/artifacts/quantize/{'0' * 64}.json"
     assert (caught.value.ref, caught.value.fields["because"], caught.value.fields["hint"]) == (
         "nothing-collected",
-        f"which files {name} names is not known: its list of files is damaged",
-        f"update edgecnn; where that does not help, delete {name} there: the next push sends its entry again",
+        f"the files that {name} names are unknown: its list of files is damaged",
+        f"update edgecnn; if that does not help, delete {name} there, and the next push sends its entry again",
     )
     assert files_in(Path(afar.url)) == before
 

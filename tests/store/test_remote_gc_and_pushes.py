@@ -27,7 +27,7 @@ def test_a_list_that_is_written_while_files_are_taken_away_keeps_them(
     before_s: float, store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A push found the file there, left it unsent, and writes its list at each moment of the collection in turn."""
-    for moment, calls in itertools.product(("_dated", "_lists", "_each"), (1, 2)):
+    for moment, calls in itertools.product(("_dated", "_lists", "_run_for_all"), (1, 2)):
         orphaned(store, afar)
         seen = {"calls": 0}
         real: Callable[..., Any] = getattr(gc, moment)

@@ -180,7 +180,7 @@ def test_a_build_whose_link_was_lost_goes_to_the_next_board(pool: tuple[Pool, Ce
 @needs_sshd
 def test_a_build_that_fails_by_itself_costs_no_board(pool: tuple[Pool, Cell]) -> None:
     boards, cell = pool
-    error = data_path_unusable(path="photos", because="there is no such folder")
+    error = data_path_unusable(path="photos", because="it does not exist")
     assert boards.measured(cell, failing(error), Quiet()) == Ended(3, error, "lab-1")
     assert boards.set_aside == {}
 

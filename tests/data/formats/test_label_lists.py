@@ -193,7 +193,8 @@ def test_names_that_were_meant_as_several_labels_are_told(tmp_path: Path) -> Non
     facts = inspect(DataChoice(path=str(listed(tmp_path, [row for row in rows if row[1]]))), tmp_path / "store", Heard()).facts
     sentences = [finding.sentence for finding in facts.findings if finding.kind == "names"]
     assert any(
-        "looks like several labels; a list gives an image several in a column labels" in sentence for sentence in sentences
+        "looks like several labels; to give an image several labels, use a list with a column labels" in sentence
+        for sentence in sentences
     )
 
 
@@ -204,9 +205,7 @@ def test_labels_with_commas_between_are_told_with_what_is_read(tmp_path: Path, f
     facts = inspect(DataChoice(path=str(path)), tmp_path / "store", Heard()).facts
     findings = [finding for finding in facts.findings if finding.kind == "names"]
     assert [finding.serious for finding in findings] == [True]
-    assert findings[0].sentence == (
-        "'bag,cat' counts as one label: to give several labels, separate them by | or ;, because a comma is part of a name"
-    )
+    assert findings[0].sentence == ("'bag,cat' counts as one label: a comma is part of a name, so separate labels with | or ;")
 
 
 def test_a_comma_in_a_few_names_is_no_finding(tmp_path: Path) -> None:

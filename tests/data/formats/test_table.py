@@ -194,7 +194,7 @@ def test_a_row_without_an_end_is_refused_before_it_is_held(tmp_path: Path) -> No
     for name, line in (("sparse.csv", 1), ("quoted.csv", 2)):
         tracemalloc.start()
         with pytest.raises(
-            EdgecnnError, match=f"line {line}: .* a row has more than 1,048,576 characters", check=TABLE_UNUSABLE.made
+            EdgecnnError, match=f"line {line} of the list .*: a row has more than 1,048,576 characters", check=TABLE_UNUSABLE.made
         ):
             summary_of(tmp_path / name)
         assert tracemalloc.get_traced_memory()[1] < 100 << 20, name

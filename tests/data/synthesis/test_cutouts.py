@@ -113,8 +113,12 @@ def test_folders_that_hold_nothing_are_named_with_their_key(key: str, place: Pat
     (place / "empty").mkdir()
     file = write(place / "file.txt", b"no folder")
     only_text = write(place / "words" / "disc" / "a.txt", b"no picture").parent.parent
-    for folder, because in ((place / "none", "no such folder"), (place / "empty", "empty|no picture"), (file, "it is a file")):
-        with pytest.raises(EdgecnnError, match=f"synthesis.{key}: .*{because}", check=SYNTHESIS_FOLDER_UNUSABLE.made):
+    for folder, because in ((place / "none", "does not exist"), (place / "empty", "empty|no image"), (file, "it is a file")):
+        with pytest.raises(
+            EdgecnnError,
+            match=f"the synthesis.{key} folder .* cannot be used: .*({because})",
+            check=SYNTHESIS_FOLDER_UNUSABLE.made,
+        ):
             synthesis_in(place, **{key: str(folder)})
     with pytest.raises(EdgecnnError, match="a.txt: unsupported image format", check=SYNTHESIS_FOLDER_UNUSABLE.made):
         synthesis_in(place, **{key: str(only_text)})

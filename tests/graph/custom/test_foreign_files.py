@@ -131,7 +131,7 @@ def test_a_quantized_file_that_no_runtime_here_runs_asks_for_its_float_network(t
     with pytest.raises(CustomModelUnusable) as refused:
         CustomSession(path, read_entry(read_model(path), path))
     assert refused.value.because is not None and refused.value.because.startswith("ONNX Runtime cannot open it (version ")
-    assert refused.value.hint == "--model with the float network that it was made from, which is quantized here"
+    assert refused.value.hint == "pass --model the float network that it was made from; edgecnn quantizes it"
 
 
 def test_a_quantized_file_that_only_opens_unfused_is_refused_at_once(tmp_path: Path) -> None:
