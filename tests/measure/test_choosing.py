@@ -93,7 +93,7 @@ def test_beside_other_work_two_looks_must_know_enough(tmp_path: Path, host: Fiel
     busy = race(asked(kits), lab_at(host, Store.open(tmp_path / "busy"), ear))
     rounds = LOOKS.index(runs_of(quiet, kits)["int8"])
     assert runs_of(busy, kits) == {"fp32": 3, "bf16": LOOKS[rounds + 1], "int8": LOOKS[rounds + 1]}
-    assert ", while other programs used 31 % of the CPU time: continuing with bf16" in ear.notes[-1]
+    assert ", but other programs used 31 % of the CPU time; the race continues with bf16" in ear.notes[-1]
 
 
 def test_who_may_not_be_chosen_is_timed_and_has_no_say(tmp_path: Path, host: Field, kits: tuple[KitRef, ...]) -> None:
