@@ -137,7 +137,7 @@ def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:
             "[grid]\nmodel.arch = ['lenet-5']\ntarget.device = ['cpu', 'raspberry-pi-5']\n[hosts]\nraspberry-pi-5 = 'emulated'",
             'has 1 problem: hosts.raspberry-pi-5 is "emulated", but the emulated machine is the device arm64-emulated — ',
         ),
-        ("[grid]\nmodel.arch = ['rsnet-18']\ntarget.device = ['cpu', 'cqu']", "there is no device 'cqu': the known devices are "),
+        ("[grid]\nmodel.arch = ['rsnet-18']\ntarget.device = ['cpu', 'cqu']", "; there is no device 'cqu': the known devices "),
         ("[grid]\nmodel.arch = ['rsnet-18', 'resnet-18']", "has 1 problem: 'rsnet-18' is not a known network — did you mean"),
         ("[grid]\ntrain.epochs = [1, 'two']", "has 1 problem: train.epochs must be a whole number"),
         ("[grid]\ntrain.minutes = [5, 10]", "has 1 problem: train.minutes can give each build other epochs; set train.epochs"),
