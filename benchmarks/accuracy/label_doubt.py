@@ -77,7 +77,7 @@ def curve(
         return probe(features[chosen], labels[chosen], np.arange(count), seed, lambda done, fits: None).smaller
 
     observed = float(right(2 * images)[-1].mean())
-    return images, forecast(right(images), 2.0, seed).accuracy, observed
+    return images, forecast(right(images), np.arange(images), 2.0, seed).accuracy, observed
 
 
 if __name__ == "__main__":

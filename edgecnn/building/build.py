@@ -294,13 +294,13 @@ def _publish(
 
     Returns the kits that failed their self-test in the finished bundle; then nothing was published.
     """
-    texts = {name: page(report) for name, page in context.pages.items()}
     with output_lock(request.out):
         publish_plan(planned, request.out)
         if request.goal != "judge":
             publish_progress(report, request.goal, request.out)
             return {}
-        inside = {name.removeprefix(f"{BUNDLE}/"): texts.pop(name) for name in list(texts) if name.startswith(f"{BUNDLE}/")}
+        ships = {name: page for name, page in context.pages.items() if name.startswith(f"{BUNDLE}/")}
+        inside = {name.removeprefix(f"{BUNDLE}/"): page(report) for name, page in ships.items()}
         with staged_bundle(report, subject.kits, request.out, inside, subject.lab.tell.note) as bundle:
             carried = {name: subject.kits[name] for name in report.choice.carried if name in subject.kits}
             home = this_machine().lab(context.store, context.tell)
@@ -308,7 +308,8 @@ def _publish(
                 return failures
             bundle.publish()
         publish_baseline(local_record(subject), request.out)
-        publish_report(report, request.out, texts)
+        beside = {name: page(report) for name, page in context.pages.items() if name not in ships}  # they read the bundle
+        publish_report(report, request.out, beside)
     return {}
 
 

@@ -129,7 +129,7 @@ class BuildOptions:
     )  # fmt: skip
     path_column: str | None = row(
         WHAT, "--path-column", enters=AsSet("data.path_column"), metavar="COLUMN",
-        help="List column that holds the image paths (recipe: data.path_column).",
+        help="Column of the list file that holds the image paths (recipe: data.path_column).",
     )  # fmt: skip
     label_column: str | None = row(
         WHAT, "--label-column", enters=AsSet("data.label_column"), metavar="COLUMN",
@@ -137,7 +137,7 @@ class BuildOptions:
     )  # fmt: skip
     label_separator: str | None = row(
         WHAT, "--label-separator", enters=AsSet("data.label_separator"), metavar="blank|comma|none",
-        help="Separator of several labels in a cell, or none for one label (recipe: data.label_separator).",
+        help="Separator of the labels in a cell; none: a cell is one label (recipe: data.label_separator).",
     )  # fmt: skip
     path_suffix: str | None = row(
         WHAT, "--path-suffix", enters=AsSet("data.path_suffix"), metavar=".EXT",
@@ -234,7 +234,7 @@ class BuildOptions:
     )  # fmt: skip
     until: str | None = row(
         MEASURING, "--until", enters=InRequest("until", read=_share), metavar="PERCENT",
-        help="Keep measuring until every p50 is within ±PERCENT, such as 2% (at most 40 rounds).",
+        help="Keep measuring until every p50 is known to within ±PERCENT, such as 2% (at most 40 rounds).",
     )  # fmt: skip
     batches: str | None = row(
         MEASURING, "--batches", enters=PART, metavar="N,…,best",
@@ -257,7 +257,7 @@ class BuildOptions:
     )  # fmt: skip
     python: str | None = row(
         BOARD, "--python", enters=PART, metavar="PROGRAM",
-        help="Python with the runtimes on the board (default: python3, or the one --carry-wheels created).",
+        help="Python on the board with the runtimes installed (default: python3, or that of --carry-wheels).",
     )  # fmt: skip
     clean: bool = row(BOARD, "--clean", enters=PART, default=False, help="Remove all edgecnn files from the board afterwards.")
     carry_wheels: bool = row(

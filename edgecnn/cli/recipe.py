@@ -123,9 +123,11 @@ def _choices(call: Call, classes: int, drop_pp: float | None, *, ask: bool) -> F
         arch = answer("Which network?", default_network(networks, listed_networks, ARCH), arch_named)
     if arch is not None:
         arch_named(arch)
+    stated = drop_pp
     if drop_pp is None:
         drop_pp = float(answer("Percentage points of accuracy that may be lost?", f"{DROP_PP:g}", float))
-    return FirstChoices(arch=arch, onnx=options.onnx, device=device, drop_pp=drop_pp)
+    is_stated = stated is not None or drop_pp != DROP_PP
+    return FirstChoices(arch=arch, onnx=options.onnx, device=device, drop_pp=drop_pp, drop_stated=is_stated)
 
 
 def schema(_: Call) -> None:

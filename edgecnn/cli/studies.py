@@ -53,7 +53,7 @@ TargetOpt = Annotated[
     typer.Option("--target", metavar="DEVICE", help="Device whose memory is the memory budget, unless --within sets one."),
 ]
 PlotOpt = Annotated[
-    Path | None, typer.Option("--plot", metavar="FILE", help="Draw the frontier with the budgets: FILE.html, .png or .svg.")
+    Path | None, typer.Option("--plot", metavar="FILE", help="Plot the frontier and the budgets to FILE (.html, .png or .svg).")
 ]
 SubjectArg = Annotated[
     Path, typer.Argument(metavar="BUILD|KIT", help="The folder of a finished build, such as builds/ARCH-DEVICE, or of one kit.")

@@ -59,8 +59,8 @@ def plan(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
 def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: OnOpt = None) -> ExitCode:
     """Run the pending builds and write fleet.json and fleet.html. A failed build does not stop the others.
 
-    Bounds replace those of every recipe. A build that was judged by other bounds is pending again. An interrupted call loses
-    nothing; the same command resumes.
+    Bounds given here replace those of every recipe. A build that was judged by different bounds becomes pending again. If a
+    run is interrupted, nothing is lost: the same command resumes it.
     """
     from edgecnn.api import write_fleet, write_fleet_page
     from edgecnn.render.ci import sheets_of_fleet

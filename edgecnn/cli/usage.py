@@ -53,7 +53,7 @@ def _run_body(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Ex
         sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # a prompt whose input ends raises Abort
         return _tell_interrupted()
     except OSError as error:
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:

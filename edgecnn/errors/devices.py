@@ -32,14 +32,14 @@ UNKNOWN_DEVICE = ErrorRow(
 UNKNOWN_RUNTIME = ErrorRow("unknown-runtime", "there is no runtime {name!r}", "the known runtimes are {known:commas}", "{hint}")
 RUNTIME_NOT_ON_DEVICE = ErrorRow(
     "runtime-not-on-device",
-    "{device} does not have the runtime {runtime}",
+    "{device} has no {runtime}",
     "its device file lists {has:commas}",
     "pass --target {one:word}, or --target {every:word} for all of them",
 )
 DEVICE_FACTS_ONLY = ErrorRow("device-facts-only", "nothing can be built for {device}", "{why}", "{instead}")
 PRECISION_NOT_ON_DEVICE = ErrorRow(
     "precision-not-on-device",
-    "{device} does not have the precision {precision}, which {asked_by} requires",
+    "{device} has no {precision}, which {asked_by} requires",
     "{reasons:joined}; its precisions are {has:commas}",
     "remove {asked_by}, or choose another device from `edgecnn list devices`",
 )

@@ -58,9 +58,9 @@ TABLE_ELSEWHERE = ErrorRow(
 )
 FIT_BUDGET_INVALID = ErrorRow(
     "fit-budget-invalid",
-    "{text!r} is not a budget for a search",
+    "{text!r} is not a valid search budget",
     "{because}",
-    "pass --within p50_ms=5 or images_per_s=200, again for energy_mj, peak_memory_mib or size_mib, or --accuracy top1=0.85",
+    "pass --within p50_ms=5 (also images_per_s, energy_mj, peak_memory_mib or size_mib) or --accuracy top1=0.85",
 )
 NOTHING_TO_MEET = ErrorRow(
     "nothing-to-meet",

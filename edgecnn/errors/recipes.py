@@ -62,6 +62,12 @@ OPTION_NOT_UNICODE = ErrorRow(
     "a report cannot contain this name",
     "rename the file or folder, or create a link to it with another name",
 )
+RECIPE_IS_FOLDER = ErrorRow(
+    "recipe-is-folder",
+    "{path} is a folder, not a recipe file",
+    "a folder of images has an option",
+    "edgecnn build --data {path:word}, or `edgecnn init {path:word}` to write a recipe for it",
+)
 FILE_UNREADABLE = ErrorRow("file-unreadable", "{path} cannot be read", "{reason}")
 NOT_TOML = ErrorRow(
     "not-toml",

@@ -259,6 +259,8 @@ def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
         yield "train.teacher", "the family's first network teaches the others", f"{leave}, or learn from labels: --no-teacher"
     if recipe.train.folds is not None:
         yield "train.folds", "members are compared on one test split", f"{leave}, and build the shipped network with folds"
+    if recipe.train.minutes is not None:
+        yield "train.minutes", "the search chooses the epochs of each training", f"{leave}; limit the search with --minutes"
     if recipe.model.onnx is not None:
         yield "model.onnx", *_UNTRAINED
     if recipe.model.keep_head:

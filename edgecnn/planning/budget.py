@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.errors.training import MINUTES_NOT_FITTING
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import pixel_recipe
 from edgecnn.models.defaults import Mode
 from edgecnn.planning.training import NO_SETTING
@@ -21,6 +22,7 @@ from edgecnn.values.training import TrainingBudget, TrainingSpeed
 
 EPOCHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """A budget chooses among these: steps so coarse that noise of the measurement rarely changes the choice."""
+_TRAINS = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 
 class BudgetedTraining(NamedTuple):
@@ -74,13 +76,14 @@ def _unbudgetable(recipe: Recipe, mode: Mode | None) -> Iterator[str]:
 def training_budget(training: BudgetedTraining, plan_file: Path, tell: Progress) -> TrainingBudget | None:
     """Choose the epochs, or repeat the choice of the folder's last build if it was asked the same; None without a budget.
 
-    Raises EdgecnnError: as ``measure_speed``.
+    Raises MissingPackage: PyTorch is not installed. EdgecnnError: as ``measure_speed``.
     """
     minutes = training.recipe.train.minutes
     if minutes is None:
         return None
     if (before := _budget_before(training, plan_file)) is not None:
         return before
+    require_packages(_TRAINS, extra="train", needed_for="train.minutes")
     from edgecnn.training.speed import measure_speed
 
     return choose_epochs(training, minutes, measure_speed(training.settings(), Path(training.data.manifest_path), tell))
@@ -95,12 +98,18 @@ def choose_epochs(training: BudgetedTraining, minutes: float, speed: TrainingSpe
 
 def training_seconds(training: BudgetedTraining, epochs: int, speed: TrainingSpeed) -> float:
     """Decoding, frozen features of images and their mirror images if a head is trained on them first, and epochs."""
+    from edgecnn.training.images.material import kept_decoded
+
+    settings = training.settings()
     validation = training.data.counts["validation"]
     features = (2 * training.images + validation) / speed.judged_per_s if training.mode == "finetune" else 0.0
     shares = _size_shares(training, epochs)
     learning = sum(shares) * training.images / speed.learned_per_s
     judging = sum(share == 1 for share in shares) * validation / speed.judged_per_s
-    return training.images / speed.decoded_per_s + features + learning + judging
+    passes = 1
+    if not kept_decoded(training.images, settings.preprocessing.pixels.decoded_px):  # each epoch and the features decode again
+        passes = epochs + (training.mode == "finetune")
+    return passes * training.images / speed.decoded_per_s + features + learning + judging
 
 
 def _size_shares(training: BudgetedTraining, epochs: int) -> Sequence[float]:
@@ -122,5 +131,6 @@ def _budget_before(training: BudgetedTraining, plan_file: Path) -> TrainingBudge
     except (OSError, ValueError, KeyError, TypeError):
         return None
     train = training.recipe.train.model_copy(update={"epochs": budget.epochs})
-    same = (recipe.model, recipe.preprocessing, recipe.train) == (training.recipe.model, training.recipe.preprocessing, train)
-    return budget if same and content == training.data.content else None
+    now = training.recipe.model_copy(update={"train": train})
+    same = all(getattr(recipe, table) == getattr(now, table) for table in ("model", "preprocessing", "train", "synthesis"))
+    return budget if same and recipe.data.train == now.data.train and content == training.data.content else None

@@ -20,6 +20,7 @@ from edgecnn.errors.recipes import (
     OVERRIDES_INVALID,
     RECIPE_FILE_MISSING,
     RECIPE_INVALID,
+    RECIPE_IS_FOLDER,
     RECIPE_TOO_NEW,
     recipe_too_old,
     unknown_pipeline,
@@ -72,6 +73,7 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
     Raises:
         UNKNOWN_PIPELINE: no pipeline of this name is shipped.
         RECIPE_FILE_MISSING: the file does not exist, but a pipeline of its name does.
+        RECIPE_IS_FOLDER: the path is a folder, perhaps one of images.
         FILE_UNREADABLE, NOT_TOML: the file cannot be read.
         RECIPE_TOO_NEW: its schema is later than this version's.
         RECIPE_INVALID: unknown keys (with the nearest right one), wrong types or values out of range; lists all of them.
@@ -81,6 +83,8 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
     path = Path(path_or_name)
     if not os.path.lexists(path) and path.stem in pipeline_names():
         raise RECIPE_FILE_MISSING(path=path, shipped=path.stem)
+    if path.is_dir():
+        raise RECIPE_IS_FOLDER(path=path)
     return anchor_paths(path.parent, _read(path))
 
 

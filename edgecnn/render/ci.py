@@ -69,7 +69,7 @@ def sheet_of_report(report: BuildReport) -> GateSheet:
     """Return the sheet of a build: the gates of its chosen candidate."""
     sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, report.choice.why)
     step = next_step(report)
-    following = None if step is None else (next_purpose(step, report), step.command)
+    following = None if step is None else (next_purpose(step, report.build.device), step.command)
     return replace(sheet, require_measured=report.require_measured, result=result_line(report), next_step=following)
 
 

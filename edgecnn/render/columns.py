@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
+from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.figures import MARKS, NONE, race_marks
@@ -172,7 +173,7 @@ def _drop(facts: CandidateFacts, answered: Accuracy | MultiLabelAccuracy | None)
         return Cell("baseline", answered.fidelity, "the reference", answered.drop_pp)
     if answered.drop_pp is None:
         return _missing("no baseline")
-    discordant = f"{answered.discordant or 0:,} discordant images" if isinstance(answered, Accuracy) else ""
+    discordant = counted(answered.discordant or 0, "discordant image") if isinstance(answered, Accuracy) else ""
     return Cell(figures.points(answered.drop_pp), answered.fidelity, discordant, answered.drop_pp, MARKS[answered.fidelity])
 
 

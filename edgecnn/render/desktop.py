@@ -13,7 +13,7 @@ LEGEND = (
     "p50 is wall time, including copies to and from the GPU. GPU clock time is between two CUDA events, without copies. "
     "Speed-up is relative to the first row in the same race; drop is paired with the first row by image."
 )
-RATIO_ALONE = "The drop of the first row is relative to fp32 on this computer's CPU."
+RATIO_ALONE = "The accuracy drop of the first row is relative to fp32 on this computer's CPU."
 MISSING = "MISSING"
 
 

@@ -69,7 +69,7 @@ def report_markdown(report: BuildReport) -> str:
 def _next(report: BuildReport) -> str:
     if (step := next_step(report)) is None:
         return ""
-    return f"## What to do next\n\n{markdown_text(next_purpose(step, report))}: {markdown_code(step.command)}"
+    return f"## What to do next\n\n{markdown_text(next_purpose(step, report.build.device))}: {markdown_code(step.command)}"
 
 
 def _settling(report: BuildReport) -> str:

@@ -349,17 +349,19 @@ def settled_by_number(gates: Sequence[GateResult]) -> GateResult | None:
 
 _NEXT: Mapping[Purpose, str] = {
     "explain": "see the reasons and figures of every candidate",
+    "improve": "see the reasons for the weak result; docs/improve-a-weak-result.md lists remedies",
     "measure": "measure it on {device}",
     "race-again": "race again while no other program runs",
     "settle": "settle the open gate",
     "more-images": "add test images, then build again",
     "predict": "classify one of your images",
+    "carry": "pack the bundle for {device}, because its kit does not run on this machine; its README.md has the commands",
 }
 
 
-def next_purpose(step: NextStep, report: BuildReport) -> str:
-    """The purpose of the command that a user should type next."""
-    return _NEXT[step.purpose].format(device=report.build.device)
+def next_purpose(step: NextStep, device: str) -> str:
+    """The purpose of the command that a user should type next. ``device``: what the build is for."""
+    return _NEXT[step.purpose].format(device=device)
 
 
 def unmeasured_note(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:

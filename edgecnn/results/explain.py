@@ -165,7 +165,7 @@ def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
     for facts in report.candidates:
         for gate in facts.gates:
             if gate.verdict is Verdict.UNSURE:
-                yield _gate_question(gate, facts, report)
+                yield gate_question(gate, facts, report)
         because = facts.because
         if isinstance(because, Taken) and because.ratio is not None and _leaves_speed_open(because.ratio, because.disturbed):
             yield _speed_question(because, facts, report)
@@ -193,7 +193,8 @@ def _choice_question(report: BuildReport) -> OpenQuestion:
     return OpenQuestion(candidate=choice.candidate or "", says=says, device=device, command=command)
 
 
-def _gate_question(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
+def gate_question(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
+    """Return the question that an UNSURE gate of a candidate leaves open."""
     return OpenQuestion(
         candidate=facts.candidate.id,
         says=gate.reason,

@@ -22,6 +22,7 @@ from edgecnn.errors.fit import NO_LABELS_TO_DOUBT
 from edgecnn.installed import require_packages
 from edgecnn.judging.predictions.accuracy import share_right
 from edgecnn.planning.complete import tool_versions
+from edgecnn.results.explain import rebuild_command
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.results.page import thumbnail
 from edgecnn.runner.machine.environment import read_conditions
@@ -31,7 +32,9 @@ from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
 from edgecnn.studies.doubt_facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
 from edgecnn.values.artifact import Artifact, FoundInput
-from edgecnn.values.dataset import SPLIT_ROLES, Alike, ImageEntry, SplitRole
+from edgecnn.values.command import Command
+from edgecnn.values.dataset import SPLIT_ROLES, Alike, DataSource, ImageEntry, SplitRole
+from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Interval
 
@@ -42,13 +45,18 @@ if TYPE_CHECKING:
     from edgecnn.training.label_doubt import Doubts, Probed
 
 FACTS, LIST, PAGE = "doubt.json", "labels.csv", "doubt.html"
-LEAST_IMAGES = 5
-"""Images that a class needs to judge its labels: one for each fold."""
+LEAST_UNITS = 5
+"""Independent images that a class needs to judge its labels: one for each fold. A group, like near-duplicates, counts once."""
 MORE = 100
 _PAIRS, _EXAMPLES = 8, 6
 SHOWN = 120
 """Doubted images with a thumbnail on the page."""
 _SEED = 0
+_ABOUT_IMAGES = (
+    "--data", "--image-root", "--path-column", "--path-suffix", "--label-column", "--label-separator", "--no-labels",
+    "--group-by",
+)  # fmt: skip
+"""Options of a build that describe its own images, not the list."""
 
 
 class DoubtRequest(NamedTuple):
@@ -99,9 +107,33 @@ def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress
             raise OUTPUT_INSIDE_DATA(path=request.out, root=source.manifest.root)
         roles = tuple(role for role in SPLIT_ROLES if role != "test" or request.with_test)
         judged = _judged(network, source, roles, store, tell)
-        facts, rows = _facts(network, source, roles, judged), _rows(source, judged)
+        facts = _facts(network, source, roles, judged)
+        rows = _rows(source, judged, has_splits=network.resolved.recipe.train.folds is None)
         pictures = _thumbnails(network, source, facts, tell)
+        if facts.list_file is not None:
+            is_grouped = any(entry.group is not None for entry in _all_entries(source))
+            command = _corrected_build(network, request.out / LIST, source.manifest.root, is_grouped=is_grouped)
+            facts = facts.model_copy(update={"build_command": str(command)})
     return DoubtFound(_written(facts, rows, request.out), pictures)
+
+
+def _corrected_build(network: BuiltNetwork, listed: Path, root: str, *, is_grouped: bool) -> Command:
+    """Return the command of the same build for the corrected list, in a new folder."""
+    report, data = network.report, network.resolved.asked.data
+    by_name = Command(verb=("build",), parts=(("--arch", report.build.arch), ("--target", report.build.device)))
+    again = rebuild_command(report) or by_name
+    settings = tuple(f"data.{name}=" for name in (*DataSource.model_fields, "group_by", "folders", "labels"))
+    kept = tuple(part for part in again.without(*_ABOUT_IMAGES, "--out").parts if not part[-1].startswith(settings))
+    out = f"{network.folder}-corrected" if network.folder.name else "corrected"
+    return again.model_copy(update={"parts": kept}).adding(
+        ("--data", str(listed)),
+        ("--image-root", root),
+        ("--label-column", "label"),
+        *([("--group-by", "group")] if is_grouped else []),
+        *([("--path-column", "path")] if data.path_column is not None else []),
+        *([("--label-separator", "none")] if data.label_separator is not None else []),
+        ("--out", out),
+    )
 
 
 def _check_folder(out: Path) -> None:
@@ -128,8 +160,8 @@ def _judged(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, 
     entries = [entry for role in roles for entry in source.entries(role)]
     labels = np.array([entry.label for entry in entries], np.int64)
     counts = np.bincount(labels[labels >= 0], minlength=len(source.classes))
-    if not network.resolved.data.labelled or (counts >= LEAST_IMAGES).sum() < 2:
-        raise NO_LABELS_TO_DOUBT(folder=network.folder, least=LEAST_IMAGES)
+    if not network.resolved.data.labelled or (counts >= LEAST_UNITS).sum() < 2:
+        raise NO_LABELS_TO_DOUBT(folder=network.folder, least=LEAST_UNITS)
     from edgecnn.data.near_duplicates import near_groups
     from edgecnn.training.label_doubt import doubts_of, probe
 
@@ -139,9 +171,10 @@ def _judged(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, 
     units = np.arange(len(entries)) if groups is None else groups.copy()
     for alike in near:
         units[np.isin(units, units[alike])] = units[alike[0]]
+    independent = np.array([len(np.unique(units[labels == label])) for label in range(len(source.classes))])
+    is_judged = independent[labels] >= LEAST_UNITS
     features = np.load(made.folder / "features.npy")
     probed = probe(features, labels, units, _SEED, lambda done, fits: tell.step("cross-validate the probe", done, fits, "fits"))
-    is_judged = counts[labels] >= LEAST_IMAGES
     return _Judged(entries, labels, units, near, is_judged, probed, doubts_of(probed.probabilities, labels, is_judged))
 
 
@@ -162,8 +195,7 @@ def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, .
 
     labels, names, doubts = judged.labels, source.classes, judged.doubts
     right, own = judged.probed.smaller[-1], judged.probed.probabilities
-    units = judged.units if len(set(judged.units.tolist())) < len(labels) else None
-    top1 = share_right(right, units)
+    top1 = share_right(right, _groups(judged.units))
     assert top1 is not None
     outlooks = [_outlook(judged, label, name) for label, name in enumerate(names) if (labels == label).any()]
     return LabelDoubt(
@@ -174,7 +206,7 @@ def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, .
         images=len(labels),
         folds=FOLDS,
         top1=top1,
-        top1_at_twice=_forecast_interval(forecast(judged.probed.smaller, 2.0, _SEED).accuracy),
+        top1_at_twice=_forecast_interval(forecast(judged.probed.smaller, judged.units, 2.0, _SEED).accuracy),
         more_images=MORE,
         doubted=tuple(
             DoubtedLabel(
@@ -195,24 +227,38 @@ def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, .
         excluded=source.manifest.copies,
         list_file=LIST if source.manifest.origin == "folder" else None,
         list_sha256=None,
+        features_trained=_are_features_trained(network.resolved),
     )
+
+
+def _are_features_trained(resolved: Resolved) -> bool:
+    """Whether every layer learned these labels. ``--transfer auto`` may have trained the head alone."""
+    train = resolved.recipe.train
+    is_trained = resolved.mode in ("finetune", "inherit", "scratch") and resolved.recipe.data.train
+    return is_trained and bool(train.epochs) and train.transfer not in ("head", "auto")
 
 
 def _outlook(judged: _Judged, label: int, name: str) -> ClassOutlook:
     from edgecnn.training.label_doubt import forecast
 
     of_class = judged.labels == label
-    images, gain = int(of_class.sum()), None
-    if images >= LEAST_IMAGES:
-        low_mid_high = forecast(judged.probed.alone[:, of_class], (images + MORE) / images, _SEED).gain
+    images, units, recall, gain = int(of_class.sum()), judged.units[of_class], None, None
+    if judged.is_judged[of_class].all():
+        recall = share_right(judged.probed.smaller[-1][of_class], _groups(units))
+        low_mid_high = forecast(judged.probed.alone[:, of_class], units, (images + MORE) / images, _SEED).gain
         gain = _forecast_interval(tuple(100 * value for value in low_mid_high))  # type: ignore[arg-type]
     return ClassOutlook(
         name=name,
         images=images,
-        recall=share_right(judged.probed.smaller[-1][of_class]) if images >= LEAST_IMAGES else None,
+        recall=recall,
         doubted=int(judged.doubts.doubted[of_class].sum()),
         gain_pp=gain,
     )
+
+
+def _groups(units: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the units as groups of images; None if the images are independent."""
+    return units if len(set(units.tolist())) < len(units) else None
 
 
 def _forecast_interval(values: tuple[float, float, float]) -> Interval:
@@ -252,21 +298,28 @@ def _contradictions(judged: _Judged, names: Sequence[str]) -> tuple[Alike, ...]:
     )
 
 
-def _rows(source: ImageSource, judged: _Judged) -> str:
-    """Return the list: every image with its split, doubted ones first. A build of the list has the same test images."""
+def _rows(source: ImageSource, judged: _Judged, *, has_splits: bool) -> str:
+    """Return the list: every image with its split, doubted ones first. A build of the list has the same test images.
+
+    Without folds: they draw the test images again, and refuse a list with splits.
+    """
     first = [image for image in judged.doubts.order.tolist() if judged.doubts.doubted[image]]
     suggested = {judged.entries[image].path: source.classes[judged.doubts.suggested[image]] for image in first}
     doubted = [judged.entries[image] for image in first]
-    rest = [entry for role in SPLIT_ROLES for entry in source.entries(role) if entry.path not in suggested]
-    is_grouped = any(entry.group is not None for entry in rest)
+    rest = [entry for entry in _all_entries(source) if entry.path not in suggested]
+    is_grouped = any(entry.group is not None for entry in [*doubted, *rest])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "split", *(["group"] if is_grouped else []), "suggested"])
+    writer.writerow(["path", "label", *(["split"] if has_splits else []), *(["group"] if is_grouped else []), "suggested"])
     for entry in [*doubted, *rest]:
-        split = "train" if entry.role == "calibration" else entry.role
+        split = ["train" if entry.role == "calibration" else entry.role] if has_splits else []
         group = [entry.group or ""] if is_grouped else []
-        writer.writerow([entry.path, source.classes[entry.label], split, *group, suggested.get(entry.path, "")])
+        writer.writerow([entry.path, source.classes[entry.label], *split, *group, suggested.get(entry.path, "")])
     return text.getvalue()
+
+
+def _all_entries(source: ImageSource) -> list[ImageEntry]:
+    return [entry for role in SPLIT_ROLES for entry in source.entries(role)]
 
 
 def _thumbnails(network: BuiltNetwork, source: ImageSource, facts: LabelDoubt, tell: Progress) -> dict[str, str]:

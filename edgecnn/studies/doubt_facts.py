@@ -80,3 +80,7 @@ class LabelDoubt(Value):
     list_file: str | None
     """A list for ``--data``, relative to the folder of this file; None for the demo, whose images are not files."""
     list_sha256: str | None
+    build_command: str | None = Field(default=None, exclude_if=lambda command: command is None)
+    """The command of the build, for the corrected list; None without a list, and in older files."""
+    features_trained: bool = Field(default=False, exclude_if=lambda trained: not trained)
+    """Whether every layer of the network was trained on these labels, so that its features may fit wrong ones."""

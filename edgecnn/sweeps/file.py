@@ -126,7 +126,8 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
     """Return the builds of a sweep, those of the grid first, in the file's order. Only device files are read.
 
     Raises:
-        SWEEP_INVALID: unknown keys, networks or devices, invalid values or hosts, tables of devices without a build, or no build.
+        SWEEP_INVALID: unknown keys, networks or devices, invalid values or hosts, tables of devices without a build, no build, or
+            ``train.minutes``.
         SWEEP_TOO_LARGE: more than ``MOST_BUILDS``.
         BUILD_REPEATED, BUILDS_NAMED_ALIKE: two builds have the same folder.
         EdgecnnError: errors of ``target_of`` and ``apply_overrides`` that are not bad input.
@@ -147,6 +148,8 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
         problems += unknown_devices("hosts", sweep.file.hosts, devices)
         problems += unknown_devices("devices", sweep.file.devices, devices)
     problems += _host_problems(sweep.file.hosts)
+    if any(cell.recipe.train.minutes is not None for cell in cells.values()):
+        problems.append("train.minutes can give each build other epochs; set train.epochs instead")
     if problems:
         raise SWEEP_INVALID(path=sweep.path, problems=problems)
     return tuple(cells.values())

@@ -156,18 +156,21 @@ class Forecast(NamedTuple):
     gain: tuple[float, float, float]
 
 
-def forecast(right: Bools, growth: float, seed: int) -> Forecast:
+def forecast(right: Bools, units: Integers, growth: float, seed: int) -> Forecast:
     """Extrapolate a learning curve to ``growth`` times the images.
 
-    The error is c + a·n^-b, the form of J. Hestness et al., arXiv:1712.00409. Each bootstrap draw resamples images and draws the
+    The error is c + a·n^-b, the form of J. Hestness et al., arXiv:1712.00409. Each bootstrap draw resamples units and draws the
     floor c: 0 in a fifth of the draws, else evenly up to the last error, since four points cannot tell floor from slope.
 
-    ``right``: (shares, images), which images are right at each of ``SHARES``.
+    ``right``: (shares, images), which images are right at each of ``SHARES``. ``units``: (images,), images with one number
+    depend on each other.
     """
     random = np.random.default_rng(seed)
-    images = right.shape[1]
-    weights = random.multinomial(images, np.full(images, 1 / images), size=_DRAWS)
-    errors = (weights @ (~right).T.astype(np.float64) + 0.5) / (images + 1)
+    unit = np.unique(units, return_inverse=True)[1]
+    images = np.bincount(unit).astype(np.float64)
+    wrong = np.stack([np.bincount(unit, weights=~row) for row in right], axis=1)
+    weights = random.multinomial(len(images), np.full(len(images), 1 / len(images)), size=_DRAWS)
+    errors = (weights @ wrong + 0.5) / (weights @ images + 1)[:, None]
     floor = np.maximum(random.uniform(-0.25, 0.95, _DRAWS), 0) * errors.min(axis=1)
     slope = np.maximum(-_slopes(np.log(errors - floor[:, None])), 0)
     gain = (errors[:, -1] - floor) * (1 - growth**-slope)

@@ -204,7 +204,8 @@ def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float)
     if phase.rate_rule == "plateau":
         return drops_of(_judged(epochs), phase.patience) > DROPS
     if phase.cycles:
-        return phase.ends_after(len(epochs), _best(epochs, phase, to_beat))
+        best = _best(epochs, phase, to_beat)  # another cycle cannot be better than every validation image right
+        return phase.ends_after(len(epochs), None if best is not None and epochs[best].standing == 1 else best)
     judged = [facts for facts in epochs if facts.standing is not None]
     best = _best(judged, phase, to_beat)
     return len(judged) - 1 - (-1 if best is None else best) >= phase.patience

@@ -117,7 +117,9 @@ def test_a_provisional_choice_is_settled_on_the_board(
     assert done.returncode == 0, done.stderr
     assert built.report()["choice"]["state"] == "provisional"
     with pytest.raises(
-        EdgecnnError, match=r"^loopback is .* which is not the board of tests — --target cpu", check=BOARD_IS_ANOTHER_DEVICE.made
+        EdgecnnError,
+        match=r"^loopback is .* which is not the board of tests — pass --target cpu",
+        check=BOARD_IS_ANOTHER_DEVICE.made,
     ):
         benched(built, built.store)
     monkeypatch.setattr(look, "facts_of", as_the_board)

@@ -199,7 +199,7 @@ def test_without_a_builder_the_board_is_refused_and_this_machine_names_no_folder
 ) -> None:
     lacking = RunnerFailed(ref="builder-missing", what="the builder tensorrt cannot be imported", because=None, hint=None)
     at(Jetson(lacks=lacking), monkeypatch)
-    with pytest.raises(EdgecnnError, match=r"^nano: the builder tensorrt cannot be imported", check=BOARD_LACKS_BUILDER.made):
+    with pytest.raises(EdgecnnError, match=r"^on nano, the builder tensorrt cannot be imported", check=BOARD_LACKS_BUILDER.made):
         benched(of_tensorrt, tmp_path)
     at(Jetson(lacks=lacking), monkeypatch, board=None)
     with pytest.raises(EdgecnnError, check=NO_KIT_RUNS.made) as caught:

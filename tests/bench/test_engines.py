@@ -111,7 +111,7 @@ def test_engines_are_built_on_the_board_once_and_what_cannot_run_there_is_out_al
     monkeypatch.setattr(machine, "fit_board", unlooked_at)
     with pytest.raises(
         EdgecnnError,
-        match=r"^loopback: the builder tensorrt cannot be imported by .* — --python ",
+        match=r"^on loopback, the builder tensorrt cannot be imported by .* — --python ",
         check=BOARD_LACKS_BUILDER.made,
     ) as lacking:
         benched(built)

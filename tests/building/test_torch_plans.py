@@ -47,7 +47,7 @@ def test_an_exported_program_is_planned_by_its_content(photos: Path, tmp_path: P
     assert (custom.feeding.name, custom.stated_by, custom.trials[0].right) == ("half", "search", 36)
     assert resolved.recipe.model.resolution_px == ImageSize.square(32) and resolved.arch.parameters == 34
 
-    monkeypatch.setattr("edgecnn.planning.custom_model._found", None)  # what was found is kept: nothing is read again
+    monkeypatch.setattr("edgecnn.planning.custom_model._examine", None)  # what was found is kept: nothing is read again
     assert planned(model, photos)[1] == key
     monkeypatch.undo()
     monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))

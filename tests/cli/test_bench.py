@@ -72,5 +72,5 @@ def test_a_build_on_a_board_asks_the_board_before_it_trains(tmp_path: Path, monk
     result = run("build", "--arch", "lenet-5", "--host", "pi@board", "--quiet")
     assert (result.exit_code, result.stderr.strip()) == (
         3,
-        "edgecnn: error: /nowhere/ssh: cannot be started — apt install openssh-client [ssh-absent]",
+        "edgecnn: error: /nowhere/ssh cannot be started — apt install openssh-client [ssh-absent]",
     )

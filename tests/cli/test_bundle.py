@@ -99,8 +99,8 @@ def test_a_verb_that_makes_no_bundle_cannot_sign_one_and_a_build_looks_at_the_ke
     done = CliRunner().invoke(app, ["train", "demo", "--sign", "key"])
     assert (done.exit_code, done.stderr) == (
         2,
-        "edgecnn: error: --sign: `edgecnn train` makes no bundle"
-        " — edgecnn build --sign KEY, or edgecnn bundle sign BUNDLE --key KEY [nothing-to-sign]\n",
+        "edgecnn: error: `edgecnn train` makes no bundle that --sign could sign"
+        " — run edgecnn build --sign KEY, or edgecnn bundle sign BUNDLE --key KEY [nothing-to-sign]\n",
     )
     done = CliRunner().invoke(app, ["build", "demo", "--out", str(tmp_path / "out"), "--sign", str(tmp_path / "absent")])
     assert done.exit_code in (2, 3)

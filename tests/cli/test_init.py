@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.errors.base import ExitCode
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.values.candidate import Runtime
 from tests.building.builds import Place, place_with_photos
@@ -35,7 +36,9 @@ def test_without_a_terminal_nothing_is_asked_and_every_default_stands(place: Pla
     assert 'path = "photos"\n' in text  # so that the folder and its recipe can move together
     assert "150 " in text and "50 (bag)" in text and "50 (shirt)" in text
     assert "resolve ±" in text
-    assert "# 30 images show ± " in text and "\n# drop_pp = 1 " in text  # a gate that could only stay open would fail every job
+    assert (
+        "# 30 test images show ± " in text and "\n# drop_pp = 1 " in text
+    )  # a gate that could only stay open would fail every job
 
 
 def test_the_written_recipe_is_planned(place: Place) -> None:
@@ -68,6 +71,28 @@ REFUSED = {
     "recipe-unwritable": ("photos", "--out", "no/such/folder/x.toml"),
     "custom-model-and-arch": ("photos", "--arch", "resnet-18", "--onnx", "a.onnx", "--out", "x.toml"),
 }
+
+
+def test_a_stated_bound_is_active_even_if_the_test_split_is_small(place: Place) -> None:
+    assert place.plain("init", "photos", "--out", "bound.toml", "--drop-pp", "5").returncode == 0
+    assert load_recipe(place.folder / "bound.toml").gates.max == {"drop_pp": 5}
+
+
+def test_a_prompt_whose_input_ends_writes_nothing(place: Place) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, b"\x04")
+    command = [sys.executable, "-m", "edgecnn", "init", "photos", "--out", "ended.toml"]
+    with child(command, cwd=place.folder, env=place.environment, stdin=theirs, stderr=theirs) as run:
+        os.close(theirs)
+        assert run.wait(120) == ExitCode.INTERRUPTED
+    text = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "Traceback" not in text and not (place.folder / "ended.toml").exists()
+
+
+def test_a_folder_in_place_of_a_recipe_names_the_option_for_images(place: Place) -> None:
+    done = place.plain("build", "photos/")
+    assert (done.returncode, "[recipe-is-folder]" in done.stderr, "--data" in done.stderr) == (2, True, True)
 
 
 @pytest.mark.parametrize("ref", REFUSED)

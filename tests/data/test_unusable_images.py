@@ -120,9 +120,7 @@ def test_pipes_and_devices_among_the_images_are_skipped_and_never_opened(photos:
 def test_a_folder_that_may_not_be_listed(photos: Path, cache: Path) -> None:
     (photos / "dog").chmod(0)
     try:
-        with pytest.raises(
-            EdgecnnError, match="photos/dog: cannot be read: permission denied", check=DATA_FOLDER_UNREADABLE.made
-        ):
+        with pytest.raises(EdgecnnError, match="photos/dog cannot be read: permission denied", check=DATA_FOLDER_UNREADABLE.made):
             summary_of(photos, cache)
     finally:
         (photos / "dog").chmod(0o755)

@@ -99,7 +99,7 @@ def test_a_runtime_that_the_device_lacks_is_refused_with_what_it_has() -> None:
     with pytest.raises(EdgecnnError, check=RUNTIME_NOT_ON_DEVICE.made) as caught:
         runtime_of(device_named("raspberry-pi-5"), "tensorrt")
     assert caught.value.line() == (
-        "raspberry-pi-5 does not have the runtime tensorrt: its device file lists onnxruntime, openvino, ncnn, litert — "
+        "raspberry-pi-5 has no tensorrt: its device file lists onnxruntime, openvino, ncnn, litert — "
         "pass --target raspberry-pi-5:onnxruntime, or --target raspberry-pi-5:all for all of them [runtime-not-on-device]"
     )
 

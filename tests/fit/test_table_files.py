@@ -62,7 +62,7 @@ def test_a_table_of_another_power_mode_or_runtime_is_refused_with_what_differs(t
     older = table.model_copy(update={"runtimes": {"onnxruntime": "1.0.0"}})
     with pytest.raises(EdgecnnError, match=r"onnxruntime was 1\.0\.0 then and is \d", check=TABLE_OF_ANOTHER.made) as refused:
         require_same_machine(older, Path("table.json"), lab)
-    assert refused.value.hint == "edgecnn devices measure cpu"
+    assert refused.value.hint == "measure a new table with edgecnn devices measure cpu"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b'{"schema": "edgecnn.fit/1"}'])

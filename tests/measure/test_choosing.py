@@ -71,13 +71,13 @@ def test_who_cannot_be_the_best_leaves_after_the_first_look_and_the_others_run_o
     found = race(asked(kits), lab_at(host, Store.open(tmp_path / "store"), ear))
     ran = runs_of(found, kits)
     assert ran["fp32"] == 3 and ran["bf16"] == ran["int8"] == 24
-    assert ear.notes[0].startswith("after 3 rounds ") and "at an expected regret of " in ear.notes[0]
+    assert " is ahead after 3 rounds (expected regret " in ear.notes[0]
 
 
 def test_after_the_last_look_it_does_not_say_that_it_goes_on(tmp_path: Path, host: Field, kits: tuple[KitRef, ...]) -> None:
     host.unsteady, ear = frozenset({"bf16", "int8"}), Ear()
     ran = runs_of(race(asked(kits, regret=0.0), lab_at(host, Store.open(tmp_path / "store"), ear)), kits)
-    assert ran["int8"] == LOOKS[-1] and ear.notes[-1].startswith(f"after {LOOKS[-2]} rounds ")
+    assert ran["int8"] == LOOKS[-1] and f" is ahead after {LOOKS[-2]} rounds " in ear.notes[-1]
 
 
 def test_it_ends_at_the_first_look_where_the_field_lies_far_apart(tmp_path: Path, host: Field, kits: tuple[KitRef, ...]) -> None:
@@ -93,7 +93,7 @@ def test_beside_other_work_two_looks_must_know_enough(tmp_path: Path, host: Fiel
     busy = race(asked(kits), lab_at(host, Store.open(tmp_path / "busy"), ear))
     rounds = LOOKS.index(runs_of(quiet, kits)["int8"])
     assert runs_of(busy, kits) == {"fp32": 3, "bf16": LOOKS[rounds + 1], "int8": LOOKS[rounds + 1]}
-    assert ", while other programs used 31 % of the CPU time: it goes on with bf16" in ear.notes[-1]
+    assert ", but other programs used 31 % of the CPU time; the race continues with bf16" in ear.notes[-1]
 
 
 def test_who_may_not_be_chosen_is_timed_and_has_no_say(tmp_path: Path, host: Field, kits: tuple[KitRef, ...]) -> None:

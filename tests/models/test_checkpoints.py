@@ -110,7 +110,7 @@ def test_another_networks_tensors_name_the_network_that_they_are_of(state: State
     with pytest.raises(WeightsDoNotFit) as caught:
         unwrapped_weights(arch_named("resnet-18"), tmp_path / "mine.pth")
     assert "mine.pth does not contain the weights of resnet-18: it lacks conv1.weight, bn1.weight, " in caught.value.line()
-    assert "— --arch mobilenet-v3-small has exactly these tensors [weights-do-not-fit]" in caught.value.line()
+    assert "— pass --arch mobilenet-v3-small, which has exactly these tensors [weights-do-not-fit]" in caught.value.line()
 
 
 def test_tensors_that_the_network_lacks_are_listed_next_to_those_that_it_lacks(state: State, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from edgecnn import installed
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import MINUTES_NOT_FITTING
+from edgecnn.errors.weights import MissingPackage
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.budget import BudgetedTraining, choose_epochs, training_budget, training_seconds
 from edgecnn.planning.complete import complete_recipe
@@ -20,6 +22,7 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.store.store import Store
 from edgecnn.training import speed as speed_module
+from edgecnn.training.images import material
 from edgecnn.training.speed import measure_speed
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.training import TrainingSpeed
@@ -44,6 +47,26 @@ def test_the_estimate_counts_decoding_features_epochs_and_validation() -> None:
 def test_early_epochs_from_scratch_at_half_size_cost_a_quarter_and_are_not_judged() -> None:
     seconds = training_seconds(training(mode="scratch"), 3, SPEED)
     assert seconds == pytest.approx(4 + (1 + 1 / 4 + 1 / 4) * 400 + 20)
+
+
+@pytest.mark.parametrize(("mode", "passes"), [("finetune", 4), ("scratch", 3)])
+def test_images_that_do_not_fit_into_memory_are_decoded_in_each_epoch(
+    mode: Any, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgeted = training(mode=mode)
+    size = budgeted.settings().preprocessing.pixels.decoded_px
+    monkeypatch.setattr(material, "HELD_BYTES", 4000 * 3 * size.area_px)
+    kept = training_seconds(budgeted, 3, SPEED)
+    monkeypatch.setattr(material, "HELD_BYTES", 4000 * 3 * size.area_px - 1)
+    assert training_seconds(budgeted, 3, SPEED) - kept == pytest.approx((passes - 1) * 4000 / 1000)
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "installed_version", lambda name: None if name == "torchvision" else "1")
+    monkeypatch.setattr(speed_module, "measure_speed", lambda *_: SPEED)
+    with pytest.raises(MissingPackage) as refused:
+        training_budget(training("train.minutes=60"), tmp_path / "plan.json", Heard())
+    assert refused.value.fields["distribution"] == "torchvision"
 
 
 @pytest.mark.parametrize(("minutes", "epochs"), [(1, 1), (10.2, 1), (17.1, 2), (31.1, 4), (10_000, 256)])
@@ -103,8 +126,15 @@ def test_a_folder_keeps_its_choice_while_it_is_asked_the_same(tmp_path: Path, mo
     }
     file.write_text(json.dumps({"resolved": before}))
     assert (training_budget(first, file, Heard()), len(measured)) == (chosen, 1)
-    other = training_budget(training("train.minutes=61"), file, Heard())
-    assert len(measured) == 2 and other is not None and other.speed.learned_per_s == 40.0
+    recipe = first.recipe
+    changed = (
+        recipe.model_copy(update={"train": recipe.train.model_copy(update={"minutes": 61.0})}),
+        recipe.model_copy(update={"synthesis": recipe.synthesis.model_copy(update={"degrees": 5.0})}),
+        recipe.model_copy(update={"data": recipe.data.model_copy(update={"train": False})}),
+    )
+    for measurements, other_recipe in enumerate(changed, start=2):
+        other = training_budget(first._replace(recipe=other_recipe), file, Heard())
+        assert len(measured) == measurements and other is not None and other.speed.learned_per_s == 10.0 * 2**measurements
     assert training_budget(training(), file, Heard()) is None
 
 

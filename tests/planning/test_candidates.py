@@ -49,7 +49,7 @@ def test_runtimes_that_are_too_old_for_the_model_are_named_each_with_its_reason_
 def test_where_the_target_named_one_runtime_the_hint_names_another() -> None:
     old = board(Runtime.TENSORRT, Runtime.ONNXRUNTIME, onnx_ir_max=8)
     refused = [entry for entry in offered(old) if isinstance(entry, Unsupported) and entry.runtime is Runtime.TENSORRT]
-    with pytest.raises(EdgecnnError, match="the model has 10 — --target DEVICE:onnxruntime", check=NO_CANDIDATE.made):
+    with pytest.raises(EdgecnnError, match="the model has IR 10 — --target DEVICE:onnxruntime", check=NO_CANDIDATE.made):
         require_candidate(old, refused)
 
 
@@ -96,12 +96,10 @@ def test_a_recipe_that_asks_for_int8_where_there_is_none_is_told_what_there_is()
     without = board(Runtime.TENSORRT, precisions=half, source="its page")
     with pytest.raises(EdgecnnError, check=PRECISION_NOT_ON_DEVICE.made) as caught:
         require_precision(without, Precision.INT8, "quantize.aware", offered(without))
-    assert caught.value.line() == (
-        "old-board does not have the precision int8, which quantize.aware requires: "
-        "tensorrt: the device's file does not list int8; its "
-        "precisions are fp16 — remove quantize.aware, or choose another device from "
-        "`edgecnn list devices` [precision-not-on-device]"
-    )
+    fields = caught.value.fields
+    assert (caught.value.ref, fields["device"], fields["precision"]) == ("precision-not-on-device", "old-board", "int8")
+    assert (fields["asked_by"], fields["has"], len(fields["reasons"])) == ("quantize.aware", ["fp16"], 1)
+    assert fields["reasons"][0].startswith("tensorrt: the device's file")
     assert caught.value.exit_code is ExitCode.BAD_INPUT
     jetson = device_named("jetson")
     require_precision(jetson, Precision.INT8, "quantize.aware", offered(jetson))

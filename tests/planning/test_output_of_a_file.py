@@ -39,7 +39,7 @@ def resolved(photos: Path, *sets: str, file: Path | None = None) -> Resolved:
 
 
 def test_the_output_of_that_name_is_the_answer(file: Path, photos: Path) -> None:
-    with pytest.raises(CustomModelUnusable, match="this has 2: embedding, scores"):
+    with pytest.raises(CustomModelUnusable, match="has 2: embedding, scores"):
         resolved(photos, file=file)
     model = resolved(photos, "model.output=scores", file=file).custom_model
     assert model is not None and (model.entry.output, model.entry.classes) == ("scores", len(CLASSES))

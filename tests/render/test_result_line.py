@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import platform
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgecnn.render.ci import sheet_of_report, summary_markdown
+from edgecnn.render.screens.fit import show_fit
 from edgecnn.render.screens.report import show_report
 from edgecnn.render.sentences import result_line
-from edgecnn.results.next_step import next_step
+from edgecnn.results.folder import BUNDLE
+from edgecnn.results.next_step import IMAGE, next_step
 from edgecnn.values.command import Command
+from edgecnn.values.figures import ClassReport
+from edgecnn.values.reason import Taken
 from edgecnn.values.report import BuildReport, Choice
-from edgecnn.values.verdict import GateResult, Verdict
-from tests.judging.made import an_accuracy
+from edgecnn.values.verdict import CHANCE, GateResult, Verdict
+from tests.fit.made import report as fit_report
+from tests.fit.test_choose import member
+from tests.judging.made import a_class, a_quality, an_accuracy, an_interval
 from tests.render.reports import a_build, a_gate, a_report, a_row
+from tests.runner.kits import make_kit, rewrite_manifest
 
 CALLED = Command(verb=("build",), parts=(("--data", "photos"),))
+WEAK = an_accuracy(
+    right=250, quality=a_quality(classes=ClassReport(classes=tuple(a_class(f"c{n}", images=100) for n in range(10))))
+)
+SLOW = Taken(by="estimate", budget_pp=1.0, against="onnxruntime-fp32", ratio=an_interval(1.1, 0.97, 1.18), rounds_to_settle=12)
+"""The chosen candidate is not shown to be faster: a question that no gate has."""
 DEMO = Command(verb=("build",), parts=(("--data", "demo"),))
 CHOICE = Choice(state="settled", candidate="onnxruntime-int8", why="it is the fastest")
 
 
 def judged(verdict: Verdict, *gates: GateResult, **changes: Any) -> BuildReport:
-    row = a_row(test=an_accuracy(images=120), chosen=True, gates=gates, verdict=verdict)
+    row = a_row(**{"test": an_accuracy(images=120), "chosen": True, "gates": gates, "verdict": verdict, **changes.pop("row", {})})
     known = {"gates": gates, "verdict": verdict, "choice": CHOICE, "build": a_build(called=CALLED)}
     return a_report(row, **{**known, **changes})
 
@@ -83,6 +98,26 @@ def test_the_result_is_the_first_and_the_last_line_of_the_screen_and_of_the_step
             "edgecnn build --data photos",
         ),
         (
+            judged(Verdict.UNSURE, unsure(images_to_settle=600), row={"because": SLOW}),
+            "more-images",
+            "edgecnn build --data photos",
+        ),
+        (
+            judged(Verdict.UNSURE, unsure(), row={"because": SLOW}),
+            "explain",
+            "edgecnn explain /home/me/out",
+        ),
+        (
+            judged(Verdict.UNSURE, unsure(), unsure(rounds_to_settle=40)),
+            "settle",
+            "edgecnn build --data photos --set race.rounds=40",
+        ),
+        (
+            judged(Verdict.PASS, a_gate(), row={"test": WEAK}),
+            "improve",
+            "edgecnn explain /home/me/out",
+        ),
+        (
             judged(Verdict.UNSURE, unsure(images_to_settle=600), build=a_build(called=DEMO)),
             "explain",
             "edgecnn explain /home/me/out",
@@ -110,3 +145,30 @@ def test_the_next_command_follows_the_verdict(report: BuildReport, purpose: str,
 
 def test_a_report_without_a_folder_names_no_command() -> None:
     assert next_step(judged(Verdict.PASS, a_gate(), output=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("requirements", "purpose"),
+    [({}, "predict"), ({"machines": ["s390x"]}, "carry"), ({"packages": {"tensorrt-": "10"}}, "carry")],
+)
+def test_predict_is_offered_only_if_the_kit_runs_here(requirements: dict[str, Any], purpose: str, tmp_path: Path) -> None:
+    kit = make_kit(tmp_path / "rpi" / BUNDLE / "kits", name="onnxruntime-int8")
+    rewrite_manifest(kit, lambda manifest: manifest["requirements"].update(requirements))
+    out = str(tmp_path / "rpi")
+    commands = {"predict": ["edgecnn", "predict", out, IMAGE], "carry": ["edgecnn", "bundle", "zip", out, "--out", "rpi.zip"]}
+    step = next_step(judged(Verdict.PASS, a_gate(), output=out))
+    assert step is not None
+    assert (step.purpose, shlex.split(step.command)) == (purpose, commands[purpose])
+
+
+def test_a_search_offers_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    kit = make_kit(tmp_path / BUNDLE / "kits", name="openvino-int8")
+    unlearned = unsure().model_copy(update={"gate": a_gate().gate.model_copy(update={"stated_by": CHANCE})})
+    for gates, machines, command in (
+        ((), ["s390x"], "edgecnn bundle zip"),
+        ((), [platform.machine()], "edgecnn predict"),
+        ((unlearned,), [platform.machine()], "edgecnn explain"),
+    ):
+        rewrite_manifest(kit, lambda manifest, machines=machines: manifest["requirements"].update(machines=machines))
+        show_fit(fit_report(member("a", 0.8, 3.0, gates=gates)), tmp_path)
+        assert command in capsys.readouterr().out

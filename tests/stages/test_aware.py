@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
+from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL, ExportDisagrees
 from edgecnn.errors.training import BATCH_TOO_LARGE, TRAINING_DIVERGED
 from edgecnn.graph import checks
 from edgecnn.models.catalogue import arch_named
@@ -211,7 +211,7 @@ def test_a_graph_that_answers_otherwise_than_the_network_is_refused() -> None:
     network = np.array([[0.0, 1.0], [2.0, -2.0]], np.float32)
     assert checks.compare_logits(network, network + 0.5, checks.INTEGER_TOLERANCE).max_abs_diff == pytest.approx(0.5)
     for graph in (network + 0.7, np.full_like(network, np.nan)):
-        with pytest.raises(checks.ExportDisagrees):
+        with pytest.raises(ExportDisagrees):
             checks.compare_logits(network, graph, checks.INTEGER_TOLERANCE)
 
 

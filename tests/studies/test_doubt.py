@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from edgecnn.data import near_duplicates
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA
@@ -18,11 +20,13 @@ from edgecnn.errors.data.multi_label import MULTI_LABEL_NOT_FITTING
 from edgecnn.errors.fit import NETWORK_GONE, NO_FEATURES, NO_LABELS_TO_DOUBT
 from edgecnn.render.page.label_doubt import doubt_page
 from edgecnn.render.progress import Quiet
+from edgecnn.render.screens.studies import doubt_lines
 from edgecnn.studies.doubt import LIST, DoubtFound, DoubtRequest, label_doubt
 from edgecnn.values.dataset import DataManifest
-from edgecnn.values.recipe import DataChoice
+from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.resolved import Resolved
 from tests.building.built_networks import COLOURS, BuiltNetworks
+from tests.building.resolutions import resolved
 from tests.graph.planted import planted, spotted
 from tests.store.toys import Ear
 
@@ -36,6 +40,13 @@ def pictures() -> tuple[list[NDArray[np.uint8]], list[int]]:
     shown = [number % 3 for number in range(3 * EACH)]
     drawn = [spotted(colour, (2 + number % 11, 2 + (5 * number) % 12), 255 - number) for number, colour in enumerate(shown)]
     return drawn, [WRONG.get(number, colour) for number, colour in enumerate(shown)]
+
+
+@pytest.fixture(autouse=True)
+def apart(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call no images near-duplicates: small spots on black look alike."""
+    if "alike" not in request.node.name:
+        monkeypatch.setattr(near_duplicates, "near_groups", lambda *_: [])
 
 
 @pytest.fixture
@@ -135,6 +146,25 @@ def test_a_class_with_two_images_is_not_judged(tmp_path: Path) -> None:
     assert (blue.images, blue.recall, blue.gain_pp) == (2, None, None)
 
 
+def test_a_class_of_one_group_is_not_judged_and_groups_widen_a_recall(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    single = {row.name: row.recall for row in doubted(networks, build).facts.classes}
+    manifest = DataManifest.model_validate_json(networks.manifest.read_bytes())
+    groups = {
+        image.path: "one" if image.label == 2 else f"{image.path[:3]}{number // 6}"
+        for number, image in enumerate(manifest.images)
+    }
+    images = tuple(image.model_copy(update={"group": groups[image.path]}) for image in manifest.images)
+    networks.manifest.write_text(manifest.model_copy(update={"images": images}).model_dump_json(by_alias=True))
+    facts = doubted(networks, build).facts
+    rows = {row.name: row for row in facts.classes}
+    assert facts.not_judged == (COLOURS[2],) and all(row.label != COLOURS[2] for row in facts.doubted)
+    assert (rows[COLOURS[2]].recall, rows[COLOURS[2]].gain_pp) == (None, None)
+    for colour in COLOURS[:2]:
+        before, after = single[colour], rows[colour].recall
+        assert before is not None and after is not None and after.high - after.low > before.high - before.low
+
+
 def test_images_that_look_alike_in_two_classes_are_shown(tmp_path: Path) -> None:
     drawn, labels = pictures()
     twin = drawn[3].copy()
@@ -196,3 +226,76 @@ def test_images_without_labels_are_refused(networks: BuiltNetworks) -> None:
     images = tuple(image.model_copy(update={"label": -1}) for image in manifest.images)
     networks.manifest.write_text(manifest.model_copy(update={"images": images}).model_dump_json(by_alias=True))
     assert NO_LABELS_TO_DOUBT.made(refused(networks, build))
+
+
+CALLED = "edgecnn build mine.toml --arch mobilenet-v3-small --target cpu --data photos --group-by person --out a"
+
+
+def _called(build: Path, command: str) -> None:
+    report = json.loads((build / "report.json").read_text())
+    report["build"].pop("called", None)
+    report["build"]["command"] = command
+    (build / "report.json").write_text(json.dumps(report))
+
+
+def options_of(found: DoubtFound) -> tuple[list[str], dict[str, str]]:
+    """The words of the command for the corrected list that stand alone, and its options."""
+    words = shlex.split(found.facts.build_command or "")
+    options = dict(zip(words, words[1:], strict=False))
+    named = {name: value for name, value in options.items() if name.startswith("--")}
+    return [word for word in words if word not in named and word not in named.values()], named
+
+
+def test_the_corrected_list_is_built_as_the_build_was(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    _called(build, f"{CALLED} --set train.epochs=3 --path-suffix .png --label-column person --max drop_pp=2")
+    found = doubted(networks, build)
+    alone, options = options_of(found)
+    assert alone == ["edgecnn", "build", "mine.toml"]
+    assert options == {
+        "--arch": "mobilenet-v3-small",
+        "--target": "cpu",
+        "--set": "train.epochs=3",
+        "--data": str(build / "doubt" / LIST),
+        "--image-root": str(networks.photos),
+        "--label-column": "label",
+        "--out": f"{build}-corrected",
+    }
+    command = found.facts.build_command
+    assert command is not None and any(line.endswith(command) for line in doubt_lines(found.facts, "doubt"))
+
+
+def test_a_build_that_no_command_made_is_named_by_its_network_and_device(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    _called(build, "")
+    _, options = options_of(doubted(networks, build))
+    assert (options["--arch"], options["--target"], options["--out"]) == ("a", "cpu", f"{build}-corrected")
+
+
+def test_groups_of_the_list_are_groups_of_the_corrected_build(networks: BuiltNetworks) -> None:
+    manifest = DataManifest.model_validate_json(networks.manifest.read_bytes())
+    images = tuple(image.model_copy(update={"group": f"p{max(number, 1)}"}) for number, image in enumerate(manifest.images))
+    networks.manifest.write_text(manifest.model_copy(update={"images": images}).model_dump_json(by_alias=True))
+    build = networks.build("a")
+    _called(build, CALLED)
+    _, options = options_of(doubted(networks, build))
+    assert options["--group-by"] == "group"
+    assert (build / "doubt" / LIST).read_text().startswith("path,label,split,group,suggested\n")
+
+
+def test_the_list_of_a_build_with_folds_states_no_splits(networks: BuiltNetworks) -> None:
+    build = networks.build("a", recipe=a_recipe(folds=5))
+    doubted(networks, build)
+    assert (build / "doubt" / LIST).read_text().startswith("path,label,suggested\n")
+
+
+@pytest.mark.parametrize(("transfer", "warned"), [("all", True), ("scratch", True), ("head", False), ("auto", False)])
+def test_features_that_were_trained_on_the_labels_are_named(networks: BuiltNetworks, transfer: str, warned: bool) -> None:
+    found = doubted(networks, networks.build("a", recipe=a_recipe(transfer=transfer, epochs=2))).facts
+    assert found.features_trained is warned
+    assert any("--transfer head" in line for line in doubt_lines(found, "doubt")) is warned
+
+
+def a_recipe(**train: object) -> Recipe:
+    recipe = resolved().recipe
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update=train)})

@@ -140,6 +140,8 @@ def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:
         ("[grid]\nmodel.arch = ['rsnet-18']\ntarget.device = ['cpu', 'cqu']", "; there is no device 'cqu': the known devices "),
         ("[grid]\nmodel.arch = ['rsnet-18', 'resnet-18']", "has 1 problem: 'rsnet-18' is not a known network — did you mean"),
         ("[grid]\ntrain.epochs = [1, 'two']", "has 1 problem: train.epochs must be a whole number"),
+        ("[grid]\ntrain.minutes = [5, 10]", "has 1 problem: train.minutes can give each build other epochs; set train.epochs"),
+        ("[devices.cpu]\ntrain.minutes = 5\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: train.minutes can give each"),
         ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; set it in"),
     ],
 )  # fmt: skip
@@ -147,6 +149,13 @@ def test_what_no_sweep_can_ask_is_named_at_once(text: str, said: str, tmp_path: 
     with pytest.raises(EdgecnnError, check=SWEEP_INVALID.made) as caught:
         cells(tmp_path, text)
     assert said in caught.value.line() and caught.value.line().endswith(REMEDY)
+
+
+def test_minutes_of_the_base_recipe_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text("[train]\nminutes = 20\n", encoding="utf-8")
+    text = 'recipe = "./base.toml"\n[grid]\nmodel.arch = ["lenet-5", "resnet-18"]'
+    with pytest.raises(EdgecnnError, match="1 problem: train.minutes can give each build other", check=SWEEP_INVALID.made):
+        cells(tmp_path, text)
 
 
 def test_two_builds_of_one_folder_are_refused(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def epochs_of(*standings: float) -> list[EpochFacts]:
         ((0.1,), False),
         ((0.1, 0.4), True),  # no better than the head alone
         ((0.1, 0.6), False),
+        ((1.0,), False),
+        ((1.0, 0.9), True),  # nothing is left to improve
         ((0.6, 0.5, 0.1), False),  # inside a cycle
         ((0.6, 0.7, 0.1, 0.1, 0.1, 0.1), False),
     ],

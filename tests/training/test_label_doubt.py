@@ -78,12 +78,22 @@ def test_a_power_law_is_extrapolated_and_more_images_never_make_it_worse() -> No
     random = np.random.default_rng(0)
     errors = 0.4 * (np.array(SHARES) / SHARES[0]) ** -0.5
     right = random.random(20_000)[None] >= errors[:, None]
-    twice = forecast(right, 2.0, 0)
+    twice = forecast(right, np.arange(right.shape[1]), 2.0, 0)
     assert twice.accuracy[1] <= 1 - errors[-1] * 2**-0.5 <= twice.accuracy[2]
     assert 0 <= twice.gain[1] <= twice.gain[0] <= twice.gain[2]
-    assert forecast(right, 4.0, 0).gain[0] > twice.gain[0]
+    assert forecast(right, np.arange(right.shape[1]), 4.0, 0).gain[0] > twice.gain[0]
 
 
 def test_a_flat_curve_brings_nothing() -> None:
     right = np.tile(np.random.default_rng(0).random(2000) > 0.1, (len(SHARES), 1))
-    assert forecast(right, 2.0, 0).gain == pytest.approx((0, 0, 0))
+    assert forecast(right, np.arange(right.shape[1]), 2.0, 0).gain == pytest.approx((0, 0, 0))
+
+
+def test_a_forecast_of_ten_copies_of_each_image_is_no_more_certain_than_of_one() -> None:
+    errors = 0.4 * (np.array(SHARES) / SHARES[0]) ** -0.5
+    right = np.random.default_rng(0).random(300)[None] >= errors[:, None]
+    once, copies = forecast(right, np.arange(300), 2.0, 0), np.repeat(right, 10, axis=1)
+    grouped = forecast(copies, np.repeat(np.arange(300), 10), 2.0, 0)
+    apart = forecast(copies, np.arange(3000), 2.0, 0)
+    assert grouped.accuracy == pytest.approx(once.accuracy, abs=0.01)
+    assert apart.accuracy[2] - apart.accuracy[1] < 0.7 * (grouped.accuracy[2] - grouped.accuracy[1])

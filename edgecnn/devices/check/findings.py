@@ -128,7 +128,7 @@ def python_findings(facts: BoardFacts, packages: PackageStatus) -> Iterator[Find
     version = f"{python.version[0]}.{python.version[1]}"
     if python.version[:2] < OLDEST_PYTHON:
         what = f"Python is {version}; kits need 3.8 or newer"
-        remedy = "install a newer Python and name it: --python python3.8 (Ubuntu 18.04: sudo apt-get install python3.8)"
+        remedy = "install a newer Python and select it with --python python3.8 (on Ubuntu 18.04: sudo apt-get install python3.8)"
         yield Finding(ref="python-too-old", weight=Weight.STOPS, what=what, remedy=remedy)
         return
     if python.implementation != "CPython":

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecnn.errors.wording import counted
+from edgecnn.judging.learned import learned_result
 from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval
-from edgecnn.render.sentences import learned_lines
+from edgecnn.render.sentences import learned_lines, next_purpose
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import took
-from edgecnn.results.next_step import IMAGE
-from edgecnn.values.command import Command
+from edgecnn.results.next_step import NextStep, improve_step, use_step
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
 from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity, Interval
@@ -27,9 +27,16 @@ def show_fit(report: FitReport, out: Path) -> None:
     if report.elsewhere:
         show_rows(elsewhere_columns(report), elsewhere_rows(report))
     show_lines(details)
-    if report.shipped is not None:
-        show_lines(["next: classify one of your images:", f"  {Command(verb=('predict',), parts=((str(out),), (IMAGE,)))}"])
+    if (step := _next_step(report, out)) is not None:
+        show_lines([f"next: {next_purpose(step, report.device)}:", f"  {step.command}"])
     show_lines([f"results: {out}", result])
+
+
+def _next_step(report: FitReport, out: Path) -> NextStep | None:
+    shipped = next((member for member in report.members if member.name == report.shipped), None)
+    if shipped is None:
+        return None
+    return improve_step(out) if learned_result(shipped.gates) is not None else use_step(out, shipped.candidate or "")
 
 
 def unlearned_lines(report: FitReport) -> list[str]:

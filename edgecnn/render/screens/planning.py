@@ -267,6 +267,8 @@ class FirstChoices:
     onnx: str | None
     device: str
     drop_pp: float
+    drop_stated: bool = False
+    """Whether the user stated the bound. A stated bound is active, even if the test split is too small to decide it."""
     read_as: Mapping[str, str] = field(default_factory=dict)
     """Settings of ``[data]`` that say how the images are read."""
 
@@ -303,7 +305,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
             "",
             "# Every gate below is required. If one fails, the build exits with 1; if one is UNSURE or MISSING, with 4.",
             "[gates.max]",
-            *_accuracy_gate(choices.drop_pp, data),
+            *_accuracy_gate(choices, data),
             "# p99_ms = 20    # latency, if the device is attached or was measured",
             "# size_mib = 16  # of the model's files",
             "",
@@ -333,18 +335,21 @@ def _can_show(data: DataSummary) -> str:
     return labels_sentence(images) if data.multi_label else f"{resolution_sentence(images)} of accuracy between two candidates"
 
 
-def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
-    """Return the gate on accuracy; as a comment if the test split is too small, because each build would be UNSURE."""
+def _accuracy_gate(choices: FirstChoices, data: DataSummary) -> list[str]:
+    """Return the gate on accuracy. A default gate is a comment if the test split is too small to decide it."""
+    drop_pp = choices.drop_pp
     metric, name = ("map_drop_pp", "mAP") if data.multi_label else ("drop_pp", "top-1")
     line = f"{metric} = {drop_pp:g}  # percentage points of {name} that the chosen candidate may lose against fp32"
     if data.multi_label:
-        return [f"# {line}"]
+        return [line if choices.drop_stated else f"# {line}"]
     images = data.counts["test"]
     shown = resolvable_drop_pp(images)
     if shown is not None and shown <= drop_pp:
         return [line]
-    why = f"{images:,} images show ± {shown or 100:.1f} pp: this bound would mostly be UNSURE. Without one, 1 pp is advised."
-    return [f"# {why}", f"# {line}"]
+    why = f"{images:,} test images show ± {shown or 100:.1f} pp: this bound will mostly be UNSURE"
+    if choices.drop_stated:
+        return [f"# {why}.", line]
+    return [f"# {why}. Without it, edgecnn checks 1 pp, and only a clear failure stops the build.", f"# {line}"]
 
 
 def _data_path(data: DataSummary, file: Path) -> str:

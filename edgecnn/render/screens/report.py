@@ -66,7 +66,7 @@ def show_report(report: BuildReport, *, verbose: bool = False) -> None:
     else:
         _show_brief(report, screen)
     if (step := next_step(report)) is not None:
-        say(screen, f"next: {next_purpose(step, report)}:")
+        say(screen, f"next: {next_purpose(step, report.build.device)}:")
         copied(screen, f"  {step.command}")
     if report.output is not None:
         copied(screen, f"results: {report.output}")

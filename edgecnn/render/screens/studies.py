@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.wording import counted, shell_word
+from edgecnn.errors.wording import counted
 from edgecnn.judging.runs.latency import knobs_text
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
 from edgecnn.render.figures import percent_interval, points
@@ -256,6 +256,8 @@ def doubt_lines(doubt: LabelDoubt, folder: str) -> list[str]:
         f"in {doubt.folds}-fold cross-validation.",
         f"Twice the images of every class: top-1 {percent_interval(doubt.top1_at_twice)} (90 % interval).",
     ]
+    if doubt.features_trained:
+        lines.append("The network was trained on these labels, wrong ones too; a build with --transfer head finds more of them.")
     gains = [outlook for outlook in doubt.classes if outlook.gain_pp is not None]
     if gains:
         best = max(gains, key=lambda outlook: outlook.gain_pp.estimate if outlook.gain_pp else 0.0)
@@ -266,7 +268,7 @@ def doubt_lines(doubt: LabelDoubt, folder: str) -> list[str]:
     if doubt.near:
         lines.append(f"{counted(len(doubt.near), 'group')} of images look alike and are in several classes.")
     if doubt.not_judged:
-        lines.append(f"Too few images to judge: {', '.join(doubt.not_judged)}.")
+        lines.append(f"Too few independent images to judge: {', '.join(doubt.not_judged)}.")
     if "test" in doubt.roles:
         lines.append("Test labels were judged too. If you correct them by these suggestions, test accuracy becomes too high.")
     if doubt.list_file is None:
@@ -274,6 +276,5 @@ def doubt_lines(doubt: LabelDoubt, folder: str) -> list[str]:
     return [
         *lines,
         f"{folder}: doubt.html, doubt.json and {doubt.list_file}",
-        f"To use corrected labels, edit the column label: edgecnn build --data {shell_word(f'{folder}/{doubt.list_file}')} "
-        f"--image-root {shell_word(doubt.root)} --label-column label",
+        *([] if doubt.build_command is None else [f"To use corrected labels, edit the column label: {doubt.build_command}"]),
     ]

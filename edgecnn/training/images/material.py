@@ -33,6 +33,11 @@ HELD_BYTES = 2 << 30
 _BLOCK = 64
 
 
+def kept_decoded(images: int, size: ImageSize) -> bool:
+    """Return whether decoded training images fit into ``HELD_BYTES``."""
+    return 3 * images * size.area_px <= HELD_BYTES
+
+
 class DecodedImages:
     """Pixels of images by position, from a kept array or decoded on demand.
 
@@ -54,7 +59,7 @@ class DecodedImages:
     def hold(self, file: Path, tell: Progress) -> None:
         """Decode everything into ``file`` (uint8 (N, H, W, 3)) unless it is there, or too large to keep."""
         shape = (len(self), *self.size, 3)
-        if int(np.prod(shape)) > HELD_BYTES:
+        if not kept_decoded(len(self), self.size):
             tell.note(f"{len(self):,} training images are too many to keep decoded; each epoch decodes them again")
             return
         if not file.exists():

@@ -222,7 +222,7 @@ def test_a_kit_that_is_not_carried_is_answered_with_one_that_runs_here(
     words = {"predict": [bundle, photos], "bundle serve": [bundle], "study loadgen": [bundle, "--out", tmp_path / "out"]}[verb]
     done = CliRunner().invoke(app, [*verb.split(), *map(str, words), "--candidate", "litert-int8"])
     assert (done.exit_code, done.stdout) == (3, "")
-    assert done.stderr.endswith(" — --candidate b runs here [kit-not-carried]\n")
+    assert done.stderr.endswith(" — choose --candidate b, which runs here [kit-not-carried]\n")
 
 
 def test_of_a_zip_a_kit_that_runs_here_is_suggested_too(whole: Path, photos: Path, tmp_path: Path) -> None:

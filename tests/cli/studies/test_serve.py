@@ -81,7 +81,7 @@ def test_an_allowed_host_is_a_name_and_no_more(name: str) -> None:
     assert (done.exit_code, done.stderr) == (
         2,
         f"edgecnn: error: edgecnn bundle serve: {name!r} is not a valid value of --allow-host: a host name "
-        "has no http:// and no port, such as photos.example — valid values: edgecnn bundle serve --help [bad-value]\n",
+        "has no http:// and no port, such as photos.example — for valid values, run edgecnn bundle serve --help [bad-value]\n",
     )
 
 
