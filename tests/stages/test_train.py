@@ -250,7 +250,7 @@ def test_a_fine_tuning_that_diverges_at_once_leaves_the_head_alone(given: Given,
 def test_an_empty_role_is_named_before_any_work(role: str, counts: dict[str, int], tmp_path: Path) -> None:
     empty = make_given(tmp_path, **counts)
     (tmp_path / "out").mkdir()
-    with pytest.raises(EdgecnnError, match=f"the role {role}", check=NOTHING_TO_TRAIN_ON.made):
+    with pytest.raises(EdgecnnError, match=f"no {role} images", check=NOTHING_TO_TRAIN_ON.made):
         made(stage(), empty.roles(), tmp_path / "out")
 
 

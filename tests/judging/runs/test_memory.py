@@ -77,7 +77,7 @@ def test_the_largest_peak_seen_is_no_exact_figure_and_has_no_error_rate() -> Non
 
 def test_the_error_rate_of_latency_is_of_the_machine_as_it_was_in_the_race() -> None:
     result = judge(a_gate("p50_ms", 20), facts(latency=a_latency(an_interval(1.0))))
-    assert "α 0.781 %" in (error_rates([result]) or "")
+    assert "(α) 0.781 %" in (error_rates([result]) or "")
 
 
 def test_one_run_in_forty_that_needs_more_than_the_device_has_breaks_the_gate() -> None:
