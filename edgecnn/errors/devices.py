@@ -136,9 +136,9 @@ def unknown_need(name: str, known: Sequence[str]) -> EdgecnnError:
 def needs_unmet(unmet: Mapping[str, str], hints: Sequence[str]) -> EdgecnnError:
     """``unmet``: each need that is not met, and why."""
     because = "; ".join(f"{name}: {why}" if len(unmet) > 1 else why for name, why in unmet.items())
-    does, each = ("does", "it") if len(unmet) == 1 else ("do", "them")
+    does, pronoun = ("does", "it") if len(unmet) == 1 else ("do", "them")
     return NEEDS_UNMET(
-        names=listed(list(unmet)), does=does, each=each, because=because, hint="; ".join(dict.fromkeys(hints)) or None
+        names=listed(list(unmet)), does=does, each=pronoun, because=because, hint="; ".join(dict.fromkeys(hints)) or None
     )
 
 

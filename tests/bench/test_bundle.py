@@ -183,7 +183,7 @@ def test_without_images_accuracy_is_the_recorded_one_and_passes_no_gate(built_on
     assert found.recorded[name].top1.estimate == recorded(built_once)
     assert [(gate.verdict, gate.reason) for gate in found.gates] == [("MISSING", found.images.said)]
     assert str(tmp_path / "store") in found.images.said and "--data" in found.images.said
-    assert any(line.startswith(f"  {name}: recorded by the build: top-1 ") for line in bundle_bench_lines(found))
+    assert any(line.startswith(f"{name}: recorded by the build: top-1 ") for line in bundle_bench_lines(found))
 
 
 def test_the_store_s_images_are_found_by_their_pixels(built: Place, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_answers_that_are_no_numbers_fail_accuracy_and_leave_the_other_verdicts(
     gates = {gate.gate.metric: gate for gate in found.gates}
     assert (gates["size_mib"].verdict, gates["p50_ms"].rounds_to_settle) == (Verdict.PASS, 16)
     assert (gates["drop_pp"].verdict, exit_code_of(found.gates)) == (Verdict.FAIL, 1)
-    assert "logits of image 2 of the test split hold nan" in gates["drop_pp"].reason
+    assert "for image 2 of the test split contain nan" in gates["drop_pp"].reason
     assert "layer" in gates["drop_pp"].reason
     only_size = judged(built, "size_mib=100")
     (row,) = [row for row in only_size.candidates if row.chosen]

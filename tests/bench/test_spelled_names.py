@@ -83,7 +83,7 @@ def test_a_label_that_is_none_of_them_is_told_with_the_network_s(built_once: Pla
     place = naming(built_once, tmp_path, NAMES, [0.5, 0.5, 0.5])
     strangers(tmp_path, "all", "more")
     (tmp_path / "list.csv").write_text("path,boots,t-shirt\nothers/all/0.png,1,0\nothers/all/1.png,1,1\n")
-    with pytest.raises(EdgecnnError, match="these are hat, t shirt, Boot", check=UNKNOWN_LABEL.made) as refusal:
+    with pytest.raises(EdgecnnError, match="the known labels are hat, t shirt, Boot", check=UNKNOWN_LABEL.made) as refusal:
         seen(place, tmp_path, tmp_path / "list.csv")
     assert refusal.value.fields["name"] == "boots"
     assert (refusal.value.fields["count"], refusal.value.fields["known_by"]) == (3, "the bundle's network")

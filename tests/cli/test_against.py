@@ -65,7 +65,7 @@ def test_rounds_bound_the_race(host: RacingHost, tmp_path: Path) -> None:
         (("--against", "base"), "missing-argument"),
         (("head", "--against", ""), "empty-option"),
         (("", "--against", "base"), "empty-option"),
-        (("head", "--against", "nowhere"), "no-build-to-compare"),
+        (("head", "--against", "nowhere"), "no-base-to-compare"),
         (("head", "--against", "base", "--set", "train.epochs=3", "--arch", "resnet-18"), "options-not-with-against"),
         (("head", "--against", "base", "--max", "latency_ratio"), "bound-missing"),
         (("head", "--against", "base", "--max", "latency_ration=1"), "unknown-metric"),

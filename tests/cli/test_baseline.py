@@ -34,7 +34,7 @@ def test_a_board_s_runs_become_a_file_and_a_later_build_is_judged_by_it(host: Ra
     made = run("baseline", "import", base, runs, "--out", file)
     assert made.exit_code == 0, made.output
     assert made.stdout.splitlines()[0] == "onnxruntime-fp32 of base on AMD EPYC, 2026-11-20T09:00:00+00:00"
-    assert "  energy: not known: there are no energy runs, and no machine.json with the reason" in made.stdout
+    assert "  energy: unknown: there are no energy runs, and no machine.json with the reason" in made.stdout
     assert run("baseline", "show", file).stdout == made.stdout
     shown = json.loads(run("baseline", "show", file, "--json").stdout)
     assert (shown["runs"], shown["latency"]["p50_ms"]["estimate"]) == (8, 2.0)

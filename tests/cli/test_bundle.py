@@ -52,7 +52,7 @@ def test_a_changed_one_is_bad_input_with_nothing_on_stdout(whole: Path, tmp_path
     (bundle / "choice.json").write_text("{}")
     done = CliRunner().invoke(app, ["bundle", "verify", str(bundle)])
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"edgecnn: error: {bundle}: choice.json was changed: 2 bytes here, ")
+    assert done.stderr.startswith(f"edgecnn: error: choice.json in {bundle} was changed: 2 bytes here, ")
     as_json = CliRunner().invoke(app, ["bundle", "verify", str(bundle), "--json"])
     assert json.loads(as_json.stderr)["error"]["ref"] == "bundle-file-changed"
     refused = CliRunner().invoke(app, ["bundle", "zip", str(bundle), "--out", str(tmp_path / "x.zip")])

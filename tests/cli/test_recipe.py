@@ -27,7 +27,7 @@ from tests.house.source_tree import ROOT
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 HINT = (
-    " — name the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file or a shipped pipeline [plan-unreadable]\n"
+    " — pass the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file or a shipped pipeline [plan-unreadable]\n"
 )
 RECIPE = """
 [model]

@@ -332,7 +332,7 @@ def test_answers_that_are_no_numbers_leave_the_ratio_judged(
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "latency_ratio=1.03", "drop_pp=1")
     gates = {each.gate.metric: each for each in found.gates}
     assert (gates["latency_ratio"].verdict, gates["drop_pp"].verdict) == (Verdict.PASS, verdict)
-    assert "logits of image 1 of the test split hold nan" in gates["drop_pp"].reason
+    assert "for image 1 of the test split contain nan" in gates["drop_pp"].reason
     if whose == "head":
         same = judged(tmp_path, RacingHost(head=1.0), head, head, "drop_pp=1")
         assert ([each.verdict for each in same.gates], same.drop_pp) == ([Verdict.PASS, Verdict.FAIL], None)

@@ -177,9 +177,9 @@ def test_what_was_built_is_shown_on_other_devices_by_their_tables(tmp_path: Any)
     found = report(built, elsewhere=(there,))
     assert elsewhere_columns(found)[3] == "raspberry-pi-5, p50 ms predicted from an emulated machine"
     ((name, top1, here, other),) = elsewhere_rows(found)
-    assert (name, here) == ("a", "openvino-int8: 3.00 [2.85, 3.15] inside")
+    assert (name, here) == ("a", "openvino-int8: 3.00 [2.85, 3.15] within the budget")
     assert other.startswith("onnxruntime-int8: ")
-    assert other.endswith("outside")
+    assert other.endswith("over the budget")
 
 
 def test_a_device_without_a_table_is_refused_before_anything_is_trained(monkeypatch: Any, tmp_path: Any) -> None:

@@ -201,8 +201,8 @@ def test_what_lies_between_its_room_and_the_budget_is_outside_for_a_clock_and_fo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     as_predicted(monkeypatch)
-    for attached, word in ((True, "timed"), (False, "predicted")):
-        with pytest.raises(EdgecnnError, match=f"is {word} inside", check=NOTHING_PREDICTED_INSIDE.made):
+    for attached, word in ((True, "measured"), (False, "predicted")):
+        with pytest.raises(EdgecnnError, match=f"is {word} to meet", check=NOTHING_PREDICTED_INSIDE.made):
             shortlist.shortlist(fitting([member(1.0, 4.95)], 5.0, attached=attached))
 
 

@@ -48,7 +48,7 @@ from tests.house.source_tree import ROOT
 FOLDER = ROOT / "docs" / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
-    "recipe": (Recipe, "A recipe file (TOML), and `asked` of plan.json."),
+    "recipe": (Recipe, "A user's recipe file (TOML), and `asked` in plan.json."),
     "device": (Device, "A device file (TOML): nominal facts, each with its source."),
     "report": (BuildReport, "report.json: the results of a build."),
     "explanation": (Explanation, "Why each candidate was or was not chosen, and open questions: `edgecnn explain BUILD --json`."),

@@ -75,10 +75,11 @@ def test_command_1_explains_that_its_choice_is_provisional_and_what_settles_it(r
     assert done.returncode == 0, done.stderr
     first = f"{report['build']['arch']} on jetson-orin-nano: tensorrt-fp16 is chosen; the choice is PROVISIONAL; verdict "
     assert lines[0].startswith(first)
-    assert "tensorrt-fp16 is used until a race decides" in lines[1]
+    assert lines[1] == f"  {report['choice']['why']}"
+    assert "tensorrt-fp16 is used until a race on the device decides" in lines[1]
     assert lines[2] == f"  to settle it: {report['choice']['settle_command']}"
-    assert all(f"  {row['reason']}" in lines for row in report["candidates"])
-    emulated = "emulated: its accuracy is that of a twin that rounds to fp16, in ONNX Runtime"
+    assert all(f"  {row['reason']}" in lines for row in report["candidates"] if not row["chosen"])
+    emulated = "emulated: the accuracy is that of a twin that rounds to fp16, in ONNX Runtime"
     engines = [row for row in report["candidates"] if row["candidate"]["needs_engine"]]
     assert len(engines) >= 2
     assert sum(emulated in line for line in lines) == len(engines)

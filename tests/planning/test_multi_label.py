@@ -120,7 +120,7 @@ def test_shares_of_one_class_are_refused(tmp_path: Path, in_bytes: bool) -> None
         resolve(asked(bench), bench.store, Ear())
     assert (caught.value.ref, caught.value.fields["because"], caught.value.fields["hint"]) == (
         "multi-label-not-fitting",
-        "it ends in a softmax, so that its answers are shares of one class",
+        "it ends in a softmax, so its predictions belong to one class",
         "pass a network that ends in logits or a sigmoid",
     )
 

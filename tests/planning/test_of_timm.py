@@ -37,7 +37,7 @@ def weights_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.transfer=auto", "train.head=svm", "train.epochs=0"])
 @pytest.mark.parametrize("arch", ["timm:repvit_m0_9", "repvit-m0.9"])
 def test_several_heads_do_not_learn_on_frozen_features(arch: str, override: str, tmp_path: Path) -> None:
-    with pytest.raises(EdgecnnError, match=r"head\.head\.l, head\.head_dist\.l", check=HEAD_NOT_ALONE.made):
+    with pytest.raises(EdgecnnError, match=r"head\.head\.l and head\.head_dist\.l", check=HEAD_NOT_ALONE.made):
         settled(tmp_path, arch, override)
 
 

@@ -42,7 +42,7 @@ def test_the_terminal_and_the_report_say_it(capsys: pytest.CaptureFixture[str]) 
 
 def test_explain_says_it_of_each_of_them_and_of_no_other() -> None:
     lines = explanation_lines(explain(report()))
-    assert lines.count(f"  it is made of a changed network: {SAID}") == 2
+    assert lines.count(f"  built from a changed network: {SAID}") == 2
     first = lines.index("onnxruntime-int8")
     assert "changed" not in "".join(lines[first : lines.index("", first)])
 

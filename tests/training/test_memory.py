@@ -52,7 +52,7 @@ def test_a_batch_that_cannot_fit_is_refused_with_one_that_does(little: None) -> 
     network = build_network(arch_named("resnet-18"), 10)
     with pytest.raises(EdgecnnError, check=BATCH_TOO_LARGE.made) as refusal, within_memory(network, phase(4096), 100_000):
         pytest.fail("it was begun")
-    fits = int((refusal.value.hint or "").removeprefix("--set train.batch_size="))
+    fits = int((refusal.value.hint or "").removeprefix("pass --set train.batch_size="))
     assert 2 <= fits < 4096
     with within_memory(network, phase(fits), 100_000):
         pass
@@ -85,7 +85,7 @@ def test_memory_that_runs_out_all_the_same_is_told_so() -> None:
     ran_out = pytest.raises(EdgecnnError, match="memory ran out", check=BATCH_TOO_LARGE.made)
     with ran_out as refusal, within_memory(network, phase(64), 64):
         torch.empty(1 << 50)
-    assert refusal.value.hint == "--set train.batch_size=42"
+    assert refusal.value.hint == "pass --set train.batch_size=42"
     with pytest.raises(RuntimeError, match="size mismatch|shapes cannot"), within_memory(network, phase(64), 64):
         torch.zeros(2, 3) @ torch.zeros(2, 3)
 

@@ -273,7 +273,7 @@ def test_a_record_with_words_that_this_edgecnn_does_not_know_stops_nothing(folde
     newer = REFERENCE.model_copy(update={"session_options": {"precision": "fp8", "compile": "later"}})
     written(folder / "gpu.json", an_evidence(a_network(an_evidence_kit(candidate=newer)), device="h200"))
     (played,) = dated_records(PI.name).desktop
-    assert played.how.startswith("compiled by later, fp8, one image a call")
+    assert played.how.startswith("compiled by later, fp8, one image per call")
 
 
 def test_evidence_of_the_baseline_s_own_gpu_plays_it(tmp_path: Path, folder: Path) -> None:

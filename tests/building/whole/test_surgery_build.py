@@ -42,7 +42,7 @@ def test_its_candidates_are_answered_for_counted_and_held_against_the_unchanged_
 def test_the_report_the_page_and_explain_say_what_was_done(place: Place) -> None:
     assert DONE in (place.out / "report.md").read_text()
     explained = place.plain("explain", place.out)
-    assert f"it is made of a changed network: {DONE}" in explained.stdout
+    assert f"built from a changed network: {DONE}" in explained.stdout
     page = place.plain("report", place.out)
     assert page.returncode == 0, page.stderr
     assert any(DONE in file.read_text() for file in Path(place.out).glob("*.html"))

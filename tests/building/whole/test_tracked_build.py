@@ -14,7 +14,7 @@ from tests.building.builds import Place, place_with_photos
 def test_what_is_no_tracker_is_refused_before_any_work(tmp_path: Path) -> None:
     place = Place(tmp_path)
     done = place.run("build", "--track", "wandb:x")
-    error = misread("wandb:x", "mlflow is the one tracker that is known")
+    error = misread("wandb:x", "the only known tracker is mlflow")
     assert (done.returncode, done.stderr) == (2, f"edgecnn: error: {error.line()}\n")
     assert not place.out.exists() and not place.store.exists()
 

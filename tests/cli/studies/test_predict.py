@@ -136,7 +136,8 @@ def test_an_unverified_bundle_opens_nothing(whole: Path, photos: Path, tmp_path:
     monkeypatch.setattr("edgecnn.runner.classifier.Classifier", lambda *_: pytest.fail("opened"))
     done = predict(bundle, photos)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"edgecnn: error: {bundle}: {KIT_FOLDER}/model.onnx was changed: ")
+    assert done.stderr.startswith(f"edgecnn: error: {KIT_FOLDER}/model.onnx in {bundle} was changed: ")
+    assert done.stderr.endswith("[bundle-file-changed]\n")
 
 
 def test_an_engine_that_nobody_listed_is_opened_only_where_this_machine_is_said_to_have_made_it(
@@ -247,7 +248,4 @@ def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: 
 def test_an_address_and_standard_input_are_no_images(tmp_path: Path, text: str) -> None:
     shown = predict(tmp_path / "no bundle", text)
     assert (shown.exit_code, shown.stdout) == (2, "")
-    assert shown.stderr == (
-        f"edgecnn: error: {text}: edgecnn predict takes image files and folders of them: it neither downloads images nor reads"
-        " them from standard input — save the image to a file and pass its path [photo-not-a-file]\n"
-    )
+    assert shown.stderr.startswith(f"edgecnn: error: {text} ") and shown.stderr.endswith("[photo-not-a-file]\n")

@@ -36,7 +36,7 @@ def test_the_demo_is_shown_beside_what_training_makes_of_it(tmp_path: Path) -> N
         assert image.format == "PNG" and image.width > 3 * 112
     again = CliRunner().invoke(app, ["data", "preview", "--sheet", str(sheet), "--images", "2", "--columns", "2", "-q"])
     assert again.exit_code == 0, "a sheet of ours may be replaced"
-    assert "  crop: area 0.6 to 1, aspect 1.18; applied to 4 of them" in again.stdout
+    assert "  crop: area 0.6 to 1, aspect 1.18; applied to 4 of 4 images\n" in again.stdout
 
 
 def test_a_picture_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
