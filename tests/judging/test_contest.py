@@ -61,7 +61,7 @@ def test_images_a_second_that_are_alike_leave_the_higher_precision() -> None:
     assert found.choice.candidate == FP32
     because = found.because[INT8]
     assert isinstance(because, Alike) and because.objective == "throughput"
-    assert "the images a second" in found.reasons[INT8]
+    assert "the images per second" in found.reasons[INT8]
 
 
 def test_the_drift_of_the_machine_takes_nothing_from_a_paired_ratio() -> None:

@@ -66,4 +66,4 @@ def test_a_run_is_joined_to_the_log_that_was_written_meanwhile(store: Store, tmp
     assert reading.work_j == pytest.approx(WATTS * run.energy.work.seconds)
     figure = energy(profile, machine="here")
     assert figure.meter == "external" and figure.total_mj is None, "one run has no interval"
-    assert figure.reason == f"1 run, seen {1e3 * reading.work_j / run.energy.images:.2f} mJ; an interval needs 7"
+    assert figure.reason == f"1 run ({1e3 * reading.work_j / run.energy.images:.2f} mJ); an interval needs 7"
