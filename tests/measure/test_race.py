@@ -128,7 +128,8 @@ def test_a_machine_that_changed_on_the_way_is_said_and_raced_again(
     with monkeypatch.context() as patched:
         patched.setattr(host, "environment_of", half_way)
         result = race(asked(kits), lab_at(host, store))
-    why = "the machine changed during the race (governor was performance then and is powersave now); rerun the command to race again"
+    changed = "governor was performance then and is powersave now"
+    why = f"the machine changed during the race ({changed}); rerun the command to race again"
     assert dict(result.failed) == {kit.digest: why for kit in kits}
     again = race(asked(kits), lab_at(host, store))
     assert (again.reused, dict(again.failed)) == (False, {}), "it was the machine's doing, and no kit's"
