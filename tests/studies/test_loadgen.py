@@ -42,7 +42,7 @@ def test_another_one_can_be_named(build: Path) -> None:
 def test_a_name_that_it_does_not_carry_is_refused_with_the_nearest(build: Path) -> None:
     with pytest.raises(KitNotCarried) as caught:
         kit_meant(build, "onnxruntime-int")
-    assert "onnxruntime-fp32, onnxruntime-int8 — did you mean onnxruntime-int8?" in caught.value.line()
+    assert "onnxruntime-fp32 and onnxruntime-int8 — did you mean onnxruntime-int8?" in caught.value.line()
 
 
 def test_a_folder_that_is_neither_is_refused(tmp_path: Path) -> None:

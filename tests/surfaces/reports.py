@@ -58,7 +58,7 @@ def page_text(page: str) -> str:
     reader.feed(page)
     lines = (" ".join(line.split()) for line in reader.text.splitlines())
     text = "\n".join(line for line in lines if line.strip("| "))
-    return re.sub(r"^edgecnn \S+, \S+\. One file", "edgecnn VERSION, NOW. One file", text, flags=re.MULTILINE)
+    return re.sub(r"^edgecnn \S+, \S+\. This page", "edgecnn VERSION, NOW. This page", text, flags=re.MULTILINE)
 
 
 def settled() -> BuildReport:
