@@ -92,7 +92,8 @@ def expected_parts(
     ``missing``: the steps of a plan that the store lacks. ``kinds``: of the stages that run. ``last``: the last kind of work.
     """
     resolved = planned.resolved
-    kept = [candidate.id for candidate in resolved.candidates]
+    rungs = [[candidate.id for candidate in rung.candidates] for rung in planned.rungs if rung.mends is None]
+    kept = [name for names in rungs for name in names]
 
     def made(plan: Plan, prefix: str, candidates: Collection[str | None]) -> list[Part]:
         lacking = missing(plan)
@@ -103,11 +104,9 @@ def expected_parts(
         return [Part(evaluation_part(name, split, prefix), images=images) for name in names] if last != "make" else []
 
     parts = made(planned, "", {None})
-    for rung in planned.rungs:
-        if rung.mends is None:
-            names = [candidate.id for candidate in rung.candidates]
-            parts += made(planned, "", names)
-            parts += evaluated("", "validation", names, resolved.data.counts["validation"])
+    for names in rungs:
+        parts += made(planned, "", names)
+        parts += evaluated("", "validation", names, resolved.data.counts["validation"])
     parts += evaluated("", "test", kept, resolved.data.counts["test"])
     if last != "make":
         for number, fold in enumerate(planned.folds, 2):

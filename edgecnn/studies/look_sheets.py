@@ -88,8 +88,8 @@ def _draw_block(sheet: Image.Image, corner: tuple[int, int], drawn: tuple[Channe
 
 def _title(looked: MapPictures, width_px: int, font: Any, beyond: str) -> Image.Image:
     constant = f", {looked.constant_channels} of them the same for every image" if looked.constant_channels else ""
-    every = [one for channel in looked.drawn for one in channel.strongest]
-    whole = f" ({beyond})" if all(crop.side_px < looked.receptive_field_px for crop in every) else ""
+    crops = [crop for channel in looked.drawn for crop in channel.strongest]
+    whole = f" ({beyond})" if all(crop.side_px < looked.receptive_field_px for crop in crops) else ""
     description = (
         f"{looked.after}: {looked.channels:,} channels of {looked.columns} x {looked.rows}{constant}; "
         f"each position sees {looked.receptive_field_px} px{whole}"

@@ -10,11 +10,13 @@ import pytest
 from edgecnn.building import pace
 from edgecnn.building.execute import LAST_STEP
 from edgecnn.building.pace import LATENCY_PART, Pace, Part, expected_parts
+from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.store.durations import Durations, Seconds
 from edgecnn.store.store import Store
+from edgecnn.values.candidate import Runtime
 from edgecnn.values.stage import Pacing
-from tests.building.resolutions import resolved, summary
+from tests.building.resolutions import INT8, resolved, summary
 
 
 class Shown:
@@ -97,3 +99,12 @@ def test_only_missing_steps_of_the_goal_are_expected(tmp_path: Path) -> None:
     planned = plan(resolved())
     names = parts_of(planned, tmp_path, lambda part: {"train", "package:onnxruntime-int8"}, kinds=LAST_STEP["train"], last="make")
     assert names == ["train"]
+
+
+def test_candidates_are_evaluated_on_the_test_split_in_the_order_of_their_rungs(tmp_path: Path) -> None:
+    later = BASELINE.model_copy(update={"id": "openvino-fp32", "runtime": Runtime.OPENVINO})
+    planned = plan(resolved(candidates=(BASELINE, INT8, later)))
+    names = parts_of(planned, tmp_path, lambda part: set())
+    made = [name.removesuffix(" on validation") for name in names if name.endswith(" on validation")]
+    assert [name.removesuffix(" on test") for name in names if name.endswith(" on test")] == made
+    assert made.index("evaluate openvino-fp32") < made.index("evaluate onnxruntime-int8")
