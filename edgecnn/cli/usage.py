@@ -31,7 +31,7 @@ from edgecnn.errors.usage import (
     no_such_option,
 )
 from edgecnn.errors.wording import PROGRAM
-from edgecnn.runner.say import drop_unwritable
+from edgecnn.runner.messages import drop_unwritable
 
 _STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
 

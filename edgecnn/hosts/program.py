@@ -20,9 +20,9 @@ from edgecnn.errors.hosts.process import (
     runner_timed_out,
 )
 from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, checked, last_lines, usable
-from edgecnn.runner.installing import dropped_path_in
+from edgecnn.runner.messages import CANNOT_WRITE
+from edgecnn.runner.packages import dropped_path_in
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
-from edgecnn.runner.say import CANNOT_WRITE
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress

@@ -11,19 +11,18 @@ from typing import Any, Callable, Dict, List, Optional
 
 if not __package__:  # started by its path, so that no import below would be found
     sys.path[0], __package__ = str(Path(__file__).resolve().parents[1]), "runner"
-    from .causes.started_by_path import refuse
+    from .messages import refuse_start_by_path
 
-    sys.exit(refuse())
+    sys.exit(refuse_start_by_path())
 
-from .failure import RunnerError
-from .say import CANNOT_WRITE, drop_unwritable, progress, say
+from .messages import CANNOT_WRITE, RunnerError, drop_unwritable, progress, say
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run one command; return 0 if its last line has ``"ok": true``, ``CANNOT_WRITE`` if standard output fails, else 1."""
     options = _parser().parse_args(arguments)
     if options.lease_s is not None:
-        from .runs.lease import hold_lease
+        from .runs.parent import hold_lease
 
         hold_lease(options.lease_s)
     try:
@@ -55,7 +54,7 @@ def _run_command(options: argparse.Namespace) -> int:
 
 def _missing(where: str, error: ModuleNotFoundError) -> RunnerError:
     """Return the error for a missing package, or a fault of the runner for a module that no package provides."""
-    from .installing import DISTRIBUTION_OF, lacking
+    from .packages import DISTRIBUTION_OF, lacking
 
     package = (error.name or "").partition(".")[0]
     if package not in DISTRIBUTION_OF:
@@ -73,7 +72,7 @@ def _fault(where: str, error: Exception) -> RunnerError:
 def _info(options: argparse.Namespace) -> Dict[str, Any]:
     from .machine.environment import read_environment
     from .manifest import MANIFEST
-    from .runtimes import installed_runtimes, runtime_of
+    from .packages import installed_runtimes, runtime_of
 
     if options.builder is not None:
         from .engines.record import describe_builder
@@ -88,7 +87,7 @@ def _info(options: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _selftest(options: argparse.Namespace) -> Dict[str, Any]:
-    from .selftest import selftest
+    from .golden import selftest
 
     return {"selftest": selftest(_kit(options), _knobs(options))}
 
@@ -133,10 +132,9 @@ def _measure(options: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _predict(options: argparse.Namespace) -> Dict[str, Any]:
-    from .causes.left_behind import files_in, images_in, split_left_behind
-    from .classifier import Classifier
-    from .predicting import predict_files
-    from .say import Teller, note
+    from .causes import files_in, images_in, split_left_behind
+    from .classifier import Classifier, predict_files
+    from .messages import Teller, note
 
     named, skipped = split_left_behind(options.files)
     for path in skipped:
@@ -167,13 +165,13 @@ def _predict(options: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _page(options: argparse.Namespace) -> Dict[str, Any]:
-    from .browser.hosting import host
+    from .browser import host
 
     return {"page": host(_kit(options), options.port)}
 
 
 def _knobs(options: argparse.Namespace) -> Optional[Dict[str, str]]:
-    from .knobs import parse_knobs
+    from .session_options import parse_knobs
 
     return None if options.knob is None else parse_knobs(options.knob)
 

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .engines.engine import build_engines
-from .failure import RunnerError
 from .files import make_folder, read_json, write_json
 from .kit import Kit
-from .knobs import CHOICE, CHOICE_SCHEMA, knobs_of
 from .machine.environment import read_environment
+from .messages import RunnerError, note, progress
 from .meters.kinds import NOTHING_OF_A_CPU, can_watch
+from .packages import runs_on_gpu
 from .runs.items import SCHEMA, run_file
 from .runs.schedule import bench
-from .runtimes import runs_on_gpu
-from .say import note, progress
+from .session_options import CHOICE, CHOICE_SCHEMA, knobs_of
 
 ENGINES = "build"
 ENERGY = "energy"

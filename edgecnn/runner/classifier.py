@@ -1,20 +1,21 @@
-"""A kit as a function from images to labels, for programs that embed it."""
+"""A kit as a function from images to labels, for programs that embed it, for many files, and for timing from file to logits."""
 
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image
 
-from .failure import RunnerError
 from .feeds import feed_of, run_checked
 from .kit import Kit
-from .knobs import check_knobs, chosen_knobs
-from .pixels import UnreadableImage, decode, decode_opened, to_pixels
-from .sessions import open_session
+from .messages import RunnerError
+from .pixels import UnreadableImage, decode, decode_opened, open_picture, to_pixels
+from .session_options import chosen_knobs
+from .sessions import Session, check_knobs, open_session
 
 
 class Classifier:
@@ -115,3 +116,66 @@ def _picture(image: Any, grey_window: Tuple[int, int]) -> Any:
 
 def _unreadable(image: Any, error: Exception) -> RunnerError:
     return RunnerError("unreadable-image", "{}: cannot be read as an image".format(image), str(error))
+
+
+_PATIENCE_S = 2.0
+"""Progress begins after this time."""
+
+
+def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: Callable[[int], None]) -> Dict[str, Any]:
+    """Return the most probable labels of every image; for a multi-label network, all labels that reach their thresholds.
+
+    Args:
+        classifier: opened.
+        files: paths.
+        top: the number of labels; not used for a multi-label network.
+        tell: called with the number of classified images, from the third second on.
+
+    Returns:
+        ``predictions``, a list of ``file`` and ``labels`` (``label``, ``probability``, most probable first), and ``unreadable``,
+        a list of ``file`` and ``because``.
+    """
+    answers: List[Dict[str, Any]] = []
+    unreadable: List[Dict[str, str]] = []
+    began = time.monotonic()
+    for count, file in enumerate(files, start=1):
+        try:
+            labels = classifier.predict(file)[: top if classifier.thresholds is None else None]
+        except RunnerError as error:
+            if error.ref != "unreadable-image":
+                raise
+            unreadable.append({"file": str(file), "because": error.because or error.what})
+        else:
+            answers.append({"file": str(file), "labels": [{"label": name, "probability": share} for name, share in labels]})
+        if time.monotonic() - began >= _PATIENCE_S:
+            tell(count)
+    return {"predictions": answers, "unreadable": unreadable}
+
+
+class PictureChain:
+    """A function that reads, decodes, resizes, crops, normalizes and classifies an image, like ``Classifier.predict``."""
+
+    def __init__(self, kit: Kit, session: Session) -> None:
+        self._kit = kit
+        self._session = session
+
+    def __call__(self, picture: Path) -> Mapping[str, Any]:
+        """Return arrays by output name."""
+        recipe = self._kit.manifest.recipe
+        pixels = to_pixels(decode(picture, recipe.grey_window), recipe)[None]
+        return self._session.run(feed_of(self._kit, pixels))
+
+
+def golden_photo(kit: Kit) -> Tuple[Path, str]:
+    """Return the kit's JPEG and its description, such as ``JPEG of 640 x 480 pixels and 81,204 bytes``.
+
+    Raises:
+        RunnerError: no-golden-photo.
+    """
+    photo = kit.manifest.golden.jpeg
+    if photo is None:
+        raise RunnerError("no-golden-photo", "{}: has no JPEG to decode".format(kit.manifest.name), hint="package it again")
+    path = kit.path(photo.file)
+    with open_picture(path) as image:
+        width, height = image.size
+    return path, "JPEG of {} x {} pixels and {:,} bytes".format(width, height, path.stat().st_size)

@@ -8,14 +8,13 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional
 
 import numpy as np
 
-from .failure import RunnerError
 from .feeds import check_batch, feed_of, run_checked
 from .files import make_folder, read_json, write_array, write_json
 from .kit import Kit
 from .machine.environment import read_environment
+from .messages import RunnerError, Teller, note
+from .packages import runtime_of
 from .pixels import pixels_sha256
-from .runtimes import runtime_of
-from .say import Teller, note
 from .sessions import Session, open_session
 
 SCHEMA = "edgecnn.evaluation/1"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Sequ
 
 import numpy as np
 
-from .failure import RunnerError
+from .messages import RunnerError
 from .pixels import to_feed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Any, Optional
 
-from .failure import RunnerError
+from .messages import RunnerError
 
 JSON_BYTES_MAX = 2 << 30
 """The largest JSON file that is read; a soak run of half a day has a third of this size."""

@@ -1,20 +1,55 @@
-"""Check that a kit reproduces its golden data: exact pixels from PNGs, close pixels from a JPEG, and logits."""
+"""Check a kit on this machine: its golden pixels, feed and logits, and all of its self-test."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from .failure import RunnerError
 from .feeds import feed_of, run_checked
+from .kit import Kit
+from .messages import RunnerError
 from .pixels import UnreadableImage, decode, pixels_sha256, to_pixels
+from .session_options import chosen_knobs
+from .sessions import Session, check_knobs, open_session
 
-if TYPE_CHECKING:
-    from .kit import Kit
-    from .sessions import Session
+
+def selftest(kit: Kit, knobs: Optional[Mapping[str, str]] = None) -> Dict[str, Any]:
+    """Check files, requirements, golden pixels, golden feed and golden logits, in this order.
+
+    Args:
+        kit: the kit to test.
+        knobs: the session's knobs; None: those in the ``choice.json`` of the bundle around the kit.
+
+    Raises:
+        RunnerError: the first failed check.
+    """
+    total = kit.verify_files()
+    packages = kit.check_requirements()
+    pixels = golden_pixels(kit)
+    levels = check_photo(kit)
+    check_golden_feed(kit, pixels)
+    knobs = chosen_knobs(kit) if knobs is None else knobs
+    check_knobs(kit, knobs)
+    session = open_session(kit, knobs, batch=1)
+    try:
+        logits = check_logits(kit, session, pixels)
+    finally:
+        session.close()
+    return {
+        "kit": kit.sha256,
+        "files": len(kit.manifest.files),
+        "bytes": total,
+        "packages": packages,
+        "golden_pictures": len(pixels),
+        "photo_levels": levels,
+        "logits_difference": logits.difference,
+        "logits_allowed": logits.allowed,
+        "knobs": dict(knobs),
+    }
+
 
 _HINT = "this machine's Pillow gives other pixels than the one that made the kit; install the version that the kit needs"
 _VARIES_HINT = "export the network in evaluation mode, without dropout or other random layers"

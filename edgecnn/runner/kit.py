@@ -9,13 +9,11 @@ import platform
 from pathlib import Path, PurePosixPath
 from typing import Dict, List, Optional
 
-from .causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
-from .failure import RunnerError
+from .causes import cause_in, cause_of_change, left_by_a_tool, line_endings
 from .files import bounded_content, open_regular, sha256_of
-from .installing import lacking
 from .manifest import MANIFEST, MANIFEST_BYTES_MAX, Manifest, parse_manifest
-from .runtimes import installed_version
-from .versions import matches
+from .messages import RunnerError
+from .packages import installed_version, lacking, matches
 
 _CODE = (".py", ".pyc", ".pth", ".so")
 _HINT = "copy the kit again, or package it again"

@@ -1,15 +1,23 @@
-"""The session options that a kit may set, with their allowed values. No other option reaches a runtime.
+"""The session options that a kit may set, with their allowed values, and the knobs in a bundle's ``choice.json``.
 
 Some options of runtimes name files to read and to write, or exhaust a machine. Kits come from other people, so options that are
 not listed here are refused: by this runner before it opens a session, and by ``edgecnn bundle verify``.
+
+Knobs are options that change the speed of a kit and not its logits. They are not part of the kit: a schedule states them for a
+run, and the default is the ``choice.json`` of the bundle around the kit.
 """
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-from typing import Callable, Dict, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping
 
-from .failure import RunnerError
+from .files import read_json
+from .messages import RunnerError
+
+if TYPE_CHECKING:
+    from .kit import Kit
+
 
 THREADS_MAX = 1024
 """More than the cores of any board or server. A million threads would exhaust a machine."""
@@ -106,3 +114,59 @@ def check_options(module: str, options: Mapping[str, str]) -> None:
 
 def _shown(text: str) -> str:
     return ascii(text)[:_TEXT_MAX]
+
+
+CHOICE = "choice.json"
+CHOICE_SCHEMA = "edgecnn.choice/1"
+
+
+def chosen_knobs(kit: Kit) -> Dict[str, str]:
+    """Return this kit's knobs in the ``choice.json`` of the bundle around it; none if there is no bundle.
+
+    Raises:
+        RunnerError: unreadable-file or bad-knobs.
+    """
+    folder = kit.folder.parent.parent
+    path = folder / CHOICE
+    if not path.is_file():
+        return {}
+    choice = read_json(path)
+    if not isinstance(choice, dict) or choice.get("schema") != CHOICE_SCHEMA or not isinstance(choice.get("kits"), dict):
+        return {}
+    mine = [entry for entry in choice["kits"].values() if _is_of(entry, kit, folder)]
+    return knobs_of(mine[0], path) if mine else {}
+
+
+def knobs_of(entry: Mapping[str, Any], path: Path) -> Dict[str, str]:
+    """Return the knobs of a kit in ``choice.json``; an old bundle has none.
+
+    Raises:
+        RunnerError: bad-knobs.
+    """
+    knobs = entry.get("knobs", {})
+    if not isinstance(knobs, dict) or not all(isinstance(text, str) for text in knobs.values()):
+        raise RunnerError("bad-knobs", "{}: knobs must hold texts only".format(path))
+    return dict(knobs)
+
+
+def parse_knobs(texts: Any) -> Dict[str, str]:
+    """Parse ``NAME=VALUE`` words into options.
+
+    Raises:
+        RunnerError: bad-knobs.
+    """
+    knobs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise RunnerError("bad-knobs", "--knob {!r} is not NAME=VALUE".format(text))
+        knobs[name] = value
+    return knobs
+
+
+def _is_of(entry: Any, kit: Kit, folder: Path) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.get("sha256") == kit.sha256
+        and (folder / str(entry.get("folder"))).resolve() == kit.folder
+    )

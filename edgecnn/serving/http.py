@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from edgecnn.serving.answering import Answering, Busy, Limits, NotAPhotograph, Rates
 from edgecnn.serving.page import Page
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from edgecnn.bundle.predictions import Served
 from edgecnn.render.page.style import digest_source, tokens
-from edgecnn.runner.causes.left_behind import LEFT_BEHIND
+from edgecnn.runner.causes import LEFT_BEHIND
 from edgecnn.serving.answering import Limits
 
 _FOLDER: Final = Path(__file__).parent

@@ -14,8 +14,8 @@ from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import sha256_of, write_array, write_json
+from edgecnn.runner.packages import runtime_of
 from edgecnn.runner.runs.items import Item, describe, read_schedule, run_file, trace_name
-from edgecnn.runner.runtimes import runtime_of
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from edgecnn.values.profile import Environment

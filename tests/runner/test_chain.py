@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edgecnn.runner.chain import PictureChain, golden_photo
+from edgecnn.runner.classifier import PictureChain, golden_photo
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import decode, to_pixels

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.runner.installing import DROPPED_PATH, PATH_NOT_PASSED, command_for, dropped_path_in, lacking
+from edgecnn.runner.packages import DROPPED_PATH, PATH_NOT_PASSED, command_for, dropped_path_in, lacking
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, split_named_twice
 from edgecnn.errors.data.formats import table_unusable
 from edgecnn.errors.data.lists import label_files_unclear
 from edgecnn.errors.wording import first_of, plural, shell_word, shortened
-from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

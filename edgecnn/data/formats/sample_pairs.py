@@ -11,7 +11,7 @@ from typing import Final
 from edgecnn.data.split_names import split_name
 from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
 from edgecnn.errors.data.lists import SHARDS_WITHOUT_SPLIT
-from edgecnn.runner.causes.left_behind import is_image_name
+from edgecnn.runner.causes import is_image_name
 from edgecnn.runner.files import bounded_content
 
 PAIRS: Final = "edgecnn-samples.csv"

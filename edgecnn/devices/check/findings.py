@@ -14,9 +14,8 @@ from packaging.version import InvalidVersion, Version
 
 from edgecnn.errors.hosts.board import board_not_ready
 from edgecnn.errors.wording import listed, plural
-from edgecnn.runner.installing import command_for
 from edgecnn.runner.meters.kinds import KINDS
-from edgecnn.runner.runtimes import DISTRIBUTIONS, distribution_of
+from edgecnn.runner.packages import DISTRIBUTIONS, command_for, distribution_of
 from edgecnn.runtimes.registry import backend_for, oldest_glibc, pythons_with_wheels, series_for, versions_taken
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import BoardFacts, Finding, LocalFacts, Weight

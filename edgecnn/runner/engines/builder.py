@@ -1,11 +1,17 @@
 """Build one engine in one process, by the common interface of ``tensorrt`` (10.3 and later) and ``tensorrt_rtx_bindings``.
 
 A builder that failed makes later engines of its process larger, and a native crash ends the process. So ``engine`` starts this
-module as a process, and reads only the last line of its output. All messages go to a log file.
+module as a process, and reads only the last line of its output. All messages go to a log file: they are the only source of why
+TensorRT refused, and of warnings about misread files.
+
+A timing cache holds a builder's timings of its kernels, so that the next build chooses the same kernels. It decides an engine's
+kernels, so it is used only if it is byte for byte the file of an earlier build: a file next to it holds its SHA-256 and the
+builder's package and version.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
@@ -13,13 +19,93 @@ import sys
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..failure import RunnerError
-from ..files import write_bytes
-from ..versions import matches
-from .log import MessageLog, logger_of
-from .timing_cache import keep_cache, read_cache
+from ..files import read_json, write_bytes, write_json
+from ..messages import RunnerError
+from ..packages import matches
+
+
+class MessageLog:
+    """Warnings and errors, and an optional log file of all messages."""
+
+    def __init__(self, file: Optional[Any] = None) -> None:
+        self._file = file
+        self.warnings: List[str] = []
+        self.errors: List[str] = []
+
+    def keep(self, severity: str, text: str) -> None:
+        """Record a message; ``severity`` is the name of TensorRT's level."""
+        if self._file is not None:
+            self._file.write("[{}] {}\n".format(severity, text))
+        if severity == "WARNING":
+            self.warnings.append(text)
+        elif severity in ("ERROR", "INTERNAL_ERROR"):
+            self.errors.append(text)
+
+    def last_error(self) -> Optional[str]:
+        """Return the last error on one line, or None."""
+        return " ".join(self.errors[-1].split()) if self.errors else None
+
+
+def logger_of(trt: Any, messages: MessageLog) -> Any:
+    """Return TensorRT's logger that passes on every level: planned layers are logged at the lowest.
+
+    Args:
+        trt: ``tensorrt`` or a module with the same names.
+        messages: receives the messages.
+    """
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        """TensorRT calls ``log`` from its threads, one at a time."""
+
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, msg: str) -> None:
+            messages.keep(str(severity).rsplit(".", 1)[-1], msg)
+
+    return Log()
+
+
+_AGAIN = "delete the cache and {}, then build again: the builder measures again"
+
+
+def pin_of(cache: Path) -> Path:
+    """Return the path of the file that identifies the cache."""
+    return cache.with_name(cache.name + ".json")
+
+
+def read_cache(cache: Path, package: str, version: str) -> bytes:
+    """Return the cache's bytes; none if there is no cache yet.
+
+    Raises:
+        RunnerError: timing-cache-altered, or timing-cache-of-another-builder.
+    """
+    pin = pin_of(cache)
+    if not cache.exists() and not pin.exists():
+        return b""
+    hint = _AGAIN.format(pin.name)
+    if not cache.is_file() or not pin.is_file():
+        lacking = cache if pin.is_file() else pin
+        raise RunnerError("timing-cache-altered", "{}: incomplete".format(cache), "{} is missing".format(lacking), hint)
+    content, facts = cache.read_bytes(), read_json(pin)
+    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+        why = "its SHA-256 is not the one in {}".format(pin.name)
+        raise RunnerError("timing-cache-altered", "{}: not what the last build left".format(cache), why, hint)
+    if (facts["package"], facts["version"]) != (package, version):
+        why = "left by {} {}, this is {} {}".format(facts["package"], facts["version"], package, version)
+        raise RunnerError("timing-cache-of-another-builder", "{}: not of this builder".format(cache), why, hint)
+    return content
+
+
+def keep_cache(cache: Path, content: bytes, package: str, version: str) -> Dict[str, Any]:
+    """Write the cache, then the file that identifies it; return the content of that file."""
+    facts = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "package": package, "version": version}
+    write_bytes(cache, content)
+    write_json(pin_of(cache), facts)
+    return facts
+
 
 WORKSPACE_BYTES = 1 << 30
 """The builder's scratch memory: half of the free memory of a 4 GB board with a desktop."""

@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from ..failure import RunnerError
 from ..files import make_folder, read_json, sha256_of, write_json
 from ..kit import Kit
 from ..machine.cudart import Cuda
 from ..machine.sensors import gpu_models
+from ..messages import RunnerError
 from ..model_files import check_model
 from .builder import KEEP_LOG, Order
 

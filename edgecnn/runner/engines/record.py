@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from ..failure import RunnerError
 from ..files import read_json, sha256_of
 from ..machine.cudart import Cuda
 from ..machine.environment import read_conditions
 from ..machine.sensors import gpu_models
+from ..messages import RunnerError
 from .builder import import_builder
 from .engine import RECORD, SCHEMA, BuildRequest, engine_name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Iterable, List
 
-from ..failure import RunnerError
+from ..messages import RunnerError
 
 LIBRARIES = (
     "libcudart.so",

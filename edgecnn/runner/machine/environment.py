@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from ..meters.kinds import open_meters
-from ..runtimes import installed_version
-from .cgroups import read_limits
-from .clocks import clock_limits
-from .procfs import ROOT, cpuinfo, listed, read_text
-from .sensors import gpu_models, observe
+from ..packages import installed_version
+from .procfs import ROOT, cpuinfo, listed, read_limits, read_text
+from .sensors import clock_limits, gpu_models, observe
 
 _ISA = (
     "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",

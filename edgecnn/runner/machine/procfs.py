@@ -1,9 +1,12 @@
-"""Read Linux's small files about the machine. A missing value is None, never a default."""
+"""Linux's small files about the machine, and the limits of a container or a service unit on this process.
+
+A missing value is None, never a default.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 ROOT = Path("/")
 
@@ -32,3 +35,96 @@ def cpuinfo(root: Path = ROOT) -> Dict[str, str]:
         if colon:
             fields.setdefault(name.strip(), value.strip())
     return fields
+
+
+UNIFIED = ""
+"""The key of version 2's only hierarchy."""
+_WITHOUT_MOUNTINFO = {UNIFIED: ("/", "sys/fs/cgroup"), "cpu": ("/", "sys/fs/cgroup/cpu"), "memory": ("/", "sys/fs/cgroup/memory")}
+_NO_LIMIT_BYTES = 1 << 60
+"""Version 1 states 'no limit' as the largest multiple of a page in 63 bits."""
+
+
+class Limits(NamedTuple):
+    """The lowest limits of all groups, None without a limit. ``known`` is False if no group could be read."""
+
+    cores: Optional[float]
+    memory_mib: Optional[int]
+    known: bool
+
+
+def read_limits(root: Path = ROOT) -> Limits:
+    """Return the control groups' limits on this process.
+
+    Args:
+        root: the folder of ``proc`` and ``sys``.
+    """
+    cores = [quota for quota in map(_quota_v2, _folders(root, UNIFIED)) if quota is not None]
+    cores += [quota for quota in map(_quota_v1, _folders(root, "cpu")) if quota is not None]
+    sizes = [limit for folder in _folders(root, UNIFIED) if (limit := _bytes(folder / "memory.max")) is not None]
+    sizes += [limit for folder in _folders(root, "memory") if (limit := _bytes(folder / "memory.limit_in_bytes")) is not None]
+    known = bool(cores or sizes or read_text(root / "proc/self/cgroup"))
+    return Limits(min(cores) if cores else None, min(sizes) // (1024 * 1024) if sizes else None, known)
+
+
+def _folders(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders of the process's group in a hierarchy and of its ancestors, up to the mounted group."""
+    mounted = _mounts(root).get(controller)
+    if mounted is None:
+        return
+    top, place = mounted
+    parts = _below(_groups(root).get(controller, "/"), top)
+    for count in range(len(parts), -1, -1):
+        yield root.joinpath(place, *parts[:count])
+
+
+def _below(group: str, top: str) -> List[str]:
+    """Return the path from the mounted group to the process's group; empty if the latter is outside."""
+    top = top.rstrip("/")
+    inside = group == top or group.startswith(top + "/")
+    parts = [part for part in group[len(top) :].split("/") if part] if inside else []
+    return [] if ".." in parts else parts
+
+
+def _groups(root: Path) -> Dict[str, str]:
+    groups: Dict[str, str] = {}
+    for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
+        fields = line.split(":", 2)
+        if len(fields) == 3:
+            for controller in fields[1].split(","):
+                groups[controller] = fields[2]
+    return groups
+
+
+def _mounts(root: Path) -> Dict[str, Tuple[str, str]]:
+    """Return the mounted group and its folder, relative to ``root``, of each controller."""
+    mounts: Dict[str, Tuple[str, str]] = {}
+    for line in (read_text(root / "proc/self/mountinfo") or "").splitlines():
+        before, _, after = line.partition(" - ")
+        mount, filesystem = before.split(), after.split()
+        if len(mount) < 5 or len(filesystem) < 3 or filesystem[0] not in ("cgroup", "cgroup2"):
+            continue
+        names: List[str] = [UNIFIED] if filesystem[0] == "cgroup2" else filesystem[2].split(",")
+        for name in names:
+            mounts.setdefault(name, (mount[3], mount[4].lstrip("/")))
+    return mounts or dict(_WITHOUT_MOUNTINFO)
+
+
+def _quota_v2(folder: Path) -> Optional[float]:
+    fields = (read_text(folder / "cpu.max") or "").split()
+    return _cores(fields[0], fields[1]) if len(fields) == 2 else None
+
+
+def _quota_v1(folder: Path) -> Optional[float]:
+    return _cores(read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us"))
+
+
+def _cores(quota: Optional[str], period: Optional[str]) -> Optional[float]:
+    """Return a quota in cores; None for ``max`` (version 2) and -1 (version 1), which set no limit."""
+    if not quota or not period or not quota.isdigit() or not period.isdigit() or int(period) == 0:
+        return None
+    return int(quota) / int(period)
+
+
+def _bytes(path: Path) -> Optional[int]:
+    text = read_text(path)
+    return int(text) if text and text.isdigit() and int(text) < _NO_LIMIT_BYTES else None

@@ -1,17 +1,18 @@
 """Whether the machine slowed itself down during a run: heat, low voltage or high current.
 
-Flags for 'now' are read at the start and at the end. Counters and flags for 'since boot' count by their difference. The result is
-None, not 'no', if none of these can be read.
+Flags for 'now' are read at the start and at the end. Counters and flags for 'since boot' count by their difference. The result
+is None, not 'no', if none of these can be read.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from .procfs import ROOT, listed, read_text
-from .vcgencmd import vcgencmd
 
 PI_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
 """Bits 0 to 3 of ``get_throttled``: now; bits 16 to 19: since boot. Source: raspberrypi.com, documentation of vcgencmd."""
@@ -107,3 +108,41 @@ def _cooling(root: Path) -> Optional[Tuple[str, ...]]:
     if not states:
         return None
     return tuple(sorted({kind for kind, state in states if state.isdigit() and int(state) > 0}))
+
+
+_PLACES = ("usr/bin/vcgencmd", "opt/vc/bin/vcgencmd")
+_TIMEOUT_S = 5.0
+
+
+class Reply(NamedTuple):
+    """The output of the command, or the reason why there is none."""
+
+    text: Optional[str]
+    why: Optional[str]
+
+
+def vcgencmd(question: str, root: Path = ROOT) -> Reply:
+    """Run one query, such as ``get_throttled``.
+
+    Args:
+        question: the command's only argument.
+        root: the folder of ``usr`` and ``opt``.
+    """
+    command = next((root / place for place in _PLACES if os.access(str(root / place), os.X_OK)), None)
+    if command is None:
+        return Reply(None, "vcgencmd is not installed: this is not a Raspberry Pi")
+    try:
+        process = subprocess.run(
+            [str(command), question],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Reply(None, "vcgencmd {}: {}".format(question, error))
+    text = process.stdout.decode("utf-8", "replace").strip()
+    if process.returncode != 0 or not text or text.startswith("error="):
+        return Reply(None, "vcgencmd {}: {}".format(question, " ".join(text.split()) or "no answer"))
+    return Reply(text, None)

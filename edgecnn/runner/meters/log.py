@@ -12,10 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from ..failure import RunnerError
 from ..files import bounded_content
-from .integral import Power, joules
-from .meter import MeterAbsent, Spent
+from ..messages import RunnerError
+from .meter import MeterAbsent, Power, Spent, joules
 
 NAME = "external"
 COVERS = "the circuit that the external meter measures"

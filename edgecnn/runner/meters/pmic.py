@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Dict, Optional
 
 from ..machine.procfs import ROOT
-from ..machine.vcgencmd import vcgencmd
-from .meter import MeterAbsent
-from .sampled import SampledMeter
+from ..machine.throttling import vcgencmd
+from .meter import MeterAbsent, SampledMeter
 
 _READING = re.compile(r"(\S+)_([AV])\s+(?:current|volt)\(\d+\)=(\d+(?:\.\d+)?)[AV]")
 _CORE = "VDD_CORE"

@@ -9,7 +9,7 @@ import mmap
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
-from ..failure import RunnerError
+from ..messages import RunnerError
 from .ncnn_param import INPUT, param_fault
 from .onnx_files import onnx_fault
 from .openvino_ir import ir_fault

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ..failure import RunnerError
 from ..files import read_json, sha256_of
 from ..manifest import MANIFEST
+from ..messages import RunnerError
 
 SCHEMA = "edgecnn.schedule/1"
 RUN_SCHEMA = "edgecnn.run/1"

@@ -12,13 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from ..failure import RunnerError
 from ..files import make_folder, read_json, sha256_of, write_json
-from ..installing import PATH_NOT_PASSED, dropped_path_in, drops_path
-from ..say import Teller
-from .cold_start import spawned_now
+from ..messages import RunnerError, Teller
+from ..packages import PATH_NOT_PASSED, dropped_path_in, drops_path
 from .items import Item, Schedule, describe, read_schedule, run_file
-from .turns import OPTION, Opening, Turn, run_in_turn
+from .parent import OPTION, Opening, Turn, run_in_turn, spawned_now
 
 SCHEMA = "edgecnn.bench/1"
 RESULT = "bench.json"

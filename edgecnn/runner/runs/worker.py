@@ -1,6 +1,7 @@
 """Run one item in one process, the unit of statistics: samples of the same process are correlated.
 
 Only the runtime's call is timed: the feed is ready, garbage collection is off, and samples stay in memory until the last one.
+Energy is measured in a separate run that times nothing.
 """
 
 from __future__ import annotations
@@ -14,30 +15,28 @@ from datetime import datetime, timezone
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..chain import PictureChain, golden_photo
-from ..failure import RunnerError
+from ..classifier import PictureChain, golden_photo
 from ..feeds import check_batch, check_feed, feed_of
 from ..files import make_folder, write_json
 from ..golden import golden_pixels
 from ..kit import Kit
-from ..knobs import check_knobs
 from ..machine.environment import read_conditions
 from ..machine.memory import MemoryWatch
+from ..machine.nvml import LIBRARIES
+from ..machine.procfs import ROOT
 from ..machine.sensors import Opening, observe, opening
+from ..messages import RunnerError
+from ..meters.kinds import open_meters
+from ..meters.meter import MeterAbsent, Spent
 from ..model_files import check_model
-from ..runtimes import runs_on_gpu, runtime_of
-from ..sessions import load_runtime, open_session
-from ..timing import timed_calls
-from .cold_start import ColdStart
-from .energy import WINDOW_S, EnergyRun
+from ..packages import runs_on_gpu, runtime_of
+from ..sessions import check_knobs, load_runtime, open_session, timed_calls
 from .items import Item, describe, read_schedule, run_file, trace_name
-from .lease import hold_lease
-from .soak import soak
-from .turns import OPTION, Turn
+from .parent import OPTION, ColdStart, Turn, hold_lease
 
 LIBRARY = 64
 """Prepared images for timed calls in turn, as in LoadGen: a single image would stay in the processor's caches."""
@@ -198,6 +197,120 @@ def _memory_facts(memory: MemoryWatch, session: Any) -> Dict[str, Any]:
 def _warm(work: Work, item: Item, session: Any) -> List[int]:
     seconds = item.warmup_s and max(item.warmup_s, session.least_warmup_s)
     return work.timed(work.inputs, sys.maxsize, int(seconds * 1e9)) if seconds else []
+
+
+OBSERVED = (
+    "throttled",
+    "temperature_c",
+    "frequency_mhz",
+    "gpu_frequency_mhz",
+    "emc_frequency_mhz",
+    "others_percent",
+    "steal_percent",
+)
+"""Readings that may explain a slower window."""
+Timed = Callable[[int, int], List[int]]
+
+
+def soak(timed: Timed, seconds: float, window_s: float, root: Path = ROOT) -> Dict[str, Any]:
+    """Run windows of inferences.
+
+    Args:
+        timed: takes a number of calls and a limit in nanoseconds; returns the nanoseconds of each call.
+        seconds: the length of all windows. The last may be shorter, and is omitted below half a window.
+        window_s: the length of a window.
+        root: the folder of ``proc`` and ``sys``.
+
+    Returns:
+        ``samples_ns`` of all windows in order, and ``windows``: the start, the length, the number of samples and the readings of
+        each.
+    """
+    samples: List[int] = []
+    windows: List[Dict[str, Any]] = []
+    start = time.monotonic()
+    left_s = seconds
+    while left_s >= window_s / 2:
+        before, began = opening(root), time.monotonic()
+        times = timed(sys.maxsize, int(min(left_s, window_s) * 1e9))
+        took = time.monotonic() - began
+        readings = observe(root, since=before)
+        observed = {name: readings[name] for name in OBSERVED if name in readings}
+        windows.append({"began_s": began - start, "seconds": took, "samples": len(times), "observed": observed})
+        samples += times
+        left_s = seconds - (time.monotonic() - start)
+    return {"samples_ns": samples, "windows": windows}
+
+
+WINDOW_S = 4.0
+_SETTLE_S = 0.5
+"""The wait before idle power is measured, in which processors and threads go to sleep."""
+
+
+class EnergyRun:
+    """One run: ``idle`` before the model is opened, ``work`` after it is warm, ``facts`` at the end."""
+
+    def __init__(self, gpu: bool, window_s: float, root: Path = ROOT, libraries: Iterable[str] = LIBRARIES) -> None:
+        """Open the meters.
+
+        Args:
+            gpu: whether the model runs on an NVIDIA GPU.
+            window_s: length of each of the two intervals.
+            root: the folder of ``sys``, ``proc`` and ``usr``.
+            libraries: names of NVIDIA's management library.
+        """
+        self._window_s = window_s
+        self._meters = open_meters(gpu, root, libraries)
+        self._absent: Dict[str, str] = dict(self._meters.absent)
+        self._stretches: Dict[str, Dict[str, Any]] = {}
+        self._spent: Dict[str, Dict[str, Spent]] = {}
+        self._images = 0
+
+    def idle(self) -> None:
+        """Measure the energy of the idle machine."""
+        time.sleep(min(_SETTLE_S, self._window_s))
+        self._over("idle", lambda: time.sleep(self._window_s))
+
+    def work(self, call: Callable[[], Any]) -> None:
+        """Measure the energy of repeated calls until the interval ends."""
+        self._over("work", lambda: self._repeat(call))
+
+    def facts(self) -> Dict[str, Any]:
+        """Return the run file's ``energy``: images, both intervals, a reading of each meter, and why other meters have none."""
+        self._meters.close()
+        meters = [meter for meter in self._meters.opened if all(meter.name in self._spent[name] for name in ("idle", "work"))]
+        readings: List[Dict[str, Any]] = []
+        for meter in meters:
+            idle, work = self._spent["idle"][meter.name], self._spent["work"][meter.name]
+            spent = {"idle_j": idle.joules, "idle_s": idle.seconds, "work_j": work.joules, "work_s": work.seconds}
+            readings.append(dict(spent, meter=meter.name, covers=meter.covers))
+        return dict(self._stretches, images=self._images, readings=readings, absent=self._absent)
+
+    def _repeat(self, call: Callable[[], Any]) -> None:
+        stop = time.monotonic() + self._window_s
+        while True:
+            call()
+            self._images += 1
+            if time.monotonic() >= stop:
+                return
+
+    def _over(self, name: str, do: Callable[[], Any]) -> None:
+        started = []
+        for meter in self._meters.opened:
+            try:
+                meter.start()
+                started.append(meter)
+            except MeterAbsent as absent:
+                self._absent[meter.name] = absent.sentence
+        began_unix_ns, began_s = time.time_ns(), time.monotonic()
+        do()
+        seconds, clock_s = time.monotonic() - began_s, (time.time_ns() - began_unix_ns) / 1e9
+        self._spent[name] = {}
+        for meter in started:
+            try:
+                self._spent[name][meter.name] = meter.stop()
+            except MeterAbsent as absent:
+                self._absent[meter.name] = absent.sentence
+        self._stretches[name] = {"began_unix_ns": began_unix_ns, "seconds": seconds, "clock_s": clock_s}
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 import ncnn
 import numpy as np
 
-from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes
+from ..messages import RunnerError
 from . import Session, threads_of
 
 if TYPE_CHECKING:

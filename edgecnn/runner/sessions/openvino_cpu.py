@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
-from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes
+from ..messages import RunnerError
 from . import Session, error_line, threads_of
 
 # Importing openvino sends usage events over the network, unless this package cannot be imported.

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 import numpy as np
 
-from ..engines.builder import import_builder
-from ..engines.log import MessageLog, logger_of
+from ..engines.builder import MessageLog, import_builder, logger_of
 from ..engines.record import BUILD, check_gpu, check_version, read_record
-from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes, write_json
 from ..machine.cudart import Cuda
 from ..machine.sensors import gpu_models
+from ..messages import RunnerError
 from . import Session
 
 if TYPE_CHECKING:

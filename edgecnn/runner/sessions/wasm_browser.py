@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 import numpy as np
 
-from ..browser.page import LACKS_GPU, NOT_STARTED, WITHOUT_GPU, Page
-from ..failure import RunnerError
+from ..browser import LACKS_GPU, NOT_STARTED, WITHOUT_GPU, Page
 from ..feeds import TensorSpec
 from ..files import write_bytes
 from ..manifest import MANIFEST
+from ..messages import RunnerError
 from . import Session, threads_of
 
 if TYPE_CHECKING:

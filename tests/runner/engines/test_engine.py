@@ -10,12 +10,10 @@ import onnx
 import pytest
 
 from edgecnn.runner.engines import builder
-from edgecnn.runner.engines.builder import Order, import_builder
+from edgecnn.runner.engines.builder import MessageLog, Order, import_builder, keep_cache, read_cache
 from edgecnn.runner.engines.engine import BuildRequest, build_engines, engine_name
-from edgecnn.runner.engines.log import MessageLog
-from edgecnn.runner.engines.timing_cache import keep_cache, read_cache
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.files import sha256_of
+from edgecnn.runner.messages import RunnerError
 from tests.runner.engine_kits import FP16, INT8, RTX, engine_kit, made
 from tests.runner.engines.conftest import NETWORK
 from tests.runner.kits import make_kit

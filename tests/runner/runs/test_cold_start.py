@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.runs.cold_start import SPAWNED, ColdStart, spawned_now
+from edgecnn.runner.runs.parent import SPAWNED, ColdStart, spawned_now
 from edgecnn.runner.runs.schedule import bench
 from tests.runner.conftest import CopyKit
 from tests.runner.processes import IMPORT, edit, schedule_of

@@ -1,15 +1,77 @@
-"""Processes that open their models at the same time and are timed one after another, while the others are idle.
+"""What a process and its parent tell each other: the lease on its standard input, the time of its start, and its turn.
 
-Opening a program of torch takes many times longer than timing it. Load times in parallel are not reported.
+Processes of one round may open their models at the same time and are then timed one after another, while the others are idle:
+opening a program of torch takes many times longer than timing it. Load times in parallel are not reported.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import select
+import signal
+import sys
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence
+
+_PR_SET_PDEATHSIG = 1
+
+
+def hold_lease(lease_s: float) -> None:
+    """Kill this process, and its group if it leads one, when standard input closes or stays silent for ``lease_s`` seconds.
+
+    Each byte on standard input renews the lease. On Linux the kernel also kills the process when its parent dies, which
+    holds even while foreign code keeps Python's lock.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_watch, args=(sys.stdin.fileno(), lease_s), name="lease", daemon=True).start()
+
+
+def _watch(stream: int, lease_s: float) -> None:
+    while select.select([stream], [], [], lease_s)[0]:
+        if not os.read(stream, 4096):
+            break
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+SPAWNED = "EDGECNN_SPAWNED_NS"
+"""Environment variable of a worker: the monotonic clock just before its start. All processes of a machine share this clock."""
+
+
+def spawned_now() -> Dict[str, str]:
+    """Return the variable for a process that starts now."""
+    return {SPAWNED: str(time.monotonic_ns())}
+
+
+class ColdStart:
+    """The time since this process's parent started it."""
+
+    def __init__(self, environ: Optional[Mapping[str, str]] = None) -> None:
+        text = (os.environ if environ is None else environ).get(SPAWNED, "")
+        self._spawned_ns = int(text) if text.isdigit() else None
+        self._aside_ns = 0
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Exclude the enclosed work, which only a measurement does."""
+        begin = time.monotonic_ns()
+        try:
+            yield
+        finally:
+            self._aside_ns += time.monotonic_ns() - begin
+
+    def answered(self) -> Optional[int]:
+        """Return the nanoseconds since the start, right after the first logits; None if the start is not known."""
+        if self._spawned_ns is None:
+            return None
+        return time.monotonic_ns() - self._spawned_ns - self._aside_ns
+
 
 OPTION = "--turn"
 POLL_S = 0.02
