@@ -43,7 +43,7 @@ def _run_command(options: argparse.Namespace) -> int:
         say(dict(error.results, ok=False, error=error.facts()))
         return 1
     except ModuleNotFoundError as error:
-        say({"ok": False, "error": _missing(options.name, error).facts()})
+        say({"ok": False, "error": _missing_module(options.name, error).facts()})
         return 1
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every error becomes the last line
         say({"ok": False, "error": _fault(options.name, error).facts()})
@@ -52,15 +52,15 @@ def _run_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _missing(where: str, error: ModuleNotFoundError) -> RunnerError:
+def _missing_module(where: str, error: ModuleNotFoundError) -> RunnerError:
     """Return the error for a missing package, or a fault of the runner for a module that no package provides."""
     from .packages import DISTRIBUTION_OF, lacking
 
     package = (error.name or "").partition(".")[0]
     if package not in DISTRIBUTION_OF:
         return _fault(where, error)
-    needed = DISTRIBUTION_OF[package]
-    return lacking("the runner needs {}, which is not installed".format(needed), needed)
+    distribution = DISTRIBUTION_OF[package]
+    return lacking("the runner needs {}, which is not installed".format(distribution), distribution)
 
 
 def _fault(where: str, error: Exception) -> RunnerError:
@@ -81,9 +81,11 @@ def _info(options: argparse.Namespace) -> Dict[str, Any]:
     if not (options.kit / MANIFEST).exists():
         return {"environment": read_environment(), "runtimes": installed_runtimes()}
     kit = _kit(options)
-    environment = read_environment(runtime_of(kit.manifest.session.module))
-    about = {"sha256": kit.sha256, "name": kit.manifest.name, "stands_for": kit.manifest.stands_for}
-    return {"environment": environment, "runtimes": installed_runtimes(), "kit": about}
+    return {
+        "environment": read_environment(runtime_of(kit.manifest.session.module)),
+        "runtimes": installed_runtimes(),
+        "kit": {"sha256": kit.sha256, "name": kit.manifest.name, "stands_for": kit.manifest.stands_for},
+    }
 
 
 def _selftest(options: argparse.Namespace) -> Dict[str, Any]:

@@ -6,8 +6,9 @@ import hashlib
 import os
 import shlex
 import sys
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import IO, Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from .files import open_regular
 
@@ -17,7 +18,7 @@ LEFT_BEHIND = frozenset(
     | {"@eadir", "#recycle", "@recycle", "lost+found", ".trash", ".thumbnails", ".nomedia", "picasa.ini", ".picasa.ini"}
     | {".ipynb_checkpoints", ".git", ".svn", ".hg"}
 )
-"""Names of such files and folders in lower case: macOS, Windows, storage systems and desktops, developers' tools."""
+"""Names, in lower case, that macOS, Windows, storage systems, desktops and developers' tools give to files and folders."""
 _IMAGES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".avif") + (
     ".heic", ".heif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2",
 )  # fmt: skip
@@ -159,7 +160,7 @@ def why_no_image(source: Any, otherwise: str) -> str:
 
 
 def _missing_decoder(head: bytes) -> Optional[Cause]:
-    """Return the cause of an image whose format edgecnn reads and the installed Pillow lacks."""
+    """Return the cause of an image in a format that edgecnn supports and the installed Pillow lacks."""
     import PIL  # a machine without it can still compare files
     from PIL import Image, features
 
@@ -210,7 +211,7 @@ def _has_crlf_alone(head: bytes) -> bool:
 def _digests_by_line_ending(head: bytes, stream: IO[bytes]) -> Tuple[str, str]:
     """Return SHA-256 of the file with LF line endings, and with CRLF line endings."""
     with_lf, with_crlf, carried = hashlib.sha256(), hashlib.sha256(), b""
-    for block in _blocks(head, stream):
+    for block in chain([head], iter(lambda: stream.read(1 << 20), b"")):
         content = carried + block
         carried = b"\r" if content.endswith(b"\r") else b""  # its line feed may be in the next block
         lines = content[: len(content) - len(carried)].replace(b"\r\n", b"\n")
@@ -221,22 +222,12 @@ def _digests_by_line_ending(head: bytes, stream: IO[bytes]) -> Tuple[str, str]:
     return with_lf.hexdigest(), with_crlf.hexdigest()
 
 
-def _blocks(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    block = head
-    while block:
-        yield block
-        block = stream.read(1 << 20)
-
-
 def line_endings(place: Optional[Path]) -> Cause:
     """Return the cause of line endings that git or an unpacking tool converted. ``place``: see ``cause_in``."""
     why = "its line endings were converted, as if it were text"
     folder = None if place is None else (place if place.is_dir() else place.parent).resolve()
-    top = (
-        None
-        if folder is None
-        else next((ancestor for ancestor in (folder, *folder.parents) if (ancestor / ".git").exists()), None)
-    )
+    ancestors = () if folder is None else (folder, *folder.parents)
+    top = next((ancestor for ancestor in ancestors if (ancestor / ".git").exists()), None)
     if folder is None or top is None:
         return Cause(why, "copy or unpack it again as binary: unzip without -a, FTP in binary mode")
     inside = folder.relative_to(top).as_posix()

@@ -1,4 +1,4 @@
-"""A kit as a function from images to labels, for programs that embed it, for many files, and for timing from file to logits."""
+"""Classify images with a kit: in programs that embed it, from many files, and end to end for timing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from .messages import RunnerError
 from .pixels import UnreadableImage, decode, decode_opened, open_picture, to_pixels
 from .session_options import chosen_knobs
 from .sessions import Session, check_knobs, open_session
+
+_PROGRESS_AFTER_S = 2.0
 
 
 class Classifier:
@@ -71,7 +73,7 @@ class Classifier:
             RunnerError: unreadable-image.
         """
         try:
-            return to_pixels(_picture(image, self._kit.manifest.recipe.grey_window), self._kit.manifest.recipe)
+            return to_pixels(_decoded(image, self._kit.manifest.recipe.grey_window), self._kit.manifest.recipe)
         except UnreadableImage as error:  # too narrow to be resized
             raise _unreadable(image, error) from error
 
@@ -102,7 +104,7 @@ def probabilities(logits: Any, several: bool) -> Any:
     return shares / shares.sum()
 
 
-def _picture(image: Any, grey_window: Tuple[int, int]) -> Any:
+def _decoded(image: Any, grey_window: Tuple[int, int]) -> Any:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             actual = "{} {}".format(image.dtype, list(image.shape))
@@ -118,10 +120,6 @@ def _unreadable(image: Any, error: Exception) -> RunnerError:
     return RunnerError("unreadable-image", "{}: cannot be read as an image".format(image), str(error))
 
 
-_PATIENCE_S = 2.0
-"""Progress begins after this time."""
-
-
 def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: Callable[[int], None]) -> Dict[str, Any]:
     """Return the most probable labels of every image; for a multi-label network, all labels that reach their thresholds.
 
@@ -129,13 +127,13 @@ def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: 
         classifier: opened.
         files: paths.
         top: the number of labels; not used for a multi-label network.
-        tell: called with the number of classified images, from the third second on.
+        tell: called with the number of classified images, once the call has taken two seconds.
 
     Returns:
         ``predictions``, a list of ``file`` and ``labels`` (``label``, ``probability``, most probable first), and ``unreadable``,
         a list of ``file`` and ``because``.
     """
-    answers: List[Dict[str, Any]] = []
+    predictions: List[Dict[str, Any]] = []
     unreadable: List[Dict[str, str]] = []
     began = time.monotonic()
     for count, file in enumerate(files, start=1):
@@ -146,24 +144,16 @@ def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: 
                 raise
             unreadable.append({"file": str(file), "because": error.because or error.what})
         else:
-            answers.append({"file": str(file), "labels": [{"label": name, "probability": share} for name, share in labels]})
-        if time.monotonic() - began >= _PATIENCE_S:
+            predictions.append({"file": str(file), "labels": [{"label": name, "probability": share} for name, share in labels]})
+        if time.monotonic() - began >= _PROGRESS_AFTER_S:
             tell(count)
-    return {"predictions": answers, "unreadable": unreadable}
+    return {"predictions": predictions, "unreadable": unreadable}
 
 
-class PictureChain:
-    """A function that reads, decodes, resizes, crops, normalizes and classifies an image, like ``Classifier.predict``."""
-
-    def __init__(self, kit: Kit, session: Session) -> None:
-        self._kit = kit
-        self._session = session
-
-    def __call__(self, picture: Path) -> Mapping[str, Any]:
-        """Return arrays by output name."""
-        recipe = self._kit.manifest.recipe
-        pixels = to_pixels(decode(picture, recipe.grey_window), recipe)[None]
-        return self._session.run(feed_of(self._kit, pixels))
+def run_on_file(kit: Kit, session: Session, path: Path) -> Mapping[str, Any]:
+    """Read, decode, resize, crop, normalize and classify an image, like ``Classifier.predict``; return arrays by output name."""
+    recipe = kit.manifest.recipe
+    return session.run(feed_of(kit, to_pixels(decode(path, recipe.grey_window), recipe)[None]))
 
 
 def golden_photo(kit: Kit) -> Tuple[Path, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .messages import RunnerError
 from .pixel_recipe import ALL_LEVELS, MAX_PIXELS, RESIZE_MODES, ImageSize, PixelRecipe
@@ -277,7 +277,7 @@ class Fields:
             raise bad_manifest(where.rstrip(".") or "the file", "is not an object")
         self._value = value
         self._where = where
-        self._read = set()  # type: Any
+        self._read: Set[str] = set()
 
     def names(self) -> List[str]:
         """Return all names, sorted."""

@@ -60,13 +60,13 @@ class Teller:
     def __init__(self, what: str, total: int, unit: str, every_s: float = 0.5) -> None:
         self._what, self._total, self._unit = what, total, unit
         self._every_s = every_s
-        self._said_at: Optional[float] = None
+        self._told_at: Optional[float] = None
 
     def step(self, done: int) -> None:
         """Report that ``done`` units of the total are finished."""
         now = time.monotonic()
-        if self._said_at is None or now - self._said_at >= self._every_s or done >= self._total:
-            self._said_at = now
+        if self._told_at is None or now - self._told_at >= self._every_s or done >= self._total:
+            self._told_at = now
             progress(self._what, done, self._total, self._unit)
 
 
@@ -81,7 +81,7 @@ def note(text: str) -> None:
 
 
 def drop_unwritable() -> None:
-    """Send the rest of a stream that cannot be written to the null device, so that Python's flush at exit does not fail."""
+    """Send the rest of an unwritable stream to the null device, so that Python's flush at exit does not fail."""
     for stream in filter(None, (sys.stdout, sys.stderr)):  # a stream that was closed before is None
         try:
             stream.flush()

@@ -10,7 +10,7 @@ run, and the default is the ``choice.json`` of the bundle around the kit.
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping
 
 from .files import read_json
 from .messages import RunnerError
@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from .kit import Kit
 
 
+CHOICE = "choice.json"
+CHOICE_SCHEMA = "edgecnn.choice/1"
 THREADS_MAX = 1024
 """More than the cores of any board or server. A million threads would exhaust a machine."""
 _TEXT_MAX = 200
+
+
+# Each check returns why a value is refused, or an empty text.
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:
@@ -29,14 +34,13 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def _threads(value: str) -> str:
-    inside = value.isascii() and value.isdigit() and len(value) <= len(str(THREADS_MAX)) and 1 <= int(value) <= THREADS_MAX
-    return "" if inside else "is not a whole number from 1 to {}".format(THREADS_MAX)
+    is_count = value.isascii() and value.isdigit() and len(value) <= len(str(THREADS_MAX)) and 1 <= int(value) <= THREADS_MAX
+    return "" if is_count else "is not a whole number from 1 to {}".format(THREADS_MAX)
 
 
 def _name(value: str) -> str:
-    return (
-        "" if value.isprintable() and 0 < len(value) <= _TEXT_MAX else "is not a name of at most {} characters".format(_TEXT_MAX)
-    )
+    is_name = value.isprintable() and 0 < len(value) <= _TEXT_MAX
+    return "" if is_name else "is not a name of at most {} characters".format(_TEXT_MAX)
 
 
 def _inside(value: str) -> str:
@@ -116,10 +120,6 @@ def _shown(text: str) -> str:
     return ascii(text)[:_TEXT_MAX]
 
 
-CHOICE = "choice.json"
-CHOICE_SCHEMA = "edgecnn.choice/1"
-
-
 def chosen_knobs(kit: Kit) -> Dict[str, str]:
     """Return this kit's knobs in the ``choice.json`` of the bundle around it; none if there is no bundle.
 
@@ -133,8 +133,11 @@ def chosen_knobs(kit: Kit) -> Dict[str, str]:
     choice = read_json(path)
     if not isinstance(choice, dict) or choice.get("schema") != CHOICE_SCHEMA or not isinstance(choice.get("kits"), dict):
         return {}
-    mine = [entry for entry in choice["kits"].values() if _is_of(entry, kit, folder)]
-    return knobs_of(mine[0], path) if mine else {}
+    for entry in choice["kits"].values():
+        is_kit = isinstance(entry, dict) and entry.get("sha256") == kit.sha256
+        if is_kit and (folder / str(entry.get("folder"))).resolve() == kit.folder:
+            return knobs_of(entry, path)
+    return {}
 
 
 def knobs_of(entry: Mapping[str, Any], path: Path) -> Dict[str, str]:
@@ -149,7 +152,7 @@ def knobs_of(entry: Mapping[str, Any], path: Path) -> Dict[str, str]:
     return dict(knobs)
 
 
-def parse_knobs(texts: Any) -> Dict[str, str]:
+def parse_knobs(texts: Iterable[str]) -> Dict[str, str]:
     """Parse ``NAME=VALUE`` words into options.
 
     Raises:
@@ -162,11 +165,3 @@ def parse_knobs(texts: Any) -> Dict[str, str]:
             raise RunnerError("bad-knobs", "--knob {!r} is not NAME=VALUE".format(text))
         knobs[name] = value
     return knobs
-
-
-def _is_of(entry: Any, kit: Kit, folder: Path) -> bool:
-    return (
-        isinstance(entry, dict)
-        and entry.get("sha256") == kit.sha256
-        and (folder / str(entry.get("folder"))).resolve() == kit.folder
-    )

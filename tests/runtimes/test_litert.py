@@ -226,9 +226,9 @@ import sys
 import numpy as np
 from pathlib import Path
 from edgecnn.runner.sessions import litert_cpu
-with litert_cpu._unheard():
+with litert_cpu._hidden_stderr():
     network = litert_cpu._Compiled(Path(sys.argv[1]), 1)
-print(network.answer(np.zeros(network.shape, np.float32)).shape)
+print(network.compute(np.zeros(network.shape, np.float32)).shape)
 """
 
 

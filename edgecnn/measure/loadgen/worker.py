@@ -19,7 +19,7 @@ from edgecnn.measure.loadgen.facts import LoadSettings, PilotBatch
 from edgecnn.measure.loadgen.system import Samples, System, start_test
 from edgecnn.runner.feeds import check_feed
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.machine.sensors import observe, opening
+from edgecnn.runner.machine.sensors import observe, read_baseline
 from edgecnn.runner.messages import RunnerError, say
 from edgecnn.runner.runs.parent import hold_lease
 from edgecnn.runner.session_options import chosen_knobs
@@ -73,7 +73,7 @@ def run(kit: Kit, settings: Mapping[str, Any], logs: str) -> dict[str, Any]:
 
     load, samples = LoadSettings.model_validate(settings), Samples(kit)
     session = _warm(kit, samples, load.batch)
-    before = opening()
+    before = read_baseline()
     gc.collect()
     gc.disable()
     try:

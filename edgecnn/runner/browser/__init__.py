@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence,
 
 from ..manifest import MANIFEST
 from ..messages import RunnerError, note
-from ..packages import BROWSER_INSTALL, BROWSER_VARIABLE, browser, no_browser
+from ..packages import BROWSER_INSTALL, BROWSER_VARIABLE, browser_program, why_no_browser
 
 if TYPE_CHECKING:
     from ..kit import Kit
@@ -96,12 +96,12 @@ class Page:
 
         Raises RunnerError: missing-package if there is no browser; browser-not-started.
         """
-        program = browser()
+        program = browser_program()
         if program is None:
             raise RunnerError(
                 "missing-package",
                 "the kit needs a web browser, which is not installed",
-                no_browser(),
+                why_no_browser(),
                 BROWSER_INSTALL,
                 missing=True,
             )
@@ -111,9 +111,9 @@ class Page:
         self._place = Path(tempfile.mkdtemp(prefix="edgecnn-browser-"))
         self._pipes: List[int] = []
         try:
-            self._process = self._started([program, *_SWITCHES, *words], page)
+            self._process = self._start([program, *_SWITCHES, *words], page)
         except OSError as error:
-            self._forget()
+            self._release()
             raise RunnerError(NOT_STARTED, "{}: cannot be started".format(program), str(error)) from error
 
     def ask(self, head: Dict[str, Any], body: bytes, patience_s: float) -> Message:
@@ -140,9 +140,9 @@ class Page:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        self._forget()
+        self._release()
 
-    def _started(self, command: Sequence[str], page: str) -> subprocess.Popen[bytes]:
+    def _start(self, command: Sequence[str], page: str) -> subprocess.Popen[bytes]:
         # The address contains a secret, and every user of this machine sees a process's arguments: pass a file that redirects.
         start, address = self._place / "start.html", "{}#{}".format(self._server.address(page), self._server.secret)
         start.write_text('<script>location.replace("{}")</script>'.format(address), encoding="utf-8")
@@ -173,7 +173,7 @@ class Page:
                 reply, numbers = self._server.answers.get(timeout=_LOOK_S)
             except queue.Empty:
                 if self._process.poll() is not None:
-                    raise RunnerError("browser-failed", "the browser exited", self._last()) from None
+                    raise RunnerError("browser-failed", "the browser exited", self._last_output()) from None
                 continue
             if reply.get("number", self._requests) != self._requests:
                 continue
@@ -187,9 +187,9 @@ class Page:
                     raise RunnerError("browser-lacks-threads", "the browser offers no threads to pages", why, hint, missing=True)
                 raise RunnerError("browser-failed", "the browser's page reported an error", why)
             return reply, numbers
-        raise RunnerError("browser-silent", "the browser's page did not answer in {:g} s".format(patience_s), self._last())
+        raise RunnerError("browser-silent", "the browser's page did not answer in {:g} s".format(patience_s), self._last_output())
 
-    def _forget(self) -> None:
+    def _release(self) -> None:
         self._server.close()
         for end in self._pipes:
             os.close(end)
@@ -200,7 +200,7 @@ class Page:
                 return
             time.sleep(0.1)
 
-    def _last(self) -> Optional[str]:
+    def _last_output(self) -> Optional[str]:
         lines = (self._place / "said.txt").read_text(encoding="utf-8", errors="replace").splitlines()
         return " | ".join(line.strip() for line in lines[-_LAST_LINES:] if line.strip()) or None
 
@@ -272,8 +272,8 @@ class KitServer:
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, line: KitServer, port: int) -> None:
-        self.line = line
+    def __init__(self, kit_server: KitServer, port: int) -> None:
+        self.kit_server = kit_server
         super().__init__(("127.0.0.1", port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -285,20 +285,20 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Listener
 
     def do_GET(self) -> None:
-        line = self.server.line
+        kit_server = self.server.kit_server
         name = self.path.split("?", 1)[0].lstrip("/") or "index.html"
         if not self._is_ours():
             self._answer(403)
-        elif self.path == line.place:
-            self._give()
-        elif name in line.names:
-            self._answer(200, line.folder.joinpath(*name.split("/")).read_bytes(), name)
+        elif self.path == kit_server.place:
+            self._send_work()
+        elif name in kit_server.names:
+            self._answer(200, kit_server.folder.joinpath(*name.split("/")).read_bytes(), name)
         else:
             self._answer(404)
 
     def do_POST(self) -> None:
-        line, length = self.server.line, self.headers.get("Content-Length") or ""
-        if not self._is_ours() or self.path != line.place or not length.isdigit():
+        kit_server, length = self.server.kit_server, self.headers.get("Content-Length") or ""
+        if not self._is_ours() or self.path != kit_server.place or not length.isdigit():
             self.close_connection = True  # the body is not read
             self._answer(404)
             return
@@ -306,9 +306,9 @@ class _Handler(BaseHTTPRequestHandler):
         if len(data) < int(length):
             return
         try:
-            line.answers.put(unpacked(data))
+            kit_server.answers.put(unpacked(data))
         except ValueError as error:
-            line.answers.put(({"error": "its answer cannot be read: {}".format(error)}, b""))
+            kit_server.answers.put(({"error": "its answer cannot be read: {}".format(error)}, b""))
         self._answer(204)
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -318,8 +318,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Whether the request's host is this machine: a foreign domain may resolve to 127.0.0.1."""
         return (self.headers.get("Host") or "").partition(":")[0] in ("127.0.0.1", "localhost")
 
-    def _give(self) -> None:
-        waiting = self.server.line.work
+    def _send_work(self) -> None:
+        waiting = self.server.kit_server.work
         try:
             work = waiting.get(timeout=_POLL_S)
         except queue.Empty:

@@ -90,7 +90,7 @@ def reusable_record(kit: Kit, out: Path, request: BuildRequest) -> Optional[Dict
 
 
 def _fault(record: Any) -> str:
-    """Return why ``build-engine`` cannot have written the record, or nothing. Every field that is read later is checked."""
+    """Return why ``build-engine`` cannot have written the record, or an empty text. Every field that is read later is checked."""
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         return "its schema is not {}".format(SCHEMA)
     if record.get("package") not in PACKAGES:

@@ -19,6 +19,12 @@ def read_text(path: Path) -> Optional[str]:
         return None
 
 
+def read_count(path: Path) -> Optional[int]:
+    """Return the whole number of at least 0 in a small file; None if there is none."""
+    text = read_text(path)
+    return int(text) if text and text.isdigit() else None
+
+
 def listed(folder: Path, pattern: str) -> List[Path]:
     """Return the sorted matches of a pattern in a folder; none if the folder is absent or unreadable."""
     try:
@@ -53,36 +59,43 @@ class Limits(NamedTuple):
 
 
 def read_limits(root: Path = ROOT) -> Limits:
-    """Return the control groups' limits on this process.
+    """Return the limits of this process's control group and of all groups above it, up to the mounted root.
+
+    Both versions of Linux's control groups are read. A group's path is relative to the mounted group, which inside a container is
+    the container's own. So /proc/self/cgroup may name folders that do not exist; these set no limit. Sources: cgroups(7),
+    Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst of the kernel.
 
     Args:
         root: the folder of ``proc`` and ``sys``.
     """
-    cores = [quota for quota in map(_quota_v2, _folders(root, UNIFIED)) if quota is not None]
-    cores += [quota for quota in map(_quota_v1, _folders(root, "cpu")) if quota is not None]
-    sizes = [limit for folder in _folders(root, UNIFIED) if (limit := _bytes(folder / "memory.max")) is not None]
-    sizes += [limit for folder in _folders(root, "memory") if (limit := _bytes(folder / "memory.limit_in_bytes")) is not None]
+    unified = list(_group_folders(root, UNIFIED))
+    quotas = [((read_text(folder / "cpu.max") or "").partition(" "))[::2] for folder in unified]
+    quotas += [
+        (read_text(folder / "cpu.cfs_quota_us") or "", read_text(folder / "cpu.cfs_period_us") or "")
+        for folder in _group_folders(root, "cpu")
+    ]
+    # ``max`` (version 2) and -1 (version 1) set no limit.
+    cores = [int(quota) / int(period) for quota, period in quotas if quota.isdigit() and period.isdigit() and int(period) > 0]
+    files = [folder / "memory.max" for folder in unified]
+    files += [folder / "memory.limit_in_bytes" for folder in _group_folders(root, "memory")]
+    sizes = [size for size in map(read_count, files) if size is not None and size < _NO_LIMIT_BYTES]
     known = bool(cores or sizes or read_text(root / "proc/self/cgroup"))
     return Limits(min(cores) if cores else None, min(sizes) // (1024 * 1024) if sizes else None, known)
 
 
-def _folders(root: Path, controller: str) -> Iterator[Path]:
+def _group_folders(root: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of the process's group in a hierarchy and of its ancestors, up to the mounted group."""
     mounted = _mounts(root).get(controller)
     if mounted is None:
         return
-    top, place = mounted
-    parts = _below(_groups(root).get(controller, "/"), top)
+    top, place = mounted[0].rstrip("/"), mounted[1]
+    group = _groups(root).get(controller, "/")
+    is_inside = group == top or group.startswith(top + "/")
+    parts = [part for part in group[len(top) :].split("/") if part] if is_inside else []
+    if ".." in parts:
+        parts = []
     for count in range(len(parts), -1, -1):
         yield root.joinpath(place, *parts[:count])
-
-
-def _below(group: str, top: str) -> List[str]:
-    """Return the path from the mounted group to the process's group; empty if the latter is outside."""
-    top = top.rstrip("/")
-    inside = group == top or group.startswith(top + "/")
-    parts = [part for part in group[len(top) :].split("/") if part] if inside else []
-    return [] if ".." in parts else parts
 
 
 def _groups(root: Path) -> Dict[str, str]:
@@ -107,24 +120,3 @@ def _mounts(root: Path) -> Dict[str, Tuple[str, str]]:
         for name in names:
             mounts.setdefault(name, (mount[3], mount[4].lstrip("/")))
     return mounts or dict(_WITHOUT_MOUNTINFO)
-
-
-def _quota_v2(folder: Path) -> Optional[float]:
-    fields = (read_text(folder / "cpu.max") or "").split()
-    return _cores(fields[0], fields[1]) if len(fields) == 2 else None
-
-
-def _quota_v1(folder: Path) -> Optional[float]:
-    return _cores(read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us"))
-
-
-def _cores(quota: Optional[str], period: Optional[str]) -> Optional[float]:
-    """Return a quota in cores; None for ``max`` (version 2) and -1 (version 1), which set no limit."""
-    if not quota or not period or not quota.isdigit() or not period.isdigit() or int(period) == 0:
-        return None
-    return int(quota) / int(period)
-
-
-def _bytes(path: Path) -> Optional[int]:
-    text = read_text(path)
-    return int(text) if text and text.isdigit() and int(text) < _NO_LIMIT_BYTES else None

@@ -7,6 +7,14 @@ import time
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
+PLAUSIBLE_W = 1500.0
+"""No domain of a processor or GPU board draws more for seconds. A counter with a higher figure was reset, or wrapped more than
+once."""
+READINGS_NEEDED = 10
+"""Readings inside an interval. With fewer, its two interpolated ends weigh more than a tenth."""
+_LOST_IN_A_ROW = 4
+"""Consecutive failed readings after which an interval counts as not measured."""
+
 
 class MeterAbsent(Exception):
     """Raised when a meter gives no reading. ``why``: the reason. ``hint``: the fix, if there is one."""
@@ -54,11 +62,6 @@ class Meter:
         """Release the meter's resources."""
 
 
-PLAUSIBLE_W = 1500.0
-"""No domain of a processor or GPU board draws more for seconds. A counter with a higher figure was reset, or wrapped more than
-once."""
-
-
 class CounterMeter(Meter):
     """A meter with an energy counter. It needs two readings, and nothing runs between them."""
 
@@ -85,12 +88,12 @@ class CounterMeter(Meter):
         """See ``Meter.stop``."""
         after, seconds = self.read_uj(), time.monotonic() - self._began_s
         spent_uj = [
-            spent(name, before, after[name], seconds, self.wraps_at_uj.get(name)) for name, before in self._before.items()
+            counted_uj(name, before, after[name], seconds, self.wraps_at_uj.get(name)) for name, before in self._before.items()
         ]
         return Spent(sum(spent_uj) / 1e6, seconds)
 
 
-def spent(name: str, before: int, after: int, seconds: float, wraps_at: Optional[int] = None) -> int:
+def counted_uj(name: str, before: int, after: int, seconds: float, wraps_at: Optional[int] = None) -> int:
     """Return the microjoules between two readings of a counter that wraps at most once.
 
     Raises:
@@ -130,10 +133,6 @@ def read_number(path: Path, root: Path, hint: Optional[str] = None) -> int:
         raise MeterAbsent("{} holds {!r}, which is not a number".format(name, text[:40])) from None
 
 
-READINGS_NEEDED = 10
-"""Readings inside an interval. With fewer, its two interpolated ends weigh more than a tenth."""
-
-
 class Power(NamedTuple):
     """One reading: seconds of a clock, and watts."""
 
@@ -142,7 +141,7 @@ class Power(NamedTuple):
 
 
 def joules(readings: Sequence[Power], begin_s: float, end_s: float, longest_gap_s: float) -> float:
-    """Return the energy between two times of the readings' clock.
+    """Return the energy between two times of the readings' clock: the area under the line through the readings.
 
     Args:
         readings: in the order of their times.
@@ -160,15 +159,16 @@ def joules(readings: Sequence[Power], begin_s: float, end_s: float, longest_gap_
         raise MeterAbsent("only {} {} in {:.1f} s, {} are needed".format(len(inside), noun, end_s - begin_s, READINGS_NEEDED))
     before = max((reading for reading in readings if reading.at_s <= begin_s), key=lambda reading: reading.at_s)
     after = min((reading for reading in readings if reading.at_s >= end_s), key=lambda reading: reading.at_s)
-    line = [before] + inside + [after]
-    gap = max(right.at_s - left.at_s for left, right in zip(line, line[1:]))
+    points = [before] + inside + [after]
+    gap = max(right.at_s - left.at_s for left, right in zip(points, points[1:]))
     if gap > longest_gap_s:
         raise MeterAbsent("{:.1f} s without a reading".format(gap))
-    line[0], line[-1] = _between(line[0], line[1], begin_s), _between(line[-2], line[-1], end_s)
-    return sum((left.watts + right.watts) / 2 * (right.at_s - left.at_s) for left, right in zip(line, line[1:]))
+    points[0] = _interpolated(points[0], points[1], begin_s)
+    points[-1] = _interpolated(points[-2], points[-1], end_s)
+    return sum((left.watts + right.watts) / 2 * (right.at_s - left.at_s) for left, right in zip(points, points[1:]))
 
 
-def _between(left: Power, right: Power, at_s: float) -> Power:
+def _interpolated(left: Power, right: Power, at_s: float) -> Power:
     share = (at_s - left.at_s) / (right.at_s - left.at_s)
     return Power(at_s, left.watts + share * (right.watts - left.watts))
 
@@ -184,12 +184,12 @@ def _missing_ends(readings: Sequence[Power], begin_s: float, end_s: float) -> st
     return ": " + ", ".join(gaps)
 
 
-_LOST_IN_A_ROW = 4
-"""Consecutive failed readings after which an interval counts as not measured."""
-
-
 class SampledMeter(Meter):
-    """Subclasses define ``watts`` and ``period_s``."""
+    """A meter of present power, which a thread reads periodically. Subclasses define ``watts`` and ``period_s``.
+
+    The thread would disturb timing, so runs that measure energy time nothing. It also runs while idle power is measured, so its
+    own energy cancels out of the energy above idle.
+    """
 
     period_s = 0.1
 

@@ -128,6 +128,8 @@ def error_line(error: Exception) -> str:
 def timed_calls(call: Callable[[Any], Any], inputs: Sequence[Any], count: int, limit_ns: int) -> List[int]:
     """Return the nanoseconds of ``count`` calls, or of as many as begin within ``limit_ns``; at least one.
 
+    Nothing else runs between the two readings of the clock.
+
     ``inputs``: the calls' arguments in turn.
     """
     clock, following = time.perf_counter_ns, cycle(inputs).__next__

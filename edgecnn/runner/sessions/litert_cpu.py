@@ -44,7 +44,7 @@ class LitertSession(Session):
         self._path, self._trace = kit.path(model.entry), trace_folder
         self._half = options.get(FORCE_FP16) == "1"
         try:
-            with _unheard():
+            with _hidden_stderr():
                 self._network = (_Compiled if self._half else _Interpreted)(self._path, self.threads or 1)  # type: Any
         except (ValueError, RuntimeError) as error:
             why = " ".join(str(error).split())
@@ -60,19 +60,19 @@ class LitertSession(Session):
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run the images one by one. The array belongs to the caller."""
-        return {self._answer_name: np.concatenate([self._network.answer(image[None]) for image in feed[self._name]])}
+        return {self._answer_name: np.concatenate([self._network.compute(image[None]) for image in feed[self._name]])}
 
     def close(self) -> None:
         """Release the network; a traced session writes ``layers.json``."""
         if self._trace is not None:
             write_trace(self._path, self._trace, self.threads or 1, XNNPACK_IN_HALF if self._half else None)
             self._trace = None
-        with _unheard():
+        with _hidden_stderr():
             self._network = None
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
+def _hidden_stderr() -> Iterator[None]:
     """Hide LiteRT's output on standard error; the reason of a failure is in its exception."""
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -85,7 +85,7 @@ def _unheard() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _hear_nothing() -> None:
+def _silence_stderr() -> None:
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
@@ -98,7 +98,7 @@ class _Interpreted:
         self._input, self._output = input_["index"], output["index"]
         self.shape, self.dtype = tuple(int(size) for size in input_["shape"]), np.dtype(input_["dtype"]).name
 
-    def answer(self, picture: Any) -> Any:
+    def compute(self, picture: Any) -> Any:
         self._interpreter.set_tensor(self._input, np.ascontiguousarray(picture))
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output)
@@ -117,22 +117,22 @@ class _Compiled:
         (input_,) = self._model.get_input_tensor_details(key).values()
         (output,) = self._model.get_output_tensor_details(key).values()
         self.shape, self.dtype = tuple(int(size) for size in input_["shape"]), np.dtype(input_["dtype"]).name
-        self._given = tuple(int(size) for size in output["shape"])
+        self._output_shape = tuple(int(size) for size in output["shape"])
         self._ins, self._outs = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
-        self._answered = False
-        atexit.register(_hear_nothing)  # LiteRT prints when it releases its resources at exit
+        self._has_run = False
+        atexit.register(_silence_stderr)  # LiteRT prints when it releases its resources at exit
 
-    def answer(self, picture: Any) -> Any:
-        if self._answered:
-            return self._answer(picture)
-        self._answered = True
-        with _unheard():  # the first call creates a default environment, which prints
-            return self._answer(picture)
+    def compute(self, picture: Any) -> Any:
+        if self._has_run:
+            return self._run_once(picture)
+        self._has_run = True
+        with _hidden_stderr():  # the first call creates a default environment, which prints
+            return self._run_once(picture)
 
-    def _answer(self, picture: Any) -> Any:
+    def _run_once(self, picture: Any) -> Any:
         self._ins[0].write(np.ascontiguousarray(picture))
         self._model.run_by_index(0, self._ins, self._outs)
-        return self._outs[0].read(int(np.prod(self._given)), np.float32).reshape(self._given)
+        return self._outs[0].read(int(np.prod(self._output_shape)), np.float32).reshape(self._output_shape)
 
 
 def open_session(
@@ -158,6 +158,10 @@ In a network of several parts, kernels with the same name and position in severa
 
 def write_trace(model: Path, folder: Path, threads: int, xnnpack_flags: Optional[int]) -> None:
     """Write ``layers.json``: ``kernels`` with their calls and time in an inference, and the file's ``operators``, both in order.
+
+    LiteRT's profiler lists XNNPACK's kernels, whose names state their number types. It is part of LiteRT's C library, which the
+    Python package contains but does not bind: https://github.com/google-ai-edge/LiteRT/tree/main/litert/c. The input is zeros,
+    since no kernel's time depends on its numbers.
 
     Raises:
         RunnerError: no-trace, if the library lacks a function.
@@ -191,14 +195,14 @@ def _operators(model: Path) -> List[Dict[str, Any]]:
     return [
         {
             "op": operator["op_name"],
-            "inputs": [_described(tensors[index]) for index in operator["inputs"] if index in tensors],
-            "outputs": [_described(tensors[index]) for index in operator["outputs"] if index in tensors],
+            "inputs": [_tensor_facts(tensors[index]) for index in operator["inputs"] if index in tensors],
+            "outputs": [_tensor_facts(tensors[index]) for index in operator["outputs"] if index in tensors],
         }
         for operator in opened._get_ops_details()
     ]
 
 
-def _described(tensor: Any) -> Dict[str, Any]:
+def _tensor_facts(tensor: Any) -> Dict[str, Any]:
     return {"type": np.dtype(tensor["dtype"]).name, "shape": [int(size) for size in tensor["shape"]]}
 
 
@@ -223,18 +227,18 @@ class _Profiled:
     def __init__(self, model: Path, threads: int, flags: Optional[int]) -> None:
         self._library = ctypes.CDLL(str(Path(ai_edge_litert.__file__).parent / "libLiteRt.so"))
         self._kept = []  # type: List[Any]
-        self._environment = self._made("LiteRtCreateEnvironment", ctypes.c_int(0), None)
-        network = self._made("LiteRtCreateModelFromFile", self._environment, str(model).encode())
-        options = self._made("LiteRtCreateOptions")
+        self._environment = self._create("LiteRtCreateEnvironment", ctypes.c_int(0), None)
+        network = self._create("LiteRtCreateModelFromFile", self._environment, str(model).encode())
+        options = self._create("LiteRtCreateOptions")
         self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
         self._set(options, b"runtime_options_string", b"enable_profiling = true\n")
         flags_line = b"" if flags is None else b"flags = %d\n" % flags
         self._set(options, b"xnnpack", b"num_threads = %d\n" % threads + flags_line)
-        self._compiled = self._made("LiteRtCreateCompiledModel", self._environment, network, options)
+        self._compiled = self._create("LiteRtCreateCompiledModel", self._environment, network, options)
 
     def summary(self) -> str:
         """Return the profiler's table after some runs."""
-        profiler = self._made("LiteRtCompiledModelGetProfiler", self._compiled)
+        profiler = self._create("LiteRtCompiledModelGetProfiler", self._compiled)
         inputs, outputs = (ctypes.c_void_p * 1)(self._buffer("Input")), (ctypes.c_void_p * 1)(self._buffer("Output"))
         count, first = ctypes.c_size_t(1), ctypes.c_size_t(0)
         for number in range(_WARM + _RUNS):
@@ -254,9 +258,9 @@ class _Profiled:
         else:
             sizes = (ctypes.c_size_t(1), ctypes.byref(layout), ctypes.c_bool(True))
             self._call("LiteRtGetCompiledModelOutputTensorLayouts", self._compiled, first, *sizes)
-        needs = self._made("LiteRtGetCompiledModel{}BufferRequirements".format(end), self._compiled, first, first)
+        needs = self._create("LiteRtGetCompiledModel{}BufferRequirements".format(end), self._compiled, first, first)
         kind = ctypes.byref(_Type(_FLOAT32, layout))
-        buffer = self._made("LiteRtCreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
+        buffer = self._create("LiteRtCreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
         size, place = ctypes.c_size_t(), ctypes.c_void_p()
         self._call("LiteRtGetTensorBufferRequirementsBufferSize", needs, ctypes.byref(size))
         self._call("LiteRtLockTensorBuffer", buffer, ctypes.byref(place), ctypes.c_int(1))
@@ -268,10 +272,10 @@ class _Profiled:
         payload = ctypes.create_string_buffer(text)
         dropped = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: None)
         self._kept += [payload, dropped]
-        opaque = self._made("LiteRtCreateOpaqueOptions", name, ctypes.cast(payload, ctypes.c_void_p), dropped)
+        opaque = self._create("LiteRtCreateOpaqueOptions", name, ctypes.cast(payload, ctypes.c_void_p), dropped)
         self._call("LiteRtAddOpaqueOptions", options, opaque)
 
-    def _made(self, name: str, *arguments: Any) -> Any:
+    def _create(self, name: str, *arguments: Any) -> Any:
         handle = ctypes.c_void_p()
         self._call(name, *arguments, ctypes.byref(handle))
         if handle.value is None:

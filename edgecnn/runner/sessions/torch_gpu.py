@@ -41,9 +41,11 @@ class TorchSession(Session):
         except Exception as error:  # noqa: BLE001 - a broken archive fails in many ways without a common class
             what = "{}: torch cannot open it".format(self._path.name)
             raise RunnerError("runtime-refused-model", what, error_line(error)) from error
-        self._shape = _shape_of(program)
-        manner = Captured if way.graph == "cuda" else Direct
-        self._network: Any = manner(callable_of(network, way, self._device), self._device)
+        input_name = program.graph_signature.user_inputs[0]
+        node = next(candidate for candidate in program.graph.nodes if candidate.name == input_name)
+        self._shape = tuple(size if isinstance(size, int) else None for size in node.meta["val"].shape)
+        runner = Captured if way.graph == "cuda" else Direct
+        self._network: Any = runner(callable_of(network, way, self._device), self._device)
 
     def inputs(self) -> Sequence[TensorSpec]:
         """Return the program's only input; None for any number of images."""
@@ -105,7 +107,7 @@ def open_session(
     if trace_folder is not None:
         raise RunnerError("no-trace", "torch_gpu does not trace: torch does not report a layer's precision")
     if device == "cuda":
-        device = "cuda:{}".format(_gpu(gpu))
+        device = "cuda:{}".format(_gpu_number(gpu))
         torch.cuda.set_device(device)
     check_way(way, torch.device(device))
     torch.set_num_threads(threads)
@@ -114,7 +116,7 @@ def open_session(
     return TorchSession(kit, device, way)
 
 
-def _gpu(name: Optional[str]) -> int:
+def _gpu_number(name: Optional[str]) -> int:
     """Return the number of the GPU with this name. torch numbers GPUs by speed, so the name must be checked."""
     if not torch.cuda.is_available():
         why = "this torch {} was built without CUDA".format(torch.__version__)
@@ -126,13 +128,6 @@ def _gpu(name: Optional[str]) -> int:
         available = ", ".join(names)
         raise RunnerError("other-gpu", "torch sees no {} here".format(name), "it sees {}".format(available), missing=True)
     return 0 if name is None else names.index(name)
-
-
-def _shape_of(program: Any) -> Any:
-    """Return the shape of the program's image input."""
-    name = program.graph_signature.user_inputs[0]
-    node = next(candidate for candidate in program.graph.nodes if candidate.name == name)
-    return tuple(size if isinstance(size, int) else None for size in node.meta["val"].shape)
 
 
 _HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -174,7 +169,7 @@ def check_way(way: Way, device: torch.device) -> None:
     if way.graph == "cuda" and device.type != "cuda":
         raise RunnerError("no-cuda-graph", "a CUDA graph needs an NVIDIA GPU, and device = {}".format(device.type), missing=True)
     if way.compiler == "tensorrt":
-        _need_package("torch_tensorrt", "torch-tensorrt", way)
+        _require_package("torch_tensorrt", "torch-tensorrt", way)
         if device.type != "cuda":
             raise RunnerError("no-gpu", "TensorRT needs an NVIDIA GPU, and device = {}".format(device.type), missing=True)
     if way.compiler == "inductor":
@@ -279,7 +274,7 @@ class Captured:
 def _check_compiler(way: Way, device: torch.device) -> None:
     """Check the compilers: Inductor writes C++ for a CPU, and Triton kernels with a C launcher for a GPU."""
     if device.type == "cuda":
-        _need_package("triton", "triton", way)
+        _require_package("triton", "triton", way)
         wanted = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang", "cc"]
     else:
         wanted = [os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")]
@@ -289,6 +284,6 @@ def _check_compiler(way: Way, device: torch.device) -> None:
         raise RunnerError("no-compiler", "torch.compile needs a C++ compiler, which is not installed", why, hint, missing=True)
 
 
-def _need_package(module: str, distribution: str, way: Way) -> None:
+def _require_package(module: str, distribution: str, way: Way) -> None:
     if find_spec(module) is None:
         raise lacking("compile = {} needs the package {}".format(way.compiler, distribution), distribution)

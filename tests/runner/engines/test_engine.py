@@ -121,7 +121,7 @@ def test_a_builder_older_than_the_kit_needs_is_refused(monkeypatch: pytest.Monke
 def test_a_builder_for_this_machine_only_takes_no_capability() -> None:
     order = Order("tensorrt", "model.onnx", "e", "l", "8.7", 64, None)
     with pytest.raises(RunnerError) as refused:
-        builder._aim(object(), order, object())
+        builder._set_target_gpu(object(), order, object())
     assert refused.value.what == "tensorrt builds for the GPU of this machine only, not for 8.7"
 
 
