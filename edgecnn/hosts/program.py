@@ -53,7 +53,7 @@ class Program:
     folder: Path | None = None
     """Working folder; None: this process's."""
     environment: Mapping[str, str] | None = None
-    """None: this process's."""
+    """Environment variables; None: this process's."""
     opening: bytes = b""
     """First bytes of its standard input."""
     beat_s: float | None = None
@@ -61,7 +61,7 @@ class Program:
     failure: Callable[[Mapping[str, Any]], EdgecnnError] = lambda error: runner_failed(error)
     """Makes an error from the program's ``error``. Raises Unusable: the program's error is invalid."""
     board: str | None = None
-    """Where it runs; None: on this machine."""
+    """The board on which it runs; None: this machine."""
 
 
 def runner_failed(error: Mapping[str, Any]) -> RunnerFailed:

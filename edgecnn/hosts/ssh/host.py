@@ -40,7 +40,7 @@ LEASE_S = 30.0
 LOCK = MACHINE
 """Lock of the process that measures there: one path for all users of a board."""
 _ORPHAN_S = 45.0  # a runner without a link ends by its lease before that
-_AGAIN_S = 20.0
+_RACE_POLL_S = 20.0
 """Interval between two checks of the race lock, long enough not to disturb a race."""
 _RUNNER = Path(__file__).resolve().parents[2] / "runner"
 VARIABLES = {**{name: name for name in KEPT_VARIABLES}, "PYTHONPATH": PATH_NOT_PASSED}
@@ -145,7 +145,7 @@ class SshHost:
         """Run a runner there to its end. During a timed run, no other race runs on the board."""
         kit = "/".join(place.split("/")[-2:])
         race_lock = f"{self._lock}{RACE}"
-        locks = [(race_lock, _AGAIN_S)] if doing == "bench" else []
+        locks = [(race_lock, _RACE_POLL_S)] if doing == "bench" else []
         locks.append((f"{self._lock}.run", _ORPHAN_S))
         request = encode_request("run", kit=kit, argv=argv, locks=locks, variables=VARIABLES)
 
