@@ -87,7 +87,7 @@ def host_request(options: BuildOptions) -> HostRequest | None:
         BadAddress: the address has no destination.
         HOST_OPTION_WITHOUT_HOST, CARRY_WITHOUT_HOST: an option for a board, but no board.
     """
-    from edgecnn.errors.hosts.board import CARRY_WITHOUT_HOST
+    from edgecnn.errors.hosts import CARRY_WITHOUT_HOST
     from edgecnn.errors.usage import HOST_OPTION_WITHOUT_HOST
     from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import EMULATED, HostRequest

@@ -63,7 +63,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
     from edgecnn.errors.custom_model import CUSTOM_MODEL_AND_ARCH
-    from edgecnn.errors.data.folder import SplitFolders, split_folders
+    from edgecnn.errors.data import SplitFolders, split_folders
     from edgecnn.errors.recipes import RECIPE_THERE, RECIPE_UNWRITABLE
     from edgecnn.render.screens.planning import recipe_text
     from edgecnn.store.disk import write_text_atomically

@@ -20,9 +20,9 @@ from edgecnn.errors.devices import (
     unknown_device,
     unknown_runtime,
 )
+from edgecnn.installed import resource_folder
 from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_file import checked, read_table
-from edgecnn.resources import resource_folder
 from edgecnn.runtimes.registry import offers
 from edgecnn.store.disk import user_path
 from edgecnn.values.candidate import ALL_RUNTIMES, Candidate, Runtime, TargetRuntime

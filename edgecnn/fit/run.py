@@ -13,9 +13,9 @@ import edgecnn
 from edgecnn.building.objective_race import require_meter
 from edgecnn.building.publish import check_output
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import NOT_IN_A_SEARCH, NOTHING_TO_SCALE
-from edgecnn.errors.hosts.board import BoardError
+from edgecnn.errors.hosts import BoardError
+from edgecnn.errors.labels import multi_label_not_fitting
 from edgecnn.fit.finish import Fitted, finished, prices_elsewhere
 from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.members import PATIENT, Course, MemberBuilder

@@ -26,8 +26,8 @@ from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Predictor, Predicts
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.table import TablePlan, measure_table
+from edgecnn.installed import resource_folder
 from edgecnn.measure.lab import Lab, first_difference
-from edgecnn.resources import resource_folder
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.candidate import Candidate

@@ -13,7 +13,7 @@ from edgecnn.errors.comparing import (
     NoBuildToCompare,
     kit_not_carried,
 )
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.measuring import NOTHING_TO_LOAD
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.measure.loadgen.run import Bench, LoadRequest, measure

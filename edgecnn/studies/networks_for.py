@@ -14,7 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from edgecnn.building.dated_records import measured_times
 from edgecnn.devices.files import Target, parse_target
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.forecast import BOARD_WITHOUT_FILE
+from edgecnn.errors.fit import BOARD_WITHOUT_FILE
 from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.errors.wording import nearest
 from edgecnn.forecast.forecasting import ForecastOptions, built_ways, forecasts

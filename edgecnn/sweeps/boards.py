@@ -18,10 +18,12 @@ from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_proble
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import OF_A_BOARD, OF_A_TARGET, BoardBusy
-from edgecnn.errors.hosts.leases import (
+from edgecnn.errors.hosts import (
     BOARD_WITHOUT_ADDRESS,
     NO_SUCH_BOARDS,
+    OF_A_BOARD,
+    OF_A_TARGET,
+    BoardBusy,
     BoardTaken,
     boards_lost_to_build,
     no_board_left,

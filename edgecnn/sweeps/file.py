@@ -16,7 +16,7 @@ from pydantic import Field
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import parse_target, target_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import BadAddress
+from edgecnn.errors.hosts import BadAddress
 from edgecnn.errors.recipes import OVERRIDES_INVALID, OverridesInvalid
 from edgecnn.errors.sweeps import BUILD_REPEATED, BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
 from edgecnn.errors.wording import did_you_mean

@@ -19,7 +19,7 @@ from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.manifest import list_files
 from edgecnn.devices.files import target_of
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import NoClassFolders
+from edgecnn.errors.data import NoClassFolders
 from edgecnn.errors.sweeps import NOT_A_SWEEP_FOLDER, SWEEP_IS_RUNNING
 from edgecnn.errors.wording import first_of, first_problem
 from edgecnn.planning.complete import tool_versions

@@ -13,7 +13,7 @@ from pydantic import Field
 from edgecnn.bench.judge import JudgeRequest, judge_finished
 from edgecnn.devices.leases.protocol import Boards
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.leases import CoordinatorUnreachable, LabgridAbsent
+from edgecnn.errors.hosts import CoordinatorUnreachable, LabgridAbsent
 from edgecnn.errors.sweeps import NOTHING_SWEPT
 from edgecnn.judging.gates import bound_parts, exit_code_of
 from edgecnn.measure.lab import Lab

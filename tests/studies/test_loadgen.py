@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.measuring import NOTHING_TO_LOAD
 from edgecnn.studies.loadgen import kit_meant
 from tests.runner.kits import make_kit

@@ -12,21 +12,19 @@ import pytest
 
 from edgecnn.devices.leases.protocol import Board, Kind, Lease, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
+    BOARD_TAKEN,
     BUILDER_UNFIT,
+    NO_BOARD_LEFT,
     OWN_ANSWER_UNUSABLE,
+    CoordinatorUnreachable,
+    RunnerFailed,
     board_disk_full,
     board_lacks_builder,
     board_not_ready,
+    coordinator_unreachable,
     link_lost,
 )
-from edgecnn.errors.hosts.leases import (
-    BOARD_TAKEN,
-    NO_BOARD_LEFT,
-    CoordinatorUnreachable,
-    coordinator_unreachable,
-)
-from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.render.progress import Quiet
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.store.store import Store

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import IO
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     ANDROID_HOST,
     BAD_ADDRESS,
     BOARD_KEY_CHANGED,
