@@ -18,9 +18,8 @@ from statistics import fmean
 
 from benchmarks.fit.regret import BASE_PX, CLASSES
 from edgecnn.fit.run import first_of
-from edgecnn.fit.search import identity_of, spread_out, unlike
+from edgecnn.fit.search import SearchSpace, identity_of, spread_out, unlike
 from edgecnn.fit.shortlist import looks_of, promises
-from edgecnn.fit.space import SearchSpace
 from edgecnn.values.fit import Member, Trained
 from edgecnn.values.scale import CompoundScale
 

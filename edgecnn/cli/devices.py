@@ -109,8 +109,8 @@ def measure(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     """Measure the latency table from which `edgecnn fit` predicts. An interrupted call resumes."""
     from edgecnn.devices.files import parse_target
-    from edgecnn.fit.table import TableRequest, require_own_name, table_of
-    from edgecnn.fit.tables import own_table, require_file, write_table
+    from edgecnn.fit.prices import own_table, require_file, write_table
+    from edgecnn.fit.timing import TableRequest, require_own_name, table_of
     from edgecnn.render.screens.fit import table_lines
 
     device, host = parse_target(name).device, host_request(call.options)

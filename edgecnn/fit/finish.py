@@ -15,11 +15,10 @@ from edgecnn.errors.fit import no_table_beside
 from edgecnn.fit.choose import Chosen, choose_member, front_of, inside_of, rank_correlation, ranked_of, top1_of
 from edgecnn.fit.members import Course
 from edgecnn.fit.predictor import fastest_first
+from edgecnn.fit.prices import TablePrices, prices_in, read_table_file, table_file
 from edgecnn.fit.request import OtherTarget
-from edgecnn.fit.search import predicted_ms
-from edgecnn.fit.space import probe_of
+from edgecnn.fit.search import predicted_ms, probe_of
 from edgecnn.fit.state import Fitting
-from edgecnn.fit.tables import TablePrices, prices_in, read_table_file, table_file
 from edgecnn.judging.gates import judge, runs_for
 from edgecnn.judging.predictions.accuracy import difference_pp
 from edgecnn.judging.runs.latency import latency

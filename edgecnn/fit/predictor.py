@@ -1,9 +1,4 @@
-"""Predict the latency of networks from a device's table, with an interval.
-
-If the runtime times layers, the time of each multiplying layer is its priced work times a factor of its shape, which extremely
-randomized trees learn (Geurts and others 2006, doi:10.1007/s10994-006-6226-1). Otherwise latency is a sum of arithmetic and
-memory traffic with a non-negative price for each kind of operation, fitted by relative error.
-"""
+"""The cost of one image for a network, from shapes alone."""
 
 from __future__ import annotations
 
@@ -11,12 +6,12 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from edgecnn.fit.features import Counted, counted_of
-from edgecnn.graph.layer_features import FUSED, KINDS, Layer, total_of
+from edgecnn.graph.layer_features import FUSED, KINDS, Layer, fused, layers_of, summed, total_of
 from edgecnn.values.fit import LEAST_TIMED, US_MAX, OtherLayers, Predicted, Probe, TimedProbe, TracedLayers
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 from edgecnn.values.verdict import Interval
@@ -25,6 +20,43 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[np.float64]
+
+
+class Counted(NamedTuple):
+    """The cost of one image for a network."""
+
+    parameters: int
+    macs: int
+    layers: tuple[Layer, ...]
+    """Layers that multiply, in order."""
+    features: Mapping[str, float]
+    """By name: ``<kind>_mmac`` multiply-adds in millions, ``<kind>_padded`` with idle lanes, ``<kind>_melem`` millions of numbers
+    read and written, ``<kind>_count`` operations, and ``weights_m`` millions of weights."""
+
+
+@lru_cache(maxsize=4096)
+def counted_of(probe: Probe) -> Counted:
+    """Return the cost of a network, built from shapes alone and only once.
+
+    Raises MissingPackage: torch, or the network's library, is not installed. UnknownArch: there is no such network.
+    """
+    import torch
+
+    from edgecnn.graph.traced import operations_of
+    from edgecnn.models.catalogue import timed_arch
+    from edgecnn.models.networks import build_network, shipped_parameter_count
+    from edgecnn.models.surgery import operated_unlearned
+
+    spec = timed_arch(probe.arch)
+    with torch.device("cpu" if probe.form.pruned else "meta"):  # pruning chooses channels by their weights
+        network = build_network(spec, probe.classes)
+    changed = operated_unlearned(network, probe.form, probe.resolution_px).to("meta")
+    operations = operations_of(changed, probe.resolution_px)
+    passes = fused(operations)
+    layers = layers_of(operations, passes)
+    features = summed(operations, layers, passes)
+    return Counted(shipped_parameter_count(changed, spec), sum(layer.macs for layer in layers), layers, features)
+
 
 Base = Callable[[Sequence[Counted]], "Array"]
 """Predicts milliseconds of networks."""

@@ -17,15 +17,13 @@ from edgecnn.errors.fit import NOT_IN_A_SEARCH, NOTHING_TO_SCALE
 from edgecnn.errors.hosts import BoardError
 from edgecnn.errors.labels import multi_label_not_fitting
 from edgecnn.fit.finish import Fitted, finished, prices_elsewhere
-from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.members import PATIENT, Course, MemberBuilder
+from edgecnn.fit.prices import Priced, forecast_prices, priced, table_file
 from edgecnn.fit.request import FitRequest
-from edgecnn.fit.search import code_of_trials, identity_of, predicted_ms, search_space
+from edgecnn.fit.search import SearchSpace, code_of_trials, identity_of, predicted_ms, search_space
 from edgecnn.fit.shortlist import along_front, looks_of, next_likely, shortlist, split_by_origin
-from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.state import Fitting, Once, Place
-from edgecnn.fit.table import require_own_name, timeable_candidates
-from edgecnn.fit.tables import Priced, priced, table_file
+from edgecnn.fit.timing import require_own_name, timeable_candidates
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
 from edgecnn.models.compound import RULES

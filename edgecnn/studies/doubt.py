@@ -30,7 +30,7 @@ from edgecnn.stages.features import FeaturesStage
 from edgecnn.store.disk import sha256_of, write_text_atomically
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
-from edgecnn.studies.doubt_facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
+from edgecnn.studies.facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
 from edgecnn.values.artifact import Artifact, FoundInput
 from edgecnn.values.command import Command
 from edgecnn.values.dataset import SPLIT_ROLES, Alike, DataSource, ImageEntry, SplitRole

@@ -19,8 +19,8 @@ from edgecnn.errors.wording import first_of
 from edgecnn.judging.gates import bound_of, bound_parts, exit_code_of
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.results.folder import report_or_none
+from edgecnn.sweeps.boards import KinRace, kin_of
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.kin import KinRace, kin_of
 from edgecnn.sweeps.state import Since, SweepState, build_folder, changed_since
 from edgecnn.values.base import Dated, Value
 from edgecnn.values.command import Command

@@ -14,8 +14,8 @@ from edgecnn.fit import finish
 from edgecnn.fit.choose import choose_member
 from edgecnn.fit.finish import marked_raced_twice, predicted_on, prices_elsewhere, update_latency
 from edgecnn.fit.members import Course
+from edgecnn.fit.prices import TablePrices
 from edgecnn.fit.request import OtherTarget
-from edgecnn.fit.tables import TablePrices
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.models.catalogue import arch_named

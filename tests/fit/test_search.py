@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import Prediction
-from edgecnn.fit.search import NEAR, guessed_ms, identity_of, predicted_front, search_space, spread_out, way_of
-from edgecnn.fit.space import SearchSpace
+from edgecnn.fit.predictor import Prediction, counted_of
+from edgecnn.fit.search import NEAR, SearchSpace, guessed_ms, identity_of, predicted_front, search_space, spread_out, way_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize

@@ -5,8 +5,8 @@ import pytest
 
 from edgecnn.render.screens.sweep import fleet_lines
 from edgecnn.results.folder import REPORT, report_text
+from edgecnn.sweeps.boards import KinBoard, KinRace, compared, kin_of, unraced
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
-from edgecnn.sweeps.kin import KinBoard, KinRace, compared, kin_of, unraced
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.values.verdict import Interval
 from tests.judging.made import a_latency, an_accuracy, an_interval

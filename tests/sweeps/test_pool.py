@@ -31,8 +31,7 @@ from edgecnn.store.store import Store
 from edgecnn.sweeps import boards
 from edgecnn.sweeps.boards import Ended, Pool, boards_line
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.processes import Children
-from edgecnn.sweeps.run import SweepRun, work_off
+from edgecnn.sweeps.run import Children, SweepRun, work_off
 from edgecnn.sweeps.state import SweepState, build_folder
 from edgecnn.sweeps.sweep import open_sweep, run_sweep
 from tests.render.reports import a_report

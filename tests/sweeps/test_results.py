@@ -15,8 +15,7 @@ from edgecnn.store.store import Store
 from edgecnn.sweeps.apart import Elsewhere
 from edgecnn.sweeps.boards import Ended
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.processes import Children, ending_of, log_of
-from edgecnn.sweeps.run import SweepRun, work_off
+from edgecnn.sweeps.run import Children, SweepRun, ending_of, log_of, work_off
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder, keep
 from tests.render.reports import a_report, a_row
 from tests.sweeps.written import cells

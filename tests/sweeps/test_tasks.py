@@ -14,8 +14,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Ended
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.processes import Children, log_of
-from edgecnn.sweeps.run import SweepRun, work_off
+from edgecnn.sweeps.run import Children, SweepRun, log_of, work_off
 from edgecnn.sweeps.state import SweepState
 from edgecnn.sweeps.tasks import run_in_order
 from tests.sweeps.written import cells

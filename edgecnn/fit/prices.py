@@ -1,7 +1,12 @@
-"""The latency tables of a search: their files, whether a table fits a machine, and the measurement of a missing table."""
+"""Find what predicts the latency of a search's networks: a stored latency table, a table measured now, or forecasts.
+
+Forecasts come from public tables, for a device without a latency table. A network chosen from them is provisional, as with the
+table of any device that is not attached.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +15,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from edgecnn.building.dated_records import measured_times
 from edgecnn.devices.files import own_folder
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.fit import (
@@ -22,17 +28,20 @@ from edgecnn.errors.fit import (
 )
 from edgecnn.errors.weights import MissingPackage, UnknownArch
 from edgecnn.errors.wording import first_line, shortened
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import Predictor, Predicts
+from edgecnn.fit.predictor import Prediction, Predictor, Predicts, counted_of
 from edgecnn.fit.request import FitRequest
-from edgecnn.fit.table import TablePlan, measure_table
+from edgecnn.fit.timing import TablePlan, measure_table
+from edgecnn.forecast.forecasting import ForecastOptions, forecast
+from edgecnn.forecast.networks import Subject, subject_of_arch, work_of
+from edgecnn.forecast.records import MeasuredTime
 from edgecnn.installed import resource_folder
 from edgecnn.measure.lab import Lab, first_difference
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
-from edgecnn.values.fit import LEAST_TIMED, LatencyTable, TableUsed, TimedProbe
+from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TableUsed, TimedProbe
+from edgecnn.values.forecast import Forecast, NoForecast
 from edgecnn.values.stage import Key, digest_of
 from edgecnn.values.verdict import Fidelity
 
@@ -246,3 +255,68 @@ def _measured(table: LatencyTable | None, candidates: tuple[Candidate, ...], lab
         return measured
     both = {name: {**getattr(table, name), **getattr(measured, name)} for name in ("timed", "failed", "runtimes")}
     return measured.model_copy(update={**both, "seconds": round(table.seconds + measured.seconds, 1)})
+
+
+KNOWN = ("mobilenet-v2", "resnet-50", "efficientnet-b0")
+"""Networks whose forecasts show whether a candidate has any, and whether tables or method changed since a stored search."""
+_DEVIATIONS = 1.645
+"""Standard deviations from the middle of a 90 % interval to its end."""
+_WORDS: Mapping[str, bool | set[str]] = {"built": True, "processor": True, "source": {"kind_only"}}
+"""Fields of a forecast that have no effect on a search."""
+
+
+class ForecastPredictor:
+    """Predictions of one candidate on one device, from forecasts."""
+
+    def __init__(self, device: Device, candidate: Candidate, records: Sequence[MeasuredTime] = ()) -> None:
+        self._device, self._candidate, self._options = device, candidate, ForecastOptions(records=records)
+
+    def predict(self, probes: Sequence[Probe]) -> tuple[Prediction | None, ...]:
+        """Predict each network; None if the public tables do not support a forecast."""
+        return tuple(self._predicted(probe) for probe in probes)
+
+    def answer(self, subject: Subject) -> Forecast | NoForecast:
+        """Return the forecast of a network."""
+        return forecast(subject, self._device, self._candidate.runtime, self._candidate.precision, self._options)
+
+    def _predicted(self, probe: Probe) -> Prediction | None:
+        subject = Subject(probe.name, probe.resolution_px, work_of(counted_of(probe).layers))
+        answer = self.answer(subject)
+        if isinstance(answer, NoForecast):
+            return None
+        spread = math.log(answer.p50_ms.high / answer.p50_ms.low) / (2 * _DEVIATIONS)
+        return Prediction(answer.p50_ms, spread, ())
+
+
+def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, device_file: str | None = None) -> Priced:
+    """Return predictors of the candidates that have forecasts. Raises NO_TABLE: none has."""
+    records = measured_times(device, device_file)
+    predictors = {candidate.id: ForecastPredictor(device, candidate, records) for candidate in candidates}
+    known = {
+        name: [answer for arch in KNOWN if isinstance(answer := predictor.answer(subject_of_arch(arch)), Forecast)]
+        for name, predictor in predictors.items()
+    }
+    supported = {name: forecasts for name, forecasts in known.items() if forecasts}
+    if not supported:
+        raise no_table(device=device.name)
+    first = next(iter(supported.values()))[0]
+    used = TableUsed(
+        file=first.source.title,
+        machine=first.source.board,
+        observed_at=first.source.date,
+        networks=first.source.networks,
+        fidelity=first.fidelity,
+    )
+    for candidate in candidates:
+        if candidate.id not in supported:
+            lab.tell.note(f"{candidate.id} is excluded from the search: no public table supports a forecast on {device.name}")
+    return Priced(
+        used=used,
+        predictors={name: predictors[name] for name in supported},
+        content=digest_of(
+            {name: [row.model_dump(mode="json", exclude=_WORDS) for row in forecasts] for name, forecasts in supported.items()}
+        ),
+        candidates={candidate.id: candidate for candidate in candidates if candidate.id in supported},
+        environment=lab.environment.conditions,
+        fastest={},
+    )
