@@ -106,7 +106,7 @@ def _subjects(call: Call, names: Sequence[str], archs: Sequence[str], model: Pat
 
 
 class Place(NamedTuple):
-    """A device, or a board of the public tables, and the runtime that the target names."""
+    """A device or a board of the public tables, with the runtime that the target names."""
 
     device: Device | str
     runtime: Runtime | None

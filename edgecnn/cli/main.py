@@ -122,7 +122,7 @@ The verbs that stop earlier take the options of ``build``, and show its examples
 
 
 class Commands(TyperGroup):
-    """The commands of edgecnn: those of the first screen in panels, the others hidden."""
+    """The commands of edgecnn. Those of the first screen are in panels; the others are hidden."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)

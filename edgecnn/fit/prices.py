@@ -60,7 +60,7 @@ def table_file(device: str) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def require_file(path: Path) -> None:
+def require_writable(path: Path) -> None:
     """Check that a table can be written, before it is measured. Raises TABLE_UNWRITABLE."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,9 +125,9 @@ class Priced(TablePrices):
 
 def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
     """Return predictors of the candidates with enough timed networks. Raises TABLE_TOO_SHORT: no candidate has enough."""
-    timed = {name: _undisturbed(table.timed.get(name, ())) for name in candidates}
+    timed = {name: _undisturbed_rows(table.timed.get(name, ())) for name in candidates}
     enough = {name: rows for name, rows in timed.items() if len(rows) >= LEAST_TIMED}
-    _require_todays_networks(path, (row for rows in enough.values() for row in rows))
+    _require_same_networks(path, (row for rows in enough.values() for row in rows))
     if not enough:
         most = max((len(rows) for rows in timed.values()), default=0)
         raise table_too_short(path=path, device=table.device, most=most, needed=LEAST_TIMED)
@@ -151,13 +151,13 @@ def _predictor(path: Path, candidate: str, rows: Sequence[TimedProbe]) -> Predic
         raise TABLE_UNREADABLE(path=path, problems=[because]) from error
 
 
-def _undisturbed(rows: Sequence[TimedProbe]) -> Sequence[TimedProbe]:
+def _undisturbed_rows(rows: Sequence[TimedProbe]) -> Sequence[TimedProbe]:
     """Return the rows that no other work disturbed if they are enough, else all rows."""
     quiet = [row for row in rows if row.disturbed is None]
     return quiet if len(quiet) >= LEAST_TIMED else rows
 
 
-def _require_todays_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
+def _require_same_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
     """Raises TABLE_UNREADABLE: a name in the table means another network in this version, or none."""
     for row in rows:
         try:
@@ -194,7 +194,7 @@ def priced(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, at
             few = len(table.timed.get(candidate.id, ()))
             needed = f"the table has {few} of its networks, a prediction needs {LEAST_TIMED}"
             lab.tell.note(f"{candidate.id} is excluded from the search: {needed}")
-    fastest = {name: min(_undisturbed(table.timed[name]), key=lambda row: row.least_ms) for name in by_name}
+    fastest = {name: min(_undisturbed_rows(table.timed[name]), key=lambda row: row.least_ms) for name in by_name}
     return Priced(prices.used, prices.predictors, prices.content, by_name, lab.environment.conditions, fastest)
 
 
@@ -207,40 +207,35 @@ def _table_for(
     if path is None:
         if not attached:
             raise no_table(device=name)
-        return _written(name, _measured(None, tuple(candidates), lab))
+        return _write_own(name, _measure_missing(None, tuple(candidates), lab))
     table = read_table_file(path)
     if attached:
         require_same_machine(table, path, lab)
-    elif table.device != name and not _stands_for(table, request.device):
+    elif table.device != name and not _is_emulation_of(table, request.device):
         raise table_of_another(path=path, difference=f"it is for {table.device}, but the search is for {name}", device=name)
-    lacking = _lacking(table, shippable)
+    lacking = tuple(
+        candidate
+        for candidate in shippable
+        if len(table.timed.get(candidate.id, ())) < LEAST_TIMED and table.failed.get(candidate.id) is None
+    )  # without the candidates that never ran
     if request.table is None and attached and lacking:
-        return _written(name, _measured(table, lacking, lab))
+        return _write_own(name, _measure_missing(table, lacking, lab))
     return path, table
 
 
-def _stands_for(table: LatencyTable, device: Device) -> bool:
-    """Whether a table of an emulated machine serves for a device of the same architecture; its figures are marked emulated."""
+def _is_emulation_of(table: LatencyTable, device: Device) -> bool:
+    """Whether the table is of an emulated machine with the device's architecture. Its figures are marked emulated."""
     architecture = table.environment.observed.get("architecture")
     return table.fidelity is Fidelity.EMULATED and architecture == device.processor.architecture
 
 
-def _written(device: str, table: LatencyTable) -> tuple[Path, LatencyTable]:
+def _write_own(device: str, table: LatencyTable) -> tuple[Path, LatencyTable]:
     path = own_table(device)
     write_table(table, path)
     return path, table
 
 
-def _lacking(table: LatencyTable, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Return the candidates with too few timed networks, without those that never ran."""
-    return tuple(
-        candidate
-        for candidate in candidates
-        if len(table.timed.get(candidate.id, ())) < LEAST_TIMED and table.failed.get(candidate.id) is None
-    )
-
-
-def _measured(table: LatencyTable | None, candidates: tuple[Candidate, ...], lab: Lab) -> LatencyTable:
+def _measure_missing(table: LatencyTable | None, candidates: tuple[Candidate, ...], lab: Lab) -> LatencyTable:
     """Measure these candidates, and merge them into an existing table."""
     which = "" if table is None else " for " + ", ".join(candidate.id for candidate in candidates)
     lab.tell.note(f"measuring the latency table of {lab.device}{which}, once, in about 15 minutes")
@@ -261,7 +256,7 @@ KNOWN = ("mobilenet-v2", "resnet-50", "efficientnet-b0")
 """Networks whose forecasts show whether a candidate has any, and whether tables or method changed since a stored search."""
 _DEVIATIONS = 1.645
 """Standard deviations from the middle of a 90 % interval to its end."""
-_WORDS: Mapping[str, bool | set[str]] = {"built": True, "processor": True, "source": {"kind_only"}}
+_IRRELEVANT: Mapping[str, bool | set[str]] = {"built": True, "processor": True, "source": {"kind_only"}}
 """Fields of a forecast that have no effect on a search."""
 
 
@@ -314,7 +309,10 @@ def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, d
         used=used,
         predictors={name: predictors[name] for name in supported},
         content=digest_of(
-            {name: [row.model_dump(mode="json", exclude=_WORDS) for row in forecasts] for name, forecasts in supported.items()}
+            {
+                name: [row.model_dump(mode="json", exclude=_IRRELEVANT) for row in forecasts]
+                for name, forecasts in supported.items()
+            }
         ),
         candidates={candidate.id: candidate for candidate in candidates if candidate.id in supported},
         environment=lab.environment.conditions,

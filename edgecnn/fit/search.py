@@ -18,17 +18,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgecnn.errors.fit import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
-from edgecnn.fit.choose import rising_front
+from edgecnn.fit.choose import pareto_front
 from edgecnn.fit.predictor import Predicts, counted_of, fastest_first
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, holds
 from edgecnn.models.compound import imbalance_of, scaled, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values import fit
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.fit import BudgetMetric, Member, Predicted, Probe
+from edgecnn.values.fit import BudgetMetric, Member, Probe
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.stage import Progress
 from edgecnn.values.training import AS_IT_IS, Activation, Form, SqueezeExcite
@@ -100,7 +100,9 @@ class SearchSpace:
             macs=counted.macs,
             standin=self._standin(scale, form, counted.macs),
         )
-        return member.model_copy(update={"predicted": self._predicted(probe, member)})
+        most_mib = self.within.get("size_mib", math.inf)
+        fitting = {name: predictor for name, predictor in self.predictors.items() if self._size_mib(member, name) <= most_mib}
+        return member.model_copy(update={"predicted": fastest_first(fitting, probe)})
 
     def _standin(self, scale: CompoundScale, form: Form, macs: int) -> float:
         """Return the stand-in. A pruned network counts with the width of its remaining channels."""
@@ -108,11 +110,6 @@ class SearchSpace:
         apart = imbalance_of(as_wide, self.base_px.short_px)
         taken = (form.activation != "keep") + (form.squeeze_excite != "keep")
         return round(math.log2(macs) - APART_COSTS * apart - FORM_COSTS * taken, 4)
-
-    def _predicted(self, probe: Probe, member: Member) -> tuple[Predicted, ...]:
-        most_mib = self.within.get("size_mib", math.inf)
-        fitting = {name: predictor for name, predictor in self.predictors.items() if self._size_mib(member, name) <= most_mib}
-        return fastest_first(fitting, probe)
 
     @staticmethod
     def _size_mib(member: Member, candidate: str) -> float:
@@ -127,29 +124,28 @@ POPULATION, SEED = 32, 0
 NEAR = 1.5
 """Networks are searched up to this many times the latency budget, since predictions may be that far off."""
 BEYOND_COSTS = 100.0
-"""Loss of the stand-in for each factor e beyond that, so that networks inside are better in both aims."""
-
-
-_PREDICTING = ("predictor", "search")
+"""Loss of the stand-in for each factor e of latency beyond ``NEAR``, so that networks inside are better in both aims."""
 
 
 def code_of_trials() -> str:
     """Return a digest of the modules that decide the content of stored trials, so that other code draws a new study."""
-    files = [Path(__file__).with_name(f"{name}.py") for name in _PREDICTING] + [Path(fit.__file__)]
+    files = [Path(__file__).with_name(f"{name}.py") for name in ("predictor", "search")] + [Path(fit.__file__)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) -> tuple[Member, ...]:
     """Return distinct networks of ``trials`` trials, in the order of the search. ``file``: a study to start or resume."""
+    from optuna.trial import TrialState
+
     study, most = _study(file), math.log(NEAR * space.within.get("p50_ms", math.inf))
     if not study.trials:
         _begin_with_smallest(study, space)
     for done in range(len(_finished_trials(study)), trials):  # counted once, because counting reads the complete study
         tell.step("predict networks", done, trials, "networks")
         trial = study.ask()
-        member = _drawn(trial, space)
+        member = _draw(trial, space)
         if member is None or not member.predicted:
-            study.tell(trial, state=_failed())
+            study.tell(trial, state=TrialState.FAIL)
             continue
         trial.set_user_attr("member", member.model_dump(mode="json"))
         took = math.log(guessed_ms(member))
@@ -163,12 +159,12 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
     return tuple(distinct.values())
 
 
-def _drawn(trial: optuna.Trial, space: SearchSpace) -> Member | None:
+def _draw(trial: optuna.Trial, space: SearchSpace) -> Member | None:
     """Draw a network. Half of them are pruned and keep their scale, because both make a network narrower.
 
     Networks with pretrained weights keep depth and width, at any resolution.
     """
-    steps = _steps(space)
+    steps = _side_range(space)
     depth, width = trial.suggest_float("depth", *DEPTHS, log=True), trial.suggest_float("width", *WIDTHS, log=True)
     side_px = SIDE_STEP_PX * trial.suggest_int("side", *steps)
     pruned = max(0.0, round(trial.suggest_float("pruned", -MOST_PRUNED, MOST_PRUNED, step=PRUNED_STEP), 2))
@@ -186,13 +182,13 @@ def _drawn(trial: optuna.Trial, space: SearchSpace) -> Member | None:
 
 def _begin_with_smallest(study: optuna.Study, space: SearchSpace) -> None:
     """Start with the smallest networks, pruned and not, so that an unreachable budget is known for the complete space."""
-    least = {"depth": DEPTHS[0], "width": WIDTHS[0], "side": _steps(space)[0]}
+    least = {"depth": DEPTHS[0], "width": WIDTHS[0], "side": _side_range(space)[0]}
     changed = {"activation": "relu6" if "relu6" in space.activations else "keep", "squeeze_excite": space.squeeze_excites[-1]}
     for pruned in (-MOST_PRUNED, MOST_PRUNED):
         study.enqueue_trial({**least, **changed, "pruned": pruned})
 
 
-def _steps(space: SearchSpace) -> list[int]:
+def _side_range(space: SearchSpace) -> list[int]:
     """Return the smallest and the largest shorter side, in units of ``SIDE_STEP_PX``."""
     return [max(2, round(share * space.base_px.short_px / SIDE_STEP_PX)) for share in SIDES]
 
@@ -215,21 +211,15 @@ def _finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return [trial for trial in study.trials if trial.state.is_finished()]
 
 
-def _failed() -> Any:
-    import optuna
-
-    return optuna.trial.TrialState.FAIL
-
-
 def identity_of(member: Member) -> tuple[int, int, ImageSize, str]:
     """Return a key that is equal for multipliers that round to the same network."""
-    return member.macs, member.parameters, member.resolution_px, "-".join(map(str, _changed(member.form)))
+    return member.macs, member.parameters, member.resolution_px, "-".join(map(str, _form_changes(member.form)))
 
 
 def predicted_front(members: Iterable[Member]) -> tuple[Member, ...]:
     """Return the Pareto front of predicted latency and stand-in, the fastest first."""
     known = [member for member in members if member.best_predicted is not None]
-    return rising_front(known, predicted_ms, lambda member: member.standin)
+    return pareto_front(known, predicted_ms, lambda member: member.standin)
 
 
 def predicted_ms(member: Member) -> float:
@@ -250,13 +240,13 @@ def spread_out(members: Iterable[Member], count: int, base_px: ImageSize) -> tup
     waiting = sorted(members, key=lambda member: -member.standin)
     taken: list[Member] = []
     while waiting and len(taken) < count:
-        used = Counter(way_of(member, base_px) for member in taken)
-        taken.append(min(waiting, key=lambda member: used[way_of(member, base_px)]))  # the first of equals is the best
-        waiting = [member for member in waiting if all(unlike(member, other) for other in taken)]
+        used = Counter(biggest_saving(member, base_px) for member in taken)
+        taken.append(min(waiting, key=lambda member: used[biggest_saving(member, base_px)]))  # the first of equals is the best
+        waiting = [member for member in waiting if all(are_unlike(member, other) for other in taken)]
     return tuple(taken)
 
 
-def way_of(member: Member, base_px: ImageSize) -> str:
+def biggest_saving(member: Member, base_px: ImageSize) -> str:
     """Return the change that saves the most multiply-adds: ``resolution``, ``depth``, ``width``, ``pruned`` or ``form``."""
     scale = CompoundScale.from_text(member.scale)
     saved = {
@@ -269,17 +259,17 @@ def way_of(member: Member, base_px: ImageSize) -> str:
     return max(saved, key=saved.__getitem__)
 
 
-def unlike(one: Member, other: Member) -> bool:
+UNLIKE = 1.12
+"""Ratio of depth, width or resolution above which two networks are not alike."""
+
+
+def are_unlike(one: Member, other: Member) -> bool:
     """Whether two members differ in form, or by ``UNLIKE`` in any multiplier."""
-    if _changed(one.form) != _changed(other.form):
+    if _form_changes(one.form) != _form_changes(other.form):
         return True
     ratios = [first / second for first, second in zip(one.multipliers, other.multipliers, strict=True)]
     return max(abs(math.log(ratio)) for ratio in ratios) > math.log(UNLIKE)
 
 
-def _changed(form: Form) -> tuple[str, str, bool]:
+def _form_changes(form: Form) -> tuple[str, str, bool]:
     return form.activation, form.squeeze_excite, form.pruned > 0
-
-
-UNLIKE = 1.12
-"""Ratio of depth, width or resolution above which two networks are not alike."""

@@ -129,24 +129,22 @@ def untrained_race(
     return race(request.model_copy(update={"max_age_h": 0.0}), lab)
 
 
-def times_of(kits: Kits, lab: Lab, yardstick: Yardstick | None = None) -> Timed:
+def time_kits(kits: Kits, lab: Lab, yardstick: Yardstick | None = None) -> Timed:
     """Time members' kits in a lab."""
-    every = tuple(kit for of in kits.values() for kit in of)
+    every = tuple(kit for kits_of_member in kits.values() for kit in kits_of_member)
     if not every:
         return Timed({}, {})
-    beside = () if yardstick is None or yardstick.kit in every else (yardstick.kit,)
-    raced = untrained_race((*every, *beside), ROUNDS, lab, yardstick=yardstick)
-    profiles = raced.profiles
-    times = {
-        name: [p50 for kit in of if kit.entrant in profiles and (p50 := latency_when_chosen(profiles[kit.entrant]).p50_ms)]
-        for name, of in kits.items()
-    }
-    why = {
-        name: next((raced.failed[kit.entrant] for kit in of if kit.entrant in raced.failed), UNRUN) for name, of in kits.items()
-    }
-    least = {name: min(of, key=lambda p50_ms: p50_ms.estimate) for name, of in times.items() if of}
-    pace = None if yardstick is None else yardstick.pace(raced)
-    return Timed(least, {name: reason for name, reason in why.items() if name not in least}, pace)
+    extra = () if yardstick is None or yardstick.kit in every else (yardstick.kit,)
+    raced = untrained_race((*every, *extra), ROUNDS, lab, yardstick=yardstick)
+    profiles, times, failed = raced.profiles, dict[str, Interval](), dict[str, str]()
+    for name, kits_of_member in kits.items():
+        run = [profiles[kit.entrant] for kit in kits_of_member if kit.entrant in profiles]
+        p50s_ms = [p50_ms for profile in run if (p50_ms := latency_when_chosen(profile).p50_ms)]
+        if p50s_ms:
+            times[name] = min(p50s_ms, key=lambda p50_ms: p50_ms.estimate)
+        else:
+            failed[name] = next((raced.failed[kit.entrant] for kit in kits_of_member if kit.entrant in raced.failed), UNRUN)
+    return Timed(times, failed, None if yardstick is None else yardstick.pace(raced))
 
 
 DEPTHS, WIDTHS = (0.3, 1.3), (0.25, 1.3)
@@ -161,8 +159,6 @@ MOST_MMACS = 1500.0
 """Most million multiply-adds of a drawn network; a larger one would take the time of ten."""
 _UNSCALED = ("shufflenet-v1", "shufflenet-v2", "densenet", "efficientnet-v2", "resnext", "googlenet")
 """Families that no rule scales, with other kinds of blocks; only their resolution varies."""
-
-
 _IN_TURN = tuple(name for family in (*RULES, *_UNSCALED) for name in (BLOCKS, family))
 
 
@@ -172,13 +168,13 @@ def pool(size: int, families: Iterable[str] = _IN_TURN, seed: int = 0) -> tuple[
     for _ in range(DRAWS * size):
         if len(probes) == size:
             break
-        probe = _drawn(names[len(probes) % len(names)], draw)  # the same family again if the draw was too large or invalid
-        if probe is not None and probe not in probes and _affordable(probe):
+        probe = _draw(names[len(probes) % len(names)], draw)  # the same family again if the draw was too large or invalid
+        if probe is not None and probe not in probes and counted_of(probe).macs / 1e6 <= MOST_MMACS:
             probes[probe] = None
     return tuple(probes)
 
 
-def _drawn(family: str, draw: random.Random) -> Probe | None:
+def _draw(family: str, draw: random.Random) -> Probe | None:
     size, classes = ImageSize.square(draw.choice(SIDES_PX)), draw.choice(CLASSES)
     if family == BLOCKS:
         return Probe(arch=f"{BLOCKS}-{draw.randrange(SEEDS)}", resolution_px=size, classes=classes)
@@ -191,10 +187,6 @@ def _drawn(family: str, draw: random.Random) -> Probe | None:
     except (ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride):
         return None
     return Probe(arch=scaled_spec.name, resolution_px=size, classes=classes)
-
-
-def _affordable(probe: Probe) -> bool:
-    return counted_of(probe).macs / 1e6 <= MOST_MMACS
 
 
 BATCH = 4
@@ -255,7 +247,7 @@ class _Timing:
     def _race(self, kits: Mapping[tuple[str, Probe], KitRef]) -> None:
         max_age_h = 0.0 if self.request.anew else MAX_AGE_H
         first = untrained_race(tuple(kits.values()), TABLE_ROUNDS, self.lab, max_age_h)
-        apart = tuple(kit for kit in kits.values() if kit.entrant in first.profiles and _apart(first.profiles[kit.entrant]))
+        apart = tuple(kit for kit in kits.values() if kit.entrant in first.profiles and _runs_differ(first.profiles[kit.entrant]))
         again = untrained_race(apart, ROUNDS_APART, self.lab, max_age_h).profiles if apart else {}
         for (name, probe), kit in kits.items():
             if kit.entrant not in first.profiles:
@@ -265,10 +257,18 @@ class _Timing:
             if not any(map(_medians_ms, profiles)):
                 self.failed[f"{name} of {probe.name}"] = UNRUN
                 continue
-            self.timed[name].append(_timed(probe, profiles, self._traced(probe, kit)))
+            self.timed[name].append(
+                TimedProbe(
+                    probe=probe,
+                    macs=counted_of(probe).macs,
+                    medians_ms=tuple(ms for profile in profiles for ms in _medians_ms(profile)),
+                    disturbed=next(filter(None, (disturbed(profile.environment) for profile in profiles)), None),
+                    traced=self._trace_or_none(probe, kit),
+                )
+            )
             self.runtimes[kit.runtime] = profiles[0].environment.conditions.get("runtime_version", "unknown")
 
-    def _traced(self, probe: Probe, kit: KitRef) -> TracedLayers | None:
+    def _trace_or_none(self, probe: Probe, kit: KitRef) -> TracedLayers | None:
         """Trace a network's layers; None if that fails, so that only the total time is known."""
         layers = tried(partial(self._trace, probe, kit))
         if isinstance(layers, Failed):
@@ -295,7 +295,7 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
     waiting, done, longest = list(pool(POOL)), 0, 0.0
     while waiting and done < MOST and timing.minutes + longest <= request.minutes:
         before = timing.minutes
-        batch = _next(timing.timed, waiting, min(BATCH, MOST - done))
+        batch = _next_batch(timing.timed, waiting, min(BATCH, MOST - done))
         timing.run(batch)
         waiting = [probe for probe in waiting if probe not in batch]
         done, longest = done + len(batch), max(longest, timing.minutes - before)
@@ -319,21 +319,15 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
     )
 
 
-def _next(timed: Mapping[str, Sequence[TimedProbe]], waiting: Sequence[Probe], count: int) -> list[Probe]:
+def _next_batch(timed: Mapping[str, Sequence[TimedProbe]], waiting: Sequence[Probe], count: int) -> list[Probe]:
     """Return the next batch: first the families in turn, then the networks with the most uncertain predictions."""
     counted = [rows for rows in timed.values() if len(rows) >= max(BEGINNING, LEAST_TIMED)]
     if not counted:
         return list(waiting[:count])
     spreads = [[prediction.spread for prediction in Predictor(rows).predict(waiting)] for rows in counted]
-    unknown = [sum(of) for of in zip(*spreads, strict=True)]
-    order = sorted(range(len(waiting)), key=lambda index: (-unknown[index], waiting[index].name))
+    uncertainty = [sum(spreads_of_probe) for spreads_of_probe in zip(*spreads, strict=True)]
+    order = sorted(range(len(waiting)), key=lambda index: (-uncertainty[index], waiting[index].name))
     return [waiting[index] for index in order[:count]]
-
-
-def _timed(probe: Probe, profiles: Sequence[Profile], traced: TracedLayers | None) -> TimedProbe:
-    medians = tuple(ms for profile in profiles for ms in _medians_ms(profile))
-    why = next((reason for profile in profiles if (reason := disturbed(profile.environment)) is not None), None)
-    return TimedProbe(probe=probe, macs=counted_of(probe).macs, medians_ms=medians, disturbed=why, traced=traced)
 
 
 def _medians_ms(profile: Profile) -> list[float]:
@@ -342,7 +336,7 @@ def _medians_ms(profile: Profile) -> list[float]:
     return [ms for ms in medians if MS_MIN <= ms <= MS_MAX]
 
 
-def _apart(profile: Profile) -> bool:
+def _runs_differ(profile: Profile) -> bool:
     medians = _medians_ms(profile)
     return profile.fidelity is not Fidelity.EMULATED and bool(medians) and max(medians) > APART * min(medians)
 

@@ -97,7 +97,7 @@ def cost_of_network(spec: ArchSpec, size: ImageSize) -> NetworkCost:
 
 
 def layer_of(cost: NetworkCost, name: str) -> LayerCost:
-    """Return the layer of a name. Raises UNKNOWN_LAYER: names the nearest one."""
+    """Return the layer of a name. Raises UNKNOWN_LAYER: no layer has the name; the error names the nearest layer."""
     layers = {layer.name: layer for layer in cost.layers}
     if name not in layers:
         raise unknown_layer(network=cost.network, layer=name, known=tuple(layers))
@@ -111,7 +111,7 @@ STEP = 0.5
 RESOLUTION_STEP_PX = 16
 LOWEST_PHI, HIGHEST_PHI = -10.0, 9.0
 NEARLY = 0.95
-"""Share of the most multiply-adds inside; of networks with at least that, the nearest to the rule comes first."""
+"""Share of the most multiply-adds inside the budgets. Of the networks with this share, the nearest to the rule is best."""
 RULE = (
     "best: of the networks inside every budget that were counted (on the compound rule, and around its end by half a step of φ "
     "in depth and width and by 16 px, no more than one step apart), those within 5 % of the most multiply-adds, and of these the "
@@ -170,9 +170,9 @@ class _Counter:
         return _scale(ALPHA**phi, BETA**phi, side)
 
     def point(self, scale: CompoundScale) -> ScalePoint | None:
-        """Count the network of a scale; None if there is none."""
+        """Count the network of a scale; None if it cannot be built."""
         if scale not in self._known:
-            self._known[scale] = self._counted(scale)
+            self._known[scale] = self._count_network(scale)
             self._tell(len(self._known))
         return self._known[scale]
 
@@ -180,7 +180,7 @@ class _Counter:
         """Return all counted networks."""
         return (point for point in self._known.values() if point is not None)
 
-    def _counted(self, scale: CompoundScale) -> ScalePoint | None:
+    def _count_network(self, scale: CompoundScale) -> ScalePoint | None:
         try:
             spec, size = scaled(self.spec, scale, self.spec.resolution_px)
         except (ScaleLeavesNoChannel, ResolutionUnderStride):

@@ -40,12 +40,12 @@ class Ensemble(Value):
     chance_top1: float | None = None
     """Top-1 of always predicting the most frequent class of these images, 0…1; None if no accuracy is known."""
     whole: EnsembleRow
-    """``parameters`` and ``macs`` are the members' sums."""
+    """The ensemble. Its ``parameters`` and ``macs`` are the sums of the members."""
     members: tuple[EnsembleRow, ...]
     difference_pp: Interval | None
     """Gain of the ensemble over its best member on the same images, in percentage points; paired."""
     best: str | None
-    """That member."""
+    """Folder of the best member's build."""
     command: str
     """The command that builds the file, with its preprocessing."""
 
@@ -64,9 +64,9 @@ class TenCrop(Value):
     network: str
     images: PositiveInt
     single_top1: Interval
-    """0…1, of the centre crop, which kits receive."""
+    """Top-1 of the centre crop, which kits receive, 0…1."""
     ten_top1: Interval
-    """0…1, of the mean of the probabilities of four corners, the centre, and their mirror images."""
+    """Top-1 by the mean probabilities of the four corners, the centre, and their mirror images, 0…1."""
     difference_pp: Interval
     """Gain of ten views over one on the same images, in percentage points; paired."""
     gained: NonNegativeInt
@@ -95,9 +95,9 @@ class ScalePoint(Value):
     memory_bytes: NonNegativeInt
     """Weights and the peak of activations in float32, for one image."""
     imbalance: NonNegativeFloat
-    """How far depth, width and resolution diverge on the compound rule, in steps of φ; 0 on the rule itself."""
+    """Distance of depth, width and resolution on the compound rule, in steps of φ; 0 on the rule itself."""
     inside: bool
-    """Share of all budgets."""
+    """Whether it is inside all budgets."""
 
     @property
     def scale(self) -> str:
@@ -162,13 +162,13 @@ class MapPictures(Value):
     rows: PositiveInt
     columns: PositiveInt
     jump_px: PositiveInt
-    """From one position to the next, in pixels of the image."""
+    """Distance from one position to the next, in pixels of the image."""
     receptive_field_px: PositiveInt
     """Side of the receptive field, padding included."""
     constant_channels: NonNegativeInt
     """Channels whose strongest activation is equal in every image; they are not drawn."""
     drawn: tuple[ChannelPictures, ...]
-    """Evenly spaced among the others."""
+    """Drawn channels, evenly spaced among those that are not constant."""
     picture: str
 
 
@@ -245,7 +245,7 @@ class LabelDoubt(Value):
     build: str
     network: str
     root: str
-    """Of the images."""
+    """Root folder of the images."""
     roles: tuple[SplitRole, ...]
     """Splits whose images were judged."""
     images: PositiveInt
@@ -255,7 +255,7 @@ class LabelDoubt(Value):
     top1_at_twice: Interval
     """The forecast for twice the images of every class."""
     more_images: PositiveInt
-    """Of a class, for ``gain_pp``."""
+    """Images that ``gain_pp`` adds to a class."""
     doubted: tuple[DoubtedLabel, ...]
     """The most doubtful first."""
     classes: tuple[ClassOutlook, ...]

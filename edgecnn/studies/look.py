@@ -34,14 +34,10 @@ if TYPE_CHECKING:
 
     from edgecnn.graph.feature_maps import Map, Strongest
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 LOOK = "look.json"
 FILTERS = "filters"
-"""Name of the picture, and of the array next to it."""
+"""Name of the picture of the filters, and of the array next to it, without a suffix."""
 
 
 class LookRequest(NamedTuple):
@@ -75,10 +71,10 @@ def look_into(build: Path, out: Path, request: LookRequest, store: Store, tell: 
         if not looked:
             raise NO_MAPS(network=network.report.build.arch)
         tensors = [feature_map.tensor for feature_map in looked]
-        images_of = strongest(model, tensors, _feeds(network, pixels, tell), request.images)
+        images_of = strongest(model, tensors, _feeds_with_progress(network, pixels, tell), request.images)
         shown = _ImageLabels(network, pixels)
         maps = [
-            _map(feature_map, (shown, images_of[feature_map.tensor]), request.channels, number)
+            _map_pictures(feature_map, (shown, images_of[feature_map.tensor]), request.channels, number)
             for number, feature_map in enumerate(looked, 1)
         ]
         return _write(network, model, maps, out)
@@ -91,7 +87,7 @@ def _check_folder(out: Path) -> None:
             raise NOT_OVERWRITTEN(path=out, because="it is not a folder")
         if out.is_dir() and any(out.iterdir()) and not (out / LOOK).is_file():
             raise NOT_OVERWRITTEN(path=out, because=f"it has files, but no {LOOK} of an earlier look")
-    except OSError as error:  # such as a name that is too long
+    except OSError as error:  # for example a name that is too long
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 
 
@@ -107,7 +103,7 @@ def _write(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPict
             trunk=network.trunk.key,
             resolution_px=ImageSize(*pixels.shape[1:3]),
             images=len(pixels),
-            filters=_filters(model, out),
+            filters=_write_filters(model, out),
             maps=tuple(maps),
         )
         for feature_map in look.maps:
@@ -118,7 +114,7 @@ def _write(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPict
     return look
 
 
-def _feeds(network: BuiltNetwork, pixels: NDArray[np.uint8], tell: Progress) -> Iterator[NDArray[np.float32]]:
+def _feeds_with_progress(network: BuiltNetwork, pixels: NDArray[np.uint8], tell: Progress) -> Iterator[NDArray[np.float32]]:
     done = 0
     for feed in network.feeds(pixels):
         yield feed
@@ -132,7 +128,7 @@ class _ImageLabels:
     def __init__(self, network: BuiltNetwork, pixels: NDArray[np.uint8]) -> None:
         self.size = ImageSize(*pixels.shape[1:3])
         self._labels, self._classes = network.array("validation.labels"), network.classes
-        self._files = _files(network, len(pixels))
+        self._image_paths = _image_paths(network, len(pixels))
 
     def _named(self, image: int) -> str:
         label = self._labels[image]
@@ -146,7 +142,7 @@ class _ImageLabels:
         side = min(looked.field.size, self.size.short_px)
         return Excitement(
             image=image,
-            file=self._files[image] if self._files else None,
+            file=self._image_paths[image] if self._image_paths else None,
             class_name=self._named(image) if self._classes else None,
             activation=activation,
             row=row,
@@ -163,7 +159,7 @@ class _ImageLabels:
         return int(min(max(0, round(middle - side / 2)), whole_px - side))
 
 
-def _files(network: BuiltNetwork, images: int) -> tuple[str, ...]:
+def _image_paths(network: BuiltNetwork, images: int) -> tuple[str, ...]:
     """Return the paths of the images; none if their list is gone or has changed."""
     try:
         entries = open_source(Path(network.resolved.data.manifest_path)).entries("validation")
@@ -172,7 +168,7 @@ def _files(network: BuiltNetwork, images: int) -> tuple[str, ...]:
     return tuple(entry.path for entry in entries) if len(entries) == images else ()
 
 
-def _filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
+def _write_filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
     import numpy as np
 
     from edgecnn.graph.custom.adopt import BLUE_FIRST
@@ -195,7 +191,7 @@ def _filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
     )
 
 
-def _map(looked: Map, labelled_strongest: tuple[_ImageLabels, Strongest], channels: int, number: int) -> MapPictures:
+def _map_pictures(looked: Map, labelled_strongest: tuple[_ImageLabels, Strongest], channels: int, number: int) -> MapPictures:
     shown, strongest = labelled_strongest
     alive = [channel for channel, constant in enumerate(strongest.constant) if not constant]
     count = min(channels, len(alive))
@@ -206,15 +202,19 @@ def _map(looked: Map, labelled_strongest: tuple[_ImageLabels, Strongest], channe
         receptive_field_px=looked.field.size,
         constant_channels=looked.channels - len(alive),
         drawn=tuple(
-            ChannelPictures(channel=channel, strongest=_strongest(looked, shown, strongest, channel)) for channel in drawn
+            ChannelPictures(
+                channel=channel,
+                strongest=tuple(
+                    shown.excitement(looked, int(image), int(position), float(activation))
+                    for image, position, activation in zip(
+                        strongest.images[channel], strongest.positions[channel], strongest.activations[channel], strict=True
+                    )
+                ),
+            )
+            for channel in drawn
         ),
         picture=f"map-{number}-{looked.columns}x{looked.rows}.png",
     )
-
-
-def _strongest(looked: Map, shown: _ImageLabels, strongest: Strongest, channel: int) -> tuple[Excitement, ...]:
-    of_channel = zip(strongest.images[channel], strongest.positions[channel], strongest.activations[channel], strict=True)
-    return tuple(shown.excitement(looked, int(image), int(at), float(value)) for image, at, value in of_channel)
 
 
 GAP_PX = 6
@@ -230,7 +230,7 @@ _SMALL_PX = 32
 
 
 def filters_sheet(weights: NDArray[np.float32], blue_first: bool) -> Image.Image:
-    """Draw every filter in colour, in channel order; in grey, as the mean of its inputs, if these are not colours.
+    """Draw every filter in colour, in channel order. If its inputs are not colours, draw their mean in grey.
 
     ``weights``: (filters, colours, rows, columns). ``blue_first``: the colours are in the order blue, green, red.
     """
@@ -294,14 +294,14 @@ def _title(looked: MapPictures, width_px: int, font: Any, beyond: str) -> Image.
         f"{looked.after}: {looked.channels:,} channels of {looked.columns} x {looked.rows}{constant}; "
         f"each position sees {looked.receptive_field_px} px{whole}"
     )
-    lines = _wrapped(description.split(), width_px - GAP_PX, font)
+    lines = _wrap(description.split(), width_px - GAP_PX, font)
     head = Image.new("RGB", (width_px, len(lines) * _TEXT_PX + 3 * GAP_PX), "white")
     for number, line in enumerate(lines):
         ImageDraw.Draw(head).text((GAP_PX, GAP_PX + number * _TEXT_PX), line, "black", font)
     return head
 
 
-def _wrapped(words: Sequence[str], width_px: int, font: Any) -> list[str]:
+def _wrap(words: Sequence[str], width_px: int, font: Any) -> list[str]:
     lines = [""]
     for word in words:
         longer = f"{lines[-1]} {word}".strip()

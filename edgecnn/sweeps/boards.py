@@ -56,7 +56,6 @@ from edgecnn.values.verdict import Interval
 
 _MOST_LOST: Final = 2
 """Boards that one build may lose during its measurement."""
-
 _AGAIN_S: Final = 5.0
 
 
@@ -195,7 +194,7 @@ class Pool:
         while True:
             listed = {board.name for board in self.boards.of(kind)}
             names = sorted(listed | {board.name for board in self.boards_by_kind[kind]}) if only is None else [only]
-            reasons = {name: why for name in names if (why := self._why_not(name, cell, listed)) is not None}
+            reasons = {name: why for name in names if (why := self._exclusion_reason(name, cell, listed)) is not None}
             if len(reasons) == len(names):
                 raise no_board_left(kind=str(kind), reasons=reasons)
             with self.boards.reserve(kind, listed - (set(names) - set(reasons)), wait) as lease:
@@ -207,7 +206,7 @@ class Pool:
                 yield lease
                 return
 
-    def _why_not(self, board: str, cell: Cell, listed: Collection[str]) -> str | None:
+    def _exclusion_reason(self, board: str, cell: Cell, listed: Collection[str]) -> str | None:
         gone = None if board in listed else f"{self.boards.where} no longer has the board"
         return self.set_aside.get(board) or self.set_aside.get(_board_for_target(board, cell)) or gone
 
@@ -284,29 +283,29 @@ def unraced(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Pat
 
 
 def bench_words(cell: Cell, board: Board, out: Path) -> tuple[str, ...]:
-    """The command that races a build's kits on a board, without changing the build."""
-    folder = str(_folder(out, board.name, cell))
+    """Return the command that races a build's kits on a board, without changing the build."""
+    folder = str(_bench_folder(out, board.name, cell))
     return ("bench", str(build_folder(out, cell.name)), "--fresh", *words_of(board), "--out", folder)
 
 
-def _folder(out: Path, board: str, cell: Cell) -> Path:
+def _bench_folder(out: Path, board: str, cell: Cell) -> Path:
     return out / BOARDS / file_name(board) / cell.name
 
 
 def _boards_of_device(device: str, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> tuple[str, ...]:
-    """Boards that measured builds of a device, in the order of the builds."""
+    """Return the boards that measured builds of a device, in the order of the builds."""
     ended = (outcomes.get(cell.name) for cell in cells if cell.device == device)
     return tuple(dict.fromkeys(outcome.board for outcome in ended if outcome is not None and outcome.board is not None))
 
 
 def _common_builds(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> Iterator[Cell]:
-    """The first build with a board, for each device whose builds several boards measured."""
+    """Yield the first build with a board, for each device whose builds several boards measured."""
     for device in dict.fromkeys(cell.device for cell in cells):
         if len(used := _boards_of_device(device, cells, outcomes)) > 1:
-            yield next(cell for cell in cells if cell.device == device and _board(cell, outcomes) == used[0])
+            yield next(cell for cell in cells if cell.device == device and _board_of(cell, outcomes) == used[0])
 
 
-def _board(cell: Cell, outcomes: Mapping[str, CellOutcome]) -> str | None:
+def _board_of(cell: Cell, outcomes: Mapping[str, CellOutcome]) -> str | None:
     outcome = outcomes.get(cell.name)
     return None if outcome is None else outcome.board
 
@@ -316,17 +315,17 @@ def _race(cell: Cell, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]
     ships = None if report is None else report.shipped
     if ships is None:
         return KinRace(device=cell.device, build=cell.name, candidate="", boards=())
-    first, boards = _board(cell, outcomes), list[KinBoard]()
+    first, boards = _board_of(cell, outcomes), list[KinBoard]()
     for board in _boards_of_device(cell.device, cells, outcomes):
-        latency = ships.latency if board == first else _benched_latency(_folder(out, board, cell), ships)
+        latency = ships.latency if board == first else _benched_latency(_bench_folder(out, board, cell), ships)
         if latency is not None and not latency.selecting:
             figures = {name: getattr(latency, name) for name in ("p50_ms", "disturbed", "observed_at")}
             boards.append(KinBoard(board=board, **figures))
-    return KinRace(device=cell.device, build=cell.name, candidate=ships.candidate.id, boards=compared(boards))
+    return KinRace(device=cell.device, build=cell.name, candidate=ships.candidate.id, boards=mark_slower(boards))
 
 
 def _benched_latency(folder: Path, ships: CandidateFacts) -> Latency | None:
-    """Latency of the shipped kit in a comparison race."""
+    """Return the shipped kit's latency in a comparison race; None without a readable report."""
     try:
         bench = BundleBench.model_validate_json(bounded_content(folder / REPORTED, DOCUMENT_BYTES_MAX))
     except (OSError, ValidationError):
@@ -334,10 +333,10 @@ def _benched_latency(folder: Path, ships: CandidateFacts) -> Latency | None:
     return next((row.latency for row in bench.candidates if row.kit == ships.kit), None)
 
 
-def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
-    """Add to each board that is shown to be slower than the others by how much.
+def mark_slower(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
+    """Add its ratio to each board that is shown to be slower than the others.
 
-    A board's race is one more board-day, compared with those of the others by Student's t (``day_ratio_interval``). The
+    Student's t compares a board's race, as one more board-day, with the races of the others (``day_ratio_interval``). The
     confidence is such that all comparisons together name a wrong board once in a hundred sweeps, if the times of board-days
     are log-normal with one spread. A board is named if even the lower bound is above ``DEFAULT_LATENCY_RATIO``.
     """

@@ -35,7 +35,7 @@ from edgecnn.sweeps.worker import Shared, TaskOutcome, Terms, make
 from edgecnn.values.stage import Key, Progress
 
 _FAILURES: Final = 2
-"""Failures of a machine, such as a full disk, after which it gets no work: it fails so fast that it would get all the rest."""
+"""Failures of a machine, such as a full disk, after which it gets no work. It fails so fast that it would get all other tasks."""
 
 
 class Nodes:
@@ -69,7 +69,7 @@ class Nodes:
         return [resources for node, resources in self.available.items() if node not in self.avoided]
 
     def name(self, node: str) -> str:
-        """The machine's name for messages."""
+        """Return the machine's name for messages."""
         return self._names.get(node, "a machine that is lost")
 
     def failed(self, node: str) -> bool:
@@ -83,7 +83,7 @@ class Nodes:
 
 
 HERE, AFAR = "ray", "ray://"
-"""Addresses of a cluster: the one that this machine belongs to, or one that Ray's client reaches."""
+"""Addresses of a cluster: the cluster of this machine, or the start of an address that Ray's client reaches."""
 _START: Final = (
     "start a cluster with `ray start --head`, and add machines with `ray start --address=HOST:6379`; if the cluster uses "
     "tokens, set RAY_AUTH_MODE=token"
@@ -112,7 +112,9 @@ def joined(address: str, store: Store) -> Iterator[Cluster]:
     shared = Shared.of(store, f"work/cluster/{secrets.token_hex(8)}")
     token = store.root / shared.token
     with reached(address, _START):
-        _require_answer(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
+        host, _, port = (os.environ.get("RAY_ADDRESS", "") if address == HERE else address).removeprefix(AFAR).rpartition(":")
+        if host and port.isdigit():  # Ray itself waits many minutes for an answer
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
         ray.init("auto" if address == HERE else address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         with named_failures(store.root, "joining a cluster"):
@@ -168,7 +170,7 @@ class Cluster:
 
 
 def near(node: str | None, *, soft: bool) -> Any:
-    """Ray's strategy that places a task on a machine; ``soft``: or on another one if it is busy or lost."""
+    """Return Ray's strategy that places a task on a machine. ``soft``: or on another one if it is busy or lost."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     # `soft` alone would queue a task at a busy machine while others idle
@@ -176,15 +178,8 @@ def near(node: str | None, *, soft: bool) -> Any:
 
 
 def away(nodes: Collection[str]) -> dict[str, str] | None:
-    """Ray's label selector that excludes these machines."""
+    """Return Ray's label selector that excludes these machines."""
     return {"ray.io/node-id": f"!in({', '.join(sorted(nodes))})"} if nodes else None
-
-
-def _require_answer(address: str) -> None:
-    """Connect to the address, since Ray itself waits many minutes for it. Raises OSError: nothing answers there."""
-    host, _, port = address.removeprefix(AFAR).rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
 
 
 @contextmanager
@@ -216,8 +211,9 @@ class Hearer(Progress, Protocol):
 
 
 def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Hearer) -> None:
-    """Make the missing stages of builds on the machines of a cluster. A build that cannot be planned is left to its own
-    process, which reports why.
+    """Make the missing stages of builds on the machines of a cluster.
+
+    A build that cannot be planned is left to its own process, which reports why.
 
     ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
 
@@ -230,13 +226,13 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
             tell.step("sweep: plan", len(planned), len(cells), "builds")
             with suppress(EdgecnnError):
                 planned[cell.name] = plan_build(request_of(cell, out), store, tell)
-                paths |= _folders(cell)
+                paths |= _image_folders(cell)
         tasks, of_build = tasks_of(planned)
         paths |= {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
         terms = Terms.of(cluster.shared, (name for task in tasks.values() for name in task.versions), paths)
         if tasks:
             terms = cluster.check(terms)
-            _hand_out(tasks, terms.shared, store, tell)
+            _push_inputs(tasks, terms.shared, store, tell)
         waiting = dict[Key, list[str]]()
         for name, needs in of_build.items():
             for key in needs:
@@ -255,13 +251,13 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
             raise
 
 
-def _folders(cell: Cell) -> set[Path]:
-    """The user's own folders of images."""
+def _image_folders(cell: Cell) -> set[Path]:
+    """Return the user's folders of images."""
     stated = [cell.recipe.data.path, *(str(folder) for folder in cell.recipe.synthesis.stated_folders.values())]
     return {path.absolute() for text in stated if (path := user_path(text)).exists()}
 
 
-def _hand_out(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
+def _push_inputs(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
     """Push the artifacts that tasks read from this machine's store to the remote store, if it is used. Raises RemoteUnusable."""
     if shared.remote is not None:
         names = {
@@ -297,14 +293,13 @@ class ClusterWork:
         """Time since which no machine, other than the excluded ones, has the demanded resources."""
 
     def made(self, tasks: Mapping[Key, StageTask]) -> Iterator[Key]:
-        """Make all tasks, each when its inputs are made, and yield each finished one. A task runs where one of its inputs was
-        made, if that machine is free.
+        """Make all tasks, each when its inputs are made, and yield each finished one.
 
-        Earlier tasks start first, and only as many as keep the machines busy. A failed task is noted, and left with its
-        dependants to the builds.
+        A task runs where one of its inputs was made, if that machine is free. Earlier tasks start first, and only as many as
+        keep the machines busy. A failed task is noted, and left with its dependants to the builds.
 
-        Raises CLUSTER_UNUSABLE: the cluster was lost. CLUSTER_WITHOUT_CORES: all its machines were. CLUSTER_WITHOUT_GPU: a
-        training needs one.
+        Raises CLUSTER_UNUSABLE: the cluster was lost. CLUSTER_WITHOUT_CORES: all its machines were lost. CLUSTER_WITHOUT_GPU: a
+        training needs a GPU.
         """
         machines = self._nodes.available.values()
         if any(task.gpus for task in tasks.values()) and not any(machine.get("GPU", 0) >= 1 for machine in machines):
@@ -315,7 +310,7 @@ class ClusterWork:
         for key, ended in run_in_order(
             waits_for,
             begin=lambda key: self._begin(tasks[key]),
-            some_ended=lambda _: self._ended(),
+            some_ended=lambda _: self._ended_tasks(),
             has_room=lambda key, _: self._room.has(tasks[key]),
         ):
             self._where[key], done = ended.node, done + 1
@@ -360,7 +355,7 @@ class ClusterWork:
             self._sent[path] = self._ray.put(path.read_bytes())
         return self._sent[path]
 
-    def _ended(self) -> Iterator[tuple[Key, TaskOutcome]]:
+    def _ended_tasks(self) -> Iterator[tuple[Key, TaskOutcome]]:
         with self._cluster.reached():
             finished = self._ray.wait(list(self._running), num_returns=1, timeout=_WAIT_S)[0]
             lost = self._nodes.look(self._ray.nodes())
@@ -371,17 +366,17 @@ class ClusterWork:
         self._room.resize(self._nodes.working)
         for ref in finished:
             attempt = self._finished_attempt(ref)
-            outcome = self._result(ref)
+            outcome = self._outcome_of(ref)
             if not (outcome.elsewhere and self._retry_elsewhere(attempt, outcome)):
                 yield attempt.task.key, outcome
-        yield from self._given_up()
+        yield from self._give_up_waiting()
 
     def _finished_attempt(self, ref: Any) -> _Attempt:
         attempt = self._running.pop(ref)
         self._room.give_back(attempt.task)
         return attempt
 
-    def _result(self, ref: Any) -> TaskOutcome:
+    def _outcome_of(self, ref: Any) -> TaskOutcome:
         failures = self._ray.exceptions
         lost = failures.WorkerCrashedError, failures.NodeDiedError, failures.OutOfMemoryError, failures.ObjectLostError
         with self._cluster.reached():
@@ -405,9 +400,11 @@ class ClusterWork:
         self._begin(task, outcome.node)
         return True
 
-    def _given_up(self) -> Iterator[tuple[Key, TaskOutcome]]:
-        """Cancel tasks that waited too long for a machine. If the remaining machines are smaller but sufficient, start them
-        there."""
+    def _give_up_waiting(self) -> Iterator[tuple[Key, TaskOutcome]]:
+        """Cancel tasks that waited too long for a machine, and yield them.
+
+        A task that the remaining, smaller machines can run is started there instead.
+        """
         now = time.monotonic()
         for ref, attempt in list(self._running.items()):
             needs = attempt.demand, attempt.away_from

@@ -33,7 +33,16 @@ from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Ended, Pool, bench_words, unraced, words_of
 from edgecnn.sweeps.file import Cell, group_by_training
-from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, keep, since, usable, write_state
+from edgecnn.sweeps.state import (
+    LOGS,
+    CellOutcome,
+    SweepState,
+    build_folder,
+    keep_earlier_report,
+    named_failures,
+    since,
+    write_state,
+)
 from edgecnn.sweeps.tasks import run_in_order, training_threads_there
 from edgecnn.training.settings import training_threads
 from edgecnn.values.board import EMULATED
@@ -52,8 +61,10 @@ _ENDS_WITH_PARENT: Final = (
     "import ctypes, os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); ctypes.CDLL(None).prctl(1, signal.SIGINT); "
     "os.execv(sys.executable, [sys.executable, '-m', 'edgecnn', *sys.argv[1:]])"
 )
-"""prctl(2), PR_SET_PDEATHSIG: a killed sweep interrupts its builds. The setting survives exec, and works in background jobs
-too."""
+"""Program that interrupts the build if the sweep is killed, by prctl(2) with PR_SET_PDEATHSIG.
+
+The setting survives exec, and works in background jobs too.
+"""
 _COMMAND: Final = ("-c", _ENDS_WITH_PARENT) if sys.platform.startswith("linux") else ("-m", "edgecnn")
 
 
@@ -93,7 +104,7 @@ class Children:
         inherited = {name: value for name, value in os.environ.items() if name not in _JOB_VARIABLES}
         threads = self.threads or threads
         own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-        with usable(path := log_of(self.out, cell.name)):
+        with named_failures(path := log_of(self.out, cell.name)):
             log = path.open("ab")
         with log, tempfile.TemporaryDirectory(prefix="edgecnn-ended-") as folder:
             file = Path(folder) / "error.json"
@@ -107,7 +118,7 @@ class Children:
             if self.stopped.is_set():  # in the meantime
                 child.send_signal(signal.SIGINT)
             try:
-                code = child.wait() if lease is None else _under(lease, child)
+                code = child.wait() if lease is None else _wait_under_lease(lease, child)
                 return Ended(code, _error_in(file))
             finally:
                 if child.poll() is not None:
@@ -139,7 +150,7 @@ def _interrupt(children: Sequence[subprocess.Popen[bytes]]) -> None:
             kill_group(child)  # with its children: it leads a session
 
 
-def _under(lease: Lease, child: subprocess.Popen[bytes]) -> int:
+def _wait_under_lease(lease: Lease, child: subprocess.Popen[bytes]) -> int:
     """Wait for the process. Any error ends the build first, and only then is the board released."""
     try:
         while True:
@@ -153,12 +164,12 @@ def _under(lease: Lease, child: subprocess.Popen[bytes]) -> int:
 
 
 def log_of(out: Path, name: str) -> Path:
-    """Path of a build's log."""
+    """Return the path of a build's log."""
     return out / LOGS / f"{name}.log"
 
 
-def ending_of(ended: Ended, log: Path) -> str:
-    """Why a build left no report: its error, the signal that ended it, or its exit code and log."""
+def ending_text(ended: Ended, log: Path) -> str:
+    """Return why a build left no report: its error, the signal that ended it, or its exit code and log."""
     if ended.error is not None:
         return ended.error.line()
     if ended.code < 0:
@@ -246,7 +257,7 @@ Make = Callable[[Sequence[Cell], Callable[[str], None]], None]
 """Makes the missing stages of builds, and reports each build by name when its stages are made or cannot be made."""
 
 
-def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None = None) -> SweepState:
+def run_builds(run: SweepRun, state: SweepState, tell: Progress, make: Make | None = None) -> SweepState:
     """Make and measure every build, and write the state after each. A failed build does not stop the others.
 
     ``make``: makes the stages; None: each build makes its own, or several processes on this machine do.
@@ -256,12 +267,12 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None
     """
     threads = None if make is None else training_threads_there()
     children = Children(run.out, run.jobs, threads, stopped=run.pool.over if run.pool else Event())
-    with usable(run.out / LOGS):
+    with named_failures(run.out / LOGS):
         (run.out / LOGS).mkdir(parents=True, exist_ok=True)
         for cell in run.todo:
             log_of(run.out, cell.name).unlink(missing_ok=True)
     for cell in run.todo:
-        keep(run.out, state.outcomes.get(cell.name), run.fingerprints[cell.name])
+        keep_earlier_report(run.out, state.outcomes.get(cell.name), run.fingerprints[cell.name])
     ledger = _Ledger(run, state, tell)
     with children.ended():
         _measure_all(run, children, ledger, make)
@@ -292,7 +303,9 @@ class _Ledger:
             self.state = self.state.with_outcome(outcome)
             self.write()
             self._done += 1
-            self.tell.note(_outcome_line(outcome, self._run.out))
+            report = report_or_none(build_folder(self._run.out, outcome.name)) if outcome.reported else None
+            shown = f"failed: {outcome.error}" if report is None else f"{report.verdict}, {outcome.seconds:,.0f} s"
+            self.tell.note(f"{outcome.name}: {shown}")
             self.tell.step("sweep", self._done, self._run.total, "builds")
 
     def write(self) -> None:
@@ -349,7 +362,7 @@ def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, 
         if ended.code in INTERRUPTED:
             raise KeyboardInterrupt
         if (cell, board) in tuple(unraced(leased, state.outcomes, run.out)):
-            tell.note(f"{board} is not compared with others of its kind: {ending_of(ended, log_of(run.out, cell.name))}")
+            tell.note(f"{board} is not compared with others of its kind: {ending_text(ended, log_of(run.out, cell.name))}")
 
 
 def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, kits_made: bool) -> Ended:
@@ -358,14 +371,14 @@ def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, k
     ``kits_made``: whether the kits are made already, as far as possible.
     """
     if run.pool is None or not run.pool.has(cell):
-        return _timed(lambda: children.run("build", cell))
+        return _time_process(lambda: children.run("build", cell))
     making = Ended(ExitCode.OK)
-    if not kits_made and (making := _timed(lambda: children.make(cell))).code == ExitCode.BAD_INPUT:
+    if not kits_made and (making := _time_process(lambda: children.make(cell))).code == ExitCode.BAD_INPUT:
         return making
 
     def build(lease: Lease) -> Ended:
         before = _modified_ns(build_folder(run.out, cell.name) / REPORT)
-        ended = _timed(lambda: children.run("build", cell, lease=lease))
+        ended = _time_process(lambda: children.run("build", cell, lease=lease))
         reported = _modified_ns(build_folder(run.out, cell.name) / REPORT) != before
         return ended._replace(error=None if reported else ended.error, board=lease.board.name)
 
@@ -373,12 +386,7 @@ def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, k
     return ended._replace(seconds=making.seconds + ended.seconds)
 
 
-def _outcome_line(outcome: CellOutcome, out: Path) -> str:
-    report = report_or_none(build_folder(out, outcome.name)) if outcome.reported else None
-    return f"{outcome.name}: " + (f"failed: {outcome.error}" if report is None else f"{report.verdict}, {outcome.seconds:,.0f} s")
-
-
-def _timed(work: Callable[[], Ended]) -> Ended:
+def _time_process(work: Callable[[], Ended]) -> Ended:
     """Return how a process ended, with its time. Raises KeyboardInterrupt: the process was interrupted."""
     started = time.monotonic()
     ended = work()
@@ -398,7 +406,7 @@ def _run_and_record(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent:
         asked=run.fingerprints[cell.name],
         exit_code=ended.code,
         reported=reported,
-        error=None if reported else ending_of(ended, log_of(run.out, cell.name)),
+        error=None if reported else ending_text(ended, log_of(run.out, cell.name)),
         board=ended.board if reported else None,
         seconds=round(spent + ended.seconds, 1),
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -426,7 +434,7 @@ def _make_at_once(
         waits_for |= {leader.name: [], **{other.name: [leader.name] for other in others}}
 
     def make(name: str) -> Ended:
-        ended = _timed(lambda: children.make(cells[name]))
+        ended = _time_process(lambda: children.make(cells[name]))
         spent[name] = ended.seconds
         return ended._replace(error=None)  # the build itself reports what it lacks
 

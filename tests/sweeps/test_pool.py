@@ -31,7 +31,7 @@ from edgecnn.store.store import Store
 from edgecnn.sweeps import boards
 from edgecnn.sweeps.boards import Ended, Pool, boards_line
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.run import Children, SweepRun, work_off
+from edgecnn.sweeps.run import Children, SweepRun, run_builds
 from edgecnn.sweeps.state import SweepState, build_folder
 from edgecnn.sweeps.sweep import open_sweep, run_sweep
 from tests.render.reports import a_report
@@ -221,5 +221,5 @@ def test_seconds_of_a_build_are_not_those_that_it_waited_for_a_board(
     monkeypatch.setattr(Children, "start", start)
     cell, store = two[0], Store.open(tmp_path / "store")
     run = SweepRun(tmp_path / "out", [cell], {cell.name: "asked"}, store, total=1, pool=pool_of("lab-1", wait_s=2), cells=[cell])
-    outcome = work_off(run, SweepState(sweep="sweep.toml"), Quiet()).outcomes[cell.name]
+    outcome = run_builds(run, SweepState(sweep="sweep.toml"), Quiet()).outcomes[cell.name]
     assert 0.6 <= outcome.seconds < 2, "its kits are made, and it is measured"
