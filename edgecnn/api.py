@@ -1,4 +1,4 @@
-"""The library's calls: build, write results, return the report, and write the page of a report."""
+"""The library's functions: build, write results, return the report, and write pages."""
 
 from __future__ import annotations
 

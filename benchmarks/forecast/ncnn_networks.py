@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
+from edgecnn.installed import resource_folder
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.networks import build_network
-from edgecnn.resources import resource_folder
 from edgecnn.runtimes.ncnn import _program
 from edgecnn.values.arch import ArchSpec
 

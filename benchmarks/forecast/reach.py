@@ -24,7 +24,7 @@ from edgecnn.forecast.calibration import BASE, HERE, Question, between_boards, d
 from edgecnn.forecast.matrix import Matrix, base_matrix
 from edgecnn.forecast.structure import Array, learn, place, predicted
 from edgecnn.forecast.tables import TableRun
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.values.forecast import ForecastBasis
 
 RESULTS = Path(__file__).parent / "results.json"

@@ -22,8 +22,8 @@ from edgecnn.judging.runs.dependence import runs_interval, share_of_runs_below
 from edgecnn.judging.runs.latency import SHARE
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS, SPREAD, SPREAD_WEIGHT, lead_of
 from edgecnn.judging.runs.stopping import INTERIM_RUNS, confidence_at, rule_of
+from edgecnn.sweeps.boards import KinBoard, compared
 from edgecnn.sweeps.fleet import BETWEEN_DAYS
-from edgecnn.sweeps.kin import KinBoard, compared
 from edgecnn.values.verdict import Interval
 
 Random = np.random.Generator

@@ -21,24 +21,22 @@ from edgecnn.data.pixels import write_pixels
 from edgecnn.data.splits import Listed, entirely_test
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import bench_classes_differ
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     FoldsBesideSplit,
     NoClassFolders,
+    NotInClassNames,
     SplitFolders,
     TooFewImages,
 )
-from edgecnn.errors.data.formats import NotInClassNames
-from edgecnn.errors.data.groups import (
+from edgecnn.errors.labels import (
     GroupOnTwoSides,
     GroupPatternInvalid,
     GroupPatternTooSlow,
     GroupsNotDivisible,
-    NoGroupFound,
-    TooFewGroups,
-)
-from edgecnn.errors.data.multi_label import (
     LabelsNotDivisible,
     LabelTooRare,
+    NoGroupFound,
+    TooFewGroups,
     multi_label_not_fitting,
     unknown_label,
 )

@@ -23,9 +23,9 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import EVIDENCE_UNREADABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.forecast.records import MeasuredTime
+from edgecnn.installed import resource_folder
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.measure.subject import Subject
-from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.base import another_schema, utc_moment
 from edgecnn.values.candidate import BASELINE_ID, Runtime

@@ -10,8 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from edgecnn.devices.machine import Machine
-from edgecnn.errors.hosts.board import BUILDER_UNFIT, board_lacks_builder
-from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts import BUILDER_UNFIT, RunnerCrashed, RunnerFailed, RunnerTimedOut, board_lacks_builder
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.runnable import has_engine, tried

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
+from edgecnn.errors.labels import MultiLabelNotFitting
 from edgecnn.errors.training import FoldsNotFitting
 from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import METRICS

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from edgecnn.building.forecasts import built_forecasts
-from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.gates import LOGITS_NOT_FINITE
+from edgecnn.errors.labels import thresholds_of_another_model
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy

@@ -19,7 +19,7 @@ from edgecnn.data.files import ListingProgress, parse, skipped_phrases, stamps_i
 from edgecnn.data.formats.registry import is_address
 from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_ABSENT, PHOTO_NOT_A_FILE, no_photo_readable
 from edgecnn.errors.comparing import kit_not_carried
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.results.kits_here import kits_that_run_here, remedy_here
 from edgecnn.runner.causes.left_behind import split_left_behind
 from edgecnn.runner.failure import RunnerError

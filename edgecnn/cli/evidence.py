@@ -12,13 +12,13 @@ import typer
 
 from edgecnn.cli.asking import host_request, refuse_unusable_texts
 from edgecnn.cli.options import BOARD
-from edgecnn.cli.verbs import Call, family, leading, verb
+from edgecnn.cli.verbs import Call, family, group_action, verb
 from edgecnn.errors.usage import MISSING_ARGUMENT
 from edgecnn.errors.wording import shell_word
 
 
 class Variants(StrEnum):
-    """As in a recipe's ``desktop.variants``."""
+    """Values of a recipe's ``desktop.variants``."""
 
     REFERENCE = "reference"
     USUAL = "usual"
@@ -73,7 +73,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     short = "Measure reference networks on a board; write a record to send."
     group = family(app, "evidence", short=short)
-    leading(group, "evidence", short=short, takes=(BOARD,))(evidence)
+    group_action(group, "evidence", short=short, takes=(BOARD,))(evidence)
     verb(group, "verify", short="Verify a record, and print what it claims.")(verify)
 
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
 from edgecnn.data.formats.repository_files import CONFIG, names_in_config, repository_file
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, not_in_class_names
+from edgecnn.errors.data import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, not_in_class_names
 from edgecnn.errors.wording import nearest
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, user_path

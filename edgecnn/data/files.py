@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     DATA_FOLDER_MISSING,
     DATA_FOLDER_UNREADABLE,
     DATA_NOT_A_FOLDER,

@@ -20,8 +20,7 @@ from pydantic import ValidationError
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.data.headers import LARGEST_BYTES
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import IMAGE_CHANGED, IMAGE_GONE, corrupt_images
-from edgecnn.errors.data.formats import DEMO_DAMAGED, MANIFEST_UNREADABLE
+from edgecnn.errors.data import DEMO_DAMAGED, IMAGE_CHANGED, IMAGE_GONE, MANIFEST_UNREADABLE, corrupt_images
 from edgecnn.runner.files import bounded_content
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, decode, to_pixels

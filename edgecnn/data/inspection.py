@@ -28,9 +28,8 @@ from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
 from edgecnn.data.splits import LeftOut, Listed, ListedImage, shows
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import TooFewImages, nothing_readable
-from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
-from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare
+from edgecnn.errors.data import TooFewImages, nothing_readable
+from edgecnn.errors.labels import GroupOnTwoSides, GroupsNotDivisible, LabelsNotDivisible, LabelTooRare, TooFewGroups
 from edgecnn.errors.wording import counted, first_of, plural
 from edgecnn.runner.files import bounded_content
 from edgecnn.runner.pixel_recipe import ALL_LEVELS

@@ -23,11 +23,10 @@ from edgecnn.data.splits import (
     own_roles,
     ranked_by_content,
 )
-from edgecnn.errors.data.folder import nothing_readable
-from edgecnn.errors.data.formats import NotInClassNames
-from edgecnn.errors.data.groups import GroupsNotDivisible
-from edgecnn.errors.data.multi_label import (
+from edgecnn.errors.data import NotInClassNames, nothing_readable
+from edgecnn.errors.labels import (
     LABELS_NOT_DIVISIBLE,
+    GroupsNotDivisible,
     label_too_rare,
     multi_label_not_fitting,
     unknown_label,

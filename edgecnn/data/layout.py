@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from edgecnn.data.class_names import composed
 from edgecnn.data.files import ListingProgress, content_of, skipped_phrases
 from edgecnn.data.split_names import Part, has_split_word, is_unlabelled, split_claims, split_name
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     ONE_CLASS,
     NoClassFolders,
     data_path_unusable,

@@ -38,8 +38,7 @@ from edgecnn.data.label_roles import labels_known, roles_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_roles, images_by_role
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import nothing_readable
-from edgecnn.errors.data.formats import DEMO_DAMAGED
+from edgecnn.errors.data import DEMO_DAMAGED, nothing_readable
 from edgecnn.errors.wording import file_fault
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, Fold, RoleSummary, SplitRole

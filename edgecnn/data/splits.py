@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, short_of_groups, units_of
 from edgecnn.data.shares import Cut, divided
 from edgecnn.data.split_names import Part
-from edgecnn.errors.data.folder import Shortage, folds_beside_split, too_few_images
+from edgecnn.errors.data import Shortage, folds_beside_split, too_few_images
 from edgecnn.values.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 

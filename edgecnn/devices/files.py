@@ -20,9 +20,9 @@ from edgecnn.errors.devices import (
     unknown_device,
     unknown_runtime,
 )
+from edgecnn.installed import resource_folder
 from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_file import checked, read_table
-from edgecnn.resources import resource_folder
 from edgecnn.runtimes.registry import offers
 from edgecnn.store.disk import user_path
 from edgecnn.values.candidate import ALL_RUNTIMES, Candidate, Runtime, TargetRuntime
@@ -113,7 +113,7 @@ def load_device_file(path: Path) -> Device:
 
 
 def own_device(path: Path) -> Device:
-    """Read a user's device from a file; a leading ``~`` is expanded.
+    """Read a user's device from a file; a group_action ``~`` is expanded.
 
     A copy of a shipped file is the shipped device; a changed copy needs another name.
 

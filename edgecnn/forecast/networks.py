@@ -10,13 +10,11 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, PositiveInt, ValidationError
 
-from edgecnn.errors.fit import COST_UNKNOWN
-from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
+from edgecnn.errors.fit import COST_UNKNOWN, PUBLIC_TABLE_DAMAGED
 from edgecnn.errors.wording import first_problem
 from edgecnn.graph.layer_features import Layer, fused, layers_of
-from edgecnn.installed import require_packages
+from edgecnn.installed import require_packages, resource_folder
 from edgecnn.models.catalogue import arch_named, require_size
-from edgecnn.resources import resource_folder
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value

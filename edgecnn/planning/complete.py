@@ -12,8 +12,7 @@ from edgecnn.data.layout import natural_order
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS, NO_HEAD_TO_KEEP
-from edgecnn.errors.data.folder import NoClassFolders
-from edgecnn.errors.data.formats import class_order_open
+from edgecnn.errors.data import NoClassFolders, class_order_open
 from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.training import NOTHING_TO_TRANSFER, WEIGHTS_NOT_WANTED
 from edgecnn.installed import installed_version, require_packages

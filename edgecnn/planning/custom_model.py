@@ -29,8 +29,8 @@ from edgecnn.errors.custom_model import (
     custom_model_classes_differ,
     custom_model_unusable,
 )
-from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import SCALE_OF_A_FILE
+from edgecnn.errors.labels import multi_label_not_fitting
 from edgecnn.graph.custom.form import form_of
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import arch_named

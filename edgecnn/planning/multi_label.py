@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.errors.data.multi_label import BOUND_OF_SEVERAL_LABELS, multi_label_not_fitting
+from edgecnn.errors.labels import BOUND_OF_SEVERAL_LABELS, multi_label_not_fitting
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import GateChoice, Recipe

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecnn.data.composed import find_synthesis
-from edgecnn.errors.data.synthesis import SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
+from edgecnn.errors.data import SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
 from edgecnn.errors.wording import first_of
 from edgecnn.stages.synthesize import SynthesizeStage
 from edgecnn.values.dataset import DataSummary

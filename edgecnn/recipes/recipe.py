@@ -26,10 +26,10 @@ from edgecnn.errors.recipes import (
     unknown_pipeline,
 )
 from edgecnn.errors.weights import WEIGHTS_WORDS
+from edgecnn.installed import resource_folder
 from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_depth import parsed
 from edgecnn.recipes.toml_file import dotted_keys, read_table, unknown_key, validated
-from edgecnn.resources import resource_folder
 from edgecnn.values.base import Value
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.synthesis import FOLDERS

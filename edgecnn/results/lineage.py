@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.errors.data.formats import ManifestUnreadable
+from edgecnn.errors.data import ManifestUnreadable
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.store.entry import read_entry, trusted_entry
 from edgecnn.store.store import Store

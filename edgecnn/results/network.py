@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import network_gone
+from edgecnn.errors.labels import multi_label_not_fitting
 from edgecnn.results.finished import again_of, planned
 from edgecnn.results.folder import read_report
 from edgecnn.results.lineage import TRUNK_KINDS, whole_entry

@@ -16,7 +16,7 @@ from edgecnn.devices.files import load_devices
 from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import NO_BUILD_TO_COMPARE, bundle_unreadable, kit_not_carried
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
 from edgecnn.results.origin import origin_of

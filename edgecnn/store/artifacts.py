@@ -182,7 +182,7 @@ class Making:
 
 
 def _is_leftover(name: str) -> bool:
-    """Whether a stage keeps the file only for itself: names with a leading dot at the top, and byte-code caches."""
+    """Whether a stage keeps the file only for itself: names with a group_action dot at the top, and byte-code caches."""
     return name.startswith(".") or _BYTE_CODE in name.split("/")
 
 

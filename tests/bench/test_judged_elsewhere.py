@@ -16,7 +16,7 @@ from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.judge import JudgeRequest, judge_finished
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.measure import subject

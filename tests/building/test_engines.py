@@ -18,13 +18,13 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     BOARD_LACKS_BUILDER,
     BUILDER_UNFIT,
     LINK_LOST,
+    RunnerFailed,
     link_lost,
 )
-from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.subject import Subject

@@ -14,7 +14,7 @@ from edgecnn.comparing.paired import AgainstRequest, judge_against
 from edgecnn.comparing.paired_answers import CommonImages, PairedAnswers
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import DEVICES_DIFFER, BundleUnreadable, KitNotCarried, NoBuildToCompare
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.judging.metrics import exactly
 from edgecnn.judging.predictions.accuracy import Answers

@@ -16,8 +16,8 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.pixels import write_pixels
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import TABLE_UNUSABLE
-from edgecnn.errors.data.groups import (
+from edgecnn.errors.data import TABLE_UNUSABLE
+from edgecnn.errors.labels import (
     GroupOnTwoSides,
     GroupPatternInvalid,
     GroupPatternTooSlow,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgecnn.data.split_names import Part
 from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_roles
-from edgecnn.errors.data.folder import TooFewImages
+from edgecnn.errors.data import TooFewImages
 from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
 from edgecnn.values.recipe import DataChoice
 

@@ -23,10 +23,10 @@ from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.graph.custom.file_cost import cost_of_file
 from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.custom.trial import _fault_of, _gone_through
+from edgecnn.installed import resource_folder
 from edgecnn.models.networks import read_state
 from edgecnn.recipes.recipe import load_pipelines, load_recipe
 from edgecnn.render.progress import Quiet
-from edgecnn.resources import resource_folder
 from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, read_report
 from edgecnn.runner.pixel_recipe import ImageSize

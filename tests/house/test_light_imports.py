@@ -29,8 +29,8 @@ HEAVY = (
     "mlperf_loadgen",
     "pyarrow",
 )
-LIGHT_PACKAGES = ("api", "building", "cli", "data", "errors", "hosts", "judging", "measure", "render", "resources")
-LIGHT_PACKAGES += ("installed", "runner", "serving", "stages", "store", "values")
+LIGHT_PACKAGES = ("api", "building", "cli", "data", "errors", "hosts", "judging", "measure", "render", "installed")
+LIGHT_PACKAGES += ("runner", "serving", "stages", "store", "values")
 RUNTIME_SESSIONS = "edgecnn.runner.sessions."
 """Imported in a kit, by the process that is about to run that one runtime."""
 PAGE = "edgecnn.render.page."

@@ -14,7 +14,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import EVERY_CANDIDATE_FAILED
-from edgecnn.errors.hosts.process import runner_cannot_write
+from edgecnn.errors.hosts import runner_cannot_write
 from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef

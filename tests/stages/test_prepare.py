@@ -11,7 +11,7 @@ from edgecnn.data.golden import LONG_SIDE_PX, card
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     IMAGE_GONE,
     CorruptImages,
     corrupt_images,

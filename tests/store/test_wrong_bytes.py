@@ -25,7 +25,7 @@ from edgecnn.data.manifest import list_files
 from edgecnn.devices.files import load_device_file
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.fit.tables import read_table_file
+from edgecnn.fit.prices import read_table_file
 from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.measure.energy import open_log

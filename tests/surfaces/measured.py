@@ -22,7 +22,7 @@ from edgecnn.render.page.over_time import history_page
 from edgecnn.render.page.scale_frontier import frontier_page
 from edgecnn.render.screens import bundle, comparing, evidence, fit, forecast, history, studies, sweep
 from edgecnn.studies.facts import ChannelPictures, Ensemble, EnsembleRow, FeaturePictures, FilterPictures, MapPictures, TenCrop
-from edgecnn.sweeps.kin import KinRace, compared
+from edgecnn.sweeps.boards import KinRace, compared
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
 from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.arch import listed

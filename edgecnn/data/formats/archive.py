@@ -21,7 +21,7 @@ from edgecnn.data.formats.members import CHUNK, FILES_MAX, RATIO_MAX, Member, by
 from edgecnn.data.formats.sample_pairs import PAIRS, has_pairs, write_pairs
 from edgecnn.data.layout import unwrapped
 from edgecnn.errors.base import ROWS, EdgecnnError
-from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
+from edgecnn.errors.data import ARCHIVE_UNUSABLE
 from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.store.failures import named_failures

@@ -12,7 +12,7 @@ from edgecnn.data.formats.label_columns import NAMES, LabelColumns
 from edgecnn.data.formats.parquet_file import PARQUET
 from edgecnn.data.formats.rows import label_name
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import table_unusable
+from edgecnn.errors.data import table_unusable
 from edgecnn.errors.wording import listed, plural, shortened
 from edgecnn.values.recipe import DataChoice
 

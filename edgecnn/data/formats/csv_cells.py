@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from edgecnn.data.formats.parquet_file import PARQUET, parquet_columns, parquet_rows
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import table_unusable
+from edgecnn.errors.data import table_unusable
 from edgecnn.errors.wording import shortened
 from edgecnn.runner.files import open_regular
 

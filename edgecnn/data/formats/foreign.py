@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgecnn.errors.data.lists import FORM_NOT_READ
+from edgecnn.errors.labels import FORM_NOT_READ
 
 _AS_FILES: Final = "write each image to a file CLASS/NUMBER.png"
 

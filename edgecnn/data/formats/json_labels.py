@@ -10,7 +10,7 @@ from typing import Any, Final
 from edgecnn.data.formats.rows import Row, label_name, path_fault
 from edgecnn.data.split_names import split_name
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.lists import LABEL_FILE_UNUSABLE
+from edgecnn.errors.labels import LABEL_FILE_UNUSABLE
 from edgecnn.errors.wording import shortened
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause

@@ -18,9 +18,8 @@ from edgecnn.data.formats.table import ListTable
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import Part, split_claims, split_name
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, split_named_twice
-from edgecnn.errors.data.formats import table_unusable
-from edgecnn.errors.data.lists import label_files_unclear
+from edgecnn.errors.data import DATA_FOLDER_UNREADABLE, split_named_twice, table_unusable
+from edgecnn.errors.labels import label_files_unclear
 from edgecnn.errors.wording import first_of, plural, shell_word, shortened
 from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
 from edgecnn.values.recipe import DataChoice

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, cast
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
+from edgecnn.errors.data import ARCHIVE_UNUSABLE
 from edgecnn.runner.files import open_regular
 
 ZIP: Final = ".zip"

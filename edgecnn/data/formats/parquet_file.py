@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from edgecnn.data.formats.label_columns import NAMES
 from edgecnn.data.formats.members import FILES_MAX
-from edgecnn.errors.data.formats import table_unusable
+from edgecnn.errors.data import table_unusable
 from edgecnn.errors.wording import first_line, shortened
 from edgecnn.installed import require_packages
 from edgecnn.runner.files import open_regular

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.files import ListingProgress
 from edgecnn.data.formats.rows import Row
-from edgecnn.errors.data.lists import listed_file_twice, listed_files_missing
+from edgecnn.errors.labels import listed_file_twice, listed_files_missing
 from edgecnn.errors.wording import counted
 from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
 from edgecnn.values.stage import Progress

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from edgecnn.data.split_names import split_name
-from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
-from edgecnn.errors.data.lists import SHARDS_WITHOUT_SPLIT
+from edgecnn.errors.data import ARCHIVE_UNUSABLE
+from edgecnn.errors.labels import SHARDS_WITHOUT_SPLIT
 from edgecnn.runner.causes.left_behind import is_image_name
 from edgecnn.runner.files import bounded_content
 

@@ -18,7 +18,7 @@ from edgecnn.data.formats.rows import Row, RowsOfList, label_name, laid_out, pat
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import PART_NAMES, split_name
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import table_unusable
+from edgecnn.errors.data import table_unusable
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress

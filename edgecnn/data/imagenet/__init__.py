@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from edgecnn.data.class_names import joined
-from edgecnn.errors.data.formats import no_imagenet_class
+from edgecnn.errors.data import no_imagenet_class
 from edgecnn.errors.wording import nearest
 
 FILE = Path(__file__).parent / "classes.tsv"

@@ -20,8 +20,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, busy_error
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.hosts.board import BAD_ADDRESS, BadAddress
-from edgecnn.errors.hosts.leases import BOARDS_INVALID
+from edgecnn.errors.hosts import BAD_ADDRESS, BOARDS_INVALID, BadAddress
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.values.base import Value

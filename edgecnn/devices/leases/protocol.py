@@ -13,7 +13,7 @@ from threading import Event
 from typing import Final, NamedTuple, Protocol
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BoardBusy
+from edgecnn.errors.hosts import BoardBusy
 from edgecnn.hosts.ssh.board import FOLDER, PYTHON
 from edgecnn.hosts.ssh.host import LOCK, SshHost
 from edgecnn.hosts.ssh.link import Address, Link

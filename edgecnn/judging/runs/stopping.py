@@ -1,6 +1,6 @@
 """Rules that stop a race, and the rounds that would settle a gate.
 
-An interval promises too much if a race may stop whenever it looks good. So the rule is fixed before the first run: the race
+An interval promised_top1 too much if a race may stop whenever it looks good. So the rule is fixed before the first run: the race
 looks after certain numbers of rounds and at no other time.
 """
 

@@ -8,7 +8,7 @@ from edgecnn.render.page.charts.figure import Table
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.studies import CLASS_COLUMNS, class_rows, doubt_lines
 from edgecnn.studies.doubt import SHOWN
-from edgecnn.studies.doubt_facts import LabelDoubt
+from edgecnn.studies.facts import LabelDoubt
 
 
 def doubt_page(doubt: LabelDoubt, thumbnails: Mapping[str, str], folder: str) -> str:

@@ -272,7 +272,7 @@ def _tile(conversion: Conversion, node: Node) -> None:
 
 
 def widen(conversion: Conversion, name: str, rank: int) -> str:
-    """Return a value with leading axes of size 1 up to a rank, as ONNX broadcasts it."""
+    """Return a value with group_action axes of size 1 up to a rank, as ONNX broadcasts it."""
     shape = conversion.shape(name)
     if len(shape) == rank:
         return name

@@ -15,12 +15,13 @@ from edgecnn.devices.leases import labgrid
 from edgecnn.devices.leases.labgrid import LabgridBoards, labgrid_problems
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BoardBusy, board_busy
-from edgecnn.errors.hosts.leases import (
+from edgecnn.errors.hosts import (
     LABGRID_ABSENT,
     NO_BOARD_LEFT,
+    BoardBusy,
     BoardTaken,
     CoordinatorUnreachable,
+    board_busy,
 )
 from edgecnn.render.progress import Quiet
 from tests.devices.leases.lab import Lab, lab, needs_labgrid
@@ -270,7 +271,7 @@ def test_without_labgrid_the_line_that_installs_it_is_said() -> None:
     program = (
         "import sys; sys.modules['labgrid'] = None\n"
         "from edgecnn.devices.leases.labgrid import LabgridBoards; from edgecnn.devices.leases.protocol import Kind, Wait\n"
-        "from edgecnn.errors.hosts.leases import LabgridAbsent\n"
+        "from edgecnn.errors.hosts import LabgridAbsent\n"
         "try: LabgridBoards('labgrid://lab').of(Kind('cpu'))\n"
         "except LabgridAbsent as error: print(error.line())"
     )

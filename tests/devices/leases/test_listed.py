@@ -9,7 +9,7 @@ from edgecnn.devices.leases import listed, protocol
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import BOARDS_INVALID
+from edgecnn.errors.hosts import BOARDS_INVALID
 from edgecnn.errors.recipes import NOT_TOML
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address

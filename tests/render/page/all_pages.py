@@ -16,7 +16,7 @@ from edgecnn.render.page.label_doubt import doubt_page
 from edgecnn.render.page.networks_for import networks_page
 from edgecnn.render.page.over_time import history_page
 from edgecnn.render.page.scale_frontier import frontier_page
-from edgecnn.studies.doubt_facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
+from edgecnn.studies.facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
 from tests.judging.made import an_interval
 from tests.render.page.comparisons import a_history, some_builds
 from tests.render.page.frontiers import a_search

@@ -1,7 +1,12 @@
-"""The latency tables of a search: their files, whether a table fits a machine, and the measurement of a missing table."""
+"""Find what predicts the latency of a search's networks: a stored latency table, a table measured now, or forecasts.
+
+Forecasts come from public tables, for a device without a latency table. A network chosen from them is provisional, as with the
+table of any device that is not attached.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +15,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from edgecnn.building.dated_records import measured_times
 from edgecnn.devices.files import own_folder
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.fit import (
@@ -22,17 +28,20 @@ from edgecnn.errors.fit import (
 )
 from edgecnn.errors.weights import MissingPackage, UnknownArch
 from edgecnn.errors.wording import first_line, shortened
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import Predictor, Predicts
+from edgecnn.fit.predictor import Prediction, Predictor, Predicts, counted_of
 from edgecnn.fit.request import FitRequest
-from edgecnn.fit.table import TablePlan, measure_table
+from edgecnn.fit.timing import TablePlan, measure_table
+from edgecnn.forecast.forecasting import ForecastOptions, forecast
+from edgecnn.forecast.networks import Subject, subject_of_arch, work_of
+from edgecnn.forecast.records import MeasuredTime
+from edgecnn.installed import resource_folder
 from edgecnn.measure.lab import Lab, first_difference
-from edgecnn.resources import resource_folder
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
-from edgecnn.values.fit import LEAST_TIMED, LatencyTable, TableUsed, TimedProbe
+from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TableUsed, TimedProbe
+from edgecnn.values.forecast import Forecast, NoForecast
 from edgecnn.values.stage import Key, digest_of
 from edgecnn.values.verdict import Fidelity
 
@@ -51,7 +60,7 @@ def table_file(device: str) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def require_file(path: Path) -> None:
+def require_writable(path: Path) -> None:
     """Check that a table can be written, before it is measured. Raises TABLE_UNWRITABLE."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,9 +125,9 @@ class Priced(TablePrices):
 
 def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
     """Return predictors of the candidates with enough timed networks. Raises TABLE_TOO_SHORT: no candidate has enough."""
-    timed = {name: _undisturbed(table.timed.get(name, ())) for name in candidates}
+    timed = {name: _undisturbed_rows(table.timed.get(name, ())) for name in candidates}
     enough = {name: rows for name, rows in timed.items() if len(rows) >= LEAST_TIMED}
-    _require_todays_networks(path, (row for rows in enough.values() for row in rows))
+    _require_same_networks(path, (row for rows in enough.values() for row in rows))
     if not enough:
         most = max((len(rows) for rows in timed.values()), default=0)
         raise table_too_short(path=path, device=table.device, most=most, needed=LEAST_TIMED)
@@ -142,13 +151,13 @@ def _predictor(path: Path, candidate: str, rows: Sequence[TimedProbe]) -> Predic
         raise TABLE_UNREADABLE(path=path, problems=[because]) from error
 
 
-def _undisturbed(rows: Sequence[TimedProbe]) -> Sequence[TimedProbe]:
+def _undisturbed_rows(rows: Sequence[TimedProbe]) -> Sequence[TimedProbe]:
     """Return the rows that no other work disturbed if they are enough, else all rows."""
     quiet = [row for row in rows if row.disturbed is None]
     return quiet if len(quiet) >= LEAST_TIMED else rows
 
 
-def _require_todays_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
+def _require_same_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
     """Raises TABLE_UNREADABLE: a name in the table means another network in this version, or none."""
     for row in rows:
         try:
@@ -185,7 +194,7 @@ def priced(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, at
             few = len(table.timed.get(candidate.id, ()))
             needed = f"the table has {few} of its networks, a prediction needs {LEAST_TIMED}"
             lab.tell.note(f"{candidate.id} is excluded from the search: {needed}")
-    fastest = {name: min(_undisturbed(table.timed[name]), key=lambda row: row.least_ms) for name in by_name}
+    fastest = {name: min(_undisturbed_rows(table.timed[name]), key=lambda row: row.least_ms) for name in by_name}
     return Priced(prices.used, prices.predictors, prices.content, by_name, lab.environment.conditions, fastest)
 
 
@@ -198,40 +207,35 @@ def _table_for(
     if path is None:
         if not attached:
             raise no_table(device=name)
-        return _written(name, _measured(None, tuple(candidates), lab))
+        return _write_own(name, _measure_missing(None, tuple(candidates), lab))
     table = read_table_file(path)
     if attached:
         require_same_machine(table, path, lab)
-    elif table.device != name and not _stands_for(table, request.device):
+    elif table.device != name and not _is_emulation_of(table, request.device):
         raise table_of_another(path=path, difference=f"it is for {table.device}, but the search is for {name}", device=name)
-    lacking = _lacking(table, shippable)
+    lacking = tuple(
+        candidate
+        for candidate in shippable
+        if len(table.timed.get(candidate.id, ())) < LEAST_TIMED and table.failed.get(candidate.id) is None
+    )  # without the candidates that never ran
     if request.table is None and attached and lacking:
-        return _written(name, _measured(table, lacking, lab))
+        return _write_own(name, _measure_missing(table, lacking, lab))
     return path, table
 
 
-def _stands_for(table: LatencyTable, device: Device) -> bool:
-    """Whether a table of an emulated machine serves for a device of the same architecture; its figures are marked emulated."""
+def _is_emulation_of(table: LatencyTable, device: Device) -> bool:
+    """Whether the table is of an emulated machine with the device's architecture. Its figures are marked emulated."""
     architecture = table.environment.observed.get("architecture")
     return table.fidelity is Fidelity.EMULATED and architecture == device.processor.architecture
 
 
-def _written(device: str, table: LatencyTable) -> tuple[Path, LatencyTable]:
+def _write_own(device: str, table: LatencyTable) -> tuple[Path, LatencyTable]:
     path = own_table(device)
     write_table(table, path)
     return path, table
 
 
-def _lacking(table: LatencyTable, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Return the candidates with too few timed networks, without those that never ran."""
-    return tuple(
-        candidate
-        for candidate in candidates
-        if len(table.timed.get(candidate.id, ())) < LEAST_TIMED and table.failed.get(candidate.id) is None
-    )
-
-
-def _measured(table: LatencyTable | None, candidates: tuple[Candidate, ...], lab: Lab) -> LatencyTable:
+def _measure_missing(table: LatencyTable | None, candidates: tuple[Candidate, ...], lab: Lab) -> LatencyTable:
     """Measure these candidates, and merge them into an existing table."""
     which = "" if table is None else " for " + ", ".join(candidate.id for candidate in candidates)
     lab.tell.note(f"measuring the latency table of {lab.device}{which}, once, in about 15 minutes")
@@ -246,3 +250,71 @@ def _measured(table: LatencyTable | None, candidates: tuple[Candidate, ...], lab
         return measured
     both = {name: {**getattr(table, name), **getattr(measured, name)} for name in ("timed", "failed", "runtimes")}
     return measured.model_copy(update={**both, "seconds": round(table.seconds + measured.seconds, 1)})
+
+
+KNOWN = ("mobilenet-v2", "resnet-50", "efficientnet-b0")
+"""Networks whose forecasts show whether a candidate has any, and whether tables or method changed since a stored search."""
+_DEVIATIONS = 1.645
+"""Standard deviations from the middle of a 90 % interval to its end."""
+_IRRELEVANT: Mapping[str, bool | set[str]] = {"built": True, "processor": True, "source": {"kind_only"}}
+"""Fields of a forecast that have no effect on a search."""
+
+
+class ForecastPredictor:
+    """Predictions of one candidate on one device, from forecasts."""
+
+    def __init__(self, device: Device, candidate: Candidate, records: Sequence[MeasuredTime] = ()) -> None:
+        self._device, self._candidate, self._options = device, candidate, ForecastOptions(records=records)
+
+    def predict(self, probes: Sequence[Probe]) -> tuple[Prediction | None, ...]:
+        """Predict each network; None if the public tables do not support a forecast."""
+        return tuple(self._predicted(probe) for probe in probes)
+
+    def answer(self, subject: Subject) -> Forecast | NoForecast:
+        """Return the forecast of a network."""
+        return forecast(subject, self._device, self._candidate.runtime, self._candidate.precision, self._options)
+
+    def _predicted(self, probe: Probe) -> Prediction | None:
+        subject = Subject(probe.name, probe.resolution_px, work_of(counted_of(probe).layers))
+        answer = self.answer(subject)
+        if isinstance(answer, NoForecast):
+            return None
+        spread = math.log(answer.p50_ms.high / answer.p50_ms.low) / (2 * _DEVIATIONS)
+        return Prediction(answer.p50_ms, spread, ())
+
+
+def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, device_file: str | None = None) -> Priced:
+    """Return predictors of the candidates that have forecasts. Raises NO_TABLE: none has."""
+    records = measured_times(device, device_file)
+    predictors = {candidate.id: ForecastPredictor(device, candidate, records) for candidate in candidates}
+    known = {
+        name: [answer for arch in KNOWN if isinstance(answer := predictor.answer(subject_of_arch(arch)), Forecast)]
+        for name, predictor in predictors.items()
+    }
+    supported = {name: forecasts for name, forecasts in known.items() if forecasts}
+    if not supported:
+        raise no_table(device=device.name)
+    first = next(iter(supported.values()))[0]
+    used = TableUsed(
+        file=first.source.title,
+        machine=first.source.board,
+        observed_at=first.source.date,
+        networks=first.source.networks,
+        fidelity=first.fidelity,
+    )
+    for candidate in candidates:
+        if candidate.id not in supported:
+            lab.tell.note(f"{candidate.id} is excluded from the search: no public table supports a forecast on {device.name}")
+    return Priced(
+        used=used,
+        predictors={name: predictors[name] for name in supported},
+        content=digest_of(
+            {
+                name: [row.model_dump(mode="json", exclude=_IRRELEVANT) for row in forecasts]
+                for name, forecasts in supported.items()
+            }
+        ),
+        candidates={candidate.id: candidate for candidate in candidates if candidate.id in supported},
+        environment=lab.environment.conditions,
+        fastest={},
+    )
