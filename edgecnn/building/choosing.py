@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgecnn.building.dated_records import dated_order
-from edgecnn.building.objective_race import race_shown
+from edgecnn.building.measuring import race_shown
 from edgecnn.building.rows import candidate_facts
 from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose, eligibility_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from edgecnn.building.execute import Execution
-from edgecnn.building.extra_runs import ExtraRunner
+from edgecnn.building.measuring import ExtraRunner
 from edgecnn.building.rows import answer_of, throughput_of
 from edgecnn.devices.desktop_gpu import describe_candidate, describe_variant, role
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts

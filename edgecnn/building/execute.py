@@ -1,24 +1,25 @@
-"""Runs the stages of a plan against the store, rung by rung.
+"""Run the stages of a plan against the store, and climb its rungs.
 
-A failure on the trunk ends the build. A failure on a candidate's branch ends that candidate: the others go on, and the report
-says what happened to it.
+A failure on the trunk ends the build. A failure on a candidate's branch ends only that candidate, and the report states the
+failure.
+
+A rung is climbed unless the measurements show that it is not needed, the time budget is spent, or the call builds nothing.
+``next_rung`` decides.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
 from edgecnn.building.pace import Pace
 from edgecnn.hosts.protocol import Host
 from edgecnn.measure.runnable import tried
-from edgecnn.planning.plan import Plan
+from edgecnn.planning.plan import Plan, Step
 from edgecnn.planning.request import Goal
-from edgecnn.planning.trunk import Step
 from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.store.artifacts import Maker
 from edgecnn.store.entry import StageInputs
@@ -27,6 +28,98 @@ from edgecnn.values.artifact import Artifact, Blocked, FoundInput, Outcome
 from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.reason import OutOfTime
 from edgecnn.values.stage import Plotting, Progress, Role
+
+
+@dataclass(frozen=True)
+class Climb:
+    """Build this rung next."""
+
+    rung: Rung
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Stop the climb."""
+
+    why: Mapping[str, str]
+    """Rung that is not climbed to the reason."""
+    out_of_time: frozenset[str] = frozenset()
+    """Rungs that are not climbed only because of the time budget."""
+
+
+@dataclass(frozen=True)
+class RungResult:
+    """Time and drops of one rung, also if all its candidates failed."""
+
+    seconds: float
+    drops_pp: Mapping[str, float] = field(default_factory=dict)
+    """Candidate to its estimated drop on ``validation``, percentage points; without candidates that were not evaluated."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a climb."""
+
+    seconds: float | None = None
+    """None: no time budget."""
+    budget_pp: float = 1.0
+    """The bound of the drop_pp gate."""
+    unbuilt: frozenset[str] = frozenset()
+    """Rungs that the store does not hold, in a call that builds nothing."""
+
+
+def next_rung(rungs: Sequence[Rung], climbed: Mapping[str, RungResult], limits: Limits) -> Climb | Stop:
+    """The next rung to climb, or the reasons to stop."""
+    why, late = dict[str, str](), set[str]()
+    for rung in rungs:
+        if rung.name in climbed:
+            continue
+        spared = _not_needed(rung, rungs, climbed, limits) if _known(rung, climbed) else None
+        timed_out = None if spared else _out_of_time(climbed, limits)
+        reason = spared or timed_out or _not_needed(rung, rungs, climbed, limits) or _not_here(rung, limits)
+        if reason is None:
+            return Climb(rung=rung)
+        why[rung.name] = reason
+        late |= {rung.name} if timed_out else set()
+    return Stop(why=why, out_of_time=frozenset(late))
+
+
+def _known(rung: Rung, climbed: Mapping[str, RungResult]) -> bool:
+    """Whether what it would mend was evaluated, so that it is known to be needed or not, whatever time there is."""
+    return any(rung.mends in result.drops_pp for result in climbed.values())
+
+
+def _out_of_time(climbed: Mapping[str, RungResult], limits: Limits) -> str | None:
+    """Why there is no time for another rung. The first rung ignores the time budget."""
+    spent = sum(result.seconds for result in climbed.values())
+    if limits.seconds is None or not climbed or spent < limits.seconds:
+        return None
+    return f"out of time, {spent:.0f} s spent of a budget of {limits.seconds:.0f} s"
+
+
+def _not_needed(rung: Rung, rungs: Sequence[Rung], climbed: Mapping[str, RungResult], limits: Limits) -> str | None:
+    if rung.mends is None:
+        return None
+    drops = {name: drop for result in climbed.values() for name, drop in result.drops_pp.items()}
+    if rung.mends not in drops:
+        return f"{rung.mends} was not evaluated on validation, so nothing says that one of its layers must stay in float"
+    of_budget = f"on validation, within the budget of {limits.budget_pp:g} pp"
+    if drops[rung.mends] <= limits.budget_pp:
+        return f"{rung.mends} {_loses(drops[rung.mends])} {of_budget}: no layer stays in float"
+    fewer = [candidate.id for mending in rungs if mending.mends == rung.mends for candidate in mending.candidates]
+    for name in fewer:
+        if name in drops and drops[name] <= limits.budget_pp:
+            return f"{name} {_loses(drops[name])} {of_budget}: no further layer stays in float"
+    return None
+
+
+def _not_here(rung: Rung, limits: Limits) -> str | None:
+    return "it was never built, and judging builds nothing: `edgecnn build` does" if rung.name in limits.unbuilt else None
+
+
+def _loses(drop_pp: float) -> str:
+    return f"loses {drop_pp:.2f} pp" if drop_pp > 0 else "loses nothing"
+
 
 TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export", "adopt")
 BRANCH = ("rank", "quantize", "package", "compile")

@@ -1,8 +1,9 @@
-"""Notes of a report: what a reader must know before trusting the table, and what did not run."""
+"""Notices of a report: what a reader must know before relying on its figures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,25 +11,47 @@ from typing import Any
 from edgecnn.building.execute import Execution
 from edgecnn.building.trained import history_of, made_images
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
-from edgecnn.errors.wording import counted, first_of, listed
+from edgecnn.errors.data.multi_label import MultiLabelNotFitting
+from edgecnn.errors.training import FoldsNotFitting
+from edgecnn.errors.wording import and_more, counted, first_of, listed
+from edgecnn.installed import lacking
+from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
+from edgecnn.judging.learned import weakness_of, weakness_sentence
+from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import TITLES
 from edgecnn.measure.subject import Subject
+from edgecnn.models.catalogue import all_archs
+from edgecnn.models.weights import held_weights
+from edgecnn.planning.complete import stored_weights, tool_versions
+from edgecnn.planning.data_rules import require_fitting, require_foldable, synthesis_facts, synthesis_notices
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
-from edgecnn.recipes.target import split_target
 from edgecnn.results.explain import bench_command
+from edgecnn.store.store import Store
 from edgecnn.training.history import BestFacts
+from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable, WeightsAnswer
 from edgecnn.values.base import utc_moment
-from edgecnn.values.candidate import Candidate, Precision
+from edgecnn.values.candidate import Candidate, Method, Precision
 from edgecnn.values.command import Command
 from edgecnn.values.custom_model import CustomModel
+from edgecnn.values.device import split_target
+from edgecnn.values.figures import (
+    Accuracy,
+    CalibrationFacts,
+    ChannelShift,
+    ClassFigures,
+    ClassReport,
+    FoldFigures,
+    Folds,
+    MultiLabelAccuracy,
+)
 from edgecnn.values.profile import NOT_TIMED
-from edgecnn.values.report import Choice
+from edgecnn.values.report import CandidateFacts, Choice
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.training import TeacherFacts
+from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 _NO_ACCURACY = (
     f"NO LABELS: {NO_LABELS}. Agreement with fp32 is not accuracy, because fp32 may be wrong on these images. Accuracy can have "
@@ -258,3 +281,277 @@ def _measure_here(subject: Subject) -> str:
 def _age(observed_at: str) -> str:
     hours = (datetime.now(UTC) - utc_moment(observed_at)).total_seconds() / 3600
     return f"reused from {observed_at}, {hours:.1f} h old"
+
+
+def weak_notices(subject: Subject, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+    """One sentence if the accuracy of what ships is weak; else nothing. If nothing was chosen, that of fp32 counts."""
+    shown = next((row for row in rows if row.chosen), None) or next((row for row in rows if row.is_baseline), None)
+    weak = None if shown is None else weakness_of(shown)
+    if shown is None or weak is None:
+        return ()
+    return (f"{weakness_sentence(shown.candidate.id, weak)}; {what_would_help(subject.resolved, subject.lab.store)}",)
+
+
+def what_would_help(resolved: Resolved, store: Store) -> str:
+    """The advice for a weak result, with the option that follows it."""
+    if resolved.mode == "custom":
+        return "nothing was trained here: check the order of the classes and the preprocessing of the model"
+    if resolved.mode == "kept":
+        return "nothing was trained: without --keep-head, the network learns these classes"
+    if resolved.mode == "scratch":
+        if resolved.weights.pretrained:
+            return "pretrained weights were not used: `--transfer all`"
+        if (better := pretrained_here(resolved, store)) is not None:
+            same = better.name == resolved.arch.name
+            unasked = " --weights auto" if resolved.weights.choice == "none" else ""
+            option = "--weights imagenet" if same else f"--arch {better.name}{unasked}"
+            return f"pretrained weights of {better.name} are on this machine: `{option}`"
+    if not resolved.recipe.train.epochs:  # only the head learned
+        return "more images may help, or training every layer: `--transfer all`"
+    epochs = 2 * resolved.recipe.train.epochs
+    return f"more images may help, or a longer training: `--set train.epochs={epochs}`"
+
+
+def pretrained_here(resolved: Resolved, store: Store) -> ArchSpec | None:
+    """The network most like the one that was trained whose published weights are on this machine; None if there is none.
+
+    The network itself comes first, then its family, then those with about as many multiply-adds. A stated scale or resolution
+    has to fit.
+    """
+    own, model, versions = resolved.arch, resolved.asked.model, tool_versions()
+
+    def unlikeness(spec: ArchSpec) -> tuple[bool, bool, float]:
+        macs = abs(math.log(spec.macs / own.macs)) if spec.macs and own.macs else math.inf
+        return spec.name != own.name, spec.family != own.family, macs
+
+    for spec in sorted(all_archs(), key=unlikeness):
+        fits = model.resolution_px is None or (spec.least_px <= min(model.resolution_px) and not spec.only_native_px)
+        if spec.weights is None or not fits or (model.scale is not None and spec.name != own.name) or lacking(spec.needs, "zoo"):
+            continue
+        if held_weights(spec.weights, cached=stored_weights(spec, store, versions)) is not None:
+            return spec
+    return None
+
+
+FEW_IMAGES = 1000
+"""Images of all roles. With more images, the size of the test split seldom leaves a verdict open."""
+DROPS_SHOWN = 3
+"""Notes on drops; report.json has all of them."""
+FOLDS_TO_ADVISE = 5
+"""Number of folds to advise: each network then trains on as many images as with a test split of a fifth."""
+
+
+def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tuple[str, ...]:
+    """Notes on cross-validation, or without it on groups of images. ``weights``: that training started from."""
+    baseline = next((row for row in rows if row.is_baseline and row.test is not None and row.test.folds is not None), None)
+    if baseline is None or baseline.test is None or baseline.test.folds is None:
+        return _group_notices(rows)
+    folds = baseline.test.folds
+    sentences = [
+        f"CROSS-VALIDATION: accuracy was measured on {baseline.test.images:,} test images in {len(folds.each)} folds. "
+        "Each image was classified by a network that was not trained on it. The first fold's network ships. "
+        "Validation images are not among the test images. Intervals assume that the networks' accuracies are normally "
+        "distributed. If one network failed, read the figures by fold",
+        f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(fold) for fold in folds.each)}"
+        f"{_spread(folds.top1_effect, baseline.test)}",
+    ]
+    if weights.kind == "file":
+        sentences.append("the training images of the weights file are unknown: if they include test images, accuracy is too high")
+    compared = sorted((row for row in rows if not row.is_baseline), key=lambda row: not row.chosen)
+    drops = [_drop_of(row.candidate.id, row.test, row.test.folds) for row in compared if row.test and row.test.folds]
+    sentences += drops[:DROPS_SHOWN]
+    return tuple(sentences)
+
+
+def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
+    by_fold = ", ".join(_drop(fold) for fold in folds.each)
+    alone = "" if folds.alone_drop_pp is None else f"; in the first fold: {_points(folds.alone_drop_pp)}"
+    together = "" if test.drop_pp is None else f" {_points(test.drop_pp)}"
+    worth = f", as if the first fold had about {folds.worth_images:,} more test images" if folds.worth_images > 0 else ""
+    return f"drop of {name}:{together} over all folds{worth}{alone}; by fold: {by_fold} pp{_spread(folds.drop_effect, test)}"
+
+
+def _group_notices(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+    for row in rows:
+        figures = row.test or row.multi_label
+        if row.is_baseline and isinstance(figures, MultiLabelAccuracy) and figures.groups is not None:
+            worth = f"mAP of {row.candidate.id} is as certain as with {figures.trials:,.0f} independent images"
+            return (f"{_grouped(figures.images, figures.groups)}: {worth}",)
+        if row.is_baseline and row.test is not None and row.test.groups is not None:
+            groups = _grouped(row.test.images, row.test.groups.groups)
+            images, most = row.test.images / row.test.top1_effect, row.test.independent_at_most
+            worth = f"{images:,.0f} independent images" + (f"; a PASS counts them as only {most:,.0f}" if most < images else "")
+            return (f"{groups}: top-1 of {row.candidate.id} is as certain as with {worth}",)
+        if row.agreement is not None and row.agreement.groups is not None:
+            return (_grouped(row.agreement.images, row.agreement.groups),)
+    return ()
+
+
+def _grouped(images: int, groups: int) -> str:
+    return f"GROUPS: the {images:,} test images form {counted(groups, 'group')} of similar images, and intervals allow for that"
+
+
+def _top1(fold: FoldFigures) -> str:
+    return f"{fold.right / fold.images:.1%}"
+
+
+def _drop(fold: FoldFigures) -> str:
+    return "+0.0" if fold.lost is None or fold.gained is None else f"{100 * (fold.lost - fold.gained) / fold.images:+.1f}"
+
+
+def _points(drop: Interval) -> str:
+    return f"{drop.estimate:+.2f} pp [{drop.low:+.2f}, {drop.high:+.2f}]"
+
+
+def _spread(effect: float, test: Accuracy) -> str:
+    effect, to = max(effect, test.images / test.independent_at_most), "" if test.groups is None else "up to "
+    return (
+        f" (the interval is {to}{effect**0.5:.2f} times as wide, because folds or groups differ more than single images)"
+        if effect > 1
+        else ""
+    )
+
+
+def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+    """A note that advises folds, if a gate on accuracy is UNSURE and there are few images."""
+    chosen = next((row for row in rows if row.chosen), None)
+    with_folds = resolved.asked.model_copy(update={"train": resolved.asked.train.model_copy(update={"folds": FOLDS_TO_ADVISE})})
+    try:
+        require_foldable(with_folds)
+        require_fitting(with_folds, resolved.data)
+    except (FoldsNotFitting, MultiLabelNotFitting):
+        return ()
+    images, trained = sum(resolved.data.counts.values()), resolved.mode in ("finetune", "inherit", "scratch")
+    if chosen is None or not trained or resolved.folds or images >= FEW_IMAGES or resolved.data.own_roles:
+        return ()
+    is_open = any(gate.verdict is Verdict.UNSURE and METRICS[gate.gate.metric].source == "accuracy" for gate in chosen.gates)
+    if not is_open:
+        return ()
+    tested = resolved.data.counts["test"]
+    return (
+        f"accuracy is judged on {tested:,} of {images:,} images; --set train.folds={FOLDS_TO_ADVISE} trains {FOLDS_TO_ADVISE} "
+        f"networks in about {FOLDS_TO_ADVISE} times the time, and tests on all images except validation images",
+    )
+
+
+LOSSES_SHOWN = 5
+"""Of one candidate: where more classes are lost it is broken altogether, and the rest is told in one."""
+NAMES_SHOWN = 10
+"""In one sentence; report.json has all of them."""
+
+
+def class_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
+    """One sentence for each class that a candidate was shown to lose on, the largest loss first; then the classes too small."""
+    measured = [(row.candidate.id, row.test, row.test.quality.classes) for row in rows if row.test and row.test.quality]
+    losses = [sentence for name, test, classes in measured for sentence in _lost(name, test, classes)]
+    compared = next((classes for _, _, classes in measured if classes.compared), None)
+    return (*losses, *_too_small(compared)) if compared is not None else tuple(losses)
+
+
+def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
+    shown = classes.shown()
+    where = " (emulated)" if test.fidelity is Fidelity.EMULATED else ""
+    of = f" of {classes.candidates} candidates" if classes.candidates > 1 else ""
+    over = f"significant after Holm correction across {counted(classes.compared, 'class', 'classes')}{of}"
+    sentences = [
+        # Without the interval of the class, which does not hold of one that was selected because it loses.
+        f"{candidate} loses {lost.drop_pp.estimate:.1f} pp{where} on class {lost.name!r} ({_counted(lost)}), {over}"
+        for lost in shown[:LOSSES_SHOWN]
+        if lost.drop_pp is not None
+    ]
+    if further := shown[LOSSES_SHOWN:]:
+        more = counted(len(further), "further class", "further classes")
+        sentences.append(f"{candidate} loses on {more}{where}, {over}: {_names(further)}")
+    return sentences
+
+
+def _counted(lost: ClassFigures) -> str:
+    images = counted(lost.images, "image")
+    if (units := lost.units) is None:
+        return images
+    return f"{images} in {counted(units.count, units.kind)}, of which {units.lost:,} lose and {units.gained:,} gain"
+
+
+def _too_small(classes: ClassReport) -> list[str]:
+    small = classes.too_small()
+    if not small:
+        return []
+    units = {"image": "test images", "group": "groups of test images", "fold": "folds"}[classes.unit]
+    have = f"{counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} {units}"
+    return [f"{have}, too few to be sure that a loss would show: {_names(small)}"]
+
+
+def _names(classes: Iterable[ClassFigures]) -> str:
+    names = [repr(figures.name) for figures in classes]
+    return ", ".join(names[:NAMES_SHOWN]) + and_more(len(names), NAMES_SHOWN)
+
+
+VALIDATION_AT_MOST = 2000
+"""Validation images that are looked at, evenly spread: more would tell apart only what is too small to matter."""
+_WORDS = {"level": "mean", "contrast": "spread inside an image", "variety": "spread between images"}
+
+
+def calibration_facts(execution: Execution) -> CalibrationFacts | None:
+    """Of the images that were used; None where the build has no INT8 candidate, or did not prepare images."""
+    import numpy as np
+
+    from edgecnn.runtimes.job import calibration_classes, calibration_pixels
+
+    prepared, resolved = execution.artifacts.get("prepare"), execution.plan.resolved
+    images = resolved.recipe.quantize.images
+    calibrated = any(
+        not candidate.precision.is_float and candidate.method is not Method.ORIGINAL for candidate in execution.candidates
+    )
+    if prepared is None or images is None or not calibrated:
+        return None
+    if not (prepared.folder / "calibration.pixels.npy").is_file():
+        return None
+    if len(np.load(prepared.folder / "calibration.pixels.npy", mmap_mode="r")) < images:
+        return None  # every INT8 candidate failed of it, and says so
+    validation = np.load(prepared.folder / "validation.pixels.npy", mmap_mode="r")
+    places = np.arange(min(len(validation), VALIDATION_AT_MOST)) * len(validation) // min(len(validation), VALIDATION_AT_MOST)
+    shifts = channel_shifts(calibration_pixels(prepared.folder, images), validation[places])
+    return CalibrationFacts(
+        images=images,
+        classes=calibration_classes(prepared.folder, images),
+        classes_of=len(resolved.data.classes),
+        compared=shifts is not None,
+        shifts=shifts or (),
+    )
+
+
+def calibration_notices(facts: CalibrationFacts | None) -> tuple[str, ...]:
+    """What a reader must know before believing an INT8 candidate; nothing where there is nothing to say."""
+    if facts is None:
+        return ()
+    if facts.images == 1:
+        return (
+            "CALIBRATION ON A SINGLE IMAGE: INT8 ranges fit only that image, so others may be clipped; raise quantize.images",
+        )
+    sentences = []
+    if facts.classes == 1 and facts.classes_of > 1:
+        sentences.append(
+            f"CALIBRATION ON ONE CLASS of {facts.classes_of}: all {facts.images:,} calibration images show it, "
+            "and INT8 ranges fit only it; raise quantize.images, or data.calibration_images"
+        )
+    if facts.shifts:
+        sentences.append(
+            f"CALIBRATION IMAGES DIFFER from the validation images: {_shifts(facts.shifts)}; "
+            "INT8 ranges may not fit the validation images"
+        )
+    elif not facts.compared:
+        sentences.append(
+            f"INT8 ranges come from {facts.images} calibration images. With fewer than {LEAST_IMAGES} "
+            "calibration or validation images, their channels cannot be compared"
+        )
+    return tuple(sentences)
+
+
+def _shifts(shifts: Sequence[ChannelShift]) -> str:
+    """The largest of each statistic, since three channels of a grey picture say the same."""
+    largest = {shift.statistic: shift for shift in sorted(shifts, key=lambda shift: abs(shift.spreads))}
+    return "; ".join(
+        f"{_WORDS[name]} of {shift.channel} {shift.calibration:.0f} against {shift.validation:.0f} (of 255; "
+        f"{abs(shift.spreads):.1f} times the spread between images)"
+        for name, shift in largest.items()
+    )

@@ -8,13 +8,21 @@ from datetime import UTC, datetime
 
 import edgecnn
 from edgecnn.building.choosing import Call, Decision, decide
-from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices
 from edgecnn.building.dated_records import dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.execute import Execution
-from edgecnn.building.fold_notices import fold_notices, folds_would_help
 from edgecnn.building.forecasts import forecast_notices
-from edgecnn.building.notices import measure_command, notices, unexecuted
+from edgecnn.building.notices import (
+    calibration_facts,
+    calibration_notices,
+    class_notices,
+    fold_notices,
+    folds_would_help,
+    measure_command,
+    notices,
+    unexecuted,
+    weak_notices,
+)
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.trained import (
     made_images,
@@ -24,15 +32,14 @@ from edgecnn.building.trained import (
     weights_sentence,
     weights_sha256,
 )
-from edgecnn.building.weak_result import weak_notices
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.choice import claimed, speed_claims
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.reasons import worded
 from edgecnn.measure.subject import Subject
 from edgecnn.models.weights_file import parameters_that_ship
+from edgecnn.planning.data_rules import synthesis_facts
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.synthesis import synthesis_facts
 from edgecnn.stages.export import NETWORK
 from edgecnn.values.candidate import is_of_a_device
 from edgecnn.values.figures import CalibrationFacts

@@ -142,7 +142,7 @@ def _machine(call: Call) -> AbstractContextManager[ReachedBoard]:
 
 def _device_and_file(name: str) -> tuple[Device, Path | None]:
     from edgecnn.devices.files import device_named, file_of, own_device
-    from edgecnn.recipes.target import is_path
+    from edgecnn.values.device import is_path
 
     device = own_device(Path(name)) if is_path(name) else device_named(name)
     return device, file_of(name, device)

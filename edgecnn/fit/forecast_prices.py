@@ -15,7 +15,7 @@ from edgecnn.fit.predictor import Prediction
 from edgecnn.fit.tables import Priced
 from edgecnn.forecast.forecasting import ForecastOptions, forecast
 from edgecnn.forecast.networks import Subject, subject_of_arch, work_of
-from edgecnn.forecast.records import MeasuredTime
+from edgecnn.forecast.tables import MeasuredTime
 from edgecnn.measure.lab import Lab
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device

@@ -18,8 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.forecast.matrix import Matrix, base_matrix, times_of
-from edgecnn.forecast.structure import RIDGE_WORK, Array, learn, place, predicted
+from edgecnn.forecast.structure import RIDGE_WORK, Array, Matrix, base_matrix, learn, place, predicted, times_of
 from edgecnn.forecast.tables import TableRun, table_runs
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import ForecastBasis

@@ -27,11 +27,20 @@ from edgecnn.forecast.calibration import (
     half_width,
     is_base,
 )
-from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, extended_matrix, times_of
 from edgecnn.forecast.networks import Subject
-from edgecnn.forecast.records import MeasuredTime, runs_of_records
-from edgecnn.forecast.structure import Array, learn, place, predicted
-from edgecnn.forecast.tables import TableRun, runs_on, table_runs
+from edgecnn.forecast.structure import (
+    Array,
+    Matrix,
+    TimesHere,
+    base_matrix,
+    column_of_subject,
+    extended_matrix,
+    learn,
+    place,
+    predicted,
+    times_of,
+)
+from edgecnn.forecast.tables import MeasuredTime, TableRun, runs_of_records, runs_on, table_runs
 from edgecnn.runtimes.registry import offers
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.device import Device

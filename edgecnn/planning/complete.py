@@ -32,10 +32,8 @@ from edgecnn.planning.budget import BudgetedTraining, require_budgetable, traini
 from edgecnn.planning.candidates import PACKAGE as TORCHAO
 from edgecnn.planning.candidates import require_something_to_replace
 from edgecnn.planning.custom_model import class_order, custom_weights, requested_order
-from edgecnn.planning.folds import first_fold, require_foldable
-from edgecnn.planning.multi_label import require_fitting
+from edgecnn.planning.data_rules import fill_size, first_fold, require_fitting, require_foldable, require_synthesis, synthesis_of
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.synthesis import fill_size, require_synthesis, synthesis_of
 from edgecnn.planning.training import (
     fill_machine,
     require_fitting_head,

@@ -25,8 +25,7 @@ from edgecnn.judging.predictions.accuracy import share_of
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.judging.predictions.independent_images import Groups
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
-from edgecnn.planning.stated_choice import merge_stated
-from edgecnn.planning.stated_preprocessing import Stated
+from edgecnn.planning.stated_preprocessing import Stated, merge_stated
 from edgecnn.runner.pixels import ImageSize, pixels_sha256
 from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
 from edgecnn.values.dataset import ImageEntry

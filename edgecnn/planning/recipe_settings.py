@@ -14,10 +14,9 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import Mode
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe, mode_of
+from edgecnn.planning.recipe import load_recipe, pipeline_names
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import threads_before, trained_before_on
-from edgecnn.recipes.recipe import load_recipe, pipeline_names
-from edgecnn.recipes.toml_file import dotted_keys, validated
 from edgecnn.results.folder import PLAN, REPORT, read_report
 from edgecnn.results.shipped import keys_of, step_of_another
 from edgecnn.store.disk import json_document
@@ -27,6 +26,7 @@ from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import PLAN_SCHEMA
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import images_trained_on
+from edgecnn.values.toml import dotted_keys, validated
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "edgecnn recipe"

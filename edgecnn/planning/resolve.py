@@ -18,8 +18,7 @@ from edgecnn.planning.candidates import (
 )
 from edgecnn.planning.complete import complete_recipe, mode_of, tool_versions
 from edgecnn.planning.custom_model import check_custom, custom_arch, custom_model
-from edgecnn.planning.folds import other_folds
-from edgecnn.planning.multi_label import require_bounds
+from edgecnn.planning.data_rules import other_folds, require_bounds
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import teacher_of
 from edgecnn.results.folder import BUNDLE

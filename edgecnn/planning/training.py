@@ -27,7 +27,6 @@ from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, require_size
 from edgecnn.models.defaults import Mode
 from edgecnn.models.weights import answer_weights
-from edgecnn.recipes.target import is_path
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import whole_entry
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -39,6 +38,7 @@ from edgecnn.training.settings import GPU_THREADS, openmp_threads, training_thre
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import DataSummary
+from edgecnn.values.device import is_path
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu

@@ -14,9 +14,8 @@ from typing import Final, NamedTuple
 
 from edgecnn.devices.check.board import BoardUse, fit_board, runtimes_for
 from edgecnn.devices.files import target_of
-from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_problems
-from edgecnn.devices.leases.listed import ListedBoards
-from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease, Wait
+from edgecnn.devices.labgrid import SCHEME, LabgridBoards, labgrid_problems
+from edgecnn.devices.leases import Board, Boards, Kind, Lease, ListedBoards, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import OF_A_BOARD, OF_A_TARGET, BoardBusy
 from edgecnn.errors.hosts.leases import (

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from edgecnn.bench.bundle_folder import REPORTED
 from edgecnn.bench.facts import BundleBench
-from edgecnn.devices.leases.protocol import Board
+from edgecnn.devices.leases import Board
 from edgecnn.judging.gates import DEFAULT_LATENCY_RATIO
 from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval
 from edgecnn.judging.runs.stopping import look_confidence

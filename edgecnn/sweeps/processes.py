@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Event, Semaphore
 from typing import Final
 
-from edgecnn.devices.leases.protocol import Lease
+from edgecnn.devices.leases import Lease
 from edgecnn.errors.base import KEPT_IN, EdgecnnError, ExitCode, error_again
 from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.sweeps.boards import Ended, words_of

@@ -17,7 +17,7 @@ from threading import Event, Lock
 from types import TracebackType
 from typing import Final
 
-from edgecnn.devices.leases.protocol import Lease, Wait
+from edgecnn.devices.leases import Lease, Wait
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.results.folder import REPORT, report_or_none
 from edgecnn.store.store import Store

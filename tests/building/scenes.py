@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import add_made
+from edgecnn.building.measuring import add_made
 from edgecnn.building.report import report_of
 from edgecnn.devices.files import device_named
 from edgecnn.hosts.protocol import Task

@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.execute import Execution, StageContext, execute
-from edgecnn.building.observe import add_made
+from edgecnn.building.measuring import add_made
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
@@ -29,8 +29,7 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.trunk import Step
+from edgecnn.planning.plan import Plan, Step, plan
 from edgecnn.runtimes.tensorrt import BACKEND
 from edgecnn.stages.compile import EngineStage
 from edgecnn.store.store import Store

@@ -9,7 +9,7 @@ import pytest
 from edgecnn.building import build
 from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer
+from edgecnn.building.measuring import CHOICE_MAX_S, CHOICE_SAMPLES, Observer
 from edgecnn.judging.choice import Chosen
 from edgecnn.judging.gates import RunsNeeded, parse_bounds
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS

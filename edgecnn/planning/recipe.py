@@ -26,13 +26,13 @@ from edgecnn.errors.recipes import (
     unknown_pipeline,
 )
 from edgecnn.errors.weights import WEIGHTS_WORDS
-from edgecnn.recipes.target import is_path, split_target
-from edgecnn.recipes.toml_depth import parsed
-from edgecnn.recipes.toml_file import dotted_keys, read_table, unknown_key, validated
 from edgecnn.resources import resource_folder
+from edgecnn.store.disk import read_table
 from edgecnn.values.base import Value
+from edgecnn.values.device import is_path, split_target
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.synthesis import FOLDERS
+from edgecnn.values.toml import dotted_keys, parsed, unknown_key, validated
 
 SCHEMA = "edgecnn.recipe/2"
 """The recipe schema of this version."""
