@@ -40,19 +40,18 @@ from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.candidate import ENGINE, Candidate, KnobRace, Knobs, KnobTrial, Method, Rung, graph_of, reference_of
-from edgecnn.values.device import Device
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Choosing, Environment, ExtraRuns, Purpose
 from edgecnn.values.recipe import Objective, RaceChoice
 
 CHOICE_SAMPLES, CHOICE_MAX_S = 300, 2.0
-"""For each process of a first race. Samples of one process are correlated, so more processes tell more."""
+"""Samples and seconds of each process in a first race. Samples of one process are correlated, so more processes tell more."""
 CHOICE_BUDGET_S = 300.0
-"""Such a race begins no round after this time: enough for 24 rounds of five kits that take 2.5 s each."""
+"""A first race begins no round after this time, which is enough for 24 rounds of five kits that take 2.5 s each."""
 
 
-def add_made(subject: Subject, execution: Execution, candidates: Iterable[Candidate]) -> None:
-    """Add the results of an execution for these candidates: kits and engines, kits to evaluate, outcomes of steps, and images."""
+def add_execution_results(subject: Subject, execution: Execution, candidates: Iterable[Candidate]) -> None:
+    """Add the results of these candidates to the subject: kits, engines, kits to evaluate, outcomes of steps, and images."""
     artifacts, outcomes = execution.artifacts, execution.outcomes
     subject.listed = {candidate.id: candidate for candidate in execution.candidates}
     if "prepare" in artifacts:
@@ -76,12 +75,12 @@ def add_made(subject: Subject, execution: Execution, candidates: Iterable[Candid
         compiled = engine or artifacts.get(f"compile:{name}")
         if compiled is not None and (compiled.folder / PLANNED).is_file():
             subject.planned[name] = compiled.folder / PLANNED
-        if isinstance(unbuilt := outcomes.get(f"{ENGINE}:{name}"), Failed):  # its twin's figures are not the device's
+        if isinstance(unbuilt := outcomes.get(f"{ENGINE}:{name}"), Failed):  # the twin's figures would not be the device's
             subject.failures.setdefault(name, unbuilt)
 
 
 def _kept_float(candidate: Candidate, quantized: Artifact) -> tuple[str, ...]:
-    """Layers that quantizing kept in float: those of the ranking for mixed precision, then attention."""
+    """Return the layers that stayed in float: those of the ranking for mixed precision, then attention."""
     if candidate.method not in (Method.MIXED, Method.POST_TRAINING):
         return ()
     written = json.loads((quantized.folder / "quantize.json").read_text(encoding="utf-8"))
@@ -89,22 +88,22 @@ def _kept_float(candidate: Candidate, quantized: Artifact) -> tuple[str, ...]:
 
 
 def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
-    """The evaluated splits of a build's prepared images."""
+    """Return the prepared images of the evaluated splits."""
     counts, folder = execution.plan.resolved.data.counts, execution.artifacts["prepare"].folder
     return {split: PixelSet.prepared(folder, split, counts[split]) for split in SPLITS}
 
 
 class Observer:
-    """Measures the kits of a subject."""
+    """Measures the kits of a subject. ``fold``: prefix of the names of parts, for a fold whose network does not ship."""
 
     def __init__(self, subject: Subject, pace: Pace | None = None, fold: str = "") -> None:
         self.subject, self.pace, self.fold = subject, pace, fold
 
-    def drops(self, rung: Rung, pixels: PixelSet) -> dict[str, float]:
-        """Candidate to its estimated drop on the validation images, in percentage points, without candidates that failed.
+    def validation_drops(self, rung: Rung, pixels: PixelSet) -> dict[str, float]:
+        """Return each candidate's estimated drop on the validation images, in percentage points, without failed candidates.
 
-        Without labels it is the share of predictions that differ from fp32. Predictions are stored, so a cached build climbs by
-        the same figures at once.
+        Without labels, the drop is the share of predictions that differ from fp32. Predictions are stored, so a cached build
+        climbs by the same figures at once.
         """
         subject = self.subject
         self.evaluate_all({"validation": pixels})
@@ -126,13 +125,13 @@ class Observer:
         return drops
 
     def evaluate_all(self, pixels: Mapping[Split, PixelSet]) -> None:
-        """Evaluate every kit on these splits, unless it was evaluated already. A kit that fails is out."""
+        """Evaluate every kit on these splits, unless it was evaluated already. A kit that fails is not measured further."""
         for name, kit in list(self.subject.answering.items()):
             for split, shown in pixels.items():
                 if name in self.subject.failures or (name, split) in self.subject.evaluations:
                     continue
                 begun = list[str]()
-                stored = tried(partial(self._evaluated, kit, shown, begun))
+                stored = tried(partial(self._evaluate, kit, shown, begun))
                 if isinstance(stored, Failed):
                     self.subject.fail(name, stored)
                     continue
@@ -140,8 +139,8 @@ class Observer:
                 if begun:
                     self._tell_top1(name, split)
 
-    def _evaluated(self, kit: KitRef, pixels: PixelSet, begun: list[str]) -> StoredProfile:
-        """Evaluate a kit, and name the part of the build in ``begun`` if its logits were not stored."""
+    def _evaluate(self, kit: KitRef, pixels: PixelSet, begun: list[str]) -> StoredProfile:
+        """Evaluate a kit. Append the part of the build to ``begun`` if the logits were not stored."""
 
         def begin() -> None:
             begun.append(evaluation_part(kit.candidate.id, pixels.split, self.fold))
@@ -161,28 +160,29 @@ class Observer:
         self.subject.lab.tell.note(f"{self.fold}{name} on {split}: top-1 {100 * top1:.1f} %")
 
     def read_residency(self, names: Sequence[str] | None = None) -> None:
-        """Read the residency of kits; of engines that did not run, their builder's plan. ``names``: None for all kits."""
-        for name, kit in list(self.subject.kits.items()):
+        """Read the residency of kits. For an engine that did not run here, its builder's plan gives the residency.
+
+        ``names``: candidates; None: all kits.
+        """
+        subject = self.subject
+        for name, kit in list(subject.kits.items()):
             if names is not None and name not in names:
                 continue
-            if kit.candidate.needs_engine and not self._runs_its_engine(name):
-                continue
-            macs = self.subject.macs(kit.candidate)
+            if kit.candidate.needs_engine:
+                if (planned := subject.planned.get(name)) is not None:
+                    subject.residency[name] = Residency.model_validate_json(planned.read_text(encoding="utf-8"))
+                if name in subject.failures or not has_engine(kit):
+                    continue
+            macs = subject.macs(kit.candidate)
             assert macs is not None
-            stored = tried(partial(residency, kit, macs, self.subject.lab))
+            stored = tried(partial(residency, kit, macs, subject.lab))
             if isinstance(stored, Failed):
-                self.subject.notes.append(f"residency of {name} could not be read: {stored.what}")
+                subject.notes.append(f"residency of {name} could not be read: {stored.what}")
             elif stored.profile.residency is not None:
-                self.subject.residency[name] = stored.profile.residency
-
-    def _runs_its_engine(self, name: str) -> bool:
-        """Whether a candidate's engine runs in this lab. Until it does, its builder's plan gives the residency."""
-        if (planned := self.subject.planned.get(name)) is not None:
-            self.subject.residency[name] = Residency.model_validate_json(planned.read_text(encoding="utf-8"))
-        return has_engine(self.subject.kits[name]) and name not in self.subject.failures
+                subject.residency[name] = stored.profile.residency
 
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions, **settings: Any) -> None:
-        """Race the kits of these candidates. A kit that does not finish is out."""
+        """Race the kits of these candidates. A kit that does not finish is not measured further."""
         subject, kits = self.subject, [self.subject.kits[name] for name in names]
         if not kits:
             return
@@ -191,14 +191,14 @@ class Observer:
         subject.races[purpose] = subject.race(self._request(kits, purpose, how, **settings))
 
     def time_all(self, inside: Iterable[str], how: RaceOptions) -> None:
-        """Time every evaluated candidate, and those that may be chosen until one is known to win.
+        """Time every evaluated candidate. Those that may be chosen run until one of them is known to win.
 
-        ``inside``: candidates that may be chosen by latency. For another objective, each candidate only runs the first rounds.
+        ``inside``: candidates that may be chosen. If latency is not the objective, every candidate only runs the first rounds.
         """
         subject = self.subject
         names = [name for name in subject.answering if name not in subject.failures]
         contenders = [subject.kits[name] for name in inside if name in names] if subject.objective == "latency" else []
-        self.race(names, "select", how, choosing=choosing(contenders))
+        self.race(names, "select", how, choosing=early_stop(contenders))
 
     def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions, **changes: Any) -> RaceRequest:
         choice = self.subject.race_choice
@@ -210,7 +210,7 @@ class Observer:
         return RaceRequest.of(choice, kits, purpose, anew=how.anew, **settings)
 
     def report(self, names: Sequence[str], how: RaceOptions, extra_runs: ExtraRuns, *, energy: bool = True) -> None:
-        """Final raceed figures, then measure energy and the extra runs."""
+        """Race for the reported figures, then measure energy and the extra runs."""
         self.race(names, "report", how)
         if energy:
             self.energy(names, how)
@@ -218,7 +218,7 @@ class Observer:
         ExtraRunner(self.subject, kits, self.subject.race_choice, anew=how.anew).measure(extra_runs)
 
     def energy(self, names: Iterable[str], how: RaceOptions) -> None:
-        """Measure the energy of these kits, if a meter can be read. A kit that fails here is not out."""
+        """Measure the energy of these kits, if a meter can be read. A kit that fails here can still be chosen."""
         subject = self.subject
         kits = [subject.kits[name] for name in names]
         watched = [kit for kit in kits if metered(kit, subject.lab.environment, how.meter)]
@@ -230,20 +230,23 @@ class Observer:
         subject.races["energy"] = subject.race(request, "energy of {} could not be measured")
 
 
-def choosing(contenders: Iterable[KitRef]) -> Choosing:
-    """The rule that ends a first race among these kits."""
+def early_stop(contenders: Iterable[KitRef]) -> Choosing:
+    """Return the rule that ends a first race as soon as one of these kits is known to win."""
     entrants = tuple(sorted(kit.entrant for kit in contenders))
     return Choosing(looks=LOOKS, regret=ENOUGH, contenders=entrants, budget_s=CHOICE_BUDGET_S)
 
 
 class ExtraRunner:
-    """The extra runs of one call, for the same kits. Results are added to the subject."""
+    """Measures throughput at batch sizes, latency from an image file on, and a soak of minutes without a pause.
+
+    Only candidates with reported figures have extra runs. A kit that fails here can still be chosen.
+    """
 
     def __init__(self, subject: Subject, kits: tuple[KitRef, ...], choice: RaceChoice, *, anew: bool) -> None:
         self.subject, self.kits, self.choice, self.anew = subject, kits, choice, anew
 
     def measure(self, extra_runs: ExtraRuns) -> None:
-        """Measure everything that the user asked for."""
+        """Measure all requested extra runs, and add the results to the subject."""
         self.subject.extra_runs = extra_runs
         if not self.kits:
             return
@@ -258,17 +261,17 @@ class ExtraRunner:
             self.subject.races["soak"] = self._race("soak", rounds=1, max_s=extra_runs.soak_s)
 
     def screen(self) -> None:
-        """Run each batch size once that every kit takes."""
+        """Run each batch size that every kit accepts once."""
         for batch in batches_up_to(min(kit.batch_max for kit in self.kits)) if self.kits else ():
             result = self._race("batches", rounds=1, max_s=BATCH_SCREEN_S, batches=self._all(batch))
             self.subject.batch_screens[batch] = result
 
     def best_of(self, kit: KitRef) -> int | None:
-        """The batch size with the highest throughput in the screening runs."""
+        """Return the batch size with the highest throughput in the screening runs."""
         return best_batch(screened(self.subject.batches_tried(kit)))
 
     def _throughput(self, extra_runs: ExtraRuns) -> None:
-        """Race every stated batch size, and once each kit's best batch size."""
+        """Race at every stated batch size, and once at each kit's best batch size."""
         races = [self._all(batch) for batch in extra_runs.batches]
         if extra_runs.best_batch:
             best = {kit.entrant: batch for kit in self.kits if (batch := self.best_of(kit)) is not None}
@@ -281,7 +284,7 @@ class ExtraRunner:
         return dict.fromkeys((kit.entrant for kit in self.kits), batch)
 
     def _race(self, purpose: Purpose, **settings: Any) -> RaceResult:
-        """Race the kits in ``batches``, or all kits without it."""
+        """Race the kits that ``batches`` names, or all kits without ``batches``."""
         batches = settings.get("batches")
         kits = [kit for kit in self.kits if batches is None or kit.entrant in batches]
         request = RaceRequest.of(self.choice, kits, purpose, anew=self.anew, **settings)
@@ -301,7 +304,7 @@ def require_meter(
 
 
 def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions) -> None:
-    """Run the race that ``race_shown`` reads. A kit that fails leaves the race, with a note.
+    """Run the first race by throughput or energy. A kit that fails leaves the race, with a note.
 
     ``inside``: candidates inside the accuracy budget; the others cannot be chosen.
     """
@@ -315,7 +318,7 @@ def race_for_choice(observer: Observer, inside: Sequence[str], objective: Object
 
 
 def race_shown(subject: Subject) -> Contest | None:
-    """The result of the first race; None without a race, or if size is the objective."""
+    """Return the result of the first race; None without a race, or if size is the objective."""
     purpose = next((name for name, objective in CHOOSING.items() if objective == subject.objective), None)
     if purpose is None or purpose not in subject.races:
         return None
@@ -331,7 +334,7 @@ def _race_by_throughput(subject: Subject, kits: Mapping[str, KitRef], how: RaceO
     subject.notes += list(dict.fromkeys(screens.notes))
     racing = [kit for kit in kits.values() if kit.entrant in best]
     if racing:
-        settings = {"rounds": LOOKS[-1], "max_s": THROUGHPUT_S, "batches": best, "choosing": choosing(racing)}
+        settings = {"rounds": LOOKS[-1], "max_s": THROUGHPUT_S, "batches": best, "choosing": early_stop(racing)}
         request = RaceRequest.of(choice, racing, "select-throughput", anew=how.anew, **settings)
         subject.races["select-throughput"] = subject.race(request, "select-throughput race of {} failed")
 
@@ -345,15 +348,19 @@ def _race_by_energy(subject: Subject, ran: Mapping[str, KitRef], how: RaceOption
     lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in kits)}, to choose by")
     request = energy_request(choice, kits, how, "select-energy")
     if how.meter is None:
-        request = request.model_copy(update={"rounds": LOOKS[-1], "choosing": choosing(kits)})
+        request = request.model_copy(update={"rounds": LOOKS[-1], "choosing": early_stop(kits)})
     subject.races["select-energy"] = subject.race(request, "select-energy race of {} failed")
 
 
 def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
-    """Race one candidate's settings. Later races of its kit, and its bundle, use the winning setting."""
+    """Race the runtime settings of one candidate's kit. Later races and the bundle use the winning setting.
+
+    All settings run interleaved in one race, so that each is compared with the default at nearly the same time.
+    """
     subject, lab = observer.subject, observer.subject.lab
-    kit = subject.kits[name]
-    device = _device_here(subject.resolved.device, lab.environment)
+    kit, device = subject.kits[name], subject.resolved.device
+    if (cores := lab.environment.conditions.get("cores")) is not None:  # affinity and control groups may allow fewer
+        device = device.model_copy(update={"processor": device.processor.model_copy(update={"cores": int(cores)})})
     settings = backend_for(kit.candidate.runtime).knobs(device, kit.candidate)
     if len(settings) < 2:  # noqa: PLR2004 - the default alone
         return
@@ -378,7 +385,7 @@ def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
 
 
 def _knob_trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab: Lab) -> tuple[KnobTrial, ...]:
-    """Judge the settings. A winner must pass the kit's self-test, else the next fastest is judged."""
+    """Judge the settings. A winner must pass the kit's self-test; otherwise the next fastest is judged."""
     default = result.profiles[kit.entrant]
     raced = [
         Raced(knobs, result.profiles.get(entrant), result.failed.get(entrant))
@@ -389,29 +396,16 @@ def _knob_trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab
     while True:
         trials = judge_knobs(default, raced, unusable)
         won = taken(trials)
-        if won == Knobs() or (why := _why_unusable(kit, won, lab)) is None:
+        words = tuple(word for option, text in won.options.items() for word in ("--knob", f"{option}={text}"))
+        if won == Knobs() or (failed := why_test_fails(kit, lab, words)) is None:
             return trials
-        unusable[won] = why
-
-
-def _why_unusable(kit: KitRef, knobs: Knobs, lab: Lab) -> str | None:
-    words = tuple(word for option, text in knobs.options.items() for word in ("--knob", f"{option}={text}"))
-    failed = why_test_fails(kit, lab, words)
-    return None if failed is None else failed.what
-
-
-def _device_here(device: Device, environment: Environment) -> Device:
-    """The device with the cores that a process may use here now, by affinity and control groups."""
-    cores = environment.conditions.get("cores")
-    if cores is None:
-        return device
-    return device.model_copy(update={"processor": device.processor.model_copy(update={"cores": int(cores)})})
+        unusable[won] = failed.what
 
 
 def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageContext) -> None:
-    """Ask every candidate that has answered for the first network about the other folds; one that fails in any of them is out.
+    """Train the networks of the other folds, make the same candidates, and evaluate them on the test images of their folds.
 
-    ``plans``: of the other folds. Raises as ``execute`` does.
+    A candidate that fails in any fold is not measured further. ``plans``: of the other folds. Raises as ``execute`` does.
     """
     subject = observer.subject
     answering = [row for row in subject.candidates if row.id in subject.answering and row.id not in subject.failures]
@@ -422,7 +416,7 @@ def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageConte
         name = fold_prefix(number)
         execution = execute_candidates(Execution(plan=plan), replace(context, fold=name), answering)
         fold = Subject.from_build(plan.resolved, subject.lab, subject.reference)
-        add_made(fold, execution, answering)
+        add_execution_results(fold, execution, answering)
         Observer(fold, context.pace, name).evaluate_all({"test": pixel_sets(execution)["test"]})
         subject.folds.append(fold)
         for candidate in answering:

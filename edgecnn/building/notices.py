@@ -31,11 +31,10 @@ from edgecnn.results.explain import bench_command
 from edgecnn.store.store import Store
 from edgecnn.training.history import BestFacts
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.artifact import Unavailable, WeightsAnswer
+from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.base import utc_moment
-from edgecnn.values.candidate import Candidate, Method, Precision
+from edgecnn.values.candidate import Method, Precision
 from edgecnn.values.command import Command
-from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.device import split_target
 from edgecnn.values.figures import (
     Accuracy,
@@ -43,7 +42,6 @@ from edgecnn.values.figures import (
     ChannelShift,
     ClassFigures,
     ClassReport,
-    FoldFigures,
     Folds,
     MultiLabelAccuracy,
 )
@@ -61,7 +59,10 @@ ASK_AGAIN = "; --refresh-weights checks online again"
 
 
 def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, KitRef], *, raced: bool = False) -> str | None:
-    """The command that measures the carried kits on the device and settles the choice. ``raced``: a race was tried already."""
+    """Return the command that measures the carried kits on the device and settles the choice; None if no command can.
+
+    ``raced``: a race was tried already, so the command asks for a new one.
+    """
     if choice.state != "provisional" or not any(name in kits for name in choice.carried):
         return None
     if not raced:
@@ -71,41 +72,37 @@ def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, Ki
 
 
 def timing_command(folder: Path, device: str, made_by: Command) -> str:
-    """The command that times a finished build. A build for the emulated machine is rebuilt for a real device instead.
+    """Return the command that times a finished build.
 
-    ``made_by``: the command of the build.
+    For the emulated machine, this is a new build for a real device, which the reader fills in. ``made_by``: the build's command.
     """
-    return _real_device_command(made_by) if device == EMULATED_DEVICE else bench_command(folder, device)
-
-
-def _real_device_command(made_by: Command) -> str:
-    """The command of a build for a device that the reader fills in, with another output folder."""
+    if device != EMULATED_DEVICE:
+        return bench_command(folder, device)
     _, runtime = split_target(made_by.value_of("--target") or "")
     target = "DEVICE" if runtime is None else f"DEVICE:{runtime}"
     command = (made_by or Command(verb=("build",))).to("build").without("--target", "--host", "--python", "--out")
     return str(command.adding(("--target", target), ("--host", "USER@DEVICE")))
 
 
-def _not_pretrained(weights: WeightsAnswer) -> str:
-    better = "" if weights.alternative is None else f"{weights.alternative.sentence}. Now "
-    return f"NOT PRETRAINED: {better}{weights.why}" + (ASK_AGAIN if weights.asked else "")
-
-
 def notices(subject: Subject, *, anew: str, execution: Execution | None = None) -> tuple[str, ...]:
-    """Notes, the most important first.
+    """Return notes on weights, training, engines, precision, stored races and skipped images, the most important first.
 
-    ``anew``: how to race again if a stored race was used. ``execution``: trained the network in this call, if any did.
+    ``anew``: how to race again if a stored race was used. ``execution``: of the training; None if this call trained nothing.
     """
-    resolved = subject.resolved
+    resolved, weights = subject.resolved, subject.resolved.weights
     sentences = []
-    if resolved.weights.fell_back:
-        sentences.append(_not_pretrained(resolved.weights))
+    if weights.fell_back:
+        better = "" if weights.alternative is None else f"{weights.alternative.sentence}. Now "
+        sentences.append(f"NOT PRETRAINED: {better}{weights.why}{ASK_AGAIN if weights.asked else ''}")
     sentences += [] if resolved.data.labelled else [_NO_ACCURACY]
     sentences += _training_notices(resolved, execution)
     if not subject.attached and subject.evaluations:
         computed = "accuracy was" if resolved.data.labelled else "predictions were"
-        unmeasured = f"{computed} computed here, and latency on the device is unknown{_measure_here(subject)}"
-        sentences.append(f"{resolved.attachment.why}: {unmeasured}")
+        alike = subject.lab.environment.observed.get("architecture") == resolved.device.processor.architecture
+        measure_here = "; --target cpu measures this machine" if alike else ""
+        sentences.append(
+            f"{resolved.attachment.why}: {computed} computed here, and latency on the device is unknown{measure_here}"
+        )
     elif subject.attached and not subject.timed:
         sentences.append(f"{resolved.attachment.why}: its predictions count, and the candidates were {NOT_TIMED}")
     sentences += _engine_notices(subject)
@@ -124,31 +121,24 @@ def notices(subject: Subject, *, anew: str, execution: Execution | None = None) 
         sentences.append(f"excluded: {copies} of other images, {first_of(resolved.data.copies, 3)}")
     if resolved.data.skipped:
         sentences.append(f"skipped: {counted(len(resolved.data.skipped), 'file')}, {first_of(resolved.data.skipped, 3)}")
-    return (*sentences, *_not_built(resolved.unavailable))
-
-
-def _not_built(unavailable: Mapping[str, Unavailable]) -> list[str]:
-    """One note for each reason."""
-    names: dict[str, list[str]] = {}
-    for name, outcome in unavailable.items():
-        names.setdefault(outcome.words, []).append(name)
-    return [f"not built: {', '.join(candidates)}: {words}" for words, candidates in names.items()]
+    names_by_reason: dict[str, list[str]] = {}
+    for name, outcome in resolved.unavailable.items():
+        names_by_reason.setdefault(outcome.words, []).append(name)
+    sentences += [f"not built: {', '.join(names)}: {reason}" for reason, names in names_by_reason.items()]
+    return tuple(sentences)
 
 
 def _engine_notices(subject: Subject) -> list[str]:
-    twins = [
-        kit for name, kit in subject.answering.items() if kit.stands_for is not None and (name, "test") in subject.evaluations
+    if not any(kit.stands_for is not None and (name, "test") in subject.evaluations for name, kit in subject.answering.items()):
+        return []
+    return [
+        "the accuracy of engines is emulated with kits for ONNX Runtime (report.json has both hashes). These kits "
+        "have the device's weights and INT8 scales, and round activations to fp16 after each layer"
     ]
-    if twins:
-        return [
-            "the accuracy of engines is emulated with kits for ONNX Runtime (report.json has both hashes). These kits "
-            "have the device's weights and INT8 scales, and round activations to fp16 after each layer"
-        ]
-    return []
 
 
 def _half_precision_notices(subject: Subject) -> list[str]:
-    """A note for each half-precision kit that this machine computed in another precision, by its trace."""
+    """Return a note for each half-precision kit that this machine computed in another precision, according to its trace."""
     sentences = []
     for name, kit in subject.answering.items():
         half, traced = kit.candidate.precision, subject.residency.get(name)
@@ -158,10 +148,8 @@ def _half_precision_notices(subject: Subject) -> list[str]:
         shares = {precision: share for precision, share in traced.mac_share.items() if precision in list(Precision) and share > 0}
         if traced.basis == "planned" or half in shares or not shares:
             continue
-        arithmetic, unknown = (
-            listed(sorted(shares, key=lambda precision: -shares[precision])),
-            traced.mac_share.get("unknown", 0.0),
-        )
+        arithmetic = listed(sorted(shares, key=lambda precision: -shares[precision]))
+        unknown = traced.mac_share.get("unknown", 0.0)
         partly = f" ({100 * unknown:.1f} % of the multiply-adds in an unknown precision)" if unknown else ""
         sentences.append(
             f"accuracy of {name} was computed in {arithmetic}{partly}: it does not include the device's rounding to {half}"
@@ -169,25 +157,15 @@ def _half_precision_notices(subject: Subject) -> list[str]:
     return sentences
 
 
-def _has_run(candidate: Candidate, subject: Subject) -> bool:
-    """Whether the engine itself was evaluated, and not an emulated twin."""
-    evaluated = subject.answering.get(candidate.id)
-    return evaluated is not None and evaluated.stands_for is None and (candidate.id, "test") in subject.evaluations
-
-
-def _quantized(custom: CustomModel) -> list[str]:
-    if (form := custom.entry.quantized) is None:
-        return []
-    return [
-        f"QUANTIZED ALREADY: the file is quantized ({form}). It is packaged and measured unchanged. Its loss of accuracy is not "
-        "known, because the file does not hold the float network"
-    ]
-
-
 def _training_notices(resolved: Resolved, execution: Execution | None) -> list[str]:
-    if resolved.custom_model is not None:
-        return [*_quantized(resolved.custom_model), f"{resolved.weights.why}; {resolved.custom_model.why}"]
-    sentences, balance = [], resolved.recipe.train.balance
+    sentences, balance = list[str](), resolved.recipe.train.balance
+    if (custom := resolved.custom_model) is not None:
+        if (form := custom.entry.quantized) is not None:
+            sentences.append(
+                f"QUANTIZED ALREADY: the file is quantized ({form}). It is packaged and measured unchanged. Its loss of accuracy "
+                "is not known, because the file does not hold the float network"
+            )
+        return [*sentences, f"{resolved.weights.why}; {custom.why}"]
     if resolved.data.origin == "demo":
         size, images = resolved.recipe.model.resolution_px, counted(resolved.training_images, "training image")
         sentences.append(
@@ -208,7 +186,7 @@ def _training_notices(resolved: Resolved, execution: Execution | None) -> list[s
 
 
 def _teacher_notices(resolved: Resolved, history: Mapping[str, Any]) -> list[str]:
-    """A note on the teacher and its accuracy. ``history`` is empty if nothing was trained."""
+    """Return a note on the teacher and its accuracy. ``history`` is empty if nothing was trained."""
     teacher = resolved.teacher
     if teacher is None or not history:
         return []
@@ -221,7 +199,7 @@ def _teacher_notices(resolved: Resolved, history: Mapping[str, Any]) -> list[str
 
 
 def _kept_epoch_notices(history: Mapping[str, Any]) -> list[str]:
-    """A note on the epoch that the weights are from, if the best epoch was selected."""
+    """Return a note on the epoch of the weights, if training selected the best epoch."""
     if history.get("best") is None:
         return []
     best, phases = BestFacts.model_validate(history["best"]), history["phases"]
@@ -250,10 +228,13 @@ def _desktop_gpu_notices(subject: Subject, anew: str) -> list[str]:
 
 
 def unexecuted(subject: Subject, execution: Execution, carried: Sequence[str]) -> tuple[str, ...]:
-    """Notes on engines that ship without having run here. ``carried``: the candidates that ship."""
+    """Return notes on engines that ship without having run here. ``carried``: the candidates that ship."""
     resolved = subject.resolved
-    needing = [candidate for candidate in subject.candidates if candidate.needs_engine and candidate.id in carried]
-    engines = [candidate.id for candidate in needing if not _has_run(candidate, subject)]
+    evaluated = {
+        name for name, kit in subject.answering.items() if kit.stands_for is None and (name, "test") in subject.evaluations
+    }
+    needing = [candidate.id for candidate in subject.candidates if candidate.needs_engine and candidate.id in carried]
+    engines = [name for name in needing if name not in evaluated]
     if not engines:
         return ()
     names = ", ".join(engines)
@@ -272,19 +253,13 @@ def unexecuted(subject: Subject, execution: Execution, carried: Sequence[str]) -
     return tuple(lines)
 
 
-def _measure_here(subject: Subject) -> str:
-    """How to measure this machine, if it has the device's instruction set."""
-    here = subject.lab.environment.observed.get("architecture")
-    return "; --target cpu measures this machine" if here == subject.resolved.device.processor.architecture else ""
-
-
 def _age(observed_at: str) -> str:
     hours = (datetime.now(UTC) - utc_moment(observed_at)).total_seconds() / 3600
     return f"reused from {observed_at}, {hours:.1f} h old"
 
 
 def weak_notices(subject: Subject, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
-    """One sentence if the accuracy of what ships is weak; else nothing. If nothing was chosen, that of fp32 counts."""
+    """Return one sentence if the accuracy of the chosen candidate is weak. If none was chosen, fp32 counts."""
     shown = next((row for row in rows if row.chosen), None) or next((row for row in rows if row.is_baseline), None)
     weak = None if shown is None else weakness_of(shown)
     if shown is None or weak is None:
@@ -293,7 +268,7 @@ def weak_notices(subject: Subject, rows: Sequence[CandidateFacts]) -> tuple[str,
 
 
 def what_would_help(resolved: Resolved, store: Store) -> str:
-    """The advice for a weak result, with the option that follows it."""
+    """Return advice for a weak result, with the option to use."""
     if resolved.mode == "custom":
         return "nothing was trained here: check the order of the classes and the preprocessing of the model"
     if resolved.mode == "kept":
@@ -313,10 +288,10 @@ def what_would_help(resolved: Resolved, store: Store) -> str:
 
 
 def pretrained_here(resolved: Resolved, store: Store) -> ArchSpec | None:
-    """The network most like the one that was trained whose published weights are on this machine; None if there is none.
+    """Return the network most similar to the trained one whose published weights are on this machine, or None.
 
-    The network itself comes first, then its family, then those with about as many multiply-adds. A stated scale or resolution
-    has to fit.
+    The network itself comes first, then its family, then networks with about as many multiply-adds. A stated scale or
+    resolution has to fit.
     """
     own, model, versions = resolved.arch, resolved.asked.model, tool_versions()
 
@@ -342,7 +317,7 @@ FOLDS_TO_ADVISE = 5
 
 
 def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tuple[str, ...]:
-    """Notes on cross-validation, or without it on groups of images. ``weights``: that training started from."""
+    """Return notes on cross-validation or, without it, on groups of images. ``weights``: the initial weights of training."""
     baseline = next((row for row in rows if row.is_baseline and row.test is not None and row.test.folds is not None), None)
     if baseline is None or baseline.test is None or baseline.test.folds is None:
         return _group_notices(rows)
@@ -352,19 +327,22 @@ def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tupl
         "Each image was classified by a network that was not trained on it. The first fold's network ships. "
         "Validation images are not among the test images. Intervals assume that the networks' accuracies are normally "
         "distributed. If one network failed, read the figures by fold",
-        f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(fold) for fold in folds.each)}"
+        f"{baseline.candidate.id} by fold: top-1 {', '.join(f'{fold.right / fold.images:.1%}' for fold in folds.each)}"
         f"{_spread(folds.top1_effect, baseline.test)}",
     ]
     if weights.kind == "file":
         sentences.append("the training images of the weights file are unknown: if they include test images, accuracy is too high")
     compared = sorted((row for row in rows if not row.is_baseline), key=lambda row: not row.chosen)
-    drops = [_drop_of(row.candidate.id, row.test, row.test.folds) for row in compared if row.test and row.test.folds]
+    drops = [_drop_sentence(row.candidate.id, row.test, row.test.folds) for row in compared if row.test and row.test.folds]
     sentences += drops[:DROPS_SHOWN]
     return tuple(sentences)
 
 
-def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
-    by_fold = ", ".join(_drop(fold) for fold in folds.each)
+def _drop_sentence(name: str, test: Accuracy, folds: Folds) -> str:
+    by_fold = ", ".join(
+        "+0.0" if fold.lost is None or fold.gained is None else f"{100 * (fold.lost - fold.gained) / fold.images:+.1f}"
+        for fold in folds.each
+    )
     alone = "" if folds.alone_drop_pp is None else f"; in the first fold: {_points(folds.alone_drop_pp)}"
     together = "" if test.drop_pp is None else f" {_points(test.drop_pp)}"
     worth = f", as if the first fold had about {folds.worth_images:,} more test images" if folds.worth_images > 0 else ""
@@ -391,29 +369,19 @@ def _grouped(images: int, groups: int) -> str:
     return f"GROUPS: the {images:,} test images form {counted(groups, 'group')} of similar images, and intervals allow for that"
 
 
-def _top1(fold: FoldFigures) -> str:
-    return f"{fold.right / fold.images:.1%}"
-
-
-def _drop(fold: FoldFigures) -> str:
-    return "+0.0" if fold.lost is None or fold.gained is None else f"{100 * (fold.lost - fold.gained) / fold.images:+.1f}"
-
-
 def _points(drop: Interval) -> str:
     return f"{drop.estimate:+.2f} pp [{drop.low:+.2f}, {drop.high:+.2f}]"
 
 
 def _spread(effect: float, test: Accuracy) -> str:
     effect, to = max(effect, test.images / test.independent_at_most), "" if test.groups is None else "up to "
-    return (
-        f" (the interval is {to}{effect**0.5:.2f} times as wide, because folds or groups differ more than single images)"
-        if effect > 1
-        else ""
-    )
+    if effect <= 1:
+        return ""
+    return f" (the interval is {to}{effect**0.5:.2f} times as wide, because folds or groups differ more than single images)"
 
 
 def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
-    """A note that advises folds, if a gate on accuracy is UNSURE and there are few images."""
+    """Return a note that advises folds, if a gate on accuracy is UNSURE and there are few images."""
     chosen = next((row for row in rows if row.chosen), None)
     with_folds = resolved.asked.model_copy(update={"train": resolved.asked.train.model_copy(update={"folds": FOLDS_TO_ADVISE})})
     try:
@@ -435,27 +403,32 @@ def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tupl
 
 
 LOSSES_SHOWN = 5
-"""Of one candidate: where more classes are lost it is broken altogether, and the rest is told in one."""
+"""Sentences on classes of one candidate. If it loses on more, the whole candidate is broken, and one sentence names the rest."""
 NAMES_SHOWN = 10
-"""In one sentence; report.json has all of them."""
+"""Names of classes in one sentence; report.json has all of them."""
 
 
 def class_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
-    """One sentence for each class that a candidate was shown to lose on, the largest loss first; then the classes too small."""
+    """Return a sentence for each class with a significant loss, the largest first, and one on classes with too few images."""
     measured = [(row.candidate.id, row.test, row.test.quality.classes) for row in rows if row.test and row.test.quality]
-    losses = [sentence for name, test, classes in measured for sentence in _lost(name, test, classes)]
+    losses = [sentence for name, test, classes in measured for sentence in _loss_sentences(name, test, classes)]
     compared = next((classes for _, _, classes in measured if classes.compared), None)
-    return (*losses, *_too_small(compared)) if compared is not None else tuple(losses)
+    small = [] if compared is None else compared.too_small()
+    if compared is not None and small:
+        units = {"image": "test images", "group": "groups of test images", "fold": "folds"}[compared.unit]
+        have = f"{counted(len(small), 'class has', 'classes have')} fewer than {compared.lost_to_show} {units}"
+        losses.append(f"{have}, too few to be sure that a loss would show: {_names(small)}")
+    return tuple(losses)
 
 
-def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
+def _loss_sentences(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
     shown = classes.shown()
     where = " (emulated)" if test.fidelity is Fidelity.EMULATED else ""
     of = f" of {classes.candidates} candidates" if classes.candidates > 1 else ""
     over = f"significant after Holm correction across {counted(classes.compared, 'class', 'classes')}{of}"
     sentences = [
-        # Without the interval of the class, which does not hold of one that was selected because it loses.
-        f"{candidate} loses {lost.drop_pp.estimate:.1f} pp{where} on class {lost.name!r} ({_counted(lost)}), {over}"
+        # Without the interval of the class, which is not valid for a class that was selected by its loss.
+        f"{candidate} loses {lost.drop_pp.estimate:.1f} pp{where} on class {lost.name!r} ({_images_and_units(lost)}), {over}"
         for lost in shown[:LOSSES_SHOWN]
         if lost.drop_pp is not None
     ]
@@ -465,20 +438,11 @@ def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
     return sentences
 
 
-def _counted(lost: ClassFigures) -> str:
+def _images_and_units(lost: ClassFigures) -> str:
     images = counted(lost.images, "image")
     if (units := lost.units) is None:
         return images
     return f"{images} in {counted(units.count, units.kind)}, of which {units.lost:,} lose and {units.gained:,} gain"
-
-
-def _too_small(classes: ClassReport) -> list[str]:
-    small = classes.too_small()
-    if not small:
-        return []
-    units = {"image": "test images", "group": "groups of test images", "fold": "folds"}[classes.unit]
-    have = f"{counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} {units}"
-    return [f"{have}, too few to be sure that a loss would show: {_names(small)}"]
 
 
 def _names(classes: Iterable[ClassFigures]) -> str:
@@ -487,12 +451,11 @@ def _names(classes: Iterable[ClassFigures]) -> str:
 
 
 VALIDATION_AT_MOST = 2000
-"""Validation images that are looked at, evenly spread: more would tell apart only what is too small to matter."""
-_WORDS = {"level": "mean", "contrast": "spread inside an image", "variety": "spread between images"}
+"""Evenly spaced validation images that are compared. More images would only reveal differences too small to matter."""
 
 
 def calibration_facts(execution: Execution) -> CalibrationFacts | None:
-    """Of the images that were used; None where the build has no INT8 candidate, or did not prepare images."""
+    """Return facts on the calibration images; None if the build has no INT8 candidate or did not prepare images."""
     import numpy as np
 
     from edgecnn.runtimes.job import calibration_classes, calibration_pixels
@@ -504,13 +467,14 @@ def calibration_facts(execution: Execution) -> CalibrationFacts | None:
     )
     if prepared is None or images is None or not calibrated:
         return None
-    if not (prepared.folder / "calibration.pixels.npy").is_file():
+    pixels = prepared.folder / "calibration.pixels.npy"
+    if not pixels.is_file() or len(np.load(pixels, mmap_mode="r")) < images:  # too few: every INT8 candidate failed
         return None
-    if len(np.load(prepared.folder / "calibration.pixels.npy", mmap_mode="r")) < images:
-        return None  # every INT8 candidate failed of it, and says so
     validation = np.load(prepared.folder / "validation.pixels.npy", mmap_mode="r")
-    places = np.arange(min(len(validation), VALIDATION_AT_MOST)) * len(validation) // min(len(validation), VALIDATION_AT_MOST)
-    shifts = channel_shifts(calibration_pixels(prepared.folder, images), validation[places])
+    compared = min(len(validation), VALIDATION_AT_MOST)
+    shifts = channel_shifts(
+        calibration_pixels(prepared.folder, images), validation[np.arange(compared) * len(validation) // compared]
+    )
     return CalibrationFacts(
         images=images,
         classes=calibration_classes(prepared.folder, images),
@@ -521,7 +485,7 @@ def calibration_facts(execution: Execution) -> CalibrationFacts | None:
 
 
 def calibration_notices(facts: CalibrationFacts | None) -> tuple[str, ...]:
-    """What a reader must know before believing an INT8 candidate; nothing where there is nothing to say."""
+    """Return notes on calibration images that may not represent the data."""
     if facts is None:
         return ()
     if facts.images == 1:
@@ -548,10 +512,11 @@ def calibration_notices(facts: CalibrationFacts | None) -> tuple[str, ...]:
 
 
 def _shifts(shifts: Sequence[ChannelShift]) -> str:
-    """The largest of each statistic, since three channels of a grey picture say the same."""
+    """Return the largest shift of each statistic. The three channels of a grey image would repeat it."""
+    words = {"level": "mean", "contrast": "spread inside an image", "variety": "spread between images"}
     largest = {shift.statistic: shift for shift in sorted(shifts, key=lambda shift: abs(shift.spreads))}
     return "; ".join(
-        f"{_WORDS[name]} of {shift.channel} {shift.calibration:.0f} against {shift.validation:.0f} (of 255; "
+        f"{words[name]} of {shift.channel} {shift.calibration:.0f} against {shift.validation:.0f} (of 255; "
         f"{abs(shift.spreads):.1f} times the spread between images)"
         for name, shift in largest.items()
     )

@@ -1,4 +1,11 @@
-"""All float times of ncnn on CPUs as one matrix of runs and networks, and the structure that they share."""
+"""All float times of ncnn on CPUs as one matrix of runs and networks, and the structure that they share.
+
+A few numbers of a network times a few numbers of a run give a log time:
+``log ms = level of the run + size of the network + shape of the run · shape of the network``, by alternating ridge regression. A
+network's numbers are regularised towards those predicted from its counted work by a regression over all networks; a run's shape
+is regularised towards the mean run. A network that was never timed therefore gets the prediction from its work, and a run with
+three networks gets its level.
+"""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class MeasuredTime(NamedTuple):
     threads: int | None
     p50_ms: Interval
     title: str
-    """Of the machine."""
+    """Name of the machine."""
     date: str
 
 

@@ -22,15 +22,37 @@ from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import FOLDERS, Synthesis, SynthesisChoice, SynthesisFacts, SynthesisSettings
 
-_FITTED = "it is fitted to one class per image; train.head=linear learns each label separately"
 _SOFTMAX = "it learns from probabilities that sum to 1 over the classes"
-_MEASURES = "it compares accuracy with one class per image; choose head, last or all"
 
 
 def require_fitting(recipe: Recipe, data: DataSummary) -> None:
     """Refuse settings that do not work with multi-label data. Raises MultiLabelNotFitting."""
-    if data.multi_label:
-        for setting, because in (*_unfitting_network(recipe), *_unfitting_training(recipe)):
+    train, surgery = recipe.train, bool(recipe.surgery.suffix)
+    unfitting = (
+        (recipe.model.keep_head, "--keep-head", "a published head predicts one class per image"),
+        (surgery, "[surgery]", _SOFTMAX),
+        (
+            train.head != "linear",
+            f"train.head={train.head}",
+            "it is fitted to one class per image; train.head=linear learns each label separately",
+        ),
+        (train.folds is not None, "train.folds", "the drop of mAP is not computed over folds"),
+        (
+            train.balance != "none",
+            f"train.balance={train.balance}",
+            "an image with several labels has no single class to balance by",
+        ),
+        (
+            train.transfer == "auto",
+            "--transfer auto",
+            "it compares accuracy with one class per image; choose head, last or all",
+        ),
+        (train.teacher is not None, "train.teacher", _SOFTMAX),
+        (recipe.quantize.aware, "quantize.aware", _SOFTMAX),
+        (recipe.synthesis.cutouts is not None, "[synthesis]", "a composed image shows one object of one class"),
+    )
+    for applies, setting, because in unfitting:
+        if applies and data.multi_label:
             raise multi_label_not_fitting(setting=setting, because=because)
 
 
@@ -43,31 +65,6 @@ def require_bounds(data: DataSummary, *gates: GateChoice | None) -> None:
     one_class = data.labelled and not data.multi_label
     if one_class and (name := next((name for name in bounded if name in OF_SEVERAL), None)) is not None:
         raise BOUND_OF_SEVERAL_LABELS(metric=name)
-
-
-def _unfitting_network(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    if recipe.model.keep_head:
-        yield "--keep-head", "a published head predicts one class per image"
-    if recipe.surgery.suffix:
-        yield "[surgery]", _SOFTMAX
-
-
-def _unfitting_training(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    train = recipe.train
-    if train.head != "linear":
-        yield f"train.head={train.head}", _FITTED
-    if train.folds is not None:
-        yield "train.folds", "the drop of mAP is not computed over folds"
-    if train.balance != "none":
-        yield f"train.balance={train.balance}", "an image with several labels has no single class to balance by"
-    if train.transfer == "auto":
-        yield "--transfer auto", _MEASURES
-    if train.teacher is not None:
-        yield "train.teacher", _SOFTMAX
-    if recipe.quantize.aware:
-        yield "quantize.aware", _SOFTMAX
-    if recipe.synthesis.cutouts is not None:
-        yield "[synthesis]", "a composed image shows one object of one class"
 
 
 def require_foldable(recipe: Recipe) -> None:
@@ -111,7 +108,7 @@ def require_synthesis(recipe: Recipe) -> None:
         raise SYNTHESIS_INCOMPLETE(stated=stated[0], missing=next(name for name in FOLDERS if name not in stated))
     if not stated and (idle := choice.model_dump(exclude_defaults=True)):
         raise SYNTHESIS_INCOMPLETE(stated=next(iter(idle)), missing="cutouts")
-    for beside, because in _unfitting(recipe) if stated else ():
+    for beside, because in _unfitting_synthesis(recipe) if stated else ():
         raise SYNTHESIS_NOT_FITTING(beside=beside, because=because)
 
 
@@ -174,7 +171,7 @@ def synthesis_notices(resolved: Resolved, facts: SynthesisFacts | None) -> list[
     return notices
 
 
-def _unfitting(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _unfitting_synthesis(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if recipe.model.onnx is not None or recipe.model.keep_head:
         yield "--model" if recipe.model.onnx is not None else "--keep-head", "nothing is trained"
     if not recipe.data.train and recipe.train.transfer == "auto":

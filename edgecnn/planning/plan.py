@@ -38,7 +38,7 @@ from edgecnn.values.stage import Key, Role, Stage
 from edgecnn.values.training import Surgery, Teacher
 
 IMAGES, MADE = "images", "made"
-"""Roles of what a training learns from: a manifest of photographs, and composed images."""
+"""Roles of the training images: a manifest of photographs, and composed images."""
 THRESHOLDS = "thresholds"
 """The role of the trunk in a kit of a multi-label network, which ships the thresholds that were chosen with it."""
 
@@ -81,13 +81,16 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
     begun = {} if resolved.mode == "scratch" else {"weights": steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))}
     if resolved.mode == "kept":
         return {"pixels": prepared, **begun, "model": steps.add("export", _export(resolved, begun["weights"], prepared))}
-    learned = _learned_from(resolved, steps)
+    learned = {IMAGES: resolved.data.content} if resolved.recipe.data.train else {}
+    if resolved.synthesis is not None:
+        learned[MADE] = steps.add("synthesize", synthesize_stage(resolved, resolved.synthesis))
     train_inputs: dict[Role, Key] = {**learned, "pixels": prepared, **begun}
     if decides := resolved.mode == "finetune" and resolved.recipe.train.transfer == "auto":
-        measured = {role: key for role, key in train_inputs.items() if role != MADE}  # many images of few cut-outs are few
+        # without composed images: those from a few cut-outs would look like many images
+        measured = {role: key for role, key in train_inputs.items() if role != MADE}
         train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, measured))
     if resolved.teacher is not None:
-        train_inputs["teacher"] = _taught_by(resolved, resolved.teacher, steps, {**learned, "pixels": prepared})
+        train_inputs["teacher"] = _teacher_weights(resolved, resolved.teacher, steps, {**learned, "pixels": prepared})
     train = TrainStage(
         inputs=train_inputs,
         teacher=None if resolved.teacher is None else resolved.teacher.terms,
@@ -132,15 +135,7 @@ def learning_of(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]
     }
 
 
-def _learned_from(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
-    """Return the inputs of every training of this plan: photographs, composed images, or both."""
-    materials = {IMAGES: resolved.data.content} if resolved.recipe.data.train else {}
-    if resolved.synthesis is not None:
-        materials[MADE] = steps.add("synthesize", synthesize_stage(resolved, resolved.synthesis))
-    return materials
-
-
-def _taught_by(resolved: Resolved, teacher: Teacher, steps: Steps, learned: Mapping[Role, Key]) -> Key:
+def _teacher_weights(resolved: Resolved, teacher: Teacher, steps: Steps, learned: Mapping[Role, Key]) -> Key:
     """Return the key of the teacher's weights, from a build or from a training before the network's own."""
     if teacher.trained is not None:
         return teacher.trained
@@ -149,10 +144,10 @@ def _taught_by(resolved: Resolved, teacher: Teacher, steps: Steps, learned: Mapp
     arch = arch_named(teacher.terms.arch)
     fetched = steps.add("fetch:teacher", FetchStage.from_answer(arch, teacher.weights))
     inputs = {**learned, "weights": fetched}
-    return steps.add("train:teacher", _lessons(arch, resolved).model_copy(update={"inputs": inputs}))
+    return steps.add("train:teacher", _teacher_training(arch, resolved).model_copy(update={"inputs": inputs}))
 
 
-def _lessons(arch: ArchSpec, resolved: Resolved) -> TrainStage:
+def _teacher_training(arch: ArchSpec, resolved: Resolved) -> TrainStage:
     """Return the training of a teacher of the catalogue: fine-tuned as the network would be on these pixels."""
     train = filled_in(TrainChoice(), "finetune", resolved.training_images, arch)
     chosen = resolved.recipe.train
@@ -203,7 +198,7 @@ CAPABILITIES = ("8.6", "8.9")
 """GPUs of the ahead-of-time build: RTX 30 and RTX 40. The RTX package builds nothing for Orin's 8.7."""
 
 
-def beginning_of(resolved: Resolved, candidate: Candidate, steps: Steps, trunk: Mapping[Role, Key]) -> Mapping[Role, Key]:
+def branch_inputs(resolved: Resolved, candidate: Candidate, steps: Steps, trunk: Mapping[Role, Key]) -> Mapping[Role, Key]:
     """Return the keys that a branch begins from: the trunk's, with the model of a separate training if the candidate has one."""
     name = graph_of(candidate)
     if name == TRUNK:
@@ -231,10 +226,9 @@ def _aware(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) 
 
 
 def lay_desktop_branches(resolved: Resolved, gpu: DesktopGpu, steps: Steps, trunk: Mapping[Role, Key]) -> None:
-    """Lay the branches of the desktop GPU. They belong to no rung, because they never ship; packaging them lets the runner
-    measure them.
+    """Lay the branches of the desktop GPU, which belong to no rung, because they never ship.
 
-    The variants run the reference's own program, because another export could give another network.
+    The variants run the program of the reference, because another export could give another network.
     """
     candidate = gpu.candidate
     program = ProgramStage(
@@ -268,7 +262,7 @@ def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key
 
 
 def _shared_inputs(trunk: Mapping[Role, Key]) -> dict[Role, Key]:
-    """Inputs of every kit besides its model."""
+    """Return the inputs of every kit in addition to its model."""
     return {role: trunk[role] for role in ("pixels", THRESHOLDS) if role in trunk}
 
 
@@ -344,7 +338,7 @@ class Plan:
 
     @property
     def trunk(self) -> Plan:
-        """Return the plan without the steps of single candidates."""
+        """The plan without the steps of single candidates."""
         return replace(self, steps=tuple(step for step in self.steps if step.candidate is None))
 
     def branch_of(self, candidate: str) -> tuple[Step, ...]:
@@ -358,14 +352,14 @@ class Plan:
             "resolved": self.resolved.model_dump(mode="json", by_alias=True),
             "rungs": [rung.model_dump(mode="json") for rung in self.rungs],
             "steps": [
-                {**_named(step), "candidate": step.candidate, "payload": step.stage.payload(self.resolved.versions)}
+                {**_step_facts(step), "candidate": step.candidate, "payload": step.stage.payload(self.resolved.versions)}
                 for step in self.steps
             ],
-            **({"folds": [[_named(step) for step in fold.steps] for fold in self.folds]} if self.folds else {}),
+            **({"folds": [[_step_facts(step) for step in fold.steps] for fold in self.folds]} if self.folds else {}),
         }
 
 
-def _named(step: Step) -> dict[str, str]:
+def _step_facts(step: Step) -> dict[str, str]:
     return {"id": step.id, "kind": step.stage.kind, "key": step.key}
 
 
@@ -374,8 +368,8 @@ def plan(resolved: Resolved) -> Plan:
     steps = Steps(resolved.versions)
     trunk = lay_trunk(resolved, steps)
     for candidate in resolved.candidates:
-        beginning = beginning_of(resolved, candidate, steps, trunk)
-        lay_branch(resolved, quantize_stage(resolved, candidate, beginning), steps, beginning)
+        inputs = branch_inputs(resolved, candidate, steps, trunk)
+        lay_branch(resolved, quantize_stage(resolved, candidate, inputs), steps, inputs)
     mixed = mixed_rungs(tuple(candidate for candidate in resolved.candidates if is_of_trunk(candidate)))
     for _, mending in groupby(mixed, key=lambda rung: rung.mends):
         lay_mixed_branches(resolved, tuple(mending), steps, trunk)

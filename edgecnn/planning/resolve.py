@@ -84,11 +84,11 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
-        sources=_sources(data, weights, custom, teacher, synthesis),
+        sources=_external_sources(data, weights, custom, teacher, synthesis),
     )
 
 
-def _sources(
+def _external_sources(
     data: DataSummary, weights: WeightsAnswer, custom: CustomModel | None, teacher: Teacher | None, synthesis: Synthesis | None
 ) -> dict[Key, Path]:
     """Return the inputs that no stage of this plan makes, by content."""

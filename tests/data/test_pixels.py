@@ -8,7 +8,7 @@ from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.data.pixels import reserved
 from edgecnn.errors.data.folder import CorruptImages
-from edgecnn.planning.preprocessing_search import _decoded
+from edgecnn.planning.preprocessing_search import _decode
 from edgecnn.training.images.material import DecodedImages
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.preprocessing import PixelRecipe
@@ -63,6 +63,6 @@ def test_an_image_too_narrow_for_its_size_is_told_wherever_pixels_are_made(tmp_p
     with pytest.raises(CorruptImages, match=text):
         DecodedImages(source, [entry], recipe).read([0])
     with pytest.raises(CorruptImages, match=text):
-        _decoded(source, [entry], recipe)
+        _decode(source, [entry], recipe)
     with pytest.raises(CorruptImages, match=text):
         source.pixels(entry, recipe.runner_recipe())
