@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.bench.judge import JudgeRequest, MeasuringRequest, judge_finished
-from edgecnn.building.build import BuildContext, measured_build, require_made
+from edgecnn.building.build import BuildContext, Page, check_output, measured_build, require_made
 from edgecnn.building.engines import resolve_builder
-from edgecnn.building.publish import Page, check_output
 from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.files import parse_target
 from edgecnn.devices.machine import Machine, machine_for

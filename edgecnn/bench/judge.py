@@ -11,12 +11,9 @@ from pathlib import Path
 
 import edgecnn
 from edgecnn.bench.subject import subject_of
-from edgecnn.building.data_notices import class_notices
-from edgecnn.building.fold_notices import fold_notices
-from edgecnn.building.notices import notices, timing_command
-from edgecnn.building.observe import Observer
+from edgecnn.building.measuring import Observer
+from edgecnn.building.notices import class_notices, fold_notices, notices, timing_command, weak_notices
 from edgecnn.building.rows import candidate_facts, reported
-from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.gates import EffectiveGates, StoredRace
 from edgecnn.judging.judgement import Judgement, judge_rows

@@ -119,8 +119,8 @@ def _places(targets: Iterable[str]) -> list[Place]:
     """
     from edgecnn.devices.files import known_runtime, load_devices
     from edgecnn.forecast.tables import runs_on, table_runs
-    from edgecnn.recipes.target import split_target
     from edgecnn.values.candidate import ALL_RUNTIMES
+    from edgecnn.values.device import split_target
 
     targets = tuple(dict.fromkeys(targets))
     if not targets:
@@ -141,7 +141,7 @@ def _device(name: str) -> Device | str:
     from edgecnn.devices.files import device_named, own_device
     from edgecnn.errors.devices import UnknownDevice
     from edgecnn.forecast.tables import places
-    from edgecnn.recipes.target import is_path
+    from edgecnn.values.device import is_path
 
     if is_path(name):
         return own_device(Path(name))

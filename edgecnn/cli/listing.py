@@ -208,7 +208,7 @@ def _devices() -> list[dict[str, Any]]:
 
 
 def _pipelines() -> list[dict[str, Any]]:
-    from edgecnn.recipes.recipe import load_pipelines
+    from edgecnn.planning.recipe import load_pipelines
 
     return [{"name": name, "summary": pipeline.summary} for name, pipeline in load_pipelines().items()]
 

@@ -227,8 +227,8 @@ def _refusal_error(refusal: Any, line: _ReadLine) -> EdgecnnError:
 
 def _recipe_key(option: str) -> str | None:
     """Return the recipe key that ends in an option's name: ``--epochs`` is ``train.epochs``."""
-    from edgecnn.recipes.toml_file import dotted_keys
     from edgecnn.values.recipe import Recipe
+    from edgecnn.values.toml import dotted_keys
 
     leaf = option.lstrip("-").replace("-", "_")
     keys = [key for key in dotted_keys(Recipe) if key.rpartition(".")[2] == leaf]

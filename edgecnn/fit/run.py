@@ -10,8 +10,8 @@ from itertools import count, islice
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.objective_race import require_meter
-from edgecnn.building.publish import check_output
+from edgecnn.building.build import check_output
+from edgecnn.building.measuring import require_meter
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NOT_IN_A_SEARCH, NOTHING_TO_SCALE
 from edgecnn.errors.hosts import BoardError

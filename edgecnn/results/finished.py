@@ -24,7 +24,7 @@ from edgecnn.errors.comparing import (
     folder_or_pipeline,
 )
 from edgecnn.measure.kits import KitRef
-from edgecnn.recipes.recipe import pipeline_names
+from edgecnn.resources import resource_folder
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
 from edgecnn.runner.causes.known import cause_of_change
@@ -99,7 +99,7 @@ def build_folder(text: str) -> Path | None:
     """
     path = Path(text)
     there, bare = os.path.isdir(path), "/" not in text  # noqa: PTH112 - False of a name that is too long
-    if bare and text in pipeline_names():
+    if bare and os.path.isfile(resource_folder("pipelines") / f"{text}.toml"):  # noqa: PTH113
         if there and (path / REPORT).is_file():
             raise folder_or_pipeline(name=text)
         return None

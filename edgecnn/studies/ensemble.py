@@ -13,7 +13,6 @@ from edgecnn.installed import require_packages
 from edgecnn.judging.learned import commonest_share
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
-from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
@@ -22,6 +21,7 @@ from edgecnn.values.command import Command
 from edgecnn.values.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
+from edgecnn.values.toml import toml_value
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.planning.complete import demo_resolution, mode_from
-from edgecnn.planning.synthesis import fill_size, require_synthesis, synthesis_of
+from edgecnn.planning.data_rules import fill_size, require_synthesis, synthesis_of
 from edgecnn.store.store import Store
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.augmentation import AugmentationPreview

@@ -23,9 +23,8 @@ from edgecnn.bench.bundle_folder import REPORTED
 from edgecnn.bench.facts import BundleBench
 from edgecnn.devices.check.board import BoardUse, fit_board, runtimes_for
 from edgecnn.devices.files import target_of
-from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_problems
-from edgecnn.devices.leases.listed import ListedBoards
-from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease, Wait
+from edgecnn.devices.labgrid import SCHEME, LabgridBoards, labgrid_problems
+from edgecnn.devices.leases import Board, Boards, Kind, Lease, ListedBoards, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts import (
     BOARD_WITHOUT_ADDRESS,

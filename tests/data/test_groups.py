@@ -24,7 +24,7 @@ from edgecnn.errors.labels import (
     NoGroupFound,
 )
 from edgecnn.measure.evaluate import prepared_groups
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize, PixelRecipe
 from edgecnn.values.dataset import DataInspection, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice, Recipe

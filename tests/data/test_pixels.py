@@ -63,6 +63,6 @@ def test_an_image_too_narrow_for_its_size_is_told_wherever_pixels_are_made(tmp_p
     with pytest.raises(CorruptImages, match=text):
         DecodedImages(source, [entry], recipe).read([0])
     with pytest.raises(CorruptImages, match=text):
-        _decoded(source, [entry], recipe)
+        _decode(source, [entry], recipe)
     with pytest.raises(CorruptImages, match=text):
         source.pixels(entry, recipe.runner_recipe())

@@ -17,7 +17,7 @@ from edgecnn.bundle.manifest import BundleManifest, BundleVerification
 from edgecnn.bundle.predictions import Predictions
 from edgecnn.comparing.facts import MeasuredHistory, SideBySide
 from edgecnn.devices.doctor.facts import DoctorReport
-from edgecnn.devices.leases.listed import BoardsFile
+from edgecnn.devices.leases import BoardsFile
 from edgecnn.forecast.networks import CountedCatalogue
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings

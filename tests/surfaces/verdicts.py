@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.data_notices import calibration_notices, class_notices
-from edgecnn.building.fold_notices import fold_notices
-from edgecnn.building.notices import notices, unexecuted
+from edgecnn.building.notices import calibration_notices, class_notices, fold_notices, notices, unexecuted
 from edgecnn.devices.check.findings import Needs, findings_on, needs_of
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.models.defaults import default_augmentation
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images import augment
 from edgecnn.training.images.augment import OPERATIONS, Frame, augmented, draw_epoch, normalized

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import OverridesInvalid
-from edgecnn.recipes.recipe import apply_overrides, load_recipe
-from edgecnn.recipes.toml_file import dotted_keys
+from edgecnn.planning.recipe import apply_overrides, load_recipe
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.recipe import Recipe
-from tests.recipes.test_recipe import SCALARS
+from edgecnn.values.toml import dotted_keys
+from tests.planning.test_recipe import SCALARS
 
 
 def test_height_by_width_is_no_hexadecimal_number() -> None:

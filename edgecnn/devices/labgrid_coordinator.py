@@ -17,7 +17,7 @@ from labgrid.remote.common import Place, Reservation, ReservationState
 from labgrid.remote.generated import labgrid_coordinator_pb2 as messages
 from labgrid.util.proxy import proxymanager
 
-from edgecnn.devices.leases.protocol import Board
+from edgecnn.devices.leases import Board
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts import BOARD_TAKEN, COORDINATOR_REFUSED, coordinator_unreachable
 

@@ -14,9 +14,9 @@ from edgecnn.errors.recipes import (
     UNKNOWN_PIPELINE,
     OverridesInvalid,
 )
-from edgecnn.recipes.recipe import apply_overrides, load_recipe
+from edgecnn.planning.recipe import apply_overrides, load_recipe
 from edgecnn.values.recipe import Recipe
-from tests.recipes.test_recipe import written
+from tests.planning.test_recipe import written
 
 
 def test_a_path_and_a_name_are_told_apart_by_their_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

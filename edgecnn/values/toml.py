@@ -1,4 +1,4 @@
-"""Validate a TOML file as a Value. One error names every problem by dotted key, with the nearest right key.
+"""Read TOML as a Value, and write values as TOML. All problems are reported, by dotted key with the nearest right key.
 
 Validation runs through strict JSON, where a text is never taken for a number, while arrays become tuples and names become
 enums.
@@ -9,23 +9,20 @@ from __future__ import annotations
 import json
 import math
 import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.recipes import FILE_UNREADABLE, not_toml
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.wording import nearest
-from edgecnn.recipes.toml_depth import parsed
-from edgecnn.runner.files import bounded_content
-from edgecnn.store.disk import refuse_known_cause
 
 if TYPE_CHECKING:
     from tomlkit.items import Item
+
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -53,39 +50,6 @@ _REQUIREMENTS = {
     "string_too_short": "must not be empty",
 }
 """Our words for pydantic's error types. Other types keep pydantic's words."""
-
-
-LARGEST_BYTES = 1 << 20
-"""Larger files, such as a model passed by mistake, are not read."""
-
-
-def read_table(path: Path) -> dict[str, Any]:
-    """Read the table of a TOML file. A byte order mark is ignored.
-
-    Raises FILE_UNREADABLE: the file is missing, a folder, not permitted, too large, or not valid UTF-8. NOT_TOML: names the
-    line that breaks TOML's grammar. WRONG_BYTES: see ``refuse_known_cause``.
-    """
-    try:
-        data = bounded_content(path, LARGEST_BYTES)
-    except OSError as error:
-        raise FILE_UNREADABLE(path=path, reason=system_reason(error)) from error
-    refuse_known_cause(path, data)
-    try:
-        return parsed(_text(path, data))
-    except ValueError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        reason = re.sub(r"\s*\(at (line \d+, column \d+|end of document)\)$", "", str(error))
-        raise not_toml(path=path, line=int(line[1]) if line else None, reason=reason) from error
-
-
-def _text(path: Path, data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise FILE_UNREADABLE(path=path, reason="it is UTF-16; save it as UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FILE_UNREADABLE(path=path, reason=f"byte {error.start} is not valid UTF-8") from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def checked(model: type[_Model], table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError]) -> _Model:
@@ -244,3 +208,35 @@ def _toml_item(value: Any) -> Item:
         return array
     scalar: Item = tomlkit.item(value)
     return scalar
+
+
+DEPTH_MAX: Final = 32
+"""Recipes, devices and sweeps nest five tables at most."""
+_PART: Final = r"""(?:[\w-]{1,200}+|"(?:[^"\\\n]|\\.){0,200}+"|'[^'\n]{0,200}+')"""
+_SPACE: Final = r"[ \t]{0,99}"
+_DEEP_KEY: Final = re.compile(rf"(?:^|[\[{{,]){_SPACE}{_PART}(?:{_SPACE}\.{_SPACE}{_PART}){{{DEPTH_MAX}}}", re.MULTILINE)
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Return the table that a text holds.
+
+    Raises ValueError: the text breaks TOML's grammar (``tomllib.TOMLDecodeError``), holds an integer with too many digits, or
+    is nested more than 32 deep.
+    """
+    if (deep := _DEEP_KEY.search(text)) is not None:
+        raise ValueError(f"it is nested too deeply (at line {text.count(chr(10), 0, deep.end()) + 1}, column 1)")
+    try:
+        table = tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    level: list[Any] = [table]
+    for _ in range(DEPTH_MAX):
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(item, (dict, list))
+        ]
+    if level:
+        raise ValueError("it is nested too deeply")
+    return table

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.recipes.recipe import load_recipe, pipeline_names
+from edgecnn.planning.recipe import load_recipe, pipeline_names
 from tests.building.builds import Place, place_with_photos
 
 BRIEFLY = ("train.epochs=1", "train.batch_size=16", "model.weights=none", "race.samples=100", "quantize.images=24")

@@ -1,4 +1,4 @@
-"""Composed training images: their sources, and the settings that contradict them."""
+"""Rules on the images of a recipe: several labels per image, folds and composed images."""
 
 from __future__ import annotations
 
@@ -6,15 +6,92 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecnn.data.composed import find_synthesis
-from edgecnn.errors.data import SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.data.multi_label import BOUND_OF_SEVERAL_LABELS, multi_label_not_fitting
+from edgecnn.errors.data.synthesis import SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
+from edgecnn.errors.training import FOLDS_NOT_FITTING
 from edgecnn.errors.wording import first_of
+from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL
+from edgecnn.planning.training import is_folder
 from edgecnn.stages.synthesize import SynthesizeStage
-from edgecnn.values.dataset import DataSummary
+from edgecnn.store.store import Store
+from edgecnn.values.dataset import DataSummary, Fold
 from edgecnn.values.preprocessing import PixelRecipe
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import FOLDERS, Synthesis, SynthesisChoice, SynthesisFacts, SynthesisSettings
+
+_SOFTMAX = "it learns from probabilities that sum to 1 over the classes"
+
+
+def require_fitting(recipe: Recipe, data: DataSummary) -> None:
+    """Refuse settings that do not work with multi-label data. Raises MultiLabelNotFitting."""
+    train, surgery = recipe.train, bool(recipe.surgery.suffix)
+    unfitting = (
+        (recipe.model.keep_head, "--keep-head", "a published head predicts one class per image"),
+        (surgery, "[surgery]", _SOFTMAX),
+        (
+            train.head != "linear",
+            f"train.head={train.head}",
+            "it is fitted to one class per image; train.head=linear learns each label separately",
+        ),
+        (train.folds is not None, "train.folds", "the drop of mAP is not computed over folds"),
+        (
+            train.balance != "none",
+            f"train.balance={train.balance}",
+            "an image with several labels has no single class to balance by",
+        ),
+        (
+            train.transfer == "auto",
+            "--transfer auto",
+            "it compares accuracy with one class per image; choose head, last or all",
+        ),
+        (train.teacher is not None, "train.teacher", _SOFTMAX),
+        (recipe.quantize.aware, "quantize.aware", _SOFTMAX),
+        (recipe.synthesis.cutouts is not None, "[synthesis]", "a composed image shows one object of one class"),
+    )
+    for applies, setting, because in unfitting:
+        if applies and data.multi_label:
+            raise multi_label_not_fitting(setting=setting, because=because)
+
+
+def require_bounds(data: DataSummary, *gates: GateChoice | None) -> None:
+    """Refuse bounds on metrics that these images do not have. Raises MultiLabelNotFitting, BOUND_OF_SEVERAL_LABELS."""
+    bounded = [name for choice in gates if choice is not None for name in (*choice.max, *choice.min)]
+    if data.multi_label and (name := next((name for name in bounded if name in OF_ONE_CLASS), None)) is not None:
+        because = f"{', '.join(OF_SEVERAL)}, macro_f1 and agreement have bounds there"
+        raise multi_label_not_fitting(setting=f"a bound of {name}", because=because, hint="as in --max map_drop_pp=1")
+    one_class = data.labelled and not data.multi_label
+    if one_class and (name := next((name for name in bounded if name in OF_SEVERAL), None)) is not None:
+        raise BOUND_OF_SEVERAL_LABELS(metric=name)
+
+
+def require_foldable(recipe: Recipe) -> None:
+    """Refuse settings that contradict folds, before images are read. Raises FoldsNotFitting."""
+    folds, train = recipe.train.folds, recipe.train
+    if folds is None:
+        return
+    if train.teacher is not None and is_folder(train.teacher):
+        because = "the teacher learned from images that other folds test"
+        raise FOLDS_NOT_FITTING(folds=folds, beside=f"train.teacher={train.teacher}", because=because)
+    if recipe.synthesis.cutouts is not None:
+        because = "the photographs behind the cut-outs are unknown, and each fold tests some photographs"
+        raise FOLDS_NOT_FITTING(folds=folds, beside="[synthesis]", because=because)
+
+
+def first_fold(recipe: Recipe) -> Fold | None:
+    """Return the fold whose network ships; None without cross-validation."""
+    return None if recipe.train.folds is None else Fold(number=1, of=recipe.train.folds)
+
+
+def other_folds(recipe: Recipe, store: Store, tell: Progress) -> tuple[DataSummary, ...]:
+    """Return the images with the roles of the second fold and those after it; none without cross-validation."""
+    of = recipe.train.folds
+    if of is None:
+        return ()
+    return tuple(summarize(recipe.data, store.root, tell, Fold(number=number, of=of)) for number in range(2, of + 1))
+
 
 FACTS = "synthesis.json"
 
@@ -31,7 +108,7 @@ def require_synthesis(recipe: Recipe) -> None:
         raise SYNTHESIS_INCOMPLETE(stated=stated[0], missing=next(name for name in FOLDERS if name not in stated))
     if not stated and (idle := choice.model_dump(exclude_defaults=True)):
         raise SYNTHESIS_INCOMPLETE(stated=next(iter(idle)), missing="cutouts")
-    for beside, because in _unfitting(recipe) if stated else ():
+    for beside, because in _unfitting_synthesis(recipe) if stated else ():
         raise SYNTHESIS_NOT_FITTING(beside=beside, because=because)
 
 
@@ -94,7 +171,7 @@ def synthesis_notices(resolved: Resolved, facts: SynthesisFacts | None) -> list[
     return notices
 
 
-def _unfitting(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _unfitting_synthesis(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if recipe.model.onnx is not None or recipe.model.keep_head:
         yield "--model" if recipe.model.onnx is not None else "--keep-head", "nothing is trained"
     if not recipe.data.train and recipe.train.transfer == "auto":

@@ -26,13 +26,13 @@ from edgecnn.errors.recipes import (
     unknown_pipeline,
 )
 from edgecnn.errors.weights import WEIGHTS_WORDS
-from edgecnn.installed import resource_folder
-from edgecnn.recipes.target import is_path, split_target
-from edgecnn.recipes.toml_depth import parsed
-from edgecnn.recipes.toml_file import dotted_keys, read_table, unknown_key, validated
+from edgecnn.resources import resource_folder
+from edgecnn.store.disk import read_table
 from edgecnn.values.base import Value
+from edgecnn.values.device import is_path, split_target
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.synthesis import FOLDERS
+from edgecnn.values.toml import dotted_keys, parsed, unknown_key, validated
 
 SCHEMA = "edgecnn.recipe/2"
 """The recipe schema of this version."""
@@ -54,8 +54,12 @@ class Pipeline(Value):
 
 def load_pipelines() -> Mapping[str, Pipeline]:
     """Return the shipped pipelines by name, in alphabetical order."""
-    paths = sorted(resource_folder("pipelines").glob("*.toml"))
-    return {path.stem: Pipeline(name=path.stem, summary=_summary(path), path=path) for path in paths}
+    pipelines = {}
+    for path in sorted(resource_folder("pipelines").glob("*.toml")):
+        first_line = path.read_text(encoding="utf-8").partition("\n")[0]
+        summary = first_line.lstrip("# ").rstrip() if first_line.startswith("#") else ""
+        pipelines[path.stem] = Pipeline(name=path.stem, summary=summary, path=path)
+    return pipelines
 
 
 def pipeline_names() -> tuple[str, ...]:
@@ -79,13 +83,13 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
         RECIPE_INVALID: unknown keys (with the nearest right one), wrong types or values out of range; lists all of them.
     """
     if isinstance(path_or_name, str) and not (path_or_name.endswith(".toml") or "/" in path_or_name):
-        return _read(_shipped(path_or_name))
+        return _read_recipe(_shipped_path(path_or_name))
     path = Path(path_or_name)
     if not os.path.lexists(path) and path.stem in pipeline_names():
         raise RECIPE_FILE_MISSING(path=path, shipped=path.stem)
     if path.is_dir():
         raise RECIPE_IS_FOLDER(path=path)
-    return anchor_paths(path.parent, _read(path))
+    return anchor_paths(path.parent, _read_recipe(path))
 
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
@@ -97,34 +101,31 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     Raises OverridesInvalid: a key is unknown (with the nearest right one) or a value does not fit; lists all of them.
     """
     table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    unknown = [problem for text in overrides if (problem := _set(table, text)) is not None]
-    return _checked(table, lambda problems: OVERRIDES_INVALID(problems=problems), unknown)
+    unknown = [problem for text in overrides if (problem := _apply_override(table, text)) is not None]
+    return _checked_recipe(table, lambda problems: OVERRIDES_INVALID(problems=problems), unknown)
 
 
-def _there(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
-    try:
-        return kind(path)
-    except OSError:  # a name that is longer than any file's
-        return False
-
-
-def _shipped(name: str) -> Path:
+def _shipped_path(name: str) -> Path:
     pipelines = load_pipelines()
     if name not in pipelines:
+        # os.path, unlike pathlib, accepts a name that is longer than a file's name may be
         files = (Path(name), Path(f"{name}.toml"), Path(f"{Path(name).stem}.toml"))
-        meant = next((file for file in files if name and _there(file)), None)
-        raise unknown_pipeline(name=name, known=tuple(pipelines), here=meant, folder=_there(Path(name), Path.is_dir))
+        meant = next((file for file in files if name and os.path.isfile(file)), None)  # noqa: PTH113
+        is_folder = os.path.isdir(name)  # noqa: PTH112
+        raise unknown_pipeline(name=name, known=tuple(pipelines), here=meant, folder=is_folder)
     return pipelines[name].path
 
 
-def _read(path: Path) -> Recipe:
+def _read_recipe(path: Path) -> Recipe:
     table = read_table(path)
     _refuse_another_schema(table, path)
-    return _checked(table, lambda problems: RECIPE_INVALID(path=path, problems=problems))
+    return _checked_recipe(table, lambda problems: RECIPE_INVALID(path=path, problems=problems))
 
 
-def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError], already: Sequence[str] = ()) -> Recipe:
-    """Return the table as a recipe, or raise ``refuse`` with the problems found ``already`` and its own."""
+def _checked_recipe(
+    table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError], already: Sequence[str] = ()
+) -> Recipe:
+    """Return the table as a recipe, or raise ``refuse`` with the problems in ``already`` and those of the table."""
     recipe = validated(Recipe, table)
     problems = [*already, *(() if isinstance(recipe, Recipe) else recipe), *_empty_paths(table)]
     if problems or not isinstance(recipe, Recipe):
@@ -133,7 +134,7 @@ def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], Edgecnn
 
 
 def _empty_paths(table: Mapping[str, Any]) -> list[str]:
-    """Refuse empty paths, which would mean the current folder."""
+    """Return a problem for each empty path, which would mean the current folder."""
     places = (
         ("model", "weights"),
         ("model", "onnx"),
@@ -147,30 +148,30 @@ def _empty_paths(table: Mapping[str, Any]) -> list[str]:
 
 
 def anchor_paths(folder: Path, recipe: Recipe) -> Recipe:
-    """Return the recipe with relative paths counted from ``folder``."""
+    """Return the recipe with relative paths made absolute, as seen from ``folder``."""
     model, data, train, target = recipe.model, recipe.data, recipe.train, recipe.target
     if model.weights not in WEIGHTS_WORDS:
-        model = model.model_copy(update={"weights": _counted_from(folder, model.weights)})
+        model = model.model_copy(update={"weights": _anchored(folder, model.weights)})
     if model.onnx is not None:
-        model = model.model_copy(update={"onnx": _counted_from(folder, model.onnx)})
+        model = model.model_copy(update={"onnx": _anchored(folder, model.onnx)})
     if is_on_disk(data.path):
-        data = data.model_copy(update={"path": _counted_from(folder, data.path)})
+        data = data.model_copy(update={"path": _anchored(folder, data.path)})
     if data.image_root is not None:
-        data = data.model_copy(update={"image_root": _counted_from(folder, data.image_root)})
+        data = data.model_copy(update={"image_root": _anchored(folder, data.image_root)})
     if data.classes is not None and data.classes not in CLASSES_WORDS:
-        data = data.model_copy(update={"classes": _counted_from(folder, data.classes)})
+        data = data.model_copy(update={"classes": _anchored(folder, data.classes)})
     if train.teacher is not None and is_path(train.teacher):
-        train = train.model_copy(update={"teacher": _counted_from(folder, train.teacher)})
+        train = train.model_copy(update={"teacher": _anchored(folder, train.teacher)})
     if is_path(split_target(target.device)[0]):
-        target = target.model_copy(update={"device": _counted_from(folder, target.device)})
-    counted = {name: _counted_from(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
+        target = target.model_copy(update={"device": _anchored(folder, target.device)})
+    counted = {name: _anchored(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
     synthesis = recipe.synthesis.model_copy(update=counted)
     changed = {"model": model, "data": data, "train": train, "synthesis": synthesis, "target": target}
     return recipe.model_copy(update={name: value for name, value in changed.items() if value != getattr(recipe, name)})
 
 
-def _counted_from(folder: Path, text: str) -> str:
-    """Resolve links of the folder before ``..``, as the system does. The rest of the path is not examined."""
+def _anchored(folder: Path, text: str) -> str:
+    """Make a path absolute. Links of the folder are resolved before ``..``, as the system does; other parts are not examined."""
     if text.startswith("~") or Path(text).is_absolute():
         return text
     base, parts = folder.resolve(), Path(text).parts
@@ -191,8 +192,8 @@ def _refuse_another_schema(table: Mapping[str, Any], path: Path) -> None:
         raise recipe_too_old(path=path, schema=match.group(0), reads=SCHEMA, renamed=RENAMED)
 
 
-def _set(table: dict[str, Any], text: str) -> str | None:
-    """Put one override into the table. Return the problem, or None."""
+def _apply_override(table: dict[str, Any], text: str) -> str | None:
+    """Set one key of the table. Return the problem, or None."""
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not key:
@@ -208,7 +209,7 @@ def _set(table: dict[str, Any], text: str) -> str | None:
         inner = inner.setdefault(name, {})
         if not isinstance(inner, dict):
             return f"{key} cannot be set: {'.'.join(tables)} was set to {json.dumps(inner, default=str)}, which is not a table"
-    inner[leaf] = _value(value)
+    inner[leaf] = _override_value(value)
     return None
 
 
@@ -221,12 +222,12 @@ def key_parts(key: str) -> list[str]:
 
 
 _SIZE = re.compile(r"[0-9]+[xX][0-9]+")
-"""Height by width. TOML would read some of them as hexadecimal numbers."""
+"""Height by width. TOML would read some sizes as hexadecimal numbers."""
 _OPEN = ("gates.max", "gates.min")
 """Tables whose keys are metrics rather than fields."""
 
 
-def _value(text: str) -> Any:
+def _override_value(text: str) -> Any:
     if _SIZE.fullmatch(text):
         return text
     try:
@@ -234,8 +235,3 @@ def _value(text: str) -> Any:
     except ValueError:
         return text
     return table["value"] if list(table) == ["value"] else text
-
-
-def _summary(path: Path) -> str:
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
-    return first.lstrip("# ").rstrip() if first.startswith("#") else ""

@@ -19,12 +19,12 @@ from edgecnn.errors.recipes import (
     UNKNOWN_PIPELINE,
 )
 from edgecnn.models.defaults import default_epochs
-from edgecnn.recipes.recipe import RENAMED, apply_overrides, load_pipelines, load_recipe, pipeline_names
-from edgecnn.recipes.toml_file import dotted_keys
+from edgecnn.planning.recipe import RENAMED, apply_overrides, load_pipelines, load_recipe, pipeline_names
 from edgecnn.runner.causes.known import cause_in
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import ALL_RUNTIMES, Runtime
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.toml import dotted_keys
 
 SHIPPED = pipeline_names()
 

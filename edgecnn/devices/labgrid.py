@@ -1,4 +1,5 @@
 """Boards of a lab: places of a labgrid coordinator with a tag such as ``device=raspberry-pi-5``, whose NetworkService has the
+
 address.
 
 A place is reserved, not acquired. The coordinator keeps an acquired place until someone releases it, even if its user has
@@ -15,13 +16,14 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, busy_error
+from edgecnn.devices.leases import LOOK_S, Board, Kind, Wait, busy_error
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts import BOARD_TAKEN, LABGRID_ABSENT, no_board_left
 from edgecnn.errors.wording import counted
 
 if TYPE_CHECKING:
-    from edgecnn.devices.leases.coordinator import Coordinator
+    from edgecnn.devices.labgrid_coordinator import Coordinator
+
 
 SCHEME: Final = "labgrid://"
 DEVICE: Final = "device"
@@ -116,7 +118,7 @@ class LabgridBoards:
     @contextmanager
     def _connected(self) -> Iterator[Coordinator]:
         try:
-            from edgecnn.devices.leases.coordinator import Coordinator
+            from edgecnn.devices.labgrid_coordinator import Coordinator
         except ModuleNotFoundError as error:
             raise LABGRID_ABSENT(where=self.where) from error
         with self.shared.of(Coordinator, self.where) as coordinator:

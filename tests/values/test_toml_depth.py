@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from edgecnn.recipes.toml_depth import DEPTH_MAX, parsed
+from edgecnn.values.toml import DEPTH_MAX, parsed
 
 DEEP = {
     "a key of 500,000 parts": ".".join(["a"] * 500_000) + " = 1",
