@@ -112,7 +112,7 @@ class DeviceList(NamedTuple):
 
 def _show_archs_for_devices(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
     from edgecnn.api import require_plot, write_networks_page
-    from edgecnn.render.screens.catalogue import show_networks_for
+    from edgecnn.render.screens.networks import show_networks_for
     from edgecnn.studies.networks_for import CLASSES, limits_of_a_list, networks_for
 
     option = "--target" if wanted.targets else "--within" if wanted.within else "--classes"
@@ -187,7 +187,7 @@ def _timm_rows(pattern: str) -> list[dict[str, Any]]:
 
 def _show_archs(call: Call, pattern: str) -> None:
     from edgecnn.models.catalogue import archs_like
-    from edgecnn.render.screens.catalogue import show_archs
+    from edgecnn.render.screens.networks import show_archs
     from edgecnn.values.arch import listed
 
     rows = [listed(spec) for spec in archs_like(pattern)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.render import desktop, figures, quality
+from edgecnn.render import figures, tables
 from edgecnn.render.columns import columns_of, legend, text_rows
 from edgecnn.render.sentences import (
     REFERENCES,
@@ -94,19 +94,19 @@ def _classes(report: BuildReport) -> str:
     if chosen is None or chosen.test is None or (shown := chosen.test.shown_quality) is None:
         return ""
     classes = shown.classes
-    table = _table(quality.class_columns(classes), quality.class_rows(classes))
-    beside = quality.missing_intervals_note([chosen.test]) if quality.lacks_intervals(classes) else ""
-    parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, beside, quality.unlisted_classes(classes)]
+    table = _table(tables.class_columns(classes), tables.class_rows(classes))
+    beside = tables.missing_intervals_note([chosen.test]) if tables.lacks_intervals(classes) else ""
+    parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, beside, tables.unlisted_classes(classes)]
     return "\n\n".join(part for part in parts if part)
 
 
 def _beyond(report: BuildReport) -> str:
-    rows = [cells for facts in report.candidates if (cells := quality.row(facts)) is not None]
+    rows = [cells for facts in report.candidates if (cells := tables.quality_row(facts)) is not None]
     if not rows:
         return ""
     title = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "top-1"
-    legend = quality.legend(report.candidates)
-    return f"## Beyond {title}\n\n{_table(quality.columns(report.candidates), rows)}\n\n{legend}"
+    legend = tables.quality_legend(report.candidates)
+    return f"## Beyond {title}\n\n{_table(tables.quality_columns(report.candidates), rows)}\n\n{legend}"
 
 
 def _labels(report: BuildReport) -> str:
@@ -115,8 +115,8 @@ def _labels(report: BuildReport) -> str:
     if chosen is None or chosen.multi_label is None:
         return ""
     labels = chosen.multi_label
-    table = _table(quality.LABEL_COLUMNS, quality.label_rows(labels))
-    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(quality.label_note(labels))}"
+    table = _table(tables.LABEL_COLUMNS, tables.label_rows(labels))
+    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(tables.label_note(labels))}"
 
 
 def _legend(report: BuildReport) -> str:
@@ -141,8 +141,8 @@ def _items(title: str, lines: Iterable[str]) -> str:
 
 
 def _desktop(report: BuildReport) -> str:
-    table = _table(desktop.COLUMNS, desktop.rows(report.baseline))
-    notes = desktop.notes(report.baseline)
+    table = _table(tables.DESKTOP_COLUMNS, tables.desktop_rows(report.baseline))
+    notes = tables.desktop_notes(report.baseline)
     title = f"## Desktop GPU: {markdown_text(report.baseline.device)}"
     return "\n\n".join([title, table, "  \n".join(map(markdown_text, notes))]) if notes else ""
 
@@ -158,7 +158,7 @@ def _build_lines(report: BuildReport) -> list[str]:
         f"weights: {build.weights}",
         *([f"licence of the weights: {build.weights_published.licence}"] if build.weights_published else []),
         f"data: {build.data}; {build.classes} classes; {splits}",
-        f"desktop-GPU baseline: {desktop.sentence(report.baseline)}",
+        f"desktop-GPU baseline: {tables.desktop_sentence(report.baseline)}",
         f"edgecnn {report.version}, {report.made_at}, {report.seconds:.0f} s",
         f"command: {markdown_code(build.command)}",
     ]

@@ -6,8 +6,16 @@ import pytest
 
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.render.plots import ASCII, UNICODE
-from edgecnn.render.screens.comparing import NOT_IN_BUILD, WHY_NOT_DIVIDED, latency_advice, plot_lines, show_side_by_side
-from edgecnn.render.screens.history import figure_text, rows, series_lines
+from edgecnn.render.screens.comparing import (
+    NOT_IN_BUILD,
+    WHY_NOT_DIVIDED,
+    figure_text,
+    history_rows,
+    latency_advice,
+    plot_lines,
+    series_lines,
+    show_side_by_side,
+)
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import an_interval
 from tests.render.page.comparisons import a_point, a_series, some_builds
@@ -58,10 +66,10 @@ def test_a_series_is_a_sparkline_that_breaks_where_its_conditions_did() -> None:
 
 
 def test_a_measurement_without_a_figure_says_why_in_its_row() -> None:
-    row = list(rows(a_series()))[8]
+    row = list(history_rows(a_series()))[8]
     assert row[2].startswith("missing: ")
-    assert list(rows(a_series()))[5][5] == "kernel: 6.1.0 → 6.8.0"
-    assert list(rows(a_series()))[7][5] == "new kit"
+    assert list(history_rows(a_series()))[5][5] == "kernel: 6.1.0 → 6.8.0"
+    assert list(history_rows(a_series()))[7][5] == "new kit"
 
 
 def test_an_emulated_measurement_is_marked() -> None:

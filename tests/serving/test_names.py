@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.serving.http import HostNames, Place
+from edgecnn.bundle.serving import HostNames, Place
 from tests.serving.asking import ask, said_to
 from tests.serving.conftest import Serve
 

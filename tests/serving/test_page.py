@@ -6,9 +6,9 @@ import base64
 import hashlib
 import re
 
+from edgecnn.bundle.answering import Limits
 from edgecnn.bundle.predictions import Served
-from edgecnn.serving.answering import Limits
-from edgecnn.serving.page import page_of
+from edgecnn.render.page.served import page_of
 from tests.serving.conftest import HOSTILE
 
 

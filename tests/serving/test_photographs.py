@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from edgecnn.serving.answering import Limits, too_much
+from edgecnn.bundle.answering import Limits, too_much
 
 
 def jpeg(**options: object) -> bytes:

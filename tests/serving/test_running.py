@@ -20,8 +20,9 @@ from tests.house.source_tree import ROOT
 BEGINS = """
 import json, signal, sys
 from pathlib import Path
+from edgecnn.render.page.served import page_of
 from edgecnn.render.progress import Quiet
-from edgecnn.serving.running import Terminated, ServeRequest, endings_heeded, photo_server
+from edgecnn.bundle.serving import Terminated, ServeRequest, endings_heeded, photo_server
 
 asked, number = ServeRequest(Path(sys.argv[1])), int(sys.argv[2])
 said = []
@@ -41,14 +42,14 @@ class Interrupted:  # in a place where Python drops what a handler raises
 
 
 sys.unraisablehook = lambda about: said.append(about.exc_type.__name__)
-with endings_heeded() as endings, photo_server(asked, Quiet(), print) as (server, _):
+with endings_heeded() as endings, photo_server(asked, page_of, Quiet(), print) as (server, _):
     Interrupted()
     said.append(raised(lambda: server.serve_until(endings.check)))
 print(json.dumps(said))
 """
 
 LOOKED_AT = f"""{BEGINS}
-with endings_heeded() as endings, photo_server(asked, Quiet(), print) as (server, _):
+with endings_heeded() as endings, photo_server(asked, page_of, Quiet(), print) as (server, _):
     endings.check()
     signal.raise_signal(number)
     said.append(raised(lambda: server.serve_until(endings.check)))

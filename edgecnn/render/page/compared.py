@@ -13,10 +13,10 @@ from edgecnn.comparing.facts import MachineGroup, PairedAccuracy, SideBySide
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.columns import columns_of
-from edgecnn.render.page.candidates import figure_cells
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MEASURED, Dot, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
+from edgecnn.render.page.report import figure_cells
 from edgecnn.render.plots import far_apart
 from edgecnn.render.screens.comparing import (
     NOT_IN_BUILD,

@@ -15,7 +15,7 @@ from edgecnn.render.figures import percent
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.history import (
+from edgecnn.render.screens.comparing import (
     KIT_SHOWN,
     PURPOSES,
     broken,

@@ -16,14 +16,14 @@ from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
 from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity, Interval
 
-COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
+FIT_COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
 
 
 def show_fit(report: FitReport, out: Path) -> None:
     """Print the result, what was trained, and what to do next."""
     result, *details = fit_lines(report)
-    show_lines([*unlearned_lines(report), result])
-    show_rows(COLUMNS, [cells_of(member, report) for member in report.members])
+    show_lines([*unlearned_fit_lines(report), result])
+    show_rows(FIT_COLUMNS, [cells_of(member, report) for member in report.members])
     if report.elsewhere:
         show_rows(elsewhere_columns(report), elsewhere_rows(report))
     show_lines(details)
@@ -39,13 +39,13 @@ def _next_step(report: FitReport, out: Path) -> NextStep | None:
     return improve_step(out) if learned_result(shipped.gates) is not None else use_step(out, shipped.candidate or "")
 
 
-def unlearned_lines(report: FitReport) -> list[str]:
+def unlearned_fit_lines(report: FitReport) -> list[str]:
     """One line if the chosen network is not shown to have learned; else none."""
     return [line for member in report.members if member.name == report.shipped for line in learned_lines(member.gates)]
 
 
 def cells_of(member: Member, report: FitReport) -> tuple[str, ...]:
-    """Cells of one network, in the order of ``COLUMNS``."""
+    """Cells of one network, in the order of ``FIT_COLUMNS``."""
     predicted, mark = member.best_predicted, "◀" if member.name == report.shipped else ""
     return (
         member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",

@@ -12,11 +12,9 @@ from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.learned import learned_result, weakness_of, weakness_sentence
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
-from edgecnn.render import desktop, figures, quality
-from edgecnn.render.build_plot import plot_lines
+from edgecnn.render import figures, tables
 from edgecnn.render.columns import Column, columns_of, headings_by_rank, legend, mark_legend, metric_cell
-from edgecnn.render.grid import Grid, show_grid
-from edgecnn.render.plots import stdout_signs
+from edgecnn.render.plots import plot_lines, stdout_signs
 from edgecnn.render.sentences import (
     extent_lines,
     gate_line,
@@ -32,7 +30,7 @@ from edgecnn.render.sentences import (
     result_line,
     settled_by_number,
 )
-from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
+from edgecnn.render.terminal import VERDICT_STYLE, Grid, console, copied, say, show_grid, show_rows
 from edgecnn.render.wording import grouped
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
 from edgecnn.results.next_step import next_step
@@ -151,11 +149,11 @@ def _show_labels(report: BuildReport, screen: Console) -> None:
     chosen = report.shipped
     if chosen is None or chosen.multi_label is None:
         return
-    rows = [[Text(visible(cell)) for cell in row] for row in quality.label_rows(chosen.multi_label)]
-    show_grid(Grid(quality.LABEL_COLUMNS, rows, f"labels of {chosen.candidate.id}"), screen)
+    rows = [[Text(visible(cell)) for cell in row] for row in tables.label_rows(chosen.multi_label)]
+    show_grid(Grid(tables.LABEL_COLUMNS, rows, f"labels of {chosen.candidate.id}"), screen)
     for name in ("micro_f1", "macro_f1"):
         say(screen, f"  {SHOWN[name].words} {metric_cell(name, chosen).plain}")
-    say(screen, f"  {quality.label_note(chosen.multi_label)}")
+    say(screen, f"  {tables.label_note(chosen.multi_label)}")
 
 
 def show_plot(report: BuildReport) -> None:
@@ -178,15 +176,15 @@ def show_measured(report: BuildReport) -> None:
 
 def _show_desktop(report: BuildReport, screen: Console) -> None:
     """Print a table if a GPU ran the network in more than one way, else a sentence if it was measured at all."""
-    rows = desktop.rows(report.baseline)
+    rows = tables.desktop_rows(report.baseline)
     if not rows and report.baseline.latency.p50_ms is None:
         return
     if not rows:
-        say(screen, f"  desktop GPU: {desktop.sentence(report.baseline)}")
+        say(screen, f"  desktop GPU: {tables.desktop_sentence(report.baseline)}")
         return
     cells = [[Text(visible(cell)) for cell in row] for row in rows]
-    show_grid(Grid(desktop.COLUMNS, cells, f"desktop GPU: {report.baseline.device}"), screen)
-    for line in desktop.notes(report.baseline):
+    show_grid(Grid(tables.DESKTOP_COLUMNS, cells, f"desktop GPU: {report.baseline.device}"), screen)
+    for line in tables.desktop_notes(report.baseline):
         say(screen, f"  {line}")
 
 

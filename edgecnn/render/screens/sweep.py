@@ -20,7 +20,7 @@ from edgecnn.sweeps.state import Since
 from edgecnn.sweeps.sweep import SweepJudgement
 from edgecnn.values.verdict import Verdict
 
-COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms", "MiB", "mJ", "front")
+FLEET_COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms", "MiB", "mJ", "front")
 
 
 def show_sweep_plan(plan: SweepPlan) -> None:
@@ -60,8 +60,8 @@ def plan_lines(plan: SweepPlan) -> Iterator[str]:
 def show_fleet(fleet: FleetReport) -> None:
     """Print the result, the table of networks × devices, what follows from it, and the number of builds by verdict."""
     result, *details = fleet_lines(fleet)
-    show_lines([*unlearned_lines(fleet), result])
-    show_rows(COLUMNS, [row_of(cell) for cell in fleet.cells], styles=VERDICT_STYLE)
+    show_lines([*unlearned_fleet_lines(fleet), result])
+    show_rows(FLEET_COLUMNS, [row_of(cell) for cell in fleet.cells], styles=VERDICT_STYLE)
     show_lines([*details, verdict_counts(fleet)])
 
 
@@ -71,14 +71,14 @@ def verdict_counts(fleet: FleetReport) -> str:
     return f"{counted(len(fleet.cells), 'build')}: {', '.join(f'{count} {word}' for word, count in words.items())}"
 
 
-def unlearned_lines(fleet: FleetReport) -> list[str]:
+def unlearned_fleet_lines(fleet: FleetReport) -> list[str]:
     """One line with the builds whose network is not shown to have learned; none if there are none."""
     names = [cell.name for cell in fleet.cells if learned_result(cell.gates) is not None]
     return [f"not shown to have learned: {', '.join(names)}"] if names else []
 
 
 def row_of(cell: FleetCell) -> tuple[str, ...]:
-    """Cells of one build, in the order of ``COLUMNS``."""
+    """Cells of one build, in the order of ``FLEET_COLUMNS``."""
     facts = cell.facts
     if facts is None:
         word = cell.verdict.value if cell.choice is not None else cell.state

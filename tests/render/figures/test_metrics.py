@@ -15,8 +15,7 @@ from edgecnn.render.columns import metric_cell
 from edgecnn.render.figures import spelt
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.charts.figure import Figure
-from edgecnn.render.page.document import report_page
-from edgecnn.render.page.sections import figures_of
+from edgecnn.render.page.report import figures_of, report_page
 from edgecnn.render.screens.report import show_candidates, show_measured
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.recipe import GateChoice

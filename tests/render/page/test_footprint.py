@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.charts.bars import memory
 from edgecnn.render.page.charts.figure import no_figure
+from edgecnn.render.page.charts.footprint import memory
 from edgecnn.render.page.charts.intervals import energy
 from edgecnn.render.wording import grouped, joint_reason
 from tests.judging.made import an_interval, facts

@@ -13,7 +13,7 @@ from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Dot, Figure, Table, absence, labelled, sources_of
 from edgecnn.render.page.charts.vega import Extent
-from edgecnn.render.quality import missing_intervals_note
+from edgecnn.render.tables import missing_intervals_note
 from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Accuracy, Energy, MultiLabelAccuracy
 from edgecnn.values.report import MEDIAN, PERCENTILES, BuildReport, CandidateFacts, EndToEnd, Latency, percentile_name

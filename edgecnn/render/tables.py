@@ -1,4 +1,4 @@
-"""Tables of the figures beyond top-1: of the complete split, and by class or label."""
+"""Tables next to that of the candidates: figures beyond top-1, classes, labels, and the desktop GPU."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Iterable, Sequence
 
 from edgecnn.errors.base import visible
 from edgecnn.judging.metrics import SHOWN, charted
+from edgecnn.render import figures
 from edgecnn.render.columns import metric_cell
 from edgecnn.render.figures import NONE, percent_interval, points
-from edgecnn.values.figures import Accuracy, ClassFigures, ClassReport, LabelFigures, MultiLabelAccuracy
-from edgecnn.values.report import CandidateFacts
+from edgecnn.render.wording import grouped, names_by_reason
+from edgecnn.values.figures import Accuracy, ClassFigures, ClassReport, LabelFigures, MultiLabelAccuracy, Throughput
+from edgecnn.values.report import BaselineFacts, BaselineVariant, CandidateFacts
 
 _OF_FP32 = ("agreement", "worst_class_drop_pp")
 """Figures that the fp32 network does not have."""
 _SEVERAL = ("micro_f1", "macro_f1", "agreement")
 """Figures of images with several labels."""
 _SHOWN = (*(metric.name for metric in charted("accuracy") if metric.name != "micro_f1"), "worst_class_drop_pp")
-COLUMNS = ("candidate", *(SHOWN[name].heading for name in _SHOWN))
+QUALITY_COLUMNS = ("candidate", *(SHOWN[name].heading for name in _SHOWN))
 _AT_90 = "Intervals have 90 % confidence; gates use each end as a one-sided 95 % bound."
 _BINS = "The calibration error uses 15 bins of equal width. Its estimate is biased upwards by chance"
 LABEL_COLUMNS = ("label", "images", "threshold", "average precision", "precision (95 %)", "recall (95 %)", "F1")
@@ -27,8 +29,8 @@ LABELS_LEGEND = (
 CLASSES_SHOWN = 20
 
 
-def row(facts: CandidateFacts) -> tuple[str, ...] | None:
-    """One candidate's cells, in the order of ``columns``; None if only top-1 is known."""
+def quality_row(facts: CandidateFacts) -> tuple[str, ...] | None:
+    """One candidate's cells, in the order of ``quality_columns``; None if only top-1 is known."""
     known = facts.multi_label is not None or (facts.test is not None and facts.test.quality is not None)
     if not known:
         return None
@@ -37,13 +39,13 @@ def row(facts: CandidateFacts) -> tuple[str, ...] | None:
     return (facts.candidate.id, *("baseline" if facts.is_baseline and name in _OF_FP32 else text for name, text in cells.items()))
 
 
-def columns(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
-    """Headings of ``row``."""
+def quality_columns(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
+    """Headings of ``quality_row``."""
     several = any(facts.multi_label is not None for facts in candidates)
-    return ("candidate", *(SHOWN[name].heading for name in _SEVERAL)) if several else COLUMNS
+    return ("candidate", *(SHOWN[name].heading for name in _SEVERAL)) if several else QUALITY_COLUMNS
 
 
-def legend(candidates: Sequence[CandidateFacts]) -> str:
+def quality_legend(candidates: Sequence[CandidateFacts]) -> str:
     """What the intervals of the rows mean."""
     if any(facts.multi_label is not None for facts in candidates):
         return f"At the thresholds of the kit. {_AT_90}"
@@ -148,3 +150,76 @@ def _class_row(class_figures: ClassFigures) -> tuple[str, ...]:
         NONE if class_figures.drop_pp is None else points(class_figures.drop_pp, digits=1),
         class_figures.regression or NONE,
     )
+
+
+REFERENCE = "torch-fp32"
+DESKTOP_COLUMNS = ("setting", "p50 ms", "GPU clock ms", "speed-up", "top-1 (95 %)", "drop", "images/s", "requested execution")
+DESKTOP_LEGEND = (
+    "p50 is wall time, including copies to and from the GPU. GPU clock time is between two CUDA events, without copies. "
+    "Speed-up is relative to the first row in the same race; drop is paired with the first row by image."
+)
+RATIO_ALONE = "The accuracy drop of the first row is relative to fp32 on this computer's CPU."
+MISSING = "MISSING"
+
+
+def desktop_sentence(baseline: BaselineFacts) -> str:
+    """The GPU and the latency of the reference; or that it is missing, and why."""
+    latency = baseline.latency
+    timing = f"p50 {figures.p50(latency)} ms ({baseline.how})" if latency.p50_ms else f"{MISSING}, {latency.reason}"
+    timing += f"; {latency.steady.unsteady}" if latency.steady and latency.steady.unsteady else ""
+    answered = baseline.accuracy
+    top1 = f"; top-1 {figures.accuracy(answered)}, drop {figures.drop(answered)}" if answered else ""
+    return f"{baseline.device}: {timing}{top1}; {baseline.accuracy_from}"
+
+
+def desktop_rows(baseline: BaselineFacts) -> list[tuple[str, ...]]:
+    """Cells in the order of ``DESKTOP_COLUMNS``; none if there is only the reference."""
+    if not baseline.variants:
+        return []
+    first = BaselineVariant(
+        id=REFERENCE,
+        how=baseline.how or "",
+        latency=baseline.latency,
+        accuracy=baseline.accuracy,
+        throughput=baseline.throughput,
+    )
+    return [_desktop_row(first), *(_desktop_row(variant) for variant in baseline.variants)]
+
+
+def _desktop_row(way: BaselineVariant) -> tuple[str, ...]:
+    latency = way.latency
+    return (
+        way.id,
+        figures.p50(latency) if latency.p50_ms else f"{MISSING}: {latency.reason}",
+        figures.milliseconds(latency.on_gpu_ms),
+        figures.speed(latency),
+        figures.accuracy(way.accuracy),
+        figures.drop(way.accuracy),
+        _images_per_s(way.throughput),
+        way.how,
+    )
+
+
+def desktop_notes(baseline: BaselineFacts) -> list[str]:
+    """What the cells of the table mean, and why some are empty."""
+    if not baseline.variants:
+        return []
+    every = {REFERENCE: baseline.latency, **{variant.id: variant.latency for variant in baseline.variants}}
+    clocks = names_by_reason(
+        {name: latency.absent["on_gpu_ms"] for name, latency in every.items() if "on_gpu_ms" in latency.absent}
+    )
+    where = f"{baseline.latency.fidelity.value} on {baseline.latency.machine}, {baseline.latency.observed_at}"
+    own = [RATIO_ALONE] if baseline.accuracy is not None else []
+    unsteady = {name: reason for name, latency in every.items() if latency.steady and (reason := latency.steady.unsteady)}
+    untimed = [f"no GPU clock time: {names} ({why})" for why, names in clocks.items()]
+    return [where, DESKTOP_LEGEND, *own, *untimed, *(f"runs of {line}" for line in grouped(unsteady))]
+
+
+def _images_per_s(value: Throughput | None) -> str:
+    """Throughput at the best batch size, else at the requested ones."""
+    if value is None:
+        return figures.NONE
+    known = [figure for figure in value.figures if figure.images_per_s is not None]
+    shown = [figure for figure in known if figure.best] or known
+    cells = [f"{figure.images_per_s.estimate:.0f} (batch {figure.batch})" for figure in shown if figure.images_per_s]
+    return ", ".join(cells) or value.reason or figures.NONE

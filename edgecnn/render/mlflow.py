@@ -24,12 +24,12 @@ from edgecnn.errors.sweeps import (
     TRACKER_WITHOUT_DATABASES,
 )
 from edgecnn.installed import require_packages
-from edgecnn.tracking.run import TrackedRun, figures_only
-from edgecnn.tracking.tracker import MLFLOW, MLFLOW_FIGURES, Sent, hide_user, misread
+from edgecnn.render.tracking import MLFLOW, MLFLOW_FIGURES, Sent, TrackedRun, figures_only, hide_user, misread
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
 
 EXPERIMENT: Final = "edgecnn"
 """Experiment of single builds; a sweep has its own. MLFLOW_EXPERIMENT_NAME names another."""

@@ -1,4 +1,4 @@
-"""The page of a search within budgets: multiply-adds against parameters and memory, with budgets as lines."""
+"""The pages of studies: networks within budgets, and doubted labels."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import COUNTED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import Anchor, Extent, Spot, name_anchors
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.studies import MIB, limit_text, search_lines
+from edgecnn.render.screens.studies import CLASS_COLUMNS, MIB, class_rows, doubt_lines, limit_text, search_lines
+from edgecnn.studies.doubt import SHOWN
+from edgecnn.studies.doubt_facts import LabelDoubt
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 
-TEMPLATE = "scale.html.j2"
 PICTURE_WIDTH_PX, KEY_LINE_PX = 900, 20
 SIGNS = "Numbers: the frontier. Dots: other networks within every budget. Rings: networks over a budget."
 _KEY_AT = (0, 40, 330, 470, 600, 720)
@@ -55,7 +56,7 @@ def frontier_page(search: ScaleSearch) -> str:
     """Return the page as text, for UTF-8."""
     figures = frontier_figures(search)
     result, *notes = search_lines(search)
-    return document(TEMPLATE, figures, figures=figures, found=search, lead=[result], notes=notes, limits=_limits(search))
+    return document("scale.html.j2", figures, figures=figures, found=search, lead=[result], notes=notes, limits=_limits(search))
 
 
 def frontier_figures(search: ScaleSearch) -> list[Figure]:
@@ -264,3 +265,20 @@ def _frontier(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel) -> l
         numbers.encode(text="number:N").properties(name=f"inside_{panel.id}"),  # so named, page.css draws no edge around them
         name.encode(text=alt.Text("label:N"), opacity=vega.opacity("width < 520", 0, 1)),
     ]
+
+
+def doubt_page(doubt: LabelDoubt, thumbnails: Mapping[str, str], folder: str) -> str:
+    """Return the page as text, for UTF-8. ``thumbnails``: paths to JPEGs in base64."""
+    caption = f"Classes by recall, and the gain of {doubt.more_images} more images of one class (90 % interval)"
+    result, *notes = doubt_lines(doubt, folder)
+    return document(
+        "doubt.html.j2",
+        [],
+        found=doubt,
+        thumbnails=thumbnails,
+        result=result,
+        notes=notes,
+        doubted=doubt.doubted[:SHOWN],
+        near=doubt.near[:SHOWN],
+        classes=Table(caption=caption, columns=CLASS_COLUMNS, rows=tuple(class_rows(doubt))),
+    )

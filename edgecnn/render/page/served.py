@@ -7,31 +7,18 @@ its script inserts them as text. The policy allows only this script and style.
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
-from pathlib import Path
 from string import Template
-from typing import Final
 
+from edgecnn.bundle.answering import Limits
 from edgecnn.bundle.predictions import Served
-from edgecnn.render.page.style import digest_source, tokens
+from edgecnn.bundle.serving import Page
+from edgecnn.render.page.style import asset_text, digest_source, tokens
 from edgecnn.runner.causes.left_behind import LEFT_BEHIND
-from edgecnn.serving.answering import Limits
-
-_FOLDER: Final = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Page:
-    """The page's bytes in UTF-8, and its content security policy."""
-
-    bundle: str
-    html: bytes
-    policy: str
 
 
 def page_of(served: Served, limits: Limits) -> Page:
     """Make the page of a bundle."""
-    style, script = tokens() + _file("page.css"), _file("page.js")
+    style, script = tokens() + asset_text("served.css"), asset_text("served.js")
     facts = {
         "name": served.name,
         "version": str(served.version),
@@ -42,7 +29,7 @@ def page_of(served: Served, limits: Limits) -> Page:
         "body_mib": f"{limits.body_bytes / 2**20:,.4g}",
     }
     escaped = {name: html.escape(fact) for name, fact in facts.items()}
-    text = Template(_file("page.html")).substitute(escaped, style=style, script=script)
+    text = Template(asset_text("served.html")).substitute(escaped, style=style, script=script)
     parts = (
         "default-src 'none'",
         f"script-src {digest_source(script)}",
@@ -54,7 +41,3 @@ def page_of(served: Served, limits: Limits) -> Page:
         "frame-ancestors 'none'",
     )
     return Page(bundle=served.bundle, html=text.encode("utf-8"), policy="; ".join(parts))
-
-
-def _file(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")

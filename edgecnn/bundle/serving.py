@@ -1,8 +1,8 @@
-"""HTTP: the server's names, one request, and the socket.
+"""Serve a bundle on a port: the server's names, one request, the socket, and the signals that end it.
 
-A site may point its own name to this machine's address after its page is loaded (DNS rebinding), so only known names are
-answered. A body is read only after its size, its sender's rate and its origin are checked. Each connection carries one
-request, and connections are limited in total and for each client.
+Nothing listens before the bundle is verified and has classified once. A site may point its own name to this machine's address
+after its page is loaded (DNS rebinding), so only known names are answered. A body is read only after its size, its sender's
+rate and its origin are checked. Each connection carries one request, and connections are limited in total and for each client.
 """
 
 from __future__ import annotations
@@ -12,24 +12,30 @@ import ipaddress
 import json
 import math
 import re
+import signal
 import socket
 import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
+from edgecnn.bundle.answering import Answering, Busy, Limits, NotAPhotograph, Rates
+from edgecnn.bundle.predicting import opened_classifier
+from edgecnn.bundle.predictions import Served
+from edgecnn.bundle.verify import Trust, verify
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
 from edgecnn.runner.failure import RunnerError
-from edgecnn.serving.answering import Answering, Busy, Limits, NotAPhotograph, Rates
-from edgecnn.serving.page import Page
+from edgecnn.values.stage import Progress
 
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")
 """A Host header: an IPv6 address in brackets, or a name or IPv4 address; then a port."""
@@ -291,6 +297,15 @@ _UNBOUND: Final = {
 
 
 @dataclass(frozen=True)
+class Page:
+    """The page of a bundle: its bytes in UTF-8, and its content security policy."""
+
+    bundle: str
+    html: bytes
+    policy: str
+
+
+@dataclass(frozen=True)
 class Place:
     """Address to listen on; port 0 is any free one."""
 
@@ -456,3 +471,99 @@ def _refusal(place: Place, error: OSError | UnicodeError, bundle: str) -> Edgecn
         return PORT_IN_USE(host=place.host, port=place.port, bundle=bundle)
     because = "no such address" if isinstance(error, (socket.gaierror, UnicodeError)) else system_reason(error)
     return ADDRESS_UNUSABLE(host=place.host, port=place.port, because=_UNBOUND.get(number or 0, because), bundle=bundle)
+
+
+class Terminated(BaseException):
+    """Raised in the main thread on SIGTERM, so that unpacked files are removed."""
+
+
+_ENDINGS: Final[Mapping[int, type[BaseException]]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+
+
+@dataclass(frozen=True)
+class ServeRequest:
+    """A bundle to serve, and where."""
+
+    bundle: Path
+    """A build's folder, a bundle's folder, or a zip."""
+    candidate: str | None = None
+    """Candidate whose kit classifies; None: the chosen one."""
+    place: Place = field(default_factory=Place)
+    limits: Limits = field(default_factory=Limits)
+    trust: Trust = field(default_factory=Trust)
+    """Requirements on the bundle before any of its files is opened."""
+
+
+@contextmanager
+def photo_server(
+    request: ServeRequest, page_of: Callable[[Served, Limits], Page], tell: Progress, complain: Callable[[str], None]
+) -> Iterator[tuple[PhotoServer, Served]]:
+    """Yield a listening server, which answers once ``serve_until`` is called.
+
+    Args:
+        request: the bundle, and the address to listen on.
+        page_of: makes the page.
+        tell: shows the progress of the verification.
+        complain: receives a sentence for each failure of the server.
+
+    Raises:
+        EdgecnnError: an error of ``verify`` or ``opened_classifier``.
+        PORT_IN_USE, ADDRESS_UNUSABLE: the server cannot listen there.
+    """
+    bundle = verify(request.bundle, request.trust, tell)
+    with opened_classifier(bundle, request.candidate) as kit:
+        answering = Answering(kit.classifier, request.limits)
+        answering.warm_up()
+        served = Served(
+            bundle=str(request.bundle), name=kit.manifest.name, version=kit.manifest.version,
+            candidate=kit.candidate, classes=answering.classes, warnings=bundle.facts.warnings,
+        )  # fmt: skip
+        server = PhotoServer(request.place, page_of(served, request.limits), answering, request.limits, complain)
+        try:
+            yield server, served
+        finally:
+            server.server_close()
+            answering.finish()
+
+
+class Endings:
+    """A request to end the process. It is raised at once until ``check`` is called regularly, and by ``check`` from then on.
+
+    Python drops an exception that a handler raises during a weak reference's callback. Such callbacks run whenever a request's
+    thread is freed: of 16,000 interruptions after an answer, four were lost.
+
+    ``socketserver`` takes an exception for a failure of the accepted request. So its loop calls ``check``, and nothing is
+    raised inside it.
+    """
+
+    def __init__(self) -> None:
+        self._requested: type[BaseException] | None = None
+        self._polled = False
+
+    def heed(self, number: int, _frame: FrameType | None) -> None:
+        """Handle a signal."""
+        self._requested = _ENDINGS[number]
+        if not self._polled:
+            raise self._requested
+
+    def check(self) -> None:
+        """Raise the requested exception, if there is one. A second request is raised at once."""
+        self._polled = self._requested is None
+        if self._requested is not None:
+            raise self._requested
+
+
+@contextmanager
+def endings_heeded() -> Iterator[Endings]:
+    """Raise KeyboardInterrupt on Ctrl-C and Terminated on SIGTERM inside the block; for the main thread only.
+
+    Signals that the process was started to ignore, such as Ctrl-C in a background job, stay ignored.
+    """
+    endings = Endings()
+    signals = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, endings.heed) for number in signals}
+    try:
+        yield endings
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
