@@ -192,13 +192,13 @@ def _host_names(names: Sequence[str]) -> tuple[str, ...]:
 
 def _serve_until_stopped(to_serve: ServeRequest, call: Call) -> ExitCode:
     """Serve until Ctrl-C, which is an interruption, or SIGTERM, which is the normal end of a service."""
-    from edgecnn.bundle.serving import Terminated, endings_heeded, photo_server
-    from edgecnn.render.page.served import page_of
+    from edgecnn.bundle.serving import Terminated, photo_server, raise_end_signals
+    from edgecnn.render.page.served import served_page
     from edgecnn.render.terminal import show_talk
 
-    listening = photo_server(to_serve, page_of, call.tell, lambda line: show_talk([line]))
+    listening = photo_server(to_serve, served_page, call.tell, lambda line: show_talk([line]))
     try:
-        with endings_heeded() as endings, listening as (server, served):
+        with raise_end_signals() as endings, listening as (server, served):
             _announce(server, served, call)
             try:
                 server.serve_until(endings.check)

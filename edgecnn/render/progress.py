@@ -16,7 +16,7 @@ from rich.text import Text
 from edgecnn.errors.base import system_reason, visible
 from edgecnn.errors.building import OUTPUT_UNWRITABLE
 from edgecnn.installed import require_packages
-from edgecnn.render.wording import took
+from edgecnn.render.wording import duration_text
 from edgecnn.values.stage import Pacing, Plotting, Progress
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 PLAIN_EVERY_S = 5.0
-"""Seconds between two lines of a step in a plain log."""
+"""Time between two lines of a step in a plain log."""
 SHORT_STEP_S = 2.0
 """A shorter step prints no line in a plain log."""
 
@@ -34,7 +34,7 @@ _VALIDATION_FIGURES = (
     ("validation_recall", "mean validation recall"),
     ("validation_top1", "validation top-1"),
 )
-"""Epochs are compared by the first of these figures that they have, as in training."""
+"""Figures that rank epochs, the preferred one first, as in training."""
 
 
 class EpochLines:
@@ -50,27 +50,27 @@ class EpochLines:
         self._step, self._best, self._phase = step_id, None, None
 
     def line(self, phase: str, epoch: int, figures: Mapping[str, float]) -> str:
-        """Such as ``train: finetune, epoch 3: validation top-1 91.2 % (best 91.9 % in epoch 2), training loss 0.432``."""
+        """Return ``train: finetune, epoch 3: validation top-1 91.2 % (best 91.9 % in epoch 2), training loss 0.432``."""
         if phase != self._phase:
             self._best, self._phase = None, phase
         words = []
         name, title = next(((name, title) for name, title in _VALIDATION_FIGURES if name in figures), (None, ""))
         if name is not None:
-            standing = figures[name]
-            if self._best is None or standing > self._best[0]:
-                self._best = (standing, epoch)
+            latest = figures[name]
+            if self._best is None or latest > self._best[0]:
+                self._best = (latest, epoch)
                 best = "best so far"
             else:
                 best = f"best {100 * self._best[0]:.1f} % in epoch {self._best[1]}"
-            words.append(f"{title} {100 * standing:.1f} % ({best})")
+            words.append(f"{title} {100 * latest:.1f} % ({best})")
         if "train_loss" in figures:
             words.append(f"training loss {figures['train_loss']:.3g}")
         return f"{self._step}: {phase}, epoch {epoch}: {', '.join(words)}"
 
 
 def part_line(name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> str:
-    """Such as ``step 5 of 12: evaluate openvino-int8 on test; about 6 min left``."""
-    left = f"; {'about' if complete else 'at least'} {took(seconds_left)} left" if seconds_left >= SHORT_STEP_S else ""
+    """Return ``step 5 of 12: evaluate openvino-int8 on test; about 6 min left``."""
+    left = f"; {'about' if complete else 'at least'} {duration_text(seconds_left)} left" if seconds_left >= SHORT_STEP_S else ""
     return f"step {number} of {parts}: {name.replace(':', ' ')}{left}"
 
 
@@ -102,7 +102,7 @@ class PlainLines(Quiet):
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._began: dict[str, tuple[float, int]] = {}
-        """When a step was first reported, and how much was done then: resumed work does not count for the rate."""
+        """Time and amount of work at the first report of each step. Resumed work does not count for the rate."""
         self._printed_at: dict[str, float] = {}
         self._epochs = EpochLines()
 
@@ -149,7 +149,7 @@ class PlainLines(Quiet):
 
 
 def _per_second(rate: float) -> str:
-    """``12``, ``0.3``: below 1 with one digit, so that a slow step does not seem to have stopped."""
+    """``12``, ``0.3``: one digit below 1, so that a slow step does not seem to have stopped."""
     return f"{rate:.0f}" if rate >= 1 or rate == 0 else f"{rate:.1g}"
 
 
@@ -223,11 +223,14 @@ DISTRIBUTION = "tensorboard"
 
 
 class Curves:
-    """Writes event files of each training step into a separate folder, and replaces earlier points.
+    """Curves of a training for TensorBoard: writes each epoch to an event file, and passes all progress on to a display.
+
+    Each training step has a separate folder, in which new points replace earlier ones. The training does not know of the curves,
+    so no key and no byte of a result depends on them.
 
     Args:
-        folder: for the curves of this build; made if it does not exist.
-        tell: the progress display that everything is passed on to.
+        folder: for the curves of this build. It is made if it does not exist.
+        tell: the display that receives all progress.
 
     Raises:
         MissingPackage: tensorboard is not installed.
@@ -243,7 +246,7 @@ class Curves:
         self._folder, self._tell = folder, tell
         self._step = "train"
         self._writer: SummaryWriter | None = None
-        self._drawn: set[tuple[str, int]] = set()
+        self._written: set[tuple[str, int]] = set()
         self._given_up = False
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
@@ -264,22 +267,22 @@ class Curves:
         self.close()
         if isinstance(self._tell, Plotting):
             self._tell.begin(step_id)
-        self._step, self._drawn = step_id.replace(":", "-"), set()
+        self._step, self._written = step_id.replace(":", "-"), set()
 
     def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
         """Write the figures of an epoch as ``phase/name``, each epoch once.
 
-        A file that cannot be written ends the drawing, with a note, and not the training.
+        If a file cannot be written, print a note and write no more curves. The training continues.
         """
-        if (phase, epoch) in self._drawn:
+        if (phase, epoch) in self._written:
             return
-        self._drawn.add((phase, epoch))
+        self._written.add((phase, epoch))
         if isinstance(self._tell, Plotting):
             self._tell.plot(phase, epoch, figures)
         if self._given_up:
             return
         try:
-            self._draw(phase, epoch, figures)
+            self._write(phase, epoch, figures)
         except OSError as error:
             self._given_up, self._writer = True, None
             self._tell.note(f"no further curves are drawn in {self._folder}: {system_reason(error)}")
@@ -290,9 +293,9 @@ class Curves:
             self._writer.close()
         self._writer = None
 
-    def _draw(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
+    def _write(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
         if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter  # with the first figure: then torch is loaded anyway
+            from torch.utils.tensorboard import SummaryWriter  # imported with the first figure, when torch is loaded anyway
 
             self._writer = SummaryWriter(str(self._folder / self._step), purge_step=0)
         for name, value in figures.items():

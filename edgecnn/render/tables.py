@@ -9,16 +9,15 @@ from edgecnn.judging.metrics import SHOWN, charted
 from edgecnn.render import figures
 from edgecnn.render.columns import metric_cell
 from edgecnn.render.figures import NONE, percent_interval, points
-from edgecnn.render.wording import grouped, names_by_reason
+from edgecnn.render.wording import lines_by_reason, names_by_reason
 from edgecnn.values.figures import Accuracy, ClassFigures, ClassReport, LabelFigures, MultiLabelAccuracy, Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant, CandidateFacts
 
-_OF_FP32 = ("agreement", "worst_class_drop_pp")
+_NOT_OF_FP32 = ("agreement", "worst_class_drop_pp")
 """Figures that the fp32 network does not have."""
-_SEVERAL = ("micro_f1", "macro_f1", "agreement")
+_MULTI_LABEL_METRICS = ("micro_f1", "macro_f1", "agreement")
 """Figures of images with several labels."""
-_SHOWN = (*(metric.name for metric in charted("accuracy") if metric.name != "micro_f1"), "worst_class_drop_pp")
-QUALITY_COLUMNS = ("candidate", *(SHOWN[name].heading for name in _SHOWN))
+_CLASS_METRICS = (*(metric.name for metric in charted("accuracy") if metric.name != "micro_f1"), "worst_class_drop_pp")
 _AT_90 = "Intervals have 90 % confidence; gates use each end as a one-sided 95 % bound."
 _BINS = "The calibration error uses 15 bins of equal width. Its estimate is biased upwards by chance"
 LABEL_COLUMNS = ("label", "images", "threshold", "average precision", "precision (95 %)", "recall (95 %)", "F1")
@@ -30,23 +29,23 @@ CLASSES_SHOWN = 20
 
 
 def quality_row(facts: CandidateFacts) -> tuple[str, ...] | None:
-    """One candidate's cells, in the order of ``quality_columns``; None if only top-1 is known."""
+    """Return the cells of a candidate in the order of ``quality_columns``; None if only top-1 is known."""
     known = facts.multi_label is not None or (facts.test is not None and facts.test.quality is not None)
     if not known:
         return None
-    names = _SHOWN if facts.multi_label is None else _SEVERAL
-    cells = {name: metric_cell(name, facts).plain for name in names}
-    return (facts.candidate.id, *("baseline" if facts.is_baseline and name in _OF_FP32 else text for name, text in cells.items()))
+    names = _CLASS_METRICS if facts.multi_label is None else _MULTI_LABEL_METRICS
+    without = _NOT_OF_FP32 if facts.is_baseline else ()
+    return (facts.candidate.id, *("baseline" if name in without else metric_cell(name, facts).plain for name in names))
 
 
 def quality_columns(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
-    """Headings of ``quality_row``."""
+    """Return the headings of ``quality_row``."""
     several = any(facts.multi_label is not None for facts in candidates)
-    return ("candidate", *(SHOWN[name].heading for name in _SEVERAL)) if several else QUALITY_COLUMNS
+    return ("candidate", *(SHOWN[name].heading for name in (_MULTI_LABEL_METRICS if several else _CLASS_METRICS)))
 
 
 def quality_legend(candidates: Sequence[CandidateFacts]) -> str:
-    """What the intervals of the rows mean."""
+    """Return the meaning of the intervals in the rows."""
     if any(facts.multi_label is not None for facts in candidates):
         return f"At the thresholds of the kit. {_AT_90}"
     if alone := missing_intervals_note(facts.test for facts in candidates):
@@ -56,19 +55,19 @@ def quality_legend(candidates: Sequence[CandidateFacts]) -> str:
 
 
 def missing_intervals_note(tests: Iterable[Accuracy | None]) -> str:
-    """Why some figures have no interval, in a sentence; empty if images are independent."""
+    """Return why some figures have no interval; empty if images are independent."""
     allowed = next((test.dependence for test in tests if test is not None and test.dependence is not None), None)
     return "" if allowed is None else f"Some figures have no interval, because no known method allows for {allowed}."
 
 
 def class_columns(classes: ClassReport) -> tuple[str, ...]:
-    """Headings of ``class_rows``, with the level of the intervals."""
+    """Return the headings of ``class_rows``, with the level of the intervals."""
     recall, drop = ("", "") if lacks_intervals(classes) else (" (95 %)", " (90 %)")
     return ("class", "images", f"recall{recall}", "F1", f"drop from fp32{drop}", "loss")
 
 
 def class_intervals(classes: ClassReport) -> str:
-    """What the intervals of single classes mean."""
+    """Return the meaning of the intervals of single classes."""
     return (
         "No intervals are known for classes"
         if lacks_intervals(classes)
@@ -77,12 +76,12 @@ def class_intervals(classes: ClassReport) -> str:
 
 
 def lacks_intervals(classes: ClassReport) -> bool:
-    """Whether a class has no interval."""
+    """Return whether a class has no interval."""
     return any(figures.recall is not None and not figures.recall.confidence for figures in classes.classes)
 
 
 def label_rows(accuracy: MultiLabelAccuracy) -> list[tuple[str, ...]]:
-    """Cells in the order of ``LABEL_COLUMNS``: all labels up to 20, else those with the lowest F1."""
+    """Return rows in the order of ``LABEL_COLUMNS``: all labels if there are at most 20, else those with the lowest F1."""
     labels = accuracy.labels
     if len(labels) > CLASSES_SHOWN:
         labels = tuple(sorted(labels, key=lambda label: (label.f1 is None, label.f1))[:CLASSES_SHOWN])
@@ -90,7 +89,7 @@ def label_rows(accuracy: MultiLabelAccuracy) -> list[tuple[str, ...]]:
 
 
 def label_note(accuracy: MultiLabelAccuracy) -> str:
-    """What the table of labels shows."""
+    """Return a note on the rows of the table of labels."""
     more = len(accuracy.labels) - CLASSES_SHOWN
     sentences = [
         LABELS_LEGEND,
@@ -116,18 +115,18 @@ def _label_row(label: LabelFigures) -> tuple[str, ...]:
 
 
 def class_rows(classes: ClassReport) -> list[tuple[str, ...]]:
-    """Cells in the order of ``class_columns``: all classes up to 20, else those that lose most."""
+    """Return rows in the order of ``class_columns``: all classes if there are at most 20, else those that lose most."""
     return [_class_row(class_figures) for class_figures in largest_losses(classes)]
 
 
 def unlisted_classes(classes: ClassReport) -> str:
-    """How many classes have no row, in a sentence; empty if all have one."""
+    """Return a note on the classes without a row; empty if all classes have one."""
     more = len(classes.classes) - CLASSES_SHOWN
     return f"The {CLASSES_SHOWN} classes that lose most are shown; report.json has {more:,} more." if more > 0 else ""
 
 
 def largest_losses(classes: ClassReport) -> tuple[ClassFigures, ...]:
-    """All classes up to 20, else those that lose most: confirmed losses first, then by drop."""
+    """Return all classes if there are at most 20, else those that lose most: confirmed losses first, then by drop."""
     if len(classes.classes) <= CLASSES_SHOWN:
         return classes.classes
     shown = classes.shown()
@@ -152,7 +151,7 @@ def _class_row(class_figures: ClassFigures) -> tuple[str, ...]:
     )
 
 
-REFERENCE = "torch-fp32"
+_REFERENCE = "torch-fp32"
 DESKTOP_COLUMNS = ("setting", "p50 ms", "GPU clock ms", "speed-up", "top-1 (95 %)", "drop", "images/s", "requested execution")
 DESKTOP_LEGEND = (
     "p50 is wall time, including copies to and from the GPU. GPU clock time is between two CUDA events, without copies. "
@@ -163,7 +162,7 @@ MISSING = "MISSING"
 
 
 def desktop_sentence(baseline: BaselineFacts) -> str:
-    """The GPU and the latency of the reference; or that it is missing, and why."""
+    """Return the GPU with the latency of the reference, or the reason why the latency is missing."""
     latency = baseline.latency
     timing = f"p50 {figures.p50(latency)} ms ({baseline.how})" if latency.p50_ms else f"{MISSING}, {latency.reason}"
     timing += f"; {latency.steady.unsteady}" if latency.steady and latency.steady.unsteady else ""
@@ -173,11 +172,11 @@ def desktop_sentence(baseline: BaselineFacts) -> str:
 
 
 def desktop_rows(baseline: BaselineFacts) -> list[tuple[str, ...]]:
-    """Cells in the order of ``DESKTOP_COLUMNS``; none if there is only the reference."""
+    """Return rows in the order of ``DESKTOP_COLUMNS``; none if there is only the reference."""
     if not baseline.variants:
         return []
     first = BaselineVariant(
-        id=REFERENCE,
+        id=_REFERENCE,
         how=baseline.how or "",
         latency=baseline.latency,
         accuracy=baseline.accuracy,
@@ -186,25 +185,25 @@ def desktop_rows(baseline: BaselineFacts) -> list[tuple[str, ...]]:
     return [_desktop_row(first), *(_desktop_row(variant) for variant in baseline.variants)]
 
 
-def _desktop_row(way: BaselineVariant) -> tuple[str, ...]:
-    latency = way.latency
+def _desktop_row(variant: BaselineVariant) -> tuple[str, ...]:
+    latency = variant.latency
     return (
-        way.id,
+        variant.id,
         figures.p50(latency) if latency.p50_ms else f"{MISSING}: {latency.reason}",
         figures.milliseconds(latency.on_gpu_ms),
         figures.speed(latency),
-        figures.accuracy(way.accuracy),
-        figures.drop(way.accuracy),
-        _images_per_s(way.throughput),
-        way.how,
+        figures.accuracy(variant.accuracy),
+        figures.drop(variant.accuracy),
+        _images_per_s(variant.throughput),
+        variant.how,
     )
 
 
 def desktop_notes(baseline: BaselineFacts) -> list[str]:
-    """What the cells of the table mean, and why some are empty."""
+    """Return the meaning of the cells of the desktop table, and why some are empty."""
     if not baseline.variants:
         return []
-    every = {REFERENCE: baseline.latency, **{variant.id: variant.latency for variant in baseline.variants}}
+    every = {_REFERENCE: baseline.latency, **{variant.id: variant.latency for variant in baseline.variants}}
     clocks = names_by_reason(
         {name: latency.absent["on_gpu_ms"] for name, latency in every.items() if "on_gpu_ms" in latency.absent}
     )
@@ -212,11 +211,11 @@ def desktop_notes(baseline: BaselineFacts) -> list[str]:
     own = [RATIO_ALONE] if baseline.accuracy is not None else []
     unsteady = {name: reason for name, latency in every.items() if latency.steady and (reason := latency.steady.unsteady)}
     untimed = [f"no GPU clock time: {names} ({why})" for why, names in clocks.items()]
-    return [where, DESKTOP_LEGEND, *own, *untimed, *(f"runs of {line}" for line in grouped(unsteady))]
+    return [where, DESKTOP_LEGEND, *own, *untimed, *(f"runs of {line}" for line in lines_by_reason(unsteady))]
 
 
 def _images_per_s(value: Throughput | None) -> str:
-    """Throughput at the best batch size, else at the requested ones."""
+    """Return the throughput at the best batch size, else at the requested ones."""
     if value is None:
         return figures.NONE
     known = [figure for figure in value.figures if figure.images_per_s is not None]

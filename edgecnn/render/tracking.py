@@ -30,7 +30,7 @@ from edgecnn.values.stage import digest_of
 
 MLFLOW: Final = "mlflow"
 MLFLOW_FIGURES: Final = "mlflow-figures"
-"""The same address for runs without paths, commands and files: see ``figures_only``."""
+"""Scheme for runs without paths, commands and files: see ``figures_only``."""
 
 
 class Sent(NamedTuple):
@@ -39,11 +39,11 @@ class Sent(NamedTuple):
     where: str
     experiment: str
     anew: bool
-    """False: the tracker had it already, with the same figures."""
+    """Whether the run is new. False if the tracker already had it, with the same figures."""
 
 
 class Tracker(Protocol):
-    """One server or store, as ``--track`` names it."""
+    """A server or store that receives runs."""
 
     @property
     def shown(self) -> str:
@@ -53,7 +53,7 @@ class Tracker(Protocol):
         """Check that the tracker answers, within seconds. Raises TrackerUnreachable."""
 
     def send(self, run: TrackedRun, files: Sequence[Path] = (), experiment: str = "") -> Sent:
-        """Write a run, unless one of the same report is there. ``experiment``: the name of a sweep. Raises TrackerUnreachable."""
+        """Write a run, unless a run with the same report exists. ``experiment``: a sweep's name. Raises TrackerUnreachable."""
 
 
 class TrackerKind(NamedTuple):
@@ -62,12 +62,12 @@ class TrackerKind(NamedTuple):
     name: str
     schemes: tuple[str, ...]
     takes: str
-    """The text after ``--track``, for the error about an invalid address."""
+    """The form of its addresses, for the error about an invalid address."""
     open: Callable[[str], Tracker]
     """Raises TRACKER_MISREAD, TRACKER_REFUSED, MissingPackage."""
 
 
-def _mlflow(text: str) -> Tracker:
+def _open_mlflow(text: str) -> Tracker:
     from edgecnn.render.mlflow import MlflowTracker
 
     return MlflowTracker(text)
@@ -77,7 +77,7 @@ TRACKERS: Final = (
     TrackerKind(
         MLFLOW, (MLFLOW, MLFLOW_FIGURES),
         "write mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db; "
-        "mlflow-figures: sends neither paths nor files", _mlflow,
+        "mlflow-figures: sends neither paths nor files", _open_mlflow,
     ),
 )  # fmt: skip
 
@@ -96,7 +96,7 @@ def open_tracker(text: str) -> Tracker:
 
 
 def misread(text: str, because: str) -> EdgecnnError:
-    """Make the error about an invalid address, with the form that each tracker takes."""
+    """Return the error about an invalid address, with the form that each tracker takes."""
     return TRACKER_MISREAD(text=hide_user(text), because=because, takes="; ".join(kind.takes for kind in TRACKERS))
 
 
@@ -105,11 +105,11 @@ def hide_user(text: str) -> str:
     return re.sub(r"^([\w-]*:)?([\w+.-]*://)?.*@", r"\1\2…@", text)
 
 
-SENT: Final = (REPORT, PAGE, "report.md", BUNDLE)
+_SENT_FILES: Final = (REPORT, PAGE, "report.md", BUNDLE)
 """Files of a build's folder that are sent, if they exist."""
-_PLACES: Final = ("data.path", "data.image_root", "model.onnx", "model.weights")
-"""Parameters that are a path, even without a slash."""
-_NO_PLACES: Final = ("auto", "imagenet", "none")
+_PATH_SETTINGS: Final = ("data.path", "data.image_root", "model.onnx", "model.weights")
+"""Settings whose value is a path, even without a slash."""
+_NOT_PATHS: Final = ("auto", "imagenet", "none")
 
 
 class TrackedRun(Value):
@@ -119,10 +119,10 @@ class TrackedRun(Value):
     build: str
     """Digest that identifies the build: sending it twice makes one run."""
     report: str
-    """Digest of its figures."""
+    """Digest of the figures."""
     failed: bool = False
     ended_ms: int
-    """Unix time, milliseconds."""
+    """Unix time in milliseconds."""
     seconds: float
     parameters: Mapping[str, str] = {}
     metrics: Mapping[str, float] = {}
@@ -130,14 +130,14 @@ class TrackedRun(Value):
 
 
 def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None = None) -> TrackedRun:
-    """Make the run of a finished build. ``settings``: all settings. ``cell``: identity of a sweep's build."""
+    """Return the run of a finished build. ``settings``: all settings. ``cell``: identity of a sweep's build."""
     ships = report.shipped
     values = {setting.key: setting.value for setting in settings.settings if setting.value is not None}
     identity = [
         report.build.name,
         values,
         dict(report.keys),
-        _machines(ships),
+        _machine_tags(ships),
         report.choice.candidate,
         list(report.choice.carried),
     ]
@@ -145,7 +145,7 @@ def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None
         name=report.build.name or f"{report.build.arch}-{report.build.device}",  # --out . has no name
         build=cell or digest_of(identity),
         report=shown_digest(report),
-        ended_ms=_milliseconds(report.made_at),
+        ended_ms=_unix_ms(report.made_at),
         seconds=report.seconds,
         parameters={
             key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for key, value in values.items()
@@ -160,21 +160,21 @@ def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None
             "network": report.build.arch,
             "device": report.build.device,
             "command": report.build.command,
-            **_machines(ships),
-            **_fidelities(report, ships),
+            **_machine_tags(ships),
+            **_fidelity_tags(report, ships),
         },
     )
 
 
 def run_of_failure(cell: FleetCell, identity: str) -> TrackedRun:
-    """Make the run of a sweep's build without a report. ``identity``: of the build. Its parameters follow once it is built."""
+    """Return the run of a sweep's build without a report. ``identity``: of the build, whose later run has the parameters."""
     error = cell.error or "it left no report"
     return TrackedRun(
         name=cell.name,
         build=identity,
         report=digest_of(error),
         failed=True,
-        ended_ms=_milliseconds(cell.made_at),
+        ended_ms=_unix_ms(cell.made_at),
         seconds=cell.seconds,
         tags={"edgecnn.version": edgecnn.__version__, "error": error, "network": cell.network, "device": cell.device},
     )
@@ -183,39 +183,38 @@ def run_of_failure(cell: FleetCell, identity: str) -> TrackedRun:
 def figures_only(run: TrackedRun) -> TrackedRun:
     """Remove the command, the error and everything that may name a folder of this machine.
 
-    The name consists of network and device, since a build of a sweep over ``data.path`` has a path in its name. It is a
-    separate report, so that sending everything later is not skipped.
+    The name consists of network and device, because a build of a sweep over ``data.path`` has a path in its name. The digest of
+    the report differs from that of the complete run, so that sending the complete run later is not skipped.
     """
     error = {"error": "the build failed"} if "error" in run.tags else {}
     return run.model_copy(
         update={
             "name": f"{run.tags['network']}-{run.tags['device']}",
             "report": digest_of([run.report, "figures"]),
-            "parameters": {key: value for key, value in run.parameters.items() if not _is_place(key, value)},
-            "tags": {key: value for key, value in run.tags.items() if key != "command" and not _is_place(key, value)} | error,
+            "parameters": {key: value for key, value in run.parameters.items() if not _is_path(key, value)},
+            "tags": {key: value for key, value in run.tags.items() if key != "command" and not _is_path(key, value)} | error,
         }
     )
 
 
-def _is_place(key: str, value: str) -> bool:
-    return (key in _PLACES and value not in _NO_PLACES and is_on_disk(value)) or "/" in value or "\\" in value
+def _is_path(key: str, value: str) -> bool:
+    return (key in _PATH_SETTINGS and value not in _NOT_PATHS and is_on_disk(value)) or "/" in value or "\\" in value
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Files of a build's folder that are sent."""
-    return [folder / name for name in SENT if (folder / name).exists()]
+    """Return the files of a build's folder that are sent."""
+    return [folder / name for name in _SENT_FILES if (folder / name).exists()]
 
 
-def _milliseconds(moment: str | None) -> int:
+def _unix_ms(moment: str | None) -> int:
     when = datetime.now(UTC) if moment is None else utc_moment(moment)
     return int(when.timestamp() * 1000)
 
 
 def _metrics(report: BuildReport, ships: CandidateFacts | None) -> dict[str, float]:
-    """Figures of the shipped candidate under their own names, with the ends of their intervals, so that builds can be
-    compared.
+    """Return the figures of the shipped candidate with the ends of their intervals, so that builds can be compared.
 
-    Every candidate has the estimates that the choice uses, under its name.
+    Also return, under the name of each candidate, the estimates that the choice uses.
     """
     metrics = dict[str, float]()
     for name, (value, _) in ({} if ships is None else all_numbers(ships)).items():
@@ -227,8 +226,8 @@ def _metrics(report: BuildReport, ships: CandidateFacts | None) -> dict[str, flo
     return metrics
 
 
-def _fidelities(report: BuildReport, ships: CandidateFacts | None) -> dict[str, str]:
-    """One tag for each figure of the shipped candidate, and one for each candidate, whose figures of one kind have one origin."""
+def _fidelity_tags(report: BuildReport, ships: CandidateFacts | None) -> dict[str, str]:
+    """Return a tag for each figure of the shipped candidate, and one for each candidate with the origin of its figures."""
     tags = {} if ships is None else {f"{name}.fidelity": number.fidelity.value for name, number in all_numbers(ships).items()}
     if ships is not None and ships.latency is not None and ships.latency.disturbed is not None:
         tags["p50_ms.disturbed"] = ships.latency.disturbed
@@ -241,8 +240,8 @@ def _fidelities(report: BuildReport, ships: CandidateFacts | None) -> dict[str, 
     return tags
 
 
-def _machines(ships: CandidateFacts | None) -> dict[str, str]:
-    """Machines that timed the shipped candidate and evaluated its accuracy."""
+def _machine_tags(ships: CandidateFacts | None) -> dict[str, str]:
+    """Return the machines that timed the shipped candidate and evaluated its accuracy."""
     if ships is None:
         return {}
     answered = ships.answered or ships.agreement

@@ -57,9 +57,9 @@ def test_a_predicted_point_is_marked_and_a_built_one_is_filled() -> None:
     forecast = FAST.model_copy(
         update={"p50_ms": None, "untrained_ms": None, "predicted": (Predicted(candidate="a", p50_ms=p50),)}
     )
-    assert "▲" not in json.dumps(fronts._row(FAST, FOUND), ensure_ascii=False)
-    row = fronts._row(forecast, FOUND)
+    assert "▲" not in json.dumps(fronts._network_point(FAST, FOUND), ensure_ascii=False)
+    row = fronts._network_point(forecast, FOUND)
     assert row is not None
     assert (row["p50"], row["what"], row["fill"]) == ("18.00 [12.60, 25.20] ms ▲", "built, not measured", "var(--build-1)")
-    untrained = fronts._row(forecast.model_copy(update={"untrained_ms": p50}), FOUND)
+    untrained = fronts._network_point(forecast.model_copy(update={"untrained_ms": p50}), FOUND)
     assert untrained is not None and "▲" not in untrained["p50"]

@@ -11,8 +11,8 @@ from edgecnn.render.screens.comparing import (
     WHY_NOT_DIVIDED,
     figure_text,
     history_rows,
+    interval_plot_lines,
     latency_advice,
-    plot_lines,
     series_lines,
     show_side_by_side,
 )
@@ -33,7 +33,7 @@ def test_every_build_has_a_row_for_every_candidate_and_one_that_it_lacks_says_so
 
 
 def test_times_of_two_machines_are_two_plots_and_no_line_divides_them() -> None:
-    lines = plot_lines(some_builds(), ASCII, 120)
+    lines = interval_plot_lines(some_builds(), ASCII, 120)
     first, second = (number for number, line in enumerate(lines) if line.startswith("p50 in ms"))
     assert "AMD EPYC" in lines[first] and "Cortex-A76" in lines[second]
     assert {line.split()[1] for line in lines[first + 1 : second - 2]} == {"A", "B"}
@@ -43,7 +43,7 @@ def test_times_of_two_machines_are_two_plots_and_no_line_divides_them() -> None:
 def test_the_command_that_gives_a_ratio_is_quoted_for_a_shell() -> None:
     found = some_builds()
     spaced = tuple(each.model_copy(update={"folder": f"my {each.folder}"}) for each in found.builds)
-    last = plot_lines(found.model_copy(update={"builds": spaced}), ASCII, 120)[-1]
+    last = interval_plot_lines(found.model_copy(update={"builds": spaced}), ASCII, 120)[-1]
     assert last.endswith("edgecnn judge 'my builds/b' --against 'my builds/a'")
 
 
@@ -56,7 +56,7 @@ def test_where_one_build_alone_was_timed_no_race_is_advised() -> None:
 def test_an_emulated_accuracy_keeps_its_mark() -> None:
     found = some_builds()
     emulated = tuple(each.model_copy(update={"fidelity": Fidelity.EMULATED}) for each in found.paired)
-    lines = plot_lines(found.model_copy(update={"paired": emulated}), UNICODE, 120)
+    lines = interval_plot_lines(found.model_copy(update={"paired": emulated}), UNICODE, 120)
     assert [("◆" in line, "●" in line) for line in lines if line.endswith("ppᵉ")] == [(True, False)] * 2
 
 

@@ -18,7 +18,7 @@ from edgecnn.bundle.verify import Trust, verify
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BUNDLE_FILE_CHANGED
 from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
-from edgecnn.render.page.served import page_of
+from edgecnn.render.page.served import served_page
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.classifier import Classifier
 from tests.bundle.sealed import KIT_FOLDER, copied
@@ -255,7 +255,10 @@ def test_a_bundle_that_does_not_verify_opens_no_port(whole: Path, tmp_path: Path
     model = bundle / KIT_FOLDER / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     monkeypatch.setattr("edgecnn.bundle.serving.PhotoServer", lambda *_: pytest.fail("a port was opened"))
-    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made), photo_server(ServeRequest(bundle), page_of, Quiet(), print):
+    with (
+        pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made),
+        photo_server(ServeRequest(bundle), served_page, Quiet(), print),
+    ):
         pass
 
 

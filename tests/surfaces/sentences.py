@@ -19,9 +19,9 @@ from edgecnn.render.screens.report import explanation_lines
 from edgecnn.render.sentences import (
     extent_lines,
     footprint_lines,
-    hollow_lines,
     knob_lines,
     latency_lines,
+    partial_precision_lines,
     reference_lines,
     residency_lines,
     size_lines,
@@ -111,7 +111,7 @@ def ran(_: Path) -> str:
     return _joined(
         {
             "residency": residency_lines([counted, planned, a_row(residency=a_residency(unknown=1.0))]),
-            "hollow": hollow_lines([counted, unnamed, untimed]),
+            "hollow": partial_precision_lines([counted, unnamed, untimed]),
             "settings": knob_lines(a_choice("int8").model_copy(update={"knobs": raced})),
         }
     )

@@ -20,7 +20,7 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, drawn
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.networks import FOR_DEVICE, cells_for, lines_for, macs_text, percent
+from edgecnn.render.screens.networks import FOR_DEVICE, device_lines, device_row, macs_text, percent
 from edgecnn.results.listing import OwnBuild
 from edgecnn.studies.networks_for import NetworkOnDevice, NetworksFor, NetworksOnDevice
 from edgecnn.values.arch import ListedArch
@@ -61,15 +61,15 @@ def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Fig
         title="Published accuracy against multiply-adds, area by parameters",
         says=f"{len(points)} networks. On the front (dashed), from the least work: {names}.",
         sources=tuple(sources),
-        spec=_spec(points, front, own),
-        table=_table(rows, own),
+        spec=_catalogue_spec(points, front, own),
+        table=_catalogue_table(rows, own),
         notes=tuple(notes),
     )
 
 
-def _spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequence[OwnBuild]) -> dict[str, Any]:
+def _catalogue_spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequence[OwnBuild]) -> dict[str, Any]:
     behind = [row for row in points if row not in front]
-    every = [*(_own_row(build) for build in own), *(_row(row) for row in (*front, *behind))]
+    every = [*(_own_point(build) for build in own), *(_catalogue_point(row) for row in (*front, *behind))]
     across = Extent(min(r["macs"] for r in every) / 1.5, max(r["macs"] for r in every) * 1.5, logarithmic=True)
     up = Extent(min(r["top1"] for r in every) - 2, min(100.0, max(r["top1"] for r in every) + 2))
     spots = [Spot(across.share(r["macs"]), up.share(r["top1"]), r["name"]) for r in every]
@@ -83,21 +83,21 @@ def _spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequen
     marks = base.mark_point(filled=True, fillOpacity=0.55, stroke="var(--bg)", strokeWidth=1)
     tips = vega.tips("name", "year", "top-1", "parameters", "work", "from")
     return vega.specification(
-        vega.front_line([_row(row) for row in front], "macs", "top1"),
+        vega.front_line([_catalogue_point(row) for row in front], "macs", "top1"),
         marks.encode(shape=vega.SHAPE, size=vega.AREA, color=vega.COLOUR, tooltip=tips),
-        *(_names(base, anchor) for anchor in ANCHORS),
+        *(_name_labels(base, anchor, "name") for anchor in ANCHORS),
         height=HEIGHT_PX,
     )
 
 
-def _names(base: alt.Chart, anchor: Anchor) -> alt.Chart:
+def _name_labels(base: alt.Chart, anchor: Anchor, field: str) -> alt.Chart:
     right, down = SIDES[anchor]
     text = base.transform_filter(alt.datum.anchor == anchor).mark_text(align=anchor, dx=right, dy=down, fontSize=11, aria=False)
-    named: alt.Chart = text.encode(text=alt.Text("name:N"), opacity=vega.opacity("width < 520", 0, 1))
+    named: alt.Chart = text.encode(text=alt.Text(f"{field}:N"), opacity=vega.opacity("width < 520", 0, 1))
     return named
 
 
-def _row(row: ListedArch) -> dict[str, Any]:
+def _catalogue_point(row: ListedArch) -> dict[str, Any]:
     return {
         "name": row.name, "year": str(row.year), "macs": row.macs / 1e6, "top1": 100 * (row.accuracy_top1 or math.nan),
         "top-1": f"{percent(row.accuracy_top1)} %", "parameters": f"{row.parameters:,}", "work": macs_text(row.macs),
@@ -106,7 +106,7 @@ def _row(row: ListedArch) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _own_row(own: OwnBuild) -> dict[str, Any]:
+def _own_point(own: OwnBuild) -> dict[str, Any]:
     return {
         "name": f"your {own.arch}, {own.resolution_px} px", "year": "", "macs": own.macs / 1e6,
         "top1": 100 * own.accuracy_top1.estimate, "top-1": percent_interval(own.accuracy_top1),
@@ -116,7 +116,7 @@ def _own_row(own: OwnBuild) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _table(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Table:
+def _catalogue_table(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Table:
     published = tuple(
         (
             row.name, str(row.year), f"{row.parameters:,}", macs_text(row.macs), str(row.depth), str(row.resolution_px),
@@ -151,7 +151,7 @@ def networks_page(study: NetworksFor) -> str:
     shown = [device_figure(number, device, study) for number, device in enumerate(study.devices)]
     figures = drawn(shown)
     undrawn = [device for device, figure in zip(study.devices, shown, strict=True) if figure is None]
-    notes = [f"{device.device}: {line}" for device in undrawn for line in lines_for(device, study)]
+    notes = [f"{device.device}: {line}" for device in undrawn for line in device_lines(device, study)]
     return document("networks.html.j2", figures, found=study, figures=figures, notes=notes, limits=bounds_text(study.within))
 
 
@@ -174,14 +174,14 @@ def device_figure(number: int, device: NetworksOnDevice, study: NetworksFor) -> 
             *((Source(MISSING, f"{counted(without, 'network')} without a forecast, listed below"),) if without else ()),
         ),
         spec=_device_spec(points, front, study.within.get("p50_ms")),
-        table=Table(f"Networks on {device.device}", FOR_DEVICE, tuple(cells_for(row) for row in points)),
-        notes=tuple(lines_for(device, study)),
+        table=Table(f"Networks on {device.device}", FOR_DEVICE, tuple(device_row(row) for row in points)),
+        notes=tuple(device_lines(device, study)),
     )
 
 
 def _device_spec(points: Sequence[NetworkOnDevice], front: Sequence[NetworkOnDevice], bound_ms: float | None) -> dict[str, Any]:
     behind = [row for row in points if row not in front]
-    rows = [_device_row(row, front) for row in (*front, *behind)]
+    rows = [_device_point(row, front) for row in (*front, *behind)]
     ends = [row[end] for row in rows for end in ("low", "high")] + ([] if bound_ms is None else [bound_ms])
     across = Extent(min(ends) / 1.1, max(ends) * 1.1, logarithmic=True)
     up = Extent(min(row["y"] for row in rows) - 2, min(100.0, max(row["y"] for row in rows) + 2))
@@ -199,26 +199,16 @@ def _device_spec(points: Sequence[NetworkOnDevice], front: Sequence[NetworkOnDev
         stroke=alt.Stroke("stroke:N", scale=None, legend=None),
         tooltip=vega.tips("network", "top-1", "p50", "runs in", "fits", "weights here"),
     )
-    bound = [] if bound_ms is None else [_bound(bound_ms)]
+    bound = []
+    if bound_ms is not None:
+        line = alt.Chart(vega.chart_data([{"at": bound_ms}])).mark_rule(strokeDash=[2, 3], color="var(--ink)", aria=False)
+        bound.append(line.encode(x=alt.X("at:Q")))
     on_front = [row for row in rows if row["front"]]
-    layers = (*bound, vega.front_line(on_front), intervals, marks, *(_device_names(base, anchor) for anchor in ANCHORS))
+    layers = (*bound, vega.front_line(on_front), intervals, marks, *(_name_labels(base, anchor, "network") for anchor in ANCHORS))
     return vega.specification(*layers, height=DEVICE_HEIGHT_PX)
 
 
-def _bound(bound_ms: float) -> alt.Chart:
-    at = alt.Chart(vega.chart_data([{"at": bound_ms}])).mark_rule(strokeDash=[2, 3], color="var(--ink)", aria=False)
-    drawn_bound: alt.Chart = at.encode(x=alt.X("at:Q"))
-    return drawn_bound
-
-
-def _device_names(base: alt.Chart, anchor: Anchor) -> alt.Chart:
-    right, down = SIDES[anchor]
-    text = base.transform_filter(alt.datum.anchor == anchor).mark_text(align=anchor, dx=right, dy=down, fontSize=11, aria=False)
-    named: alt.Chart = text.encode(text=alt.Text("network:N"), opacity=vega.opacity("width < 520", 0, 1))
-    return named
-
-
-def _device_row(row: NetworkOnDevice, front: Sequence[NetworkOnDevice]) -> dict[str, Any]:
+def _device_point(row: NetworkOnDevice, front: Sequence[NetworkOnDevice]) -> dict[str, Any]:
     p50, forecast = row.forecast.p50_ms, row.forecast
     return {
         "x": p50.estimate, "low": p50.low, "high": p50.high, "y": 100 * (row.accuracy_top1 or 0.0), "fill": FILL[row.fits],

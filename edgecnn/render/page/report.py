@@ -13,7 +13,7 @@ from edgecnn.errors.base import visible
 from edgecnn.judging.metrics import Source, charted
 from edgecnn.render import figures, tables
 from edgecnn.render.columns import RESIDENCY, Column, columns_of
-from edgecnn.render.figures import tested_on
+from edgecnn.render.figures import tested_images
 from edgecnn.render.page.charts.accuracy import classes_lost, curves
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Mark, Table, drawn, no_figure, residency_mark
 from edgecnn.render.page.charts.footprint import memory, sizes
@@ -57,7 +57,7 @@ def report_page(facts: PageFacts) -> str:
         machine=machine(facts.report.environment),
         raced_under=raced_under({raced.candidate: (raced.observed_at, raced.environment) for raced in facts.raced}),
         rows=candidate_rows(facts.report),
-        tested_on=tested_on(facts.report),
+        tested_on=tested_images(facts.report),
         packed=size_lines(facts.report.candidates, facts.report.choice.carried, named=str),
         knobs=knob_lines(facts.report.choice, named=str),
         references=[visible(line) for line in reference_lines(facts.report.references, named=str)],
@@ -94,12 +94,12 @@ class Cell:
     @property
     def estimate(self) -> str:
         """The figure without its interval, for places where both need a line."""
-        return self.text.estimate if isinstance(self.text, figures.Spelt) else self.text
+        return self.text.estimate if isinstance(self.text, figures.FigureText) else self.text
 
     @property
     def interval(self) -> str:
         """The interval alone, with its unit; empty where there is none."""
-        return self.text.interval if isinstance(self.text, figures.Spelt) else ""
+        return self.text.interval if isinstance(self.text, figures.FigureText) else ""
 
 
 @dataclass(frozen=True)

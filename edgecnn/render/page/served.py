@@ -1,7 +1,7 @@
-"""The served page: one file that loads nothing, in the colours of the report.
+"""The page of a served bundle: one file that loads nothing, in the colours of the report.
 
-Names that others chose, such as those of a bundle or a kit, are escaped. Names of models and files reach the page as JSON, and
-its script inserts them as text. The policy allows only this script and style.
+Untrusted names, such as those of a bundle or a kit, are escaped. Names of models and files reach the page as JSON, and its script
+inserts them as text. The policy allows only this script and style.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from edgecnn.render.page.style import asset_text, digest_source, tokens
 from edgecnn.runner.causes.left_behind import LEFT_BEHIND
 
 
-def page_of(served: Served, limits: Limits) -> Page:
-    """Make the page of a bundle."""
+def served_page(served: Served, limits: Limits) -> Page:
+    """Return the page of a bundle, and its content security policy."""
     style, script = tokens() + asset_text("served.css"), asset_text("served.js")
     facts = {
         "name": served.name,

@@ -19,23 +19,23 @@ CATALOGUE_COLUMNS = (
 
 
 def show_archs(rows: Sequence[ListedArch]) -> None:
-    """Print the table and what its columns mean."""
-    show_rows(CATALOGUE_COLUMNS, [_catalogue_row(row) for row in rows])
+    """Print the table and the meaning of its columns."""
+    cells = [
+        (
+            row.name, str(row.year), f"{row.parameters:,}", macs_text(row.macs), str(row.depth), f"{row.weights_mib:.1f}",
+            str(row.resolution_px), str(row.least_px), percent(row.accuracy_top1), percent(row.accuracy_top5),
+            row.weights or (f"none; needs {', '.join(row.needs)}" if row.needs else "none"), row.paper,
+            row.accuracy_source or NONE,
+        )
+        for row in rows
+    ]  # fmt: skip
+    show_rows(CATALOGUE_COLUMNS, cells)
     show_lines(
         (
             "MACs: multiply-adds for one image at px. depth: convolutions and fully connected layers on the longest path.",
             "top-1, top-5: as published, on ImageNet-1k validation, not measured here. –: no published figure.",
         )
     )
-
-
-def _catalogue_row(row: ListedArch) -> tuple[str, ...]:
-    return (
-        row.name, str(row.year), f"{row.parameters:,}", macs_text(row.macs), str(row.depth), f"{row.weights_mib:.1f}",
-        str(row.resolution_px), str(row.least_px), percent(row.accuracy_top1), percent(row.accuracy_top5),
-        row.weights or (f"none; needs {', '.join(row.needs)}" if row.needs else "none"), row.paper,
-        row.accuracy_source or NONE,
-    )  # fmt: skip
 
 
 def macs_text(macs: int) -> str:
@@ -54,17 +54,21 @@ FOR_DEVICE = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms (90 %
 
 
 def show_networks_for(networks_for: NetworksFor) -> None:
-    """Print the networks that fit each device, and where each figure comes from."""
+    """Print the networks that fit each device, and the source of each figure."""
     hint = ", as ImageNet has; --classes N counts yours" if networks_for.classes == CLASSES else ""
     classes = f"{counted(networks_for.classes, 'class', 'classes')}{hint}"
     for on_device in networks_for.devices:
         if on_device.catalogue:
-            show_rows(WITHOUT_FORECAST, [_published(row) for row in on_device.catalogue], title=on_device.device)
+            rows = [
+                (row.name, percent(row.accuracy_top1), macs_text(row.macs), f"{row.weights_mib:.1f}")
+                for row in on_device.catalogue
+            ]
+            show_rows(WITHOUT_FORECAST, rows, title=on_device.device)
         else:
-            show_rows(FOR_DEVICE, [cells_for(row) for row in on_device.of("yes", "unsure")], title=on_device.device)
+            show_rows(FOR_DEVICE, [device_row(row) for row in on_device.of("yes", "unsure")], title=on_device.device)
         show_lines(
             [
-                *lines_for(on_device, networks_for),
+                *device_lines(on_device, networks_for),
                 *forecast_notes((row.forecast for row in on_device.of("yes", "unsure")), date.today()),
             ]
         )
@@ -103,12 +107,8 @@ def short_list_lines(networks: Sequence[ShortListed], target: str) -> list[str]:
     ]
 
 
-def _published(row: ListedArch) -> tuple[str, ...]:
-    return row.name, percent(row.accuracy_top1), macs_text(row.macs), f"{row.weights_mib:.1f}"
-
-
-def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
-    """Cells of one network, in the order of ``FOR_DEVICE``."""
+def device_row(row: NetworkOnDevice) -> tuple[str, ...]:
+    """Return the cells of one network, in the order of ``FOR_DEVICE``."""
     forecast = row.forecast
     return (
         row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs), f"{row.size_mib:.1f}",
@@ -117,7 +117,7 @@ def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def lines_for(on_device: NetworksOnDevice, networks_for: NetworksFor) -> list[str]:
+def device_lines(on_device: NetworksOnDevice, networks_for: NetworksFor) -> list[str]:
     """Return how many networks fit, and why others are not listed."""
     limits = bounds_text(networks_for.within) if networks_for.within else "no budget"
     fitting, unsure = len(on_device.of("yes")), len(on_device.of("unsure"))
@@ -154,7 +154,7 @@ def show_forecasts(report: ForecastReport, today: date | None = None) -> None:
     show_lines(f"note: {note}" for note in report.notes)
 
 
-def ms(value: float) -> str:
+def three_digits(value: float) -> str:
     """Three significant digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
@@ -170,9 +170,9 @@ def _forecast_row(row: Forecast, source: str) -> tuple[str, ...]:
         row.device,
         f"{row.runtime.value}-{row.precision.value}, {row.processor.upper()}",
         threads,
-        f"{ms(p50.estimate)} {MARK}",
-        f"{ms(p50.low)}–{ms(p50.high)}",
-        f"{ms(rate)} {MARK}",
+        f"{three_digits(p50.estimate)} {MARK}",
+        f"{three_digits(p50.low)}–{three_digits(p50.high)}",
+        f"{three_digits(rate)} {MARK}",
         _BUILT[row.built],
         f"{forecast_basis(row)} {source}",
     )

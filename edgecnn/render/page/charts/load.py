@@ -12,7 +12,7 @@ from edgecnn.errors.wording import plural
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import Figure, sources_of, tabled
-from edgecnn.render.wording import grouped
+from edgecnn.render.wording import lines_by_reason
 from edgecnn.values.figures import SoakWindow, Throughput
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -137,7 +137,7 @@ def sustained(report: BuildReport) -> tuple[Figure, ...]:
         spec=_window_spec(rows, "ms", "median milliseconds"),
         legend=vega.legend_of(facts for facts, _ in known),
         table=tabled("Windows of the soak with the state of the machine", {**columns, **slowed}, rows),
-        notes=grouped({facts.candidate.id: value.says for facts, value in known if facts is not first}),
+        notes=lines_by_reason({facts.candidate.id: value.says for facts, value in known if facts is not first}),
         half=True,
     )
     paces = [row["rate"] for row in rows if row["rate"] is not None]
