@@ -61,7 +61,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.errors.fit import NOTHING_FORECAST
     from edgecnn.forecast.forecasting import ForecastOptions, forecasts
     from edgecnn.forecast.timing import NOT_TIMED, can_time, times_here
-    from edgecnn.render.screens.forecast import show_forecasts
+    from edgecnn.render.screens.networks import show_forecasts
     from edgecnn.values.forecast import Forecast, ForecastReport, NoForecast
 
     subjects = _subjects(call, names or (), arch or (), model)

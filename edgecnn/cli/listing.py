@@ -108,7 +108,7 @@ class DeviceList(NamedTuple):
 
 def _show_archs_for_devices(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
     from edgecnn.api import require_plot, write_networks_page
-    from edgecnn.render.screens.catalogue import show_networks_for
+    from edgecnn.render.screens.networks import show_networks_for
     from edgecnn.studies.networks_for import CLASSES, limits_of_a_list, networks_for
 
     option = "--target" if wanted.targets else "--within" if wanted.within else "--classes"

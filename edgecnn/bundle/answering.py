@@ -1,7 +1,7 @@
-"""One classifier for all clients, and their limits.
+"""Classify images for all clients of a server, within limits.
 
-One image is classified at a time, and only a few wait, each in memory alone. A few hundred kilobytes may decode to 179 million
-pixels, which took 3.3 GiB with transparency, so the size is read from the file before decoding.
+One image is classified at a time. Only a few wait, and only in memory. A file of a few hundred kilobytes may have 179 million
+pixels, which need 3.3 GiB with transparency. The size is therefore read from the file before decoding.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Limits:
     pixels: int = 1 << 26
     """Pixels of one image; decoding needs up to 20 bytes for each."""
     scanned_pixels: int = 1 << 30
-    """Pixels of one progressive JPEG, counted in every scan: the largest may have 16 scans, one of 12 megapixels 89."""
+    """Pixels of one progressive JPEG, counted in every scan: 16 scans of the largest image, 89 of 12 megapixels."""
     text_bytes: int = 1 << 20
-    """Size of an image with pixels as text, which are read one number at a time: 10 MB took 5 s."""
+    """Size of an image with pixels as text. They are read one number at a time, so 10 MB take 5 s."""
     per_minute: int = 300
-    """Images of one client in a minute, on average; a fifth of them at once."""
+    """Average number of images of one client per minute. A fifth of them may arrive at once."""
     queue_length: int = 8
-    """Images that wait while one is classified."""
+    """Number of images that wait while one is classified."""
     connections: int = 24
     connections_per_client: int = 8
     idle_s: float = 10.0
@@ -49,13 +49,13 @@ class Limits:
     settling_s: float = 0.25
     """Time before a connection can lose its place to another."""
     slowest_bytes_per_s: int = 16 << 10
-    """Rate of an image after that time; a slower sender loses its place if places are short."""
+    """Rate of an image after ``settling_s``. A slower sender loses its place if another client needs one."""
     clients: int = 4096
-    """Number of clients whose rates are kept; the client that was silent longest is forgotten first."""
+    """Number of clients whose rates are stored. The client that was silent longest is removed first."""
 
 
 class Rates:
-    """A token bucket for each client: it holds a fifth of a minute's tokens, and fills evenly. ``clock``: seconds, monotonic."""
+    """A token bucket for each client, with the tokens of a fifth of a minute. ``clock``: monotonic, in seconds."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = limits.per_minute / 60
@@ -84,8 +84,8 @@ _WRITTEN_OUT: Final = (b"P1", b"P2", b"P3")
 """First bytes of PBM, PGM and PPM files with pixels as text."""
 
 
-def too_much(content: bytes, limits: Limits) -> str:
-    """Return why a file is not decoded, or an empty text, also for a file that decoding will refuse."""
+def size_refusal(content: bytes, limits: Limits) -> str:
+    """Return why a file is too large to decode. Empty if it is small enough, or if decoding will refuse it."""
     try:
         with open_picture(io.BytesIO(content)) as picture:
             width, height = picture.size
@@ -103,7 +103,7 @@ def too_much(content: bytes, limits: Limits) -> str:
 
 
 def _has_more_scans(jpeg: bytes, most: int) -> bool:
-    """Whether a JPEG's first image has more scans; data in its segments and after its end do not count."""
+    """Return whether the first image of a JPEG has more scans. Data in segments and after the image do not count."""
     at, count = 2, 0
     while count <= most and (marker := _MARKER.search(jpeg, at)) and marker[1] != _END:
         count += marker[1] == _SCAN
@@ -124,7 +124,7 @@ class NotAPhotograph(Exception):
 
 
 class Answering:
-    """Classify images from any number of threads. ``classifier``: open; its owner closes it after ``finish``."""
+    """Classifies images for any number of threads. The owner of ``classifier`` closes it after ``finish``."""
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
         self._classifier, self._limits = classifier, limits
@@ -151,23 +151,23 @@ class Answering:
 
         Raises:
             Busy: the queue is full.
-            NotAPhotograph: it cannot be read, or is too large.
+            NotAPhotograph: the file cannot be read as an image, or is too large.
             RunnerError: the runtime failed.
         """
         if not self._places.acquire(blocking=False):
             raise Busy
         try:
             with self._turn:
-                return self._answered(content)
+                return self._classify(content)
         finally:
             self._places.release()
 
     def finish(self) -> None:
-        """Wait for the current image, and start no other."""
+        """Wait for the current image. No other image is classified afterwards."""
         self._turn.acquire(timeout=_LAST_ANSWER_S)
 
-    def _answered(self, content: bytes) -> Answer:
-        if reason := too_much(content, self._limits):
+    def _classify(self, content: bytes) -> Answer:
+        if reason := size_refusal(content, self._limits):
             raise NotAPhotograph(reason)
         began = time.perf_counter()
         try:

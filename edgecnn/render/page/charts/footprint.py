@@ -20,7 +20,7 @@ from edgecnn.render.page.charts.figure import (
     sources_of,
     tabled,
 )
-from edgecnn.render.wording import grouped
+from edgecnn.render.wording import lines_by_reason
 from edgecnn.values.figures import Memory
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
@@ -36,7 +36,7 @@ def sizes(report: BuildReport) -> Figure | None:
     if not known:
         return None
     rows = [
-        {**vega.row_of(facts), "label": facts.candidate.id, "mib": size.estimate, metric.unit: figures.spelt(metric, size)}
+        {**vega.row_of(facts), "label": facts.candidate.id, "mib": size.estimate, metric.unit: figures.metric_text(metric, size)}
         for facts, size in known
     ]
     smallest = min(rows, key=lambda row: row["mib"])
@@ -84,7 +84,9 @@ def memory(report: BuildReport) -> Figure | None:
         spec=_memory_spec(rows),
         legend=vega.legend_of(facts for facts, *_ in known),
         table=tabled("Resident memory in MiB: medians over process runs with their intervals", {**_PARTS, **gpu}, rows),
-        notes=grouped({f.candidate.id: f"GPU memory: {v.gpu_reason}" for f, v, _ in known if v.gpu_reason and not v.gpu_mib}),
+        notes=lines_by_reason(
+            {f.candidate.id: f"GPU memory: {v.gpu_reason}" for f, v, _ in known if v.gpu_reason and not v.gpu_mib}
+        ),
         half=True,
     )
 

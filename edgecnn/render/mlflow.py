@@ -1,7 +1,7 @@
 """Send builds to MLflow. No results are read back.
 
-Its client is imported with the first address. Environment variables configure it while it works: no telemetry, no output, and
-time-outs of seconds instead of minutes.
+MLflow's client is imported with the first address. While the client works, environment variables disable its telemetry and
+output, and set time-outs of seconds instead of minutes.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from edgecnn.errors.sweeps import (
     TRACKER_WITHOUT_DATABASES,
 )
 from edgecnn.installed import require_packages
-from edgecnn.tracking.run import TrackedRun, figures_only
-from edgecnn.tracking.tracker import MLFLOW, MLFLOW_FIGURES, Sent, hide_user, misread
+from edgecnn.render.tracking import MLFLOW, MLFLOW_FIGURES, Sent, TrackedRun, figures_only, hide_user, misread
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+
 EXPERIMENT: Final = "edgecnn"
-"""Experiment of single builds; a sweep has its own. MLFLOW_EXPERIMENT_NAME names another."""
-OF_TRAINED_MODELS: Final = {"mlflow.experimentKind": "custom_model_development"}
-"""The tag of MLflow 3's own page. Without it, the page opens as an evaluation of language models."""
+"""Experiment of single builds. A sweep has an experiment with its name. MLFLOW_EXPERIMENT_NAME overrides both."""
+TRAINED_MODEL_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag that MLflow 3 sets for trained models. Without this tag, its page opens as an evaluation of language models."""
 BUILD_TAG, REPORT_TAG, ERROR_TAG = "edgecnn.build", "edgecnn.report", "error"
 SUPERSEDED_TAG: Final = "edgecnn.superseded_by"
-"""Tag of a run whose build has a newer report: the run that holds it."""
+"""Tag of a run whose build has a newer report: the identifier of the newer run."""
 _SOURCE: Final = {"mlflow.source.name": "edgecnn", "mlflow.source.type": "LOCAL"}
 _DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH: Final = 100
@@ -55,14 +55,14 @@ class Address(NamedTuple):
     """Address of an MLflow server or store."""
 
     uri: str
-    """As its client takes it, without a server's user name and password."""
+    """The URI for the client, without user name and password."""
     shown: str
-    """As ``--track`` takes it, without a password; for messages."""
+    """The address for messages, without a password."""
     user: str | None = None
     password: str | None = None
 
     def variables(self) -> dict[str, str]:
-        """Variables with user name and password for the client, so that its errors do not show them."""
+        """Return the variables with user name and password for the client, whose errors then do not show them."""
         values = {"MLFLOW_TRACKING_USERNAME": self.user, "MLFLOW_TRACKING_PASSWORD": self.password}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -85,10 +85,6 @@ def address_of(text: str) -> Address:
     return Address(bare, shown, unquote(parts.username), unquote(parts.password or ""))
 
 
-def _hide_password(text: str) -> str:
-    return re.sub(r"//\S*@", "//…@", text)
-
-
 class MlflowTracker:
     """One MLflow server or store, as ``--track`` names it.
 
@@ -102,7 +98,7 @@ class MlflowTracker:
         self._at, self._figures_only = address_of(text), text.startswith(f"{MLFLOW_FIGURES}:")
         self.shown = self._at.shown
         require_packages(("mlflow-skinny",), extra=MLFLOW, needed_for="--track")
-        self._refuse_what_lacks_something()
+        self._check_store()
         with self._client_settings(_CHECKING):
             from mlflow import MlflowClient
             from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
@@ -115,16 +111,18 @@ class MlflowTracker:
                 return
 
     def ask(self) -> None:
-        """Check that it answers within seconds. Raises TrackerUnreachable."""
+        """Check that the server answers within seconds. Raises TRACKER_UNREACHABLE."""
         with self._reached(_CHECKING) as client:
             client.get_experiment_by_name(EXPERIMENT)
 
     def send(self, run: TrackedRun, files: Sequence[Path] = (), experiment: str = "") -> Sent:
-        """Write a run, unless one with the same report exists. ``experiment``: a sweep's name.
+        """Write a run, unless a run with the same report exists. ``experiment``: a sweep's name.
 
-        If an earlier run of the build has another report, it stays and names the new one, since MLflow cannot remove figures
-        or files of a run. A run counts as complete only when everything arrived. Raises TrackerUnreachable: what arrived
-        stays, and the next call completes it.
+        An earlier run with another report stays and names the new run, because MLflow cannot remove figures or files of a run.
+        A run is marked as finished only after everything arrived. The next call completes an unfinished run.
+
+        Raises:
+            TrackerUnreachable: the server does not answer.
         """
         if self._figures_only:
             run, files = figures_only(run), ()
@@ -134,7 +132,7 @@ class MlflowTracker:
             stored_runs = list(client.search_runs([experiment_id], f"tags.`{BUILD_TAG}` = '{run.build}'"))
             stored = _run_to_complete(stored_runs, run)
             status = "FAILED" if run.failed else "FINISHED"
-            if stored is not None and _holds(stored, status, run.report):
+            if stored is not None and _is_complete(stored, status, run.report):
                 return Sent(self._page(stored), name, anew=False)
             if stored is None:
                 began = run.ended_ms - int(1000 * run.seconds)
@@ -152,7 +150,8 @@ class MlflowTracker:
             return self.shown
         return f"{self._at.uri.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
-    def _refuse_what_lacks_something(self) -> None:
+    def _check_store(self) -> None:
+        """Refuse folders, which MLflow accepts only with a setting, and databases without SQLAlchemy."""
         scheme = urlsplit(self._at.uri).scheme.partition("+")[0]
         local = scheme == "file" or (len(scheme) < 2 and self._at.uri != "databricks")  # one letter is a drive of Windows
         if local and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
@@ -193,7 +192,7 @@ def _experiment(client: MlflowClient, name: str) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return str(client.create_experiment(name, tags=OF_TRAINED_MODELS))
+            return str(client.create_experiment(name, tags=TRAINED_MODEL_TAGS))
         except MlflowException:  # another build made it at the same time
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
@@ -202,13 +201,13 @@ def _experiment(client: MlflowClient, name: str) -> str:
 
 
 def _run_to_complete(stored_runs: Sequence[Run], run: TrackedRun) -> Run | None:
-    """The run that holds this report, or a part of it; otherwise a failed build's run, which holds only its error."""
+    """Return the run with this report, complete or not; otherwise the run of a failed build, which has only an error."""
     same = next((stored for stored in stored_runs if stored.data.tags.get(REPORT_TAG) == run.report), None)
     failed = (stored for stored in stored_runs if stored.info.status == "FAILED" and SUPERSEDED_TAG not in stored.data.tags)
     return same or next(failed, None)
 
 
-def _holds(stored: Run, status: str, report: str) -> bool:
+def _is_complete(stored: Run, status: str, report: str) -> bool:
     tags = stored.data.tags
     return (stored.info.status, tags.get(REPORT_TAG)) == (status, report) and SUPERSEDED_TAG not in tags
 
@@ -239,7 +238,7 @@ def _fill(client: MlflowClient, stored: Run, run: TrackedRun) -> None:
 
 
 def _reason(error: Exception, at: Address) -> str:
-    """The reason in a client's long error text, without secrets."""
+    """Return the reason from a client's long error text, without secrets."""
     text = " ".join(str(error).split())
     if refused := re.search(r"\[Errno -?\d+\] ([\w ,]+)", text):
         return refused.group(1).lower()
@@ -247,4 +246,4 @@ def _reason(error: Exception, at: Address) -> str:
         return "it did not answer in time"
     for secret in filter(None, (at.password, at.uri if "@" in at.uri else None)):
         text = text.replace(secret, "…")
-    return _hide_password(text)[:300] or type(error).__name__
+    return re.sub(r"//\S*@", "//…@", text)[:300] or type(error).__name__
