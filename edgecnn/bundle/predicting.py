@@ -21,8 +21,8 @@ from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_ABSENT, PHOTO_NOT_A_FILE, no_
 from edgecnn.errors.comparing import kit_not_carried
 from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.results.kits_here import kits_that_run_here, remedy_here
-from edgecnn.runner.causes.left_behind import split_left_behind
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.causes import split_left_behind
+from edgecnn.runner.messages import RunnerError
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
 
 
 def _predict(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:
-    from edgecnn.runner.predicting import predict_files
+    from edgecnn.runner.classifier import predict_files
 
     answers = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "images"))
     return {**answers, "knobs": classifier.knobs}

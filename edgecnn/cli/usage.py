@@ -25,7 +25,7 @@ from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, ca
 from edgecnn.errors.building import RESULTS_NOT_WRITTEN
 from edgecnn.errors.usage import MISSING_ARGUMENT, USAGE, bad_value, no_such_command, no_such_option
 from edgecnn.errors.wording import PROGRAM
-from edgecnn.runner.say import drop_unwritable
+from edgecnn.runner.messages import drop_unwritable
 
 _STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
 

@@ -36,7 +36,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import kit_artifact, whole_kit
 from edgecnn.results.shipped import ShippedKit, shipped_kit
-from edgecnn.runner.causes.known import Cause, cause_in
+from edgecnn.runner.causes import Cause, cause_in
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT

@@ -26,7 +26,7 @@ from edgecnn.errors.data import (
     name_not_unicode,
 )
 from edgecnn.errors.wording import counted, no_unicode
-from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped
+from edgecnn.runner.causes import images_in, is_image_name, is_left_behind, is_skipped
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.store.disk import stamped, write_text_atomically
 from edgecnn.store.failures import named_failures

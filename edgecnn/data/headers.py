@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from edgecnn.runner.causes.known import why_no_image
+from edgecnn.runner.causes import why_no_image
 from edgecnn.runner.files import open_regular
 from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, UNSUPPORTED_FORMAT, fault_text, open_picture
 

@@ -28,7 +28,7 @@ from edgecnn.errors.data import (
 )
 from edgecnn.errors.usage import path_too_long
 from edgecnn.errors.wording import first_of, no_unicode
-from edgecnn.runner.causes.left_behind import is_skipped
+from edgecnn.runner.causes import is_skipped
 from edgecnn.store.disk import lacks_home, user_path
 from edgecnn.values.dataset import SkippedImages
 from edgecnn.values.recipe import FolderReading

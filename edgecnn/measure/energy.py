@@ -14,7 +14,7 @@ from typing import Any
 from edgecnn.errors.measuring import METER_LOG_UNREADABLE
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.meters.kinds import NOTHING_OF_A_CPU, can_watch
 from edgecnn.runner.meters.log import COVERS, NAME, MeterLog, read_log
 from edgecnn.runner.meters.meter import MeterAbsent

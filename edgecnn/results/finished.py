@@ -27,7 +27,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.resources import resource_folder
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
-from edgecnn.runner.causes.known import cause_of_change
+from edgecnn.runner.causes import cause_of_change
 from edgecnn.runner.files import bounded_content, open_regular
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, sha256_of
 from edgecnn.values.base import another_schema

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from edgecnn.errors.wording import shell_word
 from edgecnn.runner.bundle import ENGINES
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import Manifest
+from edgecnn.runner.messages import RunnerError
 
 
 def manifests_in(bundle: Path) -> dict[str, Manifest]:

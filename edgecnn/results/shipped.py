@@ -20,10 +20,10 @@ from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
 from edgecnn.results.origin import origin_of
-from edgecnn.runner.causes.known import line_endings
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.causes import line_endings
 from edgecnn.runner.files import bounded_content
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, json_object
 from edgecnn.values.candidate import Knobs
 from edgecnn.values.device import Device

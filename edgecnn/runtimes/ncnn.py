@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from edgecnn.errors.devices import CONVERTER_FAILED, layer_not_converted
 from edgecnn.installed import Glibc, Series, require_packages
-from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
+from edgecnn.runner.runs.schedule import clean_environment, exit_text, kill_group
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
 from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
@@ -312,7 +312,7 @@ def _run(words: list[str], work: Path, candidate: str) -> str:
     finally:
         kill_group(process)
     if process.returncode:
-        why = f"{ending(process.returncode)}; its last output: {_last(printed)}"
+        why = f"{exit_text(process.returncode)}; its last output: {_last(printed)}"
         raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=why)
     return printed
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.devices import CONVERTER_FAILED
-from edgecnn.runner.installing import dropped_path_in
+from edgecnn.runner.packages import dropped_path_in
 from edgecnn.store.failures import require_room, told_by_system
 
 _MAKING_S, _ANSWERING_S = 1800.0, 600.0

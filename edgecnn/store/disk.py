@@ -27,7 +27,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.recipes import FILE_UNREADABLE, not_toml
 from edgecnn.errors.usage import WRONG_BYTES
 from edgecnn.errors.weights import DOWNLOAD_FAILED
-from edgecnn.runner.causes.known import cause_in, cause_of_file
+from edgecnn.runner.causes import cause_in, cause_of_file
 from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress

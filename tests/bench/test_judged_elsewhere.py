@@ -24,7 +24,7 @@ from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.packages import installed_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment, Profile, Purpose
 from edgecnn.values.report import BuildReport

@@ -15,7 +15,7 @@ from edgecnn.data.formats.onnx_names import KEYS, names_in_metadata
 from edgecnn.fit.predictor import counted_of
 from edgecnn.fit.prices import prices_in, read_table_file
 from edgecnn.judging.runs.latency import latency
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.entry import Damage
 from edgecnn.store.profiles import FACTS, PROFILE, read_profile

@@ -21,7 +21,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data import DATA_FOLDER_UNREADABLE, split_named_twice, table_unusable
 from edgecnn.errors.labels import label_files_unclear
 from edgecnn.errors.wording import first_of, plural, shell_word, shortened
-from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

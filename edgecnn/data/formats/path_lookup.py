@@ -11,7 +11,7 @@ from edgecnn.data.files import ListingProgress
 from edgecnn.data.formats.rows import Row
 from edgecnn.errors.labels import listed_file_twice, listed_files_missing
 from edgecnn.errors.wording import counted
-from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.values.stage import Progress
 
 _TRIED: Final = 100

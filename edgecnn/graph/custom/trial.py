@@ -23,8 +23,7 @@ from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.errors.wording import reason_in
-from edgecnn.runner.machine.cgroups import read_limits
-from edgecnn.runner.machine.procfs import ROOT
+from edgecnn.runner.machine.procfs import ROOT, read_limits
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.failures import temporary_folder_errors
 from edgecnn.values.custom_model import TorchForm

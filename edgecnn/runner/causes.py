@@ -1,15 +1,76 @@
-"""Find the cause of a wrong file from its bytes or its name. edgecnn uses these rules too, so that both agree."""
+"""Frequent causes of wrong files, and the files that tools leave in folders. edgecnn uses these rules too, so that both agree."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import sys
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import IO, Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from ..files import open_regular
-from .left_behind import is_left_behind
+from .files import open_regular
+
+LEFT_BEHIND = frozenset(
+    {"__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".fseventsd", ".temporaryitems", ".trashes", "icon\r"}
+    | {"thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"}
+    | {"@eadir", "#recycle", "@recycle", "lost+found", ".trash", ".thumbnails", ".nomedia", "picasa.ini", ".picasa.ini"}
+    | {".ipynb_checkpoints", ".git", ".svn", ".hg"}
+)
+"""Names, in lower case, that macOS, Windows, storage systems, desktops and developers' tools give to files and folders."""
+_IMAGES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".avif") + (
+    ".heic", ".heif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2",
+)  # fmt: skip
+MOST_COUNTED = 10000
+"""Largest number of entries of a skipped folder that are counted."""
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a tool leaves files or folders of this name, such as ``@eaDir``, ``Thumbs.db`` or ``._photo.jpg``."""
+    return name.startswith("._") or name.casefold() in LEFT_BEHIND
+
+
+def is_skipped(name: str) -> bool:
+    """Whether a file or folder in the user's folder is skipped: it is hidden, or a tool left it."""
+    return name.startswith(".") or is_left_behind(name)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file name has an image's suffix. Only the file's bytes decide whether it is an image."""
+    return not name.startswith("._") and name.lower().endswith(_IMAGES)
+
+
+def split_left_behind(files: Iterable[Path]) -> Tuple[List[Path], List[Path]]:
+    """Split paths into the user's, and those that a tool left and that hold images. ``photos/*`` expands to both."""
+    own: List[Path] = []
+    skipped: List[Path] = []
+    for file in files:
+        (skipped if is_left_behind(file.name) else own).append(file)
+    return own, [file for file in skipped if images_in(file)]
+
+
+def files_in(folder: Path) -> List[Path]:
+    """List the files in a folder and its sub-folders, sorted, without those that are skipped."""
+    files: List[Path] = []
+    for place, folders, names in os.walk(str(folder)):
+        folders[:] = [name for name in folders if not is_skipped(name)]
+        files += [Path(place) / name for name in names if not is_skipped(name)]
+    return sorted(files)
+
+
+def images_in(place: Path) -> int:
+    """Count the images in a skipped file or folder by their names, among its first ``MOST_COUNTED`` entries."""
+    if not place.is_dir():
+        return int(is_image_name(place.name))
+    images = entries = 0
+    for _, _, names in os.walk(str(place)):
+        images += sum(map(is_image_name, names))
+        entries += 1 + len(names)
+        if entries >= MOST_COUNTED:
+            break
+    return images
+
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _COMPRESSED = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")
@@ -99,7 +160,7 @@ def why_no_image(source: Any, otherwise: str) -> str:
 
 
 def _missing_decoder(head: bytes) -> Optional[Cause]:
-    """Return the cause of an image whose format edgecnn reads and the installed Pillow lacks."""
+    """Return the cause of an image in a format that edgecnn supports and the installed Pillow lacks."""
     import PIL  # a machine without it can still compare files
     from PIL import Image, features
 
@@ -150,7 +211,7 @@ def _has_crlf_alone(head: bytes) -> bool:
 def _digests_by_line_ending(head: bytes, stream: IO[bytes]) -> Tuple[str, str]:
     """Return SHA-256 of the file with LF line endings, and with CRLF line endings."""
     with_lf, with_crlf, carried = hashlib.sha256(), hashlib.sha256(), b""
-    for block in _blocks(head, stream):
+    for block in chain([head], iter(lambda: stream.read(1 << 20), b"")):
         content = carried + block
         carried = b"\r" if content.endswith(b"\r") else b""  # its line feed may be in the next block
         lines = content[: len(content) - len(carried)].replace(b"\r\n", b"\n")
@@ -161,22 +222,12 @@ def _digests_by_line_ending(head: bytes, stream: IO[bytes]) -> Tuple[str, str]:
     return with_lf.hexdigest(), with_crlf.hexdigest()
 
 
-def _blocks(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    block = head
-    while block:
-        yield block
-        block = stream.read(1 << 20)
-
-
 def line_endings(place: Optional[Path]) -> Cause:
     """Return the cause of line endings that git or an unpacking tool converted. ``place``: see ``cause_in``."""
     why = "its line endings were converted, as if it were text"
     folder = None if place is None else (place if place.is_dir() else place.parent).resolve()
-    top = (
-        None
-        if folder is None
-        else next((ancestor for ancestor in (folder, *folder.parents) if (ancestor / ".git").exists()), None)
-    )
+    ancestors = () if folder is None else (folder, *folder.parents)
+    top = next((ancestor for ancestor in ancestors if (ancestor / ".git").exists()), None)
     if folder is None or top is None:
         return Cause(why, "copy or unpack it again as binary: unzip without -a, FTP in binary mode")
     inside = folder.relative_to(top).as_posix()
