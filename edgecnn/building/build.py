@@ -39,7 +39,7 @@ from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BUNDLE, PLAN, output_lock
 from edgecnn.results.origin import planned_data
 from edgecnn.store.disk import json_object
-from edgecnn.store.durations import Durations, total
+from edgecnn.store.listing import Durations, total
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from edgecnn.measure.subject import Split
 from edgecnn.planning.plan import Plan
-from edgecnn.store.durations import Durations, Seconds, total
+from edgecnn.store.listing import Durations, Seconds, total
 from edgecnn.values.stage import Pacing, Progress
 
 

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.opening import Opened
-from edgecnn.bundle.tensors import fault_of, has_tensors, unreadable_here
 from edgecnn.errors.bundle import bundle_inconsistent, bundle_model_refused
+from edgecnn.installed import installed_version
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.engines.record import PACKAGES
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.knobs import CHOICE_SCHEMA, knobs_of
 from edgecnn.runner.manifest import Manifest, parse_manifest
-from edgecnn.runner.model_files import FolderSizes
+from edgecnn.runner.model_files import FolderSizes, is_checked, model_fault
 from edgecnn.runner.session_options import check_options
 
 _KIT = "kit.json"
+_ENTRIES: Final = {
+    "onnxruntime_cpu": ".onnx",
+    "openvino_cpu": ".xml",
+    "tensorrt_gpu": ".onnx",
+    "ncnn_cpu": ".param",
+    "litert_cpu": ".tflite",
+    "wasm_browser": ".onnx",
+    "webgpu_browser": ".onnx",
+}
+"""Sessions of a bundle's kits. A program of torch runs only where it was made, so no bundle carries one."""
+_BESIDE: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}
 
 
 class Contents(NamedTuple):
@@ -112,19 +127,6 @@ def _json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
         raise bundle_inconsistent(path=opened.path, file=name, because="it is not valid JSON") from error
 
 
-_ENTRIES: Final = {
-    "onnxruntime_cpu": ".onnx",
-    "openvino_cpu": ".xml",
-    "tensorrt_gpu": ".onnx",
-    "ncnn_cpu": ".param",
-    "litert_cpu": ".tflite",
-    "wasm_browser": ".onnx",
-    "webgpu_browser": ".onnx",
-}
-"""Sessions of a bundle's kits. A program of torch runs only where it was made, so no bundle carries one."""
-_BESIDE: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}
-
-
 def opening_fault(kit: Manifest) -> str:
     """Return why a kit's session must not open its files, or an empty text."""
     module = kit.session.module
@@ -145,3 +147,45 @@ def _building_fault(engine: Mapping[str, Any], kit: Manifest) -> str:
     if onnx not in list(kit.files) or PurePosixPath(str(onnx)).suffix != ".onnx":
         return f"engine.onnx {ascii(onnx)[:100]} is not an .onnx file of the kit"
     return "" if builder in PACKAGES else f"engine.builder {ascii(builder)[:100]} is not {' or '.join(PACKAGES)}"
+
+
+def has_tensors(name: str) -> bool:
+    """Whether the tensors of a file with this name can be checked."""
+    return is_checked(name) or PurePosixPath(name).suffix == ".npy"
+
+
+def unreadable_here(name: str) -> str:
+    """Why a file's shapes cannot be checked on this machine, or an empty text. Its external files are checked anyway."""
+    lacking = PurePosixPath(name).suffix == ".onnx" and installed_version("onnx") is None
+    return f"tensor sizes of {name} were not checked: pip install onnx" if lacking else ""
+
+
+def fault_of(name: str, content: bytes, beside: Mapping[str, int]) -> str:
+    """Return the fault of a file's tensors, or an empty text.
+
+    ``beside``: every file of its folder, name to bytes.
+    """
+    if not is_checked(name):
+        return _array_fault(content)
+    if PurePosixPath(name).suffix == ".onnx" and not unreadable_here(name):
+        from edgecnn.graph.tensor_claims import false_claim
+
+        if (fault := false_claim(content, beside)) != "":
+            return fault
+    return model_fault(PurePosixPath(name).name, content, beside)
+
+
+def _array_fault(content: bytes) -> str:
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+    except (ValueError, EOFError, SyntaxError) as error:
+        return f"it is not a NumPy array ({str(error)[:100]})"
+    if dtype.hasobject:
+        return "it holds Python objects, which may run code"
+    expected, available = prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    return (
+        "" if expected == available and min(shape, default=0) >= 0 else f"it has the shape {list(shape)}, but {available:,} bytes"
+    )

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE
+from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE, bundle_entry_refused
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import bounded_content
@@ -31,6 +33,10 @@ SIGNATURE: Final = "bundle.json.sig"
 """An SSHSIG over the bytes of ``bundle.json``."""
 MANIFEST_BYTES_MAX: Final = 16 << 20
 """Enough for about 100,000 files."""
+Version = Annotated[int, Field(ge=1, le=2**53)]
+"""Increases with every change of a bundle's files. Beyond 2^53, readers of JSON differ (RFC 8259, 6)."""
+_NAME_BYTES_MAX: Final = 1024
+_PART_BYTES_MAX: Final = 255
 
 
 def manifest_of(name: str, version: int, kits: Mapping[str, KitRef], texts: Mapping[str, str]) -> BundleManifest:
@@ -98,10 +104,6 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) != len(pairs):
         raise ValueError("a key is repeated")
     return table
-
-
-Version = Annotated[int, Field(ge=1, le=2**53)]
-"""Increases with every change of a bundle's files. Beyond 2^53, readers of JSON differ (RFC 8259, 6)."""
 
 
 class BundleManifest(Value):
@@ -212,3 +214,31 @@ def recorded_in(bundle: Path) -> Recorded:
     except (KeyError, ValidationError):
         drawn = None
     return Recorded(device if isinstance(device, str) else None, accuracy, drawn)
+
+
+def name_fault(name: str) -> str:
+    """Return why a name is not allowed in a bundle, or an empty text."""
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+        return "would leave the bundle's folder"
+    if not name.isprintable():
+        return "has unprintable characters in its name"
+    if len(os.fsencode(name)) > _NAME_BYTES_MAX or any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
+        return "has a name that is too long"
+    return ""
+
+
+def require_distinct(path: Path, names: Iterable[str]) -> None:
+    """Raise BundleEntryRefused if two names differ only by case or Unicode form, which makes them one file on some disks.
+
+    ``path``: of the bundle. ``names``: of its files; their folders count too.
+    """
+    spelt = dict[str, tuple[str, str]]()
+    for name in names:
+        for end in (*(index for index, sign in enumerate(name) if sign == "/"), len(name)):
+            folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name[:end]).casefold())
+            part, other = spelt.setdefault(folded, (name[:end], name))
+            if part != name[:end]:
+                raise bundle_entry_refused(
+                    path=path, entry=name, because=f"differs from {ascii(other)[:200]} only by case or Unicode form"
+                )

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Literal, Protocol
 
-from edgecnn.bundle.names import name_fault, require_distinct
+from edgecnn.bundle.manifest import name_fault, require_distinct
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import (
     NO_BUNDLE_HERE,

@@ -17,8 +17,16 @@ from typing import Any, Final, Literal, NamedTuple
 from filelock import FileLock
 
 from edgecnn.bundle.contents import Contents, read_contents
-from edgecnn.bundle.manifest import MANIFEST, MANIFEST_BYTES_MAX, SIGNATURE, BundleManifest, BundleVerification, parse_manifest
-from edgecnn.bundle.names import name_fault, require_distinct
+from edgecnn.bundle.manifest import (
+    MANIFEST,
+    MANIFEST_BYTES_MAX,
+    SIGNATURE,
+    BundleManifest,
+    BundleVerification,
+    name_fault,
+    parse_manifest,
+    require_distinct,
+)
 from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_compared, open_bundle, read_through
 from edgecnn.bundle.ssh_keygen import SIGNATURE_BYTES_MAX, Signed, signer_of
 from edgecnn.errors.base import EdgecnnError, system_reason

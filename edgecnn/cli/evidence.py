@@ -91,7 +91,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     from a fixed seed. An interrupted call resumes.
     """
     from edgecnn.bench.evidence import EvidenceRequest, evidence_of
-    from edgecnn.bundle.evidence_file import require_record_file, sealed, write_evidence
+    from edgecnn.bundle.evidence import require_record_file, sealed, write_evidence
     from edgecnn.bundle.ssh_keygen import check_key
     from edgecnn.devices.files import file_of, parse_target
     from edgecnn.render.screens.evidence import record_lines
@@ -116,7 +116,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
 
 def verify(call: Call, file: FileArg, signers: SignersOpt = None, identity: IdentityOpt = None) -> None:
     """Check the digest and signature of a record, and print what it claims."""
-    from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
+    from edgecnn.bundle.evidence import EvidenceTrust, verify_evidence
     from edgecnn.render.screens.bundle import warning_lines
     from edgecnn.render.screens.evidence import verification_lines
 

@@ -1,19 +1,22 @@
-"""The order of a model's outputs: from a text file with one class a line, or from the metadata of an ONNX file.
+"""The order of a model's outputs: names from a text file, from a model file, or ImageNet's; folders are matched by name.
 
-Folders are then matched to classes by name.
+``imagenet_classes.tsv`` has a WordNet ID and a name on each line, in the order of the IDs, which is the output order of
+published networks (timm's ``imagenet_synsets.txt``, Apache-2.0). The names are those that torchvision (BSD-3-Clause) publishes
+with its weights.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
-from edgecnn.data.formats.repository_files import CONFIG, names_in_config, repository_file
+from edgecnn.data.model_metadata import CONFIG, KEYS, is_onnx, names_in_config, names_in_metadata, repository_file
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, not_in_class_names
+from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, no_imagenet_class, not_in_class_names
 from edgecnn.errors.wording import nearest
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, user_path
@@ -24,6 +27,7 @@ CLASSES_WORDS: Final = ("folders", SORTED, IMAGENET)
 """Values of ``data.classes`` that are not a file."""
 _MOST_BYTES: Final = 4 << 20
 _STEERING: Final = ("Cc", "Zl", "Zp")
+_IMAGENET_FILE = Path(__file__).parent / "imagenet_classes.tsv"
 
 
 def names_in(file: Path) -> tuple[str, ...]:
@@ -174,3 +178,46 @@ def composed(name: str) -> str:
 def joined(name: str) -> str:
     """Return the composed name with one space for each run of spaces, ``_`` and ``-``."""
     return " ".join(composed(name).replace("_", " ").replace("-", " ").split())
+
+
+@lru_cache(maxsize=1)
+def imagenet_classes() -> tuple[str, ...]:
+    """Return a unique name for each of the 1,000 outputs."""
+    return tuple(name for _, name in _imagenet_rows())
+
+
+def imagenet_ids() -> tuple[str, ...]:
+    """Return the WordNet ID of each of the 1,000 outputs."""
+    return tuple(wnid for wnid, _ in _imagenet_rows())
+
+
+def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
+    """Return the class of each folder, by its WordNet ID (n01440764) or its name.
+
+    Spaces, ``_`` and ``-`` are equal. Case matters only for Cardigan, the dog, and cardigan.
+
+    Raises NO_IMAGENET_CLASS: a folder's name is not an ImageNet class.
+    """
+    label_of = {folder: _imagenet_label(folder) for folder in folders}
+    for folder, label in label_of.items():
+        if label is None:
+            raise no_imagenet_class(root=root, folder=folder, nearest=nearest(joined(folder), imagenet_classes()))
+    return tuple(label for folder in folders if (label := label_of[folder]) is not None)
+
+
+def _imagenet_label(folder: str) -> int | None:
+    exact, caseless = _imagenet_index()
+    name = joined(folder)
+    return exact.get(name, caseless.get(name.casefold()))
+
+
+@lru_cache(maxsize=1)
+def _imagenet_index() -> tuple[Mapping[str, int], Mapping[str, int]]:
+    exact = {text: label for label, row in enumerate(_imagenet_rows()) for text in (row[0], joined(row[1]))}
+    often = Counter(text.casefold() for text in exact)
+    return exact, {text.casefold(): label for text, label in exact.items() if often[text.casefold()] == 1}
+
+
+def _imagenet_rows() -> list[tuple[str, str]]:
+    lines = _IMAGENET_FILE.read_text(encoding="utf-8").splitlines()
+    return [(wnid, name) for wnid, _, name in (line.partition("\t") for line in lines)]

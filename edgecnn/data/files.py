@@ -318,7 +318,7 @@ def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Pr
 
 
 def _fact(path: Path) -> Fact:
-    from edgecnn.data.headers import problem_of  # importing Pillow takes 60 ms, which a cached build does not need
+    from edgecnn.data.images import problem_of  # importing Pillow takes 60 ms, which a cached build does not need
 
     try:
         path.name.encode("utf-8")

@@ -17,16 +17,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 import edgecnn
-from edgecnn.data.class_marks import class_marks
+from edgecnn.data.division import grouping_of
 from edgecnn.data.files import parse, process_on_every_core, skipped_phrases
+from edgecnn.data.fingerprints import Fingerprint, class_marks, fingerprint_of, near_groups
 from edgecnn.data.formats.registry import is_on_disk
-from edgecnn.data.group_roles import grouping_of
-from edgecnn.data.headers import LARGEST_BYTES
-from edgecnn.data.label_roles import roles_of
+from edgecnn.data.images import LARGEST_BYTES
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
-from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
-from edgecnn.data.splits import LeftOut, Listed, ListedImage, shows
+from edgecnn.data.roles import LeftOut, Listed, ListedImage, roles_of, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import TooFewImages, nothing_readable
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups

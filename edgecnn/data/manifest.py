@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.data.class_names import IMAGENET, labels_by_name, stated_names
+from edgecnn.data.class_names import IMAGENET, imagenet_classes, imagenet_labels, labels_by_name, stated_names
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
+from edgecnn.data.division import groups_by_path
 from edgecnn.data.files import (
     Fact,
     ListingProgress,
@@ -32,11 +33,8 @@ from edgecnn.data.files import (
     write_text,
 )
 from edgecnn.data.formats.registry import Reading, data_files, has_folder, is_on_disk
-from edgecnn.data.group_roles import groups_by_path
-from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
-from edgecnn.data.label_roles import labels_known, roles_of
 from edgecnn.data.layout import Layout
-from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_roles, images_by_role
+from edgecnn.data.roles import Assigned, LeftOut, Listed, ListedImage, assign_roles, images_by_role, labels_known, roles_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import nothing_readable
 from edgecnn.errors.data.formats import DEMO_DAMAGED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn.data.composed import find_synthesis
+from edgecnn.data.cutouts import find_synthesis
 from edgecnn.errors.data.synthesis import SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
 from edgecnn.errors.wording import first_of
 from edgecnn.stages.synthesize import SynthesizeStage

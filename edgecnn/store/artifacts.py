@@ -24,7 +24,11 @@ from edgecnn.errors.store import (
 )
 from edgecnn.store.disk import discard, files_under, publish, remove, stamp_of, sync_all, sync_folders, write_synced
 from edgecnn.store.entry import (
+    FILES,
+    RECORD,
+    STARTED,
     Damage,
+    Layout,
     StageInputs,
     Wanted,
     explain_miss,
@@ -36,10 +40,9 @@ from edgecnn.store.entry import (
     trusted_entry,
 )
 from edgecnn.store.failures import makers_failures, named_failures
-from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
 from edgecnn.store.locks import Locks
-from edgecnn.store.place import redacted
 from edgecnn.store.remote import Remote, RemoteEntry, fetch
+from edgecnn.store.remote_files import redacted
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Miss, Ran, Record
 from edgecnn.values.stage import Key, Plotting, Progress, Role, Stage
 

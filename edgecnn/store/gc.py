@@ -18,11 +18,10 @@ from typing import Final, Literal
 
 from edgecnn.errors.store import NOTHING_AFAR, NOTHING_COLLECTED, NothingCollected
 from edgecnn.store.disk import bytes_of, discard, files_under, remove, stamp_of
-from edgecnn.store.entry import Damage
+from edgecnn.store.entry import ARCHIVES, RECORD, UNPACKING, Damage, proof_of
 from edgecnn.store.failures import named_failures
-from edgecnn.store.layout import ARCHIVES, RECORD, UNPACKING, proof_of
-from edgecnn.store.place import FileAfar, is_part
 from edgecnn.store.remote import BLOBS, ENTRIES, Remote, RemoteEntry, blob_at, is_name
+from edgecnn.store.remote_files import RemoteFile, is_part
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
@@ -286,7 +285,7 @@ def collect_afar(
     )
 
 
-def _dated(remote: Remote, clock: str) -> tuple[dict[str, FileAfar], dict[str, float]]:
+def _dated(remote: Remote, clock: str) -> tuple[dict[str, RemoteFile], dict[str, float]]:
     """Return the age of each remote file in seconds, by the clock of the remote store."""
     remote.write(clock, b"")
     try:

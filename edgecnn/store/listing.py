@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from statistics import quantiles
+from typing import Any, NamedTuple
 
 from edgecnn.store.disk import bytes_of, discard, files_under, stamp_of
-from edgecnn.store.entry import Damage, file_damage, read_entry
+from edgecnn.store.entry import ARCHIVES, RECORD, UNPACKING, Damage, file_damage, proof_of, read_entry
 from edgecnn.store.failures import named_failures
-from edgecnn.store.layout import ARCHIVES, RECORD, UNPACKING, proof_of
 from edgecnn.store.profiles import FACTS, PROFILE, read_profile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact
 from edgecnn.values.base import Value, utc_moment
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Progress, Stage
+
+_TENTHS = 10
+_FEW = 3
+"""With fewer records of a kind and network, all networks of the kind count."""
 
 
 class ListingRow(Value):
@@ -188,3 +193,49 @@ def _moved(store: Store, folder: Path) -> bool:
 
 def _name(store: Store, folder: Path) -> str:
     return folder.relative_to(store.root).as_posix()
+
+
+class Seconds(NamedTuple):
+    """The range that holds nine of ten records; with few records, the shortest and the longest."""
+
+    low: float
+    high: float
+
+    def __add__(self, other: object) -> Seconds:
+        if not isinstance(other, Seconds):
+            return NotImplemented
+        return Seconds(self.low + other.low, self.high + other.high)
+
+
+class Durations:
+    """Durations of stages by kind, and by kind and network."""
+
+    def __init__(self, store: Store) -> None:
+        self._of = defaultdict[tuple[str, str | None], list[float]](list)
+        for row in listing(store):
+            arch = row.settings.get("arch")
+            for name in {None, arch if isinstance(arch, str) else None}:
+                self._of[row.kind, name].append(row.seconds)
+
+    def of(self, stage: Stage) -> Seconds | None:
+        """Return None if the store has no stage of the kind."""
+        arch = getattr(stage, "arch", None)
+        own = self._of.get((stage.kind, arch if isinstance(arch, str) else None), [])
+        return spread(own if len(own) >= _FEW else self._of.get((stage.kind, None), []))
+
+
+def spread(seconds: Sequence[float]) -> Seconds | None:
+    """Return the shortest and longest of a few records, or the 10th and 90th percentile of ten or more; None without records."""
+    if not seconds:
+        return None
+    if len(seconds) < _TENTHS:
+        return Seconds(min(seconds), max(seconds))
+    cut = quantiles(seconds, n=_TENTHS, method="inclusive")
+    return Seconds(cut[0], cut[-1])
+
+
+def total(seconds: Iterable[Seconds | None]) -> tuple[Seconds, int]:
+    """Return the sum of the known durations and the number of unknown ones."""
+    estimates = list(seconds)
+    known = [estimate for estimate in estimates if estimate is not None]
+    return sum(known, Seconds(0.0, 0.0)), len(estimates) - len(known)

@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from edgecnn.errors.store import BUILD_UNPROTECTED, StoreFull, StoreUnusable
 from edgecnn.store.disk import remove
+from edgecnn.store.entry import Layout
 from edgecnn.store.failures import named_failures
-from edgecnn.store.layout import Layout
 from edgecnn.values.stage import Progress
 
 SILENT_S = 2.0

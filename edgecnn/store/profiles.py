@@ -26,9 +26,8 @@ from edgecnn.store.disk import (
     synced,
     write_synced,
 )
-from edgecnn.store.entry import Damage, file_damage
+from edgecnn.store.entry import Damage, Layout, file_damage
 from edgecnn.store.failures import named_failures
-from edgecnn.store.layout import Layout
 from edgecnn.store.locks import Locks
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value

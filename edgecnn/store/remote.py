@@ -31,11 +31,10 @@ from edgecnn.store.disk import (
     sync_folders,
     synced,
 )
-from edgecnn.store.entry import Damage, file_damage, read_folder, remember_stamps, trusted_entry
+from edgecnn.store.entry import FILES, RECORD, Damage, Layout, file_damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.failures import NO_SPACE, named_failures
-from edgecnn.store.layout import FILES, RECORD, Layout
-from edgecnn.store.place import Place
 from edgecnn.store.profiles import FACTS, StoredProfile, read_profile
+from edgecnn.store.remote_files import RemoteFiles
 from edgecnn.values.artifact import Artifact, FileFact
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.stage import digest_of
@@ -74,7 +73,7 @@ class ForeignList(Damage):
     """A list of another edgecnn's schema, which this edgecnn must not replace."""
 
 
-class Remote(Place):
+class Remote(RemoteFiles):
     """Entries of a remote store."""
 
     def names(self) -> set[str]:

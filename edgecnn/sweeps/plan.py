@@ -14,7 +14,7 @@ from edgecnn.devices.files import settle_target
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import report_or_none
-from edgecnn.store.durations import Durations, Seconds, total
+from edgecnn.store.listing import Durations, Seconds, total
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import names_afar
 from edgecnn.sweeps.file import Cell

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights
-from edgecnn.bundle.evidence_file import sealed, write_evidence
+from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, sealed, write_evidence
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Fidelity

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.bundle.tensors import fault_of
+from edgecnn.bundle.contents import fault_of
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Runtime
 from tests.bundle.sealed import verified, with_kit

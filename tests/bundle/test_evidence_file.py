@@ -12,12 +12,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgecnn.bundle import ssh_keygen
-from edgecnn.bundle.evidence import redact_paths
-from edgecnn.bundle.evidence_file import (
+from edgecnn.bundle.evidence import (
     EVIDENCE_BYTES_MAX,
     UNSIGNED,
     EvidenceTrust,
     read_evidence,
+    redact_paths,
     require_record_file,
     sealed,
     verify_evidence,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.bundle.names import require_distinct
+from edgecnn.bundle.manifest import require_distinct
 from edgecnn.bundle.opening import open_bundle, read_through
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BUNDLE_ARCHIVE_REFUSED, BUNDLE_FILE_MISSING, BundleEntryRefused

@@ -12,8 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgecnn.bundle import tensors
-from edgecnn.bundle.tensors import fault_of
+from edgecnn.bundle import contents
+from edgecnn.bundle.contents import fault_of
 from tests.bundle.sealed import KIT_FOLDER, verified, with_kit
 from tests.bundle.test_opening import refusal
 from tests.runner.model_files.test_onnx_files import EXTERNAL_DATA, respelled, varint, weights_elsewhere
@@ -160,14 +160,14 @@ def test_a_model_that_is_none_is_refused(bundle: Path) -> None:
 
 
 def test_without_onnx_the_command_warns_that_tensor_sizes_were_not_checked(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensors, "installed_version", lambda _: None)
+    monkeypatch.setattr(contents, "installed_version", lambda _: None)
     assert verified(bundle).facts.warnings[:1] == (f"tensor sizes of {MODEL} were not checked: pip install onnx",)
 
 
 def test_without_onnx_a_model_that_reads_another_file_is_refused_all_the_same(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tensors, "installed_version", lambda _: None)
+    monkeypatch.setattr(contents, "installed_version", lambda _: None)
     said = refusal(with_kit(bundle, edited(external(location="/etc/passwd"))))
     assert "its weights are in '/etc/passwd', which is not a file of the kit" in said
 

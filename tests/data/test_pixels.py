@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.data.pixels import reserved
+from edgecnn.data.prepared import reserved
 from edgecnn.errors.data.folder import CorruptImages
 from edgecnn.planning.preprocessing_search import _decoded
 from edgecnn.training.images.material import DecodedImages

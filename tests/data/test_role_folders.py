@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.imagenet import imagenet_ids
+from edgecnn.data.class_names import imagenet_ids
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide

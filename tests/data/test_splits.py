@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecnn.data.roles import Assigned, LeftOut, Listed, ListedImage, assign_roles
 from edgecnn.data.split_names import Part
-from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_roles
 from edgecnn.errors.data.folder import TooFewImages
 from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
 from edgecnn.values.recipe import DataChoice

@@ -11,7 +11,7 @@ from random import Random
 import onnx
 
 from edgecnn.comparing.baseline_file import energy_figures_of, figures_of, race_profile, read_baseline
-from edgecnn.data.formats.onnx_names import KEYS, names_in_metadata
+from edgecnn.data.model_metadata import KEYS, names_in_metadata
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.tables import prices_in, read_table_file
 from edgecnn.judging.runs.latency import latency

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 import torchvision
 
-from edgecnn.data.golden import card
+from edgecnn.data.prepared import card
 from edgecnn.graph.export import export_onnx
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.golden import LONG_SIDE_PX, card
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
+from edgecnn.data.prepared import LONG_SIDE_PX, card
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import (
     IMAGE_GONE,

@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image, PngImagePlugin
 
-from edgecnn.data.composed import open_made
 from edgecnn.data.composing import Composer
+from edgecnn.data.cutouts import open_made
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import IMAGE_CHANGED, CorruptImages
 from edgecnn.errors.data.formats import MANIFEST_UNREADABLE

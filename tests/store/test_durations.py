@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from edgecnn.store.durations import Durations, Seconds, spread, total
+from edgecnn.store.listing import Durations, Seconds, spread, total
 from edgecnn.store.store import Store
 from tests.store.toys import Quantize, Train, obtain
 

@@ -13,8 +13,8 @@ from edgecnn.errors.store import NothingCollected
 from edgecnn.render.progress import Quiet
 from edgecnn.store import gc
 from edgecnn.store.gc import collect_afar
-from edgecnn.store.place import Place
 from edgecnn.store.remote import Remote
+from edgecnn.store.remote_files import RemoteFiles
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import push
 from tests.store.test_remote import blob_of
@@ -53,13 +53,13 @@ def test_a_file_that_goes_while_it_is_left_unsent_is_sent_after_all(
 ) -> None:
     for before in (True, False):
         orphaned(store, afar)
-        real = Place.write
+        real = RemoteFiles.write
 
-        def late(self: Place, path: str, content: bytes, before: bool = before, real: Any = real) -> None:
+        def late(self: RemoteFiles, path: str, content: bytes, before: bool = before, real: Any = real) -> None:
             if not path.startswith("entries/"):
                 return real(self, path, content)
             with monkeypatch.context() as plain:
-                plain.setattr(Place, "write", real)
+                plain.setattr(RemoteFiles, "write", real)
                 if before:
                     assert len(collect_afar(Remote(afar.url)).removed) == 3
                 real(self, path, content)
@@ -68,7 +68,7 @@ def test_a_file_that_goes_while_it_is_left_unsent_is_sent_after_all(
             return None
 
         with monkeypatch.context() as patched:
-            patched.setattr(Place, "write", late)
+            patched.setattr(RemoteFiles, "write", late)
             push(store, afar, Quiet())
         assert is_whole(afar, tmp_path / f"other-{before}", 1)
 

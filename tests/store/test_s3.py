@@ -17,8 +17,8 @@ from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store.gc import collect_afar
 from edgecnn.store.listing import verify
-from edgecnn.store.place import Place
 from edgecnn.store.remote import Remote
+from edgecnn.store.remote_files import RemoteFiles
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import pull, push
 from tests.store.test_profiles import a_profile
@@ -85,15 +85,15 @@ def test_pushes_and_collections_at_once_leave_one_whole_store(
     s3 = s3fs.S3FileSystem(skip_instance_cache=True)
     s3.rm(f"{bucket}/entries", recursive=True)  # as where a push was killed: its files are there, and left unsent
     aged(bucket, days=3)
-    real, taken = Place.write, list[int]()
+    real, taken = RemoteFiles.write, list[int]()
 
-    def late(self: Place, path: str, content: bytes) -> None:
+    def late(self: RemoteFiles, path: str, content: bytes) -> None:
         if path.startswith("entries/") and len(taken) < 3:
             taken.append(len(collect_afar(Remote(bucket)).removed))
         real(self, path, content)
 
     with monkeypatch.context() as patched, ThreadPoolExecutor(2) as pool:
-        patched.setattr(Place, "write", late)
+        patched.setattr(RemoteFiles, "write", late)
         sent = list(pool.map(lambda store: push(store, Remote(bucket), Quiet()), stores))
     assert sum(taken) > 0 and sum(each.bytes for each in sent) > 0, "what was taken away was sent again"
     third = Store.open(tmp_path / "three")

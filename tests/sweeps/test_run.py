@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from edgecnn.errors.sweeps import NOTHING_SWEPT
-from edgecnn.store.layout import Layout
+from edgecnn.store.entry import Layout
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import say_if_unusable

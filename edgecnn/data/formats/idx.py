@@ -19,8 +19,7 @@ from typing import IO, Final, NamedTuple, cast
 
 from edgecnn.data.class_names import names_in
 from edgecnn.data.files import stamp_of
-from edgecnn.data.formats.archive import kept_folder
-from edgecnn.data.formats.members import ALLOWED_BYTES, FILES_MAX, RATIO_MAX
+from edgecnn.data.formats.archive import ALLOWED_BYTES, FILES_MAX, RATIO_MAX, kept_folder
 from edgecnn.data.layout import ClassFolder, Layout
 from edgecnn.data.split_names import Part
 from edgecnn.errors.base import system_reason

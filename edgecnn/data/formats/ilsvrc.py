@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.data.class_names import imagenet_ids
 from edgecnn.data.files import ListingProgress, stamps_in
 from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
-from edgecnn.data.imagenet import imagenet_ids
 from edgecnn.data.layout import ClassFolder, Layout, folders_in
 from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.base import EdgecnnError

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from edgecnn.data.class_names import composed
 from edgecnn.data.files import ListingProgress, is_folder
-from edgecnn.data.formats.csv_cells import READERS
-from edgecnn.data.formats.json_labels import EDGE_IMPULSE, is_json_labels, rows_of_json
-from edgecnn.data.formats.path_lookup import PathLookup
-from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
+from edgecnn.data.formats.cells import READERS
+from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, label_name, laid_out, path_fault
 from edgecnn.data.formats.table import ListTable
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import Part, split_claims, split_name
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, split_named_twice
 from edgecnn.errors.data.formats import table_unusable
-from edgecnn.errors.data.lists import label_files_unclear
+from edgecnn.errors.data.lists import LABEL_FILE_UNUSABLE, label_files_unclear
 from edgecnn.errors.wording import first_of, plural, shell_word, shortened
 from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.runner.files import bounded_content
+from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
+EDGE_IMPULSE: Final = "info.labels"
 _KNOWN: Final = (
     "metadata.csv", "metadata.jsonl", "metadata.parquet", "_classes.csv", "_annotations.coco.json", EDGE_IMPULSE, "train.csv",
     "labels.csv",
@@ -35,6 +37,9 @@ _LABELS_OF_ONE: Final = 2
 """If a folder's images have this many labels in the file, the folder is not a class."""
 _FEWEST_CLASSES: Final = 2
 _NAMED: Final = 5
+COCO: Final = ".json"
+_FORMS: Final = {True: "Edge Impulse labels", False: "COCO annotations"}
+_BYTES_MAX: Final = 1 << 30
 
 
 class Inside(NamedTuple):
@@ -240,3 +245,56 @@ def _has_class_folders(stamps: Sequence[Sequence[str]], layout: Layout, parts: M
     if all(names.intersection(composed(folder).casefold().split("/")) for folder in labels_in):
         return True
     return "" not in labels_in and all(len(shown) < _LABELS_OF_ONE for shown in labels_in.values())
+
+
+def is_json_labels(file: Path) -> bool:
+    """Whether a data path is such a file."""
+    return file.name.lower().endswith((COCO, EDGE_IMPULSE)) and file.is_file()
+
+
+def rows_of_json(file: Path) -> Iterator[Row]:
+    """Return its images. Raises LABEL_FILE_UNUSABLE: unknown form, or not exactly one class an image. WRONG_BYTES: see there."""
+    refuse_known_cause(file)
+    form = _FORMS[file.name.lower().endswith(EDGE_IMPULSE)]
+    try:
+        content = json.loads(bounded_content(file, _BYTES_MAX))
+        rows = _rows_of_edge_impulse(content) if form == _FORMS[True] else _rows_of_coco(content)
+        for path, label, split in rows:
+            if because := path_fault(path):
+                raise ValueError(f"of an image, {because}" if path else "an image has no path")
+            if (part := split_name(split)) is None:
+                raise ValueError(f"its image {shortened(path)!r} has the split {shortened(split)!r}")
+            if not (name := label_name(file, None, label)):
+                raise ValueError(f"its image {shortened(path)!r} has a class without a name")
+            yield Row(path, name, part.part)
+    except OSError as error:
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=system_reason(error)) from error
+    except RecursionError as error:
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because="it is nested too deeply") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=f"it has another format ({shortened(str(error))})") from error
+    except ValueError as error:
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=shortened(str(error), 300)) from error
+
+
+def _rows_of_coco(content: Any) -> Iterator[tuple[str, str, str]]:
+    names = {category["id"]: str(category["name"]) for category in content["categories"]}
+    paths = {image["id"]: str(image["file_name"]) for image in content["images"]}
+    labels: dict[object, str] = {}
+    for annotation in content["annotations"]:
+        image, label = annotation["image_id"], names[annotation["category_id"]]
+        if labels.setdefault(image, label) != label:
+            both = f"{shortened(labels[image])!r} and {shortened(label)!r}"
+            raise ValueError(f"its image {shortened(paths[image])!r} has the categories {both}")
+    for image, path in paths.items():
+        if image not in labels:
+            raise ValueError(f"its image {shortened(path)!r} has no category")
+        yield path, labels[image], "train"
+
+
+def _rows_of_edge_impulse(content: Any) -> Iterator[tuple[str, str, str]]:
+    for entry in content["files"]:
+        label: Mapping[str, Any] = entry["label"]
+        if label.get("type") != "label" or not str(label.get("label", "")).strip():
+            raise ValueError(f"its image {shortened(str(entry['path']))!r} has no single label")
+        yield str(entry["path"]), str(label["label"]), str(entry["category"])

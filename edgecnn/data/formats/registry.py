@@ -6,7 +6,7 @@ To add a format, write its module next to this one and its row in ``FORMATS``. O
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +14,28 @@ from typing import Final, Literal, NamedTuple
 
 from edgecnn.data.demo import DEMO
 from edgecnn.data.files import ListingProgress, stamps_in
-from edgecnn.data.formats.archive import name_archive_in_errors, unpacked
-from edgecnn.data.formats.csv_cells import READERS
-from edgecnn.data.formats.foreign import refuse_foreign
+from edgecnn.data.formats.archive import (
+    PAIRS,
+    TARS,
+    ZIP,
+    bare_name,
+    is_archive,
+    is_archive_name,
+    name_archive_in_errors,
+    unpacked,
+)
+from edgecnn.data.formats.cells import READERS
 from edgecnn.data.formats.idx import idx_layout, is_idx
 from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout
-from edgecnn.data.formats.json_labels import EDGE_IMPULSE, is_json_labels
-from edgecnn.data.formats.label_files import Inside, LabelFiles
-from edgecnn.data.formats.members import TARS, ZIP, bare_name, is_archive, is_archive_name
+from edgecnn.data.formats.label_files import EDGE_IMPULSE, Inside, LabelFiles, is_json_labels
 from edgecnn.data.formats.published import PREFIX, is_published, published_folder, published_order
-from edgecnn.data.formats.sample_pairs import PAIRS
 from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.split_names import split_claims, split_name
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NoClassFolders
 from edgecnn.errors.data.formats import ARCHIVES_OF_ONE_NAME, DEMO_HAS_NO_FOLDER, LIST_WITHOUT_LABELS
-from edgecnn.errors.data.lists import DATA_IS_ADDRESS, DATA_NOT_READ
+from edgecnn.errors.data.lists import DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ
 from edgecnn.errors.wording import first_of, plural
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -38,6 +43,8 @@ from edgecnn.values.stage import Progress
 Stamps = list[list[str]]
 _NAMED: Final = 5
 _ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/.*")
+Source = Literal["name", "list", "archive", "folder"]
+_AS_FILES: Final = "write each image to a file CLASS/NUMBER.png"
 
 
 class Reading(NamedTuple):
@@ -53,9 +60,6 @@ class Reading(NamedTuple):
     def is_labelled(self) -> bool:
         """Whether the data needs labels."""
         return self.choice.labels is not False
-
-
-Source = Literal["name", "list", "archive", "folder"]
 
 
 @dataclass(frozen=True)
@@ -280,3 +284,48 @@ FORMATS: Final = (
     DataFormat("a folder with a sub-folder a class", "folder", "reads", False, lambda text: True, _class_folders),
 )  # fmt: skip
 """In the order in which they are tried. torchvision:NAME is turned into such a folder first."""
+
+
+class ForeignForm(NamedTuple):
+    """A format, recognised by file names."""
+
+    name: str
+    ends: tuple[str, ...]
+    """Endings of file names, in lower case."""
+    fix: str
+    inside: str = ""
+    """Part of the names of files that have no fixed suffix."""
+
+    def has(self, name: str) -> bool:
+        """Whether a file name belongs to this format."""
+        return name.lower().endswith(self.ends) or (self.inside != "" and self.inside in name.lower())
+
+
+FORMS: Final = (
+    ForeignForm(
+        "TFRecord", (".tfrecord", ".tfrecords"),
+        f"{_AS_FILES}: tf.data.TFRecordDataset reads the records, tf.io.parse_single_example their features",
+        inside=".tfrecord-",
+    ),
+    ForeignForm("LMDB", (".mdb", ".lmdb"), f"{_AS_FILES}: lmdb.open(FOLDER, readonly=True).begin().cursor() gives the records"),
+    ForeignForm("HDF5", (".h5", ".hdf5"), f"{_AS_FILES}: h5py.File(FILE) gives the arrays, PIL.Image.fromarray an image"),
+    ForeignForm("NumPy arrays", (".npy", ".npz"), f"{_AS_FILES}: numpy.load(FILE) gives arrays, PIL.Image.fromarray an image"),
+    ForeignForm("MATLAB files", (".mat",), f"{_AS_FILES}: scipy.io.loadmat(FILE) gives arrays, PIL.Image.fromarray an image"),
+    ForeignForm("RecordIO", (".rec",), f"{_AS_FILES}: mxnet.recordio.MXIndexedRecordIO gives the records"),
+    ForeignForm("Arrow files", (".arrow",), f"{_AS_FILES}: datasets.load_from_disk(FOLDER) gives the images"),
+    ForeignForm("pickled data", (".pkl", ".pickle"), f"{_AS_FILES}, or pass torchvision:NAME for a known data set"),
+    ForeignForm("an archive of another kind", (".rar", ".7z", ".tar.bz2", ".tar.xz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"),
+                "unpack it and pass the folder"),
+    ForeignForm("videos", (".mp4", ".avi", ".mov", ".mkv", ".webm"),
+                "write the frames of each class to a folder: ffmpeg -i VIDEO CLASS/%06d.jpg, and pass --group-by for the video"),
+)  # fmt: skip
+
+
+def refuse_foreign(path: Path, names: Sequence[str]) -> None:
+    """Refuse a file, or a folder of files, in a format that edgecnn recognises but does not read.
+
+    Raises FORM_NOT_READ: the format is recognised.
+    """
+    for form in FORMS:
+        if any(form.has(name) for name in names):
+            raise FORM_NOT_READ(path=path, form=form.name, fix=form.fix)

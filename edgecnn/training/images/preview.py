@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from edgecnn.data.composed import ComposedImages, JoinedImages
 from edgecnn.data.composing import Composer
+from edgecnn.data.cutouts import ComposedImages, JoinedImages
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
 from edgecnn.errors.training import NOTHING_TO_TRAIN_ON

@@ -129,7 +129,7 @@ def test_a_name_twice_is_refused(photos: Path) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.data.formats.members.ALLOWED_BYTES", 1 << 20)
+    monkeypatch.setattr("edgecnn.data.formats.archive.ALLOWED_BYTES", 1 << 20)
     assert refusal(zipped(photos, extra={"cat/big.bmp": bytes(32 << 20)})).endswith(", more than 100 times as many")
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from edgecnn.data.files import ListingProgress
-from edgecnn.data.formats.path_lookup import PathLookup
-from edgecnn.data.formats.rows import Row
+from edgecnn.data.formats.rows import PathLookup, Row
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.lists import LISTED_FILE_TWICE, LISTED_FILES_MISSING

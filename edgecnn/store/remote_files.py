@@ -31,7 +31,7 @@ _LOCAL: Final = ("file", "local")
 _PART: Final = re.compile(r".+\.[0-9a-f]{16}\.part")
 
 
-class FileAfar(NamedTuple):
+class RemoteFile(NamedTuple):
     """A remote file."""
 
     bytes: int
@@ -50,11 +50,11 @@ def has_credentials(url: str) -> bool:
 
 
 def is_part(path: str) -> bool:
-    """Whether a killed ``Place.write`` may have left the file."""
+    """Whether a killed ``RemoteFiles.write`` may have left the file."""
     return _PART.fullmatch(path) is not None
 
 
-class Place:
+class RemoteFiles:
     """A remote place. Its client finds the credentials; edgecnn never stores any."""
 
     def __init__(self, url: str) -> None:
@@ -92,7 +92,7 @@ class Place:
             except FileNotFoundError:
                 return False
 
-    def list_files(self, folders: Iterable[str]) -> dict[str, FileAfar]:
+    def list_files(self, folders: Iterable[str]) -> dict[str, RemoteFile]:
         """Return every file below the folders by its path. It fails if one folder cannot be read, which a client's own search
         ignores.
 
@@ -109,7 +109,9 @@ class Place:
                 infos |= {path: info for folder, path, info in inside if info["type"] == "file" or path == folder}
                 level = [path for _, path, _ in inside if path not in infos]  # links too: only listing one tells what it is
         there = {path: info for path, info in infos.items() if info["type"] != "directory"}
-        return {path.removeprefix(self._at("")): FileAfar(int(info["size"]), self._changed(info)) for path, info in there.items()}
+        return {
+            path.removeprefix(self._at("")): RemoteFile(int(info["size"]), self._changed(info)) for path, info in there.items()
+        }
 
     def write(self, path: str, content: bytes) -> None:
         """Write a small file, completely or not at all. Raises RemoteUnusable."""

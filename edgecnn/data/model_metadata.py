@@ -1,9 +1,4 @@
-"""Read a model file's metadata, and its class names, without the ONNX library, so that a plan imports nothing heavy.
-
-Ultralytics writes ``names``, a dictionary from index to name; PaddleX and RapidOCR write ``character``, one class a line. An ONNX
-file is a protobuf message (onnx/onnx.proto, ModelProto) whose field 14 contains key and value pairs; other fields are skipped. In
-a TorchScript file Ultralytics writes the same as JSON, as the extra file ``config.txt`` of ``torch.jit.save``.
-"""
+"""Read what a model states about itself: the metadata of an ONNX file, and the JSON files next to it."""
 
 from __future__ import annotations
 
@@ -12,12 +7,12 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import DAMAGED_ZIP
+from edgecnn.store.disk import DAMAGED_ZIP, json_object
 
 FIRST_BYTE: Final = b"\x08"
 """First byte of an ONNX file, whose first field is a number. No text file begins with it."""
@@ -28,6 +23,7 @@ _EXTRA: Final = "/extra/config.txt"
 _ALL_SIGNS_MAX: Final = 4 << 20
 _SKIPPED: Final = {1: 8, 5: 4}
 """Bytes of a fixed-width value, by wire type."""
+CONFIG: Final = "config.json"
 
 
 def is_onnx(file: Path) -> bool:
@@ -133,3 +129,34 @@ def _number(opened: IO[bytes]) -> int:
         if byte[0] < 0x80:
             return number
     raise ValueError("no number")
+
+
+def repository_file(model: Path, name: str) -> Path | None:
+    """Return the file with this name next to a model, or above a folder ``onnx`` that contains the model; None if there is none.
+
+    For a link, as in the cache of Hugging Face, look next to the link first, then next to its target.
+    """
+    folders = (model.parent, Path(os.path.realpath(model)).parent)
+    places = [place for folder in folders for place in ((folder, folder.parent) if folder.name == "onnx" else (folder,))]
+    return next((place / name for place in places if (place / name).is_file()), None)
+
+
+def names_in_config(file: Path) -> tuple[str, ...] | None:
+    """Return the names of at least two classes in a ``config.json``, in output order; None if there are none.
+
+    ``id2label`` of transformers, unless its names are numbers (``LABEL_0``); ``label_names`` of timm.
+    """
+    config = json_object(file) or {}
+    stated = _names_by_index(config.get("id2label")) or config.get("label_names")
+    if not isinstance(stated, list) or len(stated) < 2 or not all(isinstance(name, str) and name.strip() for name in stated):
+        return None
+    names = tuple(str(name) for name in stated)
+    are_numbers = all(name == f"LABEL_{place}" for place, name in enumerate(names))
+    return None if are_numbers or len(set(names)) < len(names) or not all(map(str.isprintable, names)) else names
+
+
+def _names_by_index(table: Mapping[str, Any] | object) -> list[Any] | None:
+    """Return the names of 0, 1, 2, …; None if one is missing."""
+    if not isinstance(table, Mapping):
+        return None
+    return [table.get(str(place)) for place in range(len(table))]

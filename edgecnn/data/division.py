@@ -1,8 +1,4 @@
-"""Assign roles to whole groups. Images of one person, video or scene stay together, so no test image was learned from.
-
-``data.group_by`` names a column of a list, or is a pattern for paths. Groups are ordered by content and seed. A role first takes
-groups that fit its share of every class, then groups that reduce its deviation.
-"""
+"""Divide ranked images into roles: each class by its shares, or whole groups, so that every role gets its share of each class."""
 
 from __future__ import annotations
 
@@ -16,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgecnn.data import path_search
-from edgecnn.data.shares import Cut, Divided, calibrated, proportional
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.groups import (
     GROUP_PATTERN_INVALID,
@@ -26,14 +21,119 @@ from edgecnn.errors.data.groups import (
     no_groups,
     too_few_groups,
 )
-from edgecnn.values.dataset import Fold, Grouping, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, Fold, Grouping, SplitRole
 
 if TYPE_CHECKING:
-    from edgecnn.data.splits import ListedImage
+    from edgecnn.data.roles import ListedImage
 
 
+CALIBRATION_AT_MOST = 4
+"""Calibration is at most a quarter of a class's training images."""
 LIMIT_S = 20.0
 """100,000 paths take about 0.1 s."""
+_GROUP: Final = "group "
+"""Prefix of a unit that is a group. A unit without a group is named by its image's digest."""
+_ORDERS: Final = 10
+_NEAR: Final = 0.01
+"""The search for an order stops at this mean deviation from the shares, over classes and roles."""
+_REPORTED_FROM: Final = 0.02
+_CLASS_REPORTED_FROM: Final = 0.1
+"""Deviations from a share that are reported: over all images, and in one class."""
+
+
+class Cut(NamedTuple):
+    """The shares of a class for test and validation; 0 if the role has its own folder."""
+
+    test_share: float
+    validation_share: float
+    fold: Fold | None = None
+    """For cross-validation: validation is removed, the rest is divided into equal parts, and this part is the test set."""
+
+    def sizes(self, count: int) -> tuple[int, int]:
+        """Return how many of ``count`` images are test and validation images."""
+        validation = self._share_count(count, self.validation_share)
+        if self.fold is None:
+            test = self._share_count(count, self.test_share)
+        else:
+            begin, end = self.fold.part_of(max(0, count - validation))
+            test = end - begin
+        return (test, validation) if test + validation < count else (count, 0)
+
+    def enough(self, count: int) -> int:
+        """Return ``count``, or the next larger number that leaves two images: one for calibration, one for training."""
+        return next(number for number in range(count, count + 1_000_000) if self._is_enough(number))
+
+    def _is_enough(self, number: int) -> bool:
+        test, validation = self.sizes(number)
+        return number - test - validation >= 2 and (self.fold is None or number - validation >= self.fold.of)
+
+    @staticmethod
+    def _share_count(count: int, share: float) -> int:
+        return max(1, int(count * share + 0.5)) if share else 0
+
+
+class Divided(NamedTuple):
+    """Digests by role and class, and a note for each share that differs from the requested one."""
+
+    roles: dict[SplitRole, list[list[str]]]
+    off: tuple[str, ...] = ()
+
+
+def divided(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int, *, apart: bool) -> Divided:
+    """Cut each class's ranking, from the top, into test, validation, calibration and training images.
+
+    With folds, validation is cut first and is the same in all of them, so nothing is chosen on any fold's test images. ``apart``:
+    nothing is trained, and the training images are test images.
+    """
+    if cut.fold is not None:
+        return _fold_by_class(ranked, cut, calibration_images, cut.fold)
+    sizes = [cut.sizes(len(digests)) for digests in ranked]
+    calibration = proportional(
+        calibration_images, [len(digests) - sum(size) for digests, size in zip(ranked, sizes, strict=True)]
+    )
+    roles: dict[SplitRole, list[list[str]]] = {role: [] for role in SPLIT_ROLES}
+    for digests, (test, validation), count in zip(ranked, sizes, calibration, strict=True):
+        start = test + validation
+        rest = list(digests[start + count :])
+        roles["test"].append([*digests[:test], *(rest if apart else ())])
+        roles["validation"].append(list(digests[test:start]))
+        roles["calibration"].append(list(digests[start : start + count]))
+        roles["train"].append([] if apart else rest)
+    return Divided(roles)
+
+
+def _fold_by_class(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int, fold: Fold) -> Divided:
+    validation = [digests[: cut.sizes(len(digests))[1]] for digests in ranked]
+    left = [digests[len(taken) :] for digests, taken in zip(ranked, validation, strict=True)]
+    parts = [fold.part_of(len(digests)) for digests in left]
+    test = [digests[begin:end] for digests, (begin, end) in zip(left, parts, strict=True)]
+    # Calibration is the next fold. With the first images in each fold, two networks would learn from the same ones.
+    others = [[*digests[end:], *digests[:begin]] for digests, (begin, end) in zip(left, parts, strict=True)]
+    judged: dict[SplitRole, list[list[str]]] = {"test": list(map(list, test)), "validation": list(map(list, validation))}
+    return Divided({**judged, **calibrated(others, calibration_images)})
+
+
+def calibrated(by_class: Sequence[Sequence[str]], images: int) -> dict[SplitRole, list[list[str]]]:
+    """Divide each class into calibration (its first images, in proportion) and training (the rest)."""
+    counts = proportional(images, [len(digests) for digests in by_class])
+    pairs = list(zip(by_class, counts, strict=True))
+    return {
+        "calibration": [list(digests[:count]) for digests, count in pairs],
+        "train": [list(digests[count:]) for digests, count in pairs],
+    }
+
+
+def proportional(images: int, counts: Sequence[int]) -> list[int]:
+    """Divide ``images`` in proportion to ``counts`` by largest remainders; each gets at most its quarter, and at least one."""
+    limits = [max(1, count // CALIBRATION_AT_MOST) for count in counts]
+    total = sum(counts)
+    exact = [images * count / total for count in counts]
+    assigned = [min(int(quota), limit) for quota, limit in zip(exact, limits, strict=True)]
+    by_remainder = sorted(range(len(counts)), key=lambda label: (int(exact[label]) - exact[label], label))
+    for label in by_remainder:
+        if sum(assigned) < min(images, sum(limits)) and assigned[label] < limits[label]:
+            assigned[label] += 1
+    return assigned
 
 
 def groups_by_path(by: str, source: Path, paths: Sequence[str], column: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -68,16 +168,6 @@ def _searched(pattern: str, paths: Sequence[str]) -> list[str | None]:
         raise GROUP_PATTERN_INVALID(pattern=pattern, because=answer["problem"])
     groups: list[str | None] = answer["found"]
     return groups
-
-
-_GROUP: Final = "group "
-"""Prefix of a unit that is a group. A unit without a group is named by its image's digest."""
-_ORDERS: Final = 10
-_NEAR: Final = 0.01
-"""The search for an order stops at this mean deviation from the shares, over classes and roles."""
-_REPORTED_FROM: Final = 0.02
-_CLASS_REPORTED_FROM: Final = 0.1
-"""Deviations from a share that are reported: over all images, and in one class."""
 
 
 def grouping_of(images: Sequence[ListedImage], by: str, off: tuple[str, ...] = ()) -> Grouping:
@@ -146,7 +236,7 @@ def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: in
         GroupsNotDivisible: a class has enough units, but no order was found that puts every class into every role.
     """
     if cut.fold is not None:
-        return _one_fold(strata, cut, calibration_images, seed, cut.fold)
+        return _fold_by_group(strata, cut, calibration_images, seed, cut.fold)
     *drawn, rest = roles_apart(cut, apart=apart)
     sizes = [cut.sizes(len(digests)) for digests in strata.ranked]
     left = [len(digests) - sum(size) for digests, size in zip(strata.ranked, sizes, strict=True)]
@@ -169,7 +259,7 @@ def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: in
     return Divided({"test": [], "validation": [], **roles, **calibrated(parts[-1], calibration_images)}, off)
 
 
-def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold: Fold) -> Divided:
+def _fold_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold: Fold) -> Divided:
     """Return one fold. All folds are always drawn together, so that they share no group."""
     names = ("validation", *(f"fold {number}" for number in range(1, fold.of + 1)))
     _require_enough(strata, names)

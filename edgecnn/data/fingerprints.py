@@ -1,15 +1,10 @@
-"""Find images that look alike without comparing every pair.
-
-If two hashes of 128 bits differ in at most 15 bits, one of their eight pieces of 16 bits differs in at most one bit (pigeonhole
-principle; Norouzi, Punjani and Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012). Only images that share
-such a piece are compared, or all pairs if those are fewer. Candidates are confirmed on small copies, because plain images have
-poor hashes.
-"""
+"""Compare images by small fingerprints: near-duplicates, and classes that are recognisable by a property of their files."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -17,6 +12,7 @@ from PIL import Image
 
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, levels_of, open_picture
+from edgecnn.values.dataset import ClassMark, MarkKind
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -35,6 +31,21 @@ after JPEG at quality 15 and after halving, and 98 % after cropping 1 % from eve
 _PIECES: Final = 8
 _PAIRS_AT_ONCE: Final = 1 << 20
 _VERIFIED_AT_ONCE: Final = 1 << 13
+SMALL_PX: Final = 18
+"""Side of the small copy, twice that of the grid behind the hash."""
+_STEP: Final = 3 * 4 * 1000
+"""Three levels of the sum of four pixels, weighted in thousandths."""
+_DRAFT_PX: Final = 4 * SMALL_PX
+_ORIENTATION_TAG: Final = 0x0112
+_TURNS: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+"""EXIF 2.32, tag 0x0112: counter-clockwise quarter turns, then a left-right flip, that turn a stored image upright."""
+_FEWEST: Final = 4
+_MOST_OTHERS: Final = 0.5
+"""If a larger share of the other images has the same mark, the mark says little about the class."""
+_CHANCE: Final = 0.05
+"""Largest probability that a mark appears by chance in any class (Bonferroni's bound)."""
+_SIDES_SWAPPED: Final = 5
+"""The first EXIF orientation that turns an image by a quarter (EXIF 2.32, tag 0x0112)."""
 
 
 def near_groups(small: Small, tell: Progress) -> list[list[int]]:
@@ -123,16 +134,6 @@ def _joined(piece: Pieces, mask: int) -> Iterator[tuple[Numbers, Numbers]]:
         start = stop
 
 
-SMALL_PX: Final = 18
-"""Side of the small copy, twice that of the grid behind the hash."""
-_STEP: Final = 3 * 4 * 1000
-"""Three levels of the sum of four pixels, weighted in thousandths."""
-_DRAFT_PX: Final = 4 * SMALL_PX
-_ORIENTATION_TAG: Final = 0x0112
-_TURNS: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
-"""EXIF 2.32, tag 0x0112: counter-clockwise quarter turns, then a left-right flip, that turn a stored image upright."""
-
-
 class Fingerprint(NamedTuple):
     """Facts of one image. ``small`` is uint8 (18, 18, 3), RGB, upright, for images of any size."""
 
@@ -215,3 +216,41 @@ def _drafted(data: bytes) -> Image.Image | None:
 
 def _small(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(image.resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX))
+
+
+def class_marks(images: Sequence[tuple[Sequence[int], Fingerprint]], classes: Sequence[str]) -> tuple[ClassMark, ...]:
+    """Return the classes whose images all have one mark that at most half of the other images have, beyond chance.
+
+    A reported class is then excluded from the comparison, so only one of two classes is reported.
+
+    ``images``: the classes or labels of each image, and its fingerprint.
+    """
+    return tuple(mark for kind in _MARKS for mark in _marks_of_kind(images, classes, kind))
+
+
+def _marks_of_kind(
+    images: Sequence[tuple[Sequence[int], Fingerprint]], classes: Sequence[str], kind: MarkKind
+) -> Iterator[ClassMark]:
+    mark = _MARKS[kind]
+    size = Counter(label for labels, _ in images for label in labels)
+    unassigned = Counter(mark(fingerprint) for _, fingerprint in images)
+    counts = Counter((label, mark(fingerprint)) for labels, fingerprint in images for label in labels)
+    uniform = [(label, value) for (label, value), own in counts.items() if own == size[label] >= _FEWEST]
+    for label, value in sorted(uniform, key=lambda place: (unassigned[place[1]] - size[place[0]], place)):
+        own, others, of_others = size[label], unassigned[value] - size[label], unassigned.total() - size[label]
+        if 0 <= others <= of_others * _MOST_OTHERS < of_others and len(size) * (others / of_others) ** own <= _CHANCE:
+            unassigned[value] -= own
+            yield ClassMark(name=classes[label], kind=kind, value=value, images=own, others=others, of_others=of_others)
+
+
+def _size(fingerprint: Fingerprint) -> str:
+    sides = fingerprint.width_px, fingerprint.height_px
+    width, height = sides[::-1] if fingerprint.orientation >= _SIDES_SWAPPED else sides
+    return f"{width:,} × {height:,} px"
+
+
+_MARKS: Final[Mapping[MarkKind, Callable[[Fingerprint], str]]] = {
+    "mode": lambda fingerprint: fingerprint.mode,
+    "format": lambda fingerprint: fingerprint.kind,
+    "size": _size,
+}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from edgecnn.data.class_names import imagenet_labels
 from edgecnn.data.composing import FACTS, FOLDER, Composer, Planned
 from edgecnn.data.files import ListingProgress, stamps_in
-from edgecnn.data.imagenet import imagenet_labels
 from edgecnn.data.images import FolderImages, ImageSource, open_source, read_list
 from edgecnn.data.layout import ClassFolder, Layout, folders_in, root_of, unlabelled_layout
 from edgecnn.data.manifest import Files, filed, read_files
-from edgecnn.data.splits import Listed, drop_copies
+from edgecnn.data.roles import Listed, drop_copies
 from edgecnn.errors.data.folder import (
     DataFolderMissing,
     DataNotAFolder,
