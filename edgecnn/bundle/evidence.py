@@ -41,7 +41,7 @@ _SHA256 = "^[0-9a-f]{64}$"
 _PATH = re.compile(r"~?(?:/[^\s:/'\"`]+)+/([^\s:/'\"`]+)")
 _QUOTED_PATH = re.compile(r"(['\"`])~?/(?:[^'\"`]*/)?([^'\"`/]+)\1")
 EVIDENCE_BYTES_MAX: Final = 4 << 20
-"""Bound of a record; one with six networks in five kits is a twentieth of it."""
+"""Largest record. A record of six networks with five kits each has a twentieth of this size."""
 UNSIGNED: Final = "the record is not signed, so its figures may have been changed; write it with `edgecnn evidence --sign KEY`"
 _WARNINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "none": (UNSIGNED,),
@@ -52,10 +52,11 @@ _WARNINGS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def redact_paths(text: str, board: str | None = None) -> str:
-    """Cut each path to its last name, and replace a board's address: records are sent to others, and a folder's name may be a
-    person's.
+    """Shorten each path to its last name, and replace a board's address by "the board".
 
-    ``board``: its address, which failures there begin with. Inside a longer word it stays.
+    Records are published, and a folder may have a person's name.
+
+    ``board``: the address, with which errors of a board begin. Inside a longer word it is not replaced.
     """
     text = text.replace(f"{os.environ.get('HOME') or '~'}/", "~/")  # its spaces are known to belong to a path
     text = _PATH.sub(r"…/\1", _QUOTED_PATH.sub(r"\1…/\2\1", text))
@@ -65,7 +66,7 @@ def redact_paths(text: str, board: str | None = None) -> str:
     return re.sub(rf"{word}(?![\w-])", "the board", re.sub(f"{word}: ", "", text))
 
 
-def renamed(environment: Environment, secret: bytes) -> Environment:
+def anonymize_machine(environment: Environment, secret: bytes) -> Environment:
     """Replace the machine's digest by one that is keyed with a secret (HMAC-SHA-256).
 
     A plain digest of a serial number or host name can be guessed. With the same secret, a machine keeps its name.
@@ -196,7 +197,7 @@ class ReadEvidence(NamedTuple):
     content: bytes
 
 
-def sealed(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
+def seal(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
     """Return the record with its digest and, with ``key``, a signature.
 
     Raises SshKeygenMissing, KEY_UNUSABLE: it cannot be signed.
@@ -221,14 +222,14 @@ def require_record_file(path: Path) -> None:
     Raises RESULT_FILE_UNWRITABLE.
     """
     try:
-        because = _why_not_written(path)
+        because = _output_fault(path)
     except (OSError, ValueError) as error:  # a NUL inside the path
         because = system_reason(error)
     if because is not None:
         raise RESULT_FILE_UNWRITABLE(option="--out", path=path, because=because)
 
 
-def _why_not_written(path: Path) -> str | None:
+def _output_fault(path: Path) -> str | None:
     folder = path.absolute().parent
     if path.is_dir() or not folder.is_dir():
         return "it is a folder" if path.is_dir() else "its folder does not exist"
@@ -252,7 +253,7 @@ def parse_evidence(path: Path, content: bytes) -> ReadEvidence:
     match.
     """
     try:
-        written = json.loads(content.decode("utf-8"), object_pairs_hook=unique_keys, parse_constant=_no_number)
+        written = json.loads(content.decode("utf-8"), object_pairs_hook=unique_keys, parse_constant=_refuse_constant)
         if (fault := another_schema(written, EvidenceRecord.model_fields["schema_"].default)) is not None:
             raise EVIDENCE_UNREADABLE(path=path, because=fault)
         record = EvidenceRecord.model_validate_json(content, strict=True)
@@ -319,7 +320,7 @@ def _signature_state(
         return "unchecked", {}
 
 
-def _no_number(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -333,7 +334,7 @@ def _signed_bytes(written: Mapping[str, Any]) -> bytes:
 
 def _contradictions(record: EvidenceRecord) -> Iterator[str]:
     """Yield contradictions that no measurement leaves: a file with a valid digest may still be made by hand."""
-    yield from _undated("measured_at", record.measured_at)
+    yield from _date_faults("measured_at", record.measured_at)
     for network in record.networks:
         for kit in network.kits:
             name = f"{kit.candidate.id} of {network.arch}"
@@ -341,19 +342,19 @@ def _contradictions(record: EvidenceRecord) -> Iterator[str]:
                 yield f"{name} and its machine disagree about emulation"
             if kit.latency.fidelity not in (kit.environment.fidelity, Fidelity.MISSING):
                 yield f"{name} is called {kit.latency.fidelity.value}, but its environment is {kit.environment.fidelity.value}"
-            yield from (f"{name}: {fault}" for fault in _impossible(kit))
+            yield from (f"{name}: {fault}" for fault in _figure_faults(kit))
 
 
-def _undated(name: str, text: str) -> Iterator[str]:
+def _date_faults(name: str, text: str) -> Iterator[str]:
     try:
         observed_moment(text)
     except ValueError as error:
         yield f"{name} {error}"
 
 
-def _impossible(kit: EvidenceKit) -> Iterator[str]:
+def _figure_faults(kit: EvidenceKit) -> Iterator[str]:
     for figure in map(percentile_name, PERCENTILES):
         interval = getattr(kit.latency, figure)
         if interval is not None and not 0 < interval.low <= interval.estimate <= interval.high:
             yield f"{figure} is not inside its interval"
-    yield from _undated("observed_at", kit.latency.observed_at)
+    yield from _date_faults("observed_at", kit.latency.observed_at)

@@ -54,7 +54,7 @@ def manifest_of(name: str, version: int, kits: Mapping[str, KitRef], texts: Mapp
 
 
 def manifest_text(manifest: BundleManifest) -> str:
-    """The bytes of ``bundle.json``, which are signed."""
+    """Return the text of ``bundle.json``. A signature signs its bytes."""
     return json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -96,7 +96,7 @@ def _fact(content: bytes) -> FileFact:
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object from pairs, for ``json.loads``; readers differ in which of two equal keys they use.
+    """Make an object from pairs, for ``json.loads``. Readers disagree about which of two equal keys counts.
 
     Raises ValueError: a key is repeated.
     """
@@ -144,11 +144,11 @@ class BundleVerification(Value):
 
 
 class Recorded(NamedTuple):
-    """Facts of its build in a bundle; bundles of earlier versions have none."""
+    """Facts about the build of a bundle; bundles of earlier versions have none."""
 
     device: str | None
     accuracy: Mapping[str, Accuracy | MultiLabelAccuracy]
-    """By candidate, on the build's test images."""
+    """Accuracy of each candidate on the build's test images."""
     drawn: RoleDraw | None = None
     """How the test images were drawn."""
 
@@ -159,7 +159,7 @@ class Recorded(NamedTuple):
 
 
 def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
-    """A candidate's accuracy on the test images and the version of its runtime for ``choice.json``, as far as known."""
+    """Return the known facts of a candidate for ``choice.json``: its accuracy on the test images, and its runtime's version."""
     row = next((candidate_row for candidate_row in report.candidates if candidate_row.candidate.id == candidate), None)
     facts: dict[str, Any] = {}
     if row is not None and row.answered is not None:
@@ -181,22 +181,22 @@ class Made(Value):
 
 
 def made_facts(report: BuildReport) -> dict[str, Any]:
-    """``made`` for a build's bundle."""
+    """Return the section ``made`` of ``choice.json``."""
     build = report.build
     made = Made(edgecnn=report.version, weights=build.weights_published, weights_sha256=build.weights_sha256)
     return made.model_dump(mode="json", exclude_none=True)
 
 
 def drawn_facts(report: BuildReport) -> dict[str, Any]:
-    """``drawn`` for a build's bundle: how images got their roles, so that ``bench`` uses the same test images."""
+    """Return the section ``drawn`` of ``choice.json``. It lets ``bench`` use the same test images."""
     drawn = report.build.drawn
     return {} if drawn is None else {"drawn": drawn.model_dump(mode="json")}
 
 
 def recorded_in(bundle: Path) -> Recorded:
-    """Read the recorded facts of a verified bundle, without those that cannot be read.
+    """Return the facts that a verified bundle records about its build. Facts that cannot be read are omitted.
 
-    They always refer to the test split, whatever an earlier version called it.
+    The accuracy always refers to the test split, whatever an earlier version called it.
     """
     choice = json_object(bundle / CHOICE) or {}
     device, kits = choice.get("device"), choice.get("kits")

@@ -58,20 +58,20 @@ def near_groups(small: Small, tell: Progress) -> list[list[int]]:
     if not len(small):
         return []
     _, first, same_as = np.unique(small.reshape(len(small), -1), axis=0, return_index=True, return_inverse=True)
-    joined_groups = _Groups(small[first])
+    joined = _Groups(small[first])
     bits = hash_bits(small[first])
     hashes = np.packbits(bits, axis=1).view(np.uint64)
     keys = _keys(bits)
     total, compared = sum(_count_pairs(key, mask) for key, mask in keys), 0
     if total > len(bits) ** 2 // 2:
         keys, total = [(np.zeros(len(bits), np.uint16), 0)], len(bits) * (len(bits) - 1) // 2
-    for left, right in (pairs for key, mask in keys for pairs in _joined(key, mask)):
+    for left, right in (pairs for key, mask in keys for pairs in _matching_pairs(key, mask)):
         compared += len(left)
         tell.step("comparing pictures", compared, total, "pairs")
         close = np.bitwise_count(hashes[left] ^ hashes[right]).sum(axis=1) <= MAX_BITS
-        joined_groups.join_alike(left[close], right[close])
+        joined.join_alike(left[close], right[close])
     groups: dict[int, list[int]] = {}
-    for number, root in enumerate(joined_groups.roots[same_as.reshape(-1)].tolist()):
+    for number, root in enumerate(joined.roots[same_as.reshape(-1)].tolist()):
         groups.setdefault(root, []).append(number)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -103,7 +103,7 @@ class _Groups:
 
 
 def _keys(bits: npt.NDArray[np.uint8]) -> list[tuple[Pieces, int]]:
-    """Yield pieces, and a bit in which they may differ; together they find every pair within ``MAX_BITS``."""
+    """Return pieces of the hashes, and a bit in which two may differ; together they find every pair within ``MAX_BITS``."""
     # Every eighth bit, since neighbouring bits are correlated and contiguous pieces would coincide in many images.
     pieces = np.ascontiguousarray(np.packbits(bits.reshape(-1, 16, _PIECES).transpose(0, 2, 1), axis=2)).view(np.uint16)[..., 0]
     return [(piece, mask) for piece in pieces.T for mask in (0, *(1 << bit for bit in range(16)))]
@@ -114,7 +114,7 @@ def _count_pairs(piece: Pieces, mask: int) -> int:
     return int(counts @ (counts - 1 if mask == 0 else counts[np.arange(1 << 16) ^ mask])) // 2
 
 
-def _joined(piece: Pieces, mask: int) -> Iterator[tuple[Numbers, Numbers]]:
+def _matching_pairs(piece: Pieces, mask: int) -> Iterator[tuple[Numbers, Numbers]]:
     """Yield pairs whose pieces differ exactly by ``mask``, each once."""
     order = np.argsort(piece, kind="stable")
     ranked = piece[order]
@@ -199,7 +199,7 @@ def hash_bits(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # noqa: BLE001 - a damaged EXIF block says nothing about the picture beside it
+    except Exception:  # noqa: BLE001 - a damaged EXIF block says nothing about the pixels
         return 1
 
 

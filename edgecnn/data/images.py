@@ -40,10 +40,11 @@ from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
 
-_COUNT = sum(count for _, count in DEMO_PARTS)
+_DEMO_COUNT = sum(count for _, count in DEMO_PARTS)
 _List = TypeVar("_List", bound=Value)
-_AT = accumulate((count for _, count in DEMO_PARTS), initial=0)
-_DEMO_STARTS: Mapping[str, int] = {part: at for (part, _), at in zip(DEMO_PARTS, _AT, strict=False)}
+_DEMO_STARTS: Mapping[str, int] = {
+    part: start for (part, _), start in zip(DEMO_PARTS, accumulate((count for _, count in DEMO_PARTS), initial=0), strict=False)
+}
 LARGEST_BYTES: Final = 1 << 31
 """No image within ``MAX_PIXELS`` is larger, at 8 bytes a pixel. Files are read completely, on every core at once."""
 
@@ -54,16 +55,16 @@ def demo_images() -> npt.NDArray[np.uint8]:
 
     Raises DEMO_DAMAGED: the file is absent, truncated or different.
     """
-    return _array("images", (_COUNT, 28, 28))
+    return _demo_array("images", (_DEMO_COUNT, 28, 28))
 
 
 def demo_digests() -> Iterator[tuple[int, str]]:
     """Return the label of every image, and the SHA-256 of its 784 grey levels. Raises DEMO_DAMAGED: as ``demo_images``."""
-    for label, image in zip(_array("labels", (_COUNT,)).tolist(), demo_images(), strict=True):
+    for label, image in zip(_demo_array("labels", (_DEMO_COUNT,)).tolist(), demo_images(), strict=True):
         yield label, hashlib.sha256(image.data).hexdigest()
 
 
-def _array(name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def _demo_array(name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     try:
         with np.load(DEMO_FILE, allow_pickle=False) as arrays:
             array: npt.NDArray[np.uint8] = arrays[name]
@@ -90,8 +91,7 @@ class ImageSource(ABC):
         return self._role_images[role]
 
     def training_entries(self) -> tuple[ImageEntry, ...]:
-        """The images that train, those of the role ``calibration`` last: they only set ranges of INT8, so nothing is judged on
-        them."""
+        """Return the images of the role ``train``, then those of ``calibration``, which train too and set the ranges of INT8."""
         return (*self.entries("train"), *self.entries("calibration"))
 
     def labels(self, entries: Sequence[ImageEntry]) -> npt.NDArray[Any]:

@@ -18,9 +18,9 @@ FIRST_BYTE: Final = b"\x08"
 """First byte of an ONNX file, whose first field is a number. No text file begins with it."""
 KEYS: Final = ("names", "character", "class_names", "classes", "labels", "id2label", "idx_to_class", "categories")
 _METADATA: Final = 14
-_MOST_BYTES: Final = 1 << 20
+_BYTES_MAX: Final = 1 << 20
 _EXTRA: Final = "/extra/config.txt"
-_ALL_SIGNS_MAX: Final = 4 << 20
+_CHARACTERS_MAX: Final = 4 << 20
 _SKIPPED: Final = {1: 8, 5: 4}
 """Bytes of a fixed-width value, by wire type."""
 CONFIG: Final = "config.json"
@@ -41,7 +41,7 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
     """
     metadata = metadata_of(file)
     for key in KEYS:
-        names = _parsed(metadata.get(key, ""))
+        names = _names_in_text(metadata.get(key, ""))
         if len(names) > 1 and len(set(names)) == len(names) and all(name.isprintable() and name.strip() for name in names):
             return names
     return None
@@ -52,12 +52,12 @@ def metadata_of(file: Path) -> dict[str, str]:
     if not is_onnx(file):
         with open_regular(file) as opened:
             return _torchscript_metadata(opened)
-    metadata, signs = dict[str, str](), 0
+    metadata, characters = dict[str, str](), 0
     with open_regular(file) as opened:
-        for key, value in _entries(opened, os.fstat(opened.fileno()).st_size):
+        for key, value in _metadata_entries(opened, os.fstat(opened.fileno()).st_size):
             if key not in KEYS:  # this number is bounded
-                signs += len(key) + len(value)
-                if signs > _ALL_SIGNS_MAX:
+                characters += len(key) + len(value)
+                if characters > _CHARACTERS_MAX:
                     continue
             metadata.setdefault(key, value)
     return metadata
@@ -67,20 +67,16 @@ def _torchscript_metadata(opened: IO[bytes]) -> dict[str, str]:
     try:
         with zipfile.ZipFile(opened) as archive:
             name = next((name for name in archive.namelist() if name.endswith(_EXTRA)), None)
-            if name is None or archive.getinfo(name).file_size > _MOST_BYTES:
+            if name is None or archive.getinfo(name).file_size > _BYTES_MAX:
                 return {}
             with archive.open(name) as entry:
-                values = json.loads(entry.read(_MOST_BYTES))
+                values = json.loads(entry.read(_BYTES_MAX))
     except DAMAGED_ZIP:  # RecursionError is a RuntimeError
         return {}  # not an archive, or damaged: the code that opens the model reports it
-    return (
-        {str(key): value if isinstance(value, str) else str(value) for key, value in values.items()}
-        if isinstance(values, dict)
-        else {}
-    )
+    return {str(key): str(value) for key, value in values.items()} if isinstance(values, dict) else {}
 
 
-def _parsed(text: str) -> tuple[str, ...]:
+def _names_in_text(text: str) -> tuple[str, ...]:
     try:
         value: Any = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # TypeError: a key that cannot be hashed
@@ -92,13 +88,13 @@ def _parsed(text: str) -> tuple[str, ...]:
     return tuple(value) if are_names else ()
 
 
-def _entries(opened: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
+def _metadata_entries(opened: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
     try:
         while opened.tell() < size:
             field, kind = divmod(_number(opened), 8)
             if kind == 2:
                 length = _number(opened)
-                if field == _METADATA and length <= _MOST_BYTES:
+                if field == _METADATA and length <= _BYTES_MAX:
                     yield _pair(opened.read(length))
                 else:
                     opened.seek(length, os.SEEK_CUR)
@@ -144,7 +140,7 @@ def repository_file(model: Path, name: str) -> Path | None:
 def names_in_config(file: Path) -> tuple[str, ...] | None:
     """Return the names of at least two classes in a ``config.json``, in output order; None if there are none.
 
-    ``id2label`` of transformers, unless its names are numbers (``LABEL_0``); ``label_names`` of timm.
+    Names are read from ``id2label`` (transformers), unless they are numbers such as ``LABEL_0``, or ``label_names`` (timm).
     """
     config = json_object(file) or {}
     stated = _names_by_index(config.get("id2label")) or config.get("label_names")
@@ -156,7 +152,5 @@ def names_in_config(file: Path) -> tuple[str, ...] | None:
 
 
 def _names_by_index(table: Mapping[str, Any] | object) -> list[Any] | None:
-    """Return the names of 0, 1, 2, …; None if one is missing."""
-    if not isinstance(table, Mapping):
-        return None
-    return [table.get(str(place)) for place in range(len(table))]
+    """Return the names of 0, 1, 2, …, with None for a missing one; None if there is no table."""
+    return [table.get(str(index)) for index in range(len(table))] if isinstance(table, Mapping) else None

@@ -50,7 +50,9 @@ def write_pixels(
         OSError: the disk is full (checked before the first image is decoded) or cannot be written.
     """
     entries = {role: source.entries(role) for role in roles}
-    pixels = {role: reserved(out / f"{role}.pixels.npy", (len(images), *recipe.crop_px, 3)) for role, images in entries.items()}
+    pixels = {
+        role: reserve_pixels(out / f"{role}.pixels.npy", (len(images), *recipe.crop_px, 3)) for role, images in entries.items()
+    }
     broken: list[tuple[str, str]] = []
 
     def decoded(place: tuple[SplitRole, int]) -> list[tuple[str, str]]:
@@ -76,7 +78,7 @@ def write_pixels(
     (out / "labels.json").write_text(json.dumps(source.classes, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
+def reserve_pixels(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
     """Return a mapped uint8 array with allocated blocks, because filling a hole on a full disk kills the process by a signal.
 
     Raises OSError: the disk is full.
@@ -89,14 +91,16 @@ def reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], n
 
 
 def write_golden(images: Iterable[Image.Image], recipe: PixelRecipe, out: Path) -> None:
-    """Write ``out/golden``: ``card.png``, ``0.png``…, ``photo.jpg`` with ``photo.pixels.png``, ``golden.json``, ``pixels.npy``.
+    """Write the images of a kit's self-test: a drawn card and real images as PNG, and a JPEG with its pixels as decoded here.
+
+    ``out/golden`` gets ``card.png``, ``0.png``…, ``photo.jpg`` with ``photo.pixels.png``, ``golden.json`` and ``pixels.npy``.
 
     ``pixels.npy`` is uint8 (1 + images, *crop_px, 3): the pixels of the PNGs in the order of ``golden.json``.
     """
     folder = out / "golden"
     folder.mkdir()
-    real = [shrunk(image) for image in images]
-    files = {"golden/card.png": card(recipe)} | {f"golden/{number}.png": image for number, image in enumerate(real)}
+    real = [shrink(image) for image in images]
+    files = {"golden/card.png": draw_card(recipe)} | {f"golden/{number}.png": image for number, image in enumerate(real)}
     pixels = []
     for name, image in files.items():
         image.save(out / name, "PNG", optimize=True)
@@ -109,9 +113,13 @@ def write_golden(images: Iterable[Image.Image], recipe: PixelRecipe, out: Path) 
     (folder / "golden.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def card(recipe: PixelRecipe) -> Image.Image:
-    """Return the drawn card in RGB, 1.25 times as high and 1.5 times as wide as the resize. Integer arithmetic gives the same
-    everywhere.
+def draw_card(recipe: PixelRecipe) -> Image.Image:
+    """Draw the card in RGB, 1.25 times as high and 1.5 times as wide as the resize.
+
+    Integer arithmetic gives the same card on every machine.
+
+    The card detects every common mistake. Its channels differ, which detects a swap. No symmetry maps it to itself, which
+    detects a flip or a transposition. It is larger than the resize, with rings too fine for it, which detects another filter.
     """
     high, wide = recipe.resize_px
     height, width = high + high // 4 + 4, wide + wide // 2 + 6
@@ -134,7 +142,7 @@ def _patch(canvas: npt.NDArray[np.int64], place: tuple[int, int], colour: tuple[
     canvas[top : top + height, left : left + width] = colour
 
 
-def shrunk(image: Image.Image) -> Image.Image:
+def shrink(image: Image.Image) -> Image.Image:
     """Return the image with its long side at most ``LONG_SIDE_PX``."""
     if max(image.size) <= LONG_SIDE_PX:
         return image
@@ -144,7 +152,7 @@ def shrunk(image: Image.Image) -> Image.Image:
 
 def _write_photo(real: list[Image.Image], recipe: PixelRecipe, out: Path) -> dict[str, Any]:
     """Write a real image that is large enough to exercise a JPEG decoder, or else the card."""
-    photo = next((image for image in real if min(image.size) >= _PHOTO_MIN_PX), card(recipe))
+    photo = next((image for image in real if min(image.size) >= _PHOTO_MIN_PX), draw_card(recipe))
     photo.save(out / "golden" / "photo.jpg", "JPEG", quality=90)
     pixels = to_pixels(decode(out / "golden" / "photo.jpg"), recipe)
     Image.fromarray(pixels).save(out / "golden" / "photo.pixels.png", "PNG", optimize=True)

@@ -18,11 +18,11 @@ from edgecnn.data.division import (
     CALIBRATION_AT_MOST,
     Cut,
     Strata,
-    divided,
-    divided_by_group,
+    classes_short_of_groups,
+    divide_by_class,
+    divide_by_group,
     grouping_of,
-    roles_apart,
-    short_of_groups,
+    separate_roles,
     units_of,
 )
 from edgecnn.data.split_names import Part
@@ -157,10 +157,12 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
     short = _short_classes(listed, by_place, own, cut, copies)
     thin = _thin_classes(listed.classes, short) if not choice.train else set()
     together = [digest for label in sorted(thin) for digest in by_place["train", label]]
-    if len(thin) < len(short) or len(thin) == len(listed.classes) and cut.enough(len(together)) > len(together):
+    if len(thin) < len(short) or len(thin) == len(listed.classes) and cut.images_needed(len(together)) > len(together):
         raise too_few_images(folder=listed.root, short=short)
     if units is not None and not choice.train:
-        thin |= short_of_groups([by_place["train", label] for label in range(len(listed.classes))], units, cut, apart=apart)
+        thin |= classes_short_of_groups(
+            [by_place["train", label] for label in range(len(listed.classes))], units, cut, apart=apart
+        )
         together = [digest for label in sorted(thin) for digest in by_place["train", label]]
 
     def ranked(part: Part, leaving: Collection[int] = ()) -> list[list[str]]:
@@ -169,11 +171,11 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
 
     of_train = [*ranked("train", thin), *([ranked_by_content(together, choice.seed)] if thin else [])]
     if units is None:
-        roles, off = divided(of_train, cut, choice.calibration_images, apart=apart)
+        roles, off = divide_by_class(of_train, cut, choice.calibration_images, apart=apart)
     else:
         names = [name for label, name in enumerate(listed.classes) if label not in thin]
         strata = Strata(listed.root, names, of_train, units)
-        roles, off = divided_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
+        roles, off = divide_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
     roles |= {role: ranked(part) for role, part in own.items()}
     grouping = grouping_of(kept, choice.group_by, off) if choice.group_by is not None else None
     return Assigned(entries_of(roles, by_place, own), tuple(copy.sentence for copy in copies), own, len(thin), grouping, fold)
@@ -222,8 +224,9 @@ def own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
 
 
 def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[list[ListedImage], list[LeftOut]]:
-    """Drop copies in other splits or classes. Copies within one split and class stay, because they get one role and may be
-    intended.
+    """Return the kept images and the dropped copies, which are in several splits or classes.
+
+    Copies within one split and class are kept, because they get the same role and may be intended.
     """
     groups: dict[str, list[ListedImage]] = defaultdict(list)
     for image in images:
@@ -232,41 +235,33 @@ def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[
     copies: list[LeftOut] = []
     for group in groups.values():
         first = min(group, key=lambda image: (_PRECEDENCE[image.part], image.path))
-        contradiction = next((image for image in group if shows(image) != shows(first)), None)
+        contradiction = next((image for image in group if labels_of(image) != labels_of(first)), None)
         for image in group:
             if contradiction is not None:
-                other = contradiction if shows(image) == shows(first) else first
-                copies.append(_copy(image, _contradiction(image, other, classes)))
+                other = contradiction if labels_of(image) == labels_of(first) else first
+                why = _contradiction(image, other, classes)
             elif image.part != first.part:
-                copies.append(_copy(image, _same_as(first)))
+                why = f"the same bytes as {first.path}"
             else:
                 kept.append(image)
+                continue
+            copies.append(LeftOut(image.path, image.label, image.part, why))
     return kept, sorted(copies)
 
 
-def shows(image: ListedImage) -> tuple[int, ...]:
-    """Return its class, or all of its labels."""
+def labels_of(image: ListedImage) -> tuple[int, ...]:
+    """Return the class of an image, or all of its labels."""
     return (image.label,) if image.labels is None else image.labels
 
 
-def _is(image: ListedImage, classes: Sequence[str]) -> str:
-    if image.labels is None:
-        return f"is another class ({classes[image.label]})"
-    return f"has other labels ({', '.join(classes[label] for label in image.labels) or 'none'})"
-
-
 def _contradiction(image: ListedImage, other: ListedImage, classes: Sequence[str]) -> str:
-    if image.path == other.path and image.labels is None:
+    """Describe the contradiction between two images with the same bytes."""
+    if other.labels is not None:
+        names = ", ".join(classes[label] for label in other.labels) or "none"
+        return f"the same bytes as {other.path}, which has other labels ({names})"
+    if image.path == other.path:
         return f"listed as {classes[image.label]} and as {classes[other.label]}"
-    return f"{_same_as(other)}, which {_is(other, classes)}"
-
-
-def _same_as(image: ListedImage) -> str:
-    return f"the same bytes as {image.path}"
-
-
-def _copy(image: ListedImage, why: str) -> LeftOut:
-    return LeftOut(image.path, image.label, image.part, why)
+    return f"the same bytes as {other.path}, which is another class ({classes[other.label]})"
 
 
 def _short_classes(
@@ -283,17 +278,18 @@ def _short_classes(
     for part, roles in roles_of.items():
         for label, name in enumerate(listed.classes):
             images = by_place.get((part, label), {})
-            needed = cut.enough(len(images)) if part == "train" else 1
+            needed = cut.images_needed(len(images)) if part == "train" else 1
             if len(images) < needed:
                 # Copies within a class are reported too, because they count once when roles are filled.
-                doubles = [f"{other.path}: {_same_as(first)}" for first, *rest in map(sorted, images.values()) for other in rest]
+                groups = [sorted(group) for group in images.values()]
+                doubles = [f"{other.path}: the same bytes as {first.path}" for first, *others in groups for other in others]
                 uncounted = [*copied[part, label], *doubles]
                 short.append(Shortage(name, len(images), needed, roles, copies=uncounted, skipped=skipped[part, label]))
     return short
 
 
 def _thin_classes(classes: Sequence[str], short: Iterable[Shortage]) -> set[int]:
-    """Return the classes that have images, but too few that every role can be drawn from."""
+    """Return the classes that have images, but too few for every role."""
     named = {shortage.name for shortage in short if shortage.images and "calibration" in shortage.roles}
     return {label for label, name in enumerate(classes) if name in named}
 
@@ -320,14 +316,15 @@ def _interleaved(by_label: Sequence[Sequence[str]]) -> list[str]:
 
 
 def roles_of(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> Assigned:
-    """Return ``assign_roles`` for single-label or multi-label data. ``fold``: single-label only; planning refuses others.
+    """Assign roles to single-label or multi-label images. ``fold``: for single-label images only; planning refuses others.
 
     Raises EdgecnnError: as ``assign_roles``; LabelTooRare, LabelsNotDivisible: of multi-label images.
     """
-    return _assign(listed, choice) if listed.multi_label else assign_roles(listed, choice, fold)
+    return _assign_multi_label_roles(listed, choice) if listed.multi_label else assign_roles(listed, choice, fold)
 
 
-def _assign(listed: Listed, choice: DataChoice) -> Assigned:
+def _assign_multi_label_roles(listed: Listed, choice: DataChoice) -> Assigned:
+    """Give every role its share of each label. An image counts in each of its labels; images without labels form a stratum."""
     kept, copies = drop_copies(listed.images, listed.classes)
     if not kept:
         raise nothing_readable(folder=listed.root, skipped=[copy.sentence for copy in copies])
@@ -339,11 +336,11 @@ def _assign(listed: Listed, choice: DataChoice) -> Assigned:
     apart = not choice.train and "test" not in own
     units = None if choice.group_by is None else units_of(kept, listed.root)
     of_train = {digest: images[0].labels or () for digest, images in by_place["train", UNLABELLED].items()}
-    strata = _strata(listed, of_train, units, cut, choice)
+    strata = _label_strata(listed, of_train, units, cut, choice)
     for role in ("validation", "test"):
         if role in own:
             _require_labels(role, [images[0] for images in by_place[own[role], UNLABELLED].values()], listed, choice)
-    digests_by_role, off = _divided(strata, cut, choice, apart=apart)
+    digests_by_role, off = _divide_labels(strata, cut, choice, apart=apart)
     roles = {role: [ranked_by_content(digests, choice.seed)] for role, digests in digests_by_role.items()}
     roles |= {role: [ranked_by_content(by_place[part, UNLABELLED], choice.seed)] for role, part in own.items()}
     grouping = grouping_of(kept, choice.group_by, off) if choice.group_by is not None else None
@@ -351,17 +348,17 @@ def _assign(listed: Listed, choice: DataChoice) -> Assigned:
     return Assigned(entries_of(roles, by_place, own), excluded, own, grouping=grouping)
 
 
-def _strata(
+def _label_strata(
     listed: Listed, of_train: Mapping[str, tuple[int, ...]], units: Mapping[str, str] | None, cut: Cut, choice: DataChoice
 ) -> Strata:
-    """Return labels that every role needs, then rare ones if nothing is trained, then images without labels."""
+    """Return the labels that every role needs, then rare labels if nothing is trained, then images without labels."""
     ranked = ranked_by_content(of_train, choice.seed)
     by_label = [[digest for digest in ranked if label in of_train[digest]] for label in range(len(listed.classes))]
-    short = {label: (len(digests), cut.enough(len(digests))) for label, digests in enumerate(by_label)}
+    short = {label: (len(digests), cut.images_needed(len(digests))) for label, digests in enumerate(by_label)}
     short = {label: counts for label, counts in short.items() if counts[0] < counts[1]}
     if short and (choice.train or len(short) == len(by_label)):
         named = [(listed.classes[label], *counts) for label, counts in short.items()]
-        raise label_too_rare(file=Path(choice.path), short=named, roles=roles_apart(cut, apart=False))
+        raise label_too_rare(file=Path(choice.path), short=named, roles=separate_roles(cut, apart=False))
     bound = [label for label in range(len(by_label)) if label not in short]
     bare = [digest for digest in ranked if not of_train[digest]]
     loose = [*(by_label[label] for label in short if by_label[label]), *([bare] if bare else [])]
@@ -371,19 +368,19 @@ def _strata(
 
 
 def _require_labels(role: SplitRole, images: Sequence[ListedImage], listed: Listed, choice: DataChoice) -> None:
-    """Check the user's own splits. To train, ``validation`` needs an image of each label, since thresholds are chosen there."""
+    """Check the labels of a user's split. For training, ``validation`` needs every label, because it chooses the thresholds."""
     having = {label for image in images for label in image.labels or ()}
     short = [(name, 0, 1) for label, name in enumerate(listed.classes) if label not in having]
     if short and (not having or choice.train and role == "validation"):
         raise label_too_rare(file=Path(choice.path), short=short, roles=(role,), own=True)
 
 
-def _divided(
+def _divide_labels(
     strata: Strata, cut: Cut, choice: DataChoice, *, apart: bool
 ) -> tuple[dict[SplitRole, Collection[str]], tuple[str, ...]]:
     """Return digests by role. Training images are divided again, image by image, into calibration and the rest."""
     try:
-        roles, off = divided_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
+        roles, off = divide_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
         divided: dict[SplitRole, Collection[str]] = {role: {digest for part in roles[role] for digest in part} for role in roles}
         if apart:
             return divided, off
@@ -391,11 +388,11 @@ def _divided(
         share = min(_CALIBRATION_SHARE, choice.calibration_images / len(remaining))
         ranked_remaining = [[digest for digest in ranked if digest in remaining] for ranked in strata.ranked]
         remaining_strata = Strata(strata.root, strata.names, ranked_remaining, {digest: digest for digest in remaining})
-        drawn, _ = divided_by_group(remaining_strata, Cut(share, 0.0), 1, choice.seed, apart=False)
+        drawn, _ = divide_by_group(remaining_strata, Cut(share, 0.0), 1, choice.seed, apart=False)
     except GroupsNotDivisible as error:
         if choice.group_by is not None:
             raise
-        raise LABELS_NOT_DIVISIBLE(file=Path(choice.path), roles=roles_apart(cut, apart=apart)) from error
+        raise LABELS_NOT_DIVISIBLE(file=Path(choice.path), roles=separate_roles(cut, apart=apart)) from error
     calibration = {digest for part in drawn["test"] for digest in part}
     most = min(choice.calibration_images, max(1, int(len(remaining) * _CALIBRATION_SHARE)))
     order = ranked_by_content(remaining, choice.seed)
@@ -404,7 +401,7 @@ def _divided(
     return {**divided, "calibration": taken, "train": remaining - taken}, off
 
 
-def labels_known(
+def labels_in_stated_order(
     images: Sequence[ImageEntry], listed: Sequence[str], names: Sequence[str] | None, choice: DataChoice
 ) -> tuple[tuple[ImageEntry, ...], tuple[str, ...]]:
     """Return the images with labels in the order of ``data.classes``, and that order.
@@ -428,6 +425,6 @@ def labels_known(
         raise unknown_label(
             file=Path(choice.path), name=error.fields["folder"], known=names, known_by=str(choice.classes)
         ) from error
-    moved = [tuple(sorted(place[label] for label in image.labels or ())) for image in images]
-    labelled = (image.model_copy(update={"labels": labels}) for image, labels in zip(images, moved, strict=True))
+    reordered = [tuple(sorted(place[label] for label in image.labels or ())) for image in images]
+    labelled = (image.model_copy(update={"labels": labels}) for image, labels in zip(images, reordered, strict=True))
     return tuple(labelled), tuple(names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import ValidationError
 
-from edgecnn.data.class_names import ModelNames, joined
+from edgecnn.data.class_names import ModelNames, spaced
 from edgecnn.data.files import read_json, write_json
 from edgecnn.data.images import open_source
 from edgecnn.errors.base import system_reason
@@ -215,7 +215,7 @@ def class_order(choice: ModelChoice, named: ModelNames | None, taken: ClassOrder
     where = "its metadata" if str(named.file) == choice.onnx else named.file.name
     if taken == "file":
         return _OWN_ORDER.format(where)
-    theirs, ours = ([joined(name).casefold() for name in names] for names in (named.names, data.classes))
+    theirs, ours = ([spaced(name).casefold() for name in names] for names in (named.names, data.classes))
     if taken == "stated" and theirs == ours:
         return ""
     first = f" ({', '.join(name[:40] for name in named.names[:3])}{', …' if named.names[3:] else ''})"

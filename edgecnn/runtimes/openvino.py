@@ -49,7 +49,7 @@ from edgecnn.runtimes.residency import (
     listed_layers,
     moved_bytes,
 )
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
@@ -296,7 +296,7 @@ def save_ir(model: Any, path: Path) -> int:
     if model.has_rt_info(["conversion_parameters"]):
         del model.get_rt_info()["conversion_parameters"]
     weights = sum(op.get_byte_size() for op in model.get_ops() if op.get_type_name() == "Constant")
-    with told_by_system(path, weights):
+    with prefer_system_error(path, weights):
         import_openvino().save_model(model, path, compress_to_fp16=False)
     path.write_bytes(_INDENTATION.sub(b"", path.read_bytes()))
     return int(model.output(0).get_partial_shape()[1].get_length())

@@ -45,6 +45,9 @@ DAMAGED_ZIP: Final = (
 NotImplementedError, an unknown compression."""
 _SYNCED_AT_ONCE: Final = 32
 """On ext4, 2,048 files of 50 kB take 7 s one by one, 0.7 s by eight and 0.5 s by 32."""
+BLOCK_BYTES = 1 << 18
+STALLED_AFTER_S = 30.0
+"""A server that sends nothing for this long counts as stalled."""
 _READER_WAIT_S = 2.0
 """A shell starts a pipe's reader and writer at about the same time."""
 
@@ -129,15 +132,15 @@ def write_synced(path: Path, text: str) -> None:
 
 
 def publish(work: Path, entry: Path) -> bool:
-    """Rename a finished folder to its final place. Return False, and leave ``work`` alone, if an entry is there already."""
-    if not renamed(work, entry):
+    """Rename a finished folder to its final place. Return False, and leave ``work`` unchanged, if an entry exists."""
+    if not rename_if_absent(work, entry):
         return False
     fsync_folder(entry.parent)
     return True
 
 
-def renamed(work: Path, entry: Path) -> bool:
-    """Rename a finished folder like ``publish``. The caller syncs the new name."""
+def rename_if_absent(work: Path, entry: Path) -> bool:
+    """Rename a finished folder like ``publish``, without syncing the new name."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     try:
         work.rename(entry)
@@ -149,7 +152,7 @@ def renamed(work: Path, entry: Path) -> bool:
 
 
 def discard(folder: Path, trash: Path) -> Path | None:
-    """Rename a folder into the trash. Return its place there, or None if there was no such folder."""
+    """Rename a folder into the trash. Return its path in the trash, or None if there was no such folder."""
     trash.mkdir(parents=True, exist_ok=True)
     place = trash / f"{folder.parent.name}-{folder.name[:16]}-{time.time_ns()}"
     try:
@@ -170,8 +173,7 @@ def remove(path: Path) -> None:
 
 
 def files_under(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the relative name, with slashes, and the path of everything in ``folder`` that is not a folder, including links to
-    folders."""
+    """Yield the relative name, with slashes, and the path of each file under ``folder``. A link to a folder counts as a file."""
     for place, folders, names in os.walk(folder):
         here = Path(place)
         for name in [*names, *(inner for inner in folders if (here / inner).is_symlink())]:
@@ -191,10 +193,10 @@ def write_text_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Replace a file like ``write_text_atomically``. A device or a pipe is written to directly.
 
-    Raises OSError: no space, no permission, no such folder, or a pipe without a reader. The old file is still there.
+    Raises OSError: no space, no permission, no such folder, or a pipe without a reader. The old file is unchanged.
     """
     if path.exists() and not path.is_file():
-        with _written_through(path) as stream:
+        with _open_unbuffered(path) as stream:
             stream.write(content)
         return
     handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}.")
@@ -208,7 +210,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def _written_through(path: Path) -> BinaryIO:
+def _open_unbuffered(path: Path) -> BinaryIO:
     """Open a device or a pipe; opening a pipe without a reader would block."""
     until = time.monotonic() + _READER_WAIT_S
     while True:
@@ -237,7 +239,7 @@ def json_document(path: Path) -> Any:
 
 
 def json_object(path: Path) -> Mapping[str, Any] | None:
-    """Return a JSON object, or None if it cannot be read. It only holds explanations."""
+    """Return a JSON object, or None if it cannot be read. Callers use it for explanations only."""
     try:
         document = json_document(path)
     except (OSError, ValueError):
@@ -284,11 +286,6 @@ def temporary_folder() -> Path:
         return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - named, never written to
 
 
-BLOCK_BYTES = 1 << 18
-STALLED_AFTER_S = 30.0
-"""A server that sends nothing for this long counts as stalled."""
-
-
 def download(url: str, into: Path, what: str, tell: Progress | None = None) -> None:
     """Download ``url`` into the file ``into``, and resume a partial file if the server can.
 
@@ -305,7 +302,7 @@ def download(url: str, into: Path, what: str, tell: Progress | None = None) -> N
             _receive(answer, into, have if answer.status == http.HTTPStatus.PARTIAL_CONTENT else 0, what, tell)
     except urllib.error.HTTPError as problem:
         if problem.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return  # all of it was there already; the digest decides
+            return  # the file was complete already; the digest decides
         raise DOWNLOAD_FAILED(url=url, reason=f"the server answered {problem.code} {problem.reason}", received=have) from problem
     except (OSError, http.client.HTTPException) as problem:
         received = into.stat().st_size if into.exists() else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +57,7 @@ class ArchiveRow(Value):
 
 
 def archives(store: Store) -> tuple[ArchiveRow, ...]:
-    """Return every unpacked archive by name, including half unpacked ones. Raises StoreUnusable: the store cannot be read."""
+    """Return all unpacked archives by name, including half unpacked ones. Raises StoreUnusable: the store cannot be read."""
     place = store.root / ARCHIVES
     with named_failures(store.root, "listing the unpacked archives"):
         folders = sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
@@ -133,8 +133,8 @@ def verify(store: Store, tell: Progress, *, repair: bool = False) -> VerifyRepor
 
     Args:
         store: the store to verify.
-        tell: hears one step per entry.
-        repair: move damaged entries to the trash; the next build makes them again. Entries in progress are left alone.
+        tell: receives one step per entry.
+        repair: move damaged entries to the trash; the next build makes them again. Entries in progress are not moved.
 
     Raises:
         StoreUnusable: something cannot be read or, with ``repair``, moved.
@@ -146,20 +146,21 @@ def verify(store: Store, tell: Progress, *, repair: bool = False) -> VerifyRepor
     size = 0
     for done, folder in enumerate([*artifacts, *profiles], start=1):
         with named_failures(store.root, f"verifying {folder.name[:12]}"):
-            facts = _read_again(store, folder)
+            facts = _verified_facts(store, folder)
             if isinstance(facts, Damage):
-                moved = repair and _moved(store, folder)
-                damaged.append(DamagedEntry(name=_name(store, folder), why=facts.why, moved_to_trash=moved))
+                moved = repair and _move_to_trash(store, folder)
+                damaged.append(DamagedEntry(name=_entry_name(store, folder), why=facts.why, moved_to_trash=moved))
             elif facts is not None:
                 size += bytes_of(facts)
-                strays.extend(_strays(store, folder, facts))
+                known = {*facts, RECORD, PROFILE, FACTS}
+                strays += [f"{_entry_name(store, folder)}/{name}" for name, _ in files_under(folder) if name not in known]
         tell.step("verify the store", done, len(artifacts) + len(profiles), "entries")
     return VerifyReport(
         artifacts=len(artifacts), profiles=len(profiles), bytes=size, damaged=tuple(damaged), strays=tuple(strays)
     )
 
 
-def _read_again(store: Store, folder: Path) -> dict[str, FileFact] | Damage | None:
+def _verified_facts(store: Store, folder: Path) -> dict[str, FileFact] | Damage | None:
     """Return the recorded facts of all files in the folder by path, if every byte agrees; None if the folder is gone."""
     if folder.is_relative_to(store.layout.artifacts):
         entry = read_entry(store.layout, folder.parent.name, folder.name)
@@ -178,20 +179,15 @@ def _read_again(store: Store, folder: Path) -> dict[str, FileFact] | Damage | No
     return {(place / name).relative_to(folder).as_posix(): fact for name, fact in files.items()}
 
 
-def _strays(store: Store, folder: Path, files: dict[str, FileFact]) -> Iterator[str]:
-    known = {*files, "record.json", PROFILE, FACTS}
-    return (f"{_name(store, folder)}/{name}" for name, _ in files_under(folder) if name not in known)
-
-
-def _moved(store: Store, folder: Path) -> bool:
+def _move_to_trash(store: Store, folder: Path) -> bool:
     with store.locks.held_if_free(folder.parent.name, folder.name) as free:
-        if free and isinstance(_read_again(store, folder), Damage):
+        if free and isinstance(_verified_facts(store, folder), Damage):
             discard(folder, store.layout.trash)
             return True
     return False
 
 
-def _name(store: Store, folder: Path) -> str:
+def _entry_name(store: Store, folder: Path) -> str:
     return folder.relative_to(store.root).as_posix()
 
 
@@ -218,13 +214,13 @@ class Durations:
                 self._of[row.kind, name].append(row.seconds)
 
     def of(self, stage: Stage) -> Seconds | None:
-        """Return None if the store has no stage of the kind."""
+        """Return the usual duration of a stage; None if the store has no stage of its kind."""
         arch = getattr(stage, "arch", None)
         own = self._of.get((stage.kind, arch if isinstance(arch, str) else None), [])
-        return spread(own if len(own) >= _FEW else self._of.get((stage.kind, None), []))
+        return usual_range(own if len(own) >= _FEW else self._of.get((stage.kind, None), []))
 
 
-def spread(seconds: Sequence[float]) -> Seconds | None:
+def usual_range(seconds: Sequence[float]) -> Seconds | None:
     """Return the shortest and longest of a few records, or the 10th and 90th percentile of ten or more; None without records."""
     if not seconds:
         return None
@@ -234,7 +230,7 @@ def spread(seconds: Sequence[float]) -> Seconds | None:
     return Seconds(cut[0], cut[-1])
 
 
-def total(seconds: Iterable[Seconds | None]) -> tuple[Seconds, int]:
+def total_duration(seconds: Iterable[Seconds | None]) -> tuple[Seconds, int]:
     """Return the sum of the known durations and the number of unknown ones."""
     estimates = list(seconds)
     known = [estimate for estimate in estimates if estimate is not None]

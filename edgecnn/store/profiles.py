@@ -90,7 +90,7 @@ class Profiles:
                 return existing
             work = self._layout.work("profile", f"{entry.name}-{datetime.now(UTC).timestamp():.6f}")
             try:
-                stored = _written(work, profile, named)
+                stored = _write_profile(work, profile, named)
                 if not publish(work, entry) and not isinstance(read_profile(entry), StoredProfile):
                     discard(entry, self._layout.trash)
                     publish(work, entry)
@@ -134,7 +134,7 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
         return Damage(f"{Path(str(error.filename)).name}: {system_reason(error)}")
     except ValidationError as error:
         file = FACTS if error.title == ProfileFiles.__name__ else PROFILE
-        if error.errors()[0]["type"] == "value_error":  # such as a date that is none
+        if error.errors()[0]["type"] == "value_error":  # such as an invalid date
             return Damage(f"{file}: {first_problem(error)}")
         return Damage(f"{file} is truncated or not a record")
     if fault := _name_fault(facts.files, profile):
@@ -149,7 +149,7 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
 
 
 def _name_fault(files: Mapping[str, FileFact], profile: Profile) -> str | None:
-    """Return the name that leads outside the folder; a pulled profile may name any path."""
+    """Return the fault of a profile's file names, or None. A pulled profile may name any path."""
     unfit = next((name for name in files if name == FACTS or not _NAME.fullmatch(name)), None)
     if unfit is not None:
         return f"{FACTS} lists {ascii(unfit)[:100]}, which is not a file of a profile"
@@ -158,7 +158,7 @@ def _name_fault(files: Mapping[str, FileFact], profile: Profile) -> str | None:
     return None
 
 
-def _written(work: Path, profile: Profile, files: Mapping[str, Path]) -> ProfileFiles:
+def _write_profile(work: Path, profile: Profile, files: Mapping[str, Path]) -> ProfileFiles:
     work.mkdir(parents=True)
     write_synced(work / PROFILE, profile.model_dump_json(by_alias=True) + "\n")
     for name, source in files.items():

@@ -55,12 +55,12 @@ def is_part(path: str) -> bool:
 
 
 class RemoteFiles:
-    """A remote place. Its client finds the credentials; edgecnn never stores any."""
+    """The files of a remote folder. The client finds the credentials; edgecnn never stores them."""
 
     def __init__(self, url: str) -> None:
         """Raises RemoteNeedsPackage: a package for this scheme is missing. RemoteUnusable: the URL is not valid."""
         self.url = redacted(url)
-        try:  # an extra: a store without a place afar is opened without it
+        try:  # an extra, which a store without a remote store does not need
             import fsspec
             from fsspec.core import url_to_fs
         except ImportError as error:
@@ -68,8 +68,8 @@ class RemoteFiles:
         scheme = url.partition("://")[0] if "://" in url else "file"
         try:
             if scheme in _SSH and find_spec("sshfs") is None:
-                raise ImportError  # fsspec's own client takes any host key for the right one
-            self._fs, self._root = url_to_fs(url, skip_instance_cache=True, **_asked_of(scheme))
+                raise ImportError  # fsspec's own client accepts any host key
+            self._fs, self._root = url_to_fs(url, skip_instance_cache=True, **_client_options(scheme))
         except (ImportError, ValueError) as error:
             package, extra = _PACKAGES.get(scheme, (None, None))
             if package is None:
@@ -93,21 +93,24 @@ class RemoteFiles:
                 return False
 
     def list_files(self, folders: Iterable[str]) -> dict[str, RemoteFile]:
-        """Return every file below the folders by its path. It fails if one folder cannot be read, which a client's own search
-        ignores.
+        """Return every file below the folders by its path.
 
-        Raises RemoteUnusable. NothingCollected: the place tells no times.
+        A client's own search ignores unreadable folders; here they are errors.
+
+        Raises RemoteUnusable. NothingCollected: the client reports no times.
         """
         infos = dict[str, Mapping[str, Any]]()
         with self.reached("listing it"), ThreadPoolExecutor(self.at_once) as pool:
             tops = {self._at(folder) for folder in folders}
             level = [path for place in self._fs.ls(self._root, detail=False) if (path := place.rstrip("/")) in tops]
             while level:
-                listed = list(pool.map(self._inside, level))
+                listed = list(pool.map(self._list_folder, level))
                 by_folder = zip(level, listed, strict=True)
                 inside = [(folder, info["name"].rstrip("/"), info) for folder, children in by_folder for info in children]
                 infos |= {path: info for folder, path, info in inside if info["type"] == "file" or path == folder}
-                level = [path for _, path, _ in inside if path not in infos]  # links too: only listing one tells what it is
+                level = [
+                    path for _, path, _ in inside if path not in infos
+                ]  # links too, because only a listing shows what they are
         there = {path: info for path, info in infos.items() if info["type"] != "directory"}
         return {
             path.removeprefix(self._at("")): RemoteFile(int(info["size"]), self._changed(info)) for path, info in there.items()
@@ -116,7 +119,7 @@ class RemoteFiles:
     def write(self, path: str, content: bytes) -> None:
         """Write a small file, completely or not at all. Raises RemoteUnusable."""
         with self.reached("writing to it"):
-            if not self._has_folders:  # a bucket shows no file before all of it is there
+            if not self._has_folders:  # a bucket shows only complete files
                 self._fs.pipe_file(self._at(path), content)
                 return
             aside = self._at(f"{path}.{secrets.token_hex(8)}.part")
@@ -137,7 +140,7 @@ class RemoteFiles:
     def move(self, path: str, to: str) -> None:
         """Move a file if it exists, by renaming; in buckets by a copy on the server. Raises RemoteUnusable."""
         with self.reached(f"moving {path}"), suppress(FileNotFoundError):
-            if not self._has_folders:  # a bucket's own move says nothing where it may not delete
+            if not self._has_folders:  # a bucket's own move hides that deleting is not permitted
                 self._fs.cp_file(self._at(path), self._at(to))
                 self._fs.rm_file(self._at(path))
             else:
@@ -146,9 +149,9 @@ class RemoteFiles:
 
     @contextmanager
     def reached(self, doing: str, passing: Container[int | None] = ()) -> Iterator[None]:
-        """Turn the failures of a client, which share no class, into ours.
+        """Turn all exceptions of a client, which share no class, into RemoteUnusable.
 
-        ``passing``: errnos of this machine, not of the place. Raises RemoteUnusable, OSError: one of those.
+        ``passing``: error numbers of this machine, whose OSError is raised unchanged. Raises RemoteUnusable, OSError.
         """
         try:
             yield
@@ -157,11 +160,11 @@ class RemoteFiles:
                 raise
             raise REMOTE_UNUSABLE(url=self.url, because=f"{doing}: {first_line(error)}") from error
 
-    def _inside(self, folder: str) -> list[Mapping[str, Any]]:
+    def _list_folder(self, folder: str) -> list[Mapping[str, Any]]:
         try:
             return list(self._fs.ls(folder, detail=True))
         except FileNotFoundError:
-            if not self._has_folders:  # in a bucket a folder goes with its last file
+            if not self._has_folders:  # in a bucket, a folder disappears with its last file
                 return []
             raise
 
@@ -179,7 +182,7 @@ class RemoteFiles:
             raise NOTHING_COLLECTED(url=self.url, because="it does not report when its files changed", hint=hint) from error
 
 
-def _asked_of(scheme: str) -> dict[str, Any]:
+def _client_options(scheme: str) -> dict[str, Any]:
     if scheme in _SSH:
-        return {"known_hosts": ()}  # asyncssh's word for those of ~/.ssh, where sshfs would take any
+        return {"known_hosts": ()}  # asyncssh then reads ~/.ssh; without it, sshfs accepts any host
     return {"use_listings_cache": False, **({"auto_mkdir": True} if scheme in _LOCAL else {})}

@@ -279,7 +279,7 @@ from PIL import Image
 
 from edgecnn.data.formats.registry import edgecnn_reads, has_own_order, is_list
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.devices.check.findings import Needs, findings_on
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.errors.base import EdgecnnError

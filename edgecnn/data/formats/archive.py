@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, NamedTuple, cast
 
 from edgecnn.data.files import ListingProgress, read_json, stamp_of, stamps_in, write_json
-from edgecnn.data.layout import unwrapped
+from edgecnn.data.layout import innermost_folder
 from edgecnn.data.split_names import split_name
 from edgecnn.errors.base import ROWS, EdgecnnError, system_reason
 from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
@@ -51,7 +51,7 @@ ALLOWED_BYTES: Final = 1 << 30
 """Bytes that an archive may unpack to at any ratio."""
 FILES_MAX: Final = 5_000_000
 CHUNK: Final = 1 << 20
-_WORDS_MAX: Final = 300
+_REASON_MAX: Final = 300
 _DAMAGED: Final = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
@@ -78,19 +78,19 @@ def name_archive_in_errors(archive: Path, folder: Path) -> Iterator[None]:
         row = ROWS.get(error.ref)
         if row is None or not error.fields:
             raise
-        raise row(**{name: _named(value, folder, archive) for name, value in error.fields.items()}) from error
+        raise row(**{name: _with_archive_name(value, folder, archive) for name, value in error.fields.items()}) from error
 
 
-def _named(value: Any, folder: Path, archive: Path) -> Any:
+def _with_archive_name(value: Any, folder: Path, archive: Path) -> Any:
     """Return a field of an error, with the archive's name in place of its unpacked folder."""
     if isinstance(value, str | Path):
         return type(value)(str(value).replace(str(folder), str(archive)))
     if isinstance(value, Mapping):
-        return {name: _named(inner, folder, archive) for name, inner in value.items()}
-    return tuple(_named(inner, folder, archive) for inner in value) if isinstance(value, list | tuple) else value
+        return {name: _with_archive_name(inner, folder, archive) for name, inner in value.items()}
+    return tuple(_with_archive_name(inner, folder, archive) for inner in value) if isinstance(value, list | tuple) else value
 
 
-def unpacked(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
+def unpacked_folder(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
     """Return the folder of an archive's images in ``cache/archives``, unpacking it if necessary.
 
     A single folder around all others is entered. A lock lets one process at a time unpack an archive and record its use, which
@@ -109,11 +109,11 @@ def unpacked(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
     """
     for archive in archives.values():
         refuse_known_cause(archive)
-    folder = kept_folder(_name_of(archives), cache, lambda fresh: _unpack(archives, fresh, tell), tell)
-    return unwrapped(folder, ListingProgress(tell)) if "" in archives else folder
+    folder = cached_folder(_cache_name(archives), cache, lambda fresh: _unpack(archives, fresh, tell), tell)
+    return innermost_folder(folder, ListingProgress(tell)) if "" in archives else folder
 
 
-def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Progress) -> Path:
+def cached_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Progress) -> Path:
     """Return the folder ``cache/archives/name``, filled by ``fill`` unless it is already complete.
 
     Raises StoreFull: no space. StoreUnusable: no permission.
@@ -121,22 +121,22 @@ def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Prog
     folder = cache / ARCHIVES / name
     with Locks(Layout(cache)).held(ARCHIVES, folder.name, tell):
         if not (folder.is_dir() and read_json(proof_of(folder)) == _proof(folder, tell)):
-            _make(fill, folder, tell)
+            _fill_folder(fill, folder, tell)
         with suppress(OSError):  # a read-only store can still be read
             os.utime(proof_of(folder))
     return folder
 
 
-def _name_of(archives: Mapping[str, Path]) -> str:
+def _cache_name(archives: Mapping[str, Path]) -> str:
     stamps = [str(_REVISION)]
     for place, archive in archives.items():
-        with faults_of(archive):
+        with archive_faults(archive):
             stamp = stamp_of(os.path.realpath(archive), archive.stat())
         stamps.append(f"{place}/{stamp}" if place else stamp)
     return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
 
 
-def _make(fill: Callable[[Path], None], folder: Path, tell: Progress) -> None:
+def _fill_folder(fill: Callable[[Path], None], folder: Path, tell: Progress) -> None:
     with named_failures(folder.parent, "unpacking the images"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=folder.parent))
@@ -187,13 +187,13 @@ def _shared_folder(members: Sequence[Member]) -> str:
 
 
 def _chunks(archive: Path, member: Member) -> Iterator[bytes]:
-    """Yield the bytes of a file. The caller writes them outside ``faults_of``, since a full store is not the archive's fault."""
+    """Yield the bytes of a file. The caller writes them outside ``archive_faults``: a full store is no fault of the archive."""
     with ExitStack() as stack:
-        with faults_of(archive):
+        with archive_faults(archive):
             source = stack.enter_context(member.stream())
         left = member.size
         while True:
-            with faults_of(archive):
+            with archive_faults(archive):
                 chunk = source.read(CHUNK)
                 left -= len(chunk)
                 if left < 0 or (left and not chunk):
@@ -267,13 +267,13 @@ def bare_name(archive: Path) -> str:
 
 
 @contextmanager
-def faults_of(archive: Path) -> Iterator[None]:
+def archive_faults(archive: Path) -> Iterator[None]:
     """Report faults of an archive as such, apart from those of the store."""
     try:
         yield
     except _DAMAGED as error:
         words = system_reason(error)
-        raise ARCHIVE_UNUSABLE(file=archive, because=words if len(words) <= _WORDS_MAX else f"{words[:_WORDS_MAX]}…") from error
+        raise ARCHIVE_UNUSABLE(file=archive, because=words if len(words) <= _REASON_MAX else f"{words[:_REASON_MAX]}…") from error
 
 
 def bytes_allowed(archive: Path) -> int:
@@ -283,17 +283,17 @@ def bytes_allowed(archive: Path) -> int:
 
 def members_of(archive: Path, stack: ExitStack) -> list[Member]:
     """Return the files of an archive, which stays open as long as ``stack``. Raises ARCHIVE_UNUSABLE: it is damaged."""
-    with faults_of(archive):
+    with archive_faults(archive):
         return _members_of_zip(archive, stack) if archive.name.lower().endswith(ZIP) else _members_of_tar(archive, stack)
 
 
 def _members_of_zip(archive: Path, stack: ExitStack) -> list[Member]:
     file = stack.enter_context(zipfile.ZipFile(archive))
     entries = (entry for entry in file.infolist() if not entry.filename.endswith("/"))
-    return [Member(_name(entry), entry.file_size, _type_fault(entry), partial(file.open, entry)) for entry in entries]
+    return [Member(_member_name(entry), entry.file_size, _type_fault(entry), partial(file.open, entry)) for entry in entries]
 
 
-def _name(entry: zipfile.ZipInfo) -> str:
+def _member_name(entry: zipfile.ZipInfo) -> str:
     """Return the name. Names that are valid UTF-8 are read as such even without the flag, which many tools omit."""
     if entry.flag_bits & _UTF8 or entry.filename.isascii():
         return entry.filename
@@ -339,13 +339,13 @@ def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
         if not entry.isdir():
             is_file = entry.isreg() and not entry.issparse()
             fault = "" if is_file else "is a link or a device"
-            members.append(Member(entry.name.removeprefix("./"), entry.size, fault, partial(_opened, file, entry)))
+            members.append(Member(entry.name.removeprefix("./"), entry.size, fault, partial(_open_member, file, entry)))
         if left < 0:
             break
     return members
 
 
-def _opened(file: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
+def _open_member(file: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
     stream = file.extractfile(entry)
     assert stream is not None, "only regular files are opened"
     return stream
@@ -356,7 +356,7 @@ def has_pairs(archive: Path, names: Sequence[str]) -> bool:
     if archive.suffix.lower() == ".zip":
         return False
     known = set(names)
-    has_records = any(f"{_key(name)}{_RECORD}" in known for name in names if is_image_name(name) and "/" not in name)
+    has_records = any(f"{_sample_key(name)}{_RECORD}" in known for name in names if is_image_name(name) and "/" not in name)
     return has_records or any(name.lower().endswith(_CLASS) for name in names)
 
 
@@ -366,7 +366,7 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
     Raises ARCHIVE_UNUSABLE: an image has no class, or there is no image. SHARDS_WITHOUT_SPLIT: the names of some archives mean a
     split, and others do not.
     """
-    part_of = {place: _part(place) for place in archives}
+    part_of = {place: _split_of_archive(place) for place in archives}
     parts = set(part_of.values())
     if None in parts and parts - {None, "train"}:
         named = [archive for place, archive in archives.items() if part_of[place] is not None]
@@ -380,7 +380,7 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
         writer.writerows(row if has_splits else row[:2] for row in rows)
 
 
-def _part(place: str) -> str | None:
+def _split_of_archive(place: str) -> str | None:
     """Return the split of an archive: ``train/0000.tar`` or ``train-0000.tar``."""
     splits = (split_name(word) for word in place.split("/"))
     return next((split.part for split in splits if split is not None), None)
@@ -391,13 +391,13 @@ def _samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:
     for path in sorted((out / place).rglob("*")):
         if is_image_name(path.name) and path.is_file():
             images += 1
-            yield path.relative_to(out).as_posix(), _label(path, archive)
+            yield path.relative_to(out).as_posix(), _sample_label(path, archive)
     if not images:
         raise ARCHIVE_UNUSABLE(file=archive, because="its samples have no image file")
 
 
-def _label(image: Path, archive: Path) -> str:
-    key = image.with_name(_key(image.name))
+def _sample_label(image: Path, archive: Path) -> str:
+    key = image.with_name(_sample_key(image.name))
     try:
         if (file := key.with_name(f"{key.name}{_CLASS}")).is_file():
             return bounded_content(file, _CLASS_BYTES_MAX).decode("utf-8").strip()
@@ -410,6 +410,6 @@ def _label(image: Path, archive: Path) -> str:
         raise ARCHIVE_UNUSABLE(file=archive, because=because) from error
 
 
-def _key(name: str) -> str:
+def _sample_key(name: str) -> str:
     folder, slash, file = name.rpartition("/")
     return f"{folder}{slash}{file.partition('.')[0]}"

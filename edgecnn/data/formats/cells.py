@@ -46,7 +46,7 @@ _CHUNK_BYTES_MAX: Final = 512 << 20
 _HEADER_BYTES: Final = 1 << 20
 """Upper limit of a column's headers and statistics in one row group."""
 _LABELS_MAX: Final = 10_000
-"""Labels of one image."""
+"""Maximum number of labels of one image."""
 
 
 def header_of(file: Path) -> Sequence[str]:
@@ -94,14 +94,14 @@ class _BoundedLines(Iterator[str]):
         return line
 
 
-class _Place:
-    """The last line that was read completely."""
+class _LastLine:
+    """Number of the last line that was read completely."""
 
-    line = 0
+    number = 0
 
 
 @contextmanager
-def _opened_text(file: Path, place: _Place) -> Iterator[io.TextIOWrapper]:
+def _opened_text(file: Path, last: _LastLine) -> Iterator[io.TextIOWrapper]:
     """Open a text list. Faults in reading become errors with a line number."""
     try:
         with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
@@ -109,27 +109,27 @@ def _opened_text(file: Path, place: _Place) -> Iterator[io.TextIOWrapper]:
     except UnicodeDecodeError as error:
         raise table_unusable(file=file, line=None, because="it is not UTF-8") from error
     except csv.Error as error:
-        raise table_unusable(file=file, line=place.line + 1, because=str(error)) from error
+        raise table_unusable(file=file, line=last.number + 1, because=str(error)) from error
     except OSError as error:
         raise table_unusable(file=file, line=None, because=system_reason(error)) from error
 
 
 def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
-    place = _Place()
-    with _opened_text(file, place) as text:
+    last = _LastLine()
+    with _opened_text(file, last) as text:
         header = text.readline(_ROW_CHARACTERS_MAX)
         separator = next((sign for sign in _SEPARATORS if sign in header), ",")
         text.seek(0)
         lines = _BoundedLines(text)
         reader = csv.reader(lines, strict=True, delimiter="\t" if file.suffix.lower() == TSV else separator)
         yield 1, next(reader, [])
-        place.line = reader.line_num
+        last.number = reader.line_num
         lines.begin_row()
         for cells in reader:
-            place.line = reader.line_num
+            last.number = reader.line_num
             lines.begin_row()
             if cells:
-                yield place.line, cells
+                yield last.number, cells
 
 
 def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
@@ -137,8 +137,8 @@ def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
 
     Raises TABLE_UNUSABLE: an object has a key that the first one lacks.
     """
-    place, names, known = _Place(), list[str](), frozenset[str]()
-    with _opened_text(file, place) as text:
+    last, names, known = _LastLine(), list[str](), frozenset[str]()
+    with _opened_text(file, last) as text:
         lines = _BoundedLines(text)
         for line in lines:
             lines.begin_row()
@@ -150,9 +150,9 @@ def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
                     yield 1, names
                 if further := next((key for key in row if key not in known), None):
                     because = f"its first row has no key {shortened(further)!r}"
-                    raise table_unusable(file=file, line=place.line + 1, because=because, hint="give the first row every key")
-                yield place.line + 1, [_cell(row.get(name)) for name in names]
-            place.line += 1
+                    raise table_unusable(file=file, line=last.number + 1, because=because, hint="give the first row every key")
+                yield last.number + 1, [_cell_text(row.get(name)) for name in names]
+            last.number += 1
     if not names:
         yield 1, []
 
@@ -171,7 +171,7 @@ def _json_object(line: str) -> dict[str, Any]:
     return row
 
 
-def _cell(value: object) -> str:
+def _cell_text(value: object) -> str:
     """Return text unchanged, null as empty text, and lists, numbers and truth values as JSON."""
     return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
@@ -179,7 +179,7 @@ def _cell(value: object) -> str:
 READERS: Final[dict[str, Callable[[Path, Collection[int]], Iterator[Cells]]]] = {
     CSV: _rows_of_csv, TSV: _rows_of_csv, JSON_LINES: _rows_of_json_lines, PARQUET: _rows_of_parquet,
 }  # fmt: skip
-"""By the suffix of a list."""
+"""Reader of each suffix of a list."""
 
 
 def parquet_columns(file: Path) -> list[str]:
@@ -226,8 +226,9 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
         with open_regular(file) as stream, parquet.ParquetFile(stream, metadata=footer, read_dictionary=texts) as source:
             for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
                 for name in columns:
-                    _require_small(file, name, batch.column(name))
-                cells = [_cells(name, batch.column(name)) for name in columns]
+                    _require_small_cells(file, name, batch.column(name))
+                as_texts = {name: _names_as_json if name.strip().lower() == NAMES else _texts for name in columns}
+                cells = [as_texts[name](batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, TypeError, ValueError) as error:  # TypeError: a list of something other than text
         raise table_unusable(file=file, line=None, because=_reason(error)) from error
@@ -249,7 +250,7 @@ def _require_small_chunks(file: Path, footer: Any, columns: Sequence[str]) -> No
             raise table_unusable(file=file, line=None, because=because)
 
 
-def _require_small(file: Path, name: str, column: Any) -> None:
+def _require_small_cells(file: Path, name: str, column: Any) -> None:
     """Check the sizes of cells before they are decoded. Raises TABLE_UNUSABLE: a cell is larger than any real one."""
     import pyarrow as arrow
     from pyarrow import compute
@@ -268,10 +269,6 @@ def _require_small(file: Path, name: str, column: Any) -> None:
             raise table_unusable(file=file, line=None, because=because)
 
 
-def _cells(name: str, column: Any) -> list[str]:
-    return _lists(column) if name.strip().lower() == NAMES else _texts(column)
-
-
 def _texts(column: Any) -> list[str]:
     import pyarrow as arrow
 
@@ -279,7 +276,7 @@ def _texts(column: Any) -> list[str]:
     return [text or "" for text in decoded.cast(arrow.string()).to_pylist()]
 
 
-def _lists(column: Any) -> list[str]:
+def _names_as_json(column: Any) -> list[str]:
     """Return lists of names as JSON; a text column may contain names too."""
     import pyarrow as arrow
 

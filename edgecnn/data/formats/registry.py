@@ -22,7 +22,7 @@ from edgecnn.data.formats.archive import (
     is_archive,
     is_archive_name,
     name_archive_in_errors,
-    unpacked,
+    unpacked_folder,
 )
 from edgecnn.data.formats.cells import READERS
 from edgecnn.data.formats.idx import idx_layout, is_idx
@@ -95,7 +95,7 @@ def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
     if is_address(path):
         raise DATA_IS_ADDRESS(address=path, reads=edgecnn_reads())
     source = root_of(path)
-    return source, *_read(source, reading)
+    return source, *_read_source(source, reading)
 
 
 def is_address(text: str) -> bool:
@@ -135,7 +135,9 @@ def _format_named(text: str) -> DataFormat | None:
     return next((form for form in FORMATS if form.source == "name" and form.claims(text)), None)
 
 
-def _read(place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", "archive", "folder")) -> tuple[Layout, Stamps]:
+def _read_source(
+    place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", "archive", "folder")
+) -> tuple[Layout, Stamps]:
     try:
         for form in FORMATS:
             if form.source not in sources or form.lay_out is None or not form.claims(str(place)):
@@ -153,30 +155,18 @@ def _read(place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", 
 
 def _published(_: Path, reading: Reading) -> tuple[Layout, Stamps]:
     folder = published_folder(reading.choice.path, reading.cache, reading.tell)
-    layout, stamps = _read(folder, reading)
+    layout, stamps = _read_source(folder, reading)
     order = published_order(folder) if reading.is_labelled else None
     return layout if order is None else layout.reordered(order), stamps
 
 
-def _table(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return read_table(place, reading.choice, reading.progress, reading.tell)
-
-
-def _json_labels(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return LabelFiles(place.parent, reading.choice, reading.progress, reading.tell, is_confined=False).read_file(place)
-
-
-def _archive(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return _unpacked(place, {"": place}, reading)
-
-
-def _unpacked(place: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
-    root = unpacked(archives, reading.cache, reading.tell)
+def _unpacked_files(place: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
+    root = unpacked_folder(archives, reading.cache, reading.tell)
     with name_archive_in_errors(place, root):
         if reading.is_labelled and (root / PAIRS).is_file():
             own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
             return _note_unlisted(read_table(root / PAIRS, own, reading.progress, reading.tell), reading)
-        return _read(root, reading, ("folder",))
+        return _read_source(root, reading, ("folder",))
 
 
 def _imagenet(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
@@ -184,12 +174,8 @@ def _imagenet(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     return None if flat is None else flat_layout(flat, reading.progress, trains=reading.choice.train)
 
 
-def _idx(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return _stamped(idx_layout(place, reading.cache, reading.tell), reading)
-
-
-def _archives(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    """A folder of archives, each a class, a split or a shard, without other images."""
+def _archives_layout(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
+    """Read a folder of archives, each a class, a split or a shard; None if the folder has other images."""
     archives = _archives_in(place)
     if not archives:
         return None
@@ -199,7 +185,7 @@ def _archives(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
         unused = first_of([str(place / name) for name in lists], _NAMED)
         are, way_out = plural(len(lists), "is", "are"), "unpack them and pass the folder to use a list"
         reading.tell.note(f"{unused} {are} not used: classes come from the archives; {way_out}")
-    return _unpacked(place, archives, reading)
+    return _unpacked_files(place, archives, reading)
 
 
 def _archives_in(place: Path) -> dict[str, Path]:
@@ -238,7 +224,7 @@ def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
 
 
 def _note_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layout, Stamps]:
-    """Record the images next to a list that it does not mention, and return its files."""
+    """Record the images next to a list that the list does not mention, and return the list's files."""
     layout, stamps = files
     reading.progress.skip_unlisted(layout.root, stamps)
     return files
@@ -249,16 +235,16 @@ def _class_folders(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
         refuse_foreign(place, [place.name])
         raise DATA_NOT_READ(path=place, reads=edgecnn_reads())
     if not reading.is_labelled:
-        return _stamped(unlabelled_layout(place, reading.progress), reading)
+        return _with_stamps(unlabelled_layout(place, reading.progress), reading)
     try:
         layout = find_layout(place, reading.progress, reading.choice.folders)
     except NoClassFolders:
         refuse_foreign(place, Inside.of(place).files)
         raise
-    return _stamped(layout, reading)
+    return _with_stamps(layout, reading)
 
 
-def _stamped(layout: Layout, reading: Reading) -> tuple[Layout, Stamps]:
+def _with_stamps(layout: Layout, reading: Reading) -> tuple[Layout, Stamps]:
     return layout, [stamps_in(layout.root / folder.path, reading.progress) for folder in layout.folders]
 
 
@@ -271,19 +257,25 @@ FORMATS: Final = (
     DataFormat(f"{PREFIX}NAME", "name", "reads", True, is_published, _published),
     DataFormat(
         f"a list ({', '.join(READERS)}, COCO's .json, {EDGE_IMPULSE})", "list", "refuses", False,
-        lambda text: is_table(Path(text)), _table,
+        lambda text: is_table(Path(text)),
+        lambda place, reading: read_table(place, reading.choice, reading.progress, reading.tell),
     ),
-    DataFormat("", "list", "refuses", False, lambda text: is_json_labels(Path(text)), _json_labels),
     DataFormat(
-        f"an archive ({', '.join((ZIP, *TARS))})", "archive", "reads", False, lambda text: is_archive(Path(text)), _archive
+        "", "list", "refuses", False, lambda text: is_json_labels(Path(text)),
+        lambda file, reading: LabelFiles(file.parent, reading.choice, reading.progress, reading.tell, False).read_file(file),
+    ),
+    DataFormat(
+        f"an archive ({', '.join((ZIP, *TARS))})", "archive", "reads", False, lambda text: is_archive(Path(text)),
+        lambda place, reading: _unpacked_files(place, {"": place}, reading),
     ),
     DataFormat("", "folder", "skips", False, _is_dir, _imagenet),
-    DataFormat("a folder of IDX files", "folder", "refuses", True, lambda text: is_idx(Path(text)), _idx),
-    DataFormat("a folder of archives", "folder", "reads", False, _is_dir, _archives),
+    DataFormat("a folder of IDX files", "folder", "refuses", True, lambda text: is_idx(Path(text)),
+               lambda place, reading: _with_stamps(idx_layout(place, reading.cache, reading.tell), reading)),
+    DataFormat("a folder of archives", "folder", "reads", False, _is_dir, _archives_layout),
     DataFormat("a folder of images with a label file", "folder", "skips", False, _is_dir, _label_files),
     DataFormat("a folder with a sub-folder a class", "folder", "reads", False, lambda text: True, _class_folders),
 )  # fmt: skip
-"""In the order in which they are tried. torchvision:NAME is turned into such a folder first."""
+"""Formats in the order in which they are tried."""
 
 
 class ForeignForm(NamedTuple):

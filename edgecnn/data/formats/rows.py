@@ -63,7 +63,7 @@ class RowsOfList(NamedTuple):
     """Returns the existing path for each path that does not exist."""
 
 
-def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, list[list[str]]]:
+def lay_out_rows(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, list[list[str]]]:
     """Return the layout of the rows, and the sorted stamps of each class and split, or of each split of a multi-label list.
 
     If every row has exactly one label among label columns, the labels are classes. Files are not opened.
@@ -71,14 +71,18 @@ def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, lis
     Raises TABLE_UNUSABLE, ONE_CLASS, TRAIN_FOLDER_MISSING, LABELS_LOOK_JOINED: see ``read_table``.
     """
     file = listed.file
-    rows = _single_class_rows(file, sorted(set(listed.rows), key=_order), listed.named)
+    rows = _single_class_rows(
+        file,
+        sorted(set(listed.rows), key=lambda row: (row.path, row.label, row.part, row.group or "", row.labels or ())),
+        listed.named,
+    )
     if not rows:
         raise table_unusable(file=file, line=None, because="it has no row")
-    several = rows[0].labels is not None
-    names = {name for row in rows for name in row.labels or ()} if several else {row.label for row in rows}
+    is_multi_label = rows[0].labels is not None
+    names = {name for row in rows for name in row.labels or ()} if is_multi_label else {row.label for row in rows}
     if not listed.blanks_are_settled:
         _refuse_joined(file, names)
-    classes = natural_order(list(names.union(listed.named if several else ())))
+    classes = natural_order(list(names.union(listed.named if is_multi_label else ())))
     parts: dict[Part, str] = {part: part for part in ("train", "validation", "test") if any(row.part == part for row in rows)}
     if not classes:
         raise table_unusable(file=file, line=None, because="no row has a label")
@@ -89,22 +93,18 @@ def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, lis
         rows = [row._replace(part="train") for row in rows]
     elif "train" not in parts:
         raise train_folder_missing(named=file, splits=list(parts.values()), is_list=True)
-    labels, groups = _labels(file, rows, classes), _groups(file, rows)
+    labels, groups = _labels_by_path(file, rows, classes), _groups_by_path(file, rows)
     if moved := {} if listed.locate is None else listed.locate(rows):
         rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
-        labels, groups = _labels(file, rows, classes), _groups(file, rows)
+        labels, groups = _labels_by_path(file, rows, classes), _groups_by_path(file, rows)
     stamps: dict[tuple[Part, str], list[str]] = {}
     for row in rows:
-        progress.one()
+        progress.count_entry()
         stamps.setdefault((row.part, row.label), []).append(_stamp(listed.folder, row.path))
-    folders = tuple(ClassFolder(part, UNLABELLED if several else classes.index(label), "") for part, label in stamps)
+    folders = tuple(ClassFolder(part, UNLABELLED if is_multi_label else classes.index(label), "") for part, label in stamps)
     own = parts if len(parts) > 1 else {}
     layout = Layout(listed.folder, classes, own, folders, (), groups, labels, held_out)
     return layout, [sorted(inside) for inside in stamps.values()]
-
-
-def _order(row: Row) -> tuple[object, ...]:
-    return (row.path, row.label, row.part, row.group or "", row.labels or ())
 
 
 def _single_class_rows(file: Path, rows: list[Row], named: Sequence[str]) -> list[Row]:
@@ -127,7 +127,7 @@ def _refuse_joined(file: Path, names: Iterable[str]) -> None:
             raise labels_look_joined(file=file, label=name, words=parts)
 
 
-def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[str, tuple[int, ...]] | None:
+def _labels_by_path(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[str, tuple[int, ...]] | None:
     """Return the labels of each image; None if images have one class each."""
     if rows[0].labels is None:
         return None
@@ -142,7 +142,7 @@ def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[
     return labels
 
 
-def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
+def _groups_by_path(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
     groups: dict[str, str] = {}
     for row in rows:
         if row.group is not None and groups.setdefault(row.path, row.group) != row.group:
@@ -187,7 +187,7 @@ def _stamp(folder: Path, path: str) -> str:
 
 
 class PathLookup(NamedTuple):
-    """Finds the files of a list in a folder."""
+    """The files of a list, searched for in a folder."""
 
     file: Path
     """The list."""
@@ -196,7 +196,7 @@ class PathLookup(NamedTuple):
     progress: ListingProgress
     tell: Progress
 
-    def located(self, rows: Sequence[Row]) -> Mapping[str, str]:
+    def locate(self, rows: Sequence[Row]) -> Mapping[str, str]:
         """Return the existing path for each path that does not exist; nothing if some of the first paths exist.
 
         Raises LISTED_FILES_MISSING: no file of the list exists. LISTED_FILE_TWICE: two files match a path.
@@ -204,7 +204,7 @@ class PathLookup(NamedTuple):
         paths = list(dict.fromkeys(row.path for row in rows))
         if any(self._exists(path) for path in paths[:_TRIED]):
             return {}
-        place_of = self._searched(paths)
+        place_of = self._search(paths)
         if not place_of:
             if any(map(self._exists, paths)):
                 return {}
@@ -217,7 +217,7 @@ class PathLookup(NamedTuple):
     def _exists(self, path: str) -> bool:
         return os.path.isfile(self.folder / path)  # noqa: PTH113 - False, too, of a path that is too long
 
-    def _searched(self, paths: Sequence[str]) -> Mapping[str, str]:
+    def _search(self, paths: Sequence[str]) -> Mapping[str, str]:
         """Return the file that matches each path."""
         wanted = {path: path.replace("\\", "/").removeprefix("./") for path in paths}
         texts = set(wanted.values())
@@ -225,16 +225,19 @@ class PathLookup(NamedTuple):
         files: dict[str, list[str]] = {}
         loosely: dict[str, list[str]] = {}
         for place in self._files():
-            for end in _ends(place):
+            for end in _matching_paths(place):
                 if end in texts:
                     files.setdefault(end, []).append(place)
                 if end.casefold() in folded:
                     loosely.setdefault(end.casefold(), []).append(place)
-        fitting = {path: _fitting(text, files.get(text) or loosely.get(text.casefold(), [])) for path, text in wanted.items()}
-        for path, places in fitting.items():
-            if len(places) > 1:
+        file_of = {}
+        for path, text in wanted.items():
+            places = files.get(text) or loosely.get(text.casefold(), [])
+            if len(places) > 1 and text not in places:
                 raise listed_file_twice(file=self.file, path=path, files=places)
-        return {path: places[0] for path, places in fitting.items() if places}
+            if places:
+                file_of[path] = text if text in places else places[0]
+        return file_of
 
     def _files(self) -> Iterator[str]:
         """Yield the paths of probable images in the folder, relative to it."""
@@ -244,7 +247,7 @@ class PathLookup(NamedTuple):
             depth = 0 if here == "." else here.count("/") + 1
             folders[:] = sorted(name for name in folders if not is_skipped(name) and depth < _DEEPEST)
             for name in names:
-                self.progress.one()
+                self.progress.count_entry()
                 count += 1
                 if count > _FILES_MAX:
                     return
@@ -252,14 +255,9 @@ class PathLookup(NamedTuple):
                     yield name if depth == 0 else f"{here}/{name}"
 
 
-def _ends(place: str) -> Iterator[str]:
+def _matching_paths(place: str) -> Iterator[str]:
     """Yield every path that matches a file: its last parts, with and without its suffix."""
     parts = place.split("/")
     for bare in {parts[-1], os.path.splitext(parts[-1])[0]}:  # noqa: PTH122 - of millions of names
         for first in range(len(parts)):
             yield "/".join((*parts[first:-1], bare))
-
-
-def _fitting(text: str, places: list[str]) -> list[str]:
-    """Return the files that match a path; the path itself if it is one of them."""
-    return [text] if text in places else places

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.files import ListingProgress
 from edgecnn.data.formats.cells import NAMES, PARQUET, READERS, ROWS_MAX, TOO_MANY_ROWS, cells_of, header_of
-from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, label_name, laid_out, path_fault
+from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, label_name, lay_out_rows, path_fault
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import PART_NAMES, split_name
 from edgecnn.errors.base import EdgecnnError
@@ -67,10 +67,10 @@ def read_table(file: Path, choice: DataChoice, progress: ListingProgress, tell: 
     table = ListTable.of(file, choice)
     if (note := table.columns.note) is not None:
         tell.note(f"{file}: {note}")
-    locate = PathLookup(file, folder, progress, tell).located
+    locate = PathLookup(file, folder, progress, tell).locate
     is_settled = choice.label_separator is not None or bool(table.named)
     listed = RowsOfList(folder, file, table.rows(), table.named, is_settled, locate)
-    return laid_out(listed, progress)
+    return lay_out_rows(listed, progress)
 
 
 class ListTable:
@@ -179,12 +179,12 @@ class _Header(NamedTuple):
         return None if self.file.suffix.lower() == PARQUET else 1
 
     def columns(self, choice: DataChoice, *, is_known_form: bool) -> Columns:
-        group = None if choice.group_by is None else self._place(choice.group_by.strip())
-        path = self._stated("--path-column", choice.path_column)
+        group = None if choice.group_by is None else self._index(choice.group_by.strip())
+        path = self._stated_index("--path-column", choice.path_column)
         path = self._first_of(_PATHS, besides=set()) if path is None else path
         if path is None:
             raise self._unclear("pass --path-column COLUMN with the paths of the images", choice, group)
-        label, split = self._stated("--label-column", choice.label_column), self._first_of((_SPLIT,), besides={path})
+        label, split = self._stated_index("--label-column", choice.label_column), self._first_of((_SPLIT,), besides={path})
         is_stated = label is not None
         label = self._first_of(_LABELS, besides={path, split}) if label is None else label
         taken = {path, split, group} - {label}
@@ -211,28 +211,28 @@ class _Header(NamedTuple):
         self._require_once([self.names[place] for place in rest])
         return LabelColumns(names={label_name(self.file, self._line, self.names[place]): place for place in rest})
 
-    def _place(self, name: str) -> int | None:
+    def _index(self, name: str) -> int | None:
         """Return a column's index by its exact name, else by its lower-case name."""
         exact = (place for place, other in enumerate(self.names) if other == name)
         loose = (place for place, other in enumerate(self.names) if other.lower() == name.lower())
         return next(exact, next(loose, None))
 
     def _first_of(self, names: Sequence[str], besides: set[int | None]) -> int | None:
-        places = (self._place(name) for name in names)
+        places = (self._index(name) for name in names)
         return next((place for place in places if place is not None and place not in besides), None)
 
-    def _stated(self, option: str, name: str | None) -> int | None:
+    def _stated_index(self, option: str, name: str | None) -> int | None:
         if name is None:
             return None
-        if (place := self._place(name.strip())) is None:
+        if (place := self._index(name.strip())) is None:
             because = f"it has no column {shortened(name)!r}: its columns are {self._shown()}"
             raise table_unusable(file=self.file, line=self._line, because=because, hint=f"pass one of these names with {option}")
         self._require_once([self.names[place]])
         return place
 
     def _require_once(self, names: Sequence[str]) -> None:
-        often = Counter(self.names)
-        if twice := next((name for name in names if often[name] > 1), None):
+        counts = Counter(self.names)
+        if twice := next((name for name in names if counts[name] > 1), None):
             because = f"its columns are {self._shown()}: two have the name {shortened(twice)!r}"
             raise table_unusable(file=self.file, line=self._line, because=because, hint="give each column a different name")
 
@@ -248,7 +248,7 @@ class _Header(NamedTuple):
 
 
 class LabelColumns(NamedTuple):
-    """Where a row's labels are."""
+    """Columns that contain a row's labels."""
 
     names: Mapping[str, int] | None = None
     """Index of each label's own column; None if one column names them all."""
@@ -260,7 +260,7 @@ class LabelColumns(NamedTuple):
     def labels_in(self, cells: Sequence[str]) -> tuple[str, ...]:
         """Return the labels of a row. Raises ValueError with the reason if its cells are invalid."""
         if self.names is None:
-            return _named(cells[self.column], self.separator)
+            return _labels_in_cell(cells[self.column], self.separator)
         for name, place in self.names.items():
             if cells[place].strip().lower() not in _TRUTH:
                 raise ValueError(
@@ -270,7 +270,7 @@ class LabelColumns(NamedTuple):
         return tuple(name for name, place in self.names.items() if _TRUTH[cells[place].strip().lower()])
 
 
-def _named(cell: str, separator: str | None = None) -> tuple[str, ...]:
+def _labels_in_cell(cell: str, separator: str | None = None) -> tuple[str, ...]:
     """Parse a JSON list, which a Parquet column becomes, or names with a separator."""
     text = cell.strip()
     if not text.startswith("["):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.data.formats.table import _named
+from edgecnn.data.formats.table import _labels_in_cell
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
@@ -246,4 +246,4 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
 
 def test_labels_that_open_a_list_a_hundred_thousand_times_are_refused_in_words() -> None:
     with pytest.raises(ValueError, match="begin like a JSON list but are not one"):
-        _named("[" * 100_000)
+        _labels_in_cell("[" * 100_000)

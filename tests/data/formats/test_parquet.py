@@ -181,7 +181,7 @@ def test_a_cell_that_no_list_has_is_refused_in_one_short_line_and_never_decoded(
 def test_cells_that_are_too_large_by_the_footer_are_refused_before_any_row_group_is_read(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cells, "_require_small", lambda *_: pytest.fail("a row group is read"))
+    monkeypatch.setattr(cells, "_require_small_cells", lambda *_: pytest.fail("a row group is read"))
     for columns in ("a path of 30 MiB", "a label of 30 MiB in a thousand rows", "labels of 30 MiB"):
         with pytest.raises(
             EdgecnnError,

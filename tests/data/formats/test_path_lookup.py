@@ -119,6 +119,6 @@ def test_files_of_one_name_are_looked_up_by_their_folders(tmp_path: Path, monkey
     monkeypatch.setattr(PathLookup, "_files", lambda _: (f"data/{folder}/0.png" for folder in folders))
     rows = [Row(f"{folder}/0", "cat", "train") for folder in folders]
     began = time.process_time()
-    places = PathLookup(tmp_path / "list.csv", tmp_path, ListingProgress(Heard()), Heard()).located(rows)
+    places = PathLookup(tmp_path / "list.csv", tmp_path, ListingProgress(Heard()), Heard()).locate(rows)
     assert time.process_time() - began < 2
     assert places == {f"{folder}/0": f"data/{folder}/0.png" for folder in folders}

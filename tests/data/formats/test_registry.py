@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.data.formats.registry import edgecnn_reads, has_folder, has_own_order, is_address, is_list, is_on_disk
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NothingReadable
 from edgecnn.errors.data.formats import LIST_WITHOUT_LABELS
@@ -141,7 +141,7 @@ def test_what_is_below_a_folder_without_permission_is_refused(
     choice = DataChoice(path=str(tmp_path / "locked" / name))
     with pytest.raises(EdgecnnError, check=DATA_FOLDER_UNREADABLE.made) as caught:
         if verb == "divide":
-            divide(choice, tmp_path / "out", tmp_path / "store", Heard())
+            write_role_folders(choice, tmp_path / "out", tmp_path / "store", Heard())
         else:
             summarize(choice, tmp_path / "store", Heard())
     assert (caught.value.what, caught.value.because) == (f"{tmp_path}/locked/{name} cannot be read", "permission denied")
