@@ -138,12 +138,9 @@ def opening_fault(kit: Manifest) -> str:
     strange = [name for name in kit.model.files if PurePosixPath(name).suffix not in kinds]
     if strange:
         return f"model.files has {ascii(strange[0])[:100]}; {module} opens {', '.join(kinds)}"
-    return "" if kit.engine is None else _engine_fault(kit.engine, kit)
-
-
-def _engine_fault(engine: Mapping[str, Any], kit: Manifest) -> str:
-    """Check the files that ``build-engine`` reads, and the package that it imports."""
-    onnx, builder = engine.get("onnx"), engine.get("builder")
+    if kit.engine is None:
+        return ""
+    onnx, builder = kit.engine.get("onnx"), kit.engine.get("builder")  # the file and the package that ``build-engine`` uses
     if onnx not in list(kit.files) or PurePosixPath(str(onnx)).suffix != ".onnx":
         return f"engine.onnx {ascii(onnx)[:100]} is not an .onnx file of the kit"
     return "" if builder in PACKAGES else f"engine.builder {ascii(builder)[:100]} is not {' or '.join(PACKAGES)}"

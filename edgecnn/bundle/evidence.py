@@ -84,9 +84,9 @@ class EvidenceWeights(Value):
     origin: Literal["published", "seeded"]
     """seeded: random weights from a fixed seed, never called pretrained."""
     what: str
-    """In words, such as ``ImageNet-1k weights (ResNet18_Weights.IMAGENET1K_V1)``."""
+    """Description, such as ``ImageNet-1k weights (ResNet18_Weights.IMAGENET1K_V1)``."""
     sha256: str | None = None
-    """Of the published file; None for seeded weights, which the kit's digest and edgecnn's version identify."""
+    """SHA-256 of the published file; None for seeded weights, which the kit's digest and edgecnn's version identify."""
     licence: str | None = None
 
 
@@ -103,9 +103,9 @@ class EvidenceKit(Value):
     residency: Residency | None
     """The precisions that really ran, without the list of layers; None: no trace could be read."""
     environment: Environment
-    """Of its runs: conditions, and observations over all of them."""
+    """Conditions of the runs, and observations over all runs."""
     throughput: Throughput | None = Field(default=None, exclude_if=lambda throughput: throughput is None)
-    """Of a GPU, at the kit's largest batch size."""
+    """Throughput of a GPU at the kit's largest batch size."""
 
 
 class EvidenceNetwork(Value):

@@ -150,7 +150,7 @@ class Recorded(NamedTuple):
     accuracy: Mapping[str, Accuracy | MultiLabelAccuracy]
     """Accuracy of each candidate on the build's test images."""
     drawn: RoleDraw | None = None
-    """How the test images were drawn."""
+    """Settings that drew the test images."""
 
     @property
     def pixels(self) -> frozenset[str]:

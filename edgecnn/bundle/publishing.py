@@ -148,7 +148,10 @@ def staged_bundle(
     fresh = Path(tempfile.mkdtemp(prefix=".bundle.", dir=folder))
     try:
         for name, kit in carried.items():
-            _copy_kit(kit, fresh / "kits" / name)
+            for file in ("kit.json", *kit.manifest["files"]):  # no built engines, which fit one GPU, and no byte code
+                target = fresh / "kits" / name / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(kit.folder / file, target)
         for name, text in texts.items():
             (fresh / name).write_text(text, encoding="utf-8")
         if (bundle / KEPT).is_dir():
@@ -168,13 +171,6 @@ def staged_bundle(
         yield StagedBundle(folder=fresh, is_new=True, publish=publish)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _copy_kit(kit: KitRef, target: Path) -> None:
-    """Copy only the files that the kit lists: built engines work on one GPU, and byte code with one Python."""
-    for name in ("kit.json", *kit.manifest["files"]):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(kit.folder / name, target / name)
 
 
 def _published_or_none(bundle: Path, note: Note) -> BundleManifest | None:

@@ -42,12 +42,12 @@ _CLASS_REPORTED_FROM: Final = 0.1
 
 
 class Cut(NamedTuple):
-    """The shares of a class for test and validation; 0 if the role has its own folder."""
+    """Shares of a class for test and validation; 0 if the role has a separate folder."""
 
     test_share: float
     validation_share: float
     fold: Fold | None = None
-    """For cross-validation: validation is removed, the rest is divided into equal parts, and this part is the test set."""
+    """Fold of cross-validation. Validation is removed, the rest is divided into equal parts, and this part is the test set."""
 
     def sizes(self, count: int) -> tuple[int, int]:
         """Return how many of ``count`` images are test and validation images."""

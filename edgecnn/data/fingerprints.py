@@ -41,7 +41,7 @@ _TURNS: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3,
 """EXIF 2.32, tag 0x0112: counter-clockwise quarter turns, then a left-right flip, that turn a stored image upright."""
 _FEWEST: Final = 4
 _MOST_OTHERS: Final = 0.5
-"""If a larger share of the other images has the same mark, the mark says little about the class."""
+"""Largest share of the other images that may have the mark. A more common mark says little about the class."""
 _CHANCE: Final = 0.05
 """Largest probability that a mark appears by chance in any class (Bonferroni's bound)."""
 _SIDES_SWAPPED: Final = 5
@@ -143,7 +143,7 @@ class Fingerprint(NamedTuple):
     """Mode of the stored pixels: RGB, L, CMYK, I;16, …"""
     width_px: int
     height_px: int
-    """As stored, before any turn."""
+    """Height as stored, before any rotation."""
     orientation: int
     """The EXIF orientation, 1 to 8; 1 is upright."""
     animated: bool

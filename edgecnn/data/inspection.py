@@ -49,7 +49,7 @@ from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
 _UNBALANCED: Final = 3.0
-"""From this imbalance on, accuracy over all images hides the smallest class, unlike balanced accuracy. A convention."""
+"""Imbalance from which accuracy over all images hides the smallest class, unlike balanced accuracy. A convention."""
 _NAMED: Final = 5
 _SHORTEST_PLURAL: Final = 4
 _SHORTEST_MISSPELT: Final = 7
@@ -98,8 +98,10 @@ def _alike_findings(facts: DataInspection) -> Iterator[Finding]:
 def _copy_findings(facts: DataInspection) -> Iterator[Finding]:
     two = [group for group in facts.copies if len(group.classes) > 1]
     if two:
-        images, files = counted(len(two), "identical image"), _files_with_classes(two)
-        sentence = f"{images} in more than one class; a build skips every copy ({files})"
+        # A file in a list may have two classes.
+        named = [f"{' = '.join(dict.fromkeys(group.paths[:3]))} as {' and '.join(group.classes[:3])}" for group in two]
+        images = counted(len(two), "identical image")
+        sentence = f"{images} in more than one class; a build skips every copy ({first_of(named, 2)})"
         yield _finding("contradiction", sentence, serious=True)
     copies = [group for group in facts.copies if len(group.classes) == 1]
     if copies:
@@ -207,12 +209,6 @@ def _grey_scaling(levels: tuple[int, int]) -> str:
 
 def _examples(groups: list[Alike]) -> str:
     return first_of([" = ".join(group.paths[:3]) for group in groups], 2)
-
-
-def _files_with_classes(groups: list[Alike]) -> str:
-    """Name the files and their classes; a file in a list may have two classes."""
-    named = (f"{' = '.join(dict.fromkeys(group.paths[:3]))} as {' and '.join(group.classes[:3])}" for group in groups)
-    return first_of(list(named), 2)
 
 
 def name_slips(names: Sequence[str]) -> tuple[NameSlip, ...]:

@@ -186,7 +186,8 @@ def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, r
     inside = {part: content_of(holder, progress).folders for part, holder in holders.items()}
     if not any(inside.values()):
         if parts and reading != "classes":
-            raise split_folders(folder=root, names=list(parts.values()), lists=_lists_in(root))
+            lists = (path for path in root.iterdir() if path.suffix.lower() in _LISTS and not is_skipped(path.name))
+            raise split_folders(folder=root, names=list(parts.values()), lists=sorted(lists))
         return None
     train, unlabelled = _class_folders_of(holders["train"], folders_in(holders["train"], progress), reading)
     classes = _require_two_classes(holders["train"], train)
@@ -265,10 +266,6 @@ def _class_folders_of(
     if reading is None:
         raise split_folders(folder=folder, names=buckets)
     return tuple(name for name in names if name not in buckets), buckets
-
-
-def _lists_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _LISTS and not is_skipped(path.name))
 
 
 def _require_two_classes(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -143,14 +143,11 @@ def names_in_config(file: Path) -> tuple[str, ...] | None:
     Names are read from ``id2label`` (transformers), unless they are numbers such as ``LABEL_0``, or ``label_names`` (timm).
     """
     config = json_object(file) or {}
-    stated = _names_by_index(config.get("id2label")) or config.get("label_names")
+    table = config.get("id2label")
+    by_index = [table.get(str(index)) for index in range(len(table))] if isinstance(table, Mapping) else None
+    stated = by_index or config.get("label_names")
     if not isinstance(stated, list) or len(stated) < 2 or not all(isinstance(name, str) and name.strip() for name in stated):
         return None
     names = tuple(str(name) for name in stated)
     are_numbers = all(name == f"LABEL_{place}" for place, name in enumerate(names))
     return None if are_numbers or len(set(names)) < len(names) or not all(map(str.isprintable, names)) else names
-
-
-def _names_by_index(table: Mapping[str, Any] | object) -> list[Any] | None:
-    """Return the names of 0, 1, 2, …, with None for a missing one; None if there is no table."""
-    return [table.get(str(index)) for index in range(len(table))] if isinstance(table, Mapping) else None

@@ -39,7 +39,7 @@ from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, Fold, Grouping, Imag
 from edgecnn.values.recipe import DataChoice
 
 _PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2}
-"""If copies are in several splits, the one used for evaluation stays, so the test images are those of the user's folder."""
+"""Order in which splits keep an image that is in several. The test set therefore contains all images of the user's folder."""
 _CALIBRATION_SHARE = 1 / CALIBRATION_AT_MOST
 
 
@@ -51,7 +51,7 @@ class ListedImage(NamedTuple):
     part: Part
     sha256: str
     group: str | None = None
-    """Its group by ``data.group_by``."""
+    """Group by ``data.group_by``."""
     labels: tuple[int, ...] | None = None
     """Labels of a multi-label image, instead of ``label``."""
 

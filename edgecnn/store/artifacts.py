@@ -138,8 +138,12 @@ class Making:
         return out
 
     def _describe(self, seconds: float, notes: tuple[str, ...]) -> Record:
-        """Sync every file, then write the record next to them. The record marks the work as finished."""
-        files = {name: path for name, path in sorted(files_under(self._work / FILES)) if not _is_leftover(name)}
+        """Sync every file, then write the record, which marks the work as finished.
+
+        Dot files at the top and byte code are for the stage itself, and are not stored.
+        """
+        inside = sorted(files_under(self._work / FILES))
+        files = {name: path for name, path in inside if not name.startswith(".") and _BYTE_CODE not in name.split("/")}
         if strange := [name for name, path in files.items() if stamp_of(path) is None]:
             raise STAGE_UNFINISHED(kind=self.wanted.kind, because=f"{strange[0]} is not a regular file")
         if not files:
@@ -161,7 +165,11 @@ class Making:
         """Rename into place. If another process published the same inputs first, its entry stays."""
         kind, key = self.wanted.kind, self.wanted.key
         entry = self.layout.entry(kind, key)
-        self._remove_leftovers()
+        remove(self._work / STARTED)
+        out = self._work / FILES
+        for path in [*out.glob(".*"), *sorted(out.rglob(_BYTE_CODE))]:
+            remove(path)
+        sync_folders(self._work)
         if not publish(self._work, entry):
             theirs = trusted_entry(self.layout, kind, key)
             if isinstance(theirs, Artifact) and theirs.record.inputs == record.inputs:
@@ -172,18 +180,6 @@ class Making:
         artifact = Artifact(kind=kind, key=key, folder=entry / FILES, record=record)
         remember_stamps(self.layout, artifact)
         return artifact
-
-    def _remove_leftovers(self) -> None:
-        remove(self._work / STARTED)
-        out = self._work / FILES
-        for path in [*out.glob(".*"), *sorted(out.rglob(_BYTE_CODE))]:
-            remove(path)
-        sync_folders(self._work)
-
-
-def _is_leftover(name: str) -> bool:
-    """Whether a stage keeps the file only for itself: names with a leading dot at the top, and byte-code caches."""
-    return name.startswith(".") or _BYTE_CODE in name.split("/")
 
 
 class Artifacts:

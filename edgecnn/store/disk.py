@@ -44,7 +44,7 @@ DAMAGED_ZIP: Final = (
 """Exceptions of zipfile and its decompressors for unreadable bytes. bz2 raises OSError; RuntimeError means encryption, or, as
 NotImplementedError, an unknown compression."""
 _SYNCED_AT_ONCE: Final = 32
-"""On ext4, 2,048 files of 50 kB take 7 s one by one, 0.7 s by eight and 0.5 s by 32."""
+"""Number of files that are synced at once. On ext4, 2,048 files of 50 kB take 7 s one by one, 0.7 s by eight and 0.5 s by 32."""
 BLOCK_BYTES = 1 << 18
 STALLED_AFTER_S = 30.0
 """A server that sends nothing for this long counts as stalled."""

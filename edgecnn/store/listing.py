@@ -21,7 +21,7 @@ from edgecnn.values.stage import Progress, Stage
 
 _TENTHS = 10
 _FEW = 3
-"""With fewer records of a kind and network, all networks of the kind count."""
+"""Fewest records of a kind and network. With fewer, all networks of the kind count."""
 
 
 class ListingRow(Value):
@@ -60,16 +60,14 @@ def archives(store: Store) -> tuple[ArchiveRow, ...]:
     """Return all unpacked archives by name, including half unpacked ones. Raises StoreUnusable: the store cannot be read."""
     place = store.root / ARCHIVES
     with named_failures(store.root, "listing the unpacked archives"):
-        folders = sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
-        return tuple(_archive_row(folder) for folder in folders)
-
-
-def _archive_row(folder: Path) -> ArchiveRow:
-    used = None
-    if not folder.name.startswith(UNPACKING) and (stamp := stamp_of(proof_of(folder))) is not None:
-        used = datetime.fromtimestamp(stamp[1] / 1e9, UTC).isoformat(timespec="seconds")
-    size = sum(stamp[0] for _, path in files_under(folder) if (stamp := stamp_of(path)) is not None)
-    return ArchiveRow(name=folder.name, bytes=size, used_at=used)
+        rows = []
+        for folder in sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []:
+            used_at = None
+            if not folder.name.startswith(UNPACKING) and (stamp := stamp_of(proof_of(folder))) is not None:
+                used_at = datetime.fromtimestamp(stamp[1] / 1e9, UTC).isoformat(timespec="seconds")
+            size = sum(stamp[0] for _, path in files_under(folder) if (stamp := stamp_of(path)) is not None)
+            rows.append(ArchiveRow(name=folder.name, bytes=size, used_at=used_at))
+        return tuple(rows)
 
 
 def listing(store: Store, kind: str | None = None) -> tuple[ListingRow, ...]:

@@ -54,7 +54,7 @@ _GIVE_UP_AFTER: Final = 3
 """Number of unreadable entries in a row after which the remote store counts as lost."""
 _LOOK_S: Final = 0.5
 _ASKED_SINGLY: Final = 2
-"""Up to this many files per folder are looked up one by one. A listing returns all files, 1,000 per answer."""
+"""Largest number of files per folder that are looked up one by one. A listing returns all files, 1,000 per answer."""
 _NAME: Final = re.compile(r"(artifacts/[a-z]+/[0-9a-f]{64}|profiles/[\w][\w.-]*/[\w][\w.-]*/[\w][\w.-]*)", re.ASCII)
 
 

@@ -27,7 +27,7 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 from edgecnn.data.files import ListingProgress, read_json, stamp_of, stamps_in, write_json
 from edgecnn.data.layout import innermost_folder
-from edgecnn.data.split_names import split_name
+from edgecnn.data.split_names import Part, split_name
 from edgecnn.errors.base import ROWS, EdgecnnError, system_reason
 from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
 from edgecnn.errors.data.lists import SHARDS_WITHOUT_SPLIT
@@ -243,9 +243,9 @@ class Member(NamedTuple):
 
     name: str
     size: int
-    """In bytes."""
+    """Size in bytes."""
     fault: str
-    """Why it cannot be unpacked; empty if it can."""
+    """Reason why the file cannot be unpacked; empty if it can."""
     stream: Callable[[], IO[bytes]]
     """Opens it for reading."""
 
@@ -284,13 +284,11 @@ def bytes_allowed(archive: Path) -> int:
 def members_of(archive: Path, stack: ExitStack) -> list[Member]:
     """Return the files of an archive, which stays open as long as ``stack``. Raises ARCHIVE_UNUSABLE: it is damaged."""
     with archive_faults(archive):
-        return _members_of_zip(archive, stack) if archive.name.lower().endswith(ZIP) else _members_of_tar(archive, stack)
-
-
-def _members_of_zip(archive: Path, stack: ExitStack) -> list[Member]:
-    file = stack.enter_context(zipfile.ZipFile(archive))
-    entries = (entry for entry in file.infolist() if not entry.filename.endswith("/"))
-    return [Member(_member_name(entry), entry.file_size, _type_fault(entry), partial(file.open, entry)) for entry in entries]
+        if not archive.name.lower().endswith(ZIP):
+            return _members_of_tar(archive, stack)
+        file = stack.enter_context(zipfile.ZipFile(archive))
+        entries = (entry for entry in file.infolist() if not entry.filename.endswith("/"))
+        return [Member(_member_name(entry), entry.file_size, _type_fault(entry), partial(file.open, entry)) for entry in entries]
 
 
 def _member_name(entry: zipfile.ZipInfo) -> str:
@@ -366,7 +364,10 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
     Raises ARCHIVE_UNUSABLE: an image has no class, or there is no image. SHARDS_WITHOUT_SPLIT: the names of some archives mean a
     split, and others do not.
     """
-    part_of = {place: _split_of_archive(place) for place in archives}
+    part_of: dict[str, Part | None] = {}
+    for place in archives:  # such as train/0000.tar or train-0000.tar
+        splits = (split_name(word) for word in place.split("/"))
+        part_of[place] = next((split.part for split in splits if split is not None), None)
     parts = set(part_of.values())
     if None in parts and parts - {None, "train"}:
         named = [archive for place, archive in archives.items() if part_of[place] is not None]
@@ -378,12 +379,6 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
         has_splits = None not in parts and len(parts) > 1
         writer.writerow(("path", "label", "split") if has_splits else ("path", "label"))
         writer.writerows(row if has_splits else row[:2] for row in rows)
-
-
-def _split_of_archive(place: str) -> str | None:
-    """Return the split of an archive: ``train/0000.tar`` or ``train-0000.tar``."""
-    splits = (split_name(word) for word in place.split("/"))
-    return next((split.part for split in splits if split is not None), None)
 
 
 def _samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:

@@ -89,7 +89,10 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
         StoreFull, StoreUnusable: the store cannot be written.
     """
     pairs = pairs_in(folder)
-    names = _stated_names(folder)
+    try:
+        names = names_in(folder / NAMES_FILE)
+    except FileNotFoundError:
+        names = None
     made = cached_folder(_cache_name(pairs), cache, lambda fresh: _write_parts(pairs, fresh, tell), tell)
     labels = {part: sorted(int(place.name) for place in (made / part).iterdir() if place.name.isdigit()) for part in pairs}
     if names is not None and len(names) <= (largest := max(map(max, labels.values()))):
@@ -126,13 +129,6 @@ def _cache_name(pairs: Mapping[Part, Pair]) -> str:
             with _idx_faults(file):
                 stamps.append(stamp_of(f"{part}/{os.path.realpath(file)}", file.stat()))
     return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
-
-
-def _stated_names(folder: Path) -> tuple[str, ...] | None:
-    try:
-        return names_in(folder / NAMES_FILE)
-    except FileNotFoundError:
-        return None
 
 
 @contextmanager

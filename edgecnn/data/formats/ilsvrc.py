@@ -32,7 +32,7 @@ _KAGGLE: Final = re.compile(r"([^,]+),\s*(\S+).*")
 """An image and its class, followed by its boxes."""
 _CAFFE: Final = re.compile(r"(\S+)\s+(\S+)")
 _IMAGE_FOLDERS: Final = ("", "val", "ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val")
-"""Where the images are, relative to the named folder: in it, or as Kaggle's archive unpacks."""
+"""Possible folders of the images, relative to ``data.path``; the long ones are from Kaggle's archive."""
 _TRUTH_FOLDERS: Final = (
     "",
     "..",
@@ -42,7 +42,7 @@ _TRUTH_FOLDERS: Final = (
     "../ILSVRC2012_devkit_t12/data",
     "../../../..",
 )
-"""Where the class file is, relative to the images' folder."""
+"""Possible folders of the class file, relative to the folder of the images."""
 _LIST_BYTES_MAX: Final = 64 << 20
 _FEWEST_CLASSES: Final = 2
 

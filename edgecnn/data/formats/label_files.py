@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -34,7 +34,7 @@ _KNOWN: Final = (
 )  # fmt: skip
 """Names that tools give a label file. The first one in a folder is used."""
 _LABELS_OF_ONE: Final = 2
-"""If a folder's images have this many labels in the file, the folder is not a class."""
+"""Number of labels among a folder's images from which the folder is not a class."""
 _FEWEST_CLASSES: Final = 2
 _NAMED: Final = 5
 COCO: Final = ".json"
@@ -170,7 +170,13 @@ class LabelFiles(NamedTuple):
         return self.root if self.choice.image_root is None else root_of(self.choice.image_root)
 
     def _rows(self, file: Path, place: str = "", part: Part | None = None) -> Iterator[Row]:
-        rows = rows_of_json(file) if is_json_labels(file) else self._rows_of_table(file)
+        if is_json_labels(file):
+            rows = rows_of_json(file)
+        else:
+            table = ListTable.of(file, self.choice, is_known_form=True)
+            if (note := table.columns.note) is not None:
+                self.tell.note(f"{file}: {note}")
+            rows = table.rows()
         for row in rows:
             outer, *inner = row.path.replace("\\", "/").split("/")
             if self.is_confined and (outer == "" or ":" in outer or ".." in (outer, *inner)):
@@ -179,12 +185,6 @@ class LabelFiles(NamedTuple):
                     file=file, line=None, because=because, hint=f"pass the file itself: --data {shell_word(file)}"
                 )
             yield row if part is None else row._replace(path=f"{place}{row.path}", part=part)
-
-    def _rows_of_table(self, file: Path) -> Iterable[Row]:
-        table = ListTable.of(file, self.choice, is_known_form=True)
-        if (note := table.columns.note) is not None:
-            self.tell.note(f"{file}: {note}")
-        return table.rows()
 
     def _lay_out(self, file: Path, rows: Sequence[Row], lists: Sequence[Path]) -> tuple[Layout, list[list[str]]]:
         folder = self._folder

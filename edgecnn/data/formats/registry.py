@@ -71,7 +71,7 @@ class DataFormat:
     source: Source
     """The kind of data path. A list names images in any folder; an archive is searched for folders."""
     without_labels: Literal["reads", "skips", "refuses"]
-    """If labels are not needed: read it anyway, let another format read the folder, or raise an error."""
+    """Behaviour if labels are not needed: read the data, let another format read the folder, or raise an error."""
     has_class_order: bool
     """Whether the data set itself states the order of its classes."""
     claims: Callable[[str], bool]

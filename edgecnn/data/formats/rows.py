@@ -28,7 +28,7 @@ _STEERING: Final = ("Cc", "Zl", "Zp")
 _SURROGATE: Final = "Cs"
 """Half a character (a surrogate), which JSON can contain and UTF-8 cannot."""
 _FEWEST_JOINED: Final = 8
-"""With fewer labels, shared words may be coincidence, as in red apple and green apple."""
+"""Fewest labels with shared words that count as joined. Fewer may be coincidence, such as red apple and green apple."""
 _TRIED: Final = 100
 """Number of paths to try as written before searching for files."""
 _DEEPEST: Final = 6

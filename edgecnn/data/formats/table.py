@@ -141,7 +141,7 @@ class Columns(NamedTuple):
     names: tuple[str, ...]
     path: int
     label: int | None
-    """None if ``labels`` describes the image."""
+    """Column of the class; None if ``labels`` describes the image."""
     labels: LabelColumns | None
     split: int | None
     group: int | None
@@ -156,7 +156,7 @@ class Columns(NamedTuple):
 
     @property
     def note(self) -> str | None:
-        """How the columns are read, if their names are unusual."""
+        """Note about the used columns, if their names are unusual."""
         names = [self.names[place] for place in (self.path, self.label) if place is not None]
         is_usual = {name.lower() for name in names} <= {_PATHS[0], _LABELS[0]}
         return None if is_usual else f"reads the {plural(len(names), 'column')} {listed(names)}"
