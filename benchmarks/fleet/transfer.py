@@ -63,13 +63,13 @@ def seconds(action: Callable[[], object]) -> float:
 
 def put(place: Remote, store: Store, files: list[File]) -> None:
     paths = {file.fact.sha256: store.root / file.path for file in files}
-    place._fs.put([str(path) for path in paths.values()], [place._at(blob_at(digest)) for digest in paths])
+    place._fs.put([str(path) for path in paths.values()], [place._remote_path(blob_at(digest)) for digest in paths])
 
 
 def get(place: Remote, files: list[File], into: Path) -> None:
     for folder in {(into / file.path).parent for file in files}:
         folder.mkdir(parents=True, exist_ok=True)
-    place._fs.get([place._at(blob_at(file.fact.sha256)) for file in files], [str(into / file.path) for file in files])
+    place._fs.get([place._remote_path(blob_at(file.fact.sha256)) for file in files], [str(into / file.path) for file in files])
 
 
 def get_synced(place: Remote, files: list[File], into: Path) -> None:

@@ -44,10 +44,10 @@ def manifest_of(name: str, version: int, kits: Mapping[str, KitRef], texts: Mapp
 
     ``version``: at least 1. ``texts``: the bundle's other files.
     """
-    files = {file: _fact(text.encode("utf-8")) for file, text in texts.items()}
+    files = {file: _fact_of(text.encode("utf-8")) for file, text in texts.items()}
     for kit_name, kit in kits.items():
         content = (kit.folder / "kit.json").read_bytes()
-        files[f"kits/{kit_name}/kit.json"] = _fact(content)
+        files[f"kits/{kit_name}/kit.json"] = _fact_of(content)
         listed: Mapping[str, Mapping[str, Any]] = json.loads(content)["files"]
         files.update({f"kits/{kit_name}/{file}": FileFact.model_validate(dict(fact)) for file, fact in listed.items()})
     return BundleManifest(name=name, version=version, files=dict(sorted(files.items())))
@@ -91,7 +91,7 @@ def published_manifest(bundle: Path) -> BundleManifest | None:
     return parse_manifest(content, str(path))
 
 
-def _fact(content: bytes) -> FileFact:
+def _fact_of(content: bytes) -> FileFact:
     return FileFact(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 

@@ -133,7 +133,7 @@ class ZipForm:
         self.path = path
         try:
             with open_regular(path) as stream:
-                directory, count = _directory(path, stream)
+                directory, count = _directory_position(path, stream)
                 with zipfile.ZipFile(stream) as archive:
                     entries = archive.infolist()
                     if (archive.start_dir, len(entries)) != (directory, count):  # a comment may hide a 64-bit record
@@ -179,7 +179,7 @@ class _Part:
         self.close()
 
 
-def _directory(path: Path, stream: IO[bytes]) -> tuple[int, int]:
+def _directory_position(path: Path, stream: IO[bytes]) -> tuple[int, int]:
     """Return the start of the central directory and its number of entries. It must end 22 bytes before the end of the file."""
     size = stream.seek(0, os.SEEK_END)
     if size > TOTAL_BYTES_MAX:
@@ -265,7 +265,7 @@ def _entry_positions(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInf
     return places
 
 
-def read_through(opened: Opened, name: str, take: Callable[[bytes], object] | None = None) -> str:
+def sha256_of_entry(opened: Opened, name: str, take: Callable[[bytes], object] | None = None) -> str:
     """Return a file's SHA-256 in hexadecimal. ``take`` receives the bytes; exceptions that it raises are passed on.
 
     Raises BUNDLE_FILE_MISSING: it was removed after the listing. BundleEntryRefused: it cannot be read.
@@ -289,7 +289,7 @@ def copy_verified(opened: Opened, name: str, sha256: str, take: Callable[[bytes]
     """Pass the bytes of a verified file to ``take``.
 
     Raises BUNDLE_FILE_CHANGED: the file has changed, so the passed bytes must not be used. BUNDLE_FILE_MISSING,
-    BundleEntryRefused: see ``read_through``.
+    BundleEntryRefused: see ``sha256_of_entry``.
     """
-    if read_through(opened, name, take) != sha256:
+    if sha256_of_entry(opened, name, take) != sha256:
         raise bundle_file_changed(path=opened.path, file=name, because="it changed while it was copied")

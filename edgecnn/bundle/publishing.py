@@ -25,7 +25,7 @@ from edgecnn.bundle.manifest import (
     published_manifest,
     recorded_facts,
 )
-from edgecnn.bundle.opening import copy_verified, read_through
+from edgecnn.bundle.opening import copy_verified, sha256_of_entry
 from edgecnn.bundle.ssh_keygen import check_readable, sign
 from edgecnn.bundle.verify import Trust, Verified, bundle_at, verify
 from edgecnn.errors.base import system_reason
@@ -35,7 +35,16 @@ from edgecnn.errors.wording import shell_word
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, output_lock, report_text
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import Stamp, files_under, fsync_folder, sha256_of, stamp_of, sync_tree, synced, write_text_atomically
+from edgecnn.store.disk import (
+    Stamp,
+    files_under,
+    fsync_folder,
+    sha256_of,
+    stamp_of,
+    sync_and_digest,
+    sync_tree,
+    write_text_atomically,
+)
 from edgecnn.store.entry import read_stamps, write_stamps
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
@@ -73,7 +82,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
         with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
             _write_entries(bundle, archive)
         fresh.chmod(0o644)
-        digest = synced(fresh).sha256  # flush before the rename, so that a power cut leaves the old zip or the new one
+        digest = sync_and_digest(fresh).sha256  # flush before the rename, so that a power cut leaves the old zip or the new one
         fresh.replace(out)
     except (OSError, zipfile.LargeZipFile) as error:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
@@ -95,7 +104,7 @@ def _write_entries(bundle: Verified, archive: zipfile.ZipFile) -> None:
             if name in digests:
                 copy_verified(bundle.opened, name, digests[name], target.write)
             else:
-                read_through(bundle.opened, name, target.write)
+                sha256_of_entry(bundle.opened, name, target.write)
 
 
 def _is_bundle(path: Path) -> bool:

@@ -52,16 +52,16 @@ def sbom_of(bundle: Verified) -> str:
     """
     choice = json.loads(_verified_content(bundle, CHOICE))
     made = _recorded_made(bundle, choice)
-    application, runner = _application(bundle, choice), _runner(made)
-    needed_by_runner = [_package(name) for name in _RUNNER_PACKAGES]
-    weights = _weights(made)
+    application, runner = _bundle_component(bundle, choice), _runner_component(made)
+    needed_by_runner = [_package_component(name) for name in _RUNNER_PACKAGES]
+    weights = _weights_component(made)
     bom = Bom(serial_number=uuid.uuid5(_SERIAL, f"{bundle.facts.sha256} {__version__}"), components=[runner, *needed_by_runner])
     bom.register_dependency(runner, needed_by_runner)
     models = []
     for name in bundle.contents.kits:
         kit = parse_manifest(json.loads(_verified_content(bundle, f"kits/{name}/kit.json")))
-        models.append(_model(name, kit, weights))
-        needed = [*_required_packages(kit, choice["kits"][name]), *_web_runtime(bundle, name, kit)]
+        models.append(_model_component(name, kit, weights))
+        needed = [*_required_packages(kit, choice["kits"][name]), *_web_runtime_components(bundle, name, kit)]
         bom.components.update([models[-1], *needed])
         bom.register_dependency(models[-1], [runner, *needed])
     bom.metadata.timestamp = None  # type: ignore[assignment] # optional, and a time would make each document different
@@ -110,7 +110,7 @@ def _recorded_made(bundle: Verified, choice: dict[str, Any]) -> Made | None:
         raise bundle_inconsistent(path=bundle.opened.path, file=CHOICE, because="its `made` is not valid") from error
 
 
-def _application(bundle: Verified, choice: dict[str, Any]) -> Component:
+def _bundle_component(bundle: Verified, choice: dict[str, Any]) -> Component:
     """The bundle as one component, with its identifying digest."""
     device = choice.get("device")
     facts = {"device": device if isinstance(device, str) else None, "chosen": bundle.contents.chosen}
@@ -125,7 +125,7 @@ def _application(bundle: Verified, choice: dict[str, Any]) -> Component:
     )
 
 
-def _runner(made: Made | None) -> Component:
+def _runner_component(made: Made | None) -> Component:
     return Component(
         name="edgecnn",
         version=None if made is None else made.edgecnn,
@@ -136,7 +136,7 @@ def _runner(made: Made | None) -> Component:
     )
 
 
-def _weights(made: Made | None) -> Component | None:
+def _weights_component(made: Made | None) -> Component | None:
     """The weights with which training began; None for random weights, or if the bundle does not state them."""
     if made is None or made.weights_sha256 is None:
         return None
@@ -154,9 +154,9 @@ def _weights(made: Made | None) -> Component | None:
     )
 
 
-def _model(name: str, kit: Manifest, weights: Component | None) -> Component:
+def _model_component(name: str, kit: Manifest, weights: Component | None) -> Component:
     """The model of a kit, under the licence of its initial weights, of which it is a derived work."""
-    other_files = [_file(name, file, kit) for file in kit.model.files if file != kit.model.entry]
+    other_files = [_file_component(name, file, kit) for file in kit.model.files if file != kit.model.entry]
     facts = {"file": f"kits/{name}/{kit.model.entry}", **{key: kit.candidate.get(key) for key in ("precision", "method")}}
     return Component(
         name=kit.name,
@@ -174,10 +174,10 @@ def _required_packages(kit: Manifest, chosen: dict[str, Any]) -> list[Component]
     """The packages that a kit requires, with the measured version of its runtime if there is one."""
     measured, runtime = chosen.get("runtime_version"), distribution_of(runtime_of(kit.session.module))
     version = measured if isinstance(measured, str) else None
-    return [_package(name, versions, version if name == runtime else None) for name, versions in kit.packages.items()]
+    return [_package_component(name, versions, version if name == runtime else None) for name, versions in kit.packages.items()]
 
 
-def _package(name: str, versions: str | None = None, version: str | None = None) -> Component:
+def _package_component(name: str, versions: str | None = None, version: str | None = None) -> Component:
     """A package that must be installed on the device."""
     browser = name == BROWSER
     purl = None if browser or not re.fullmatch(r"[\w.-]+", name) else PackageURL("pypi", None, name, version)
@@ -193,12 +193,12 @@ def _package(name: str, versions: str | None = None, version: str | None = None)
     )
 
 
-def _web_runtime(bundle: Verified, name: str, kit: Manifest) -> list[Component]:
+def _web_runtime_components(bundle: Verified, name: str, kit: Manifest) -> list[Component]:
     """ONNX Runtime Web, which is inside kits for browsers."""
     web = next((file for file in _WEB if file in kit.files), None)
     if web is None:
         return []
-    files = [_file(name, file, kit) for file in kit.files if re.fullmatch(r"ort[\w.-]*\.(mjs|wasm)", file)]
+    files = [_file_component(name, file, kit) for file in kit.files if re.fullmatch(r"ort[\w.-]*\.(mjs|wasm)", file)]
     match = re.search(rb"ONNX Runtime Web v([\w.-]+)", _verified_content(bundle, f"kits/{name}/{web}")[:200])
     version = None if match is None else match[1].decode()
     purl = PackageURL("npm", None, WEB, version)
@@ -214,7 +214,7 @@ def _web_runtime(bundle: Verified, name: str, kit: Manifest) -> list[Component]:
     ]
 
 
-def _file(name: str, file: str, kit: Manifest) -> Component:
+def _file_component(name: str, file: str, kit: Manifest) -> Component:
     digest = kit.files[file].sha256
     return Component(name=file, type=ComponentType.FILE, bom_ref=f"file:kits/{name}/{file}", hashes=[_sha256(digest)])
 

@@ -125,7 +125,7 @@ def signer_of(path: Path, signed: Signed, signers: Path, identity: str | None) -
     except OSError as error:
         raise signers_unreadable(file=signers, because=system_reason(error), namespace=signed.namespace) from error
     with _signature_file(signed.signature) as file:
-        names = [identity] if identity is not None else _principals(path, file, signers)
+        names = [identity] if identity is not None else _find_principals(path, file, signers)
         for name in names:
             arguments = ["-Y", "verify", "-n", signed.namespace, "-f", str(signers), "-I", name, "-s", str(file)]
             process = _run(arguments, signed.content, timeout_s=_TIMEOUT_S)
@@ -134,7 +134,7 @@ def signer_of(path: Path, signed: Signed, signers: Path, identity: str | None) -
     raise SIGNATURE_REFUSED(path=path, because=_reason(process))
 
 
-def _principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
+def _find_principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
     process = _run(["-Y", "find-principals", "-f", str(signers), "-s", str(signature)], b"", timeout_s=_TIMEOUT_S)
     names = process.stdout.decode("utf-8", "replace").split("\n")
     principals = [name for line in names for name in line.split(",") if name]

@@ -27,7 +27,7 @@ from edgecnn.bundle.manifest import (
     parse_manifest,
     require_distinct,
 )
-from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_verified, open_bundle, read_through
+from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_verified, open_bundle, sha256_of_entry
 from edgecnn.bundle.ssh_keygen import SIGNATURE_BYTES_MAX, Signed, signer_of
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.bundle import (
@@ -199,7 +199,7 @@ def _compare_files(opened: Opened, manifest: BundleManifest, tell: Progress) -> 
             raise _changed_file(opened, name, fact, f"{opened.files[name]:,} bytes here, {fact.bytes:,} in {MANIFEST}")
     done = 0
     for name, fact in manifest.files.items():
-        if (digest := read_through(opened, name)) != fact.sha256:
+        if (digest := sha256_of_entry(opened, name)) != fact.sha256:
             raise _changed_file(opened, name, fact, f"its SHA-256 is {digest[:12]}…, in {MANIFEST} {fact.sha256[:12]}…")
         done += fact.bytes
         tell.step("comparing with the manifest", done >> 20, total >> 20, "MiB")

@@ -41,7 +41,7 @@ def names_in(file: Path) -> tuple[str, ...]:
     """
     if (stated := _names_of_model(file)) is not None:
         return stated
-    names = [nfc(line.strip()) for line in _text(file).rstrip().split("\n")]
+    names = [nfc(line.strip()) for line in _read_text(file).rstrip().split("\n")]
     first = dict[str, int]()
     for line, name in enumerate(names, start=1):
         if not name:
@@ -70,7 +70,7 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
         raise CLASS_NAMES_UNUSABLE(file=file, because=f"it is neither a file nor one of {', '.join(CLASSES_WORDS)}") from None
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         content = bounded_content(file, _BYTES_MAX)
         refuse_known_cause(file, content)

@@ -89,7 +89,7 @@ def read_background(data: bytes, size_px: int) -> Image.Image:
     Raises UnreadableImage: as ``runner.pixels.decode``.
     """
     picture = decode(io.BytesIO(data))
-    return _reduced(picture, min(picture.size), size_px)
+    return _reduce(picture, min(picture.size), size_px)
 
 
 def read_cutout(data: bytes, size_px: int) -> Image.Image:
@@ -110,7 +110,7 @@ def read_cutout(data: bytes, size_px: int) -> Image.Image:
     if box is None:
         raise UnreadableImage("it is fully transparent")
     shown = cutout.crop(box)
-    return _reduced(shown, max(shown.size), size_px)
+    return _reduce(shown, max(shown.size), size_px)
 
 
 def compose_image(cutout: Image.Image, background: Image.Image, numbers: Drawn, settings: SynthesisSettings) -> Composed:
@@ -136,7 +136,7 @@ def _is_visible(alpha: int) -> int:
     return 255 if alpha >= _VISIBLE_FROM else 0
 
 
-def _reduced(image: Image.Image, side_px: int, size_px: int) -> Image.Image:
+def _reduce(image: Image.Image, side_px: int, size_px: int) -> Image.Image:
     """Reduce an image until ``side_px`` is at most ``_KEPT`` times the composed image's side, which bounds memory."""
     factor = _KEPT * size_px / side_px
     if factor >= 1:
@@ -162,12 +162,12 @@ def _placed_cutout(cutout: Image.Image, numbers: Drawn, size_px: int) -> Image.I
     framed = Image.new("RGBA", (width + 2 * rim, height + 2 * rim))
     framed.paste(small, (rim, rim))
     turned = framed.rotate(-numbers.degrees, Image.Resampling.BICUBIC, expand=True)  # Pillow turns counter-clockwise
-    soft = _feathered(turned, numbers.feather_px)
+    soft = _feather(turned, numbers.feather_px)
     box = soft.getchannel("A").point(_is_visible).getbbox()
     return turned.crop(turned.getbbox()) if box is None else soft.crop(box)  # a part thinner than its edge is not softened
 
 
-def _feathered(cutout: Image.Image, sigma: float) -> Image.Image:
+def _feather(cutout: Image.Image, sigma: float) -> Image.Image:
     """Soften an edge: alpha rises from 0 to its own value within two standard deviations inside it."""
     if sigma <= 0:
         return cutout
@@ -295,7 +295,7 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
         (out / FOLDER / f"{label:04d}").mkdir(parents=True)
 
     def make(planned: Planned) -> MadeImage:
-        data, facts = _encoded(composer, planned)
+        data, facts = _encode(composer, planned)
         (out / FOLDER / planned.file).write_bytes(data)
         return facts
 
@@ -315,7 +315,7 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
     (out / FACTS).write_text(provenance.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
 
 
-def _encoded(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:
+def _encode(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:
     """Return an image as PNG, which is lossless, and its facts."""
     composition, numbers = composer.compose(planned)
     stream = io.BytesIO()

@@ -28,7 +28,7 @@ from edgecnn.errors.data.folder import (
 from edgecnn.errors.wording import counted, no_unicode
 from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped
 from edgecnn.runner.machine.environment import available_cores
-from edgecnn.store.disk import stamped, write_text_atomically
+from edgecnn.store.disk import stamp_from, write_text_atomically
 from edgecnn.store.failures import named_failures
 from edgecnn.values.dataset import SkippedBecause, SkippedImages
 from edgecnn.values.stage import Progress
@@ -156,7 +156,7 @@ def skipped_phrases(skipped: Sequence[SkippedImages]) -> Iterator[str]:
 
 def stamp_of(name: str, facts: os.stat_result | None) -> str:
     """Return a file's stamp under a name. ``facts``: None for a file that cannot be stamped."""
-    return "/".join((name, *map(str, (-1, 0, 0, 0) if facts is None else stamped(facts))))
+    return "/".join((name, *map(str, (-1, 0, 0, 0) if facts is None else stamp_from(facts))))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:

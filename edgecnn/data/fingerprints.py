@@ -61,7 +61,7 @@ def near_groups(small: Small, tell: Progress) -> list[list[int]]:
     joined = _Groups(small[first])
     bits = hash_bits(small[first])
     hashes = np.packbits(bits, axis=1).view(np.uint64)
-    keys = _keys(bits)
+    keys = _hash_pieces(bits)
     total, compared = sum(_count_pairs(key, mask) for key, mask in keys), 0
     if total > len(bits) ** 2 // 2:
         keys, total = [(np.zeros(len(bits), np.uint16), 0)], len(bits) * (len(bits) - 1) // 2
@@ -80,7 +80,7 @@ class _Groups:
     """The groups so far; ``roots`` names each image's group."""
 
     def __init__(self, small: Small) -> None:
-        self._small = small
+        self._small_copy = small
         self.roots: Numbers = np.arange(len(small))
 
     def join_alike(self, left: Numbers, right: Numbers) -> None:
@@ -89,20 +89,20 @@ class _Groups:
             one, other = left[start : start + _VERIFIED_AT_ONCE], right[start : start + _VERIFIED_AT_ONCE]
             apart = self.roots[one] != self.roots[other]
             one, other = one[apart], other[apart]
-            levels = np.abs(self._small[one].astype(np.int16) - self._small[other]).mean(axis=(1, 2, 3))
+            levels = np.abs(self._small_copy[one].astype(np.int16) - self._small_copy[other]).mean(axis=(1, 2, 3))
             for here, there in zip(one[levels <= MAX_LEVELS].tolist(), other[levels <= MAX_LEVELS].tolist(), strict=True):
-                low, high = sorted((self._root(here), self._root(there)))
+                low, high = sorted((self._root_of(here), self._root_of(there)))
                 self.roots[high] = low
             while not np.array_equal(self.roots, flat := self.roots[self.roots]):
                 self.roots = flat
 
-    def _root(self, number: int) -> int:
+    def _root_of(self, number: int) -> int:
         while (above := int(self.roots[number])) != number:
             number = above
         return number
 
 
-def _keys(bits: npt.NDArray[np.uint8]) -> list[tuple[Pieces, int]]:
+def _hash_pieces(bits: npt.NDArray[np.uint8]) -> list[tuple[Pieces, int]]:
     """Return pieces of the hashes, and a bit in which two may differ; together they find every pair within ``MAX_BITS``."""
     # Every eighth bit, since neighbouring bits are correlated and contiguous pieces would coincide in many images.
     pieces = np.ascontiguousarray(np.packbits(bits.reshape(-1, 16, _PIECES).transpose(0, 2, 1), axis=2)).view(np.uint16)[..., 0]
@@ -171,12 +171,12 @@ def fingerprint_of(data: bytes) -> Fingerprint:
     except Exception as error:
         decode(io.BytesIO(data))  # reports the fault in its own words
         raise UnreadableImage(str(error) or type(error).__name__) from error
-    shrunk = _drafted(data) if kind == "JPEG" and mode in ("RGB", "L") and width * height <= MAX_PIXELS else None
+    shrunk = _decode_reduced(data) if kind == "JPEG" and mode in ("RGB", "L") and width * height <= MAX_PIXELS else None
     if shrunk is None:
-        small = _small(decode(io.BytesIO(data), levels if levels and levels[0] < levels[1] else ALL_LEVELS))
+        small = _small_copy(decode(io.BytesIO(data), levels if levels and levels[0] < levels[1] else ALL_LEVELS))
     else:
         turns, mirrored = _TURNS.get(orientation, (0, False))
-        turned = np.rot90(_small(shrunk), turns)
+        turned = np.rot90(_small_copy(shrunk), turns)
         small = np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
     return Fingerprint(
         kind, mode, width, height, orientation if orientation in _TURNS else 1, animated, transparent, levels, small
@@ -203,7 +203,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _drafted(data: bytes) -> Image.Image | None:
+def _decode_reduced(data: bytes) -> Image.Image | None:
     """Return a JPEG at the smallest sufficient size that its decoder offers; None if ``decode`` has to report a fault."""
     try:
         with open_picture(io.BytesIO(data)) as image:
@@ -214,7 +214,7 @@ def _drafted(data: bytes) -> Image.Image | None:
         return None
 
 
-def _small(image: Image.Image) -> npt.NDArray[np.uint8]:
+def _small_copy(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(image.resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX))
 
 
@@ -243,7 +243,7 @@ def _marks_of_kind(
             yield ClassMark(name=classes[label], kind=kind, value=value, images=own, others=others, of_others=of_others)
 
 
-def _size(fingerprint: Fingerprint) -> str:
+def _size_text(fingerprint: Fingerprint) -> str:
     sides = fingerprint.width_px, fingerprint.height_px
     width, height = sides[::-1] if fingerprint.orientation >= _SIDES_SWAPPED else sides
     return f"{width:,} × {height:,} px"
@@ -252,5 +252,5 @@ def _size(fingerprint: Fingerprint) -> str:
 _MARKS: Final[Mapping[MarkKind, Callable[[Fingerprint], str]]] = {
     "mode": lambda fingerprint: fingerprint.mode,
     "format": lambda fingerprint: fingerprint.kind,
-    "size": _size,
+    "size": _size_text,
 }

@@ -110,7 +110,7 @@ class ImageSource(ABC):
         names = [f"{row} alone" if entry.group is None else f"group {entry.group}" for row, entry in enumerate(entries)]
         return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
-    def named(self, entry: ImageEntry) -> str:
+    def label_text(self, entry: ImageEntry) -> str:
         """Return the name of the image's class, or the names of its labels."""
         shown = (entry.label,) if entry.labels is None else entry.labels
         return ", ".join(self.classes[label] for label in shown) or "no label"
@@ -137,9 +137,9 @@ class ImageSource(ABC):
         try:
             return to_pixels(self.read(entry, recipe.grey_window), recipe)
         except UnreadableImage as error:
-            raise self._corrupt(entry, error) from error
+            raise self._corrupt_error(entry, error) from error
 
-    def _corrupt(self, entry: ImageEntry, error: UnreadableImage) -> EdgecnnError:
+    def _corrupt_error(self, entry: ImageEntry, error: UnreadableImage) -> EdgecnnError:
         return corrupt_images(root=self.manifest.root, broken=[(entry.path, error.why)], checked=1)
 
 
@@ -166,7 +166,7 @@ class FolderImages(ImageSource):
         try:
             return decode(io.BytesIO(data), grey_window)
         except UnreadableImage as error:
-            raise self._corrupt(entry, error) from error
+            raise self._corrupt_error(entry, error) from error
 
 
 class DemoImages(ImageSource):

@@ -218,7 +218,7 @@ def name_slips(names: Sequence[str]) -> tuple[NameSlip, ...]:
     """
     slips: dict[tuple[str, str], str] = {}
     for key, why in (
-        (_bare, "they differ only in case, blanks or punctuation"),
+        (_bare_name, "they differ only in case, blanks or punctuation"),
         (_singular, "they differ only by an s"),
     ):
         for alike in _groups_by(key, names):
@@ -229,12 +229,12 @@ def name_slips(names: Sequence[str]) -> tuple[NameSlip, ...]:
     return tuple(NameSlip(one=one, other=other, why=why) for (one, other), why in slips.items())
 
 
-def _bare(name: str) -> str:
+def _bare_name(name: str) -> str:
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _singular(name: str) -> str:
-    bare = _bare(name)
+    bare = _bare_name(name)
     return bare[:-1] if len(bare) >= _SHORTEST_PLURAL and bare.endswith("s") else bare
 
 
@@ -252,7 +252,7 @@ def _pairs_a_letter_apart(names: Sequence[str]) -> list[tuple[str, str]]:
     Digits must be equal.
     """
     holes: dict[str, list[int]] = defaultdict(list)
-    bare = [_bare(name) for name in names]
+    bare = [_bare_name(name) for name in names]
     for number, word in enumerate(bare):
         if len(word) >= _SHORTEST_MISSPELT and not word.isdigit():
             for hole in {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}:
@@ -311,7 +311,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         skipped_images=files.layout.skipped_images,
         findings=(),
         seconds=0.0,
-        **_facts(usable, fingerprints, roles, tell),
+        **_inspection_facts(usable, fingerprints, roles, tell),
     )
     seconds = round(time.monotonic() - began, 3)
     return Inspected(facts.model_copy(update={"findings": findings_of(facts), "seconds": seconds}), usable)
@@ -354,7 +354,7 @@ def _assign_roles(
     return roles, assigned.sentence(layout.parts, choice.calibration_images), assigned.grouping
 
 
-def _facts(
+def _inspection_facts(
     listed: Listed, fingerprints: Mapping[str, Fingerprint], roles: Mapping[str, SplitRole] | None, tell: Progress
 ) -> dict[str, Any]:
     images = listed.images

@@ -181,7 +181,7 @@ def folders_in(folder: Path, progress: ListingProgress) -> tuple[str, ...]:
 
 def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, reading: FolderReading | None) -> Layout | None:
     """Return the layout of split folders; None if the sub-folders are not splits."""
-    parts = _parts(root, names, progress)
+    parts = _split_folders_by_name(root, names, progress)
     holders = {part: innermost_folder(root / name, progress, as_split=True) for part, name in parts.items()}
     inside = {part: content_of(holder, progress).folders for part, holder in holders.items()}
     if not any(inside.values()):
@@ -213,7 +213,7 @@ def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, r
     return Layout(root, classes, parts, tuple(folders), tuple(ignored), held_out=held_out)
 
 
-def _parts(root: Path, names: Sequence[str], progress: ListingProgress) -> dict[Part, str]:
+def _split_folders_by_name(root: Path, names: Sequence[str], progress: ListingProgress) -> dict[Part, str]:
     """Return the split of each folder; none if the folders are classes."""
     if claims := split_claims(names):
         if twice := next((claimed for claimed in claims.values() if len(claimed) > 1), None):

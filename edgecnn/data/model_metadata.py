@@ -91,30 +91,30 @@ def _names_in_text(text: str) -> tuple[str, ...]:
 def _metadata_entries(opened: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
     try:
         while opened.tell() < size:
-            field, kind = divmod(_number(opened), 8)
+            field, kind = divmod(_read_varint(opened), 8)
             if kind == 2:
-                length = _number(opened)
+                length = _read_varint(opened)
                 if field == _METADATA and length <= _BYTES_MAX:
-                    yield _pair(opened.read(length))
+                    yield _key_and_value(opened.read(length))
                 else:
                     opened.seek(length, os.SEEK_CUR)
             elif kind == 0:
-                _number(opened)
+                _read_varint(opened)
             else:
                 opened.seek(_SKIPPED[kind], os.SEEK_CUR)
     except (ValueError, KeyError, OverflowError, OSError):
         return  # damaged: the code that opens the graph reports it
 
 
-def _pair(entry: bytes) -> tuple[str, str]:
+def _key_and_value(entry: bytes) -> tuple[str, str]:
     opened, fields = io.BytesIO(entry), {1: "", 2: ""}
     while opened.tell() < len(entry):
-        field = _number(opened) // 8
-        fields[field] = opened.read(_number(opened)).decode("utf-8")
+        field = _read_varint(opened) // 8
+        fields[field] = opened.read(_read_varint(opened)).decode("utf-8")
     return fields[1], fields[2]
 
 
-def _number(opened: IO[bytes]) -> int:
+def _read_varint(opened: IO[bytes]) -> int:
     """Read a protobuf varint: seven bits a byte, lowest first, at most 64 bits. Raises ValueError: there is none."""
     number = 0
     for shift in range(0, 64, 7):

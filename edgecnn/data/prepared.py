@@ -129,14 +129,14 @@ def draw_card(recipe: PixelRecipe) -> Image.Image:
     green = 220 * y // height + (x * 5 + y * 3) // 4 % 2 * 25
     blue = np.where((x * 16 // width + y * 9 // height) % 2 == 0, 200, 30) * (width - x) // width + rings % 32
     canvas = np.stack([red, green, blue], axis=2)
-    _patch(canvas, (0, 0), (255, 0, 0))
-    _patch(canvas, (1, 2), (0, 255, 0))
-    _patch(canvas, (2, 1), (0, 0, 255))
-    _patch(canvas, (2, 3), (250, 240, 20))
+    _draw_patch(canvas, (0, 0), (255, 0, 0))
+    _draw_patch(canvas, (1, 2), (0, 255, 0))
+    _draw_patch(canvas, (2, 1), (0, 0, 255))
+    _draw_patch(canvas, (2, 3), (250, 240, 20))
     return Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
 
 
-def _patch(canvas: npt.NDArray[np.int64], place: tuple[int, int], colour: tuple[int, int, int]) -> None:
+def _draw_patch(canvas: npt.NDArray[np.int64], place: tuple[int, int], colour: tuple[int, int, int]) -> None:
     height, width = canvas.shape[0] // 8, canvas.shape[1] // 8
     top, left = (place[0] * 2 + 1) * height, (place[1] * 2 + 1) * width
     canvas[top : top + height, left : left + width] = colour

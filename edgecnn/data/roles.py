@@ -191,7 +191,7 @@ def entries_of(
     return tuple(
         ImageEntry(path=image.path, label=image.label, role=role, sha256=digest, labels=image.labels, group=image.group)
         for role in SPLIT_ROLES
-        for digest in _interleaved(roles[role])
+        for digest in _interleave(roles[role])
         for image in sorted(copies_of[own.get(role, "train"), digest])
     )
 
@@ -207,7 +207,7 @@ def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
     for image in kept:
         if own in (None, image.part):
             groups[image.label][image.sha256].append(image)
-    order = _interleaved([ranked_by_content(groups[label], seed) for label in sorted(groups)])
+    order = _interleave([ranked_by_content(groups[label], seed) for label in sorted(groups)])
     images_of = {digest: sorted(images) for inside in groups.values() for digest, images in inside.items()}
     return tuple(
         ImageEntry(path=image.path, label=image.label, role="test", sha256=digest, labels=image.labels, group=image.group)
@@ -273,7 +273,7 @@ def _short_classes(
 ) -> list[Shortage]:
     roles_of: dict[Part, list[SplitRole]] = {"train": [role for role in SPLIT_ROLES if role not in own]}
     roles_of |= {part: [role] for role, part in own.items()}
-    copied, skipped = _group_excluded(copies), _group_excluded(listed.skipped)
+    copied, skipped = _excluded_by_class(copies), _excluded_by_class(listed.skipped)
     short = []
     for part, roles in roles_of.items():
         for label, name in enumerate(listed.classes):
@@ -294,7 +294,7 @@ def _thin_classes(classes: Sequence[str], short: Iterable[Shortage]) -> set[int]
     return {label for label, name in enumerate(classes) if name in named}
 
 
-def _group_excluded(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
+def _excluded_by_class(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
     sentences: dict[tuple[Part, int], list[str]] = defaultdict(list)
     for file in excluded:
         sentences[file.part, file.label].append(file.sentence)
@@ -306,7 +306,7 @@ def ranked_by_content(digests: Iterable[str], seed: int) -> list[str]:
     return sorted(digests, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode("ascii")).digest())
 
 
-def _interleaved(by_label: Sequence[Sequence[str]]) -> list[str]:
+def _interleave(by_label: Sequence[Sequence[str]]) -> list[str]:
     placed = [
         ((place + 0.5) / len(digests), label, digest)
         for label, digests in enumerate(by_label)

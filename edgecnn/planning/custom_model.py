@@ -38,7 +38,7 @@ from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.foreign_files import refuse_foreign
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
 from edgecnn.planning.stated_preprocessing import stated_for
-from edgecnn.store.disk import stamped, user_path
+from edgecnn.store.disk import stamp_from, user_path
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
@@ -261,7 +261,7 @@ def _examine(
         try_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 1, 2)
     beside = files_beside(path, form)
-    stamps = {str(path.parent / name): stamped((path.parent / name).stat()) for name in (path.name, *beside)}
+    stamps = {str(path.parent / name): stamp_from((path.parent / name).stat()) for name in (path.name, *beside)}
     content = content_of(path, beside)
     says = read_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 2, 2)
@@ -309,7 +309,7 @@ def _kept(file: Path) -> CustomModel | None:
     """Return the cached result if no file of the model has changed."""
     cached = read_json(file)
     try:
-        if any(stamped(Path(name).stat()) != tuple(stamp) for name, stamp in cached["stamps"].items()):
+        if any(stamp_from(Path(name).stat()) != tuple(stamp) for name, stamp in cached["stamps"].items()):
             return None
         return CustomModel.model_validate(cached["model"])
     except (OSError, TypeError, KeyError, ValueError, ValidationError):

@@ -110,16 +110,16 @@ class Making:
                 return self._publish(self._describe(seconds, tuple(notes.notes)))
         except BaseException:
             if not self.resumable:  # also after Ctrl-C; what can be resumed waits for the next call or for gc
-                shutil.rmtree(self._work, ignore_errors=True)
+                shutil.rmtree(self._work_folder, ignore_errors=True)
             raise
 
     @property
-    def _work(self) -> Path:
+    def _work_folder(self) -> Path:
         return self.layout.work(self.wanted.kind, self.wanted.key)
 
     def _finished_record(self) -> Record | None:
         """Return the record of work that was killed just before its publication, if every file matches it."""
-        entry = read_folder(self._work, self.wanted.kind, self.wanted.key)
+        entry = read_folder(self._work_folder, self.wanted.kind, self.wanted.key)
         if not isinstance(entry, Artifact) or entry.record.inputs != self.wanted.inputs:
             return None
         damaged = any(file_damage(entry.folder, name, fact) for name, fact in entry.record.files.items())
@@ -128,11 +128,11 @@ class Making:
     def _open_output(self) -> Path:
         """Return the ``out`` folder. It is empty unless interrupted work can be resumed."""
         began = json.dumps({role: fact.content for role, fact in sorted(self.wanted.inputs.items())}, indent=1)
-        marker = self._work / STARTED
-        out = self._work / FILES
+        marker = self._work_folder / STARTED
+        out = self._work_folder / FILES
         if self.resumable and out.is_dir() and marker.is_file() and marker.read_text(encoding="utf-8") == began:
             return out
-        remove(self._work)
+        remove(self._work_folder)
         out.mkdir(parents=True)
         marker.write_text(began, encoding="utf-8")
         return out
@@ -142,7 +142,7 @@ class Making:
 
         Dot files at the top and byte code are for the stage itself, and are not stored.
         """
-        inside = sorted(files_under(self._work / FILES))
+        inside = sorted(files_under(self._work_folder / FILES))
         files = {name: path for name, path in inside if not name.startswith(".") and _BYTE_CODE not in name.split("/")}
         if strange := [name for name, path in files.items() if stamp_of(path) is None]:
             raise STAGE_UNFINISHED(kind=self.wanted.kind, because=f"{strange[0]} is not a regular file")
@@ -158,25 +158,25 @@ class Making:
             seconds=round(seconds, 3),
             notes=notes,
         )
-        write_synced(self._work / RECORD, record.model_dump_json(indent=1, by_alias=True) + "\n")
+        write_synced(self._work_folder / RECORD, record.model_dump_json(indent=1, by_alias=True) + "\n")
         return record
 
     def _publish(self, record: Record) -> Artifact:
         """Rename into place. If another process published the same inputs first, its entry stays."""
         kind, key = self.wanted.kind, self.wanted.key
         entry = self.layout.entry(kind, key)
-        remove(self._work / STARTED)
-        out = self._work / FILES
+        remove(self._work_folder / STARTED)
+        out = self._work_folder / FILES
         for path in [*out.glob(".*"), *sorted(out.rglob(_BYTE_CODE))]:
             remove(path)
-        sync_folders(self._work)
-        if not publish(self._work, entry):
+        sync_folders(self._work_folder)
+        if not publish(self._work_folder, entry):
             theirs = trusted_entry(self.layout, kind, key)
             if isinstance(theirs, Artifact) and theirs.record.inputs == record.inputs:
-                remove(self._work)
+                remove(self._work_folder)
                 return theirs
             discard(entry, self.layout.trash)
-            publish(self._work, entry)
+            publish(self._work_folder, entry)
         artifact = Artifact(kind=kind, key=key, folder=entry / FILES, record=record)
         remember_stamps(self.layout, artifact)
         return artifact

@@ -62,7 +62,7 @@ def lacks_home(path: Path) -> bool:
     return path.parts[:1] != () and path.parts[0].startswith("~")
 
 
-def stamped(facts: os.stat_result) -> Stamp:
+def stamp_from(facts: os.stat_result) -> Stamp:
     """Return the stamp of a file from its stat."""
     return (facts.st_size, facts.st_mtime_ns, facts.st_ino, facts.st_ctime_ns)
 
@@ -73,7 +73,7 @@ def stamp_of(path: Path) -> Stamp | None:
         facts = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return stamped(facts) if stat.S_ISREG(facts.st_mode) else None
+    return stamp_from(facts) if stat.S_ISREG(facts.st_mode) else None
 
 
 def sha256_of(path: Path) -> str:
@@ -82,7 +82,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def synced(path: Path) -> FileFact:
+def sync_and_digest(path: Path) -> FileFact:
     """Sync a file to the disk and return its facts."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -90,9 +90,9 @@ def synced(path: Path) -> FileFact:
 
 
 def sync_all(files: Mapping[_Name, Path]) -> dict[_Name, FileFact]:
-    """Call ``synced`` for many files at once; the file system's journal groups files that wait together."""
+    """Call ``sync_and_digest`` for many files at once; the file system's journal groups files that wait together."""
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-        return dict(zip(files, pool.map(synced, files.values()), strict=True))
+        return dict(zip(files, pool.map(sync_and_digest, files.values()), strict=True))
 
 
 def sync_tree(folder: Path) -> None:

@@ -115,12 +115,12 @@ def _planned_removals(store: Store, artifacts: Sequence[Artifact], policy: GcPol
         yield _removal(store, "trash", path, "damaged, replaced or removed before")
     for path in (work for kind in _children(store.layout.works) for work in _children(kind)):
         if (idle := time.time() - _last_change(path)) > policy.work_older_than_s:
-            yield _removal(store, "work", path, f"left unfinished {_days(idle)} ago")
+            yield _removal(store, "work", path, f"left unfinished {_duration_text(idle)} ago")
     yield from _unused_archives(store, policy)
     if policy.profiles_older_than_s is not None:
         for path in store.profiles.folders():
             if (age := time.time() - _last_change(path)) > policy.profiles_older_than_s:
-                yield _removal(store, "profile", path, f"filed {_days(age)} ago")
+                yield _removal(store, "profile", path, f"filed {_duration_text(age)} ago")
     yield from _unused_artifacts(store, artifacts, policy)
 
 
@@ -130,9 +130,9 @@ def _unused_archives(store: Store, policy: GcPolicy) -> Iterator[Removal]:
     for path in _children(store.root / ARCHIVES):
         if path.name.startswith(UNPACKING):
             if (idle := time.time() - _last_change(path)) > policy.work_older_than_s:
-                yield _removal(store, "work", path, f"left unfinished {_days(idle)} ago")
+                yield _removal(store, "work", path, f"left unfinished {_duration_text(idle)} ago")
         elif path.is_dir() and (idle := time.time() - _archive_last_use(path)) > max(policy.grace_s, unused_for_s):
-            yield _removal(store, "archive", path, f"not used for {_days(idle)}")
+            yield _removal(store, "archive", path, f"not used for {_duration_text(idle)}")
 
 
 def _unused_artifacts(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> Iterator[Removal]:
@@ -148,7 +148,7 @@ def _unused_artifacts(store: Store, artifacts: Sequence[Artifact], policy: GcPol
         if policy.unreachable:
             why = "not used by kept entries"
         elif policy.unused_for_s is not None and unused_s > policy.unused_for_s:
-            why = f"not used for {_days(unused_s)}"
+            why = f"not used for {_duration_text(unused_s)}"
         elif policy.max_bytes is not None and left > policy.max_bytes:
             why = f"the least recently used above {policy.max_bytes / MIB:,.1f} MiB"
         if why is not None:
@@ -233,7 +233,7 @@ def _last_use(artifact: Artifact) -> float:
     return _last_change(artifact.folder.parent / RECORD)
 
 
-def _days(seconds: float) -> str:
+def _duration_text(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days" if seconds >= 86400 else f"{seconds / 3600:.1f} hours"
 
 
@@ -252,7 +252,7 @@ def collect_remote(
     old = {path for path, age in age_s.items() if age >= grace_s}
     aged = {path for path in old if _is_entry(path) and older_than_s is not None and age_s[path] >= older_than_s}
     lists = _entry_lists(remote, [path for path in files if path not in aged])
-    digests = {path: digest for path in files if (digest := _digest(path))}  # in the trash of a killed call, too
+    digests = {path: digest for path in files if (digest := _blob_digest(path))}  # in the trash of a killed call, too
     there = {(digest, files[path].bytes) for path, digest in digests.items()}
     broken = {path: why for path in old & lists.keys() if _is_entry(path) and (why := lists[path].lacking(there))}
     named = {digest for digest, _ in _named_files(entry for path, entry in lists.items() if path not in broken)}
@@ -263,10 +263,10 @@ def collect_remote(
         reasons = {path: why for path, why in reasons.items() if now.get(path) == files[path]}  # a push may have repaired some
         _run_for_all(remote, remote.remove, [*reasons, *(path for path in old if _CLOCK.fullmatch(path) or is_part(path))])
         moved = [path for path in unnamed if path.startswith(f"{BLOBS}/")]
-        _run_for_all(remote, lambda path: remote.move(path, f"{TRASH}/{call}-{_digest(path)}"), moved)
+        _run_for_all(remote, lambda path: remote.move(path, f"{TRASH}/{call}-{_blob_digest(path)}"), moved)
         unnamed = _empty_trash(remote)
     removed = [Removal(what="entry", name=path, bytes=files[path].bytes, why=why) for path, why in sorted(reasons.items())]
-    gone = {blob_at(f"{_digest(path)}"): size for path, size in unnamed.items()}
+    gone = {blob_at(f"{_blob_digest(path)}"): size for path, size in unnamed.items()}
     removed += [Removal(what="blob", name=path, bytes=size, why="no entry names it") for path, size in sorted(gone.items())]
     return GcReport(
         dry_run=dry_run,
@@ -293,22 +293,24 @@ def _files_and_ages(remote: Remote, clock: str) -> tuple[dict[str, RemoteFile], 
 
 def _empty_trash(remote: Remote) -> dict[str, int]:
     """Restore files that an entry names again, delete the rest, and return the size of each deleted file by path."""
-    there = {path: file.bytes for path, file in remote.list_files((TRASH,)).items() if _digest(path)}  # before lists are read
+    there = {
+        path: file.bytes for path, file in remote.list_files((TRASH,)).items() if _blob_digest(path)
+    }  # before lists are read
     try:
         named = _named_files(_entry_lists(remote, remote.list_files((ENTRIES,))).values()) if there else set()
     except NothingCollected:
         _restore(remote, there)
         raise
-    back = _restore(remote, {path: size for path, size in there.items() if (_digest(path), size) in named})
+    back = _restore(remote, {path: size for path, size in there.items() if (_blob_digest(path), size) in named})
     _run_for_all(remote, remote.remove, there.keys() - back)
-    return {path: size for path, size in there.items() if (_digest(path), size) not in named}
+    return {path: size for path, size in there.items() if (_blob_digest(path), size) not in named}
 
 
 def _restore(remote: Remote, trash: Mapping[str, int]) -> set[str]:
     """Restore files that are missing or incomplete, and return their paths. A push may have sent some of them again."""
-    now = remote.sizes(f"{_digest(path)}" for path in trash)
-    lacking = {path for path, size in trash.items() if now.get(f"{_digest(path)}", -1) < size}
-    _run_for_all(remote, lambda path: remote.move(path, blob_at(f"{_digest(path)}")), lacking)
+    now = remote.sizes(f"{_blob_digest(path)}" for path in trash)
+    lacking = {path for path, size in trash.items() if now.get(f"{_blob_digest(path)}", -1) < size}
+    _run_for_all(remote, lambda path: remote.move(path, blob_at(f"{_blob_digest(path)}")), lacking)
     return lacking
 
 
@@ -335,7 +337,7 @@ def _is_entry(path: str) -> bool:
     return path.startswith(f"{ENTRIES}/") and path.endswith(".json") and is_name(_entry_name(path))
 
 
-def _digest(path: str) -> str | None:
+def _blob_digest(path: str) -> str | None:
     match = _BLOB.fullmatch(path)
     return match and match[1]
 

@@ -76,11 +76,11 @@ def listing(store: Store, kind: str | None = None) -> tuple[ListingRow, ...]:
     Raises StoreUnusable: the store cannot be read.
     """
     now = datetime.now(UTC)
-    rows = [_row(artifact, now) for artifact in store.artifacts.entries() if kind in (None, artifact.kind)]
+    rows = [_listing_row(artifact, now) for artifact in store.artifacts.entries() if kind in (None, artifact.kind)]
     return tuple(sorted(rows, key=lambda row: (row.age_s, row.kind, row.key)))
 
 
-def _row(artifact: Artifact, now: datetime) -> ListingRow:
+def _listing_row(artifact: Artifact, now: datetime) -> ListingRow:
     record = artifact.record
     made = utc_moment(record.made_at)
     used = made

@@ -23,7 +23,7 @@ from edgecnn.store.disk import (
     remove,
     sha256_of,
     stamp_of,
-    synced,
+    sync_and_digest,
     write_synced,
 )
 from edgecnn.store.entry import Damage, Layout, file_damage
@@ -163,7 +163,7 @@ def _write_profile(work: Path, profile: Profile, files: Mapping[str, Path]) -> P
     write_synced(work / PROFILE, profile.model_dump_json(by_alias=True) + "\n")
     for name, source in files.items():
         shutil.copyfile(source, work / name)
-    facts = ProfileFiles(files={name: synced(work / name) for name in (PROFILE, *files)})
+    facts = ProfileFiles(files={name: sync_and_digest(work / name) for name in (PROFILE, *files)})
     write_synced(work / FACTS, json.dumps(facts.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
     fsync_folder(work)
     return facts

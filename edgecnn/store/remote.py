@@ -28,8 +28,8 @@ from edgecnn.store.disk import (
     sha256_of,
     stamp_of,
     sync_all,
+    sync_and_digest,
     sync_folders,
-    synced,
 )
 from edgecnn.store.entry import FILES, RECORD, Damage, Layout, file_damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.failures import NO_SPACE, named_failures
@@ -91,10 +91,10 @@ class Remote(RemoteFiles):
         """Return the size of every file below, by path."""
         with self.reached("listing it"):
             try:
-                listing = self._fs.find(self._at(folder), detail=True)
+                listing = self._fs.find(self._remote_path(folder), detail=True)
             except FileNotFoundError:
                 return {}
-        return {path.partition(f"{self._at(folder)}/")[2]: int(info["size"]) for path, info in listing.items()}
+        return {path.partition(f"{self._remote_path(folder)}/")[2]: int(info["size"]) for path, info in listing.items()}
 
     def sizes(self, digests: Iterable[str] | None = None) -> dict[str, int]:
         """Return the sizes of these files, or of all, by digest. Raises RemoteUnusable."""
@@ -112,13 +112,13 @@ class Remote(RemoteFiles):
 
     def _blob_bytes(self, digest: str) -> int | None:
         try:
-            return int(self._fs.info(self._blob(digest))["size"])
+            return int(self._fs.info(self._blob_path(digest))["size"])
         except FileNotFoundError:
             return None
 
     def _blobs_in(self, folder: str) -> list[Any]:
         try:
-            return list(self._fs.ls(self._at(f"{BLOBS}/{folder}"), detail=True))
+            return list(self._fs.ls(self._remote_path(f"{BLOBS}/{folder}"), detail=True))
         except FileNotFoundError:
             return []
 
@@ -144,10 +144,10 @@ class Remote(RemoteFiles):
         """
         with self.reached("reading from it"):
             try:
-                size = int(self._fs.info(self._list(name))["size"]) if size is None else size
+                size = int(self._fs.info(self._list_path(name))["size"]) if size is None else size
                 if size > _LIST_BYTES_MAX:
                     return Damage("its list of files is too large")
-                content = self._fs.cat_file(self._list(name), start=0, end=_LIST_BYTES_MAX + 1) if size else b""
+                content = self._fs.cat_file(self._list_path(name), start=0, end=_LIST_BYTES_MAX + 1) if size else b""
             except FileNotFoundError:
                 return None
         try:
@@ -200,7 +200,7 @@ class Remote(RemoteFiles):
         first = {fact.sha256: path for path, fact in wanted.items() if fact.bytes}
         with self.reached("reading from it", passing=NO_SPACE):
             if first:
-                self._fs.get([self._blob(digest) for digest in first], [str(path) for path in first.values()])
+                self._fs.get([self._blob_path(digest) for digest in first], [str(path) for path in first.values()])
         for path, fact in wanted.items():
             if (source := first.get(fact.sha256, path)) != path:
                 shutil.copyfile(source, path)
@@ -219,7 +219,7 @@ class Remote(RemoteFiles):
                 digest, arrived = next(iter(short.items()))
                 raise REMOTE_UNUSABLE(url=self.url, because=f"{arrived:,} of {facts[digest]:,} bytes of a file arrived")
             with self.reached("writing to it"):
-                self._fs.put([str(files[digest]) for digest in lacking], [self._blob(digest) for digest in lacking])
+                self._fs.put([str(files[digest]) for digest in lacking], [self._blob_path(digest) for digest in lacking])
             sent.update(lacking)
             there = {digest: size for digest, size in there.items() if digest not in lacking} | self.sizes(lacking)
 
@@ -233,11 +233,11 @@ class Remote(RemoteFiles):
                 return True
         return False
 
-    def _blob(self, digest: str) -> str:
-        return self._at(blob_at(digest))
+    def _blob_path(self, digest: str) -> str:
+        return self._remote_path(blob_at(digest))
 
-    def _list(self, name: str) -> str:
-        return self._at(f"{ENTRIES}/{name}.json")
+    def _list_path(self, name: str) -> str:
+        return self._remote_path(f"{ENTRIES}/{name}.json")
 
 
 def blob_at(digest: str) -> str:
@@ -261,7 +261,7 @@ def _is_stored_form(path: str) -> bool:
 def _is_complete(path: Path, fact: FileFact) -> bool:
     """Whether the file is complete on the disk; a killed call may not have synced it."""
     stamp = stamp_of(path)
-    return stamp is not None and stamp[0] == fact.bytes and synced(path) == fact
+    return stamp is not None and stamp[0] == fact.bytes and sync_and_digest(path) == fact
 
 
 def local_entry(layout: Layout, name: str) -> RemoteEntry | None:

@@ -85,7 +85,7 @@ class RemoteFiles:
 
     def has_any(self, folders: Iterable[str]) -> bool:
         """Whether one of these folders exists. Raises RemoteUnusable."""
-        places = {self._at(folder) for folder in folders}
+        places = {self._remote_path(folder) for folder in folders}
         with self.reached("listing it"):
             try:
                 return any(place.rstrip("/") in places for place in self._fs.ls(self._root, detail=False))
@@ -101,7 +101,7 @@ class RemoteFiles:
         """
         infos = dict[str, Mapping[str, Any]]()
         with self.reached("listing it"), ThreadPoolExecutor(self.at_once) as pool:
-            tops = {self._at(folder) for folder in folders}
+            tops = {self._remote_path(folder) for folder in folders}
             level = [path for place in self._fs.ls(self._root, detail=False) if (path := place.rstrip("/")) in tops]
             while level:
                 listed = list(pool.map(self._list_folder, level))
@@ -113,20 +113,21 @@ class RemoteFiles:
                 ]  # links too, because only a listing shows what they are
         there = {path: info for path, info in infos.items() if info["type"] != "directory"}
         return {
-            path.removeprefix(self._at("")): RemoteFile(int(info["size"]), self._changed(info)) for path, info in there.items()
+            path.removeprefix(self._remote_path("")): RemoteFile(int(info["size"]), self._time_of_change(info))
+            for path, info in there.items()
         }
 
     def write(self, path: str, content: bytes) -> None:
         """Write a small file, completely or not at all. Raises RemoteUnusable."""
         with self.reached("writing to it"):
             if not self._has_folders:  # a bucket shows only complete files
-                self._fs.pipe_file(self._at(path), content)
+                self._fs.pipe_file(self._remote_path(path), content)
                 return
-            aside = self._at(f"{path}.{secrets.token_hex(8)}.part")
+            aside = self._remote_path(f"{path}.{secrets.token_hex(8)}.part")
             self._fs.makedirs(aside.rpartition("/")[0], exist_ok=True)
             try:
                 self._fs.pipe_file(aside, content)
-                self._fs.mv(aside, self._at(path))
+                self._fs.mv(aside, self._remote_path(path))
             except BaseException:
                 with suppress(Exception):
                     self._fs.rm_file(aside)
@@ -135,17 +136,17 @@ class RemoteFiles:
     def remove(self, path: str) -> None:
         """Delete a file if it exists. Raises RemoteUnusable: usually without permission."""
         with self.reached(f"deleting {path}"), suppress(FileNotFoundError):
-            self._fs.rm_file(self._at(path))
+            self._fs.rm_file(self._remote_path(path))
 
     def move(self, path: str, to: str) -> None:
         """Move a file if it exists, by renaming; in buckets by a copy on the server. Raises RemoteUnusable."""
         with self.reached(f"moving {path}"), suppress(FileNotFoundError):
             if not self._has_folders:  # a bucket's own move hides that deleting is not permitted
-                self._fs.cp_file(self._at(path), self._at(to))
-                self._fs.rm_file(self._at(path))
+                self._fs.cp_file(self._remote_path(path), self._remote_path(to))
+                self._fs.rm_file(self._remote_path(path))
             else:
-                self._fs.makedirs(self._at(to).rpartition("/")[0], exist_ok=True)
-                self._fs.mv(self._at(path), self._at(to))
+                self._fs.makedirs(self._remote_path(to).rpartition("/")[0], exist_ok=True)
+                self._fs.mv(self._remote_path(path), self._remote_path(to))
 
     @contextmanager
     def reached(self, doing: str, passing: Container[int | None] = ()) -> Iterator[None]:
@@ -168,10 +169,10 @@ class RemoteFiles:
                 return []
             raise
 
-    def _at(self, below: str) -> str:
+    def _remote_path(self, below: str) -> str:
         return f"{self._root.rstrip('/')}/{below}"
 
-    def _changed(self, info: Mapping[str, Any]) -> float:
+    def _time_of_change(self, info: Mapping[str, Any]) -> float:
         when = info.get("mtime") or info.get("LastModified")
         try:
             with self.reached("dating its files"):

@@ -139,7 +139,7 @@ class _Pulling:
     def bring(self, names: Sequence[str]) -> list[str]:
         """Return entries whose lock another process holds. Waiting for one lock while holding others could deadlock."""
         elsewhere = list[str]()
-        for batch in _batches(self._listed(names)):
+        for batch in _batches(self._read_lists(names)):
             with ExitStack() as held:
                 ours = {name for name in batch if held.enter_context(self.store.locks.held_if_free(*_lock_of(name)))}
                 new = {name: batch[name] for name in ours if not (self.store.root / name).exists()}
@@ -152,7 +152,7 @@ class _Pulling:
             self.tell.step("pull", self.entries + self.there + len(self.left), self.total, "entries")
         return elsewhere
 
-    def _listed(self, names: Sequence[str]) -> Iterator[tuple[str, RemoteEntry]]:
+    def _read_lists(self, names: Sequence[str]) -> Iterator[tuple[str, RemoteEntry]]:
         """Yield the entries whose lists are valid. Many lists are read at once."""
         for first in range(0, len(names), _TOGETHER[0]):
             some = {name: self.lists[name] for name in names[first : first + _TOGETHER[0]]}

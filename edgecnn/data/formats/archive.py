@@ -120,7 +120,7 @@ def cached_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Pr
     """
     folder = cache / ARCHIVES / name
     with Locks(Layout(cache)).held(ARCHIVES, folder.name, tell):
-        if not (folder.is_dir() and read_json(proof_of(folder)) == _proof(folder, tell)):
+        if not (folder.is_dir() and read_json(proof_of(folder)) == _digest_of_unpacked(folder, tell)):
             _fill_folder(fill, folder, tell)
         with suppress(OSError):  # a read-only store can still be read
             os.utime(proof_of(folder))
@@ -146,10 +146,10 @@ def _fill_folder(fill: Callable[[Path], None], folder: Path, tell: Progress) -> 
             fresh.replace(folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-    write_json(proof_of(folder), _proof(folder, tell))
+    write_json(proof_of(folder), _digest_of_unpacked(folder, tell))
 
 
-def _proof(folder: Path, tell: Progress) -> str:
+def _digest_of_unpacked(folder: Path, tell: Progress) -> str:
     """Return a digest of names, sizes and times, which shows that the unpacked files are unchanged."""
     return hashlib.sha256(json.dumps(stamps_in(folder, ListingProgress(tell))).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -159,7 +159,7 @@ def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
     for place, archive in archives.items():
         with ExitStack() as stack:
             members = members_of(archive, stack)
-            _check(archive, members)
+            _check_members(archive, members)
             top, pairs = out / place, has_pairs(archive, [member.name for member in members])
             if pairs:
                 top = out / place / archive.name
@@ -203,7 +203,7 @@ def _chunks(archive: Path, member: Member) -> Iterator[bytes]:
             yield chunk
 
 
-def _check(archive: Path, members: Sequence[Member]) -> None:
+def _check_members(archive: Path, members: Sequence[Member]) -> None:
     """Check all entries before anything is written. Reading stops at an entry's stated size."""
     if len(members) > FILES_MAX:
         raise ARCHIVE_UNUSABLE(file=archive, because=f"it holds more than {FILES_MAX:,} files")
@@ -321,7 +321,7 @@ class _BoundedReads:
 
 
 def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
-    """Stop reading once the stated sizes exceed the allowed bytes; ``archive._check`` then refuses the archive."""
+    """Stop reading once the stated sizes exceed the allowed bytes; ``archive._check_members`` then refuses the archive."""
     plain = stack.enter_context(open_regular(archive))
     packed = not archive.name.lower().endswith(TARS[0])
     stream = stack.enter_context(cast("IO[bytes]", gzip.GzipFile(fileobj=plain))) if packed else plain
@@ -373,7 +373,7 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
         named = [archive for place, archive in archives.items() if part_of[place] is not None]
         unnamed = [archive for place, archive in archives.items() if part_of[place] is None]
         raise SHARDS_WITHOUT_SPLIT(folder=unnamed[0].parent, names=[archive.name for archive in unnamed], example=named[0].name)
-    rows = [(*row, part_of[place]) for place, archive in archives.items() for row in _samples(out, place, archive)]
+    rows = [(*row, part_of[place]) for place, archive in archives.items() for row in _labelled_samples(out, place, archive)]
     with (out / PAIRS).open("x", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         has_splits = None not in parts and len(parts) > 1
@@ -381,7 +381,7 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
         writer.writerows(row if has_splits else row[:2] for row in rows)
 
 
-def _samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:
+def _labelled_samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:
     images = 0
     for path in sorted((out / place).rglob("*")):
         if is_image_name(path.name) and path.is_file():

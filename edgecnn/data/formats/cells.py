@@ -101,7 +101,7 @@ class _LastLine:
 
 
 @contextmanager
-def _opened_text(file: Path, last: _LastLine) -> Iterator[io.TextIOWrapper]:
+def _open_text(file: Path, last: _LastLine) -> Iterator[io.TextIOWrapper]:
     """Open a text list. Faults in reading become errors with a line number."""
     try:
         with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
@@ -116,7 +116,7 @@ def _opened_text(file: Path, last: _LastLine) -> Iterator[io.TextIOWrapper]:
 
 def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
     last = _LastLine()
-    with _opened_text(file, last) as text:
+    with _open_text(file, last) as text:
         header = text.readline(_ROW_CHARACTERS_MAX)
         separator = next((sign for sign in _SEPARATORS if sign in header), ",")
         text.seek(0)
@@ -138,7 +138,7 @@ def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
     Raises TABLE_UNUSABLE: an object has a key that the first one lacks.
     """
     last, names, known = _LastLine(), list[str](), frozenset[str]()
-    with _opened_text(file, last) as text:
+    with _open_text(file, last) as text:
         lines = _BoundedLines(text)
         for line in lines:
             lines.begin_row()
@@ -227,7 +227,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
             for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
                 for name in columns:
                     _require_small_cells(file, name, batch.column(name))
-                as_texts = {name: _names_as_json if name.strip().lower() == NAMES else _texts for name in columns}
+                as_texts = {name: _names_as_json if name.strip().lower() == NAMES else _as_texts for name in columns}
                 cells = [as_texts[name](batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, TypeError, ValueError) as error:  # TypeError: a list of something other than text
@@ -269,7 +269,7 @@ def _require_small_cells(file: Path, name: str, column: Any) -> None:
             raise table_unusable(file=file, line=None, because=because)
 
 
-def _texts(column: Any) -> list[str]:
+def _as_texts(column: Any) -> list[str]:
     import pyarrow as arrow
 
     decoded = column.dictionary_decode() if arrow.types.is_dictionary(column.type) else column
@@ -281,7 +281,7 @@ def _names_as_json(column: Any) -> list[str]:
     import pyarrow as arrow
 
     is_list = arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type)
-    return [json.dumps(names or []) for names in column.to_pylist()] if is_list else _texts(column)
+    return [json.dumps(names or []) for names in column.to_pylist()] if is_list else _as_texts(column)
 
 
 def _reason(error: BaseException) -> str:

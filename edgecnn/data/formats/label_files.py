@@ -149,7 +149,7 @@ class LabelFiles(NamedTuple):
         rows = list(self._rows(file))
         if not parts or not rows or any(row.part != "train" for row in rows):
             return rows
-        moved = PathLookup(file, self._folder, self.progress, self.tell).locate(rows)
+        moved = PathLookup(file, self._image_root, self.progress, self.tell).locate(rows)
         rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
         return [row._replace(part=_split_of(row.path, parts)[0] or row.part) for row in rows]
 
@@ -165,7 +165,7 @@ class LabelFiles(NamedTuple):
         return (self.choice.path_column, self.choice.label_column) != (None, None)
 
     @property
-    def _folder(self) -> Path:
+    def _image_root(self) -> Path:
         """The folder that paths are relative to."""
         return self.root if self.choice.image_root is None else root_of(self.choice.image_root)
 
@@ -187,7 +187,7 @@ class LabelFiles(NamedTuple):
             yield row if part is None else row._replace(path=f"{place}{row.path}", part=part)
 
     def _lay_out(self, file: Path, rows: Sequence[Row], lists: Sequence[Path]) -> tuple[Layout, list[list[str]]]:
-        folder = self._folder
+        folder = self._image_root
         tables = [ListTable.of(one, self.choice, is_known_form=True) for one in lists if not is_json_labels(one)]
         named = sorted({name for table in tables for name in table.named})
         is_settled = self.choice.label_separator is not None or bool(named)

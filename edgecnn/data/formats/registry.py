@@ -93,7 +93,7 @@ def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
             raise DEMO_HAS_NO_FOLDER()
         return files[0].root, *files
     if is_address(path):
-        raise DATA_IS_ADDRESS(address=path, reads=edgecnn_reads())
+        raise DATA_IS_ADDRESS(address=path, reads=readable_formats())
     source = root_of(path)
     return source, *_read_source(source, reading)
 
@@ -126,7 +126,7 @@ def has_own_order(root: str) -> bool:
     return any(form.has_class_order and form.claims(root) for form in FORMATS)
 
 
-def edgecnn_reads() -> str:
+def readable_formats() -> str:
     """Return all formats in one line."""
     return "; ".join(form.reads for form in reversed(FORMATS) if form.reads)
 
@@ -153,7 +153,7 @@ def _read_source(
     raise AssertionError("the last format reads or refuses everything")
 
 
-def _published(_: Path, reading: Reading) -> tuple[Layout, Stamps]:
+def _published_files(_: Path, reading: Reading) -> tuple[Layout, Stamps]:
     folder = published_folder(reading.choice.path, reading.cache, reading.tell)
     layout, stamps = _read_source(folder, reading)
     order = published_order(folder) if reading.is_labelled else None
@@ -169,7 +169,7 @@ def _unpacked_files(place: Path, archives: dict[str, Path], reading: Reading) ->
         return _read_source(root, reading, ("folder",))
 
 
-def _imagenet(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
+def _imagenet_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     flat = flat_imagenet(place)
     return None if flat is None else flat_layout(flat, reading.progress, trains=reading.choice.train)
 
@@ -211,7 +211,7 @@ def _named_archives(place: Path, prefix: str, names: Iterable[str]) -> dict[str,
     return archives
 
 
-def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
+def _files_of_label_file(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     while (files := LabelFiles(place, reading.choice, reading.progress, reading.tell).read()) is None:
         inside = Inside.of(place)
         if len(inside.folders) != 1 or inside.has_images:
@@ -233,7 +233,7 @@ def _note_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layo
 def _class_folders(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
     if place.is_file():
         refuse_foreign(place, [place.name])
-        raise DATA_NOT_READ(path=place, reads=edgecnn_reads())
+        raise DATA_NOT_READ(path=place, reads=readable_formats())
     if not reading.is_labelled:
         return _with_stamps(unlabelled_layout(place, reading.progress), reading)
     try:
@@ -254,7 +254,7 @@ def _is_dir(text: str) -> bool:
 
 FORMATS: Final = (
     DataFormat(DEMO, "name", "reads", True, lambda text: text == DEMO, None),
-    DataFormat(f"{PREFIX}NAME", "name", "reads", True, is_published, _published),
+    DataFormat(f"{PREFIX}NAME", "name", "reads", True, is_published, _published_files),
     DataFormat(
         f"a list ({', '.join(READERS)}, COCO's .json, {EDGE_IMPULSE})", "list", "refuses", False,
         lambda text: is_table(Path(text)),
@@ -268,11 +268,11 @@ FORMATS: Final = (
         f"an archive ({', '.join((ZIP, *TARS))})", "archive", "reads", False, lambda text: is_archive(Path(text)),
         lambda place, reading: _unpacked_files(place, {"": place}, reading),
     ),
-    DataFormat("", "folder", "skips", False, _is_dir, _imagenet),
+    DataFormat("", "folder", "skips", False, _is_dir, _imagenet_files),
     DataFormat("a folder of IDX files", "folder", "refuses", True, lambda text: is_idx(Path(text)),
                lambda place, reading: _with_stamps(idx_layout(place, reading.cache, reading.tell), reading)),
     DataFormat("a folder of archives", "folder", "reads", False, _is_dir, _archives_layout),
-    DataFormat("a folder of images with a label file", "folder", "skips", False, _is_dir, _label_files),
+    DataFormat("a folder of images with a label file", "folder", "skips", False, _is_dir, _files_of_label_file),
     DataFormat("a folder with a sub-folder a class", "folder", "reads", False, lambda text: True, _class_folders),
 )  # fmt: skip
 """Formats in the order in which they are tried."""

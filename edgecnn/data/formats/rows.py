@@ -100,7 +100,7 @@ def lay_out_rows(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout,
     stamps: dict[tuple[Part, str], list[str]] = {}
     for row in rows:
         progress.count_entry()
-        stamps.setdefault((row.part, row.label), []).append(_stamp(listed.folder, row.path))
+        stamps.setdefault((row.part, row.label), []).append(_stamp_of_listed(listed.folder, row.path))
     folders = tuple(ClassFolder(part, UNLABELLED if is_multi_label else classes.index(label), "") for part, label in stamps)
     own = parts if len(parts) > 1 else {}
     layout = Layout(listed.folder, classes, own, folders, (), groups, labels, held_out)
@@ -178,7 +178,7 @@ def path_fault(path: str) -> str:
     return ""
 
 
-def _stamp(folder: Path, path: str) -> str:
+def _stamp_of_listed(folder: Path, path: str) -> str:
     try:
         facts = (folder / path).stat()
     except OSError:
@@ -204,7 +204,7 @@ class PathLookup(NamedTuple):
         paths = list(dict.fromkeys(row.path for row in rows))
         if any(self._exists(path) for path in paths[:_TRIED]):
             return {}
-        place_of = self._search(paths)
+        place_of = self._search_files(paths)
         if not place_of:
             if any(map(self._exists, paths)):
                 return {}
@@ -217,14 +217,14 @@ class PathLookup(NamedTuple):
     def _exists(self, path: str) -> bool:
         return os.path.isfile(self.folder / path)  # noqa: PTH113 - False, too, of a path that is too long
 
-    def _search(self, paths: Sequence[str]) -> Mapping[str, str]:
+    def _search_files(self, paths: Sequence[str]) -> Mapping[str, str]:
         """Return the file that matches each path."""
         wanted = {path: path.replace("\\", "/").removeprefix("./") for path in paths}
         texts = set(wanted.values())
         folded = {text.casefold() for text in texts}
         files: dict[str, list[str]] = {}
         loosely: dict[str, list[str]] = {}
-        for place in self._files():
+        for place in self._image_paths():
             for end in _matching_paths(place):
                 if end in texts:
                     files.setdefault(end, []).append(place)
@@ -239,7 +239,7 @@ class PathLookup(NamedTuple):
                 file_of[path] = text if text in places else places[0]
         return file_of
 
-    def _files(self) -> Iterator[str]:
+    def _image_paths(self) -> Iterator[str]:
         """Yield the paths of probable images in the folder, relative to it."""
         count = 0
         for place, folders, names in os.walk(self.folder):

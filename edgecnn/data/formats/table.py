@@ -108,7 +108,7 @@ class ListTable:
         path = cells[columns.path]
         if because := path_fault(path):
             raise self._unusable(line, because)
-        label, labels = self._shown(line, cells)
+        label, labels = self._column_names(line, cells)
         cell = "train" if columns.split is None else cells[columns.split]
         if (split := split_name(cell[:1000])) is None:
             raise self._unusable(line, f"the split {cell[:100]!r} is not one of {', '.join(PART_NAMES)}")
@@ -117,7 +117,7 @@ class ListTable:
             path += self._suffix
         return Row(path, label, split.part, group, labels)
 
-    def _shown(self, line: int, cells: Sequence[str]) -> tuple[str, tuple[str, ...] | None]:
+    def _column_names(self, line: int, cells: Sequence[str]) -> tuple[str, tuple[str, ...] | None]:
         """Return an image's class and no labels, or an empty class and its labels."""
         columns = self.columns
         if columns.label is not None:
@@ -175,7 +175,7 @@ class _Header(NamedTuple):
     names: tuple[str, ...]
 
     @property
-    def _line(self) -> int | None:
+    def _header_line(self) -> int | None:
         return None if self.file.suffix.lower() == PARQUET else 1
 
     def columns(self, choice: DataChoice, *, is_known_form: bool) -> Columns:
@@ -183,7 +183,7 @@ class _Header(NamedTuple):
         path = self._stated_index("--path-column", choice.path_column)
         path = self._first_of(_PATHS, besides=set()) if path is None else path
         if path is None:
-            raise self._unclear("pass --path-column COLUMN with the paths of the images", choice, group)
+            raise self._columns_unclear("pass --path-column COLUMN with the paths of the images", choice, group)
         label, split = self._stated_index("--label-column", choice.label_column), self._first_of((_SPLIT,), besides={path})
         is_stated = label is not None
         label = self._first_of(_LABELS, besides={path, split}) if label is None else label
@@ -193,23 +193,23 @@ class _Header(NamedTuple):
             label = rest[0]
         columns = Columns(self.names, path, label, None, None if split == label else split, group)
         if label is not None and not is_stated and len(rest) > 1 and not is_known_form:
-            raise self._unclear("pass --label-column COLUMN; columns that are not named are then ignored", choice, group)
+            raise self._columns_unclear("pass --label-column COLUMN; columns that are not named are then ignored", choice, group)
         self._require_once([self.names[place] for place in (path, label) if place is not None])
         if label is not None:
             several = choice.label_separator in ("blank", "comma")
             labels = LabelColumns(column=label, separator=choice.label_separator) if several else None
             return columns._replace(label=None, labels=labels) if several else columns
-        return columns._replace(labels=self._labels(rest, choice, group))
+        return columns._replace(labels=self._label_columns(rest, choice, group))
 
-    def _labels(self, rest: Sequence[int], choice: DataChoice, group: int | None) -> LabelColumns:
+    def _label_columns(self, rest: Sequence[int], choice: DataChoice, group: int | None) -> LabelColumns:
         """Return the column ``labels``, or one column for each label."""
         named = [place for place in rest if self.names[place].lower() == NAMES]
         if not rest or (named and len(rest) > 1):
-            raise self._unclear("pass --label-column COLUMN with the class of each image", choice, group)
+            raise self._columns_unclear("pass --label-column COLUMN with the class of each image", choice, group)
         if named:
             return LabelColumns(column=named[0], separator=choice.label_separator)
         self._require_once([self.names[place] for place in rest])
-        return LabelColumns(names={label_name(self.file, self._line, self.names[place]): place for place in rest})
+        return LabelColumns(names={label_name(self.file, self._header_line, self.names[place]): place for place in rest})
 
     def _index(self, name: str) -> int | None:
         """Return a column's index by its exact name, else by its lower-case name."""
@@ -225,25 +225,31 @@ class _Header(NamedTuple):
         if name is None:
             return None
         if (place := self._index(name.strip())) is None:
-            because = f"it has no column {shortened(name)!r}: its columns are {self._shown()}"
-            raise table_unusable(file=self.file, line=self._line, because=because, hint=f"pass one of these names with {option}")
+            because = f"it has no column {shortened(name)!r}: its columns are {self._column_names()}"
+            raise table_unusable(
+                file=self.file, line=self._header_line, because=because, hint=f"pass one of these names with {option}"
+            )
         self._require_once([self.names[place]])
         return place
 
     def _require_once(self, names: Sequence[str]) -> None:
         counts = Counter(self.names)
         if twice := next((name for name in names if counts[name] > 1), None):
-            because = f"its columns are {self._shown()}: two have the name {shortened(twice)!r}"
-            raise table_unusable(file=self.file, line=self._line, because=because, hint="give each column a different name")
+            because = f"its columns are {self._column_names()}: two have the name {shortened(twice)!r}"
+            raise table_unusable(
+                file=self.file, line=self._header_line, because=because, hint="give each column a different name"
+            )
 
-    def _unclear(self, fix: str, choice: DataChoice, group: int | None) -> EdgecnnError:
+    def _columns_unclear(self, fix: str, choice: DataChoice, group: int | None) -> EdgecnnError:
         named = [name for name in self.names if name]
         if len(named) < 2:
             fix = "separate columns by commas, semicolons or tabs, and begin with a header such as path,label"
         also = f", and none is data.group_by '{choice.group_by}'" if choice.group_by is not None and group is None else ""
-        return table_unusable(file=self.file, line=self._line, because=f"its columns are {self._shown()}{also}", hint=fix)
+        return table_unusable(
+            file=self.file, line=self._header_line, because=f"its columns are {self._column_names()}{also}", hint=fix
+        )
 
-    def _shown(self) -> str:
+    def _column_names(self) -> str:
         return shortened(", ".join(self.names)) or "none"
 
 
@@ -274,15 +280,15 @@ def _labels_in_cell(cell: str, separator: str | None = None) -> tuple[str, ...]:
     """Parse a JSON list, which a Parquet column becomes, or names with a separator."""
     text = cell.strip()
     if not text.startswith("["):
-        return _distinct([text] if separator == "none" else re.split(_SEPARATORS[separator], text))
+        return _distinct_names([text] if separator == "none" else re.split(_SEPARATORS[separator], text))
     try:
         names = json.loads(text)
     except (ValueError, RecursionError):
         raise ValueError(f"the labels {cell[:100]!r} begin like a JSON list but are not one") from None
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"the labels {cell[:100]!r} are not a list of names")
-    return _distinct(names)
+    return _distinct_names(names)
 
 
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+def _distinct_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({name.strip() for name in names} - {""}))

@@ -66,7 +66,7 @@ def make_preview(data: DataSummary, request: PreviewRequest, sheet: Path) -> Aug
                 PreviewedPicture(
                     image=entry.path,
                     composed_of=files.get(row),
-                    class_name=source.named(entry),
+                    class_name=source.label_text(entry),
                     row=row + 1,
                     column=column + 1,
                     drawn=_drawn(epoch, row),

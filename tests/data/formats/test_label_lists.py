@@ -72,7 +72,9 @@ def test_labels_are_prepared_as_zeros_and_ones(tmp_path: Path) -> None:
     labels = source.labels(entries)
     assert (labels.dtype, labels.shape) == (np.uint8, (len(entries), 3))
     labels_of = dict(shown)
-    assert [source.named(entry) for entry in entries] == [", ".join(labels_of[entry.path]) or "no label" for entry in entries]
+    assert [source.label_text(entry) for entry in entries] == [
+        ", ".join(labels_of[entry.path]) or "no label" for entry in entries
+    ]
     assert labels[0].tolist() == [int(name in labels_of[entries[0].path]) for name in NAMES]
 
 

@@ -116,7 +116,7 @@ def test_an_image_root_that_is_no_folder_is_named(images: Path) -> None:
 def test_files_of_one_name_are_looked_up_by_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file is compared with its own path, and not with every path of its name: 4,000 took minutes."""
     folders = [f"{number:04d}" for number in range(4000)]
-    monkeypatch.setattr(PathLookup, "_files", lambda _: (f"data/{folder}/0.png" for folder in folders))
+    monkeypatch.setattr(PathLookup, "_image_paths", lambda _: (f"data/{folder}/0.png" for folder in folders))
     rows = [Row(f"{folder}/0", "cat", "train") for folder in folders]
     began = time.process_time()
     places = PathLookup(tmp_path / "list.csv", tmp_path, ListingProgress(Heard()), Heard()).locate(rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.formats.registry import edgecnn_reads, has_folder, has_own_order, is_address, is_list, is_on_disk
+from edgecnn.data.formats.registry import has_folder, has_own_order, is_address, is_list, is_on_disk, readable_formats
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
@@ -33,7 +33,7 @@ def refusal(path: Path | str, folder: Path, labels: bool | None = None) -> Edgec
 
 
 def test_every_form_is_named_in_one_line() -> None:
-    assert edgecnn_reads() == READS
+    assert readable_formats() == READS
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "notes.txt", "photos"])
