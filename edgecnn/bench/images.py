@@ -16,7 +16,7 @@ from edgecnn.data.formats.registry import has_folder
 from edgecnn.data.images import FolderImages, ImageSource, open_source
 from edgecnn.data.manifest import Files, list_files, read_files, summarize
 from edgecnn.data.prepared import write_pixels
-from edgecnn.data.roles import Listed, entirely_test, roles_of
+from edgecnn.data.roles import Listed, assign_roles, entirely_test
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import bench_classes_differ
 from edgecnn.errors.data.folder import (
@@ -236,5 +236,7 @@ def shown_sources(
     except _NO_BUILD:
         listing = listed(None)
     with contextlib.suppress(*_NO_BUILD):
-        yield source(listing, tuple(image for image in roles_of(listing, drawn_as_built, fold).images if image.role == "test"))
+        yield source(
+            listing, tuple(image for image in assign_roles(listing, drawn_as_built, fold).images if image.role == "test")
+        )
     yield source(listing, entirely_test(listing, drawn_as_built.seed))

@@ -24,7 +24,7 @@ from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.images import LARGEST_BYTES
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
-from edgecnn.data.roles import LeftOut, Listed, ListedImage, labels_of, roles_of
+from edgecnn.data.roles import ExcludedFile, Listed, ListedImage, assign_roles, labels_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import TooFewImages, nothing_readable
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
@@ -317,9 +317,9 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     return Inspected(facts.model_copy(update={"findings": findings_of(facts), "seconds": seconds}), usable)
 
 
-def _fingerprint_images(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint], list[LeftOut]]:
+def _fingerprint_images(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint], list[ExcludedFile]]:
     fingerprints: dict[str, Fingerprint] = {}
-    broken: list[LeftOut] = []
+    broken: list[ExcludedFile] = []
 
     def fingerprint(image: ListedImage) -> Fingerprint | str:
         try:
@@ -331,7 +331,7 @@ def _fingerprint_images(listed: Listed, tell: Progress) -> tuple[dict[str, Finge
 
     def take(image: ListedImage, result: Fingerprint | str) -> None:
         if isinstance(result, str):
-            broken.append(LeftOut(image.path, image.label, image.part, result))
+            broken.append(ExcludedFile(image.path, image.label, image.part, result))
         else:
             fingerprints[image.path] = result
 
@@ -347,7 +347,7 @@ def _assign_roles(
     If a build could not draw roles, return none and the reason.
     """
     try:
-        assigned = roles_of(listed, choice)
+        assigned = assign_roles(listed, choice)
     except (TooFewImages, LabelTooRare, LabelsNotDivisible, GroupOnTwoSides, TooFewGroups, GroupsNotDivisible) as error:
         return None, error.line(), None if choice.group_by is None else grouping_of(listed.images, choice.group_by)
     roles = {image.path: image.role for image in assigned.images}

@@ -36,13 +36,12 @@ from edgecnn.data.formats.registry import Reading, data_files, has_folder, is_on
 from edgecnn.data.layout import Layout
 from edgecnn.data.roles import (
     Assigned,
-    LeftOut,
+    ExcludedFile,
     Listed,
     ListedImage,
     assign_roles,
     images_by_role,
     labels_in_stated_order,
-    roles_of,
 )
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import nothing_readable
@@ -152,13 +151,13 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
 
 def _usable_files(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[str, Fact]) -> Listed:
     images: list[ListedImage] = []
-    skipped: list[LeftOut] = []
+    skipped: list[ExcludedFile] = []
     for folder, inside in zip(layout.folders, files, strict=True):
         for file in inside:
             fact = facts[file.path]
             if fact.problem:
                 shown = file.path.encode("utf-8", "backslashreplace").decode("utf-8")
-                skipped.append(LeftOut(shown, folder.label, folder.part, fact.problem))
+                skipped.append(ExcludedFile(shown, folder.label, folder.part, fact.problem))
             else:
                 images.append(ListedImage(file.path, folder.label, folder.part, fact.sha256))
     skipped.sort()
@@ -171,7 +170,7 @@ def _usable_files(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Map
 
 
 def _summarize_folder(choice: DataChoice, layout: Layout, listed: Listed, cache: Path, fold: Fold | None) -> DataSummary:
-    assigned, names = roles_of(listed, choice, fold), stated_names(choice.classes, layout.classes)
+    assigned, names = assign_roles(listed, choice, fold), stated_names(choice.classes, layout.classes)
     labelled, images = choice.labels is not False, assigned.images
     classes = layout.classes if labelled else ()
     if listed.multi_label and choice.classes is not None:

@@ -56,7 +56,7 @@ class ListedImage(NamedTuple):
     """Labels of a multi-label image, instead of ``label``."""
 
 
-class LeftOut(NamedTuple):
+class ExcludedFile(NamedTuple):
     """A file that is excluded, and why."""
 
     path: str
@@ -78,7 +78,7 @@ class Listed(NamedTuple):
     parts: Collection[Part]
     """Splits that have a folder, with or without images; only train if the root contains the classes."""
     images: Sequence[ListedImage]
-    skipped: Sequence[LeftOut] = ()
+    skipped: Sequence[ExcludedFile] = ()
     """Files that are not readable images."""
 
     @property
@@ -128,7 +128,8 @@ def images_by_role(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
 def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> Assigned:
     """Assign one role to every image.
 
-    ``fold``: of cross-validation, replaces ``choice.test_share``; validation is the same in all folds.
+    ``fold``: a fold of cross-validation, which replaces ``choice.test_share``. Validation is the same in all folds. Planning
+    refuses folds of multi-label images.
 
     Splits with folders keep their roles, and missing roles are cut from train. If there is a validation folder but no test
     folder, the validation folder becomes the test set, because reported figures need images that nothing was chosen on. Without
@@ -143,7 +144,12 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
         TooFewImages: classes cannot fill their roles.
         FoldsBesideSplit: the user's splits exist, and folds would take them apart.
         GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: groups cannot be divided.
+        LabelTooRare, LabelsNotDivisible: labels cannot fill their roles.
     """
+    return _assign_label_roles(listed, choice) if listed.multi_label else _assign_class_roles(listed, choice, fold)
+
+
+def _assign_class_roles(listed: Listed, choice: DataChoice, fold: Fold | None) -> Assigned:
     kept, copies = drop_copies(listed.images, listed.classes)
     own = own_roles(listed.parts)
     if fold is not None and own:
@@ -223,7 +229,7 @@ def own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
     return {"test": "validation"} if "validation" in parts else {}
 
 
-def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[list[ListedImage], list[LeftOut]]:
+def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[list[ListedImage], list[ExcludedFile]]:
     """Return the kept images and the dropped copies, which are in several splits or classes.
 
     Copies within one split and class are kept, because they get the same role and may be intended.
@@ -232,7 +238,7 @@ def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[
     for image in images:
         groups[image.sha256].append(image)
     kept: list[ListedImage] = []
-    copies: list[LeftOut] = []
+    copies: list[ExcludedFile] = []
     for group in groups.values():
         first = min(group, key=lambda image: (_PRECEDENCE[image.part], image.path))
         contradiction = next((image for image in group if labels_of(image) != labels_of(first)), None)
@@ -245,7 +251,7 @@ def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[
             else:
                 kept.append(image)
                 continue
-            copies.append(LeftOut(image.path, image.label, image.part, why))
+            copies.append(ExcludedFile(image.path, image.label, image.part, why))
     return kept, sorted(copies)
 
 
@@ -269,7 +275,7 @@ def _short_classes(
     by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[ListedImage]]],
     own: Mapping[SplitRole, Part],
     cut: Cut,
-    copies: Sequence[LeftOut],
+    copies: Sequence[ExcludedFile],
 ) -> list[Shortage]:
     roles_of: dict[Part, list[SplitRole]] = {"train": [role for role in SPLIT_ROLES if role not in own]}
     roles_of |= {part: [role] for role, part in own.items()}
@@ -294,7 +300,7 @@ def _thin_classes(classes: Sequence[str], short: Iterable[Shortage]) -> set[int]
     return {label for label, name in enumerate(classes) if name in named}
 
 
-def _excluded_by_class(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
+def _excluded_by_class(excluded: Iterable[ExcludedFile]) -> Mapping[tuple[Part, int], list[str]]:
     sentences: dict[tuple[Part, int], list[str]] = defaultdict(list)
     for file in excluded:
         sentences[file.part, file.label].append(file.sentence)
@@ -315,15 +321,7 @@ def _interleave(by_label: Sequence[Sequence[str]]) -> list[str]:
     return [digest for _, _, digest in sorted(placed)]
 
 
-def roles_of(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> Assigned:
-    """Assign roles to single-label or multi-label images. ``fold``: for single-label images only; planning refuses others.
-
-    Raises EdgecnnError: as ``assign_roles``; LabelTooRare, LabelsNotDivisible: of multi-label images.
-    """
-    return _assign_multi_label_roles(listed, choice) if listed.multi_label else assign_roles(listed, choice, fold)
-
-
-def _assign_multi_label_roles(listed: Listed, choice: DataChoice) -> Assigned:
+def _assign_label_roles(listed: Listed, choice: DataChoice) -> Assigned:
     """Give every role its share of each label. An image counts in each of its labels; images without labels form a stratum."""
     kept, copies = drop_copies(listed.images, listed.classes)
     if not kept:
