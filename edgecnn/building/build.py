@@ -141,7 +141,7 @@ def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> 
     stages |= {step.key: step.stage for fold in planned.folds for step in fold.trunk.steps}
     missing = [stages[step.key] for step in steps if step.missing is not None and step.key in stages]
     durations = Durations(store) if missing else None
-    estimate, unknown = total(None if durations is None else durations.of(stage) for stage in missing)
+    estimate, unknown = total_duration(None if durations is None else durations.of(stage) for stage in missing)
     return None if unknown else (estimate.low, estimate.high)
 
 

@@ -15,8 +15,16 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
-from edgecnn.bundle.evidence_file import EvidenceTrust, parse_evidence, record_content, verify_signature
+from edgecnn.bundle.evidence import (
+    EvidenceKit,
+    EvidenceNetwork,
+    EvidenceRecord,
+    EvidenceTrust,
+    EvidenceVerification,
+    parse_evidence,
+    record_content,
+    verify_signature,
+)
 from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS, describe_candidate
 from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError

@@ -91,7 +91,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     from a fixed seed. An interrupted call resumes.
     """
     from edgecnn.bench.evidence import EvidenceRequest, evidence_of
-    from edgecnn.bundle.evidence_file import require_record_file, sealed, write_evidence
+    from edgecnn.bundle.evidence import require_record_file, seal, write_evidence
     from edgecnn.bundle.ssh_keygen import check_key
     from edgecnn.devices.files import file_of, parse_target
     from edgecnn.render.screens.bundle import record_lines
@@ -108,7 +108,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     record = evidence_of(
         EvidenceRequest(device, file_of(target, device), runtime, host, minutes, variants.value), call.store, call.tell
     )
-    record = sealed(record, sign)
+    record = seal(record, sign)
     write_evidence(record, path)
     call.show(record, record_lines(record))
     call.add([f"wrote {path}, {'signed' if sign else 'unsigned'}; `edgecnn evidence verify {shell_word(path)}` checks it"])

@@ -29,7 +29,7 @@ from edgecnn.runtimes.litert import ENTRY, WRITER, logits_of, make_by_program, w
 from edgecnn.runtimes.litert_writer.writer import write_model
 from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of
 from edgecnn.runtimes.protocol import OutputCheck
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.candidate import Method, Precision
 
 _READ = {
@@ -88,7 +88,7 @@ def _quantize_to_int8(job: Job, trunk: onnx.ModelProto, float_model: Path, range
     """
     feed, how, made = float_model.with_name("feed.npy"), float_model.with_name("how.json"), job.out / ENTRY
     shown = np.concatenate([_last_channels(pixels) for pixels in job.feeds()])
-    with told_by_system(feed, shown.nbytes):
+    with prefer_system_error(feed, shown.nbytes):
         np.save(feed, shown)
     how.write_text(json.dumps({"in_float": _float_tensors(job, trunk), "ranges": ranges}), encoding="utf-8")
     make_by_program("quantize", (float_model, feed, how, made), made, job.candidate.id)

@@ -31,8 +31,8 @@ from edgecnn.runtimes.protocol import (
     AFTERWARDS,
     UNSIGNED,
     Backend,
+    ExcludedFile,
     Halves,
-    LeftOut,
     Line,
     Logits,
     OutputCheck,
@@ -49,7 +49,7 @@ from edgecnn.runtimes.residency import (
     listed_layers,
     moved_bytes,
 )
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
@@ -220,11 +220,11 @@ class OpenVinoBackend(Backend):
         """See ``Backend.sums_saturate``."""
         return has_full_range(candidate) and byte_products_saturate(processor)
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> ExcludedFile:
         """See ``Backend.left_out``. A ResNet-18 in fp16 on an emulated Cortex-A76 was off by 0.026."""
         if candidate.precision not in (Precision.FP16, Precision.BF16):
-            return LeftOut()
-        return LeftOut(f"{candidate.precision.value} kernels", 0.06 if candidate.precision is Precision.FP16 else 0.0)
+            return ExcludedFile()
+        return ExcludedFile(f"{candidate.precision.value} kernels", 0.06 if candidate.precision is Precision.FP16 else 0.0)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. The number of streams is not a knob: one image a call uses one stream."""
@@ -296,7 +296,7 @@ def save_ir(model: Any, path: Path) -> int:
     if model.has_rt_info(["conversion_parameters"]):
         del model.get_rt_info()["conversion_parameters"]
     weights = sum(op.get_byte_size() for op in model.get_ops() if op.get_type_name() == "Constant")
-    with told_by_system(path, weights):
+    with prefer_system_error(path, weights):
         import_openvino().save_model(model, path, compress_to_fp16=False)
     path.write_bytes(_INDENTATION.sub(b"", path.read_bytes()))
     return int(model.output(0).get_partial_shape()[1].get_length())

@@ -46,7 +46,7 @@ def answers_separately(runtime: str, words: list[str], feed: npt.NDArray[Any], c
     """
     with tempfile.TemporaryDirectory(prefix=f"edgecnn-{runtime}-") as name:
         inputs, answers = Path(name) / "feed.npy", Path(name) / "logits.npy"
-        with told_by_system(inputs, 4 * feed.size):
+        with prefer_system_error(inputs, 4 * feed.size):
             np.save(inputs, np.ascontiguousarray(feed, np.float32))
         run_separately(runtime, [*words, str(inputs), str(answers)], answers, candidate, timeout_s=_ANSWERING_S)
         logits: npt.NDArray[np.float32] = np.load(answers)

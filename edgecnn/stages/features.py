@@ -21,7 +21,7 @@ class FeaturesStage(Stage):
     """``model`` (a trunk) and ``images`` (a manifest) → ``features.npy`` float32 (N, F), ``small.npy`` uint8 (N, 18, 18, 3).
 
     The images are those of ``roles``, role by role, in the order of the manifest. ``small.npy`` holds the copies that
-    ``data.near_duplicates`` compares.
+    ``data.fingerprints`` compares.
     """
 
     kind: ClassVar[str] = "features"
@@ -47,8 +47,8 @@ class FeaturesStage(Stage):
         import numpy as np
         from PIL import Image
 
+        from edgecnn.data.fingerprints import SMALL_PX
         from edgecnn.data.images import open_source
-        from edgecnn.data.near_duplicates import SMALL_PX
         from edgecnn.graph.embedding import features
         from edgecnn.runner.pixels import to_pixels
 

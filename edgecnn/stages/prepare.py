@@ -17,7 +17,7 @@ class PrepareStage(Stage):
 
     Files: ``<role>.pixels.npy`` uint8 (N, *crop_px, 3) in RGB, ``<role>.labels.npy`` int64 (N,), or of multi-label images
     uint8 (N, classes), ``<role>.groups.npy`` int64 (N,) where ``data.group_by`` is set, ``labels.json`` the class names,
-    ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as ``data.golden.write_golden`` says.
+    ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as ``data.prepared.write_golden`` says.
     """
 
     kind: ClassVar[str] = "prepare"
@@ -40,9 +40,8 @@ class PrepareStage(Stage):
                 split after it was planned and shown; a file that shows its damage to a first look was skipped there.
             IMAGE_GONE, IMAGE_CHANGED: the folder changed since it was listed.
         """
-        from edgecnn.data.golden import write_golden
         from edgecnn.data.images import open_source
-        from edgecnn.data.pixels import write_pixels
+        from edgecnn.data.prepared import write_golden, write_pixels
 
         recipe = self.pixels.runner_recipe()
         source = open_source(input_paths["images"])

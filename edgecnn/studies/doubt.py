@@ -164,7 +164,7 @@ def _judge_labels(
     counts = np.bincount(labels[labels >= 0], minlength=len(source.classes))
     if not network.resolved.data.labelled or (counts >= LEAST_UNITS).sum() < 2:
         raise NO_LABELS_TO_DOUBT(folder=network.folder, least=LEAST_UNITS)
-    from edgecnn.data.near_duplicates import near_groups
+    from edgecnn.data.fingerprints import near_groups
     from edgecnn.training.label_doubt import doubts_of, probe
 
     made = image_features(network, roles, store, tell)

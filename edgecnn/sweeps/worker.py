@@ -18,8 +18,8 @@ from edgecnn.stages.package import runner_digest
 from edgecnn.store.disk import sha256_of, write_bytes_atomically
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.failures import named_failures
-from edgecnn.store.place import has_credentials
 from edgecnn.store.remote import Remote
+from edgecnn.store.remote_files import has_credentials
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.store.transfer import push
 from edgecnn.sweeps.tasks import StageTask

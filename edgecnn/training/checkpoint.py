@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.training.history import EpochFacts
 
 
@@ -31,7 +31,7 @@ def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, s
     partial = file.with_suffix(".part")
     tensors, texts = _apart(state), {"format": "pt", **(facts or {})}
     size = sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, texts.values()))
-    with told_by_system(partial, size):
+    with prefer_system_error(partial, size):
         save_file(tensors, partial, metadata=texts)
     with partial.open("rb+") as stream:
         os.fsync(stream.fileno())

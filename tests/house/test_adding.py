@@ -277,9 +277,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from edgecnn.data.formats.registry import edgecnn_reads, has_own_order, is_list
+from edgecnn.data.formats.registry import readable_formats, has_own_order, is_list
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.devices.check.findings import Needs, findings_on
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.errors.base import EdgecnnError
@@ -321,7 +321,7 @@ row = a_row(latency=a_latency(an_interval(2.0), first_ms=an_interval(7.25)))
 board = recorded(READY, {"refused": {"sys/abacus/beads": "closed"}})
 print(json.dumps({
     "format": {
-        "reads": edgecnn_reads(),
+        "reads": readable_formats(),
         "is_list": is_list(Path(beads.path)),
         "own_order": has_own_order(beads.path),
         "classes": summarize(beads, root / "store", Quiet()).classes,

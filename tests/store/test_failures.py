@@ -136,11 +136,11 @@ def test_a_temporary_file_that_finds_no_room_names_its_folder(
 BESIDE_ITS_PARTIAL_FILE = """
 import json, sys
 from pathlib import Path
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 
 file, written, size = Path(sys.argv[1]) / "model.bin", int(sys.argv[2]) << 20, int(sys.argv[3]) << 20
 try:
-    with told_by_system(file, size):
+    with prefer_system_error(file, size):
         file.write_bytes(bytes(written))
         raise RuntimeError("a fault of the library")
 except Exception as error:

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from edgecnn.data import near_duplicates
+from edgecnn.data import fingerprints
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA
@@ -46,7 +46,7 @@ def pictures() -> tuple[list[NDArray[np.uint8]], list[int]]:
 def apart(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Call no images near-duplicates: small spots on black look alike."""
     if "alike" not in request.node.name:
-        monkeypatch.setattr(near_duplicates, "near_groups", lambda *_: [])
+        monkeypatch.setattr(fingerprints, "near_groups", lambda *_: [])
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgecnn.data.golden import write_golden
+from edgecnn.data.prepared import write_golden
 from edgecnn.devices.doctor.facts import Part, State
 from edgecnn.devices.doctor.parts import PARTS, PartRow, addition_of, no_wheel, packages_of, version_of
 from edgecnn.errors.base import EdgecnnError

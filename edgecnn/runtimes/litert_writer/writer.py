@@ -33,7 +33,7 @@ from edgecnn.runtimes.litert_writer.conversion import Activation, Conversion, No
 from edgecnn.runtimes.litert_writer.flatbuffer import BYTES_MAX, TooLarge
 from edgecnn.runtimes.litert_writer.preparation import prepare
 from edgecnn.runtimes.litert_writer.registry import RULES
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.candidate import Candidate, Precision
 
 _FUSED_INTO: Final = frozenset(
@@ -152,5 +152,5 @@ def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
     except TooLarge as error:
         why = f"its weights take more than the {BYTES_MAX:,} bytes of a FlatBuffer"
         raise CONVERTER_FAILED(converter=WRITER, candidate=candidate.id, why=why) from error
-    with told_by_system(made, len(content)):
+    with prefer_system_error(made, len(content)):
         made.write_bytes(content)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.data.images import ImageSource
-from edgecnn.data.pixels import reserved
+from edgecnn.data.prepared import reserve_pixels
 from edgecnn.judging.predictions.average_precision import mean_average_precision
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augment import normalized
@@ -64,7 +64,7 @@ class DecodedImages:
             return
         if not file.exists():
             partial = file.with_suffix(".part")
-            held = reserved(partial, shape)
+            held = reserve_pixels(partial, shape)
             for start in range(0, len(self), _BLOCK):
                 stop = min(start + _BLOCK, len(self))
                 held[start:stop] = self._decode(range(start, stop))

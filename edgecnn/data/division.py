@@ -1,8 +1,4 @@
-"""Assign roles to whole groups. Images of one person, video or scene stay together, so no test image was learned from.
-
-``data.group_by`` names a column of a list, or is a pattern for paths. Groups are ordered by content and seed. A role first takes
-groups that fit its share of every class, then groups that reduce its deviation.
-"""
+"""Divide ranked images into roles: each class by its shares, or whole groups, so that every role gets its share of each class."""
 
 from __future__ import annotations
 
@@ -16,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgecnn.data import path_search
-from edgecnn.data.shares import Cut, Divided, calibrated, proportional
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.labels import (
     GROUP_PATTERN_INVALID,
@@ -26,14 +21,119 @@ from edgecnn.errors.labels import (
     no_groups,
     too_few_groups,
 )
-from edgecnn.values.dataset import Fold, Grouping, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, Fold, Grouping, SplitRole
 
 if TYPE_CHECKING:
-    from edgecnn.data.splits import ListedImage
+    from edgecnn.data.roles import ListedImage
 
 
+CALIBRATION_AT_MOST = 4
+"""Calibration is at most a quarter of a class's training images."""
 LIMIT_S = 20.0
 """100,000 paths take about 0.1 s."""
+_GROUP: Final = "group "
+"""Prefix of a unit that is a group. A unit without a group is named by its image's digest."""
+_ORDERS: Final = 10
+_NEAR: Final = 0.01
+"""The search for an order stops at this mean deviation from the shares, over classes and roles."""
+_REPORTED_FROM: Final = 0.02
+_CLASS_REPORTED_FROM: Final = 0.1
+"""Deviations from a share that are reported: over all images, and in one class."""
+
+
+class Cut(NamedTuple):
+    """Shares of a class for test and validation; 0 if the role has a separate folder."""
+
+    test_share: float
+    validation_share: float
+    fold: Fold | None = None
+    """Fold of cross-validation. Validation is removed, the rest is divided into equal parts, and this part is the test set."""
+
+    def sizes(self, count: int) -> tuple[int, int]:
+        """Return how many of ``count`` images are test and validation images."""
+        validation = self._share_count(count, self.validation_share)
+        if self.fold is None:
+            test = self._share_count(count, self.test_share)
+        else:
+            begin, end = self.fold.part_of(max(0, count - validation))
+            test = end - begin
+        return (test, validation) if test + validation < count else (count, 0)
+
+    def images_needed(self, count: int) -> int:
+        """Return ``count``, or the next larger number that leaves two images: one for calibration, one for training."""
+        while True:
+            test, validation = self.sizes(count)
+            if count - test - validation >= 2 and (self.fold is None or count - validation >= self.fold.of):
+                return count
+            count += 1
+
+    @staticmethod
+    def _share_count(count: int, share: float) -> int:
+        return max(1, int(count * share + 0.5)) if share else 0
+
+
+class Divided(NamedTuple):
+    """Digests by role and class, and a note for each share that differs from the requested one."""
+
+    roles: dict[SplitRole, list[list[str]]]
+    off: tuple[str, ...] = ()
+
+
+def divide_by_class(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int, *, apart: bool) -> Divided:
+    """Cut each class's ranking, from the top, into test, validation, calibration and training images.
+
+    With folds, validation is cut first and is the same in all of them, so nothing is chosen on any fold's test images. ``apart``:
+    nothing is trained, and the training images are test images.
+    """
+    if cut.fold is not None:
+        return _fold_by_class(ranked, cut, calibration_images, cut.fold)
+    sizes = [cut.sizes(len(digests)) for digests in ranked]
+    calibration = proportional_counts(
+        calibration_images, [len(digests) - sum(size) for digests, size in zip(ranked, sizes, strict=True)]
+    )
+    roles: dict[SplitRole, list[list[str]]] = {role: [] for role in SPLIT_ROLES}
+    for digests, (test, validation), count in zip(ranked, sizes, calibration, strict=True):
+        start = test + validation
+        rest = list(digests[start + count :])
+        roles["test"].append([*digests[:test], *(rest if apart else ())])
+        roles["validation"].append(list(digests[test:start]))
+        roles["calibration"].append(list(digests[start : start + count]))
+        roles["train"].append([] if apart else rest)
+    return Divided(roles)
+
+
+def _fold_by_class(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int, fold: Fold) -> Divided:
+    validation = [digests[: cut.sizes(len(digests))[1]] for digests in ranked]
+    left = [digests[len(taken) :] for digests, taken in zip(ranked, validation, strict=True)]
+    parts = [fold.part_of(len(digests)) for digests in left]
+    test = [digests[begin:end] for digests, (begin, end) in zip(left, parts, strict=True)]
+    # Calibration is the next fold. With the first images in each fold, two networks would learn from the same ones.
+    others = [[*digests[end:], *digests[:begin]] for digests, (begin, end) in zip(left, parts, strict=True)]
+    judged: dict[SplitRole, list[list[str]]] = {"test": list(map(list, test)), "validation": list(map(list, validation))}
+    return Divided({**judged, **split_calibration(others, calibration_images)})
+
+
+def split_calibration(by_class: Sequence[Sequence[str]], images: int) -> dict[SplitRole, list[list[str]]]:
+    """Divide each class into calibration (its first images, in proportion) and training (the rest)."""
+    counts = proportional_counts(images, [len(digests) for digests in by_class])
+    pairs = list(zip(by_class, counts, strict=True))
+    return {
+        "calibration": [list(digests[:count]) for digests, count in pairs],
+        "train": [list(digests[count:]) for digests, count in pairs],
+    }
+
+
+def proportional_counts(images: int, counts: Sequence[int]) -> list[int]:
+    """Divide ``images`` in proportion to ``counts`` by largest remainders; each gets at most its quarter, and at least one."""
+    limits = [max(1, count // CALIBRATION_AT_MOST) for count in counts]
+    total = sum(counts)
+    exact = [images * count / total for count in counts]
+    assigned = [min(int(quota), limit) for quota, limit in zip(exact, limits, strict=True)]
+    by_remainder = sorted(range(len(counts)), key=lambda label: (int(exact[label]) - exact[label], label))
+    for label in by_remainder:
+        if sum(assigned) < min(images, sum(limits)) and assigned[label] < limits[label]:
+            assigned[label] += 1
+    return assigned
 
 
 def groups_by_path(by: str, source: Path, paths: Sequence[str], column: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -49,14 +149,14 @@ def groups_by_path(by: str, source: Path, paths: Sequence[str], column: Mapping[
         GroupPatternInvalid, GroupPatternTooSlow: the regular expression cannot be used.
         NoGroupFound: no path has a group.
     """
-    pairs = column.items() if column is not None else zip(paths, _searched(by, paths), strict=True)
+    pairs = column.items() if column is not None else zip(paths, _search_paths(by, paths), strict=True)
     groups = {path: group for path, group in pairs if group}
     if not groups and paths:
         raise no_groups(by=by, source=source, example=paths[0], column=column is not None)
     return groups
 
 
-def _searched(pattern: str, paths: Sequence[str]) -> list[str | None]:
+def _search_paths(pattern: str, paths: Sequence[str]) -> list[str | None]:
     program = [sys.executable, "-I", "-S", path_search.__file__]
     query = json.dumps({"pattern": pattern, "paths": paths})
     try:
@@ -70,16 +170,6 @@ def _searched(pattern: str, paths: Sequence[str]) -> list[str | None]:
     return groups
 
 
-_GROUP: Final = "group "
-"""Prefix of a unit that is a group. A unit without a group is named by its image's digest."""
-_ORDERS: Final = 10
-_NEAR: Final = 0.01
-"""The search for an order stops at this mean deviation from the shares, over classes and roles."""
-_REPORTED_FROM: Final = 0.02
-_CLASS_REPORTED_FROM: Final = 0.1
-"""Deviations from a share that are reported: over all images, and in one class."""
-
-
 def grouping_of(images: Sequence[ListedImage], by: str, off: tuple[str, ...] = ()) -> Grouping:
     """Return the number of groups of these images, and the largest. ``off``: deviations of the drawn roles."""
     sizes = Counter(image.group for image in images if image.group is not None)
@@ -89,9 +179,11 @@ def grouping_of(images: Sequence[ListedImage], by: str, off: tuple[str, ...] = (
 
 
 def units_of(images: Sequence[ListedImage], root: Path) -> dict[str, str]:
-    """Digest to the unit that it moves with: a group, or several that hold the same bytes; an image of no group is one itself.
+    """Return the unit of each digest. All images of a unit get the same role.
 
-    Raises GroupOnTwoSides: the user's splits put a group into two of them.
+    A unit is a group, several groups that contain the same bytes, or a single image without a group.
+
+    Raises GroupOnTwoSides: a group is in two of the user's splits.
     """
     sides: dict[str, dict[str, str]] = defaultdict(dict)
     above: dict[str, str] = {}
@@ -127,7 +219,7 @@ class Strata(NamedTuple):
         return range(len(self.names) or len(self.ranked))
 
 
-def roles_apart(cut: Cut, *, apart: bool) -> tuple[SplitRole, ...]:
+def separate_roles(cut: Cut, *, apart: bool) -> tuple[SplitRole, ...]:
     """Return the roles that share no group with each other; ``train`` includes calibration.
 
     ``apart``: nothing is trained, and calibration images share no group with test images.
@@ -138,25 +230,25 @@ def roles_apart(cut: Cut, *, apart: bool) -> tuple[SplitRole, ...]:
     return (*(role for role, share in drawn if share), "train")
 
 
-def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: int, *, apart: bool) -> Divided:
-    """Divide as ``shares.divided`` does, with each unit in one role; train and calibration count as one.
+def divide_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: int, *, apart: bool) -> Divided:
+    """Divide as ``divide_by_class`` does, with each unit in one role. Train and calibration count as one role.
 
     Raises:
         TooFewGroups: a class has fewer units than roles.
         GroupsNotDivisible: a class has enough units, but no order was found that puts every class into every role.
     """
     if cut.fold is not None:
-        return _one_fold(strata, cut, calibration_images, seed, cut.fold)
-    *drawn, rest = roles_apart(cut, apart=apart)
+        return _fold_by_group(strata, cut, calibration_images, seed, cut.fold)
+    *drawn, rest = separate_roles(cut, apart=apart)
     sizes = [cut.sizes(len(digests)) for digests in strata.ranked]
     left = [len(digests) - sum(size) for digests, size in zip(strata.ranked, sizes, strict=True)]
     targets = {
         "test": [test for test, _ in sizes],
         "validation": [validation for _, validation in sizes],
-        "calibration": [min(counts) for counts in zip(proportional(calibration_images, left), left, strict=True)],
+        "calibration": [min(counts) for counts in zip(proportional_counts(calibration_images, left), left, strict=True)],
     }
     _require_enough(strata, (*drawn, rest))
-    parts = _drawn(strata, (*drawn, rest), [targets[role] for role in drawn], seed)
+    parts = _draw_roles(strata, (*drawn, rest), [targets[role] for role in drawn], seed)
     roles: dict[SplitRole, list[list[str]]] = dict(zip(drawn, parts, strict=False))
     off = tuple(
         deviation
@@ -166,10 +258,10 @@ def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: in
     )
     if apart:
         return Divided({**roles, "test": parts[-1], "train": [[] for _ in strata.ranked]}, off)
-    return Divided({"test": [], "validation": [], **roles, **calibrated(parts[-1], calibration_images)}, off)
+    return Divided({"test": [], "validation": [], **roles, **split_calibration(parts[-1], calibration_images)}, off)
 
 
-def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold: Fold) -> Divided:
+def _fold_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold: Fold) -> Divided:
     """Return one fold. All folds are always drawn together, so that they share no group."""
     names = ("validation", *(f"fold {number}" for number in range(1, fold.of + 1)))
     _require_enough(strata, names)
@@ -177,19 +269,19 @@ def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold
     left = [len(digests) - count for digests, count in zip(strata.ranked, validations, strict=True)]
     parts = [[fold.part_of(count, number) for count in left] for number in range(1, fold.of)]
     targets = [validations, *([end - begin for begin, end in part] for part in parts)]
-    validation, *folds = _drawn(strata, names, targets, seed)
+    validation, *folds = _draw_roles(strata, names, targets, seed)
     test, tested = folds[fold.number - 1], [end - begin for begin, end in map(fold.part_of, left)]
     behind = [*folds[fold.number :], *folds[: fold.number - 1]]  # calibration is the next fold
     others = [[digest for part in behind for digest in part[place]] for place in range(len(strata.ranked))]
     return Divided(
-        {"test": test, "validation": validation, **calibrated(others, calibration_images)},
+        {"test": test, "validation": validation, **split_calibration(others, calibration_images)},
         (*_deviations("test", test, tested, strata), *_deviations("validation", validation, validations, strata)),
     )
 
 
-def short_of_groups(by_label: Sequence[Iterable[str]], unit_of: Mapping[str, str], cut: Cut, *, apart: bool) -> set[int]:
+def classes_short_of_groups(by_label: Sequence[Iterable[str]], unit_of: Mapping[str, str], cut: Cut, *, apart: bool) -> set[int]:
     """Return the classes with images but fewer units than separate roles."""
-    needed = len(roles_apart(cut, apart=apart))
+    needed = len(separate_roles(cut, apart=apart))
     return {label for label, digests in enumerate(by_label) if 0 < len({unit_of[digest] for digest in digests}) < needed}
 
 
@@ -202,7 +294,7 @@ def _require_enough(strata: Strata, roles: Sequence[str]) -> None:
 
 
 class _Order:
-    """An order of the units, by which roles are filled one after another."""
+    """One order of the units, in which roles are filled one after another."""
 
     def __init__(self, order: Sequence[str], members: Mapping[str, Mapping[int, int]], strata: Strata) -> None:
         self.role_of: dict[str, int] = {}
@@ -253,7 +345,7 @@ class _Order:
             self._units[place] -= 1
 
 
-def _drawn(strata: Strata, roles: Sequence[str], targets: Sequence[Sequence[int]], seed: int) -> list[list[list[str]]]:
+def _draw_roles(strata: Strata, roles: Sequence[str], targets: Sequence[Sequence[int]], seed: int) -> list[list[list[str]]]:
     """Return digests by role, the rest last, and by class in their original order."""
     digests: dict[str, list[str]] = defaultdict(list)
     members: dict[str, Counter[int]] = defaultdict(Counter)

@@ -31,7 +31,7 @@ _LOCAL: Final = ("file", "local")
 _PART: Final = re.compile(r".+\.[0-9a-f]{16}\.part")
 
 
-class FileAfar(NamedTuple):
+class RemoteFile(NamedTuple):
     """A remote file."""
 
     bytes: int
@@ -50,17 +50,17 @@ def has_credentials(url: str) -> bool:
 
 
 def is_part(path: str) -> bool:
-    """Whether a killed ``Place.write`` may have left the file."""
+    """Whether a killed ``RemoteFiles.write`` may have left the file."""
     return _PART.fullmatch(path) is not None
 
 
-class Place:
-    """A remote place. Its client finds the credentials; edgecnn never stores any."""
+class RemoteFiles:
+    """The files of a remote folder. The client finds the credentials; edgecnn never stores them."""
 
     def __init__(self, url: str) -> None:
         """Raises RemoteNeedsPackage: a package for this scheme is missing. RemoteUnusable: the URL is not valid."""
         self.url = redacted(url)
-        try:  # an extra: a store without a place afar is opened without it
+        try:  # an extra, which a store without a remote store does not need
             import fsspec
             from fsspec.core import url_to_fs
         except ImportError as error:
@@ -68,8 +68,8 @@ class Place:
         scheme = url.partition("://")[0] if "://" in url else "file"
         try:
             if scheme in _SSH and find_spec("sshfs") is None:
-                raise ImportError  # fsspec's own client takes any host key for the right one
-            self._fs, self._root = url_to_fs(url, skip_instance_cache=True, **_asked_of(scheme))
+                raise ImportError  # fsspec's own client accepts any host key
+            self._fs, self._root = url_to_fs(url, skip_instance_cache=True, **_client_options(scheme))
         except (ImportError, ValueError) as error:
             package, extra = _PACKAGES.get(scheme, (None, None))
             if package is None:
@@ -85,43 +85,49 @@ class Place:
 
     def has_any(self, folders: Iterable[str]) -> bool:
         """Whether one of these folders exists. Raises RemoteUnusable."""
-        places = {self._at(folder) for folder in folders}
+        places = {self._remote_path(folder) for folder in folders}
         with self.reached("listing it"):
             try:
                 return any(place.rstrip("/") in places for place in self._fs.ls(self._root, detail=False))
             except FileNotFoundError:
                 return False
 
-    def list_files(self, folders: Iterable[str]) -> dict[str, FileAfar]:
-        """Return every file below the folders by its path. It fails if one folder cannot be read, which a client's own search
-        ignores.
+    def list_files(self, folders: Iterable[str]) -> dict[str, RemoteFile]:
+        """Return every file below the folders by its path.
 
-        Raises RemoteUnusable. NothingCollected: the place tells no times.
+        A client's own search ignores unreadable folders; here they are errors.
+
+        Raises RemoteUnusable. NothingCollected: the client reports no times.
         """
         infos = dict[str, Mapping[str, Any]]()
         with self.reached("listing it"), ThreadPoolExecutor(self.at_once) as pool:
-            tops = {self._at(folder) for folder in folders}
+            tops = {self._remote_path(folder) for folder in folders}
             level = [path for place in self._fs.ls(self._root, detail=False) if (path := place.rstrip("/")) in tops]
             while level:
-                listed = list(pool.map(self._inside, level))
+                listed = list(pool.map(self._list_folder, level))
                 by_folder = zip(level, listed, strict=True)
                 inside = [(folder, info["name"].rstrip("/"), info) for folder, children in by_folder for info in children]
                 infos |= {path: info for folder, path, info in inside if info["type"] == "file" or path == folder}
-                level = [path for _, path, _ in inside if path not in infos]  # links too: only listing one tells what it is
+                level = [
+                    path for _, path, _ in inside if path not in infos
+                ]  # links too, because only a listing shows what they are
         there = {path: info for path, info in infos.items() if info["type"] != "directory"}
-        return {path.removeprefix(self._at("")): FileAfar(int(info["size"]), self._changed(info)) for path, info in there.items()}
+        return {
+            path.removeprefix(self._remote_path("")): RemoteFile(int(info["size"]), self._time_of_change(info))
+            for path, info in there.items()
+        }
 
     def write(self, path: str, content: bytes) -> None:
         """Write a small file, completely or not at all. Raises RemoteUnusable."""
         with self.reached("writing to it"):
-            if not self._has_folders:  # a bucket shows no file before all of it is there
-                self._fs.pipe_file(self._at(path), content)
+            if not self._has_folders:  # a bucket shows only complete files
+                self._fs.pipe_file(self._remote_path(path), content)
                 return
-            aside = self._at(f"{path}.{secrets.token_hex(8)}.part")
+            aside = self._remote_path(f"{path}.{secrets.token_hex(8)}.part")
             self._fs.makedirs(aside.rpartition("/")[0], exist_ok=True)
             try:
                 self._fs.pipe_file(aside, content)
-                self._fs.mv(aside, self._at(path))
+                self._fs.mv(aside, self._remote_path(path))
             except BaseException:
                 with suppress(Exception):
                     self._fs.rm_file(aside)
@@ -130,23 +136,23 @@ class Place:
     def remove(self, path: str) -> None:
         """Delete a file if it exists. Raises RemoteUnusable: usually without permission."""
         with self.reached(f"deleting {path}"), suppress(FileNotFoundError):
-            self._fs.rm_file(self._at(path))
+            self._fs.rm_file(self._remote_path(path))
 
     def move(self, path: str, to: str) -> None:
         """Move a file if it exists, by renaming; in buckets by a copy on the server. Raises RemoteUnusable."""
         with self.reached(f"moving {path}"), suppress(FileNotFoundError):
-            if not self._has_folders:  # a bucket's own move says nothing where it may not delete
-                self._fs.cp_file(self._at(path), self._at(to))
-                self._fs.rm_file(self._at(path))
+            if not self._has_folders:  # a bucket's own move hides that deleting is not permitted
+                self._fs.cp_file(self._remote_path(path), self._remote_path(to))
+                self._fs.rm_file(self._remote_path(path))
             else:
-                self._fs.makedirs(self._at(to).rpartition("/")[0], exist_ok=True)
-                self._fs.mv(self._at(path), self._at(to))
+                self._fs.makedirs(self._remote_path(to).rpartition("/")[0], exist_ok=True)
+                self._fs.mv(self._remote_path(path), self._remote_path(to))
 
     @contextmanager
     def reached(self, doing: str, passing: Container[int | None] = ()) -> Iterator[None]:
-        """Turn the failures of a client, which share no class, into ours.
+        """Turn all exceptions of a client, which share no class, into RemoteUnusable.
 
-        ``passing``: errnos of this machine, not of the place. Raises RemoteUnusable, OSError: one of those.
+        ``passing``: error numbers of this machine, whose OSError is raised unchanged. Raises RemoteUnusable, OSError.
         """
         try:
             yield
@@ -155,18 +161,18 @@ class Place:
                 raise
             raise REMOTE_UNUSABLE(url=self.url, because=f"{doing}: {first_line(error)}") from error
 
-    def _inside(self, folder: str) -> list[Mapping[str, Any]]:
+    def _list_folder(self, folder: str) -> list[Mapping[str, Any]]:
         try:
             return list(self._fs.ls(folder, detail=True))
         except FileNotFoundError:
-            if not self._has_folders:  # in a bucket a folder goes with its last file
+            if not self._has_folders:  # in a bucket, a folder disappears with its last file
                 return []
             raise
 
-    def _at(self, below: str) -> str:
+    def _remote_path(self, below: str) -> str:
         return f"{self._root.rstrip('/')}/{below}"
 
-    def _changed(self, info: Mapping[str, Any]) -> float:
+    def _time_of_change(self, info: Mapping[str, Any]) -> float:
         when = info.get("mtime") or info.get("LastModified")
         try:
             with self.reached("dating its files"):
@@ -177,7 +183,7 @@ class Place:
             raise NOTHING_COLLECTED(url=self.url, because="it does not report when its files changed", hint=hint) from error
 
 
-def _asked_of(scheme: str) -> dict[str, Any]:
+def _client_options(scheme: str) -> dict[str, Any]:
     if scheme in _SSH:
-        return {"known_hosts": ()}  # asyncssh's word for those of ~/.ssh, where sshfs would take any
+        return {"known_hosts": ()}  # asyncssh then reads ~/.ssh; without it, sshfs accepts any host
     return {"use_listings_cache": False, **({"auto_mkdir": True} if scheme in _LOCAL else {})}

@@ -6,20 +6,19 @@ and named.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
+from edgecnn.data.class_names import imagenet_labels
 from edgecnn.data.composing import FACTS, FOLDER, Composer, Planned
 from edgecnn.data.files import ListingProgress, stamps_in
-from edgecnn.data.imagenet import imagenet_labels
 from edgecnn.data.images import FolderImages, ImageSource, open_source, read_list
 from edgecnn.data.layout import ClassFolder, Layout, folders_in, root_of, unlabelled_layout
-from edgecnn.data.manifest import Files, filed, read_files
-from edgecnn.data.splits import Listed, drop_copies
-from edgecnn.errors.data import (
+from edgecnn.data.manifest import Files, read_files, store_manifest
+from edgecnn.data.roles import Listed, drop_copies
+from edgecnn.errors.data.folder import (
     DataFolderMissing,
     DataNotAFolder,
     NoClassFolders,
@@ -35,6 +34,8 @@ from edgecnn.values.synthesis import Provenance, Synthesis, SynthesisChoice
 
 _CUTOUTS, _BACKGROUNDS = "cutouts", "backgrounds"
 _JUDGING = ("calibration", "validation", "test")
+_Within = tuple[Path, Progress]
+"""The store's root, and what receives progress."""
 
 
 def find_synthesis(choice: SynthesisChoice, data: DataSummary, *, imagenet: bool, cache: Path, tell: Progress) -> Synthesis:
@@ -53,25 +54,18 @@ def find_synthesis(choice: SynthesisChoice, data: DataSummary, *, imagenet: bool
     roles = {image.sha256: image for image in manifest.images}
     cutouts = _cutouts(choice, data, roles, imagenet=imagenet, within=(cache, tell))
     backgrounds = _backgrounds(choice, roles, (cache, tell))
-    having = {image.label for image in _images_of(cutouts)}
-    names = tuple(data.classes[label] for label in sorted(having))
+    kept = DataManifest.model_validate_json(Path(cutouts.manifest_path).read_bytes()).images
+    names = tuple(data.classes[label] for label in sorted({image.label for image in kept}))
     return Synthesis(cutouts=cutouts, backgrounds=backgrounds, class_names=names, images=len(names) * choice.images_per_class)
-
-
-def _images_of(summary: DataSummary) -> tuple[ImageEntry, ...]:
-    return DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes()).images
-
-
-_Within = tuple[Path, Progress]
 
 
 def _cutouts(
     choice: SynthesisChoice, data: DataSummary, photographs: Mapping[str, ImageEntry], *, imagenet: bool, within: _Within
 ) -> DataSummary:
     root = root_of(choice.cutouts or "")
-    listed = _usable(_CUTOUTS, root, lambda progress: _class_layout(root, progress), within)
+    listed = _list_folder(_CUTOUTS, root, _class_layout, within)
     images, clashing = drop_copies(listed.images, listed.classes)
-    labels = imagenet_labels(listed.classes, root) if imagenet else _labels(root, listed.classes, data.classes)
+    labels = imagenet_labels(listed.classes, root) if imagenet else _labels_by_name(root, listed.classes, data.classes)
     excluded = [copy.sentence for copy in clashing]
     kept = []
     for image in sorted(images, key=lambda image: (labels[image.label], image.path)):
@@ -82,16 +76,16 @@ def _cutouts(
             kept.append(ImageEntry(path=image.path, label=labels[image.label], role="train", sha256=image.sha256))
     if not kept:
         raise synthesis_folder_unusable(key=_CUTOUTS, folder=root, because="; ".join(excluded[:3]) or "it holds no image")
-    having = Counter(image.label for image in kept)
-    without = [name for label, name in enumerate(data.classes) if label not in having]
+    with_cutouts = {image.label for image in kept}
+    without = [name for label, name in enumerate(data.classes) if label not in with_cutouts]
     if choice.classes == "all" and without:
         raise classes_without_cutouts(folder=root, names=without)
-    return _filed(listed, data.classes, kept, excluded, within[0])
+    return _summary_of(listed, data.classes, kept, excluded, within[0])
 
 
 def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry], within: _Within) -> DataSummary:
     root = root_of(choice.backgrounds or "")
-    listed = _usable(_BACKGROUNDS, root, lambda progress: unlabelled_layout(root, progress), within)
+    listed = _list_folder(_BACKGROUNDS, root, unlabelled_layout, within)
     excluded: list[str] = []
     kept: dict[str, ImageEntry] = {}
     for image in sorted(listed.images, key=lambda image: image.path):
@@ -105,10 +99,10 @@ def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry],
     if not kept:
         because = "it holds no image" if not excluded else f"every image in it is also in the data: {excluded[0]}"
         raise synthesis_folder_unusable(key=_BACKGROUNDS, folder=root, because=because)
-    return _filed(listed, (), tuple(kept.values()), excluded, within[0])
+    return _summary_of(listed, (), tuple(kept.values()), excluded, within[0])
 
 
-def _filed(
+def _summary_of(
     listed: Listed, classes: Sequence[str], images: Sequence[ImageEntry], excluded: Sequence[str], cache: Path
 ) -> DataSummary:
     manifest = DataManifest(
@@ -119,16 +113,16 @@ def _filed(
         skipped=tuple(skipped.sentence for skipped in listed.skipped),
         copies=tuple(excluded),
     )
-    return filed(manifest, "training images are composed of them", cache)
+    return store_manifest(manifest, "training images are composed of them", cache)
 
 
-def _usable(key: str, root: Path, layout_of: Callable[[ListingProgress], Layout], within: _Within) -> Listed:
+def _list_folder(key: str, root: Path, layout_of: Callable[[Path, ListingProgress], Layout], within: _Within) -> Listed:
     cache, tell = within
     progress = ListingProgress(tell)
     try:
-        layout = layout_of(progress)
+        layout = layout_of(root, progress)
         files = Files(layout, [stamps_in(root / folder.path, progress) for folder in layout.folders], root)
-        progress.all()
+        progress.finish()
         return read_files(files, cache, tell)[0]
     except DataFolderMissing as error:
         raise synthesis_folder_unusable(key=key, folder=root, because="it does not exist") from error
@@ -144,7 +138,7 @@ def _class_layout(root: Path, progress: ListingProgress) -> Layout:
     return Layout(root, names, {}, tuple(ClassFolder("train", label, name) for label, name in enumerate(names)), ())
 
 
-def _labels(root: Path, names: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
+def _labels_by_name(root: Path, names: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
     unknown = [name for name in names if name not in classes]
     if unknown:
         raise cutout_class_unknown(folder=root, names=unknown, classes=classes)

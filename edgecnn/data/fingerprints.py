@@ -1,15 +1,10 @@
-"""Find images that look alike without comparing every pair.
-
-If two hashes of 128 bits differ in at most 15 bits, one of their eight pieces of 16 bits differs in at most one bit (pigeonhole
-principle; Norouzi, Punjani and Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012). Only images that share
-such a piece are compared, or all pairs if those are fewer. Candidates are confirmed on small copies, because plain images have
-poor hashes.
-"""
+"""Compare images by small fingerprints: near-duplicates, and classes that are recognisable by a property of their files."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -17,6 +12,7 @@ from PIL import Image
 
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, levels_of, open_picture
+from edgecnn.values.dataset import ClassMark, MarkKind
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -35,6 +31,21 @@ after JPEG at quality 15 and after halving, and 98 % after cropping 1 % from eve
 _PIECES: Final = 8
 _PAIRS_AT_ONCE: Final = 1 << 20
 _VERIFIED_AT_ONCE: Final = 1 << 13
+SMALL_PX: Final = 18
+"""Side of the small copy, twice that of the grid behind the hash."""
+_STEP: Final = 3 * 4 * 1000
+"""Three levels of the sum of four pixels, weighted in thousandths."""
+_DRAFT_PX: Final = 4 * SMALL_PX
+_ORIENTATION_TAG: Final = 0x0112
+_TURNS: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+"""EXIF 2.32, tag 0x0112: counter-clockwise quarter turns, then a left-right flip, that turn a stored image upright."""
+_FEWEST: Final = 4
+_MOST_OTHERS: Final = 0.5
+"""Largest share of the other images that may have the mark. A more common mark says little about the class."""
+_CHANCE: Final = 0.05
+"""Largest probability that a mark appears by chance in any class (Bonferroni's bound)."""
+_SIDES_SWAPPED: Final = 5
+"""The first EXIF orientation that turns an image by a quarter (EXIF 2.32, tag 0x0112)."""
 
 
 def near_groups(small: Small, tell: Progress) -> list[list[int]]:
@@ -47,20 +58,20 @@ def near_groups(small: Small, tell: Progress) -> list[list[int]]:
     if not len(small):
         return []
     _, first, same_as = np.unique(small.reshape(len(small), -1), axis=0, return_index=True, return_inverse=True)
-    joined_groups = _Groups(small[first])
+    joined = _Groups(small[first])
     bits = hash_bits(small[first])
     hashes = np.packbits(bits, axis=1).view(np.uint64)
-    keys = _keys(bits)
+    keys = _hash_pieces(bits)
     total, compared = sum(_count_pairs(key, mask) for key, mask in keys), 0
     if total > len(bits) ** 2 // 2:
         keys, total = [(np.zeros(len(bits), np.uint16), 0)], len(bits) * (len(bits) - 1) // 2
-    for left, right in (pairs for key, mask in keys for pairs in _joined(key, mask)):
+    for left, right in (pairs for key, mask in keys for pairs in _matching_pairs(key, mask)):
         compared += len(left)
         tell.step("comparing pictures", compared, total, "pairs")
         close = np.bitwise_count(hashes[left] ^ hashes[right]).sum(axis=1) <= MAX_BITS
-        joined_groups.join_alike(left[close], right[close])
+        joined.join_alike(left[close], right[close])
     groups: dict[int, list[int]] = {}
-    for number, root in enumerate(joined_groups.roots[same_as.reshape(-1)].tolist()):
+    for number, root in enumerate(joined.roots[same_as.reshape(-1)].tolist()):
         groups.setdefault(root, []).append(number)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -69,7 +80,7 @@ class _Groups:
     """The groups so far; ``roots`` names each image's group."""
 
     def __init__(self, small: Small) -> None:
-        self._small = small
+        self._small_copy = small
         self.roots: Numbers = np.arange(len(small))
 
     def join_alike(self, left: Numbers, right: Numbers) -> None:
@@ -78,21 +89,21 @@ class _Groups:
             one, other = left[start : start + _VERIFIED_AT_ONCE], right[start : start + _VERIFIED_AT_ONCE]
             apart = self.roots[one] != self.roots[other]
             one, other = one[apart], other[apart]
-            levels = np.abs(self._small[one].astype(np.int16) - self._small[other]).mean(axis=(1, 2, 3))
+            levels = np.abs(self._small_copy[one].astype(np.int16) - self._small_copy[other]).mean(axis=(1, 2, 3))
             for here, there in zip(one[levels <= MAX_LEVELS].tolist(), other[levels <= MAX_LEVELS].tolist(), strict=True):
-                low, high = sorted((self._root(here), self._root(there)))
+                low, high = sorted((self._root_of(here), self._root_of(there)))
                 self.roots[high] = low
             while not np.array_equal(self.roots, flat := self.roots[self.roots]):
                 self.roots = flat
 
-    def _root(self, number: int) -> int:
+    def _root_of(self, number: int) -> int:
         while (above := int(self.roots[number])) != number:
             number = above
         return number
 
 
-def _keys(bits: npt.NDArray[np.uint8]) -> list[tuple[Pieces, int]]:
-    """Yield pieces, and a bit in which they may differ; together they find every pair within ``MAX_BITS``."""
+def _hash_pieces(bits: npt.NDArray[np.uint8]) -> list[tuple[Pieces, int]]:
+    """Return pieces of the hashes, and a bit in which two may differ; together they find every pair within ``MAX_BITS``."""
     # Every eighth bit, since neighbouring bits are correlated and contiguous pieces would coincide in many images.
     pieces = np.ascontiguousarray(np.packbits(bits.reshape(-1, 16, _PIECES).transpose(0, 2, 1), axis=2)).view(np.uint16)[..., 0]
     return [(piece, mask) for piece in pieces.T for mask in (0, *(1 << bit for bit in range(16)))]
@@ -103,7 +114,7 @@ def _count_pairs(piece: Pieces, mask: int) -> int:
     return int(counts @ (counts - 1 if mask == 0 else counts[np.arange(1 << 16) ^ mask])) // 2
 
 
-def _joined(piece: Pieces, mask: int) -> Iterator[tuple[Numbers, Numbers]]:
+def _matching_pairs(piece: Pieces, mask: int) -> Iterator[tuple[Numbers, Numbers]]:
     """Yield pairs whose pieces differ exactly by ``mask``, each once."""
     order = np.argsort(piece, kind="stable")
     ranked = piece[order]
@@ -123,16 +134,6 @@ def _joined(piece: Pieces, mask: int) -> Iterator[tuple[Numbers, Numbers]]:
         start = stop
 
 
-SMALL_PX: Final = 18
-"""Side of the small copy, twice that of the grid behind the hash."""
-_STEP: Final = 3 * 4 * 1000
-"""Three levels of the sum of four pixels, weighted in thousandths."""
-_DRAFT_PX: Final = 4 * SMALL_PX
-_ORIENTATION_TAG: Final = 0x0112
-_TURNS: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
-"""EXIF 2.32, tag 0x0112: counter-clockwise quarter turns, then a left-right flip, that turn a stored image upright."""
-
-
 class Fingerprint(NamedTuple):
     """Facts of one image. ``small`` is uint8 (18, 18, 3), RGB, upright, for images of any size."""
 
@@ -142,7 +143,7 @@ class Fingerprint(NamedTuple):
     """Mode of the stored pixels: RGB, L, CMYK, I;16, …"""
     width_px: int
     height_px: int
-    """As stored, before any turn."""
+    """Height as stored, before any rotation."""
     orientation: int
     """The EXIF orientation, 1 to 8; 1 is upright."""
     animated: bool
@@ -170,12 +171,12 @@ def fingerprint_of(data: bytes) -> Fingerprint:
     except Exception as error:
         decode(io.BytesIO(data))  # reports the fault in its own words
         raise UnreadableImage(str(error) or type(error).__name__) from error
-    shrunk = _drafted(data) if kind == "JPEG" and mode in ("RGB", "L") and width * height <= MAX_PIXELS else None
+    shrunk = _decode_reduced(data) if kind == "JPEG" and mode in ("RGB", "L") and width * height <= MAX_PIXELS else None
     if shrunk is None:
-        small = _small(decode(io.BytesIO(data), levels if levels and levels[0] < levels[1] else ALL_LEVELS))
+        small = _small_copy(decode(io.BytesIO(data), levels if levels and levels[0] < levels[1] else ALL_LEVELS))
     else:
         turns, mirrored = _TURNS.get(orientation, (0, False))
-        turned = np.rot90(_small(shrunk), turns)
+        turned = np.rot90(_small_copy(shrunk), turns)
         small = np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
     return Fingerprint(
         kind, mode, width, height, orientation if orientation in _TURNS else 1, animated, transparent, levels, small
@@ -198,11 +199,11 @@ def hash_bits(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # noqa: BLE001 - a damaged EXIF block says nothing about the picture beside it
+    except Exception:  # noqa: BLE001 - a damaged EXIF block says nothing about the pixels
         return 1
 
 
-def _drafted(data: bytes) -> Image.Image | None:
+def _decode_reduced(data: bytes) -> Image.Image | None:
     """Return a JPEG at the smallest sufficient size that its decoder offers; None if ``decode`` has to report a fault."""
     try:
         with open_picture(io.BytesIO(data)) as image:
@@ -213,5 +214,43 @@ def _drafted(data: bytes) -> Image.Image | None:
         return None
 
 
-def _small(image: Image.Image) -> npt.NDArray[np.uint8]:
+def _small_copy(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(image.resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX))
+
+
+def class_marks(images: Sequence[tuple[Sequence[int], Fingerprint]], classes: Sequence[str]) -> tuple[ClassMark, ...]:
+    """Return the classes whose images all have one mark that at most half of the other images have, beyond chance.
+
+    A reported class is then excluded from the comparison, so only one of two classes is reported.
+
+    ``images``: the classes or labels of each image, and its fingerprint.
+    """
+    return tuple(mark for kind in _MARKS for mark in _marks_of_kind(images, classes, kind))
+
+
+def _marks_of_kind(
+    images: Sequence[tuple[Sequence[int], Fingerprint]], classes: Sequence[str], kind: MarkKind
+) -> Iterator[ClassMark]:
+    mark = _MARKS[kind]
+    size = Counter(label for labels, _ in images for label in labels)
+    unassigned = Counter(mark(fingerprint) for _, fingerprint in images)
+    counts = Counter((label, mark(fingerprint)) for labels, fingerprint in images for label in labels)
+    uniform = [(label, value) for (label, value), own in counts.items() if own == size[label] >= _FEWEST]
+    for label, value in sorted(uniform, key=lambda place: (unassigned[place[1]] - size[place[0]], place)):
+        own, others, of_others = size[label], unassigned[value] - size[label], unassigned.total() - size[label]
+        if 0 <= others <= of_others * _MOST_OTHERS < of_others and len(size) * (others / of_others) ** own <= _CHANCE:
+            unassigned[value] -= own
+            yield ClassMark(name=classes[label], kind=kind, value=value, images=own, others=others, of_others=of_others)
+
+
+def _size_text(fingerprint: Fingerprint) -> str:
+    sides = fingerprint.width_px, fingerprint.height_px
+    width, height = sides[::-1] if fingerprint.orientation >= _SIDES_SWAPPED else sides
+    return f"{width:,} × {height:,} px"
+
+
+_MARKS: Final[Mapping[MarkKind, Callable[[Fingerprint], str]]] = {
+    "mode": lambda fingerprint: fingerprint.mode,
+    "format": lambda fingerprint: fingerprint.kind,
+    "size": _size_text,
+}

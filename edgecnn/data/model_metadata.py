@@ -1,9 +1,4 @@
-"""Read a model file's metadata, and its class names, without the ONNX library, so that a plan imports nothing heavy.
-
-Ultralytics writes ``names``, a dictionary from index to name; PaddleX and RapidOCR write ``character``, one class a line. An ONNX
-file is a protobuf message (onnx/onnx.proto, ModelProto) whose field 14 contains key and value pairs; other fields are skipped. In
-a TorchScript file Ultralytics writes the same as JSON, as the extra file ``config.txt`` of ``torch.jit.save``.
-"""
+"""Read what a model states about itself: the metadata of an ONNX file, and the JSON files next to it."""
 
 from __future__ import annotations
 
@@ -12,22 +7,23 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import DAMAGED_ZIP
+from edgecnn.store.disk import DAMAGED_ZIP, json_object
 
 FIRST_BYTE: Final = b"\x08"
 """First byte of an ONNX file, whose first field is a number. No text file begins with it."""
 KEYS: Final = ("names", "character", "class_names", "classes", "labels", "id2label", "idx_to_class", "categories")
 _METADATA: Final = 14
-_MOST_BYTES: Final = 1 << 20
+_BYTES_MAX: Final = 1 << 20
 _EXTRA: Final = "/extra/config.txt"
-_ALL_SIGNS_MAX: Final = 4 << 20
+_CHARACTERS_MAX: Final = 4 << 20
 _SKIPPED: Final = {1: 8, 5: 4}
 """Bytes of a fixed-width value, by wire type."""
+CONFIG: Final = "config.json"
 
 
 def is_onnx(file: Path) -> bool:
@@ -45,7 +41,7 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
     """
     metadata = metadata_of(file)
     for key in KEYS:
-        names = _parsed(metadata.get(key, ""))
+        names = _names_in_text(metadata.get(key, ""))
         if len(names) > 1 and len(set(names)) == len(names) and all(name.isprintable() and name.strip() for name in names):
             return names
     return None
@@ -56,12 +52,12 @@ def metadata_of(file: Path) -> dict[str, str]:
     if not is_onnx(file):
         with open_regular(file) as opened:
             return _torchscript_metadata(opened)
-    metadata, signs = dict[str, str](), 0
+    metadata, characters = dict[str, str](), 0
     with open_regular(file) as opened:
-        for key, value in _entries(opened, os.fstat(opened.fileno()).st_size):
+        for key, value in _metadata_entries(opened, os.fstat(opened.fileno()).st_size):
             if key not in KEYS:  # this number is bounded
-                signs += len(key) + len(value)
-                if signs > _ALL_SIGNS_MAX:
+                characters += len(key) + len(value)
+                if characters > _CHARACTERS_MAX:
                     continue
             metadata.setdefault(key, value)
     return metadata
@@ -71,20 +67,16 @@ def _torchscript_metadata(opened: IO[bytes]) -> dict[str, str]:
     try:
         with zipfile.ZipFile(opened) as archive:
             name = next((name for name in archive.namelist() if name.endswith(_EXTRA)), None)
-            if name is None or archive.getinfo(name).file_size > _MOST_BYTES:
+            if name is None or archive.getinfo(name).file_size > _BYTES_MAX:
                 return {}
             with archive.open(name) as entry:
-                values = json.loads(entry.read(_MOST_BYTES))
+                values = json.loads(entry.read(_BYTES_MAX))
     except DAMAGED_ZIP:  # RecursionError is a RuntimeError
         return {}  # not an archive, or damaged: the code that opens the model reports it
-    return (
-        {str(key): value if isinstance(value, str) else str(value) for key, value in values.items()}
-        if isinstance(values, dict)
-        else {}
-    )
+    return {str(key): str(value) for key, value in values.items()} if isinstance(values, dict) else {}
 
 
-def _parsed(text: str) -> tuple[str, ...]:
+def _names_in_text(text: str) -> tuple[str, ...]:
     try:
         value: Any = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # TypeError: a key that cannot be hashed
@@ -96,33 +88,33 @@ def _parsed(text: str) -> tuple[str, ...]:
     return tuple(value) if are_names else ()
 
 
-def _entries(opened: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
+def _metadata_entries(opened: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
     try:
         while opened.tell() < size:
-            field, kind = divmod(_number(opened), 8)
+            field, kind = divmod(_read_varint(opened), 8)
             if kind == 2:
-                length = _number(opened)
-                if field == _METADATA and length <= _MOST_BYTES:
-                    yield _pair(opened.read(length))
+                length = _read_varint(opened)
+                if field == _METADATA and length <= _BYTES_MAX:
+                    yield _key_and_value(opened.read(length))
                 else:
                     opened.seek(length, os.SEEK_CUR)
             elif kind == 0:
-                _number(opened)
+                _read_varint(opened)
             else:
                 opened.seek(_SKIPPED[kind], os.SEEK_CUR)
     except (ValueError, KeyError, OverflowError, OSError):
         return  # damaged: the code that opens the graph reports it
 
 
-def _pair(entry: bytes) -> tuple[str, str]:
+def _key_and_value(entry: bytes) -> tuple[str, str]:
     opened, fields = io.BytesIO(entry), {1: "", 2: ""}
     while opened.tell() < len(entry):
-        field = _number(opened) // 8
-        fields[field] = opened.read(_number(opened)).decode("utf-8")
+        field = _read_varint(opened) // 8
+        fields[field] = opened.read(_read_varint(opened)).decode("utf-8")
     return fields[1], fields[2]
 
 
-def _number(opened: IO[bytes]) -> int:
+def _read_varint(opened: IO[bytes]) -> int:
     """Read a protobuf varint: seven bits a byte, lowest first, at most 64 bits. Raises ValueError: there is none."""
     number = 0
     for shift in range(0, 64, 7):
@@ -133,3 +125,29 @@ def _number(opened: IO[bytes]) -> int:
         if byte[0] < 0x80:
             return number
     raise ValueError("no number")
+
+
+def repository_file(model: Path, name: str) -> Path | None:
+    """Return the file with this name next to a model, or above a folder ``onnx`` that contains the model; None if there is none.
+
+    For a link, as in the cache of Hugging Face, look next to the link first, then next to its target.
+    """
+    folders = (model.parent, Path(os.path.realpath(model)).parent)
+    places = [place for folder in folders for place in ((folder, folder.parent) if folder.name == "onnx" else (folder,))]
+    return next((place / name for place in places if (place / name).is_file()), None)
+
+
+def names_in_config(file: Path) -> tuple[str, ...] | None:
+    """Return the names of at least two classes in a ``config.json``, in output order; None if there are none.
+
+    Names are read from ``id2label`` (transformers), unless they are numbers such as ``LABEL_0``, or ``label_names`` (timm).
+    """
+    config = json_object(file) or {}
+    table = config.get("id2label")
+    by_index = [table.get(str(index)) for index in range(len(table))] if isinstance(table, Mapping) else None
+    stated = by_index or config.get("label_names")
+    if not isinstance(stated, list) or len(stated) < 2 or not all(isinstance(name, str) and name.strip() for name in stated):
+        return None
+    names = tuple(str(name) for name in stated)
+    are_numbers = all(name == f"LABEL_{place}" for place, name in enumerate(names))
+    return None if are_numbers or len(set(names)) < len(names) or not all(map(str.isprintable, names)) else names
