@@ -15,7 +15,7 @@ from benchmarks.litert_coverage import RECORD, rounded_up
 from benchmarks.marked_sections import put
 from edgecnn.models.catalogue import TIMM, all_archs
 from edgecnn.runtimes.litert_writer import writer  # noqa: F401 - registers the rules
-from edgecnn.runtimes.litert_writer.registry import FORMS
+from edgecnn.runtimes.litert_writer.conversion import FORMS
 
 PAGE = Path(__file__).parent / "reference" / "litert-operators.md"
 NOTHING_WRITTEN = "nothing, or `TRANSPOSE` and `RESHAPE`"

@@ -30,7 +30,7 @@ def counted_of(probe: Probe) -> Counted:
     """
     import torch
 
-    from edgecnn.graph.traced import operations_of
+    from edgecnn.graph.torch_operations import operations_of
     from edgecnn.models.catalogue import timed_arch
     from edgecnn.models.networks import build_network, shipped_parameter_count
     from edgecnn.models.surgery import operated_unlearned

@@ -76,8 +76,8 @@ def subject_of_file(path: Path) -> Subject:
     ``operations_of_file``.
     """
     require_packages(("onnx",), extra="train", needed_for="forecast")
-    from edgecnn.graph.custom.file_cost import operations_of_file
     from edgecnn.graph.custom.trial import try_counting
+    from edgecnn.graph.onnx_cost import operations_of_file
 
     try_counting(path)
     file = operations_of_file(path)
@@ -101,7 +101,7 @@ def counted_catalogue() -> CountedCatalogue:
 def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
     """Count a row of the catalogue, built from shapes alone. Raises MissingPackage: torch is not installed."""
     require_packages(("torch", "torchvision"), extra="train", needed_for="forecast")
-    from edgecnn.graph.traced import operations_of
+    from edgecnn.graph.torch_operations import operations_of
     from edgecnn.models.networks import shipping_shapes
 
     operations = operations_of(shipping_shapes(spec, spec.classes), size)

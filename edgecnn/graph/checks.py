@@ -18,7 +18,7 @@ import onnxruntime
 from onnx import numpy_helper
 
 from edgecnn.errors.graph import EXPORT_DISAGREES
-from edgecnn.graph.operators import operators_named
+from edgecnn.graph.missing_operator import operators_named
 from edgecnn.values.base import Value
 
 Level = onnxruntime.GraphOptimizationLevel

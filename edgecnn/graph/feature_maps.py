@@ -1,8 +1,8 @@
-"""Choose the tensors of a network to show, and find the images that excite their channels most.
+"""Read inner tensors of a network: the features of images, and the maps worth showing with the images that excite them most.
 
-The tensors are the first convolution's map and the last map of each size. A map counts only if everything after it passes through
-it, so the end of a group of blocks is chosen rather than a branch. No layer names are needed, because custom files have their
-own.
+The features are the input of the last layer. The maps are the first convolution's map and the last map of each size. A map
+counts only if everything after it passes through it, so the end of a group of blocks is chosen rather than a branch. No layer
+names are needed, because custom files have their own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +18,12 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from edgecnn.errors.fit import NO_FEATURES
 from edgecnn.graph.checks import Level, answers, session_of
 from edgecnn.graph.layer_cost import Field, Operation, fields_of
 from edgecnn.graph.macs import ACTIVATIONS, image_input
-from edgecnn.graph.onnx_operations import operations_of_model
+from edgecnn.graph.onnx_cost import operations_of_model
+from edgecnn.graph.onnx_file import load_model
 
 _FOLLOWS = (*ACTIVATIONS, "BatchNormalization", "Elu", "PRelu")
 
@@ -142,3 +145,27 @@ def _kept(new: list[npt.NDArray[Any]], old: list[npt.NDArray[Any]] | None, k: in
     both = new if old is None else [np.concatenate(parts, axis=1) for parts in zip(old, new, strict=True)]
     order = np.argsort(-both[0], axis=1, kind="stable")[:, :k]
     return [np.take_along_axis(part, order, axis=1) for part in both]
+
+
+_LAYERS = ("Conv", "Gemm", "MatMul")
+
+
+def features(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """Return the input of the network's last layer for every image, float32 (images, features).
+
+    Maps and tokens are averaged over their positions. ``feeds``: batches that the network reads.
+
+    Raises NO_FEATURES: the network has fewer than two layers that multiply by weights.
+    """
+    model = load_model(path)
+    layers = [node for node in model.graph.node if node.op_type in _LAYERS]
+    if len(layers) < 2:
+        raise NO_FEATURES(model=path)
+    session = session_of(model, outputs=[layers[-1].input[0]])
+    return np.concatenate([_averaged(next(iter(answers(session, feed).values()))) for feed in feeds])
+
+
+def _averaged(tensor: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """(images, features) of (images, features, rows, columns) or (images, tokens, features)."""
+    positions = (2, 3) if tensor.ndim == 4 else tuple(range(1, tensor.ndim - 1))
+    return np.asarray(tensor.mean(axis=positions), np.float32)

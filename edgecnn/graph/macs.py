@@ -8,7 +8,7 @@ evaluated here first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -238,26 +238,3 @@ def tensors_of_layers(model: onnx.ModelProto) -> dict[str, frozenset[str]]:
         for node in model.graph.node
         if node.name in made
     }
-
-
-def float_with(model: onnx.ModelProto, kept: Collection[str]) -> list[str]:
-    """Return the names of the nodes to keep in float for these layers, in graph order, including the layers themselves.
-
-    A quantizer applies to a tensor, not to a layer. If a convolution stays in float but the addition after it does not, the
-    convolution's output is rounded anyway.
-
-    A tensor that a layer outside ``kept`` reads or makes is quantized anyway, so its other neighbours are not kept in float.
-
-    ``model``: a float model with unique node names.
-    """
-    tensors = tensors_of_layers(model)
-    freed = _all_of(tensors, kept) - _all_of(tensors, [name for name in tensors if name not in kept])
-    return [
-        node.name
-        for node in model.graph.node
-        if node.name in kept or (node.name not in tensors and freed.intersection((*node.input, *node.output)))
-    ]
-
-
-def _all_of(tensors: Mapping[str, frozenset[str]], layers: Collection[str]) -> frozenset[str]:
-    return frozenset[str]().union(*(tensors[name] for name in layers))

@@ -25,7 +25,7 @@ from edgecnn.errors.graph import (
     half_overflow,
 )
 from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread
-from edgecnn.graph.passes.half import LARGEST_HALF
+from edgecnn.graph.half_precision import LARGEST_HALF
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of

@@ -19,10 +19,10 @@ import numpy.typing as npt
 import onnx
 from ai_edge_litert import schema_py_generated as schema
 
-from edgecnn.graph.attention import attention_products, float_nodes
+from edgecnn.graph.float_nodes import attention_products, float_nodes
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
-from edgecnn.graph.passes.qdq import Ranges, take_rounding_out
+from edgecnn.graph.quantization_nodes import Ranges, take_rounding_out
 from edgecnn.runtimes.checks import check_converted, distance_from_trunk
 from edgecnn.runtimes.job import Job, require_finite_answers
 from edgecnn.runtimes.litert import ENTRY, WRITER, logits_of, make_by_program, write_described

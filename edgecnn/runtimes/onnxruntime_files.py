@@ -24,12 +24,12 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.errors.graph import CALIBRATION_RANGE_NOT_FINITE, HALF_REFUSED
 from edgecnn.errors.wording import first_line
-from edgecnn.graph.attention import WEIGHTED, attention_products, float_nodes
 from edgecnn.graph.checks import logits, session_of
+from edgecnn.graph.float_nodes import WEIGHTED, attention_products, float_nodes
+from edgecnn.graph.half_precision import carry_half, type_half
+from edgecnn.graph.missing_operator import operators_named
 from edgecnn.graph.onnx_file import answers_of, load_model, require_unquantized, save_model
-from edgecnn.graph.operators import operators_named
-from edgecnn.graph.passes.half import carry_half, type_half
-from edgecnn.graph.passes.qdq import unshare_biases
+from edgecnn.graph.quantization_nodes import unshare_biases
 from edgecnn.runtimes.job import Job, require_finite_answers
 from edgecnn.runtimes.onnxruntime import BACKEND
 from edgecnn.values.candidate import Scheme

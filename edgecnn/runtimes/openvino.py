@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgecnn.graph.operators import operators_named
+from edgecnn.graph.missing_operator import operators_named
 from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import (

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.graph import ALREADY_QUANTIZED, LAYER_NOT_FOUND
-from edgecnn.graph.attention import attention_nodes, attention_products
+from edgecnn.graph.float_nodes import attention_nodes, attention_products
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.runtimes.checks import check_converted
 from edgecnn.runtimes.job import Job, require_finite_answers

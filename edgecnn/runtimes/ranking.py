@@ -17,7 +17,7 @@ from scipy.special import log_expit, log_softmax
 
 from edgecnn.graph.macs import mac_table, tensors_of_layers
 from edgecnn.graph.onnx_file import load_model, require_unquantized
-from edgecnn.graph.passes.qdq import one_quantized, read_rounding
+from edgecnn.graph.quantization_nodes import one_quantized, read_rounding
 from edgecnn.runtimes.job import Job, RankSettings, calibration_pixels, evenly, require_finite_answers
 from edgecnn.runtimes.onnxruntime_files import logits_of, static_qdq
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme

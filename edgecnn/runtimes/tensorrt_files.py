@@ -40,9 +40,9 @@ from edgecnn.errors.graph import (
     operator_missing,
 )
 from edgecnn.errors.wording import reason_in
-from edgecnn.graph.attention import WEIGHTED, attention_products
+from edgecnn.graph.float_nodes import WEIGHTED, attention_products
+from edgecnn.graph.half_precision import carry_half, carry_half_qdq, refuse_learned_overflow, round_between, type_half
 from edgecnn.graph.onnx_file import IR_VERSION, answers_of, constants_of, load_model, opset_of, require_unquantized, save_model
-from edgecnn.graph.passes.half import carry_half, carry_half_qdq, refuse_learned_overflow, round_between, type_half
 from edgecnn.runtimes.checks import TWIN_FOLDER, check_converted
 from edgecnn.runtimes.job import Job, require_finite_answers
 from edgecnn.runtimes.onnxruntime_files import Feeds, float_layers, logits_of, quantized

@@ -49,7 +49,7 @@ class FeaturesStage(Stage):
 
         from edgecnn.data.images import open_source
         from edgecnn.data.near_duplicates import SMALL_PX
-        from edgecnn.graph.embedding import features
+        from edgecnn.graph.feature_maps import features
         from edgecnn.runner.pixels import to_pixels
 
         source, recipe = open_source(input_paths["images"]), self.preprocessing.pixels.runner_recipe()

@@ -35,8 +35,8 @@ def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | Non
 
 def _cost_of_file(path: Path) -> NetworkCost:
     require_packages(("onnx",), extra="train", needed_for="cost")
-    from edgecnn.graph.custom.file_cost import cost_of_file
     from edgecnn.graph.custom.trial import try_counting
+    from edgecnn.graph.onnx_cost import cost_of_file
 
     try_counting(path)
     return cost_of_file(path)
@@ -54,7 +54,7 @@ def cost_of_network(spec: ArchSpec, size: ImageSize) -> NetworkCost:
     """
     require_packages(("torch", "torchvision"), extra="train", needed_for="cost")
     from edgecnn.graph.layer_cost import counted
-    from edgecnn.graph.traced import IMAGE, operations_of
+    from edgecnn.graph.torch_operations import IMAGE, operations_of
     from edgecnn.models.networks import shipped_parameter_count, shipping_shapes
 
     network = shipping_shapes(spec, spec.classes)

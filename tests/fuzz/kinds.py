@@ -20,9 +20,9 @@ from safetensors.torch import save_file
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.files import load_device_file, load_devices
 from edgecnn.devices.leases.listed import ListedBoards
-from edgecnn.graph.custom.file_cost import cost_of_file
 from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.custom.trial import _fault_of, _gone_through
+from edgecnn.graph.onnx_cost import cost_of_file
 from edgecnn.models.networks import read_state
 from edgecnn.recipes.recipe import load_pipelines, load_recipe
 from edgecnn.render.progress import Quiet

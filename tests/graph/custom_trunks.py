@@ -9,9 +9,9 @@ import onnx
 from scipy.special import expit
 
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import adopt
 from edgecnn.graph.onnx_file import save_model
 from tests.graph.custom_files import feeding_named, pictures
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.layer_cost import Counted, counted
 from edgecnn.graph.macs import image_input, mac_table
+from edgecnn.graph.onnx_cost import operations_of_model
 from edgecnn.graph.onnx_file import load_model
-from edgecnn.graph.onnx_operations import operations_of_model
-from edgecnn.graph.traced import IMAGE, operations_of
+from edgecnn.graph.torch_operations import IMAGE, operations_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, parameter_count
 from edgecnn.runner.pixel_recipe import ImageSize

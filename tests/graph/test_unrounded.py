@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.graph.checks import Level, session_of
-from edgecnn.graph.passes.qdq import Ranges, take_rounding_out
+from edgecnn.graph.quantization_nodes import Ranges, take_rounding_out
 
 SIDE = 4
 

@@ -12,8 +12,8 @@ from PIL import Image
 from scipy.special import softmax
 
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import describe_changes
 from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, opened
+from edgecnn.graph.custom.onnx_trunk import describe_changes
 from edgecnn.render.progress import Quiet
 from edgecnn.values.custom_model import CustomModel
 from tests.graph.custom.test_several_labels import prepared

@@ -9,7 +9,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import HALF_OVERFLOW
-from edgecnn.graph.passes.half import SMALLEST_HALF, carry_half, through_half, type_half
+from edgecnn.graph.half_precision import SMALLEST_HALF, carry_half, through_half, type_half
 from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import feed_of, pictures, trunk

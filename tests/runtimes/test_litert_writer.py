@@ -15,8 +15,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.runtimes.litert_writer import flatbuffer
+from edgecnn.runtimes.litert_writer.conversion import FORMS, RULES
 from edgecnn.runtimes.litert_writer.flatbuffer import LitertNetwork, TooLarge
-from edgecnn.runtimes.litert_writer.registry import FORMS, RULES
 from edgecnn.runtimes.litert_writer.writer import LayerWithoutForm, litert_model
 
 OPSET = 22

@@ -17,14 +17,14 @@ from edgecnn.devices.files import device_named, known_devices
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import CALIBRATION_RANGE_NOT_FINITE, HALF_OVERFLOW, OUTPUTS_DIFFER
 from edgecnn.graph.checks import first_nonfinite
-from edgecnn.graph.passes.half import LARGEST_HALF, carry_half, round_between, type_half
+from edgecnn.graph.half_precision import LARGEST_HALF, carry_half, round_between, type_half
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
 from edgecnn.runtimes import checks, onnxruntime_web, openvino, tensorrt_files
 from edgecnn.runtimes.candidate import CandidateRequest, make_candidate
 from edgecnn.runtimes.checks import FROM_TRUNK, beyond_half, distance_from_trunk
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.litert_writer import writer
-from edgecnn.runtimes.litert_writer.registry import RULES
+from edgecnn.runtimes.litert_writer.conversion import RULES
 from edgecnn.runtimes.onnxruntime_files import Feeds, logits_of
 from edgecnn.runtimes.protocol import Backend, Halves
 from edgecnn.runtimes.registry import all_backends, backend_for, every_backend, offers

@@ -10,7 +10,7 @@ from PIL import Image
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NETWORK_GONE
-from edgecnn.graph.custom.adopt import adopt
+from edgecnn.graph.custom.onnx_trunk import adopt
 from edgecnn.render.progress import Quiet
 from edgecnn.studies.facts import FeaturePictures
 from edgecnn.studies.look import LookRequest, look_into

@@ -121,7 +121,7 @@ def _try_request(path: str, limit_s: float, counted: bool, resolution_px: str | 
         size = None if resolution_px is None else ImageSize.of(resolution_px)
         _gone_through(file, limit_s=limit_s, resolution_px=size, **more)
         return
-    from edgecnn.graph.custom.file_cost import cost_of_file
+    from edgecnn.graph.onnx_cost import cost_of_file
     from edgecnn.graph.onnx_file import external_files
 
     beside = external_files(file) if file.is_file() else ()
@@ -138,10 +138,9 @@ def _gone_through(
 ) -> None:
     import onnx
 
-    from edgecnn.graph.custom.adopt import adopt
-    from edgecnn.graph.custom.file import files_beside, onnx_form, read_file
+    from edgecnn.graph.custom.file import files_beside, onnx_form, read_file, require_steady
     from edgecnn.graph.custom.onnx_entry import content_of
-    from edgecnn.graph.custom.untouched import require_steady
+    from edgecnn.graph.custom.onnx_trunk import adopt
     from edgecnn.graph.macs import mac_table
     from edgecnn.graph.onnx_file import save_model
 

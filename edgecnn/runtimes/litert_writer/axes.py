@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain
-from edgecnn.runtimes.litert_writer.registry import rule
+from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain, rule
 
 
 @rule("Transpose", held="")

@@ -1,7 +1,7 @@
-"""The state of a conversion: which tensor holds an ONNX value, and in which order of its axes.
+"""The state of a conversion: which tensor holds an ONNX value, and in which order of its axes; and the register of the rules.
 
-LiteRT's convolutions read (N, H, W, C), ONNX's (N, C, H, W). Instead of one layout for a network, each tensor is stored with
-an *order*: its axis ``i`` is the value's axis ``order[i]``. A Transpose in ONNX only renames the axes of the stored tensor. A
+LiteRT's convolutions read (N, H, W, C), ONNX's (N, C, H, W). Instead of one layout for a network, each tensor is stored with an
+*order*: its axis ``i`` is the value's axis ``order[i]``. A Transpose in ONNX only renames the axes of the stored tensor. A
 TRANSPOSE is written only when an operator requests another order. So channel shuffles, attention and normalization over the
 last axis need no rule for layouts.
 """
@@ -217,3 +217,93 @@ def _litert_values(values: Array) -> Array:
 def nodes_of(graph: onnx.GraphProto) -> Iterator[Node]:
     """Return the nodes of a graph in its order."""
     return (Node.read(node) for node in graph.node)
+
+
+RULES: dict[str, Rule] = {}
+
+
+class Form(NamedTuple):
+    """The LiteRT form of an operator, as docs/reference/litert-operators.md lists it."""
+
+    held: str
+    """LiteRT operators that the rule may write, without TRANSPOSE and RESHAPE."""
+    limits: str
+    in_int8: str = ""
+    """LiteRT operators in a file that will be quantized; empty: the same as ``held``."""
+
+
+FORMS: dict[str, Form] = {}
+
+
+def rule(*operators: str, held: str, limits: str = "", in_int8: str = "") -> Callable[[Rule], Rule]:
+    """Register a function as the rule of these ONNX operators. The rule writes a node, or raises NoForm if it has no form.
+
+    ``limits``: restrictions of the form. A test compares ``held`` with the written operators.
+    """
+
+    def registered(function: Rule) -> Rule:
+        for operator in operators:
+            RULES[operator], FORMS[operator] = function, Form(held, limits, in_int8)
+        return function
+
+    return registered
+
+
+BINARY: Final = {
+    "Add": ("ADD", "AddOptions"), "Sub": ("SUB", "SubOptions"), "Mul": ("MUL", "MulOptions"), "Div": ("DIV", "DivOptions"),
+    "Max": ("MAXIMUM", "MaximumMinimumOptions"), "Min": ("MINIMUM", "MaximumMinimumOptions"), "Pow": ("POW", "PowOptions"),
+}  # fmt: skip
+"""ONNX operator to LiteRT's operator and its table of options."""
+
+
+class Steps:
+    """A sequence of operators that make a node's output, all in one order of axes."""
+
+    def __init__(self, conversion: Conversion, node: Node, order: Order) -> None:
+        self._conversion, self._node, self.order = conversion, node, order
+        self.network = conversion.network
+
+    def input(self, index: int = 0) -> int:
+        """Return the tensor of an input of the node."""
+        return self._conversion.value(self._node.inputs[index], self.order)
+
+    def two(self, operator: str, first: int, second: int | float, output: int | None = None, **options: Any) -> int:
+        """Write an operator on two tensors, or on a tensor and a number. ``output``: its output, else a fresh tensor."""
+        operand = self._conversion.number(second) if isinstance(second, float) else second
+        _, table = next(pair for pair in BINARY.values() if pair[0] == operator)
+        if output is None:
+            shapes = [self.network.shape(tensor) for tensor in (first, operand)]
+            output = self._conversion.fresh(self._node.outputs[0], np.broadcast_shapes(*shapes))
+        self.network.add(operator, [first, operand], [output], table, **options)
+        return output
+
+    def one(self, operator: str, value: int, output: int | None = None, table: str = "", **options: Any) -> int:
+        """Write an operator on one tensor. ``output``: its output, else a fresh tensor."""
+        made = self._conversion.fresh(self._node.outputs[0], self.network.shape(value)) if output is None else output
+        self.network.add(operator, [value], [made], table, **options)
+        return made
+
+    def mean(self, value: int, places: Sequence[int]) -> int:
+        """Write the mean over these axes of the tensor, which keep size 1."""
+        shape = [1 if place in places else size for place, size in enumerate(self.network.shape(value))]
+        made = self._conversion.fresh(self._node.outputs[0], shape)
+        self.network.add("MEAN", [value, self._conversion.axes(list(places))], [made], "ReducerOptions", keepDims=True)
+        return made
+
+    def vector(self, values: Any, axis: int) -> int:
+        """Add a constant along one axis of the value."""
+        shape = [len(values) if own == axis else 1 for own in self.order]
+        return self.network.constant(np.asarray(values, np.float32).reshape(shape))
+
+    def end(self) -> tuple[int, int]:
+        """Return the activation to fuse into the last operator, and the node's output."""
+        return self._conversion.ended(self._node, self.order)
+
+    def output(self) -> int:
+        """Return the node's output, for an operator that fuses no activation."""
+        return self._conversion.made(self._node.outputs[0], self.order)
+
+    @classmethod
+    def of(cls, conversion: Conversion, node: Node) -> Steps:
+        """Begin a sequence in the order of the node's first input."""
+        return cls(conversion, node, conversion.order(node.inputs[0]))

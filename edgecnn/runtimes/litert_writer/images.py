@@ -11,8 +11,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from edgecnn.runtimes.litert_writer.axes import cut
-from edgecnn.runtimes.litert_writer.conversion import Array, Conversion, Node, NoForm, last
-from edgecnn.runtimes.litert_writer.registry import rule
+from edgecnn.runtimes.litert_writer.conversion import Array, Conversion, Node, NoForm, last, rule
 
 _IMAGE: Final = last(4)
 _POSITIONS: Final = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")

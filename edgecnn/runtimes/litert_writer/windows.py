@@ -11,8 +11,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn.runtimes.litert_writer.axes import cut
-from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, last
-from edgecnn.runtimes.litert_writer.registry import rule
+from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, last, rule
 
 _IMAGE: Final = last(4)
 _POOLED: Final = "a window of at most two axes; not dilation, not the output `Indices`"

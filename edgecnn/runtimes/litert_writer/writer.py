@@ -19,20 +19,11 @@ from onnx import numpy_helper
 from edgecnn.errors.devices import CONVERTER_FAILED, layer_not_converted
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.runtimes.litert import ENTRY, WRITER, write_described
-from edgecnn.runtimes.litert_writer import (  # noqa: F401 - each registers its rules
-    arithmetic,
-    axes,
-    contraction,
-    images,
-    logic,
-    sums,
-    windows,
-)
-from edgecnn.runtimes.litert_writer.arithmetic import clip_bounds, hard_swish_of_parts
-from edgecnn.runtimes.litert_writer.conversion import Activation, Conversion, Node, NoForm, nodes_of, plain
+from edgecnn.runtimes.litert_writer import axes, elementwise, images, sums, windows  # noqa: F401 - each registers its rules
+from edgecnn.runtimes.litert_writer.conversion import RULES, Activation, Conversion, Node, NoForm, nodes_of, plain
+from edgecnn.runtimes.litert_writer.elementwise import clip_bounds, hard_swish_of_parts
 from edgecnn.runtimes.litert_writer.flatbuffer import BYTES_MAX, TooLarge
 from edgecnn.runtimes.litert_writer.preparation import prepare
-from edgecnn.runtimes.litert_writer.registry import RULES
 from edgecnn.store.failures import told_by_system
 from edgecnn.values.candidate import Candidate, Precision
 

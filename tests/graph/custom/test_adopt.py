@@ -17,13 +17,13 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.graph import EXTERNAL_DATA_MISSING, EXTERNAL_DATA_OUTSIDE, OPSET_UNREACHABLE
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt, describe_changes
+from edgecnn.graph.constant_folding import fold_batch_norms
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.file import shapes_by_running
 from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import adopt, describe_changes
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.passes.folding import fold_batch_norms
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
 from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, grey_model, pictures, quantized

@@ -13,9 +13,9 @@ from scipy.special import softmax
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import adopt
 from edgecnn.graph.onnx_file import save_model
 from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, pictures
 from tests.graph.custom_trunks import trunk_of

@@ -12,9 +12,9 @@ from scipy.special import softmax
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import adopt, describe_changes
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.values.custom_model import OutputSteps
 from tests.graph.custom.test_answer_forms import add_constant, ended_by, one_number_model, reshaped_output

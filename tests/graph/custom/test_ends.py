@@ -13,9 +13,9 @@ from scipy.special import expit, softmax
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import end_of, read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import adopt, describe_changes
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, grey_model, pictures, quantized

@@ -13,9 +13,9 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.graph import NOT_AN_ONNX_MODEL
 from edgecnn.graph.checks import Level, onnx_logits, session_of
-from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import adopt, describe_changes
 from edgecnn.graph.onnx_file import save_model
 from tests.graph.custom_files import classifier, feeding_named, pictures
 

@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import HALF_OVERFLOW, OPSET_TOO_LOW_FOR_HALF_QUANTIZATION
-from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, refuse_learned_overflow, type_half
+from edgecnn.graph.half_precision import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, refuse_learned_overflow, type_half
 
 
 def qdq(weight_scales: list[float], activation_scale: float = 0.05, opset: int = 20) -> onnx.ModelProto:

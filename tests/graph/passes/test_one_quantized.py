@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from edgecnn.graph.macs import tensors_of_layers
-from edgecnn.graph.passes.qdq import Rounding, one_quantized, read_rounding
+from edgecnn.graph.quantization_nodes import Rounding, one_quantized, read_rounding
 from edgecnn.runtimes.onnxruntime_files import logits_of
 from tests.graph.strands import relu_strand, swish_strand
 

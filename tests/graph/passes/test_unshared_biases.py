@@ -11,7 +11,7 @@ from onnxruntime.quantization import QuantType
 
 from edgecnn.graph.checks import session_of
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.passes.qdq import unshare_biases
+from edgecnn.graph.quantization_nodes import unshare_biases
 from edgecnn.runtimes.onnxruntime_files import Feeds, quantized
 
 COPIES = tuple(f"zeros{number}" for number in range(30))

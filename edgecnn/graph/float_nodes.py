@@ -1,19 +1,21 @@
 """Nodes that stay in float in every runtime: attention, layers that a candidate keeps, and values that eight bits cannot
+
 represent.
 
 Attention consists of products of two activations, and everything between them and the nearest layers with weights. Linear
-attention exceeds eight bits, because sums over all positions are thousands of times larger than their divisors. EfficientViT-B0,
-trained on the demo, classified 32.1 % of 1,000 images correctly in ONNX Runtime's INT8, 68.8 % in fp32, and 69.4 % with these
-nodes in float, at the same latency. MobileViT-XXS, whose attention has a softmax, lost no accuracy either way.
+attention exceeds eight bits, because sums over all positions are thousands of times larger than their divisors.
+EfficientViT-B0, trained on the demo, classified 32.1 % of 1,000 images correctly in ONNX Runtime's INT8, 68.8 % in fp32, and
+69.4 % with these nodes in float, at the same latency. MobileViT-XXS, whose attention has a softmax, lost no accuracy either
+way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import onnx
 
-from edgecnn.graph.macs import float_with
+from edgecnn.graph.macs import tensors_of_layers
 from edgecnn.graph.ranges import infinite_by_constants
 from edgecnn.values.layers import RankedLayer
 
@@ -92,6 +94,27 @@ def float_nodes(trunk: onnx.ModelProto, kept: Sequence[RankedLayer]) -> list[str
     infinite = infinite_by_constants(trunk.graph)
     masks = [node.name for node in trunk.graph.node if infinite.intersection(node.output)]
     return list(dict.fromkeys((*with_kept, *masks, *attention_nodes(trunk), *preprocessing_in(trunk.graph))))
+
+
+def float_with(model: onnx.ModelProto, kept: Collection[str]) -> list[str]:
+    """Return the names of the nodes to keep in float for these layers, in graph order, including the layers themselves.
+
+    A quantizer applies to a tensor, not to a layer. If a convolution stays in float but the addition after it does not, the
+    convolution's output is rounded anyway.
+
+    A tensor that a layer outside ``kept`` reads or makes is quantized anyway, so its other neighbours are not kept in float.
+
+    ``model``: a float model with unique node names.
+    """
+    tensors = tensors_of_layers(model)
+    in_float = {name for layer in kept for name in tensors[layer]}
+    quantized = {name for layer in tensors.keys() - set(kept) for name in tensors[layer]}
+    freed = in_float - quantized
+    return [
+        node.name
+        for node in model.graph.node
+        if node.name in kept or (node.name not in tensors and freed.intersection((*node.input, *node.output)))
+    ]
 
 
 def preprocessing_in(graph: onnx.GraphProto) -> list[str]:

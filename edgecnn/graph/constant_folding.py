@@ -1,8 +1,8 @@
 """Fold nodes into their neighbours: batch norms into the convolution before, padding into the max-pooling after.
 
-Unfolded batch norms would stay in float in an INT8 graph: y = g · (w∗x + b − m) / √(v + ε) + s, so w' = w · g / √(v + ε) and b' =
-(b − m) · g / √(v + ε) + s (Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1). Networks with TensorFlow's "same"
-padding (NASNet) are exported with a Pad of -infinity, which INT8 cannot represent.
+Unfolded batch norms would stay in float in an INT8 graph: y = g · (w∗x + b − m) / √(v + ε) + s, so w' = w · g / √(v + ε) and b'
+= (b − m) · g / √(v + ε) + s (Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1). Networks with TensorFlow's
+"same" padding (NASNet) are exported with a Pad of -infinity, which INT8 cannot represent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Convert to half precision in two steps: first round every number to fp16 values in fp32, then type the graph fp16.
 
-The result of the first step, the twin, is an fp32 file with exactly the fp16 weights, which a runtime without half arithmetic can
-run. Casts in it round activations to fp16 after each layer. A quantization scale below fp16's smallest normal number loses
+The result of the first step, the twin, is an fp32 file with exactly the fp16 weights, which a runtime without half arithmetic
+can run. Casts in it round activations to fp16 after each layer. A quantization scale below fp16's smallest normal number loses
 digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising the scale costs resolution but not range.
 
 Tensors beyond fp16's range are ``wide``: layers that make or read them stay in fp32.
