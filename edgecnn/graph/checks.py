@@ -18,7 +18,7 @@ import onnxruntime
 from onnx import numpy_helper
 
 from edgecnn.errors.graph import EXPORT_DISAGREES
-from edgecnn.graph.missing_operator import operators_named
+from edgecnn.graph.missing_operator import name_missing_operator
 from edgecnn.values.base import Value
 
 Level = onnxruntime.GraphOptimizationLevel
@@ -107,7 +107,7 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
 
     Raises OPERATOR_MISSING: ONNX Runtime lacks one of its operators.
     """
-    with operators_named(path):
+    with name_missing_operator(path):
         session = session_of(path, Level.ORT_ENABLE_BASIC)
     edges = [0, *range(1, len(feed), batch), len(feed)]
     return np.concatenate([logits(session, feed[start:end]) for start, end in pairwise(edges)])

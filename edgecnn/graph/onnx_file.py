@@ -50,7 +50,7 @@ def load_model(path: Path) -> onnx.ModelProto:
     return model
 
 
-def answers_of(model: onnx.ModelProto) -> int:
+def class_count(model: onnx.ModelProto) -> int:
     """Return the number of classes of a network with output (N, classes)."""
     return int(model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 

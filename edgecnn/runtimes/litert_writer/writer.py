@@ -18,7 +18,7 @@ from onnx import numpy_helper
 
 from edgecnn.errors.devices import CONVERTER_FAILED, layer_not_converted
 from edgecnn.graph.onnx_file import load_model
-from edgecnn.runtimes.litert import ENTRY, WRITER, write_described
+from edgecnn.runtimes.litert import ENTRY, WRITER, write_model_file
 from edgecnn.runtimes.litert_writer import axes, elementwise, images, sums, windows  # noqa: F401 - each registers its rules
 from edgecnn.runtimes.litert_writer.conversion import RULES, Activation, Conversion, Node, NoForm, nodes_of, plain
 from edgecnn.runtimes.litert_writer.elementwise import clip_bounds, hard_swish_of_parts
@@ -124,7 +124,7 @@ def _fused_code(node: Node, constants: Mapping[str, npt.NDArray[Any]]) -> int | 
 def convert(onnx: Path, candidate: Candidate, out: Path) -> None:
     """Write ``model.tflite`` and ``model.json`` in fp32, without a check. Raises LAYER_NOT_CONVERTED, CONVERTER_FAILED."""
     write_model(onnx, candidate, out / ENTRY)
-    write_described(onnx, candidate, out)
+    write_model_file(onnx, candidate, out)
 
 
 def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
