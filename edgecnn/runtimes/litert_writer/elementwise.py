@@ -25,13 +25,13 @@ _FUSING: Final = ("Add", "Sub", "Mul", "Div")
 
 
 def _unary(operator: str, table: str, conversion: Conversion, node: Node) -> None:
-    steps = Steps.of(conversion, node)
-    steps.one(operator, steps.input(), steps.output(), table)
+    steps = Steps.begin(conversion, node)
+    steps.unary(operator, steps.input(), steps.output(), table)
 
 
 for _name, (_operator, _table) in _UNARY.items():
-    rule(_name, held=_operator)(partial(_unary, _operator, _table))
-rule("HardSwish", held="HARD_SWISH", in_int8="ADD, MUL, MUL")(partial(_unary, "HARD_SWISH", "HardSwishOptions"))
+    rule(_name, writes=_operator)(partial(_unary, _operator, _table))
+rule("HardSwish", writes="HARD_SWISH", in_int8="ADD, MUL, MUL")(partial(_unary, "HARD_SWISH", "HardSwishOptions"))
 
 
 def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node: Node) -> None:
@@ -42,79 +42,79 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
     values = [compact(conversion, name, order) for name in names]
     while len(values) > 2:
         shapes = [conversion.network.shape(value) for value in values[:2]]
-        partial_result = conversion.fresh(node.outputs[0], np.broadcast_shapes(*shapes))
+        partial_result = conversion.add_part(node.outputs[0], np.broadcast_shapes(*shapes))
         conversion.network.add(operator, values[:2], [partial_result], table)
         values = [partial_result, *values[2:]]
     if not fuses:
-        conversion.network.add(operator, values, [conversion.made(node.outputs[0], order)], table)
+        conversion.network.add(operator, values, [conversion.add_output(node.outputs[0], order)], table)
         return
-    fused, output = conversion.ended(node, order)
+    fused, output = conversion.add_fused_output(node, order)
     conversion.network.add(operator, values, [output], table, fusedActivationFunction=fused)
 
 
 def compact(conversion: Conversion, name: str, order: Order) -> int:
     """Return a value in an order. A constant of one number becomes a scalar, which every operator accepts."""
     if name in conversion.constants and conversion.constants[name].size == 1:
-        return conversion.number(conversion.constants[name])
+        return conversion.add_number(conversion.constants[name])
     return conversion.value(name, order)
 
 
 for _name, (_operator, _table) in BINARY.items():
-    rule(_name, held=_operator)(partial(_binary, _operator, _table, _name in _FUSING))
+    rule(_name, writes=_operator)(partial(_binary, _operator, _table, _name in _FUSING))
 
 
-@rule("Sum", held="ADD")
-@rule("Mean", held="ADD, MUL")
+@rule("Sum", writes="ADD")
+@rule("Mean", writes="ADD, MUL")
 def _sum(conversion: Conversion, node: Node) -> None:
     if len(node.inputs) == 1:
         conversion.write("Identity", node.inputs, node.outputs[0], conversion.shape(node.outputs[0]))
     elif node.op == "Sum":
         RULES["Add"](conversion, node)
     else:
-        total, share = (conversion.part(node.outputs[0]) for _ in range(2))
+        total, share = (conversion.part_name(node.outputs[0]) for _ in range(2))
         conversion.write("Add", node.inputs, total, conversion.shape(node.outputs[0]))
         conversion.constants[share] = np.array(1 / len(node.inputs), np.float32)
         conversion.write("Mul", [total, share], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
-@rule("Pow", held="SQUARE, SQRT, MUL, POW")
+@rule("Pow", writes="SQUARE, SQRT, MUL, POW")
 def _power(conversion: Conversion, node: Node) -> None:
     """Write the powers 2, 1/2 and 3/4 (of local response normalization) without POW, which XNNPACK leaves to LiteRT."""
     constant = conversion.constants.get(node.inputs[1])
     exponent = float(constant.reshape(())) if constant is not None and constant.size == 1 else None
-    steps = Steps.of(conversion, node)
+    steps = Steps.begin(conversion, node)
     if exponent == 2.0:
-        steps.one("SQUARE", steps.input(), steps.output(), "SquareOptions")
+        steps.unary("SQUARE", steps.input(), steps.output(), "SquareOptions")
     elif exponent == 0.5:
-        steps.one("SQRT", steps.input(), steps.output())
+        steps.unary("SQRT", steps.input(), steps.output())
     elif exponent == 0.75:
-        root = steps.one("SQRT", steps.input())
-        fused, output = steps.end()
-        steps.two("MUL", root, steps.one("SQRT", root), output, fusedActivationFunction=fused)
+        root = steps.unary("SQRT", steps.input())
+        fused, output = steps.fused_output()
+        steps.binary("MUL", root, steps.unary("SQRT", root), output, fusedActivationFunction=fused)
     else:
         _binary(*BINARY["Pow"], False, conversion, node)
 
 
-@rule("Reciprocal", held="DIV")
+@rule("Reciprocal", writes="DIV")
 def _reciprocal(conversion: Conversion, node: Node) -> None:
-    steps = Steps.of(conversion, node)
-    fused, output = steps.end()
-    inputs = [conversion.number(1.0), steps.input()]
+    steps = Steps.begin(conversion, node)
+    fused, output = steps.fused_output()
+    inputs = [conversion.add_number(1.0), steps.input()]
     conversion.network.add("DIV", inputs, [output], "DivOptions", fusedActivationFunction=fused)
 
 
-@rule("Clip", held="RELU, RELU6, RELU_0_TO_1, RELU_N1_TO_1, MAXIMUM, MINIMUM", limits="constant bounds")
+@rule("Clip", writes="RELU, RELU6, RELU_0_TO_1, RELU_N1_TO_1, MAXIMUM, MINIMUM", limits="constant bounds")
 def _clip(conversion: Conversion, node: Node) -> None:
     low, high = clip_bounds(node, conversion.constants)
-    steps = Steps.of(conversion, node)
+    steps = Steps.begin(conversion, node)
     if activation := _CLIPS.get((low, high)):
-        steps.one(activation, steps.input(), steps.output())
+        steps.unary(activation, steps.input(), steps.output())
         return
     value = steps.input()
     if low > -np.inf:
-        value = steps.two("MAXIMUM", value, low, steps.output() if high == np.inf else None)
+        value = steps.binary("MAXIMUM", value, low, steps.output() if high == np.inf else None)
     if high < np.inf:
-        steps.two("MINIMUM", value, high, steps.output())
+        steps.binary("MINIMUM", value, high, steps.output())
 
 
 def clip_bounds(node: Node, constants: Any) -> tuple[float, float]:
@@ -128,88 +128,88 @@ def clip_bounds(node: Node, constants: Any) -> tuple[float, float]:
     return bounds[0], bounds[1]
 
 
-@rule("HardSigmoid", held="ADD, MUL, MINIMUM, MAXIMUM")
+@rule("HardSigmoid", writes="ADD, MUL, MINIMUM, MAXIMUM")
 def _hard_sigmoid(conversion: Conversion, node: Node) -> None:
     """Write relu6(x + 3) / 6 for the usual slope, ONNX's definition for others."""
     alpha, beta = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
-    steps = Steps.of(conversion, node)
+    steps = Steps.begin(conversion, node)
     if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
-        moved = steps.two("ADD", steps.input(), 3.0, fusedActivationFunction=_RELU6)
-        fused, output = steps.end()
-        steps.two("MUL", moved, 1 / 6, output, fusedActivationFunction=fused)
+        moved = steps.binary("ADD", steps.input(), 3.0, fusedActivationFunction=_RELU6)
+        fused, output = steps.fused_output()
+        steps.binary("MUL", moved, 1 / 6, output, fusedActivationFunction=fused)
         return
-    line = steps.two("ADD", steps.two("MUL", steps.input(), float(alpha)), float(beta))
-    steps.two("MINIMUM", steps.two("MAXIMUM", line, 0.0), 1.0, steps.output())
+    line = steps.binary("ADD", steps.binary("MUL", steps.input(), float(alpha)), float(beta))
+    steps.binary("MINIMUM", steps.binary("MAXIMUM", line, 0.0), 1.0, steps.output())
 
 
 def hard_swish_of_parts(conversion: Conversion, node: Node) -> None:
     """Write hard-swish by its definition, x · relu6(x + 3) / 6: Howard et al. 2019, arXiv:1905.02244, section 5.2."""
-    steps = Steps.of(conversion, node)
-    moved = steps.two("ADD", steps.input(), 3.0, fusedActivationFunction=_RELU6)
-    share = steps.two("MUL", moved, 1 / 6)
-    fused, output = steps.end()
-    steps.two("MUL", steps.input(), share, output, fusedActivationFunction=fused)
+    steps = Steps.begin(conversion, node)
+    moved = steps.binary("ADD", steps.input(), 3.0, fusedActivationFunction=_RELU6)
+    share = steps.binary("MUL", moved, 1 / 6)
+    fused, output = steps.fused_output()
+    steps.binary("MUL", steps.input(), share, output, fusedActivationFunction=fused)
 
 
-@rule("LeakyRelu", held="LEAKY_RELU")
+@rule("LeakyRelu", writes="LEAKY_RELU")
 def _leaky(conversion: Conversion, node: Node) -> None:
-    steps = Steps.of(conversion, node)
-    steps.one("LEAKY_RELU", steps.input(), steps.output(), "LeakyReluOptions", alpha=node.attributes.get("alpha", 0.01))
+    steps = Steps.begin(conversion, node)
+    steps.unary("LEAKY_RELU", steps.input(), steps.output(), "LeakyReluOptions", alpha=node.attributes.get("alpha", 0.01))
 
 
-@rule("Elu", held="ELU, MINIMUM, MAXIMUM, MUL, ADD")
+@rule("Elu", writes="ELU, MINIMUM, MAXIMUM, MUL, ADD")
 def _elu(conversion: Conversion, node: Node) -> None:
     """Write max(x, 0) + alpha · (exp(min(x, 0)) - 1). LiteRT's ELU has an alpha of 1."""
-    steps, alpha = Steps.of(conversion, node), float(node.attributes.get("alpha", 1.0))
+    steps, alpha = Steps.begin(conversion, node), float(node.attributes.get("alpha", 1.0))
     value = steps.input()
     if alpha == 1.0:
-        steps.one("ELU", value, steps.output())
+        steps.unary("ELU", value, steps.output())
         return
-    below = steps.two("MUL", steps.one("ELU", steps.two("MINIMUM", value, 0.0)), alpha)
-    fused, output = steps.end()
-    steps.two("ADD", steps.two("MAXIMUM", value, 0.0), below, output, fusedActivationFunction=fused)
+    below = steps.binary("MUL", steps.unary("ELU", steps.binary("MINIMUM", value, 0.0)), alpha)
+    fused, output = steps.fused_output()
+    steps.binary("ADD", steps.binary("MAXIMUM", value, 0.0), below, output, fusedActivationFunction=fused)
 
 
-@rule("PRelu", held="PRELU")
+@rule("PRelu", writes="PRELU")
 def _prelu(conversion: Conversion, node: Node) -> None:
-    steps = Steps.of(conversion, node)
+    steps = Steps.begin(conversion, node)
     slope = widen(conversion, node.inputs[1], len(steps.order))
     conversion.network.add("PRELU", [steps.input(), conversion.value(slope, steps.order)], [steps.output()])
 
 
-@rule("Gelu", held="GELU")
+@rule("Gelu", writes="GELU")
 def _gelu(conversion: Conversion, node: Node) -> None:
-    steps = Steps.of(conversion, node)
+    steps = Steps.begin(conversion, node)
     approximate = node.attributes.get("approximate", b"none") == b"tanh"
-    steps.one("GELU", steps.input(), steps.output(), "GeluOptions", approximate=approximate)
+    steps.unary("GELU", steps.input(), steps.output(), "GeluOptions", approximate=approximate)
 
 
-@rule("Softplus", held="ABS, NEG, EXP, ADD, LOG, MAXIMUM")
-@rule("Mish", held="ABS, NEG, EXP, ADD, LOG, MAXIMUM, TANH, MUL")
+@rule("Softplus", writes="ABS, NEG, EXP, ADD, LOG, MAXIMUM")
+@rule("Mish", writes="ABS, NEG, EXP, ADD, LOG, MAXIMUM, TANH, MUL")
 def _softplus(conversion: Conversion, node: Node) -> None:
     """Write log(1 + exp(x)) as max(x, 0) + log(1 + exp(-|x|)), which never overflows. Mish is x · tanh(softplus(x))."""
-    steps = Steps.of(conversion, node)
+    steps = Steps.begin(conversion, node)
     value = steps.input()
-    small = steps.one(
-        "EXP", steps.one("NEG", steps.one("ABS", value, table="AbsOptions"), table="NegOptions"), table="ExpOptions"
+    small = steps.unary(
+        "EXP", steps.unary("NEG", steps.unary("ABS", value, table="AbsOptions"), table="NegOptions"), table="ExpOptions"
     )
-    tail, head = steps.one("LOG", steps.two("ADD", small, 1.0)), steps.two("MAXIMUM", value, 0.0)
+    tail, head = steps.unary("LOG", steps.binary("ADD", small, 1.0)), steps.binary("MAXIMUM", value, 0.0)
     if node.op == "Softplus":
-        fused, output = steps.end()
-        steps.two("ADD", head, tail, output, fusedActivationFunction=fused)
+        fused, output = steps.fused_output()
+        steps.binary("ADD", head, tail, output, fusedActivationFunction=fused)
         return
-    gate = steps.one("TANH", steps.two("ADD", head, tail))
-    fused, output = steps.end()
-    steps.two("MUL", value, gate, output, fusedActivationFunction=fused)
+    gate = steps.unary("TANH", steps.binary("ADD", head, tail))
+    fused, output = steps.fused_output()
+    steps.binary("MUL", value, gate, output, fusedActivationFunction=fused)
 
 
-@rule("Swish", held="LOGISTIC, MUL")
+@rule("Swish", writes="LOGISTIC, MUL")
 def _swish(conversion: Conversion, node: Node) -> None:
-    steps, alpha = Steps.of(conversion, node), float(node.attributes.get("alpha", 1.0))
+    steps, alpha = Steps.begin(conversion, node), float(node.attributes.get("alpha", 1.0))
     value = steps.input()
-    gate = steps.one("LOGISTIC", value if alpha == 1.0 else steps.two("MUL", value, alpha))
-    fused, output = steps.end()
-    steps.two("MUL", value, gate, output, fusedActivationFunction=fused)
+    gate = steps.unary("LOGISTIC", value if alpha == 1.0 else steps.binary("MUL", value, alpha))
+    fused, output = steps.fused_output()
+    steps.binary("MUL", value, gate, output, fusedActivationFunction=fused)
 
 
 _COMPARED: Final = {
@@ -220,39 +220,39 @@ _COMPARED: Final = {
 }  # fmt: skip
 
 
-def _compared(operator: str, table: str, conversion: Conversion, node: Node) -> None:
+def _compare(operator: str, table: str, conversion: Conversion, node: Node) -> None:
     """Write an operator of broadcast values. Where returns the type of its values, the others return booleans."""
     rank = len(conversion.shape(node.outputs[0]))
     names = [widen(conversion, name, rank) for name in node.inputs]
     order = largest_order(conversion, names)
     values = [compact(conversion, name, order) for name in names]
     kind = conversion.network.kind(values[1]) if node.op == "Where" else schema.TensorType.BOOL
-    conversion.network.add(operator, values, [conversion.made(node.outputs[0], order, kind)], table)
+    conversion.network.add(operator, values, [conversion.add_output(node.outputs[0], order, kind)], table)
 
 
 for _name, (_operator, _table) in _COMPARED.items():
-    rule(_name, held=_operator)(partial(_compared, _operator, _table))
+    rule(_name, writes=_operator)(partial(_compare, _operator, _table))
 
 
-@rule("Cast", "CastLike", held="CAST", limits="to floating-point numbers")
+@rule("Cast", "CastLike", writes="CAST", limits="to floating-point numbers")
 def _cast(conversion: Conversion, node: Node) -> None:
     """Write a cast. All floating-point types become LiteRT's float32."""
     name, made = node.inputs[0], node.outputs[0]
-    target = _target(conversion, node)
+    target = _target_type(conversion, node)
     if name in conversion.constants:
         conversion.constants[made] = conversion.constants[name].astype(target)
         return
     if target.kind != "f":
         raise NoForm("casts to integers and booleans are not supported")
-    for order, tensor in dict(conversion.stored(name)).items():
+    for order, tensor in dict(conversion.tensors_of(name)).items():
         if conversion.network.kind(tensor) == schema.TensorType.FLOAT32:
             conversion.store(made, tensor, order)
         else:
-            conversion.network.add("CAST", [tensor], [conversion.made(made, order)], "CastOptions")
+            conversion.network.add("CAST", [tensor], [conversion.add_output(made, order)], "CastOptions")
             return
 
 
-def _target(conversion: Conversion, node: Node) -> np.dtype[Any]:
+def _target_type(conversion: Conversion, node: Node) -> np.dtype[Any]:
     """Return the target type of a cast: its attribute, or the type of the second input."""
     if node.op == "Cast":
         target = node.attributes["to"]
@@ -260,5 +260,5 @@ def _target(conversion: Conversion, node: Node) -> np.dtype[Any]:
     like = node.inputs[1]
     if like in conversion.constants:
         return conversion.constants[like].dtype
-    (kind, *_) = (conversion.network.kind(tensor) for tensor in conversion.stored(like).values())
+    (kind, *_) = (conversion.network.kind(tensor) for tensor in conversion.tensors_of(like).values())
     return np.dtype(np.bool_ if kind == schema.TensorType.BOOL else np.float32 if kind == schema.TensorType.FLOAT32 else np.int32)
