@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from edgecnn.graph.layer_features import Layer, fused, layers_of, summed
+from edgecnn.graph.layer_features import Layer, fused_operations, layers_of, sum_features
 from edgecnn.values.fit import Probe
 
 
@@ -40,7 +40,7 @@ def counted_of(probe: Probe) -> Counted:
         network = build_network(spec, probe.classes)
     changed = operated_unlearned(network, probe.form, probe.resolution_px).to("meta")
     operations = operations_of(changed, probe.resolution_px)
-    passes = fused(operations)
+    passes = fused_operations(operations)
     layers = layers_of(operations, passes)
-    features = summed(operations, layers, passes)
+    features = sum_features(operations, layers, passes)
     return Counted(shipped_parameter_count(changed, spec), sum(layer.macs for layer in layers), layers, features)

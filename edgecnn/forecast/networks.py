@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt, ValidationError
 from edgecnn.errors.fit import COST_UNKNOWN
 from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
 from edgecnn.errors.wording import first_problem
-from edgecnn.graph.layer_features import Layer, fused, layers_of
+from edgecnn.graph.layer_features import Layer, fused_operations, layers_of
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, require_size
 from edgecnn.resources import resource_folder
@@ -81,7 +81,7 @@ def subject_of_file(path: Path) -> Subject:
 
     try_counting(path)
     file = operations_of_file(path)
-    layers = layers_of(file.operations, fused(file.operations))
+    layers = layers_of(file.operations, fused_operations(file.operations))
     if not layers:
         raise COST_UNKNOWN(path=path, because="it has no multiplications")
     return Subject(path.name, file.resolution_px, work_of(layers), file=path)
@@ -105,7 +105,7 @@ def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
     from edgecnn.models.networks import shipping_shapes
 
     operations = operations_of(shipping_shapes(spec, spec.classes), size)
-    return work_of(layers_of(operations, fused(operations)))
+    return work_of(layers_of(operations, fused_operations(operations)))
 
 
 def count_parameters_per_class(spec: ArchSpec) -> int:

@@ -20,11 +20,10 @@ from edgecnn.graph.ranges import infinite_by_constants
 from edgecnn.values.layers import RankedLayer
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_MERGING = ("Add", "Sub")
 
 
 def attention_nodes(model: onnx.ModelProto) -> list[str]:
-    """Return the names of these nodes in graph order; none if no two activations are multiplied as matrices.
+    """Return the names of attention's nodes in graph order; none if no two activations are multiplied as matrices.
 
     A sum with an activation that is not made from the products ends attention, because a residual stream spans the whole network.
 
@@ -34,7 +33,7 @@ def attention_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def attention_products(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the products alone."""
+    """Return the names of attention's matrix products."""
     flow = _Flow(model.graph)
     return [node.name for node in flow.nodes if flow.is_product(node)]
 
@@ -65,8 +64,10 @@ class _Flow:
         while pending:  # add the nodes that the products are made from
             for name in self._activations(pending.pop()):
                 maker = self._maker.get(name)
-                if maker is None or maker.name in inside or self._is_layer(maker) or self._merges(maker):
+                if maker is None or maker.name in inside or self._is_layer(maker):
                     continue
+                if maker.op_type in ("Add", "Sub") and len(self._activations(maker)) > 1:
+                    continue  # a residual stream
                 inside.add(maker.name)
                 pending.append(maker)
         made = {name for node in products for name in node.output}
@@ -76,9 +77,6 @@ class _Flow:
                 inside.add(node.name)
                 made.update(node.output)
         return [node.name for node in self.nodes if node.name in inside]
-
-    def _merges(self, node: onnx.NodeProto) -> bool:
-        return node.op_type in _MERGING and len(self._activations(node)) > 1
 
 
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")

@@ -16,7 +16,7 @@ from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING
 from edgecnn.errors.fit import COST_UNKNOWN
 from edgecnn.errors.graph import MacsUnknown
 from edgecnn.graph.custom.onnx_entry import parameters_of
-from edgecnn.graph.layer_cost import Operation, Product, Window, counted, tallied
+from edgecnn.graph.layer_cost import Operation, Product, Window, cost_of_layers, uncounted_products
 from edgecnn.graph.macs import (
     ACTIVATIONS,
     COUNTED,
@@ -31,7 +31,7 @@ from edgecnn.graph.onnx_file import load_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.layers import NetworkCost
 
-MULTIPLY_TOO = (
+MAY_MULTIPLY = (
     "Attention", "ConvInteger", "DeformConv", "Einsum", "GRU", "LSTM", "MatMulInteger", "MatMulNBits", "QAttention", "QGemm",
     "QLinearConv", "QLinearMatMul", "RNN",
 )  # fmt: skip
@@ -74,7 +74,7 @@ def _operation(
         elements=prod(shape),
         product=_product(node, shapes),
         window=_window(node, shapes),
-        parameters=sum(weights.get(name, 0) for name in _learned(node)),
+        parameters=sum(weights.get(name, 0) for name in _trained_operands(node)),
         in_place=node.op_type in _IN_PLACE,
     )
 
@@ -88,7 +88,7 @@ def _product(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product |
     return None
 
 
-def _learned(node: onnx.NodeProto) -> Sequence[str]:
+def _trained_operands(node: onnx.NodeProto) -> Sequence[str]:
     """Return trained operands; other constants are shapes, scales and bounds."""
     if node.op_type in INTEGER:
         bias = _BIAS_PLACE.get(node.op_type, len(node.input))
@@ -162,7 +162,7 @@ def operations_of_file(path: Path) -> FileOperations:
 def cost_of_file(path: Path) -> NetworkCost:
     """Return the cost of an ONNX file, with activations counted as float32 in any case. Raises as ``operations_of_file``."""
     file = operations_of_file(path)
-    cost = counted(file.operations, file.image, file.shape)
+    cost = cost_of_layers(file.operations, file.image, file.shape)
     return NetworkCost(
         network=path.name,
         scale=None,
@@ -170,5 +170,5 @@ def cost_of_file(path: Path) -> NetworkCost:
         parameters=parameters_of(file.model),
         macs=sum(layer.macs for layer in cost.layers),
         **cost._asdict(),
-        not_counted=tallied(file.operations, MULTIPLY_TOO),
+        not_counted=uncounted_products(file.operations, MAY_MULTIPLY),
     )

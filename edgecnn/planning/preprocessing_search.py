@@ -196,9 +196,9 @@ def _tried(
     custom: CustomFile, ways: Sequence[Feeding], decoded: Callable[[PixelRecipe], NDArray[np.uint8]], tell: Progress
 ) -> tuple[list[Feeding], list[NDArray[np.float32]]]:
     """Return the ways that feed these images differently, and the model's answers to each. Images are decoded once per shape."""
-    from edgecnn.graph.custom.file import opened
+    from edgecnn.graph.custom.file import open_file
 
-    session = opened(custom.path, custom.entry)
+    session = open_file(custom.path, custom.entry)
     answers_by_feed: dict[object, tuple[int, NDArray[np.float32]]] = {}
     done = 0
     for shape in dict.fromkeys(way.pixels for way in ways):

@@ -24,7 +24,7 @@ from edgecnn.errors.graph import (
     OUTPUTS_DIFFER,
     half_overflow,
 )
-from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread
+from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread_images
 from edgecnn.graph.half_precision import LARGEST_HALF
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
 from edgecnn.runtimes.job import Job
@@ -147,7 +147,7 @@ def distance_from_trunk(job: Job, check: OutputCheck, logits_of: Callable[[Pixel
     ``logits_of``: a function from pixels, uint8 (N, H, W, 3), to logits (N, classes). Raises OUTPUTS_DIFFER: the distance exceeds
     ``FROM_TRUNK``, or ``ROUNDED`` for files that round.
     """
-    pixels = spread(job.pixels, CHECK_IMAGES)
+    pixels = spread_images(job.pixels, CHECK_IMAGES)
     trunk = trunk_logits_of(job.onnx, job.normalization.feed(pixels), UNFUSED)
     logits, allowed = logits_of(pixels), FROM_TRUNK[check.precision]
     if check.rounds:

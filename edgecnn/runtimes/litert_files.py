@@ -21,7 +21,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgecnn.graph.float_nodes import attention_products, float_nodes
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
-from edgecnn.graph.quantization_nodes import Ranges, take_rounding_out
+from edgecnn.graph.quantization_nodes import Ranges, remove_rounding
 from edgecnn.runtimes.checks import check_converted, distance_from_trunk
 from edgecnn.runtimes.job import Job, require_finite_on_calibration
 from edgecnn.runtimes.litert import ENTRY, WRITER, logits_of, run_litert_program, write_model_file
@@ -56,7 +56,7 @@ def quantize(job: Job) -> dict[str, Any]:
         float_model, ranges = Path(name) / ENTRY, Ranges()
         trunk = load_model(job.onnx)
         if candidate.method is Method.AWARE_TRAINING:
-            ranges = take_rounding_out(trunk)
+            ranges = remove_rounding(trunk)
             unrounded = Path(name) / "float.onnx"
             save_model(trunk, unrounded)
             check = OutputCheck("taking the rounding out", Precision.INT8)

@@ -24,9 +24,9 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.errors.graph import CALIBRATION_RANGE_NOT_FINITE, HALF_REFUSED
 from edgecnn.errors.wording import first_line
-from edgecnn.graph.checks import logits, session_of
+from edgecnn.graph.checks import run_logits, session_of
 from edgecnn.graph.float_nodes import WEIGHTED, attention_products, float_nodes
-from edgecnn.graph.half_precision import carry_half, type_half
+from edgecnn.graph.half_precision import round_to_half, type_half
 from edgecnn.graph.missing_operator import name_missing_operator
 from edgecnn.graph.onnx_file import class_count, load_model, require_unquantized, save_model
 from edgecnn.graph.quantization_nodes import unshare_biases
@@ -42,7 +42,7 @@ def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, 
     """
     with name_missing_operator(path):
         session = session_of(path, entries=options)
-    return logits(session, feed)
+    return run_logits(session, feed)
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def write_half(job: Job) -> dict[str, Any]:
     """
     trunk, path = load_model(job.onnx), job.out / "model.onnx"
     require_unquantized(trunk, job.onnx)
-    carried = carry_half(trunk, job.wide)
+    carried = round_to_half(trunk, job.wide)
     try:  # none of the three has an exception class
         save_model(type_half(carried, job.wide), path)
         onnx.checker.check_model(path, full_check=True)

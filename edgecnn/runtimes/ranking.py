@@ -17,7 +17,7 @@ from scipy.special import log_expit, log_softmax
 
 from edgecnn.graph.macs import mac_table, tensors_of_layers
 from edgecnn.graph.onnx_file import load_model, require_unquantized
-from edgecnn.graph.quantization_nodes import one_quantized, read_rounding
+from edgecnn.graph.quantization_nodes import quantize_one_layer, read_rounding
 from edgecnn.runtimes.job import Job, RankSettings, calibration_pixels, choose_evenly, require_finite_on_calibration
 from edgecnn.runtimes.onnxruntime_files import logits_of, static_qdq
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
@@ -50,7 +50,7 @@ def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, t
     exact = log_probabilities(logits_of(onnx, feed), several=settings.multi_label)
     ranked = []
     for number, layer in enumerate(table.layers, start=1):
-        model = one_quantized(trunk, rounding, layer.name, tensors[layer.name])
+        model = quantize_one_layer(trunk, rounding, layer.name, tensors[layer.name])
         rounded = log_probabilities(logits_of(model.SerializeToString(), feed, _AS_WRITTEN), several=settings.multi_label)
         ranked.append(
             RankedLayer(

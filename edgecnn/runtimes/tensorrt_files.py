@@ -40,7 +40,7 @@ from edgecnn.errors.graph import (
 )
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.float_nodes import WEIGHTED, attention_products
-from edgecnn.graph.half_precision import carry_half, carry_half_qdq, refuse_learned_overflow, round_between, type_half
+from edgecnn.graph.half_precision import refuse_learned_overflow, round_activations, round_qdq_to_half, round_to_half, type_half
 from edgecnn.graph.onnx_file import IR_VERSION, class_count, constants_of, load_model, opset_of, require_unquantized, save_model
 from edgecnn.runtimes.checks import TWIN_FOLDER, check_converted
 from edgecnn.runtimes.job import Job, require_finite_on_calibration
@@ -206,8 +206,8 @@ def write_half(job: Job) -> dict[str, Any]:
 
     Raises HALF_OVERFLOW: a weight exceeds fp16's range. OnnxBeyondReader: TensorRT 10.3 does not read the trunk's version.
     """
-    carried = carry_half(load_model(job.onnx), job.wide)
-    write_pair(job, round_between(carried, job.wide), type_half(carried, job.wide))
+    carried = round_to_half(load_model(job.onnx), job.wide)
+    write_pair(job, round_activations(carried, job.wide), type_half(carried, job.wide))
     return {
         "form": job.half_form,
         "twin": "the same weights, each a number that fp16 holds; activations are rounded to fp16 after each layer",
@@ -261,8 +261,8 @@ def quantize(job: Job) -> dict[str, Any]:
     feeds = Feeds(trunk.graph.input[0].name, job.feeds())
     attention = attention_products(trunk)
     kept = list(dict.fromkeys((*(layer.name for layer in job.kept), *attention)))
-    carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, kept))
-    write_pair(job, round_between(carried), type_half(carried))
+    carried = round_qdq_to_half(symmetric_qdq(job.onnx, feeds, kept))
+    write_pair(job, round_activations(carried), type_half(carried))
     facts = _file_facts(carried)
     attention = [name for name in attention if name in facts["float_layers"]]
     return {**facts, "attention": attention, "calibration": "largest magnitude", "distance_from_float": twin_distances(job)}
@@ -272,8 +272,8 @@ def _quantize_learned(job: Job) -> dict[str, Any]:
     """Write a network that learned TensorRT's rounding from its Q/DQ file, without calibration."""
     model = load_model(job.onnx)
     refuse_learned_overflow(model)
-    carried = carry_half_qdq(model)
-    write_pair(job, round_between(carried), type_half(carried))
+    carried = round_qdq_to_half(model)
+    write_pair(job, round_activations(carried), type_half(carried))
     calibration = "none: ranges are those that the network learned with"
     return {**_file_facts(carried), "calibration": calibration, "distance_from_learned": twin_distances(job, UNFUSED)}
 
@@ -351,8 +351,8 @@ def write_weakly_typed(job: Job) -> dict[str, Any]:
         model = load_model(older)
         if not job.candidate.precision.is_float:
             model = symmetric_qdq(older, Feeds(trunk.graph.input[0].name, job.feeds()), [layer.name for layer in job.kept])
-    halved = carry_half(model) if job.candidate.precision.is_float else model
-    write_pair(job, round_between(halved), model, check_for_tensorrt_8_5, IR_MAX_8_5)
+    halved = round_to_half(model) if job.candidate.precision.is_float else model
+    write_pair(job, round_activations(halved), model, check_for_tensorrt_8_5, IR_MAX_8_5)
     return {
         "form": "fp32, opset 17, Q/DQ where it is INT8; the builder chooses each layer's precision",
         "builder_flags": list(job.candidate.builder_flags),

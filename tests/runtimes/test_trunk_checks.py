@@ -17,7 +17,7 @@ from edgecnn.devices.files import device_named, known_devices
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import CALIBRATION_RANGE_NOT_FINITE, HALF_OVERFLOW, OUTPUTS_DIFFER
 from edgecnn.graph.checks import first_nonfinite
-from edgecnn.graph.half_precision import LARGEST_HALF, carry_half, round_between, type_half
+from edgecnn.graph.half_precision import LARGEST_HALF, round_activations, round_to_half, type_half
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
 from edgecnn.runtimes import checks, onnxruntime_web, openvino, tensorrt_files
 from edgecnn.runtimes.candidate import CandidateRequest, make_candidate
@@ -217,7 +217,7 @@ def test_layers_around_such_an_activation_stay_in_fp32_where_the_file_can_say_so
     halves = [name for name, kind in kinds.items() if kind == "tensor(float16)"]
     assert {"r2", "flat"} <= set(halves), "the other layers are fp16"
     assert set(facts["beyond_half"]) == {"c1", "r1", "mean", "most", "sum"}
-    whole = type_half(carry_half(onnx.load(path)))
+    whole = type_half(round_to_half(onnx.load(path)))
     onnx.save(whole, tmp_path / "whole.onnx")
     assert first_nonfinite(tmp_path / "whole.onnx", feed[:1]) is not None, "else this network shows nothing"
 
@@ -305,8 +305,8 @@ def test_magnitudes_are_those_of_each_tensor_over_all_batches(tmp_path: Path) ->
 
 
 def test_onnx_runtime_keeps_the_roundings_of_a_twin_at_the_level_that_the_runner_asks_for(tmp_path: Path) -> None:
-    carried = carry_half(onnx.load(trunk("resnet18")))
-    onnx.save(round_between(carried), tmp_path / "twin.onnx")
+    carried = round_to_half(onnx.load(trunk("resnet18")))
+    onnx.save(round_activations(carried), tmp_path / "twin.onnx")
     options, kept = onnxruntime.SessionOptions(), tmp_path / "optimized.onnx"
     options.optimized_model_filepath = str(kept)
     onnxruntime.InferenceSession(tmp_path / "twin.onnx", options, providers=["CPUExecutionProvider"])
@@ -366,7 +366,7 @@ def test_the_typed_file_keeps_an_infinity_and_moves_a_bound_to_the_end_of_fp16(t
         (lambda: masked(tmp_path, "Where"), {"ninf": -np.inf}),
         (lambda: clipped(tmp_path), {"lo": 0, "hi": 65504}),
     ):
-        typed = type_half(carry_half(onnx.load(build())))
+        typed = type_half(round_to_half(onnx.load(build())))
         held = {tensor.name: numpy_helper.to_array(tensor) for tensor in typed.graph.initializer}
         for name, end in ends.items():
             assert held[name].dtype == np.float16 and float(held[name]) == end

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CUSTOM_MODEL_HOLDS_OBJECTS, custom_model_unusable
-from edgecnn.graph.custom.form import answer_entry, entries_of, image_entry, only_one, written
+from edgecnn.graph.custom.form import answer_entry, entries_of, image_entry, only_one, write_archive
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
 from edgecnn.values.model_file import TRUNK_OPSET
@@ -85,7 +85,7 @@ def archive_to_load(path: Path) -> io.BytesIO:
     entries, document, configs = _read(path)
     _refuse_more_than_a_network(path, document, configs)
     kept = {name: held for name, held in entries.items() if name in _TABLES or _TENSOR.fullmatch(name)}
-    return written({**kept, **dict.fromkeys(_EXAMPLES, b""), _MODEL: json.dumps(_bare(document)).encode()})
+    return write_archive({**kept, **dict.fromkeys(_EXAMPLES, b""), _MODEL: json.dumps(_bare(document)).encode()})
 
 
 def _bare(document: dict[str, Any]) -> dict[str, Any]:

@@ -55,12 +55,12 @@ class CustomSession:
                 raise custom_model_unusable(path=self._path, because=because) from error
             if (steps := self._entry.output_steps) is not None:
                 answer = (answer - np.float32(steps.zero)) * np.float32(steps.scale)
-            return shares_by_class(answer, len(feed), self._entry, self._path)
+            return rows_of_scores(answer, len(feed), self._entry, self._path)
 
         return run_in_batches(pixels, feeding, self._entry, run, always_full=False)
 
 
-def shares_by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:
+def rows_of_scores(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:
     """Return a file's outputs as (images, classes), whatever their shape; one probability becomes those of both classes.
 
     Raises CustomModelUnusable: the number of outputs does not fit.

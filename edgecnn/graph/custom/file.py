@@ -27,16 +27,16 @@ from edgecnn.graph.checks import (
     ExportCheck,
     Level,
     Logits,
-    answers,
     onnx_logits,
+    run_outputs,
     session_of,
-    spread,
+    spread_images,
 )
-from edgecnn.graph.constant_folding import fold_batch_norms, fold_pooled_padding
-from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model
-from edgecnn.graph.custom.onnx_trunk import adopt, describe_changes, holds_halves
+from edgecnn.graph.custom.onnx_entry import digest_of_model, parameters_of, read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import convert_to_trunk, describe_changes, has_half_precision
 from edgecnn.graph.export import write_thresholds, write_unchosen
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.node_folding import fold_batch_norms, fold_pooled_padding
 from edgecnn.graph.onnx_file import external_files, opset_of, save_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, GraphEntry, TorchForm
@@ -51,14 +51,14 @@ class AnsweringFile(Protocol):
         """Return its own output, float32 (N, classes), for pixels uint8 (N, H, W, 3)."""
 
 
-class FileSays(NamedTuple):
+class FileDescription(NamedTuple):
     """A file's own description."""
 
     entry: GraphEntry
     parameters: int
 
 
-def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, output: str | None = None) -> FileSays:
+def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, output: str | None = None) -> FileDescription:
     """Return its input, output and parameters.
 
     ``output``: the name of the class scores, if an ONNX file has several outputs.
@@ -71,13 +71,13 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
     if form == "torch.export":
         from edgecnn.graph.custom.exported_program import read_exported
 
-        return FileSays(*read_exported(path, resolution_px))
+        return FileDescription(*read_exported(path, resolution_px))
     if form == "TorchScript":
         from edgecnn.graph.custom.torchscript import read_script
 
-        return FileSays(*read_script(path, resolution_px))
+        return FileDescription(*read_script(path, resolution_px))
     model = read_model(path)
-    return FileSays(read_entry(model, path, resolution_px, output), parameters_of(model))
+    return FileDescription(read_entry(model, path, resolution_px, output), parameters_of(model))
 
 
 def files_beside(path: Path, form: TorchForm | None) -> tuple[str, ...]:
@@ -85,12 +85,12 @@ def files_beside(path: Path, form: TorchForm | None) -> tuple[str, ...]:
     return external_files(path) if form is None else ()
 
 
-def content_of_file(path: Path, form: TorchForm | None) -> Key:
-    """Return the digest that identifies a custom model: see ``content_of``."""
-    return content_of(path, files_beside(path, form))
+def digest_of_file(path: Path, form: TorchForm | None) -> Key:
+    """Return the digest that identifies a custom model: see ``digest_of_model``."""
+    return digest_of_model(path, files_beside(path, form))
 
 
-def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
+def open_file(path: Path, entry: GraphEntry) -> AnsweringFile:
     """Open the file in its native runtime: ONNX Runtime, or torch.
 
     Raises CustomModelUnusable: it cannot be opened. CUSTOM_MODEL_HOLDS_OBJECTS: opening it would run more than a network.
@@ -104,13 +104,13 @@ def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
     return TorchSession(path, entry)
 
 
-def onnx_form(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
+def onnx_graph_of(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
     """Return its ONNX graph, with its input and output. Raises CustomModelUnusable: it has no form in ONNX."""
     if entry.form is None:
         return read_model(path), entry
-    from edgecnn.graph.custom.torch_model import exported
+    from edgecnn.graph.custom.torch_model import export_to_onnx
 
-    model = exported(path, entry)
+    model = export_to_onnx(path, entry)
     return model, read_entry(model, path, entry.resolution_px)
 
 
@@ -132,9 +132,9 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     """
     tell.step("export to ONNX", 0, 3)
     path = out / "model.onnx"
-    theirs, entry = onnx_form(request.model, request.entry)
+    theirs, entry = onnx_graph_of(request.model, request.entry)
     entry = _entry_with_end(entry, request.entry)
-    model = adopt(theirs, entry, request.feeding.channels, request.model)
+    model = convert_to_trunk(theirs, entry, request.feeding.channels, request.model)
     if entry.quantized is None:
         fold_batch_norms(model.graph)
         fold_pooled_padding(model.graph)
@@ -142,14 +142,14 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     known = shapes_by_running(path, entry.resolution_px) if entry.quantized else {}
     (out / "macs.json").write_text(mac_table(onnx.load(path), known).model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 1, 3)
-    session = opened(request.model, request.entry)
-    shown = spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
+    session = open_file(request.model, request.entry)
+    shown = spread_images(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
     change = describe_changes(entry, request.feeding.channels, opset_of(model))
     change = change if request.entry.form is None else f"exported to ONNX and {change}"
     file, trunk = session.answers(shown, request.feeding), _trunk(path, shown, request, change)
     check = ExportCheck.of(file, _file_output(trunk, entry))
     # Half-precision files round after every layer, and folding changes where.
-    allowed = TOLERANCE * (20 if holds_halves(theirs) else 1) * float(file.max() - file.min())
+    allowed = TOLERANCE * (20 if has_half_precision(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
         hint = ANEW if entry.opset != opset_of(model) or entry.batch is not None else REPORT
         raise trunk_disagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
@@ -201,7 +201,7 @@ def shapes_by_running(path: Path, resolution_px: ImageSize) -> dict[str, list[in
     made = [name for node in model.graph.node for name in node.output if name]
     session = session_of(model, Level.ORT_DISABLE_ALL, outputs=made)
     black = np.zeros((1, 3, *resolution_px), np.float32)
-    return {name: list(np.shape(value)) for name, value in answers(session, black).items()}
+    return {name: list(np.shape(value)) for name, value in run_outputs(session, black).items()}
 
 
 _SCALES: Final = (
@@ -226,7 +226,7 @@ def require_steady(path: Path, entry: GraphEntry) -> None:
 
     Raises CustomModelUnusable: it does not, it accepts only one image although its batch is open, or it cannot run.
     """
-    session = opened(path, entry)
+    session = open_file(path, entry)
     draw = np.random.default_rng(0)
     shape = (len(_LEVELS), *entry.resolution_px, 3)
     pixels = (np.reshape(_LEVELS, (-1, 1, 1, 1)) + draw.integers(-39, 40, shape)).astype(np.uint8)
@@ -259,7 +259,7 @@ def _tolerance(path: Path, entry: GraphEntry) -> float:
     """Return the allowed difference between a batch of one and a larger one; torch programs do not show whether they use fp16."""
     if entry.quantized is not None:
         return INTEGER_TOLERANCE
-    return _AMONG_OTHERS if entry.form is not None or holds_halves(read_model(path)) else TOLERANCE
+    return _AMONG_OTHERS if entry.form is not None or has_half_precision(read_model(path)) else TOLERANCE
 
 
 def _feeding(scale: Normalization, entry: GraphEntry) -> Feeding:

@@ -225,7 +225,7 @@ def _contents(archive: zipfile.ZipFile, size: int, wanted: Container[str] | None
     return {name: archive.read(inside[name]) if wanted is None or name in wanted else b"" for name in inside}
 
 
-def written(entries: Mapping[str, bytes]) -> io.BytesIO:
+def write_archive(entries: Mapping[str, bytes]) -> io.BytesIO:
     """Write an archive of only these entries.
 
     A new archive avoids three risks: torch's reader may choose another of two entries with one name, ignores case, and reads the

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING, custom_model_unusable
 from edgecnn.graph.custom.form import COLOURS, SCORES, Dims, answer_entry, image_entry, only_one
-from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, inside, load_model, opset_of, quantized_form
+from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, load_model, messages_in, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.custom_model import GraphEntry, OutputSteps
@@ -132,7 +132,7 @@ _SOFTMAX_OF_ONE_AXIS = 13
 _WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
 
 
-def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> Any:
+def class_scores_output(model: onnx.ModelProto, path: Path, name: str | None = None) -> Any:
     """Return the output with one number for each class: the only one, or the only floating-point one next to labels.
 
     Classifiers of scikit-learn output the label first, an integer or a text, and the probabilities second. ``name``: the output
@@ -211,11 +211,11 @@ def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
         if wanted.intersection(node.output):
             nodes.append(node)
             wanted.update(node.input)
-            wanted.update(read for part in inside(node, onnx.NodeProto) for read in part.input)
+            wanted.update(read for part in messages_in(node, onnx.NodeProto) for read in part.input)
     return nodes[::-1]
 
 
-def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str | None:
+def final_activation(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str | None:
     """Return ``softmax`` or ``sigmoid`` if the output is the result of one, whatever its shape; otherwise None.
 
     scikit-learn's converter normalizes a softmax again, which changes nothing. ``rounded``: also if the result was rounded to
@@ -325,7 +325,7 @@ def read_entry(
         raise custom_model_unusable(path=path, because=because, hint="use its float network, or quantize it statically")
     # the file stays in ONNX Runtime, which has these operators
     known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")
-    answer = answer_of(model, path, output)
+    answer = class_scores_output(model, path, output)
     for node in nodes_behind(model.graph, answer.name):
         if node.domain not in known and not is_classical(node):
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
@@ -334,7 +334,7 @@ def read_entry(
             raise custom_model_unusable(path=path, because=because, hint=hint)
         _refuse_training(node, model, path)
     image = _only(_inputs(model), "input", path)
-    end, made_by = end_of(model.graph, answer.name), end_of(model.graph, answer.name, rounded=True)
+    end, made_by = final_activation(model.graph, answer.name), final_activation(model.graph, answer.name, rounded=True)
     input_fields = image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path)
     dims = dims_of(answer) if answer.type.tensor_type.HasField("shape") else inferred_dims(model, answer)
     output_fields = answer_entry(answer.name, dims, (end, made_by), input_fields["batch"], path)
@@ -384,7 +384,7 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise custom_model_unusable(path=path, because=f"it cannot be read: {system_reason(error)}") from error
 
 
-def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
+def digest_of_model(path: Path, beside: Sequence[str] | None = None) -> Key:
     """Return the digest that identifies a custom model: the file's SHA-256, combined with those of external weights.
 
     ``beside``: ``external_files(path)`` if already known, since it parses the whole file. Raises NOT_AN_ONNX_MODEL,

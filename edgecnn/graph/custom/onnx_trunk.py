@@ -20,7 +20,7 @@ from edgecnn.graph.custom.feeding import LUMA
 from edgecnn.graph.custom.onnx_entry import L1_NORMS, PROBABILITIES, inferred_dims, nodes_behind, replace_classical
 from edgecnn.graph.ensemble import LEAST
 from edgecnn.graph.macs import shapes_at_batch_one
-from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, constants_of, inside, opset_of
+from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, constants_of, messages_in, opset_of
 from edgecnn.graph.quantization_nodes import unshare_zero_points
 from edgecnn.values.custom_model import Channels, GraphEntry
 
@@ -34,7 +34,7 @@ _CONSTANTS = {"Gather": BLUE_FIRST, "Mul": "edgecnn_luma", "ReduceSum": "edgecnn
 """Prefix of the operators before the network. Grey is the luma sum of the three colours, which are normalized alike before."""
 
 
-def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
+def convert_to_trunk(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
     """Return the trunk of a custom model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
 
     A quantized model keeps its opset and its half precision: quantizing operators differ between opsets, and its scales have the
@@ -99,7 +99,7 @@ def _remove_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
     kept = nodes_behind(graph, answer)
     del graph.node[:]
     graph.node.extend(kept)
-    read = {name for node in inside(graph, onnx.NodeProto) for name in node.input}
+    read = {name for node in messages_in(graph, onnx.NodeProto) for name in node.input}
     constants = [tensor for tensor in graph.initializer if tensor.name in read or tensor.name == answer]
     del graph.initializer[:]
     graph.initializer.extend(constants)
@@ -145,9 +145,9 @@ def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         raise OPSET_UNREACHABLE(path=path, opset=opset, wanted=OPSET, because=reason_in(error)) from error
 
 
-def holds_halves(model: onnx.ModelProto) -> bool:
+def has_half_precision(model: onnx.ModelProto) -> bool:
     """Whether weights or casts have half precision, whatever the input's type."""
-    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in inside(model.graph, TensorProto)) or any(
+    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in messages_in(model.graph, TensorProto)) or any(
         attribute.name == "to" and attribute.i == TensorProto.FLOAT16 for node in model.graph.node for attribute in node.attribute
     )
 
@@ -155,14 +155,14 @@ def holds_halves(model: onnx.ModelProto) -> bool:
 def _convert_to_float32(graph: onnx.GraphProto) -> None:
     """Convert half and double precision to single, because every accuracy drop and size is compared with an fp32 trunk."""
     others = (TensorProto.FLOAT16, TensorProto.DOUBLE)
-    for tensor in list(inside(graph, TensorProto)):
+    for tensor in list(messages_in(graph, TensorProto)):
         if tensor.data_type in others:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
-    for node in inside(graph, onnx.NodeProto):
+    for node in messages_in(graph, onnx.NodeProto):
         for attribute in node.attribute:
             if attribute.name in ("to", "dtype") and attribute.i in others:
                 attribute.i = TensorProto.FLOAT
-    for value in inside(graph, onnx.ValueInfoProto):
+    for value in messages_in(graph, onnx.ValueInfoProto):
         if value.type.tensor_type.elem_type in others:
             value.type.tensor_type.elem_type = TensorProto.FLOAT
 
@@ -183,7 +183,7 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
         value = numpy_helper.to_array(tensor)
         if value.ndim == 1 and value.size > 1 and value[0] == entry.batch and 0 not in value[1:]:
             readers = [node for node in reshapes if node.input[1] == name]
-            if sum(name in node.input for node in inside(graph, onnx.NodeProto)) > len(readers) > 0:
+            if sum(name in node.input for node in messages_in(graph, onnx.NodeProto)) > len(readers) > 0:
                 tensor = graph.initializer.add(name=f"{name}_of_any_batch")
                 for reshape in readers:
                     reshape.input[1] = tensor.name
@@ -329,7 +329,7 @@ def rename_tensor(graph: onnx.GraphProto, old: str, new: str) -> None:
     """Rename a tensor everywhere, also in branches. If the new name is taken, that tensor is renamed first."""
     if old == new:
         return
-    nodes = list(inside(graph, onnx.NodeProto))
+    nodes = list(messages_in(graph, onnx.NodeProto))
     taken = {name for node in nodes for name in (*node.input, *node.output)} | {tensor.name for tensor in graph.initializer}
     if new in taken:
         rename_tensor(graph, new, f"{new}_of_the_file")
@@ -338,6 +338,6 @@ def rename_tensor(graph: onnx.GraphProto, old: str, new: str) -> None:
             for index, name in enumerate(names):
                 if name == old:
                     names[index] = new
-    for value in (*inside(graph, onnx.ValueInfoProto), *graph.initializer):
+    for value in (*messages_in(graph, onnx.ValueInfoProto), *graph.initializer):
         if value.name == old:
             value.name = new

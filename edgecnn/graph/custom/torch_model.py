@@ -15,7 +15,7 @@ import torch
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.graph.custom.exported_program import archive_to_load
-from edgecnn.graph.custom.feeding import run_in_batches, shares_by_class
+from edgecnn.graph.custom.feeding import rows_of_scores, run_in_batches
 from edgecnn.graph.custom.torchscript import first_line, load_script
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.values.custom_model import Feeding, GraphEntry
@@ -50,7 +50,7 @@ class TorchSession:
                     answer = _tensor(self._run(torch.from_numpy(feed))).float().numpy()
             except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
                 raise custom_model_unusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
-            return shares_by_class(answer, len(feed), self._entry, self._path)
+            return rows_of_scores(answer, len(feed), self._entry, self._path)
 
         # Always a full batch: a program with an open batch may still refuse a single image.
         return run_in_batches(pixels, feeding, self._entry, run, always_full=True)
@@ -76,7 +76,7 @@ def load_program(path: Path) -> torch.export.ExportedProgram:
         raise custom_model_unusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
 
 
-def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
+def export_to_onnx(path: Path, entry: GraphEntry) -> onnx.ModelProto:
     """Return the file's network as ONNX, with its own input and batch size.
 
     A torch.export file uses the dynamo exporter; TorchScript files are supported only by the older exporter.

@@ -24,7 +24,7 @@ from edgecnn.errors.custom_model import (
     custom_model_unusable,
 )
 from edgecnn.errors.wording import reason_in
-from edgecnn.graph.custom.form import COLOURS, answer_entry, entries_of, written
+from edgecnn.graph.custom.form import COLOURS, answer_entry, entries_of, write_archive
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
@@ -53,7 +53,7 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
             raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a call of {called}, which is not a tensor operator")
     try:
         with quiet_exporter():
-            module: torch.jit.ScriptModule = torch.jit.load(written(entries), map_location="cpu")  # type: ignore[no-untyped-call]
+            module: torch.jit.ScriptModule = torch.jit.load(write_archive(entries), map_location="cpu")  # type: ignore[no-untyped-call]
             module.eval()
     except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
         raise custom_model_unusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error

@@ -63,7 +63,7 @@ def try_file(
     ``output``: the name of its class scores, if it has several outputs.
 
     Raises:
-        EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
+        EdgecnnError: as ``read_file``, ``opened`` and ``convert_to_trunk`` raise.
         TemporaryFolderFull, PACKAGE_UNIMPORTABLE: the trial could not run.
         CustomModelUnusable: it exceeded the limits, killed the process, or failed in an unknown way.
     """
@@ -138,22 +138,22 @@ def _gone_through(
 ) -> None:
     import onnx
 
-    from edgecnn.graph.custom.file import files_beside, onnx_form, read_file, require_steady
-    from edgecnn.graph.custom.onnx_entry import content_of
-    from edgecnn.graph.custom.onnx_trunk import adopt
+    from edgecnn.graph.custom.file import files_beside, onnx_graph_of, read_file, require_steady
+    from edgecnn.graph.custom.onnx_entry import digest_of_model
+    from edgecnn.graph.custom.onnx_trunk import convert_to_trunk
     from edgecnn.graph.macs import mac_table
     from edgecnn.graph.onnx_file import save_model
 
     beside = files_beside(path, form)
     if limit_s is not None:
         _limit((path, *(path.parent / name for name in beside)), limit_s)
-    content_of(path, beside)
+    digest_of_model(path, beside)
     entry = read_file(path, form, resolution_px, output).entry
     require_steady(path, entry)
     if form is not None:
         return  # exporting may fail too, and reports it
-    theirs, entry = onnx_form(path, entry)
-    model = adopt(theirs, entry, "grey" if entry.colours == 1 else "rgb", path)
+    theirs, entry = onnx_graph_of(path, entry)
+    model = convert_to_trunk(theirs, entry, "grey" if entry.colours == 1 else "rgb", path)
     with tempfile.TemporaryDirectory() as folder, _longer_files():
         save_model(model, Path(folder) / "model.onnx")
         if entry.quantized is None:
