@@ -45,10 +45,10 @@ from edgecnn.values.stage import Key, Progress
 
 
 class AnsweringFile(Protocol):
-    """An open file."""
+    """An open custom file."""
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
-        """Return its own output, float32 (N, classes), for pixels uint8 (N, H, W, 3)."""
+        """Return the file's own output, float32 (N, classes), for pixels uint8 (N, H, W, 3)."""
 
 
 class FileDescription(NamedTuple):
@@ -59,7 +59,7 @@ class FileDescription(NamedTuple):
 
 
 def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, output: str | None = None) -> FileDescription:
-    """Return its input, output and parameters.
+    """Return the input, output and parameters of a custom file.
 
     ``output``: the name of the class scores, if an ONNX file has several outputs.
 
@@ -81,7 +81,7 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
 
 
 def files_beside(path: Path, form: TorchForm | None) -> tuple[str, ...]:
-    """Return the names of the files next to it that contain its weights. A torch file contains its own."""
+    """Return the names of the files next to a model that contain its weights. A torch file contains its own."""
     return external_files(path) if form is None else ()
 
 
@@ -105,7 +105,7 @@ def open_file(path: Path, entry: GraphEntry) -> AnsweringFile:
 
 
 def onnx_graph_of(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
-    """Return its ONNX graph, with its input and output. Raises CustomModelUnusable: it has no form in ONNX."""
+    """Return the file's ONNX graph, with its input and output. Raises CustomModelUnusable: it has no form in ONNX."""
     if entry.form is None:
         return read_model(path), entry
     from edgecnn.graph.custom.torch_model import export_to_onnx
@@ -133,7 +133,10 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     tell.step("export to ONNX", 0, 3)
     path = out / "model.onnx"
     theirs, entry = onnx_graph_of(request.model, request.entry)
-    entry = _entry_with_end(entry, request.entry)
+    # Only the ONNX form of a torch file may show its softmax; the end that running images found stays.
+    softmax = entry.ends_in_softmax and (request.entry.ends_in_softmax or request.entry.ends_in_shares)
+    ends = {"ends_in_softmax": softmax, "ends_in_shares": request.entry.ends_in_shares and not softmax}
+    entry = entry.model_copy(update={**ends, "ends_in_sigmoid": request.entry.ends_in_sigmoid})
     model = convert_to_trunk(theirs, entry, request.feeding.channels, request.model)
     if entry.quantized is None:
         fold_batch_norms(model.graph)
@@ -146,8 +149,8 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     shown = spread_images(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
     change = describe_changes(entry, request.feeding.channels, opset_of(model))
     change = change if request.entry.form is None else f"exported to ONNX and {change}"
-    file, trunk = session.answers(shown, request.feeding), _trunk(path, shown, request, change)
-    check = ExportCheck.of(file, _file_output(trunk, entry))
+    file, trunk = session.answers(shown, request.feeding), _trunk_logits(path, shown, request, change)
+    check = ExportCheck.of(file, _as_file_outputs(trunk, entry))
     # Half-precision files round after every layer, and folding changes where.
     allowed = TOLERANCE * (20 if has_half_precision(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
@@ -155,22 +158,15 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
         raise trunk_disagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 2, 3)
-    np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
+    np.save(out / "golden_logits.npy", _trunk_logits(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
     if entry.ends_in_sigmoid:
         write_unchosen(entry.classes, out)
-    write_thresholds(lambda pixels: _trunk(path, pixels, request, change), request.pixels, out)
+    write_thresholds(lambda pixels: _trunk_logits(path, pixels, request, change), request.pixels, out)
     tell.step("export to ONNX", 3, 3)
 
 
-def _entry_with_end(entry: GraphEntry, converted: GraphEntry) -> GraphEntry:
-    """Read a torch file again as ONNX, where its softmax may be visible; the end found by running images stays."""
-    softmax = entry.ends_in_softmax and (converted.ends_in_softmax or converted.ends_in_shares)
-    ends = {"ends_in_softmax": softmax, "ends_in_shares": converted.ends_in_shares and not softmax}
-    return entry.model_copy(update={**ends, "ends_in_sigmoid": converted.ends_in_sigmoid})
-
-
-def _file_output(logits: Logits, entry: GraphEntry) -> Logits:
-    """Return the file's own outputs."""
+def _as_file_outputs(logits: Logits, entry: GraphEntry) -> Logits:
+    """Return the trunk's logits as the file's own outputs."""
     if entry.ends_in_sigmoid:
         return np.asarray(expit(logits))
     if entry.ends_in_shares:
@@ -178,7 +174,7 @@ def _file_output(logits: Logits, entry: GraphEntry) -> Logits:
     return np.asarray(softmax(logits, axis=1)) if entry.ends_in_softmax else logits
 
 
-def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:
+def _trunk_logits(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:
     try:
         logits = onnx_logits(path, request.feeding.normalization.feed(pixels))
     except EdgecnnError:
@@ -210,13 +206,13 @@ _SCALES: Final = (
 )
 """The expected input range is still unknown: −1 to 1, or 0 to 255."""
 _LEVELS: Final = (40, 128, 216)
-"""Constant images in the middle of their noise. Hardly anyone exports with a batch of three."""
+"""Mean of the noise in each image. Three images, because a fixed batch of three is rare."""
 _AGAIN: Final = 1e-4
-"""Allowed between two calls with the same image, as a share of the outputs' spread."""
+"""Allowed difference between two calls with the same image, as a share of the outputs' spread."""
 _AMONG_OTHERS: Final = 0.05
-"""Allowed in half precision between a batch of one and a larger one, which may use other kernels."""
+"""Allowed difference in half precision between a batch of one and a larger one, which may use other kernels."""
 _ROUNDING: Final = 1e-5
-"""Allowed share of the largest output in single precision, the limit if outputs hardly differ."""
+"""Allowed difference in single precision, as a share of the largest output: the limit if outputs are nearly equal."""
 _RANDOM: Final = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
 _IN_NAME_ONLY: Final = "export it with a batch axis that is dynamic throughout, or with a fixed batch of 1"
 
@@ -231,10 +227,12 @@ def require_steady(path: Path, entry: GraphEntry) -> None:
     shape = (len(_LEVELS), *entry.resolution_px, 3)
     pixels = (np.reshape(_LEVELS, (-1, 1, 1, 1)) + draw.integers(-39, 40, shape)).astype(np.uint8)
     for scale in _SCALES if entry.form is None else _SCALES[:1]:  # torch runs full batches, which take time
-        _ask(session, pixels, _feeding(scale, entry), entry, path)
+        _require_steady_range(session, pixels, _plain_feeding(scale, entry), entry, path)
 
 
-def _ask(session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry, path: Path) -> None:
+def _require_steady_range(
+    session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry, path: Path
+) -> None:
     alone, again = (session.answers(pixels[:1], feeding) for _ in range(2))
     try:
         together = session.answers(pixels, feeding)
@@ -245,7 +243,7 @@ def _ask(session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding
         return  # for this range only; if it holds for every range, planning reports it
     spread = float(np.ptp(together)) or 1.0
     if np.abs(again - alone).max() > _AGAIN * spread:
-        because = f"its output for the same image differs from call to call{_drawn_by(path, entry)}"
+        because = f"its output for the same image differs from call to call{_random_node(path, entry)}"
         hint = "call model.eval() before the export, and remove random operators"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     apart = float(np.abs(together[:1] - alone).max())
@@ -262,7 +260,7 @@ def _tolerance(path: Path, entry: GraphEntry) -> float:
     return _AMONG_OTHERS if entry.form is not None or has_half_precision(read_model(path)) else TOLERANCE
 
 
-def _feeding(scale: Normalization, entry: GraphEntry) -> Feeding:
+def _plain_feeding(scale: Normalization, entry: GraphEntry) -> Feeding:
     size = entry.resolution_px
     return Feeding(
         name="plain",
@@ -272,7 +270,7 @@ def _feeding(scale: Normalization, entry: GraphEntry) -> Feeding:
     )
 
 
-def _drawn_by(path: Path, entry: GraphEntry) -> str:
+def _random_node(path: Path, entry: GraphEntry) -> str:
     """Return the first node of an ONNX file that draws random numbers, for an error."""
     if entry.form is not None:
         return ""

@@ -46,20 +46,20 @@ def convert_to_trunk(model: onnx.ModelProto, entry: GraphEntry, channels: Channe
     made = onnx.ModelProto()
     made.CopyFrom(model)
     rank = len(inferred_dims(model, next(value for value in model.graph.output if value.name == entry.output)))
-    _one_import_a_domain(made)
-    _constants_are_no_inputs(made)
+    _merge_imports(made)
+    _remove_constant_inputs(made)
     _remove_other_outputs(made.graph, entry.output)
     replace_classical(made)
     if entry.quantized is None:
-        _constants_are_initializers(made.graph)
-        made = _converted(made, path)
+        _constant_nodes_to_initializers(made.graph)
+        made = _convert_opset(made, path)
         _convert_to_float32(made.graph)
     else:
         unshare_zero_points(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
     end_in_logits(made.graph, entry, rank)
     rename_tensor(made.graph, entry.output, OUTPUT_NAME)
-    _new_input(made.graph, entry, channels)
+    _replace_input(made.graph, entry, channels)
     del made.graph.output[:]
     made.graph.output.append(helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [BATCH, entry.classes]))
     made.graph.ClearField("value_info")
@@ -68,21 +68,21 @@ def convert_to_trunk(model: onnx.ModelProto, entry: GraphEntry, channels: Channe
 
 def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     """Describe the changes to the file, as the beginning of a sentence."""
-    done = [f"opset {entry.opset} to {opset}"] if entry.opset != opset else []
-    done += ["channels put first"] if entry.layout == "NHWC" else []
-    done += ["bytes inside"] if entry.dtype == "uint8" else []
-    done += ["half precision made single"] if entry.dtype == "float16" and entry.quantized is None else []
-    done += ["blue first inside"] if channels == "bgr" else []
-    done += ["colours made grey inside"] if channels == "grey" else []
-    done += ["the bytes of its output scaled"] if entry.output_steps is not None else []
-    done += [f"its last {'sigmoid' if entry.one_share else 'softmax'} removed"] if entry.ends_in_softmax else []
-    done += ["its last sigmoid removed"] if entry.ends_in_sigmoid and not entry.ends_in_shares else []
-    done += [f"the logarithm of its {'odds' if entry.ends_in_sigmoid else 'shares'} taken"] if entry.ends_in_shares else []
-    done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
-    return "with " + ", ".join(done) if done else "saved anew"
+    changes = [f"opset {entry.opset} to {opset}"] if entry.opset != opset else []
+    changes += ["channels put first"] if entry.layout == "NHWC" else []
+    changes += ["bytes inside"] if entry.dtype == "uint8" else []
+    changes += ["half precision made single"] if entry.dtype == "float16" and entry.quantized is None else []
+    changes += ["blue first inside"] if channels == "bgr" else []
+    changes += ["colours made grey inside"] if channels == "grey" else []
+    changes += ["the bytes of its output scaled"] if entry.output_steps is not None else []
+    changes += [f"its last {'sigmoid' if entry.one_share else 'softmax'} removed"] if entry.ends_in_softmax else []
+    changes += ["its last sigmoid removed"] if entry.ends_in_sigmoid and not entry.ends_in_shares else []
+    changes += [f"the logarithm of its {'odds' if entry.ends_in_sigmoid else 'shares'} taken"] if entry.ends_in_shares else []
+    changes += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
+    return "with " + ", ".join(changes) if changes else "saved anew"
 
 
-def _one_import_a_domain(model: onnx.ModelProto) -> None:
+def _merge_imports(model: onnx.ModelProto) -> None:
     """Merge repeated imports of a domain, which scikit-learn's converter and ``onnx.compose`` write and the quantizer cannot
     read.
     """
@@ -108,7 +108,7 @@ def _remove_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
     graph.output.extend(outputs)
 
 
-def _constants_are_no_inputs(model: onnx.ModelProto) -> None:
+def _remove_constant_inputs(model: onnx.ModelProto) -> None:
     """Remove constants from the inputs. Before IR 4 every weight was an input too, which keeps runtimes from folding it.
 
     The IR version states whether constants may be absent there, and the opset converter depends on it.
@@ -120,12 +120,12 @@ def _constants_are_no_inputs(model: onnx.ModelProto) -> None:
     graph.input.extend(kept)
 
 
-def _constants_are_initializers(graph: onnx.GraphProto) -> None:
+def _constant_nodes_to_initializers(graph: onnx.GraphProto) -> None:
     """Turn Constant nodes into initializers. Some exporters (PaddlePaddle's) write weights as nodes, which passes and quantizers
     miss.
     """
-    held = {tensor.name for tensor in graph.initializer}
-    for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] not in held]:
+    constants = {tensor.name for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] not in constants]:
         tensor = next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
         if tensor is not None:
             graph.initializer.add().CopyFrom(tensor)
@@ -133,7 +133,7 @@ def _constants_are_initializers(graph: onnx.GraphProto) -> None:
             graph.node.remove(node)
 
 
-def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+def _convert_opset(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     opset = opset_of(model)
     if opset == OPSET:
         return model
@@ -146,7 +146,7 @@ def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 
 def has_half_precision(model: onnx.ModelProto) -> bool:
-    """Whether weights or casts have half precision, whatever the input's type."""
+    """Return whether weights or casts have half precision, whatever the input's type."""
     return any(tensor.data_type == TensorProto.FLOAT16 for tensor in messages_in(model.graph, TensorProto)) or any(
         attribute.name == "to" and attribute.i == TensorProto.FLOAT16 for node in model.graph.node for attribute in node.attribute
     )
@@ -195,12 +195,14 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
 
 def _remove_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
     """Remove nodes that flatten a tensor and gather all of it in order, which torch writes for pooling one image to one pixel."""
-    held = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(graph).items()}
+    arrays = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(graph).items()}
     makers = {name: node for node in graph.node for name in node.output}
     for node in list(graph.node):
         flat = makers.get(node.input[0]) if node.op_type == "Gather" else None
-        order = held.get(node.input[1]) if flat is not None else None
-        if flat is None or order is None or flat.op_type != "Reshape" or held.get(flat.input[1], np.zeros(0)).tolist() != [-1]:
+        order = arrays.get(node.input[1]) if flat is not None else None
+        if flat is None or order is None or flat.op_type != "Reshape":
+            continue
+        if arrays.get(flat.input[1], np.zeros(0)).tolist() != [-1]:
             continue
         idle = np.array_equal(order.ravel(), np.arange(order.size)) and tuple(shapes.get(flat.input[0], ())) == order.shape
         if idle:
@@ -209,7 +211,8 @@ def _remove_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[i
                 graph.node.remove(flat)
 
 
-def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) -> None:
+def _replace_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) -> None:
+    """Replace the file's input by the trunk's, and add the nodes that convert the trunk's input to the file's."""
     wanted = f"{entry.input}_as_the_file_wants_it"
     steps: list[tuple[str, dict[str, Any]]] = []
     if channels == "bgr":
@@ -252,12 +255,12 @@ def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry, rank: int) -> None:
 
     ``rank``: axes of the output as computed, which may differ from the declaration.
     """
-    keeps_axes = _remove_last(graph, entry)
-    _one_row_an_image(graph, entry, is_matrix=rank == 2 and keeps_axes)
-    _logarithm_of_shares(graph, entry)
+    keeps_axes = _remove_last_activation(graph, entry)
+    _reshape_to_rows(graph, entry, is_matrix=rank == 2 and keeps_axes)
+    _take_logarithm(graph, entry)
 
 
-def _remove_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
+def _remove_last_activation(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
     """Replace probabilities by logits. Return False if the output then has other axes: those of a fixed single image."""
     if entry.ends_in_shares or not (entry.ends_in_softmax or entry.ends_in_sigmoid):
         return True
@@ -278,8 +281,8 @@ def _remove_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
     return entry.batch != 1 or not squeezes
 
 
-def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry, *, is_matrix: bool) -> None:
-    """Return float32 images×classes, whatever the file's type and axes; one number an image becomes two."""
+def _reshape_to_rows(graph: onnx.GraphProto, entry: GraphEntry, *, is_matrix: bool) -> None:
+    """Convert the output to float32 images×classes, whatever its type and axes; one number an image becomes two."""
     value = graph.output[0]
     steps: list[tuple[str, list[str], dict[str, Any]]] = []
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
@@ -294,18 +297,18 @@ def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry, *, is_matrix: b
         steps.append(("Mul", ["edgecnn_halves"], {}))
     if not steps:
         return
-    held = {name: np.array([numbers], np.float32) for name, numbers in _OF_ONE_SHARE.items()}
+    constants = {name: np.array([numbers], np.float32) for name, numbers in _OF_ONE_SHARE.items()}
     if entry.output_steps is not None:
-        held |= {f"edgecnn_{name}": np.array(number, np.float32) for name, number in entry.output_steps.model_dump().items()}
-    held["edgecnn_row"] = np.array([-1, 1 if entry.one_share else entry.classes], np.int64)
+        constants |= {f"edgecnn_{name}": np.array(number, np.float32) for name, number in entry.output_steps.model_dump().items()}
+    constants["edgecnn_row"] = np.array([-1, 1 if entry.one_share else entry.classes], np.int64)
     names = [f"{entry.output}_{number}_of_the_file" for number in range(len(steps))]
     rename_tensor(graph, entry.output, names[0])
     for (op, more, attributes), before, after in zip(steps, names, [*names[1:], entry.output], strict=True):
-        graph.initializer.extend(numpy_helper.from_array(held[name], name) for name in more)
+        graph.initializer.extend(numpy_helper.from_array(constants[name], name) for name in more)
         graph.node.append(helper.make_node(op, [before, *more], [after], name=f"edgecnn_row_{op}", **attributes))
 
 
-def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+def _take_logarithm(graph: onnx.GraphProto, entry: GraphEntry) -> None:
     """Take the logarithm of probabilities, whose softmax returns them, divided by their sum.
 
     For multi-label models take the logarithm of the odds, whose sigmoid returns the probability.
@@ -313,12 +316,12 @@ def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
     if not entry.ends_in_shares:
         return
     named = ("shares", "held", "least", "most", "one", "below", "rest", "odds")
-    shares, held, least, most, one, below, rest, odds = (f"{entry.output}_{name}" for name in named)
+    shares, raised, least, most, one, below, rest, odds = (f"{entry.output}_{name}" for name in named)
     rename_tensor(graph, entry.output, shares)
-    constants, steps = {least: LEAST}, [("Max", [shares, least], held)]
+    constants, steps = {least: LEAST}, [("Max", [shares, least], raised)]
     if entry.ends_in_sigmoid:
         constants |= {most: 1 - LEAST, one: 1}
-        steps += [("Min", [shares, most], below), ("Sub", [one, below], rest), ("Div", [held, rest], odds)]
+        steps += [("Min", [shares, most], below), ("Sub", [one, below], rest), ("Div", [raised, rest], odds)]
     for name, value in constants.items():
         graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
     for op, inputs, made in (*steps, ("Log", [steps[-1][2]], entry.output)):
