@@ -247,7 +247,7 @@ def _examine(
     """Examine the file. Also return the stamps that its files had before they were read, so that later changes are noticed."""
     with sleeping_threads():
         from edgecnn.graph.custom.file import files_beside, read_file
-        from edgecnn.graph.custom.onnx_entry import content_of
+        from edgecnn.graph.custom.onnx_entry import digest_of_model
         from edgecnn.graph.custom.trial import try_file
 
     size, stated = recipe.model.resolution_px, stated_for(Path(recipe.model.onnx or "").expanduser())

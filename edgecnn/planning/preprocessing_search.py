@@ -190,7 +190,7 @@ def _distinct_answers(
     """Return the ways that give the model different inputs, and its answers to each. Images are decoded once per shape."""
     from edgecnn.graph.custom.file import opened
 
-    session = opened(custom.path, custom.entry)
+    session = open_file(custom.path, custom.entry)
     answers_by_feed: dict[object, tuple[int, NDArray[np.float32]]] = {}
     done = 0
     for shape in dict.fromkeys(way.pixels for way in ways):

@@ -47,7 +47,7 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
     require_packages(("onnx",), extra="train", needed_for="an ensemble")
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="an ensemble")
     from edgecnn.graph.custom.onnx_entry import parameters_of
-    from edgecnn.graph.ensemble import Member, averaged
+    from edgecnn.graph.ensemble import Member, average_members
     from edgecnn.graph.onnx_file import load_model, save_model
 
     _refuse_other_file(out)
@@ -57,7 +57,7 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
             require_one_label(member, "an ensemble")
         _check_alike(members)
         parts = [Member(load_model(member.model), member.resolved.preprocessing.normalization) for member in members]
-        model = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
+        model = average_members(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
         try:
             save_model(model, out)
         except OSError as error:

@@ -171,7 +171,7 @@ def _image_paths(network: BuiltNetwork, images: int) -> tuple[str, ...]:
 def _write_filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
     import numpy as np
 
-    from edgecnn.graph.custom.adopt import BLUE_FIRST
+    from edgecnn.graph.custom.onnx_trunk import BLUE_FIRST
     from edgecnn.graph.feature_maps import first_filters
 
     if (first_layer := first_filters(model)) is None:

@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from edgecnn.graph.checks import INTEGER_TOLERANCE, ExportCheck, compare_logits, onnx_logits, spread
+from edgecnn.graph.checks import INTEGER_TOLERANCE, ExportCheck, compare_logits, onnx_logits, spread_images
 from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.passes.qdq import absorb_clamps, quantize_biases
+from edgecnn.graph.quantization_nodes import absorb_clamps, quantize_biases
 from edgecnn.runtimes.job import calibration_pixels, require_finite
 from edgecnn.training.aware_network import Exported, calibrate, integers, rounded, rounds_inputs_alone
 from edgecnn.training.beginning import TrainingInputs, material_for
@@ -83,7 +83,7 @@ class _Course:
 
     def __init__(self, settings: AwareSettings, inputs: TrainingInputs, material: Material, teacher: nn.Module) -> None:
         self.settings, self.inputs, self.material, self.teacher = settings, inputs, material, teacher
-        shown = spread(np.load(inputs.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
+        shown = spread_images(np.load(inputs.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
         self.shown = settings.preprocessing.normalization.feed(shown)
         self.wanted = torch_logits(teacher, self.shown)
 

@@ -1,15 +1,22 @@
-"""Read the operations of any ONNX file."""
+"""Read the operations of an ONNX file, and what it costs to compute one image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import prod
+from pathlib import Path
+from typing import NamedTuple
 
 import onnx
+from onnx import ModelProto
 
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING
+from edgecnn.errors.fit import COST_UNKNOWN
 from edgecnn.errors.graph import MacsUnknown
-from edgecnn.graph.layer_cost import Operation, Product, Window
+from edgecnn.graph.custom.onnx_entry import parameters_of
+from edgecnn.graph.layer_cost import Operation, Product, Window, cost_of_layers, uncounted_products
 from edgecnn.graph.macs import (
     ACTIVATIONS,
     COUNTED,
@@ -20,8 +27,11 @@ from edgecnn.graph.macs import (
     shapes_at_batch_one,
     weight_place,
 )
+from edgecnn.graph.onnx_file import load_model
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.values.layers import NetworkCost
 
-MULTIPLY_TOO = (
+MAY_MULTIPLY = (
     "Attention", "ConvInteger", "DeformConv", "Einsum", "GRU", "LSTM", "MatMulInteger", "MatMulNBits", "QAttention", "QGemm",
     "QLinearConv", "QLinearMatMul", "RNN",
 )  # fmt: skip
@@ -64,7 +74,7 @@ def _operation(
         elements=prod(shape),
         product=_product(node, shapes),
         window=_window(node, shapes),
-        parameters=sum(weights.get(name, 0) for name in _learned(node)),
+        parameters=sum(weights.get(name, 0) for name in _trained_operands(node)),
         in_place=node.op_type in _IN_PLACE,
     )
 
@@ -78,7 +88,7 @@ def _product(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product |
     return None
 
 
-def _learned(node: onnx.NodeProto) -> Sequence[str]:
+def _trained_operands(node: onnx.NodeProto) -> Sequence[str]:
     """Return trained operands; other constants are shapes, scales and bounds."""
     if node.op_type in INTEGER:
         bias = _BIAS_PLACE.get(node.op_type, len(node.input))
@@ -112,3 +122,53 @@ def _leading_pad(node: onnx.NodeProto, shapes: Mapping[str, list[int]], window: 
 
 def _ints(node: onnx.NodeProto, name: str) -> list[int]:
     return next((list(attribute.ints) for attribute in node.attribute if attribute.name == name), [])
+
+
+class FileOperations(NamedTuple):
+    """The operations of an ONNX file for one image."""
+
+    model: ModelProto
+    image: str
+    """Its first input."""
+    shape: tuple[int, ...]
+    """Shape of the image, with batch 1."""
+    operations: tuple[Operation, ...]
+
+    @property
+    def resolution_px(self) -> ImageSize:
+        """Height and width; channels may come first or last."""
+        return ImageSize(*(self.shape[2:] if self.shape[1] < self.shape[3] else self.shape[1:3]))
+
+
+def operations_of_file(path: Path) -> FileOperations:
+    """Return the operations of an ONNX file.
+
+    Raises CUSTOM_FILE_MISSING, NOT_AN_ONNX_MODEL, COST_UNKNOWN, MacsUnknown: the file cannot be read, or has open sizes.
+    """
+    try:
+        model = load_model(path)
+    except OSError as error:
+        raise CUSTOM_FILE_MISSING(path=path, because=system_reason(error)) from error
+    try:
+        image, shape = image_input(model).name, image_shape(model)
+    except (StopIteration, KeyError) as error:
+        raise COST_UNKNOWN(path=path, because="it has no input whose size is fixed except for the batch") from error
+    operations = operations_of_model(model)
+    if len(shape) != 4 or not operations:
+        raise COST_UNKNOWN(path=path, because="its input is not an image, or nothing reads it")
+    return FileOperations(model, image, shape, operations)
+
+
+def cost_of_file(path: Path) -> NetworkCost:
+    """Return the cost of an ONNX file, with activations counted as float32 in any case. Raises as ``operations_of_file``."""
+    file = operations_of_file(path)
+    cost = cost_of_layers(file.operations, file.image, file.shape)
+    return NetworkCost(
+        network=path.name,
+        scale=None,
+        resolution_px=file.resolution_px,
+        parameters=parameters_of(file.model),
+        macs=sum(layer.macs for layer in cost.layers),
+        **cost._asdict(),
+        not_counted=uncounted_products(file.operations, MAY_MULTIPLY),
+    )

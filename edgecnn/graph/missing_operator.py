@@ -32,7 +32,7 @@ NEAREST: Mapping[str, str] = {
 
 
 @contextmanager
-def operators_named(
+def name_missing_operator(
     model: Path | bytes, runtime: Runtime = Runtime.ONNXRUNTIME, refusals: Iterable[re.Pattern[str]] = _REFUSALS
 ) -> Iterator[None]:
     """Wrap the opening or conversion of a model file. ``refusals``: patterns of the runtime's errors, with a group ``op`` and

@@ -1,7 +1,7 @@
 """Convert to half precision in two steps: first round every number to fp16 values in fp32, then type the graph fp16.
 
-The result of the first step, the twin, is an fp32 file with exactly the fp16 weights, which a runtime without half arithmetic can
-run. Casts in it round activations to fp16 after each layer. A quantization scale below fp16's smallest normal number loses
+The result of the first step, the twin, is an fp32 file with exactly the fp16 weights, which a runtime without half arithmetic
+can run. Casts in it round activations to fp16 after each layer. A quantization scale below fp16's smallest normal number loses
 digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising the scale costs resolution but not range.
 
 Tensors beyond fp16's range are ``wide``: layers that make or read them stay in fp32.
@@ -26,7 +26,7 @@ SMALLEST_HALF = 2.0**-24
 """The smallest subnormal above zero, IEEE 754 binary16."""
 
 
-def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np.float32]:
+def nearest_halves(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np.float32]:
     """Round each number to the nearest fp16 value, in fp32. Raises HALF_OVERFLOW: a finite number is beyond ``LARGEST_HALF``."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16).astype(np.float32)
@@ -35,7 +35,7 @@ def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np
     return rounded
 
 
-def carry_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
+def round_to_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
     """Return a copy whose float initializers have fp16 values, still typed fp32.
 
     Bounds beyond fp16's range are clipped to it, except in layers that stay in fp32.
@@ -50,7 +50,7 @@ def carry_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
             values = numpy_helper.to_array(tensor)
             if name in bounds:
                 values = np.where(np.isfinite(values), np.clip(values, -LARGEST_HALF, LARGEST_HALF), values)
-            tensor.CopyFrom(numpy_helper.from_array(through_half(values, name), tensor.name))
+            tensor.CopyFrom(numpy_helper.from_array(nearest_halves(values, name), tensor.name))
     return carried
 
 
@@ -64,8 +64,8 @@ def _wide_constants(graph: GraphProto, wide: Collection[str]) -> set[str]:
 def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
     """Return a copy typed fp16, including scales. Inputs and outputs stay float32 with Casts, and integers are unchanged.
 
-    Numbers are not rounded here: ``carried`` comes from ``carry_half`` or ``carry_half_qdq``, so both files contain the same
-    values. The converter's own limits are disabled, because by default it clips numbers below 1e-7 and above 10,000.
+    Numbers are not rounded here: ``carried`` comes from ``round_to_half`` or ``round_qdq_to_half``, so both files contain the
+    same values. The converter's own limits are disabled, because by default it clips numbers below 1e-7 and above 10,000.
     """
     copy = ModelProto()
     copy.CopyFrom(carried)
@@ -79,10 +79,10 @@ def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
         typed: ModelProto = float16.convert_float_to_float16(
             copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
         )
-    return _widened(typed, carried, wide) if wide else typed
+    return _restore_fp32(typed, carried, wide) if wide else typed
 
 
-def _widened(typed: ModelProto, carried: ModelProto, wide: Collection[str]) -> ModelProto:
+def _restore_fp32(typed: ModelProto, carried: ModelProto, wide: Collection[str]) -> ModelProto:
     """Restore fp32 for ``wide`` tensors and every node that makes or reads one, with Casts around those nodes."""
     graph, exact = typed.graph, constants_of(carried.graph)
     inferred = shape_inference.infer_shapes(typed).graph
@@ -126,7 +126,7 @@ _EXACT = EXACT | {"DequantizeLinear"}
 rounded."""
 
 
-def round_between(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
+def round_activations(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
     """Return a copy that rounds the input, and every output of a layer that is not ``wide``, to fp16 and back to fp32.
 
     ONNX Runtime keeps such pairs of Casts at every optimization level, because they lose digits.
@@ -142,13 +142,13 @@ def round_between(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto
         for port, name in enumerate(node.output):
             if name in floats and not exact:
                 node.output[port] = f"{name}_exact"
-                nodes += _through_fp16(node.output[port], name)
+                nodes += _casts_through_half(node.output[port], name)
     del graph.node[:]
-    graph.node.extend([*_through_fp16(image, f"{image}_rounded"), *nodes])
+    graph.node.extend([*_casts_through_half(image, f"{image}_rounded"), *nodes])
     return rounded
 
 
-def _through_fp16(name: str, rounded: str) -> tuple[NodeProto, NodeProto]:
+def _casts_through_half(name: str, rounded: str) -> tuple[NodeProto, NodeProto]:
     half = f"{rounded}_fp16"
     return (
         helper.make_node("Cast", [name], [half], name=half, to=TensorProto.FLOAT16),
@@ -161,7 +161,7 @@ LEAST_OPSET = 19
 """QuantizeLinear and DequantizeLinear accept fp16 scales since opset 19."""
 
 
-def carry_half_qdq(model: ModelProto) -> ModelProto:
+def round_qdq_to_half(model: ModelProto) -> ModelProto:
     """Return a copy of an fp32 Q/DQ model whose scales, biases and other floats have fp16 values, still typed fp32.
 
     Scales are rounded to fp16, and raised to ``SMALLEST_NORMAL_HALF`` if smaller; int8 weights are requantized with the new
@@ -174,19 +174,21 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
     carried = ModelProto()
     carried.CopyFrom(model)
     tensors = {tensor.name: tensor for tensor in carried.graph.initializer}
-    stated_scales = {name: numpy_helper.to_array(tensors[name]) for name in _scale_names(carried, tensors)}
+    quantizers = [node for node in carried.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    names = sorted({node.input[1] for node in quantizers if node.input[1] in tensors})
+    stated_scales = {name: numpy_helper.to_array(tensors[name]) for name in names}
     half_scales = {name: half_scale(scale, name) for name, scale in stated_scales.items()}
     for node in carried.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in tensors:
             _requantize(node, tensors[node.input[0]], stated_scales[node.input[1]], half_scales[node.input[1]])
     for name, scale in half_scales.items():
         tensors[name].CopyFrom(numpy_helper.from_array(scale, name))
-    return carry_half(carried)
+    return round_to_half(carried)
 
 
 def half_scale(scale: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float32]:
     """Return the scale rounded to fp16, at least ``SMALLEST_NORMAL_HALF``, in fp32."""
-    return np.maximum(through_half(scale, name), np.float32(SMALLEST_NORMAL_HALF)).astype(np.float32)
+    return np.maximum(nearest_halves(scale, name), np.float32(SMALLEST_NORMAL_HALF)).astype(np.float32)
 
 
 def refuse_learned_overflow(model: ModelProto) -> None:
@@ -202,12 +204,6 @@ def refuse_learned_overflow(model: ModelProto) -> None:
                 raise half_overflow(tensor=node.input[0], largest=largest)
 
 
-def _scale_names(model: ModelProto, tensors: dict[str, TensorProto]) -> list[str]:
-    ops = ("QuantizeLinear", "DequantizeLinear")
-    names = {node.input[1] for node in model.graph.node if node.op_type in ops and node.input[1] in tensors}
-    return sorted(names)
-
-
 def _requantize(node: NodeProto, tensor: TensorProto, old: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> None:
     """Requantize int8 weights for another scale. Rounding a scale to fp16 alone changes no weight."""
     integers = numpy_helper.to_array(tensor)
@@ -217,5 +213,4 @@ def _requantize(node: NodeProto, tensor: TensorProto, old: npt.NDArray[np.float3
     )
     values = integers.astype(np.float64) * old.astype(np.float64).reshape(shape)
     steps = np.rint(values / new.astype(np.float64).reshape(shape))
-    again = np.clip(steps, -127, 127).astype(integers.dtype)
-    tensor.CopyFrom(numpy_helper.from_array(again, tensor.name))
+    tensor.CopyFrom(numpy_helper.from_array(np.clip(steps, -127, 127).astype(integers.dtype), tensor.name))

@@ -1,28 +1,29 @@
 """Nodes that stay in float in every runtime: attention, layers that a candidate keeps, and values that eight bits cannot
+
 represent.
 
 Attention consists of products of two activations, and everything between them and the nearest layers with weights. Linear
-attention exceeds eight bits, because sums over all positions are thousands of times larger than their divisors. EfficientViT-B0,
-trained on the demo, classified 32.1 % of 1,000 images correctly in ONNX Runtime's INT8, 68.8 % in fp32, and 69.4 % with these
-nodes in float, at the same latency. MobileViT-XXS, whose attention has a softmax, lost no accuracy either way.
+attention exceeds eight bits, because sums over all positions are thousands of times larger than their divisors.
+EfficientViT-B0, trained on the demo, classified 32.1 % of 1,000 images correctly in ONNX Runtime's INT8, 68.8 % in fp32, and
+69.4 % with these nodes in float, at the same latency. MobileViT-XXS, whose attention has a softmax, lost no accuracy either
+way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import onnx
 
-from edgecnn.graph.macs import float_with
+from edgecnn.graph.macs import tensors_of_layers
 from edgecnn.graph.ranges import infinite_by_constants
 from edgecnn.values.layers import RankedLayer
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_MERGING = ("Add", "Sub")
 
 
 def attention_nodes(model: onnx.ModelProto) -> list[str]:
-    """Return the names of these nodes in graph order; none if no two activations are multiplied as matrices.
+    """Return the names of attention's nodes in graph order; none if no two activations are multiplied as matrices.
 
     A sum with an activation that is not made from the products ends attention, because a residual stream spans the whole network.
 
@@ -32,7 +33,7 @@ def attention_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def attention_products(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the products alone."""
+    """Return the names of attention's matrix products."""
     flow = _Flow(model.graph)
     return [node.name for node in flow.nodes if flow.is_product(node)]
 
@@ -63,8 +64,10 @@ class _Flow:
         while pending:  # add the nodes that the products are made from
             for name in self._activations(pending.pop()):
                 maker = self._maker.get(name)
-                if maker is None or maker.name in inside or self._is_layer(maker) or self._merges(maker):
+                if maker is None or maker.name in inside or self._is_layer(maker):
                     continue
+                if maker.op_type in ("Add", "Sub") and len(self._activations(maker)) > 1:
+                    continue  # a residual stream
                 inside.add(maker.name)
                 pending.append(maker)
         made = {name for node in products for name in node.output}
@@ -74,9 +77,6 @@ class _Flow:
                 inside.add(node.name)
                 made.update(node.output)
         return [node.name for node in self.nodes if node.name in inside]
-
-    def _merges(self, node: onnx.NodeProto) -> bool:
-        return node.op_type in _MERGING and len(self._activations(node)) > 1
 
 
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
@@ -92,6 +92,27 @@ def float_nodes(trunk: onnx.ModelProto, kept: Sequence[RankedLayer]) -> list[str
     infinite = infinite_by_constants(trunk.graph)
     masks = [node.name for node in trunk.graph.node if infinite.intersection(node.output)]
     return list(dict.fromkeys((*with_kept, *masks, *attention_nodes(trunk), *preprocessing_in(trunk.graph))))
+
+
+def float_with(model: onnx.ModelProto, kept: Collection[str]) -> list[str]:
+    """Return the names of the nodes to keep in float for these layers, in graph order, including the layers themselves.
+
+    A quantizer applies to a tensor, not to a layer. If a convolution stays in float but the addition after it does not, the
+    convolution's output is rounded anyway.
+
+    A tensor that a layer outside ``kept`` reads or makes is quantized anyway, so its other neighbours are not kept in float.
+
+    ``model``: a float model with unique node names.
+    """
+    tensors = tensors_of_layers(model)
+    in_float = {name for layer in kept for name in tensors[layer]}
+    quantized = {name for layer in tensors.keys() - set(kept) for name in tensors[layer]}
+    freed = in_float - quantized
+    return [
+        node.name
+        for node in model.graph.node
+        if node.name in kept or (node.name not in tensors and freed.intersection((*node.input, *node.output)))
+    ]
 
 
 def preprocessing_in(graph: onnx.GraphProto) -> list[str]:

@@ -1,8 +1,8 @@
 """Fold nodes into their neighbours: batch norms into the convolution before, padding into the max-pooling after.
 
-Unfolded batch norms would stay in float in an INT8 graph: y = g · (w∗x + b − m) / √(v + ε) + s, so w' = w · g / √(v + ε) and b' =
-(b − m) · g / √(v + ε) + s (Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1). Networks with TensorFlow's "same"
-padding (NASNet) are exported with a Pad of -infinity, which INT8 cannot represent.
+Unfolded batch norms would stay in float in an INT8 graph: y = g · (w∗x + b − m) / √(v + ε) + s, so w' = w · g / √(v + ε) and b'
+= (b − m) · g / √(v + ε) + s (Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1). Networks with TensorFlow's
+"same" padding (NASNet) are exported with a Pad of -infinity, which INT8 cannot represent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from edgecnn.graph.onnx_file import constants_of, inside
+from edgecnn.graph.onnx_file import constants_of, messages_in
 
 Array = npt.NDArray[Any]
 
@@ -25,27 +25,27 @@ def fold_batch_norms(graph: onnx.GraphProto) -> int:
     """Fold batch norms in place, and return how many."""
     readers = Counter(name for node in graph.node for name in node.input)
     readers.update(value.name for value in graph.output)
-    held = {tensor.name: tensor for tensor in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
     folded = []
     for norm in graph.node:
         conv = makers.get(norm.input[0]) if norm.op_type == "BatchNormalization" else None
         if conv is None or conv.op_type != "Conv" or readers[conv.output[0]] != 1:
             continue
-        constants = [*conv.input[1:], *norm.input[1:]]
-        if not all(name in held for name in constants) or any(readers[name] != 1 for name in conv.input[1:]):
+        names = [*conv.input[1:], *norm.input[1:]]
+        if not all(name in constants for name in names) or any(readers[name] != 1 for name in conv.input[1:]):
             continue
-        _fold(graph, conv, norm, {name: numpy_helper.to_array(held[name]) for name in constants})
+        _fold_norm(graph, conv, norm, {name: numpy_helper.to_array(constants[name]) for name in names})
         folded.append(norm)
     for norm in folded:
         graph.node.remove(norm)
     return len(folded)
 
 
-def _fold(graph: onnx.GraphProto, conv: onnx.NodeProto, norm: onnx.NodeProto, held: dict[str, Array]) -> None:
-    weights = held[conv.input[1]]
-    bias = held[conv.input[2]].astype(np.float64) if len(conv.input) > 2 else np.zeros(len(weights))
-    scale, shift, mean, variance = (held[name].astype(np.float64) for name in norm.input[1:5])
+def _fold_norm(graph: onnx.GraphProto, conv: onnx.NodeProto, norm: onnx.NodeProto, constants: dict[str, Array]) -> None:
+    weights = constants[conv.input[1]]
+    bias = constants[conv.input[2]].astype(np.float64) if len(conv.input) > 2 else np.zeros(len(weights))
+    scale, shift, mean, variance = (constants[name].astype(np.float64) for name in norm.input[1:5])
     epsilon = next((helper.get_attribute_value(attribute) for attribute in norm.attribute if attribute.name == "epsilon"), 1e-5)
     factor = scale / np.sqrt(variance + epsilon)
     new = (weights * factor.reshape(-1, *[1] * (weights.ndim - 1))).astype(weights.dtype)
@@ -60,44 +60,44 @@ def _fold(graph: onnx.GraphProto, conv: onnx.NodeProto, norm: onnx.NodeProto, he
     conv.output[0] = norm.output[0]
 
 
-Held = Mapping[str, onnx.TensorProto]
+Constants = Mapping[str, onnx.TensorProto]
 _LOWEST = float(np.finfo(np.float32).min)
 """Value that some exporters write for -infinity."""
 
 
 def fold_pooled_padding(graph: onnx.GraphProto) -> int:
     """Fold padding in place, and return the number of changed poolings."""
-    held = constants_of(graph)
+    constants = constants_of(graph)
     padded = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
     pools = [node for node in graph.node if node.op_type == "MaxPool" and node.input[0] in padded]
-    folded = sum(_folded(pool, padded[pool.input[0]], held) for pool in pools)
+    folded = sum(_fold_padding(pool, padded[pool.input[0]], constants) for pool in pools)
     if folded:
         _remove_unread(graph, list(padded.values()))
     return folded
 
 
 def _remove_unread(graph: onnx.GraphProto, pads: Sequence[onnx.NodeProto]) -> None:
-    read = _read(graph)
+    read = _names_read(graph)
     unread = [pad for pad in pads if pad.output[0] not in read]
     amounts = {name for pad in unread for name in pad.input[1:]}
     for pad in unread:
         graph.node.remove(pad)
-    amounts -= _read(graph)
+    amounts -= _names_read(graph)
     for left in [tensor for tensor in graph.initializer if tensor.name in amounts]:
         graph.initializer.remove(left)
 
 
-def _read(graph: onnx.GraphProto) -> set[str]:
+def _names_read(graph: onnx.GraphProto) -> set[str]:
     """Return the names that a graph reads, including its branches and loops."""
-    read = {name for node in inside(graph, onnx.NodeProto) for name in node.input}
-    return read | {value.name for part in (graph, *inside(graph, onnx.GraphProto)) for value in part.output}
+    read = {name for node in messages_in(graph, onnx.NodeProto) for name in node.input}
+    return read | {value.name for part in (graph, *messages_in(graph, onnx.GraphProto)) for value in part.output}
 
 
-def _folded(pool: onnx.NodeProto, pad: onnx.NodeProto, held: Held) -> bool:
+def _fold_padding(pool: onnx.NodeProto, pad: onnx.NodeProto, constants: Constants) -> bool:
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in pool.attribute}
     kernel = attributes["kernel_shape"]
     own = attributes.get("pads") or [0] * 2 * len(kernel)
-    added = _lowest_padding(pad, held, len(kernel))
+    added = _lowest_padding(pad, constants, len(kernel))
     plain = attributes.get("auto_pad", b"NOTSET") == b"NOTSET" and not attributes.get("ceil_mode", 0) and len(pool.output) == 1
     if added is None or not plain:
         return False
@@ -110,13 +110,13 @@ def _folded(pool: onnx.NodeProto, pad: onnx.NodeProto, held: Held) -> bool:
     return True
 
 
-def _lowest_padding(pad: onnx.NodeProto, held: Held, spatial: int) -> Sequence[int] | None:
+def _lowest_padding(pad: onnx.NodeProto, constants: Constants, spatial: int) -> Sequence[int] | None:
     """Return the padding of each spatial axis in MaxPool's form; None for other axes and other values."""
     mode = next((helper.get_attribute_value(attribute) for attribute in pad.attribute if attribute.name == "mode"), b"constant")
     names = [name for name in pad.input[1:] if name]
-    if mode != b"constant" or len(names) < 2 or any(name not in held for name in names):
+    if mode != b"constant" or len(names) < 2 or any(name not in constants for name in names):
         return None
-    amounts, value, *named = (numpy_helper.to_array(held[name]) for name in names)
+    amounts, value, *named = (numpy_helper.to_array(constants[name]) for name in names)
     if float(value.reshape(-1)[0]) > _LOWEST:
         return None
     before, behind = np.zeros(spatial + 2, int), np.zeros(spatial + 2, int)

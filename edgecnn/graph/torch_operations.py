@@ -84,26 +84,24 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         for tensor in outputs:
             self._numbers[id(tensor)] = len(self._kept)
             self._kept.append(tensor)
-        of_first = [first] if plain.startswith(("max_pool", "native_", "_native_")) else outputs
+        counted = [first] if plain.startswith(("max_pool", "native_", "_native_")) else outputs
+        modules = (parent.partition(".")[2] for parent in self.where.parents)  # empty for the network itself
+        innermost = max(modules, key=lambda module: (bool(module), module.count(".")))
         owners = {self._views.get(id(tensor), id(tensor)) for tensor in weights}
         self.operations.append(
             Operation(
-                name=self._unique(self._module() or plain),
+                name=self._unique(innermost or plain),
                 op="ConvTranspose" if plain == "convolution" and args[6] else _NAMES.get(plain, plain),
                 reads=reads,
-                makes=tuple(self._numbers[id(tensor)] for tensor in of_first),
+                makes=tuple(self._numbers[id(tensor)] for tensor in counted),
                 shape=tuple(first.shape),
-                elements=sum(tensor.numel() for tensor in of_first),
+                elements=sum(tensor.numel() for tensor in counted),
                 product=_product(plain, args, first),
                 window=_window(plain, args, first),
                 parameters=sum(self._weights.get(owner, 0) for owner in owners),
                 in_place=over or plain in _IN_PLACE,
             )
         )
-
-    def _module(self) -> str:
-        """Return the dotted name of the innermost running module; empty for the network itself."""
-        return max((name.partition(".")[2] for name in self.where.parents), key=lambda name: (bool(name), name.count(".")))
 
     def _unique(self, name: str) -> str:
         count = self._names[name] = self._names.get(name, 0) + 1

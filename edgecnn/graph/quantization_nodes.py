@@ -14,7 +14,6 @@ import onnx
 from onnx import helper, numpy_helper
 
 _LARGEST = 2**31 - 1
-_BIAS_AS_INTEGERS = ("Conv", "Gemm")
 
 
 def quantize_biases(model: onnx.ModelProto) -> int:
@@ -32,9 +31,9 @@ def quantize_biases(model: onnx.ModelProto) -> int:
     changed: dict[str, npt.NDArray[Any]] = {}
     for node in graph.node:
         image, weights = (makers.get(name) for name in (*node.input[:2], "", "")[:2])
-        wanted = node.op_type in _BIAS_AS_INTEGERS and len(node.input) == 3 and node.input[2] in arrays
-        if wanted and image is not None and weights is not None:
-            nodes.append(_dequantized_bias(node, (image, weights), arrays, changed))
+        has_float_bias = node.op_type in ("Conv", "Gemm") and len(node.input) == 3 and node.input[2] in arrays
+        if has_float_bias and image is not None and weights is not None:
+            nodes.append(_quantize_bias(node, (image, weights), arrays, changed))
         nodes.append(node)
     made = len(nodes) - len(graph.node)
     kept = [tensor for tensor in graph.initializer if tensor.name not in changed]
@@ -45,12 +44,16 @@ def quantize_biases(model: onnx.ModelProto) -> int:
     return made
 
 
-def _dequantized_bias(
+def _quantize_bias(
     node: onnx.NodeProto,
     before: tuple[onnx.NodeProto, onnx.NodeProto],
     arrays: Mapping[str, npt.NDArray[Any]],
     changed: dict[str, npt.NDArray[Any]],
 ) -> onnx.NodeProto:
+    """Return the DequantizeLinear of a node's bias, and put the integers and their scale into ``changed``.
+
+    ``before``: the DequantizeLinear of the image and of the weights.
+    """
     image, weights = before
     bias = arrays[node.input[2]].astype(np.float64)
     image_scale = float(arrays[image.input[1]])
@@ -96,7 +99,7 @@ def absorb_clamps(model: onnx.ModelProto) -> int:
         quantizer = quantizers.get(node.output[0]) if bounds is not None else None
         if bounds is None or quantizer is None or readers[node.output[0]] > 1:
             continue
-        least, largest, step = _represented(quantizer, arrays)
+        least, largest, step = _represented_range(quantizer, arrays)
         # Within half a step of a bound, rounding gives the same integer.
         if bounds[0] - step / 2 < least and largest < bounds[1] + step / 2:
             quantizer.input[0] = node.input[0]
@@ -119,7 +122,7 @@ def _bounds(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tup
     return low, high
 
 
-def _represented(quantizer: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float, float]:
+def _represented_range(quantizer: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float, float]:
     """Return the smallest and largest number that a QuantizeLinear represents, and its step; NaN if unknown."""
     scale, zero = (arrays.get(name) for name in quantizer.input[1:3])
     if scale is None or zero is None:
@@ -129,13 +132,13 @@ def _represented(quantizer: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any
     return (limits.min - point) * step, (limits.max - point) * step, step
 
 
-_GIVEN_OUT = "_QuantizeLinear_Input"
+_OUTPUT_SUFFIX = "_QuantizeLinear_Input"
 """Suffix that ONNX Runtime's quantizer adds to the name of a graph's output before rounding."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """How one tensor is rounded: arrays of the quantized file, a float32 scale and a zero-point of the integer type."""
+    """The rounding of one tensor: arrays of the quantized file, a float32 scale and a zero-point of the integer type."""
 
     scale: npt.NDArray[np.float32]
     zero_point: npt.NDArray[np.generic]
@@ -143,7 +146,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Rounding:
-    """How a Q/DQ file rounds a float model."""
+    """The rounding of a float model by a Q/DQ file."""
 
     activations: Mapping[str, Grid]
     """By tensor of the float model."""
@@ -155,12 +158,12 @@ def read_rounding(quantized: onnx.ModelProto) -> Rounding:
     """Return the grids and rounded constants of a Q/DQ file whose multiplying nodes have the float model's names."""
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
     activations = {
-        node.input[0].removesuffix(_GIVEN_OUT): Grid(arrays[node.input[1]].astype(np.float32), arrays[node.input[2]])
+        node.input[0].removesuffix(_OUTPUT_SUFFIX): Grid(arrays[node.input[1]].astype(np.float32), arrays[node.input[2]])
         for node in quantized.graph.node
         if node.op_type == "QuantizeLinear" and node.input[0] not in arrays
     }
     rounded = {
-        node.output[0]: _dequantized(node, arrays)
+        node.output[0]: _dequantize(node, arrays)
         for node in quantized.graph.node
         if node.op_type == "DequantizeLinear" and node.input[0] in arrays
     }
@@ -173,7 +176,7 @@ def read_rounding(quantized: onnx.ModelProto) -> Rounding:
     return Rounding(activations=activations, constants=constants)
 
 
-def one_quantized(model: onnx.ModelProto, rounding: Rounding, layer: str, tensors: Collection[str]) -> onnx.ModelProto:
+def quantize_one_layer(model: onnx.ModelProto, rounding: Rounding, layer: str, tensors: Collection[str]) -> onnx.ModelProto:
     """Return a copy of the float model in which only this layer's constants and these tensors are rounded.
 
     ``tensors``: activations that the layer reads and makes; those that the file does not round stay unchanged.
@@ -188,12 +191,12 @@ def one_quantized(model: onnx.ModelProto, rounding: Rounding, layer: str, tensor
                     made.graph.initializer.append(numpy_helper.from_array(array, node.input[place]))
     inputs = {value.name for value in made.graph.input}
     for tensor in sorted(rounding.activations.keys() & set(tensors)):
-        _round(made.graph, tensor, rounding.activations[tensor], given_in=tensor in inputs)
+        _insert_rounding(made.graph, tensor, rounding.activations[tensor], is_input=tensor in inputs)
     return made
 
 
-def _dequantized(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.float32]:
-    """(integers − zero-point) × scale, along the node's axis: ONNX's DequantizeLinear."""
+def _dequantize(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.float32]:
+    """Return (integers − zero-point) × scale, along the node's axis: ONNX's DequantizeLinear."""
     integers, scale = arrays[node.input[0]].astype(np.int64), arrays[node.input[1]].astype(np.float32)
     zero_point = arrays[node.input[2]].astype(np.int64) if len(node.input) > 2 else np.zeros_like(scale, np.int64)
     if scale.ndim:
@@ -203,10 +206,10 @@ def _dequantized(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[np.gener
     return ((integers - zero_point) * scale).astype(np.float32)
 
 
-def _round(graph: onnx.GraphProto, tensor: str, grid: Grid, *, given_in: bool) -> None:
+def _insert_rounding(graph: onnx.GraphProto, tensor: str, grid: Grid, *, is_input: bool) -> None:
     """Insert Q and DQ for all readers of a tensor; an output of the graph keeps its name."""
-    exact, rounded = (tensor, f"{tensor}/rounded") if given_in else (f"{tensor}/exact", tensor)
-    if given_in:
+    exact, rounded = (tensor, f"{tensor}/rounded") if is_input else (f"{tensor}/exact", tensor)
+    if is_input:
         at = 0
         for node in graph.node:
             _rename(node.input, tensor, rounded)
@@ -241,10 +244,10 @@ _SIX = 6.0
 """Upper bound of ReLU6."""
 
 
-def take_rounding_out(model: onnx.ModelProto) -> Ranges:
+def remove_rounding(model: onnx.ModelProto) -> Ranges:
     """Turn a Q/DQ network into a float one in place, and return the ranges of its activations.
 
-    Weights and biases become the floats that their integers represent. ``learned_qdq.absorb_clamps`` removed activations that
+    Weights and biases become the floats that their integers represent. ``absorb_clamps`` removed activations that
     equal the limits of a range. If a range starts at zero, a ReLU is restored, or a ReLU6 if it ends at six. Other limits apply
     only in integers.
 
@@ -264,23 +267,24 @@ def take_rounding_out(model: onnx.ModelProto) -> Ranges:
             continue
         output = node.output[0]
         if node.input[0] in arrays:
-            graph.initializer.append(numpy_helper.from_array(_floats(node, arrays), output))
+            graph.initializer.append(numpy_helper.from_array(_dequantize(node, arrays), output))
             continue
         quantizer = makers[node.input[0]]
         source = quantizer.input[0]
-        ranges[source] = ranges[output] = _ends(quantizer, arrays)
+        ranges[source] = ranges[output] = _represented_range(quantizer, arrays)[:2]
         maker, (low, high) = makers.get(source), ranges[source]
         if low == 0 and maker is not None and maker.op_type not in _NO_ACTIVATION_FOLLOWS:
-            nodes.append(_activation(graph, source, output, is_six=abs(high - _SIX) <= high / np.iinfo(np.uint8).max))
+            nodes.append(_restored_activation(graph, source, output, is_six=abs(high - _SIX) <= high / np.iinfo(np.uint8).max))
         elif output in ends:
             nodes.append(helper.make_node("Identity", [source], [output], name=f"{output}_end"))
         else:
             replaced[output] = source
-    _keep(graph, nodes)
+    _refill(graph.node, nodes)
+    _drop_unread(graph)
     return ranges
 
 
-def _activation(graph: onnx.GraphProto, source: str, output: str, *, is_six: bool) -> onnx.NodeProto:
+def _restored_activation(graph: onnx.GraphProto, source: str, output: str, *, is_six: bool) -> onnx.NodeProto:
     if not is_six:
         return helper.make_node("Relu", [source], [output], name=f"{output}_relu")
     bounds = [f"{output}_low", f"{output}_high"]
@@ -290,41 +294,18 @@ def _activation(graph: onnx.GraphProto, source: str, output: str, *, is_six: boo
     return helper.make_node("Clip", [source, *bounds], [output], name=f"{output}_relu6")
 
 
-def _floats(node: onnx.NodeProto, arrays: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
-    integers, scale, zero = (arrays[name].astype(np.float64) for name in node.input)
-    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
-    shape = [-1 if place == axis % max(integers.ndim, 1) else 1 for place in range(integers.ndim)] if scale.ndim else []
-    return ((integers - zero.reshape(shape)) * scale.reshape(shape)).astype(np.float32)
-
-
-def _ends(quantizer: onnx.NodeProto, arrays: dict[str, npt.NDArray[Any]]) -> tuple[float, float]:
-    scale, zero = (arrays[name] for name in quantizer.input[1:3])
-    limits = np.iinfo(zero.dtype)
-    return (limits.min - int(zero)) * float(scale), (limits.max - int(zero)) * float(scale)
-
-
-def _keep(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
-    read = {name for node in copies for name in node.input}
-    weights = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in graph.initializer if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(weights)
-
-
-_HAVE_A_BIAS = ("Conv", "ConvTranspose", "Gemm", "BatchNormalization", "InstanceNormalization", "LayerNormalization")
-_PLACE = 2
-"""Index of the bias among the inputs of all these operators, and of a zero point, in ONNX's standard."""
+_WITH_BIAS = ("Conv", "ConvTranspose", "Gemm", "BatchNormalization", "InstanceNormalization", "LayerNormalization")
+_BIAS_INDEX = 2
+"""Index of the bias among the inputs of these operators, and of a DequantizeLinear's zero point, in ONNX's standard."""
 
 
 def unshare_biases(graph: onnx.GraphProto) -> int:
     """Copy shared biases in place under unused names; return how many were copied."""
-    return _unshare(graph, lambda node: node.op_type in _HAVE_A_BIAS)
+    return _unshare(graph, lambda node: node.op_type in _WITH_BIAS)
 
 
 def unshare_zero_points(graph: onnx.GraphProto) -> int:
-    """Copy shared zero points of DequantizeLinear in the same way."""
+    """Copy shared zero points of DequantizeLinear in place under unused names; return how many were copied."""
     return _unshare(graph, lambda node: node.op_type == "DequantizeLinear")
 
 
@@ -333,20 +314,20 @@ def _unshare(graph: onnx.GraphProto, concerns: Callable[[onnx.NodeProto], bool])
     taken = {*constants, *(name for node in graph.node for name in (*node.input, *node.output))}
     used, copied = set[str](), 0
     for node in graph.node:
-        if not concerns(node) or len(node.input) <= _PLACE or (name := node.input[_PLACE]) not in constants:
+        if not concerns(node) or len(node.input) <= _BIAS_INDEX or (name := node.input[_BIAS_INDEX]) not in constants:
             continue
         if name in used:
             own = onnx.TensorProto()
             own.CopyFrom(constants[name])
-            own.name = _free(f"{name}_of_{node.name or node.output[0]}", taken)
+            own.name = _unused_name(f"{name}_of_{node.name or node.output[0]}", taken)
             graph.initializer.append(own)
-            node.input[_PLACE] = own.name
+            node.input[_BIAS_INDEX] = own.name
             copied += 1
         used.add(name)
     return copied
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _unused_name(name: str, taken: set[str]) -> str:
     while name in taken:
         name += "_"
     taken.add(name)
