@@ -40,7 +40,7 @@ from benchmarks.ladder.rivals import BASE
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.choice import pays
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.judging.runs.regret import ENOUGH, LOOKS, lead_of, preferred
+from edgecnn.judging.regret import ENOUGH, LOOKS, lead_of, preferred
 from edgecnn.render.progress import PlainLines
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Interval

@@ -29,9 +29,8 @@ from edgecnn.errors.building import BASELINE_FAILED, NOTHING_TO_JUDGE, every_can
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
-from edgecnn.measure.energy import open_log
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.runnable import kits_that_fail
+from edgecnn.measure.lab import Lab, kits_that_fail
+from edgecnn.measure.race import open_log
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest, Goal, effective_gates

@@ -13,9 +13,8 @@ from edgecnn.devices.machine import Machine
 from edgecnn.errors.hosts.board import BUILDER_UNFIT, board_lacks_builder
 from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.runnable import has_engine, tried
-from edgecnn.results.lineage import whole_kit
+from edgecnn.measure.lab import Lab, has_engine, tried
+from edgecnn.results.origin import whole_kit
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import BACKEND
 from edgecnn.stages.compile import KIT, EngineStage

@@ -15,7 +15,7 @@ from pathlib import Path
 from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
 from edgecnn.building.pace import Pace
 from edgecnn.hosts.protocol import Host
-from edgecnn.measure.runnable import tried
+from edgecnn.measure.lab import tried
 from edgecnn.planning.plan import Plan
 from edgecnn.planning.request import Goal
 from edgecnn.planning.trunk import Step

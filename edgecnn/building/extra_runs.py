@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.judging.runs.resources import batches_up_to, best_batch, screened
+from edgecnn.judging.resources import batches_up_to, best_batch, screened
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import BATCH_SCREEN_S, THROUGHPUT_S, RaceRequest

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.building.observe import Observer
-from edgecnn.judging.knobs import Raced, judge_knobs, taken
+from edgecnn.judging.choice import KnobRuns, judge_knobs, taken_knobs
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, why_test_fails
 from edgecnn.measure.race import SAMPLES, RaceResult, race, stored_race
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
-from edgecnn.measure.runnable import why_test_fails
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import KnobRace, Knobs, KnobTrial
 from edgecnn.values.device import Device
@@ -41,7 +40,7 @@ def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
         )
         return
     trials = _trials(kit, settings, result, lab)
-    won = taken(trials)
+    won = taken_knobs(trials)
     subject.kits[name] = kit.with_knobs(won)
     subject.knobs = KnobRace(candidate=name, knobs=won, trials=trials, observed_at=result.observed_at, reused=result.reused)
     if won != Knobs():
@@ -52,14 +51,14 @@ def _trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab: Lab
     """Judge the settings. A winner must pass the kit's self-test, else the next fastest is judged."""
     default = result.profiles[kit.entrant]
     raced = [
-        Raced(knobs, result.profiles.get(entrant), result.failed.get(entrant))
+        KnobRuns(knobs, result.profiles.get(entrant), result.failed.get(entrant))
         for knobs in settings
         if (entrant := kit.with_knobs(knobs).entrant) != kit.entrant
     ]
     unusable: dict[Knobs, str] = {}
     while True:
         trials = judge_knobs(default, raced, unusable)
-        won = taken(trials)
+        won = taken_knobs(trials)
         if won == Knobs() or (why := _why_unusable(kit, won, lab)) is None:
             return trials
         unusable[won] = why

@@ -11,7 +11,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.trained import history_of, made_images
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.errors.wording import counted, first_of, listed
-from edgecnn.judging.predictions.accuracy import NO_LABELS
+from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import TITLES
 from edgecnn.measure.subject import Subject

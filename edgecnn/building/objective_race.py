@@ -13,9 +13,9 @@ from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observe import Observer, choosing
 from edgecnn.errors.measuring import no_meter_for_objective
 from edgecnn.judging.choice import Contest, contest_of
-from edgecnn.judging.runs.regret import LOOKS
-from edgecnn.measure.energy import energy_request, metered, no_meter
+from edgecnn.judging.regret import LOOKS
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.race import energy_request, metered, no_meter
 from edgecnn.measure.race_request import CHOOSING, THROUGHPUT_S, RaceOptions, RaceRequest
 from edgecnn.measure.subject import Subject
 from edgecnn.runner.meters.kinds import can_watch

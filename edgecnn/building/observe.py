@@ -1,7 +1,7 @@
 """Measure the kits of a subject: predictions, latency and residency. Only this part of a build uses a host.
 
 Accuracy comes first, on validation and test. If this machine is the device, the first race follows; kits that can no
-longer win leave it early (``judging.runs.regret``). A last race gives the figures of the winner, fp32 and the best other
+longer win leave it early (``judging.regret``). A last race gives the figures of the winner, fp32 and the best other
 precision, because the winner's figures in a selection are too good.
 """
 
@@ -17,14 +17,14 @@ from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.pace import LATENCY_PART, Pace, evaluation_part
 from edgecnn.building.rows import answer_of, map_drop, thresholds_of
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.predictions.accuracy import accuracy, agreement, answered_right
-from edgecnn.judging.runs.regret import ENOUGH, LOOKS
-from edgecnn.measure.energy import energy_request, metered
+from edgecnn.judging.accuracy import accuracy, agreement, answered_right
+from edgecnn.judging.regret import ENOUGH, LOOKS
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import has_engine, tried
+from edgecnn.measure.race import energy_request, metered
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.measure.residency import residency
-from edgecnn.measure.runnable import has_engine, tried
 from edgecnn.measure.subject import SPLITS, Split, Subject, evaluated
 from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile

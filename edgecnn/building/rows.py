@@ -11,16 +11,15 @@ from typing import Any, Literal, NamedTuple
 from edgecnn.building.forecasts import built_forecasts
 from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.gates import LOGITS_NOT_FINITE
-from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
-from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
-from edgecnn.judging.predictions.quality import adjusted_over_candidates, quality
-from edgecnn.judging.runs.latency import latency, latency_when_chosen
-from edgecnn.judging.runs.resources import energy, memory, screened, sustained, throughput
-from edgecnn.measure.energy import metered, why_not
+from edgecnn.judging.accuracy import Answers, accuracy, agreement
+from edgecnn.judging.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
+from edgecnn.judging.latency import latency, latency_when_chosen
+from edgecnn.judging.multi_label import multi_label_accuracy
+from edgecnn.judging.quality import adjusted_over_candidates, quality
+from edgecnn.judging.resources import energy, memory, screened, sustained, throughput
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import FIGURES
+from edgecnn.measure.race import FIGURES, metered, why_not
 from edgecnn.measure.subject import SPLITS, Split, Subject
 from edgecnn.runtimes.registry import saturates_on
 from edgecnn.store.profiles import StoredProfile

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from edgecnn.installed import lacking
-from edgecnn.judging.learned import weakness_of, weakness_sentence
+from edgecnn.judging.judgement import weakness_of, weakness_sentence
 from edgecnn.measure.subject import Subject
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import held_weights

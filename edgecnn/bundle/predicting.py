@@ -20,7 +20,7 @@ from edgecnn.data.formats.registry import is_address
 from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_ABSENT, PHOTO_NOT_A_FILE, no_photo_readable
 from edgecnn.errors.comparing import kit_not_carried
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.results.kits_here import kits_that_run_here, remedy_here
+from edgecnn.results.shipped import kits_that_run_here, remedy_here
 from edgecnn.runner.causes.left_behind import split_left_behind
 from edgecnn.runner.failure import RunnerError
 from edgecnn.values.stage import Progress

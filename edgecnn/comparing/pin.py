@@ -36,7 +36,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.recipes.target import is_path
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import FinishedBuild, finished_build
-from edgecnn.results.lineage import kit_artifact, whole_kit
+from edgecnn.results.origin import kit_artifact, whole_kit
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.runner.causes.known import Cause, cause_in
 from edgecnn.runner.files import bounded_content

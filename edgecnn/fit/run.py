@@ -26,8 +26,8 @@ from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.table import require_own_name, timeable_candidates
 from edgecnn.fit.tables import Priced, priced, table_file
-from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import open_log
 from edgecnn.models.compound import RULES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve

@@ -29,11 +29,10 @@ from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Predictor, traced_layers
 from edgecnn.fit.timing import MAX_AGE_H, UNRUN, untrained_race
 from edgecnn.installed import require_packages
-from edgecnn.judging.runs.latency import disturbed
+from edgecnn.judging.latency import disturbed
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.residency import residency, traced_residency
-from edgecnn.measure.runnable import tried
 from edgecnn.models.catalogue import BLOCKS, all_archs
 from edgecnn.models.compound import RULES, scaled
 from edgecnn.planning.candidates import candidates_of

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.fit.space import probe_of
-from edgecnn.judging.runs.latency import disturbed, latency_when_chosen
+from edgecnn.judging.latency import disturbed, latency_when_chosen
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.measure.runnable import tried
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate

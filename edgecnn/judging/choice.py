@@ -11,26 +11,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edgecnn.errors.gates import races_differ
 from edgecnn.judging.findings import arithmetic_differs
-from edgecnn.judging.reasons import why_chosen, worded
-from edgecnn.judging.runs.latency import (
+from edgecnn.judging.latency import (
     CONDITIONS_OF_THE_MACHINE,
     check_conditions,
     disturbed,
     estimated_ms,
+    medians_by_round,
     paired_ratio,
     run_settings_of,
+    too_few_samples,
     worst_of,
 )
-from edgecnn.judging.runs.regret import BEARABLE, Costs, alike, estimate, estimated_ratio, lead_of, preferred, standing_of
-from edgecnn.judging.runs.resources import image_mj, images_per_s, meter_of
-from edgecnn.judging.runs.stopping import rounds_to_settle
+from edgecnn.judging.reasons import why_chosen, worded
+from edgecnn.judging.regret import BEARABLE, Costs, alike, estimate, estimated_ratio, lead_of, preferred, standing_of
+from edgecnn.judging.resources import image_mj, images_per_s, meter_of
+from edgecnn.judging.stopping import rounds_to_settle
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Candidate, Method, Precision
+from edgecnn.values.candidate import Candidate, Knobs, KnobTrial, Method, Precision
 from edgecnn.values.figures import group_count
 from edgecnn.values.profile import Profile, Run
 from edgecnn.values.reason import (
@@ -544,3 +546,56 @@ def _time_of(candidate: Candidate, dated: DatedOrder | None) -> float | None:
         return None
     plain = f"{candidate.runtime.value}-{candidate.precision.value}"
     return dated.relative.get(candidate.id, dated.relative.get(plain))
+
+
+class KnobRuns(NamedTuple):
+    """One setting, with its runs or the reason why there are none."""
+
+    knobs: Knobs
+    profile: Profile | None
+    failed: str | None = None
+
+
+def judge_knobs(
+    default: Profile, settings: Sequence[KnobRuns], unusable: Mapping[Knobs, str] | None = None
+) -> tuple[KnobTrial, ...]:
+    """Compare every setting with the default; the fastest one that was measured faster is chosen, if there is one.
+
+    Args:
+        default: the kit's runs without settings, of the same race.
+        settings: the others, in the order of the report.
+        unusable: settings that must not be chosen, however fast, and why.
+
+    Raises:
+        RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: the runs are not from one race on one machine in one state.
+    """
+    refused = unusable or {}
+    trials = [_trial(default, setting, refused.get(setting.knobs)) for setting in settings]
+    faster = [trial for trial in trials if trial.outcome == "faster"]
+    best = max(faster, key=lambda trial: trial.ratio.estimate if trial.ratio else 0.0, default=None)
+    return tuple(trial.model_copy(update={"outcome": "taken"}) if trial is best else trial for trial in trials)
+
+
+def taken_knobs(trials: Sequence[KnobTrial]) -> Knobs:
+    """Return the settings that the kit uses."""
+    return next((trial.knobs for trial in trials if trial.outcome == "taken"), Knobs())
+
+
+def _trial(default: Profile, setting: KnobRuns, refused: str | None) -> KnobTrial:
+    if setting.profile is None:
+        return KnobTrial(knobs=setting.knobs, ratio=None, outcome="unusable", why=setting.failed or "it did not run")
+    ratio = paired_ratio(default, setting.profile)
+    if refused is not None:
+        return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="unusable", why=refused)
+    if ratio is None:
+        why = too_few_samples((*default.runs, *setting.profile.runs)) or _too_few_rounds(default, setting.profile)
+        return KnobTrial(knobs=setting.knobs, ratio=None, outcome="not-shown", why=why)
+    if ratio.low <= 1:
+        return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="not-shown")
+    busy = disturbed(worst_of([default.environment, setting.profile.environment]))
+    return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="disturbed" if busy else "faster", why=busy)
+
+
+def _too_few_rounds(default: Profile, other: Profile) -> str:
+    rounds = medians_by_round(default).keys() & medians_by_round(other).keys()
+    return f"{len(rounds)} paired rounds are too few for an interval"

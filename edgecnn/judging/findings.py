@@ -10,12 +10,18 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
-from edgecnn.judging.predictions.accuracy import NO_LABELS
-from edgecnn.judging.predictions.independent_images import Worth, drop_interval_pp, share_interval
+from edgecnn.judging.accuracy import NO_LABELS
+from edgecnn.judging.dependence import do_not_tell
+from edgecnn.judging.intervals import (
+    LATENCY_CONFIDENCE,
+    NON_INFERIORITY_CONFIDENCE,
+    Worth,
+    drop_interval_pp,
+    share_interval,
+    two_sided_z,
+)
+from edgecnn.judging.latency import NOT_SHOWN, WITHIN
 from edgecnn.judging.resolution import POWER_Z
-from edgecnn.judging.runs.dependence import do_not_tell
-from edgecnn.judging.runs.latency import NOT_SHOWN, WITHIN
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
 from edgecnn.values.figures import Accuracy, Agreement, ClassFigures, ClassReport, Energy, Memory, MultiLabelAccuracy, group_count

@@ -25,8 +25,10 @@ from edgecnn.errors.gates import (
     unknown_metric,
 )
 from edgecnn.errors.wording import bound_text
+from edgecnn.judging.dependence import RUNS_TO_TELL
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL, Finding, images_to_settle
-from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, Worth, wilson
+from edgecnn.judging.latency import TAILS, explained, runs_needed
 from edgecnn.judging.metrics import (
     ANY_METRIC,
     COMPARED,
@@ -39,11 +41,8 @@ from edgecnn.judging.metrics import (
     find,
     reciprocal_of_p50,
 )
-from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion, images_needed
-from edgecnn.judging.runs.dependence import RUNS_TO_TELL
-from edgecnn.judging.runs.latency import TAILS, explained, runs_needed
-from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_COMPARISON, rounds_to_settle, what_helps
+from edgecnn.judging.stopping import OF_A_BUILD, OF_A_COMPARISON, rounds_to_settle, what_helps
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy

@@ -17,7 +17,7 @@ from edgecnn.errors.hosts.board import AnswerUnusable
 from edgecnn.errors.measuring import PIXELS_CHANGED
 from edgecnn.hosts.protocol import Task
 from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable
-from edgecnn.judging.predictions.accuracy import check_finite
+from edgecnn.judging.accuracy import check_finite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
 from edgecnn.measure.race_request import emptied

@@ -18,9 +18,9 @@ from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.wire import usable
 from edgecnn.judging.choice import costs_of
 from edgecnn.judging.gates import EffectiveGates, RunsNeeded
-from edgecnn.judging.runs.latency import disturbed
-from edgecnn.judging.runs.regret import Costs, lead_of
-from edgecnn.judging.runs.stopping import half_width, rule_of, well_known
+from edgecnn.judging.latency import disturbed
+from edgecnn.judging.regret import Costs, lead_of
+from edgecnn.judging.stopping import half_width, rule_of, well_known
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab, joined_environment
 from edgecnn.measure.run_file import require_as_scheduled, run_of

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn.judging.predictions.accuracy import Answers, check_finite
+from edgecnn.judging.accuracy import Answers, check_finite
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, prepared_groups
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, why_not_runnable
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.measure.runnable import why_not_runnable
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed, Outcome
 from edgecnn.values.candidate import BASELINE_ID, Candidate, KnobRace, graph_of

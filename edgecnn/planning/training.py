@@ -29,7 +29,7 @@ from edgecnn.models.defaults import Mode
 from edgecnn.models.weights import answer_weights
 from edgecnn.recipes.target import is_path
 from edgecnn.results.finished import FinishedBuild, finished_build
-from edgecnn.results.lineage import whole_entry
+from edgecnn.results.origin import whole_entry
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage

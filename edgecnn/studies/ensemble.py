@@ -10,11 +10,11 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import MEMBER_QUANTIZED, MEMBERS_DIFFER, ONE_MEMBER
 from edgecnn.installed import require_packages
-from edgecnn.judging.learned import commonest_share
-from edgecnn.judging.predictions.accuracy import difference_pp, share_right
+from edgecnn.judging.accuracy import difference_pp, share_right
+from edgecnn.judging.judgement import commonest_share
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.recipes.toml_file import toml_value
-from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow

@@ -12,12 +12,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from edgecnn.bench.bundle_folder import REPORTED
+from edgecnn.bench.bundle import REPORTED
 from edgecnn.bench.facts import BundleBench
 from edgecnn.devices.leases.protocol import Board
 from edgecnn.judging.gates import DEFAULT_LATENCY_RATIO
 from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval
-from edgecnn.judging.runs.stopping import look_confidence
+from edgecnn.judging.stopping import look_confidence
 from edgecnn.results.folder import report_or_none
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX

@@ -29,7 +29,7 @@ from edgecnn.errors.hosts.board import BOARD_LACKS_BUILDER
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import parse_bounds
-from edgecnn.measure.runnable import ENGINE
+from edgecnn.measure.lab import ENGINE
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.device import EngineBuilder

@@ -12,7 +12,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import LINK_LOST, link_lost
 from edgecnn.errors.hosts.process import runner_crashed
 from edgecnn.hosts.protocol import Task
-from edgecnn.measure.runnable import why_not_runnable
+from edgecnn.measure.lab import why_not_runnable
 from edgecnn.measure.subject import Subject
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress

@@ -9,9 +9,8 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import METER_LOG_UNREADABLE
-from edgecnn.measure.energy import energy_request, joined, log_of, metered, open_log, why_not
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import RaceResult, race
+from edgecnn.measure.race import RaceResult, energy_request, joined, log_of, metered, open_log, race, why_not
 from edgecnn.measure.race_request import RaceOptions
 from edgecnn.runner.meters.log import read_log
 from edgecnn.store.store import Store
@@ -96,7 +95,7 @@ def test_an_external_meter_is_joined_to_each_run_by_the_clock(host: FakeHost, st
 def test_runs_beyond_the_log_have_no_energy_and_say_why(
     host: FakeHost, store: Store, kit: KitRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgecnn.measure.energy.TIMEOUT_S", 0.0)
+    monkeypatch.setattr("edgecnn.measure.race.TIMEOUT_S", 0.0)
     log = a_log(tmp_path, seconds=290)
     monkeypatch.setattr("edgecnn.measure.race.log_of", lambda runs, path: log_of(runs, path, timeout_s=0.0))
     runs = measured(host, store, kit, log).profiles[kit.digest].runs

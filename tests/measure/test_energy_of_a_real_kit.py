@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from edgecnn.hosts.local import LocalHost
-from edgecnn.judging.runs.resources import energy
-from edgecnn.measure.energy import energy_request, metered
+from edgecnn.judging.resources import energy
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import race
+from edgecnn.measure.race import energy_request, metered, race
 from edgecnn.measure.race_request import RaceOptions
 from edgecnn.runner.files import sha256_of
 from edgecnn.store.store import Store

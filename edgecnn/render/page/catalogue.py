@@ -19,7 +19,7 @@ from edgecnn.render.page.charts.figure import MEASURED, PUBLISHED, Figure, Sourc
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import macs_text, percent
-from edgecnn.results.listing import OwnBuild
+from edgecnn.results.finished import OwnBuild
 from edgecnn.values.arch import ListedArch
 
 TEMPLATE = "catalogue.html.j2"

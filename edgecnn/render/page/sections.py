@@ -16,7 +16,7 @@ from edgecnn.render.page.charts.sustained import sustained
 from edgecnn.render.page.charts.throughput import throughput
 from edgecnn.render.page.charts.tradeoff import tradeoff
 from edgecnn.render.wording import joint_reason
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 _ASKED = {

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from edgecnn.errors.base import visible
 from edgecnn.errors.wording import counted, listed
-from edgecnn.judging.learned import learned_result, weakness_of, weakness_sentence
+from edgecnn.judging.judgement import learned_result, weakness_of, weakness_sentence
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import desktop, figures, quality
@@ -34,8 +34,7 @@ from edgecnn.render.sentences import (
 )
 from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
 from edgecnn.render.wording import grouped
-from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
-from edgecnn.results.next_step import next_step
+from edgecnn.results.explain import ExplainedCandidate, Explanation, StandIn, next_step
 from edgecnn.values.artifact import Ran
 from edgecnn.values.reason import Differs, Loses
 from edgecnn.values.report import BuildReport, CandidateFacts

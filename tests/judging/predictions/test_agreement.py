@@ -7,9 +7,9 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, LogitsNotFinite
+from edgecnn.judging.accuracy import NO_LABELS, Answers, agreement
 from edgecnn.judging.choice import describe, eligibility_of
 from edgecnn.judging.gates import EffectiveGates, gates_for, judge
-from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers, agreement
 from edgecnn.judging.reasons import worded
 from edgecnn.values.reason import Differs
 from edgecnn.values.recipe import GateChoice

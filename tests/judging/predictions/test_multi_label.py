@@ -12,11 +12,11 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES, LogitsNotFinite
+from edgecnn.judging.accuracy import Answers
+from edgecnn.judging.average_precision import Ranked, average_precision, chance_precision, mean_average_precision
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp
-from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.average_precision import Ranked, average_precision, chance_precision, mean_average_precision
-from edgecnn.judging.predictions.logits import best_thresholds, over, probabilities
-from edgecnn.judging.predictions.multi_label import map_interval, multi_label_accuracy
+from edgecnn.judging.logits import best_thresholds, over, probabilities
+from edgecnn.judging.multi_label import map_interval, multi_label_accuracy
 from edgecnn.values.figures import MultiLabelAccuracy
 
 Drawn = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]

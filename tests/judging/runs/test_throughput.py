@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgecnn.judging.runs.resources import batches_up_to, best_batch, images_per_s, screened, throughput
+from edgecnn.judging.resources import batches_up_to, best_batch, images_per_s, screened, throughput
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_race, a_run
 

@@ -18,7 +18,7 @@ from edgecnn.render.page.charts.figure import Figure
 from edgecnn.render.page.document import report_page
 from edgecnn.render.page.sections import figures_of
 from edgecnn.render.screens.report import show_candidates, show_measured
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from tests.judging.made import a_multi_label, a_quality, an_interval

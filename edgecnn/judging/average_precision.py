@@ -1,8 +1,8 @@
 """Average precision without each image, and with one image answered like another, both exact, from one sort per label.
 
-Without image j, the sum over the images with the label loses j's own term, and every term at or after j's rank counts one
-image less. A wrong image costs a share of right answers 1 of n, and its interval allows for that before any is wrong. In mAP,
-one image may count several times as much, so the largest exchange is searched.
+Without image j, the sum over the images with the label loses j's own term, and every term at or after j's rank counts one image
+less. A wrong image costs a share of right answers 1 of n, and its interval allows for that before any is wrong. In mAP, one
+image may count several times as much, so the largest exchange is searched.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.predictions.independent_images import Doubles, LeaveOneOut
+from edgecnn.judging.intervals import Doubles, LeaveOneOut
 
 
 def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:

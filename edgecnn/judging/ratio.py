@@ -14,8 +14,7 @@ from typing import Literal, NamedTuple
 from edgecnn.errors.gates import races_differ
 from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval, ratio_interval
-from edgecnn.judging.metrics import LATENCY_RATIO
-from edgecnn.judging.runs.latency import (
+from edgecnn.judging.latency import (
     CONDITIONS_OF_THE_MACHINE,
     OTHERS_PERCENT_MAX,
     RUNS_NEEDED,
@@ -30,7 +29,8 @@ from edgecnn.judging.runs.latency import (
     too_few_samples,
     worst_of,
 )
-from edgecnn.judging.runs.stopping import OF_A_COMPARISON, look_confidence, rounds_to_settle, what_helps
+from edgecnn.judging.metrics import LATENCY_RATIO
+from edgecnn.judging.stopping import OF_A_COMPARISON, look_confidence, rounds_to_settle, what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Profile
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict

@@ -1,8 +1,8 @@
 """Multi-label figures from logits: mAP and its paired drop; F1, precision and recall at the thresholds.
 
-Intervals count images, because labels of the same image are correlated. The delete-one jackknife's variance gives the number
-of independent answers with the same certainty, and Wilson's interval for that number stays inside 0…1. Small sets rarely show
-the few images that are answered quite wrongly, so the cost of one such image widens the intervals.
+Intervals count images, because labels of the same image are correlated. The delete-one jackknife's variance gives the number of
+independent answers with the same certainty, and Wilson's interval for that number stays inside 0…1. Small sets rarely show the
+few images that are answered quite wrongly, so the cost of one such image widens the intervals.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
-from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels, share_of
-from edgecnn.judging.predictions.average_precision import average_precision, images_that_count, mean_average_precision
-from edgecnn.judging.predictions.independent_images import (
+from edgecnn.judging.accuracy import Answers, check_finite, check_same_pixels, share_of
+from edgecnn.judging.average_precision import average_precision, images_that_count, mean_average_precision
+from edgecnn.judging.intervals import (
+    ACCURACY_CONFIDENCE,
+    NON_INFERIORITY_CONFIDENCE,
     Groups,
     LeaveOneOut,
     group_effect,
     independent_answers,
     independent_at_most,
     two_centre_interval,
+    two_sided_z,
 )
-from edgecnn.judging.predictions.logits import over, same_labels
+from edgecnn.judging.logits import over, same_labels
 from edgecnn.values.figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
 

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from edgecnn.errors.measuring import RUNS_UNUSABLE, RunsUnusable
 from edgecnn.hosts.wire import Unusable, parsed
-from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import changed_between, first_difference, joined_environment
+from edgecnn.measure.race import no_meter
 from edgecnn.measure.run_file import read_run, run_of
 from edgecnn.runner.bundle import ENERGY, MACHINE
 from edgecnn.runner.files import JSON_BYTES_MAX, bounded_content, sha256_of

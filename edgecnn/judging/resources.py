@@ -12,9 +12,9 @@ from itertools import accumulate
 from statistics import median
 
 from edgecnn.errors.wording import counted
+from edgecnn.judging.dependence import dependence, runs_interval
 from edgecnn.judging.intervals import median_interval, tail
-from edgecnn.judging.runs.dependence import dependence, runs_interval
-from edgecnn.judging.runs.latency import RUNS_NEEDED, disturbed, latency_interval_ms, too_few_runs
+from edgecnn.judging.latency import RUNS_NEEDED, disturbed, latency_interval_ms, too_few_runs
 from edgecnn.runner.meters.kinds import GPU, KINDS, PROCESSOR
 from edgecnn.values.figures import BatchFigure, Energy, Memory, SoakWindow, Sustained, Throughput
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, RunMemory, RunWindow

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
-from edgecnn.judging.predictions.accuracy import Answers, accuracy, answered_right, difference_pp, share_right
-from edgecnn.judging.predictions.independent_images import (
+from edgecnn.judging.accuracy import Answers, accuracy, answered_right, difference_pp, share_right
+from edgecnn.judging.intervals import (
+    ACCURACY_CONFIDENCE,
+    NON_INFERIORITY_CONFIDENCE,
     Groups,
     Worth,
     drop_interval_pp,
     group_effect,
     independent_at_most,
     share_interval,
+    two_sided_z,
 )
-from edgecnn.judging.predictions.logits import read_logits
+from edgecnn.judging.logits import read_logits
 from edgecnn.values.figures import Accuracy, FoldFigures, Folds, Quality
 from edgecnn.values.figures import Groups as GroupEffects
 from edgecnn.values.verdict import Interval

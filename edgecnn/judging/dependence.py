@@ -1,14 +1,14 @@
 """Runs that depend on each other, and intervals that allow for that.
 
-An interval by rank takes the runs of a race for independent. They are not where a machine keeps one pace for longer than a round,
-or slows down during the race: then many runs say as little as a few. Two rank correlations detect it: of each run with the one
-before, and of the runs with their order. Where one of them is larger than chance makes likely, the interval also covers Student's
-interval of as many independent runs as the correlation leaves: n (1 - r) / (1 + r), Bartlett's formula for a first-order
-autoregression.
+An interval by rank takes the runs of a race for independent. They are not where a machine keeps one pace for longer than a
+round, or slows down during the race: then many runs say as little as a few. Two rank correlations detect it: of each run with
+the one before, and of the runs with their order. Where one of them is larger than chance makes likely, the interval also covers
+Student's interval of as many independent runs as the correlation leaves: n (1 - r) / (1 + r), Bartlett's formula for a
+first-order autoregression.
 
-A dependence that is too weak for the number of runs is not detected: ``python -m benchmarks.gate_rates`` prints how often a gate
-errs then. Of fewer than 16 runs a correlation is known too badly to say how many they count as. Their interval is by rank alone,
-and it decides no gate.
+A dependence that is too weak for the number of runs is not detected: ``python -m benchmarks.gate_rates`` prints how often a
+gate errs then. Of fewer than 16 runs a correlation is known too badly to say how many they count as. Their interval is by rank
+alone, and it decides no gate.
 """
 
 from __future__ import annotations

@@ -20,8 +20,9 @@ from edgecnn.errors.gates import (
     ONE_CLASS_ANSWERED,
     logits_not_finite,
 )
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE
-from edgecnn.judging.predictions.independent_images import (
+from edgecnn.judging.intervals import (
+    ACCURACY_CONFIDENCE,
+    NON_INFERIORITY_CONFIDENCE,
     Groups,
     Worth,
     drop_effect,
@@ -31,7 +32,7 @@ from edgecnn.judging.predictions.independent_images import (
     sample_worth,
     share_interval,
 )
-from edgecnn.judging.predictions.logits import same_labels
+from edgecnn.judging.logits import same_labels
 from edgecnn.values.figures import Accuracy, Agreement
 from edgecnn.values.figures import Groups as GroupEffects
 from edgecnn.values.verdict import Fidelity, Interval

@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from edgecnn.errors.gates import ROUND_TWICE, conditions_differ, races_differ
 from edgecnn.errors.wording import counted
+from edgecnn.judging.dependence import dependence, runs_interval, share_of_runs_below
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
-from edgecnn.judging.runs.dependence import dependence, runs_interval, share_of_runs_below
-from edgecnn.judging.runs.regret import estimate, estimate_alone, estimated_ratio
-from edgecnn.judging.runs.stopping import confidence_at, had_whole_machine, how_it_stopped, over_all
+from edgecnn.judging.regret import estimate, estimate_alone, estimated_ratio
+from edgecnn.judging.stopping import confidence_at, had_whole_machine, how_it_stopped, over_all
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Knobs
 from edgecnn.values.figures import Steady

@@ -10,9 +10,9 @@ import math
 import re
 from collections.abc import Sequence
 
+from edgecnn.judging.dependence import runs_interval
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, tail, two_sided_z
 from edgecnn.judging.resolution import POWER, enough_to_tell_apart
-from edgecnn.judging.runs.dependence import runs_interval
 from edgecnn.values.profile import Environment, Run, Until
 from edgecnn.values.verdict import Interval
 

@@ -1,11 +1,11 @@
 """Which candidate to ship while a race is still running: the best estimate so far, and what shipping it is expected to cost.
 
-Choosing is a decision under uncertainty and no claim: something ships, and a test that says "not shown" ships the slower one more
-often than not. A candidate's estimate is the mean of its log costs with the slowest third of them capped, since interference only
-ever slows a process down. What is expected to be lost by shipping one of them is the expected improvement of each other,
-E[(θ_one − θ_other)+], under Student's t on the paired differences of their rounds (expected improvement: Jones, Schonlau, Welch,
-Efficient Global Optimization, 1998; to select among a few by it: Chick and Inoue, New two-stage and sequential procedures for
-selecting the best simulated system, 2001). The race goes on for whoever may still turn out better.
+Choosing is a decision under uncertainty and no claim: something ships, and a test that says "not shown" ships the slower one
+more often than not. A candidate's estimate is the mean of its log costs with the slowest third of them capped, since
+interference only ever slows a process down. What is expected to be lost by shipping one of them is the expected improvement of
+each other, E[(θ_one − θ_other)+], under Student's t on the paired differences of their rounds (expected improvement: Jones,
+Schonlau, Welch, Efficient Global Optimization, 1998; to select among a few by it: Chick and Inoue, New two-stage and sequential
+procedures for selecting the best simulated system, 2001). The race goes on for whoever may still turn out better.
 
 ``benchmarks/choice_replay.py`` replays recorded processes through these functions.
 """
