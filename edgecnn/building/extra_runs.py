@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.judging.resources import batches_up_to, best_batch, screened
+from edgecnn.judging.resources import batches_up_to, best_batch, screened_rates
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import BATCH_SCREEN_S, THROUGHPUT_S, RaceRequest
@@ -45,7 +45,7 @@ class ExtraRunner:
 
     def best_of(self, kit: KitRef) -> int | None:
         """The batch size with the highest throughput in the screening runs."""
-        return best_batch(screened(self.subject.batches_tried(kit)))
+        return best_batch(screened_rates(self.subject.batches_tried(kit)))
 
     def _throughput(self, extra_runs: ExtraRuns) -> None:
         """Race every stated batch size, and once each kit's best batch size."""

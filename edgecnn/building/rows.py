@@ -16,7 +16,7 @@ from edgecnn.judging.folds import FoldAnswers, accuracy_over_folds, quality_over
 from edgecnn.judging.latency import latency, latency_when_chosen
 from edgecnn.judging.multi_label import multi_label_accuracy
 from edgecnn.judging.quality import adjusted_over_candidates, quality
-from edgecnn.judging.resources import energy, memory, screened, sustained, throughput
+from edgecnn.judging.resources import energy, memory, screened_rates, sustained, throughput
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import FIGURES, metered, why_not
@@ -324,7 +324,7 @@ def throughput_of(name: str, subject: Subject) -> Throughput | None:
         return None
     once = {profile.runs[0].batch: profile for profile in raced}  # the best batch size may also have been asked for by number
     why = failed[0] if failed else None
-    return throughput(tuple(once.values()), screened(subject.batches_tried(kit)), subject.extra_runs.batches, machine, why)
+    return throughput(tuple(once.values()), screened_rates(subject.batches_tried(kit)), subject.extra_runs.batches, machine, why)
 
 
 def _end_to_end(name: str, subject: Subject) -> EndToEnd | None:

@@ -30,7 +30,7 @@ ACCURACY_CONFIDENCE = 0.95
 NON_INFERIORITY_CONFIDENCE = 0.90
 """Two-sided, so each bound is one-sided 95 %: the level of a non-inferiority test."""
 LATENCY_CONFIDENCE = 0.98
-"""Two-sided, so each bound is wrong at most once in a hundred: two runs of the same kit must not disagree more often."""
+"""Two-sided, so each bound is wrong at most once in a hundred times: two races of one kit must not disagree more often."""
 DAYS_NEEDED = 3
 """Days of a recorded latency that an interval needs; with two days, it would be 39 times as wide as their difference."""
 
@@ -65,7 +65,7 @@ def tango_drop_pp(lost: float, gained: float, images: float, confidence: float =
         images: all images, including concordant ones.
         confidence: of the two-sided interval.
 
-    Counts are fractional if images are worth fewer independent ones (``predictions.folds``).
+    Counts are fractional if images count as fewer independent ones (``drop_interval_pp``).
 
     Source: Tango, Statistics in Medicine 17 (1998) 891-908.
     """
@@ -85,7 +85,7 @@ def tango_bounds(
 
 
 def discordance_under(drop: ArrayLike, lost: ArrayLike, gained: ArrayLike, images: ArrayLike) -> NDArray[np.float64]:
-    """Return the maximum-likelihood share of gained images if the true drop were ``drop``: the root of Tango's quadratic."""
+    """Return the maximum-likelihood share of gained images if the true drop were ``drop``, a root of Tango's quadratic."""
     d, b, c, n = (np.asarray(value, float) for value in (drop, lost, gained, images))
     linear = (2 * n - b + c) * d - b - c
     root = np.sqrt(np.maximum(linear * linear + 8 * n * c * d * (1 - d), 0))
@@ -103,7 +103,7 @@ def score_variance(drop: ArrayLike, lost: ArrayLike, gained: ArrayLike, images: 
 def median_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
     """Return the interval of a median between two order statistics, for any distribution; None below 7 values at 98 %.
 
-    ``confidence`` of the result is the actual one, at least the requested one, in binomial steps.
+    The result has its actual confidence, which is at least the requested confidence and has binomial steps.
     """
     ordered = sorted(values)
     rank = _sign_rank(len(ordered), confidence)
@@ -114,10 +114,9 @@ def median_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDE
 
 
 def share_below(values: Sequence[float], share: float, confidence: float = LATENCY_CONFIDENCE) -> float | None:
-    """Return a value that at least this share of all such values lies below, for any distribution, at one-sided (1 +
-    ``confidence``) / 2.
+    """Return one of these values that at least this share of all such values is below, for any distribution.
 
-    It is one of the values; None if even the largest is too low too often: three quarters at 98 % take 17 values.
+    The one-sided confidence is (1 + ``confidence``) / 2. None with too few values: three quarters at 98 % take 17 values.
     """
     ordered, allowed, missed, bound = sorted(values), (1 - confidence) / 2, 0.0, None
     for rank in range(len(ordered), 0, -1):
@@ -129,10 +128,9 @@ def share_below(values: Sequence[float], share: float, confidence: float = LATEN
 
 
 def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
-    """Return the ratio slow / fast of paired positive values: Hodges-Lehmann, with Wilcoxon's exact signed-rank bounds on
-    logarithms.
+    """Return the ratio slow / fast of paired positive values: Hodges-Lehmann, with exact signed-rank bounds on logarithms.
 
-    At 8 pairs the requested 98 % become 98.4 %. None below 7 pairs. The bounds are exact if the logarithms of the ratios are
+    With 8 pairs, the requested 98 % become 98.4 %. None below 7 pairs. The bounds are exact if the logarithms of the ratios are
     symmetric about their centre. Source: Hollander and Wolfe, Nonparametric Statistical Methods, sections 3.1-3.3.
     """
     if len(slow) != len(fast):
@@ -150,7 +148,7 @@ def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: flo
 
 
 def day_ratio_interval(ours: float, days: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
-    """Return the ratio of one day's positive value to those of other days, by the spread between days; None below 3.
+    """Return the ratio of one day's positive value to those of other days, from the spread between days; None below 3 days.
 
     Student's t on logarithms for one more value of the same kind (a prediction interval), exact if days are normally distributed.
     Source: Hahn and Meeker, Statistical Intervals, section 4.7.
@@ -166,15 +164,15 @@ def day_ratio_interval(ours: float, days: Sequence[float], confidence: float = L
     return Interval(estimate=math.exp(middle), low=low, high=high, confidence=confidence)
 
 
-def tail(samples: Sequence[float], percent: int) -> float | None:
-    """Return a percentile of one run; None if fewer than ten samples lie beyond it: 20 for a median, 1,000 for a p99."""
+def run_percentile(samples: Sequence[float], percent: int) -> float | None:
+    """Return a percentile of one run; None if fewer than ten samples are beyond it: a median takes 20, a p99 takes 1,000."""
     if len(samples) < samples_needed(percent):
         return None
     return float(np.percentile(np.asarray(samples, float), percent))
 
 
 def samples_needed(percent: int) -> int:
-    """Return the samples from which ten lie beyond a percentile: 20, 100 and 1,000 for p50, p90 and p99."""
+    """Return the least samples of which ten are beyond a percentile: 20, 100 and 1,000 for p50, p90 and p99."""
     return math.ceil(10 * 100 / (100 - percent))  # with integers, because 1 - 0.9 is not 0.1
 
 
@@ -185,7 +183,7 @@ def two_sided_z(confidence: float) -> float:
 
 
 def _edge(b: NDArray[np.float64], c: NDArray[np.float64], n: NDArray[np.float64], z: float, end: float) -> NDArray[np.float64]:
-    """Bisect between the estimate, which the score test never rejects, and the end of the range."""
+    """Return one bound of the drop, by bisection between the estimate, which the score test never rejects, and ``end``."""
     inside = (b - c) / n
     outside = np.full_like(inside, end)
     for _ in range(_HALVINGS):
@@ -207,7 +205,7 @@ def _sign_rank(count: int, confidence: float) -> int | None:
 
 @lru_cache(maxsize=128)
 def _signed_rank(count: int, confidence: float) -> tuple[int, float] | None:
-    """Return the same rank for the sorted Walsh averages, and its confidence, from the exact distribution of the statistic."""
+    """Return the rank for sorted Walsh averages, and its confidence, from the exact distribution of the signed-rank statistic."""
     ways = [1]
     for rank in range(1, count + 1):
         shifted = [0] * rank + ways
@@ -228,9 +226,9 @@ _ROUNDING: Final = 1e-9
 
 
 def independent_at_most(groups: Groups | None) -> float:
-    """(Σn)² / Σn² of groups of n images: their number if all have one size, and fewer if a large one dominates.
+    """Return (Σn)² / Σn² for groups of n images: the number of groups if all have one size, and less if a large one dominates.
 
-    If images of a group are all alike, a mean over images is as certain as one of this many independent images. No limit
+    If images of a group are all alike, a mean over images is as certain as a mean over this many independent images. Infinite
     without groups.
 
     Source: Korn and Graubard, Survey Methodology 24 (1998) 193-201; Dean and Pagano, Journal of Survey Statistics and
@@ -243,10 +241,10 @@ def independent_at_most(groups: Groups | None) -> float:
 
 
 def group_effect(values: NDArray[Any], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> float:
-    """Ratio, at least 1, of the variance of a mean over images in groups to the variance of independent images.
+    """Return the ratio, at least 1, of the variance of a mean over images in groups to the variance of independent images.
 
-    It compares the variance of the groups' sums with that of independent images. With few groups it is widened like Student's
-    distribution; with uneven groups the large ones count. If all values are equal, each group is worth one image.
+    It compares the variance of the groups' sums with the variance of independent images. With few groups, it is widened like
+    Student's distribution; with uneven groups, the large groups decide. If all values are equal, each group is worth one image.
 
     Args:
         values: one per image, (images,), such as 1 or True for a right answer.
@@ -277,9 +275,10 @@ def group_effect(values: NDArray[Any], groups: Groups | None, confidence: float 
     return min(float(images), max(1.0, few * count / (count - 1) * float((sums**2).sum()) / squares))
 
 
-def drop_effect(theirs: NDArray[np.bool_], ours: NDArray[np.bool_], groups: Groups | None) -> float:
-    """The effect for a paired drop. Few images change, which shows little about groups, so it is at least the effect of the
-    baseline's own answers.
+def paired_group_effect(theirs: NDArray[np.bool_], ours: NDArray[np.bool_], groups: Groups | None) -> float:
+    """Return the ``group_effect`` of a paired drop, which is at least the effect of the baseline's answers.
+
+    The images that change are few, and show little about groups.
 
     ``theirs``, ``ours``: (images,), right answers of the baseline network and of the candidate.
     """
@@ -288,7 +287,7 @@ def drop_effect(theirs: NDArray[np.bool_], ours: NDArray[np.bool_], groups: Grou
 
 
 class Worth(NamedTuple):
-    """Independent images with the same certainty as these."""
+    """How many independent images give the same certainty as a set of images."""
 
     effect: float = 1.0
     """Observed ratio of the figure's variance to the variance of independent images."""
@@ -296,27 +295,30 @@ class Worth(NamedTuple):
     """Most independent images for the bound of a PASS; see ``independent_at_most``."""
 
     def independent_to_pass(self, images: float) -> float:
-        """Independent images for the bound of a PASS."""
+        """Return the independent images for the bound of a PASS."""
         return min(images / self.effect, self.at_most)
 
     def independent_to_fail(self, images: float) -> float:
-        """Independent images for the bound of a FAIL."""
+        """Return the independent images for the bound of a FAIL."""
         return images / self.effect
 
     def images_for(self, independent: float, images: float, *, to_pass: bool) -> int:
-        """Images in such groups that are worth ``independent`` ones; ``images``: the number of current ones."""
+        """Return how many images in such groups are worth ``independent`` images; ``images``: the current number."""
         return math.ceil(
             independent * images / (self.independent_to_pass(images) if to_pass else self.independent_to_fail(images))
         )
 
 
 def sample_worth(values: NDArray[Any], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Worth:
-    """Worth of a mean over these values; arguments as in ``group_effect``."""
+    """Return the worth of a mean over these values; arguments as in ``group_effect``."""
     return Worth(group_effect(values, groups, confidence), independent_at_most(groups))
 
 
 def share_interval(hits: float, images: float, worth: Worth, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
-    """Wilson's interval of a share that should be large, from its own low end; None without images."""
+    """Return Wilson's interval of a share that should be large; None without images.
+
+    The low end uses the independent images for a PASS, the high end those for a FAIL.
+    """
     share = hits / images if images else 0.0
     if worth.independent_to_pass(images) == images:
         return wilson(hits, images, confidence)
@@ -331,7 +333,7 @@ def share_interval(hits: float, images: float, worth: Worth, confidence: float =
 def drop_interval_pp(
     lost: float, gained: float, images: float, worth: Worth, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> Interval | None:
-    """Tango's interval of a paired drop, which should be small, in percentage points; None without images."""
+    """Return Tango's interval of a paired drop, which should be small, in percentage points; None without images."""
     if images <= 0:
         return None
     counts = (worth.independent_to_fail(images), worth.independent_to_pass(images))
@@ -339,15 +341,16 @@ def drop_interval_pp(
 
 
 def _between_ends(below: Interval | None, above: Interval | None) -> Interval | None:
-    """Interval from the low end of one to the high end of the other."""
+    """Return the interval from the low end of ``below`` to the high end of ``above``."""
     return None if below is None or above is None else below.model_copy(update={"high": above.high})
 
 
 class LeaveOneOut(NamedTuple):
-    """A figure, and the figure without each image: float64 (images,)."""
+    """A figure, for the delete-one jackknife."""
 
     estimate: float
     without: Doubles
+    """The figure without each image, float64 (images,)."""
 
     @property
     def variance(self) -> float:
@@ -365,10 +368,10 @@ class LeaveOneOut(NamedTuple):
 def independent_answers(
     figure: LeaveOneOut, most: float, groups: Groups | None = None, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> float:
-    """Independent answers that would give a share the same certainty; at least one and at most ``most``."""
+    """Return the independent answers that would give a share the same certainty; at least one and at most ``most``."""
     effect = group_effect(figure.without, groups, confidence)
     share, most, variance = min(1.0, max(0.0, figure.estimate)), max(most / effect, 1.0), figure.variance * effect
-    if variance <= share * (1 - share) / most + 1e-15:  # of a share of 1, rounding alone is left
+    if variance <= share * (1 - share) / most + 1e-15:  # the variance of a share of 1 is only rounding
         return most
     return max(1.0, share * (1 - share) / variance)
 
@@ -380,17 +383,17 @@ def two_centre_interval(
     confidence: float = NON_INFERIORITY_CONFIDENCE,
     decay: float = 1.0,
 ) -> Interval:
-    """Wilson's interval with ``independent_answers``, around the figure and around the figure without its bias.
+    """Return the span of two Wilson intervals with ``independent_answers``: around the figure, and around it without its bias.
 
-    It spans both: either centre alone errs to one side, one if a split fixes the number of images per class and the other if
-    not. For a PASS, images in groups count as at most ``independent_at_most``.
+    Either centre alone errs to one side: one centre if a split fixes the number of images per class, the other if not. For a
+    PASS, images in groups count as at most ``independent_at_most``.
 
     Args:
-        figure: one that should be large, 0…1.
-        most: independent answers that the images can stand for.
+        figure: a figure that should be large, 0…1.
+        most: largest number of independent answers that the images can count as.
         groups: group of each image, (images,); None if they are independent.
         confidence: two-sided.
-        decay: the bias shrinks at least with the images to this power, of which the jackknife finds this share.
+        decay: power of the number of images with which the bias shrinks at least; the jackknife finds this share of the bias.
 
     Sources: Quenouille, Biometrika 43 (1956) 353-360; Efron and Stein, Annals of Statistics 9 (1981) 586-596; Korn and
     Graubard, Survey Methodology 24 (1998) 193-201, for intervals at an effective sample size.

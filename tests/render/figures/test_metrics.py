@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.judging import metrics
 from edgecnn.judging.gates import gates_for, judge
-from edgecnn.judging.metrics import METRICS, SHOWN, Metric, find
+from edgecnn.judging.metrics import METRICS, SHOWN, Metric, finding_of
 from edgecnn.render.columns import metric_cell
 from edgecnn.render.figures import spelt
 from edgecnn.render.markdown import report_markdown
@@ -102,7 +102,7 @@ def test_each_metric_that_can_be_bounded_is_judged_by_its_name_and_unit(name: st
     (gate,) = gates_for(GateChoice.model_validate({side: {name: 0.5}}), device_usually_attached=True)
     row = chosen(page_of(name))
     result = judge(gate, row)
-    assert (gate.side, result.figure) == (side, find(name, row).figure)
+    assert (gate.side, result.figure) == (side, finding_of(name, row).figure)
     if result.figure is not None:
         assert result.reason.startswith(METRICS[name].words)
         assert METRICS[name].signs in result.reason
