@@ -32,7 +32,7 @@ from edgecnn.errors.wording import shell_word
 from edgecnn.judging.gates import EffectiveGates, StoredRace
 from edgecnn.judging.judgement import Judgement, judge_rows
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import latest_race, metered, open_log, why_not
+from edgecnn.measure.race import has_meter, latest_race, open_log, why_no_meter_here
 from edgecnn.measure.race_request import RaceOptions
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import plan
@@ -119,9 +119,9 @@ def judge_finished(
 def _race(finished: FinishedBuild, subject: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
     """Race for a gate or an option if this machine is the device and runs the kit, else use a stored race."""
     wanted = gates.sources & set(RACED)
-    if subject.attached and not metered(subject.kits[finished.row.candidate.id], subject.lab.environment, request.meter):
+    if subject.attached and not has_meter(subject.kits[finished.row.candidate.id], subject.lab.environment, request.meter):
         wanted -= {"energy"}
-        subject.absent["energy"] = why_not(subject.lab.environment)
+        subject.absent["energy"] = why_no_meter_here(subject.lab.environment)
     wants_race = request.race or bool(wanted) or (request.meter, request.until, request.extra_runs) != (None, None, ExtraRuns())
     why = _why_no_race(finished, subject) if wants_race or not subject.timed else "no gate asks for a race"
     if why is None:

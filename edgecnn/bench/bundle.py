@@ -45,9 +45,9 @@ from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, tried
-from edgecnn.measure.race import energy_request, metered, open_log
+from edgecnn.measure.race import energy_request, has_meter, open_log
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
-from edgecnn.measure.subject import Subject, evaluated
+from edgecnn.measure.subject import Subject, evaluate_finite
 from edgecnn.results.explain import bench_command
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
 from edgecnn.results.shipped import shipped_kit
@@ -194,7 +194,7 @@ def _measure(subject: Subject, shown: OpenedImages, request: BundleBenchRequest,
     if not subject.timed:
         return
     subject.races["report"] = subject.race(RaceRequest.reported(request.race, runnable, how))
-    if watched := [kit for kit in runnable if metered(kit, lab.environment, how.meter)]:
+    if watched := [kit for kit in runnable if has_meter(kit, lab.environment, how.meter)]:
         subject.races["energy"] = subject.race(energy_request(request.race, watched, how), "energy of {} could not be measured")
 
 
@@ -206,7 +206,7 @@ def _answer(name: str, subject: Subject, shown: OpenedImages) -> None:
         return
     if shown.pixels is None:
         return
-    answered = tried(partial(evaluated, subject.kits[name], shown.pixels, subject.lab))
+    answered = tried(partial(evaluate_finite, subject.kits[name], shown.pixels, subject.lab))
     if isinstance(answered, Failed):
         subject.fail(name, answered)
     else:

@@ -23,7 +23,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.race import file_failure, stored_race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.measure.subject import Subject, evaluated
+from edgecnn.measure.subject import Subject, evaluate_finite
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import BASELINE_ID, Candidate
 from edgecnn.values.figures import Accuracy
@@ -83,7 +83,7 @@ class _DesktopRunner:
         if stored is not None and stored.failed:
             subject.failures[name] = Failed(ref="run-failed", what=stored.failed[kit.digest])
             return
-        answered = tried(partial(evaluated, kit, self.pixels, subject.lab))
+        answered = tried(partial(evaluate_finite, kit, self.pixels, subject.lab))
         if isinstance(answered, Failed):
             subject.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline with {name}: {answered.what}")
             file_failure(alone, subject.lab, answered.what)

@@ -15,7 +15,7 @@ from edgecnn.errors.measuring import no_meter_for_objective
 from edgecnn.judging.choice import Contest, contest_of
 from edgecnn.judging.regret import LOOKS
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import energy_request, metered, no_meter
+from edgecnn.measure.race import energy_request, has_meter, no_meter
 from edgecnn.measure.race_request import CHOOSING, THROUGHPUT_S, RaceOptions, RaceRequest
 from edgecnn.measure.subject import Subject
 from edgecnn.runner.meters.kinds import can_watch
@@ -75,7 +75,7 @@ def _throughput(subject: Subject, kits: Mapping[str, KitRef], how: RaceOptions) 
 def _energy(subject: Subject, ran: Mapping[str, KitRef], how: RaceOptions) -> None:
     """Race by energy. An external meter's log is joined to the runs after the race, so such a race cannot end early."""
     choice, lab = subject.race_choice, subject.lab
-    kits = [kit for kit in ran.values() if metered(kit, lab.environment, how.meter)]
+    kits = [kit for kit in ran.values() if has_meter(kit, lab.environment, how.meter)]
     if not kits:
         return
     lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in kits)}, to choose by")

@@ -22,10 +22,10 @@ from edgecnn.judging.regret import ENOUGH, LOOKS
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import has_engine, tried
-from edgecnn.measure.race import energy_request, metered
+from edgecnn.measure.race import energy_request, has_meter
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.measure.residency import residency
-from edgecnn.measure.subject import SPLITS, Split, Subject, evaluated
+from edgecnn.measure.subject import SPLITS, Split, Subject, evaluate_finite
 from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Artifact, Failed
@@ -137,7 +137,7 @@ class Observer:
                 self.pace.begin(begun[0], pixels.images)
 
         try:
-            return evaluated(kit, pixels, self.subject.lab, begin)
+            return evaluate_finite(kit, pixels, self.subject.lab, begin)
         except LogitsNotFinite as error:
             raise error.located(pixels.split, blamed_layer(kit, pixels.file, error.fields["image"])) from error
 
@@ -209,7 +209,7 @@ class Observer:
         """Measure the energy of these kits, if a meter can be read. A kit that fails here is not out."""
         subject = self.subject
         kits = [subject.kits[name] for name in names]
-        watched = [kit for kit in kits if metered(kit, subject.lab.environment, how.meter)]
+        watched = [kit for kit in kits if has_meter(kit, subject.lab.environment, how.meter)]
         if not watched:
             return
         request = energy_request(subject.race_choice, watched, how)

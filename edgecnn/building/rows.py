@@ -19,7 +19,7 @@ from edgecnn.judging.quality import adjusted_over_candidates, quality
 from edgecnn.judging.resources import energy, memory, screened_rates, sustained, throughput
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import FIGURES, metered, why_not
+from edgecnn.measure.race import FIGURES, has_meter, why_no_meter_here
 from edgecnn.measure.subject import SPLITS, Split, Subject
 from edgecnn.runtimes.registry import saturates_on
 from edgecnn.store.profiles import StoredProfile
@@ -283,8 +283,8 @@ def _energy(name: str, subject: Subject) -> Energy:
     kit, result = subject.kits.get(name), subject.races.get("energy")
     if kit is not None and result is not None and kit.entrant in result.failed:
         return Energy(reason=result.failed[kit.entrant], machine=machine)
-    if result is None and (kit is None or not metered(kit, subject.lab.environment)):
-        return Energy(reason=why_not(subject.lab.environment), machine=machine)
+    if result is None and (kit is None or not has_meter(kit, subject.lab.environment)):
+        return Energy(reason=why_no_meter_here(subject.lab.environment), machine=machine)
     here = (
         "not raced"
         if name in subject.raced("report")

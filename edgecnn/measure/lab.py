@@ -27,7 +27,7 @@ from edgecnn.values.stage import Progress
 
 @dataclass(frozen=True)
 class _Titled:
-    """Progress of a runner, shown with the name of the measured kit."""
+    """Progress of a runner under a fixed title."""
 
     tell: Progress
     title: str
@@ -53,13 +53,13 @@ class Lab:
     environment: Environment
     """Conditions of the machine, without those that depend on a kit."""
     lane: str = ""
-    """Distinguishes unfinished work of several boards. Empty: this machine."""
+    """Suffix that separates the unfinished work of several boards; empty for this machine."""
     warnings: tuple[str, ...] = ()
     """Problems of the host that affect figures, one sentence each."""
 
     @property
     def board(self) -> str | None:
-        """The name of the machine in errors; None for this one."""
+        """The name of the board in errors; None for this machine."""
         return self.machine if self.lane else None
 
     def environment_of(self, kit: KitRef) -> Environment:
@@ -78,17 +78,17 @@ class Lab:
         return Profile(**{"subject": kit.digest, **about, **when, **fields})
 
     def doing(self, title: str) -> Lab:
-        """Return this lab with another activity in its progress."""
+        """Return this lab with another title in its progress."""
         return replace(self, tell=_Titled(self.tell, title))
 
 
 def same_conditions(stored: Environment, present: Environment) -> bool:
-    """Whether all required conditions agree."""
+    """Whether all conditions that must match are equal."""
     return first_difference(stored, present) is None
 
 
 def first_difference(stored: Environment, present: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> str | None:
-    """Return one line with the first differing condition and both values, or None. Conditions unknown on both sides are equal."""
+    """Return a sentence on the first differing condition, or None. Conditions unknown on both sides are equal."""
     for name in names:
         ours = present.conditions.get(name)
         theirs = stored.conditions.get(name)
@@ -111,8 +111,8 @@ _COUNTED = re.compile(r" \(\d+ times?\)$")
 def joined_environment(runs: Sequence[Mapping[str, Any]]) -> Environment:
     """Return the first run's environment, with observations over all runs.
 
-    Shares are medians over runs, as figures are; temperature is the highest; throttling includes the share of runs in which it
-    happened. Values that no run could read are absent, and so is throttling if a run could not tell.
+    Shares are medians over runs, like figures. The temperature is the highest. Throttling includes the share of runs in which it
+    happened. Values that no run could read are absent; so is throttling if a run could not read it.
 
     ``runs``: parsed run files, at least one, with equal conditions.
     """
@@ -142,7 +142,7 @@ def _throttled(readings: Sequence[str | None]) -> dict[str, str]:
 
 
 ENGINE = ("build", "engine.plan")
-"""Path in a kit of the engine that a device builds."""
+"""Path, inside a kit, of the engine that a device builds."""
 _LOG = logging.getLogger(__name__)
 _ENDS_ONE = "this failure ends one candidate, and the others continue"
 _DAMAGED = ("kit-file-", "outside-the-kit", "bad-manifest", "no-kit")
@@ -151,13 +151,13 @@ Made = TypeVar("Made")
 
 
 def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Failed:
-    """Return the result of the work, or how it failed. ``--debug`` shows the traceback.
+    """Return the result of ``work``, or how it failed. ``--debug`` shows the traceback.
 
-    ``passing``: beginnings of references of errors that are raised.
+    ``passing``: prefixes of the references of errors that are raised instead of returned.
 
     Raises:
-        BoardError: the board went away or is unfit, which is no failure of a kit.
-        OSError, OF_THE_DISK: the disk is full or fails, which is no failure of a kit either.
+        BoardError: the board is gone or unfit, which is not a failure of the kit.
+        OSError, OF_THE_DISK: the disk is full or fails, which is not a failure of the kit either.
     """
     try:
         return work()
@@ -176,9 +176,9 @@ def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Fai
 
 
 def kits_that_fail(bundle: Path, kits: Mapping[str, KitRef], lab: Lab, *, is_new: bool) -> dict[str, Failed]:
-    """Kits of a finished bundle that fail their self-test on this machine, with the failure.
+    """Return the failures of a bundle's kits in their self-test on this machine, by name.
 
-    A kit that needs an engine, or a runtime that is not installed, cannot be tested here and is not included. ``is_new``: the
+    Kits that need an engine, or a runtime that is not installed, cannot be tested here and are skipped. ``is_new``: whether the
     bundle was just written. A kit of an older bundle is tested again only if the machine changed since it passed.
     """
     failures: dict[str, Failed] = {}
@@ -208,9 +208,9 @@ def has_engine(kit: KitRef) -> bool:
 
 
 def why_not_runnable(kit: KitRef, lab: Lab) -> Failed | None:
-    """Why a kit does not run here: the machine lacks a package (``missing``), or its self-test fails. None if it runs.
+    """Return why a kit does not run here: something is missing (``missing``), or its self-test fails. None if it runs.
 
-    Raises RunnerFailed: the kit's files were changed, so the result would say nothing.
+    Raises RunnerFailed: the kit's files were changed, so that the result would be meaningless.
     """
     if kit.manifest.get("engine") is not None and not has_engine(kit):
         build = f"cd {shell_word(kit.folder)} && python3 -m runner build-engine --out build"
@@ -220,6 +220,6 @@ def why_not_runnable(kit: KitRef, lab: Lab) -> Failed | None:
 
 
 def why_test_fails(kit: KitRef, lab: Lab, words: tuple[str, ...] = (), passing: tuple[str, ...] = ()) -> Failed | None:
-    """How the kit fails its self-test with golden logits; None if it passes. ``words``: options of the command."""
+    """Return how the kit fails its self-test with golden logits; None if it passes. ``words``: options of the command."""
     tested = tried(lambda: lab.host.run(Task(kit.folder, "selftest", words), lease_s=SELF_TEST_LEASE_S, tell=lab.tell), passing)
     return tested if isinstance(tested, Failed) else None

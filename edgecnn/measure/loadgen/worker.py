@@ -40,7 +40,7 @@ _NS = 1_000_000
 
 
 class Samples:
-    """The kit's golden images, ready as inputs."""
+    """Inputs for the session, made from the kit's golden images."""
 
     def __init__(self, kit: Kit) -> None:
         feed = feed_of(kit, golden_pixels(kit))
@@ -51,7 +51,7 @@ class Samples:
         return len(self._images)
 
     def feed(self, indices: Sequence[int], batch: int) -> dict[str, Any]:
-        """Return an input of exactly ``batch`` images; the last one is repeated if fewer remain."""
+        """Return an input of exactly ``batch`` images; if fewer remain, the last image is repeated."""
         if batch == 1:
             return self._single[indices[0]]
         return {self._name: self._images[[*indices, *[indices[-1]] * (batch - len(indices))]]}
@@ -64,7 +64,7 @@ class System:
         self._session, self._samples, self._batch, self._library = session, samples, batch, library
 
     def answer(self, query: Sequence[Any]) -> None:
-        """Compute a query on LoadGen's own thread, and report each call's images when they are done."""
+        """Compute a query on LoadGen's thread, and report the images of each call when they are done."""
         for start in range(0, len(query), self._batch):
             part = query[start : start + self._batch]
             self._session.run(self._samples.feed([sample.index for sample in part], self._batch))
@@ -80,7 +80,7 @@ class System:
                 while (sample := queries.get()) is not None:
                     self._session.run(self._samples.feed([sample[1]], 1))
                     self._done([sample[0]])
-            except BaseException:  # noqa: BLE001 - LoadGen would wait for this answer for ever
+            except BaseException:  # noqa: BLE001 - otherwise, LoadGen would wait for this query indefinitely
                 traceback.print_exc()
                 os._exit(1)
 
@@ -104,7 +104,7 @@ class System:
 def start_test(library: Any, system: System, samples: Samples, settings: LoadSettings, logs: str) -> None:
     """Run LoadGen to its end, with its logs in an existing folder."""
     count = len(samples)
-    options, log_options = _test_settings(library, settings), _where(library, logs)
+    options, log_options = _test_settings(library, settings), _log_settings(library, logs)
     images = library.ConstructQSL(count, count, lambda _: None, lambda _: None)  # all samples are already in memory
     try:
         if settings.scenario is Scenario.SERVER:
@@ -142,26 +142,26 @@ def _test_settings(library: Any, settings: LoadSettings) -> Any:
     return options
 
 
-def _where(library: Any, logs: str) -> Any:
+def _log_settings(library: Any, logs: str) -> Any:
     output = library.LogOutputSettings()
     output.outdir = logs
     output.copy_summary_to_stdout = False
-    where = library.LogSettings()
-    where.log_output = output
-    where.enable_trace = False
-    return where
+    settings = library.LogSettings()
+    settings.log_output = output
+    settings.enable_trace = False
+    return settings
 
 
 PILOT_BATCHES = (1, 8, 32)
 """One image, a MultiStream query, and a typical efficient batch on a CPU."""
 WARMUP_NS = 300_000_000
 PILOT_NS = 700_000_000
-"""Calls of each batch size."""
+"""Duration of the timed calls of each batch size."""
 _MANY = sys.maxsize
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what is requested; 0 if the last line has ``"ok": true``."""
+    """Run the pilot or LoadGen, and return the exit code: 0 if the last line has ``"ok": true``."""
     parser = argparse.ArgumentParser(prog="loadgen")
     parser.add_argument("--lease-s", type=float, required=True)
     parser.add_argument("--kit", type=Path, required=True)
@@ -170,7 +170,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     hold_lease(options.lease_s)
     try:
-        kit = _checked(options.kit)
+        kit = Kit.open(options.kit)
+        kit.verify_files()
+        kit.check_requirements()
+        load_runtime(kit)
+        check_knobs(kit, chosen_knobs(kit))
         result = pilot(kit) if options.settings is None else run(kit, json.loads(options.settings), options.logs)
     except RunnerError as error:
         say({"ok": False, "error": error.facts()})
@@ -209,15 +213,6 @@ def run(kit: Kit, settings: Mapping[str, Any], logs: str) -> dict[str, Any]:
         gc.enable()
         session.close()
     return {"observed": observe(since=before)}
-
-
-def _checked(folder: Path) -> Kit:
-    kit = Kit.open(folder)
-    kit.verify_files()
-    kit.check_requirements()
-    load_runtime(kit)
-    check_knobs(kit, chosen_knobs(kit))
-    return kit
 
 
 def _warm(kit: Kit, samples: Samples, batch: int) -> Session:
