@@ -41,7 +41,7 @@ from edgecnn.errors.labels import (
 from edgecnn.errors.wording import counted
 from edgecnn.measure.evaluate import PixelSet, prepared_groups
 from edgecnn.measure.kits import KitRef
-from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
+from edgecnn.results.origin import ancestor, kit_artifact, pixels_of_test, prepared_test
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import UNLABELLED, DataManifest, Fold, ImageEntry

@@ -49,9 +49,8 @@ from edgecnn.errors.measuring import KNOBS_BY_LATENCY
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
-from edgecnn.measure.energy import open_log
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.runnable import kits_that_fail
+from edgecnn.measure.lab import Lab, kits_that_fail
+from edgecnn.measure.race import open_log
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest, Goal, effective_gates

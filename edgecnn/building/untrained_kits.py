@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.runnable import tried
+from edgecnn.measure.lab import tried
 from edgecnn.models.catalogue import pixel_recipe, timed_arch
 from edgecnn.planning.complete import tool_versions
 from edgecnn.stages.export import ExportStage

@@ -89,7 +89,7 @@ def _subjects(call: Call, names: Sequence[str], archs: Sequence[str], model: Pat
     from edgecnn.errors.fit import NETWORK_WITHOUT_OPTION
     from edgecnn.errors.wording import shell_word
     from edgecnn.forecast.networks import subject_of_arch, subject_of_file
-    from edgecnn.results.network import built_network
+    from edgecnn.results.finished import built_network
     from edgecnn.store.disk import user_path
 
     if names:

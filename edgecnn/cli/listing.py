@@ -127,7 +127,7 @@ def _show_archs_for_devices(call: Call, what: What, pattern: str, wanted: Device
 
 def _plot_archs(call: Call, file: Path, builds: list[Path] | None, pattern: str) -> None:
     from edgecnn.api import write_catalogue_page
-    from edgecnn.results.listing import own_builds
+    from edgecnn.results.finished import own_builds
 
     own = own_builds(builds)
     written = write_catalogue_page(own, file, pattern)

@@ -122,7 +122,7 @@ def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
 
     The builds do not change. Latency on another device is MISSING; `edgecnn bench` measures it on that device.
     """
-    from edgecnn.bench.judge import JudgeRequest
+    from edgecnn.bench.bench import JudgeRequest
     from edgecnn.cli.asking import measuring_fields, refuse_unusable_texts
     from edgecnn.devices.machine import local_lab
     from edgecnn.render.ci import sheets_of_judgement

@@ -26,6 +26,7 @@ from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.timing import require_own_name, timeable_candidates
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import open_log
 from edgecnn.models.compound import RULES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve

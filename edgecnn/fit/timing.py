@@ -33,7 +33,7 @@ from edgecnn.fit.search import probe_of
 from edgecnn.installed import require_packages
 from edgecnn.judging.runs.latency import disturbed, latency_when_chosen
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.residency import residency, traced_residency

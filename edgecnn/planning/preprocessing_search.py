@@ -20,10 +20,10 @@ from edgecnn.errors.custom_model import (
     PREPROCESSING_UNPROVED,
     answers_alike,
 )
-from edgecnn.judging.learned import chance_verdict
-from edgecnn.judging.predictions.accuracy import share_of
-from edgecnn.judging.predictions.classes import sign_test
-from edgecnn.judging.predictions.independent_images import Groups
+from edgecnn.judging.accuracy import share_of
+from edgecnn.judging.intervals import Groups
+from edgecnn.judging.judgement import chance_verdict
+from edgecnn.judging.quality import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.planning.stated_preprocessing import Stated, merge_stated
 from edgecnn.runner.pixels import ImageSize, pixels_sha256

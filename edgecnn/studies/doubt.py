@@ -20,10 +20,10 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NO_LABELS_TO_DOUBT
 from edgecnn.installed import require_packages
-from edgecnn.judging.predictions.accuracy import share_right
+from edgecnn.judging.accuracy import share_right
 from edgecnn.planning.complete import tool_versions
 from edgecnn.results.explain import rebuild_command
-from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.results.page import thumbnail
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.stages.features import FeaturesStage

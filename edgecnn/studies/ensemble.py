@@ -10,8 +10,8 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import MEMBER_QUANTIZED, MEMBERS_DIFFER, ONE_MEMBER
 from edgecnn.installed import require_packages
-from edgecnn.judging.learned import commonest_share
-from edgecnn.judging.predictions.accuracy import difference_pp, share_right
+from edgecnn.judging.accuracy import difference_pp, share_right
+from edgecnn.judging.judgement import commonest_share
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.files import bounded_content

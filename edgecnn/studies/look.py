@@ -20,7 +20,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NO_MAPS
 from edgecnn.installed import require_packages
-from edgecnn.results.network import BuiltNetwork, built_network
+from edgecnn.results.finished import BuiltNetwork, built_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store

@@ -12,8 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from edgecnn.bench.bench import BenchRequest
-from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.bench.bench import BenchRequest, JudgeRequest, judge_finished
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.hosts import RunnerFailed

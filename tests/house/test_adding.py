@@ -285,8 +285,8 @@ from edgecnn.devices.check.reading import facts_of
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.gates import Gate, runs_for
 from edgecnn.judging.metrics import METRICS
-from edgecnn.judging.runs.latency import latency
-from edgecnn.judging.runs.resources import METERS
+from edgecnn.judging.latency import latency
+from edgecnn.judging.resources import METERS
 from edgecnn.render.columns import columns_of, tracked_numbers
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.report import candidate_rows

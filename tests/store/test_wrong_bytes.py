@@ -27,7 +27,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.fit.prices import read_table_file
 from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.onnx_file import load_model
-from edgecnn.measure.energy import open_log
+from edgecnn.measure.race import open_log
 from edgecnn.models.weights_file import format_of
 from edgecnn.planning.recipe import load_recipe
 from edgecnn.planning.recipe_settings import settings_of_build

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval
 from edgecnn.render.sentences import learned_lines, next_purpose
 from edgecnn.render.terminal import show_lines, show_rows

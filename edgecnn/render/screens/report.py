@@ -9,7 +9,7 @@ from rich.text import Text
 
 from edgecnn.errors.base import visible
 from edgecnn.errors.wording import counted, listed
-from edgecnn.judging.learned import learned_result, weakness_of, weakness_sentence
+from edgecnn.judging.judgement import learned_result, weakness_of, weakness_sentence
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import figures, tables

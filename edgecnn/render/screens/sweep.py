@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from edgecnn.errors.wording import counted, first_of
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, legend
 from edgecnn.render.sentences import gate_line, unmeasured_note

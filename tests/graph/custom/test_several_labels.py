@@ -16,7 +16,7 @@ from torch import Tensor
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, open_file, read_file
 from edgecnn.graph.custom.form import form_of
-from edgecnn.judging.predictions.logits import best_thresholds
+from edgecnn.judging.logits import best_thresholds
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry

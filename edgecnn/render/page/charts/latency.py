@@ -8,8 +8,8 @@ from typing import Any
 import altair as alt
 
 from edgecnn.errors.wording import counted
+from edgecnn.judging.latency import RUNS_NEEDED
 from edgecnn.judging.metrics import SHOWN
-from edgecnn.judging.runs.latency import RUNS_NEEDED
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Mark, Source, Table, sources_of

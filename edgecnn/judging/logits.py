@@ -1,6 +1,6 @@
 """From logits to predictions: one class, or the labels above their thresholds; and the choice of thresholds.
 
-Later code counts images, so only this module reads 50 million numbers.
+Large test sets have 50 million logits. Only this module reads all of them; later code counts images.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Reading:
     predicted: NDArray[np.intp]
     """The class with the largest logit; the first of equal ones."""
     place: NDArray[np.intp]
-    """Number of classes ranked before the right one, 0 if the answer is right. Equal logits, which INT8 often gives, rank by
-    class, the same rule that chose ``predicted``."""
+    """Number of classes ranked before the right class, 0 if the prediction is right. Equal logits, which INT8 often gives, are
+    ranked by class, as for ``predicted``."""
     confidence: NDArray[np.float64]
     """The largest softmax probability, 0…1."""
 
 
 def read_logits(logits: NDArray[Any], labels: NDArray[Any]) -> Reading:
-    """Read finite logits (images, classes) against class indices (images,)."""
+    """Return the predictions of finite logits (images, classes), compared with class indices (images,)."""
     images, classes = logits.shape
     predicted, place = np.empty(images, np.intp), np.empty(images, np.intp)
     confidence = np.empty(images, np.float64)
@@ -43,40 +43,40 @@ def read_logits(logits: NDArray[Any], labels: NDArray[Any]) -> Reading:
         predicted[part] = block.argmax(axis=1)
         before = (block > own) | ((block == own) & (order < label))
         place[part] = np.count_nonzero(before, axis=1)
-        with np.errstate(over="ignore"):  # a difference beyond float32 is minus infinity, of which the exponential is rightly 0
+        with np.errstate(over="ignore"):  # a difference beyond float32 becomes minus infinity, whose exponential is 0
             shares = np.exp(block - block.max(axis=1, keepdims=True))
         confidence[part] = 1 / shares.sum(axis=1, dtype=np.float64)
     return Reading(predicted=predicted, place=place, confidence=confidence)
 
 
 UNCHOSEN = 0.5
-"""The threshold of a label that no image has."""
+"""Threshold of a label that no image has."""
 
 
-def over(logits: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
-    """The labels of each image, bool (images, labels): those whose probability reaches the threshold."""
+def labels_over(logits: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    """Return which labels each image gets, bool (images, labels): those whose probability reaches the threshold."""
     reached: NDArray[np.bool_] = probabilities(logits) >= np.array(list(thresholds.values()))
     return reached
 
 
 def same_labels(logits: NDArray[Any], others: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Which images get exactly the same labels from both, bool (images,). ``logits``, ``others``: (images, labels)."""
-    same: NDArray[np.bool_] = (over(logits, thresholds) == over(others, thresholds)).all(axis=1)
+    """Return which images get exactly the same labels from both, bool (images,). ``logits``, ``others``: (images, labels)."""
+    same: NDArray[np.bool_] = (labels_over(logits, thresholds) == labels_over(others, thresholds)).all(axis=1)
     return same
 
 
 def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """The logistic function of logits, as the runner computes it, float64 0…1."""
+    """Return the logistic function of logits, computed as in the runner, float64 0…1."""
     held = np.asarray(logits, np.float64)
     shares: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(held, -700.0, 700.0)))
     return shares
 
 
 def best_thresholds(logits: NDArray[Any], labels: NDArray[Any], names: Sequence[str]) -> dict[str, float]:
-    """The threshold with the largest F1 on these images for each label, 0…1, rounded to four digits; 0.5 if no image has it.
+    """Return the threshold with the largest F1 on these images for each label, 0…1, to four digits; 0.5 if no image has it.
 
-    It is midway between two neighbouring probabilities. Of several equally good ones the nearest to 0.5 is taken, then the
-    lower.
+    A threshold is midway between two neighbouring probabilities. Of several equally good thresholds, the nearest to 0.5 is taken,
+    then the lower.
 
     Args:
         logits: float (images, labels).

@@ -1,8 +1,8 @@
 """Memory, energy, throughput and sustained speed from runs. The process run is the unit, as for latency.
 
-A gate on memory takes the largest peak of all runs, because a device must hold it. One power meter, the one that covers most,
-speaks for a candidate, because a part of the energy would flatter it. The best batch is found with one short run each and
-measured in a race of its own, because the winner of a selection flatters itself.
+A gate on memory takes the largest peak of all runs, because a device must hold it. The energy of a candidate comes from the power
+meter that covers most, because a part of the energy would be too low. The best batch is found with one short run per batch and
+then measured in a separate race, because the figure that won a selection is too good.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from itertools import accumulate
 from statistics import median
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import median_interval, tail
-from edgecnn.judging.runs.dependence import dependence, runs_interval
-from edgecnn.judging.runs.latency import RUNS_NEEDED, disturbed, latency_interval_ms, too_few_runs
+from edgecnn.judging.dependence import dependence, runs_interval
+from edgecnn.judging.intervals import median_interval, run_percentile
+from edgecnn.judging.latency import RUNS_NEEDED, disturbed, latency_interval_ms, too_few_runs
 from edgecnn.runner.meters.kinds import GPU, KINDS, PROCESSOR
 from edgecnn.values.figures import BatchFigure, Energy, Memory, SoakWindow, Sustained, Throughput
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, RunMemory, RunWindow
@@ -22,7 +22,7 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 
 def memory(profile: Profile, *, machine: str | None = None) -> Memory:
-    """Return one race's memory figures for one kit.
+    """Return the memory of one kit in one race.
 
     Args:
         profile: a race profile with its runs.
@@ -31,11 +31,12 @@ def memory(profile: Profile, *, machine: str | None = None) -> Memory:
     runs = [run.memory for run in profile.runs]
     known = [usage for usage in runs if usage is not None and usage.peak_mib is not None and usage.baseline_mib is not None]
     complete = bool(runs) and len(known) == len(runs)
+    gpu_mib = [usage.gpu_mib for usage in runs if usage is not None and usage.gpu_mib is not None]
     return Memory(
         peak_mib=_interval([usage.peak_mib for usage in known], complete),
         baseline_mib=_interval([usage.baseline_mib for usage in known], complete),
         above_baseline_mib=_interval([(usage.peak_mib or 0) - (usage.baseline_mib or 0) for usage in known], complete),
-        gpu_mib=_gpu(runs),
+        gpu_mib=_interval(gpu_mib, len(gpu_mib) == len(runs)),
         largest_mib=max((usage.peak_mib or 0 for usage in known), default=None) if complete else None,
         runs=len(known),
         fidelity=profile.fidelity if known else Fidelity.MISSING,
@@ -47,11 +48,6 @@ def memory(profile: Profile, *, machine: str | None = None) -> Memory:
 
 def _interval(values: Sequence[float | None], complete: bool) -> Interval | None:
     return median_interval([value for value in values if value is not None]) if complete else None
-
-
-def _gpu(runs: Sequence[RunMemory | None]) -> Interval | None:
-    held = [usage.gpu_mib for usage in runs if usage is not None and usage.gpu_mib is not None]
-    return _interval(held, len(held) == len(runs))
 
 
 def _why(runs: Sequence[RunMemory | None], known: Sequence[RunMemory]) -> str | None:
@@ -67,11 +63,11 @@ def _why(runs: Sequence[RunMemory | None], known: Sequence[RunMemory]) -> str | 
 
 
 METERS = {kind.name: kind for kind in sorted(KINDS, key=lambda kind: kind.coverage)}
-"""Ordered by coverage, largest first."""
+"""Meters by name, those that cover most of a machine first."""
 
 
 def energy(profile: Profile, *, machine: str | None = None) -> Energy:
-    """Return one energy race's figures for one kit.
+    """Return the energy of one kit in one race.
 
     Args:
         profile: a race profile whose runs measured energy.
@@ -84,11 +80,12 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
         return Energy(reason=_why_none(runs), machine=named)
     read = [(run, reading) for run in runs if (reading := _reading(run, meter)) is not None]
     totals = [_total_mj(run, reading) for run, reading in read]
+    idle = [1e3 * reading.idle_j / reading.idle_s * run.work.seconds / run.images for run, reading in read]
     complete = len(read) == len(profile.runs)
     dependent = dependence(totals) if complete else None
     return Energy(
         total_mj=runs_interval(totals) if complete else None,
-        above_idle_mj=runs_interval([_above_mj(run, reading) for run, reading in read]) if complete else None,
+        above_idle_mj=runs_interval([total - rest for total, rest in zip(totals, idle, strict=True)]) if complete else None,
         idle_w=runs_interval([reading.idle_j / reading.idle_s for _, reading in read]) if complete else None,
         meter=meter,
         covers=read[0][1].covers,
@@ -104,9 +101,9 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
 
 
 def meter_of(every: Iterable[Run]) -> str | None:
-    """Return the meter with the largest coverage that read every run; None if there is none.
+    """Return the meter that covers most among those that read every run; None if there is none.
 
-    The CPU's meter does not count if a model ran on the GPU of the same chip.
+    A meter of the CPU does not count if a model ran on the GPU of the same chip.
     """
     runs = [run.energy for run in every]
     common = [name for name in METERS if runs and all(run is not None and _reading(run, name) for run in runs)]
@@ -116,7 +113,7 @@ def meter_of(every: Iterable[Run]) -> str | None:
 
 
 def image_mj(run: Run, meter: str) -> float | None:
-    """Energy per image in one run by this meter, in millijoules, including idle power; None without a reading."""
+    """Return the energy per image of one run by this meter, in millijoules, including idle power; None without a reading."""
     reading = None if run.energy is None else _reading(run.energy, meter)
     return None if run.energy is None or reading is None else _total_mj(run.energy, reading)
 
@@ -126,12 +123,8 @@ def _reading(run: RunEnergy, meter: str) -> EnergyReading | None:
 
 
 def _total_mj(run: RunEnergy, reading: EnergyReading) -> float:
-    """The meter's power times the duration of the inferences by the run's own clock."""
+    """Return the meter's power times the duration of the inferences by the run's clock, per image."""
     return 1e3 * reading.work_j / reading.work_s * run.work.seconds / run.images
-
-
-def _above_mj(run: RunEnergy, reading: EnergyReading) -> float:
-    return _total_mj(run, reading) - 1e3 * reading.idle_j / reading.idle_s * run.work.seconds / run.images
 
 
 def _why_none(runs: Sequence[RunEnergy]) -> str:
@@ -155,23 +148,23 @@ NS_PER_S = 1e9
 
 
 def batches_up_to(largest: int) -> tuple[int, ...]:
-    """1, 2, 4, … and the largest itself."""
+    """Return 1, 2, 4, … and the largest batch itself."""
     doubled = [2**power for power in range(largest.bit_length()) if 2**power < largest]
     return (*doubled, largest)
 
 
 def images_per_s(run: Run) -> float:
-    """All images over the total time of the calls: a slow call weighs as long as it took."""
+    """Return all images over the total time of the calls, so that a slow call weighs as long as it took."""
     return run.batch * len(run.samples_ns) / sum(run.samples_ns) * NS_PER_S
 
 
-def screened(profiles: Mapping[int, Profile]) -> dict[int, float]:
-    """Images a second by batch in its screening run; batches without one are ignored."""
+def screened_rates(profiles: Mapping[int, Profile]) -> dict[int, float]:
+    """Return the images a second of each batch in its screening run; batches without a run are omitted."""
     return {batch: images_per_s(profile.runs[0]) for batch, profile in sorted(profiles.items()) if profile.runs}
 
 
 def best_batch(rates: Mapping[int, float]) -> int | None:
-    """The batch with the most images a second, the smaller of two equal ones; None if nothing was screened."""
+    """Return the batch with the most images a second, the smaller of two equal ones; None if nothing was screened."""
     return max(rates, key=lambda batch: (rates[batch], -batch), default=None)
 
 
@@ -181,7 +174,7 @@ def throughput(
     """Return one candidate's throughput.
 
     Args:
-        profiles: of this candidate, one per measured batch.
+        profiles: races of this candidate, one per measured batch.
         rates: images a second by batch, from the screening.
         requested: batches that the user named.
         machine: name of the machine for readers.
@@ -203,7 +196,6 @@ def throughput(
 def _figure(profile: Profile, best: int | None, requested: Sequence[int]) -> BatchFigure:
     runs, batch = profile.runs, profile.runs[0].batch
     interval = runs_interval([images_per_s(run) for run in runs])
-    few = f"{counted(len(runs), 'run')}; an interval needs {RUNS_NEEDED}"
     return BatchFigure(
         batch=batch,
         images_per_s=interval,
@@ -211,7 +203,7 @@ def _figure(profile: Profile, best: int | None, requested: Sequence[int]) -> Bat
         runs=len(runs),
         best=batch == best,
         asked=batch in requested,
-        reason=None if interval else few,
+        reason=None if interval else too_few_runs(len(runs)),
     )
 
 
@@ -240,7 +232,7 @@ def sustained(profile: Profile, machine: str) -> Sustained | None:
 def _windows(run: Run) -> tuple[SoakWindow, ...]:
     ends = list(accumulate(window.samples for window in run.windows))
     parts = [run.samples_ns[end - window.samples : end] for end, window in zip(ends, run.windows, strict=True)]
-    medians = [tail(part, 50) for part in parts]
+    medians = [run_percentile(part, 50) for part in parts]
     return tuple(
         SoakWindow(
             began_s=window.began_s,

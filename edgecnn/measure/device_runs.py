@@ -1,7 +1,7 @@
 """Read runs that a device measured on its own (``python3 -m runner measure``) as the profile of one kit.
 
-They come from another machine and are not trusted: each must be finished, belong to the requested kit, share one set of
-conditions, and have its own round.
+They come from another machine and are not trusted: each run must be finished and belong to the requested kit, and all runs must
+have the same conditions and different rounds.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from edgecnn.errors.measuring import RUNS_UNUSABLE, RunsUnusable
 from edgecnn.hosts.wire import Unusable, parsed
-from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import changed_between, first_difference, joined_environment
+from edgecnn.measure.race import no_meter
 from edgecnn.measure.run_file import read_run, run_of
 from edgecnn.runner.bundle import ENERGY, MACHINE
 from edgecnn.runner.files import JSON_BYTES_MAX, bounded_content, sha256_of
@@ -49,8 +49,11 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         raise RUNS_UNUSABLE(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
     _refuse_other_knobs(folder, kit, mine)
     environment, runs = joined_environment(mine), tuple(run_of(run) for run in mine)
-    observed_at = _dated(runs)
-    _refuse_impossible(folder, runs, changed_between(mine))
+    if (changed := changed_between(mine)) is not None:
+        raise RUNS_UNUSABLE(folder=folder, because=f"the machine changed between its runs: {changed}")
+    if len({run.round for run in runs}) < len(runs):
+        raise RUNS_UNUSABLE(folder=folder, because="two runs of this kit have the same round")
+    last_started = max(utc_moment(run.started_at) for run in runs)
     return Profile(
         what="race",
         subject=kit.digest,
@@ -58,7 +61,7 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         host=environment.conditions.get("cpu", "an unnamed machine"),
         environment=environment,
         fidelity=environment.fidelity,
-        observed_at=observed_at,
+        observed_at=min(last_started, datetime.now(UTC)).isoformat(timespec="seconds"),  # the device's clock may be ahead
         knobs=kit.knobs.options,
         race=f"imported-{kit.digest[:16]}",
         purpose="against",
@@ -73,9 +76,9 @@ def companions_of(folder: Path, kit: KitRef) -> int:
 
 
 def energy_of_runs(folder: Path, kit: KitRef, timed: Profile) -> DeviceEnergy:
-    """Return the energy runs next to the timed ones. Latency is valid without them, so a problem becomes a reason.
+    """Return the energy runs that were made with the timed runs. Latency is valid without them, so a problem becomes a reason.
 
-    ``folder``: as of ``profile_of_runs``.
+    ``folder``: as in ``profile_of_runs``.
     """
     if not any((folder / ENERGY).glob("run-*.json")):
         return DeviceEnergy((), _no_energy(folder))
@@ -99,12 +102,6 @@ def _no_energy(folder: Path) -> str:
     return f"no meter could be read there: {no_meter(machine)}"
 
 
-def _dated(runs: Sequence[Run]) -> str:
-    """Return when the last run started, but not later than now, in case the device's clock is ahead."""
-    last = max(utc_moment(run.started_at) for run in runs)
-    return min(last, datetime.now(UTC)).isoformat(timespec="seconds")
-
-
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         return read_run(path)
@@ -113,7 +110,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _refuse_edited(folder: Path) -> None:
-    """Check each run against the runner's last note; a folder without it, from an interrupted call, is accepted."""
+    """Compare each run with the digest that the runner noted; a folder of an interrupted call has no digests."""
     try:
         noted = dict(parsed(bounded_content(folder / RESULT, JSON_BYTES_MAX))["sha256"])
     except (OSError, Unusable, KeyError, TypeError, ValueError):
@@ -126,7 +123,7 @@ def _refuse_edited(folder: Path) -> None:
 
 
 def _refuse_other_knobs(folder: Path, kit: KitRef, mine: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse runs with other settings, or with settings that the bundle does not name."""
+    """Refuse runs with other knobs than the bundle's."""
     wanted = kit.knobs.options
     other = next((run["knobs"] for run in mine if run.get("knobs", {}) != wanted), None)
     if other is not None:
@@ -137,10 +134,3 @@ def _refuse_other_knobs(folder: Path, kit: KitRef, mine: Sequence[Mapping[str, A
 
 def _options_text(options: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(options.items())) or "no knobs"
-
-
-def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -> None:
-    if changed is not None:
-        raise RUNS_UNUSABLE(folder=folder, because=f"the machine changed between its runs: {changed}")
-    if len({run.round for run in runs}) < len(runs):
-        raise RUNS_UNUSABLE(folder=folder, because="two runs of this kit have the same round")

@@ -1,7 +1,7 @@
 """Rules that stop a race, and the rounds that would settle a gate.
 
-An interval promised_top1 too much if a race may stop whenever it looks good. So the rule is fixed before the first run: the race
-looks after certain numbers of rounds and at no other time.
+An interval promises too much if a race may stop whenever its result looks good. So the rule is fixed before the first run: the
+race is evaluated after fixed numbers of rounds (looks), and at no other time.
 """
 
 from __future__ import annotations
@@ -10,37 +10,37 @@ import math
 import re
 from collections.abc import Sequence
 
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, tail, two_sided_z
+from edgecnn.judging.dependence import runs_interval
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, run_percentile, two_sided_z
 from edgecnn.judging.resolution import POWER, enough_to_tell_apart
-from edgecnn.judging.runs.dependence import runs_interval
 from edgecnn.values.profile import Environment, Run, Until
 from edgecnn.values.verdict import Interval
 
 INTERIM_RUNS = (20, 28, 40)
-"""The first is the least number that shows a tail for three of four processes at 99.3 % and detects dependent runs. The last
-is the limit."""
+"""Looks of a race with a target half-width. The first is the least number of runs that bounds a tail of three in four processes
+at 99.3 % and detects dependent runs. The last is the limit."""
 
 
 def rule_of(half_width: float) -> Until:
-    """Return the rule for a p50 that is known to ± this share."""
+    """Return the rule of a race that runs until p50 is known to ± this share."""
     return Until(half_width=half_width, looks=INTERIM_RUNS)
 
 
 def confidence_at(until: Until | None) -> float:
-    """Confidence of an interval at one look, so that it holds over all looks."""
+    """Return the confidence of an interval at one look that makes it hold over all looks."""
     return look_confidence(1 if until is None else len(until.looks))
 
 
-def over_all(interval: Interval | None, until: Until | None) -> Interval | None:
-    """Return the same bounds with the confidence that they have whenever the rule stops."""
+def over_all_looks(interval: Interval | None, until: Until | None) -> Interval | None:
+    """Return the interval with the confidence that it has over all looks of the rule."""
     if interval is None or until is None:
         return interval
     return interval.model_copy(update={"confidence": LATENCY_CONFIDENCE})
 
 
 def half_width(runs: Sequence[Run], until: Until) -> float | None:
-    """Longer side of the interval of p50 as a share of p50; None without an interval."""
-    medians = [median_ns for run in runs if (median_ns := tail(run.samples_ns, 50)) is not None]
+    """Return the longer side of the interval of p50 as a share of p50; None without an interval."""
+    medians = [median_ns for run in runs if (median_ns := run_percentile(run.samples_ns, 50)) is not None]
     interval = runs_interval(medians, confidence_at(until)) if len(medians) == len(runs) else None
     return None if interval is None else _reach(interval)
 
@@ -75,16 +75,16 @@ def _reach(interval: Interval) -> float:
 
 
 INTERIM_ROUNDS = (10, 24, 48)
-"""Rounds after which the race looks at itself. Three looks that share 2 % need 99.3 % each; ten pairs reach 99.8 %."""
+"""Looks of a paired race. Three looks that share an error of 2 % need 99.3 % each; ten pairs reach 99.8 %."""
 ROUNDS_MAX = INTERIM_ROUNDS[-1]
 _WORTH_A_LOOK = 0.75
-"""A look shortly before the last one costs confidence and saves nothing."""
+"""Share of the limit up to which a race is evaluated; a look shortly before the last one costs confidence and saves nothing."""
 
 
 def looks(rounds_max: int = ROUNDS_MAX, first: int = 0) -> tuple[int, ...]:
-    """Return the rounds of the looks, the last at ``rounds_max``; they double beyond ``INTERIM_ROUNDS``.
+    """Return the numbers of rounds after which a race is evaluated, the last being ``rounds_max``.
 
-    ``first``: the race may not stop before this many rounds.
+    They double beyond ``INTERIM_ROUNDS``. ``first``: the race may not stop before this many rounds.
     """
     planned = list(dict.fromkeys(max(rounds, first) for rounds in INTERIM_ROUNDS))
     while planned[-1] < rounds_max:
@@ -93,26 +93,25 @@ def looks(rounds_max: int = ROUNDS_MAX, first: int = 0) -> tuple[int, ...]:
 
 
 def look_confidence(count: int, whole: float = LATENCY_CONFIDENCE) -> float:
-    """Two-sided confidence of each of ``count`` looks that together hold ``whole``."""
+    """Return the two-sided confidence of each of ``count`` looks that makes all of them hold together at ``whole``."""
     return 1 - (1 - whole) / count
 
 
 ROUNDS_WORTH_ASKING = 200
-"""More rounds are not advised: a race of three kits then takes an hour, and conditions change."""
+"""Largest number of rounds that is advised; with more, a race of three kits takes an hour, and conditions change."""
 
 OF_A_BUILD = "--set race.rounds={}"
 OF_A_FINISHED_BUILD = "build again with --set race.rounds={}"
 OF_A_COMPARISON = "--rounds {}"
 OF_A_DEVICE = "python3 -m runner measure ../.. --rounds {}"
-"""How each command asks for a number of rounds."""
+"""Option or command that requests a number of rounds, by kind of command."""
 
 
 def rounds_to_settle(bound: float, interval: Interval, rounds: int) -> int | None:
-    """Return how many rounds of a new race settle a bound in ``POWER`` of all cases if the estimate is right; None if they are
-    too many to advise.
+    """Return how many rounds of a new race settle a bound in ``POWER`` of all cases, if the estimate is right.
 
-    The spread of a round comes from the reach of this interval of ``rounds`` towards the bound. Ranks reach further than a
-    normal interval, so the number was enough in simulation.
+    None if that is more than ``ROUNDS_WORTH_ASKING``. The spread of a round comes from the half of this interval of ``rounds``
+    that extends towards the bound. An interval by rank is wider than a normal one, so the number sufficed in simulations.
     """
     if math.isclose(bound, interval.estimate):
         return None
@@ -123,7 +122,7 @@ def rounds_to_settle(bound: float, interval: Interval, rounds: int) -> int | Non
 
 
 def what_helps(rounds: int | None, spelled: str = OF_A_BUILD) -> str:
-    """Say what settles an UNSURE gate, as the end of a sentence with the option of this command."""
+    """Return the end of a sentence that says what settles an UNSURE gate; ``spelled``: how to request more rounds."""
     if rounds is None:
         return "a quieter machine would settle it"
     odds = f"about {rounds} rounds ({spelled.format(rounds)}) settle it in {100 * POWER:.0f} % of cases"
@@ -139,13 +138,12 @@ def had_whole_machine(environment: Environment) -> bool:
     limit, affinity = (environment.conditions.get(name) for name in ("cpu_limit", "affinity"))
     if limit not in (None, "none"):
         return False
-    return affinity is None or _covers(affinity, environment.observed.get("processors_online", ""))
-
-
-def _covers(allowed: str, online: str) -> bool:
-    if not (_LIST.fullmatch(allowed) and _LIST.fullmatch(online)):
+    if affinity is None:
+        return True
+    online = environment.observed.get("processors_online", "")
+    if not (_LIST.fullmatch(affinity) and _LIST.fullmatch(online)):
         return False
-    return _processors(online) <= _processors(allowed)
+    return _processors(online) <= _processors(affinity)
 
 
 def _processors(written: str) -> set[int]:

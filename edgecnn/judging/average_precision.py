@@ -1,8 +1,8 @@
-"""Average precision without each image, and with one image answered like another, both exact, from one sort per label.
+"""Average precision without each image, and with the ranks of two images exchanged, both exact, from one sort per label.
 
-Without image j, the sum over the images with the label loses j's own term, and every term at or after j's rank counts one
-image less. A wrong image costs a share of right answers 1 of n, and its interval allows for that before any is wrong. In mAP,
-one image may count several times as much, so the largest exchange is searched.
+Without image j, the sum over the images with the label loses j's own term, and every term at or after j's rank counts one image
+less. One wrong image of n costs top-1 a share of 1 / n, and Wilson's interval allows for this loss even if no image is wrong. In
+mAP, one image may count several times as much, so exchanges of images are tried.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.predictions.independent_images import Doubles, LeaveOneOut
+from edgecnn.judging.intervals import Doubles, LeaveOneOut
 
 
 def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:
-    """Average precision of one label: the mean precision down to the rank of each image that has it, 0…1.
+    """Return the average precision of one label: the mean precision down to the rank of each image that has the label, 0…1.
 
     Args:
         scores: (images,), larger for more probable.
-        has: (images,), which images have it; the result is NaN if none has it, and without the only one.
+        has: (images,), which images have the label. The result is NaN if no image has it, and without the only image that has it.
 
     Source of the definition: Manning, Raghavan and Schütze, Introduction to Information Retrieval, section 8.4.
     """
@@ -32,7 +32,8 @@ def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:
     terms = right * positives_so_far / last
     fewer = np.maximum(last - 1, 1)
     before = np.concatenate([[0.0], np.cumsum(terms)])[first]
-    behind, lost = (_sums_to_end(right * factor / fewer)[first] for factor in (positives_so_far, np.ones_like(positives_so_far)))
+    behind = np.cumsum((right * positives_so_far / fewer)[::-1])[::-1][first]
+    lost = np.cumsum((right / fewer)[::-1])[::-1][first]
     own = right * (positives_so_far - 1) / fewer
     positives = right.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -42,10 +43,10 @@ def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:
 
 
 def chance_precision(images: int, positives: int) -> float:
-    """Expected average precision of a random ranking, 0…1.
+    """Return the expected average precision of a random ranking, 0…1.
 
-    Each of the r - 1 images before an image at rank r has the label with its share; the formula is the mean over r. It equals
-    the share of the label only if there are many images.
+    Each of the r - 1 images before an image at rank r has the label with a probability equal to its share; the formula is the
+    mean over r. It equals the share of the label only if there are many images.
     """
     if images < 2:
         return 1.0
@@ -54,7 +55,7 @@ def chance_precision(images: int, positives: int) -> float:
 
 
 def mean_average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut | None:
-    """mAP over the labels that any image has; None if there are none. ``scores``, ``has``: (images, labels)."""
+    """Return mAP over the labels that any image has; None if there are none. ``scores``, ``has``: (images, labels)."""
     by_label = [average_precision(scores[:, label], has[:, label]) for label in np.flatnonzero(has.any(axis=0))]
     if not by_label:
         return None
@@ -64,18 +65,14 @@ def mean_average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneO
     return LeaveOneOut(float(np.mean([precision.estimate for precision in by_label])), mean)
 
 
-def _sums_to_end(values: Doubles) -> Doubles:
-    return np.cumsum(values[::-1])[::-1]
-
-
 _DRAWS: Final = 4
-"""Draws of another image for each."""
+"""Exchanges with a random other image that are tried per image."""
 
 
 def images_that_count(scores: NDArray[Any], has: NDArray[Any]) -> float:
-    """Number of images that count as much as one wrongly answered image: at most all of them.
+    """Return the number of images divided by the weight of one wrongly answered image, at most the number of images.
 
-    It is the number of images over the mean cost of such an answer, in n-ths, weighted by itself: for such a weight b the
+    The weight is the mean mAP lost by such an answer, in n-ths of n images, weighted by the loss itself. For a weight b, the
     variance of a loss is at most b times its mean.
 
     Args:
@@ -93,7 +90,7 @@ def images_that_count(scores: NDArray[Any], has: NDArray[Any]) -> float:
 
 
 class Ranked:
-    """One label's images by score; images with equal scores keep their order."""
+    """The images of one label, ranked by score; images with equal scores keep their order."""
 
     def __init__(self, scores: NDArray[Any], has: NDArray[Any]) -> None:
         """``scores``, ``has``: (images,); at least one image has the label."""
@@ -105,7 +102,7 @@ class Ranked:
         self.found = np.concatenate([[0.0], np.cumsum(right)])
         positives, one_up = self.found[1:], np.maximum(ranks - 1, 1)
         self.terms = right * positives / ranks
-        # what the terms of images between the two ranks become: one image less or more before them, with the label or without
+        # Changes of the terms of images between two ranks: one image less or more before them, with the label or without it.
         self.overtaken, self.overtaking = (
             _sums(right * positives / (ranks + 1) - self.terms),
             _sums(right * positives / one_up - self.terms),
@@ -115,7 +112,7 @@ class Ranked:
         )  # fmt: skip
 
     def lost_as(self, others: NDArray[np.intp]) -> Doubles:
-        """Average precision lost, (images,), if each image alone were answered like its counterpart, whose rank it takes."""
+        """Return the average precision lost, (images,), if each image alone took the rank of its counterpart."""
         here, there = self.rank, self.rank[others]
         down, up = there >= here, np.maximum(here - 1, 0)
         without = np.where(down, self.overtaking[there] - self.overtaking[here], self.overtaken[up] - self.overtaken[there - 1])

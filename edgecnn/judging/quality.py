@@ -1,4 +1,4 @@
-"""Figures of each class: right answers, losses against the baseline network and whether they are shown; and macro-F1."""
+"""Quality beyond top-1, from the same logits: top-5, macro-F1, calibration, agreement, and each class."""
 
 from __future__ import annotations
 
@@ -10,19 +10,131 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_bounds, two_sided_z
-from edgecnn.judging.predictions.independent_images import (
+from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES
+from edgecnn.judging.accuracy import Answers, check_answers, check_same_pixels, share_of
+from edgecnn.judging.intervals import (
+    ACCURACY_CONFIDENCE,
+    NON_INFERIORITY_CONFIDENCE,
     Groups,
     LeaveOneOut,
     Worth,
-    drop_effect,
     independent_at_most,
+    paired_group_effect,
     sample_worth,
     share_interval,
+    tango_bounds,
     two_centre_interval,
+    two_sided_z,
 )
-from edgecnn.values.figures import ClassFigures, ClassReport, Regression, UnitLosses
+from edgecnn.judging.logits import read_logits
+from edgecnn.values.figures import Accuracy, ClassFigures, ClassReport, Quality, Regression, UnitLosses
 from edgecnn.values.verdict import Interval
+
+CLASSES_FOR_TOP5 = 6
+"""With five classes, every answer is among the first five."""
+
+
+def quality(
+    answers: Answers,
+    labels: NDArray[Any],
+    names: Sequence[str],
+    baseline: Answers | None = None,
+    folds: NDArray[np.intp] | None = None,
+) -> Quality:
+    """Return the quality of one candidate on the test split beyond top-1.
+
+    Args:
+        answers: logits (images, classes).
+        labels: class indices (images,), integers.
+        names: of the classes, in the order of the logits.
+        baseline: the fp32 baseline network's outputs for the same pixels; None for the baseline itself.
+        folds: fold of each image's network, (images,); None for one network.
+
+    Raises:
+        NO_IMAGES, ONE_CLASS_ANSWERED, LogitsNotFinite, LOGITS_DO_NOT_MATCH: as ``accuracy`` does, and if the number of names
+            differs from the number of classes.
+    """
+    check_answers(answers, labels)
+    classes = answers.logits.shape[1]
+    if len(names) != classes:
+        raise LOGITS_DO_NOT_MATCH(candidate=answers.candidate, ours=f"logits of {classes} classes", theirs=f"{len(names)} names")
+    reading = read_logits(answers.logits, labels)
+    counts = class_counts(labels, reading.predicted, classes)
+    f1 = macro_f1(labels, reading.predicted, counts)
+    ece = calibration_error(reading.confidence, reading.place == 0)
+    if f1 is None or ece is None:
+        raise NO_IMAGES(candidate=answers.candidate, split="test")
+    theirs: NDArray[np.intp] | None = None
+    if baseline is not None:
+        check_answers(baseline, labels)
+        check_same_pixels(answers, baseline)
+        theirs = baseline.logits.argmax(axis=1)
+    pairs = Pairs(labels, reading.place == 0, None if theirs is None else theirs == labels, answers.groups, folds)
+    top5 = share_of(reading.place < 5, answers.groups) if classes >= CLASSES_FOR_TOP5 else None
+    absent: dict[str, str] = {}
+    if top5 is None:
+        absent["top5"] = f"there are {classes} classes, so each is among the first five"
+    if theirs is None:
+        absent["agreement"] = "there is no baseline network to agree with"
+    return Quality(
+        top5=top5,
+        macro_f1=f1,
+        ece=ece,
+        agreement=None if theirs is None else share_of(reading.predicted == theirs, answers.groups),
+        classes=class_report(names, counts, pairs),
+        absent=absent,
+    )
+
+
+def adjusted_over_candidates(tests: Mapping[str, Accuracy | None]) -> dict[str, Accuracy | None]:
+    """Return the accuracies of a build's candidates with class losses tested over all candidates together.
+
+    The report names a loss of any candidate, so each candidate is another chance of a false alarm.
+    """
+    known = [(name, test, test.quality) for name, test in tests.items() if test is not None and test.quality is not None]
+    reports = adjusted_reports([figures.classes for _, _, figures in known])
+    adjusted = {
+        name: test.model_copy(update={"quality": figures.model_copy(update={"classes": report})})
+        for (name, test, figures), report in zip(known, reports, strict=True)
+    }
+    return {**tests, **adjusted}
+
+
+BINS = 15
+"""Bins of equal width over 0…1, each including its upper end, as in Guo et al. and most published figures."""
+
+
+def calibration_error(
+    confidences: NDArray[np.float64], right: NDArray[Any], confidence: float = NON_INFERIORITY_CONFIDENCE
+) -> Interval | None:
+    """Return the expected calibration error of the first answer over 15 bins, 0…1; None without images.
+
+    Let d be the differences confidence - accuracy by bin, weighted by share of images. The error is Σ|d| = s·d for the true
+    signs s. Upper bound: s·d is at most the estimate plus s·(d - d̂), whose variance is at most the mean squared residual for
+    any s. Lower bound: chance adds at most Σ|d̂ - d|, of which mean and spread are subtracted. Both bounds allow for wrong
+    answers too rare to appear in the sample, as Wilson's interval does. They bound the error over these bins; inside a bin,
+    errors may still cancel.
+
+    Args:
+        confidences: the largest softmax probability of each image, 0…1.
+        right: whether each first answer is right.
+        confidence: two-sided; each bound is wrong in at most half of the remaining cases.
+
+    Source: Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 2.
+    """
+    images = len(confidences)
+    if images < 1:
+        return None
+    residual = confidences - right
+    bins = np.clip(np.ceil(confidences * BINS).astype(np.intp) - 1, 0, BINS - 1)
+    estimate = float(np.abs(np.bincount(bins, residual, BINS)).sum()) / images
+    squares = np.bincount(bins, residual * residual, BINS)
+    z = two_sided_z(confidence)
+    spread = z * math.sqrt(float(squares.sum()) + z * z / 4) / images
+    by_chance = float(np.sqrt(2 / math.pi * squares).sum()) / images
+    low = max(0.0, estimate - by_chance - spread)
+    high = min(1.0, estimate + z * z / 2 / images + spread)
+    return Interval(estimate=estimate, low=low, high=high, confidence=confidence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +144,11 @@ class ByClass:
     images: NDArray[np.int64]
     right: NDArray[np.int64]
     named: NDArray[np.int64]
-    """Images that were given this class, right or wrong."""
+    """Images that were predicted as this class, rightly or wrongly."""
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """2 right / (images + named); 0 if both are 0."""
+        """2 right / (images + named); 0 without either."""
         f1: NDArray[np.float64] = 2 * self.right / np.maximum(self.images + self.named, 1)
         return f1
 
@@ -53,13 +165,13 @@ def class_counts(labels: NDArray[Any], predicted: NDArray[np.intp], classes: int
 def macro_f1(
     labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByClass, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> Interval | None:
-    """Mean F1 over the classes that have images, 0…1; None without images.
+    """Return the mean F1 over the classes that have images, 0…1; None without images.
 
-    A class without images has no recall, hence no F1; predicting it is still an error of the true class.
+    A class without images has no recall and therefore no F1; predicting such a class is still an error of the true class.
 
-    Variance and bias come from the jackknife: the mean without each image. (At 20 images per class the mean is half a point
-    too low.) Small classes without errors would make the images worth too many independent ones, so they are worth at most the
-    number at which every class errs alike.
+    Variance and bias come from the jackknife: the mean without each image. (At 20 images per class, the mean is half a point
+    too low.) Small classes without errors would make the images count as too many independent ones, so they count at most as the
+    number for which every class has the same error rate.
     """
     present = counts.images > 0
     if not present.any():
@@ -72,7 +184,7 @@ def macro_f1(
 
 
 def _f1_changes(labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByClass) -> NDArray[np.float64]:
-    """Change of the summed F1, over the classes with images, without each image."""
+    """Return the change of the F1 summed over classes with images, if each image were left out: (images,)."""
     both = counts.images + counts.named
     f1 = np.where(counts.images > 0, counts.f1, 0.0)
     hit = 2 * np.maximum(counts.right - 1, 0) / np.maximum(both - 2, 1) - f1
@@ -99,7 +211,7 @@ class Pairs:
     """Fold of each image's network; None for one network."""
 
     def losses(self, classes: int) -> tuple[Counts, Counts]:
-        """Images of each class (classes,) that only the baseline gets right, and that only the candidate gets right."""
+        """Return the images of each class, (classes,), that only the baseline and only the candidate gets right."""
         assert self.theirs is not None
         lost, gained = self.theirs & ~self.right, self.right & ~self.theirs
         return np.bincount(self.labels[lost], minlength=classes), np.bincount(self.labels[gained], minlength=classes)
@@ -166,8 +278,9 @@ def _worst(lost: Counts, gained: Counts, images: Counts, most: float) -> Interva
 
 
 def unit_losses(pairs: Pairs, classes: int) -> list[UnitLosses | None]:
-    """Folds, or groups, of each class that lost or gained. Networks differ by themselves, and images of a group are alike. None
-    for independent images.
+    """Return how many folds, or groups, of each class lost or gained; None for each class if images are independent.
+
+    The unit is the fold or group, because networks differ from each other and images of a group are alike.
 
     Source: Obuchowski, Statistics in Medicine 17 (1998) 1495-1507, for paired answers in clusters; here by their signs.
     """
@@ -186,7 +299,12 @@ def unit_losses(pairs: Pairs, classes: int) -> list[UnitLosses | None]:
 
 def adjusted_reports(reports: Sequence[ClassReport]) -> list[ClassReport]:
     """Return the reports of all candidates of a build with p values adjusted over candidates and classes together."""
-    compared = [(place, index) for place, report in enumerate(reports) for index in _compared_classes(report)]
+    compared = [
+        (place, index)
+        for place, report in enumerate(reports)
+        for index, figures in enumerate(report.classes)
+        if report.compared and figures.images
+    ]
     signs = [_signs(reports[place].classes[index]) for place, index in compared]
     lost, gained = (np.array([sign[which] for sign in signs], np.int64) for which in (0, 1))
     p_values = dict(zip(compared, adjusted_p(lost, gained).tolist(), strict=True))
@@ -207,10 +325,6 @@ def adjusted_reports(reports: Sequence[ClassReport]) -> list[ClassReport]:
     ]
 
 
-def _compared_classes(report: ClassReport) -> list[int]:
-    return [index for index, figures in enumerate(report.classes) if report.compared and figures.images]
-
-
 def _signs(figures: ClassFigures) -> tuple[int, int, int]:
     """Return lost and gained independent units, and the number of units of the class."""
     if (units := figures.units) is not None:
@@ -227,7 +341,7 @@ def _adjusted(figures: ClassFigures, p_adjusted: float | None, needed: int) -> C
 
 
 def _loses(figures: ClassFigures) -> bool:
-    """Whether the class loses images in total. More losing than gaining groups or folds do not show that."""
+    """Whether the class loses images in total, which more losing than gaining groups or folds do not show."""
     drop = figures.drop_pp
     if drop is None:
         return False
@@ -260,17 +374,17 @@ def _drops(pairs: Pairs, lost: Counts, gained: Counts, images: Counts) -> list[I
 def _drop_worth(own: Pairs) -> Worth:
     if not len(own.right) or own.theirs is None:
         return Worth()
-    return Worth(drop_effect(own.theirs, own.right, own.groups), independent_at_most(own.groups))
+    return Worth(paired_group_effect(own.theirs, own.right, own.groups), independent_at_most(own.groups))
 
 
 FAMILY_ALPHA = 0.05
-"""How often any class is named at most if none lost."""
+"""Largest rate at which any class is named although no class lost."""
 
 
 def sign_test(lost: Counts, gained: Counts) -> NDArray[np.float64]:
-    """Chance that a fair coin shows at least ``lost`` heads in ``lost + gained`` throws; 1 if nothing was lost.
+    """Return the chance that a fair coin shows at least ``lost`` heads in ``lost + gained`` throws; 1 if nothing was lost.
 
-    By the regularised incomplete beta function. ``scipy.special`` is imported here, so that ``plan`` does not wait for it.
+    It is a regularised incomplete beta function. ``scipy.special`` is imported here, so that ``plan`` does not wait for it.
     """
     from scipy.special import betainc
 
@@ -279,7 +393,7 @@ def sign_test(lost: Counts, gained: Counts) -> NDArray[np.float64]:
 
 
 def adjusted_p(lost: Counts, gained: Counts) -> NDArray[np.float64]:
-    """Smallest family-wise rate at which each class's loss is shown: one-sided, (classes,).
+    """Return the smallest family-wise error rate at which each class's loss is shown: one-sided, (classes,).
 
     Sources: Holm, Scandinavian Journal of Statistics 6 (1979) 65-70; Westfall and Wolfinger, The American Statistician 51
     (1997) 3-8, for attained levels.
@@ -299,24 +413,24 @@ def adjusted_p(lost: Counts, gained: Counts) -> NDArray[np.float64]:
 
 
 def _attained(levels: NDArray[np.float64], throws: int) -> NDArray[np.float64]:
-    """Chance that the p value of a class with this many discordant images is at most each of ``levels``."""
+    """Return the chance that the p value of a class with this many discordant images is at most each of ``levels``."""
     heads = np.arange(throws, -1, -1)
     possible = np.concatenate([[0.0], sign_test(heads, throws - heads)])
-    # The same tail by two routes may differ in its last bits, and must count as equal.
+    # A tail that is computed in two ways may differ in its last bits, and must count as equal.
     return possible[np.searchsorted(possible, levels * (1 + 1e-9), side="right") - 1]
 
 
 def lost_to_show(classes: int) -> int:
-    """Images lost, with none gained, that show a class whatever the others do: 8 of ten classes, 15 of a thousand."""
+    """Return the lost images, with none gained, that show the loss of a class: 8 with ten classes, 15 with a thousand."""
     return math.ceil(math.log2(max(classes, 1) / FAMILY_ALPHA))
 
 
 def least_drops(
     lost: Counts, gained: Counts, images: Counts, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> NDArray[np.float64]:
-    """Lower bounds of every class's drop, -1…1, that hold together: Tango's, each at its share of the error.
+    """Return Tango's lower bounds of every class's drop, -1…1, each at its share of the error (Bonferroni).
 
-    Any of them is wrong about as often as one bound at ``confidence`` (Bonferroni).
+    All of them hold together about as often as one bound at ``confidence``.
     """
     low, _ = tango_bounds(lost, gained, images, two_sided_z(1 - (1 - confidence) / len(images)))
     return low
@@ -325,10 +439,10 @@ def least_drops(
 def most_drops(
     lost: Counts, gained: Counts, images: Counts, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> NDArray[np.float64]:
-    """Upper bounds of every class's drop, 0…1, each on its own (Tango's); 1 if a class has no images.
+    """Return Tango's upper bound of each class's drop, 0…1, not adjusted for the number of classes; 1 without images.
 
-    The largest bound holds for the largest drop without adjustment: it holds if the bound of the class with the largest drop
-    does.
+    The largest of these bounds holds for the largest drop without adjustment, because it is at least the bound of the class with
+    the largest drop.
     """
     some = images > 0
     _, high = tango_bounds(lost, gained, np.maximum(images, 1), two_sided_z(confidence))

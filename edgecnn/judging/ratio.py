@@ -1,8 +1,8 @@
 """The ratio of two kits' latencies, and its gate: the whole interval passes or fails.
 
-Paired runs are interleaved in one race: both kits meet the same conditions, so other work matters only if one of them met more
-of it. Unpaired runs come from different days: a machine varies from day to day without a change of the kit, as much as the
-recorded days vary among themselves. Other work now fails nothing, and other work then passes nothing.
+Paired runs are interleaved in one race. Both kits meet the same conditions, so other work matters only if one kit met more of it.
+Unpaired runs come from different days. A machine varies from day to day without a change of the kit, as much as the recorded days
+differ from each other. Other work during HEAD's runs takes away a FAIL; other work during the recorded runs takes away a PASS.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Literal, NamedTuple
 from edgecnn.errors.gates import races_differ
 from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval, ratio_interval
-from edgecnn.judging.metrics import LATENCY_RATIO
-from edgecnn.judging.runs.latency import (
+from edgecnn.judging.latency import (
     CONDITIONS_OF_THE_MACHINE,
     OTHERS_PERCENT_MAX,
     RUNS_NEEDED,
     SOMETIMES_THROTTLED_PERCENT_MAX,
     check_conditions,
     disturbed,
-    explained,
     medians_by_round,
     run_ms,
     run_settings_of,
+    slowdown_limit_text,
     slowed_at_most,
     too_few_samples,
     worst_of,
 )
-from edgecnn.judging.runs.stopping import OF_A_COMPARISON, look_confidence, rounds_to_settle, what_helps
+from edgecnn.judging.metrics import LATENCY_RATIO
+from edgecnn.judging.stopping import OF_A_COMPARISON, look_confidence, rounds_to_settle, what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Profile
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
@@ -39,12 +39,12 @@ _CONDITIONS = (
     ("others_percent", OTHERS_PERCENT_MAX, "other programs used {:.0f} % of the CPU time in the runs"),
     ("throttled_percent", SOMETIMES_THROTTLED_PERCENT_MAX, "the machine throttled in {:.0f} % of the runs"),
 )
-"""Disturbances that may slow one kit of a pair: observation, allowed difference in points, and words. For twins that met 50 to
-90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
+"""Disturbances that may slow one kit of a pair: observation, allowed difference in percentage points, and words. Ten rounds of
+two copies of one kit next to 50 to 90 % of other work differ by more than 5 points three times in a hundred."""
 
 
 OVER_DAYS = "Student's t, which assumes independent and normally distributed days"
-"""The test and its assumption: if a machine has two paces, a day of the slower one is not a change of the kit."""
+"""The test and its assumption. A machine with two paces violates it: a day at the slower pace looks like a change of the kit."""
 MORE_DAYS = "baselines of more days show how much the machine varies from day to day"
 """Advice for a ratio to recorded runs."""
 
@@ -61,27 +61,27 @@ class RatioFinding(Value):
 
     ratio: Interval | None
     how: str = ""
-    """The test and the sample, such as ``10 interleaved rounds on AMD EPYC``."""
+    """Test and sample, such as ``10 interleaved rounds on AMD EPYC``."""
     absent: str | None = None
     """Why nothing was measured."""
     rounds: int = 0
-    """Rounds of HEAD behind the ratio."""
+    """Rounds of HEAD that the ratio comes from."""
     helps: str | None = None
     """Advice if more rounds would not narrow the ratio."""
     open: str | None = None
     """Why there are runs but no interval."""
     slow_disturbed: str | None = None
-    """A disturbance that may have slowed HEAD: HEAD then fails nothing."""
+    """A disturbance that may have slowed HEAD, so that HEAD cannot fail."""
     fast_disturbed: str | None = None
-    """A disturbance that may have slowed BASE: HEAD then passes nothing."""
+    """A disturbance that may have slowed BASE, so that HEAD cannot pass."""
     slow_at_most: int | None = None
-    """The largest factor by which it can have slowed HEAD; None without a limit."""
+    """Largest factor by which ``slow_disturbed`` can have slowed HEAD; None without a limit."""
     fast_at_most: int | None = None
-    """The same for BASE."""
+    """Largest factor by which ``fast_disturbed`` can have slowed BASE; None without a limit."""
 
 
 def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
-    """Return HEAD / BASE from races of the same two kits, with pairs inside each race.
+    """Return HEAD / BASE from one or more races of the same two kits, paired by round.
 
     Raises:
         RACES_DIFFER: two profiles of a pair are from different races.
@@ -100,19 +100,21 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
     why = None if ratio else short or f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
     return RatioFinding(
         ratio=ratio,
-        how=f"{len(slow)} interleaved rounds on {machine}{_manners(races)}",
+        how=f"{len(slow)} interleaved rounds on {machine}{_settings_note(races)}",
         rounds=len(slow),
         open=why,
         slow_disturbed=_uneven(races, "head"),
         fast_disturbed=_uneven(races, "base"),
-        slow_at_most=_explains(races, "head"),
-        fast_at_most=_explains(races, "base"),
+        slow_at_most=_slowed_at_most(races, "head"),
+        fast_at_most=_slowed_at_most(races, "base"),
     )
 
 
 def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
-    """Return HEAD / BASE from runs of different days: the median of HEAD's runs against that of each recorded day, see
-    ``day_ratio_interval``."""
+    """Return HEAD / BASE from runs of different days: HEAD's median run against the median run of each recorded day.
+
+    See ``day_ratio_interval``.
+    """
     short = next((why for profile in (head, *base) if (why := too_few_samples(profile.runs))), None)
     days = [_middle_ms(profile) for profile in base]
     ratio = None if short else day_ratio_interval(_middle_ms(head), days, confidence)
@@ -137,19 +139,22 @@ def _middle_ms(profile: Profile) -> float:
 
 def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str = OF_A_COMPARISON) -> GateResult:
     """Judge the gate on ``latency_ratio``, whose only side is ``max``; ``spelled`` is the option for more rounds."""
-    verdict, why = _verdict(gate, finding, spelled)
+    verdict, reason = _verdict(gate, finding, spelled)
+    if (ratio := finding.ratio) is not None:
+        interval = f"[{ratio.low:.3f}, {ratio.high:.3f}] at {100 * ratio.confidence:.4g} %"
+        reason = f"latency {ratio.estimate:.3f} × BASE {interval}, {finding.how}, {reason}"
     return GateResult(
         gate=gate,
         candidate=candidate,
         verdict=verdict,
         figure=finding.ratio,
         fidelity=Fidelity.MISSING if finding.absent else Fidelity.MEASURED,
-        reason=why if finding.ratio is None else f"{_shown(finding.ratio)}, {finding.how}, {why}",
+        reason=reason,
     )
 
 
 def _check_same_state(race: PairedRace) -> None:
-    """Ignore conditions that one runner is too old to read: both ran in the same minutes on one machine."""
+    """Check a pair, ignoring conditions that one runner is too old to read: both ran in the same minutes on one machine."""
     if race.head.race is None or race.head.race != race.base.race:
         raise races_differ(ours=race.head.subject, theirs=race.base.subject, our_race=race.head.race, their_race=race.base.race)
     ours, theirs = race.head.environment, race.base.environment
@@ -157,8 +162,8 @@ def _check_same_state(race: PairedRace) -> None:
     check_conditions(ours, theirs, known)
 
 
-def _manners(races: Sequence[PairedRace]) -> str:
-    """Name the threads and knobs, of both sides if they differ."""
+def _settings_note(races: Sequence[PairedRace]) -> str:
+    """Return the threads and knobs, of both sides if they differ."""
     if not races:
         return ""
     head, base = (run_settings_of(profile) or "threads unknown" for profile in (races[-1].head, races[-1].base))
@@ -168,7 +173,7 @@ def _manners(races: Sequence[PairedRace]) -> str:
 
 
 def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str | None:
-    """Describe a disturbance that this side met so much more of that it may be slower for it; unobserved counts as 0."""
+    """Describe disturbances that this side met more of than allowed, so that they may have slowed it; unobserved counts as 0."""
     other: Literal["base", "head"] = "base" if side == "head" else "head"
     differences = []
     for name, allowed, words in _CONDITIONS:
@@ -178,60 +183,52 @@ def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str |
     return " and ".join(differences) or None
 
 
-def _explains(races: Sequence[PairedRace], side: Literal["base", "head"]) -> int | None:
+def _slowed_at_most(races: Sequence[PairedRace], side: Literal["base", "head"]) -> int | None:
     profiles: list[Profile] = [getattr(race, side) for race in races]
     return slowed_at_most(worst_of([profile.environment for profile in profiles])) if profiles else None
 
 
 def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str) -> float:
-    """Average over races, weighted by rounds."""
+    """Return an observation's average over races, weighted by rounds."""
     profiles: list[Profile] = [getattr(race, side) for race in races]
     rounds = sum(len(profile.runs) for profile in profiles)
     return sum(float(profile.environment.observed.get(name, 0)) * len(profile.runs) for profile in profiles) / max(rounds, 1)
 
 
 def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, str]:
-    bound = f"{LATENCY_RATIO} ≤ {gate.bound:g} ({_rule(gate.bound)})"
+    margin = f"must be at least {100 * (1 - gate.bound):.3g} % faster"
+    if gate.bound >= 1:
+        margin = f"margin {100 * (gate.bound - 1):.3g} %"
+    bound = f"{LATENCY_RATIO} ≤ {gate.bound:g} ({margin}, α {100 * (1 - LATENCY_CONFIDENCE) / 2:g} % on either side)"
     if finding.ratio is None:
         return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "no ratio is known")
     low, high = finding.ratio.low, finding.ratio.high
     if high <= gate.bound:
-        met = f"meets {bound}"
-        return _or_open(Verdict.PASS, met, bound, _Doubt(finding.fast_disturbed, finding.fast_at_most, gate.bound / high))
+        doubt = _Doubt(finding.fast_disturbed, finding.fast_at_most, gate.bound / high)
+        return _unless_disturbed(Verdict.PASS, f"meets {bound}", bound, doubt)
     if low <= gate.bound:
         more = rounds_to_settle(gate.bound, finding.ratio, finding.rounds)
         return Verdict.UNSURE, f"leaves {bound} open: {finding.helps or what_helps(more, spelled)}"
-    broken = f"breaks {bound}"
-    return _or_open(Verdict.FAIL, broken, bound, _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound))
+    doubt = _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound)
+    return _unless_disturbed(Verdict.FAIL, f"breaks {bound}", bound, doubt)
 
 
 class _Doubt(NamedTuple):
     because: str | None
+    """Disturbance that may explain the verdict."""
     times: int | None
-    """The largest factor that it explains."""
+    """Largest factor that the disturbance explains; None without a limit."""
     excess: float
-    """Factor beyond the bound."""
+    """Factor between the bound and the nearer end of the interval."""
 
 
-def _or_open(verdict: Verdict, stands: str, bound: str, doubt: _Doubt) -> tuple[Verdict, str]:
+def _unless_disturbed(verdict: Verdict, says: str, bound: str, doubt: _Doubt) -> tuple[Verdict, str]:
+    """Return the verdict with its reason, or UNSURE if a disturbance may explain it."""
     if doubt.because is None:
-        return verdict, stands
+        return verdict, says
     if doubt.times is None or doubt.excess <= doubt.times:
         return Verdict.UNSURE, f"leaves {bound} open: {doubt.because}"
-    return verdict, f"{stands}: {doubt.because}, {explained(doubt.times)}"
-
-
-def _rule(bound: float) -> str:
-    alpha = f"α {100 * (1 - LATENCY_CONFIDENCE) / 2:g} % on either side"
-    return (
-        f"margin {100 * (bound - 1):.3g} %, {alpha}"
-        if bound >= 1
-        else f"must be at least {100 * (1 - bound):.3g} % faster, {alpha}"
-    )
-
-
-def _shown(ratio: Interval) -> str:
-    return f"latency {ratio.estimate:.3f} × BASE [{ratio.low:.3f}, {ratio.high:.3f}] at {100 * ratio.confidence:.4g} %"
+    return verdict, f"{says}: {doubt.because}, {slowdown_limit_text(doubt.times)}"
 
 
 class InterimLook(NamedTuple):
@@ -239,11 +236,13 @@ class InterimLook(NamedTuple):
 
     finding: RatioFinding
     decided: bool
-    """The gate passes or fails, so no more rounds are needed."""
+    """Whether the gate passes or fails, so that no more rounds are needed."""
 
 
 def look(races: Sequence[PairedRace], gate: Gate, planned: Sequence[int], machine: str) -> InterimLook:
-    """Look at all rounds of two kits; ``planned``: rounds after which the race looks, including future ones.
+    """Return the ratio of two kits over all rounds so far.
+
+    ``planned``: the numbers of rounds after which the race looks, including future looks.
 
     Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_finding``.
     """

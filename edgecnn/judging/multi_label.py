@@ -1,8 +1,8 @@
 """Multi-label figures from logits: mAP and its paired drop; F1, precision and recall at the thresholds.
 
-Intervals count images, because labels of the same image are correlated. The delete-one jackknife's variance gives the number
-of independent answers with the same certainty, and Wilson's interval for that number stays inside 0…1. Small sets rarely show
-the few images that are answered quite wrongly, so the cost of one such image widens the intervals.
+Intervals count images, because labels of the same image are correlated. The delete-one jackknife's variance gives the number of
+independent answers with the same certainty, and Wilson's interval for that number stays inside 0…1. Small sets rarely show the
+few images that are answered quite wrongly, so the cost of one such image widens the intervals.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
-from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels, share_of
-from edgecnn.judging.predictions.average_precision import average_precision, images_that_count, mean_average_precision
-from edgecnn.judging.predictions.independent_images import (
+from edgecnn.judging.accuracy import Answers, check_finite, check_same_pixels, share_of
+from edgecnn.judging.average_precision import average_precision, images_that_count, mean_average_precision
+from edgecnn.judging.intervals import (
+    ACCURACY_CONFIDENCE,
+    NON_INFERIORITY_CONFIDENCE,
     Groups,
     LeaveOneOut,
     group_effect,
     independent_answers,
     independent_at_most,
     two_centre_interval,
+    two_sided_z,
 )
-from edgecnn.judging.predictions.logits import over, same_labels
+from edgecnn.judging.logits import labels_over, same_labels
 from edgecnn.values.figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
 
@@ -41,7 +43,7 @@ def multi_label_accuracy(
     split: Literal["validation", "test"],
     baseline: Answers | None = None,
 ) -> MultiLabelAccuracy:
-    """Return every figure of one candidate on one split, and its drop against the baseline network's.
+    """Return every figure of one candidate on one split, and its drop against the baseline network.
 
     Args:
         answers: logits (images, labels).
@@ -61,7 +63,7 @@ def multi_label_accuracy(
         raise LOGITS_DO_NOT_MATCH(candidate=answers.candidate, ours=f"logits of shape {answers.logits.shape}", theirs=theirs)
     has = labels.astype(bool)
     precision = _precision(answers, has, split)
-    predicted = over(answers.logits, thresholds)
+    predicted = labels_over(answers.logits, thresholds)
     count = images_that_count(answers.logits, has)
     drop, drop_images = (None, None) if baseline is None else _drop(precision, answers, baseline, has)
     return MultiLabelAccuracy(
@@ -75,7 +77,9 @@ def multi_label_accuracy(
         groups=None if answers.groups is None else len(np.unique(answers.groups)),
         micro_f1=_f1(predicted, has, answers.groups, together=True),
         macro_f1=_f1(predicted, has, answers.groups, together=False),
-        agreement=None if baseline is None else _alike(answers, baseline, thresholds),
+        agreement=None
+        if baseline is None
+        else share_of(same_labels(answers.logits, baseline.logits, thresholds), answers.groups),
         labels=tuple(
             _label(answers, place, label, has[:, place], predicted[:, place]) for place, label in enumerate(thresholds.items())
         ),
@@ -88,7 +92,7 @@ def multi_label_accuracy(
 def map_interval(
     answers: Answers, labels: Labels, split: Literal["validation", "test"], confidence: float = ACCURACY_CONFIDENCE
 ) -> Interval:
-    """mAP alone, which needs no thresholds; see ``multi_label_accuracy``."""
+    """Return mAP alone, which needs no thresholds; see ``multi_label_accuracy``."""
     check_finite(answers.candidate, answers.logits)
     if answers.logits.shape != labels.shape:
         ours, theirs = (f"{what} of shape {of.shape}" for what, of in (("logits", answers.logits), ("labels", labels)))
@@ -99,8 +103,11 @@ def map_interval(
 
 
 def _map_interval(precision: LeaveOneOut, count: float, groups: Groups | None, confidence: float) -> Interval:
-    """The precision at the few images of a rare label is too high; for heavy-tailed scores the bias vanishes no faster than a
-    root."""
+    """Return the interval of mAP, corrected for bias.
+
+    The precision at the few images of a rare label is too high. For heavy-tailed scores, this bias shrinks only with the square
+    root of the number of images.
+    """
     return two_centre_interval(precision, count, groups, confidence, decay=0.5)
 
 
@@ -111,18 +118,13 @@ def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validat
     return precision
 
 
-def _alike(answers: Answers, baseline: Answers, thresholds: Mapping[str, float]) -> Interval | None:
-    check_same_pixels(answers, baseline)
-    return share_of(same_labels(answers.logits, baseline.logits, thresholds), answers.groups)
-
-
 def _drop(ours: LeaveOneOut, answers: Answers, baseline: Answers, has: NDArray[np.bool_]) -> tuple[Interval, float]:
-    """The drop with the jackknife of the difference, plus what unseen images may still lose; and the number of images it counts
-    as.
+    """Return the drop, in percentage points, and the number of independent images that it counts as.
 
-    Score interval of a mean loss d whose variance per image is at most b·d, like Wilson's for b = 1; b is the cost of a
-    wrongly answered image. In simulations of 60 to 1,000 images, 3 to 8 labels and drops of 1 to 3 points by a few wrong
-    images, a bound errs in 0 to 7 % at the 5 % of a gate, and in 9 % in one case of 56.
+    The interval uses the jackknife of the difference and adds the possible loss of unseen images. It is the score interval of a
+    mean loss d whose variance per image is at most b·d, like Wilson's for b = 1; b is the cost of a wrongly answered image. In
+    simulations of 60 to 1,000 images, 3 to 8 labels and drops of 1 to 3 points caused by a few wrong images, a bound errs in 0 to
+    7 % at the 5 % of a gate, and in 9 % in one case of 56.
     """
     check_finite(baseline.candidate, baseline.logits)
     check_same_pixels(answers, baseline)
@@ -146,7 +148,7 @@ def _half_width(images: float, variance: float) -> float:
 
 
 def _f1(predicted: NDArray[np.bool_], has: NDArray[np.bool_], groups: Groups | None, *, together: bool) -> Interval:
-    """Micro- or macro-F1; labels that no image has count in neither mean."""
+    """Return micro-F1 (``together``) or macro-F1; labels that no image has are ignored."""
     kept = has.any(axis=0)
     hits = 2.0 * (predicted & has)[:, kept]
     all_ = 1.0 * predicted[:, kept] + has[:, kept]

@@ -2,8 +2,8 @@
 
 A process run is the unit: samples of one run are correlated, so intervals count runs. A run gives one median, one p90 from 100
 samples on, and one p99 from 1,000 on. Ratios are taken round by round in one race, where both kits meet the same conditions.
-The middle process says little about a tail: if three of ten have a long one, it has none. So a bound on p90 or p99 is met only
-if three of four processes are shown to meet it.
+The middle process says little about a tail: if three of ten processes have a long tail, the middle one has none. So a bound on
+p90 or p99 is met only if three of four processes are shown to meet it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from edgecnn.errors.gates import ROUND_TWICE, conditions_differ, races_differ
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
-from edgecnn.judging.runs.dependence import dependence, runs_interval, share_of_runs_below
-from edgecnn.judging.runs.regret import estimate, estimate_alone, estimated_ratio
-from edgecnn.judging.runs.stopping import confidence_at, had_whole_machine, how_it_stopped, over_all
+from edgecnn.judging.dependence import dependence, runs_interval, share_of_runs_below
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, run_percentile, samples_needed
+from edgecnn.judging.regret import estimate, estimate_alone, estimated_ratio
+from edgecnn.judging.stopping import confidence_at, had_whole_machine, how_it_stopped, over_all_looks
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Knobs
 from edgecnn.values.figures import Steady
@@ -33,21 +33,21 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 
 def threads_of(runs: Sequence[Run]) -> int | None:
-    """Return the threads of these runs; None if they differ, or one does not record them."""
+    """Return the threads of these runs; None if runs differ, or if a run does not record them."""
     threads = {run.threads for run in runs}
     return threads.pop() if len(threads) == 1 else None
 
 
 def run_settings_of(profile: Profile) -> str | None:
-    """``2 threads``, or ``1 thread, spinning off``; None if the profile records neither."""
+    """Return ``2 threads``, or ``1 thread, spinning off``; None if the profile records neither threads nor knobs."""
     threads = threads_of(profile.runs)
-    besides = {name: text for name, text in profile.knobs.items() if name != "threads" or threads is None}
+    others = {name: text for name, text in profile.knobs.items() if name != "threads" or threads is None}
     words = [] if threads is None else [Knobs(threads=threads).words]
-    return ", ".join([*words, *([knobs_text(besides)] if besides else [])]) or None
+    return ", ".join([*words, *([knobs_text(others)] if others else [])]) or None
 
 
 def knobs_text(options: Mapping[str, str]) -> str:
-    """Return the knobs in words; knobs of another version as they were written."""
+    """Return the knobs in words; knobs of another version as ``name=value``."""
     try:
         return Knobs.of(options).words
     except ValueError:
@@ -56,18 +56,20 @@ def knobs_text(options: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class DeviceClock:
-    """Median over runs of each run's median between two CUDA events; or why there is none, by figure."""
+    """Latency by the GPU's own clock, or the reason why it is missing."""
 
     on_gpu_ms: Interval | None = None
+    """Median over runs of each run's median time between two CUDA events."""
     absent: Mapping[str, str] = field(default_factory=dict)
+    """Reason by the name of the missing figure."""
 
 
 def device_clock(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> DeviceClock:
-    """Return the GPU clock of one kit's runs; neither a figure nor a reason without a GPU session."""
+    """Return the latency of one kit's runs by the GPU's clock; empty if no run used a GPU."""
     events = [run.events for run in runs if run.events is not None]
     if not events:
         return DeviceClock()
-    medians = [median_ns / 1e6 for timed in events if (median_ns := tail(timed.samples_ns, 50)) is not None]
+    medians = [median_ns / 1e6 for timed in events if (median_ns := run_percentile(timed.samples_ns, 50)) is not None]
     if len(medians) == len(runs) and (known := runs_interval(medians, confidence)) is not None:
         return DeviceClock(on_gpu_ms=known)
     fewest = min(len(timed.samples_ns) for timed in events)
@@ -81,12 +83,13 @@ NS_PER_MS = 1e6
 
 
 class Startup(Value):
-    """Medians over runs in milliseconds; ``absent`` names each that is None, with the reason."""
+    """Medians of start-up times over runs, in milliseconds."""
 
     load_ms: Interval | None
     first_ms: Interval | None
     cold_start_ms: Interval | None
     absent: Mapping[str, str]
+    """Reason by the name of each missing figure."""
 
 
 def startup(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> Startup:
@@ -102,14 +105,10 @@ def startup(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> Star
         known = [value / NS_PER_MS for run in runs if (value := read_ns(run)) is not None]
         intervals[name] = runs_interval(known, confidence) if len(known) == len(runs) else None
         if intervals[name] is None:
-            absent[name] = _why(len(known), len(runs))
+            without = len(runs) - len(known)
+            few = f"{counted(len(runs), 'run')}: too few for an interval"
+            absent[name] = f"{without} of {len(runs)} runs did not record it" if without else few
     return Startup(absent=absent, **intervals)
-
-
-def _why(known: int, runs: int) -> str:
-    if known < runs:
-        return f"{runs - known} of {runs} runs did not record it"
-    return f"{counted(runs, 'run')}: too few for an interval"
 
 
 WINDOWS = 20
@@ -123,7 +122,7 @@ State = Literal["flat", "faster", "slower", "unsettled", "short"]
 
 
 def steady(runs: Sequence[Run], disturbed: str | None = None) -> Steady | None:
-    """Return the steadiness of one kit's runs; None if nothing was timed.
+    """Return how one kit's runs settle; None if nothing was timed.
 
     Args:
         runs: all runs of the kit in one race.
@@ -170,15 +169,15 @@ def _ways(count: Mapping[State, int], late: int) -> str:
 
 
 class Settling(Value):
-    """How one run settles."""
+    """Point from which on one run was steady."""
 
     state: State
     inferences: int
-    """Inferences after the first until it was steady; all if it never was."""
+    """Inferences between the first one and the steady state; all inferences if the run never was steady."""
     after_ms: float
-    """Their total time."""
+    """Total time of these inferences."""
     first_change: float = 0.0
-    """Ratio of the steady level to the first window's median: 0.5 is half as slow again."""
+    """Relative difference of the first window's median from the steady level: 0.5 is half as slow again."""
 
 
 def settling(run: Run) -> Settling:
@@ -192,8 +191,11 @@ def settling(run: Run) -> Settling:
     medians = np.array([np.median(window) for window in windows])
     level = float(np.median(np.concatenate(windows[last:])))
     down, up = _chance_range(windows, medians)
-    apart = _lasting((medians > level + max(TOLERANCE * level, up)) | (medians < level - max(TOLERANCE * level, down)))
-    first_steady = 0 if not len(apart) else int(apart[-1]) + 1
+    outside = (medians > level + max(TOLERANCE * level, up)) | (medians < level - max(TOLERANCE * level, down))
+    # A single window outside is ignored, except the first, because a warm-up is short.
+    next_to_another = np.concatenate([[True], outside[:-1]]) | np.concatenate([outside[1:], [False]])
+    unsteady = np.flatnonzero(outside & next_to_another)
+    first_steady = 0 if not len(unsteady) else int(unsteady[-1]) + 1
     before = sum(len(window) for window in windows[:first_steady])
     change = float(medians[0] / level - 1)
     took_ms = float(times[:before].sum()) / NS_PER_MS
@@ -203,14 +205,8 @@ def settling(run: Run) -> Settling:
     return Settling(state=state, inferences=before, after_ms=took_ms, first_change=change)
 
 
-def _lasting(apart: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Windows that do not belong, except single ones; the first may stand alone, because a warm-up is short."""
-    beside = np.concatenate([[True], apart[:-1]]) | np.concatenate([apart[1:], [False]])
-    return np.flatnonzero(apart & beside)
-
-
 def _chance_range(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """How far the median of a window may lie below and above its level by chance."""
+    """Return how far the median of a window may be below and above its level by chance."""
     inside = np.concatenate([window - median for window, median in zip(windows, medians, strict=True)])
     share = ERRORS / (2 * np.sqrt(min(len(window) for window in windows)))
     low, high = np.quantile(inside, [max(0.0, 0.5 - share), min(1.0, 0.5 + share)])
@@ -218,24 +214,24 @@ def _chance_range(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArr
 
 
 SHARE = 0.75
-"""Share of processes."""
+"""Share of processes that must meet a bound on a tail."""
 TAILS = {percentile_name(percent): percent for percent in PERCENTILES if percent != MEDIAN}
 """Percentile by metric."""
 WITHIN = "tails_within_ms"
-"""The key of ``Latency.absent`` with the reason."""
+"""Key in ``Latency.absent`` of the reason why no tail is shown to be within a limit."""
 NOT_SHOWN = "the runs do not show that three of four processes stay below it"
 
 
 def runs_needed(confidence: float = LATENCY_CONFIDENCE) -> int:
-    """Runs from which on the slowest one shows it: 17 at 98 %, since 0.75^16 is 1.002 %."""
+    """Return the least runs whose slowest bounds a tail of three in four processes: 17 at 98 %, since 0.75^16 is 1.002 %."""
     return math.ceil(math.log((1 - confidence) / 2) / math.log(SHARE))
 
 
 def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, float]:
-    """Milliseconds by tail, without tails for which the runs are too few or too short."""
+    """Return the limit, in ms, that three of four processes keep, by tail; without tails that need more or longer runs."""
     limits = {}
     for name, percent in TAILS.items():
-        values = [value for run in runs if (value := tail(run.samples_ns, percent)) is not None]
+        values = [value for run in runs if (value := run_percentile(run.samples_ns, percent)) is not None]
         within = share_of_runs_below(values, SHARE, confidence) if len(values) == len(runs) else None
         if within is not None:
             limits[name] = within / 1e6
@@ -249,31 +245,31 @@ def why_not_within(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) 
 
 
 RUNS_NEEDED = 7
-"""With fewer runs no distribution-free 98 % interval of a median exists: 1 - 2 / 2^6 is 96.9 %."""
+"""With fewer runs, no distribution-free 98 % interval of a median exists: 1 - 2 / 2^6 is 96.9 %."""
 
 _OF_THE_RUNTIME = ("runtime", "runtime_version", "python")
 CONDITIONS_OF_THE_MACHINE = tuple(name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_RUNTIME)
 """Conditions that two kits of one race must share. Runtimes may differ, and some have their own Python."""
 
 OTHERS_PERCENT_MAX = 5.0
-"""Share of CPU time that other programs may use during a race before they may explain a slow kit. On two cores that both
-compute, 50 % doubles the time of a run; a quiet machine shows 1 to 2 %."""
+"""CPU time of other programs during a race, from which on they may explain a slow kit. On two cores that both compute, 50 %
+doubles the time of a run; a quiet machine shows 1 to 2 %."""
 
 THROTTLED_PERCENT_MAX = 50.0
-"""Share of runs from which on the median over runs is that of a throttled machine."""
+"""Throttled runs of a race, from which on the median over runs is that of a throttled machine."""
 
 SOMETIMES_THROTTLED_PERCENT_MAX = THROTTLED_PERCENT_MAX / 2
-"""Share of runs up to which throttling is too rare to move a median far."""
+"""Throttled runs of a race, up to which throttling is too rare to move a median far."""
 
 
 def run_ms(run: Run, percent: int = 50) -> float | None:
-    """A warm percentile of one run in milliseconds; None if fewer than ten samples lie beyond it."""
-    nanoseconds = tail(run.samples_ns, percent)
+    """Return a warm percentile of one run in milliseconds; None if fewer than ten samples are beyond it."""
+    nanoseconds = run_percentile(run.samples_ns, percent)
     return None if nanoseconds is None else nanoseconds / 1e6
 
 
 def latency_interval_ms(runs: Sequence[Run], percent: int = 50, confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
-    """Median over runs of each run's percentile; None if the runs are too few or one is too short."""
+    """Return the median over runs of each run's percentile; None if the runs are too few or one is too short."""
     values = _each_ms(runs, percent)
     return runs_interval(values, confidence) if len(values) == len(runs) else None
 
@@ -283,7 +279,7 @@ def _each_ms(runs: Sequence[Run], percent: int) -> list[float]:
 
 
 def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
-    """Return one race's figures for one kit.
+    """Return the latency of one kit in one race.
 
     Args:
         profile: a race profile with its runs.
@@ -295,14 +291,14 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
     """
     runs, until = profile.runs, profile.until
     confidence = confidence_at(until)
-    figures = {percent: over_all(latency_interval_ms(runs, percent, confidence), until) for percent in PERCENTILES}
+    figures = {percent: over_all_looks(latency_interval_ms(runs, percent, confidence), until) for percent in PERCENTILES}
     start, clock = startup(runs, confidence), device_clock(runs, confidence)
     measured = Latency(
         tails_within_ms=tails_within_ms(runs, confidence),
-        load_ms=over_all(start.load_ms, until),
-        first_ms=over_all(start.first_ms, until),
-        cold_start_ms=over_all(start.cold_start_ms, until),
-        on_gpu_ms=over_all(clock.on_gpu_ms, until),
+        load_ms=over_all_looks(start.load_ms, until),
+        first_ms=over_all_looks(start.first_ms, until),
+        cold_start_ms=over_all_looks(start.cold_start_ms, until),
+        on_gpu_ms=over_all_looks(clock.on_gpu_ms, until),
         ratio_to_fp32=paired_ratio(fp32, profile) if fp32 else None,
         runs=len(runs),
         samples=sum(len(run.samples_ns) for run in runs),
@@ -323,9 +319,9 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
 
 
 def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
-    """Return the figures of the first race, in which a candidate runs only as many rounds as needed.
+    """Return the latency of one kit in the first race, in which a candidate runs only as many rounds as needed.
 
-    p50 and the ratio are estimates without a level, see ``regret``; tails need a race for figures.
+    p50 and the ratio are estimates without a confidence level, see ``regret``; tails need a separate race.
     """
     measured = latency(profile, machine=machine)
     mine = _estimated(profile)
@@ -353,7 +349,7 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
 
 
 def estimated_ms(run: Run) -> float | None:
-    """Median of one run in milliseconds, even of few samples: a slow network gives few within the time of a run."""
+    """Return the median of one run in milliseconds, even of few samples: a slow network gives few in the time of a run."""
     return statistics.median(run.samples_ns) / 1e6 if run.samples_ns else None
 
 
@@ -362,12 +358,12 @@ def _estimated(profile: Profile) -> dict[int, float]:
 
 
 def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
-    """How many times faster ``ours`` is than ``reference``: the paired ratio of their run medians, above 1 if faster.
+    """Return how many times faster ``ours`` is than ``reference``: the paired ratio of their run medians, above 1 if faster.
 
     Rounds in which only one of them ran are ignored. None with fewer than 7 pairs, or if a run has no median.
 
     Raises:
-        RACES_DIFFER: they did not run in one race.
+        RACES_DIFFER: the profiles are not from one race.
         CONDITIONS_DIFFER: the machine was not in the same state.
         ROUND_TWICE: a round holds two runs of one kit.
     """
@@ -379,7 +375,7 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     slow, fast = medians_by_round(reference), medians_by_round(ours)
     rounds = sorted(slow.keys() & fast.keys())
     ratio = ratio_interval([slow[number] for number in rounds], [fast[number] for number in rounds], confidence_at(ours.until))
-    return over_all(ratio, ours.until)
+    return over_all_looks(ratio, ours.until)
 
 
 def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> None:
@@ -394,7 +390,7 @@ def medians_by_round(profile: Profile) -> dict[int, float]:
     """Return the median of this kit's run in each round, in milliseconds; runs that are too short are ignored.
 
     Raises:
-        ROUND_TWICE: a round holds two runs of it.
+        ROUND_TWICE: a round holds two runs of the kit.
     """
     medians: dict[int, float] = {}
     for run in profile.runs:
@@ -407,15 +403,14 @@ def medians_by_round(profile: Profile) -> dict[int, float]:
 
 
 def too_few_samples(runs: Sequence[Run]) -> str | None:
-    """Return why there is no median if a run ended early. Such a run was slow, so ignoring it would favour fast runs."""
+    """Return why runs have no median, if one ended early. Such a run was slow, so ignoring it would favour fast runs."""
     needed = samples_needed(50)
     short = sum(len(run.samples_ns) < needed for run in runs)
     return f"{short} of {len(runs)} runs have fewer than {needed} samples, so the slow runs have no median" if short else None
 
 
 def disturbed(environment: Environment) -> str | None:
-    """Describe other work or throttling above the limits; None if there was too little, if it could not be observed, or in an
-    emulator."""
+    """Describe other work or throttling above the limits; None below them, in an emulator, or if neither could be observed."""
     if environment.fidelity is Fidelity.EMULATED:
         return None
     observed = environment.observed
@@ -428,17 +423,18 @@ def disturbed(environment: Environment) -> str | None:
 
 
 def too_few_runs(count: int, observed: str | None = None) -> str:
-    """``1 run (1.25 ms); an interval needs 7``."""
+    """Return ``1 run (1.25 ms); an interval needs 7``."""
     return f"{counted(count, 'run')}{f' ({observed})' if observed else ''}; an interval needs {RUNS_NEEDED}"
 
 
 def slowed_at_most(environment: Environment) -> int | None:
-    """Return the largest factor by which other work can slow a median; None if there was too little work, or no limit.
+    """Return the largest factor by which other work can slow a median; None without such work, or without a limit.
 
     If m busy threads share each processor fairly with the kit, they take m / (m + 1) of the time, and the slowest thread of
-    the kit, for which the others wait, takes m + 1 times as long. Fewer threads than processors can still hold up one, hence
-    at least 2. Throttling has no limit, because the drop of the clock is unknown. A tail has none either: one inference may
-    wait longer than any share says. The share counts all processors, so it says nothing about a kit that is held to a few.
+    the kit, for which the others wait, takes m + 1 times as long. Fewer threads than processors can still slow one thread of
+    the kit, so the factor is at least 2. Throttling has no limit, because the drop of the clock is unknown. Tails have no limit
+    either, because a single inference may wait longer than any share says. The share counts all processors, so it says nothing
+    about a kit that may use only a few of them.
     """
     if not had_whole_machine(environment):
         return None
@@ -448,9 +444,9 @@ def slowed_at_most(environment: Environment) -> int | None:
 
 
 def worst_of(environments: Sequence[Environment]) -> Environment:
-    """Merge the environments of several races of one kit: the last one, with the most other work and throttling of any.
+    """Return the last of several races' environments, with the most other work and the most throttling of any race.
 
-    A disturbance of one race can make the kit slow, in any order of the races.
+    A disturbance of any of the races can make the kit slow.
     """
     busiest = max(environments, key=lambda environment: _observed(environment, "others_percent")).observed
     hottest = max(environments, key=lambda environment: _observed(environment, "throttled_percent")).observed
@@ -463,8 +459,8 @@ def _observed(environment: Environment, name: str) -> float:
     return float(environment.observed.get(name, 0))
 
 
-def explained(times: int) -> str:
-    """Return the end of a sentence about a disturbance that does not explain the verdict."""
+def slowdown_limit_text(times: int) -> str:
+    """Return the end of a sentence about a disturbance that is too small to explain the verdict."""
     return f"which can make it at most {times} times slower"
 
 

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
-from edgecnn.judging.predictions.accuracy import Answers, accuracy, answered_right, difference_pp, share_right
-from edgecnn.judging.predictions.independent_images import (
+from edgecnn.judging.accuracy import Answers, accuracy, answered_right, difference_pp, share_right
+from edgecnn.judging.intervals import (
+    ACCURACY_CONFIDENCE,
+    NON_INFERIORITY_CONFIDENCE,
     Groups,
     Worth,
     drop_interval_pp,
     group_effect,
     independent_at_most,
     share_interval,
+    two_sided_z,
 )
-from edgecnn.judging.predictions.logits import read_logits
+from edgecnn.judging.logits import read_logits
 from edgecnn.values.figures import Accuracy, FoldFigures, Folds, Quality
 from edgecnn.values.figures import Groups as GroupEffects
 from edgecnn.values.verdict import Interval
@@ -34,21 +36,21 @@ class FoldAnswers:
     """True classes of each fold's test images, (images,)."""
 
     def right(self) -> list[NDArray[np.bool_]]:
-        """Right answers of each network, (images,) per fold."""
+        """Return which answers of each network are right, (images,) per fold."""
         return [answered_right(answers, labels) for answers, labels in zip(self.answers, self.labels, strict=True)]
 
     def together(self) -> tuple[Answers, NDArray[np.int64]]:
-        """The predictions of all folds as of one network, under the first fold's pixels."""
+        """Return the predictions of all folds as those of one network, with the pixels of the first fold."""
         first = self.answers[0]
         logits = np.concatenate([fold.logits for fold in self.answers])
         return replace(first, logits=logits, groups=self.groups()), np.concatenate(list(self.labels))
 
     def places(self) -> NDArray[np.intp]:
-        """The fold of each image, (images,) of all folds together."""
+        """Return the fold of each image, (images,) of all folds together."""
         return np.repeat(np.arange(len(self.labels)), [len(labels) for labels in self.labels])
 
     def groups(self) -> Groups | None:
-        """Groups of all images; no group is in two folds. None if images are independent."""
+        """Return the group of each image, with separate groups in each fold; None if images are independent."""
         if all(fold.groups is None for fold in self.answers):
             return None
         groups, above = list[Groups](), 0
@@ -59,7 +61,7 @@ class FoldAnswers:
 
 
 def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accuracy:
-    """Accuracy on the test images of all folds, with intervals that allow for differing networks.
+    """Return the accuracy on the test images of all folds, with intervals that allow for differing networks.
 
     ``mine``, ``baseline``: predictions of the candidate and of fp32; None for fp32 itself. Raises as ``accuracy`` does.
     """
@@ -74,7 +76,10 @@ def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accu
 
 
 def _folds(mine: FoldAnswers, theirs: Sequence[NDArray[np.bool_]] | None, grouped: GroupEffects | None) -> Folds:
-    """``grouped``: accuracy of all folds by groups. Folds also differ by their groups, and more groups narrow the interval."""
+    """Return the figures of each fold, and the effects of folds.
+
+    ``grouped``: the effects of groups over all folds. Folds also differ because of their groups, so the larger effect counts.
+    """
     right, first = mine.right(), mine.answers[0].groups
     figures, drop_effect, alone = [], 1.0, None
     if theirs is not None:
@@ -100,16 +105,16 @@ def _folds(mine: FoldAnswers, theirs: Sequence[NDArray[np.bool_]] | None, groupe
 
 
 LIKELY = 0.8
-"""Folds that differ more than this share of such folds do by chance count as truly different."""
+"""Folds count as different if they differ more than this share of equal folds would by chance."""
 
 
 def design_effect(folds: Sequence[NDArray[Any]], confidence: float = NON_INFERIORITY_CONFIDENCE) -> float:
-    """Ratio, at least 1, of the variance of a mean over folds to the variance of independent images.
+    """Return the ratio, at least 1, of the variance of a mean over folds to the variance of independent images.
 
-    It is the ratio F of the mean squares between and within folds, with expectation 1 if folds differ only by chance. Counts
-    divided by it are those of as many independent images. If F is larger than chance makes likely, a few folds do not show how
-    much larger; it then grows by the ratio of Student's to the normal distribution. In simulations of 5 and 10 folds of 60
-    images a bound errs in 3 to 6 % at the 5 % of a gate, whether the drop of networks varies by 0 or 2 points.
+    It is the ratio F of the mean squares between and within folds, whose expectation is 1 if folds differ only by chance. Counts
+    divided by F are worth as many independent images. If F is larger than chance makes likely, a few folds do not show how much
+    larger, so F grows by the ratio of Student's to the normal distribution. In simulations of 5 and 10 folds of 60 images, a
+    bound errs in 3 to 6 % at the 5 % of a gate, whether the drop of networks varies by 0 or 2 points.
 
     Args:
         folds: one value per image of each fold, (images,), such as 1 or True for a right answer.
@@ -124,7 +129,7 @@ def design_effect(folds: Sequence[NDArray[Any]], confidence: float = NON_INFERIO
     between, within = len(folds) - 1, len(every) - len(folds)
     spread = sum(len(fold) * (fold.mean() - every.mean()) ** 2 for fold in folds) / between
     noise = sum(((fold - fold.mean()) ** 2).sum() for fold in folds) / within if within > 0 else 0.0
-    if noise <= 0:  # images of a fold do not differ: where folds do, each is worth one image
+    if noise <= 0:  # images of a fold do not differ, so if folds differ, each is worth one image
         return len(every) / len(folds) if spread > 0 else 1.0
     ratio = float(spread / noise)
     if ratio > f.ppf(LIKELY, between, within):
@@ -133,7 +138,7 @@ def design_effect(folds: Sequence[NDArray[Any]], confidence: float = NON_INFERIO
 
 
 def quality_over_folds(pooled: Quality, mine: FoldAnswers, baseline: FoldAnswers | None) -> Quality:
-    """Quality over folds. Intervals of shares allow for differing networks; other figures count images only.
+    """Return the quality over folds. Intervals of shares allow for differing networks; other figures count images only.
 
     ``pooled``: the quality of all images together, from ``quality``. ``mine``, ``baseline``: as in ``accuracy_over_folds``.
     """

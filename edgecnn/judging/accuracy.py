@@ -20,18 +20,19 @@ from edgecnn.errors.gates import (
     ONE_CLASS_ANSWERED,
     logits_not_finite,
 )
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE
-from edgecnn.judging.predictions.independent_images import (
+from edgecnn.judging.intervals import (
+    ACCURACY_CONFIDENCE,
+    NON_INFERIORITY_CONFIDENCE,
     Groups,
     Worth,
-    drop_effect,
     drop_interval_pp,
     group_effect,
     independent_at_most,
+    paired_group_effect,
     sample_worth,
     share_interval,
 )
-from edgecnn.judging.predictions.logits import same_labels
+from edgecnn.judging.logits import same_labels
 from edgecnn.values.figures import Accuracy, Agreement
 from edgecnn.values.figures import Groups as GroupEffects
 from edgecnn.values.verdict import Fidelity, Interval
@@ -55,7 +56,7 @@ class Answers:
 def accuracy(
     answers: Answers, labels: NDArray[Any], split: Literal["validation", "test"], baseline: Answers | None = None
 ) -> Accuracy:
-    """Top-1 of outputs, and their drop against the baseline network's.
+    """Return top-1 of outputs, and their drop against the baseline network.
 
     Args:
         answers: logits (images, classes).
@@ -100,7 +101,7 @@ def accuracy(
 
 
 def share_of(true: NDArray[np.bool_], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
-    """Share of true values, bool (images,), 0…1; None without images."""
+    """Return the share of true values, bool (images,), 0…1; None without images."""
     return share_interval(int(true.sum()), len(true), sample_worth(true, groups, confidence), confidence)
 
 
@@ -112,7 +113,7 @@ def _effects(right: NDArray[np.bool_], theirs: NDArray[np.bool_], groups: Groups
         groups=len(np.unique(groups)),
         independent=independent_at_most(groups),
         top1_effect=top1,
-        drop_effect=drop_effect(theirs, right, groups),
+        drop_effect=paired_group_effect(theirs, right, groups),
     )
 
 
@@ -168,27 +169,27 @@ def check_same_pixels(ours: Answers, theirs: Answers) -> None:
 
 
 def answered_right(answers: Answers, labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Bool (images,): whether the first class is the label. Raises as ``check_answers`` does."""
+    """Return which predictions are right, bool (images,). Raises as ``check_answers`` does."""
     check_answers(answers, labels)
     right: NDArray[np.bool_] = answers.logits.argmax(axis=1) == labels
     return right
 
 
 def share_right(right: NDArray[np.bool_], groups: Groups | None = None) -> Interval | None:
-    """Top-1, 0…1, of bool (images,); None without images. ``groups``: group of each image, (images,)."""
+    """Return top-1, 0…1, of right predictions, bool (images,); None without images. ``groups``: (images,)."""
     return share_of(right, groups, ACCURACY_CONFIDENCE)
 
 
 def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_], groups: Groups | None = None) -> Interval | None:
-    """How much more ``better`` gets right than ``other``, in percentage points, paired; None without images.
+    """Return how much more ``better`` gets right than ``other``, in percentage points, paired; None without images.
 
-    It is the drop of ``other``: images that only ``better`` gets right count as lost.
+    This is the drop of ``other``: images that only ``better`` gets right count as lost.
 
     Args:
         better, other: bool (images,), right answers to the same images.
         groups: group of each image, (images,); None if they are independent.
     """
-    worth = Worth(drop_effect(better, other, groups), independent_at_most(groups))
+    worth = Worth(paired_group_effect(better, other, groups), independent_at_most(groups))
     return drop_interval_pp(int((better & ~other).sum()), int((other & ~better).sum()), len(better), worth)
 
 
@@ -201,18 +202,18 @@ def agreement(
     baseline: Answers | None = None,
     thresholds: Mapping[str, float] | None = None,
 ) -> Agreement:
-    """Share of images with the baseline network's first class, or with exactly its labels.
+    """Return the share of images with the same prediction as the baseline network: the same class, or exactly the same labels.
 
     Args:
         answers: logits (images, classes).
         split: the role of these images.
         baseline: the fp32 network's outputs for the same pixels; None for the baseline itself, which agrees by definition.
-        thresholds: of a multi-label network, probability by label in the order of the logits.
+        thresholds: thresholds of a multi-label network: probability by label, in the order of the logits.
 
     Raises:
         NO_IMAGES: there are no images.
         LogitsNotFinite: an output is NaN or infinite; names the candidate and the first such image.
-        LOGITS_DO_NOT_MATCH: the two have different images or classes.
+        LOGITS_DO_NOT_MATCH: the outputs are for different images or classes.
     """
     check_finite(answers.candidate, answers.logits)
     same: Interval | None = Interval(estimate=1.0, low=1.0, high=1.0, confidence=1.0)
