@@ -27,7 +27,7 @@ from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.trunk import Step
 from edgecnn.results.folder import PLAN, REPORT
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.images import PrepareStage
 from edgecnn.store.profiles import Profiles
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Outcome

@@ -21,9 +21,9 @@ from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_pixels
 from edgecnn.training import run
+from edgecnn.training.augment import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.augment import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.settings import TrainSettings, training_threads
 from edgecnn.values.augmentation import Crop, Flip
 from edgecnn.values.preprocessing import Preprocessing

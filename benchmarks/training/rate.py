@@ -37,11 +37,10 @@ from edgecnn.data.manifest import summarize
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import head_of
-from edgecnn.training import loop
+from edgecnn.training import batches, loop
+from edgecnn.training.batches import Batch
 from edgecnn.training.checkpoint import Moving
-from edgecnn.training.images import batches
-from edgecnn.training.images.batches import Batch
-from edgecnn.training.images.material import Material
+from edgecnn.training.material import Material
 from edgecnn.training.process import repeatable
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import training_threads

@@ -19,7 +19,7 @@ from edgecnn.measure.runnable import tried
 from edgecnn.planning.plan import Plan
 from edgecnn.planning.request import Goal
 from edgecnn.planning.trunk import Step
-from edgecnn.stages.compile import CompileStage, EngineStage
+from edgecnn.stages.engine import CompileStage, EngineStage
 from edgecnn.store.artifacts import Maker
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store

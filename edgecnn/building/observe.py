@@ -26,7 +26,7 @@ from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.measure.residency import residency
 from edgecnn.measure.runnable import has_engine, tried
 from edgecnn.measure.subject import SPLITS, Split, Subject, evaluated
-from edgecnn.stages.compile import KIT, PLANNED
+from edgecnn.stages.engine import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Artifact, Failed
 from edgecnn.values.candidate import ENGINE, Candidate, Method, Rung, graph_of, reference_of

@@ -33,7 +33,7 @@ from edgecnn.measure.subject import Subject
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
-from edgecnn.stages.export import NETWORK
+from edgecnn.stages.trunk import NETWORK
 from edgecnn.values.candidate import is_of_a_device
 from edgecnn.values.figures import CalibrationFacts
 from edgecnn.values.layers import MacTable

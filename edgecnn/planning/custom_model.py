@@ -39,7 +39,7 @@ from edgecnn.models.foreign_files import refuse_foreign
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
 from edgecnn.planning.stated_preprocessing import stated_for
 from edgecnn.store.disk import stamped, user_path
-from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, GraphEntry, TorchForm

@@ -10,12 +10,10 @@ from typing import Any
 
 from edgecnn.planning.candidates import mixed_rungs
 from edgecnn.planning.trunk import THRESHOLDS, Step, Steps, lay_trunk, learning_of, surgery_stage
-from edgecnn.stages.aware import AwareStage
-from edgecnn.stages.compile import CompileStage, EngineStage
-from edgecnn.stages.package import PackageStage
-from edgecnn.stages.program import ProgramStage, VariantStage
-from edgecnn.stages.quantize import MixedStage, QuantizeStage
-from edgecnn.stages.rank import RankStage
+from edgecnn.stages.candidate import MixedStage, PackageStage, QuantizeStage, RankStage
+from edgecnn.stages.desktop import ProgramStage, VariantStage
+from edgecnn.stages.engine import CompileStage, EngineStage
+from edgecnn.stages.learning import AwareStage
 from edgecnn.values.candidate import AWARE, ENGINE, SURGERY, TRUNK, Candidate, Precision, Rung, graph_of, is_of_trunk, learned_by
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.resolved import PLAN_SCHEMA, DesktopGpu, Resolved

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecnn.data.composed import find_synthesis
 from edgecnn.errors.data.synthesis import SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
 from edgecnn.errors.wording import first_of
-from edgecnn.stages.synthesize import SynthesizeStage
+from edgecnn.stages.images import SynthesizeStage
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe

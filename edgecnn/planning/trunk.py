@@ -8,19 +8,15 @@ from typing import Any
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import keeps_all
-from edgecnn.models.defaults import Mode
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.complete import filled_in
 from edgecnn.planning.synthesis import synthesize_stage
 from edgecnn.planning.training import NO_SETTING
-from edgecnn.stages.adopt import AdoptStage
-from edgecnn.stages.export import ExportStage
-from edgecnn.stages.fetch import FetchStage
-from edgecnn.stages.prepare import PrepareStage
-from edgecnn.stages.surgery import SurgeryStage
-from edgecnn.stages.train import TrainStage
-from edgecnn.stages.transfer import TransferStage
-from edgecnn.training.settings import OtherTerms
+from edgecnn.stages.images import PrepareStage
+from edgecnn.stages.learning import SurgeryStage, TrainStage, TransferStage
+from edgecnn.stages.trunk import AdoptStage, ExportStage
+from edgecnn.stages.weights import FetchStage
+from edgecnn.training.settings import Mode, OtherTerms
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.recipe import TrainChoice
 from edgecnn.values.resolved import Resolved

@@ -19,16 +19,15 @@ from edgecnn.data.composed import training_images
 from edgecnn.errors.training import CLASSES_DIFFER, NOTHING_TO_TRAIN_ON
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name
-from edgecnn.models.families.scaled import inherit
+from edgecnn.models.families.build import inherit
 from edgecnn.models.networks import build_network, head_of, read_weights
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training import beginning
 from edgecnn.training.heads import NAME as HEAD
-from edgecnn.training.images.material import DecodedImages, Material, ValidationPixels
+from edgecnn.training.losses import WEIGHTS, taught_by
+from edgecnn.training.material import DecodedImages, Material, ValidationPixels
 from edgecnn.training.process import torch_device
 from edgecnn.training.schedule import Phase, freeze_all_but_last, growing_cycles, learning_groups
 from edgecnn.training.settings import NetworkSettings, TrainSettings
-from edgecnn.training.teacher import WEIGHTS, taught_by
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress, Role
@@ -215,12 +214,12 @@ def beginner(settings: TrainSettings, network: nn.Module) -> Beginner:
     head = head_of(network, spec)
     last = nn.ModuleList([head, *map(network.get_submodule, spec.beside)]) if spec.beside else head
     if settings.mode != "finetune":
-        return Beginner(network, last, beginning.scratch_phase(settings))
+        return Beginner(network, last, scratch_phase(settings))
     beside = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
     if settings.transfer == "last":
         freeze_all_but_last(network, head, beside)
     groups = learning_groups(network, head, beside) if settings.unfreeze == "groups" else ()
-    return Beginner(network, last, beginning.finetune_phase(settings), groups)
+    return Beginner(network, last, finetune_phase(settings), groups)
 
 
 def unlearned(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs) -> nn.Module:
@@ -229,7 +228,7 @@ def unlearned(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs) -
     Raises TypeError: there is nothing to inherit.
     """
     network = build_network(spec, settings.classes, seed=settings.seed)
-    beginning.prepare_scratch(network, settings)  # first, since it may begin layers anew
+    prepare_scratch(network, settings)  # first, since it may begin layers anew
     if settings.mode == "inherit":
         if inputs.weights is None:
             raise TypeError("inheriting needs weights")
@@ -246,7 +245,7 @@ def pretrained(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) 
         raise TypeError("fine-tuning needs weights")
     network = build_network(spec, classes, seed=seed)
     inherited(network, spec, inputs.weights)
-    beginning.prepare_finetune(network)
+    prepare_finetune(network)
     return network.to(memory_format=torch.channels_last)
 
 

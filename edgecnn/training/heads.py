@@ -31,12 +31,13 @@ from torch import Tensor, nn
 from edgecnn.errors.training import training_diverged
 from edgecnn.models.networks import NeighbourHead, replace_head
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.training.augment import centred, level_statistics, normalized, stream_seed
+from edgecnn.training.batches import batch_count
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, ordinal
-from edgecnn.training.images.augment import centred, level_statistics, normalized, stream_seed
-from edgecnn.training.images.batches import batch_count
-from edgecnn.training.images.material import DecodedImages, Material, mean_recall, standing, top1
-from edgecnn.training.loop import PhaseResult, class_weights, images_shown, label_loss, multi_label_loss
+from edgecnn.training.loop import PhaseResult
+from edgecnn.training.losses import class_weights, images_shown, label_loss, multi_label_loss
+from edgecnn.training.material import DecodedImages, Material, mean_recall, standing, top1
 from edgecnn.training.process import device_of, moved
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.arch import ArchSpec

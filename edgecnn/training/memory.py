@@ -22,10 +22,10 @@ from edgecnn.errors.training import batch_too_large
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT, read_text
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images.batches import batch_count
+from edgecnn.training.batches import batch_count
+from edgecnn.training.losses import answers_of
 from edgecnn.training.process import CPU
 from edgecnn.training.schedule import Phase
-from edgecnn.training.teacher import answers_of
 from edgecnn.values.training import LearningPrecision
 
 _MIB = 2**20

@@ -18,14 +18,14 @@ from edgecnn.training.checkpoint import begin, finish, is_made, write_tensors
 from edgecnn.training.heads import NAME as HEAD
 from edgecnn.training.heads import Features, compute_features, head_removed, train_head
 from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts, tell_epochs
-from edgecnn.training.images.material import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
+from edgecnn.training.losses import WEIGHTS
+from edgecnn.training.material import Material
 from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.parallel.torchrun import SharedJob, require_team, run_distributed
 from edgecnn.training.process import gpu_name, moved, repeatable_on, torch_device
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
-from edgecnn.training.teacher import WEIGHTS
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.scale import Inheritance

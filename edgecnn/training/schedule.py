@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from edgecnn.models.defaults import default_augmentation
-from edgecnn.training.settings import AwareSettings, SurgerySettings, TrainSettings
+from edgecnn.training.settings import AwareSettings, SurgerySettings, TrainSettings, default_augmentation
 from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Resolution

@@ -11,10 +11,10 @@ import numpy as np
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.training.augment import centred
 from edgecnn.training.beginning import beginner
-from edgecnn.training.images.augment import centred
-from edgecnn.training.images.material import DecodedImages, Material, ValidationPixels
 from edgecnn.training.loop import run_phase
+from edgecnn.training.material import DecodedImages, Material, ValidationPixels
 from edgecnn.training.process import moved, repeatable_on, torch_device
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.stage import Progress

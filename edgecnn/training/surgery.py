@@ -23,13 +23,13 @@ from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
 from edgecnn.training.beginning import TrainingInputs, disable_random_drops, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.images.material import Material
 from edgecnn.training.loop import best_file, run_phase, take_statistics
+from edgecnn.training.losses import divergence, teacher_of
+from edgecnn.training.material import Material
 from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.process import repeatable_on, torch_device
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import SurgerySettings
-from edgecnn.training.teacher import divergence, teacher_of
 from edgecnn.values.stage import Progress
 
 FACTS = "surgery.json"

@@ -32,7 +32,7 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.trunk import Step
 from edgecnn.runtimes.tensorrt import BACKEND
-from edgecnn.stages.compile import EngineStage
+from edgecnn.stages.engine import EngineStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate, Rung

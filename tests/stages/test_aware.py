@@ -47,7 +47,7 @@ pytestmark = pytest.mark.slow  # a network is trained with its quantization
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from edgecnn.stages.aware import AwareStage
+from edgecnn.stages.learning import AwareStage
 
 class Silent:
     def step(self, what, done, total=None, unit=""): pass

@@ -22,8 +22,8 @@ from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address
 from edgecnn.measure.kits import KitRef
 from edgecnn.runner.files import sha256_of
-from edgecnn.stages import compile as compile_stage
-from edgecnn.stages.compile import EngineStage
+from edgecnn.stages import engine as compile_stage
+from edgecnn.stages.engine import EngineStage
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Ran

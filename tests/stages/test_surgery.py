@@ -21,7 +21,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
-from edgecnn.stages.surgery import SurgeryStage
+from edgecnn.stages.learning import SurgeryStage
 from edgecnn.training.memory import held_mib
 from edgecnn.values.layers import MacTable
 from edgecnn.values.training import Surgery
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow  # a network is trained, changed and trained again
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from edgecnn.stages.surgery import SurgeryStage
+from edgecnn.stages.learning import SurgeryStage
 
 class Silent:
     def step(self, what, done, total=None, unit=""): pass

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.families.built import AUXILIARY_MAPS, LargeEnoughAux
+from edgecnn.models.families.build import AUXILIARY_MAPS, LargeEnoughAux
 from edgecnn.models.networks import build_network
 from edgecnn.training import beginning
-from edgecnn.training.teacher import answers_of
+from edgecnn.training.losses import answers_of
 from tests.runtimes.made import Quiet
 from tests.training.made import make_given, stage
 

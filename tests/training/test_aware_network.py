@@ -17,7 +17,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runtimes.onnxruntime_files import float_layers
-from edgecnn.training.aware_network import WeightRange, calibrate, integers, rounded
+from edgecnn.training.aware import WeightRange, calibrate, integers, rounded
 from tests.graph.trunks import RESOLUTION_PX, feed_of, network, pictures
 from tests.runtimes.made import UNSIGNED
 

@@ -14,8 +14,8 @@ from torch.nn import functional
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
-from edgecnn.training.images.material import ValidationPixels, mean_recall, top1
-from edgecnn.training.loop import class_weights, images_shown, label_loss
+from edgecnn.training.losses import class_weights, images_shown, label_loss
+from edgecnn.training.material import ValidationPixels, mean_recall, top1
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.training import Balance
 from tests.data.folders import Heard

@@ -9,11 +9,11 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
+from edgecnn.training.augment import EpochDraw
+from edgecnn.training.batches import Batch, mixed
 from edgecnn.training.history import BestFacts, EpochFacts
-from edgecnn.training.images.augment import EpochDraw
-from edgecnn.training.images.batches import Batch, mixed
-from edgecnn.training.images.material import standing
-from edgecnn.training.loop import multi_label_loss
+from edgecnn.training.losses import multi_label_loss
+from edgecnn.training.material import standing
 from edgecnn.values.augmentation import Mixup
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.0], [0.5, 3.0, -2.0]])

@@ -20,8 +20,8 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.planning.training import fill_machine, learning_device, trained_before_on
 from edgecnn.runner.machine.environment import available_cores
+from edgecnn.training.batches import prepared_ahead
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.batches import prepared_ahead
 from edgecnn.training.process import _heard as repeatable_of
 from edgecnn.training.process import own_stream
 from edgecnn.training.settings import GPU_THREADS

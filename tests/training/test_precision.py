@@ -16,9 +16,9 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.beginning import scratch_phase
+from edgecnn.training.losses import answers_of
 from edgecnn.training.memory import _saved_bytes, _state_mib, held_mib, image_mib, within_memory
 from edgecnn.training.process import computing_in
-from edgecnn.training.teacher import answers_of
 from tests.data.folders import Heard
 from tests.training.made import LITE, Given, fetched, files_of, losses, make_given, stage
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_trained
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.stages.train import TrainStage
-from edgecnn.training import teacher as teacher_module
+from edgecnn.stages.learning import TrainStage
+from edgecnn.training import losses as teacher_module
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.material import ValidationPixels
-from edgecnn.training.teacher import OtherInput
+from edgecnn.training.losses import OtherInput
+from edgecnn.training.material import ValidationPixels
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.training import TeacherTerms
 from tests.data.folders import Heard

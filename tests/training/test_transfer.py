@@ -14,7 +14,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import CLASS_TOO_SMALL
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.networks import build_network, head_of
-from edgecnn.stages.transfer import TransferStage
+from edgecnn.stages.learning import TransferStage
 from edgecnn.training.schedule import block_groups, freeze_all_but_last
 from edgecnn.training.transfer import choose, probe
 from edgecnn.values.training import TransferChoice

@@ -83,7 +83,7 @@ def aware() -> dict[str, Any]:
     """Train a tiny network for one step with INT8 rounding, and convert it to integers."""
     import torch
 
-    from edgecnn.training.aware_network import calibrate, integers, rounded
+    from edgecnn.training.aware import calibrate, integers, rounded
     from edgecnn.values.candidate import Scheme
 
     size = ImageSize.square(SIDE_PX)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from edgecnn.training.teacher import answers_of
+from edgecnn.training.losses import answers_of
 
 _Item = TypeVar("_Item")
 

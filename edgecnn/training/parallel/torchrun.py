@@ -32,10 +32,10 @@ from edgecnn.errors.training import (
     batch_too_small_to_share,
     processes_lost,
 )
+from edgecnn.training.batches import batch_count
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts
-from edgecnn.training.images.batches import batch_count
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.parallel.team import LEAST_IMAGES
 from edgecnn.training.schedule import Phase

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from edgecnn.errors.recipes import OverridesInvalid
-from edgecnn.models.defaults import default_augmentation
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images import augment
-from edgecnn.training.images.augment import OPERATIONS, Frame, augmented, draw_epoch, normalized
-from edgecnn.training.images.batches import Batch, mixed
+from edgecnn.training import augment
+from edgecnn.training.augment import OPERATIONS, Frame, augmented, draw_epoch, normalized
+from edgecnn.training.batches import Batch, mixed
+from edgecnn.training.settings import default_augmentation
 from edgecnn.values import augmentation as kinds
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.recipe import Recipe

@@ -1,5 +1,7 @@
 """Makes the network that plays the desktop-GPU baseline, torch's own program of the trained weights in fp32, and its variants:
-the same network, byte for byte, with other session options."""
+
+the same network, byte for byte, with other session options.
+"""
 
 from __future__ import annotations
 

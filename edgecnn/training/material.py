@@ -21,7 +21,7 @@ from edgecnn.data.images import ImageSource
 from edgecnn.data.pixels import reserved
 from edgecnn.judging.predictions.average_precision import mean_average_precision
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images.augment import normalized
+from edgecnn.training.augment import normalized
 from edgecnn.training.parallel.team import ALONE, Team
 from edgecnn.training.process import CPU, device_of
 from edgecnn.training.settings import training_threads

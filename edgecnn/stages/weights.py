@@ -16,7 +16,7 @@ from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, libraries_of
 from edgecnn.models.compound import base_name
 from edgecnn.store.disk import sha256_of
-from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.stage import Key, Progress, Role, Stage

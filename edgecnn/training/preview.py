@@ -17,9 +17,9 @@ from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
 from edgecnn.errors.training import NOTHING_TO_TRAIN_ON
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images.augment import EpochDraw, Frame, augmented, centred, draw_epoch, is_applied, stream_seed, values_of
-from edgecnn.training.images.batches import Batch, mixed
-from edgecnn.training.images.material import DecodedImages
+from edgecnn.training.augment import EpochDraw, Frame, augmented, centred, draw_epoch, is_applied, stream_seed, values_of
+from edgecnn.training.batches import Batch, mixed
+from edgecnn.training.material import DecodedImages
 from edgecnn.values.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
 from edgecnn.values.dataset import DataSummary, ImageEntry
 from edgecnn.values.preprocessing import PixelRecipe

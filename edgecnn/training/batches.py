@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from edgecnn.training.images.augment import EpochDraw, Frame, augmented, normalized, resized_to
-from edgecnn.training.images.material import Material
+from edgecnn.training.augment import EpochDraw, Frame, augmented, normalized, resized_to
+from edgecnn.training.material import Material
 from edgecnn.training.parallel.team import Part
 from edgecnn.training.process import own_stream
 from edgecnn.training.settings import training_threads

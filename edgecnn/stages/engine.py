@@ -1,8 +1,8 @@
 """Engines, twice: as a proof ahead of time, on a machine without the device, and on the device itself, to be run there.
 
 In both the very file that the kit ships is parsed and built. The engines of the proof are for the GPUs named in its settings,
-never for a device whose GPU the builder does not know (TensorRT-RTX knows no Jetson); what carries over is that the file parses,
-that it builds, and which precision was planned for each layer.
+never for a device whose GPU the builder does not know (TensorRT-RTX knows no Jetson); what carries over is that the file
+parses, that it builds, and which precision was planned for each layer.
 """
 
 from __future__ import annotations
