@@ -57,7 +57,7 @@ def decode(options: argparse.Namespace) -> None:
         normalized(augmented(squares.read(position), position, draw, frame), NORMALIZATION)
 
     ways: dict[str, Callable[[Path], object]] = {
-        "edgecnn: Pillow": lambda path: squares._one(places[path]),
+        "edgecnn: Pillow": lambda path: squares.source.pixels(squares.entries[places[path]], squares._recipe),
         "Pillow with draft": drafted,
         "torchvision's decoder": turbo,
         "kept squares": lambda path: squares.read([places[path]]),

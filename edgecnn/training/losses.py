@@ -1,4 +1,9 @@
-"""The network whose answers another learns: itself before a change, or a larger one that was trained on the same images."""
+"""Losses: from labels, with balanced classes if the recipe asks for it, or from the logits of a teacher.
+
+Classes of unequal size are balanced by weights in the loss or by how often images are shown. With either method, the mean over an
+epoch equals that of classes of one size. A teacher is the network before a change, or a larger network that was trained on the
+same images.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +23,15 @@ from edgecnn.training.augment import resized_to
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.training import Balance, TeacherTerms
 
-_STREAM = 0x62616C  # of numbers of its own, so that what is drawn elsewhere stays as it is
+_BALANCE_STREAM = 0x62616C
+"""Second word of the seed, so that balancing does not change other random draws."""
 
 
 def class_weights(labels: npt.NDArray[np.int64], classes: int, balance: Balance) -> Tensor | None:
-    """What the loss of an image of each class counts, or None where all count alike.
+    """Return the weight of an image's loss by class, float32 (classes,), or None unless ``balance`` is ``weights``.
 
-    N / (K · n), n the images of the class: the mean over all images is 1, so that learning rates keep their meaning. (It is
-    scikit-learn's ``class_weight="balanced"``.)
-
-    Returns float32 (classes,); 0 for a class without an image.
+    The weight is N / (K · n) for N images, K classes and n images of the class, as scikit-learn's ``class_weight="balanced"``.
+    The mean over all images is 1, so learning rates keep their meaning. A class without images has weight 0.
     """
     if balance != "weights":
         return None
@@ -36,27 +40,31 @@ def class_weights(labels: npt.NDArray[np.int64], classes: int, balance: Balance)
     return torch.from_numpy(weights.astype(np.float32))
 
 
-def images_shown(labels: npt.NDArray[np.int64], balance: Balance, seed: int) -> npt.NDArray[np.int64]:
-    """Which image each of an epoch's N places shows: its own, or with sampling each class as often as any other, to within one.
+def images_by_position(labels: npt.NDArray[np.int64], balance: Balance, seed: int) -> npt.NDArray[np.int64]:
+    """Return the image shown at each of an epoch's N positions, int64 (N,).
 
-    A class that is shown more often than it has images goes through all of them before one comes again.
-
-    Returns (N,) positions of images.
+    With ``sampling``, all classes are shown equally often, to within one image. No image of a class is repeated before all of
+    its images were shown. Otherwise position i shows image i.
     """
     places = np.arange(len(labels), dtype=np.int64)
     if balance != "sampling":
         return places
-    random = np.random.Generator(np.random.Philox([seed, _STREAM]))
-    classes = random.permutation(np.unique(labels))  # which classes get one place more differs from epoch to epoch
+    random = np.random.Generator(np.random.Philox([seed, _BALANCE_STREAM]))
+    classes = random.permutation(np.unique(labels))  # the classes that are shown once more differ from epoch to epoch
     shares = [len(places[turn :: len(classes)]) for turn in range(len(classes))]
-    shown = [_cycled(np.flatnonzero(labels == label), share, random) for label, share in zip(classes, shares, strict=True)]
+    shown = []
+    for label, share in zip(classes, shares, strict=True):
+        members = np.flatnonzero(labels == label)
+        rounds = [random.permutation(members) for _ in range(-(-share // len(members)))]
+        shown.append(np.concatenate(rounds)[:share])
     return np.concatenate(shown)
 
 
 def label_loss(logits: Tensor, labels: Tensor, weights: Tensor | None, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy in nats of logits (n, classes) from labels (n,), or from shares of classes (n, classes) of mixed images.
+    """Return the mean cross-entropy in nats of logits (n, classes).
 
-    ``weights`` (classes,) says what an image counts; one that is mixed counts by its shares.
+    ``labels``: classes (n,), or for mixed images shares of classes (n, classes). ``weights``: of each class (classes,); the
+    weight of a mixed image is the mean by its shares.
     """
     if weights is None:
         return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
@@ -65,35 +73,30 @@ def label_loss(logits: Tensor, labels: Tensor, weights: Tensor | None, label_smo
 
 
 def multi_label_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Mean binary cross-entropy in nats of logits (n, labels) from what images have, float32 (n, labels), 0…1.
+    """Return the mean binary cross-entropy in nats of logits (n, labels) for labels float32 (n, labels), 0…1.
 
-    Smoothed, a label is a little of both: a share ``label_smoothing`` of it is spread over having it and not.
+    Smoothing spreads the share ``label_smoothing`` of a label evenly over 0 and 1.
     """
     wanted = labels * (1 - label_smoothing) + label_smoothing / 2
     return functional.binary_cross_entropy_with_logits(logits, wanted)
 
 
-def _cycled(members: npt.NDArray[np.int64], count: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
-    rounds = [random.permutation(members) for _ in range(-(-count // len(members)))]
-    return np.concatenate(rounds)[:count]
-
-
 WEIGHTS = "weights.safetensors"
 
 
-def teacher_of(arch: str, classes: int, size_px: ImageSize, trained: Path | None) -> nn.Module:
-    """The network that ``train`` made, as it ships, in evaluation mode.
+def load_teacher(arch: str, classes: int, size_px: ImageSize, trained: Path | None) -> nn.Module:
+    """Return the shipping form of a trained network in evaluation mode.
 
-    Raises TypeError: there are no weights; who teaches was trained.
+    Raises TypeError: there are no trained weights.
     """
     if trained is None:
-        raise TypeError("a network that learns from a network's answers begins with trained weights")
+        raise TypeError("a teacher needs trained weights")
     teacher = load_shipping(arch_named(arch), classes, trained / WEIGHTS, size_px)
     return teacher.eval().to(memory_format=torch.channels_last)
 
 
-class OtherInput(nn.Module):
-    """A teacher that is fed otherwise than who learns: it sees the same pixels, at its own resolution, mean and scale."""
+class AdaptedTeacher(nn.Module):
+    """A teacher with its own resolution and normalization, which takes the images of the network that learns."""
 
     factor: Tensor
     offset: Tensor
@@ -107,30 +110,28 @@ class OtherInput(nn.Module):
         self.register_buffer("offset", ((means - mean) / scale).float())
 
     def forward(self, images: Tensor) -> Tensor:
-        """float32 (N, 3, H, W), normalized as for who learns → the teacher's logits (N, classes)."""
-        answers: Tensor = self.teacher(resized_to(images, self.resolution_px) * self.factor + self.offset)
-        return answers
+        """float32 (N, 3, H, W), normalized for the network that learns → the teacher's logits (N, classes)."""
+        logits: Tensor = self.teacher(resized_to(images, self.resolution_px) * self.factor + self.offset)
+        return logits
 
 
-def taught_by(terms: TeacherTerms, classes: int, trained: Path | None, theirs: Normalization) -> nn.Module:
-    """A larger network as a teacher of one whose pixels are normalized as ``theirs``, in evaluation mode.
+def load_larger_teacher(terms: TeacherTerms, classes: int, trained: Path | None, theirs: Normalization) -> nn.Module:
+    """Return a larger network, in evaluation mode, as teacher of a network whose normalization is ``theirs``.
 
-    Raises TypeError: see ``teacher_of``.
+    Raises TypeError: there are no trained weights.
     """
-    teacher = teacher_of(terms.arch, classes, terms.resolution_px, trained)
-    return OtherInput(teacher, theirs, terms.normalization, terms.resolution_px).eval()
+    teacher = load_teacher(terms.arch, classes, terms.resolution_px, trained)
+    return AdaptedTeacher(teacher, theirs, terms.normalization, terms.resolution_px).eval()
 
 
 def distillation(teacher: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]:
-    """The loss of answers to ``images``: their mean Kullback-Leibler divergence from the teacher's, in nats an image.
+    """Return the loss of logits (N, classes) for ``images``: their divergence from the teacher's logits, in nats for each image.
 
-    It is the cross-entropy against soft targets (Hinton et al. 2015, arXiv:1503.02531, section 2, at temperature 1) less the
-    teacher's own entropy, so that 0 means: the same answers. The teacher sees the very images that are learned from, cropped and
-    mixed as they are (Beyer et al. 2022, arXiv:2106.05237, section 3.1), if at its own resolution, and is asked once for all
-    answers to them.
+    It is the cross-entropy with soft targets (Hinton et al. 2015, arXiv:1503.02531, section 2, at temperature 1) minus the
+    teacher's entropy, so 0 means equal predictions. The teacher sees the same cropped and mixed images (Beyer et al. 2022,
+    arXiv:2106.05237, section 3.1) and runs once for all logits.
 
-    ``teacher``: in evaluation mode; nothing flows back into it. ``images``: what both were shown, float32 (N, 3, H, W). Returns
-    takes logits, float32 (N, classes).
+    ``teacher``: in evaluation mode; it gets no gradients. ``images``: float32 (N, 3, H, W).
     """
     with torch.no_grad():
         wanted = teacher(images)
@@ -138,16 +139,16 @@ def distillation(teacher: nn.Module, images: Tensor) -> Callable[[Tensor], Tenso
 
 
 def divergence(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Mean Kullback-Leibler divergence of one set of answers (N, classes) from another, in nats an image."""
-    ours, theirs = (functional.log_softmax(answers, dim=1) for answers in (logits, wanted))
-    return functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+    """Return the mean Kullback-Leibler divergence of logits from wanted logits, both (N, classes), in nats for each image."""
+    probabilities, targets = functional.log_softmax(logits, dim=1), functional.log_softmax(wanted, dim=1)
+    return functional.kl_div(probabilities, targets, reduction="batchmean", log_target=True)
 
 
-def answers_of(output: Tensor | tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
-    """The network's own logits (N, classes) first, then those of the heads that gave any, in fp32 whatever layers compute in.
+def logits_of(output: Tensor | tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    """Return the network's logits (N, classes) first, then those of its auxiliary heads, all in fp32.
 
-    ``said``: what ``forward`` returned; torchvision's GoogLeNet and Inception-v3 return a named tuple while they learn, in which
-    a head whose maps are too small for it is None.
+    ``output``: the result of ``forward``. While torchvision's GoogLeNet and Inception-v3 are trained, they return a named tuple
+    in which an auxiliary head is None if its maps are too small.
     """
     if isinstance(output, Tensor):
         return (output.float(),)
