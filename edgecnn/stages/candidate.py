@@ -41,9 +41,10 @@ if TYPE_CHECKING:
 
 
 class QuantizeStage(Stage):
-    """``model.onnx`` → the candidate's files, ``model.json``, ``golden_logits.npy`` and ``quantize.json``.
+    """Convert the trunk to a candidate's model files, for float candidates too, and record its logits.
 
-    Inputs: ``model`` (export; aware for a quantization-aware candidate) and ``pixels`` (prepare).
+    Inputs: ``model`` (export; aware for a quantization-aware candidate) and ``pixels`` (prepare). Files: the candidate's files,
+    ``model.json``, ``golden_logits.npy`` and ``quantize.json``. The tables of ``runtimes`` select the code by candidate.
     """
 
     kind: ClassVar[str] = "quantize"
@@ -51,18 +52,18 @@ class QuantizeStage(Stage):
 
     candidate: Candidate
     images: NonNegativeInt
-    """Calibration images. A candidate that takes no ranges from them (float, quantized before, and with learned ranges for every
-    tensor) reads none: its number is 0 whatever was asked, so that another one is no miss."""
+    """Number of calibration images. It is set to 0 for a candidate that needs none (float, already quantized, or with learned
+    ranges for all tensors), so that the requested number does not change its key."""
     normalization: Normalization
 
     def model_post_init(self, _context: Any) -> None:
-        """A candidate that takes no ranges from images reads none."""
+        """Set ``images`` to 0 for a candidate that needs no calibration."""
         if self.candidate.precision.is_float or not way_to(self.candidate).calibrates:
             object.__setattr__(self, "images", 0)
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """What the candidate's runtime and method run."""
+        """Packages of the candidate's runtime and method."""
         return packages_for(self.candidate)
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
@@ -70,16 +71,16 @@ class QuantizeStage(Stage):
 
         Raises:
             MissingPackage: the runtime or its quantizer is not installed.
-            PACKAGE_UNIMPORTABLE: one of these is broken.
+            PACKAGE_UNIMPORTABLE: one of these packages cannot be imported.
             CALIBRATION_SET_TOO_SMALL: fewer calibration images than ``images``.
-            CALIBRATION_NOT_FINITE: the network's answers to calibration images hold NaN or infinity.
-            CALIBRATION_RANGE_NOT_FINITE: a tensor inside the network holds NaN or infinity on calibration images.
-            HALF_OVERFLOW: a tensor is beyond fp16's range, and the runtime cannot keep the layers around it in fp32.
-            OUTPUTS_DIFFER: a float network answers otherwise than the trunk.
-            ALREADY_QUANTIZED: the trunk already holds quantization nodes.
-            GOLDEN_NOT_TELLING: every golden image gets the same answer.
-            NOTHING_LEFT_TO_QUANTIZE: more layers are to stay in float than there are.
-            LAYER_NOT_FOUND: the runtime's model does not name a layer that is to stay in float.
+            CALIBRATION_NOT_FINITE: the network's logits of calibration images contain NaN or infinity.
+            CALIBRATION_RANGE_NOT_FINITE: a tensor inside the network contains NaN or infinity for calibration images.
+            HALF_OVERFLOW: a tensor exceeds fp16's range, and the runtime cannot keep the layers around it in fp32.
+            OUTPUTS_DIFFER: a float candidate gives other logits than the trunk.
+            ALREADY_QUANTIZED: the trunk already contains quantization nodes.
+            GOLDEN_NOT_TELLING: all golden images get the same logits.
+            NOTHING_LEFT_TO_QUANTIZE: at least as many layers should stay in float as the network has.
+            LAYER_NOT_FOUND: the runtime's model has no layer of a name that should stay in float.
         """
         backend = backend_for(self.candidate.runtime)
         require_packages(self.tools, extra=backend.extra, needed_for=self.candidate.id)
@@ -107,13 +108,13 @@ class QuantizeStage(Stage):
 
 
 class MixedStage(QuantizeStage):
-    """The same with the most damaging layers left in float. Inputs: also ``ranking`` (rank).
+    """Quantize, but keep the layers with the most INT8 damage in float. It has the additional input ``ranking`` (rank).
 
-    A kind of its own it is not: what follows takes either. The setting is a rule, so that the key is known before the ranking is.
+    Its kind is ``quantize``, because later stages accept both. The setting is a number, so the key is known before the ranking.
     """
 
     kept_float: PositiveInt
-    """So many layers stay in float, the first of the ranking."""
+    """Number of layers to keep in float, from the start of the ranking."""
 
     def _request(self, input_paths: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
         ranking = Ranking.model_validate_json((input_paths["ranking"] / RANKING_FILE_NAME).read_text(encoding="utf-8"))
@@ -123,10 +124,10 @@ class MixedStage(QuantizeStage):
 
 
 class RankStage(Stage, RankSettings):
-    """``model.onnx`` → ``ranking.json``. Inputs: ``model`` (export) and ``pixels`` (prepare).
+    """Rank layers by the damage of quantizing each alone to INT8, and write ``ranking.json``.
 
-    Damage is measured with ONNX Runtime's INT8 whichever runtime is to ship: which tensors are too wide for 8 bits is a matter of
-    the network, and so one ranking serves all.
+    Inputs: ``model`` (export) and ``pixels`` (prepare). One ranking, measured with ONNX Runtime, serves all runtimes, because the
+    network determines which tensors have too wide a range for 8 bits.
     """
 
     kind: ClassVar[str] = "rank"
@@ -134,7 +135,7 @@ class RankStage(Stage, RankSettings):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """What quantizes and what runs."""
+        """The quantizer and the runtime."""
         return ("onnx", "onnxruntime")
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
@@ -143,8 +144,8 @@ class RankStage(Stage, RankSettings):
         Raises:
             MissingPackage: ONNX Runtime is not installed.
             CALIBRATION_SET_TOO_SMALL: fewer calibration images than ``images``.
-            CALIBRATION_NOT_FINITE: the network's answers to calibration images hold NaN or infinity.
-            ALREADY_QUANTIZED: the trunk already holds quantization nodes.
+            CALIBRATION_NOT_FINITE: the network's logits of calibration images contain NaN or infinity.
+            ALREADY_QUANTIZED: the trunk already contains quantization nodes.
         """
         require_packages(self.tools, extra="onnxruntime", needed_for="ranking layers")
         from edgecnn.runtimes.ranking import rank_layers
@@ -156,12 +157,12 @@ KIT_SCHEMA = "edgecnn.kit/1"
 
 
 def runner_source() -> Path:
-    """The folder of the runner that is copied into kits."""
+    """Return the folder of the runner that is copied into kits."""
     return Path(next(iter(edgecnn.runner.__path__)))
 
 
 def runner_digest() -> str:
-    """SHA-256 over the runner's files: a kit with another runner is another kit."""
+    """Return the SHA-256 over the runner's files, which is part of the key of a kit."""
     whole = hashlib.sha256()
     for path in _runner_files(runner_source()):
         whole.update(path.relative_to(runner_source()).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
@@ -169,15 +170,15 @@ def runner_digest() -> str:
 
 
 def _runner_files(folder: Path) -> list[Path]:
-    """Its source, and the pages of kits for browsers, which lie at the top of those and in no others."""
+    """Return the runner's source, and the pages that only kits for browsers contain."""
     return sorted((*folder.rglob("*.py"), *folder.glob("browser/web/*")))
 
 
 class PackageStage(Stage):
-    """Model, preprocessing, labels, golden inputs and runner, under one manifest.
+    """Make a kit: model, preprocessing, labels, golden inputs and runner, with one manifest.
 
-    Inputs: ``model`` (quantize), ``pixels`` (prepare), of multi-label images ``thresholds`` (export), and for a twin ``kit``: the
-    device kit that it stands for.
+    Inputs: ``model`` (quantize), ``pixels`` (prepare), ``thresholds`` (export) for multi-label images, and for a twin ``kit``,
+    the device kit that it emulates.
     """
 
     kind: ClassVar[str] = "package"
@@ -187,16 +188,16 @@ class PackageStage(Stage):
     candidate: Candidate
     preprocessing: Preprocessing
     variant: Literal["device", "twin"] = "device"
-    """twin: an engine's model with activations rounded to fp16, run by a CPU runtime to emulate the engine's accuracy."""
+    """twin: a model with activations rounded to fp16, which a CPU runtime runs to emulate an engine's accuracy."""
     runner_sha256: str
-    """``runner_digest()`` at resolve time: the runner's own bytes are part of what a kit is."""
+    """``runner_digest()`` at resolve time."""
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the kit, and test it.
 
         Raises:
             RUNNER_SOURCE_CHANGED, THRESHOLDS_OF_ANOTHER_MODEL: see ``write``.
-            SELF_TEST_FAILED: the kit does not give its golden answers, or its runner ends without a result.
+            SELF_TEST_FAILED: the kit does not give its golden logits, or its runner exits without a result.
         """
         self.write(input_paths, out)
         if json.loads((out / "kit.json").read_text(encoding="utf-8"))["engine"] is None:
@@ -206,8 +207,8 @@ class PackageStage(Stage):
         """Write the kit without testing it; ``kit.json`` last.
 
         Raises:
-            RUNNER_SOURCE_CHANGED: the runner is not the one that was planned with.
-            THRESHOLDS_OF_ANOTHER_MODEL: they are not one for each label of the images.
+            RUNNER_SOURCE_CHANGED: the runner changed since planning.
+            THRESHOLDS_OF_ANOTHER_MODEL: the thresholds are not for the labels of the images.
         """
         if runner_digest() != self.runner_sha256:
             raise RUNNER_SOURCE_CHANGED(folder=runner_source())
@@ -228,14 +229,14 @@ class PackageStage(Stage):
             **self._activation(input_paths),
             "golden": golden,
             "requirements": {"python": ">=3.8", **described["requirements"]},
-            "stands_for": self._stands_for(input_paths),
+            "stands_for": None if self.variant == "device" else _emulated_kit(input_paths["kit"]),
             "engine": described.get("engine"),
             "files": _file_facts(out),
         }
         (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     def _test(self, kit: Path, tell: Progress) -> None:
-        """A machine that lacks the kit's runtime, browser or GPU cannot test it, which says nothing of the kit."""
+        """Run the kit's self-test, unless this machine lacks its runtime, browser or GPU."""
         try:
             LocalHost().run(Task(kit, "selftest"), lease_s=SELF_TEST_LEASE_S, tell=tell)
         except OF_THE_DISK:
@@ -245,7 +246,7 @@ class PackageStage(Stage):
                 raise self_test_failed(candidate=self.candidate.id, failure=error) from error
 
     def _labels(self, input_paths: Mapping[Role, Path]) -> list[str]:
-        """Names of the classes; of images without labels nobody named any, so that they are numbered."""
+        """Return the class names. Without labelled images, classes are numbered."""
         named: list[str] = json.loads((input_paths["pixels"] / "labels.json").read_text(encoding="utf-8"))
         if named:
             return named
@@ -253,7 +254,7 @@ class PackageStage(Stage):
         return [f"class {number}" for number in range(classes)]
 
     def _activation(self, input_paths: Mapping[Role, Path]) -> dict[str, Any]:
-        """Nothing of a network that names one class an image, whose activation is softmax."""
+        """Return the activation for multi-label images. For single-label images, the manifest omits it (softmax)."""
         if "thresholds" not in input_paths:
             return {}
         file, labels = input_paths["thresholds"] / THRESHOLDS, self._labels(input_paths)
@@ -287,12 +288,11 @@ class PackageStage(Stage):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
 
-    def _stands_for(self, input_paths: Mapping[Role, Path]) -> dict[str, str] | None:
-        if self.variant == "device":
-            return None
-        kit = hashlib.sha256((input_paths["kit"] / "kit.json").read_bytes()).hexdigest()
-        why = "accuracy is emulated on a twin that rounds to fp16 in fp32 kernels, since the engine is built on the device"
-        return {"kit": kit, "why": why}
+
+def _emulated_kit(kit: Path) -> dict[str, str]:
+    digest = hashlib.sha256((kit / "kit.json").read_bytes()).hexdigest()
+    why = "accuracy is emulated on a twin that rounds to fp16 in fp32 kernels, since the engine is built on the device"
+    return {"kit": digest, "why": why}
 
 
 def _file_facts(folder: Path) -> dict[str, dict[str, object]]:

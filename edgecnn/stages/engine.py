@@ -1,8 +1,8 @@
-"""Engines, twice: as a proof ahead of time, on a machine without the device, and on the device itself, to be run there.
+"""The compile stage: build engines of a kit's model ahead of time as a proof, or on the device to run there.
 
-In both the very file that the kit ships is parsed and built. The engines of the proof are for the GPUs named in its settings,
-never for a device whose GPU the builder does not know (TensorRT-RTX knows no Jetson); what carries over is that the file
-parses, that it builds, and which precision was planned for each layer.
+Both parse and build the file that the kit ships. The proof builds engines for the GPUs in its settings, on a machine without the
+device. Its builder may not support the device's GPU (TensorRT-RTX supports no Jetson). The proof shows that the file can be
+parsed and built, and which precision is planned for each layer.
 """
 
 from __future__ import annotations
@@ -21,21 +21,18 @@ from edgecnn.values.device import EngineBuilder
 from edgecnn.values.stage import Key, Progress, Role, Stage
 
 LEASE_S = 1800.0
-"""An engine for a small network takes a second; the largest on a board takes minutes."""
+"""Time limit. An engine takes a second for a small network, and minutes for the largest on a board."""
 DISTRIBUTIONS = {"tensorrt_rtx_bindings": "tensorrt-rtx-cu13-bindings", "tensorrt": "tensorrt"}
-"""Builder module to the distribution whose version binds the engines' bytes."""
+"""Distribution of each builder module. Its version determines the engines' bytes."""
 KIT, LOG, PLANNED = "kit", "build.log", "planned.json"
-"""Of an engine that was built on its device: the kit with the engine in it, what the builder said, and what it planned."""
-_BUILDING = ".building"
-_ENGINES = "build"
-"""Where the runner's session looks for an engine, inside the kit."""
-_TIMING_CACHE = "timing.cache"
+"""Files of an engine that was built on its device: the kit with the engine, the builder's log, and the planned precisions."""
 
 
 class CompileStage(Stage):
-    """A kit → its engines, ``build.log``, ``build.json`` and ``planned.json``, by the kit's own ``build-engine``.
+    """Build a kit's engines with its runner's ``build-engine``, as a proof.
 
-    Input: ``kit`` (package). The builder runs in a fresh process: one that failed before leaves later engines bloated.
+    Input: ``kit`` (package). Files: the engines, ``build.log``, ``build.json`` and ``planned.json``. The builder runs in a new
+    process, because after a failure it makes later engines too large.
     """
 
     kind: ClassVar[str] = "compile"
@@ -43,7 +40,7 @@ class CompileStage(Stage):
 
     package: Literal["tensorrt_rtx_bindings", "tensorrt"] = "tensorrt_rtx_bindings"
     capabilities: tuple[str, ...] = ()
-    """CUDA compute capabilities, as ``8.6``, an engine for each. Empty: the GPU of the machine that builds."""
+    """CUDA compute capabilities such as ``8.6``, with an engine for each. Empty: the GPU of the build machine."""
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -51,20 +48,22 @@ class CompileStage(Stage):
         return (DISTRIBUTIONS[self.package],)
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """``make_on`` this machine."""
+        """Build on this machine (``make_on``)."""
         self.make_on(LocalHost(), input_paths, out, tell)
 
     def make_on(self, host: Host, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Build on a host and read the plan back.
+        """Build on a host, and read the planned precisions.
 
         Raises:
-            RunnerFailed: the builder is absent, the file does not parse or build, or uint8 was read as int8.
-            BuildLogUnreadable: the builder did not say what it planned.
+            RunnerFailed: the builder is missing, the file cannot be parsed or built, or uint8 was read as int8.
+            BuildLogUnreadable: the log does not contain the planned precisions.
         """
-        words = [word for capability in self.capabilities for word in ("--capability", capability)]
-        task = Task(input_paths["kit"], "build-engine", ("--package", self.package, *words), out=out)
+        task = Task(input_paths["kit"], "build-engine", self._options(), out=out)
         host.run(task, lease_s=LEASE_S, tell=tell)
         _write_planned(input_paths["kit"], out)
+
+    def _options(self) -> tuple[str, ...]:
+        return ("--package", self.package, *(word for name in self.capabilities for word in ("--capability", name)))
 
 
 def _write_planned(kit: Path, out: Path) -> None:
@@ -75,11 +74,11 @@ def _write_planned(kit: Path, out: Path) -> None:
 
 
 class EngineStage(CompileStage):
-    """A kit → the same kit with the engine of one GPU in it, ready to run there; the builder's log and timing cache beside it.
+    """Build the engine of one GPU on its device, and write the kit with the engine in it, the log and the timing cache.
 
-    A kind of its own it is not: the other takes the same kits. What binds the bytes was asked of the machine before anything was
-    planned, and is a setting, so that another driver or TensorRT is another key. What a lost link left is gone on with: an
-    engine that was finished there is fetched and not built again.
+    Its kind is ``compile``. The machine's driver and TensorRT determine the engine's bytes. They are read before planning and are
+    settings, so another version gives another key. After a lost connection, an engine that was finished on the device is
+    downloaded instead of built again.
     """
 
     resumable: ClassVar[bool] = True
@@ -89,40 +88,39 @@ class EngineStage(CompileStage):
 
     @classmethod
     def of(cls, builder: EngineBuilder, kit: Key) -> EngineStage:
-        """The engine of a kit. A builder ahead of time is told for which GPU; the full one takes that of its machine."""
+        """Return the stage for a kit. Only a builder ahead of time needs the GPU; the full builder uses its machine's."""
         named = builder.package != "tensorrt" and builder.capability is not None
         settings = {"package": builder.package, "builder": builder, "capabilities": (builder.capability,) if named else ()}
         return cls.model_validate({"inputs": {"kit": kit}, **settings})
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """None here: the builder's version is that of the machine that builds, in ``builder``."""
+        """No packages of this machine: the version of the device's builder is in ``builder``."""
         return ()
 
     def make_on(self, host: Host, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Build on the machine that ``builder`` describes.
 
         Raises:
-            RunnerFailed: see ``CompileStage.make_on``; the log stays, and a note says where.
-            RunnerTimedOut, RunnerCrashed: the builder hung, or took its runner with it.
-            LINK_LOST: the same call goes on.
+            RunnerFailed: see ``CompileStage.make_on``; a note names the log.
+            RunnerTimedOut, RunnerCrashed: the builder hung, or crashed the runner.
+            LINK_LOST: the connection broke; the same call continues.
         """
-        building = out / _BUILDING
-        words = [word for capability in self.capabilities for word in ("--capability", capability)]
-        arguments = ("--once", "--package", self.package, *words)
-        task = Task(input_paths["kit"], "build-engine", arguments, out=building, outputs={"--timing-cache": _TIMING_CACHE})
+        building, options = out / ".building", ("--once", *self._options())
+        task = Task(input_paths["kit"], "build-engine", options, out=building, outputs={"--timing-cache": "timing.cache"})
         try:
             host.run(task, lease_s=LEASE_S, tell=tell)
         except RunnerFailed:
             if (building / LOG).is_file():
-                tell.note(f"what {self.package} said is in {building / LOG}")
+                tell.note(f"the log of {self.package} is in {building / LOG}")
             raise
         shutil.copytree(input_paths["kit"], out / KIT, copy_function=shutil.copyfile, dirs_exist_ok=True)
-        (out / KIT / _ENGINES).mkdir(exist_ok=True)
+        engines = out / KIT / "build"  # where the runner's session looks for an engine
+        engines.mkdir(exist_ok=True)
         for path in sorted(path for path in building.iterdir() if path.is_file() and not path.name.startswith(".")):
-            inside = path.suffix == ".plan" or path.name == "build.json"
-            shutil.copyfile(path, (out / KIT / _ENGINES if inside else out) / path.name)
+            is_of_kit = path.suffix == ".plan" or path.name == "build.json"
+            shutil.copyfile(path, (engines if is_of_kit else out) / path.name)
         try:
             _write_planned(input_paths["kit"], out)
-        except BuildLogUnreadable as error:  # what runs will be read from what ran: a log of another form costs the plan alone
+        except BuildLogUnreadable as error:  # the engine works; only the planned precisions are missing
             tell.note(error.line())

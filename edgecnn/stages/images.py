@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class PrepareStage(Stage):
-    """``images`` (a manifest) → memory-mapped pixels and labels of validation, test and calibration, and the golden set.
+    """Decode the images of validation, test and calibration once, and write the golden set.
 
-    Files: ``<role>.pixels.npy`` uint8 (N, *crop_px, 3) in RGB, ``<role>.labels.npy`` int64 (N,), or of multi-label images
-    uint8 (N, classes), ``<role>.groups.npy`` int64 (N,) where ``data.group_by`` is set, ``labels.json`` the class names,
-    ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as ``data.golden.write_golden`` says.
+    Input: ``images`` (a manifest). Files: ``<role>.pixels.npy`` uint8 (N, *crop_px, 3) in RGB; ``<role>.labels.npy`` int64 (N,),
+    or for multi-label images uint8 (N, classes); ``<role>.groups.npy`` int64 (N,) if ``data.group_by`` is set; ``labels.json``
+    with the class names; ``pixels.json`` with the ``pixels_sha256`` of each role; ``golden/`` (``data.golden.write_golden``).
     """
 
     kind: ClassVar[str] = "prepare"
@@ -31,19 +31,19 @@ class PrepareStage(Stage):
 
     pixels: PixelRecipe
     golden_images: NonNegativeInt = 4
-    """Real images, out of validation, in the golden set, fewer where it has no more; a drawn card is always in it."""
+    """Maximum number of validation images in the golden set, in addition to a synthetic card."""
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Pillow decodes and resizes; its versions have differed by a level."""
+        """Pillow, whose versions decode and resize with small differences."""
         return ("pillow",)
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Decode, resize and crop.
 
         Raises:
-            CorruptImages: files that cannot be decoded, all of them counted. Leaving them out here would change the test
-                split after it was planned and shown; a file that shows its damage to a first look was skipped there.
+            CorruptImages: files cannot be decoded; all of them are listed. Skipping them here would change the test split after
+                planning. Files whose headers are damaged were skipped while planning.
             IMAGE_GONE, IMAGE_CHANGED: the folder changed since it was listed.
         """
         from edgecnn.data.golden import write_golden
@@ -58,9 +58,10 @@ class PrepareStage(Stage):
 
 
 class SynthesizeStage(Stage, SynthesisSettings):
-    """Writes ``images/LABEL/NUMBER.png`` and ``synthesis.json`` (see ``values/synthesis.py``).
+    """Compose training images from cut-outs and backgrounds.
 
-    Roles: ``cutouts`` and ``backgrounds``, manifests whose content is their key. No image of it has another role than ``train``.
+    Inputs: ``cutouts`` and ``backgrounds`` (manifests). Files: ``images/LABEL/NUMBER.png`` and ``synthesis.json``
+    (``values/synthesis.py``). All composed images have the role ``train``.
     """
 
     kind: ClassVar[str] = "synthesize"
@@ -68,15 +69,15 @@ class SynthesizeStage(Stage, SynthesisSettings):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Pillow decodes, resizes, turns, blurs and writes."""
+        """Pillow, which decodes, resizes, rotates, blurs and writes."""
         return ("pillow",)
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Compose every picture.
+        """Compose all images.
 
         Raises:
-            CUTOUTS_UNUSABLE: files among the cut-outs cannot be decoded, or hide nothing of what is behind them.
-            CorruptImages: a background cannot be decoded to its end.
+            CUTOUTS_UNUSABLE: cut-outs cannot be decoded, or are fully transparent.
+            CorruptImages: a background cannot be decoded.
             IMAGE_GONE, IMAGE_CHANGED: a folder changed since it was listed.
         """
         from edgecnn.data.composing import make_images
@@ -88,10 +89,11 @@ _BATCH = 16
 
 
 class FeaturesStage(Stage):
-    """``model`` (a trunk) and ``images`` (a manifest) → ``features.npy`` float32 (N, F), ``small.npy`` uint8 (N, 18, 18, 3).
+    """Compute the features that a finished network has of each image.
 
-    The images are those of ``roles``, role by role, in the order of the manifest. ``small.npy`` holds the copies that
-    ``data.near_duplicates`` compares.
+    Inputs: ``model`` (a trunk) and ``images`` (a manifest). Files: ``features.npy`` float32 (N, F), and ``small.npy`` uint8
+    (N, 18, 18, 3) with the copies that ``data.near_duplicates`` compares. Images are ordered by ``roles``, and by the manifest
+    within a role.
     """
 
     kind: ClassVar[str] = "features"
@@ -111,7 +113,7 @@ class FeaturesStage(Stage):
         Raises:
             MissingPackage: ONNX or ONNX Runtime is not installed.
             NO_FEATURES: the network has fewer than two layers.
-            IMAGE_GONE, IMAGE_CHANGED, CorruptImages: of the images.
+            IMAGE_GONE, IMAGE_CHANGED, CorruptImages: an image cannot be read.
         """
         require_packages(self.tools, extra="onnxruntime", needed_for="features of images")
         import numpy as np

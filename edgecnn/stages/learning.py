@@ -26,12 +26,11 @@ from edgecnn.values.stage import Progress, Role, Stage
 
 
 class TrainStage(Stage, TrainSettings):
-    """Writes ``weights.safetensors`` and ``history.json``.
+    """Train a network, and write ``weights.safetensors`` and ``history.json``.
 
-    Roles: ``images`` (a manifest), ``made`` (of synthesize) or both, ``pixels`` (of prepare; only validation is read, test
-    never), for ``finetune`` ``weights`` (of fetch), where ``transfer`` is auto ``transfer``, and of a network that is taught
-    ``teacher`` (of another train). ``resume/`` holds features and checkpoints and is gone when the stage is finished; a call
-    that finds it continues there and ends with the same bytes as an uninterrupted one.
+    Inputs: ``images`` (a manifest), ``made`` (synthesize) or both; ``pixels`` (prepare, of which only validation is read);
+    ``weights`` (fetch) unless training starts from scratch; ``transfer`` if the recipe says auto; ``teacher`` (another train) for
+    distillation. An interrupted training continues from ``resume/``, and ends with the same bytes as an uninterrupted one.
     """
 
     kind: ClassVar[str] = "train"
@@ -40,7 +39,7 @@ class TrainStage(Stage, TrainSettings):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Arithmetic, network definitions and decoding; what answers for a frozen network."""
+        """Packages for training, for frozen features and for fitted heads, and the libraries of the networks."""
         answering = ANSWER_FROZEN if self.mode == "finetune" else ()
         fitting = () if self.head == "linear" else ("scikit-learn",)
         teaching = () if self.teacher is None else libraries_of(self.teacher.arch)
@@ -53,7 +52,7 @@ class TrainStage(Stage, TrainSettings):
         Raises:
             MissingPackage: torch is not installed.
             TRAINING_DIVERGED: the loss is no finite number; the best checkpoint stays in ``resume/``.
-            NOTHING_TO_TRAIN_ON, ClassesDiffer: the images are not those that were planned for.
+            NOTHING_TO_TRAIN_ON, CLASSES_DIFFER: the images differ from those of the plan.
         """
         require_packages(self.tools, extra="train", needed_for="train")
         with sleeping_threads():
@@ -64,9 +63,9 @@ class TrainStage(Stage, TrainSettings):
 
 
 class TransferStage(Stage, TransferSettings):
-    """Writes ``transfer.json`` (see ``values/training.py``) and the features that it was measured on.
+    """Choose which layers to train, and write ``transfer.json`` (``values/training.py``) and the features of the probe.
 
-    Roles: ``images`` (a manifest), ``pixels`` (of prepare) and ``weights`` (of fetch).
+    Inputs: ``images`` (a manifest), ``pixels`` (prepare) and ``weights`` (fetch).
     """
 
     kind: ClassVar[str] = "transfer"
@@ -75,16 +74,16 @@ class TransferStage(Stage, TransferSettings):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Arithmetic, network definitions, decoding, features of many images, and the probe."""
+        """Packages for training, for frozen features and for the probe, and the library of the network."""
         return (*LEARN, "scikit-learn", *ANSWER_FROZEN, *libraries_of(self.arch))
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Measure and choose, or go on measuring.
+        """Compute features, or continue, run the probe, and choose.
 
         Raises:
             MissingPackage: torch or scikit-learn is not installed.
-            CLASS_TOO_SMALL: a class has one training image or none.
-            NOTHING_TO_TRAIN_ON, ClassesDiffer: the images are not those that were planned for.
+            CLASS_TOO_SMALL: a class has at most one training image.
+            NOTHING_TO_TRAIN_ON, CLASSES_DIFFER: the images differ from those of the plan.
         """
         require_packages(self.tools, extra="train", needed_for="transfer")
         with sleeping_threads():
@@ -100,12 +99,11 @@ _PRUNES = "torch-pruning"
 
 
 class SurgeryStage(Stage, SurgerySettings):
-    """Writes ``model.onnx``, ``macs.json``, ``check.json``, ``golden_logits.npy`` from torch, and ``surgery.json``: how it came
-    to be.
+    """Replace slow layers of a trained network, and retrain it to give the logits of the original.
 
-    The file begins a new lineage, with a table of multiply-adds of its own. Roles: ``images`` (a manifest), ``pixels`` (prepare;
-    ``calibration`` for statistics, ``validation`` to judge, ``test`` never) and ``weights`` (train). ``resume/`` holds decoded
-    images and checkpoints and is gone when the stage is finished; a call that finds it continues there.
+    Inputs: ``images`` (a manifest), ``pixels`` (prepare; ``calibration`` for statistics, ``validation`` for evaluation) and
+    ``weights`` (train). Files: ``model.onnx``, ``macs.json``, ``check.json``, ``golden_logits.npy`` from torch, and
+    ``surgery.json`` with the course of the training. The model is a new trunk with its own layer names and multiply-adds.
     """
 
     kind: ClassVar[str] = "surgery"
@@ -114,20 +112,20 @@ class SurgeryStage(Stage, SurgerySettings):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Arithmetic, decoding, network definitions, the exporter, the runtime that checks the result, and what prunes."""
+        """Packages for training, export, checking the export, and pruning."""
         return (*_TRAINS, _CHECKS, *([_PRUNES] if self.surgery.pruned else []))
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Exchange layers, train, or continue training, and export.
+        """Replace layers, train or continue training, and export.
 
         Raises:
             MissingPackage: torch or ONNX Runtime is not installed.
-            BATCH_TOO_LARGE: a batch does not fit into memory; names the size that would.
-            TRAINING_DIVERGED: the loss is no finite number.
-            NOTHING_TO_TRAIN_ON, ClassesDiffer: the images are not those that were planned for.
-            WRONG_OPSET: the exporter left another opset than the one asked for.
-            ExportDisagrees: the file does not compute what the network computes.
-            MacsUnknown: the file's multiply-adds cannot be counted.
+            BATCH_TOO_LARGE: a batch does not fit into memory; the error names a size that fits.
+            TRAINING_DIVERGED: the loss is not finite.
+            NOTHING_TO_TRAIN_ON, CLASSES_DIFFER: the images differ from those of the plan.
+            WRONG_OPSET: the exporter wrote another opset.
+            ExportDisagrees: the file gives other logits than the network.
+            MacsUnknown: the multiply-adds of the file cannot be counted.
         """
         require_packages((*_TRAINS, *([_PRUNES] if self.surgery.pruned else [])), extra="train", needed_for="surgery")
         require_packages((_CHECKS,), extra="onnxruntime", needed_for="surgery's check")
@@ -142,12 +140,11 @@ _ROUNDS = "torchao"
 
 
 class AwareStage(Stage, AwareSettings):
-    """Writes ``model.onnx``, its ``macs.json``, ``golden_logits.npy`` from torch, and ``aware.json``: how it came to be.
+    """Train a network with INT8 rounding to give the logits of the float network, and export it with Q/DQ nodes.
 
-    The file begins a new lineage: its layers have names of their own, so that residency is joined with its own table of
-    multiply-adds. Roles: ``images`` (a manifest), ``pixels`` (prepare; calibration for ranges, validation to judge, test
-    never) and ``weights`` (train). ``resume/`` holds decoded images and checkpoints and is gone when the stage is finished; a
-    call that finds it continues there.
+    Inputs: ``images`` (a manifest), ``pixels`` (prepare; ``calibration`` for ranges, ``validation`` for evaluation) and
+    ``weights`` (train). Files: ``model.onnx``, ``macs.json``, ``golden_logits.npy`` from torch, and ``aware.json`` with the
+    course of the training. The model has its own layer names, so residency is joined with its own multiply-adds.
     """
 
     kind: ClassVar[str] = "aware"
@@ -156,7 +153,7 @@ class AwareStage(Stage, AwareSettings):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Arithmetic, decoding, rounding, the exporter, and the runtime that checks the result."""
+        """Packages for training, rounding, export and checking the export."""
         return (*_TRAINS, _ROUNDS, _CHECKS, *libraries_of(self.arch))
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
@@ -164,19 +161,19 @@ class AwareStage(Stage, AwareSettings):
 
         Raises:
             MissingPackage: torch, torchao or ONNX Runtime is not installed.
-            BATCH_TOO_LARGE: a batch does not fit into memory; names the size that would.
-            TRAINING_DIVERGED: the loss is no finite number.
-            NOTHING_TO_TRAIN_ON, ClassesDiffer: the images are not those that were planned for.
+            BATCH_TOO_LARGE: a batch does not fit into memory; the error names a size that fits.
+            TRAINING_DIVERGED: the loss is not finite.
+            NOTHING_TO_TRAIN_ON, CLASSES_DIFFER: the images differ from those of the plan.
             CALIBRATION_SET_TOO_SMALL: fewer calibration images than ``images``.
-            CALIBRATION_NOT_FINITE: the float network's answers to calibration images hold NaN or infinity.
-            WRONG_OPSET: the exporter left another opset than the one asked for.
-            ExportDisagrees: the file does not answer as the network that learned.
-            MacsUnknown: the file's multiply-adds cannot be counted.
+            CALIBRATION_NOT_FINITE: the float network's logits of calibration images contain NaN or infinity.
+            WRONG_OPSET: the exporter wrote another opset.
+            ExportDisagrees: the file gives other logits than the trained network.
+            MacsUnknown: the multiply-adds of the file cannot be counted.
         """
         require_packages(_TRAINS, extra="train", needed_for="aware")
         require_packages((_ROUNDS,), extra="aware", needed_for="aware")
         require_packages((_CHECKS,), extra="onnxruntime", needed_for="aware's check")
-        logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # it warns of how torchao registers its own names
+        logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # it warns about names that torchao registers
         with sleeping_threads():
             from edgecnn.training.aware import make_aware
             from edgecnn.training.beginning import TrainingInputs

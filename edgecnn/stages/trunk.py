@@ -18,15 +18,16 @@ from edgecnn.values.preprocessing import Normalization, Resolution
 from edgecnn.values.stage import Progress, Role, Stage
 
 _MAKES_GRAPH = ("onnx", "onnxscript", "torch", "torchvision")
-_CHECKS_GRAPH = "onnxruntime"
+_CHECKS = "onnxruntime"
 NETWORK = "network.json"
 
 
 class ExportStage(Stage):
-    """Trained weights → ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy`` from torch in fp32, and
-    ``network.json`` {parameters} of what ships.
+    """Export trained weights from torch to ONNX, and compare both on real images.
 
-    Inputs: ``weights`` (train; fetch where the weights' own head is kept) and ``pixels`` (prepare).
+    Inputs: ``weights`` (train, or fetch if the head of the weights is kept) and ``pixels`` (prepare). Files: ``model.onnx``,
+    ``macs.json``, ``check.json``, ``golden_logits.npy`` from torch in fp32, and ``network.json`` {parameters} of the shipped
+    network.
     """
 
     kind: ClassVar[str] = "export"
@@ -40,22 +41,22 @@ class ExportStage(Stage):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """The exporter and what it writes with, the network's source, and the runtime that checks the result."""
-        return (*_MAKES_GRAPH, _CHECKS_GRAPH, *libraries_of(self.arch))
+        """The exporter with its packages, the library of the network, and the runtime that checks the export."""
+        return (*_MAKES_GRAPH, _CHECKS, *libraries_of(self.arch))
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the trunk.
 
         Raises:
             MissingPackage: torch or onnx is not installed.
-            KEPT_HEAD_DIFFERS: the head that is kept has other classes.
-            MERGE_DIFFERS: branches that were merged for shipping answer otherwise.
-            WRONG_OPSET: the exporter left another opset than the one asked for.
-            ExportDisagrees: the graph does not compute what the network computes.
-            ROUNDING_DECIDES: nor does the network itself, in another precision.
+            KEPT_HEAD_DIFFERS: the weights' head, which is kept, has another number of classes.
+            MERGE_DIFFERS: merging branches for shipping changed the logits.
+            WRONG_OPSET: the exporter wrote another opset.
+            ExportDisagrees: the graph gives other logits than the network.
+            ROUNDING_DECIDES: the network itself gives other logits in another precision.
         """
         require_packages(_MAKES_GRAPH, extra="train", needed_for="export")
-        require_packages((_CHECKS_GRAPH,), extra="onnxruntime", needed_for="export's check")
+        require_packages((_CHECKS,), extra="onnxruntime", needed_for="export's check")
         from edgecnn.graph.export import TrunkRequest, make_trunk
         from edgecnn.models.catalogue import arch_named
         from edgecnn.models.networks import load_shipping, shipped_parameter_count
@@ -73,7 +74,7 @@ class ExportStage(Stage):
 
 
 def _refuse_another_head(fetched: Path, classes: int) -> None:
-    """Only what was fetched says how many classes it has; what was trained has those that were asked for."""
+    """Check the number of classes of fetched weights. Trained weights have no ``weights.json``, and always fit."""
     if not fetched.is_file():
         return
     facts = json.loads(fetched.read_text(encoding="utf-8"))
@@ -82,9 +83,10 @@ def _refuse_another_head(fetched: Path, classes: int) -> None:
 
 
 class AdoptStage(Stage):
-    """A user's model file → ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``, as ``export`` leaves them.
+    """Make the trunk from a user's model file, and compare both on real images. It replaces ``export`` in the plan.
 
-    Inputs: ``model`` (the file) and ``pixels`` (prepare). It stands where ``export`` stands in other plans.
+    Inputs: ``model`` (the file) and ``pixels`` (prepare). Files: ``model.onnx``, ``macs.json``, ``check.json`` and
+    ``golden_logits.npy``, as of ``export``.
     """
 
     kind: ClassVar[str] = "adopt"
@@ -95,15 +97,15 @@ class AdoptStage(Stage):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """What rewrites the graph, and the runtime that checks the result; of a file of torch, what exports it too."""
+        """Packages that change and check the graph, and for a torch file also the exporter."""
         return ("onnx", "onnxruntime") if self.entry.form is None else ("onnx", "onnxruntime", "onnxscript", "torch")
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the trunk.
 
         Raises:
-            MissingPackage: onnx or onnxruntime is not installed; of a file of torch, torch or onnxscript.
-            CUSTOM_MODEL_CHANGED: the file has other bytes than were planned with.
+            MissingPackage: onnx or onnxruntime is not installed, or for a torch file torch or onnxscript.
+            CUSTOM_MODEL_CHANGED: the file changed since planning.
             CustomModelUnusable, CUSTOM_MODEL_HOLDS_OBJECTS, OPSET_UNREACHABLE, TRUNK_DISAGREES: see ``errors.custom_model``.
         """
         require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="export")
@@ -118,27 +120,29 @@ class AdoptStage(Stage):
 
 
 _MAKES = ("numpy", "onnx", "onnxscript", "pillow", "safetensors", "torch", "torchvision")
-_CHECKS = "onnxruntime"
 _PRUNES = "torch-pruning"
 
 
 class ProbeStage(Stage, ProbeSettings):
-    """Writes what ``prepare`` and ``export`` leave: quantize and package take it in the place of both. Reads nothing."""
+    """Make pixels and trunk of an untrained network, for kits that are only timed.
+
+    It has no inputs, writes the files of ``prepare`` and ``export``, and replaces both in the plan.
+    """
 
     kind: ClassVar[str] = "probe"
     revision: ClassVar[int] = 4
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """The network's source, what draws, the exporter, the runtime that checks its file, and what prunes."""
+        """Packages for synthetic images, export, checking the export and pruning, and the library of the network."""
         return (*_MAKES, _CHECKS, *libraries_of(self.arch), *([_PRUNES] if self.form.pruned else []))
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Draw the images, settle the network on them, and export it.
+        """Draw images, set the network's batch-norm statistics from them, and export it.
 
         Raises:
             MissingPackage: torch or ONNX Runtime is not installed.
-            WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: as the export of a trained network.
+            WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: see ``make_trunk``.
         """
         require_packages(_MAKES, extra="train", needed_for="a latency table")
         require_packages((_CHECKS,), extra="onnxruntime", needed_for="export's check")

@@ -149,7 +149,8 @@ def test_a_builder_that_dies_or_hangs_there_leaves_no_process_and_no_artifact(
     assert ends == "hangs" or failed.value.ref == "builder-died"
     assert wait_until(lambda: not Path("/proc", process.read_text()).exists(), 30), "it outlived the build that was given up"
     assert list(store.artifacts.names()) == []
-    logs = [Path(note.removeprefix(f"what {RTX} said is in ")) for note in ear.notes if note.startswith("what ")]
+    prefix = f"the log of {RTX} is in "
+    logs = [Path(note.removeprefix(prefix)) for note in ear.notes if note.startswith(prefix)]
     assert ends == "hangs" or [log.read_text() for log in logs] == [f"== {ENGINE} for 8.9\n"]
 
 
