@@ -16,7 +16,7 @@ from edgecnn.measure.lab import Lab, has_engine, tried
 from edgecnn.results.origin import whole_kit
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import BACKEND
-from edgecnn.stages.compile import KIT, EngineStage
+from edgecnn.stages.engine import KIT, EngineStage
 from edgecnn.store.entry import StageInputs
 from edgecnn.values.artifact import Failed, FoundInput
 from edgecnn.values.candidate import Candidate

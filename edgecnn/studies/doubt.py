@@ -26,7 +26,7 @@ from edgecnn.results.explain import rebuild_command
 from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.results.page import thumbnail
 from edgecnn.runner.machine.environment import read_conditions
-from edgecnn.stages.features import FeaturesStage
+from edgecnn.stages.images import FeaturesStage
 from edgecnn.store.disk import sha256_of, write_text_atomically
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store

@@ -31,7 +31,7 @@ from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, Step, plan
 from edgecnn.runtimes.tensorrt import BACKEND
-from edgecnn.stages.compile import EngineStage
+from edgecnn.stages.engine import EngineStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate, Rung

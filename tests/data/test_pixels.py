@@ -9,7 +9,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.data.prepared import reserve_pixels
 from edgecnn.errors.data.folder import CorruptImages
 from edgecnn.planning.preprocessing_search import _decoded
-from edgecnn.training.images.material import DecodedImages
+from edgecnn.training.material import DecodedImages
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
@@ -32,7 +32,7 @@ from pathlib import Path
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.render.progress import Quiet
-from edgecnn.training.images.material import DecodedImages
+from edgecnn.training.material import DecodedImages
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 

@@ -126,11 +126,11 @@ def add_a_device(tree: Tree) -> None:
 
 def add_an_architecture(tree: Tree) -> None:
     """LeNet-5 under another name, for photographs twice as wide."""
-    content = (tree.root / "edgecnn/models/rows/classic.py").read_text(encoding="utf-8")
+    content = (tree.root / "edgecnn/models/rows.py").read_text(encoding="utf-8")
     begin = content.index('    Member(name="lenet-5"')
     end = content.index("),\n", begin) + len("),\n")
     row = content[begin:end].replace('name="lenet-5"', 'name="lenet-5-tall"').replace("=32,", "=64,")
-    (tree.root / "edgecnn/models/rows/classic.py").write_text(content[:end] + row + content[end:], encoding="utf-8")
+    (tree.root / "edgecnn/models/rows.py").write_text(content[:end] + row + content[end:], encoding="utf-8")
 
 
 def add_a_metric(tree: Tree) -> None:

@@ -19,7 +19,7 @@ from edgecnn.errors.data import (
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
-from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.images import PrepareStage
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice

@@ -28,7 +28,7 @@ from edgecnn.runtimes.onnxruntime_web import is_unpacked
 from edgecnn.runtimes.protocol import Backend
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import LEAST_VERSION
-from edgecnn.stages.package import PackageStage, runner_digest
+from edgecnn.stages.candidate import PackageStage, runner_digest
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import (

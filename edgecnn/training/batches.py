@@ -1,7 +1,4 @@
-"""An epoch as batches, and a batch as it is learned from: cropped, changed at random, normalized and mixed.
-
-Mixing is torchvision's own mixup and cutmix.
-"""
+"""The batches of an epoch: augmented, normalized, and mixed by torchvision's mixup and cutmix."""
 
 from __future__ import annotations
 
@@ -16,21 +13,29 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from edgecnn.training.images.augment import EpochDraw, Frame, augmented, normalized, resized_to
-from edgecnn.training.images.material import Material
+from edgecnn.training.augment import EpochDraw, Frame, augmented, normalized, resized_to
+from edgecnn.training.material import Material
 from edgecnn.training.parallel.team import Part
-from edgecnn.training.process import own_stream
+from edgecnn.training.process import seeded_generator
 from edgecnn.training.settings import training_threads
 from edgecnn.values.augmentation import Cutmix, Mixup
 
 
 def batch_count(images: int, batch_size: int) -> int:
-    """Of an epoch. They are as equal as can be, since a last batch of one image would give batch norm no variance."""
+    """Return the number of batches in an epoch.
+
+    Batches have equal sizes, to within one image, because batch norm cannot compute a variance of a last batch with one image.
+    """
     return max(1, round(images / batch_size))
 
 
-def shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], draw: EpochDraw, frame: Frame) -> Batch:
-    """Positions of the epoch, and the image that each of all its positions shows."""
+def prepare_batch(
+    material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], draw: EpochDraw, frame: Frame
+) -> Batch:
+    """Return the batch of some positions of the epoch, augmented and normalized.
+
+    ``what``: positions (n,) of the batch, and the image shown at each position of the epoch (N,).
+    """
     positions, images = what[0], what[1][what[0]]
     pixels = augmented(material.decoded.read(images), positions, draw, frame)
     labels = torch.from_numpy(material.decoded.labels[images])
@@ -38,20 +43,21 @@ def shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.
     return Batch(normalized(pixels, material.validation.normalization), labels)
 
 
-def part_shown(
+def prepare_part(
     material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], part: Part, draw: EpochDraw, frame: Frame
 ) -> ShownPart:
-    """This part of a batch, mixed as in the whole one: with the images before it, which are shown with it and then left off.
+    """Return one process's part of a batch, mixed as in the whole batch.
 
-    It is drawn once, at the larger of two sizes where a teacher is shown another one.
+    Images before the part are mixed into it, so they are prepared with it and then removed. If the teacher has another size,
+    images are augmented once, at the larger size.
     """
     positions, images = what
-    before = neighbours(draw, positions[0]) if part.images < part.whole else 0
+    before = mixing_depth(draw, positions[0]) if part.images < part.whole else 0
     places = positions.take(range(part.start - before, part.stop), mode="wrap")
     larger = frame
     if material.teacher_px is not None:
         larger = frame._replace(size_px=max(frame.size_px, material.teacher_px, key=lambda size: size.area_px))
-    batch = mixed(shown(material, (places, images), draw, larger), draw, positions[0], material.classes)
+    batch = mix(prepare_batch(material, (places, images), draw, larger), draw, positions[0], material.classes)
     drawn, labels = batch.images[before:], batch.labels[before:]
     return ShownPart(Batch(resized_to(drawn, frame.size_px), labels), drawn)
 
@@ -59,27 +65,30 @@ def part_shown(
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 AHEAD = 8
-"""Batches at most that threads prepare while a GPU learns from the one before them."""
+"""Maximum number of batches that threads prepare while a GPU trains on the batch before them."""
 
 
-def parts_shown(
+def prepare_parts(
     material: Material, batches: Sequence[npt.NDArray[np.int64]], images: npt.NDArray[np.int64], draw: EpochDraw, frame: Frame
 ) -> Iterator[tuple[Part, ShownPart]]:
-    """This process's part of each batch, in order, on the device that learns; ``images``: that an epoch's places show."""
+    """Yield this process's part of each batch, in order, on the training device.
+
+    ``images``: the image shown at each position of the epoch (N,).
+    """
 
     def prepared(positions: npt.NDArray[np.int64]) -> tuple[Part, ShownPart]:
         part = material.team.part(len(positions))
-        return part, part_shown(material, (positions, images), part, draw, frame)
+        return part, prepare_part(material, (positions, images), part, draw, frame)
 
     if material.device.type == "cpu":
         yield from map(prepared, batches)
         return
-    for part, shown_part in prepared_ahead(prepared, batches, max(1, min(AHEAD, training_threads() - 1))):
+    for part, shown_part in map_ahead(prepared, batches, max(1, min(AHEAD, training_threads() - 1))):
         yield part, shown_part.on(material.device)
 
 
-def prepared_ahead(prepared: Callable[[_Item], _Made], items: Sequence[_Item], threads: int) -> Iterator[_Made]:
-    """What is made of each, in order; as many as there are threads are under way while one is used."""
+def map_ahead(prepared: Callable[[_Item], _Made], items: Sequence[_Item], threads: int) -> Iterator[_Made]:
+    """Yield the results of a function for all items, in order. Threads compute the next results while one is in use."""
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting = deque(pool.submit(prepared, item) for item in items[:threads])
         for index in range(len(items)):
@@ -88,48 +97,44 @@ def prepared_ahead(prepared: Callable[[_Item], _Made], items: Sequence[_Item], t
 
 
 class Batch(NamedTuple):
-    """What a step learns from."""
+    """Images and labels of a training step."""
 
     images: Tensor
     """float32 (n, 3, H, W)."""
     labels: Tensor
-    """int64 (n,), or where pictures are mixed float32 (n, classes), the shares of each class; of multi-label images float32
-    (n, classes) in any case, 0…1."""
+    """Classes int64 (n,); or shares of classes float32 (n, classes) if images are mixed or multi-label."""
 
 
 class ShownPart(NamedTuple):
-    """A process's part of a batch."""
+    """One process's part of a batch."""
 
     batch: Batch
     drawn: Tensor
-    """The same images at the size at which they were drawn, which is a teacher's where it is larger."""
+    """The images at the size of their augmentation, which is the teacher's if that is larger."""
 
     def on(self, device: torch.device) -> ShownPart:
-        """Copied there."""
+        """Return a copy on the device."""
         images, labels = (tensor.to(device) for tensor in self.batch)
         return ShownPart(Batch(images, labels), images if self.drawn is self.batch.images else self.drawn.to(device))
 
 
-def neighbours(draw: EpochDraw, position: int) -> int:
-    """How many images before one it may be mixed with, one after another: as many as rows of the list mix this batch."""
+def mixing_depth(draw: EpochDraw, position: int) -> int:
+    """Return how many of the images before an image may be mixed into it: one for each augmentation that mixes this batch."""
     rows = zip(draw.augment, draw.drawn, strict=True)
     return sum(isinstance(augmentation, (Mixup, Cutmix)) and bool(drawn["applied"][position]) for augmentation, drawn in rows)
 
 
-def mixed(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
-    """The batch as the draw mixes it; itself where the list asks for no mixing.
+def mix(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
+    """Return the batch mixed by mixup and cutmix, if they are in the list. Each image is mixed with the image before it.
 
-    Each picture is mixed with the one before it: the order of an epoch is drawn already. A batch of one has no other.
-
-    ``batch``: labels int64 (n,), or of multi-label images float32 (n, classes). ``position``: whose draws decide for the whole
-    batch: its first image's.
+    ``position``: position of the batch's first image, whose random values apply to the whole batch.
     """
     images, labels = batch.images, batch.labels
     for augmentation, drawn in zip(draw.augment, draw.drawn, strict=True):
         if not isinstance(augmentation, (Mixup, Cutmix)) or len(images) < 2 or not drawn["applied"][position]:
             continue
         operation = (v2.MixUp if isinstance(augmentation, Mixup) else v2.CutMix)(alpha=augmentation.alpha, num_classes=classes)
-        with own_stream(int(drawn["seed"][position])):
+        with seeded_generator(int(drawn["seed"][position])):
             if labels.ndim == 1:
                 images, labels = operation(images, labels)
             else:

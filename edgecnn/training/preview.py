@@ -1,4 +1,4 @@
-"""Originals beside what a training would show of them, as one PNG, and what was drawn for each."""
+"""A preview of augmentation: original and augmented training images in one PNG, with the random values of each."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
 from edgecnn.errors.training import NOTHING_TO_TRAIN_ON
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images.augment import EpochDraw, Frame, augmented, centred, draw_epoch, is_applied, stream_seed, values_of
-from edgecnn.training.images.batches import Batch, mixed
-from edgecnn.training.images.material import DecodedImages
+from edgecnn.training.augment import EpochDraw, Frame, augmented, centred, draw_epoch, is_applied, stream_seed, values_of
+from edgecnn.training.batches import Batch, mix
+from edgecnn.training.material import DecodedImages
 from edgecnn.values.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
 from edgecnn.values.dataset import DataSummary, ImageEntry
 from edgecnn.values.preprocessing import PixelRecipe
@@ -29,26 +29,26 @@ _BACKGROUND = 255
 
 
 class PreviewRequest(NamedTuple):
-    """What is shown."""
+    """Content of a preview."""
 
     augment: Augmentations
     pixels: PixelRecipe
     images: int
-    """Originals at most: the first, since every prefix of the training images holds the classes in their proportions."""
+    """Maximum number of originals. The first images are used, since each prefix has all classes in proportion."""
     columns: int
-    """Augmented pictures of each."""
+    """Number of augmented images for each original."""
     seed: int
     composer: Composer | None = None
-    """Of images that are composed: half of the originals are, the later rows."""
+    """Composer of images, if the recipe composes any. The second half of the originals is then composed."""
     photographs: bool = True
-    """Whether photographs train."""
+    """Whether photographs are training images."""
 
 
 def make_preview(data: DataSummary, request: PreviewRequest, sheet: Path) -> AugmentationPreview:
-    """Draw the sheet.
+    """Write the sheet, and return the random values of each image.
 
     Raises NOTHING_TO_TRAIN_ON: no image has the role ``train``. IMAGE_GONE, IMAGE_CHANGED, CorruptImages, CUTOUTS_UNUSABLE,
-    OUTPUT_UNWRITABLE: of the files.
+    OUTPUT_UNWRITABLE: a file cannot be read or written.
     """
     source, entries, files = _originals(data, request)
     count = len(entries)
@@ -60,7 +60,7 @@ def make_preview(data: DataSummary, request: PreviewRequest, sheet: Path) -> Aug
     pictures = []
     for column in range(request.columns):
         epoch = draw_epoch(count, seed=stream_seed(request.seed, _PHASE, column), augment=request.augment)
-        columns.append(_shown(decoded, epoch, pixels.crop_px, len(source.classes)))
+        columns.append(_column(decoded, epoch, pixels.crop_px, len(source.classes)))
         for row, entry in enumerate(entries):
             pictures.append(
                 PreviewedPicture(
@@ -69,10 +69,10 @@ def make_preview(data: DataSummary, request: PreviewRequest, sheet: Path) -> Aug
                     class_name=source.label_text(entry),
                     row=row + 1,
                     column=column + 1,
-                    drawn=_drawn(epoch, row),
+                    drawn=_drawn_rows(epoch, row),
                 )
             )
-    save_sheet(_sheet(columns), sheet)
+    save_sheet(_draw_sheet(columns), sheet)
     return AugmentationPreview(
         data=data.root,
         resolution_px=pixels.crop_px,
@@ -85,16 +85,16 @@ def make_preview(data: DataSummary, request: PreviewRequest, sheet: Path) -> Aug
 
 
 class _Originals(NamedTuple):
-    """What the first column shows."""
+    """Images of the first column."""
 
     source: ImageSource
     entries: Sequence[ImageEntry]
     files: Mapping[int, tuple[str, str]]
-    """Row, from 0, to cut-out and background."""
+    """Paths of cut-out and background by row, from 0."""
 
 
 def _originals(data: DataSummary, request: PreviewRequest) -> _Originals:
-    """Photographs, or half of them photographs and half composed."""
+    """Return photographs, and with a composer also composed images, about half of each."""
     photographs = open_source(Path(data.manifest_path))
     shown = photographs.entries("train") if request.photographs else ()
     if request.composer is None:
@@ -106,16 +106,16 @@ def _originals(data: DataSummary, request: PreviewRequest) -> _Originals:
     return _Originals(JoinedImages(photographs, composed), (*kept, *composed.entries("train")), files)
 
 
-def _shown(decoded: np.ndarray, epoch: EpochDraw, size_px: ImageSize, classes: int) -> np.ndarray:
-    """One column, uint8 (n, *size, 3): the pictures are a batch, in which each may be mixed with the one above it."""
+def _column(decoded: np.ndarray, epoch: EpochDraw, size_px: ImageSize, classes: int) -> np.ndarray:
+    """Return one column, uint8 (n, *size, 3). It is one batch, so an image may be mixed with the image above it."""
     positions = np.arange(len(decoded))
     pixels = augmented(decoded, positions, epoch, Frame(size_px, size_px))
     batch = Batch(pixels.float(), torch.zeros(len(decoded), dtype=torch.int64))
-    shown: Tensor = mixed(batch, epoch, 0, classes).images
+    shown: Tensor = mix(batch, epoch, 0, classes).images
     return shown.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def _drawn(epoch: EpochDraw, position: int) -> tuple[DrawnRow, ...]:
+def _drawn_rows(epoch: EpochDraw, position: int) -> tuple[DrawnRow, ...]:
     rows = []
     for augmentation, drawn in zip(epoch.augment, epoch.drawn, strict=True):
         decides = 0 if augmentation.kind in ("mixup", "cutmix") else position
@@ -125,8 +125,8 @@ def _drawn(epoch: EpochDraw, position: int) -> tuple[DrawnRow, ...]:
     return tuple(rows)
 
 
-def _sheet(columns: list[np.ndarray]) -> Image.Image:
-    """The first column stands a little apart: it holds the originals."""
+def _draw_sheet(columns: list[np.ndarray]) -> Image.Image:
+    """Draw the columns, with a wider gap after the originals in the first column."""
     step = CELL_PX + GAP_PX
     size = (len(columns) * step + 3 * GAP_PX, len(columns[0]) * step + GAP_PX)
     sheet = Image.new("RGB", size, (_BACKGROUND,) * 3)

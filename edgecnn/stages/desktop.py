@@ -1,5 +1,4 @@
-"""Makes the network that plays the desktop-GPU baseline, torch's own program of the trained weights in fp32, and its variants:
-the same network, byte for byte, with other session options."""
+"""The desktop-GPU baseline: program exports the trained network as a torch program, variant changes its session options."""
 
 from __future__ import annotations
 
@@ -31,11 +30,11 @@ PROGRAM = "program.pt2"
 
 
 class ProgramStage(Stage):
-    """Trained weights → ``program.pt2``, ``model.json`` and ``golden_logits.npy``, as ``package`` takes them.
+    """Export the network in fp32 as a torch program, the baseline on a desktop GPU.
 
-    Inputs: ``weights`` (train or fetch) and ``pixels`` (prepare or probe); without ``weights`` the network that learned nothing
-    of which ``pixels`` was drawn. The candidate is no branch of the ONNX trunk: a baseline that shared the exporter would share
-    its mistakes.
+    Inputs: ``weights`` (train or fetch) and ``pixels`` (prepare or probe); without ``weights``, the untrained network of probe.
+    Files: ``program.pt2``, ``model.json`` and ``golden_logits.npy``, for ``package``. The program is not made from the ONNX
+    trunk, so an error of the ONNX exporter does not affect the baseline.
     """
 
     kind: ClassVar[str] = "program"
@@ -49,15 +48,15 @@ class ProgramStage(Stage):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Torch, and the network's source."""
+        """Torch, and the library of the network."""
         return ("torch", "torchvision", *libraries_of(self.arch))
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Write the program and what torch on the CPU answers.
+        """Write the program, and torch's logits on the CPU.
 
         Raises:
             MissingPackage: torch is not installed.
-            GOLDEN_NOT_TELLING: every golden image gets the same answer.
+            GOLDEN_NOT_TELLING: all golden images get the same logits.
         """
         require_packages(self.tools, extra="train", needed_for=self.candidate.id)
         from edgecnn.graph.export import save_program
@@ -88,10 +87,10 @@ class ProgramStage(Stage):
 
 
 class VariantStage(Stage):
-    """Program → the same program, ``model.json`` with the candidate's options, and ``golden_logits.npy``.
+    """Make a variant of the baseline: the same program with other session options.
 
-    Inputs: ``program`` (program) and ``pixels`` (prepare). Golden answers are torch's in fp32 on the CPU; how far the variant may
-    be from them follows from its precision.
+    Inputs: ``program`` (program) and ``pixels`` (prepare). Files: the program, ``model.json`` with the options, and
+    ``golden_logits.npy`` from torch in fp32 on the CPU. The tolerance of the logits depends on the variant's precision.
     """
 
     kind: ClassVar[str] = "variant"
@@ -102,15 +101,15 @@ class VariantStage(Stage):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Torch."""
+        """Only torch."""
         return ("torch",)
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Copy the program and describe how it is opened.
+        """Copy the program, and write the variant's options.
 
         Raises:
             MissingPackage: torch is not installed.
-            GOLDEN_NOT_TELLING: every golden image gets the same answer.
+            GOLDEN_NOT_TELLING: all golden images get the same logits.
         """
         require_packages(self.tools, extra="train", needed_for=self.candidate.id)
         from edgecnn.runtimes.candidate import record_golden

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models.shufflenetv2 import channel_shuffle
 from torchvision.ops import SqueezeExcitation
 
-from edgecnn.models.families.scaling import MeanClassifier
+from edgecnn.models.families.tables import MeanClassifier
 
 STAGES, MOST_BLOCKS = 4, 4
 NARROW, WIDE = 0.25, 2.5

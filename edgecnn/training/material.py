@@ -1,8 +1,8 @@
-"""The training images, decoded once, and the images by which a phase of training is judged.
+"""The training images, decoded once, and the validation images, on which each epoch is evaluated.
 
-Decoding a photograph costs more than shrinking a stored one, so images are kept as large as they are resized and every epoch
-crops them anew. Above ``HELD_BYTES`` they are not kept and each epoch decodes again. Accuracy is judged on the very pixels on
-which candidates are chosen later. The images on which the result is reported are never opened here.
+Decoding an image takes longer than cropping a decoded one, so images are stored after resizing, and every epoch crops them. If
+they exceed ``HELD_BYTES``, they are not stored, and each epoch decodes them again. Epochs are evaluated on the same pixels on
+which candidates are chosen later. Test images are never opened here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgecnn.data.images import ImageSource
 from edgecnn.data.prepared import reserve_pixels
 from edgecnn.judging.predictions.average_precision import mean_average_precision
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images.augment import normalized
+from edgecnn.training.augment import normalized
 from edgecnn.training.parallel.team import ALONE, Team
 from edgecnn.training.process import CPU, device_of
 from edgecnn.training.settings import training_threads
@@ -30,6 +30,7 @@ from edgecnn.values.preprocessing import Normalization, PixelRecipe
 from edgecnn.values.stage import Progress
 
 HELD_BYTES = 2 << 30
+"""Maximum size of stored decoded images."""
 _BLOCK = 64
 
 
@@ -39,9 +40,9 @@ def kept_decoded(images: int, size: ImageSize) -> bool:
 
 
 class DecodedImages:
-    """Pixels of images by position, from a kept array or decoded on demand.
+    """Pixels of images by position, from a stored array or decoded on demand.
 
-    ``pixels``: as what is trained is fed in use; what that crops of them is left to ``centred``.
+    ``pixels``: the recipe of the shipped network. Images are decoded without its crop.
     """
 
     def __init__(self, source: ImageSource, entries: Sequence[ImageEntry], pixels: PixelRecipe) -> None:
@@ -49,7 +50,7 @@ class DecodedImages:
         self.entries = entries
         self.size = pixels.decoded_px
         self.labels: npt.NDArray[Any] = source.labels(entries)
-        """int64 (N,), or of multi-label images uint8 (N, classes)."""
+        """Classes int64 (N,), or for multi-label images uint8 (N, classes)."""
         self._recipe = pixels.runner_recipe()._replace(resize_px=self.size, crop_px=self.size)
         self._held: npt.NDArray[np.uint8] | None = None
 
@@ -57,7 +58,7 @@ class DecodedImages:
         return len(self.entries)
 
     def hold(self, file: Path, tell: Progress) -> None:
-        """Decode everything into ``file`` (uint8 (N, H, W, 3)) unless it is there, or too large to keep."""
+        """Decode all images into ``file``, uint8 (N, H, W, 3), unless it exists or would be too large."""
         shape = (len(self), *self.size, 3)
         if not kept_decoded(len(self), self.size):
             tell.note(f"{len(self):,} training images are too many to keep decoded; each epoch decodes them again")
@@ -74,22 +75,19 @@ class DecodedImages:
         self._held = np.load(file, mmap_mode="r")
 
     def read(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """uint8 (n, H, W, 3), in the order of ``positions``."""
+        """Return pixels uint8 (n, H, W, 3) in the order of ``positions``."""
         return self._decode([int(p) for p in positions]) if self._held is None else np.asarray(self._held[np.asarray(positions)])
 
     def _decode(self, positions: Sequence[int]) -> npt.NDArray[np.uint8]:
-        with ThreadPoolExecutor(training_threads()) as pool:  # Pillow releases the interpreter while it decodes and resizes
-            return np.stack(list(pool.map(self._one, positions)))
-
-    def _one(self, position: int) -> npt.NDArray[np.uint8]:
-        return self.source.pixels(self.entries[position], self._recipe)
+        with ThreadPoolExecutor(training_threads()) as pool:  # Pillow releases the GIL while it decodes and resizes
+            return np.stack(list(pool.map(lambda position: self.source.pixels(self.entries[position], self._recipe), positions)))
 
 
 BATCH = 128
 
 
 class ValidationPixels:
-    """``validation`` of a prepare artifact."""
+    """The validation images of a prepare artifact."""
 
     def __init__(self, prepared: Path, normalization: Normalization) -> None:
         self.pixels: npt.NDArray[np.uint8] = np.load(prepared / "validation.pixels.npy", mmap_mode="r")
@@ -101,7 +99,7 @@ class ValidationPixels:
 
     @torch.no_grad()
     def outputs(self, network: nn.Module, team: Team = ALONE) -> Tensor:
-        """What the network makes of every image, in order, with the network in evaluation mode; each of a team has it whole."""
+        """Return the network's logits of all images, in order, in evaluation mode. Every process of a team gets all of them."""
         network.eval()
         device, parts = device_of(network), []
         for start in team.own(range(0, len(self), BATCH)):
@@ -110,12 +108,12 @@ class ValidationPixels:
         return torch.cat(team.gathered(parts))
 
     def top1(self, network: nn.Module) -> float:
-        """Share of images whose largest logit is the right class, 0…1."""
+        """Return the top-1 accuracy, 0…1."""
         return top1(self.outputs(network), self.labels)
 
 
-def standing(logits: Tensor, labels: Tensor) -> dict[str, float | None]:
-    """What an epoch is judged by, 0…1: ``validation_top1``, or of multi-label images ``validation_map``."""
+def validation_figures(logits: Tensor, labels: Tensor) -> dict[str, float | None]:
+    """Return the figures of an epoch, 0…1: ``validation_top1``, or for multi-label images ``validation_map``."""
     if labels.ndim == 1:
         return {"validation_top1": top1(logits, labels)}
     precision = mean_average_precision(logits.numpy(), labels.numpy().astype(bool))
@@ -123,18 +121,18 @@ def standing(logits: Tensor, labels: Tensor) -> dict[str, float | None]:
 
 
 def top1(logits: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest logit, of (N, classes), is the right class, 0…1."""
+    """Return the top-1 accuracy of logits (N, classes), 0…1."""
     return float((logits.argmax(1) == labels).double().mean())
 
 
 def mean_recall(logits: Tensor, labels: Tensor) -> float:
-    """Mean over the classes that are there of the share of a class's images that are right, of logits (N, classes), 0…1."""
+    """Return the mean recall over the classes that have images, of logits (N, classes), 0…1."""
     right = (logits.argmax(1) == labels).double()
     return float(torch.stack([right[labels == label].mean() for label in torch.unique(labels)]).mean())
 
 
 class Material(NamedTuple):
-    """What a phase learns from and is judged by, and where it keeps its state."""
+    """The images of a phase, and the folder of its state."""
 
     decoded: DecodedImages
     validation: ValidationPixels
@@ -142,19 +140,18 @@ class Material(NamedTuple):
     tell: Progress
     classes: int
     teacher: nn.Module | None = None
-    """Whose answers are learned in place of labels."""
+    """Network whose logits replace the labels."""
     teacher_px: ImageSize | None = None
-    """Size of the images that it is shown; None: of those that are learned from."""
+    """Size of the teacher's images; None: the same as for the network that learns."""
     features: Path | None = None
-    """A folder in which features of these images lie already."""
+    """Folder with part files of frozen features of these images."""
     groups: tuple[nn.Module, ...] = ()
-    """Of blocks before the head, which begin to learn one after another, the last one first; none: all learn at once."""
+    """Layer groups before the head, which are unfrozen one after another from the last; empty: all are trained from the start."""
     team: Team = ALONE
-    """Who trains together with this process."""
+    """Processes that train this network together."""
     device: torch.device = CPU
-    """That learns."""
 
     @property
     def multi_label(self) -> bool:
-        """Whether images have any number of labels."""
+        """Whether an image may have several labels."""
         return self.decoded.labels.ndim == 2

@@ -1,7 +1,7 @@
-"""fetch: published or given weights become one safetensors file under this project's names, checked against their digest.
+"""The fetch stage: convert published weights or a user's file to safetensors with our tensor names, and check the digest.
 
-Settings say which weights; where they lie on this machine is looked up while making, so that a cached, a packaged and a
-downloaded copy have one key.
+Settings identify the weights. Their location on this machine is found during the stage, so a cached, a packaged and a downloaded
+copy have the same key.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, libraries_of
 from edgecnn.models.compound import base_name
 from edgecnn.store.disk import sha256_of
-from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.stage import Key, Progress, Role, Stage
 
 
 class FetchStage(Stage):
-    """Writes ``weights.safetensors`` and ``weights.json`` {source, licence, sha256, file, arch, classes, parameters}.
+    """Write ``weights.safetensors`` and ``weights.json`` {source, licence, sha256, file, arch, classes, parameters}.
 
-    ``resume/`` holds a partial download; it is gone when the stage is finished. Role ``weights_file`` is the user's file, whose
-    key is its SHA-256.
+    ``resume/`` holds a partial download, and is deleted at the end. Input: ``weights_file``, the user's file if any, whose key is
+    its SHA-256.
     """
 
     kind: ClassVar[str] = "fetch"
@@ -36,7 +36,7 @@ class FetchStage(Stage):
     arch: str
     origin: Literal["torchvision", "timm", "package", "file"]
     name: str = ""
-    """The weights enum's entry, or the distribution; empty for a file."""
+    """Entry of the weights enum, or name of the distribution; empty for a file."""
     file: str = ""
     url: str | None = None
     sha256_prefix: str = ""
@@ -45,7 +45,7 @@ class FetchStage(Stage):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """The file format, and what renames the tensors of its own networks."""
+        """The file format, and the library that renames the tensors of its networks."""
         return ("safetensors", *libraries_of(self.arch))
 
     def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
@@ -53,11 +53,11 @@ class FetchStage(Stage):
 
         Raises:
             MissingPackage: torch is not installed.
-            DownloadFailed: the connection broke; what arrived stays in ``resume/``.
+            DownloadFailed: the connection broke; the partial file stays in ``resume/``.
             WeightsCorrupt: the digest is not the published one.
-            WeightsUnavailable: the package that had them at planning time is gone.
-            WEIGHTS_CHANGED: the user's file has other bytes than were planned with.
-            WEIGHTS_UNREADABLE, WeightsDoNotFit: the file is damaged, or of another network.
+            WeightsUnavailable: the package that contained the weights while planning was removed.
+            WEIGHTS_CHANGED: the user's file changed since planning.
+            WEIGHTS_UNREADABLE, WeightsDoNotFit: the file is damaged, or belongs to another network.
         """
         require_packages(("torch", "torchvision", "safetensors"), extra="train", needed_for="fetch")
         with sleeping_threads():
@@ -65,14 +65,14 @@ class FetchStage(Stage):
 
         file = input_paths.get("weights_file")
         if file is not None:
-            _require_planned(file, self.inputs["weights_file"])
+            self._require_unchanged(file)
         fetch_weights(self.spec(), file, out, tell)
 
     @classmethod
     def from_answer(cls, spec: ArchSpec, answer: WeightsAnswer) -> FetchStage:
-        """The stage for an answer that is not ``none``; cached, packaged and downloaded weights give the same one.
+        """Return the stage for resolved weights that exist. A scaled network gets the stage of the unscaled network.
 
-        A scaled network has the unscaled one's.
+        Cached, packaged and downloaded weights give the same stage.
         """
         if answer.kind == "file" and answer.sha256 is not None:
             return cls(arch=base_name(spec.name), origin="file", inputs={"weights_file": Key(answer.sha256)})
@@ -80,7 +80,7 @@ class FetchStage(Stage):
 
     @classmethod
     def published(cls, spec: ArchSpec) -> FetchStage:
-        """The stage for a row's published weights, whatever this machine holds; its key tells whether the store has them."""
+        """Return the stage for a row's published weights, wherever they are. Its key shows whether the store has them."""
         weights = spec.weights
         if weights is None:
             raise ValueError(f"{spec.name} has no published weights: an answer of kind none needs no fetch")
@@ -96,18 +96,18 @@ class FetchStage(Stage):
         )
 
     def spec(self) -> ArchSpec:
-        """The catalogue's row, with the weights that this stage was asked for in place of the row's own."""
+        """Return the catalogue's row with this stage's weights."""
         row = arch_named(self.arch)
         if self.origin == "file" or row.weights is None:
             return row
         names = ("origin", "name", "file", "url", "sha256_prefix", "licence", "source")
         return row.model_copy(update={"weights": row.weights.model_copy(update={name: getattr(self, name) for name in names})})
 
-
-def _require_planned(file: Path, planned: Key) -> None:
-    try:
-        actual = sha256_of(file)
-    except OSError as error:
-        raise WEIGHTS_UNREADABLE(path=file, reason=system_reason(error)) from error
-    if actual != planned:
-        raise weights_changed(path=file, planned=planned, sha256=actual)
+    def _require_unchanged(self, file: Path) -> None:
+        planned = self.inputs["weights_file"]
+        try:
+            actual = sha256_of(file)
+        except OSError as error:
+            raise WEIGHTS_UNREADABLE(path=file, reason=system_reason(error)) from error
+        if actual != planned:
+            raise weights_changed(path=file, planned=planned, sha256=actual)

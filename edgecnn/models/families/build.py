@@ -1,25 +1,48 @@
-"""Build scaled networks, and initialize them from the weights of the unscaled network.
+"""Build a row's network, scaled or not: the one place that maps names to modules. Scaled networks inherit unscaled weights.
 
-Channels correspond if they have the same number in the same block, so a layer inherits the first channels regardless of their
-weights. Nothing is interpolated or copied twice. New parts keep their random weights with two exceptions that protect inherited
-ones. Weights from new channels to inherited ones start at 0. A new block that adds to its input starts by adding nothing, because
-the scale of its last batch norm starts at 0 (arXiv:1706.02677, section 5.1).
+GoogLeNet and Inception-v3 (arXiv:1409.4842, section 5; arXiv:1512.00567, section 4) have auxiliary heads for training. Inside
+these two, torchvision converts its normalized pixels to -1…1. Here the rows state -1…1 directly, so the shipped network converts
+nothing.
+
+When a scaled network inherits weights, channels correspond if they have the same number in the same block, so a layer inherits
+the first channels regardless of their weights. Nothing is interpolated or copied twice. New parts keep their random weights with
+two exceptions that protect inherited ones. Weights from new channels to inherited ones start at 0. A new block that adds to its
+input starts by adding nothing, because the scale of its last batch norm starts at 0 (arXiv:1706.02677, section 5.1).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
+import torchvision
 from torch import Tensor, nn
 from torchvision.models.efficientnet import EfficientNet, MBConvConfig
+from torchvision.models.inception import BasicConv2d, InceptionA, InceptionAux, InceptionB, InceptionC, InceptionD, InceptionE
 from torchvision.models.mobilenetv2 import MobileNetV2
 
+from edgecnn.installed import require_packages
 from edgecnn.models.compound import EFFICIENTNET, EFFICIENTNET_LITE, RULES, Coefficients, base_name, coefficients_of
-from edgecnn.models.families import efficientnet_lite, mobilenet, resnet
-from edgecnn.models.families.scaling import BlockGroup, scaled_groups
+from edgecnn.models.families.classic import ALEXNETS, AlexNet, LeNet5, NetworkInNetwork
+from edgecnn.models.families.random_blocks import random_blocks
+from edgecnn.models.families.tables import (
+    EFFICIENTNET_GROUPS,
+    RESNETS,
+    SHUFFLENETS,
+    V1_GROUPS,
+    BlockGroup,
+    EfficientNetLite,
+    MobileNetV1,
+    ScaledResNet,
+    ShuffleNetV1,
+    plain,
+    scaled_groups,
+    scaled_v3,
+    v3_groups,
+)
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.scale import Inheritance, Multipliers
 
@@ -37,9 +60,9 @@ MOBILENET_V2 = (
 )
 """Table 2 of arXiv:1801.04381."""
 _GROUPS: Mapping[str, tuple[BlockGroup, ...]] = {
-    "efficientnet": efficientnet_lite.GROUPS,
-    "efficientnet-lite": efficientnet_lite.GROUPS,
-    "mobilenet-v1": mobilenet.V1_GROUPS,
+    "efficientnet": EFFICIENTNET_GROUPS,
+    "efficientnet-lite": EFFICIENTNET_GROUPS,
+    "mobilenet-v1": V1_GROUPS,
     "mobilenet-v2": MOBILENET_V2,
 }
 
@@ -53,15 +76,15 @@ def scaled_network(spec: ArchSpec) -> nn.Module:
     if spec.family == "efficientnet":
         return _efficientnet(spec, by)
     if spec.family == "efficientnet-lite":
-        return efficientnet_lite.EfficientNetLite(by, _dropout(spec, by, EFFICIENTNET_LITE))
+        return EfficientNetLite(by, _dropout(spec, by, EFFICIENTNET_LITE))
     if spec.family == "mobilenet-v1":
-        return mobilenet.MobileNetV1(by)
+        return MobileNetV1(by)
     if spec.family == "mobilenet-v2":
         settings = [[row.expand, row.width, by.repeats(row.repeats), row.stride] for row in MOBILENET_V2]
         return _module(MobileNetV2(width_mult=by.width, inverted_residual_setting=settings))
     if spec.family == "mobilenet-v3":
-        return mobilenet.scaled_v3(spec.builder, by)
-    return resnet.ScaledResNet(resnet.VARIANTS[spec.builder], by)
+        return scaled_v3(spec.builder, by)
+    return ScaledResNet(RESNETS[spec.builder], by)
 
 
 def multipliers_of(spec: ArchSpec) -> Multipliers:
@@ -91,15 +114,15 @@ def _convolution_after_blocks(spec: ArchSpec) -> str | None:
 def _repeats(spec: ArchSpec) -> list[int]:
     by = multipliers_of(spec)
     if spec.family == "mobilenet-v3":
-        return [len(group) for group in mobilenet.v3_groups(spec.builder, by)]
+        return [len(group) for group in v3_groups(spec.builder, by)]
     if spec.family == "resnet":
-        return [by.repeats(count) for count in resnet.VARIANTS[spec.builder].repeats]
+        return [by.repeats(count) for count in RESNETS[spec.builder].repeats]
     return [group.repeats for group in scaled_groups(_GROUPS[spec.family], by, fixed_ends=spec.family == "efficientnet-lite")]
 
 
 def _efficientnet(spec: ArchSpec, by: Multipliers) -> nn.Module:
     rows, width = [], EFFICIENTNET_STEM
-    for group in efficientnet_lite.GROUPS:
+    for group in EFFICIENTNET_GROUPS:
         repeats = by.repeats(group.repeats)
         rows.append(MBConvConfig(group.expand, group.kernel, group.stride, width, group.width, repeats, width_mult=by.width))
         width = group.width
@@ -173,3 +196,69 @@ def _silence(block: nn.Module) -> None:
     """Make a new block add nothing. In every family here it follows a block of its width with stride 1 and adds to its input."""
     norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
     nn.init.zeros_(norms[-1].weight)
+
+
+AUXILIARY_MAPS = 17
+"""Side of the maps that Inception-v3's auxiliary head reads at 299 pixels: its 5×5 mean with stride 3 and its 5×5 convolution
+leave one position."""
+
+
+class LargeEnoughAux(InceptionAux):  # type: ignore[misc]
+    """The auxiliary head, skipped if the maps are too small for it."""
+
+    def forward(self, image: Tensor) -> Tensor | None:
+        """(N, 768, H, W) float → (N, classes) float logits, or None below 17×17."""
+        if min(image.shape[-2:]) < AUXILIARY_MAPS:
+            return None
+        answer: Tensor = super().forward(image)
+        return answer
+
+
+_OWN: Mapping[str, Any] = {"aux_logits": True, "transform_input": False, "init_weights": True}
+_BLOCKS = [BasicConv2d, InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, LargeEnoughAux]
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {"googlenet": _OWN, "inception_v3": {**_OWN, "inception_blocks": _BLOCKS}}
+"""torchvision's builder by our name."""
+
+
+def built(spec: ArchSpec) -> nn.Module:
+    """Return the published network with random weights.
+
+    Raises MissingPackage: the network, or its cells, come from timm, which is not installed.
+    """
+    require_packages(spec.needs, extra="zoo", needed_for=spec.name)
+    if spec.scale is not None:
+        return scaled_network(spec)
+    if spec.origin == "timm":
+        from edgecnn.models.families.from_timm import from_timm
+
+        return from_timm(spec)
+    if spec.origin == "table":
+        return _TABLES[spec.family](spec)
+    network: nn.Module = torchvision.models.get_model(spec.builder, weights=None, **_OPTIONS.get(spec.builder, {}))
+    return network
+
+
+def _nasnet(spec: ArchSpec) -> nn.Module:
+    """Import NASNet's module only when it is needed, since it uses timm, an extra."""
+    from edgecnn.models.families.from_timm import VARIANTS, NASNet
+
+    return NASNet(VARIANTS[spec.builder])
+
+
+def _alexnet(spec: ArchSpec) -> nn.Module:
+    return AlexNet(ALEXNETS[spec.builder])
+
+
+_TABLES: Mapping[str, Callable[[ArchSpec], nn.Module]] = {
+    "lenet": lambda _: LeNet5(),
+    "alexnet": _alexnet,
+    "zfnet": _alexnet,
+    "nin": lambda _: NetworkInNetwork(),
+    "plain": lambda spec: plain(spec.builder),
+    "nasnet": _nasnet,
+    "blocks": lambda spec: random_blocks(int(spec.builder)),
+    "mobilenet-v1": scaled_network,
+    "shufflenet-v1": lambda spec: ShuffleNetV1(SHUFFLENETS[spec.builder]),
+    "efficientnet-lite": scaled_network,
+}
+"""By family."""
