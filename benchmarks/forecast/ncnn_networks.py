@@ -20,7 +20,6 @@ import torch
 from edgecnn.installed import resource_folder
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.networks import build_network
-from edgecnn.resources import resource_folder
 from edgecnn.runtimes.ncnn import pnnx_program
 from edgecnn.values.arch import ArchSpec
 

@@ -27,7 +27,7 @@ from edgecnn.devices.desktop_gpu import VariantChoice, gpu_here
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, nothing_in_evidence
-from edgecnn.installed import require_packages
+from edgecnn.installed import require_packages, resource_folder
 from edgecnn.judging.latency import RUNS_NEEDED, latency
 from edgecnn.judging.resources import throughput
 from edgecnn.measure.kits import KitRef

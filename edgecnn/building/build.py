@@ -58,7 +58,7 @@ from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, output_lock, report_text
 from edgecnn.results.origin import planned_data
 from edgecnn.store.disk import json_object, write_text_atomically
-from edgecnn.store.durations import Durations, total
+from edgecnn.store.listing import Durations, total_duration
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput

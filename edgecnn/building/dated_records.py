@@ -31,6 +31,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import EVIDENCE_UNREADABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.forecast.tables import MeasuredTime
+from edgecnn.installed import resource_folder
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.measure.subject import Subject
 from edgecnn.store.disk import sha256_of

@@ -40,7 +40,7 @@ from edgecnn.measure.subject import Subject
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.data_rules import synthesis_facts
 from edgecnn.planning.request import BuildRequest
-from edgecnn.stages.export import NETWORK
+from edgecnn.stages.trunk import NETWORK
 from edgecnn.values.candidate import is_of_a_device
 from edgecnn.values.layers import MacTable
 from edgecnn.values.reason import NotClimbed, OutOfTime, Reason

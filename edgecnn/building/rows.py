@@ -11,13 +11,12 @@ from typing import Any, Literal, NamedTuple
 from edgecnn.building.forecasts import built_forecasts
 from edgecnn.errors.gates import LOGITS_NOT_FINITE
 from edgecnn.errors.labels import thresholds_of_another_model
-from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
-from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
-from edgecnn.judging.predictions.quality import adjusted_over_candidates, quality
-from edgecnn.judging.runs.latency import latency, latency_when_chosen
-from edgecnn.judging.runs.resources import energy, memory, screened, sustained, throughput
-from edgecnn.measure.energy import metered, why_not
+from edgecnn.judging.accuracy import Answers, accuracy, agreement
+from edgecnn.judging.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
+from edgecnn.judging.latency import latency, latency_when_chosen
+from edgecnn.judging.multi_label import multi_label_accuracy
+from edgecnn.judging.quality import adjusted_over_candidates, quality
+from edgecnn.judging.resources import energy, memory, screened_rates, sustained, throughput
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import FIGURES, has_meter, why_no_meter_here

@@ -116,7 +116,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
 
 def verify(call: Call, file: FileArg, signers: SignersOpt = None, identity: IdentityOpt = None) -> None:
     """Check the digest and signature of a record, and print what it claims."""
-    from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
+    from edgecnn.bundle.evidence import EvidenceTrust, verify_evidence
     from edgecnn.render.screens.bundle import evidence_lines, warning_lines
 
     verification = verify_evidence(file, EvidenceTrust(signers, identity))

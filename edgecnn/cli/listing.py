@@ -138,7 +138,7 @@ def _plot_archs(call: Call, file: Path, builds: list[Path] | None, pattern: str)
 
 def _show(call: Call, what: What, pattern: str) -> None:
     from edgecnn.models.catalogue import TIMM, archs_like
-    from edgecnn.render.screens.catalogue import show_archs
+    from edgecnn.render.screens.networks import show_archs
     from edgecnn.render.terminal import show_rows
     from edgecnn.values.arch import listed
 

@@ -18,7 +18,7 @@ from edgecnn.data.images import FolderImages, ImageSource, open_source, read_lis
 from edgecnn.data.layout import ClassFolder, Layout, folders_in, root_of, unlabelled_layout
 from edgecnn.data.manifest import Files, read_files, store_manifest
 from edgecnn.data.roles import Listed, drop_copies
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     DataFolderMissing,
     DataNotAFolder,
     NoClassFolders,

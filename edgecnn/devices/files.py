@@ -20,7 +20,7 @@ from edgecnn.errors.devices import (
     unknown_device,
     unknown_runtime,
 )
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.runtimes.registry import offers
 from edgecnn.store.disk import read_table, user_path
 from edgecnn.values.candidate import ALL_RUNTIMES, Candidate, Runtime, TargetRuntime

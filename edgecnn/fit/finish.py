@@ -18,6 +18,7 @@ from edgecnn.fit.prices import TablePrices, prices_in, read_table_file, table_fi
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.search import predicted_ms, probe_of
 from edgecnn.fit.state import Fitting
+from edgecnn.judging.accuracy import difference_pp
 from edgecnn.judging.gates import judge, runs_for
 from edgecnn.judging.latency import latency
 from edgecnn.measure.lab import Lab, tried

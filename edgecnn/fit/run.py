@@ -24,7 +24,6 @@ from edgecnn.fit.search import SearchSpace, code_of_trials, identity_of, predict
 from edgecnn.fit.shortlist import along_front, next_likely, short_trainings, shortlist, split_by_origin
 from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.timing import require_own_name, timeable_candidates
-from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import open_log
 from edgecnn.models.compound import RULES

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt, ValidationError
 
 from edgecnn.errors.fit import COST_UNKNOWN, PUBLIC_TABLE_DAMAGED
 from edgecnn.errors.wording import first_problem
-from edgecnn.graph.layer_features import Layer, fused, layers_of
+from edgecnn.graph.layer_features import Layer, fused_operations, layers_of
 from edgecnn.installed import require_packages, resource_folder
 from edgecnn.models.catalogue import arch_named, require_size
 from edgecnn.runner.pixel_recipe import ImageSize

@@ -36,7 +36,7 @@ from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logi
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.node_folding import fold_pooled_padding
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
-from edgecnn.judging.predictions.logits import UNCHOSEN, best_thresholds
+from edgecnn.judging.logits import UNCHOSEN, best_thresholds
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.failures import require_room
 from edgecnn.values.model_file import BATCH_MAX, THRESHOLDS

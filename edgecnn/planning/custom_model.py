@@ -39,7 +39,7 @@ from edgecnn.models.foreign_files import refuse_foreign
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
 from edgecnn.planning.stated_preprocessing import stated_for
 from edgecnn.store.disk import stamp_from, user_path
-from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, GraphEntry, TorchForm
@@ -262,7 +262,7 @@ def _examine(
     tell.step("reading the model", 1, 2)
     beside = files_beside(path, form)
     stamps = {str(path.parent / name): stamp_from((path.parent / name).stat()) for name in (path.name, *beside)}
-    content = content_of(path, beside)
+    content = digest_of_model(path, beside)
     says = read_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):

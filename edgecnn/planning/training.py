@@ -27,7 +27,7 @@ from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, require_size
 from edgecnn.models.weights import answer_weights
 from edgecnn.results.finished import finished_build
-from edgecnn.results.lineage import whole_entry
+from edgecnn.results.origin import whole_entry
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.learning import TrainStage
 from edgecnn.stages.weights import FetchStage

@@ -24,10 +24,10 @@ from edgecnn.errors.comparing import (
     bundle_unreadable,
     folder_or_pipeline,
 )
-from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import network_gone
+from edgecnn.errors.labels import multi_label_not_fitting
+from edgecnn.installed import resource_folder
 from edgecnn.measure.kits import KitRef
-from edgecnn.resources import resource_folder
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
 from edgecnn.results.origin import TRUNK_KINDS, whole_entry
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another

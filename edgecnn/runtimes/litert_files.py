@@ -88,7 +88,7 @@ def _quantize_to_int8(job: Job, trunk: onnx.ModelProto, float_model: Path, range
     """
     feed, how, made = float_model.with_name("feed.npy"), float_model.with_name("how.json"), job.out / ENTRY
     images = np.concatenate([_channels_last(batch) for batch in job.feeds()])
-    with told_by_system(feed, images.nbytes):
+    with prefer_system_error(feed, images.nbytes):
         np.save(feed, images)
     in_float = set(float_nodes(trunk, job.kept))
     tensors = [tensor for node in trunk.graph.node if node.name in in_float for tensor in node.output]

@@ -23,7 +23,7 @@ from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runner.runs.schedule import clean_environment, exit_text, kill_group
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, processor_name, thread_knobs
-from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
+from edgecnn.runtimes.protocol import Backend, ExcludedFile, Halves, Line, Logits, OutputCheck, Size, Way, halves_of
 from edgecnn.runtimes.residency import (
     OVERHEAD,
     UNKNOWN,
@@ -311,7 +311,7 @@ def _run_pnnx(words: list[str], work: Path, candidate: str) -> str:
     finally:
         kill_group(process)
     if process.returncode:
-        why = f"{ending(process.returncode)}; its last output: {_last_lines(printed)}"
+        why = f"{exit_text(process.returncode)}; its last output: {_last_lines(printed)}"
         raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=why)
     return printed
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edgecnn.errors.devices import CONVERTER_FAILED
 from edgecnn.runner.packages import dropped_path_in
-from edgecnn.store.failures import require_room, told_by_system
+from edgecnn.store.failures import prefer_system_error, require_room
 
 CONVERSION_TIMEOUT_S, INFERENCE_TIMEOUT_S = 1800.0, 600.0
 """Time-outs of a converter and of a run over images. pnnx has its own: ``runtimes.ncnn.PNNX_TIMEOUT_S``."""

@@ -13,7 +13,7 @@ from edgecnn.installed import require_packages
 from edgecnn.judging.accuracy import difference_pp, share_right
 from edgecnn.judging.judgement import commonest_share
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
-from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow

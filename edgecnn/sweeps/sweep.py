@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.bench.bench import JudgeRequest, judge_finished
 from edgecnn.devices.leases import Boards
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts import CoordinatorUnreachable, LabgridAbsent

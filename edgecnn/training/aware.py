@@ -34,7 +34,7 @@ from edgecnn.graph.checks import INTEGER_TOLERANCE, ExportCheck, compare_logits,
 from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.passes.qdq import absorb_clamps, quantize_biases
+from edgecnn.graph.quantization_nodes import absorb_clamps, quantize_biases
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runtimes.job import calibration_pixels, require_finite
 from edgecnn.training.beginning import TrainingInputs, material_for

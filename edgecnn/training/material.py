@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from edgecnn.data.images import ImageSource
 from edgecnn.data.prepared import reserve_pixels
-from edgecnn.judging.predictions.average_precision import mean_average_precision
+from edgecnn.judging.average_precision import mean_average_precision
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.augment import normalized
 from edgecnn.training.parallel.team import ALONE, Team

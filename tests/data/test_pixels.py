@@ -7,8 +7,8 @@ import pytest
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.data.prepared import reserve_pixels
-from edgecnn.errors.data.folder import CorruptImages
-from edgecnn.planning.preprocessing_search import _decoded
+from edgecnn.errors.data import CorruptImages
+from edgecnn.planning.preprocessing_search import _decode
 from edgecnn.training.material import DecodedImages
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.preprocessing import PixelRecipe

@@ -19,10 +19,11 @@ from safetensors.torch import save_file
 
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.files import load_device_file, load_devices
-from edgecnn.devices.leases.listed import ListedBoards
+from edgecnn.devices.leases import ListedBoards
 from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.custom.trial import error_of, read_and_convert
 from edgecnn.graph.onnx_cost import cost_of_file
+from edgecnn.installed import resource_folder
 from edgecnn.models.networks import read_state
 from edgecnn.planning.recipe import load_pipelines, load_recipe
 from edgecnn.render.progress import Quiet

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.measure.loadgen.facts import LoadSettings, PilotBatch, Scenario
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import check_feed, feed_of
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit

@@ -11,7 +11,7 @@ from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval
 from edgecnn.render.sentences import learned_lines, next_purpose
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_text
-from edgecnn.results.next_step import improve_step, use_step
+from edgecnn.results.explain import improve_step, use_step
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
 from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity, Interval

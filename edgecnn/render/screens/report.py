@@ -32,8 +32,7 @@ from edgecnn.render.sentences import (
 )
 from edgecnn.render.terminal import VERDICT_STYLE, Grid, console, print_unbroken, print_wrapped, show_grid, show_rows
 from edgecnn.render.wording import lines_by_reason
-from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
-from edgecnn.results.next_step import next_step
+from edgecnn.results.explain import ExplainedCandidate, Explanation, StandIn, next_step
 from edgecnn.values.artifact import Ran
 from edgecnn.values.reason import Differs, Loses
 from edgecnn.values.report import BuildReport, CandidateFacts

@@ -24,7 +24,7 @@ from edgecnn.runtimes.litert_writer.conversion import RULES, Activation, Convers
 from edgecnn.runtimes.litert_writer.elementwise import clip_bounds, hard_swish_of_parts
 from edgecnn.runtimes.litert_writer.flatbuffer import BYTES_MAX, TooLarge
 from edgecnn.runtimes.litert_writer.preparation import constant_value, prepare
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.candidate import Candidate, Precision
 
 _FUSED_INTO: Final = frozenset(

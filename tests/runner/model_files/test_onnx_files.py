@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 from onnx import TensorProto, helper
 
-from edgecnn.bundle.tensors import fault_of
+from edgecnn.bundle.contents import tensor_fault
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import model_fault, onnx_files
