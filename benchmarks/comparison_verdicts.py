@@ -17,9 +17,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from edgecnn.comparing.paired import AgainstRequest, judge_against
+from edgecnn.comparing.comparison import AgainstRequest, judge_against
 from edgecnn.devices.machine import local_lab
-from edgecnn.judging.runs.stopping import ROUNDS_MAX
+from edgecnn.judging.stopping import ROUNDS_MAX
 from edgecnn.render.progress import Quiet
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.store import Store

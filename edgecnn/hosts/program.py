@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.process import (
+from edgecnn.errors.hosts import (
     RunnerFailed,
     runner_cannot_write,
     runner_crashed,

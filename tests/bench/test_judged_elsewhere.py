@@ -12,11 +12,10 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from edgecnn.bench.bench import BenchRequest
-from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.bench.bench import BenchRequest, JudgeRequest, judge_finished
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.measure import subject

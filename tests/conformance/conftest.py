@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
+from edgecnn.bundle.evidence import EvidenceTrust, verify_evidence
 from edgecnn.bundle.manifest import MANIFEST
 from edgecnn.bundle.predicting import predict_photos
 from edgecnn.bundle.sbom import sbom_of

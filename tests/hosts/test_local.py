@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import BoardDiskFull, BoardError
-from edgecnn.errors.hosts.process import (
+from edgecnn.errors.hosts import (
     RUNNER_NOT_STARTED,
+    BoardDiskFull,
+    BoardError,
     RunnerCannotWrite,
     RunnerCrashed,
     RunnerFailed,

@@ -30,7 +30,7 @@ KNOWN = {
     "runner/runs/parent.py": "a measured process ends with whoever started it",
     "runner/runs/schedule.py": "a run that hangs is ended with all it started",
 }
-"""Modules that Windows could not run, and for what. Elsewhere such a name stands behind a guard."""
+"""Modules that Windows could not run, and for what. ClusterProcess such a name stands behind a guard."""
 
 
 def names_in(tree: ast.AST) -> Iterator[str]:

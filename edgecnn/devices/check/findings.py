@@ -12,7 +12,7 @@ from typing import NamedTuple
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from edgecnn.errors.hosts.board import board_not_ready
+from edgecnn.errors.hosts import board_not_ready
 from edgecnn.errors.wording import listed, plural
 from edgecnn.runner.meters.kinds import KINDS
 from edgecnn.runner.packages import DISTRIBUTIONS, distribution_of, install_command_for

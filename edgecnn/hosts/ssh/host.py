@@ -9,17 +9,15 @@ from types import TracebackType
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     BoardDiskFull,
-    board_disk_full,
-    board_failed,
-    link_lost,
-)
-from edgecnn.errors.hosts.process import (
     RunnerCannotWrite,
     RunnerCrashed,
     RunnerFailed,
     RunnerTimedOut,
+    board_disk_full,
+    board_failed,
+    link_lost,
 )
 from edgecnn.hosts.local import MACHINE, RACE, WAITING
 from edgecnn.hosts.program import IgnoredProgress, MachineInfo, Program, parse_builder, parse_info, run_program, runner_failed

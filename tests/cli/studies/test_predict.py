@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
 
-from edgecnn.bundle.predicting import files_of, predict_photos
+from edgecnn.bundle.predicting import image_files, predict_photos
 from edgecnn.bundle.verify import UNSIGNED
 from edgecnn.cli.main import app
 from edgecnn.errors.base import EdgecnnError
@@ -125,7 +125,7 @@ def test_files_of_tools_and_hidden_folders_are_skipped_and_those_with_images_are
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=NO_PHOTOS.made) as caught:
-        files_of([tmp_path], Ear())
+        image_files([tmp_path], Ear())
     assert caught.value.ref == "no-photos"
 
 

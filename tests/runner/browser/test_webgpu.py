@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.devices.doctor.trying import SIDE_PX, make_tiny_kit
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.graph.macs import mac_table
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
