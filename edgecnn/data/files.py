@@ -26,7 +26,7 @@ from edgecnn.errors.data import (
     name_not_unicode,
 )
 from edgecnn.errors.wording import counted, no_unicode
-from edgecnn.runner.causes import images_in, is_image_name, is_left_behind, is_skipped
+from edgecnn.runner.causes import count_images, is_image_name, is_left_behind, is_skipped
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.store.disk import stamp_from, write_text_atomically
 from edgecnn.store.failures import named_failures
@@ -93,7 +93,7 @@ class ListingProgress:
     def skip(self, place: Path) -> None:
         """Record a hidden file or folder, or one that a tool made, with its number of images."""
         if place not in self._skipped:
-            self._skipped[place] = images_in(place), "left by a tool" if is_left_behind(place.name) else "hidden"
+            self._skipped[place] = count_images(place), "left by a tool" if is_left_behind(place.name) else "hidden"
 
     def skip_outside(self, folder: Path, images: int) -> None:
         """Record the number of images directly in a folder that contains class folders."""

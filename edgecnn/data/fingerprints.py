@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
-from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, levels_of, open_picture
+from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, grey_levels, open_picture
 from edgecnn.values.dataset import ClassMark, MarkKind
 from edgecnn.values.stage import Progress
 
@@ -166,7 +166,7 @@ def fingerprint_of(data: bytes) -> Fingerprint:
             kind, mode, (width, height) = image.format or "", image.mode, image.size
             orientation = _orientation(image)
             animated = bool(getattr(image, "is_animated", False)) and kind not in ("TIFF", "MPO")
-            levels = levels_of(image) if mode.startswith("I") and width * height <= MAX_PIXELS else None
+            levels = grey_levels(image) if mode.startswith("I") and width * height <= MAX_PIXELS else None
             transparent = mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
     except Exception as error:
         decode(io.BytesIO(data))  # reports the fault in its own words

@@ -19,7 +19,7 @@ from edgecnn.errors.hosts import (
     runner_not_started,
     runner_timed_out,
 )
-from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, checked, last_lines, usable
+from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, last_lines, usable, validate
 from edgecnn.runner.messages import CANNOT_WRITE
 from edgecnn.runner.packages import dropped_path_in
 from edgecnn.runner.runs.schedule import clean_environment, exit_text, kill_group
@@ -66,7 +66,7 @@ class Program:
 
 def runner_failed(error: Mapping[str, Any]) -> RunnerFailed:
     """Return the error that the runner reported. Raises Unusable: the runner's error is invalid."""
-    return RunnerFailed(**checked(Failure, error).model_dump())
+    return RunnerFailed(**validate(Failure, error).model_dump())
 
 
 def package_environment() -> dict[str, str]:
@@ -193,10 +193,10 @@ class _Builder(Message):
 def parse_info(answer: Mapping[str, Any], board: str | None) -> MachineInfo:
     """Validate the answer to ``info``. ``board``: None: this machine. Raises AnswerUnusable: see ``usable``."""
     with usable(board, "info"):
-        return checked(MachineInfo, answer)
+        return validate(MachineInfo, answer)
 
 
 def parse_builder(answer: Mapping[str, Any], board: str | None) -> EngineBuilder:
     """Validate the answer to ``info --builder``; see ``parse_info``."""
     with usable(board, "info --builder"):
-        return checked(_Builder, answer).builder
+        return validate(_Builder, answer).builder

@@ -58,7 +58,7 @@ Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def parsed(text: bytes | str) -> Any:
+def parse_json(text: bytes | str) -> Any:
     """Parse JSON. Raises Unusable: the text is not JSON, is nested too deeply, or has a number that no measurement has."""
     try:
         return json.loads(text, parse_int=_parse_int, parse_float=_parse_float, parse_constant=_parse_float)
@@ -66,7 +66,7 @@ def parsed(text: bytes | str) -> Any:
         raise Unusable(f"invalid JSON: {error}") from error
 
 
-def checked(model: type[_Model], value: Any) -> _Model:
+def validate(model: type[_Model], value: Any) -> _Model:
     """Validate the value as this model. Raises Unusable, with the first wrong field."""
     try:
         return model.model_validate(value)
@@ -115,16 +115,16 @@ class Line(Message):
 
     @classmethod
     def of(cls, line: bytes) -> tuple[Line, Mapping[str, Any]] | None:
-        """Return the message and its JSON, or None for other output. Raises Unusable: see ``checked``."""
+        """Return the message and its JSON, or None for other output. Raises Unusable: see ``validate``."""
         if not line.lstrip().startswith(b"{"):
             return None
         try:
-            value = parsed(line)
+            value = parse_json(line)
         except Unusable:
             return None
         if not isinstance(value, dict) or not (isinstance(value.get("progress"), dict) or "note" in value or "ok" in value):
             return None
-        return checked(cls, value if isinstance(value.get("progress"), dict) else {**value, "progress": None}), value
+        return validate(cls, value if isinstance(value.get("progress"), dict) else {**value, "progress": None}), value
 
 
 LINE_BYTES = 16 * 1024 * 1024

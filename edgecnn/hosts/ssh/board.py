@@ -21,7 +21,7 @@ from edgecnn.errors.hosts import (
     link_lost,
 )
 from edgecnn.hosts.ssh.link import Link, shell_path
-from edgecnn.hosts.wire import Count, Line, Message, Words, checked, last_lines, usable
+from edgecnn.hosts.wire import Count, Line, Message, Words, last_lines, usable, validate
 
 _MOST_BYTES = 8 * 1024**3
 """Largest size of a results folder. A trace of the largest network has a tenth of it."""
@@ -187,7 +187,7 @@ class Board:
                 if message is not None and message[0].ok is not None:
                     reply, value = message
                     if reply.ok:
-                        return checked(ANSWERS[doing], value).model_dump()
+                        return validate(ANSWERS[doing], value).model_dump()
                     raise self.refusal_error(doing, reply.error or {})
         if self.link.is_lost():
             raise link_lost(board=self.name, doing=doing)
@@ -195,7 +195,7 @@ class Board:
 
     def refusal_error(self, doing: str, error: Mapping[str, Any]) -> EdgecnnError:
         """Return the error of a refusal. Raises Unusable: the refusal is invalid."""
-        refused = checked(Refusal, error)
+        refused = validate(Refusal, error)
         if refused.ref == "board-busy":
             return board_busy(board=self.name, owner=refused.owner, since_s=refused.since_s, what=refused.what)
         if refused.ref == "board-disk-full":
