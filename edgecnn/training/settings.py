@@ -116,7 +116,7 @@ class TrainSettings(NetworkSettings):
     """finetune only: epochs of the head on cached features, which take almost no time."""
     batch_size: PositiveInt = 64
     learning_rate: PositiveFloat
-    """Peak learning rate: of the whole network from scratch, or of the head when fine-tuning. The body has a tenth of it."""
+    """Peak learning rate: of the whole network from scratch, or of the head when fine-tuning (see ``body_rate``)."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     augment: Augmentations
