@@ -65,6 +65,8 @@ class EpochLines:
             words.append(f"{title} {100 * latest:.1f} % ({best})")
         if "train_loss" in figures:
             words.append(f"training loss {figures['train_loss']:.3g}")
+        if "validation_loss" in figures:
+            words.append(f"validation loss {figures['validation_loss']:.3g}")
         return f"{self._step}: {phase}, epoch {epoch}: {', '.join(words)}"
 
 
