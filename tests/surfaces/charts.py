@@ -9,7 +9,7 @@ from typing import Any
 
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.render.page.charts.accuracy import curves
-from edgecnn.render.page.charts.figure import Figure, no_figure
+from edgecnn.render.page.charts.figure import Figure, common_missing_reason
 from edgecnn.render.page.charts.footprint import memory, sizes
 from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
 from edgecnn.render.page.charts.latency import latencies, steadiness
@@ -142,7 +142,7 @@ def costs(_: Path) -> str:
             "memory": _words(memory(a_report(facts("onnxruntime-int8", memory=a_memory()), facts("openvino-int8")))),
             "memory of GPUs": _words(memory(a_report(*gpus))),
             "energy, disturbed": _words(energy(a_report(facts(energy=an_energy(disturbed="others took 9 %"))))),
-            "no meter": f"{no_figure(unread, 'energy')}\n{no_figure(unread, 'memory')}",
+            "no meter": f"{common_missing_reason(unread, 'energy')}\n{common_missing_reason(unread, 'memory')}",
             "training": _words(curves(a_training(6))),
         }
     )

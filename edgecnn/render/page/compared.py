@@ -14,7 +14,7 @@ from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.columns import columns_of
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MEASURED, Dot, Figure, Source, Table, drawn
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MEASURED, Dot, Figure, Source, Table, without_none
 from edgecnn.render.page.document import document
 from edgecnn.render.page.report import figure_cells
 from edgecnn.render.plots import far_apart
@@ -33,10 +33,10 @@ def comparison_page(comparison: SideBySide) -> str:
     """Return the page as text, for UTF-8."""
     columns = columns_of([facts for row in comparison.candidates for facts in row.facts if facts is not None], "page")
     shown = {
-        "accuracy": drawn((_accuracy_chart(comparison), _difference_chart(comparison))),
+        "accuracy": without_none((_accuracy_chart(comparison), _difference_chart(comparison))),
         "latency": _machine_charts(comparison, "latency"),
         "cost": (
-            *drawn([_size_chart(comparison)]),
+            *without_none([_size_chart(comparison)]),
             *_machine_charts(comparison, "memory"),
             *_machine_charts(comparison, "energy"),
         ),
@@ -120,7 +120,7 @@ _SAYS = {"latency": "Further left is faster", "memory": "Further left is less", 
 
 
 def _machine_charts(comparison: SideBySide, source: str) -> tuple[Figure, ...]:
-    return drawn(_machine_chart(comparison, group, number, source) for number, group in enumerate(comparison.machines))
+    return without_none(_machine_chart(comparison, group, number, source) for number, group in enumerate(comparison.machines))
 
 
 def _machine_chart(comparison: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:

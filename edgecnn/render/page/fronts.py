@@ -20,7 +20,7 @@ from edgecnn.render.page.charts.figure import (
     Figure,
     Source,
     Table,
-    drawn,
+    without_none,
 )
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
@@ -183,7 +183,7 @@ _TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
 
 def fleet_page(fleet: FleetReport) -> str:
     """Return the page as text, for UTF-8."""
-    shown = drawn(_device_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
+    shown = without_none(_device_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
     rows = [(cell, row_of(cell), verdict_caveat(cell)) for cell in fleet.cells]
     result, *notes = fleet_lines(fleet)
     return document(

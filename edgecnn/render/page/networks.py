@@ -17,7 +17,7 @@ import altair as alt
 from edgecnn.errors.wording import bounds_text, counted
 from edgecnn.render.figures import forecast_notes, percent_interval, predicted
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, drawn
+from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, without_none
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.networks import FOR_DEVICE, device_lines, device_row, macs_text, percent
@@ -149,7 +149,7 @@ STROKE = {"yes": "var(--build-1)", "unsure": "var(--build-1)", "no": "var(--soft
 def networks_page(study: NetworksFor) -> str:
     """Return the page as text, for UTF-8."""
     shown = [device_figure(number, device, study) for number, device in enumerate(study.devices)]
-    figures = drawn(shown)
+    figures = without_none(shown)
     undrawn = [device for device, figure in zip(study.devices, shown, strict=True) if figure is None]
     notes = [f"{device.device}: {line}" for device in undrawn for line in device_lines(device, study)]
     return document("networks.html.j2", figures, found=study, figures=figures, notes=notes, limits=bounds_text(study.within))

@@ -15,7 +15,15 @@ from edgecnn.render import figures, tables
 from edgecnn.render.columns import RESIDENCY, Column, columns_of
 from edgecnn.render.figures import tested_images
 from edgecnn.render.page.charts.accuracy import classes_lost, curves
-from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Mark, Table, drawn, no_figure, residency_mark
+from edgecnn.render.page.charts.figure import (
+    MARK_BY_FIDELITY,
+    Figure,
+    Mark,
+    Table,
+    common_missing_reason,
+    residency_mark,
+    without_none,
+)
 from edgecnn.render.page.charts.footprint import memory, sizes
 from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
 from edgecnn.render.page.charts.latency import latencies, steadiness
@@ -199,12 +207,12 @@ def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
     report = facts.report
     use = (startup(report), end_to_end(report), throughput(report))
     return {
-        "tradeoff": drawn((tradeoff(report), drops(report))),
+        "tradeoff": without_none((tradeoff(report), drops(report))),
         "quality": quality_figures(report),
-        "latency": (*latencies(facts), *drawn(_plain(report, "latency")), *steadiness(report)),
-        "use": (*drawn(use), *sustained(report)),
+        "latency": (*latencies(facts), *without_none(_plain(report, "latency")), *steadiness(report)),
+        "use": (*without_none(use), *sustained(report)),
         "residency": residencies(report),
-        "size": drawn((sizes(report), memory(report), energy(report), *_plain(report, "size", "memory", "energy"))),
+        "size": without_none((sizes(report), memory(report), energy(report), *_plain(report, "size", "memory", "energy"))),
         "training": curves(facts.history) if facts.history else (),
     }
 
@@ -216,14 +224,14 @@ def not_measured(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]])
     untimed = next((reason for reason in reasons if reason), "no candidate was timed")
     lacking = [] if "startup" in there else [f"start-up: {untimed}"]
     lacking += [line for what in _ASKED if (line := _unasked(report, there, what))]
-    footprint = [] if "memory" in there else [f"memory: {no_figure(report, 'memory')}"]
-    footprint += [] if "energy" in there else [f"energy: {no_figure(report, 'energy')}"]
+    footprint = [] if "memory" in there else [f"memory: {common_missing_reason(report, 'memory')}"]
+    footprint += [] if "energy" in there else [f"energy: {common_missing_reason(report, 'energy')}"]
     return {"use": tuple(lacking), "size": tuple(footprint)}
 
 
 def quality_figures(report: BuildReport) -> tuple[Figure, ...]:
     """One chart for each other metric of accuracy, then the classes of the chosen candidate."""
-    return (*drawn(_plain(report, "accuracy")), *classes_lost(report))
+    return (*without_none(_plain(report, "accuracy")), *classes_lost(report))
 
 
 def _plain(report: BuildReport, *sources: Source) -> list[Figure | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.charts.figure import no_figure
+from edgecnn.render.page.charts.figure import common_missing_reason
 from edgecnn.render.page.charts.footprint import memory
 from edgecnn.render.page.charts.intervals import energy
 from edgecnn.render.wording import joint_reason, lines_by_reason
@@ -51,7 +51,7 @@ def test_energy_below_zero_is_drawn_as_it_is() -> None:
 def test_without_a_meter_there_is_no_chart_and_one_line() -> None:
     report = a_report(*(facts(name, energy=an_energy(**NO_METER)) for name in ("onnxruntime-fp32", "onnxruntime-int8")))
     assert energy(report) is None
-    assert no_figure(report, "energy") == NO_METER["reason"]
+    assert common_missing_reason(report, "energy") == NO_METER["reason"]
 
 
 def test_a_reason_is_said_once_with_all_its_names() -> None:

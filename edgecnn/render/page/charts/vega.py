@@ -213,7 +213,7 @@ class Extent:
         return alt.Scale(domain=[self.low, self.high], nice=False, zero=False)
 
 
-Drawn = TypeVar("Drawn")
+Item = TypeVar("Item")
 Anchor = Literal["left", "right", "center"]
 ANCHORS: tuple[Anchor, ...] = ("left", "right", "center")
 """The anchor of the text, the best side first."""
@@ -242,9 +242,9 @@ class _Box(NamedTuple):
         return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
 
 
-def front_of(points: Sequence[Drawn], cost: Callable[[Drawn], float], worth: Callable[[Drawn], float]) -> list[Drawn]:
+def front_of(points: Sequence[Item], cost: Callable[[Item], float], worth: Callable[[Item], float]) -> list[Item]:
     """The Pareto front, from the cheapest."""
-    front: list[Drawn] = []
+    front: list[Item] = []
     for point in sorted(points, key=lambda item: (cost(item), -worth(item))):
         if not front or worth(point) > worth(front[-1]):
             front.append(point)
