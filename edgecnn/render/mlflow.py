@@ -62,7 +62,7 @@ class Address(NamedTuple):
     password: str | None = None
 
     def variables(self) -> dict[str, str]:
-        """Return the variables with user name and password for the client, whose errors then do not show them."""
+        """Return the variables with user name and password for the client, so that its errors do not show them."""
         values = {"MLFLOW_TRACKING_USERNAME": self.user, "MLFLOW_TRACKING_PASSWORD": self.password}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -86,7 +86,7 @@ def address_of(text: str) -> Address:
 
 
 class MlflowTracker:
-    """One MLflow server or store, as ``--track`` names it.
+    """An MLflow server or store.
 
     Raises:
         TRACKER_MISREAD: the address is invalid.

@@ -1,4 +1,4 @@
-"""The pages of a network search and of a sweep: accuracy against latency, and what the other builds lack."""
+"""The pages of a network search and of a sweep: accuracy against latency, with the front of each device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgecnn.render.page.charts.figure import (
     Figure,
     Source,
     Table,
-    without_none,
+    drop_missing,
 )
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
@@ -60,7 +60,7 @@ def limits_of(fit: FitReport) -> str:
 
 
 def _network_front(fit: FitReport) -> Figure | None:
-    """Built networks, filled and with both intervals; briefly trained networks, hollow and at their predicted latency."""
+    """Return built networks, filled and with both intervals, and briefly trained ones, hollow and at their predicted latency."""
     rows = [row for member in fit.members if (row := _network_point(member, fit)) is not None]
     if not rows:
         return None
@@ -122,7 +122,7 @@ def _budget_line(fit: FitReport) -> list[alt.Chart]:
 
 
 def _predictions_chart(fit: FitReport) -> Figure | None:
-    """Every predicted network in the order of the search."""
+    """Return every predicted network in the order of the search."""
     if not fit.trials:
         return None
     rows: list[dict[str, Any]] = [
@@ -157,7 +157,7 @@ def _predictions_chart(fit: FitReport) -> Figure | None:
 
 
 def _savings_chart(fit: FitReport) -> Figure | None:
-    """The share of the latency that each single change saves."""
+    """Return the share of the latency that each single change saves."""
     if not fit.axes:
         return None
     saved = {name: 100 * (1 - share) for name, share in fit.axes.items()}
@@ -183,7 +183,7 @@ _TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
 
 def fleet_page(fleet: FleetReport) -> str:
     """Return the page as text, for UTF-8."""
-    shown = without_none(_device_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
+    shown = drop_missing(_device_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
     rows = [(cell, row_of(cell), verdict_caveat(cell)) for cell in fleet.cells]
     result, *notes = fleet_lines(fleet)
     return document(
@@ -199,7 +199,7 @@ def fleet_page(fleet: FleetReport) -> str:
 
 
 def _device_front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | None:
-    """Accuracy and latency of each build with their intervals; builds on the front are filled."""
+    """Return accuracy and latency of each build with their intervals. Builds on the front are filled."""
     own = [
         cell for cell in cells if cell.device == device and cell.state == "finished" and None not in (cell.accuracy, cell.p50_ms)
     ]

@@ -17,7 +17,7 @@ import altair as alt
 from edgecnn.errors.wording import bounds_text, counted
 from edgecnn.render.figures import forecast_notes, percent_interval, predicted
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, without_none
+from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, drop_missing
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.networks import FOR_DEVICE, device_lines, device_row, macs_text, percent
@@ -47,7 +47,7 @@ def catalogue_page(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> str:
 
 
 def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Figure:
-    """Accuracy, multiply-adds and parameters of every network with a published figure, and of the builds of the user."""
+    """Return the chart of every network with a published accuracy, and of the user's builds."""
     points = [row for row in rows if row.accuracy_top1 is not None]
     front = front_of(points, lambda row: row.macs, lambda row: row.accuracy_top1 or 0.0)
     names = ", ".join(row.name for row in front)
@@ -149,14 +149,14 @@ STROKE = {"yes": "var(--build-1)", "unsure": "var(--build-1)", "no": "var(--soft
 def networks_page(study: NetworksFor) -> str:
     """Return the page as text, for UTF-8."""
     shown = [device_figure(number, device, study) for number, device in enumerate(study.devices)]
-    figures = without_none(shown)
+    figures = drop_missing(shown)
     undrawn = [device for device, figure in zip(study.devices, shown, strict=True) if figure is None]
     notes = [f"{device.device}: {line}" for device in undrawn for line in device_lines(device, study)]
     return document("networks.html.j2", figures, found=study, figures=figures, notes=notes, limits=bounds_text(study.within))
 
 
 def device_figure(number: int, device: NetworksOnDevice, study: NetworksFor) -> Figure | None:
-    """Every network that has both figures; None where none has."""
+    """Return the chart of every network with both figures; None if no network has both."""
     points = [row for row in device.networks if row.accuracy_top1 is not None]
     if not points:
         return None

@@ -13,7 +13,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render.figures import percent
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Source, Table, without_none
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Source, Table, drop_missing
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.comparing import (
     KIT_SHOWN,
@@ -66,7 +66,7 @@ def history_page(history: MeasuredHistory) -> str:
             _history_chart(series, series.latency, LATENCY, number),
             _history_chart(series, series.accuracy, ACCURACY[series.accuracy_of], number),
         )
-        sections.append((series, without_none(made)))
+        sections.append((series, drop_missing(made)))
     every = [figure for _, figures in sections for figure in figures]
     return document("history.html.j2", every, found=history, sections=sections, reads=input_text)
 

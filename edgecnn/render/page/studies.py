@@ -171,7 +171,7 @@ def _budget_lines(search: ScaleSearch, panel: Panel) -> dict[BudgetName, float]:
 
 
 def _chart_layers(search: ScaleSearch, panel: Panel) -> list[alt.Chart]:
-    """Budgets, other networks and the frontier on one pair of axes."""
+    """Return budgets, other networks and the frontier on one pair of axes."""
     lines = _budget_lines(search, panel)
     rows = _marks(search, panel)
     behind = [_point_row(point, panel) for point in _shown_others(search)]

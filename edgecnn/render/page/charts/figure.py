@@ -33,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Figure:
-    """One chart. ``spec`` is Vega-Lite with its data inside."""
+    """A chart with its texts and its table. ``spec`` is Vega-Lite with its data inside."""
 
     id: str
     title: str
@@ -51,7 +51,7 @@ class Figure:
     """Whether two charts fit side by side on a wide screen."""
 
 
-def without_none(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
+def drop_missing(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
     """Return the figures that are not None."""
     return tuple(figure for figure in figures if figure is not None)
 
@@ -95,7 +95,7 @@ def residency_mark(residency: Residency | None) -> Mark:
 
 @dataclass(frozen=True)
 class Dot:
-    """One figure of one candidate, without_none as a point on its interval."""
+    """A candidate's figure, drawn as a point on its interval."""
 
     candidate: str
     mark: Mark
@@ -134,7 +134,7 @@ class Sourced(Protocol):
 
     @property
     def machine(self) -> str:
-        """The name of the machine."""
+        """Return the facts of one environment, with the known names first in a fixed order."""
 
 
 AnySourced = TypeVar("AnySourced", bound=Sourced)
