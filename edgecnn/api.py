@@ -1,4 +1,4 @@
-"""The library's calls: build, write results, return the report, and write the page of a report."""
+"""The library's functions: build, write results, return the report, and write pages."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_read
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Curves, Quiet
 from edgecnn.results.folder import BUNDLE, FIT, FIT_PAGE, PAGE
-from edgecnn.results.page import page_facts
-from edgecnn.results.page_facts import shown_digest
+from edgecnn.results.page import page_facts, shown_digest
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import write_bytes_atomically
 from edgecnn.store.store import Store
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from edgecnn.bench.bench import Benched, BenchRequest
     from edgecnn.comparing.facts import MeasuredHistory, SideBySide
     from edgecnn.fit.request import FitRequest
-    from edgecnn.results.listing import OwnBuild
+    from edgecnn.results.finished import OwnBuild
     from edgecnn.studies.doubt import DoubtFound
     from edgecnn.studies.facts import ScaleSearch
     from edgecnn.studies.networks_for import NetworksFor

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from PIL import Image
 
 from edgecnn.bundle.predictions import Answer, LabelShare
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.pixels import BROKEN, open_picture
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from edgecnn.bundle.predictions import Served
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from edgecnn.values.stage import Progress
 
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")

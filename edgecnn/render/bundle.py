@@ -12,8 +12,7 @@ from edgecnn.judging.gates import bound_of
 from edgecnn.render import figures
 from edgecnn.render.sentences import learned_lines
 from edgecnn.render.wording import markdown_code, markdown_text, visible_lines
-from edgecnn.runner.installing import ENVIRONMENT
-from edgecnn.runner.runtimes import distribution_of
+from edgecnn.runner.packages import ENVIRONMENT, distribution_of
 from edgecnn.runtimes.registry import all_backends, backend_for, pythons_with_wheels
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts

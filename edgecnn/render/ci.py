@@ -18,7 +18,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import bound_of, exit_code_of
 from edgecnn.render.sentences import error_rates, gate_reason, judged_line, next_purpose, result_line
 from edgecnn.render.wording import markdown_cell, markdown_code, markdown_text, visible_lines
-from edgecnn.results.next_step import next_step
+from edgecnn.results.explain import next_step
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.report import BuildReport, Comparison

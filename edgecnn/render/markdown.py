@@ -22,7 +22,7 @@ from edgecnn.render.sentences import (
     size_lines,
 )
 from edgecnn.render.wording import lines_by_reason, markdown_cell, markdown_code, markdown_text, visible_lines
-from edgecnn.results.next_step import next_step
+from edgecnn.results.explain import next_step
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import counted, listed, plural
 from edgecnn.judging.gates import bound_of, exit_code_of
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
+from edgecnn.judging.latency import TAILS
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
-from edgecnn.judging.runs.latency import TAILS
 from edgecnn.render import figures
 from edgecnn.render.wording import lines_by_reason, names_by_reason
-from edgecnn.results.next_step import NextStep, Purpose
+from edgecnn.results.explain import NextStep, Purpose
 from edgecnn.values.candidate import KnobTrial, Precision
 from edgecnn.values.figures import Energy, Memory, Throughput
 from edgecnn.values.layers import Residency

@@ -22,7 +22,7 @@ from edgecnn.judging.metrics import SHOWN
 from edgecnn.planning.recipe_settings import RecipeSettings
 from edgecnn.render.columns import all_numbers, tracked_numbers
 from edgecnn.results.folder import BUNDLE, PAGE, REPORT
-from edgecnn.results.page_facts import shown_digest
+from edgecnn.results.page import shown_digest
 from edgecnn.sweeps.fleet import FleetCell
 from edgecnn.values.base import Value, utc_moment
 from edgecnn.values.report import BuildReport, CandidateFacts

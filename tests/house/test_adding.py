@@ -126,11 +126,11 @@ def add_a_device(tree: Tree) -> None:
 
 def add_an_architecture(tree: Tree) -> None:
     """LeNet-5 under another name, for photographs twice as wide."""
-    content = (tree.root / "edgecnn/models/rows/classic.py").read_text(encoding="utf-8")
+    content = (tree.root / "edgecnn/models/rows.py").read_text(encoding="utf-8")
     begin = content.index('    Member(name="lenet-5"')
     end = content.index("),\n", begin) + len("),\n")
     row = content[begin:end].replace('name="lenet-5"', 'name="lenet-5-tall"').replace("=32,", "=64,")
-    (tree.root / "edgecnn/models/rows/classic.py").write_text(content[:end] + row + content[end:], encoding="utf-8")
+    (tree.root / "edgecnn/models/rows.py").write_text(content[:end] + row + content[end:], encoding="utf-8")
 
 
 def add_a_metric(tree: Tree) -> None:
@@ -277,16 +277,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from edgecnn.data.formats.registry import edgecnn_reads, has_own_order, is_list
+from edgecnn.data.formats.registry import readable_formats, has_own_order, is_list
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.devices.check.findings import Needs, findings_on
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.gates import Gate, runs_for
 from edgecnn.judging.metrics import METRICS
-from edgecnn.judging.runs.latency import latency
-from edgecnn.judging.runs.resources import METERS
+from edgecnn.judging.latency import latency
+from edgecnn.judging.resources import METERS
 from edgecnn.render.columns import columns_of, tracked_numbers
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.report import candidate_rows
@@ -321,7 +321,7 @@ row = a_row(latency=a_latency(an_interval(2.0), first_ms=an_interval(7.25)))
 board = recorded(READY, {"refused": {"sys/abacus/beads": "closed"}})
 print(json.dumps({
     "format": {
-        "reads": edgecnn_reads(),
+        "reads": readable_formats(),
         "is_list": is_list(Path(beads.path)),
         "own_order": has_own_order(beads.path),
         "classes": summarize(beads, root / "store", Quiet()).classes,

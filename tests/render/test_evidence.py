@@ -11,7 +11,7 @@ from edgecnn.render.screens.bundle import SEEDED_ANSWERS, evidence_lines, record
 from edgecnn.render.screens.report import show_report
 from edgecnn.render.sentences import REFERENCES, reference_lines
 from edgecnn.render.terminal import show_lines
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.figures import Steady
 from edgecnn.values.profile import DatedReference
 from edgecnn.values.report import BuildReport

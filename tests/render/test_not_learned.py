@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgecnn.judging.learned import not_learned
+from edgecnn.judging.judgement import not_learned
 from edgecnn.render.bundle import bundle_readme
 from edgecnn.render.ci import annotation_lines, junit_of, sheet_of_report, summary_markdown
 from edgecnn.render.markdown import report_markdown
@@ -23,7 +23,7 @@ from edgecnn.render.screens.sweep import judgement_lines, show_fleet
 from edgecnn.render.sentences import learned_lines, verdict_reason
 from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, report_text
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.studies.facts import Ensemble, EnsembleRow
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecnn.judging.dependence import dependence
 from edgecnn.judging.gates import judge
-from edgecnn.judging.runs.dependence import dependence
-from edgecnn.judging.runs.latency import latency, steady
-from edgecnn.judging.runs.ratio import PairedRace
-from edgecnn.judging.runs.resources import energy, memory
-from edgecnn.judging.runs.stopping import how_it_stopped, what_helps
+from edgecnn.judging.latency import latency, steady
+from edgecnn.judging.ratio import PairedRace
+from edgecnn.judging.resources import energy, memory
+from edgecnn.judging.stopping import how_it_stopped, what_helps
 from edgecnn.render.sentences import error_rates
 from edgecnn.values.profile import RunMemory
 from tests.judging.made import a_gate, a_judged_latency, a_latency, a_race, a_run, an_interval, facts

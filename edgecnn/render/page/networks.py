@@ -21,7 +21,7 @@ from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBL
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.networks import FOR_DEVICE, device_lines, device_row, macs_text, percent
-from edgecnn.results.listing import OwnBuild
+from edgecnn.results.finished import OwnBuild
 from edgecnn.studies.networks_for import NetworkOnDevice, NetworksFor, NetworksOnDevice
 from edgecnn.values.arch import ListedArch
 from edgecnn.values.forecast import MARK

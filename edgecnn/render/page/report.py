@@ -41,7 +41,7 @@ from edgecnn.render.sentences import (
     verdict_reason,
 )
 from edgecnn.render.wording import joint_reason
-from edgecnn.results.page_facts import PageFacts, shown_digest
+from edgecnn.results.page import PageFacts, shown_digest
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport, CandidateFacts
 

@@ -13,7 +13,7 @@ from edgecnn.bundle.answering import Limits
 from edgecnn.bundle.predictions import Served
 from edgecnn.bundle.serving import Page
 from edgecnn.render.page.style import asset_text, digest_source, tokens
-from edgecnn.runner.causes.left_behind import LEFT_BEHIND
+from edgecnn.runner.causes import LEFT_BEHIND
 
 
 def served_page(served: Served, limits: Limits) -> Page:

@@ -15,8 +15,7 @@ from edgecnn.render.page.charts.vega import Extent, Spot, name_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.studies import CLASS_COLUMNS, MIB, class_rows, doubt_lines, limit_text, search_lines
 from edgecnn.studies.doubt import SHOWN
-from edgecnn.studies.doubt_facts import LabelDoubt
-from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
+from edgecnn.studies.facts import BudgetName, LabelDoubt, ScalePoint, ScaleSearch
 
 PICTURE_WIDTH_PX, KEY_LINE_PX = 900, 20
 SIGNS = "Numbers: the frontier. Dots: other networks within every budget. Rings: networks over a budget."

@@ -9,7 +9,7 @@ from typing import Literal
 
 from edgecnn.comparing.facts import BuildChanges, MachineGroup, MeasuredHistory, MeasuredPoint, Series, SideBySide
 from edgecnn.errors.wording import counted
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, RESIDENCY, legend

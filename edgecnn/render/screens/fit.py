@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval
 from edgecnn.render.sentences import learned_lines, next_purpose
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_text
-from edgecnn.results.next_step import improve_step, use_step
+from edgecnn.results.explain import improve_step, use_step
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
 from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity, Interval

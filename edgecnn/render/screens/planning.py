@@ -16,7 +16,6 @@ from edgecnn.judging.gates import DEFAULT_DROP_PP
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
-from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.figures import forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_range_text, names_by_reason
@@ -33,6 +32,7 @@ from edgecnn.values.dataset import (
 )
 from edgecnn.values.device import Device
 from edgecnn.values.resolved import Resolved
+from edgecnn.values.toml import toml_value
 from edgecnn.values.training import TrainingBudget
 
 KEY_SHOWN = 12

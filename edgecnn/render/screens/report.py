@@ -9,7 +9,7 @@ from rich.text import Text
 
 from edgecnn.errors.base import visible
 from edgecnn.errors.wording import counted, listed
-from edgecnn.judging.learned import learned_result, weakness_of, weakness_sentence
+from edgecnn.judging.judgement import learned_result, weakness_of, weakness_sentence
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import figures, tables
@@ -32,8 +32,7 @@ from edgecnn.render.sentences import (
 )
 from edgecnn.render.terminal import VERDICT_STYLE, Grid, console, print_unbroken, print_wrapped, show_grid, show_rows
 from edgecnn.render.wording import lines_by_reason
-from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
-from edgecnn.results.next_step import next_step
+from edgecnn.results.explain import ExplainedCandidate, Explanation, StandIn, next_step
 from edgecnn.values.artifact import Ran
 from edgecnn.values.reason import Differs, Loses
 from edgecnn.values.report import BuildReport, CandidateFacts

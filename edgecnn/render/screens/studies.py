@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.runs.latency import knobs_text
+from edgecnn.judging.latency import knobs_text
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
 from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.studies.doubt_facts import LabelDoubt
-from edgecnn.studies.facts import Ensemble, EnsembleRow, FeaturePictures, ScaleSearch, TenCrop
+from edgecnn.studies.facts import Ensemble, EnsembleRow, FeaturePictures, LabelDoubt, ScaleSearch, TenCrop
 from edgecnn.values.layers import NetworkCost
 
 MIB = 1 << 20

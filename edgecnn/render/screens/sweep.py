@@ -6,15 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from edgecnn.errors.wording import counted, first_of
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, legend
 from edgecnn.render.sentences import gate_line, unmeasured_note
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import duration_range_text, duration_text
-from edgecnn.sweeps.boards import boards_line
+from edgecnn.sweeps.boards import BOARDS_NEEDED, KinRace, boards_line
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
-from edgecnn.sweeps.kin import BOARDS_NEEDED, KinRace
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
 from edgecnn.sweeps.state import Since
 from edgecnn.sweeps.sweep import SweepJudgement

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from edgecnn.judging.gates import gates_for, judge, parse_bounds
-from edgecnn.judging.runs.resources import memory
+from edgecnn.judging.resources import memory
 from edgecnn.render.sentences import error_rates
 from edgecnn.values.figures import Memory
 from edgecnn.values.profile import Profile, RunMemory

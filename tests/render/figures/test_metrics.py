@@ -10,14 +10,14 @@ import pytest
 
 from edgecnn.judging import metrics
 from edgecnn.judging.gates import gates_for, judge
-from edgecnn.judging.metrics import METRICS, SHOWN, Metric, find
+from edgecnn.judging.metrics import METRICS, SHOWN, Metric, finding_of
 from edgecnn.render.columns import metric_cell
 from edgecnn.render.figures import metric_text
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.charts.figure import Figure
 from edgecnn.render.page.report import report_page, section_figures
 from edgecnn.render.screens.report import show_candidates, show_measured
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from tests.judging.made import a_multi_label, a_quality, an_interval
@@ -101,7 +101,7 @@ def test_each_metric_that_can_be_bounded_is_judged_by_its_name_and_unit(name: st
     (gate,) = gates_for(GateChoice.model_validate({side: {name: 0.5}}), device_usually_attached=True)
     row = chosen(page_of(name))
     result = judge(gate, row)
-    assert (gate.side, result.figure) == (side, find(name, row).figure)
+    assert (gate.side, result.figure) == (side, finding_of(name, row).figure)
     if result.figure is not None:
         assert result.reason.startswith(METRICS[name].words)
         assert METRICS[name].signs in result.reason

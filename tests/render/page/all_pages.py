@@ -13,7 +13,7 @@ from edgecnn.render.page.networks import catalogue_page, networks_page
 from edgecnn.render.page.over_time import history_page
 from edgecnn.render.page.report import report_page
 from edgecnn.render.page.studies import doubt_page, frontier_page
-from edgecnn.studies.doubt_facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
+from edgecnn.studies.facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
 from tests.judging.made import an_interval
 from tests.render.page.comparisons import a_history, some_builds
 from tests.render.page.frontiers import a_search

@@ -10,7 +10,7 @@ import pytest
 from edgecnn.render.page.document import join_units
 from edgecnn.render.page.report import report_page, section_figures
 from edgecnn.render.page.style import digest_source
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.artifact import Failed
 from edgecnn.values.report import BuildReport, Choice
 from edgecnn.values.verdict import Fidelity, Verdict
