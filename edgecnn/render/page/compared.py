@@ -245,16 +245,16 @@ def _chart_spec(lines: Sequence[Dot], texts: ChartTexts) -> dict[str, Any]:
         for line in lines
     ]
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down(names, gap=0.18),
+        y=vega.name_axis(names, gap=0.18),
         yOffset=offset,
         color=alt.Color("build:N", legend=None, scale=alt.Scale(domain=builds, range=colours)),
         opacity=fades,
     )
-    tips = vega.tips("candidate", "build", "figure", "from", "of")
+    tips = vega.tooltips("candidate", "build", "figure", "from", "of")
     start = alt.X("low:Q", title=texts.axis + (", logarithmic" if apart else ""), scale=scale, axis=alt.Axis(tickCount=6))
     zero = alt.Chart(vega.chart_data([{"at": 0.0}])).mark_rule(color="var(--soft)", strokeWidth=1.2, aria=False)
     points = base.mark_point(filled=True, opacity=1, size=95, stroke="var(--bg)", strokeWidth=1.5)
-    return vega.specification(
+    return vega.layered_spec(
         *([zero.encode(x=alt.X("at:Q"))] if texts.zero else []),
         base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False).encode(x=start, x2=vega.HIGH),
         points.encode(x=alt.X("at:Q", scale=scale), shape=vega.SHAPE, tooltip=tips),

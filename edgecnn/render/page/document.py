@@ -33,7 +33,7 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
 
     ``every``: the charts of the page. ``shown``: the other values of the template.
     """
-    library, behaviour = vega.library(), asset_text("page.js")
+    library, behaviour = vega.vega_script(), asset_text("page.js")
     scripts = f"{digest_source(library)} {digest_source(behaviour)} 'unsafe-eval'"
     page = (
         _environment()
@@ -46,7 +46,7 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
             style=Markup(tokens() + asset_text("page.css")),  # noqa: S704 - our own files
             library=inert_script(library),
             behaviour=inert_script(behaviour),
-            charts=inert_json({figure.id: vega.compiled(figure.spec) for figure in every}),
+            charts=inert_json({figure.id: vega.compile_spec(figure.spec) for figure in every}),
         )
     )
     page, used = words.linked(page)

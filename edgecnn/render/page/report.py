@@ -14,7 +14,7 @@ from edgecnn.judging.metrics import Source, charted
 from edgecnn.render import figures, tables
 from edgecnn.render.columns import RESIDENCY, Column, columns_of
 from edgecnn.render.figures import tested_images
-from edgecnn.render.page.charts.accuracy import classes_lost, curves
+from edgecnn.render.page.charts.accuracy import class_loss_charts, training_charts
 from edgecnn.render.page.charts.figure import (
     MARK_BY_FIDELITY,
     Figure,
@@ -24,12 +24,12 @@ from edgecnn.render.page.charts.figure import (
     drop_missing,
     residency_mark,
 )
-from edgecnn.render.page.charts.footprint import memory, sizes
-from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
-from edgecnn.render.page.charts.latency import latencies, steadiness
-from edgecnn.render.page.charts.load import sustained, throughput
-from edgecnn.render.page.charts.residency import residencies
-from edgecnn.render.page.charts.tradeoff import tradeoff
+from edgecnn.render.page.charts.footprint import memory_chart, size_chart
+from edgecnn.render.page.charts.intervals import drop_chart, end_to_end_chart, energy_chart, metric_chart, startup_chart
+from edgecnn.render.page.charts.latency import latency_charts, steadiness_charts
+from edgecnn.render.page.charts.load import sustained_charts, throughput_chart
+from edgecnn.render.page.charts.residency import residency_charts
+from edgecnn.render.page.charts.tradeoff import tradeoff_chart
 from edgecnn.render.page.document import document
 from edgecnn.render.sentences import (
     REFERENCES,
@@ -205,17 +205,17 @@ _OPTIONS = {
 def section_figures(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
     """Return the charts of each section in order."""
     report = facts.report
-    use = (startup(report), end_to_end(report), throughput(report))
+    use = (startup_chart(report), end_to_end_chart(report), throughput_chart(report))
     return {
-        "tradeoff": drop_missing((tradeoff(report), drops(report))),
+        "tradeoff": drop_missing((tradeoff_chart(report), drop_chart(report))),
         "quality": quality_figures(report),
-        "latency": (*latencies(facts), *drop_missing(_metric_charts(report, "latency")), *steadiness(report)),
-        "use": (*drop_missing(use), *sustained(report)),
-        "residency": residencies(report),
+        "latency": (*latency_charts(facts), *drop_missing(_metric_charts(report, "latency")), *steadiness_charts(report)),
+        "use": (*drop_missing(use), *sustained_charts(report)),
+        "residency": residency_charts(report),
         "size": drop_missing(
-            (sizes(report), memory(report), energy(report), *_metric_charts(report, "size", "memory", "energy"))
+            (size_chart(report), memory_chart(report), energy_chart(report), *_metric_charts(report, "size", "memory", "energy"))
         ),
-        "training": curves(facts.history) if facts.history else (),
+        "training": training_charts(facts.history) if facts.history else (),
     }
 
 
@@ -233,7 +233,7 @@ def missing_figures(report: BuildReport, figures: Mapping[str, tuple[Figure, ...
 
 def quality_figures(report: BuildReport) -> tuple[Figure, ...]:
     """Return a chart for each other metric of accuracy, then the classes of the chosen candidate."""
-    return (*drop_missing(_metric_charts(report, "accuracy")), *classes_lost(report))
+    return (*drop_missing(_metric_charts(report, "accuracy")), *class_loss_charts(report))
 
 
 def _metric_charts(report: BuildReport, *sources: Source) -> list[Figure | None]:

@@ -12,7 +12,7 @@ from edgecnn.errors.wording import counted, plural
 from edgecnn.render import figures, tables
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MEASURED, Figure, Source, sources_of, table_of
-from edgecnn.render.page.charts.vega import Extent, shortened
+from edgecnn.render.page.charts.vega import Extent, shorten
 from edgecnn.training.history import EpochFacts, History
 from edgecnn.values.figures import TOO_FEW, Accuracy, ClassFigures
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -32,7 +32,7 @@ _CLASS_COLUMNS = {
 }  # fmt: skip
 
 
-def classes_lost(report: BuildReport) -> tuple[Figure, ...]:
+def class_loss_charts(report: BuildReport) -> tuple[Figure, ...]:
     """Return the losses of each class for the chosen candidate; empty if the classes were not compared."""
     chosen = next((facts for facts in report.candidates if facts.chosen and not facts.is_baseline and facts.test), None)
     figure = None if chosen is None or chosen.test is None else _class_chart(chosen, chosen.test)
@@ -70,7 +70,7 @@ def _class_chart(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
 
 def _class_rows(listed: Sequence[ClassFigures]) -> list[dict[str, Any]]:
     """Return rows with names that fit an axis. Names that are cut to the same text get a number."""
-    names = [shortened(figure.name, 24) for figure in listed]
+    names = [shorten(figure.name, 24) for figure in listed]
     return [
         {
             "label": name if names.count(name) == 1 else f"{name} {place}", "drop": drop.estimate, "low": drop.low,
@@ -95,14 +95,14 @@ def _class_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     scale = Extent.around([0.0, *(row[end] for row in rows for end in ("low", "high"))], room=0.04).scale()
     legend = alt.Legend(orient="bottom", title=None, labelLimit=220) if len(present) > 1 else None
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down([row["label"] for row in rows]),
+        y=vega.name_axis([row["label"] for row in rows]),
         color=alt.Color("state:N", scale=colours, legend=legend),
-        tooltip=vega.tips(*_CLASS_TIPS),
+        tooltip=vega.tooltips(*_CLASS_TIPS),
     )
     x = alt.X("drop:Q", title="top-1 lost against fp32, pp of the class's images", scale=scale, axis=alt.Axis(tickCount=7))
     points = base.mark_point(filled=True, size=85, opacity=1, aria=False)
     zero = alt.Chart(vega.chart_data([{"drop": 0}])).mark_rule(color="var(--soft)", strokeWidth=1.2, aria=False)
-    return vega.specification(
+    return vega.layered_spec(
         zero.encode(x=alt.X("drop:Q", scale=scale)),
         base.mark_rule(strokeWidth=2, aria=False).encode(x=alt.X("low:Q", scale=scale), x2=vega.HIGH),
         points.encode(x=x, shape=alt.Shape("state:N", scale=shapes, legend=legend)),
@@ -114,7 +114,7 @@ CURVE_PX = 220
 _RECORDED = Source(MEASURED, "recorded during training; accuracy on the validation split")
 
 
-def curves(history: History) -> tuple[Figure, ...]:
+def training_charts(history: History) -> tuple[Figure, ...]:
     """Return the training loss and the accuracy on the validation split; empty without epochs."""
     epochs = [(phase.name, epoch) for phase in history.phases for epoch in phase.epochs]
     if not epochs:
@@ -173,8 +173,8 @@ def _curve_spec(rows: Sequence[dict[str, Any]], field: str, title: str, name: st
     legend = alt.Legend() if len({row["phase"] for row in rows}) > 1 else None
     line = base.mark_line(strokeWidth=2, color="var(--accent)", aria=False).encode(detail=alt.Detail("phase:N"))
     points = base.mark_point(filled=True, size=46, color="var(--accent)", opacity=1, aria=False).encode(
-        tooltip=vega.tips("epoch", "loss, training", f"{name}, validation", "resolution", "learning rate"),
+        tooltip=vega.tooltips("epoch", "loss, training", f"{name}, validation", "resolution", "learning rate"),
         shape=alt.Shape("phase:N", title="phase", legend=legend),
     )
     ring = base.transform_filter("datum.best").mark_point(size=170, color="var(--ink)", strokeWidth=1.5, opacity=1, aria=False)
-    return vega.specification(line, points, *([] if field == "loss" else [ring]), height=CURVE_PX)
+    return vega.layered_spec(line, points, *([] if field == "loss" else [ring]), height=CURVE_PX)

@@ -29,7 +29,7 @@ ROW_PX = 32
 _PARTS = {"candidate": "candidate", "peak": "peak, MiB", "runtime's own": "the runtime alone", "model's part": "the model adds"}
 
 
-def sizes(report: BuildReport) -> Figure | None:
+def size_chart(report: BuildReport) -> Figure | None:
     """Return the chart of the sizes of model files in MiB; None if no kit was packaged."""
     metric = SHOWN["size_mib"]
     known = [(facts, size) for facts in report.candidates if (size := metric.value(facts)) is not None]
@@ -42,10 +42,10 @@ def sizes(report: BuildReport) -> Figure | None:
     smallest = min(rows, key=lambda row: row["mib"])
     scale = alt.Scale(domain=[0, max(row["mib"] for row in rows) * 1.2])
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down([row["label"] for row in rows]),
+        y=vega.name_axis([row["label"] for row in rows]),
         x=alt.X("mib:Q", title=metric.unit, scale=scale, axis=alt.Axis(tickCount=6)),
     )
-    bars = base.mark_bar(aria=False).encode(color=vega.precision_colour(), tooltip=vega.tips("candidate", metric.unit))
+    bars = base.mark_bar(aria=False).encode(color=vega.precision_colour(), tooltip=vega.tooltips("candidate", metric.unit))
     numbers = base.mark_text(align="left", dx=6, aria=False, color="var(--ink)").encode(text=alt.Text(f"{metric.unit}:N"))
     absent = {facts.candidate.id: "not packaged" for facts in report.candidates if facts.size_mib is None}
     return Figure(
@@ -56,13 +56,13 @@ def sizes(report: BuildReport) -> Figure | None:
             Source(MEASURED, "size of the model files in each kit, without runner and golden images"),
             *missing_sources(absent),
         ),
-        spec=vega.specification(bars, numbers, height=ROW_PX * len(rows)),
+        spec=vega.layered_spec(bars, numbers, height=ROW_PX * len(rows)),
         legend=vega.legend_of(facts for facts, _ in known),
         table=table_of("Size of the model files in MiB", {"candidate": "candidate", metric.unit: metric.unit}, rows),
     )
 
 
-def memory(report: BuildReport) -> Figure | None:
+def memory_chart(report: BuildReport) -> Figure | None:
     """Return the chart of peak resident memory, split into runtime and model; None if no candidate has a figure."""
     metric = SHOWN["peak_memory_mib"]
     known = [(facts, facts.memory, peak) for facts in report.candidates if facts.memory and (peak := metric.value(facts))]
@@ -104,11 +104,11 @@ def _memory_row(facts: CandidateFacts, value: Memory, peak: Interval) -> dict[st
 def _memory_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     scale = alt.Scale(domain=[0, max(row["high"] for row in rows) * 1.4], nice=False)
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down([row["label"] for row in rows]),
-        tooltip=vega.tips("candidate", "peak, MiB", "the runtime alone", "the model adds"),
+        y=vega.name_axis([row["label"] for row in rows]),
+        tooltip=vega.tooltips("candidate", "peak, MiB", "the runtime alone", "the model adds"),
     )
     x = alt.X("own:Q", title="MiB", scale=scale, axis=alt.Axis(tickCount=5))
-    return vega.specification(
+    return vega.layered_spec(
         base.mark_bar(aria=False).encode(x=x, x2=alt.datum(0), color=alt.ColorValue("var(--overhead)")),
         base.mark_bar(aria=False).encode(x=x, x2=alt.X2("peak:Q"), color=vega.precision_colour()),
         base.mark_rule(aria=False, strokeWidth=1.5, color="var(--ink)").encode(x=alt.X("low:Q", scale=scale), x2=vega.HIGH),

@@ -22,7 +22,7 @@ from edgecnn.values.verdict import Interval
 _STARTS = {"opening": "load_ms", "first": "first_ms", "cold start": "cold_start_ms"}
 
 
-def _dot(
+def _dot_of(
     facts: CandidateFacts, of: Accuracy | MultiLabelAccuracy | Latency | Energy, figure: Interval, digits: int, lane: str = ""
 ) -> Dot:
     text = f"{figure.estimate:.{digits}f}"
@@ -41,7 +41,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
     confidence = "" if level is None else f"{100 * level:.3g} %"
     quality = [(facts, facts.test.quality) for facts in report.candidates if facts.test and facts.test.quality]
     digits = figures.digits_of(metric)
-    dots = [_dot(facts, of, figures.percent(figure) if share else figure, digits) for facts, of, figure in known]
+    dots = [_dot_of(facts, of, figures.percent(figure) if share else figure, digits) for facts, of, figure in known]
     of_images = metric.source == "accuracy"
     return Figure(
         id=f"{'quality' if of_images else metric.source}-{metric.name.replace('_', '-')}",
@@ -71,7 +71,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
     )
 
 
-def drops(report: BuildReport) -> Figure | None:
+def drop_chart(report: BuildReport) -> Figure | None:
     """Return the chart of accuracy drops, with the bound of the gate; None if no candidate has a drop."""
     several = any(facts.multi_label for facts in report.candidates)
     metric = SHOWN["map_drop_pp" if several else "drop_pp"]
@@ -126,12 +126,12 @@ def _drops_sentence(known: dict[str, Interval], bound: float | None) -> str:
     return f"{axis} Interval within the bound of {bound:g} pp: {', '.join(inside) or 'none'}. Not within: {', '.join(other)}."
 
 
-def startup(report: BuildReport) -> Figure | None:
+def startup_chart(report: BuildReport) -> Figure | None:
     """Return the chart of load time, first inference and cold start; None if no candidate has a figure."""
     starts = [SHOWN[name] for name in _STARTS.values()]
     raced = [(facts, facts.latency) for facts in report.candidates if facts.latency and facts.latency.runs]
     dots = [
-        _dot(facts, latency, figure, 1, lane)
+        _dot_of(facts, latency, figure, 1, lane)
         for facts, latency in raced
         for lane, name in _STARTS.items()
         if (figure := SHOWN[name].value(facts)) is not None
@@ -161,13 +161,13 @@ def startup(report: BuildReport) -> Figure | None:
     )
 
 
-def end_to_end(report: BuildReport) -> Figure | None:
+def end_to_end_chart(report: BuildReport) -> Figure | None:
     """Return the chart of times from an image file to logits and of the network alone; None if no candidate has a figure."""
     timed = [(facts, facts.end_to_end) for facts in report.candidates if facts.end_to_end]
     known = [(facts, value) for facts, value in timed if value.latency.p50_ms]
     if not known:
         return None
-    dots = [dot for facts, value in known for dot in _ways(facts, value)]
+    dots = [dot for facts, value in known for dot in _end_to_end_dots(facts, value)]
     pictures = {id(value.latency): value.picture for _, value in known}
     absent = {facts.candidate.id: value.latency.reason or "not timed" for facts, value in timed if not value.latency.p50_ms}
     words = {percentile_name(percent): SHOWN[percentile_name(percent)].words for percent in PERCENTILES}
@@ -176,7 +176,7 @@ def end_to_end(report: BuildReport) -> Figure | None:
         id="end-to-end",
         title="End to end",
         says="Time from a JPEG on disk to logits: read, decode, resize, run the network. The time of the network alone comes from"
-        f" the final race. {_ways_sentence(known)}",
+        f" the final race. {_end_to_end_sentence(known)}",
         sources=sources_of(
             (value.latency for _, value in known),
             lambda of: f"from the file of a {pictures[id(of)]}, on {of.machine}",
@@ -202,12 +202,12 @@ def end_to_end(report: BuildReport) -> Figure | None:
     )
 
 
-def _ways(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
+def _end_to_end_dots(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
     timings = (("end to end", value.latency), ("network", facts.latency))
-    return [_dot(facts, of, of.p50_ms, 2, lane) for lane, of in timings if of and of.p50_ms]
+    return [_dot_of(facts, of, of.p50_ms, 2, lane) for lane, of in timings if of and of.p50_ms]
 
 
-def _ways_sentence(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
+def _end_to_end_sentence(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
     both = [
         (facts, value.latency.p50_ms.estimate, alone.estimate)
         for facts, value in known
@@ -220,7 +220,7 @@ def _ways_sentence(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
     return f"{facts.candidate.id} takes {whole:.2f} ms end to end and {alone_ms:.2f} ms for the network."
 
 
-def energy(report: BuildReport) -> Figure | None:
+def energy_chart(report: BuildReport) -> Figure | None:
     """Return the chart of energy per image, in total and above idle power; None if no candidate has a figure."""
     metric = SHOWN["energy_mj"]
     known = [
@@ -232,7 +232,7 @@ def energy(report: BuildReport) -> Figure | None:
         return None
     absent = {facts.candidate.id: missing_reason(facts, "energy") for facts in report.candidates if metric.value(facts) is None}
     dots = [
-        _dot(facts, value, figure, 2, lane)
+        _dot_of(facts, value, figure, 2, lane)
         for facts, value, _ in known
         for lane, figure in (("all", value.total_mj), ("above idle", value.above_idle_mj))
         if figure is not None
@@ -310,13 +310,13 @@ def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:
     lanes = list(dict.fromkeys(dot.lane for dot in dots))
     names = list(dict.fromkeys(row["label"] for row in rows))
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down(names, gap=0.3), yOffset=alt.YOffset("lane:N", scale=alt.Scale(domain=lanes)),
-        color=vega.precision_colour(), tooltip=vega.tips("candidate", "figure"),
+        y=vega.name_axis(names, gap=0.3), yOffset=alt.YOffset("lane:N", scale=alt.Scale(domain=lanes)),
+        color=vega.precision_colour(), tooltip=vega.tooltips("candidate", "figure"),
     )  # fmt: skip
     at = alt.X("at:Q", title=axis.title, scale=extent.scale(), axis=alt.Axis(tickCount=5))
     lines = base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False)
     points = base.mark_point(filled=True, opacity=1, size=105, stroke="var(--bg)", strokeWidth=1.5)
-    return vega.specification(
+    return vega.layered_spec(
         *(part for rule in axis.rules for part in _rule_layers(rule)),
         lines.encode(x=alt.X("low:Q", title=axis.title, scale=extent.scale()), x2=vega.HIGH),
         points.encode(x=at, shape=vega.SHAPE),

@@ -41,7 +41,7 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _COLUMNS = ("samples", "smallest", "median", "95 %", "99 %", "largest", "first", "loading")
 
 
-def latencies(facts: PageFacts) -> tuple[Figure, ...]:
+def latency_charts(facts: PageFacts) -> tuple[Figure, ...]:
     """Return the quantiles and the cumulative distribution of every run; empty if the store has no samples."""
     if not facts.raced:
         return ()
@@ -151,9 +151,9 @@ def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> d
     base = alt.Chart(vega.chart_data(rows)).transform_filter(vega.IS_SHOWN)
     base = base.encode(y=y, color=vega.precision_colour())
     x = alt.X("median:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8))
-    tips = vega.tips("candidate", "run of the race", "samples", "median, ms", "5 to 95 %, ms", "largest, ms")
+    tips = vega.tooltips("candidate", "run of the race", "samples", "median, ms", "5 to 95 %, ms", "largest, ms")
     ticks = base.mark_tick(thickness=2.5, color="var(--ink)", bandSize=RUN_PX, aria=False)
-    return vega.specification(
+    return vega.layered_spec(
         base.mark_rule(strokeWidth=1, opacity=0.55, aria=False).encode(x=alt.X("min:Q", title=title, scale=scale), x2="max:Q"),
         base.mark_bar(opacity=0.45, aria=False).encode(x=alt.X("low:Q", scale=scale), x2=vega.HIGH, tooltip=tips),
         base.mark_bar(opacity=1, aria=False).encode(x=alt.X("q1:Q", scale=scale), x2=alt.X2("q3:Q"), tooltip=tips),
@@ -204,9 +204,9 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
         strokeDash=vega.runtime_dashes(candidates[race.candidate].runtime.value for race in raced),
         opacity=alt.condition(picked, alt.value(0.85), alt.value(0.1)),
     )
-    tips = vega.tips("candidate", "run of the race")
+    tips = vega.tooltips("candidate", "run of the race")
     wide = base.mark_line(strokeWidth=9, opacity=0.001, interpolate="monotone", aria=False).encode(tooltip=tips)
-    return vega.specification(lines, wide.add_params(picked), height=CURVES_HEIGHT_PX, sifts=True)
+    return vega.layered_spec(lines, wide.add_params(picked), height=CURVES_HEIGHT_PX, sifts=True)
 
 
 def _latency_scale(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
@@ -245,7 +245,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 _SETTLING = ("timing began before steady state", "time to steady state, ms")
 
 
-def steadiness(report: BuildReport) -> tuple[Figure, ...]:
+def steadiness_charts(report: BuildReport) -> tuple[Figure, ...]:
     """Return the chart of runs by state for each candidate; empty if no candidate was timed."""
     known = [(facts, of, of.steady) for facts in report.candidates if (of := facts.latency) and of.runs and of.steady]
     if not known:
@@ -291,5 +291,5 @@ def _steady_spec(known: Sequence[tuple[CandidateFacts, Steady]]) -> dict[str, An
     colours = alt.Scale(domain=[words for words, _ in present], range=[colour for _, colour in present])
     legend = alt.Legend(orient="bottom", title=None, columns=1, labelLimit=260, symbolType="square")
     x = alt.X("sum(runs):Q", title="process runs", axis=alt.Axis(tickMinStep=1, format="d"))
-    tips = [*vega.tips("candidate", "state"), alt.Tooltip("said:N", title="runs")]
-    return vega.stacked(rows, x, alt.Color("state:N", scale=colours, legend=legend), tips, ROW_PX)
+    tips = [*vega.tooltips("candidate", "state"), alt.Tooltip("said:N", title="runs")]
+    return vega.stacked_bars(rows, x, alt.Color("state:N", scale=colours, legend=legend), tips, ROW_PX)

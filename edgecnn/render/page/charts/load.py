@@ -24,7 +24,7 @@ _BATCH_COLUMNS = {
 }  # fmt: skip
 
 
-def throughput(report: BuildReport) -> Figure | None:
+def throughput_chart(report: BuildReport) -> Figure | None:
     """Return the chart of throughput against batch size; None if no candidate was measured."""
     measured = [(facts, facts.throughput) for facts in report.candidates if facts.throughput]
     known = [
@@ -97,10 +97,10 @@ def _batch_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
         x=alt.X("batch:Q", title="images per call", scale=alt.Scale(type="log", base=2, nice=False, padding=18),
                 axis=alt.Axis(values=batches, format="d", grid=False)),
         y=alt.Y("rate:Q", title="images/s", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6)),
-        color=vega.precision_colour(), tooltip=vega.tips(*_BATCH_TIPS),
+        color=vega.precision_colour(), tooltip=vega.tooltips(*_BATCH_TIPS),
     )  # fmt: skip
     lines = base.mark_line(strokeWidth=1.5, opacity=0.6, aria=False)
-    return vega.specification(
+    return vega.layered_spec(
         lines.encode(detail=alt.Detail("candidate:N"), strokeDash=vega.runtime_dashes(row["runtime"] for row in rows)),
         base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q")),
         base.transform_filter("!datum.raced").mark_point(size=60, opacity=1, fill="var(--bg)", strokeWidth=1.5),
@@ -116,7 +116,7 @@ _FIELDS = ("candidate", "precision", "runtime", "s", "slowed down", "throttled")
 """Fields of a window that both charts need."""
 
 
-def sustained(report: BuildReport) -> tuple[Figure, ...]:
+def sustained_charts(report: BuildReport) -> tuple[Figure, ...]:
     """Return median latency and throughput of each window; empty if no candidate ran under sustained load."""
     known = [(facts, facts.sustained) for facts in report.candidates if facts.sustained and facts.sustained.windows]
     if not known:
@@ -181,7 +181,7 @@ def _window_spec(every: list[dict[str, Any]], field: str, title: str) -> dict[st
     lines = base.mark_line(strokeWidth=2, aria=False)
     slowed = base.transform_filter("isValid(datum['slowed down'])")
     crosses = slowed.mark_point(shape="cross", angle=45, size=190, filled=True, opacity=1, aria=False)
-    return vega.specification(
+    return vega.layered_spec(
         lines.encode(detail=alt.Detail("candidate:N"), strokeDash=vega.runtime_dashes(row["runtime"] for row in rows)),
         base.mark_point(filled=True, size=48, opacity=1, aria=False),
         crosses.encode(color=alt.ColorValue("var(--FAIL)")),

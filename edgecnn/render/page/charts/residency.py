@@ -41,7 +41,7 @@ _LAYER_COLUMNS = {
 _SHARES: Mapping[What, str] = {"mac": "multiply-adds", "time": "time inside layers", "bytes": "bytes moved"}
 
 
-def residencies(report: BuildReport) -> tuple[Figure, ...]:
+def residency_charts(report: BuildReport) -> tuple[Figure, ...]:
     """Return the shares of multiply-adds, time and bytes, then the layers of the chosen candidate and of the baseline."""
     shares = [figure for what in _SHARES if (figure := _share_chart(report, what)) is not None]
     shown = [facts for facts in report.candidates if facts.chosen or facts.is_baseline]
@@ -103,7 +103,7 @@ def _share_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dict
         for precision, share in shares.items()
     ]  # fmt: skip
     x = alt.X("sum(share):Q", title="%", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5))
-    return vega.stacked(rows, x, vega.precision_colour(), vega.tips("candidate", "runs in", "percent"), ROW_PX)
+    return vega.stacked_bars(rows, x, vega.precision_colour(), vega.tooltips("candidate", "runs in", "percent"), ROW_PX)
 
 
 def _share_table(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> Table:
@@ -157,6 +157,6 @@ def _layer_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
         x=alt.X("place:O", title="layers, in the order of execution", axis=alt.Axis(labels=False, ticks=False)),
         y=alt.Y("us:Q", title="microseconds", axis=alt.Axis(tickCount=5)),
         color=vega.precision_colour(),
-        tooltip=vega.tips(*_LAYER_COLUMNS.values()),
+        tooltip=vega.tooltips(*_LAYER_COLUMNS.values()),
     )
-    return vega.specification(drawn, height=LAYERS_HEIGHT_PX)
+    return vega.layered_spec(drawn, height=LAYERS_HEIGHT_PX)

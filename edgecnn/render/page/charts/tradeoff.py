@@ -12,7 +12,7 @@ from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import EMULATED, MARK_BY_FIDELITY, MEASURED, MISSING, Figure, Mark, Source, Table
-from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, name_anchors, shortened
+from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, name_anchors, pareto_front, shorten
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
 
@@ -38,7 +38,7 @@ class Point:
     def name(self) -> str:
         """Name of the candidate with its role."""
         part = " ★ chosen" if self.facts.chosen else " (baseline)" if self.facts.is_baseline else ""
-        return shortened(self.facts.candidate.id) + part
+        return shorten(self.facts.candidate.id) + part
 
 
 DESKTOP_GPU = "desktop-gpu"
@@ -82,7 +82,7 @@ _METRICS: Mapping[Axis, Metric] = {"latency": SHOWN["p50_ms"], "size": SHOWN["si
 _BARS = "Bars are intervals: 95 % for accuracy"
 
 
-def tradeoff(report: BuildReport) -> Figure | None:
+def tradeoff_chart(report: BuildReport) -> Figure | None:
     """Return accuracy against latency with both intervals; None if no candidate has an accuracy."""
     axis: Axis = "latency" if any(_cost(facts, "latency") for facts in report.candidates) else "size"
     points = [
@@ -92,7 +92,7 @@ def tradeoff(report: BuildReport) -> Figure | None:
     ]
     if not points:
         return None
-    front, gpu = pareto(points), _desktop_point(report) if axis == "latency" else None
+    front, gpu = front_points(points), _desktop_point(report) if axis == "latency" else None
     precisions = [point.facts.candidate.precision.value for point in points]
     notes = _left_out_notes(report, points, axis)
     if gpu is None and axis == "latency":
@@ -121,9 +121,9 @@ def _cost(facts: CandidateFacts, axis: Axis) -> Interval | None:
     return _METRICS[axis].value(facts)
 
 
-def pareto(points: Sequence[Point]) -> list[Point]:
+def front_points(points: Sequence[Point]) -> list[Point]:
     """Return the Pareto front by estimates, from the cheapest. Intervals may overlap."""
-    return front_of(points, lambda point: point.cost.estimate, lambda point: point.top1.estimate)
+    return pareto_front(points, lambda point: point.cost.estimate, lambda point: point.top1.estimate)
 
 
 def _front_sentence(points: Sequence[Point], front: Sequence[Point], axis: Axis, report: BuildReport) -> str:
@@ -211,8 +211,8 @@ def _tradeoff_spec(points: Sequence[Point], front: Sequence[Point], gpu: Desktop
     fades = vega.opacity(vega.IS_SHOWN, 1.0, 0.12)
     base = alt.Chart(vega.chart_data(rows)).encode(y=y, color=vega.precision_colour(), opacity=fades)
     whiskers = base.mark_rule(strokeWidth=1.5, strokeOpacity=0.65, aria=False)
-    tips = vega.tips("candidate", "accuracy", "drop", axis, "from")
-    return vega.specification(
+    tips = vega.tooltips("candidate", "accuracy", "drop", axis, "from")
+    return vega.layered_spec(
         vega.front_line([_coordinates(point) for point in front]),
         whiskers.encode(x=alt.X("x_low:Q", title=cost), x2=alt.X2("x_high:Q")),
         whiskers.encode(x=x, y=alt.Y("y_low:Q"), y2=alt.Y2("y_high:Q")),

@@ -92,7 +92,7 @@ def row_of(facts: CandidateFacts) -> dict[str, Any]:
     return {"candidate": candidate.id, "precision": candidate.precision.value, "runtime": candidate.runtime.value}
 
 
-def tips(*names: str) -> list[alt.Tooltip]:
+def tooltips(*names: str) -> list[alt.Tooltip]:
     """Return the fields that a tooltip shows."""
     return [alt.Tooltip(f"{name}:N") for name in names]
 
@@ -114,12 +114,12 @@ def chart_data(rows: list[dict[str, Any]]) -> alt.InlineData:
     return alt.InlineData(values=rows)
 
 
-def names_down(names: Sequence[str], gap: float = 0.35) -> alt.Y:
+def name_axis(names: Sequence[str], gap: float = 0.35) -> alt.Y:
     """Return an axis of names from top to bottom in the given order."""
     return alt.Y("label:N", title=None, scale=alt.Scale(domain=list(names), paddingInner=gap, paddingOuter=0.15))
 
 
-def specification(*layers: alt.Chart, height: float, sifts: bool = False) -> dict[str, Any]:
+def layered_spec(*layers: alt.Chart, height: float, sifts: bool = False) -> dict[str, Any]:
     """Return the Vega-Lite of layers on the same axes, as wide as the container on the page.
 
     Args:
@@ -133,12 +133,14 @@ def specification(*layers: alt.Chart, height: float, sifts: bool = False) -> dic
     return {**spec, "config": CONFIG, "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
-def stacked(rows: list[dict[str, Any]], x: alt.X, color: alt.Color, tooltip: list[alt.Tooltip], row_px: int) -> dict[str, Any]:
+def stacked_bars(
+    rows: list[dict[str, Any]], x: alt.X, color: alt.Color, tooltip: list[alt.Tooltip], row_px: int
+) -> dict[str, Any]:
     """Return stacked bars, one per ``label``, with the parts in the ``order`` of the rows."""
     names = list(dict.fromkeys(row["label"] for row in rows))
     bars = alt.Chart(chart_data(rows)).mark_bar(aria=False, stroke="var(--bg)", strokeWidth=1)
-    drawn = bars.encode(y=names_down(names), x=x, color=color, order=alt.Order("order:O"), tooltip=tooltip)
-    return specification(drawn, height=row_px * len(names))
+    drawn = bars.encode(y=name_axis(names), x=x, color=color, order=alt.Order("order:O"), tooltip=tooltip)
+    return layered_spec(drawn, height=row_px * len(names))
 
 
 def front_line(rows: Sequence[Mapping[str, Any]], x: str = "x", y: str = "y") -> alt.Chart:
@@ -150,7 +152,7 @@ def front_line(rows: Sequence[Mapping[str, Any]], x: str = "x", y: str = "y") ->
     return drawn
 
 
-def crosses(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, tooltip: list[alt.Tooltip]) -> tuple[alt.Chart, ...]:
+def interval_points(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, tooltip: list[alt.Tooltip]) -> tuple[alt.Chart, ...]:
     """Return points with intervals across (``low``, ``high``) and up (``lower``, ``upper``; None if unknown), over the front.
 
     ``x`` and ``y`` give the place of a point, ``fill`` and ``area`` its look.
@@ -166,20 +168,22 @@ def crosses(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, tooltip: list[alt.To
     return front_line(sorted((row for row in rows if row["front"]), key=lambda row: row["x"])), across, up, points
 
 
-def compiled(spec: Mapping[str, Any]) -> dict[str, Any]:
+def compile_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the Vega of a Vega-Lite specification."""
-    vega_spec: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vega_lite())
+    vega_spec: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vega_lite_version())
     return vega_spec
 
 
 @lru_cache(maxsize=1)
-def library() -> str:
+def vega_script() -> str:
     """Return the JavaScript that draws Vega, as one script of 581 kB without imports."""
-    bundled: str = vl_convert.javascript_bundle(_GLOBALS.format(version=vl_convert.get_vega_version()), vl_version=vega_lite())
+    bundled: str = vl_convert.javascript_bundle(
+        _GLOBALS.format(version=vl_convert.get_vega_version()), vl_version=vega_lite_version()
+    )
     return bundled
 
 
-def vega_lite() -> str:
+def vega_lite_version() -> str:
     """Return the newest Vega-Lite that altair writes and vl-convert reads."""
     wanted = alt.SCHEMA_VERSION.rpartition(".")[0].lstrip("v")
     known: list[str] = vl_convert.get_vegalite_versions()
@@ -242,7 +246,7 @@ class _Box(NamedTuple):
         return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
 
 
-def front_of(points: Sequence[Item], cost: Callable[[Item], float], worth: Callable[[Item], float]) -> list[Item]:
+def pareto_front(points: Sequence[Item], cost: Callable[[Item], float], worth: Callable[[Item], float]) -> list[Item]:
     """Return the Pareto front, from the cheapest."""
     front: list[Item] = []
     for point in sorted(points, key=lambda item: (cost(item), -worth(item))):
@@ -258,7 +262,7 @@ def name_anchors(spots: Sequence[Spot]) -> list[Anchor]:
     anchors: list[Anchor] = []
     for spot, (x, y) in zip(spots, at, strict=True):
         choices = {anchor: _box(x, y, len(spot.name) * CHARACTER_PX, anchor) for anchor in ANCHORS}
-        clashes = {anchor: sum(box.meets(other) for other in taken) + 2 * _outside(box) for anchor, box in choices.items()}
+        clashes = {anchor: sum(box.meets(other) for other in taken) + 2 * _is_outside(box) for anchor, box in choices.items()}
         best = min(ANCHORS, key=lambda anchor: clashes[anchor])
         taken.append(choices[best])
         anchors.append(best)
@@ -275,7 +279,9 @@ def legible_anchors(spots: Sequence[Spot], height_px: float) -> list[Anchor | No
     for spot in spots:
         x, y = spot.right * WIDTH_PX, (1 - spot.up) * height_px
         choices = {anchor: _box(x, y, len(spot.name) * CHARACTER_PX, anchor) for anchor in ANCHORS}
-        free = [anchor for anchor, box in choices.items() if not _outside(box) and not any(box.meets(other) for other in taken)]
+        free = [
+            anchor for anchor, box in choices.items() if not _is_outside(box) and not any(box.meets(other) for other in taken)
+        ]
         anchors.append(free[0] if free else None)
         taken += [choices[free[0]]] if free else []
     return anchors
@@ -289,11 +295,11 @@ def _box(x: float, y: float, width: float, anchor: str) -> _Box:
     return _Box(x - width / 2, y - 2 * LINE_PX - 4, x + width / 2, y - LINE_PX - 4)
 
 
-def _outside(box: _Box) -> bool:
+def _is_outside(box: _Box) -> bool:
     return box.left < 0 or box.right > WIDTH_PX
 
 
-def shortened(name: str, characters: int = 34) -> str:
+def shorten(name: str, characters: int = 34) -> str:
     """Return a name, cut to fit next to a point."""
     return name if len(name) <= characters else name[: characters - 1] + "…"
 
@@ -306,14 +312,14 @@ _DECLARED = re.compile(r"(--[\w-]+):\s*([^;]+);")
 
 def svg_of(spec: Mapping[str, Any]) -> bytes:
     """Return a Vega-Lite chart as an SVG file, in which text stays text."""
-    drawn: str = vl_convert.vegalite_to_svg(_spec_with_colours(spec), vl_version=vega_lite())
+    drawn: str = vl_convert.vegalite_to_svg(_spec_with_colours(spec), vl_version=vega_lite_version())
     opening, rest = drawn.split(">", 1)
     return f"{opening}><metadata>{_author()}</metadata>{rest}".encode()
 
 
 def png_of(spec: Mapping[str, Any]) -> bytes:
     """Return a Vega-Lite chart as a PNG file at twice its size."""
-    drawn: bytes = vl_convert.vegalite_to_png(_spec_with_colours(spec), vl_version=vega_lite(), scale=PNG_SCALE)
+    drawn: bytes = vl_convert.vegalite_to_png(_spec_with_colours(spec), vl_version=vega_lite_version(), scale=PNG_SCALE)
     metadata, packed = PngInfo(), io.BytesIO()
     metadata.add_text("Software", _author())
     with Image.open(io.BytesIO(drawn)) as picture:  # the library's file is several times as large
