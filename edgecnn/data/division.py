@@ -32,7 +32,7 @@ CALIBRATION_AT_MOST = 4
 LIMIT_S = 20.0
 """100,000 paths take about 0.1 s."""
 _GROUP: Final = "group "
-"""Prefix of a unit that is a group. A unit without a group is named by its image's digest."""
+"""Prefix of the name of a unit that is a group. The name of any other unit is its image's digest."""
 _ORDERS: Final = 10
 _NEAR: Final = 0.01
 """The search for an order stops at this mean deviation from the shares, over classes and roles."""
@@ -124,7 +124,7 @@ def split_calibration(by_class: Sequence[Sequence[str]], images: int) -> dict[Sp
 
 
 def proportional_counts(images: int, counts: Sequence[int]) -> list[int]:
-    """Divide ``images`` in proportion to ``counts`` by largest remainders; each gets at most its quarter, and at least one."""
+    """Divide ``images`` in proportion to ``counts`` by largest remainders. Each part is between 1 and a quarter of its count."""
     limits = [max(1, count // CALIBRATION_AT_MOST) for count in counts]
     total = sum(counts)
     exact = [images * count / total for count in counts]

@@ -53,7 +53,7 @@ _UNBALANCED: Final = 3.0
 _NAMED: Final = 5
 _SHORTEST_PLURAL: Final = 4
 _SHORTEST_MISSPELT: Final = 7
-"""Shorter words are often one letter apart on purpose: shirt, skirt."""
+"""Shortest word that may be misspelt. Shorter words are often one letter apart on purpose: shirt, skirt."""
 
 
 def findings_of(facts: DataInspection) -> tuple[Finding, ...]:

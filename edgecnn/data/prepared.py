@@ -151,7 +151,7 @@ def shrink(image: Image.Image) -> Image.Image:
 
 
 def _write_photo(real: list[Image.Image], recipe: PixelRecipe, out: Path) -> dict[str, Any]:
-    """Write a real image that is large enough to exercise a JPEG decoder, or else the card."""
+    """Write the first real image that is large enough to exercise a JPEG decoder, or else the card."""
     photo = next((image for image in real if min(image.size) >= _PHOTO_MIN_PX), draw_card(recipe))
     photo.save(out / "golden" / "photo.jpg", "JPEG", quality=90)
     pixels = to_pixels(decode(out / "golden" / "photo.jpg"), recipe)

@@ -59,7 +59,7 @@ _DAMAGED: Final = (
 _UTF8: Final = 0x800
 """The flag of an entry whose name is UTF-8 (PKWARE APPNOTE, 4.4.4); without it, a name is of code page 437."""
 PAIRS: Final = "edgecnn-samples.csv"
-"""The list of unpacked samples. Archives may not contain a file with this name, so it is always ours."""
+"""The list of unpacked samples. Archives may not contain a file with this name, so edgecnn always wrote it."""
 _CLASS: Final = ".cls"
 _RECORD: Final = ".json"
 _KEYS: Final = ("label", "cls", "class", "class_name")
@@ -179,7 +179,7 @@ def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
 
 
 def _shared_folder(members: Sequence[Member]) -> str:
-    """Return the one folder that contains all files, with a slash; empty if there is none."""
+    """Return the folder that contains all files, with a slash; empty if there is no such folder."""
     names = [member.name for member in members]
     tops = {name.partition("/")[0] for name in names if not is_skipped(name.partition("/")[0])}
     top = f"{tops.pop()}/" if len(tops) == 1 else ""
@@ -268,7 +268,7 @@ def bare_name(archive: Path) -> str:
 
 @contextmanager
 def archive_faults(archive: Path) -> Iterator[None]:
-    """Report faults of an archive as such, apart from those of the store."""
+    """Turn exceptions of reading an archive into ARCHIVE_UNUSABLE. Faults of the store stay outside the block."""
     try:
         yield
     except _DAMAGED as error:
@@ -292,7 +292,7 @@ def members_of(archive: Path, stack: ExitStack) -> list[Member]:
 
 
 def _member_name(entry: zipfile.ZipInfo) -> str:
-    """Return the name. Names that are valid UTF-8 are read as such even without the flag, which many tools omit."""
+    """Return the name of an entry. Valid UTF-8 is decoded even without the UTF-8 flag, which many tools omit."""
     if entry.flag_bits & _UTF8 or entry.filename.isascii():
         return entry.filename
     try:
@@ -328,7 +328,7 @@ def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
     file = stack.enter_context(tarfile.open(fileobj=cast("Any", _BoundedReads(stream)), mode="r:"))  # noqa: SIM115
     members, left = list[Member](), bytes_allowed(archive)
     for number, entry in enumerate(iter(file.next, None), start=1):
-        cast("Any", file).members.clear()  # tarfile keeps each one
+        cast("Any", file).members.clear()  # tarfile keeps every entry in memory
         if entry.size < 0:  # tarfile would reread this entry in an endless loop
             raise tarfile.ReadError(f"its entry {ascii(entry.name)[:200]} has a negative size")
         left -= entry.size

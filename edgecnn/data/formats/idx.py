@@ -133,7 +133,7 @@ def _cache_name(pairs: Mapping[Part, Pair]) -> str:
 
 @contextmanager
 def _idx_faults(file: Path) -> Iterator[None]:
-    """Report faults of an IDX file as such, apart from those of the store."""
+    """Turn exceptions of reading an IDX file into IDX_UNUSABLE. Faults of the store stay outside the block."""
     try:
         yield
     except _DAMAGED as error:

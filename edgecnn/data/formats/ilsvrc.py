@@ -48,7 +48,7 @@ _FEWEST_CLASSES: Final = 2
 
 
 class Flat(NamedTuple):
-    """A folder of such images, and the file that gives their classes."""
+    """A folder of ImageNet's validation images, and the file that gives their classes."""
 
     images: Path
     truth: Path

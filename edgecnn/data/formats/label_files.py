@@ -118,7 +118,7 @@ class LabelFiles(NamedTuple):
         return self._lay_out(file, list(self._rows(file)), [file])
 
     def _label_files_of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
-        """Return the label file of each split folder that has images and such a file. Raises SPLIT_NAMED_TWICE."""
+        """Return the label file of each split folder that has images and a label file. Raises SPLIT_NAMED_TWICE."""
         named = {name: split.part for name in inside.folders if (split := split_name(name)) is not None}
         splits = []
         for name, part in (_split_folders(self.root, inside) if split_claims(inside.folders) else named).items():

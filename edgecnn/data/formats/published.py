@@ -42,7 +42,7 @@ def is_published(path: str) -> bool:
 
 
 def published_folder(path: str, cache: Path, tell: Progress) -> Path:
-    """Return the folder of such a set in ``cache/archives``, made on first use.
+    """Return the folder of a published set in ``cache/archives``, made on first use.
 
     Raises:
         UNKNOWN_PUBLISHED_DATA: torchvision has no such set with one class an image.
@@ -57,7 +57,7 @@ def published_folder(path: str, cache: Path, tell: Progress) -> Path:
 
 
 def published_order(folder: Path) -> tuple[str, ...] | None:
-    """Return the classes of such a folder in label order; None if labels are plain numbers."""
+    """Return the classes of a published set in label order; None if labels are plain numbers."""
     file = folder / NAMES_FILE
     return names_in(file) if file.is_file() else None
 

@@ -257,9 +257,9 @@ class LabelColumns(NamedTuple):
     """Columns that contain a row's labels."""
 
     names: Mapping[str, int] | None = None
-    """Index of each label's own column; None if one column names them all."""
+    """Column index of each label; None if a single column names the labels."""
     column: int = 0
-    """Index of that column."""
+    """Index of the single column."""
     separator: str | None = None
     """The value of ``data.label_separator``."""
 
