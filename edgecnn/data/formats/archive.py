@@ -129,10 +129,10 @@ def cached_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Pr
 
 def _cache_name(archives: Mapping[str, Path]) -> str:
     stamps = [str(_REVISION)]
-    for place, archive in archives.items():
+    for prefix, archive in archives.items():
         with archive_faults(archive):
             stamp = stamp_of(os.path.realpath(archive), archive.stat())
-        stamps.append(f"{place}/{stamp}" if place else stamp)
+        stamps.append(f"{prefix}/{stamp}" if prefix else stamp)
     return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
 
 
@@ -156,15 +156,15 @@ def _digest_of_unpacked(folder: Path, tell: Progress) -> str:
 
 def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
     samples = dict[str, Path]()
-    for place, archive in archives.items():
+    for prefix, archive in archives.items():
         with ExitStack() as stack:
             members = members_of(archive, stack)
             _check_members(archive, members)
-            top, pairs = out / place, has_pairs(archive, [member.name for member in members])
+            top, pairs = out / prefix, has_pairs(archive, [member.name for member in members])
             if pairs:
-                top = out / place / archive.name
-                samples[f"{place}/{archive.name}".removeprefix("/")] = archive
-            shared = "" if pairs or not place else _shared_folder(members)
+                top = out / prefix / archive.name
+                samples[f"{prefix}/{archive.name}".removeprefix("/")] = archive
+            shared = "" if pairs or not prefix else _shared_folder(members)
             # others are skipped because of their names
             members = [member for member in members if member.name.startswith(shared)]
             for done, member in enumerate(members, start=1):
@@ -365,15 +365,15 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
     split, and others do not.
     """
     part_of: dict[str, Part | None] = {}
-    for place in archives:  # such as train/0000.tar or train-0000.tar
-        splits = (split_name(word) for word in place.split("/"))
-        part_of[place] = next((split.part for split in splits if split is not None), None)
+    for prefix in archives:  # such as train/0000.tar or train-0000.tar
+        splits = (split_name(word) for word in prefix.split("/"))
+        part_of[prefix] = next((split.part for split in splits if split is not None), None)
     parts = set(part_of.values())
     if None in parts and parts - {None, "train"}:
-        named = [archive for place, archive in archives.items() if part_of[place] is not None]
-        unnamed = [archive for place, archive in archives.items() if part_of[place] is None]
+        named = [archive for prefix, archive in archives.items() if part_of[prefix] is not None]
+        unnamed = [archive for prefix, archive in archives.items() if part_of[prefix] is None]
         raise SHARDS_WITHOUT_SPLIT(folder=unnamed[0].parent, names=[archive.name for archive in unnamed], example=named[0].name)
-    rows = [(*row, part_of[place]) for place, archive in archives.items() for row in _labelled_samples(out, place, archive)]
+    rows = [(*row, part_of[prefix]) for prefix, archive in archives.items() for row in _labelled_samples(out, prefix, archive)]
     with (out / PAIRS).open("x", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         has_splits = None not in parts and len(parts) > 1
@@ -381,9 +381,9 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
         writer.writerows(row if has_splits else row[:2] for row in rows)
 
 
-def _labelled_samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:
+def _labelled_samples(out: Path, prefix: str, archive: Path) -> Iterator[tuple[str, str]]:
     images = 0
-    for path in sorted((out / place).rglob("*")):
+    for path in sorted((out / prefix).rglob("*")):
         if is_image_name(path.name) and path.is_file():
             images += 1
             yield path.relative_to(out).as_posix(), _sample_label(path, archive)

@@ -72,9 +72,9 @@ def _write_images(name: str, out: Path, cache: Path, tell: Progress) -> None:
             (out / NAMES_FILE).write_text("\n".join(classes), encoding="utf-8")
         for number in range(len(images)):
             image, label = images[number]
-            place = out / part / (classes[label] if classes else f"{int(label)}")
-            place.mkdir(parents=True, exist_ok=True)
-            image.save(place / f"{number:06d}.png")
+            folder = out / part / (classes[label] if classes else f"{int(label)}")
+            folder.mkdir(parents=True, exist_ok=True)
+            image.save(folder / f"{number:06d}.png")
             tell.step(f"{PREFIX}{name}, {part}", number + 1, len(images), "images")
 
 
