@@ -19,31 +19,29 @@ from edgecnn.data.prepared import write_pixels
 from edgecnn.data.roles import Listed, assign_roles, entirely_test
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import bench_classes_differ
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     FoldsBesideSplit,
     NoClassFolders,
+    NotInClassNames,
     SplitFolders,
     TooFewImages,
 )
-from edgecnn.errors.data.formats import NotInClassNames
-from edgecnn.errors.data.groups import (
+from edgecnn.errors.labels import (
     GroupOnTwoSides,
     GroupPatternInvalid,
     GroupPatternTooSlow,
     GroupsNotDivisible,
-    NoGroupFound,
-    TooFewGroups,
-)
-from edgecnn.errors.data.multi_label import (
     LabelsNotDivisible,
     LabelTooRare,
+    NoGroupFound,
+    TooFewGroups,
     multi_label_not_fitting,
     unknown_label,
 )
 from edgecnn.errors.wording import counted
 from edgecnn.measure.evaluate import PixelSet, prepared_groups
 from edgecnn.measure.kits import KitRef
-from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
+from edgecnn.results.origin import ancestor, kit_artifact, pixels_of_test, prepared_test
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import UNLABELLED, DataManifest, Fold, ImageEntry

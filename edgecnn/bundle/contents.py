@@ -17,11 +17,10 @@ from edgecnn.errors.bundle import bundle_inconsistent, bundle_model_refused
 from edgecnn.installed import installed_version
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.engines.record import PACKAGES
-from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.knobs import CHOICE_SCHEMA, knobs_of
 from edgecnn.runner.manifest import Manifest, parse_manifest
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import FolderSizes, is_checked, model_fault
-from edgecnn.runner.session_options import check_options
+from edgecnn.runner.session_options import CHOICE_SCHEMA, check_options, knobs_of
 
 _KIT = "kit.json"
 _ENTRY_SUFFIXES: Final = {

@@ -27,7 +27,7 @@ from edgecnn.errors.bundle import (
     bundle_file_changed,
     bundle_file_missing,
 )
-from edgecnn.runner.causes.known import cause_of_file
+from edgecnn.runner.causes import cause_of_file
 from edgecnn.runner.files import open_regular
 
 FILES_MAX: Final = 65_000

@@ -19,10 +19,10 @@ from edgecnn.data.files import ListingProgress, parse_stamp, skipped_phrases, st
 from edgecnn.data.formats.registry import is_address
 from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_ABSENT, PHOTO_NOT_A_FILE, no_photo_readable
 from edgecnn.errors.comparing import kit_not_carried
-from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.results.kits_here import kits_that_run_here, remedy_here
-from edgecnn.runner.causes.left_behind import split_left_behind
-from edgecnn.runner.failure import RunnerError
+from edgecnn.errors.hosts import RunnerFailed
+from edgecnn.results.shipped import kits_that_run_here, remedy_here
+from edgecnn.runner.causes import split_left_behind
+from edgecnn.runner.messages import RunnerError
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def predict_photos(bundle: Verified, photos: Sequence[Path], candidate: str | No
         NO_PHOTOS, NO_PHOTO_READABLE: there is no readable image.
         RunnerFailed: the kit does not run here.
     """
-    from edgecnn.runner.predicting import predict_files
+    from edgecnn.runner.classifier import predict_files
 
     files, skipped = image_files(photos, tell)
     with opened_classifier(bundle, candidate) as kit:

@@ -32,7 +32,7 @@ from edgecnn.errors.bundle import bundle_inconsistent
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import UnfitFile, bounded_content
 from edgecnn.runner.manifest import Manifest, parse_manifest
-from edgecnn.runner.runtimes import BROWSER, distribution_of, runtime_of
+from edgecnn.runner.packages import BROWSER, distribution_of, runtime_of
 from edgecnn.runtimes.onnxruntime_web import DISTRIBUTION as WEB
 from edgecnn.runtimes.registry import runtime_licences
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, write_text_atomically

@@ -46,7 +46,7 @@ from edgecnn.errors.bundle import (
     bundle_rolled_back,
 )
 from edgecnn.results.folder import BUNDLE, CHOICE
-from edgecnn.runner.causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
+from edgecnn.runner.causes import cause_in, cause_of_change, left_by_a_tool, line_endings
 from edgecnn.runner.files import bounded_content, sha256_of
 from edgecnn.store.disk import fsync_folder, sync_file, write_text_atomically
 from edgecnn.values.artifact import FileFact

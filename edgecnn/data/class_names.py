@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.model_metadata import CONFIG, KEYS, is_onnx, names_in_config, names_in_metadata, repository_file
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, no_imagenet_class, not_in_class_names
+from edgecnn.errors.data import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, no_imagenet_class, not_in_class_names
 from edgecnn.errors.wording import nearest
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, user_path

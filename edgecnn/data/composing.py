@@ -19,8 +19,7 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
 from edgecnn.data.files import process_on_every_core
 from edgecnn.data.images import FolderImages, open_source
-from edgecnn.errors.data.folder import corrupt_images
-from edgecnn.errors.data.synthesis import cutouts_unusable
+from edgecnn.errors.data import corrupt_images, cutouts_unusable
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.values.dataset import ImageEntry

@@ -18,13 +18,15 @@ from edgecnn.data.images import FolderImages, ImageSource, open_source, read_lis
 from edgecnn.data.layout import ClassFolder, Layout, folders_in, root_of, unlabelled_layout
 from edgecnn.data.manifest import Files, read_files, store_manifest
 from edgecnn.data.roles import Listed, drop_copies
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     DataFolderMissing,
     DataNotAFolder,
     NoClassFolders,
     NothingReadable,
+    classes_without_cutouts,
+    cutout_class_unknown,
+    synthesis_folder_unusable,
 )
-from edgecnn.errors.data.synthesis import classes_without_cutouts, cutout_class_unknown, synthesis_folder_unusable
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, ImageEntry
 from edgecnn.values.stage import Progress

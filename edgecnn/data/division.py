@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgecnn.data import path_search
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.groups import (
+from edgecnn.errors.labels import (
     GROUP_PATTERN_INVALID,
     GROUP_PATTERN_TOO_SLOW,
     group_on_two_sides,

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     DATA_FOLDER_MISSING,
     DATA_FOLDER_UNREADABLE,
     DATA_NOT_A_FOLDER,
     name_not_unicode,
 )
 from edgecnn.errors.wording import counted, no_unicode
-from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped
+from edgecnn.runner.causes import images_in, is_image_name, is_left_behind, is_skipped
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.store.disk import stamp_from, write_text_atomically
 from edgecnn.store.failures import named_failures

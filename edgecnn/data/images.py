@@ -20,9 +20,8 @@ from pydantic import ValidationError
 
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import IMAGE_CHANGED, IMAGE_GONE, corrupt_images
-from edgecnn.errors.data.formats import DEMO_DAMAGED, MANIFEST_UNREADABLE
-from edgecnn.runner.causes.known import why_no_image
+from edgecnn.errors.data import DEMO_DAMAGED, IMAGE_CHANGED, IMAGE_GONE, MANIFEST_UNREADABLE, corrupt_images
+from edgecnn.runner.causes import why_no_image
 from edgecnn.runner.files import bounded_content, open_regular
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import (

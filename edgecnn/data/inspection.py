@@ -26,9 +26,8 @@ from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.roles import ExcludedFile, Listed, ListedImage, assign_roles, labels_of
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import TooFewImages, nothing_readable
-from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
-from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare
+from edgecnn.errors.data import TooFewImages, nothing_readable
+from edgecnn.errors.labels import GroupOnTwoSides, GroupsNotDivisible, LabelsNotDivisible, LabelTooRare, TooFewGroups
 from edgecnn.errors.wording import counted, first_of, plural
 from edgecnn.runner.files import bounded_content
 from edgecnn.runner.pixel_recipe import ALL_LEVELS

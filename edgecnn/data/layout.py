@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from edgecnn.data.class_names import nfc
 from edgecnn.data.files import ListingProgress, content_of, skipped_phrases
 from edgecnn.data.split_names import Part, has_split_word, is_unlabelled, split_claims, split_name
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     ONE_CLASS,
     NoClassFolders,
     data_path_unusable,
@@ -28,7 +28,7 @@ from edgecnn.errors.data.folder import (
 )
 from edgecnn.errors.usage import path_too_long
 from edgecnn.errors.wording import first_of, no_unicode
-from edgecnn.runner.causes.left_behind import is_skipped
+from edgecnn.runner.causes import is_skipped
 from edgecnn.store.disk import lacks_home, user_path
 from edgecnn.values.dataset import SkippedImages
 from edgecnn.values.recipe import FolderReading

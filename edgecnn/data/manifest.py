@@ -44,8 +44,7 @@ from edgecnn.data.roles import (
     labels_in_stated_order,
 )
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import nothing_readable
-from edgecnn.errors.data.formats import DEMO_DAMAGED
+from edgecnn.errors.data import DEMO_DAMAGED, nothing_readable
 from edgecnn.errors.wording import file_fault
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, Fold, RoleSummary, SplitRole

@@ -17,7 +17,7 @@ from PIL import Image
 
 from edgecnn.data.files import process_on_every_core
 from edgecnn.data.images import ImageSource
-from edgecnn.errors.data.folder import CorruptImages, corrupt_images
+from edgecnn.errors.data import CorruptImages, corrupt_images
 from edgecnn.runner.pixels import PixelRecipe, decode, pixels_sha256, to_pixels
 from edgecnn.values.dataset import SplitRole
 from edgecnn.values.stage import Progress

@@ -22,8 +22,8 @@ from edgecnn.data.manifest import Files, list_files, summarize
 from edgecnn.data.split_names import is_unlabelled
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
-from edgecnn.errors.data.formats import DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED, class_not_a_folder
-from edgecnn.runner.causes.left_behind import is_skipped
+from edgecnn.errors.data import DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED, class_not_a_folder
+from edgecnn.runner.causes import is_skipped
 from edgecnn.values.dataset import DataDivision, DataManifest, SplitRole
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress

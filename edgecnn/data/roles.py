@@ -26,15 +26,8 @@ from edgecnn.data.division import (
     units_of,
 )
 from edgecnn.data.split_names import Part
-from edgecnn.errors.data.folder import Shortage, folds_beside_split, nothing_readable, too_few_images
-from edgecnn.errors.data.formats import NotInClassNames
-from edgecnn.errors.data.groups import GroupsNotDivisible
-from edgecnn.errors.data.multi_label import (
-    LABELS_NOT_DIVISIBLE,
-    label_too_rare,
-    multi_label_not_fitting,
-    unknown_label,
-)
+from edgecnn.errors.data import NotInClassNames, Shortage, folds_beside_split, nothing_readable, too_few_images
+from edgecnn.errors.labels import LABELS_NOT_DIVISIBLE, GroupsNotDivisible, label_too_rare, multi_label_not_fitting, unknown_label
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, Fold, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 

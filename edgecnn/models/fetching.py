@@ -13,9 +13,8 @@ from edgecnn.errors.weights import (
     WeightsCorrupt,
     weights_corrupt,
 )
-from edgecnn.models.hugging_face import fetched_from_hub
 from edgecnn.models.networks import unwrapped_weights
-from edgecnn.models.weights import hub_folder, package_file
+from edgecnn.models.weights import fetched_from_hub, hub_folder, package_file
 from edgecnn.models.weights_file import STATISTICS
 from edgecnn.store.disk import download, sha256_of
 from edgecnn.store.failures import prefer_system_error

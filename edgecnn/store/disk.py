@@ -1,4 +1,4 @@
-"""Write files and folders so that they appear completely or not at all, and resume downloads."""
+"""Write files and folders so that they appear completely or not at all, resume downloads, and read JSON and TOML files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import http.client
 import json
 import lzma
 import os
+import re
 import shutil
 import stat
 import struct
@@ -22,12 +23,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.recipes import FILE_UNREADABLE, not_toml
 from edgecnn.errors.usage import WRONG_BYTES
 from edgecnn.errors.weights import DOWNLOAD_FAILED
-from edgecnn.runner.causes.known import cause_in, cause_of_file
+from edgecnn.runner.causes import cause_in, cause_of_file
 from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress
+from edgecnn.values.toml import parsed
 
 _Name = TypeVar("_Name")
 Stamp = tuple[int, int, int, int]
@@ -38,6 +42,8 @@ costs another look at the bytes. docs/concepts/the-store.md lists the file syste
 """
 DOCUMENT_BYTES_MAX: Final = 256 << 20
 """The largest JSON file that is read from a folder of results."""
+TOML_BYTES_MAX: Final = 1 << 20
+"""The largest TOML file that is read. Larger files are something else, such as a model that was passed by mistake."""
 DAMAGED_ZIP: Final = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError, MemoryError,
 )  # fmt: skip
@@ -245,6 +251,35 @@ def json_object(path: Path) -> Mapping[str, Any] | None:
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read the table of a TOML file. A byte order mark is ignored.
+
+    Raises FILE_UNREADABLE: the file is missing, a folder, not permitted, too large, or not valid UTF-8. NOT_TOML: names the
+    line that breaks TOML's grammar. WRONG_BYTES: see ``refuse_known_cause``.
+    """
+    try:
+        data = bounded_content(path, TOML_BYTES_MAX)
+    except OSError as error:
+        raise FILE_UNREADABLE(path=path, reason=system_reason(error)) from error
+    refuse_known_cause(path, data)
+    try:
+        return parsed(_utf8(path, data))
+    except ValueError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        reason = re.sub(r"\s*\(at (line \d+, column \d+|end of document)\)$", "", str(error))
+        raise not_toml(path=path, line=int(line[1]) if line else None, reason=reason) from error
+
+
+def _utf8(path: Path, data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise FILE_UNREADABLE(path=path, reason="it is UTF-16; save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FILE_UNREADABLE(path=path, reason=f"byte {error.start} is not valid UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def refuse_known_cause(path: Path, content: bytes | None = None) -> None:

@@ -16,15 +16,15 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.prepared import write_pixels
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import TABLE_UNUSABLE
-from edgecnn.errors.data.groups import (
+from edgecnn.errors.data import TABLE_UNUSABLE
+from edgecnn.errors.labels import (
     GroupOnTwoSides,
     GroupPatternInvalid,
     GroupPatternTooSlow,
     NoGroupFound,
 )
 from edgecnn.measure.evaluate import prepared_groups
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize, PixelRecipe
 from edgecnn.values.dataset import DataInspection, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice, Recipe

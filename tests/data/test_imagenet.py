@@ -12,7 +12,7 @@ from edgecnn.data.class_names import imagenet_classes, imagenet_labels
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import NO_IMAGENET_CLASS
+from edgecnn.errors.data import NO_IMAGENET_CLASS
 from edgecnn.render.progress import Quiet
 from edgecnn.values.recipe import DataChoice
 

@@ -16,7 +16,7 @@ from PIL import Image
 from edgecnn.data.fingerprints import fingerprint_of
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.folder import NothingReadable
+from edgecnn.errors.data import NothingReadable
 from edgecnn.runner.pixels import UnreadableImage, decode
 from edgecnn.values.dataset import DataInspection
 from edgecnn.values.recipe import DataChoice

@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.data.files import QUIET_FOR_S, ListingProgress, stamps_in
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE
+from edgecnn.errors.data import DATA_FOLDER_UNREADABLE
 from tests.data.folders import Heard
 from tests.house.child import child
 

@@ -14,8 +14,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
-from edgecnn.errors.data.folder import TooFewImages
-from edgecnn.errors.data.formats import CLASS_NOT_A_FOLDER, DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED
+from edgecnn.errors.data import CLASS_NOT_A_FOLDER, DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED, TooFewImages
 from edgecnn.values.dataset import DataDivision, DataManifest
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write

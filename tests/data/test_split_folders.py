@@ -12,7 +12,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import write_role_folders
 from edgecnn.data.split_names import is_unlabelled, split_name
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import SPLIT_NAMED_TWICE, NoClassFolders, SplitFolders
+from edgecnn.errors.data import SPLIT_NAMED_TWICE, NoClassFolders, SplitFolders
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice, FolderReading
 from tests.data.folders import Heard, draw, fill

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgecnn.data.roles import Assigned, ExcludedFile, Listed, ListedImage, assign_roles
 from edgecnn.data.split_names import Part
-from edgecnn.errors.data.folder import TooFewImages
+from edgecnn.errors.data import TooFewImages
 from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
 from edgecnn.values.recipe import DataChoice
 

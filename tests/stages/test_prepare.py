@@ -11,7 +11,7 @@ from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.data.prepared import LONG_SIDE_PX, draw_card
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     IMAGE_GONE,
     CorruptImages,
     corrupt_images,
@@ -19,7 +19,7 @@ from edgecnn.errors.data.folder import (
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
-from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.images import PrepareStage
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice

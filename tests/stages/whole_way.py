@@ -11,8 +11,8 @@ from edgecnn.data.prepared import draw_card
 from edgecnn.graph.checks import Logits
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
-from edgecnn.stages.export import ExportStage
-from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.stages.candidate import QuantizeStage
+from edgecnn.stages.trunk import ExportStage
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.preprocessing import Normalization

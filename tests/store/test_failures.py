@@ -155,7 +155,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from edgecnn.runtimes.separate_process import answers_separately, run_separately
+from edgecnn.runtimes.separate_process import logits_separately, run_separately
 from edgecnn.runtimes.openvino import convert_trunk, save_ir
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.graph.export import save_program
@@ -185,7 +185,7 @@ makers = {
     "safetensors": lambda out: write_tensors({"w": torch.zeros(2000, 2000)}, out / "w.safetensors"),
     "openvino": lambda out: save_ir(network(), out / "model.xml"),
     "numpy": lambda out: np.save(out / "logits.npy", big),
-    "numpy in a temporary folder": lambda out: answers_separately("ncnn", [], np.zeros((8, 3, 1000, 1000), np.float32), "a"),
+    "numpy in a temporary folder": lambda out: logits_separately("ncnn", [], np.zeros((8, 3, 1000, 1000), np.float32), "a"),
     "torch.export": lambda out: save_program(linear, ImageSize.square(32), out / "program.pt2"),
     "a converter that ends well": cut_off,
 }

@@ -29,9 +29,9 @@ from edgecnn.data.files import ListingProgress, read_json, stamp_of, stamps_in, 
 from edgecnn.data.layout import innermost_folder
 from edgecnn.data.split_names import Part, split_name
 from edgecnn.errors.base import ROWS, EdgecnnError, system_reason
-from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
-from edgecnn.errors.data.lists import SHARDS_WITHOUT_SPLIT
-from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.errors.data import ARCHIVE_UNUSABLE
+from edgecnn.errors.labels import SHARDS_WITHOUT_SPLIT
+from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.runner.files import bounded_content, open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.store.entry import ARCHIVES, UNPACKING, Layout, proof_of

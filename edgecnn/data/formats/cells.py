@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from edgecnn.data.formats.archive import FILES_MAX
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import table_unusable
+from edgecnn.errors.data import table_unusable
 from edgecnn.errors.wording import first_line, shortened
 from edgecnn.installed import require_packages
 from edgecnn.runner.files import open_regular

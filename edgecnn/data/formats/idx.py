@@ -23,8 +23,7 @@ from edgecnn.data.formats.archive import ALLOWED_BYTES, FILES_MAX, RATIO_MAX, ca
 from edgecnn.data.layout import ClassFolder, Layout
 from edgecnn.data.split_names import Part
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import ONE_CLASS
-from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, IDX_INCOMPLETE, IDX_UNUSABLE
+from edgecnn.errors.data import CLASS_NAMES_UNUSABLE, IDX_INCOMPLETE, IDX_UNUSABLE, ONE_CLASS
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.stage import Progress

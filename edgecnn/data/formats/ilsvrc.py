@@ -18,12 +18,12 @@ from edgecnn.data.formats.rows import Row, RowsOfList, lay_out_rows
 from edgecnn.data.layout import ClassFolder, Layout, folders_in
 from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     NoClassFolders,
     no_class_folders,
     splits_differ,
+    table_unusable,
 )
-from edgecnn.errors.data.formats import table_unusable
 from edgecnn.runner.files import bounded_content
 
 _IMAGE: Final = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG", re.IGNORECASE)

@@ -17,11 +17,10 @@ from edgecnn.data.formats.table import ListTable
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import Part, split_claims, split_name
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, split_named_twice
-from edgecnn.errors.data.formats import table_unusable
-from edgecnn.errors.data.lists import LABEL_FILE_UNUSABLE, label_files_unclear
+from edgecnn.errors.data import DATA_FOLDER_UNREADABLE, split_named_twice, table_unusable
+from edgecnn.errors.labels import LABEL_FILE_UNUSABLE, label_files_unclear
 from edgecnn.errors.wording import first_of, plural, shell_word, shortened
-from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.recipe import DataChoice

@@ -14,7 +14,7 @@ from typing import Any, Final
 from edgecnn.data.class_names import names_in
 from edgecnn.data.formats.archive import cached_folder
 from edgecnn.data.formats.idx import NAMES_FILE
-from edgecnn.errors.data.formats import PUBLISHED_DATA_UNAVAILABLE, unknown_published_data
+from edgecnn.errors.data import PUBLISHED_DATA_UNAVAILABLE, unknown_published_data
 from edgecnn.errors.wording import first_line
 from edgecnn.installed import require_packages
 from edgecnn.store.disk import user_path

@@ -33,9 +33,14 @@ from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.split_names import split_claims, split_name
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NoClassFolders
-from edgecnn.errors.data.formats import ARCHIVES_OF_ONE_NAME, DEMO_HAS_NO_FOLDER, LIST_WITHOUT_LABELS
-from edgecnn.errors.data.lists import DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ
+from edgecnn.errors.data import (
+    ARCHIVES_OF_ONE_NAME,
+    DATA_FOLDER_UNREADABLE,
+    DEMO_HAS_NO_FOLDER,
+    LIST_WITHOUT_LABELS,
+    NoClassFolders,
+)
+from edgecnn.errors.labels import DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ
 from edgecnn.errors.wording import first_of, plural
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress

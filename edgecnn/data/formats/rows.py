@@ -11,11 +11,10 @@ from typing import Final, NamedTuple
 from edgecnn.data.files import ListingProgress, stamp_of
 from edgecnn.data.layout import ClassFolder, Layout, natural_order
 from edgecnn.data.split_names import Part
-from edgecnn.errors.data.folder import ONE_CLASS, train_folder_missing
-from edgecnn.errors.data.formats import table_unusable
-from edgecnn.errors.data.lists import labels_look_joined, listed_file_twice, listed_files_missing
+from edgecnn.errors.data import ONE_CLASS, table_unusable, train_folder_missing
+from edgecnn.errors.labels import labels_look_joined, listed_file_twice, listed_files_missing
 from edgecnn.errors.wording import counted, shortened
-from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.values.dataset import UNLABELLED
 from edgecnn.values.stage import Progress
 

@@ -19,7 +19,7 @@ from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, label_name, l
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import PART_NAMES, split_name
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import table_unusable
+from edgecnn.errors.data import table_unusable
 from edgecnn.errors.wording import listed, plural, shortened
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.recipe import DataChoice

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from edgecnn.errors.hosts.board import board_disk_full, board_failed, link_lost
+from edgecnn.errors.hosts import board_disk_full, board_failed, link_lost
 from edgecnn.hosts.ssh.board import SILENCE_S, Board
 from edgecnn.hosts.wire import Incoming, Silence, Tail, Unusable, last_lines, usable
 from edgecnn.runner.runs.schedule import kill_group

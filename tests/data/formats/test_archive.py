@@ -18,7 +18,7 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
+from edgecnn.errors.data import ARCHIVE_UNUSABLE
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.gc import GcPolicy, collect
 from edgecnn.store.store import Store

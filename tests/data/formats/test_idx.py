@@ -14,12 +14,12 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError, ErrorRow
-from edgecnn.errors.data.folder import ONE_CLASS
-from edgecnn.errors.data.formats import (
+from edgecnn.errors.data import (
     CLASS_NAMES_UNUSABLE,
     IDX_INCOMPLETE,
     IDX_UNUSABLE,
     LIST_WITHOUT_LABELS,
+    ONE_CLASS,
 )
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice

@@ -12,8 +12,8 @@ from edgecnn.data.formats.cells import cells_of
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import TABLE_NOT_DIVIDED, TABLE_UNUSABLE
-from edgecnn.errors.data.lists import LABEL_FILE_UNUSABLE, LABEL_FILES_UNCLEAR
+from edgecnn.errors.data import TABLE_NOT_DIVIDED, TABLE_UNUSABLE
+from edgecnn.errors.labels import LABEL_FILE_UNUSABLE, LABEL_FILES_UNCLEAR
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill

@@ -12,9 +12,8 @@ from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import FOLDERS_OF_ONE_CLASS, TABLE_UNUSABLE, table_unusable
-from edgecnn.errors.data.groups import GroupOnTwoSides
-from edgecnn.errors.data.multi_label import UNKNOWN_LABEL, LabelTooRare, MultiLabelNotFitting
+from edgecnn.errors.data import FOLDERS_OF_ONE_CLASS, TABLE_UNUSABLE, table_unusable
+from edgecnn.errors.labels import UNKNOWN_LABEL, GroupOnTwoSides, LabelTooRare, MultiLabelNotFitting
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw

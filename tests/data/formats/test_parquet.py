@@ -13,8 +13,7 @@ from edgecnn.data.formats import cells
 from edgecnn.data.formats.archive import FILES_MAX
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import ONE_CLASS
-from edgecnn.errors.data.formats import TABLE_UNUSABLE, table_unusable
+from edgecnn.errors.data import ONE_CLASS, TABLE_UNUSABLE, table_unusable
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill

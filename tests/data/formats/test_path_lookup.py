@@ -12,7 +12,7 @@ from edgecnn.data.files import ListingProgress
 from edgecnn.data.formats.rows import PathLookup, Row
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.lists import LISTED_FILE_TWICE, LISTED_FILES_MISSING
+from edgecnn.errors.labels import LISTED_FILE_TWICE, LISTED_FILES_MISSING
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw

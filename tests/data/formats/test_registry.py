@@ -12,9 +12,8 @@ from edgecnn.data.formats.registry import has_folder, has_own_order, is_address,
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NothingReadable
-from edgecnn.errors.data.formats import LIST_WITHOUT_LABELS
-from edgecnn.errors.data.lists import DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ
+from edgecnn.errors.data import DATA_FOLDER_UNREADABLE, LIST_WITHOUT_LABELS, NothingReadable
+from edgecnn.errors.labels import DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, write
 

@@ -13,8 +13,8 @@ import pytest
 
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE, ARCHIVES_OF_ONE_NAME, TABLE_UNUSABLE
-from edgecnn.errors.data.lists import SHARDS_WITHOUT_SPLIT
+from edgecnn.errors.data import ARCHIVE_UNUSABLE, ARCHIVES_OF_ONE_NAME, TABLE_UNUSABLE
+from edgecnn.errors.labels import SHARDS_WITHOUT_SPLIT
 from edgecnn.errors.wording import shortened
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice

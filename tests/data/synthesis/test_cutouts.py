@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE
-from edgecnn.errors.data.synthesis import CLASSES_WITHOUT_CUTOUTS, CUTOUT_CLASS_UNKNOWN, SYNTHESIS_FOLDER_UNUSABLE
+from edgecnn.errors.data import CLASSES_WITHOUT_CUTOUTS, CUTOUT_CLASS_UNKNOWN, DATA_FOLDER_UNREADABLE, SYNTHESIS_FOLDER_UNUSABLE
 from edgecnn.values.dataset import DataManifest, DataSummary, ImageEntry
 from tests.data.cutouts import CLASSES, copied, cut, photographs, scene, synthesis_in
 from tests.data.folders import write

@@ -12,8 +12,8 @@ from google.protobuf.descriptor import Descriptor
 from onnx import TensorProto, helper
 
 from edgecnn.bundle.contents import tensor_fault
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import model_fault, onnx_files
 from edgecnn.runner.sessions import open_session
 from tests.fuzz.mutations import of_message
