@@ -236,7 +236,7 @@ def _marks_of_kind(
     unassigned = Counter(mark(fingerprint) for _, fingerprint in images)
     counts = Counter((label, mark(fingerprint)) for labels, fingerprint in images for label in labels)
     uniform = [(label, value) for (label, value), own in counts.items() if own == size[label] >= _FEWEST]
-    for label, value in sorted(uniform, key=lambda place: (unassigned[place[1]] - size[place[0]], place)):
+    for label, value in sorted(uniform, key=lambda pair: (unassigned[pair[1]] - size[pair[0]], pair)):
         own, others, of_others = size[label], unassigned[value] - size[label], unassigned.total() - size[label]
         if 0 <= others <= of_others * _MOST_OTHERS < of_others and len(size) * (others / of_others) ** own <= _CHANCE:
             unassigned[value] -= own
