@@ -153,7 +153,7 @@ class Culprit(NamedTuple):
     operator: str
     value: float
     weights: bool
-    """Whether its own weights already contain such a number."""
+    """Whether the layer's own weights already contain a number that is not finite."""
 
     def __str__(self) -> str:
         why = "its weights already contain it" if self.weights else "from finite numbers and finite weights"

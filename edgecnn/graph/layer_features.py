@@ -90,7 +90,7 @@ def elements_of(operations: Sequence[Operation]) -> Mapping[int | str, int]:
 
 
 def _layer(operation: Operation, read: Sequence[int], elements: int, behind: Sequence[Operation]) -> Layer:
-    """``read``, ``elements``: shape and size of its input; absent for the image, which has three channels."""
+    """Return the layer of an operation. ``read``, ``elements``: shape and size of its input; empty and 0 for the image."""
     outputs, terms = operation.product or ((), ())
     matrix = operation.op in ("Gemm", "MatMul")
     made = outputs[-1] if matrix else outputs[0]

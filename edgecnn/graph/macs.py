@@ -158,7 +158,7 @@ def weight_place(node: onnx.NodeProto) -> int:
 
 
 def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:
-    """Map a tensor to the output of the activation that alone reads it, after which a fused layer is named."""
+    """Map a tensor to the output of its only reader, if that is an activation. Fused layers are named after that output."""
     readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
     for node in graph.node:
         for name in node.input:

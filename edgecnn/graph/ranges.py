@@ -27,7 +27,7 @@ _PASS_INFINITY = EXACT | {"Add", "Sub", "Mul", "Div", "Cast"}
 
 
 class Magnitudes(NamedTuple):
-    """Largest magnitude by tensor: NaN if it contains one, infinity if a layer makes one from finite numbers."""
+    """Largest magnitude by tensor: NaN if the tensor has one, infinity if a layer makes it from finite numbers."""
 
     weights: Mapping[str, float]
     """Constants, without bounds."""
@@ -36,7 +36,7 @@ class Magnitudes(NamedTuple):
 
 
 def bounds_of(graph: onnx.GraphProto) -> set[str]:
-    """Return the constants that only Clip, Max and Min read. If such a bound exceeds a format's range, there is no bound."""
+    """Return the constants that only Clip, Max and Min read. A bound beyond a format's range has no effect in that format."""
     constants, bounds, others = constants_of(graph), set[str](), set[str]()
     for node in messages_in(graph, onnx.NodeProto):
         for port, name in enumerate(node.input):

@@ -116,7 +116,7 @@ def onnx_graph_of(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, Graph
 
 @dataclass(frozen=True)
 class CustomRequest:
-    """``pixels`` is the folder that ``prepare`` made."""
+    """The trunk to make from a custom file. ``pixels``: the folder that ``prepare`` made."""
 
     model: Path
     pixels: Path

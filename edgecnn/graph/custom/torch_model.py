@@ -60,7 +60,7 @@ class TorchSession:
 
 
 def load_program(path: Path) -> torch.export.ExportedProgram:
-    """Load a torch.export file that was found safe.
+    """Load a torch.export file after checking that loading is safe.
 
     Raises CUSTOM_MODEL_HOLDS_OBJECTS, CustomModelUnusable: see ``read_exported``; torch cannot load it.
     """

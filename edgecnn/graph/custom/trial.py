@@ -179,7 +179,7 @@ def error_of(path: Path, work: Callable[[], object]) -> EdgecnnError | None:
 
 
 def _limit_resources(files: Sequence[Path], limit_s: float) -> None:
-    """Limit this process's memory, time and output, so that it ends even if no one waits for it."""
+    """Limit this process's memory, time and output. It then ends even if its parent is gone."""
     if resource is None:
         return
     held = sum(file.stat().st_size for file in files if file.is_file())
