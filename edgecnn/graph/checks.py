@@ -44,7 +44,7 @@ def session_of(
     options.log_severity_level = 4  # errors are raised as well
     for name, value in (entries or {}).items():
         options.add_session_config_entry(name, value)
-    content = _with_outputs(model, outputs).SerializeToString() if isinstance(model, onnx.ModelProto) else model
+    content = _select_outputs(model, outputs).SerializeToString() if isinstance(model, onnx.ModelProto) else model
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
@@ -59,7 +59,7 @@ def run_logits(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) ->
     return np.asarray(session.run(None, {session.get_inputs()[0].name: feed})[0], np.float32)
 
 
-def _with_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
+def _select_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
     if not outputs:
         return model
     opened = onnx.ModelProto()
@@ -153,7 +153,7 @@ class Culprit(NamedTuple):
     operator: str
     value: float
     weights: bool
-    """Whether its own weights already contain such a number."""
+    """Whether the layer's own weights already contain a number that is not finite."""
 
     def __str__(self) -> str:
         why = "its weights already contain it" if self.weights else "from finite numbers and finite weights"

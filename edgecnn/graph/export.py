@@ -115,7 +115,7 @@ def export_example(network: nn.Module, example: Tensor, path: Path, opset: int =
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Silence the exporter's internal messages; its result is asserted afterwards."""
+    """Silence the exporter's messages. The caller checks the result."""
     before = logging.root.manager.disable
     with warnings.catch_warnings(action="ignore"):
         logging.disable(logging.WARNING)
@@ -152,7 +152,7 @@ def save_program(network: nn.Module, resolution_px: ImageSize, path: Path) -> No
 
 @dataclass(frozen=True)
 class TrunkRequest:
-    """``pixels`` is the folder that ``prepare`` made."""
+    """The trunk to export. ``pixels``: the folder that ``prepare`` made."""
 
     pixels: Path
     resolution_px: ImageSize
@@ -202,9 +202,7 @@ _THREADS = 4
 
 @contextmanager
 def fixed_threads() -> Iterator[None]:
-    """Use a fixed number of threads on every computer, because sums are split among threads and outputs become bytes of
-    artifacts.
-    """
+    """Use the same number of threads on every computer, because sums are split among threads and outputs are stored."""
     before = torch.get_num_threads()
     torch.set_num_threads(_THREADS)
     try:

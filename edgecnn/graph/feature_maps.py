@@ -130,12 +130,12 @@ def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[np
         for tensor, maps in run_outputs(session, feed).items():
             flat = maps.reshape(*maps.shape[:2], -1).transpose(1, 0, 2)
             images = np.broadcast_to(images_read + np.arange(len(feed)), flat.shape[:2])
-            found = [flat.max(axis=2), images, flat.argmax(axis=2)]
-            lows[tensor] = np.minimum(lows.get(tensor, np.float32(np.inf)), found[0].min(axis=1))
+            ranked = [flat.max(axis=2), images, flat.argmax(axis=2)]
+            lows[tensor] = np.minimum(lows.get(tensor, np.float32(np.inf)), ranked[0].min(axis=1))
             if tensor in best:
-                found = [np.concatenate(parts, axis=1) for parts in zip(best[tensor], found, strict=True)]
-            order = np.argsort(-found[0], axis=1, kind="stable")[:, :k]  # in a tie the earlier image wins, whatever the batch
-            best[tensor] = [np.take_along_axis(part, order, axis=1) for part in found]
+                ranked = [np.concatenate(parts, axis=1) for parts in zip(best[tensor], ranked, strict=True)]
+            order = np.argsort(-ranked[0], axis=1, kind="stable")[:, :k]  # in a tie the earlier image wins, whatever the batch
+            best[tensor] = [np.take_along_axis(part, order, axis=1) for part in ranked]
         images_read += len(feed)
     return {
         tensor: Strongest(values, images, places, values[:, 0] == lows[tensor])

@@ -51,9 +51,9 @@ class Operation(NamedTuple):
     reads: tuple[int | str, ...]
     makes: tuple[int | str, ...]
     shape: tuple[int, ...]
-    """Shape of its first output, with batch."""
+    """Shape of the first output, with batch."""
     elements: int
-    """Elements of all its outputs."""
+    """Elements of all outputs."""
     product: Product | None = None
     window: Window | None = None
     parameters: int = 0

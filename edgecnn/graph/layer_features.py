@@ -26,19 +26,19 @@ class Layer(NamedTuple):
     kind: str
     """One of ``KINDS``."""
     channels: int
-    """Channels of its input."""
+    """Channels of the input."""
     summed: int
     """Input channels that each output sums; fewer with groups."""
     made: int
-    """Channels of its output."""
+    """Channels of the output."""
     groups: int
     window: int
     """Positions that each output reads."""
     stride: int
     positions: int
-    """Size of its output: height times width."""
+    """Size of the output: height times width."""
     moved: int
-    """Numbers that it reads and writes, without weights."""
+    """Numbers that the layer reads and writes, without weights."""
     weights: int
     macs: int
     behind: str
@@ -55,13 +55,13 @@ class Layer(NamedTuple):
 
     @property
     def work(self) -> tuple[float, ...]:
-        """Quantities that its time depends on: millions of multiply-adds, of numbers and of weights, groups, and 1."""
+        """Quantities that the layer's time depends on: millions of multiply-adds, of numbers and of weights, groups, and 1."""
         groups = self.groups / 1e3 if self.kind == "grouped" else 0.0
         return self.padded / 1e6, self.moved / 1e6, self.weights / 1e6, groups, 1.0
 
     @property
     def shape(self) -> tuple[float, ...]:
-        """Quantities that distinguish it from other layers of equal work; sizes as logarithms."""
+        """Quantities that distinguish the layer from others of equal work; sizes as logarithms."""
         sizes = (
             self.channels, self.summed, self.made, self.made / self.groups, self.groups, self.window, self.positions, self.moved,
             self.weights + 1, self.macs, self.padded / self.macs,
@@ -90,7 +90,7 @@ def elements_of(operations: Sequence[Operation]) -> Mapping[int | str, int]:
 
 
 def _layer(operation: Operation, read: Sequence[int], elements: int, behind: Sequence[Operation]) -> Layer:
-    """``read``, ``elements``: shape and size of its input; absent for the image, which has three channels."""
+    """Return the layer of an operation. ``read``, ``elements``: shape and size of its input; empty and 0 for the image."""
     outputs, terms = operation.product or ((), ())
     matrix = operation.op in ("Gemm", "MatMul")
     made = outputs[-1] if matrix else outputs[0]

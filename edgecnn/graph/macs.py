@@ -125,20 +125,15 @@ def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | No
     whole = load_model(model) if isinstance(model, Path) else model
     shapes = {**(known or {}), **shapes_at_batch_one(whole)}
     follows = _activations_by_input(whole.graph)
-    layers = tuple(
-        _layer_macs(node, shapes, follows)
-        for node, _ in nodes_by_image(whole)
-        if node.op_type in COUNTED or node.op_type in INTEGER
-    )
-    return MacTable(resolution_px=ImageSize(*shapes[image_input(whole).name][-2:]), layers=layers)
-
-
-def _layer_macs(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mapping[str, str]) -> LayerMacs:
-    outputs = [node.output[0]]
-    while outputs[-1] in follows:
-        outputs.append(follows[outputs[-1]])
-    op: Any = INTEGER.get(node.op_type, node.op_type)
-    return LayerMacs(name=node.name, op=op, macs=product_of(node, shapes).macs, outputs=tuple(outputs))
+    layers = []
+    for node, _ in nodes_by_image(whole):
+        if node.op_type in COUNTED or node.op_type in INTEGER:
+            outputs = [node.output[0]]
+            while outputs[-1] in follows:
+                outputs.append(follows[outputs[-1]])
+            op: Any = INTEGER.get(node.op_type, node.op_type)
+            layers.append(LayerMacs(name=node.name, op=op, macs=product_of(node, shapes).macs, outputs=tuple(outputs)))
+    return MacTable(resolution_px=ImageSize(*shapes[image_input(whole).name][-2:]), layers=tuple(layers))
 
 
 def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product:
@@ -163,7 +158,7 @@ def weight_place(node: onnx.NodeProto) -> int:
 
 
 def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:
-    """Map a tensor to the output of the activation that alone reads it, after which a fused layer is named."""
+    """Map a tensor to the output of its only reader, if that is an activation. Fused layers are named after that output."""
     readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
     for node in graph.node:
         for name in node.input:

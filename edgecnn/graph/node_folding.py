@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 
 def fold_batch_norms(graph: onnx.GraphProto) -> int:
-    """Fold batch norms in place, and return how many."""
+    """Fold batch norms into convolutions in place; return the number of folded norms."""
     readers = Counter(name for node in graph.node for name in node.input)
     readers.update(value.name for value in graph.output)
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -66,7 +66,7 @@ _LOWEST = float(np.finfo(np.float32).min)
 
 
 def fold_pooled_padding(graph: onnx.GraphProto) -> int:
-    """Fold padding in place, and return the number of changed poolings."""
+    """Fold padding into max-poolings in place; return the number of changed poolings."""
     constants = constants_of(graph)
     padded = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
     pools = [node for node in graph.node if node.op_type == "MaxPool" and node.input[0] in padded]

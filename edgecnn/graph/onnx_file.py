@@ -188,7 +188,7 @@ CONTRIBUTED = "com.microsoft"
 
 
 def require_unquantized(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a model with quantization nodes. Raises ALREADY_QUANTIZED: naming the first such node."""
+    """Raise ALREADY_QUANTIZED if a model has quantization nodes. The error names the first."""
     for node in model.graph.node:
         if node.op_type in QUANTIZED_OPS or node.op_type.startswith("QLinear"):
             raise ALREADY_QUANTIZED(path=path, node=node.name or node.output[0], op=node.op_type)

@@ -319,16 +319,12 @@ def _unshare(graph: onnx.GraphProto, concerns: Callable[[onnx.NodeProto], bool])
         if name in used:
             own = onnx.TensorProto()
             own.CopyFrom(constants[name])
-            own.name = _unused_name(f"{name}_of_{node.name or node.output[0]}", taken)
+            own.name = f"{name}_of_{node.name or node.output[0]}"
+            while own.name in taken:
+                own.name += "_"
+            taken.add(own.name)
             graph.initializer.append(own)
             node.input[_BIAS_INDEX] = own.name
             copied += 1
         used.add(name)
     return copied
-
-
-def _unused_name(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name

@@ -27,7 +27,7 @@ _PASS_INFINITY = EXACT | {"Add", "Sub", "Mul", "Div", "Cast"}
 
 
 class Magnitudes(NamedTuple):
-    """Largest magnitude by tensor: NaN if it contains one, infinity if a layer makes one from finite numbers."""
+    """Largest magnitude by tensor: NaN if the tensor has one, infinity if a layer makes it from finite numbers."""
 
     weights: Mapping[str, float]
     """Constants, without bounds."""
@@ -36,7 +36,7 @@ class Magnitudes(NamedTuple):
 
 
 def bounds_of(graph: onnx.GraphProto) -> set[str]:
-    """Return the constants that only Clip, Max and Min read. If such a bound exceeds a format's range, there is no bound."""
+    """Return the constants that only Clip, Max and Min read. A bound beyond a format's range has no effect in that format."""
     constants, bounds, others = constants_of(graph), set[str](), set[str]()
     for node in messages_in(graph, onnx.NodeProto):
         for port, name in enumerate(node.input):
@@ -73,8 +73,11 @@ def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitu
     """
     model = load_model(path)
     constants, bounds, infinite = constants_of(model.graph), bounds_of(model.graph), infinite_by_constants(model.graph)
-    floats = ((name, tensor) for name, tensor in constants.items() if tensor.data_type == TensorProto.FLOAT)
-    weights = {name: _largest_finite(tensor) for name, tensor in floats if name not in bounds}
+    weights = {}
+    for name, tensor in constants.items():
+        if tensor.data_type == TensorProto.FLOAT and name not in bounds:
+            values = np.abs(numpy_helper.to_array(tensor))
+            weights[name] = float(np.max(values[~np.isinf(values)], initial=0.0))
     names = [name for name in float_tensors(model) if name not in constants]
     model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), _ZERO))
     for name in names:
@@ -108,8 +111,3 @@ def _extreme_nodes(name: str, *, without_infinity: bool) -> Iterator[onnx.NodePr
 def _has_infinity(tensor: TensorProto) -> bool:
     values = numpy_helper.to_array(tensor)
     return values.dtype.kind == "f" and bool(np.isinf(values).any())
-
-
-def _largest_finite(tensor: TensorProto) -> float:
-    values = np.abs(numpy_helper.to_array(tensor))
-    return float(np.max(values[~np.isinf(values)], initial=0.0))

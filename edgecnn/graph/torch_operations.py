@@ -44,7 +44,7 @@ def operations_of(network: nn.Module, size: ImageSize) -> tuple[Operation, ...]:
 
 
 class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it so
-    """Records every operation. A tensor has a number, and gets a new one when it is overwritten.
+    """Recorder of every operation. A tensor has a number, and gets a new one when it is overwritten.
 
     All tensors are kept until the end, because Python reuses the identity of deleted objects.
     """
@@ -87,10 +87,12 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         counted = [first] if plain.startswith(("max_pool", "native_", "_native_")) else outputs
         modules = (parent.partition(".")[2] for parent in self.where.parents)  # empty for the network itself
         innermost = max(modules, key=lambda module: (bool(module), module.count(".")))
+        name = innermost or plain
+        count = self._names[name] = self._names.get(name, 0) + 1
         owners = {self._views.get(id(tensor), id(tensor)) for tensor in weights}
         self.operations.append(
             Operation(
-                name=self._unique(innermost or plain),
+                name=name if count == 1 else f"{name}#{count}",
                 op="ConvTranspose" if plain == "convolution" and args[6] else _NAMES.get(plain, plain),
                 reads=reads,
                 makes=tuple(self._numbers[id(tensor)] for tensor in counted),
@@ -102,10 +104,6 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
                 in_place=over or plain in _IN_PLACE,
             )
         )
-
-    def _unique(self, name: str) -> str:
-        count = self._names[name] = self._names.get(name, 0) + 1
-        return name if count == 1 else f"{name}#{count}"
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

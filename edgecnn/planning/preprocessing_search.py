@@ -20,7 +20,6 @@ from edgecnn.errors.custom_model import (
     PREPROCESSING_UNPROVED,
     answers_alike,
 )
-from edgecnn.graph.custom.file import open_file
 from edgecnn.judging.accuracy import share_of
 from edgecnn.judging.intervals import Groups
 from edgecnn.judging.judgement import chance_verdict
@@ -189,6 +188,7 @@ def _distinct_answers(
     custom: CustomFile, ways: Sequence[Feeding], decoded: Callable[[PixelRecipe], NDArray[np.uint8]], tell: Progress
 ) -> tuple[list[Feeding], list[NDArray[np.float32]]]:
     """Return the ways that give the model different inputs, and its answers to each. Images are decoded once per shape."""
+    from edgecnn.graph.custom.file import open_file
 
     session = open_file(custom.path, custom.entry)
     answers_by_feed: dict[object, tuple[int, NDArray[np.float32]]] = {}

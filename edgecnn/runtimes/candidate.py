@@ -23,7 +23,7 @@ from edgecnn.values.stage import Progress
 
 @dataclass(frozen=True)
 class CandidateRequest:
-    """``pixels``: the folder that ``prepare`` made. ``images``: the number of calibration images (0: none)."""
+    """A candidate to make. ``pixels``: the folder that ``prepare`` made. ``images``: the number of calibration images, or 0."""
 
     onnx: Path
     pixels: Path

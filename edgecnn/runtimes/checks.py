@@ -45,7 +45,7 @@ aarch64, and INT8 not at all. TensorRT rounds activations where its twin does no
 
 @dataclass(frozen=True)
 class Golden:
-    """``logits`` float32 (G, classes); ``tolerance`` and ``swap`` as shares of the logits' spread."""
+    """Golden logits, float32 (G, classes). ``tolerance`` and ``swap`` are shares of their spread."""
 
     logits: npt.NDArray[np.float32]
     tolerance: float

@@ -21,7 +21,18 @@ from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import PYTHONS, Glibc, Series
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, processor_name, thread_knobs
-from edgecnn.runtimes.protocol import UNSIGNED, Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
+from edgecnn.runtimes.protocol import (
+    UNSIGNED,
+    Backend,
+    Halves,
+    Line,
+    Logits,
+    OmittedArithmetic,
+    OutputCheck,
+    Size,
+    Way,
+    halves_of,
+)
 from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, claim_by_macs, executed_residency, moved_bytes
 from edgecnn.runtimes.separate_process import logits_separately, run_separately
 from edgecnn.values.candidate import Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
@@ -99,7 +110,7 @@ def _operator_layers(
 
 
 def _pop_operators(waiting: deque[Mapping[str, Any]], multiplies: bool) -> list[Mapping[str, Any]]:
-    """Remove and return a kernel's operators: those before the next that multiplies, which follows if the kernel multiplies."""
+    """Remove and return a kernel's operators: all before the next that multiplies, and that one if the kernel multiplies."""
     operators = []
     while waiting and waiting[0]["op"] not in _OPERATORS:
         operators.append(waiting.popleft())
@@ -284,9 +295,9 @@ class LitertBackend(Backend):
         """See ``Backend.sums_saturate``. XNNPACK multiplies signed bytes, widened to 16 bits, and adds in 32."""
         return False
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> OmittedArithmetic:
         """See ``Backend.left_out``."""
-        return LeftOut("half-precision kernels" if candidate.precision is Precision.FP16 else None)
+        return OmittedArithmetic("half-precision kernels" if candidate.precision is Precision.FP16 else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""

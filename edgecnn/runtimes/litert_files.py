@@ -72,7 +72,10 @@ def quantize(job: Job) -> dict[str, Any]:
             )
         if candidate.precision is Precision.INT8:
             _quantize_to_int8(job, trunk, float_model, ranges)
-            facts |= {"calibration": "smallest and largest value", **_left_in_float(trunk, made)}
+            products = _float_products(made.read_bytes())
+            layers = [layer.name for layer in mac_table(trunk).layers if products.intersection(layer.outputs)]
+            attention = [name for name in attention_products(trunk) if name in layers]
+            facts |= {"calibration": "smallest and largest value", "float_layers": layers, "attention": attention}
         elif candidate.precision is Precision.FP16:
             run_litert_program("halve", (float_model, made), made, candidate.id)
         else:
@@ -95,13 +98,6 @@ def _quantize_to_int8(job: Job, trunk: onnx.ModelProto, float_model: Path, range
     tensors += [tensor for layer in job.kept for tensor in layer.outputs]  # their names after a fused activation
     how.write_text(json.dumps({"in_float": list(dict.fromkeys(tensors)), "ranges": ranges}), encoding="utf-8")
     run_litert_program("quantize", (float_model, feed, how, made), made, job.candidate.id)
-
-
-def _left_in_float(trunk: onnx.ModelProto, made: Path) -> dict[str, list[str]]:
-    """Return the names of the trunk's layers, and of its attention products, that multiply floats in the model."""
-    written = _float_products(made.read_bytes())
-    layers = [layer.name for layer in mac_table(trunk).layers if written.intersection(layer.outputs)]
-    return {"float_layers": layers, "attention": [name for name in attention_products(trunk) if name in layers]}
 
 
 def _float_products(content: bytes) -> set[str]:

@@ -29,6 +29,7 @@ from edgecnn.runtimes.protocol import (
     LeftOut,
     Line,
     Logits,
+    OmittedArithmetic,
     OutputCheck,
     Size,
     Way,
@@ -277,9 +278,9 @@ class OnnxRuntimeBackend(Backend):
         exact = EXACT.items() <= candidate.session_options.items()
         return not exact and has_full_range(candidate) and byte_products_saturate(processor)
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> OmittedArithmetic:
         """See ``Backend.left_out``."""
-        return LeftOut("half-precision kernels" if candidate.precision is Precision.FP16 else None)
+        return OmittedArithmetic("half-precision kernels" if candidate.precision is Precision.FP16 else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. Spinning and pinning have no effect on a single thread."""

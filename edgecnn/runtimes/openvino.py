@@ -35,6 +35,7 @@ from edgecnn.runtimes.protocol import (
     LeftOut,
     Line,
     Logits,
+    OmittedArithmetic,
     OutputCheck,
     Size,
     Way,
@@ -232,11 +233,11 @@ class OpenVinoBackend(Backend):
         """See ``Backend.sums_saturate``."""
         return has_full_range(candidate) and byte_products_saturate(processor)
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> OmittedArithmetic:
         """See ``Backend.left_out``. A ResNet-18 in fp16 on an emulated Cortex-A76 was off by 0.026."""
         if candidate.precision not in (Precision.FP16, Precision.BF16):
-            return LeftOut()
-        return LeftOut(f"{candidate.precision.value} kernels", 0.06 if candidate.precision is Precision.FP16 else 0.0)
+            return OmittedArithmetic()
+        return OmittedArithmetic(f"{candidate.precision.value} kernels", 0.06 if candidate.precision is Precision.FP16 else 0.0)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. The number of streams is not a knob: one image a call uses one stream."""

@@ -66,10 +66,11 @@ def quantize(job: Job) -> dict[str, Any]:
     trunk = load_model(job.onnx)
     kept = [*_kept_ops(model, job), *_attention_ops(model, trunk)]
     quantized = _quantize_by_nncf(model, job, job.candidate.scheme, kept)
-    in_float = _float_layers(quantized)
+    multiplying = [op for op in quantized.get_ordered_ops() if op.get_type_name() in _MULTIPLIERS]
+    in_float = [op.get_friendly_name() for op in multiplying if _activation_source(op).get_type_name() != "FakeQuantize"]
     small = [name for name in _float_convolutions(quantized) if name not in kept]
     if small:
-        quantized = _with_int8_weights(quantized, sorted({*kept, *in_float} - {*small}))
+        quantized = _compress_weights(quantized, sorted({*kept, *in_float} - {*small}))
     classes = save_ir(quantized, job.out / "model.xml")
     job.write_model_file(BACKEND.model_file(job.candidate, classes))
     return {
@@ -99,7 +100,7 @@ def _quantize_by_nncf(model: Any, job: Job, scheme: Scheme, kept: Sequence[str])
         )
 
 
-def _with_int8_weights(model: Any, but: Sequence[str]) -> Any:
+def _compress_weights(model: Any, but: Sequence[str]) -> Any:
     """Return the model with INT8 instead of float weights, a scale for each channel. ``but``: layers that keep float weights."""
     nncf = import_nncf()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -135,12 +136,6 @@ def _attention_ops(model: Any, trunk: Any) -> list[str]:
     return [name for name in ops if onnx_name(name) in names | tensors]
 
 
-def _float_layers(model: Any) -> list[str]:
-    """Return the multiplying layers whose activations do not come from a FakeQuantize."""
-    multiplying = [op for op in model.get_ordered_ops() if op.get_type_name() in _MULTIPLIERS]
-    return [op.get_friendly_name() for op in multiplying if _source(op).get_type_name() != "FakeQuantize"]
-
-
 def _float_convolutions(model: Any) -> list[str]:
     """Return the convolutions whose weights the file would store in float."""
     convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() in _CONVOLUTIONS]
@@ -155,7 +150,7 @@ def _is_float(weights: Any) -> bool:
     return bool(weights.get_element_type().is_real()) if kind == "Constant" else _is_float(weights.input_value(0).get_node())
 
 
-def _source(op: Any) -> Any:
+def _activation_source(op: Any) -> Any:
     """Return the op that makes an op's activations, skipping ops that only move numbers."""
     before = op.input_value(0).get_node()
-    return _source(before) if before.get_type_name() in _PASS_THROUGH else before
+    return _activation_source(before) if before.get_type_name() in _PASS_THROUGH else before

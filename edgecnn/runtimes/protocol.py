@@ -76,8 +76,8 @@ def cannot_read_trunk(runtime: str, facts: RuntimeFacts) -> str | None:
     return None
 
 
-class LeftOut(NamedTuple):
-    """The part of a device's arithmetic that logits computed on this machine leave out."""
+class OmittedArithmetic(NamedTuple):
+    """The part of a device's arithmetic that logits computed on this machine do not reproduce."""
 
     what: str | None = None
     """None: nothing except the order of additions in kernels."""
@@ -120,7 +120,7 @@ class Backend(Protocol):
 
     @property
     def size(self) -> Size | str:
-        """The size of its extra, or why it was not measured."""
+        """Size of the extra, or why it was not measured."""
 
     @property
     def line(self) -> Line:
@@ -158,7 +158,7 @@ class Backend(Protocol):
 
     @property
     def session_module(self) -> str:
-        """The module of ``runner/sessions`` that opens its model files: ``<runtime>_`` and the kind of processor."""
+        """The module of ``runner/sessions`` that opens the model files: ``<runtime>_`` and the kind of processor."""
 
     @property
     def reads_onnx(self) -> bool:
@@ -231,5 +231,5 @@ class Backend(Protocol):
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
         """Return whether sums of 8-bit products saturate in this candidate's kernels on a processor."""
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> OmittedArithmetic:
         """Return the part of the device's arithmetic that ``logits`` leaves out."""

@@ -29,6 +29,7 @@ from edgecnn.runtimes.protocol import (
     LeftOut,
     Line,
     Logits,
+    OmittedArithmetic,
     OutputCheck,
     Size,
     Way,
@@ -94,7 +95,7 @@ class EngineLayer:
 
     @property
     def multiplies(self) -> bool:
-        """True for convolutions and matrix products, fused or not."""
+        """Whether the layer is a convolution or a matrix product, fused or not."""
         if _COPIES.search(self.type):
             return False
         return bool(_MULTIPLIES.search(self.name if _FUSES.search(self.type) else self.type))
@@ -331,9 +332,9 @@ class TensorRtBackend(Backend):
         """See ``Backend.sums_saturate``. An engine adds in 32 bits, and its twin computes in fp32."""
         return False
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> OmittedArithmetic:
         """See ``Backend.left_out``. The twin rounds activations as the device does; a weak network may round less."""
-        return LeftOut("the layers that the builder computes in fp32" if candidate.builder_flags else None)
+        return OmittedArithmetic("the layers that the builder computes in fp32" if candidate.builder_flags else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. An engine's settings are fixed when it is built."""

@@ -64,7 +64,9 @@ def read_exported(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEnt
     _, document, configs = _read_archive(path, (_MODEL, *_CONFIGS))
     _refuse_more_than_a_network(path, document, configs)
     try:
-        return _entry(path, document, resolution_px), _parameter_count(configs)
+        parameters = [weight for config in configs for weight in config["config"].values() if weight["is_param"]]
+        count = sum(prod(int(size["as_int"]) for size in weight["tensor_meta"]["sizes"]) for weight in parameters)
+        return _entry(path, document, resolution_px), max(1, count)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         because = f"its program cannot be read ({type(error).__name__}: {error})"
         raise custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save") from error
@@ -116,16 +118,16 @@ def _read_archive(
 def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[str, Any]]) -> None:
     for config in configs:
         for name, payload in _as_dict(config.get("config")).items():
-            held = _as_dict(payload)
-            if held.get("use_pickle") is not False or not _TENSOR.fullmatch(f"data/weights/{held.get('path_name')}"):
+            stored = _as_dict(payload)
+            if stored.get("use_pickle") is not False or not _TENSOR.fullmatch(f"data/weights/{stored.get('path_name')}"):
                 raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a pickled object ({name})")
     for key, value in _fields(document):
         if (invalid := _invalid_name(key, value)) is not None:
             raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"an invalid name ({invalid[:60]})")
         if key in ("in_spec", "out_spec") and (kind := _foreign_container(path, value)):
             raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"inputs or outputs of the type {kind}")
-        if (found := _forbidden_content(key, value)) is not None:
-            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=found)
+        if (content := _forbidden_content(key, value)) is not None:
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=content)
 
 
 def _forbidden_content(key: str, value: Any) -> str | None:
@@ -234,8 +236,3 @@ def _last_operation(nodes: list[dict[str, Any]], answer: str) -> str:
             return str(node["target"])
         answer = node["inputs"][0]["arg"]["as_tensor"]["name"]
     return ""
-
-
-def _parameter_count(configs: list[dict[str, Any]]) -> int:
-    held = [payload for config in configs for payload in config["config"].values() if payload["is_param"]]
-    return max(1, sum(prod(int(size["as_int"]) for size in payload["tensor_meta"]["sizes"]) for payload in held))

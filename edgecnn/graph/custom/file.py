@@ -18,7 +18,7 @@ from scipy.special import expit, softmax
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable, custom_model_unusable
-from edgecnn.errors.graph import ANEW, REPORT, trunk_disagrees
+from edgecnn.errors.graph import EXPORT_AGAIN, trunk_disagrees
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.checks import (
     CHECK_IMAGES,
@@ -116,7 +116,7 @@ def onnx_graph_of(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, Graph
 
 @dataclass(frozen=True)
 class CustomRequest:
-    """``pixels`` is the folder that ``prepare`` made."""
+    """The trunk to make from a custom file. ``pixels``: the folder that ``prepare`` made."""
 
     model: Path
     pixels: Path
@@ -154,8 +154,8 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     # Half-precision files round after every layer, and folding changes where.
     allowed = TOLERANCE * (20 if has_half_precision(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
-        hint = ANEW if entry.opset != opset_of(model) or entry.batch is not None else REPORT
-        raise trunk_disagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
+        better = entry.opset != opset_of(model) or entry.batch is not None
+        raise trunk_disagrees(request.model, change, check.max_abs_diff, allowed, better_export=better)
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 2, 3)
     np.save(out / "golden_logits.npy", _trunk_logits(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
@@ -181,10 +181,10 @@ def _trunk_logits(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequ
         raise
     except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no class but Exception
         because = f"{change}, it does not run: {reason_in(error)}"
-        raise custom_model_unusable(path=request.model, because=because, hint=ANEW) from error
+        raise custom_model_unusable(path=request.model, because=because, hint=EXPORT_AGAIN) from error
     if logits.shape != (len(pixels), request.entry.classes):
         because = f"{change}, its output for {len(pixels)} images is {logits.shape}"
-        raise custom_model_unusable(path=request.model, because=because, hint=ANEW)
+        raise custom_model_unusable(path=request.model, because=because, hint=EXPORT_AGAIN)
     return logits
 
 

@@ -194,7 +194,7 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
 
 
 def _remove_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Remove nodes that flatten a tensor and gather all of it in order, which torch writes for pooling one image to one pixel."""
+    """Remove pairs of nodes that flatten a tensor and gather all of it in order. torch writes them for pooling to one pixel."""
     arrays = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(graph).items()}
     makers = {name: node for node in graph.node for name in node.output}
     for node in list(graph.node):

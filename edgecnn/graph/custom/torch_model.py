@@ -47,7 +47,10 @@ class TorchSession:
         def run(feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
             try:
                 with torch.inference_mode(), quiet_exporter():
-                    answer = _single_tensor(self._run(torch.from_numpy(feed))).float().numpy()
+                    output = self._run(torch.from_numpy(feed))
+                    while not isinstance(output, torch.Tensor):  # a program may return a tuple or a dictionary
+                        output = next(iter(output.values() if isinstance(output, Mapping) else output))
+                    answer = output.float().numpy()
             except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
                 raise custom_model_unusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
             return rows_of_scores(answer, len(feed), self._entry, self._path)
@@ -56,15 +59,8 @@ class TorchSession:
         return run_in_batches(pixels, feeding, self._entry, run, always_full=True)
 
 
-def _single_tensor(answer: Any) -> torch.Tensor:
-    """Return the single tensor of an output, which a program may put into a tuple or a dictionary."""
-    while not isinstance(answer, torch.Tensor):
-        answer = next(iter(answer.values() if isinstance(answer, Mapping) else answer))
-    return answer
-
-
 def load_program(path: Path) -> torch.export.ExportedProgram:
-    """Load a torch.export file that was found safe.
+    """Load a torch.export file after checking that loading is safe.
 
     Raises CUSTOM_MODEL_HOLDS_OBJECTS, CustomModelUnusable: see ``read_exported``; torch cannot load it.
     """

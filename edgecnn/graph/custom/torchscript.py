@@ -72,7 +72,11 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
     floats = [parameter for parameter in module.parameters() if parameter.is_floating_point()]
     dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
     (colours, layout, batch), answer = _find_input_format(path, module, resolution_px, dtype)
-    end = {"aten::softmax": "softmax", "aten::sigmoid": "sigmoid"}.get(_last_operation(module))
+    graph = module.inlined_graph  # its values are removed with it
+    value = next(iter(graph.outputs()))
+    while value.node().kind() in _PASSED_ON:
+        value = next(iter(value.node().inputs()))
+    end = {"aten::softmax": "softmax", "aten::sigmoid": "sigmoid"}.get(value.node().kind())
     entry = GraphEntry.model_validate(
         {
             **answer_entry("logits", tuple(answer.shape), (end, end), batch, path),
@@ -159,12 +163,3 @@ def _find_input_format(
             return (colours, layout, batch), answer
     because = f"it does not run on images of {size} pixels: {first_reason}"
     raise custom_model_unusable(path=path, because=because, hint=STATE_SIZE)
-
-
-def _last_operation(module: torch.jit.ScriptModule) -> str:
-    """Return the operation that makes the output."""
-    graph = module.inlined_graph  # its values are removed with it
-    value = next(iter(graph.outputs()))
-    while value.node().kind() in _PASSED_ON:
-        value = next(iter(value.node().inputs()))
-    return str(value.node().kind())

@@ -79,8 +79,11 @@ def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> N
     usual = {"form": None, "resolution_px": None, "output": None, "counted": False}
     request = {"path": str(path), "limit_s": limit_s, **usual, **request}
     command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
+    environment = dict(os.environ)
+    if str(_CHECKOUT) not in (*site.getsitepackages(), site.getusersitepackages()):  # import the same edgecnn there
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))
     with temporary_folder_errors(f"trying {path}"), tempfile.TemporaryFile() as stderr:
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": stderr, "env": _environment_of_trial()}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": stderr, "env": environment}
         try:
             ended = subprocess.run(command, input=json.dumps(request).encode(), timeout=limit_s, check=False, **pipes)
         except subprocess.TimeoutExpired as error:
@@ -105,13 +108,6 @@ def _describe_ending(code: int, last: str) -> str:
         return too_much if by == "SIGXFSZ" else f"{ended}: {by}"
     message = reason_in((last.splitlines() or [""])[-1])
     return f"{ended} with {code}, which printed: {message}" if message else f"{ended} with {code}"
-
-
-def _environment_of_trial() -> dict[str, str]:
-    """Return an environment in which the same edgecnn is imported."""
-    if str(_CHECKOUT) in (*site.getsitepackages(), site.getusersitepackages()):
-        return dict(os.environ)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))}
 
 
 def _try_request(path: str, limit_s: float, counted: bool, resolution_px: str | None, **more: Any) -> None:
@@ -183,7 +179,7 @@ def error_of(path: Path, work: Callable[[], object]) -> EdgecnnError | None:
 
 
 def _limit_resources(files: Sequence[Path], limit_s: float) -> None:
-    """Limit this process's memory, time and output, so that it ends even if no one waits for it."""
+    """Limit this process's memory, time and output. It then ends even if its parent is gone."""
     if resource is None:
         return
     held = sum(file.stat().st_size for file in files if file.is_file())

@@ -24,7 +24,7 @@ def _transpose(conversion: Conversion, node: Node) -> None:
 
 
 class _Regrouping(NamedTuple):
-    """A reshape without axes of size 1: which group of axes becomes which other group."""
+    """A reshape without axes of size 1, as pairs of groups of axes. Each group before becomes the group after."""
 
     before: Sequence[Sequence[int]]
     after: Sequence[Sequence[int]]
@@ -271,7 +271,7 @@ def _tile(conversion: Conversion, node: Node) -> None:
 
 
 def widen(conversion: Conversion, name: str, rank: int) -> str:
-    """Return a value with group_action axes of size 1 up to a rank, as ONNX broadcasts it."""
+    """Return a value with leading axes of size 1 up to a rank, as ONNX broadcasts it."""
     shape = conversion.shape(name)
     if len(shape) == rank:
         return name
