@@ -39,7 +39,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race_pair
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.subject import Split, Subject
-from edgecnn.results.origin import changes
+from edgecnn.results.origin import origin_changes
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
@@ -131,7 +131,7 @@ def comparison(
         drop_absent=None if equally_right else subject.absent.get("accuracy"),
         verdict=judged.verdict,
         gates=judged.gates,
-        changed=tuple(map(str, changes(sides.base_origin, head.origin))),
+        changed=tuple(map(str, origin_changes(sides.base_origin, head.origin))),
         seconds=0.0,
     )
 

@@ -29,7 +29,7 @@ from edgecnn.judging.latency import CONDITIONS_OF_THE_MACHINE
 from edgecnn.judging.metrics import exactly
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, REPORT, read_report
-from edgecnn.results.origin import changes, kit_artifact, origin_of
+from edgecnn.results.origin import kit_artifact, origin_changes, origin_of
 from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import DEFAULT
@@ -236,7 +236,7 @@ def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str],
         unknown = f"{lacking}: plan.json is missing or unreadable, so only facts in the kits are compared"
     if not by_candidate:
         has_plans = base.plan is not None and head.plan is not None
-        plan_changes = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if has_plans else ()
+        plan_changes = origin_changes(origin_of({}, base.plan), origin_of({}, head.plan)) if has_plans else ()
         return BuildChanges.between(base.label, head.label, plan_changes, unknown or "no candidate has kits of both builds here")
     shared = [
         change
@@ -256,7 +256,7 @@ def _kit_changes(base: _ComparedFolder, head: _ComparedFolder, name: str, kits: 
     base_kit, head_kit = kits.of(base, name), kits.of(head, name)
     if base_kit is None or head_kit is None:
         return None
-    return changes(origin_of(base_kit.manifest, base.plan), origin_of(head_kit.manifest, head.plan))
+    return origin_changes(origin_of(base_kit.manifest, base.plan), origin_of(head_kit.manifest, head.plan))
 
 
 def _machines(builds: Sequence[_ComparedFolder]) -> Iterator[MachineGroup]:
