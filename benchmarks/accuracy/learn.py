@@ -22,7 +22,7 @@ from benchmarks.accuracy.studies import ALL_BUT_FEW, Data, Run, runs
 from benchmarks.ladder.photographs import pool
 from edgecnn.building.build import plan_build
 from edgecnn.building.execute import Execution, StageContext, execute
-from edgecnn.building.observe import pixel_sets
+from edgecnn.building.measuring import pixel_sets
 from edgecnn.data.images import open_source
 from edgecnn.devices.files import target_of
 from edgecnn.devices.machine import THIS_MACHINE, Machine, this_machine

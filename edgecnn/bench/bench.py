@@ -14,15 +14,11 @@ from pathlib import Path
 
 import edgecnn
 from edgecnn.bench.subject import subject_of
-from edgecnn.building.build import BuildContext, measured_build, require_made
-from edgecnn.building.data_notices import class_notices
+from edgecnn.building.build import BuildContext, Page, check_output, measured_build, require_made
 from edgecnn.building.engines import resolve_builder
-from edgecnn.building.fold_notices import fold_notices
-from edgecnn.building.notices import notices, timing_command
-from edgecnn.building.observe import Observer
-from edgecnn.building.publish import Page, check_output
+from edgecnn.building.measuring import Observer
+from edgecnn.building.notices import class_notices, fold_notices, notices, timing_command, weak_notices
 from edgecnn.building.rows import candidate_facts, reported
-from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.files import parse_target
 from edgecnn.devices.machine import Machine, machine_for

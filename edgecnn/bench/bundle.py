@@ -23,7 +23,7 @@ from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import BuiltEngines, build_engines, builder_for
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.bundle.manifest import Recorded, recorded_in
-from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
+from edgecnn.bundle.verify import Trust, Verified, unpack_bundle, verify
 from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import device_named, known_devices, parse_target
@@ -102,7 +102,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
     verified = verify(bench_request.folder, replace(request.trust, made_here=True), tell)
     out = output_folder(request.out, verified)
     with store.in_use.held(), store.workspace("bundle", verified.facts.sha256[:32], tell) as work:
-        folder = unpacked(verified, _subfolder(work, BUNDLE))
+        folder = unpack_bundle(verified, _subfolder(work, BUNDLE))
         kits = tuple(shipped_kit(folder, name).kit for name in verified.contents.kits)
         recorded = recorded_in(folder)
         device = _device(bench_request, recorded)

@@ -27,7 +27,7 @@ from edgecnn.measure.device_runs import DeviceEnergy, companions_of, energy_of_r
 from edgecnn.measure.run_file import impossible
 from edgecnn.results.origin import reported_race
 from edgecnn.results.shipped import ShippedKit, shipped_kit
-from edgecnn.runner.causes.known import cause_in
+from edgecnn.runner.causes import cause_in
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.errors.hosts.board import AnswerUnusable
+from edgecnn.errors.hosts import AnswerUnusable
 from edgecnn.errors.measuring import PIXELS_CHANGED
 from edgecnn.hosts.protocol import Task
 from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.runner.files import bounded_content
 from edgecnn.runner.manifest import MANIFEST_BYTES_MAX
-from edgecnn.runner.runtimes import runs_on_gpu, runtime_of
+from edgecnn.runner.packages import runs_on_gpu, runtime_of
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import unknown_failure
-from edgecnn.errors.hosts.board import BoardError
+from edgecnn.errors.hosts import BoardError
 from edgecnn.errors.store import OF_THE_DISK
 from edgecnn.errors.wording import shell_word
 from edgecnn.hosts.protocol import SELF_TEST_LEASE_S, Host, Task

@@ -33,7 +33,7 @@ from edgecnn.measure.race_request import (
     whole_schedule,
 )
 from edgecnn.measure.run_file import read_run, run_of
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.meters.kinds import NOTHING_OF_A_CPU, can_watch
 from edgecnn.runner.meters.log import COVERS, NAME, MeterLog, read_log
 from edgecnn.runner.meters.meter import MeterAbsent

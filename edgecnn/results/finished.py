@@ -24,14 +24,14 @@ from edgecnn.errors.comparing import (
     bundle_unreadable,
     folder_or_pipeline,
 )
-from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import network_gone
+from edgecnn.errors.labels import multi_label_not_fitting
+from edgecnn.installed import resource_folder
 from edgecnn.measure.kits import KitRef
-from edgecnn.recipes.recipe import pipeline_names
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
 from edgecnn.results.origin import TRUNK_KINDS, whole_entry
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
-from edgecnn.runner.causes.known import cause_of_change
+from edgecnn.runner.causes import cause_of_change
 from edgecnn.runner.files import bounded_content, open_regular
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, sha256_of
 from edgecnn.store.store import Store
@@ -112,7 +112,7 @@ def build_folder(text: str) -> Path | None:
     """
     path = Path(text)
     is_folder, bare = os.path.isdir(path), "/" not in text  # noqa: PTH112 - False for a name that is too long
-    if bare and text in pipeline_names():
+    if bare and os.path.isfile(resource_folder("pipelines") / f"{text}.toml"):  # noqa: PTH113
         if is_folder and (path / REPORT).is_file():
             raise folder_or_pipeline(name=text)
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgecnn.errors.data.formats import ManifestUnreadable
+from edgecnn.errors.data import ManifestUnreadable
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.store.entry import flattened, read_entry, shown, trusted_entry
 from edgecnn.store.store import Store

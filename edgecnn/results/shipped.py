@@ -16,17 +16,17 @@ from edgecnn.devices.files import load_devices
 from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import NO_BUILD_TO_COMPARE, bundle_unreadable, kit_not_carried
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.wording import shell_word
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
 from edgecnn.results.origin import origin_of
 from edgecnn.runner.bundle import ENGINES
-from edgecnn.runner.causes.known import line_endings
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.causes import line_endings
 from edgecnn.runner.files import bounded_content
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import Manifest
+from edgecnn.runner.messages import RunnerError
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, json_object
 from edgecnn.values.candidate import Knobs
 from edgecnn.values.device import Device

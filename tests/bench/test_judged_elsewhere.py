@@ -15,7 +15,7 @@ import pytest
 from edgecnn.bench.bench import BenchRequest, JudgeRequest, judge_finished
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.measure import subject
@@ -23,7 +23,7 @@ from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.packages import installed_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment, Profile, Purpose
 from edgecnn.values.report import BuildReport

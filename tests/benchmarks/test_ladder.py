@@ -29,8 +29,8 @@ from edgecnn.planning.plan import Plan, plan
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
-from edgecnn.stages.export import ExportStage
-from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.images import PrepareStage
+from edgecnn.stages.trunk import ExportStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Ran
 from edgecnn.values.figures import Accuracy

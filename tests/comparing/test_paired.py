@@ -13,7 +13,7 @@ from edgecnn.comparing.comparison import NOT_RACED, AgainstRequest, judge_agains
 from edgecnn.comparing.paired_answers import CommonImages, PairedAnswers
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import DEVICES_DIFFER, BundleUnreadable, KitNotCarried, NoBuildToCompare
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.judging.metrics import exactly

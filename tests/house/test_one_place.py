@@ -28,12 +28,12 @@ PLACES = {
     "eligibility_of": {"judging/choice.py", "building/choosing.py"},
     "claimed": {"building/report.py"},
     "decide": {"building/build.py", "building/report.py"},
-    "Subject.from_build": {"building/build.py", "building/folds.py", "bench/subject.py"},
+    "Subject.from_build": {"building/build.py", "building/measuring.py", "bench/subject.py"},
     "Subject": {
         "bench/bundle.py",
         "bench/subject.py",
         "building/desktop_gpu.py",
-        "building/objective_race.py",
+        "building/measuring.py",
         "comparing/comparison.py",
     },
 }

@@ -13,9 +13,8 @@ from edgecnn.render.bundle import bundle_readme
 from edgecnn.render.ci import annotation_lines, junit_of, sheet_of_report, summary_markdown
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.compared import comparison_page
-from edgecnn.render.page.document import report_page
-from edgecnn.render.page.fit_front import fit_page
-from edgecnn.render.page.fleet import fleet_page
+from edgecnn.render.page.fronts import fit_page, fleet_page
+from edgecnn.render.page.report import report_page
 from edgecnn.render.screens.comparing import comparison_lines, show_side_by_side
 from edgecnn.render.screens.fit import show_fit
 from edgecnn.render.screens.report import explanation_lines, show_measured, show_report

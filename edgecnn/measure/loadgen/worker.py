@@ -24,16 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.measure.loadgen.facts import LoadSettings, PilotBatch, Scenario
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import check_feed, feed_of
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.knobs import check_knobs, chosen_knobs
-from edgecnn.runner.machine.sensors import observe, opening
-from edgecnn.runner.runs.lease import hold_lease
-from edgecnn.runner.say import say
-from edgecnn.runner.sessions import Session, load_runtime, open_session
-from edgecnn.runner.timing import timed_calls
+from edgecnn.runner.machine.sensors import observe, read_baseline
+from edgecnn.runner.messages import RunnerError, say
+from edgecnn.runner.runs.parent import hold_lease
+from edgecnn.runner.session_options import chosen_knobs
+from edgecnn.runner.sessions import Session, check_knobs, load_runtime, open_session, timed_calls
 
 _NS = 1_000_000
 """Nanoseconds in a millisecond."""
@@ -204,7 +202,7 @@ def run(kit: Kit, settings: Mapping[str, Any], logs: str) -> dict[str, Any]:
 
     load, samples = LoadSettings.model_validate(settings), Samples(kit)
     session = _warm(kit, samples, load.batch)
-    before = opening()
+    before = read_baseline()
     gc.collect()
     gc.disable()
     try:

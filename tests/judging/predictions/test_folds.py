@@ -73,7 +73,7 @@ def test_a_network_that_loses_much_in_one_fold_widens_the_interval_and_the_gate_
 @pytest.mark.parametrize("folds", [5, 10])
 @pytest.mark.parametrize("spread", [0.0, 0.01, 0.02])
 def test_a_bound_errs_as_seldom_as_a_gate_says_however_networks_differ(folds: int, spread: float) -> None:
-    """The drop of each network is drawn, then its images; one in twenty is what a gate promises."""
+    """The drop of each network is drawn, then its images; one in twenty is what a gate promised_top1."""
     draws, runs, images, discordant = np.random.default_rng(3), 1500, 60, 0.05
     below = 0
     for _ in range(runs):

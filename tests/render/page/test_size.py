@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 
-from edgecnn.render.page.document import report_page
+from edgecnn.render.page.report import report_page
 from edgecnn.results.page import PageFacts, RunShape, drawn_ms
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.report import CandidateFacts
