@@ -52,7 +52,7 @@ LARGEST = 1024 * 1024
 """Largest size of a record in bytes; a typical record has about ten thousand."""
 _TIMEOUT_S = 60.0
 _OF_ANOTHER_OWNER = ("dubious ownership", "unsafe repository")
-"""Words of git 2.36 and later, and of git 2.35, for a repository of another user, which has no exit code of its own."""
+"""Words of git 2.36 and later, and of git 2.35, for a repository of another user; the exit code is the same as for others."""
 _FETCH = "a shallow checkout has only one commit: git fetch origin REVISION, or fetch-depth: 0 of actions/checkout"
 
 
