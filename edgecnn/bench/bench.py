@@ -45,16 +45,16 @@ from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
 
 RACED = ("latency", "memory", "energy")
-"""Sources of metrics that only a race measures."""
+"""Sources of metrics that are measured only by a race."""
 ANEW_HOW = "a gate on latency or energy races again if the device is available and --allow-stored is not passed"
 
 
 class MeasuringRequest(Value):
-    """A finished build, the bounds of its gates, and what to measure."""
+    """A finished build, the bounds of its gates, and the measurements."""
 
     folder: Path
     gates: GateChoice = GateChoice()
-    """Bounds of the command line; if empty, those of the build's recipe, else the default."""
+    """Bounds of the command line; if empty, the bounds of the build's recipe, else the default."""
     meter: Path | None = None
     until: float | None = None
     extra_runs: ExtraRuns = ExtraRuns()
@@ -65,16 +65,18 @@ class JudgeRequest(MeasuringRequest):
 
     stored_race: StoredRace = "unless-gated"
     race: bool = False
-    """Race even if no gate asks for it."""
+    """Whether to race even if no gate needs a race."""
 
 
 def judge_finished(
     request: JudgeRequest, lab: Lab, facts: LocalFacts | None = None, builder: EngineBuilder | None = None
 ) -> BuildReport:
-    """Judge a finished build in this lab. The report holds the rows of the shipped kit and of fp32, and is not written.
+    """Judge the shipped kit of a finished build in this lab; nothing is chosen, trained or written.
 
-    ``facts``: of the lab's machine; None: this machine. ``builder``: of engines for that machine; None: a kit that needs an
-    engine runs only if it holds one.
+    The returned report has the rows of the shipped kit and of fp32.
+
+    ``facts``: facts of the lab's machine; None: this machine. ``builder``: builds engines for that machine; None: a kit that
+    needs an engine runs only if it holds one.
 
     Raises EdgecnnError: the folder is not a finished build, one of its files is damaged (see ``finished_build``), or the store
     cannot be read.
@@ -86,8 +88,8 @@ def judge_finished(
         open_log(request.meter)
     with lab.store.in_use.held():
         subject = subject_of(finished, lab, facts or local_facts(), builder)
-        _race(finished, subject, gates, request)
-        judged = _judged(finished, subject, gates)
+        _race_if_needed(finished, subject, gates, request)
+        judged = _judge(finished, subject, gates)
     return finished.report.model_copy(
         update={
             "version": edgecnn.__version__,
@@ -112,8 +114,8 @@ def judge_finished(
     )
 
 
-def _race(finished: FinishedBuild, subject: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
-    """Race for a gate or an option if this machine is the device and runs the kit, else use a stored race."""
+def _race_if_needed(finished: FinishedBuild, subject: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
+    """Race if a gate or an option needs a race and this machine is the device and runs the kit; else use a stored race."""
     wanted = gates.sources & set(RACED)
     if subject.attached and not has_meter(subject.kits[finished.row.candidate.id], subject.lab.environment, request.meter):
         wanted -= {"energy"}
@@ -146,7 +148,7 @@ def _why_no_race(finished: FinishedBuild, subject: Subject) -> str | None:
 
 
 def _race_again(finished: FinishedBuild, subject: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
-    """Repeat the last race of a build: the shipped kit and, if it runs here, fp32."""
+    """Repeat the final race of a build with the shipped kit and, if it runs here, fp32."""
     shipped = finished.row.candidate.id
     names = [name for name in subject.kits if name == shipped or subject.why_not_runnable(name) is None]
     how = RaceOptions.of(gates, request.until, request.meter)
@@ -154,8 +156,8 @@ def _race_again(finished: FinishedBuild, subject: Subject, gates: EffectiveGates
     Observer(subject).report(names, how, request.extra_runs, energy=energy)
 
 
-def _judged(finished: FinishedBuild, subject: Subject, gates: EffectiveGates) -> Judgement:
-    """Judge the rows. The reason of a missing result names the command that makes the result again."""
+def _judge(finished: FinishedBuild, subject: Subject, gates: EffectiveGates) -> Judgement:
+    """Judge the rows. The reason of a missing result names the command that restores the result."""
     shipped, rows = finished.row, []
     forecasts = {} if subject.attached else {row.candidate.id: row.forecast for row in finished.report.candidates}
     for name, row in reported(candidate_facts(subject), subject).items():
@@ -173,14 +175,14 @@ def _judged(finished: FinishedBuild, subject: Subject, gates: EffectiveGates) ->
 
 
 class BenchRequest(MeasuringRequest):
-    """What to measure of a finished build, and on which machine."""
+    """A finished build, its measurements, and the machine to measure on."""
 
     host: HostRequest | None = None
     """None: this machine."""
     target: str | None = None
-    """The device that the user names for the board; it must be the device of the build."""
+    """Device that the user names for the board; it must be the device of the build."""
     anew: bool = False
-    """Race again even if the store holds a race."""
+    """Whether to race again even if the store holds a race."""
 
     @property
     def stored_race(self) -> StoredRace:
@@ -205,8 +207,8 @@ class Benched:
 def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> Benched:
     """Measure and judge a finished build. If the store still holds its steps, rewrite its report and bundle.
 
-    Raises EdgecnnError: the folder is not a finished build, the board is another device or has another processor, cannot be
-    reached, or a link was lost. After a lost link the same call continues where it stopped.
+    Raises EdgecnnError: the folder is not a finished build; the board is another device, has another processor, or cannot be
+    reached; or the link was lost. After a lost link, the same call continues where it stopped.
     """
     finished = finished_build(request.build)
     device = finished.resolved.device
@@ -217,7 +219,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     command = f"edgecnn bench {shell_word(request.folder)}"
     with machine_for(request.host, BoardUse(device, command, runtimes_of(finished.resolved.candidates)), tell) as machine:
         _require_same_processor(finished, machine)
-        # Of all keys of the original plan, only those of engines depend on the machine.
+        # Only the keys of engines depend on the machine; all other keys are those of the original plan.
         resolved = finished.resolved.model_copy(
             update={"attachment": attachment_of(finished.resolved.device, machine.facts, machine.board)}
         )
@@ -237,7 +239,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
 
 
 def _require_same_processor(finished: FinishedBuild, machine: Machine) -> None:
-    """Compare processors if the device file does not state one: such a file recognises every machine."""
+    """Refuse another processor if the device file states none, because such a file recognises every machine."""
     device = finished.resolved.device
     if device.processor.architecture != "any":
         return
@@ -264,9 +266,8 @@ def _processor_text(processor: Mapping[str, str]) -> str:
 
 
 def _build_request(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
-    """The build's own request, with the measuring options of this call."""
+    """Return the request of the build, with the measuring options of this call."""
     resolved = finished.resolved
-
     return BuildRequest(
         recipe=resolved.asked,
         device=resolved.device,

@@ -18,7 +18,7 @@ from pathlib import Path
 import edgecnn
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.facts import BundleBench
-from edgecnn.bench.images import OpenedImages, shown_images, stored_images
+from edgecnn.bench.images import OpenedImages, prepare_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import BuiltEngines, build_engines, builder_for
 from edgecnn.building.rows import candidate_facts, reported
@@ -52,7 +52,6 @@ from edgecnn.results.explain import bench_command
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.disk import write_text_atomically
-from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import reference_of
@@ -69,9 +68,9 @@ class BundleBenchRequest:
     """A bundle, the images to evaluate it on, and the folder of the results."""
 
     bench: BenchRequest
-    """Its folder is a bundle, a zip, or a build that holds the bundle."""
+    """Request whose folder is a bundle, a zip, or a build that holds the bundle."""
     data: DataChoice | None = None
-    """Images of the same classes; None: the build's test images, where the store has them."""
+    """Images of the same classes; None: the build's test images, if the store has them."""
     out: Path | None = None
     """None: ``benches/NAME``."""
     trust: Trust = Trust()
@@ -89,17 +88,17 @@ def is_alone(path: Path) -> bool:
 
 
 def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> BundleBench:
-    """Verify a bundle, test, evaluate and race its kits, and write the results. Without images no kit is evaluated.
+    """Verify a bundle, test, evaluate and race its kits, and write the results. Without images, no kit is evaluated.
 
-    Raises EdgecnnError: the bundle is refused, the board is another device, cannot be reached or is not ready, no kit runs
-    there, or a link was lost. After a lost link the same call continues where it stopped.
+    Raises EdgecnnError: the bundle is refused; the board is another device, cannot be reached or is not ready; no kit runs on it;
+    or the link was lost. After a lost link, the same call continues where it stopped.
     """
     started, bench_request = time.perf_counter(), request.bench
     if bench_request.extra_runs != ExtraRuns():
         raise BENCH_OPTION_OF_BUILD(option="--batches, --end-to-end or --soak", bundle=bench_request.folder)
     if bench_request.meter is not None:
         open_log(bench_request.meter)
-    # Files that use left in the bundle's folder are ignored: only the files of its manifest are copied, and the copy runs.
+    # A copy with only the files of the manifest runs, so files that earlier runs left in the bundle's folder do not matter.
     verified = verify(bench_request.folder, replace(request.trust, made_here=True), tell)
     out = output_folder(request.out, verified)
     with store.in_use.held(), store.workspace("bundle", verified.facts.sha256[:32], tell) as work:
@@ -111,11 +110,11 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         shown = (
             stored_images(kits, recorded, store)
             if request.data is None
-            else shown_images(request.data, kits[0], recorded, _subfolder(work, "images"), BuildContext(store, tell))
+            else prepare_images(request.data, kits[0], recorded, _subfolder(work, "images"), BuildContext(store, tell))
         )
         tell.note(f"images: {shown.facts.said}")
         with machine_for(bench_request.host, wanted, tell) as machine:
-            name = _filed_under(device, machine)
+            name = _device_name(device, machine)
             subject = _subject(kits, shown, machine, machine.lab(store, tell, name))
             gates = _gates(bench_request, shown)
             _measure(subject, shown, request, RaceOptions.of(gates, bench_request.until, bench_request.meter))
@@ -125,7 +124,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
 
 
 def require_trusted(build: Path, trust: Trust, tell: Progress) -> None:
-    """Verify a build's bundle if the user passed signers. A build's own folder is trusted otherwise.
+    """Verify a build's bundle if the user passed signers; otherwise, the folder of a build is trusted.
 
     Raises EdgecnnError: see ``verify``.
     """
@@ -139,7 +138,7 @@ def _subfolder(folder: Path, name: str) -> Path:
 
 
 def _device(request: BenchRequest, recorded: Recorded) -> Device | None:
-    """The device that the bundle was built for, else the one that the user names, else None."""
+    """Return the device that the bundle was built for, else the device that the user names, else None."""
     named = None if request.target is None else parse_target(request.target).device
     if recorded.device is None:
         return named
@@ -151,8 +150,8 @@ def _device(request: BenchRequest, recorded: Recorded) -> Device | None:
         raise BENCH_DEVICE_UNKNOWN(bundle=request.folder, device=recorded.device) from error
 
 
-def _filed_under(device: Device | None, machine: Machine) -> str:
-    """The name that profiles get: the named device if the machine is that device, else the only device that recognises it."""
+def _device_name(device: Device | None, machine: Machine) -> str:
+    """Return the device name for profiles: ``device`` if the machine is this device, else the only device that recognises it."""
     if device is not None:
         return device.name if matches(device, machine.facts) else THIS_MACHINE
     with_rule = [row.name for row in known_devices().devices if row.facts_only is None and row.match != Match()]
@@ -161,7 +160,7 @@ def _filed_under(device: Device | None, machine: Machine) -> str:
 
 
 def _subject(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Subject:
-    """The bundle's kits, with the engines that the machine built. A kit without its engine has failed already."""
+    """Return the bundle's kits, with engines that the machine built. A kit that lacks its engine is excluded."""
     builder = builder_for((kit.candidate for kit in kits), machine, lab.tell)
     named = {kit.candidate.id: kit for kit in kits}
     engines = BuiltEngines({}, {}) if builder is None else build_engines(named, builder, lab)
@@ -186,7 +185,7 @@ def _subject(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab:
 def _measure(subject: Subject, shown: OpenedImages, request: BundleBenchRequest, how: RaceOptions) -> None:
     lab = subject.lab
     for name in subject.runnable:
-        _answer(name, subject, shown)
+        _test_and_evaluate(name, subject, shown)
     runnable = tuple(subject.runnable.values())
     if not runnable:
         reasons = [f"{name}: {failed.what}" for name, failed in subject.failures.items()]
@@ -198,8 +197,8 @@ def _measure(subject: Subject, shown: OpenedImages, request: BundleBenchRequest,
         subject.races["energy"] = subject.race(energy_request(request.race, watched, how), "energy of {} could not be measured")
 
 
-def _answer(name: str, subject: Subject, shown: OpenedImages) -> None:
-    """Run a kit's self-test, then evaluate it. A kit that fails is out."""
+def _test_and_evaluate(name: str, subject: Subject, shown: OpenedImages) -> None:
+    """Run a kit's self-test, then evaluate the kit. A kit that fails is excluded."""
     if (why := subject.why_not_runnable(name)) is not None:
         if name not in subject.failures:
             subject.fail(name, Failed(ref="not-runnable", what=why), "does not run")
@@ -214,7 +213,7 @@ def _answer(name: str, subject: Subject, shown: OpenedImages) -> None:
 
 
 def _gates(request: BenchRequest, shown: OpenedImages) -> EffectiveGates:
-    """The gates of the command line, else the default gate, which needs images."""
+    """Return the gates of the command line, else the default gate, which needs images."""
     multi_label = shown.labels is not None and shown.labels.ndim == 2
     call = Circumstances(multi_label=multi_label, stored_race=request.stored_race, more_rounds=OF_A_FINISHED_BUILD)
     gates = EffectiveGates.of(GateChoice(), request.gates, call)
@@ -273,8 +272,8 @@ def output_folder(out: Path | None, verified: Verified) -> Path:
     """Create the folder of the results before anything is measured. ``out``: None means ``benches/NAME``.
 
     Raises:
-        NOT_OVERWRITTEN: it holds other files, or is inside the bundle.
-        OUTPUT_UNWRITABLE: it cannot be created.
+        NOT_OVERWRITTEN: the folder holds other files, or is inside the bundle.
+        OUTPUT_UNWRITABLE: the folder cannot be created.
     """
     folder = out or Path("benches") / verified.manifest.name
     resolved, bundle = folder.resolve(), verified.opened.path.resolve()
@@ -295,7 +294,7 @@ def write_bench(result: BundleBench, subject: Subject, out: Path) -> BundleBench
     Raises OUTPUT_UNWRITABLE: a file cannot be written.
     """
     try:
-        profiles = {kit.candidate.id: tuple(_copied(kit, subject, out)) for kit in subject.kits.values()}
+        profiles = {kit.candidate.id: _copy_profiles(kit, subject, out) for kit in subject.kits.values()}
         written = result.model_copy(update={"profiles": profiles, "output": str(out)})
         write_text_atomically(out / REPORTED, written.model_dump_json(indent=1, by_alias=True) + "\n")
     except OSError as error:
@@ -303,16 +302,14 @@ def write_bench(result: BundleBench, subject: Subject, out: Path) -> BundleBench
     return written
 
 
-def _copied(kit: KitRef, subject: Subject, out: Path) -> Iterator[str]:
-    for stored in _stored(kit, subject):
-        name = f"{PROFILES}/{kit.candidate.id}/{stored.profile.what}-{stored.id}"
-        shutil.copytree(stored.folder, out / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
-        yield name
-
-
-def _stored(kit: KitRef, subject: Subject) -> Iterator[StoredProfile]:
-    if (answers := subject.evaluations.get((kit.candidate.id, "test"))) is not None:
-        yield answers
+def _copy_profiles(kit: KitRef, subject: Subject, out: Path) -> tuple[str, ...]:
+    """Copy the profiles of a kit from the store, and return their folders."""
+    evaluation = subject.evaluations.get((kit.candidate.id, "test"))
+    profiles = [] if evaluation is None else [evaluation]
     raced = [result.profiles[kit.entrant] for result in subject.races.values() if kit.entrant in result.profiles]
     if raced:
-        yield from (stored for stored in subject.lab.store.profiles.of(kit.digest, "race") if stored.profile in raced)
+        profiles += [stored for stored in subject.lab.store.profiles.of(kit.digest, "race") if stored.profile in raced]
+    names = {f"{PROFILES}/{kit.candidate.id}/{stored.profile.what}-{stored.id}": stored.folder for stored in profiles}
+    for name, folder in names.items():
+        shutil.copytree(folder, out / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    return tuple(names)

@@ -1,7 +1,7 @@
 """Race reference networks on one machine for a limited time, and make a record of evidence that can be sent.
 
 The stages of builds make the kits. Nothing is trained, because latency does not depend on the weights. Results are stored, so the
-same command continues after an interruption. On a GPU all torch variants run in one race, because opening a program takes longer
+same command continues after an interruption. On a GPU, all torch variants run in one race, because opening a program takes longer
 than timing it.
 """
 
@@ -50,22 +50,23 @@ from edgecnn.values.candidate import BASELINE_ID, Candidate, TargetRuntime, is_o
 from edgecnn.values.device import Device, EngineBuilder
 from edgecnn.values.fit import Probe
 from edgecnn.values.layers import MacTable, Residency
-from edgecnn.values.profile import EMULATED_TIMES, Environment, Profile, Purpose
+from edgecnn.values.profile import EMULATED_TIMES, Profile, Purpose
 from edgecnn.values.recipe import Recipe, TargetChoice
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Progress
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 NETWORKS = ("mobilenet-v2", "resnet-18", "efficientnet-b0", "mobilenet-v3-large", "efficientnet-lite0", "resnet-50")
 """One network for each kind of block that costs an edge device differently: inverted residuals with ReLU6; plain 3×3
 convolutions; SiLU with squeeze-excite; hard-swish with squeeze-excite; EfficientNet without either; the bottlenecks of MLPerf.
-The first ones differ most, in case time runs out."""
+The first networks differ most, in case time runs out."""
 ROUNDS, SAMPLES, MAX_AGE_H = 8, 1000, 24.0
 RUN_LEAST_S, RUN_MOST_S = 1.0, 10.0
-"""Seconds of a timed process. A slow network gives fewer samples, and its record says which percentiles they do not support."""
-_RUN_BESIDE_S, _KIT_BESIDE_S = 2.0, 8.0
-"""Assumed seconds to start a process, and for a kit's self-test and trace. The time of the runs is planned with them."""
+"""Limits of the duration of a timed process. A slow network gives fewer samples, and its record says which percentiles lack
+samples."""
+_START_S, _TEST_S = 2.0, 8.0
+"""Assumed duration of the start of a process, and of a kit's self-test and trace, for planning the time of the runs."""
 
 
 class EvidenceRequest(NamedTuple):
@@ -73,29 +74,26 @@ class EvidenceRequest(NamedTuple):
 
     device: Device
     device_file: Path | None
-    """None of a shipped device."""
+    """File of the user's device; None for a shipped device."""
     runtime: TargetRuntime | None
-    """The runtime that the target names; None: the default runtimes of the device file."""
+    """Runtime that the target names; None: the default runtimes of the device file."""
     host: HostRequest | None
     """None: this machine."""
     minutes: float
-    """Time for measuring; making kits is not included."""
+    """Time for measuring, without making kits."""
     variants: VariantChoice = "usual"
-    """The torch variants of a GPU, in addition to eager fp32."""
+    """Torch variants of a GPU, in addition to eager fp32."""
 
 
 def planned_run_s(minutes: float, kits: int) -> float:
-    """Seconds that a timed process may take so that every network is measured in time.
-
-    ``kits``: kits of each network.
-    """
-    kit_s = 60 * minutes / len(NETWORKS) / kits - _KIT_BESIDE_S
-    return min(RUN_MOST_S, max(RUN_LEAST_S, math.floor(2 * (kit_s / ROUNDS - _RUN_BESIDE_S)) / 2))
+    """Return the seconds of a timed process with which every network is measured in time. ``kits``: kits of each network."""
+    kit_s = 60 * minutes / len(NETWORKS) / kits - _TEST_S
+    return min(RUN_MOST_S, max(RUN_LEAST_S, math.floor(2 * (kit_s / ROUNDS - _START_S)) / 2))
 
 
 @dataclass
 class Gathering:
-    """The networks measured so far, and the time that was spent."""
+    """Measures networks while time is left, and keeps their results."""
 
     request: EvidenceRequest
     lab: Lab
@@ -111,12 +109,12 @@ class Gathering:
         self.maker = KitMaker(self.lab.store, self.lab.tell, self.lab.environment.conditions)
 
     def run(self) -> None:
-        """Measure each network for which time is left, if it takes as long as the slowest one so far."""
+        """Measure each network if the time left suffices for the slowest network so far."""
         self.networks = self.collect("measure reference networks", self._network)
 
-    def collect(self, doing: str, work: Callable[[ArchSpec], Found]) -> list[Found]:
-        """Return the results of ``work`` for each network for which time is left. The others are noted with the reason."""
-        results: list[Found] = []
+    def collect(self, doing: str, work: Callable[[ArchSpec], Result]) -> list[Result]:
+        """Return the results of ``work`` for each network for which time is left; other networks are noted with the reason."""
+        results: list[Result] = []
         for number, arch in enumerate(NETWORKS):
             self.lab.tell.step(doing, number, len(NETWORKS), "networks")
             if self.spent_s + self.longest_s > 60 * self.request.minutes:
@@ -132,7 +130,7 @@ class Gathering:
 
     @property
     def no_time(self) -> str:
-        """Why a network was not measured."""
+        """The reason of a network for which no time was left."""
         return f"the {self.request.minutes:g} minutes were over; --minutes raises the limit"
 
     def leave_out(self, name: str, why: str) -> None:
@@ -156,7 +154,7 @@ class Gathering:
     def network_of(
         self, spec: ArchSpec, macs: MacTable, weights: EvidenceWeights, kits: Iterable[EvidenceKit], failed: Mapping[str, str]
     ) -> EvidenceNetwork:
-        """A network of the record. Kits that failed are printed."""
+        """Return a network of the record, and print the kits that failed."""
         for name, why in failed.items():
             self.lab.tell.note(f"{name} of {spec.name} has no figures: {why}")
         return EvidenceNetwork(
@@ -171,7 +169,7 @@ class Gathering:
         )
 
     def weights(self, spec: ArchSpec) -> tuple[Artifact | None, EvidenceWeights]:
-        """Published weights if available, else seeded ones, with a note."""
+        """Return published weights if available, else random weights from a fixed seed, and print a note."""
         answer = answer_weights(spec, "auto", cached=stored_weights(spec, self.lab.store, tool_versions()))
         why = answer.lacking or answer.why
         if answer.kind != "none":
@@ -185,7 +183,7 @@ class Gathering:
         return None, EvidenceWeights(origin="seeded", what="random weights from a fixed seed; accuracy is not known")
 
     def _measured(self, made: Mapping[str, KitRef], macs: MacTable, failed: dict[str, str]) -> list[EvidenceKit]:
-        """Race and trace the kits that pass their self-test. The others are added to ``failed``."""
+        """Race and trace the kits that pass their self-test, and add the other kits to ``failed``."""
         kits = dict(made)
         if self.builder is not None:
             built = build_engines(kits, self.builder, self.lab)
@@ -205,7 +203,7 @@ class Gathering:
         return [self.kit_of(kit, raced.profiles[kit.entrant], reference, self._residency(kit, macs)) for kit in finished]
 
     def race_request(self, kits: Iterable[KitRef], purpose: Purpose, **settings: Any) -> RaceRequest:
-        """A race of these kits."""
+        """Return a race of these kits."""
         return RaceRequest(kits=tuple(kits), purpose=purpose, samples=SAMPLES, max_age_h=MAX_AGE_H, **settings)
 
     def _residency(self, kit: KitRef, macs: MacTable) -> Residency | None:
@@ -217,7 +215,7 @@ class Gathering:
         return None if ran is None else ran.model_copy(update={"layers": ()})
 
     def kit_of(self, kit: KitRef, profile: Profile, reference: Profile | None, ran: Residency | None) -> EvidenceKit:
-        """A kit of the record. ``reference``: fp32's runs of the same race. ``ran``: None if residency cannot be read."""
+        """Return a kit of the record. ``reference``: fp32's runs in the same race. ``ran``: None if residency is unknown."""
         return EvidenceKit(
             candidate=kit.candidate,
             kit=kit.digest,
@@ -230,24 +228,24 @@ class Gathering:
 
 
 def probe_of(spec: ArchSpec) -> Probe:
-    """The network with the input and classes that it was published with."""
+    """Return the network with the input and the classes that it was published with."""
     return Probe(arch=spec.name, resolution_px=spec.resolution_px, classes=spec.classes)
 
 
 RUN_S = 1.0
-"""Seconds of a timed process on a GPU, which makes hundreds of predictions in that time."""
+"""Duration of a timed process on a GPU, in which it makes hundreds of predictions."""
 OPEN_S, TURN_S = 15.0, 5.0
-"""Assumed seconds to open the programs of a few processes at once, and to time one. Rounds are planned with them."""
+"""Assumed duration of opening the programs of a few processes at once, and of timing one process, for planning rounds."""
 TESTED_AT_ONCE = 6
 
 
 def planned_rounds(minutes: float, kits: int) -> int:
-    """As many rounds as fit, and at least those that an interval of the median needs."""
+    """Return as many rounds as fit into the time, and at least those that an interval of the median needs."""
     return max(RUNS_NEEDED, min(ROUNDS, int(60 * minutes / (OPEN_S * -(-kits // OPENED_AT_ONCE) + TURN_S * kits))))
 
 
 class _Made(NamedTuple):
-    """A network before it is timed."""
+    """A network and its kits, before they are timed."""
 
     spec: ArchSpec
     weights: EvidenceWeights
@@ -290,7 +288,7 @@ class GpuGathering(Gathering):
         return _Made(spec, weights, self.maker.mac_table(probe, fetched), dict(made.made), dict(made.failed))
 
     def _test(self, made: list[_Made]) -> None:
-        """Run the self-test of each kit, several at once, because they are not timed. Remove kits that fail."""
+        """Remove kits that fail their self-test. Several tests run at once, because they are not timed."""
         tested = [(network, name, kit) for network in made for name, kit in network.kits.items()]
         at_once = max(1, min(TESTED_AT_ONCE, (os.cpu_count() or 1) // 2))
         with ThreadPoolExecutor(at_once) as pool:
@@ -301,7 +299,7 @@ class GpuGathering(Gathering):
                 network.failed[name] = failed.what
 
     def _race(self, kits: list[KitRef], rounds: int, batches: dict[str, int] | None = None) -> tuple[RaceResult, float]:
-        """Race the kits; also return the seconds that the race took."""
+        """Race the kits, and return the result and the duration of the race in seconds."""
         began = monotonic()
         purpose: Purpose = "throughput" if batches else "evidence"
         request = self.race_request(kits, purpose, rounds=rounds, max_s=RUN_S, batches=batches or {}, together=True)
@@ -324,13 +322,13 @@ class GpuGathering(Gathering):
 
 
 def evidence_of(request: EvidenceRequest, store: Store, tell: Progress) -> EvidenceRecord:
-    """Make and measure the reference networks on the device. The record is not sealed yet.
+    """Make and measure the reference networks on the device, and return the record, which is not sealed yet.
 
     Raises:
         MissingPackage: a package that makes networks is not installed.
         EVIDENCE_ELSEWHERE: the machine is not the device, or is emulated.
         NOTHING_IN_EVIDENCE: no network could be made and timed.
-        BoardError: the board failed, or the link was lost. The same call continues where it stopped.
+        BoardError: the board failed, or the link was lost; the same call continues where it stopped.
     """
     require_packages(("torch", "torchvision", "onnx"), extra="train", needed_for="evidence")
     device, runtime = request.device, request.runtime
@@ -360,7 +358,7 @@ def evidence_of(request: EvidenceRequest, store: Store, tell: Progress) -> Evide
 
 
 def _gpu(request: EvidenceRequest) -> DesktopGpu:
-    """The GPU of this machine. Raises EVIDENCE_ELSEWHERE: torch cannot use it, or a host was named."""
+    """Return the GPU of this machine. Raises EVIDENCE_ELSEWHERE: torch cannot use the GPU, or a host was named."""
     device = request.device.name
     if request.host is not None:
         raise EVIDENCE_ELSEWHERE(device=device, why="torch is timed only on the machine that edgecnn is installed on")
@@ -390,17 +388,18 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
         measured_at=min(dates, key=utc_moment),
         minutes=request.minutes,
         seconds=round(gathering.spent_s, 1),
-        networks=tuple(_anonymized(network, clean, named) for network in gathering.networks),
+        networks=tuple(
+            network.model_copy(
+                update={
+                    "kits": tuple(kit.model_copy(update={"environment": named(kit.environment)}) for kit in network.kits),
+                    "failed": _cleaned(network.failed, clean),
+                }
+            )
+            for network in gathering.networks
+        ),
         left_out=_cleaned({**gathering.left_out, **unavailable}, clean),
         warnings=tuple(clean(warning) for warning in machine.warnings),
     )
-
-
-def _anonymized(
-    network: EvidenceNetwork, clean: Callable[[str], str], named: Callable[[Environment], Environment]
-) -> EvidenceNetwork:
-    kits = tuple(kit.model_copy(update={"environment": named(kit.environment)}) for kit in network.kits)
-    return network.model_copy(update={"kits": kits, "failed": _cleaned(network.failed, clean)})
 
 
 def _cleaned(reasons: Mapping[str, str], clean: Callable[[str], str]) -> dict[str, str]:

@@ -16,18 +16,18 @@ from edgecnn.values.verdict import GateResult, Verdict
 
 
 class BenchImages(Value):
-    """The images that a bundle's kits were evaluated on."""
+    """Images that a bundle's kits were evaluated on."""
 
     source: Literal["store", "data", "none"]
     role: Literal["recorded", "other"] | None = None
     """recorded: pixel for pixel the build's test images. other: images of ``--data``, which may include training images."""
     images: int = 0
     pixels: str | None = None
-    """Their digest by ``runner.pixels.pixels_sha256``."""
+    """Digest of the pixels by ``runner.pixels.pixels_sha256``."""
     data: str | None = None
-    """The value of ``--data``."""
+    """Value of ``--data``."""
     said: str
-    """The source and the number of images as a sentence."""
+    """Source and number of images as a sentence."""
 
 
 class BundleBench(Value):
@@ -38,19 +38,19 @@ class BundleBench(Value):
     made_at: str
     bundle: BundleVerification
     device: str
-    """The name that the profiles are filed under: a device that the machine is, or ``this machine``."""
+    """Device name in the profiles: the device that the machine is, or ``this machine``."""
     built_for: str | None
-    """The device that the bundle was built for; None if the bundle does not say."""
+    """Device that the bundle was built for; None if the bundle does not state it."""
     machine: str
     board: str | None
-    """The value of --host; None: the machine that edgecnn ran on."""
+    """Value of ``--host``; None: the machine that edgecnn ran on."""
     environment: Environment
     images: BenchImages
     candidates: tuple[CandidateFacts, ...]
     recorded: Mapping[str, Accuracy | MultiLabelAccuracy]
-    """Candidate to the accuracy that its build reported, measured on any machine."""
+    """Accuracy that the build reported, on any machine, by candidate."""
     profiles: Mapping[str, tuple[str, ...]]
-    """Candidate to the folders of its profiles, next to this file. The store holds the same profiles."""
+    """Folders with copies of the profiles in the store, relative to this file, by candidate."""
     gates: tuple[GateResult, ...]
     """Gates of the kit that the bundle uses."""
     require_measured: bool = Field(default=False, exclude_if=lambda required: not required)

@@ -56,18 +56,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OpenedImages:
-    """Pixels with their labels, as far as they are available."""
+    """Pixels with their labels; None if they are not available."""
 
     facts: BenchImages
     pixels: PixelSet | None = None
     labels: NDArray[Any] | None = None
     """int64 (images,), or multi-label uint8 (images, labels), in the kit's order of classes."""
     groups: NDArray[np.int64] | None = None
-    """Group of each image, (images,); None if the images are independent as far as is known."""
+    """Group of each image, (images,); None if no groups are known."""
 
 
 def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> OpenedImages:
-    """The build's test images, found by their pixels or through the records of a kit; else none, with the reason."""
+    """Return the build's test images, found through the records of a kit or by their pixels; else the reason why not."""
     import numpy as np
 
     prepared = _prepared(kits, recorded, store)
@@ -85,18 +85,19 @@ def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> O
     return OpenedImages(facts, pixels, labels, prepared_groups(prepared.folder, "test"))
 
 
-def shown_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
-    """The user's images, prepared for a kit.
+def prepare_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
+    """Prepare the user's images for a kit.
 
-    ``recorded``: recognises the build's own images. ``folder``: an existing folder for the pixels.
+    ``recorded``: the bundle's record, by which the build's test images are recognised. ``folder``: an existing folder for the
+    pixels.
 
     Raises:
-        BENCH_CLASSES_DIFFER, UNKNOWN_LABEL, FOLDERS_OF_ONE_CLASS, MultiLabelNotFitting: they do not have the kit's classes or
-        labels.
-        EdgecnnError: one of ``errors.data``.
+        BENCH_CLASSES_DIFFER, UNKNOWN_LABEL, FOLDERS_OF_ONE_CLASS, MultiLabelNotFitting: the images do not have the kit's classes
+            or labels.
+        EdgecnnError: another error of ``errors.data``.
     """
     recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).runner_recipe()
-    for source in shown_sources(data, recorded.drawn, context.store.root, context.tell, kit.manifest["labels"]):
+    for source in test_sources(data, recorded.drawn, context.store.root, context.tell, kit.manifest["labels"]):
         label_of = _labels_of(source, kit, data.path)
         write_pixels(source, recipe, folder, context.tell, ("test",))
         pixels = _pixel_set(folder)
@@ -139,7 +140,7 @@ def _pixel_set(folder: Path) -> PixelSet:
 
 
 def _labels_of(source: ImageSource, kit: KitRef, data: str) -> Mapping[int, int]:
-    """The source's labels to those of the kit. The images may lack some of the kit's labels."""
+    """Return the label of the kit for each label of the source. The images may lack some of the kit's labels."""
     classes: Sequence[str] = kit.manifest["labels"]
     if (kit.manifest.get("thresholds") is not None) != source.manifest.multi_label:
         because = (
@@ -184,11 +185,11 @@ _NO_BUILD = (
     TooFewGroups,
     GroupsNotDivisible,
 )
-"""Errors that only say that these images could not be split for a build, which the user did not ask for."""
+"""Errors that only say that the images cannot be split for a build, which the user did not request."""
 
 
 def _list_by_classes(images: DataChoice, classes: Sequence[str], cache: Path, tell: Progress) -> Files:
-    """List images. If folders can be read in two ways, use the reading that gives the bundle's classes."""
+    """List images. If folders can be read in several ways, use the reading that gives the bundle's classes."""
     try:
         return list_files(images, cache, tell)
     except (SplitFolders, NoClassFolders):
@@ -200,16 +201,16 @@ def _list_by_classes(images: DataChoice, classes: Sequence[str], cache: Path, te
         raise
 
 
-def shown_sources(
+def test_sources(
     images: DataChoice, drawn: RoleDraw | None, cache: Path, tell: Progress, classes: Sequence[str] = ()
 ) -> Iterator[ImageSource]:
     """Yield the test split that the build would draw from these images, then all images; both with the role ``test``.
 
-    If the data has its own test split, both are that split.
+    If the data has a test split, both sources are this split.
 
-    ``drawn``: how the build drew roles; None: by default. ``cache``: the store's root. ``classes``: of the bundle.
+    ``drawn``: how the build drew roles; None: the default. ``cache``: the store's root. ``classes``: the bundle's classes.
 
-    Raises EdgecnnError: one of ``errors.data``, if the path cannot be used.
+    Raises EdgecnnError: an error of ``errors.data``, if the path cannot be used.
     """
     drawn_as_built = images if drawn is None else drawn.applied_to(images)
     if not has_folder(images.path):
@@ -218,7 +219,7 @@ def shown_sources(
         return
 
     def listed(group_by: str | None) -> Listed:
-        tested = drawn_as_built.model_copy(update={"group_by": group_by, "train": False})  # leaves out images that only train
+        tested = drawn_as_built.model_copy(update={"group_by": group_by, "train": False})  # excludes images that only train
         files = _list_by_classes(tested, classes, cache, tell)
         if files.layout.unused:
             tell.note(f"{images.path}: not used: {files.layout.unused}")

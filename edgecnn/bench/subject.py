@@ -1,6 +1,6 @@
 """The subject of a finished build: its kits, images and predictions, read from its bundle and the store.
 
-A kit is read from the bundle, else from the store by its digest. ``absent`` gives the reason for results that are gone.
+A kit is read from the bundle, else from the store by its digest. ``absent`` says why results are gone.
 """
 
 from __future__ import annotations
@@ -34,19 +34,23 @@ from edgecnn.values.report import CandidateFacts
 
 
 def subject_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts, builder: EngineBuilder | None) -> Subject:
-    """The shipped kit and the fp32 kit, with their predictions and residency.
+    """Return the shipped kit and the fp32 kit, with their predictions and residency.
 
-    ``facts``: of the lab's machine. ``builder``: of the engines that kits need there; None: only kits with an engine run.
+    ``facts``: facts of the lab's machine. ``builder``: builds the engines that kits need on it; None: kits that need an engine
+    run only if they hold one.
     """
-    subject = _found_kits(finished, lab, facts)
+    subject = _subject_with_kits(finished, lab, facts)
     if builder is not None:
-        _add_engines(subject, builder)
+        built = build_engines(subject.kits, builder, subject.lab)
+        subject.kits.update(built.kits)
+        subject.answering.update(built.kits)
+        subject.unrunnable.update({name: failed.what for name, failed in built.failed.items()})
     _read_accuracy(finished, subject)
     _read_residency(finished, subject)
     return subject
 
 
-def _found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> Subject:
+def _subject_with_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> Subject:
     rows = [row for row in (finished.baseline, finished.row) if row is not None]
     here = attachment_of(finished.resolved.device, facts)
     candidates = tuple({row.candidate.id: row.candidate for row in rows}.values())
@@ -58,21 +62,13 @@ def _found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> Subject
     return subject
 
 
-def _add_engines(subject: Subject, builder: EngineBuilder) -> None:
-    """Build the engines that kits need on this lab's machine. ``unrunnable`` says why a kit has none."""
-    built = build_engines(subject.kits, builder, subject.lab)
-    subject.kits.update(built.kits)
-    subject.answering.update(built.kits)
-    subject.unrunnable.update({name: failed.what for name, failed in built.failed.items()})
-
-
 def _read_accuracy(finished: FinishedBuild, subject: Subject) -> None:
-    """Read predictions of the test split: stored under this machine's conditions, else made now, else of any machine."""
+    """Read the predictions on the test split: stored for this machine, else made now, else of any machine."""
     if subject.prepared is None:
         return
     pixels = PixelSet.prepared(subject.prepared, "test", finished.resolved.data.counts["test"])
     for name, kit in subject.answering.items():
-        stored = _evaluation(subject, name, kit, pixels)
+        stored = _evaluate_or_read(subject, name, kit, pixels)
         if isinstance(stored, Failed):
             subject.absent["accuracy"] = (
                 f"the store holds no predictions of {name} on the test split, and it does not run here: {stored.what}"
@@ -84,7 +80,7 @@ def _read_accuracy(finished: FinishedBuild, subject: Subject) -> None:
                 subject.notes.append(f"accuracy drops are not available: {failed.what}")
             continue
         subject.evaluations[name, "test"] = stored
-    read_folds(finished.folds, subject, _evaluation)
+    read_folds(finished.folds, subject, _evaluate_or_read)
     if len(finished.folds) < len(finished.resolved.folds):
         subject.notes.append(
             "accuracy is of the first fold's test images only: plan.json of an earlier version does not list the other folds"
@@ -97,7 +93,7 @@ def _read_accuracy(finished: FinishedBuild, subject: Subject) -> None:
 
 
 def _read_residency(finished: FinishedBuild, subject: Subject) -> None:
-    """Read residency; trace a kit now if it runs here and the store has no trace of this machine."""
+    """Read the residency of each kit; trace the kit now if it runs here and the store has no trace of this machine."""
     for name, kit in subject.kits.items():
         row = next(row for row in finished.report.candidates if row.candidate.id == name)
         if kit.candidate.needs_engine and not has_engine(kit):
@@ -133,7 +129,7 @@ def _kit(finished: FinishedBuild, subject: Subject, candidate: Candidate, digest
 
 
 def _find_origins(subject: Subject) -> None:
-    """Find the images and the multiply-adds through the records of any kit of this build in the store."""
+    """Find the images and the multiply-adds through the store's records of any kit of this build."""
     store = subject.lab.store
     for kit in subject.kits.values():
         if (made := kit_artifact(store, kit.digest)) is None:
@@ -152,7 +148,7 @@ def _store(subject: Subject) -> str:
     return f"the store {subject.lab.store.root}"
 
 
-def _evaluation(subject: Subject, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile | Failed:
+def _evaluate_or_read(subject: Subject, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile | Failed:
     answered = tried(partial(evaluate, kit, pixels, subject.lab))
     if not isinstance(answered, Failed):
         return answered
@@ -190,13 +186,13 @@ def _trace(subject: Subject, name: str, resolution_px: ImageSize) -> None:
 
 
 Answering = Callable[[Subject, str, KitRef, PixelSet], StoredProfile | Failed]
-"""Return a kit's predictions for pixels: made now, or stored by any machine if the kit does not run here."""
+"""Returns the evaluation of a kit on pixels: made now, or stored by any machine if the kit does not run here."""
 
 
 def read_folds(folds: Sequence[Mapping[str, KeptStep]], subject: Subject, evaluate_kit: Answering) -> None:
-    """Add the other folds, all or none. If one is gone, figures are of the first fold's images, and a note says so.
+    """Add the other folds, all or none. If a fold is gone, figures are of the first fold's images, and a note says so.
 
-    ``folds``: the steps of each fold in the build's plan. ``subject``: of the first fold.
+    ``folds``: the steps of each fold in the build's plan. ``subject``: the subject of the first fold.
     """
     others: list[Subject] = []
     for number, steps in enumerate(folds, 2):

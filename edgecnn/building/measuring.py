@@ -1,7 +1,7 @@
 """Measure the kits of a subject: predictions, latency, residency, energy and the extra runs.
 
 Only this part of a build uses a host. Accuracy comes first, on validation and test. If this machine is the device, the first
-race follows; kits that can no longer win leave it early (``judging.runs.regret``). A last race gives the figures of the winner,
+race follows; kits that can no longer win leave it early (``judging.regret``). A last race gives the figures of the winner,
 fp32 and the best other precision, because the winner's figures in a selection are too good.
 """
 

@@ -57,25 +57,25 @@ def register(app: typer.Typer) -> None:
 
 def record(call: Call, build: BuildArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
     """Write every run of a build's last race, with the machine it ran on, to one file."""
-    from edgecnn.comparing.baseline_file import recorded
+    from edgecnn.comparing.baseline_file import recorded_baseline
 
-    _write(call, recorded(build, call.store, candidate), out)
+    _write(call, recorded_baseline(build, call.store, candidate), out)
 
 
 def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
     """Make a baseline from runs that a device measured on its own (python3 -m runner measure)."""
-    from edgecnn.comparing.baseline_file import imported
+    from edgecnn.comparing.baseline_file import imported_baseline
 
-    _write(call, imported(build, runs, candidate), out)
+    _write(call, imported_baseline(build, runs, candidate), out)
 
 
 def pin(call: Call, build: PinnedArg, out: PinOpt) -> None:
     """Write a small record of the shipped kit to commit. `judge HEAD --against FILE` then races HEAD against that kit."""
     from edgecnn.comparing.baseline_file import write_record
-    from edgecnn.comparing.pin import pinned
+    from edgecnn.comparing.pin import pin_of
     from edgecnn.render.screens.comparing import pin_lines
 
-    record_of_kit = pinned(build, out)
+    record_of_kit = pin_of(build, out)
     write_record(record_of_kit, out)
     call.show(record_of_kit, pin_lines(record_of_kit, str(out)))
 

@@ -1,7 +1,7 @@
-"""Latency baselines for boards and pinned runners: a file with every run of one kit and the machine that made them.
+"""Latency baselines for boards and pinned runners: a file with every run of one kit, and the machine that made the runs.
 
-A later build is judged against them on the same machine. The records in ``baselines/`` are something else: the figures of
-reference GPUs.
+A later build is judged against a baseline on the same machine. The records in ``baselines/`` are different files: they hold the
+figures of reference GPUs.
 """
 
 from __future__ import annotations
@@ -37,20 +37,21 @@ from edgecnn.values.profile import EMULATED_TIMES, Profile
 from edgecnn.values.report import Latency, LatencyBaseline, PinnedBuild, sealed_digest
 
 _ROUNDS = 8
-"""Processes to advise if there are too few: one more than an interval needs."""
+"""Number of processes that is advised if there are too few: one more than an interval needs."""
 
 _BYTES_MAX = 256 << 20
-"""The largest baseline that is read, about 10 million samples."""
+"""Size of the largest baseline that is read, about 10 million samples."""
 
 _SAME_KIT = "pass files of the same kit, recorded on different days"
 
 
-def recorded(folder: Path, store: Store, candidate: str | None = None) -> LatencyBaseline:
-    """The baseline of a finished build, from its last race.
+def recorded_baseline(folder: Path, store: Store, candidate: str | None = None) -> LatencyBaseline:
+    """Return the baseline of a finished build, from its last race.
 
     Raises:
-        NO_RECORDED_RACE, RECORDED_RACE_GONE, TOO_FEW_RUNS: it was never raced, the store no longer holds the runs, or they are
-        too few.
+        NO_RECORDED_RACE: the candidate was never raced.
+        RECORDED_RACE_GONE: the store no longer holds the runs.
+        TOO_FEW_RUNS: a baseline needs more runs.
         NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``shipped_kit``.
     """
     shipped = shipped_kit(folder, candidate)
@@ -61,12 +62,12 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
     profile = reported_race(store, shipped.kit.digest, row.latency.observed_at)
     if profile is None:
         raise RECORDED_RACE_GONE(candidate=name, store=store.root, observed_at=row.latency.observed_at)
-    context = _RaceContext(companions=_companions(shipped, profile, store), energy=_recorded_energy(shipped, store))
+    context = _RaceContext(companions=_companion_count(shipped, profile, store), energy=_recorded_energy(shipped, store))
     return _baseline(shipped, profile, row.latency.machine, context)
 
 
-def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyBaseline:
-    """The baseline of runs that ``python3 -m runner measure`` made on a device.
+def imported_baseline(folder: Path, runs: Path, candidate: str | None = None) -> LatencyBaseline:
+    """Return the baseline of runs that ``python3 -m runner measure`` made on a device.
 
     Raises:
         RunsUnusable: see ``runs_of``.
@@ -80,9 +81,9 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
 
 
 def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
-    """Runs of this kit that a device measured, read from a folder.
+    """Return the runs of this kit that a device measured, from a folder.
 
-    Raises RunsUnusable: see ``profile_of_runs``; the machine that ran is not the device, or was emulated.
+    Raises RunsUnusable: see ``profile_of_runs``; or the runs are from another machine than the device, or from an emulator.
     """
     device = shipped.device
     profile = profile_of_runs(folder, shipped.kit, "an unnamed device" if device is None else device.name)
@@ -105,7 +106,7 @@ def sealed(record: Sealed) -> Sealed:
 def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
     """Write the file of a baseline or a pinned build atomically.
 
-    Raises RESULT_FILE_UNWRITABLE: it cannot be written.
+    Raises RESULT_FILE_UNWRITABLE: the file cannot be written.
     """
     try:
         write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
@@ -116,8 +117,8 @@ def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
 def read_baseline(path: Path) -> LatencyBaseline:
     """Read a baseline.
 
-    Raises LATENCY_BASELINE_UNREADABLE: it cannot be read, has another schema, its content does not match its digest, or a run is
-    impossible.
+    Raises LATENCY_BASELINE_UNREADABLE: the file cannot be read or has another schema, its content does not match its digest, or
+    a run is impossible.
     """
     try:
         content = bounded_content(path, _BYTES_MAX)
@@ -142,10 +143,9 @@ def read_baseline(path: Path) -> LatencyBaseline:
 
 
 def read_days(paths: Sequence[Path]) -> list[LatencyBaseline]:
-    """Read baselines of one kit that were recorded on different days. Return them by date.
+    """Read baselines of one kit that were recorded on different days, and return them in order of date.
 
-    Raises LATENCY_BASELINE_UNREADABLE: one of them cannot be read, is of another kit or of the same day as another, or was
-    emulated.
+    Raises LATENCY_BASELINE_UNREADABLE: a baseline cannot be read, is of another kit, of the same day as another, or emulated.
     """
     days = sorted(((read_baseline(path), path) for path in paths), key=lambda row: row[0].observed_at)
     if (emulated := next((path for baseline, path in days if not baseline.environment.timed), None)) is not None:
@@ -167,7 +167,7 @@ def _is_pin(content: bytes) -> bool:
 
 
 def race_profile(baseline: LatencyBaseline) -> Profile:
-    """The baseline's runs as a race profile of one kit."""
+    """Return the runs of a baseline as a race profile of one kit."""
     return Profile(
         what="race",
         subject=baseline.shipped.kit,
@@ -182,12 +182,12 @@ def race_profile(baseline: LatencyBaseline) -> Profile:
 
 
 def figures_of(baseline: LatencyBaseline) -> Latency:
-    """Latency figures of a baseline."""
+    """Return the latency of a baseline."""
     return latency(race_profile(baseline), machine=baseline.machine)
 
 
 def energy_figures_of(baseline: LatencyBaseline) -> Energy:
-    """Energy figures of a baseline, or why there are none."""
+    """Return the energy of a baseline, or why it is missing."""
     if not baseline.energy_runs:
         return Energy(reason=baseline.energy_absent or "the file holds no energy runs", machine=baseline.machine)
     profile = race_profile(baseline).model_copy(update={"runs": baseline.energy_runs})
@@ -195,10 +195,10 @@ def energy_figures_of(baseline: LatencyBaseline) -> Energy:
 
 
 class _RaceContext(NamedTuple):
-    """Facts of a race in addition to the runs."""
+    """Facts of a race in addition to its runs."""
 
     companions: int
-    """Other kits that ran between the kit's processes."""
+    """Number of other kits that ran between the kit's processes."""
     energy: DeviceEnergy
 
 
@@ -212,8 +212,8 @@ def _recorded_energy(shipped: ShippedKit, store: Store) -> DeviceEnergy:
     return DeviceEnergy((), absent) if profile is None else DeviceEnergy(profile.runs, None)
 
 
-def _companions(shipped: ShippedKit, profile: Profile, store: Store) -> int:
-    """Number of other kits of the build in this race, including those that did not finish."""
+def _companion_count(shipped: ShippedKit, profile: Profile, store: Store) -> int:
+    """Return how many other kits of the build were in this race, including those that did not finish."""
     others = {row.kit for row in shipped.report.candidates if row.kit} if shipped.report else set()
     raced = (store.profiles.of(kit, "race") for kit in others - {shipped.kit.digest})
     return sum(any(entry.profile.race == profile.race for entry in stored) for stored in raced)

@@ -39,7 +39,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race_pair
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.subject import Split, Subject
-from edgecnn.results.origin import changes
+from edgecnn.results.origin import origin_changes
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
@@ -60,11 +60,11 @@ class Sides(NamedTuple):
     base: ShippedKitFacts
     base_origin: Origin
     identical: bool
-    """Both sides ship the same files, so that the drop is 0 and the ratio 1 by definition."""
+    """Whether both sides ship the same files, so that the drop is 0 and the ratio is 1 by definition."""
 
 
 def comparison_subject(head: ShippedKit, lab: Lab, base: KitRef | None = None) -> Subject:
-    """The subject of a comparison, with a row for HEAD. ``base``: BASE's kit; None: BASE is not measured here."""
+    """Return the subject of a comparison, with a row for HEAD. ``base``: BASE's kit; None: BASE is not measured here."""
     kits = {"HEAD": head.kit, **({} if base is None else {"BASE": base})}
     row = head.row
     return Subject(
@@ -78,7 +78,7 @@ def comparison_subject(head: ShippedKit, lab: Lab, base: KitRef | None = None) -
 
 
 def require_same_device(head: ShippedKitFacts, base: ShippedKitFacts) -> None:
-    """Refuse sides that were built for two devices, unless both ship the same kit. A bundle alone names no device.
+    """Refuse sides that were built for two devices, unless both ship the same kit. A bundle alone has no device.
 
     Raises DEVICES_DIFFER.
     """
@@ -87,7 +87,7 @@ def require_same_device(head: ShippedKitFacts, base: ShippedKitFacts) -> None:
 
 
 def must_race(gates: EffectiveGates, *, identical: bool) -> bool:
-    """Whether HEAD has to run. Identical sides are raced only for a bound on HEAD's own latency or memory."""
+    """Whether HEAD must run. Identical sides are raced only for a bound on the latency or memory of HEAD alone."""
     own = (COMPARED[gate.metric] for gate in gates.gates if COMPARED[gate.metric].identical is None)
     return not identical or any(metric.source in ("latency", "memory") for metric in own)
 
@@ -95,9 +95,9 @@ def must_race(gates: EffectiveGates, *, identical: bool) -> bool:
 def comparison(
     sides: Sides, subject: Subject, finding: RatioFinding, gates: EffectiveGates, common: Subject | None = None
 ) -> Comparison:
-    """Judge HEAD. ``common``: the subject on the images that both test splits hold; None if the splits are the same.
+    """Judge HEAD. ``common``: the subject on the images in both test splits; None if the splits are the same.
 
-    The caller adds the notices and the seconds.
+    The caller adds notices and seconds.
     """
     head, identical = sides.head, sides.identical
     if finding.absent is not None:
@@ -131,7 +131,7 @@ def comparison(
         drop_absent=None if equally_right else subject.absent.get("accuracy"),
         verdict=judged.verdict,
         gates=judged.gates,
-        changed=tuple(map(str, changes(sides.base_origin, head.origin))),
+        changed=tuple(map(str, origin_changes(sides.base_origin, head.origin))),
         seconds=0.0,
     )
 
@@ -143,7 +143,7 @@ def _row(head: ShippedKit, subject: Subject) -> CandidateFacts:
 
 
 def knob_notices(*sides: tuple[str, ShippedKitFacts]) -> list[str]:
-    """One sentence for each side that runs with other settings than the default, as its bundle says."""
+    """Return a sentence for each side that runs with knobs that its build chose."""
     return [f"{name} runs with {side.knobs.words}, as its build chose" for name, side in sides if side.knobs != Knobs()]
 
 
@@ -155,7 +155,7 @@ class AgainstRequest(Value):
     """The folder of a build or a bundle, the file of a pinned build's record, or ``git:REVISION:PATH`` of one."""
     gates: GateChoice = GateChoice()
     rounds: int = ROUNDS_MAX
-    """At most. The race stops at the first look that settles the gate on the ratio and has enough runs for the other gates."""
+    """Limit. The race stops at the first look that settles the gate on the ratio and has enough runs for the other gates."""
 
 
 def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
@@ -183,12 +183,16 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         else:
             finding = RatioFinding(ratio=None, absent=NOT_RACED)
         answers = _add_answers(subject, head, base)
-    common = None if answers is None or answers.pairing is None else _common_subject(subject, answers)
+    common, notices = None, _race_notices(head, base, identical=identical)
+    if answers is not None and answers.pairing is not None:
+        shared = answers.common_answers()
+        known_answers: dict[tuple[str, Split], Answers] = {("HEAD", "test"): shared.head, ("BASE", "test"): shared.base}
+        common = replace(subject, known_labels={"test": shared.labels}, known_answers=known_answers)
+        notices.append(answers.pairing.sentence("BASE", "HEAD"))
     sides = Sides("paired", head, base.facts, base.origin, identical)
-    pairing = () if common is None or answers is None or answers.pairing is None else (answers.pairing.sentence("BASE", "HEAD"),)
     return comparison(sides, subject, finding, gates, common).model_copy(
         update={
-            "notices": (*_race_notices(head, base, identical=identical), *pairing),
+            "notices": tuple(notices),
             "seconds": round(time.perf_counter() - started, 2),
         }
     )
@@ -220,14 +224,14 @@ def _race_both(subject: Subject, gates: EffectiveGates, rounds: int, *, identica
             break
         done = upto
     if races:
-        subject.against = {"BASE": _joined([race.base for race in races]), "HEAD": _joined([race.head for race in races])}
+        subject.against = {"BASE": _join_races([race.base for race in races]), "HEAD": _join_races([race.head for race in races])}
     return finding
 
 
 def _add_answers(subject: Subject, head: ShippedKit, base: ShippedKit) -> PairedAnswers | None:
-    """Add the stored predictions of both sides to the subject; of HEAD only, if the test splits differ.
+    """Add the stored predictions of both sides to the subject; only those of HEAD if the test splits differ.
 
-    If HEAD's logits hold NaN or infinity, every gate on accuracy fails. If BASE's do, there is no drop.
+    If HEAD's logits hold NaN or infinity, every gate on accuracy fails. If BASE's logits hold them, there is no drop.
     """
     try:
         answers = paired_answers(head, base, subject.lab.store)
@@ -247,14 +251,8 @@ def _add_answers(subject: Subject, head: ShippedKit, base: ShippedKit) -> Paired
     return answers
 
 
-def _common_subject(subject: Subject, answers: PairedAnswers) -> Subject:
-    common = answers.common_answers()
-    known_answers: dict[tuple[str, Split], Answers] = {("HEAD", "test"): common.head, ("BASE", "test"): common.base}
-    return replace(subject, known_labels={"test": common.labels}, known_answers=known_answers)
-
-
-def _joined(profiles: Sequence[Profile]) -> Profile:
-    """The runs of several races of one kit, with rounds numbered on. The worst disturbance of any race counts for all."""
+def _join_races(profiles: Sequence[Profile]) -> Profile:
+    """Return the runs of several races of one kit, with rounds numbered consecutively and the worst disturbance of any race."""
     runs = [run for profile in profiles for run in profile.runs]
     renumbered = tuple(run.model_copy(update={"round": number}) for number, run in enumerate(runs))
     environment = worst_of([profile.environment for profile in profiles])
@@ -276,11 +274,11 @@ def _race_notices(head: ShippedKit, base: ShippedKit, *, identical: bool) -> lis
 
 
 ROUNDS = runs_needed()
-"""Processes of a present race: enough to bound p90 and p99 of three in four of them."""
+"""Processes of a new race: enough to bound p90 and p99 of three in four processes."""
 SAMPLES_MIN = 50
 _NO_ANSWERS = "a latency baseline holds no predictions: edgecnn judge HEAD --against BASE compares accuracy"
 _LONGER = 2.0
-"""A present run may take this many times as long as a recorded run of as many inferences."""
+"""Time that a new run may take, relative to a recorded run with as many inferences."""
 
 
 class CompareRequest(Value):
@@ -290,21 +288,22 @@ class CompareRequest(Value):
     baselines: tuple[Path, ...]
     """One file for each day, all of the same kit."""
     runs: Path | None = None
-    """Runs that a device measured; None: race HEAD here now."""
+    """Folder of runs that a device measured; None: race HEAD here now."""
     gates: GateChoice = GateChoice()
     allow_different: tuple[str, ...] = ()
+    """Conditions that may differ from the baseline's."""
     rounds: int = ROUNDS
     candidate: str | None = None
-    """The candidate of HEAD; None: the chosen one."""
+    """Candidate of HEAD; None: the chosen one."""
 
 
 def compare(request: CompareRequest, lab: Lab) -> Comparison:
     """Judge present runs of a build, made in this lab or read back from a device, against a baseline.
 
     Raises:
-        DEVICES_DIFFER: the build is for another device than the recorded one.
-        BASELINE_ELSEWHERE: a condition that must match differs, and is not among those that may.
-        UNKNOWN_CONDITION: no condition has the name of one that may differ.
+        DEVICES_DIFFER: the build is for another device than the baseline.
+        BASELINE_ELSEWHERE: a condition that must match differs, and is not in ``allow_different``.
+        UNKNOWN_CONDITION: a name in ``allow_different`` is not a condition.
         LATENCY_BASELINE_UNREADABLE, RunsUnusable, NoBuildToCompare, BundleUnreadable, KitNotCarried: a file is not usable.
     """
     started = time.perf_counter()
@@ -348,7 +347,7 @@ def _identical(head: ShippedKit, days: Sequence[LatencyBaseline], environment: E
 def _subject(
     request: CompareRequest, head: ShippedKit, days: Sequence[LatencyBaseline], lab: Lab, gates: EffectiveGates
 ) -> Subject:
-    """HEAD with its present runs: those of a device, or a race in this lab. If there are none, ``absent`` says why."""
+    """Return HEAD with its new runs, from a device or from a race in this lab. If there are none, ``absent`` says why."""
     if request.runs is not None:
         profile = runs_of(head, request.runs)
         subject = comparison_subject(head, replace(lab, machine=profile.host, environment=profile.environment))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, Self
 
 from pydantic import Field
@@ -15,52 +15,59 @@ from edgecnn.values.report import Build, CandidateFacts, Change, Choice
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
+def condition_changes(before: Mapping[str, str], now: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
+    """Yield the conditions that differ, such as ``kernel: 6.1.0 → 6.8.0``."""
+    for name in names:
+        if before.get(name) != now.get(name):
+            yield f"{name}: {before.get(name) or 'unknown'} → {now.get(name) or 'unknown'}"
+
+
 class MeasuredPoint(Value):
-    """One profile of one kit."""
+    """The figure of one profile of one kit."""
 
     observed_at: str
     """ISO 8601, UTC."""
     kit: str
-    """sha256 of the manifest of the kit that ran."""
+    """SHA-256 of the manifest of the kit that ran."""
     figure: Interval | None
     """p50 in ms, or top-1 on the test split, 0…1."""
     reason: str | None = None
     """Why there is no figure."""
     fidelity: Fidelity
     segment: int
-    """Points of one segment may be joined by a line, because no condition that must match differs between them."""
+    """Number of the segment. A line may join the points of a segment, because the conditions that must match are equal."""
     changed: tuple[str, ...] = ()
-    """Conditions that changed since the point before, such as ``kernel: 6.1.0 → 6.8.0``."""
+    """Conditions that changed since the previous point, such as ``kernel: 6.1.0 → 6.8.0``."""
     new_kit: bool = False
-    """True if the point before with the same purpose is of another kit."""
+    """Whether the previous point with the same purpose is of another kit."""
     purpose: Purpose | None = None
-    """The purpose of a race."""
+    """Purpose of a race."""
     count: int
-    """Process runs of a race, images of an evaluation."""
+    """Runs of a race, or images of an evaluation."""
     disturbed: str | None = None
 
 
 class Series(Value):
-    """One candidate of a network with one input size and number of classes, in one setting on one machine, over time."""
+    """Measurements over time of one candidate of a network, with one input size and number of classes, on one machine."""
 
     arch: str
     candidate: str
     resolution_px: Resolution | None
-    """Size of the images that the network reads; None if neither the kit nor a report says."""
+    """Size of the images that the network reads; None if neither the kit nor a report states the size."""
     classes: int | None
     machine: str
-    """In words."""
+    """Description of the machine."""
     machine_id: str
     knobs: str | None = None
-    """The settings of its sessions in words; None: the default."""
+    """Knobs in words; None: the default."""
     devices: tuple[str, ...]
-    """Names of the machine in the profiles: the device file that it matched, or ``this machine``."""
+    """Names of the machine in the profiles: the device file that the machine matched, or ``this machine``."""
     kits: tuple[str, ...]
-    """Digests in the order in which they were first measured."""
+    """Digests in the order in which the kits were first measured."""
     latency: tuple[MeasuredPoint, ...]
     """Medians of races, oldest first."""
     accuracy: tuple[MeasuredPoint, ...]
-    """Top-1, or mAP of multi-label images, on the test split, oldest first. Other images begin another segment."""
+    """Top-1, or mAP of multi-label images, on the test split, oldest first. Other images start another segment."""
     accuracy_of: Literal["top1", "map"] = Field(default="top1", exclude_if=lambda of: of == "top1")
 
 
@@ -72,21 +79,21 @@ class MeasuredHistory(Value):
     made_at: str
     store: str
     asked: str
-    """The request in words."""
+    """Request in words."""
     series: tuple[Series, ...]
     notices: tuple[str, ...] = ()
     command: str
-    """The command that makes this history again."""
+    """Command that makes this history."""
 
 
 class ComparedBuild(Value):
     """One build of a comparison."""
 
     label: str
-    """A, B, C …, in the order of the command line; the name in tables and charts."""
+    """A, B, C …, in the order of the command line; used as the name in tables and charts."""
     folder: str
     version: str
-    """The version of edgecnn that made it."""
+    """Version of edgecnn that made the build."""
     made_at: str
     build: Build
     environment: Environment
@@ -100,22 +107,23 @@ class ComparedCandidate(Value):
 
     candidate: str
     facts: tuple[CandidateFacts | None, ...]
-    """In the order of the builds; None if a build has no such candidate. Without layers, which report.json holds."""
+    """Rows in the order of the builds, without layers, which are in report.json; None if a build has no such candidate."""
 
 
 class Pairing(Value):
-    """Images of two test splits that differ, paired by source image, independent of resolution and preprocessing."""
+    """Numbers of images of two different test splits that were paired by source image."""
 
     images: int
     """Images in both test splits."""
     base_images: int
+    """Images in BASE's test split."""
     head_images: int
-    """Images in the test split of each side."""
+    """Images in HEAD's test split."""
     relabelled: int = 0
     """Common images whose label differs; HEAD's labels count for both sides."""
 
     def sentence(self, base: str, head: str) -> str:
-        """A sentence for notices and captions. ``base``, ``head``: the names of the two builds."""
+        """Return a sentence for notices and captions. ``base``, ``head``: the names of the two builds."""
         labels = (
             f"; {counted(self.relabelled, 'label')} changed, and the labels of {head} are used for both"
             if self.relabelled
@@ -128,16 +136,17 @@ class Pairing(Value):
 
 
 class PairedAccuracy(Value):
-    """Top-1 of one candidate in two builds, image by image; mAP of multi-label images."""
+    """Top-1, or mAP of multi-label images, of one candidate in two builds, paired by image."""
 
     candidate: str
     base: str
+    """Label of BASE."""
     head: str
-    """Labels."""
+    """Label of HEAD."""
     drop_pp: Interval | None
-    """Top-1 or mAP of BASE minus that of HEAD, percentage points; two-sided 90 %. Negative: HEAD is better."""
+    """Top-1 or mAP of BASE minus that of HEAD, in percentage points; two-sided 90 %. Negative: HEAD is better."""
     lost: int | None = None
-    """Images that only BASE gets right; None for mAP, which has no right images."""
+    """Images that only BASE gets right; None for mAP."""
     gained: int | None = None
     """Images that only HEAD gets right."""
     images: int | None = None
@@ -155,15 +164,15 @@ class BuildChanges(Value):
     base: str
     head: str
     lines: tuple[str, ...]
-    """One difference each, such as ``recipe train.epochs: 3 → 10``; of one candidate, it begins with the id in brackets."""
+    """Differences, such as ``recipe train.epochs: 3 → 10``; a difference of one candidate begins with its id in brackets."""
     changes: tuple[Change, ...] = ()
-    """The differences as values."""
+    """Differences as values."""
     unknown: str | None = None
     """Why the differences may be incomplete; None if they are complete."""
 
     @classmethod
     def between(cls, base: str, head: str, changes: Iterable[Change], unknown: str | None = None) -> Self:
-        """Changes with a line for each."""
+        """Return the changes with a line for each."""
         values = tuple(changes)
         return cls(base=base, head=head, lines=tuple(map(str, values)), changes=values, unknown=unknown)
 
@@ -174,7 +183,7 @@ class MachineGroup(Value):
     labels: tuple[str, ...]
     machine: str
     differs: tuple[str, ...] = ()
-    """Conditions that differ from those of the first group; empty for the first."""
+    """Conditions that differ from those of the first group; empty for the first group."""
 
 
 class SideBySide(Value):
@@ -186,17 +195,17 @@ class SideBySide(Value):
     builds: tuple[ComparedBuild, ...] = Field(min_length=2)
     candidates: tuple[ComparedCandidate, ...]
     paired: tuple[PairedAccuracy, ...]
-    """Every other build against the first, for each candidate that both have."""
+    """Every other build compared with the first, for each candidate of both."""
     changed: tuple[BuildChanges, ...]
-    """Every other build against the first."""
+    """Every other build compared with the first."""
     machines: tuple[MachineGroup, ...]
-    """The builds that were timed. Latencies of two groups are never subtracted, ranked or drawn on one axis."""
+    """Timed builds by machine. Latencies of two groups are never subtracted, ranked or drawn on one axis."""
     notices: tuple[str, ...] = ()
     command: str
-    """The command that makes this comparison again."""
+    """Command that makes this comparison."""
 
     @property
     def accuracy(self) -> Literal["top1", "map"]:
-        """The metric of its builds: mAP for multi-label images, else top-1."""
+        """The metric of the builds: mAP for multi-label images, else top-1."""
         rows = (row for candidate in self.candidates for row in candidate.facts if row is not None)
         return "map" if any(row.multi_label is not None for row in rows) else "top1"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import edgecnn
 from edgecnn.building.rows import answers_from
-from edgecnn.comparing.facts import MeasuredHistory, MeasuredPoint, Series
+from edgecnn.comparing.facts import MeasuredHistory, MeasuredPoint, Series, condition_changes
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import history_of_what, no_history
 from edgecnn.errors.wording import counted
@@ -32,12 +32,12 @@ from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.report import BuildReport
 
 TIMED = (None, "select", "report", "against")
-"""Purposes of races whose median is a kit's latency at batch size 1."""
+"""Purposes of races whose median is a kit's latency with one image a call."""
 
 
 @dataclass(frozen=True)
 class PackagedKit:
-    """A kit of the store or of a report; None for unknown facts."""
+    """A kit in the store or in a report; None for unknown facts."""
 
     arch: str
     candidate: str
@@ -48,19 +48,19 @@ class PackagedKit:
 
 @dataclass(frozen=True)
 class DatedProfile:
-    """One stored profile with its time."""
+    """A stored profile with its date."""
 
     stored: StoredProfile
     moment: datetime
 
     @property
     def profile(self) -> Profile:
-        """The profile without its place in the store."""
+        """The profile."""
         return self.stored.profile
 
 
 def reported_kits(report: BuildReport | None) -> Mapping[str, PackagedKit]:
-    """Kits of a build by digest, in case the store has lost them and kept their profiles."""
+    """Return the kits of a build by digest, because the store may have lost the kits and kept their profiles."""
     if report is None:
         return {}
     return {
@@ -78,7 +78,7 @@ def reported_kits(report: BuildReport | None) -> Mapping[str, PackagedKit]:
 
 
 def packaged_kits(store: Store) -> dict[str, PackagedKit]:
-    """Stored kits by digest. An emulated twin belongs to its candidate."""
+    """Return the stored kits by digest. An emulated twin belongs to its candidate."""
     kits = dict[str, PackagedKit]()
     for kind, key in store.artifacts.names():
         made = read_entry(store.layout, kind, key) if kind == "package" else None
@@ -88,7 +88,7 @@ def packaged_kits(store: Store) -> dict[str, PackagedKit]:
         candidate = settings.get("candidate", {}).get("id")
         arch, _, _ = str(settings.get("name", "")).partition("--")
         if candidate:
-            resolution_px, classes = _reads(made)
+            resolution_px, classes = _input_and_classes(made)
             kit = PackagedKit(arch=arch, candidate=str(candidate), resolution_px=resolution_px, classes=classes, made=made)
             kits[made.record.files["kit.json"].sha256] = kit
     return kits
@@ -110,8 +110,8 @@ def dated_profiles(store: Store, wanted: Mapping[str, PackagedKit], notices: lis
         notices.append(f"{counted(damaged, 'profile')} cannot be read: edgecnn store verify")
 
 
-def _reads(made: Artifact) -> tuple[ImageSize | None, int | None]:
-    """Input size in px and number of classes of a kit; None if its manifest does not say."""
+def _input_and_classes(made: Artifact) -> tuple[ImageSize | None, int | None]:
+    """Return the input size in px and the number of classes of a kit; None if its manifest does not state them."""
     manifest = json_object(made.folder / "kit.json") or {}
     try:
         resolution_px: ImageSize | None = ImageSize.of(manifest["preprocessing"]["pixels"]["crop_px"])
@@ -123,11 +123,11 @@ def _reads(made: Artifact) -> tuple[ImageSize | None, int | None]:
 
 UNKNOWN_SIZE = ImageSize.square(0)
 ANYWHERE = "this machine"
-"""The device's name in profiles of ``judge --against``, which may run on any machine."""
+"""Name of the device in profiles of ``judge --against``, which may run on any machine."""
 
 
 class HistoryRequest(Value):
-    """The candidates of a finished build, or all candidates in the store, filtered by names."""
+    """The candidates of a finished build, or all candidates in the store, filtered by name."""
 
     build: Path | None = None
     arch: str | None = None
@@ -135,8 +135,8 @@ class HistoryRequest(Value):
     candidate: str | None = None
 
 
-class _Key(NamedTuple):
-    """The identity of a series. Another input size or number of classes makes another series."""
+class _SeriesKey(NamedTuple):
+    """Identity of a series. Another input size or number of classes makes another series."""
 
     arch: str
     candidate: str
@@ -145,51 +145,52 @@ class _Key(NamedTuple):
     classes: int
     machine: str
     knobs: str
-    """In words; empty for the default. A setting changes latency and no predictions."""
+    """Knobs in words; empty for the default. Knobs change latency, but not predictions."""
 
 
 def measured_history(request: HistoryRequest, store: Store) -> MeasuredHistory:
-    """Medians and accuracies by date: a series for each candidate, resolution, number of classes and machine.
+    """Return medians and accuracies by date: a series for each candidate, resolution, number of classes and machine.
 
     Raises:
-        HISTORY_OF_WHAT: a build was named together with a name that the build states.
+        HISTORY_OF_WHAT: a build was named together with a network or a device, which the build states itself.
         NoReport, ReportUnreadable: the folder is not a finished build.
         NO_HISTORY: the store holds no measurement of the candidates.
         StoreUnusable: the store cannot be read.
     """
     report = None
     if request.build is not None:
-        if besides := [f"--{name}" for name in ("arch", "target") if getattr(request, name) is not None]:
-            raise history_of_what(options=besides)
+        if options := [f"--{name}" for name in ("arch", "target") if getattr(request, name) is not None]:
+            raise history_of_what(options=options)
         report = read_report(request.build)
     kits = {**reported_kits(report), **packaged_kits(store)}
-    wanted = {digest: kit for digest, kit in kits.items() if _wanted(kit, request, report)}
-    devices = _devices(request, report)
-    notices, by_key = list[str](), dict[_Key, list[DatedProfile]]()
+    wanted = {digest: kit for digest, kit in kits.items() if _is_wanted(kit, request, report)}
+    devices = _device_names(request, report)
+    notices, by_key = list[str](), dict[_SeriesKey, list[DatedProfile]]()
     for dated in dated_profiles(store, wanted, notices):
         if devices is None or dated.profile.device in devices:
-            by_key.setdefault(_key(wanted[dated.profile.subject], dated.profile), []).append(dated)
+            by_key.setdefault(_series_key(wanted[dated.profile.subject], dated.profile), []).append(dated)
     if not by_key:
         known = sorted({f"{kit.arch} {kit.candidate}" for kit in kits.values()})
-        raise no_history(wanted=_worded(request, report), store=store.root, known=known)
+        raise no_history(wanted=_request_text(request, report), store=store.root, known=known)
+    named = [(f"--{name}", value) for name in ("arch", "target", "candidate") if (value := getattr(request, name)) is not None]
     return MeasuredHistory(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         store=str(store.root),
-        asked=_worded(request, report),
+        asked=_request_text(request, report),
         series=tuple(_series(key, profiles, wanted, store) for key, profiles in sorted(by_key.items())),
         notices=tuple(notices),
-        command=_command(request),
+        command=str(Command(verb=("study", "history"), parts=(*(((str(request.build),),) if request.build else ()), *named))),
     )
 
 
-def _key(kit: PackagedKit, profile: Profile) -> _Key:
+def _series_key(kit: PackagedKit, profile: Profile) -> _SeriesKey:
     knobs = knobs_text(profile.knobs) if profile.knobs else ""
     machine = profile.environment.conditions.get("machine", profile.host)
-    return _Key(kit.arch, kit.candidate, kit.resolution_px or UNKNOWN_SIZE, kit.classes or 0, machine, knobs)
+    return _SeriesKey(kit.arch, kit.candidate, kit.resolution_px or UNKNOWN_SIZE, kit.classes or 0, machine, knobs)
 
 
-def _wanted(kit: PackagedKit, request: HistoryRequest, report: BuildReport | None) -> bool:
+def _is_wanted(kit: PackagedKit, request: HistoryRequest, report: BuildReport | None) -> bool:
     if request.candidate is not None and kit.candidate != request.candidate:
         return False
     if report is None:
@@ -197,13 +198,13 @@ def _wanted(kit: PackagedKit, request: HistoryRequest, report: BuildReport | Non
     return kit.arch == report.build.arch and kit.candidate in {facts.candidate.id for facts in report.candidates}
 
 
-def _devices(request: HistoryRequest, report: BuildReport | None) -> frozenset[str] | None:
+def _device_names(request: HistoryRequest, report: BuildReport | None) -> frozenset[str] | None:
     if report is not None:
         return frozenset((report.build.device, ANYWHERE))
     return None if request.target is None else frozenset((request.target,))
 
 
-def _worded(request: HistoryRequest, report: BuildReport | None) -> str:
+def _request_text(request: HistoryRequest, report: BuildReport | None) -> str:
     if report is not None:
         text = f"{report.build.arch} for {report.build.device} ({request.build})"
     else:
@@ -211,17 +212,12 @@ def _worded(request: HistoryRequest, report: BuildReport | None) -> str:
     return text + (f", only {request.candidate}" if request.candidate else "")
 
 
-def _command(request: HistoryRequest) -> str:
-    named = ((f"--{name}", value) for name in ("arch", "target", "candidate") if (value := getattr(request, name)) is not None)
-    return str(Command(verb=("study", "history"), parts=(*(((str(request.build),),) if request.build else ()), *named)))
-
-
-def _series(key: _Key, profiles: Sequence[DatedProfile], kits: Mapping[str, PackagedKit], store: Store) -> Series:
+def _series(key: _SeriesKey, profiles: Sequence[DatedProfile], kits: Mapping[str, PackagedKit], store: Store) -> Series:
     ordered = sorted(profiles, key=lambda dated: (dated.moment, dated.stored.id))
-    answers = _Labels(store)
+    splits = _TestSplits(store)
     evaluated = [dated for dated in ordered if dated.profile.what == "evaluation"]
-    several = answers.several(kits[ordered[-1].profile.subject])
-    shares = [(dated, answers.share(dated.stored, kits[dated.profile.subject], several)) for dated in evaluated]
+    multi_label = splits.is_multi_label(kits[ordered[-1].profile.subject])
+    accuracies = [(dated, splits.accuracy(dated.stored, kits[dated.profile.subject], multi_label)) for dated in evaluated]
     return Series(
         arch=key.arch,
         candidate=key.candidate,
@@ -232,9 +228,9 @@ def _series(key: _Key, profiles: Sequence[DatedProfile], kits: Mapping[str, Pack
         knobs=key.knobs or None,
         devices=tuple(dict.fromkeys(dated.profile.device for dated in ordered)),
         kits=tuple(dict.fromkeys(dated.profile.subject for dated in ordered)),
-        latency=_points([(dated, _timed(dated)) for dated in ordered if dated.profile.what == "race"]),
-        accuracy=_points([(dated, share) for dated, share in shares if share]),
-        accuracy_of="map" if several else "top1",
+        latency=_points([(dated, _race_figure(dated)) for dated in ordered if dated.profile.what == "race"]),
+        accuracy=_points([(dated, figure) for dated, figure in accuracies if figure]),
+        accuracy_of="map" if multi_label else "top1",
     )
 
 
@@ -242,7 +238,7 @@ def _points(measured: Sequence[tuple[DatedProfile, Mapping[str, Any]]]) -> tuple
     points, before, segment = list[MeasuredPoint](), None, 0
     last = dict[str | None, str]()
     for dated, figures in measured:
-        changed = () if before is None else tuple(_changed(before, dated.profile))
+        changed = () if before is None else tuple(_changes_between(before, dated.profile))
         segment += bool(changed)
         points.append(
             MeasuredPoint(
@@ -261,16 +257,13 @@ def _points(measured: Sequence[tuple[DatedProfile, Mapping[str, Any]]]) -> tuple
     return tuple(points)
 
 
-def _changed(before: Profile, now: Profile) -> Iterator[str]:
-    for name in CONDITIONS_THAT_MUST_MATCH:
-        then, present = (profile.environment.conditions.get(name) for profile in (before, now))
-        if then != present:
-            yield f"{name}: {then or 'unknown'} → {present or 'unknown'}"
+def _changes_between(before: Profile, now: Profile) -> Iterator[str]:
+    yield from condition_changes(before.environment.conditions, now.environment.conditions, CONDITIONS_THAT_MUST_MATCH)
     if before.pixels != now.pixels:
         yield f"test images: {(before.pixels or 'unknown')[:12]} → {(now.pixels or 'unknown')[:12]}"
 
 
-def _timed(dated: DatedProfile) -> dict[str, Any]:
+def _race_figure(dated: DatedProfile) -> dict[str, Any]:
     figures = (latency_when_chosen if dated.profile.purpose == "select" else latency)(dated.profile)
     because = dated.profile.failure or (None if figures.p50_ms else figures.reason)
     return {
@@ -281,30 +274,30 @@ def _timed(dated: DatedProfile) -> dict[str, Any]:
     }
 
 
-_Known = tuple[str, Any, Any]
-"""A test split: the digest of its pixels, its labels and its groups."""
+_Split = tuple[str, Any, Any]
+"""The digest of a test split's pixels, its labels and its groups."""
 
 
-class _Labels:
-    """Labels of the test images that a kit was evaluated on, each split read once."""
+class _TestSplits:
+    """The test splits that kits were evaluated on; each is read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, _Known | None] = {}
+        self._known: dict[str, _Split | None] = {}
 
-    def several(self, kit: PackagedKit) -> bool:
-        """Whether its images are multi-label, as far as the store knows."""
+    def is_multi_label(self, kit: PackagedKit) -> bool:
+        """Whether the images of a kit are multi-label; False if the store no longer has them."""
         known = self._split(kit)
         return known is not None and known[1].ndim != 1
 
-    def share(self, stored: StoredProfile, kit: PackagedKit, several: bool) -> dict[str, Any]:
-        """Top-1 or mAP of predictions on the test split; empty for another split or the other kind of labels."""
+    def accuracy(self, stored: StoredProfile, kit: PackagedKit, multi_label: bool) -> dict[str, Any]:
+        """Return top-1 or mAP of predictions on the test split; empty for another split or the other kind of labels."""
         images = stored.profile.images or 0
         known = self._split(kit)
         if known is None:
             return {"figure": None, "reason": "the store no longer holds the labels", "count": images}
         pixels, labels, groups = known
-        if stored.profile.pixels != pixels or several != (labels.ndim != 1):
+        if stored.profile.pixels != pixels or multi_label != (labels.ndim != 1):
             return {}
         if labels.ndim == 1 and (labels == UNLABELLED).any():
             return {"figure": None, "reason": NO_LABELS, "count": images}
@@ -318,7 +311,7 @@ class _Labels:
         except (OSError, ValueError) as error:
             return {"figure": None, "reason": f"the stored predictions cannot be read: {error}", "count": images}
 
-    def _split(self, kit: PackagedKit) -> _Known | None:
+    def _split(self, kit: PackagedKit) -> _Split | None:
         fact = None if kit.made is None else kit.made.record.inputs.get("pixels")
         if fact is None:
             return None
@@ -326,7 +319,7 @@ class _Labels:
             self._known[fact.key] = self._read(fact.key, fact.content)
         return self._known[fact.key]
 
-    def _read(self, key: str, content: str) -> _Known | None:
+    def _read(self, key: str, content: str) -> _Split | None:
         import numpy as np
 
         made = read_entry(self._store.layout, "prepare", key)

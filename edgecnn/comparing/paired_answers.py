@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 REBUILT = "builds/rebuilt"
-"""The output folder of a build that is only rerun to fill the store, so that it never overwrites a compared build."""
+"""Output folder of a build that is rerun only to fill the store, so that it never overwrites a compared build."""
 
 
 class Unavailable(Exception):
@@ -44,7 +44,7 @@ class CommonImages:
     base_labels: NDArray[Any]
     """Labels of BASE's whole split."""
     base_pixels: Path
-    """``PairedAnswers.images`` of BASE."""
+    """``PairedAnswers.images`` for BASE."""
     groups: NDArray[Any] | None
     """Group of each pair, (pairs,), from HEAD, else from BASE."""
 
@@ -65,16 +65,16 @@ class PairedAnswers:
 
     @property
     def base_labels(self) -> NDArray[Any]:
-        """Labels of BASE's own split."""
+        """The labels of BASE's split."""
         return self.labels if self.common is None else self.common.base_labels
 
     @property
     def base_images(self) -> Path:
-        """``.npy`` of BASE's test pixels."""
+        """The ``.npy`` of BASE's test pixels."""
         return self.images if self.common is None else self.common.base_pixels
 
     def common_answers(self) -> PairedAnswers:
-        """The predictions on the images of both test splits, in one order, with HEAD's labels."""
+        """Return the predictions on the images in both test splits, in one order, with HEAD's labels."""
         if self.common is None:
             return self
         head, base = (
@@ -118,12 +118,12 @@ class _Split:
 
 
 def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tuple[str, str] = ("HEAD", "BASE")) -> PairedAnswers:
-    """The newest stored predictions of both builds on the same images, from one machine if possible.
+    """Return the newest stored predictions of both builds on the same images, from one machine if possible.
 
     Images are paired by their source files, so the builds may differ in resolution, preprocessing, corrected labels and added
-    images. An image that only one test split holds is not compared.
+    images. An image that is in only one test split is ignored.
 
-    ``names``: the reader's names of ``head`` and ``base``.
+    ``names``: names of ``head`` and ``base`` for readers.
 
     Raises:
         Unavailable: one side was not evaluated with this store, the classes differ, or no image is in both test splits.
@@ -181,19 +181,19 @@ def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str]) -> Comm
 
 
 def _first_rows(split: _Split) -> dict[str, int]:
-    """First row of each source image; copies of an image count once."""
+    """Return the first row of each source image; copies of an image count once."""
     rows: dict[str, int] = {}
     for row, source in enumerate(split.sources or ()):
         rows.setdefault(source, row)
     return rows
 
 
-def judged(
+def accuracy_of_side(
     answers: Answers, labels: NDArray[Any], shipped: ShippedKit, base: Answers | None = None
 ) -> Accuracy | MultiLabelAccuracy:
-    """Accuracy of one side's predictions, and its drop against ``base`` if given. ``shipped``: the kit of that side.
+    """Return the accuracy of one side's predictions, and its drop against ``base``. ``shipped``: the kit of this side.
 
-    Raises EdgecnnError: of ``accuracy`` and ``multi_label_accuracy``.
+    Raises EdgecnnError: see ``accuracy`` and ``multi_label_accuracy``.
     """
     if labels.ndim == 1:
         return accuracy(answers, labels, "test", base)

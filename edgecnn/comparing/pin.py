@@ -1,7 +1,7 @@
-"""Pin a finished build in a repository, and read a pin from a file or a git revision.
+"""Pin a finished build in a repository, and read a pin from a file or a Git revision.
 
-A pin is a small committed record that names the kit which later commits are raced against. It holds no runs, because a hosted
-runner is another machine tomorrow. In ``git:REVISION:PATH``, PATH is relative to the repository's top, or with ``./`` to the
+A pin is a small committed record that names the kit that later commits are raced against. It holds no runs, because a hosted
+runner may be another machine tomorrow. In ``git:REVISION:PATH``, PATH is relative to the repository's top, or with ``./`` to the
 current folder.
 """
 
@@ -49,10 +49,10 @@ from edgecnn.values.toml import toml_value
 
 PREFIX = "git:"
 LARGEST = 1024 * 1024
-"""Bytes. A record has about ten thousand."""
+"""Largest size of a record in bytes; a typical record has about ten thousand."""
 _TIMEOUT_S = 60.0
 _OF_ANOTHER_OWNER = ("dubious ownership", "unsafe repository")
-"""Words of git 2.36 and later, and of git 2.35, for a repository of another user. The exit code does not tell it from others."""
+"""Words of git 2.36 and later, and of git 2.35, for a repository of another user; the exit code is the same as for others."""
 _FETCH = "a shallow checkout has only one commit: git fetch origin REVISION, or fetch-depth: 0 of actions/checkout"
 
 
@@ -61,16 +61,16 @@ class GitFile(NamedTuple):
 
     content: bytes
     folder: Path
-    """The file's folder in this checkout, which may be gone."""
+    """Folder of the file in this checkout, which may be gone."""
 
 
 def read_at_revision(text: str) -> GitFile:
-    """The file that ``git:REVISION:PATH`` names.
+    """Return the file that ``git:REVISION:PATH`` names.
 
     Raises:
-        REVISION_MISSPELT: the text names no revision, or no path.
-        GIT_FAILED: git is not installed, there is no repository or it is another user's, the revision or the file does not exist,
-            or the file is too large or a Git LFS pointer.
+        REVISION_MISSPELT: the text has no revision or no path.
+        GIT_FAILED: git is not installed; there is no repository, or it belongs to another user; the revision or the file does not
+            exist; or the file is too large or a Git LFS pointer.
     """
     revision, path = _parts(text)
     top = _git(text, "rev-parse", "--show-toplevel", hint="run this inside the repository that holds the record")
@@ -142,18 +142,18 @@ def _run(text: str, *words: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def _first_line(stderr: bytes) -> str:
-    """The line with the error: git prints warnings before it and advice after it."""
+    """Return the line with the error, between git's warnings and advice."""
     lines = stderr.decode("utf-8", errors="replace").strip().splitlines() or ["git printed no error"]
     return next((line for line in lines if line.startswith("fatal: ")), lines[0]).removeprefix("fatal: ")
 
 
 SCHEMA = "edgecnn.pinned-build/2"
 _NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "target.device", "target.runtime")
-"""Keys of a recipe that have a separate option."""
+"""Keys of a recipe that a command states with a separate option instead of ``--set``."""
 
 
-def pinned(folder: Path, file: Path) -> PinnedBuild:
-    """The record of a finished build. Its paths are relative to the folder of ``file``.
+def pin_of(folder: Path, file: Path) -> PinnedBuild:
+    """Return the record of a finished build, with paths relative to the folder of ``file``.
 
     Raises EdgecnnError: the folder is not a finished build (see ``finished_build``).
     """
@@ -166,7 +166,7 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
         device_attached=build.report.build.device_attached,
         keys={step: key for step, key in build.keys.items() if ":" not in step or step.endswith(f":{chosen}")},
         tools={name: version for name, version in resolved.versions.items() if version != ABSENT},
-        recipe=_portable(build, file),
+        recipe=_portable_recipe(build, file),
         origin=build.shipped.origin,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -174,9 +174,9 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
 
 
 def read_pin(content: bytes, where: str) -> PinnedBuild:
-    """Read a record. ``where``: the user's name for it.
+    """Read a record. ``where``: the user's name for the record.
 
-    Raises PIN_UNREADABLE: it is not a record, has another schema, or its content does not match its digest.
+    Raises PIN_UNREADABLE: the content is not a record, has another schema, or does not match its digest.
     """
     try:
         schema = json.loads(content).get("schema")
@@ -198,21 +198,21 @@ def read_pin(content: bytes, where: str) -> PinnedBuild:
 
 
 class NamedPin(NamedTuple):
-    """A pinned build with its origin."""
+    """A pinned build and the location of its record."""
 
     pin: PinnedBuild
     where: str
-    """The user's name for it."""
+    """The user's name for the record."""
     folder: Path
-    """The folder that its paths are relative to, which may be gone."""
+    """Folder that paths in the record are relative to, which may be gone."""
 
 
 def base_named(text: str | Path) -> ShippedKit | NamedPin:
-    """The build that ``--against`` names: ``git:REVISION:PATH``, the file of a record, or the folder of a build or a bundle.
+    """Return the build that ``--against`` names: ``git:REVISION:PATH``, the file of a record, or a folder of a build or bundle.
 
     A folder whose name begins with ``git:`` is written ``./git:…``. The store is not read.
 
-    Raises EdgecnnError: of ``read_at_revision``, ``read_pin`` and ``shipped_kit``.
+    Raises EdgecnnError: see ``read_at_revision``, ``read_pin`` and ``shipped_kit``.
     """
     where = str(text)
     if where.startswith(PREFIX):
@@ -220,16 +220,16 @@ def base_named(text: str | Path) -> ShippedKit | NamedPin:
         return NamedPin(read_pin(content, where), where, folder)
     path = Path(text)
     if path.is_file():
-        return NamedPin(read_pin(_content(path), where), where, path.parent)
+        return NamedPin(read_pin(_read_record(path), where), where, path.parent)
     if not path.exists():
         raise NO_BASE_TO_COMPARE(folder=path)
     return shipped_kit(path)
 
 
 def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
-    """The kit of BASE. A pinned kit is read from the store, whose ``in_use`` the caller holds.
+    """Return the kit of BASE. A pinned kit is read from the store, whose ``in_use`` the caller holds.
 
-    Raises PINNED_KIT_MISSING: the store does not hold it, or holds it damaged.
+    Raises PINNED_KIT_MISSING: the store does not hold the kit, or holds it damaged.
     """
     if isinstance(named, ShippedKit):
         return named
@@ -240,15 +240,20 @@ def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
         damaged = kit_artifact(store, digest) is not None
         because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
         command = rebuild_command(pin, folder)
-        raise pinned_kit_missing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
+        here = {name: installed_version(name) for name in pin.tools}
+        # With other versions, a rebuilt kit may have other bytes.
+        tools = tuple(
+            f"{name} {version} (here {here[name] or ABSENT})" for name, version in pin.tools.items() if here[name] != version
+        )
+        raise pinned_kit_missing(where=where, kit=digest, because=because, command=command, tools=tools)
     kit = KitRef.of(pin.shipped.candidate, made).with_knobs(pin.shipped.knobs)
     return ShippedKit(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
 
 def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
-    """The command that builds the pinned kit again. It states every value, so it does not need the recipe's file.
+    """Return the command that rebuilds the pinned kit. It states every value, so it needs no recipe file.
 
-    ``folder``: of the record; paths in the command are relative to the current folder.
+    ``folder``: the record's folder; paths in the command are relative to the current folder.
     """
     recipe = pin.recipe
     runtime = recipe.target.runtime
@@ -273,8 +278,8 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     return str(Command(verb=("build",), parts=(*parts, ("--out", "builds/base"))))
 
 
-def _portable(build: FinishedBuild, file: Path) -> Recipe:
-    """The resolved recipe with paths relative to the record's folder, and the weights that training started from."""
+def _portable_recipe(build: FinishedBuild, file: Path) -> Recipe:
+    """Return the resolved recipe with paths relative to the record's folder, and the weights that training started from."""
     recipe, resolved = build.resolved.recipe, build.resolved
     data = recipe.data
     if is_on_disk(data.path):
@@ -303,7 +308,7 @@ def _relative_to_record(path: str, file: Path) -> str:
 
 
 def _path_text(path: str) -> str:
-    """The path in a form that ``--target`` does not take for a device's name."""
+    """Return the path in a form that ``--target`` does not read as the name of a device."""
     return path if is_path(path) else f"./{path}"
 
 
@@ -319,7 +324,7 @@ def _settings(recipe: Recipe) -> Iterator[str]:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Values by the keys that ``--set`` takes. A list is one value."""
+    """Yield the values with the keys that ``--set`` takes. A list is one value."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _leaves(inner, f"{path}.{name}" if path else name)
@@ -327,17 +332,10 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _content(path: Path) -> bytes:
+def _read_record(path: Path) -> bytes:
     try:
         return bounded_content(path, LARGEST)
     except FileNotFoundError as error:
         raise pin_unreadable(where=str(path), because=system_reason(error)) from error
     except OSError as error:
         raise pin_unreadable(where=str(path), because=system_reason(error), hint=PIN) from error
-
-
-def _other_tools(pin: PinnedBuild) -> Iterator[str]:
-    """Distributions whose version differs in this environment, so that a rebuilt kit may have other bytes."""
-    for name, version in pin.tools.items():
-        if (here := installed_version(name)) != version:
-            yield f"{name} {version} (here {here or ABSENT})"

@@ -21,15 +21,16 @@ from edgecnn.comparing.facts import (
     MachineGroup,
     PairedAccuracy,
     SideBySide,
+    condition_changes,
 )
-from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
+from edgecnn.comparing.paired_answers import Unavailable, accuracy_of_side, paired_answers
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BUILD_NAMED_TWICE, NOT_SO_MANY_BUILDS
 from edgecnn.judging.latency import CONDITIONS_OF_THE_MACHINE
 from edgecnn.judging.metrics import exactly
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, REPORT, read_report
-from edgecnn.results.origin import changes, kit_artifact, origin_of
+from edgecnn.results.origin import kit_artifact, origin_changes, origin_of
 from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import DEFAULT
@@ -39,12 +40,12 @@ from edgecnn.values.report import BuildReport, CandidateFacts, Change, ShippedKi
 from edgecnn.values.verdict import Fidelity
 
 LABELS = string.ascii_uppercase
-_OF_THE_BUILD = (*CONDITIONS_OF_THE_MACHINE, "python")
+_CONDITIONS = (*CONDITIONS_OF_THE_MACHINE, "python")
 
 
 @dataclass(frozen=True, eq=False)
 class _ComparedFolder:
-    """The folder of a compared build."""
+    """A compared build in its folder."""
 
     label: str
     folder: Path
@@ -70,22 +71,26 @@ class _ComparedFolder:
 
 
 def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
-    """Rows of every build by candidate, and the paired accuracy and changes of each other build against the first.
+    """Return the rows of every build by candidate, and the paired accuracy and changes of other builds against the first.
 
-    ``folders``: of finished builds, 2 to 26.
+    ``folders``: 2 to 26 finished builds.
 
     Raises:
         NOT_SO_MANY_BUILDS, BUILD_NAMED_TWICE: these folders cannot be compared.
         NoReport, ReportUnreadable: a folder is not a finished build of this version's schema.
     """
-    builds = _read(folders)
+    builds = _read_builds(folders)
+    copied = ("version", "made_at", "build", "environment", "choice", "verdict", "notices")
     names = list(dict.fromkeys(facts.candidate.id for build in builds for facts in build.report.candidates))
     base, others = builds[0], builds[1:]
     kits = _Kits(store)
     return SideBySide(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        builds=tuple(_build(build) for build in builds),
+        builds=tuple(
+            ComparedBuild(label=build.label, folder=str(build.folder), **{name: getattr(build.report, name) for name in copied})
+            for build in builds
+        ),
         candidates=tuple(ComparedCandidate(candidate=name, facts=tuple(build.shown(name) for build in builds)) for name in names),
         paired=tuple(accuracy for head in others for name in names if (accuracy := _paired(name, base, head, kits)) is not None),
         changed=tuple(_changed(base, head, names, kits) for head in others),
@@ -96,17 +101,17 @@ def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
 
 
 def shipped_since(base: Path, head: Path, store: Store) -> tuple[PairedAccuracy | None, BuildChanges]:
-    """Paired accuracy and changes between the shipped candidates of two builds; no accuracy if one of them ships none.
+    """Return the paired accuracy and the changes of the shipped candidates of two builds; no accuracy if one ships none.
 
     Raises NoReport, ReportUnreadable: a folder is not a finished build of this version's schema.
     """
-    before, after = _read([base, head])
+    before, after = _read_builds([base, head])
     kits, shipped_before, shipped = _Kits(store), before.report.choice.candidate, after.report.choice.candidate
     paired = None if shipped_before is None or shipped is None else _paired(shipped, before, after, kits, shipped_before)
     return paired, _changed(before, after, [], kits)
 
 
-def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
+def _read_builds(folders: Sequence[Path]) -> list[_ComparedFolder]:
     if not 2 <= len(folders) <= len(LABELS):
         raise NOT_SO_MANY_BUILDS(given=len(folders), most=len(LABELS))
     places = [folder.parent if folder.name == REPORT else folder for folder in folders]
@@ -119,12 +124,6 @@ def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
         _ComparedFolder(label, place, report := read_report(place), plan_of(place, report.keys))
         for label, place in zip(LABELS, places, strict=False)
     ]
-
-
-def _build(build: _ComparedFolder) -> ComparedBuild:
-    fields = ("version", "made_at", "build", "environment", "choice", "verdict", "notices")
-    reported = {name: getattr(build.report, name) for name in fields}
-    return ComparedBuild(label=build.label, folder=str(build.folder), **reported)
 
 
 class _Kits:
@@ -161,9 +160,9 @@ def _opened(folder: Path, digest: str) -> KitRef | None:
 def _paired(
     name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits, base_name: str | None = None
 ) -> PairedAccuracy | None:
-    """Paired accuracy of a candidate; None if one of the builds does not have it.
+    """Return the paired accuracy of a candidate; None if a build does not have it.
 
-    ``base_name``: BASE's candidate, if it has another name.
+    ``base_name``: the candidate of BASE, if its name differs.
     """
     names = name, base_name or name
     if head.facts(names[0]) is None or base.facts(names[1]) is None:
@@ -181,7 +180,7 @@ def _paired(
 
 
 def _difference_by_definition(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder) -> dict[str, Any] | None:
-    """A drop of 0 for the same files on one machine; None if they differ or HEAD's accuracy is not known."""
+    """Return a drop of 0 for the same files on one machine; None if they differ, or if HEAD's accuracy is unknown."""
     head_row, base_row = head.facts(names[0]), base.facts(names[1])
     if head_row is None or base_row is None or head_row.kit is None or head_row.answered is None:
         return None
@@ -194,17 +193,18 @@ def _difference_by_definition(names: tuple[str, str], base: _ComparedFolder, hea
 
 
 def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> dict[str, Any]:
-    """``names``: HEAD's candidate and BASE's."""
+    """Return the fields of the paired accuracy. ``names``: the candidate of HEAD and that of BASE."""
     sides = _side(head, names[0], kits), _side(base, names[1], kits)
     both = paired_answers(*sides, kits.store, names=(head.label, base.label))
     labels = (both.labels, both.base_labels)
     for build, own, answers, side, own_labels in zip((head, base), names, (both.head, both.base), sides, labels, strict=True):
         facts = build.facts(own)
         reported = None if facts is None else facts.multi_label or facts.test
-        if reported is None or abs(_share(reported) - _share(judged(answers, own_labels, side))) > 0.5 / len(own_labels):
+        stored = accuracy_of_side(answers, own_labels, side)
+        if reported is None or abs(_estimate(reported) - _estimate(stored)) > 0.5 / len(own_labels):
             raise Unavailable(f"the stored predictions of {build.label} do not give the accuracy in its report")
     common = both.common_answers()
-    measured = judged(common.head, common.labels, sides[0], common.base)
+    measured = accuracy_of_side(common.head, common.labels, sides[0], common.base)
     emulated = Fidelity.EMULATED in (both.head.fidelity, both.base.fidelity)
     return {
         "drop_pp": measured.drop_pp,
@@ -216,7 +216,7 @@ def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFo
     }
 
 
-def _share(accuracy: Accuracy | MultiLabelAccuracy) -> float:
+def _estimate(accuracy: Accuracy | MultiLabelAccuracy) -> float:
     return accuracy.map.estimate if isinstance(accuracy, MultiLabelAccuracy) else accuracy.top1.estimate
 
 
@@ -228,7 +228,7 @@ def _side(build: _ComparedFolder, name: str, kits: _Kits) -> ShippedKit:
 
 
 def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str], kits: _Kits) -> BuildChanges:
-    """Changes of every candidate, listed once, and changes of single candidates with their names."""
+    """Return the changes of every candidate, listed once, and the changes of single candidates with their names."""
     by_candidate = {name: kit_changes for name in names if (kit_changes := _kit_changes(base, head, name, kits)) is not None}
     unknown = None
     if base.plan is None or head.plan is None:
@@ -236,7 +236,7 @@ def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str],
         unknown = f"{lacking}: plan.json is missing or unreadable, so only facts in the kits are compared"
     if not by_candidate:
         has_plans = base.plan is not None and head.plan is not None
-        plan_changes = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if has_plans else ()
+        plan_changes = origin_changes(origin_of({}, base.plan), origin_of({}, head.plan)) if has_plans else ()
         return BuildChanges.between(base.label, head.label, plan_changes, unknown or "no candidate has kits of both builds here")
     shared = [
         change
@@ -256,35 +256,27 @@ def _kit_changes(base: _ComparedFolder, head: _ComparedFolder, name: str, kits: 
     base_kit, head_kit = kits.of(base, name), kits.of(head, name)
     if base_kit is None or head_kit is None:
         return None
-    return changes(origin_of(base_kit.manifest, base.plan), origin_of(head_kit.manifest, head.plan))
+    return origin_changes(origin_of(base_kit.manifest, base.plan), origin_of(head_kit.manifest, head.plan))
 
 
 def _machines(builds: Sequence[_ComparedFolder]) -> Iterator[MachineGroup]:
-    """Builds grouped by the conditions of their machine. A build without recorded conditions is a group of one."""
+    """Yield builds grouped by the conditions of their machine. A build without recorded conditions is a separate group."""
     groups = list[tuple[dict[str, str], list[str], str]]()
     for build in builds:
         timed = next((facts.latency for facts in build.report.candidates if facts.latency and facts.latency.runs), None)
         if timed is None:
             continue
         conditions = build.report.environment.conditions
-        state = {name: conditions[name] for name in _OF_THE_BUILD if name in conditions}
+        state = {name: conditions[name] for name in _CONDITIONS if name in conditions}
         same = next((labels for known, labels, _ in groups if state and known == state), None)
         if same is None:
             groups.append((state, [build.label], timed.machine))
         else:
             same.append(build.label)
     for number, (state, labels, machine) in enumerate(groups):
-        differs = tuple(_differing(groups[0][0], state)) if number else ()
-        yield MachineGroup(labels=tuple(labels), machine=machine, differs=differs)
-
-
-def _differing(first: Mapping[str, str], other: Mapping[str, str]) -> Iterator[str]:
-    if not first and not other:
-        yield "conditions: not recorded"
-    for name in _OF_THE_BUILD:
-        then, now = first.get(name), other.get(name)
-        if then != now:
-            yield f"{name}: {then or 'unknown'} → {now or 'unknown'}"
+        first = groups[0][0]
+        differs = tuple(condition_changes(first, state, _CONDITIONS)) if first or state else ("conditions: not recorded",)
+        yield MachineGroup(labels=tuple(labels), machine=machine, differs=differs if number else ())
 
 
 def _notices(builds: Sequence[_ComparedFolder]) -> Iterator[str]:

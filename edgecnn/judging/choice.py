@@ -399,6 +399,8 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
             reasons[name] = Alike(objective=contest.objective, against=best, ratio=ratio, kept=kept)
         else:
             reasons[name] = why_worse(name, best, contest)
+    others = [name for name, facts in raced.items() if facts.candidate.precision is not raced[best].candidate.precision]
+    rival = max(others, key=lambda name: (contest.ratio(name, best).estimate, name), default=None)
     taken = Taken(
         by="estimate" if best == lead.name else _kept(raced[best], raced[lead.name]),
         budget_pp=rules.budget_pp,
@@ -406,7 +408,7 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
         ahead=None if best == lead.name else lead.name,
         regret=standing.regret,
         rounds=contest.shown[best].runs,
-        against=_rival(best, raced, contest),
+        against=rival,
     ).model_copy(update=_figures(contest.shown[best], contest))
     chosen, update = _settled(eligible, best, taken, reasons), dict[str, object](regret=standing.regret)
     if standing.regret > BEARABLE:
@@ -424,12 +426,6 @@ def accuracy_risk(facts: CandidateFacts) -> tuple[int, bool]:
 
 def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "network"]:
     return "precision" if accuracy_risk(best)[0] < accuracy_risk(other)[0] else "network"
-
-
-def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> str | None:
-    """Return the best candidate of another precision, by the rounds that it shares with the chosen candidate."""
-    others = [name for name, facts in raced.items() if facts.candidate.precision is not raced[best].candidate.precision]
-    return max(others, key=lambda name: (contest.ratio(name, best).estimate, name), default=None)
 
 
 def with_claims(chosen: Chosen, rows: Mapping[str, CandidateFacts], claims: Claims) -> Chosen:

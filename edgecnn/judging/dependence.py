@@ -54,7 +54,9 @@ def dependence(values: Sequence[float]) -> Dependence | None:
     order = np.arange(count) - (count - 1) / 2
     drift = float((ranks * order).sum()) / math.sqrt(squares * float((order**2).sum()))
     drifts = abs(drift) > two_sided_z(DRIFTING) / math.sqrt(count - 1)
-    persists = follows > -1 / count + two_sided_z(LIKE_THE_LAST) * _autocorrelation_spread(count)
+    n = float(count)
+    spread = math.sqrt((5 * n**4 - 14 * n**3 - 9 * n**2 + 26 * n + 16) / (5 * (n - 1) ** 2 * n**2 * (n + 1)))
+    persists = follows > -1 / n + two_sided_z(LIKE_THE_LAST) * spread
     if not drifts and not persists:
         return None
     how = f"later runs have {'higher' if drift > 0 else 'lower'} values" if drifts else "each run resembles the run before it"
@@ -118,11 +120,6 @@ def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
     _, places, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
     middle: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2 - (len(values) + 1) / 2)[places]
     return middle
-
-
-def _autocorrelation_spread(count: int) -> float:
-    n = float(count)
-    return math.sqrt((5 * n**4 - 14 * n**3 - 9 * n**2 + 26 * n + 16) / (5 * (n - 1) ** 2 * n**2 * (n + 1)))
 
 
 def _log_spread(values: Sequence[float]) -> float:

@@ -245,7 +245,7 @@ def why_not_within(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) 
 
 
 RUNS_NEEDED = 7
-"""With fewer runs, no distribution-free 98 % interval of a median exists: 1 - 2 / 2^6 is 96.9 %."""
+"""Least runs of a distribution-free 98 % interval of a median: with 6 runs, 1 - 2 / 2^6 is only 96.9 %."""
 
 _OF_THE_RUNTIME = ("runtime", "runtime_version", "python")
 CONDITIONS_OF_THE_MACHINE = tuple(name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_RUNTIME)
@@ -312,7 +312,11 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         steady=steady(runs, disturbed(profile.environment)),
         threads=threads_of(runs),
         run_settings=run_settings_of(profile),
-        dependent=_dependent(runs, figures),
+        dependent={
+            percentile_name(percent): dependent.says
+            for percent, figure in figures.items()
+            if figure is not None and (dependent := dependence(_each_ms(runs, percent))) is not None
+        },
         absent={**_absent(runs), **why_not_within(runs, confidence), **start.absent, **clock.absent} if runs else {},
     )
     return measured.model_copy(update={percentile_name(percent): figure for percent, figure in figures.items()})
@@ -475,11 +479,6 @@ def _why_incomplete(runs: Sequence[Run], figures: Mapping[int, Interval | None])
         return f"a run has only {fewest} samples; a median needs 20"
     largest = PERCENTILES[-1]
     return f"p{largest}: {_too_short(fewest, largest)}" if figures[largest] is None else None
-
-
-def _dependent(runs: Sequence[Run], figures: Mapping[int, Interval | None]) -> dict[str, str]:
-    known = {percent: dependence(_each_ms(runs, percent)) for percent, figure in figures.items() if figure is not None}
-    return {percentile_name(percent): dependent.says for percent, dependent in known.items() if dependent is not None}
 
 
 def _absent(runs: Sequence[Run]) -> dict[str, str]:

@@ -31,7 +31,7 @@ from edgecnn.values.figures import Accuracy, ClassFigures, ClassReport, Quality,
 from edgecnn.values.verdict import Interval
 
 CLASSES_FOR_TOP5 = 6
-"""With five classes, every answer is among the first five."""
+"""Least classes for top-5: with five classes, every prediction is among the first five."""
 
 
 def quality(
@@ -202,9 +202,9 @@ class Pairs:
 
     labels: NDArray[Any]
     right: NDArray[np.bool_]
-    """Which images the candidate gets right."""
+    """Images that the candidate gets right."""
     theirs: NDArray[np.bool_] | None
-    """Which images the baseline network gets right; None without a baseline."""
+    """Images that the baseline network gets right; None without a baseline."""
     groups: Groups | None = None
     """Group of each image; None if they are independent."""
     folds: NDArray[np.intp] | None = None

@@ -15,6 +15,7 @@ from edgecnn.errors.comparing import unknown_candidate
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.findings import arithmetic_differs
+from edgecnn.judging.gates import bound_option
 from edgecnn.judging.judgement import learned_result, weakness_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.reasons import worded
@@ -26,16 +27,16 @@ from edgecnn.values.command import Command
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported, Reason, Taken
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
-from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Interval, Verdict
+from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
 
 
 class StandIn(Value):
-    """A figure of a candidate that does not come from its own kit on the device."""
+    """A figure of a candidate that was not measured with its kit on the device."""
 
     figure: Literal["accuracy", "residency"]
     how: Literal["twin", "another-machine", "plan"]
-    """``twin``: an equivalent kit ran instead. ``another-machine``: its own kit ran elsewhere. ``plan``: a builder's statement.
-    """
+    """``twin``: an equivalent kit ran instead. ``another-machine``: the kit ran on another machine. ``plan``: the figure is what
+    the builder planned."""
     machine: str | None = None
     ships: str | None = None
     """SHA-256 of the shipped kit."""
@@ -47,7 +48,7 @@ class ExplainedCandidate(Value):
     """A candidate of the report."""
 
     facts: CandidateFacts
-    """The report's facts, including ``because``, without layers and classes, which are in report.json."""
+    """Facts of the report, including ``because``, without layers and classes, which are in report.json."""
     stand_ins: tuple[StandIn, ...] = ()
 
 
@@ -57,7 +58,7 @@ class NotTried(Value):
     name: str
     because: Reason
     reason: str
-    """The sentence of ``because``."""
+    """Sentence of ``because``."""
 
 
 class Unmeasured(Value):
@@ -75,15 +76,15 @@ class OpenQuestion(Value):
 
     candidate: str
     says: str
-    """One sentence: the open question with its figures, and what would help."""
+    """One sentence with the open question, its figures, and what would help."""
     images: int | None = None
-    """About how many new images would decide it."""
+    """Approximate number of new images that would decide the question."""
     images_seen: int | None = None
     rounds: int | None = None
-    """About how many rounds of a race would decide it."""
+    """Approximate number of rounds of a race that would decide the question."""
     rounds_seen: int | None = None
     device: str | None = None
-    """The figure to measure."""
+    """Device to measure on."""
     command: str | None = None
 
 
@@ -110,7 +111,7 @@ ON_REQUEST = {
     "end_to_end": ("end-to-end latency", "--end-to-end"),
     "sustained": ("latency under sustained load", "--soak 60s"),
 }
-"""Figures that are measured only on request: field of a candidate's facts to its name and the option."""
+"""Figures that are measured only on request: name and option, by field of a candidate's facts."""
 
 
 def explain(report: BuildReport) -> Explanation:
@@ -121,15 +122,15 @@ def explain(report: BuildReport) -> Explanation:
             ExplainedCandidate(facts=_compact(facts), stand_ins=tuple(_stand_ins(facts))) for facts in report.candidates
         ),
         not_tried=tuple(_not_tried(report)),
-        unmeasured=_gathered(_unmeasured(report)),
+        unmeasured=_grouped(_unmeasured(report)),
         open_questions=tuple(open_questions(report)),
     )
 
 
 def explain_candidate(explanation: Explanation, candidate: str, folder: Path) -> Explanation:
-    """Return the same for one candidate, or for one that was not built.
+    """Return the part of an explanation about one candidate, which may be one that was not built.
 
-    ``candidate``: its id; ``openvino-fp16`` for an unsupported precision.
+    ``candidate``: its id, such as ``openvino-fp16``, also for an unsupported precision.
 
     Raises UNKNOWN_CANDIDATE: the build has no candidate of that name.
     """
@@ -195,7 +196,7 @@ def _unmeasured(report: BuildReport) -> Iterator[Unmeasured]:
             yield from _unmeasured_figures(facts, report)
     for field, (figure, option) in ON_REQUEST.items():
         if all(getattr(facts, field) is None for facts in report.candidates):
-            yield _unasked(figure, option, report)
+            yield _not_requested(figure, option, report)
     desktop = report.baseline
     if desktop.latency.p50_ms is None:
         why = desktop.latency.reason or "it was not measured"
@@ -208,7 +209,8 @@ def _unmeasured_figures(facts: CandidateFacts, report: BuildReport) -> Iterator[
     if facts.agreement is not None:
         yield Unmeasured(figures=("accuracy",), candidates=(name,), why=NO_LABELS)
     elif facts.answered is None:
-        yield Unmeasured(figures=("accuracy",), candidates=(name,), why=_why_unanswered(facts), command=build_again(report))
+        why = str(getattr(facts.broken, "what", "it was not evaluated on the test split"))
+        yield Unmeasured(figures=("accuracy",), candidates=(name,), why=why, command=build_again(report))
     for figure, measured in (("latency", facts.latency), ("memory", facts.memory), ("energy", facts.energy)):
         if measured is None or measured.runs < 1:
             why = (measured.reason if measured is not None else None) or "not requested"
@@ -217,11 +219,7 @@ def _unmeasured_figures(facts: CandidateFacts, report: BuildReport) -> Iterator[
         yield Unmeasured(figures=("executed precision",), candidates=(name,), why="not traced")
 
 
-def _why_unanswered(facts: CandidateFacts) -> str:
-    return str(getattr(facts.broken, "what", "it was not evaluated on the test split"))
-
-
-def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:
+def _not_requested(figure: str, option: str, report: BuildReport) -> Unmeasured:
     if not report.build.device_attached:
         return Unmeasured(figures=(figure,), candidates=(), why=f"{report.build.device} was not attached")
     if not report.environment.timed:
@@ -230,8 +228,8 @@ def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:
     return Unmeasured(figures=(figure,), candidates=(), why="not requested", command=again and f"{again} {option}")
 
 
-def _gathered(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
-    """Group missing figures by reason, with all candidates and figures that it applies to."""
+def _grouped(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
+    """Group missing figures by reason, with all candidates and figures that the reason applies to."""
     candidates: dict[tuple[str, str, str | None], list[str]] = {}
     for gap in gaps:
         candidates.setdefault((gap.figures[0], gap.why, gap.command), []).extend(gap.candidates)
@@ -245,7 +243,7 @@ def _gathered(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
 
 
 def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
-    """Return open questions: first a provisional choice, then each candidate's gates and whether it is faster."""
+    """Return the open questions: a provisional choice, then the gates of each candidate, and whether the choice is faster."""
     if report.choice.state == "provisional":
         yield _choice_question(report)
     for facts in report.candidates:
@@ -253,12 +251,17 @@ def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
             if gate.verdict is Verdict.UNSURE:
                 yield gate_question(gate, facts, report)
         because = facts.because
-        if isinstance(because, Taken) and because.ratio is not None and _leaves_speed_open(because.ratio, because.disturbed):
+        if (
+            isinstance(because, Taken)
+            and because.ratio is not None
+            and because.ratio.estimate > 1
+            and (because.ratio.low <= 1 or because.disturbed is not None)
+        ):
             yield _speed_question(because, facts, report)
 
 
 def build_again(report: BuildReport) -> str | None:
-    """Return the command that makes the build again, to which an option may be added; None if no command line made it."""
+    """Return the command that repeats the build, to which an option may be added; None if no command line made the build."""
     return report.build.again or None
 
 
@@ -281,32 +284,24 @@ def _choice_question(report: BuildReport) -> OpenQuestion:
 
 def gate_question(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
     """Return the question that an UNSURE gate of a candidate leaves open."""
+    raced = facts.energy if METRICS[gate.gate.metric].source == "energy" else facts.latency
     return OpenQuestion(
         candidate=facts.candidate.id,
         says=gate.reason,
         images=gate.images_to_settle,
         images_seen=facts.answered.images if facts.answered is not None and gate.images_to_settle else None,
         rounds=gate.rounds_to_settle,
-        rounds_seen=_runs_behind(gate, facts) if gate.rounds_to_settle else None,
-        command=_device_command(gate, facts, report) or _longer(report, gate.rounds_to_settle),
+        rounds_seen=raced.runs if raced is not None and gate.rounds_to_settle else None,
+        command=_device_command(gate, facts, report) or _command_with_rounds(report, gate.rounds_to_settle),
     )
 
 
-def _runs_behind(gate: GateResult, facts: CandidateFacts) -> int | None:
-    raced = facts.energy if METRICS[gate.gate.metric].source == "energy" else facts.latency
-    return None if raced is None else raced.runs
-
-
 def _device_command(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> str | None:
-    """Return the command for an accuracy that no number of images decides here."""
+    """Return the command that measures on the device, if no number of images on this machine settles the accuracy."""
     if METRICS[gate.gate.metric].source != "accuracy" or arithmetic_differs(facts) is None:
         return None
     there = None if report.output is None else bench_command(Path(report.output), report.build.device)
     return report.choice.settle_command or there
-
-
-def _leaves_speed_open(ratio: Interval, disturbed: str | None) -> bool:
-    return ratio.estimate > 1 and (ratio.low <= 1 or disturbed is not None)
 
 
 def _speed_question(because: Taken, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
@@ -317,27 +312,26 @@ def _speed_question(because: Taken, facts: CandidateFacts, report: BuildReport) 
         says=sentence,
         rounds=because.rounds_to_settle,
         rounds_seen=facts.latency.runs if facts.latency is not None else None,
-        command=_longer(report, because.rounds_to_settle),
+        command=_command_with_rounds(report, because.rounds_to_settle),
     )
 
 
-def _longer(report: BuildReport, rounds: int | None) -> str | None:
-    """Return the build's command with this number of rounds, under the gates that this report was judged by."""
+def _command_with_rounds(report: BuildReport, rounds: int | None) -> str | None:
+    """Return the build's command with this number of rounds, and with the gates of the report."""
     again = rebuild_command(report)
     return str(again.without("--until").adding(("--set", f"race.rounds={rounds}"))) if again and rounds else None
 
 
 def rebuild_command(report: BuildReport) -> Command:
-    """Return the build's command under the gates that this report was judged by; an empty one if no command made the build."""
+    """Return the build's command with the gates of the report; an empty command if no command line made the build."""
     again = report.build.called.to("build").without("--max", "--min")
     stated = (result.gate for result in report.gates if result.gate.stated_by == "command line")
-    bounds = ((f"--{gate.side}", f"{gate.metric}={repr(gate.bound).removesuffix('.0')}") for gate in stated)
-    return again.adding(*bounds) if again else again
+    return again.adding(*(bound_option(gate.side, gate.metric, gate.bound) for gate in stated)) if again else again
 
 
 Purpose = Literal["explain", "improve", "measure", "race-again", "settle", "more-images", "predict", "carry"]
 IMAGE = "IMAGE.jpg"
-"""Stands for an image of the user's."""
+"""Placeholder for an image of the user."""
 
 
 class NextStep(NamedTuple):
@@ -349,23 +343,24 @@ class NextStep(NamedTuple):
 
 
 def next_step(report: BuildReport) -> NextStep | None:
-    """Return what to do after this build; None for a report without a folder that has nothing to settle.
+    """Return the command to run after this build; None for a report without a folder and without anything to settle.
 
-    A failed or missing figure is explained. A provisional choice is measured on its device or raced again. A longer race, the
-    device or more test images settle an open gate. A weak network is improved. Any other bundle that passes is used.
+    A failed or missing figure is explained. A provisional choice is measured on its device or raced again. An open gate is
+    settled by a longer race, by the device, or by more test images. A weak network is improved. Any other bundle that passes is
+    used.
     """
     choice, shipped = report.choice, report.shipped
     if report.verdict is Verdict.FAIL:
-        return _explained(report)
+        return _explain_step(report)
     if choice.settle_command is not None:
         return NextStep("measure" if choice.regret is None else "race-again", choice.settle_command)
-    if report.verdict is Verdict.UNSURE and shipped is not None and (step := _settling(report, shipped)) is not None:
+    if report.verdict is Verdict.UNSURE and shipped is not None and (step := _settling_step(report, shipped)) is not None:
         return step
     if learned_result(report.gates) is not None or (shipped is not None and weakness_of(shipped) is not None):
         return None if report.output is None else improve_step(Path(report.output))
     if report.verdict is Verdict.PASS and choice.candidate is not None and report.output is not None:
         return use_step(Path(report.output), choice.candidate)
-    return _explained(report)
+    return _explain_step(report)
 
 
 def improve_step(folder: Path) -> NextStep:
@@ -386,7 +381,7 @@ def use_step(folder: Path, candidate: str) -> NextStep:
     return NextStep("predict", str(Command(verb=("predict",), parts=((str(folder),), (IMAGE,)))))
 
 
-def _explained(report: BuildReport) -> NextStep | None:
+def _explain_step(report: BuildReport) -> NextStep | None:
     return None if report.output is None else NextStep("explain", _explain_command(Path(report.output)))
 
 
@@ -394,10 +389,10 @@ def _explain_command(folder: Path) -> str:
     return str(Command(verb=("explain",), parts=((str(folder),),)))
 
 
-def _settling(report: BuildReport, shipped: CandidateFacts) -> NextStep | None:
-    """Return the step that settles an open gate of the chosen candidate, first those that a number of images or rounds settles.
+def _settling_step(report: BuildReport, shipped: CandidateFacts) -> NextStep | None:
+    """Return the step that settles an open gate of the chosen candidate, preferably by a known number of images or rounds.
 
-    An open question about speed is not a gate, so its race settles none.
+    An open question about speed is not a gate, so a race for it settles no gate.
     """
     again = rebuild_command(report)
     open_gates = [result for result in report.gates if result.verdict is Verdict.UNSURE]

@@ -50,35 +50,34 @@ if TYPE_CHECKING:
 
 
 class KeptStep(NamedTuple):
-    """The store's name for a step's result."""
+    """Kind and key of a step's result in the store."""
 
     kind: str
     key: str
 
 
 class KeptPlan(NamedTuple):
-    """The contents of a finished build's ``plan.json``."""
+    """Content of a finished build's ``plan.json``."""
 
     resolved: Resolved
     keys: Mapping[str, str]
     """Key by step."""
     folds: tuple[Mapping[str, KeptStep], ...]
-    """For cross-validation: the steps of the second and later networks."""
+    """Steps of the second and later networks of cross-validation."""
 
 
 @dataclass(frozen=True)
 class FinishedBuild:
-    """A folder's own build."""
+    """A finished build in its folder."""
 
     folder: Path
     shipped: ShippedKit
-    """The shipped kit."""
     report: BuildReport
     resolved: Resolved
     keys: Mapping[str, str]
     """Key by step."""
     folds: tuple[Mapping[str, KeptStep], ...] = ()
-    """For cross-validation: the keys of the second and later networks."""
+    """Steps of the second and later networks of cross-validation."""
 
     @property
     def again(self) -> str:
@@ -97,26 +96,27 @@ class FinishedBuild:
 
 
 def again_of(report: BuildReport) -> str:
-    """Return the command that makes a build again, or that there is one."""
+    """Return the command that repeats a build, or a sentence if no command line made the build."""
     return report.build.again or "repeat the build command"
 
 
 def build_folder(text: str) -> Path | None:
     """Return the folder that an argument of ``judge`` names; None if it names a recipe.
 
-    A name that ends in ``.toml`` and is not a folder is a recipe file. A word without a slash is first of all a shipped pipeline.
+    A name that ends in ``.toml`` and is not a folder is a recipe file. A word without a slash is a shipped pipeline if there is
+    one of that name.
 
     Raises:
-        NoBuildToJudge: a path that is neither a folder nor a recipe file.
+        NoBuildToJudge: the path is neither a folder nor a recipe file.
         FOLDER_OR_PIPELINE: both a pipeline and the folder of a finished build have this name.
     """
     path = Path(text)
-    there, bare = os.path.isdir(path), "/" not in text  # noqa: PTH112 - False of a name that is too long
+    is_folder, bare = os.path.isdir(path), "/" not in text  # noqa: PTH112 - False for a name that is too long
     if bare and os.path.isfile(resource_folder("pipelines") / f"{text}.toml"):  # noqa: PTH113
-        if there and (path / REPORT).is_file():
+        if is_folder and (path / REPORT).is_file():
             raise folder_or_pipeline(name=text)
         return None
-    if there:
+    if is_folder:
         return path
     if bare or text.endswith(".toml") or os.path.isfile(path):  # noqa: PTH113
         return None
@@ -127,20 +127,20 @@ def finished_build(folder: Path) -> FinishedBuild:
     """Read the folder of a finished build.
 
     Raises:
-        NoBuildToJudge: there is no ``report.json``, or no bundle next to it.
+        NoBuildToJudge: there is no ``report.json`` or no bundle.
         ReportUnreadable, BundleUnreadable: a file is damaged, or of another version.
-        PLAN_OF_ANOTHER_BUILD: an unfinished call renewed its plan.
+        PLAN_OF_ANOTHER_BUILD: a later, unfinished call renewed its plan.
         KitNotCarried: nothing was chosen, so nothing ships.
         BUILD_DAMAGED: the shipped kit was changed.
     """
     try:
-        because = _why_none(folder)
+        because = _why_not_finished(folder)
     except OSError as error:  # such as a name that is too long
         because = system_reason(error)
     if because is not None:
         raise NO_BUILD_TO_JUDGE(folder=folder, because=because)
     report, shipped = read_report(folder), shipped_kit(folder)
-    build = FinishedBuild(folder, shipped, report, *planned(folder, report.keys, again_of(report)))
+    build = FinishedBuild(folder, shipped, report, *read_plan(folder, report.keys, again_of(report)))
     if all(row.kit != shipped.kit.digest for row in report.candidates):
         raise bundle_unreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
     check_files(shipped.kit, build.again)
@@ -150,7 +150,7 @@ def finished_build(folder: Path) -> FinishedBuild:
 def check_files(kit: KitRef, command: str) -> None:
     """Check every file of a kit against its manifest.
 
-    Raises BUILD_DAMAGED: a file is missing or changed; ``command`` makes it again.
+    Raises BUILD_DAMAGED: a file is missing or changed; ``command`` restores it.
     """
     for name, fact in kit.manifest["files"].items():
         try:
@@ -164,14 +164,14 @@ def check_files(kit: KitRef, command: str) -> None:
             raise BUILD_DAMAGED(path=kit.folder / name, because=because, command=hint)
 
 
-def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPlan:
-    """Read a build's ``plan.json``.
+def read_plan(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPlan:
+    """Read a build's ``plan.json``, which may lack the steps of folds.
 
-    ``report_keys``: of the report next to it. ``again``: the command that makes the build again.
+    ``report_keys``: the keys in the report of the same folder. ``again``: the command that repeats the build.
 
     Raises:
-        BundleUnreadable: it is damaged or of another version. A plan without keys of folds is read, without folds.
-        PLAN_OF_ANOTHER_BUILD: a later, unfinished call renewed it.
+        BundleUnreadable: the plan is damaged or of another version.
+        PLAN_OF_ANOTHER_BUILD: a later, unfinished call renewed the plan.
     """
     path = folder / PLAN
     try:
@@ -190,7 +190,7 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPla
     return KeptPlan(resolved, keys, folds)
 
 
-def _why_none(folder: Path) -> str | None:
+def _why_not_finished(folder: Path) -> str | None:
     if (folder / REPORT).is_file():
         whole = (folder / BUNDLE / CHOICE).is_file()
         return None if whole else "it has a report.json, but no bundle/choice.json"
@@ -206,7 +206,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class BuiltNetwork:
-    """The source of a build's candidates."""
+    """The float network that a build's candidates were made from, with the prepared images."""
 
     folder: Path
     report: BuildReport
@@ -241,13 +241,13 @@ class BuiltNetwork:
         return self.resolved.preprocessing.normalization.feed(pixels)
 
     def feeds(self, pixels: NDArray[np.uint8]) -> Iterator[NDArray[Any]]:
-        """Yield the same in batches."""
+        """Yield pixels uint8 (n, H, W, 3) in the trunk's input format, in batches."""
         for start in range(0, len(pixels), BATCH):
             yield self.feed(pixels[start : start + BATCH])
 
 
 def require_one_label(network: BuiltNetwork, request: str) -> None:
-    """Refuse multi-label images. Raises MultiLabelNotFitting: an image has several labels."""
+    """Refuse the build of a multi-label network. Raises MultiLabelNotFitting."""
     if network.resolved.data.multi_label:
         because = f"{network.folder} is a build of a multi-label network"
         raise multi_label_not_fitting(setting=request, because=because, hint="choose a build whose images have one class each")
@@ -258,10 +258,10 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
 
     Raises:
         NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD: the folder's files cannot be used.
-        NETWORK_GONE: the store no longer has its sources.
+        NETWORK_GONE: the store no longer has the network or its images.
     """
     report = read_report(folder)
-    resolved, keys, _ = planned(folder, report.keys, again_of(report))
+    resolved, keys, _ = read_plan(folder, report.keys, again_of(report))
     trunk = next((artifact for kind in TRUNK_KINDS if (artifact := _stored(store, kind, keys.get("export"))) is not None), None)
     prepared = _stored(store, "prepare", keys.get("prepare"))
     if trunk is None or prepared is None:
@@ -279,7 +279,7 @@ BUILDS = Path("builds")
 
 
 class OwnBuild(Value):
-    """A finished build with known work and an evaluated candidate."""
+    """A finished build with known multiply-adds and an evaluated candidate, shown next to the catalogue."""
 
     folder: str
     arch: str
@@ -289,25 +289,25 @@ class OwnBuild(Value):
     macs: int
     resolution_px: Resolution
     accuracy_top1: Interval
-    """0…1, on the build's own test split."""
+    """0…1, on the test split of the build."""
 
 
 def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
-    """Return the named builds, else the readable ones in ``BUILDS``; those without an accuracy are skipped.
+    """Return the named builds, else the readable builds in ``BUILDS``, without those that have no accuracy.
 
-    Raises NoReport, ReportUnreadable: of a named folder.
+    Raises NoReport, ReportUnreadable: a named folder has no report that this version reads.
     """
     if named:
-        builds = [_own(folder) for folder in named]
+        builds = [_own_build(folder) for folder in named]
     else:
         builds = []
         for file in sorted(BUILDS.glob(f"*/{REPORT}")):
-            with suppress(EdgecnnError):  # no one named this folder
-                builds.append(_own(file.parent))
+            with suppress(EdgecnnError):  # the user did not name this folder
+                builds.append(_own_build(file.parent))
     return tuple(build for build in builds if build is not None)
 
 
-def _own(folder: Path) -> OwnBuild | None:
+def _own_build(folder: Path) -> OwnBuild | None:
     report = read_report(folder)
     chosen = report.shipped
     if chosen is None or chosen.test is None or not report.build.macs:

@@ -1,4 +1,4 @@
-"""The file names of a build's folder, which one call writes and the next one reads."""
+"""The folder of a build: names of its files, its lock, and reading and writing its report."""
 
 from __future__ import annotations
 
@@ -30,26 +30,27 @@ from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 
 REPORT = "report.json"
 PAGE = "report.html"
-"""The report for people, next to it."""
+"""The report for people."""
 FIT, FIT_PAGE = "fit.json", "fit.html"
-"""The result of a search, next to the build that it ships."""
+"""Result of a search, in the folder of the build that the search ships."""
 PLAN = "plan.json"
 PROGRESS = "progress.json"
-"""The record of a call that stopped before the report."""
+"""Record of a call that stopped before the report."""
 BASELINE = "baseline.json"
-"""The figures of a GPU of this machine."""
+"""Figures of a GPU of this machine."""
 BUNDLE = "bundle"
 """The folder that ships."""
 CHOICE = "choice.json"
-"""In the bundle: its kits, and the chosen one."""
+"""File in the bundle that lists its kits and names the chosen one."""
 
 
 @contextmanager
 def output_lock(folder: Path) -> Iterator[None]:
-    """Lock the folder for one writer, and make it. Two builds of one name take turns, and the later results are complete.
+    """Create the folder and lock it for one writer. Two builds of one name take turns, so that the later results are complete.
 
-    Raises OUTPUT_UNWRITABLE: also in the block, if something in the folder, or an open file, cannot be written.
-    TemporaryFolderFull: it was a temporary file.
+    Raises, also from the block:
+        OUTPUT_UNWRITABLE: something in the folder, or an open file, cannot be written.
+        TemporaryFolderFull: a temporary file cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,14 +80,16 @@ def report_text(report: BuildReport) -> str:
 def read_report(folder: Path) -> BuildReport:
     """Read the report of a finished build, without confidence levels that this version knows to be invalid.
 
-    Raises NoReport: the folder has none. ReportUnreadable: it is not a report of this version's schema.
+    Raises:
+        NoReport: the folder has no report.
+        ReportUnreadable: the report cannot be read, or has another schema.
     """
     path = folder / REPORT
     try:
         content = bounded_content(path, DOCUMENT_BYTES_MAX)
         report = BuildReport.model_validate_json(content)
-        json.loads(content, parse_constant=int)  # which refuses NaN and infinity, as JSON does
-        return _restated(report)
+        json.loads(content, parse_constant=int)  # ``int`` refuses NaN and infinity, which JSON does not allow
+        return _reworded(report)
     except (FileNotFoundError, NotADirectoryError):
         raise NO_REPORT(folder=folder) from None
     except OSError as error:
@@ -99,8 +102,8 @@ def read_report(folder: Path) -> BuildReport:
         raise report_unreadable(path=path, because="a figure in it is NaN or infinite") from error
 
 
-def _restated(report: BuildReport) -> BuildReport:
-    """Word each reason again from its fact, because older versions stated an invalid level for the first race."""
+def _reworded(report: BuildReport) -> BuildReport:
+    """Word each reason again from its fact, because older versions stated an invalid confidence for the first race."""
     chosen = next((facts for facts in report.candidates if facts.candidate.id == report.choice.candidate), None)
     choice = report.choice
     if chosen is not None and isinstance(chosen.because, Taken | Provisional):
@@ -118,7 +121,7 @@ def _restated(report: BuildReport) -> BuildReport:
 
 
 def report_or_none(folder: Path) -> BuildReport | None:
-    """Return the report in a folder, if this version can read it."""
+    """Return the report in a folder; None if there is none that this version can read."""
     try:
         return read_report(folder)
     except (NoReport, ReportUnreadable):
@@ -126,7 +129,7 @@ def report_or_none(folder: Path) -> BuildReport | None:
 
 
 def _command_in(content: bytes) -> str | None:
-    """Return the command in the report of another version, if there is one."""
+    """Return the command in a report of another version, or None."""
     try:
         command = json.loads(content)["build"]["command"]
     except (ValueError, KeyError, TypeError):

@@ -27,17 +27,19 @@ _NOT_ABOUT_THE_KIT = (
     "target.",
     *(f"synthesis.{name}" for name in FOLDERS),
 )
-"""Recipe keys that are excluded. Paths are compared by content, and the device by its facts."""
+"""Recipe keys that do not affect a kit. Paths are compared by content, and the device by its facts."""
 _UNUSED = {"custom": ("model.arch", "model.onnx", "train.", "surgery."), "kept": ("train.", "surgery.")}
-"""Recipe keys that the build did not use because of how its network was made; they have defaults, and nothing was trained."""
+"""Recipe keys that a build does not use, by the mode in which its network is made."""
 _DEVICE = ("name", "processor.architecture", "processor.isa", "runtimes.")
 _ABSENT = "absent"
 
 
 def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Origin:
-    """Return the origin of a kit with this ``kit.json``, and its build's ``plan.json`` if there is one.
+    """Return the origin of a kit from its ``kit.json``, and from the ``plan.json`` of its build if there is one.
 
-    Unknown fields are accepted: either file may be of another version, and missing facts are absent.
+    Unknown fields are accepted, because either file may be of another version; missing facts are omitted.
+
+    Locations of results and settings that only judge are excluded, so two checkouts of one commit have the same origin.
     """
     if plan is None:
         return Origin(kit=dict(_kit_leaves(manifest)))
@@ -60,11 +62,11 @@ _KINDS: Mapping[str, ChangeKind] = {
     "device": "device",
     **dict.fromkeys(("candidate", "needs", "preprocessing", "model"), "kit"),
 }
-"""The first word of a name below to its subject; other names are stages and tools."""
+"""Kind of a change by the first word of its name; other names are stages and tools."""
 
 
-def changes(base: Origin, head: Origin) -> tuple[Change, ...]:
-    """Return the differences, such as ``recipe train.epochs: 3 → 10``; only of the kits' manifests if one side has no plan."""
+def origin_changes(base: Origin, head: Origin) -> tuple[Change, ...]:
+    """Return the differences, such as ``recipe train.epochs: 3 → 10``; if a side has no plan, only those of the manifests."""
     lines = list[Change]()
     if base.plan is not None and head.plan is not None:
         data = None if base.data is None or head.data is None else DataChange.between(base.data, head.data)
@@ -156,7 +158,7 @@ def kit_artifact(store: Store, digest: str) -> Artifact | None:
 
 
 def whole_kit(store: Store, digest: str) -> Artifact | None:
-    """Return the same with its files checked and its use recorded; None if a file is missing or changed."""
+    """Return the packaged kit with its files checked and its use recorded; None if a file is missing or changed."""
     made = kit_artifact(store, digest)
     return None if made is None else _trusted(store, made)
 
@@ -196,13 +198,11 @@ def listed_images(store: Store, prepared: Artifact, role: SplitRole) -> tuple[Im
 
 
 TRUNK_KINDS = ("export", "adopt", "surgery")
-"""Kinds of stage that make the network shared by candidates."""
+"""Kinds of stages that make the network from which candidates are made."""
 
 
 def ancestor(store: Store, artifact: Artifact, *kinds: str) -> Artifact | None:
-    """Return the artifact of one of these kinds that was an input of another; None if it is gone, damaged or was made again
-    since.
-    """
+    """Return the nearest artifact of these kinds that another was made from; None if it is gone, damaged or was made again."""
     nearest = next((candidate for candidate in _ancestors(store, artifact) if candidate.kind in kinds), None)
     if nearest is None:
         return None
@@ -233,7 +233,7 @@ def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:
                 yield parent
 
 
-_OF_A_BUILD = (None, "select", "report")
+_LATENCY_PURPOSES = (None, "select", "report")
 """Purposes of races that time one image a call; a kit may have been raced for batches or energy in the same second."""
 
 
@@ -243,9 +243,9 @@ def timed_races(store: Store, kit: str) -> tuple[Profile, ...]:
     Raises StoreUnusable: profiles exist but cannot be read.
     """
     stored = (entry.profile for entry in store.profiles.of(kit, "race"))
-    return tuple(profile for profile in stored if profile.runs and profile.purpose in _OF_A_BUILD)
+    return tuple(profile for profile in stored if profile.runs and profile.purpose in _LATENCY_PURPOSES)
 
 
 def reported_race(store: Store, kit: str, observed_at: str) -> Profile | None:
-    """Return the race with the report's date; None if the store no longer has it."""
+    """Return the race with the date in the report; None if the store no longer has it."""
     return next((profile for profile in timed_races(store, kit) if profile.observed_at == observed_at), None)

@@ -35,25 +35,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 SHARES = (0.0, 0.01, 0.025, *(share / 20 for share in range(1, 20)), 0.975, 0.99, 1.0)
-"""Points at which a run's distribution is drawn. Each is a real sample, without interpolation or smoothing."""
+"""Points at which a run's distribution is drawn. Each is an actual sample, without interpolation or smoothing."""
 
 Part = Literal["latency", "mistakes", "training"]
-"""Sections whose figures come from the store rather than the report."""
+"""Sections whose figures come from the store instead of the report."""
 
 
 class RunShape(Value):
-    """One process run of a race."""
+    """The latencies of one run of a race."""
 
     round: int
     samples: int
     at_ms: tuple[float, ...]
-    """Warm latencies at ``SHARES`` of the run's sorted samples, milliseconds."""
+    """Warm latencies at ``SHARES`` of the run's sorted samples, in milliseconds."""
     p99_ms: float | None
     """None below 1,000 samples."""
     load_ms: float | None
@@ -62,7 +58,7 @@ class RunShape(Value):
 
 
 class Raced(Value):
-    """The race behind one candidate's reported latency."""
+    """The race that one candidate's reported latency comes from."""
 
     candidate: str
     race: str
@@ -79,11 +75,11 @@ class ClassAnswers(Value):
     name: str
     images: int
     recall: Interval | None
-    """0…1, 95 %, by groups if images are in groups, without interval over folds; None for a class without images."""
+    """0…1, with a 95 % interval that allows for groups, and without an interval over folds; None for a class without images."""
     baseline_recall: float | None
-    """Recall of the fp32 network on the same images; None for itself."""
+    """Recall of the fp32 network on the same images; None for the fp32 network itself."""
     confusions: tuple[tuple[str, int], ...]
-    """Other predictions for its images, the most frequent first, at most five."""
+    """Wrong predictions for images of the class with their counts, the most frequent first, at most five."""
 
 
 class Mistake(Value):
@@ -98,9 +94,9 @@ class Mistake(Value):
     confidence: float
     """Softmax of the wrong class, 0…1."""
     baseline_answer: str | None
-    """Prediction of the fp32 network; None if the mistakes are its own."""
+    """Prediction of the fp32 network; None for mistakes of the fp32 network itself."""
     jpeg_base64: str
-    """The pixels that the network received, reduced if they are large."""
+    """Pixels that the network received, scaled down if they are large."""
 
 
 class Mistakes(Value):
@@ -115,15 +111,15 @@ class Mistakes(Value):
     counts: tuple[tuple[int, ...], ...] | None
     """True class by predicted class; None if there are more classes than a table can show."""
     worst: tuple[Mistake, ...]
-    """The wrong predictions with the highest confidence, in descending order."""
+    """Wrong predictions with the highest confidence, in descending order."""
 
 
 class PageFacts(Value):
-    """Everything on the page."""
+    """All facts that the page shows."""
 
     report: BuildReport
     raced: tuple[Raced, ...] = ()
-    """In the order of the report's candidates."""
+    """Races in the order of the report's candidates."""
     mistakes: Mistakes | None = None
     history: History | None = None
     missing: Mapping[Part, str] = {}
@@ -131,7 +127,7 @@ class PageFacts(Value):
 
 
 def shown_digest(report: BuildReport) -> str:
-    """Return the SHA-256 of the page's subject, without dates, the machine's state and notices."""
+    """Return the SHA-256 of the report without dates, durations, the machine's state and notices."""
     passing = dict.fromkeys(("made_at", "seconds", "timings_s", "outcomes", "notices"), True)
     rows = {"__all__": {"outcomes"}}
     shown = report.model_dump_json(exclude={**passing, "environment": {"observed"}, "candidates": rows})
@@ -139,7 +135,7 @@ def shown_digest(report: BuildReport) -> str:
 
 
 MATRIX_CLASSES_MAX = 24
-"""With more classes, a confusion matrix is wider than a page, so each class's most frequent errors are listed instead."""
+"""Most classes of a confusion matrix. With more, it is wider than a page, so the most frequent confusions are listed instead."""
 CONFUSIONS_SHOWN = 5
 WORST_SHOWN = 12
 THUMBNAIL_PX = 96
@@ -162,49 +158,48 @@ class Answered:
     baseline: NDArray[np.float32] | None
     """(images, classes); None if the shown candidate is the baseline."""
     groups: NDArray[np.int64] | None = None
-    """Group of each image, (images,); None if images are independent, or it is unknown."""
+    """Group of each image, (images,); None if images are independent or their groups are unknown."""
     files: tuple[str, ...] | None = None
-    """Path of each image relative to the data's root; None if the store no longer lists them."""
+    """Path of each image relative to the data's root; None if the store no longer lists the images."""
 
 
 def mistakes_of(answered: Answered) -> Mistakes:
-    """Return the page's facts on wrong predictions."""
+    """Return the wrong predictions, by class and one by one."""
+    import numpy as np
+
     answers = answered.logits.argmax(axis=1)
-    counts = _counts(answered, answers)
+    size = len(answered.classes)
+    counts = np.bincount(answered.labels * size + answers, minlength=size * size).reshape(size, size)
     return Mistakes(
         candidate=answered.candidate,
         fidelity=answered.accuracy.fidelity,
         machine=answered.accuracy.machine,
         images=len(answered.labels),
         wrong=int((answers != answered.labels).sum()),
-        classes=tuple(_class_figures(answered, counts, index) for index in range(len(answered.classes))),
+        classes=tuple(_class_answers(answered, counts, index) for index in range(size)),
         counts=tuple(tuple(int(count) for count in row) for row in counts) if len(counts) <= MATRIX_CLASSES_MAX else None,
-        worst=_worst(answered, answers),
+        worst=_surest_mistakes(answered, answers),
     )
 
 
-def _counts(answered: Answered, answers: NDArray[Any]) -> NDArray[np.int64]:
-    import numpy as np
-
-    size = len(answered.classes)
-    return np.bincount(answered.labels * size + answers, minlength=size * size).reshape(size, size)
-
-
-def _class_figures(answered: Answered, counts: NDArray[np.int64], index: int) -> ClassAnswers:
+def _class_answers(answered: Answered, counts: NDArray[np.int64], index: int) -> ClassAnswers:
     row = counts[index]
     images = int(row.sum())
     others = [other for other in row.argsort()[::-1] if other != index and row[other] > 0]
+    baseline_recall: float | None = None
+    if answered.baseline is not None and images:
+        baseline_recall = float((answered.baseline[answered.labels == index].argmax(axis=1) == index).mean())
     return ClassAnswers(
         name=answered.classes[index],
         images=images,
         recall=_recall(answered, index),
-        baseline_recall=_baseline_recall(answered, index),
+        baseline_recall=baseline_recall,
         confusions=tuple((answered.classes[other], int(row[other])) for other in others[:CONFUSIONS_SHOWN]),
     )
 
 
 def _recall(answered: Answered, index: int) -> Interval | None:
-    """Return recall, without an interval if images depend on each other in an unknown way."""
+    """Return the recall of a class, without an interval if it is unknown how images depend on each other."""
     own, groups = answered.labels == index, answered.groups
     right = answered.logits[own].argmax(axis=1) == index
     share = share_of(right, None if groups is None else groups[own], ACCURACY_CONFIDENCE)
@@ -212,19 +207,12 @@ def _recall(answered: Answered, index: int) -> Interval | None:
     return share if share is None or is_known else share.alone
 
 
-def _baseline_recall(answered: Answered, index: int) -> float | None:
-    of_class = answered.labels == index
-    if answered.baseline is None or not of_class.any():
-        return None
-    return float((answered.baseline[of_class].argmax(axis=1) == index).mean())
-
-
-def _worst(answered: Answered, answers: NDArray[Any]) -> tuple[Mistake, ...]:
+def _surest_mistakes(answered: Answered, answers: NDArray[Any]) -> tuple[Mistake, ...]:
     import numpy as np
 
     wrong = np.flatnonzero(answers != answered.labels)
-    doubt = _doubt(answered.logits[wrong])
-    surest = np.argsort(doubt, kind="stable")[:WORST_SHOWN]
+    odds_against = _odds_against(answered.logits[wrong])
+    surest = np.argsort(odds_against, kind="stable")[:WORST_SHOWN]
     names = answered.classes
     return tuple(
         Mistake(
@@ -236,12 +224,12 @@ def _worst(answered: Answered, answers: NDArray[Any]) -> tuple[Mistake, ...]:
             baseline_answer=None if answered.baseline is None else names[int(answered.baseline[image].argmax())],
             jpeg_base64=thumbnail(answered.pixels[image]),
         )
-        for image, odds in zip(wrong[surest], doubt[surest], strict=True)
+        for image, odds in zip(wrong[surest], odds_against[surest], strict=True)
     )
 
 
-def _doubt(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return odds against each prediction (images, classes) → (images,), even if its softmax rounds to 1."""
+def _odds_against(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the odds against each prediction (images, classes) → (images,), which differ even if softmax rounds to 1."""
     import numpy as np
 
     from_largest = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
@@ -262,7 +250,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
 
 
 def plain_names(names: Sequence[object]) -> tuple[str, ...]:
-    """Return class names as writable text: half a surrogate pair, from an unusual file name, becomes a question mark."""
+    """Return class names as valid UTF-8: half a surrogate pair, from an unusual file name, becomes a question mark."""
     return tuple(str(name).encode("utf-8", "replace").decode("utf-8") for name in names)
 
 
@@ -271,7 +259,7 @@ NS_PER_MS = 1e6
 
 
 class _Gone(Exception):
-    """A sentence that replaces a section's figures."""
+    """Missing figures of a section, with the sentence that replaces them."""
 
 
 def page_facts(report: BuildReport, store: Store) -> PageFacts:
@@ -311,7 +299,7 @@ def _mistakes(report: BuildReport, store: Store) -> Mistakes:
         raise _Gone("confusions exist only for one class per image; the table of labels shows the figures of each label")
     if shown is None or shown.test is None:
         raise _Gone("no predictions on the test split are stored")
-    prepared = _made(shown, store, "prepare")
+    prepared = _ancestor_of(shown, store, "prepare")
     listed = listed_images(store, prepared, "test")
     try:
         if prepared_digests(prepared.folder)["test"] != shown.test.pixels:
@@ -341,7 +329,7 @@ def _shown(report: BuildReport) -> CandidateFacts | None:
 
 
 def _logits(facts: CandidateFacts, labels: NDArray[Any], store: Store) -> NDArray[np.float32]:
-    """Return the newest stored logits with exactly the reported accuracy; others are from another machine or day."""
+    """Return the newest stored logits with the reported accuracy; other logits are of another machine or day."""
     if facts.test is None:
         raise _Gone(f"{facts.candidate.id} was not evaluated on the test split")
     for stored in store.profiles.of(facts.evaluated_kit or facts.kit or "", "evaluation"):
@@ -361,7 +349,7 @@ def _array(path: Path) -> NDArray[Any]:
     return array
 
 
-def _made(facts: CandidateFacts, store: Store, kind: str) -> Artifact:
+def _ancestor_of(facts: CandidateFacts, store: Store, kind: str) -> Artifact:
     kit = kit_artifact(store, facts.kit) if facts.kit else None
     artifact = ancestor(store, kit, kind) if kit is not None else None
     if artifact is None:
@@ -376,7 +364,7 @@ def _history(report: BuildReport, store: Store) -> History:
     if report.keys and "train" not in report.keys:
         custom = "the custom model is used as it is" if "fetch" not in report.keys else "the head of its weights was kept"
         raise _Gone(f"nothing was trained: {custom}")
-    trained = _made(shown, store, "train")
+    trained = _ancestor_of(shown, store, "train")
     try:
         return History.model_validate_json((trained.folder / "history.json").read_bytes())
     except (OSError, ValidationError) as error:
@@ -384,19 +372,17 @@ def _history(report: BuildReport, store: Store) -> History:
 
 
 def raced_of(report: BuildReport, store: Store) -> tuple[Raced, ...]:
-    """Return the stored race of each candidate, in the report's order, without those that were never raced.
+    """Return the stored race of each raced candidate, in the report's order.
 
     Raises StoreUnusable: profiles exist but cannot be read.
     """
-    raced = ((facts, _profile_of(facts, store)) for facts in report.candidates)
-    return tuple(_race_of(facts.candidate.id, profile) for facts, profile in raced if profile is not None)
-
-
-def _profile_of(facts: CandidateFacts, store: Store) -> Profile | None:
-    """Return the profile behind the reported latency."""
-    if facts.kit is None or facts.latency is None or not facts.latency.runs:
-        return None
-    return reported_race(store, facts.kit, facts.latency.observed_at)
+    races = []
+    for facts in report.candidates:
+        if facts.kit is None or facts.latency is None or not facts.latency.runs:
+            continue
+        if (profile := reported_race(store, facts.kit, facts.latency.observed_at)) is not None:
+            races.append(_race_of(facts.candidate.id, profile))
+    return tuple(races)
 
 
 def _race_of(candidate: str, profile: Profile) -> Raced:
@@ -407,11 +393,11 @@ def _race_of(candidate: str, profile: Profile) -> Raced:
         observed_at=profile.observed_at,
         environment=profile.environment,
         fidelity=profile.fidelity,
-        runs=tuple(_shape(run) for run in profile.runs if run.samples_ns),
+        runs=tuple(_run_shape(run) for run in profile.runs if run.samples_ns),
     )
 
 
-def _shape(run: Run) -> RunShape:
+def _run_shape(run: Run) -> RunShape:
     return RunShape(
         round=run.round,
         samples=len(run.samples_ns),
@@ -423,8 +409,6 @@ def _shape(run: Run) -> RunShape:
 
 
 def drawn_ms(samples_ns: Sequence[int]) -> tuple[float, ...]:
-    """Return the samples nearest to ``SHARES`` of the sorted ones, in milliseconds; the first is the smallest, the last the
-    largest.
-    """
+    """Return the sorted samples at ``SHARES``, in milliseconds, from the smallest to the largest."""
     ordered = sorted(samples_ns)
     return tuple(round(ordered[round(share * (len(ordered) - 1))] / NS_PER_MS, 5) for share in SHARES)

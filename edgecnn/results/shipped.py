@@ -1,6 +1,6 @@
-"""The kit that a finished build, or a bundle alone, ships, with the report and plan next to it.
+"""The kit that a finished build, or a bundle alone, ships, and the kits of a bundle that can run here.
 
-The kit runs from its folder, so comparing a bundle executes the code in it.
+Kits run from their folders, so comparing a bundle executes the code in it.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ SCHEMA = "edgecnn.choice/1"
 
 @dataclass(frozen=True)
 class ShippedKit:
-    """A shipped kit and the files next to it; without a report or plan for a bundle alone, or if another version wrote them."""
+    """A shipped kit, with the report and the plan of its build, unless it is a bundle alone or of another version."""
 
     folder: Path
     kit: KitRef
     report: BuildReport | None
     plan: Mapping[str, Any] | None
     pin: PinnedBuild | None = None
-    """The record that names the kit, if it came from the store."""
+    """Record of a pinned build that names the kit, if the kit comes from the store."""
     pinned_by: str | None = None
-    """The user's name for that record."""
+    """The user's name for this record."""
     pin_folder: Path | None = None
-    """The folder of that record, which its paths are relative to."""
+    """Folder that paths in this record are relative to."""
 
     @property
     def row(self) -> CandidateFacts | None:
@@ -88,7 +88,7 @@ class ShippedKit:
 
     @property
     def attached(self) -> bool:
-        """Whether its predictions are the device's own, by the report, else by a plan for this machine."""
+        """Whether its predictions were made on the device, by the report, else because the plan is for this machine."""
         if self.pin is not None:
             return self.pin.device_attached
         if self.report is not None:
@@ -103,7 +103,7 @@ class ShippedKit:
             raise RunnerFailed(**error.facts()) from error
 
     def elsewhere(self) -> str | None:
-        """A sentence if it was built for another device than this machine."""
+        """Return a sentence if the kit was built for another device than this machine, else None."""
         device = self.device
         if device is None or matches(device, local_facts()):
             return None
@@ -111,7 +111,7 @@ class ShippedKit:
 
     @property
     def device(self) -> Device | None:
-        """The device by its file; in the plan, the planning machine fills in what the file leaves open."""
+        """The device from its file, else from the plan, in which the planning machine filled in open facts; None if unknown."""
         if self.pin is not None:
             return load_devices().get(self.pin.shipped.device or "")
         try:
@@ -124,10 +124,10 @@ class ShippedKit:
 def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
     """Return the kit that a folder ships.
 
-    ``folder``: a finished build, or a bundle. ``candidate``: the requested kit; None: the chosen one.
+    ``folder``: a finished build, or a bundle. ``candidate``: the candidate of the kit; None: the chosen one.
 
     Raises:
-        NoBuildToCompare: it is neither.
+        NoBuildToCompare: the folder is neither.
         BundleUnreadable: ``choice.json`` or the kit's ``kit.json`` is damaged, or they are from different bundles.
         KitNotCarried: nothing was chosen, or the bundle has no such kit.
     """
@@ -145,16 +145,16 @@ def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
 
 
 def plan_of(folder: Path, keys: Mapping[str, str] | None) -> Mapping[str, Any] | None:
-    """Return a finished build's plan; None if it cannot be read, or if an unfinished later call renewed it.
+    """Return a finished build's plan; None if it cannot be read, or if a later, unfinished call renewed it.
 
-    ``keys``: of its report, if it can be read.
+    ``keys``: the keys in its report, if the report can be read.
     """
     plan = json_object(folder / PLAN)
     return None if plan is None or step_of_another(keys or {}, keys_of(plan)) is not None else plan
 
 
 def keys_of(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Return step to key of a plan; unknown fields are accepted."""
+    """Return the key of each step of a plan; unknown fields are accepted."""
     steps = plan.get("steps")
     known = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
     return {str(step.get("id")): str(step.get("key")) for step in known}
@@ -180,7 +180,7 @@ def _kit(folder: Path, bundle: Path, candidate: str | None) -> KitRef:
         raise bundle_unreadable(path=path, because=f"it lacks {error}") from error
     if bundle.resolve() not in place.resolve().parents:
         raise bundle_unreadable(path=path, because=f"it names {carried[name]['folder']!r}, which leaves the bundle")
-    return _opened(place, digest).with_knobs(_knobs(path, carried[name].get("knobs", {})))
+    return _opened_kit(place, digest).with_knobs(_knobs(path, carried[name].get("knobs", {})))
 
 
 def _knobs(path: Path, options: object) -> Knobs:
@@ -192,7 +192,7 @@ def _knobs(path: Path, options: object) -> Knobs:
         raise bundle_unreadable(path=path, because=str(error)) from error
 
 
-def _opened(place: Path, digest: str) -> KitRef:
+def _opened_kit(place: Path, digest: str) -> KitRef:
     manifest = place / "kit.json"
     try:
         kit = KitRef.at(place)
@@ -213,12 +213,12 @@ def manifests_in(bundle: Path) -> dict[str, Manifest]:
         try:
             manifests[folder.name] = Kit.open(folder).manifest
         except RunnerError:
-            continue  # a kit that cannot be read is not suggested
+            continue  # no command should suggest a kit that cannot be read
     return manifests
 
 
 def why_not_here(manifest: Manifest, folder: Path) -> RunnerError | None:
-    """Return why a kit cannot run in this process, by its own requirements; None if it can. ``folder``: of the kit."""
+    """Return why a kit in this folder cannot run in this process, by its requirements; None if it can."""
     try:
         Kit(folder, "", manifest).check_requirements()
     except RunnerError as error:
@@ -234,9 +234,9 @@ def kits_that_run_here(kits: Mapping[str, Manifest], bundle: Path) -> tuple[str,
 
 
 def remedy_here(hint: str | None, kits: Mapping[str, Manifest], bundle: Path, refused: str | None) -> str | None:
-    """Return the fix if a kit of a bundle does not run here: another kit that does, else a package to install.
+    """Return the fix if a kit of a bundle does not run here: another kit that runs, else a package to install.
 
-    ``hint``: of the refusal. ``refused``: the kit's name; None: no specific kit.
+    ``hint``: the fix in the kit's error. ``refused``: the kit's name; None: no specific kit.
     """
     others = {name: manifest for name, manifest in kits.items() if name != refused}
     if here := kits_that_run_here(others, bundle):

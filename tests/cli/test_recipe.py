@@ -19,7 +19,7 @@ from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.recipes import PLAN_UNREADABLE
 from edgecnn.planning.recipe import load_recipe
 from edgecnn.planning.recipe_settings import settings_of_build
-from edgecnn.results.finished import planned
+from edgecnn.results.finished import read_plan
 from edgecnn.values.toml import toml_value
 from tests.house.schemas import FOLDER
 from tests.house.source_tree import ROOT
@@ -156,7 +156,7 @@ def test_the_plan_of_an_earlier_version_says_so(tmp_path: Path) -> None:
     because = "plan.json is of another version: its schema is edgecnn.plan/1, and this version reads edgecnn.plan/2"
     assert refused.value.line() == f"{tmp_path} cannot be read as a build: {because}{HINT.rstrip()}"
     with pytest.raises(BundleUnreadable, match="its schema is edgecnn.plan/1, and this version reads edgecnn.plan/2"):
-        planned(tmp_path, {}, "edgecnn build")
+        read_plan(tmp_path, {}, "edgecnn build")
 
 
 def test_a_misspelt_key_is_refused_before_anything_is_read(store: Path, mine: Path) -> None:

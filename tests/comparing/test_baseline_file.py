@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from edgecnn.comparing.baseline_file import energy_figures_of, figures_of, imported, read_baseline, recorded, write_record
+from edgecnn.comparing.baseline_file import (
+    energy_figures_of,
+    figures_of,
+    imported_baseline,
+    read_baseline,
+    recorded_baseline,
+    write_record,
+)
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import LATENCY_BASELINE_UNREADABLE, NO_RECORDED_RACE, TOO_FEW_RUNS, KitNotCarried
@@ -30,7 +37,7 @@ def board(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_what_a_board_measured_becomes_a_file_and_comes_back_whole(board: tuple[Path, Path], tmp_path: Path) -> None:
-    made = imported(*board)
+    made = imported_baseline(*board)
     write_record(made, tmp_path / "board.json")
     read = read_baseline(tmp_path / "board.json")
     assert read == made
@@ -46,7 +53,7 @@ def test_energy_runs_come_back_with_their_figure(board: tuple[Path, Path], tmp_p
     host = RacingHost(base=2.0)
     host.meters = "ina3221"
     measured_on_a_device(host, bundle, runs / "energy", energy=True, max_s=4.0)
-    made = imported(bundle, runs)
+    made = imported_baseline(bundle, runs)
     write_record(made, tmp_path / "board.json")
     read = read_baseline(tmp_path / "board.json")
     assert (len(read.runs), len(read.energy_runs)) == (8, 8)
@@ -56,13 +63,13 @@ def test_energy_runs_come_back_with_their_figure(board: tuple[Path, Path], tmp_p
 
 
 def test_a_baseline_without_energy_says_why(board: tuple[Path, Path]) -> None:
-    figures = energy_figures_of(imported(*board))
+    figures = energy_figures_of(imported_baseline(*board))
     assert (figures.runs, figures.total_mj) == (0, None)
     assert figures.reason == "there are no energy runs, and no machine.json with the reason"
 
 
 def test_a_file_of_before_energy_was_read_back_is_still_what_its_digest_says(board: tuple[Path, Path], tmp_path: Path) -> None:
-    plain = imported(*board).model_copy(update={"energy_absent": None, "sha256": ""})
+    plain = imported_baseline(*board).model_copy(update={"energy_absent": None, "sha256": ""})
     old = plain.model_dump(mode="json", by_alias=True, exclude={"energy_runs", "energy_absent", "sha256"})
     path = tmp_path / "board.json"
     path.write_text(json.dumps({**old, "sha256": digest_of(old)}))
@@ -73,12 +80,12 @@ def test_too_few_processes_are_refused_with_the_command_that_times_enough(tmp_pa
     bundle = make_bundle(tmp_path / "base")
     few = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / "few", rounds=3)
     with pytest.raises(EdgecnnError, check=TOO_FEW_RUNS.made) as refused:
-        imported(bundle, few)
+        imported_baseline(bundle, few)
     assert (refused.value.fields["timed"], refused.value.fields["needed"], refused.value.exit_code) == (3, 7, 3)
 
 
 def test_the_file_is_what_its_schema_publishes(board: tuple[Path, Path], tmp_path: Path) -> None:
-    write_record(imported(*board), tmp_path / "board.json")
+    write_record(imported_baseline(*board), tmp_path / "board.json")
     schema = json.loads((FOLDER / "latency-baseline.json").read_text(encoding="utf-8"))
     facts = json.loads((tmp_path / "board.json").read_text())
     Draft202012Validator(schema).validate(facts)
@@ -87,7 +94,7 @@ def test_the_file_is_what_its_schema_publishes(board: tuple[Path, Path], tmp_pat
 
 def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> None:
     path = tmp_path / "board.json"
-    write_record(imported(*board), path)
+    write_record(imported_baseline(*board), path)
     facts = json.loads(path.read_text())
     facts["runs"][0]["samples_ns"][0] += 1
     path.write_text(json.dumps(facts))
@@ -110,7 +117,7 @@ def test_a_time_that_no_clock_shows_is_refused_whoever_sealed_it(
     load_ns: int, observed_at: str | None, because: str, board: tuple[Path, Path], tmp_path: Path
 ) -> None:
     path = tmp_path / "board.json"
-    write_record(imported(*board), path)
+    write_record(imported_baseline(*board), path)
     facts = json.loads(path.read_text())
     facts["runs"][0]["load_ns"] = load_ns
     facts["observed_at"] = observed_at or facts["observed_at"]
@@ -143,7 +150,7 @@ def test_too_few_runs_make_no_baseline(tmp_path: Path) -> None:
     for rounds in (5, 1):
         runs = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / f"measured-{rounds}", rounds=rounds)
         with pytest.raises(EdgecnnError, match="--rounds 8", check=TOO_FEW_RUNS.made) as refused:
-            imported(bundle, runs)
+            imported_baseline(bundle, runs)
         assert (refused.value.fields["timed"], refused.value.fields["rounds"]) == (rounds, 8)
 
 
@@ -179,27 +186,27 @@ def test_runs_of_another_device_are_not_taken_for_this_one_s(
         run["environment"]["observed"].update(observed)
         path.write_text(json.dumps(run))
     if not named:
-        assert imported(build, whole / "measured").shipped.device is None, "report.json says nothing here"
+        assert imported_baseline(build, whole / "measured").shipped.device is None, "report.json says nothing here"
         return
     with pytest.raises(RunsUnusable) as refused:
-        imported(build, whole / "measured")
+        imported_baseline(build, whole / "measured")
     assert all(fact in refused.value.fields["because"] for fact in named)
 
 
 def test_a_bundle_alone_has_no_report_to_record_from(board: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=NO_RECORDED_RACE.made) as refused:
-        recorded(board[0], Store.open(tmp_path / "store"))
+        recorded_baseline(board[0], Store.open(tmp_path / "store"))
     assert refused.value.exit_code == 3
 
 
 def test_a_candidate_that_is_not_carried_is_named_with_those_that_are(board: tuple[Path, Path]) -> None:
     with pytest.raises(KitNotCarried):
-        imported(*board, candidate="openvino-int8")
+        imported_baseline(*board, candidate="openvino-int8")
 
 
 def test_a_file_that_cannot_be_written_is_bad_input(board: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=RESULT_FILE_UNWRITABLE.made):
-        write_record(imported(*board), tmp_path / "absent" / "board.json")
+        write_record(imported_baseline(*board), tmp_path / "absent" / "board.json")
 
 
 def test_a_pinned_build_s_record_is_no_latency_baseline_and_its_reader_is_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, _common_images, _Split, paired_answers
-from edgecnn.comparing.pin import pinned, rebuild_command
+from edgecnn.comparing.pin import pin_of, rebuild_command
 from edgecnn.judging.accuracy import accuracy
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.shipped import ShippedKit
@@ -54,7 +54,7 @@ def test_what_fills_the_store_names_the_side_as_the_reader_does_and_builds_over_
 def test_a_pin_without_answers_is_told_what_builds_it_and_never_the_store_s_own_folder(built_once: Place, tmp_path: Path) -> None:
     build = StoredBuild(tmp_path)
     build.answered("onnxruntime-int8", 3)
-    pin = pinned(built_once.out, tmp_path / "base.json")
+    pin = pin_of(built_once.out, tmp_path / "base.json")
     base = replace(shipped(build, "onnxruntime-fp32"), pin=pin, pinned_by="base.json", pin_folder=tmp_path)
     base = replace(base, pin=pin.model_copy(update={"evaluated_kit": build.digest("onnxruntime-fp32")}))
     remedy = f"EDGECNN_STORE={build.store.root} {rebuild_command(pin, tmp_path)} restores it"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edgecnn.comparing.baseline_file import write_record
-from edgecnn.comparing.pin import base_named, base_of, pinned, read_pin, rebuild_command
+from edgecnn.comparing.pin import base_named, base_of, pin_of, read_pin, rebuild_command
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import PIN_UNREADABLE, PINNED_KIT_MISSING
 from edgecnn.store.store import Store
@@ -23,7 +23,7 @@ from tests.comparing.test_git_file import git
 
 @pytest.fixture
 def pin(built_once: Place, tmp_path: Path) -> PinnedBuild:
-    return pinned(built_once.out, tmp_path / "base.json")
+    return pin_of(built_once.out, tmp_path / "base.json")
 
 
 def written(pin: PinnedBuild, folder: Path, **changes: Any) -> Path:
@@ -76,7 +76,7 @@ def test_where_the_store_lacks_the_kit_the_command_builds_the_very_same_keys(
     built: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "base.json"
-    write_record(pinned(built.out, file), file)
+    write_record(pin_of(built.out, file), file)
     done = built.plain("judge", "out", "--against", file, EDGECNN_STORE=str(tmp_path / "empty"))
     assert done.returncode == 3
     said = re.search(r"does not hold it — (edgecnn build .*) \[pinned-kit-missing\]\n$", done.stderr)
@@ -92,7 +92,7 @@ def test_where_the_store_lacks_the_kit_the_command_builds_the_very_same_keys(
 
 def test_a_damaged_kit_of_the_store_is_not_raced(built: Place, tmp_path: Path) -> None:
     file = tmp_path / "base.json"
-    pin = pinned(built.out, file)
+    pin = pin_of(built.out, file)
     write_record(pin, file)
     store = Store.open(built.store)
     shipped = base_of(base_named(file), store)
@@ -151,7 +151,7 @@ def test_a_user_s_own_device_file_is_pinned_by_its_path_from_the_record(
     plan = json.loads((copied / "plan.json").read_text())
     plan["resolved"]["device_file"] = str(board)
     (copied / "plan.json").write_text(json.dumps(plan))
-    pin = pinned(copied, tmp_path / "gates" / "base.json")
+    pin = pin_of(copied, tmp_path / "gates" / "base.json")
     assert pin.recipe.target.device == "../boards/mine.toml"
     monkeypatch.chdir(tmp_path)
     words = shlex.split(rebuild_command(pin, tmp_path / "gates"))
@@ -164,7 +164,7 @@ def test_a_published_set_is_pinned_by_its_name_and_by_no_folder_of_the_store(bui
     plan = json.loads((copied / "plan.json").read_text())
     plan["resolved"]["recipe"]["data"]["path"] = plan["resolved"]["data"]["root"] = "torchvision:FashionMNIST"
     (copied / "plan.json").write_text(json.dumps(plan))
-    pin = pinned(copied, tmp_path / "base.json")
+    pin = pin_of(copied, tmp_path / "base.json")
     assert pin.recipe.data.path == "torchvision:FashionMNIST"
     words = shlex.split(rebuild_command(pin, tmp_path))
     assert words[words.index("--data") + 1] == "torchvision:FashionMNIST"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.comparing.baseline_file import figures_of, imported, read_baseline, sealed, write_record
+from edgecnn.comparing.baseline_file import figures_of, imported_baseline, read_baseline, sealed, write_record
 from edgecnn.comparing.comparison import CompareRequest, compare
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BASELINE_ELSEWHERE, DEVICES_DIFFER, LATENCY_BASELINE_UNREADABLE, UNKNOWN_CONDITION
@@ -34,7 +34,7 @@ class Bench:
 
     def record(self, name: str = "then", factors: tuple[float, ...] = (0.998, 1.0, 1.002), **settings: Any) -> None:
         runs = measured_on_a_device(self.host, self.base, self.folder / name, **settings)
-        self.files = on_days(imported(self.base, runs), self.folder, factors)
+        self.files = on_days(imported_baseline(self.base, runs), self.folder, factors)
 
     def compare(self, **asked: Any) -> Comparison:
         request = CompareRequest(**{"head": self.head, "baselines": tuple(self.files), **asked})
@@ -89,7 +89,7 @@ def test_files_of_one_day_or_of_two_kits_are_no_days_of_one_kit(bench: Bench) ->
     ):
         bench.compare()
     runs = measured_on_a_device(bench.host, bench.head, bench.folder / "other")
-    write_record(imported(bench.head, runs), bench.files[-1])
+    write_record(imported_baseline(bench.head, runs), bench.files[-1])
     with pytest.raises(EdgecnnError, match="it is of another kit than", check=LATENCY_BASELINE_UNREADABLE.made):
         bench.compare()
 
@@ -143,7 +143,7 @@ def test_no_times_of_an_emulator_are_recorded_or_judged(bench: Bench) -> None:
     """Whether they are a board's files, a race that would be run here, or a baseline of before this was looked at."""
     bench.host.conditions["emulator"] = "QEMU user mode 10.1"
     runs = measured_on_a_device(bench.host, bench.base, bench.folder / "emulated")
-    for use in (lambda: imported(bench.base, runs), lambda: bench.compare(runs=runs, head=bench.base)):
+    for use in (lambda: imported_baseline(bench.base, runs), lambda: bench.compare(runs=runs, head=bench.base)):
         with pytest.raises(RunsUnusable, match="QEMU user mode 10.1"):
             use()
     calls = len(bench.host.ran)
@@ -184,7 +184,7 @@ def test_what_ran_between_the_recorded_processes_and_not_between_the_present_one
     other = measured_on_a_device(bench.host, bench.head, bench.folder / "other")
     for number, run in enumerate(sorted(other.glob("run-*.json"))):
         run.rename(both / f"run-{100 + number:05d}.json")
-    bench.files = on_days(imported(bench.base, both), bench.folder)
+    bench.files = on_days(imported_baseline(bench.base, both), bench.folder)
     (said,) = [notice for notice in bench.compare().notices if "between" in notice]
     assert "1 other kit between" in said and "0 other kits" in said
     assert not any("between" in notice for notice in bench.compare(runs=both, head=bench.base).notices)
@@ -235,7 +235,7 @@ def test_a_kit_that_fails_its_own_test_passes_nothing(bench: Bench) -> None:
 
 def test_a_build_for_another_device_than_the_recorded_one_is_refused(bench: Bench) -> None:
     runs = measured_on_a_device(bench.host, bench.base, bench.folder / "board")
-    recorded = imported(bench.base, runs)
+    recorded = imported_baseline(bench.base, runs)
     shipped = recorded.shipped.model_copy(update={"device": "raspberry-pi-5"})
     files = on_days(recorded.model_copy(update={"shipped": shipped}), bench.folder)
     ran = len(bench.host.ran)

@@ -8,7 +8,7 @@ import pytest
 from edgecnn.devices.files import device_named
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
-from edgecnn.results.finished import planned
+from edgecnn.results.finished import read_plan
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.recipe import Recipe
 from tests.building.resolutions import DATA, INT8, TRT_FP16, VERSIONS, resolved, summary
@@ -135,7 +135,7 @@ def test_a_plan_names_the_steps_of_its_folds_and_the_folder_s_reader_gives_them_
     assert [fold.resolved.data.content for fold in laid.folds] == ["b", "c"]
     assert {keys(fold)["package:onnxruntime-fp32"] for fold in laid.folds}.isdisjoint(keys(laid).values())
     (tmp_path / "plan.json").write_text(json.dumps(laid.facts()))
-    kept = planned(tmp_path, {}, "again")
+    kept = read_plan(tmp_path, {}, "again")
     assert [{name: step.key for name, step in fold.items()} for fold in kept.folds] == [keys(fold) for fold in laid.folds]
     assert {step.kind for step in kept.folds[0].values()} >= {"prepare", "package"}
 
@@ -144,4 +144,4 @@ def test_a_plan_without_folds_is_what_it_was_and_an_older_one_with_them_is_read_
     assert "folds" not in plan(resolved()).facts()
     facts = plan(resolved(folds=(summary(),))).facts()
     (tmp_path / "plan.json").write_text(json.dumps({name: fact for name, fact in facts.items() if name != "folds"}))
-    assert planned(tmp_path, {}, "edgecnn build demo").folds == ()
+    assert read_plan(tmp_path, {}, "edgecnn build demo").folds == ()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.comparing.pin import pinned, rebuild_command
+from edgecnn.comparing.pin import pin_of, rebuild_command
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import DATA_TRAIN_STATED
@@ -155,7 +155,7 @@ def test_relative_folders_in_a_recipe_file_count_from_that_file(tmp_path: Path) 
 
 @pytest.mark.slow  # a whole build
 def test_a_pinned_build_is_made_again_from_the_same_folders(composed: Place) -> None:
-    pin = pinned(composed.out, composed.folder / "gates" / "pin.json")
+    pin = pin_of(composed.out, composed.folder / "gates" / "pin.json")
     assert (pin.recipe.synthesis.cutouts, pin.recipe.synthesis.backgrounds) == ("../cut", "../under")
     words = shlex.split(rebuild_command(pin, composed.folder / "gates"))
     again = apply_overrides(Recipe(), [words[at + 1] for at, word in enumerate(words) if word == "--set"])

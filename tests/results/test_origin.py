@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from edgecnn.data.manifest import store_manifest
-from edgecnn.results.origin import changes, origin_of, planned_data
+from edgecnn.results.origin import origin_changes, origin_of, planned_data
 from edgecnn.values.dataset import DataChange, DataManifest, DataSummary, ImageEntry, SplitRole
 
 MANIFEST: dict[str, Any] = {
@@ -43,7 +43,7 @@ PLAN: dict[str, Any] = {
 def changed(change: Callable[[dict[str, Any], dict[str, Any]], object], *, plans: bool = True) -> tuple[str, ...]:
     manifest, plan = copy.deepcopy(MANIFEST), copy.deepcopy(PLAN)
     change(manifest, plan)
-    found = changes(origin_of(MANIFEST, PLAN if plans else None), origin_of(manifest, plan if plans else None))
+    found = origin_changes(origin_of(MANIFEST, PLAN if plans else None), origin_of(manifest, plan if plans else None))
     return tuple(map(str, found))
 
 
@@ -99,7 +99,7 @@ def test_a_custom_model_is_named_by_its_content_and_not_by_defaults_that_nothing
     }
     assert not [line for line in lines if "efficientnet-b0" in line or "own.onnx" in line or "unset" in line]
     plans = [{**PLAN, "resolved": {**PLAN["resolved"], **_own_file(*each)}} for each in (("f" * 64, "/a"), ("9" * 64, "/b"))]
-    (between,) = changes(*(origin_of(MANIFEST, plan) for plan in plans))
+    (between,) = origin_changes(*(origin_of(MANIFEST, plan) for plan in plans))
     assert (str(between), between.kind) == ("model file: ffffffffffff → 999999999999", "kit")
 
 
@@ -107,7 +107,7 @@ def test_settings_of_a_training_that_was_none_are_no_change() -> None:
     kept = {**PLAN, "resolved": {**PLAN["resolved"], "mode": "kept"}}
     other = copy.deepcopy(kept)
     other["resolved"]["recipe"]["train"]["epochs"] = 10
-    assert changes(origin_of(MANIFEST, kept), origin_of(MANIFEST, other)) == ()
+    assert origin_changes(origin_of(MANIFEST, kept), origin_of(MANIFEST, other)) == ()
 
 
 def test_bytes_that_differ_with_nothing_that_explains_it_are_named() -> None:
@@ -134,7 +134,7 @@ def test_without_plans_the_kits_tell_what_they_can() -> None:
 
 def test_a_plan_of_another_version_takes_lines_away_and_fails_nothing() -> None:
     odd = origin_of({"candidate": 3, "files": [1], "model": None}, {"resolved": [], "steps": [7, {"payload": None}]})
-    assert changes(odd, origin_of(MANIFEST, PLAN))
+    assert origin_changes(odd, origin_of(MANIFEST, PLAN))
 
 
 def images(folder: Path, **roles: Mapping[str, Iterable[int]]) -> DataSummary:
@@ -181,7 +181,7 @@ def test_changed_images_are_counted_by_class_and_role(tmp_path: Path, now: Any, 
         plan = copy.deepcopy(PLAN)
         plan["resolved"]["data"] = data.model_dump(mode="json")
         plans.append(plan)
-    (change,) = changes(*(origin_of(MANIFEST, plan) for plan in plans))
+    (change,) = origin_changes(*(origin_of(MANIFEST, plan) for plan in plans))
     assert (change.kind, change.name, str(change)) == ("data", "images", f"images: {sentence}")
 
 

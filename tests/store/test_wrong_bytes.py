@@ -15,7 +15,7 @@ from edgecnn.bundle.manifest import published_manifest
 from edgecnn.bundle.opening import ZipForm
 from edgecnn.bundle.ssh_keygen import EVIDENCE, Signed, check_readable, signer_of
 from edgecnn.comparing.baseline_file import read_baseline
-from edgecnn.comparing.pin import _content, base_named
+from edgecnn.comparing.pin import _read_record, base_named
 from edgecnn.data.class_names import stated_names
 from edgecnn.data.formats.cells import cells_of, parquet_columns
 from edgecnn.data.formats.idx import pairs_in
@@ -32,7 +32,7 @@ from edgecnn.models.weights_file import format_of
 from edgecnn.planning.recipe import load_recipe
 from edgecnn.planning.recipe_settings import settings_of_build
 from edgecnn.render.progress import Quiet
-from edgecnn.results.finished import planned
+from edgecnn.results.finished import read_plan
 from edgecnn.results.folder import read_report
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.disk import read_table
@@ -103,12 +103,12 @@ READERS: dict[str, Callable[[Path], object]] = {
     "boards.toml": ListedBoards.read,
     "table.json": read_table_file,
     "baseline.json": read_baseline,
-    "pin.json": _content,
+    "pin.json": _read_record,
     "evidence.json": read_evidence,
     "signers": lambda path: signer_of(path, Signed(b"", b"", EVIDENCE), path, None),
     "report.json": lambda path: read_report(path.parent),
     "plan.json": lambda path: settings_of_build(path.parent),
-    "finished/plan.json": lambda path: planned(path.parent, {}, "edgecnn build"),
+    "finished/plan.json": lambda path: read_plan(path.parent, {}, "edgecnn build"),
     STATE: lambda path: read_state(path.parent, path),
     "bundle.json": lambda path: published_manifest(path.parent),
     "meter.csv": open_log,
