@@ -109,7 +109,7 @@ class Boards(Protocol):
 
 
 LOOK_S: Final = 5.0
-"""Interval between two checks of a taken lock, seconds."""
+"""Seconds between two checks of a lock that another process holds."""
 
 
 def busy_error(board: Board) -> BoardBusy | None:
@@ -179,7 +179,9 @@ class ListedBoards:
         names, problems, boards = [entry.name for entry in file.board], list[str](), list[Board]()
         for number, entry in enumerate(file.board):
             try:
-                _check_address(entry.host)
+                if entry.host == EMULATED:
+                    raise BAD_ADDRESS(text=entry.host)
+                Address.of(entry.host)
                 device = entry.device if entry.device in known else device_named(entry.device).name
             except (BadAddress, UnknownDevice) as error:
                 problems.append(f"board.{number}: {error.what}")
@@ -216,9 +218,3 @@ class ListedBoards:
                 wait.tell.note(f"waiting for a {kind}: {'; '.join(busy)}")
                 say_at = time.monotonic() + _SAY_S
             wait.a_while(LOOK_S)
-
-
-def _check_address(host: str) -> None:
-    if host == EMULATED:
-        raise BAD_ADDRESS(text=host)
-    Address.of(host)

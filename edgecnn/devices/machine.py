@@ -35,10 +35,10 @@ class Machine:
     board: str | None = None
     """The board as the user named it; None: this machine."""
     warnings: tuple[str, ...] = ()
-    """Findings that distort measurements, a sentence each."""
+    """A sentence for each finding that distorts measurements."""
 
     def lab(self, store: Store, tell: Progress, device: str = THIS_MACHINE) -> Lab:
-        """The lab in which this machine's kits are measured."""
+        """Return the lab in which this machine's kits are measured."""
         lane = "" if self.board is None else f"-{digest_of(self.board)[:8]}"
         return Lab(
             host=self.host,
@@ -62,8 +62,8 @@ def this_machine() -> Machine:
 def machine_for(request: HostRequest | None, use: BoardUse, tell: Progress) -> Iterator[Machine]:
     """Yield the requested machine, locked for the block.
 
-    A board is examined before anything is copied to it. A finding that stops kits is an error; one that distorts measurements
-    is noted and recorded.
+    A board is examined before anything is copied to it. A finding that stops kits is an error. A finding that distorts
+    measurements is noted and recorded.
 
     ``request``: a board, or the emulated machine; None: this machine.
 
@@ -102,5 +102,5 @@ def machine_for(request: HostRequest | None, use: BoardUse, tell: Progress) -> I
 
 
 def local_lab(store: Store, tell: Progress) -> Lab:
-    """The lab of this machine, for kits of any device."""
+    """Return the lab of this machine, for kits of any device."""
     return this_machine().lab(store, tell)

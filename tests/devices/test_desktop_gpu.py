@@ -10,7 +10,7 @@ from edgecnn.devices.desktop_gpu import (
     REFERENCE,
     VARIANTS,
     VariantChoice,
-    _built_for,
+    _torch_cuda_version,
     cuda_gap,
     describe_candidate,
     describe_variant,
@@ -129,4 +129,4 @@ def test_a_driver_that_is_too_old_for_torch_is_known_without_trying(
 def test_what_torch_was_built_for_is_read_without_importing_it() -> None:
     import torch
 
-    assert _built_for() == (torch.version.cuda or "")
+    assert _torch_cuda_version() == (torch.version.cuda or "")

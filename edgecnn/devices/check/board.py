@@ -1,11 +1,11 @@
 """Examine one machine, this one or a board, and refuse a board on which kits cannot run, with the fix.
 
-Both kinds of machine are asked the same questions. A board is checked before anything is copied to it.
+This machine and a board are examined in the same way. A board is checked before anything is copied to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +43,15 @@ from edgecnn.values.stage import Progress
 
 
 class ReachedBoard(NamedTuple):
-    """A machine, and how it was reached. Without a link it is this machine, or emulated on it."""
+    """A machine, its facts and its connection. Without a link, the machine is this one or emulated on it."""
 
     name: str
     facts: BoardFacts
     link: Link | None
     python: str
 
-    def again(self, python: str) -> ReachedBoard:
-        """Return the same board, examined with another of its Pythons."""
+    def examined_with(self, python: str) -> ReachedBoard:
+        """Examine the same board again with another of its Pythons."""
         if self.link is None:
             return self
         return self._replace(facts=facts_of(record_board(self.link, python), self.name), python=python)
@@ -114,16 +114,17 @@ def carry_missing_packages(reached: ReachedBoard, packages_lacking: PackageStatu
     platform = WheelPlatform(python.version[:2], reached.facts.architecture, python.glibc or (0, 0))
     for option in options:
         try:
-            download_wheels((option,), platform, _wheels(platform))
+            download_wheels((option,), platform, _wheel_folder(platform))
             packages = (*packages, option)
         except WheelsNotFound as error:
             tell.note(f"{error.what}: its kits are skipped on this board")
     if not packages:
         return reached
-    return reached.again(carry_wheels(reached.link, reached.python, Parcel(packages, platform, _wheels(platform)), tell))
+    parcel = Parcel(packages, platform, _wheel_folder(platform))
+    return reached.examined_with(carry_wheels(reached.link, reached.python, parcel, tell))
 
 
-def _wheels(platform: WheelPlatform) -> Path:
+def _wheel_folder(platform: WheelPlatform) -> Path:
     version, glibc = ("".join(map(str, numbers)) for numbers in (platform.python, platform.glibc))
     return default_root() / "wheels" / f"cp{version}-{platform.machine}-glibc{glibc}"
 
@@ -133,7 +134,7 @@ _KEPT_BY_THE_KERNEL = 0.85
 
 
 def recognised_as(facts: BoardFacts, device: Device | None = None) -> tuple[str, ...]:
-    """Names of the known devices, and of ``device``, whose ``[match]`` fits the machine."""
+    """Return the names of all known devices, including ``device``, whose ``[match]`` fits the machine."""
     devices = known_devices().devices
     if device is not None and device.name not in {listed.name for listed in devices}:
         devices = (device, *devices)
@@ -141,12 +142,12 @@ def recognised_as(facts: BoardFacts, device: Device | None = None) -> tuple[str,
 
 
 def differences(device: Device, facts: BoardFacts) -> tuple[str, ...]:
-    """A sentence for each difference between a device file and the machine."""
+    """Return a sentence for each difference between a device file and the machine."""
     return (*hardware_differences(device, facts), *_differing_runtimes(device, facts))
 
 
 def hardware_differences(device: Device, facts: LocalFacts) -> Iterator[str]:
-    """Differences that do not depend on installed software."""
+    """Yield the differences that do not depend on installed software."""
     processor = device.processor
     if processor.architecture == "any":
         return
@@ -184,7 +185,7 @@ def _differing_runtimes(device: Device, facts: BoardFacts) -> Iterator[str]:
 _CARRIED_AWAY = ("packages-missing", "venv-missing")
 """Findings that ``--carry-wheels`` fixes: its environment is made without pip."""
 _FURNISHED_DISK_MIB = 64
-"""If no package is missing, little space is needed: files are compared with the free space before they are sent."""
+"""Required disk space if no package is missing. Each file is compared with the free space before it is sent."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class BoardUse:
     device: Device | None
     """None: any device."""
     what: str
-    """The command, shown to other users who want the board meanwhile."""
+    """The command, which other users of the board see while it is locked."""
     runtimes: frozenset[Runtime] | None = None
     """Runtimes of the kits; None: all of the device."""
 
@@ -205,7 +206,7 @@ class BoardUse:
 
 
 def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
-    """Runtimes that run these candidates, including ONNX Runtime, which answers for engines."""
+    """Return the runtimes of these candidates, with ONNX Runtime if engines are evaluated by their twins."""
     runtimes = set[Runtime]()
     for candidate in candidates:
         runtimes |= {candidate.runtime, Runtime.ONNXRUNTIME} if candidate.needs_engine else {candidate.runtime}
@@ -213,9 +214,9 @@ def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
 
 
 def runtimes_for(device: Device, named: TargetRuntime | None) -> frozenset[Runtime] | None:
-    """Runtimes of a target's kits, with ONNX Runtime, whose fp32 kit is the reference.
+    """Return the runtimes of a target's kits, with ONNX Runtime, whose fp32 kit is the reference.
 
-    None if the target names no runtime: every runtime of the device that the machine has.
+    None if the target names no runtime. The kits then use every runtime of the device that the machine has.
     """
     return None if named is None else frozenset((*device.built_for(named), Runtime.ONNXRUNTIME))
 
@@ -249,9 +250,9 @@ def fit_board(link: Link, request: HostRequest, use: BoardUse) -> FitBoard:
     packages = package_status(reached.facts, needs)
     if request.python is None and (packages.missing or packages.options):
         with suppress(RecordingUnusable):  # no environment was carried there
-            carried = reached.again(CARRIED)
+            carried = reached.examined_with(CARRIED)
             carried_packages = package_status(carried.facts, needs)
-            if _count(carried_packages) < _count(packages):
+            if _missing_counts(carried_packages) < _missing_counts(packages):
                 reached, packages = carried, carried_packages
     return _require_ready(reached, needs, packages, put_off=_CARRIED_AWAY if request.carry_wheels else ())
 
@@ -260,15 +261,9 @@ def require_device(reached: ReachedBoard, device: Device | None) -> None:
     """Raise BOARD_IS_ANOTHER_DEVICE if the machine is not the device."""
     facts = reached.facts
     if device is not None and not matches(device, facts):
-        raise board_is_another_device(
-            board=reached.name, machine=facts.describe(), device=device.title, matching=_recognised(facts)
-        )
-
-
-def _recognised(facts: BoardFacts) -> Sequence[str]:
-    """The known devices that the machine is and that builds support, the most specific first."""
-    fitting = (device_named(name) for name in recognised_as(facts))
-    return [device.name for device in sorted(fitting, key=how_closely, reverse=True) if device.facts_only is None]
+        fitting = sorted((device_named(name) for name in recognised_as(facts)), key=how_closely, reverse=True)
+        matching = [known.name for known in fitting if known.facts_only is None]
+        raise board_is_another_device(board=reached.name, machine=facts.describe(), device=device.title, matching=matching)
 
 
 def furnished(board: FitBoard, use: BoardUse, tell: Progress) -> FitBoard:
@@ -282,8 +277,8 @@ def furnished(board: FitBoard, use: BoardUse, tell: Progress) -> FitBoard:
     return _require_ready(carried, needs, packages)
 
 
-def _count(packages: PackageStatus) -> tuple[int, int]:
-    """Number of missing packages, and of missing optional ones."""
+def _missing_counts(packages: PackageStatus) -> tuple[int, int]:
+    """Return the number of missing packages, and of missing optional ones."""
     return len(packages.missing), len(packages.options)
 
 
