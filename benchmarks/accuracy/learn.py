@@ -26,7 +26,7 @@ from edgecnn.building.measuring import pixel_sets
 from edgecnn.data.images import open_source
 from edgecnn.devices.files import target_of
 from edgecnn.devices.machine import THIS_MACHINE, Machine, this_machine
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
+from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.measure.evaluate import evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.plan import Plan

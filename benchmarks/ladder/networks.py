@@ -26,7 +26,7 @@ from edgecnn.models.catalogue import pixel_recipe
 from edgecnn.planning.plan import Plan, Step, plan
 from edgecnn.results.folder import PLAN, REPORT
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.images import PrepareStage
 from edgecnn.store.profiles import Profiles
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Outcome

@@ -49,9 +49,8 @@ from edgecnn.errors.measuring import KNOBS_BY_LATENCY
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
-from edgecnn.measure.energy import open_log
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.runnable import kits_that_fail
+from edgecnn.measure.lab import Lab, kits_that_fail
+from edgecnn.measure.race import open_log
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest, Goal, effective_gates
@@ -59,7 +58,7 @@ from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, output_lock, report_text
 from edgecnn.results.origin import planned_data
 from edgecnn.store.disk import json_object, write_text_atomically
-from edgecnn.store.durations import Durations, total
+from edgecnn.store.listing import Durations, total_duration
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput
@@ -141,7 +140,7 @@ def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> 
     stages |= {step.key: step.stage for fold in planned.folds for step in fold.trunk.steps}
     missing = [stages[step.key] for step in steps if step.missing is not None and step.key in stages]
     durations = Durations(store) if missing else None
-    estimate, unknown = total(None if durations is None else durations.of(stage) for stage in missing)
+    estimate, unknown = total_duration(None if durations is None else durations.of(stage) for stage in missing)
     return None if unknown else (estimate.low, estimate.high)
 
 

@@ -15,17 +15,25 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
-from edgecnn.bundle.evidence_file import EvidenceTrust, parse_evidence, record_content, verify_signature
+from edgecnn.bundle.evidence import (
+    EvidenceKit,
+    EvidenceNetwork,
+    EvidenceRecord,
+    EvidenceTrust,
+    EvidenceVerification,
+    parse_evidence,
+    record_content,
+    verify_signature,
+)
 from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS, describe_candidate
 from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import EVIDENCE_UNREADABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.forecast.tables import MeasuredTime
+from edgecnn.installed import resource_folder
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.measure.subject import Subject
-from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.base import another_schema, utc_moment
 from edgecnn.values.candidate import BASELINE_ID, Runtime

@@ -15,16 +15,15 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.measuring import ExtraRunner
 from edgecnn.building.rows import answer_of, throughput_of
 from edgecnn.devices.desktop_gpu import describe_candidate, describe_variant, role
+from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
-from edgecnn.judging.runs.latency import latency
+from edgecnn.judging.latency import latency
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.race import file_failure, stored_race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.measure.runnable import tried
-from edgecnn.measure.subject import Subject, evaluated
+from edgecnn.measure.subject import Subject, evaluate_finite
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import BASELINE_ID, Candidate
 from edgecnn.values.figures import Accuracy
@@ -89,7 +88,7 @@ class _DesktopRunner:
         if stored is not None and stored.failed:
             subject.failures[name] = Failed(ref="run-failed", what=stored.failed[kit.digest])
             return
-        answered = tried(partial(evaluated, kit, self.pixels, subject.lab))
+        answered = tried(partial(evaluate_finite, kit, self.pixels, subject.lab))
         if isinstance(answered, Failed):
             subject.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline with {name}: {answered.what}")
             file_failure(alone, subject.lab, answered.what)

@@ -10,15 +10,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from edgecnn.devices.machine import Machine
-from edgecnn.errors.hosts.board import BUILDER_UNFIT, board_lacks_builder
-from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts import BUILDER_UNFIT, RunnerCrashed, RunnerFailed, RunnerTimedOut, board_lacks_builder
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.runnable import has_engine, tried
-from edgecnn.results.lineage import whole_kit
+from edgecnn.measure.lab import Lab, has_engine, tried
+from edgecnn.results.origin import whole_kit
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import BACKEND
-from edgecnn.stages.compile import KIT, EngineStage
+from edgecnn.stages.engine import KIT, EngineStage
 from edgecnn.store.entry import StageInputs
 from edgecnn.values.artifact import Failed, FoundInput
 from edgecnn.values.candidate import Candidate

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from edgecnn.building.pace import Pace
 from edgecnn.hosts.protocol import Host
-from edgecnn.measure.runnable import tried
+from edgecnn.measure.lab import tried
 from edgecnn.planning.plan import Plan, Step
 from edgecnn.planning.request import Goal
-from edgecnn.stages.compile import CompileStage, EngineStage
+from edgecnn.stages.engine import CompileStage, EngineStage
 from edgecnn.store.artifacts import Maker
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store

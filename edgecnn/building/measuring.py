@@ -19,24 +19,21 @@ from edgecnn.building.pace import LATENCY_PART, Pace, evaluation_part, fold_pref
 from edgecnn.building.rows import answer_of, map_drop, thresholds_of
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.measuring import no_meter_for_objective
-from edgecnn.judging.choice import Contest, contest_of
-from edgecnn.judging.knobs import Raced, judge_knobs, taken
-from edgecnn.judging.predictions.accuracy import accuracy, agreement, answered_right
-from edgecnn.judging.runs.regret import ENOUGH, LOOKS
-from edgecnn.judging.runs.resources import batches_up_to, best_batch, screened
-from edgecnn.measure.energy import energy_request, metered, no_meter
+from edgecnn.judging.accuracy import accuracy, agreement, answered_right
+from edgecnn.judging.choice import Contest, KnobRuns, contest_of, judge_knobs, taken_knobs
+from edgecnn.judging.regret import ENOUGH, LOOKS
+from edgecnn.judging.resources import batches_up_to, best_batch, screened_rates
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import SAMPLES, RaceResult, race, stored_race
+from edgecnn.measure.lab import Lab, has_engine, tried, why_test_fails
+from edgecnn.measure.race import SAMPLES, RaceResult, energy_request, has_meter, no_meter, race, stored_race
 from edgecnn.measure.race_request import BATCH_SCREEN_S, CHOOSING, THROUGHPUT_S, RaceOptions, RaceRequest
 from edgecnn.measure.residency import residency
-from edgecnn.measure.runnable import has_engine, tried, why_test_fails
-from edgecnn.measure.subject import SPLITS, Split, Subject, evaluated
+from edgecnn.measure.subject import SPLITS, Split, Subject, evaluate_finite
 from edgecnn.planning.plan import Plan
 from edgecnn.runner.meters.kinds import can_watch
 from edgecnn.runtimes.registry import backend_for
-from edgecnn.stages.compile import KIT, PLANNED
+from edgecnn.stages.engine import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.candidate import ENGINE, Candidate, KnobRace, Knobs, KnobTrial, Method, Rung, graph_of, reference_of
@@ -148,7 +145,7 @@ class Observer:
                 self.pace.begin(begun[0], pixels.images)
 
         try:
-            return evaluated(kit, pixels, self.subject.lab, begin)
+            return evaluate_finite(kit, pixels, self.subject.lab, begin)
         except LogitsNotFinite as error:
             raise error.located(pixels.split, blamed_layer(kit, pixels.file, error.fields["image"])) from error
 
@@ -221,7 +218,7 @@ class Observer:
         """Measure the energy of these kits, if a meter can be read. A kit that fails here can still be chosen."""
         subject = self.subject
         kits = [subject.kits[name] for name in names]
-        watched = [kit for kit in kits if metered(kit, subject.lab.environment, how.meter)]
+        watched = [kit for kit in kits if has_meter(kit, subject.lab.environment, how.meter)]
         if not watched:
             return
         request = energy_request(subject.race_choice, watched, how)
@@ -268,7 +265,7 @@ class ExtraRunner:
 
     def best_of(self, kit: KitRef) -> int | None:
         """Return the batch size with the highest throughput in the screening runs."""
-        return best_batch(screened(self.subject.batches_tried(kit)))
+        return best_batch(screened_rates(self.subject.batches_tried(kit)))
 
     def _throughput(self, extra_runs: ExtraRuns) -> None:
         """Race at every stated batch size, and once at each kit's best batch size."""
@@ -342,7 +339,7 @@ def _race_by_throughput(subject: Subject, kits: Mapping[str, KitRef], how: RaceO
 def _race_by_energy(subject: Subject, ran: Mapping[str, KitRef], how: RaceOptions) -> None:
     """Race by energy. An external meter's log is joined to the runs after the race, so such a race cannot end early."""
     choice, lab = subject.race_choice, subject.lab
-    kits = [kit for kit in ran.values() if metered(kit, lab.environment, how.meter)]
+    kits = [kit for kit in ran.values() if has_meter(kit, lab.environment, how.meter)]
     if not kits:
         return
     lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in kits)}, to choose by")
@@ -377,7 +374,7 @@ def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
         )
         return
     trials = _knob_trials(kit, settings, result, lab)
-    won = taken(trials)
+    won = taken_knobs(trials)
     subject.kits[name] = kit.with_knobs(won)
     subject.knobs = KnobRace(candidate=name, knobs=won, trials=trials, observed_at=result.observed_at, reused=result.reused)
     if won != Knobs():
@@ -388,14 +385,14 @@ def _knob_trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab
     """Judge the settings. A winner must pass the kit's self-test; otherwise the next fastest is judged."""
     default = result.profiles[kit.entrant]
     raced = [
-        Raced(knobs, result.profiles.get(entrant), result.failed.get(entrant))
+        KnobRuns(knobs, result.profiles.get(entrant), result.failed.get(entrant))
         for knobs in settings
         if (entrant := kit.with_knobs(knobs).entrant) != kit.entrant
     ]
     unusable: dict[Knobs, str] = {}
     while True:
         trials = judge_knobs(default, raced, unusable)
-        won = taken(trials)
+        won = taken_knobs(trials)
         words = tuple(word for option, text in won.options.items() for word in ("--knob", f"{option}={text}"))
         if won == Knobs() or (failed := why_test_fails(kit, lab, words)) is None:
             return trials

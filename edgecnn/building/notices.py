@@ -11,14 +11,14 @@ from typing import Any
 from edgecnn.building.execute import Execution
 from edgecnn.building.trained import history_of, made_images
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
+from edgecnn.errors.labels import MultiLabelNotFitting
 from edgecnn.errors.training import FoldsNotFitting
 from edgecnn.errors.wording import and_more, counted, first_of, listed
 from edgecnn.installed import lacking
+from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
-from edgecnn.judging.learned import weakness_of, weakness_sentence
+from edgecnn.judging.judgement import weakness_of, weakness_sentence
 from edgecnn.judging.metrics import METRICS
-from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import TITLES
 from edgecnn.measure.subject import Subject

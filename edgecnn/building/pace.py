@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from edgecnn.measure.subject import Split
 from edgecnn.planning.plan import Plan
-from edgecnn.store.durations import Durations, Seconds, total
+from edgecnn.store.listing import Durations, Seconds, total_duration
 from edgecnn.values.stage import Pacing, Progress
 
 
@@ -52,7 +52,7 @@ class Pace:
             self._position += 1
             self._parts.insert(self._position, Part(name, images=images))
         self._began = now
-        left, unknown = total(self._seconds(part) for part in self._parts[self._position :])
+        left, unknown = total_duration(self._seconds(part) for part in self._parts[self._position :])
         self.tell.part(name, self._position + 1, len(self._parts), (left.low + left.high) / 2, complete=not unknown)
 
     def _seconds(self, part: Part) -> Seconds | None:

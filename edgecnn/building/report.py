@@ -33,14 +33,14 @@ from edgecnn.building.trained import (
     weights_sha256,
 )
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.choice import claimed, speed_claims
+from edgecnn.judging.choice import speed_claims, with_claims
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.reasons import worded
 from edgecnn.measure.subject import Subject
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.data_rules import synthesis_facts
 from edgecnn.planning.request import BuildRequest
-from edgecnn.stages.export import NETWORK
+from edgecnn.stages.trunk import NETWORK
 from edgecnn.values.candidate import is_of_a_device
 from edgecnn.values.layers import MacTable
 from edgecnn.values.reason import NotClimbed, OutOfTime, Reason
@@ -57,7 +57,7 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
     }
     dated = dated_records(subject.resolved.device.name)
     decision, facts = decide(subject, effective, earlier, dated.evidence), candidate_facts(subject)
-    chosen = claimed(decision.chosen, facts, speed_claims(subject.raced("report")) if subject.objective == "latency" else {})
+    chosen = with_claims(decision.chosen, facts, speed_claims(subject.raced("report")) if subject.objective == "latency" else {})
     command = measure_command(request, chosen.choice, subject.kits, raced=subject.attached and subject.timed)
     knobs = subject.knobs if subject.knobs and subject.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})

@@ -9,18 +9,17 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from edgecnn.building.forecasts import built_forecasts
-from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.gates import LOGITS_NOT_FINITE
-from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
-from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
-from edgecnn.judging.predictions.quality import adjusted_over_candidates, quality
-from edgecnn.judging.runs.latency import latency, latency_when_chosen
-from edgecnn.judging.runs.resources import energy, memory, screened, sustained, throughput
-from edgecnn.measure.energy import metered, why_not
+from edgecnn.errors.labels import thresholds_of_another_model
+from edgecnn.judging.accuracy import Answers, accuracy, agreement
+from edgecnn.judging.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
+from edgecnn.judging.latency import latency, latency_when_chosen
+from edgecnn.judging.multi_label import multi_label_accuracy
+from edgecnn.judging.quality import adjusted_over_candidates, quality
+from edgecnn.judging.resources import energy, memory, screened_rates, sustained, throughput
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import FIGURES
+from edgecnn.measure.race import FIGURES, has_meter, why_no_meter_here
 from edgecnn.measure.subject import SPLITS, Split, Subject
 from edgecnn.runtimes.registry import saturates_on
 from edgecnn.store.profiles import StoredProfile
@@ -281,8 +280,8 @@ def _energy(name: str, subject: Subject) -> Energy:
     kit, result = subject.kits.get(name), subject.races.get("energy")
     if kit is not None and result is not None and kit.entrant in result.failed:
         return Energy(reason=result.failed[kit.entrant], machine=machine)
-    if result is None and (kit is None or not metered(kit, subject.lab.environment)):
-        return Energy(reason=why_not(subject.lab.environment), machine=machine)
+    if result is None and (kit is None or not has_meter(kit, subject.lab.environment)):
+        return Energy(reason=why_no_meter_here(subject.lab.environment), machine=machine)
     here = (
         "not raced"
         if name in subject.raced("report")
@@ -322,7 +321,7 @@ def throughput_of(name: str, subject: Subject) -> Throughput | None:
         return None
     once = {profile.runs[0].batch: profile for profile in raced}  # the best batch size may also be a stated one
     why = failed[0] if failed else None
-    return throughput(tuple(once.values()), screened(subject.batches_tried(kit)), subject.extra_runs.batches, machine, why)
+    return throughput(tuple(once.values()), screened_rates(subject.batches_tried(kit)), subject.extra_runs.batches, machine, why)
 
 
 def _end_to_end(name: str, subject: Subject) -> EndToEnd | None:

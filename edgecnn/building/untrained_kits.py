@@ -8,15 +8,13 @@ from functools import partial
 from typing import NamedTuple
 
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.runnable import tried
+from edgecnn.measure.lab import tried
 from edgecnn.models.catalogue import pixel_recipe, timed_arch
 from edgecnn.planning.complete import tool_versions
-from edgecnn.stages.export import ExportStage
-from edgecnn.stages.fetch import FetchStage
-from edgecnn.stages.package import PackageStage, runner_digest
-from edgecnn.stages.probe import ProbeStage
-from edgecnn.stages.program import ProgramStage, VariantStage
-from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.stages.candidate import PackageStage, QuantizeStage, runner_digest
+from edgecnn.stages.desktop import ProgramStage, VariantStage
+from edgecnn.stages.trunk import ExportStage, ProbeStage
+from edgecnn.stages.weights import FetchStage
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
 from edgecnn.training.settings import PROBE_IMAGES

@@ -40,7 +40,7 @@ def request_from(options: BuildOptions, goal: Goal) -> BuildRequest:
             "out": Path(f"builds/{name}-{device.name}"),
             "goal": goal,
             **measuring_fields(options),
-            **_fields(options),
+            **_request_fields(options),
             "host": host_request(options),
             "command": command_of(options),
         }
@@ -63,7 +63,7 @@ def measuring_fields(options: BuildOptions) -> dict[str, Any]:
     """Return the request fields that say how a build is measured and judged."""
     from edgecnn.planning.request import extra_runs_of
 
-    fields = _fields(options)
+    fields = _request_fields(options)
     return {
         "gates": bounds_of(options),
         "extra_runs": extra_runs_of(options.batches, end_to_end=options.end_to_end, soak=options.soak),
@@ -71,7 +71,7 @@ def measuring_fields(options: BuildOptions) -> dict[str, Any]:
     }
 
 
-def _fields(options: BuildOptions) -> dict[str, Any]:
+def _request_fields(options: BuildOptions) -> dict[str, Any]:
     entries = ((option.enters, value) for option, value in given_options(options))
     return {enters.name: _read(enters, value) for enters, value in entries if isinstance(enters, InRequest)}
 
@@ -87,7 +87,7 @@ def host_request(options: BuildOptions) -> HostRequest | None:
         BadAddress: the address has no destination.
         HOST_OPTION_WITHOUT_HOST, CARRY_WITHOUT_HOST: an option for a board, but no board.
     """
-    from edgecnn.errors.hosts.board import CARRY_WITHOUT_HOST
+    from edgecnn.errors.hosts import CARRY_WITHOUT_HOST
     from edgecnn.errors.usage import HOST_OPTION_WITHOUT_HOST
     from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import EMULATED, HostRequest

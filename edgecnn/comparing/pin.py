@@ -34,9 +34,9 @@ from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.installed import installed_version
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.finished import FinishedBuild, finished_build
-from edgecnn.results.lineage import kit_artifact, whole_kit
+from edgecnn.results.origin import kit_artifact, whole_kit
 from edgecnn.results.shipped import ShippedKit, shipped_kit
-from edgecnn.runner.causes.known import Cause, cause_in
+from edgecnn.runner.causes import Cause, cause_in
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT

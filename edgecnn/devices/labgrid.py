@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgecnn.devices.leases import LOOK_S, Board, Kind, Wait, busy_error
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import BOARD_TAKEN, LABGRID_ABSENT, no_board_left
+from edgecnn.errors.hosts import BOARD_TAKEN, LABGRID_ABSENT, no_board_left
 from edgecnn.errors.wording import counted
 
 if TYPE_CHECKING:

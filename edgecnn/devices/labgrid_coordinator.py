@@ -19,7 +19,7 @@ from labgrid.util.proxy import proxymanager
 
 from edgecnn.devices.leases import Board
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import BOARD_TAKEN, COORDINATOR_REFUSED, coordinator_unreachable
+from edgecnn.errors.hosts import BOARD_TAKEN, COORDINATOR_REFUSED, coordinator_unreachable
 
 PORT: Final = 20408
 """The coordinator's default port."""

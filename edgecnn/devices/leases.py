@@ -19,8 +19,7 @@ from pydantic import Field
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.hosts.board import BAD_ADDRESS, BadAddress, BoardBusy
-from edgecnn.errors.hosts.leases import BOARDS_INVALID
+from edgecnn.errors.hosts import BAD_ADDRESS, BOARDS_INVALID, BadAddress, BoardBusy
 from edgecnn.hosts.ssh.board import FOLDER, PYTHON
 from edgecnn.hosts.ssh.host import LOCK, SshHost
 from edgecnn.hosts.ssh.link import Address, Link

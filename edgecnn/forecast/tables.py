@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
+from edgecnn.errors.fit import PUBLIC_TABLE_DAMAGED
 from edgecnn.errors.wording import first_problem
 from edgecnn.forecast.networks import COUNTED_FILE, counted_catalogue
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import PublicBoard, PublicNetwork, PublicRun, PublicSource, PublicTable

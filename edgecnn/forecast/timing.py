@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 
 from edgecnn.forecast.networks import Subject, subject_of_arch
 from edgecnn.forecast.structure import Column, TimesHere, column_of_subject
-from edgecnn.installed import installed_version
-from edgecnn.resources import resource_folder
+from edgecnn.installed import installed_version, resource_folder
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 
 REFERENCES = (

@@ -12,21 +12,12 @@ from edgecnn.data.layout import natural_order
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS, NO_HEAD_TO_KEEP
-from edgecnn.errors.data.folder import NoClassFolders
-from edgecnn.errors.data.formats import class_order_open
+from edgecnn.errors.data import NoClassFolders, class_order_open
 from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.training import NOTHING_TO_TRANSFER, WEIGHTS_NOT_WANTED
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe, require_size
 from edgecnn.models.compound import keeps_all, scaled_or_same
-from edgecnn.models.defaults import (
-    Mode,
-    default_augmentation,
-    default_batch_size,
-    default_epochs,
-    default_label_smoothing,
-    default_learning_rate,
-)
 from edgecnn.models.weights import answer_weights, held_weights
 from edgecnn.planning.budget import BudgetedTraining, require_budgetable, training_budget
 from edgecnn.planning.candidates import PACKAGE as TORCHAO
@@ -44,9 +35,17 @@ from edgecnn.planning.training import (
 from edgecnn.results.folder import PLAN
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runtimes.registry import every_backend
-from edgecnn.stages.fetch import FetchStage
+from edgecnn.stages.weights import FetchStage
 from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
+from edgecnn.training.settings import (
+    Mode,
+    default_augmentation,
+    default_batch_size,
+    default_epochs,
+    default_label_smoothing,
+    default_learning_rate,
+)
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, Artifact, NetworkWithWeights, WeightsAnswer
 from edgecnn.values.dataset import DataSummary

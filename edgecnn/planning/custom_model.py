@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import ValidationError
 
-from edgecnn.data.class_names import ModelNames, joined
+from edgecnn.data.class_names import ModelNames, spaced
 from edgecnn.data.files import read_json, write_json
 from edgecnn.data.images import open_source
 from edgecnn.errors.base import system_reason
@@ -29,8 +29,8 @@ from edgecnn.errors.custom_model import (
     custom_model_classes_differ,
     custom_model_unusable,
 )
-from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import SCALE_OF_A_FILE
+from edgecnn.errors.labels import multi_label_not_fitting
 from edgecnn.graph.custom.form import form_of
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import arch_named
@@ -38,8 +38,8 @@ from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.foreign_files import refuse_foreign
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
 from edgecnn.planning.stated_preprocessing import stated_for
-from edgecnn.store.disk import stamped, user_path
-from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.store.disk import stamp_from, user_path
+from edgecnn.training.settings import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, GraphEntry, TorchForm
@@ -215,7 +215,7 @@ def class_order(choice: ModelChoice, named: ModelNames | None, taken: ClassOrder
     where = "its metadata" if str(named.file) == choice.onnx else named.file.name
     if taken == "file":
         return _OWN_ORDER.format(where)
-    theirs, ours = ([joined(name).casefold() for name in names] for names in (named.names, data.classes))
+    theirs, ours = ([spaced(name).casefold() for name in names] for names in (named.names, data.classes))
     if taken == "stated" and theirs == ours:
         return ""
     first = f" ({', '.join(name[:40] for name in named.names[:3])}{', …' if named.names[3:] else ''})"
@@ -247,7 +247,7 @@ def _examine(
     """Examine the file. Also return the stamps that its files had before they were read, so that later changes are noticed."""
     with sleeping_threads():
         from edgecnn.graph.custom.file import files_beside, read_file
-        from edgecnn.graph.custom.onnx_entry import content_of
+        from edgecnn.graph.custom.onnx_entry import digest_of_model
         from edgecnn.graph.custom.trial import try_file
 
     size, stated = recipe.model.resolution_px, stated_for(Path(recipe.model.onnx or "").expanduser())
@@ -261,8 +261,8 @@ def _examine(
         try_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 1, 2)
     beside = files_beside(path, form)
-    stamps = {str(path.parent / name): stamped((path.parent / name).stat()) for name in (path.name, *beside)}
-    content = content_of(path, beside)
+    stamps = {str(path.parent / name): stamp_from((path.parent / name).stat()) for name in (path.name, *beside)}
+    content = digest_of_model(path, beside)
     says = read_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):
@@ -309,7 +309,7 @@ def _cached_model(file: Path) -> CustomModel | None:
     """Return the cached result if no file of the model has changed."""
     cached = read_json(file)
     try:
-        if any(stamped(Path(name).stat()) != tuple(stamp) for name, stamp in cached["stamps"].items()):
+        if any(stamp_from(Path(name).stat()) != tuple(stamp) for name, stamp in cached["stamps"].items()):
             return None
         return CustomModel.model_validate(cached["model"])
     except (OSError, TypeError, KeyError, ValueError, ValidationError):

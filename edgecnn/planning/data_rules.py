@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn.data.composed import find_synthesis
+from edgecnn.data.cutouts import find_synthesis
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.multi_label import BOUND_OF_SEVERAL_LABELS, multi_label_not_fitting
-from edgecnn.errors.data.synthesis import SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
+from edgecnn.errors.data import SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
+from edgecnn.errors.labels import BOUND_OF_SEVERAL_LABELS, multi_label_not_fitting
 from edgecnn.errors.training import FOLDS_NOT_FITTING
 from edgecnn.errors.wording import first_of
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL
 from edgecnn.planning.training import is_folder
-from edgecnn.stages.synthesize import SynthesizeStage
+from edgecnn.stages.images import SynthesizeStage
 from edgecnn.store.store import Store
 from edgecnn.values.dataset import DataSummary, Fold
 from edgecnn.values.preprocessing import PixelRecipe

@@ -10,25 +10,18 @@ from typing import Any
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import keeps_all
-from edgecnn.models.defaults import Mode
 from edgecnn.planning.candidates import mixed_rungs, surgery_instead
 from edgecnn.planning.complete import filled_in
 from edgecnn.planning.data_rules import synthesize_stage
 from edgecnn.planning.training import NO_SETTING
-from edgecnn.stages.adopt import AdoptStage
-from edgecnn.stages.aware import AwareStage
-from edgecnn.stages.compile import CompileStage, EngineStage
-from edgecnn.stages.export import ExportStage
-from edgecnn.stages.fetch import FetchStage
-from edgecnn.stages.package import PackageStage
-from edgecnn.stages.prepare import PrepareStage
-from edgecnn.stages.program import ProgramStage, VariantStage
-from edgecnn.stages.quantize import MixedStage, QuantizeStage
-from edgecnn.stages.rank import RankStage
-from edgecnn.stages.surgery import SurgeryStage
-from edgecnn.stages.train import TrainStage
-from edgecnn.stages.transfer import TransferStage
-from edgecnn.training.settings import OtherTerms
+from edgecnn.stages.candidate import MixedStage, PackageStage, QuantizeStage, RankStage
+from edgecnn.stages.desktop import ProgramStage, VariantStage
+from edgecnn.stages.engine import CompileStage, EngineStage
+from edgecnn.stages.images import PrepareStage
+from edgecnn.stages.learning import AwareStage, SurgeryStage, TrainStage, TransferStage
+from edgecnn.stages.trunk import AdoptStage, ExportStage
+from edgecnn.stages.weights import FetchStage
+from edgecnn.training.settings import Mode, OtherTerms
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.candidate import AWARE, ENGINE, SURGERY, TRUNK, Candidate, Precision, Rung, graph_of, is_of_trunk, learned_by
 from edgecnn.values.dataset import DataSummary

@@ -20,10 +20,11 @@ from edgecnn.errors.custom_model import (
     PREPROCESSING_UNPROVED,
     answers_alike,
 )
-from edgecnn.judging.learned import chance_verdict
-from edgecnn.judging.predictions.accuracy import share_of
-from edgecnn.judging.predictions.classes import sign_test
-from edgecnn.judging.predictions.independent_images import Groups
+from edgecnn.graph.custom.file import open_file
+from edgecnn.judging.accuracy import share_of
+from edgecnn.judging.intervals import Groups
+from edgecnn.judging.judgement import chance_verdict
+from edgecnn.judging.quality import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.planning.stated_preprocessing import Stated, merge_stated
 from edgecnn.runner.pixels import ImageSize, pixels_sha256
@@ -188,9 +189,8 @@ def _distinct_answers(
     custom: CustomFile, ways: Sequence[Feeding], decoded: Callable[[PixelRecipe], NDArray[np.uint8]], tell: Progress
 ) -> tuple[list[Feeding], list[NDArray[np.float32]]]:
     """Return the ways that give the model different inputs, and its answers to each. Images are decoded once per shape."""
-    from edgecnn.graph.custom.file import opened
 
-    session = opened(custom.path, custom.entry)
+    session = open_file(custom.path, custom.entry)
     answers_by_feed: dict[object, tuple[int, NDArray[np.float32]]] = {}
     done = 0
     for shape in dict.fromkeys(way.pixels for way in ways):

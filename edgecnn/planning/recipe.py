@@ -26,7 +26,7 @@ from edgecnn.errors.recipes import (
     unknown_pipeline,
 )
 from edgecnn.errors.weights import WEIGHTS_WORDS
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.store.disk import read_table
 from edgecnn.values.base import Value
 from edgecnn.values.device import is_path, split_target

@@ -14,7 +14,6 @@ from edgecnn.errors.comparing import PLAN_OF_ANOTHER_BUILD
 from edgecnn.errors.recipes import PLAN_UNREADABLE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
-from edgecnn.models.defaults import Mode
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe, mode_of
 from edgecnn.planning.recipe import load_recipe, pipeline_names
 from edgecnn.planning.request import BuildRequest
@@ -23,6 +22,7 @@ from edgecnn.results.folder import PLAN, REPORT, read_report
 from edgecnn.results.shipped import keys_of, step_of_another
 from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
+from edgecnn.training.settings import Mode
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import PLAN_SCHEMA

@@ -22,7 +22,7 @@ from edgecnn.planning.data_rules import other_folds, require_bounds
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import teacher_of
 from edgecnn.results.folder import BUNDLE
-from edgecnn.stages.package import runner_digest
+from edgecnn.stages.candidate import runner_digest
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, WeightsAnswer

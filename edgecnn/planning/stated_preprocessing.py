@@ -14,8 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.data.formats.onnx_names import metadata_of
-from edgecnn.data.formats.repository_files import CONFIG, repository_file
+from edgecnn.data.model_metadata import CONFIG, metadata_of, repository_file
 from edgecnn.models.preprocessings import USUAL, agree, missing_fields, stated_fields
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import json_document

@@ -25,16 +25,15 @@ from edgecnn.errors.weights import WeightsUnavailable
 from edgecnn.errors.wording import counted
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, require_size
-from edgecnn.models.defaults import Mode
 from edgecnn.models.weights import answer_weights
 from edgecnn.results.finished import finished_build
-from edgecnn.results.lineage import whole_entry
+from edgecnn.results.origin import whole_entry
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.stages.fetch import FetchStage
-from edgecnn.stages.train import TrainStage
+from edgecnn.stages.learning import TrainStage
+from edgecnn.stages.weights import FetchStage
 from edgecnn.store.disk import json_document, user_path
 from edgecnn.store.store import Store
-from edgecnn.training.settings import GPU_THREADS, openmp_threads, training_threads
+from edgecnn.training.settings import GPU_THREADS, Mode, openmp_threads, training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import DataSummary

@@ -23,7 +23,7 @@ from edgecnn.measure.race import RaceResult
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest, effective_gates
-from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.packages import installed_version
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact, Record

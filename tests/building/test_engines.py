@@ -18,20 +18,20 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     BOARD_LACKS_BUILDER,
     BUILDER_UNFIT,
     LINK_LOST,
+    RunnerFailed,
     link_lost,
 )
-from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, Step, plan
 from edgecnn.runtimes.tensorrt import BACKEND
-from edgecnn.stages.compile import EngineStage
+from edgecnn.stages.engine import EngineStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate, Rung

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import LINK_LOST, link_lost
-from edgecnn.errors.hosts.process import runner_crashed
+from edgecnn.errors.hosts import LINK_LOST, link_lost, runner_crashed
 from edgecnn.hosts.protocol import Task
-from edgecnn.measure.runnable import why_not_runnable
+from edgecnn.measure.lab import why_not_runnable
 from edgecnn.measure.subject import Subject
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress

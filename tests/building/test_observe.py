@@ -12,7 +12,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.measuring import CHOICE_MAX_S, CHOICE_SAMPLES, Observer
 from edgecnn.judging.choice import Chosen
 from edgecnn.judging.gates import RunsNeeded, parse_bounds
-from edgecnn.judging.runs.regret import ENOUGH, LOOKS
+from edgecnn.judging.regret import ENOUGH, LOOKS
 from edgecnn.measure import subject
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef

@@ -9,7 +9,7 @@ import pytest
 from edgecnn.building.build import check_output
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import OUTPUT_AMONG_DATA, OUTPUT_UNUSABLE
-from edgecnn.errors.data.folder import DATA_PATH_UNUSABLE
+from edgecnn.errors.data import DATA_PATH_UNUSABLE
 from edgecnn.results.folder import output_lock
 
 

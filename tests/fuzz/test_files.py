@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from edgecnn.devices.files import load_device_file, load_devices
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.installed import resource_folder
 from edgecnn.planning.recipe import apply_overrides, load_pipelines, load_recipe
-from edgecnn.resources import resource_folder
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.toml import dotted_keys

@@ -14,11 +14,11 @@ from edgecnn.building.execute import Execution
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import EVERY_CANDIDATE_FAILED
-from edgecnn.errors.hosts.process import runner_cannot_write
+from edgecnn.errors.hosts import runner_cannot_write
 from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.runnable import kits_that_fail, tried
+from edgecnn.measure.lab import kits_that_fail, tried
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan

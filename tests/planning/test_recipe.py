@@ -18,10 +18,10 @@ from edgecnn.errors.recipes import (
     RECIPE_TOO_OLD,
     UNKNOWN_PIPELINE,
 )
-from edgecnn.models.defaults import default_epochs
 from edgecnn.planning.recipe import RENAMED, apply_overrides, load_pipelines, load_recipe, pipeline_names
-from edgecnn.runner.causes.known import cause_in
+from edgecnn.runner.causes import cause_in
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.training.settings import default_epochs
 from edgecnn.values.candidate import ALL_RUNTIMES, Runtime
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.toml import dotted_keys

@@ -13,7 +13,7 @@ from edgecnn.comparing.pin import pinned, rebuild_command
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import DATA_TRAIN_STATED
-from edgecnn.errors.data.synthesis import CLASSES_WITHOUT_CUTOUTS, SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
+from edgecnn.errors.data import CLASSES_WITHOUT_CUTOUTS, SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.plan import Plan, plan

@@ -19,7 +19,7 @@ from edgecnn.planning.recipe import apply_overrides, load_recipe
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import _require_same_shape, teacher_of
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.stages.train import TrainStage
+from edgecnn.stages.learning import TrainStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.preprocessing import PixelRecipe

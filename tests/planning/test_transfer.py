@@ -24,7 +24,7 @@ from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
 from edgecnn.planning.recipe import apply_overrides
 from edgecnn.planning.request import BuildRequest
-from edgecnn.stages.train import TrainStage
+from edgecnn.stages.learning import TrainStage
 from edgecnn.store.store import Store
 from edgecnn.training.settings import OtherTerms
 from edgecnn.values.artifact import WeightsAnswer

@@ -13,14 +13,13 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.planning.candidates import aware_candidates
 from edgecnn.runner.pixels import to_feed
 from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.runtimes.tensorrt import UNFUSED
-from edgecnn.stages.compile import CompileStage
-from edgecnn.stages.package import PackageStage, runner_digest
-from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.stages.candidate import PackageStage, QuantizeStage, runner_digest
+from edgecnn.stages.engine import CompileStage
 from edgecnn.values.layers import MacTable, Residency
 from tests.data.folders import Heard
 from tests.graph.trunks import scratch

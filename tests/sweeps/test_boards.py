@@ -11,14 +11,15 @@ import pytest
 from edgecnn.devices import leases
 from edgecnn.devices.leases import Lease
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import data_path_unusable
-from edgecnn.errors.hosts.board import board_busy, link_lost
-from edgecnn.errors.hosts.leases import (
+from edgecnn.errors.data import data_path_unusable
+from edgecnn.errors.hosts import (
     BOARD_TAKEN,
     BOARDS_INVALID,
     NO_BOARD_LEFT,
     NO_SUCH_BOARDS,
+    board_busy,
     coordinator_unreachable,
+    link_lost,
 )
 from edgecnn.errors.sweeps import SWEEP_INVALID
 from edgecnn.hosts.ssh.link import COMMAND

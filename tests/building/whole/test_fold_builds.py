@@ -9,7 +9,7 @@ from types import FrameType
 
 import pytest
 
-from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.bench.bench import JudgeRequest, judge_finished
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.training import FoldsNotFitting
 from edgecnn.planning.data_rules import require_foldable

@@ -15,12 +15,13 @@ from edgecnn.devices import labgrid
 from edgecnn.devices.labgrid import LabgridBoards, labgrid_problems
 from edgecnn.devices.leases import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BoardBusy, board_busy
-from edgecnn.errors.hosts.leases import (
+from edgecnn.errors.hosts import (
     LABGRID_ABSENT,
     NO_BOARD_LEFT,
+    BoardBusy,
     BoardTaken,
     CoordinatorUnreachable,
+    board_busy,
 )
 from edgecnn.render.progress import Quiet
 from tests.devices.leases.lab import Lab, lab, needs_labgrid

@@ -8,7 +8,7 @@ import pytest
 from edgecnn.devices import leases
 from edgecnn.devices.leases import Board, Kind, ListedBoards, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import BOARDS_INVALID
+from edgecnn.errors.hosts import BOARDS_INVALID
 from edgecnn.errors.recipes import NOT_TOML
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address
