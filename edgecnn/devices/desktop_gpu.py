@@ -24,7 +24,7 @@ HIDDEN = ("", "-1")
 """Values of CUDA_VISIBLE_DEVICES that hide every GPU."""
 
 
-def role() -> str:
+def baseline_device_name() -> str:
     """Return the name of the device file that states the role."""
     return device_named(ROLE_ALIAS).name
 

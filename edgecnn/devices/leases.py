@@ -37,11 +37,11 @@ class Board(Value):
     device: str
     """Name of its device."""
     host: str | None
-    """As ``--host`` takes it; None: not known at present."""
+    """Address in the form of ``--host``; None: currently unknown."""
     tags: tuple[str, ...] = ()
     """Words that a sweep can require."""
     python: str | None = None
-    """As ``--python`` takes it."""
+    """Python in the form of ``--python``."""
 
 
 class Kind(NamedTuple):
@@ -61,7 +61,7 @@ class Wait:
     tell: Progress
     """Receives notes about the wait."""
     over: Event = field(default_factory=Event)
-    """Set when no one waits any more."""
+    """Set when the wait is cancelled."""
     at_most_s: float | None = None
     begun: float = field(default_factory=time.monotonic)
 
@@ -134,10 +134,10 @@ class ListedBoard(Value):
     device: _Text
     """Name of a device."""
     host: _Text
-    """As ``--host`` takes it."""
+    """Address in the form of ``--host``."""
     tags: tuple[_Text, ...] = ()
     python: str | None = None
-    """As ``--python`` takes it."""
+    """Python in the form of ``--python``."""
 
 
 class BoardsFile(Value):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.devices.check.board import BoardUse, fit_board, furnished, machine_at, require_device
+from edgecnn.devices.check.board import BoardUse, fit_board, furnish_board, machine_at, require_device
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts import BoardDiskFull
 from edgecnn.hosts.local import EmulatedHost, LocalHost
@@ -86,7 +86,7 @@ def machine_for(request: HostRequest | None, use: BoardUse, tell: Progress) -> I
         raise
     with SshHost.over(link, what=use.what, python=board.reached.python, folder=FOLDER, lock=LOCK) as host:
         if request.carry_wheels:
-            board = furnished(board, use, tell)
+            board = furnish_board(board, use, tell)
             host.board.python = board.reached.python
         warnings = tuple(f"{request.address}: {sentence}" for sentence in board.warnings)
         for warning in warnings:

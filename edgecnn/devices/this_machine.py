@@ -39,7 +39,7 @@ def _is_named(match: Match, models: Sequence[str]) -> bool:
     return contained and (match.model_is is None or match.model_is in models)
 
 
-def how_closely(device: Device) -> tuple[bool, int]:
+def match_closeness(device: Device) -> tuple[bool, int]:
     """Return the sort key of devices that match a machine. A model name is more specific than any number of instructions."""
     match = device.match
     return (match.model_is or match.model_contains) is not None, len(match.model_dump(exclude_defaults=True)) + len(match.isa)

@@ -11,11 +11,11 @@ from edgecnn.devices.desktop_gpu import (
     VARIANTS,
     VariantChoice,
     _torch_cuda_version,
+    baseline_device_name,
     cuda_gap,
     describe_candidate,
     describe_variant,
     local_gpu,
-    role,
 )
 from edgecnn.values.candidate import Candidate
 
@@ -85,7 +85,7 @@ def test_every_way_says_its_precision_its_batch_and_where_the_copies_are(candida
 def test_of_several_the_one_that_a_device_file_knows_plays() -> None:
     found = local_gpu(["NVIDIA GeForce GT 1030", "NVIDIA GeForce RTX 4090"], TORCH)
     assert found is not None
-    assert found.device == role() == "rtx-4090"
+    assert found.device == baseline_device_name() == "rtx-4090"
 
 
 @pytest.mark.parametrize("versions", [{}, {"torch": "2.15.0"}, {"torch": None, "torchvision": "0.29.2"}])

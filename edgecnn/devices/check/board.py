@@ -17,17 +17,17 @@ from edgecnn.devices.check.findings import (
     Needs,
     PackageStatus,
     findings_on,
-    fits,
-    installed,
+    installed_runtime_version,
+    is_in_range,
     needs_of,
     package_status,
     require_none,
-    stopping,
+    stopping_findings,
 )
 from edgecnn.devices.check.reading import HERE, facts_of, record_board, record_here
 from edgecnn.devices.emulated_machine import emulated_python
 from edgecnn.devices.files import device_named, known_devices
-from edgecnn.devices.this_machine import how_closely, matches
+from edgecnn.devices.this_machine import match_closeness, matches
 from edgecnn.errors.hosts import CARRY_WITHOUT_HOST, RecordingUnusable, WheelsNotFound, board_is_another_device
 from edgecnn.errors.wording import counted
 from edgecnn.hosts.ssh.board import PYTHON
@@ -57,7 +57,7 @@ class ReachedBoard(NamedTuple):
 
 
 def board_over(link: Link, python: str | None = None) -> ReachedBoard:
-    """Examine the board at the other end of a link. ``python``: the Python there; None: the usual one.
+    """Examine the board of a link. ``python``: the Python on the board; None: ``python3``.
 
     Raises RecordingUnusable, LINK_LOST: see ``record_board``. AnswerUnusable: see ``facts_of``.
     """
@@ -84,7 +84,7 @@ def machine_at(request: HostRequest | None, tell: Progress) -> Iterator[ReachedB
         yield board_over(link, request.python)
 
 
-def checked(reached: ReachedBoard, device: Device | None, file: Path | None = None) -> BoardCheck:
+def check_machine(reached: ReachedBoard, device: Device | None, file: Path | None = None) -> BoardCheck:
     """Check the machine, and compare it with a device if one is named. ``file``: the user's own file of that device."""
     return BoardCheck(
         board=reached.name,
@@ -176,8 +176,8 @@ def _differing_runtimes(device: Device, facts: BoardFacts) -> Iterator[str]:
             continue
         if python not in SpecifierSet(stated.python):
             yield f"the file says Python {stated.python} for {runtime.value}; the machine has {python}"
-        version = installed(facts, runtime)
-        if version is not None and not fits(version, stated.versions):
+        version = installed_runtime_version(facts, runtime)
+        if version is not None and not is_in_range(version, stated.versions):
             yield f"the file says {runtime.value} {stated.versions}; the machine has {version}"
 
 
@@ -235,7 +235,7 @@ class FitBoard(NamedTuple):
 
 
 def fit_board(link: Link, request: HostRequest, use: BoardUse) -> FitBoard:
-    """Examine a board with the Python that its kits will use; ``furnished`` may still install packages.
+    """Examine a board with the Python that its kits will use; ``furnish_board`` may still install packages.
 
     If no Python is named and the usual one lacks packages, the environment of an earlier ``--carry-wheels`` is used.
 
@@ -260,12 +260,12 @@ def require_device(reached: ReachedBoard, device: Device | None) -> None:
     """Raise BOARD_IS_ANOTHER_DEVICE if the machine is not the device."""
     facts = reached.facts
     if device is not None and not matches(device, facts):
-        fitting = sorted((device_named(name) for name in recognised_as(facts)), key=how_closely, reverse=True)
+        fitting = sorted((device_named(name) for name in recognised_as(facts)), key=match_closeness, reverse=True)
         matching = [known.name for known in fitting if known.facts_only is None]
         raise board_is_another_device(board=reached.name, machine=facts.describe(), device=device.title, matching=matching)
 
 
-def furnished(board: FitBoard, use: BoardUse, tell: Progress) -> FitBoard:
+def furnish_board(board: FitBoard, use: BoardUse, tell: Progress) -> FitBoard:
     """Install the packages that a board lacks (``--carry-wheels``). Call it while the board is locked.
 
     Raises WheelsNotFound, WHEELS_NOT_UNPACKED, LINK_LOST: they could not be installed. BOARD_NOT_READY: another finding stops
@@ -285,5 +285,5 @@ def _require_ready(reached: ReachedBoard, needs: Needs, packages: PackageStatus,
     if not packages.missing:
         needs = needs._replace(disk_mib=_FURNISHED_DISK_MIB)
     findings = findings_on(reached.facts, needs, packages)
-    require_none(reached.name, [finding for finding in stopping(findings) if finding.ref not in put_off])
+    require_none(reached.name, [finding for finding in stopping_findings(findings) if finding.ref not in put_off])
     return FitBoard(reached, packages, findings)

@@ -13,9 +13,9 @@ from packaging.version import Version
 
 import edgecnn
 from edgecnn.devices.check.board import ReachedBoard
-from edgecnn.devices.check.findings import installed, require_none, stopping
+from edgecnn.devices.check.findings import installed_runtime_version, require_none, stopping_findings
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
-from edgecnn.devices.this_machine import how_closely, matches
+from edgecnn.devices.this_machine import match_closeness, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OUTPUT_UNWRITABLE
 from edgecnn.errors.devices import DEVICE_NAME_BAD, device_file_there
@@ -31,14 +31,14 @@ _GENERAL = "cpu"
 """The shipped device whose facts about runtimes are valid for every processor."""
 
 
-def shipped_like(facts: BoardFacts) -> Device | None:
+def closest_shipped_device(facts: BoardFacts) -> Device | None:
     """Return the shipped device that matches the machine most closely, without the general ``cpu``, or None."""
     candidates = (
         device
         for device in load_devices().values()
         if matches(device, facts) and device.runtimes and device.role == "target" and not device.is_a_browser
     )
-    return max((device for device in candidates if device.name != _GENERAL), key=how_closely, default=None)
+    return max((device for device in candidates if device.name != _GENERAL), key=match_closeness, default=None)
 
 
 def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
@@ -46,7 +46,7 @@ def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
 
     ``day``: date of the examination, such as 2026-11-21. ``attached``: whether builds run on the machine.
     """
-    like = shipped_like(facts)
+    like = closest_shipped_device(facts)
     read = f"read from the machine on {day}: "
     memory = f", {facts.memory_mib:,} MiB" if facts.memory_mib else ""
     architecture: Literal["aarch64", "x86_64"] = "aarch64" if facts.architecture == "aarch64" else "x86_64"
@@ -114,7 +114,7 @@ def _memory(facts: BoardFacts, like: Device | None, read: str) -> Memory | None:
 def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tuple[Runtime, RuntimeFacts]]:
     runtimes = device_named(_GENERAL).runtimes if like is None else like.runtimes
     for runtime, stated in runtimes.items():
-        version = installed(facts, runtime)
+        version = installed_runtime_version(facts, runtime)
         if runtime is Runtime.TENSORRT and version is not None and version not in SpecifierSet(stated.versions):
             continue  # the stated precisions and limits are those of other versions
         if runtime is Runtime.OPENVINO and version is None and like is None:
@@ -154,7 +154,7 @@ def _notes(facts: BoardFacts, like: Device | None, day: str) -> Iterator[str]:
     yield f"Precisions and limits of its runtimes are those of the shipped device {_GENERAL if like is None else like.name}."
     if facts.jetpack or facts.l4t:
         yield f"JetPack {facts.jetpack or 'unknown'}, {facts.l4t or 'release unknown'}."
-    version = installed(facts, Runtime.TENSORRT)
+    version = installed_runtime_version(facts, Runtime.TENSORRT)
     stated = None if like is None else like.runtimes.get(Runtime.TENSORRT)
     if version is not None and (stated is None or version not in SpecifierSet(stated.versions)):
         yield f"TensorRT {version} is installed and ignored: no device file states the limits of that version on this board."
@@ -187,7 +187,7 @@ def add_device(path: Path, reached: ReachedBoard, findings: tuple[Finding, ...])
     Raises BOARD_NOT_READY: no build is possible for its processor or its programs. OUTPUT_UNWRITABLE: the file cannot be
     written.
     """
-    require_none(reached.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
+    require_none(reached.name, [finding for finding in stopping_findings(findings) if finding.ref in _NO_DEVICE])
     device = device_of(path.stem, reached.facts, reached.link is None, datetime.now(UTC).date().isoformat())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

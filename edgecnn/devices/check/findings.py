@@ -114,7 +114,7 @@ def package_status(facts: BoardFacts, needs: Needs) -> PackageStatus:
 
 
 def _runtime_status(facts: BoardFacts, runtime: Runtime, versions: str) -> RuntimeStatus:
-    version, series = installed(facts, runtime), series_for(runtime, facts.python.version[:2])
+    version, series = installed_runtime_version(facts, runtime), series_for(runtime, facts.python.version[:2])
     here = version is not None and SpecifierSet(versions).contains(version, prereleases=True)
     newest = None if series is None else series.newest
     requirement = f"{distribution_of(runtime)}{versions if newest is None else f'=={newest}'}"
@@ -177,13 +177,13 @@ def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:
     return command if "pip" in facts.packages else f"sudo apt-get install python3-pip && {command}"
 
 
-def installed(facts: BoardFacts, runtime: Runtime) -> str | None:
+def installed_runtime_version(facts: BoardFacts, runtime: Runtime) -> str | None:
     """Return the version of an installed package that satisfies this runtime's requirement, or None."""
     names = DISTRIBUTIONS.get(runtime.value, (runtime.value,))
     return next((facts.packages[name] for name in names if name in facts.packages), None)
 
 
-def fits(version: str, versions: str) -> bool:
+def is_in_range(version: str, versions: str) -> bool:
     """Whether a version is inside a PEP 440 range. NVIDIA's suffix ``.nv…`` is ignored."""
     try:
         return SpecifierSet(versions).contains(Version(version.partition(".nv")[0]), prereleases=True)
@@ -254,10 +254,10 @@ def accelerator_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
 
 
 def _tensorrt_findings(facts: BoardFacts, versions: str) -> Iterator[Finding]:
-    version = installed(facts, Runtime.TENSORRT)
+    version = installed_runtime_version(facts, Runtime.TENSORRT)
     if version is None:
         yield _missing_tensorrt(facts, versions)
-    elif not fits(version, versions):
+    elif not is_in_range(version, versions):
         what = f"TensorRT is {version}{_jetpack_suffix(facts)}; kits need {versions}"
         remedy = "flash a JetPack with that version, or build for this one: `edgecnn devices add NAME` writes its device file"
         yield Finding(ref="tensorrt-version", weight=Weight.STOPS, what=what, remedy=remedy if facts.is_jetson else None)
@@ -419,7 +419,7 @@ def findings_on(facts: BoardFacts, needs: Needs, packages: PackageStatus | None 
     return tuple(sorted(findings, key=lambda finding: tuple(Weight).index(finding.weight)))
 
 
-def stopping(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def stopping_findings(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Return the findings that stop kits."""
     return tuple(finding for finding in findings if finding.weight is Weight.STOPS)
 

@@ -62,7 +62,7 @@ def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
 
 
 def record_board(link: Link, python: str) -> Recording:
-    """Record the machine at the other end of a link. No file is left there.
+    """Record the machine of a link. No file is left there.
 
     Raises RecordingUnusable: see ``recording_of``. LINK_LOST: the connection was lost.
     """

@@ -217,7 +217,7 @@ def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
 
 def answer_needs(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
     """Add the answer to each need. A need is met only if its trial succeeded."""
-    states = _states(report)
+    states = _need_states(report)
     facts = []
     for name in needs:
         state, finding, hint = states[name]
@@ -226,7 +226,7 @@ def answer_needs(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
     return report.model_copy(update={"needs": tuple(facts)})
 
 
-def _states(report: DoctorReport) -> Mapping[str, tuple[State, str, str | None]]:
+def _need_states(report: DoctorReport) -> Mapping[str, tuple[State, str, str | None]]:
     states: dict[str, tuple[State, str, str | None]] = {}
     for part in report.parts:  # an untried part lacks a GPU, which no command installs
         hint = report.gpu.hint if part.state is State.UNTRIED else part.addition.command

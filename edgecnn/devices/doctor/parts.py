@@ -93,7 +93,7 @@ MEASURED = (
     "2026-11-20, Python 3.11 on Linux x86-64: the wheels that pip downloads for the extra and all that it depends on, "
     "and the sizes of the files that pip recorded for them, compiled Python included"
 )
-"""How ``SIZES`` were measured; an unmeasured size is a text with the reason."""
+"""Method of the measurement of ``SIZES``. An unmeasured size is a text with the reason."""
 
 
 def version_of(lead: str) -> str | None:
@@ -107,7 +107,7 @@ def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
     ``extra``: empty for the packages that every install requires.
     """
     facts = []
-    for requirement in declared().get(extra, ()):
+    for requirement in declared_requirements().get(extra, ()):
         name, version = canonicalize_name(requirement.name), version_of(requirement.name)
         fits = version is not None and requirement.specifier.contains(version, prereleases=True)
         facts.append(PackageFact(name=name, wanted=str(requirement.specifier), version=version, fits=fits))
@@ -150,7 +150,7 @@ def install_command(extra: str) -> str:
 
 
 @cache
-def declared() -> Mapping[str, tuple[Requirement, ...]]:
+def declared_requirements() -> Mapping[str, tuple[Requirement, ...]]:
     """Return the requirements of each extra that apply to this machine; those of every install have an empty name.
 
     They are read from the checkout if edgecnn runs in one, because the metadata of an editable install may be older. Empty
