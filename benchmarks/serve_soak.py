@@ -177,7 +177,7 @@ def curve(soak: Soak) -> bytes:
     line = alt.Chart(vega.chart_data(rows)).mark_line(strokeWidth=2, color="var(--accent)")
     top = max(reading.rss_mib for reading in soak.readings)
     size = alt.Y("mib:Q", title="resident memory of edgecnn bundle serve, MiB", scale=alt.Scale(domain=[0, top * 1.1]))
-    spec = vega.specification(line.encode(x=alt.X("requests:Q", title="requests"), y=size), height=220)
+    spec = vega.layered_spec(line.encode(x=alt.X("requests:Q", title="requests"), y=size), height=220)
     return svg_of({**spec, "width": 640})
 
 

@@ -10,9 +10,12 @@ candidate is made, for they share these weights.
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,7 @@ from edgecnn.planning.plan import Plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import PlainLines
 from edgecnn.store.store import Store
+from edgecnn.values.artifact import Ran
 from edgecnn.values.candidate import BASELINE_ID
 from edgecnn.values.dataset import ImageEntry
 from edgecnn.values.recipe import Recipe
@@ -71,9 +75,24 @@ def places_of(photographs: Path | None, fashion_mnist: Path | None, work: Path) 
         listed = work / "pooled.csv"
         pool(photographs.absolute(), listed)
         places |= {"photographs": photographs.absolute(), "photographs-pooled": listed}
+        places["photographs-third"] = list_third(photographs.absolute() / "train", work / "third.csv")
     if fashion_mnist is not None:
         places["fashion-mnist"] = fashion_mnist.absolute()
     return places
+
+
+def list_third(folder: Path, listed: Path) -> Path:
+    """List the images of a folder with class folders: a third trains, a tenth validates, and the rest judges."""
+    random, rows = Random(7), []
+    for class_folder in sorted(folder.iterdir()):
+        files = sorted(class_folder.iterdir())
+        random.shuffle(files)
+        first, second = round(len(files) / 3), round(len(files) / 3) + round(len(files) / 10)
+        roles = ["train"] * first + ["validation"] * (second - first) + ["test"] * (len(files) - second)
+        rows += [(file, class_folder.name, role) for file, role in zip(files, roles, strict=True)]
+    with listed.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("path", "label", "split"), *rows])
+    return listed
 
 
 def recipe_of(run: Run, data: Path) -> Recipe:
@@ -96,9 +115,17 @@ def learned(run: Run, data: Path, work: Path, tell: Progress) -> RunResult:
         if recipe.train.transfer == "auto":
             decided = decision(made(cut_to_training(plan_build(request, store, tell).plan), machine, store, tell))
             request = request.model_copy(update={"recipe": forced(recipe, decided)})
+        began = processor_seconds()
         execution = made(fp32_alone(plan_build(request, store, tell).plan), machine, store, tell)
-        result = judged(run, execution, machine, store, tell)
+        seconds = processor_seconds() - began if isinstance(execution.outcomes["train"], Ran) else None
+        result = judged(run, execution, machine, store, tell).model_copy(update={"cpu_s": seconds})
     return result if decided is None else result.model_copy(update={"transfer": decided.sentence})
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and of its ended children."""
+    usages = (getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def cut_to_training(planned: Plan) -> Plan:

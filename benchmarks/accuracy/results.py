@@ -37,6 +37,8 @@ class RunResult(Value):
     wrong: tuple[str, ...]
     """The images that were answered wrong, by the beginning of their sha256, sorted, copies each for itself."""
     train_key: str
+    cpu_s: float | None = None
+    """Processor seconds from reading the images to the fp32 kit; None if the store had the trained network."""
     measured_at: str
     machine: str
     versions: Mapping[str, str]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 SEEDS = (0, 1, 2)
 DIVISIONS = (0, 1, 2, 3, 4)
 """Seeds by which all photographs are divided anew into the roles."""
-Data = Literal["photographs", "photographs-pooled", "fashion-mnist"]
+Data = Literal["photographs", "photographs-third", "photographs-pooled", "fashion-mnist"]
 LITE0: Mapping[str, Any] = {"arch": "efficientnet-lite0", "weights": "imagenet"}
 ALL_BUT_FEW = 0.05
 """Share of Fashion-MNIST's 60,000 that chooses the best epoch; 300 more are kept to calibrate, and the rest is trained on."""
@@ -58,6 +58,20 @@ LAST = _photographs("last", "head, then the last third of the blocks", {"transfe
 ALL = _photographs("all", "head, then every layer", {"transfer": "all"})
 AUTO = _photographs("auto", "`--transfer auto`", {"transfer": "auto"})
 FORCED = ("head", "last", "all")
+DEFAULT = Study("photographs-default", "fine-tuned by default", "photographs", LITE0, goal=0.93)
+
+_STRONG = [{"kind": "crop", "area": [0.35, 1.0], "aspect": 1.33}, {"kind": "flip"}, {"kind": "randaugment"}]
+FINETUNING = tuple(
+    Study(f"third-{name}-{epochs}", f"{title}, {epochs} epochs", "photographs-third", {**LITE0, "resolution_px": 128}, train)
+    for epochs in (2, 6, 16)
+    for name, title, train in (
+        ("tenth", "pretrained layers at a tenth of the rate", {"epochs": epochs, "body_rate": 0.1}),
+        ("equal", "pretrained layers at the same rate", {"epochs": epochs, "body_rate": 1.0}),
+        ("unsmoothed", "without label smoothing", {"epochs": epochs, "label_smoothing": 0.0}),
+        ("strong", "stronger augmentation", {"epochs": epochs, "augment": _STRONG}),
+    )
+)
+"""Settings of fine-tuning at three budgets, on a third of the photographs so that the rest of them can judge."""
 
 FASHION = (
     Study("fashion-lenet-5", "LeNet-5, 32 px, 20 epochs", "fashion-mnist", {"arch": "lenet-5"}, {"epochs": 20}, goal=0.89),
@@ -74,7 +88,7 @@ DEPTH = tuple(
     Study(f"fashion-{name}", f"{title}, 32 px, 3 epochs", "fashion-mnist", {"arch": name, "resolution_px": 32}, _EQUAL)
     for name, title in (("resnet-34", "ResNet-34"), ("plain-34", "plain-34"))
 )
-STUDIES: tuple[Study, ...] = (*FASHION, *DEPTH, *(row for pair in (HEAD, LAST, ALL, AUTO) for row in pair))
+STUDIES: tuple[Study, ...] = (DEFAULT, *FINETUNING, *FASHION, *DEPTH, *(row for pair in (HEAD, LAST, ALL, AUTO) for row in pair))
 
 
 def runs() -> Iterator[Run]:
@@ -82,10 +96,10 @@ def runs() -> Iterator[Run]:
     transfers = [pair[0] for pair in (HEAD, ALL, LAST, AUTO)]
     again = [pair[1] for pair in (HEAD, ALL, LAST, AUTO)]
     for seed in SEEDS:
-        for study in (*FASHION, *transfers[:2]):
+        for study in (DEFAULT, *FASHION, *transfers[:2]):
             yield Run(study, seed, None)
     for seed in SEEDS:
-        for study in (*DEPTH, *transfers[2:]):
+        for study in (*FINETUNING, *DEPTH, *transfers[2:]):
             yield Run(study, seed, None)
     for division in DIVISIONS:
         for seed in SEEDS:

@@ -57,15 +57,19 @@ def machine(results: Sequence[RunResult]) -> str:
 
 def accuracies(rows: Rows) -> str:
     """A row a study: mean and standard deviation over runs."""
-    lines = [_row(["data", "row", "runs", "test images", "top-1, mean ± sd", "lowest to highest", "goal"]), _row(["---"] * 7)]
+    lines = [
+        _row(["data", "row", "runs", "test images", "top-1, mean ± sd", "lowest to highest", "processor seconds", "goal"]),
+        _row(["---"] * 8),
+    ]
     for study in STUDIES:
         if results_of_study := rows.get(study.id):
             values = [100 * result.accuracy for result in results_of_study]
             images = f"{results_of_study[0].images['test']:,}"
             spread = f"{min(values):.2f} to {max(values):.2f}"
-            lines.append(
-                _row([study.data, study.title, str(len(results_of_study)), images, mean_sd(values), spread, goal(study, values)])
-            )
+            seconds = [result.cpu_s for result in results_of_study if result.cpu_s is not None]
+            cost = f"{statistics.mean(seconds):,.0f}" if seconds else NONE
+            cells = [str(len(results_of_study)), images, mean_sd(values), spread, cost, goal(study, values)]
+            lines.append(_row([study.data, study.title, *cells]))
     return "\n".join(lines)
 
 

@@ -246,7 +246,7 @@ def _entry_positions(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInf
 
     Each entry must begin at the end of the previous entry, and its header must match the directory.
     """
-    places, at = {}, 0
+    positions, at = {}, 0
     for entry in sorted(entries, key=lambda info: info.header_offset):
         if entry.header_offset != at:
             raise bundle_entry_refused(path=path, entry=entry.filename, because="overlaps another entry, or follows hidden bytes")
@@ -259,10 +259,10 @@ def _entry_positions(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInf
         if not same:
             raise bundle_entry_refused(path=path, entry=entry.filename, because="differs from the directory")
         start = at + _LOCAL.size + name_bytes
-        places[name], at = (start, size), start + size
+        positions[name], at = (start, size), start + size
     if at != directory:
         raise bundle_archive_refused(path=path, because="it has hidden bytes before its directory")
-    return places
+    return positions
 
 
 def sha256_of_entry(opened: Opened, name: str, take: Callable[[bytes], object] | None = None) -> str:

@@ -108,8 +108,8 @@ def image_files(photos: Sequence[Path], tell: Progress) -> tuple[list[Path], tup
     """
     named, leftovers = split_left_behind(photos)
     listing, files = ListingProgress(tell), list[Path]()
-    for place in leftovers:
-        listing.skip(place)
+    for path in leftovers:
+        listing.skip(path)
     for path in named:
         inside = [path / parse_stamp("", stamp).path for stamp in stamps_in(path, listing)] if path.is_dir() else [path]
         if not inside:

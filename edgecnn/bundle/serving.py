@@ -118,7 +118,7 @@ class _Refused(Exception):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection with its one request."""
+    """A connection, which carries one request."""
 
     server: PhotoServer
     protocol_version = "HTTP/1.1"
@@ -426,7 +426,7 @@ class PhotoServer(ThreadingHTTPServer):
                 self._guests[request].arrived_bytes += count
 
     def service_actions(self) -> None:
-        """Several times a second: call ``check``, and close connections that send too slowly."""
+        """Call ``check``, and close connections that send too slowly. The loop calls this several times a second."""
         self._check()
         now_s = time.monotonic()
         with self._lock:
@@ -486,7 +486,7 @@ class ServeRequest:
     bundle: Path
     """The folder of a build or a bundle, or a zip."""
     candidate: str | None = None
-    """Candidate whose kit classifies; None: the chosen one."""
+    """Name of the candidate that classifies (default: the chosen candidate)."""
     place: Place = field(default_factory=Place)
     limits: Limits = field(default_factory=Limits)
     trust: Trust = field(default_factory=Trust)

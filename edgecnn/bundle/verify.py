@@ -148,8 +148,8 @@ def manifest_bytes(opened: Opened) -> bytes:
         )
     with opened.open(MANIFEST) as stream:
         content = stream.read(MANIFEST_BYTES_MAX + 1)
-    place = opened.path if opened.form == "folder" else None
-    cause = line_endings(place) if b"\r\n" in content else cause_in(content)
+    folder = opened.path if opened.form == "folder" else None
+    cause = line_endings(folder) if b"\r\n" in content else cause_in(content)
     if cause is not None:  # its bytes are neither the signed ones nor those of the remembered digest
         raise bundle_file_changed(path=opened.path, file=MANIFEST, because=cause.why, hint=cause.fix)
     return content
@@ -206,31 +206,31 @@ def _compare_files(opened: Opened, manifest: BundleManifest, tell: Progress) -> 
 
 
 def _changed_file(opened: Opened, name: str, fact: FileFact, because: str) -> EdgecnnError:
-    place = opened.path if opened.form == "folder" else None
+    folder = opened.path if opened.form == "folder" else None
     cause = None
     with suppress(BundleEntryRefused):  # an unreadable file does not hide the fact that was found before
-        cause = cause_of_change(lambda: opened.open(name), opened.files[name], (fact.bytes, fact.sha256), place)
+        cause = cause_of_change(lambda: opened.open(name), opened.files[name], (fact.bytes, fact.sha256), folder)
     if cause is None:
         return bundle_file_changed(path=opened.path, file=name, because=because)
     return bundle_file_changed(path=opened.path, file=name, because=cause.why, hint=cause.fix)
 
 
-def unpack_bundle(bundle: Verified, place: Path) -> Path:
-    """Write the bundle's files into ``place``, and return ``place``.
+def unpack_bundle(bundle: Verified, folder: Path) -> Path:
+    """Write the bundle's files into ``folder``, and return ``folder``.
 
     A folder may hold byte code and engines in addition to the listed files, and may change while it is used.
 
-    ``place``: an existing private folder. Files that an interrupted call left are compared, and kept if they match. Raises
+    ``folder``: an existing private folder. Files that an interrupted call left are compared, and kept if they match. Raises
     BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file differs from the verified one.
     """
     for file, fact in bundle.manifest.files.items():
-        target = place / file
+        target = folder / file
         if target.is_file() and not target.is_symlink() and sha256_of(target) == fact.sha256:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as stream:
             copy_verified(bundle.opened, file, fact.sha256, stream.write)
-    return place
+    return folder
 
 
 def remember_version(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:

@@ -107,7 +107,7 @@ class ModelNames(NamedTuple):
 
     names: tuple[str, ...]
     file: Path
-    """The file that names them, which ``data.classes`` accepts: the model, or a ``config.json`` next to it."""
+    """Source of the names, which ``data.classes`` accepts: the model, or a ``config.json`` next to the model."""
 
 
 def names_in_model(model: Path) -> ModelNames | None:
@@ -125,7 +125,7 @@ def names_in_model(model: Path) -> ModelNames | None:
 
 
 def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, model: str) -> tuple[str, ...] | None:
-    """Return the ``names`` of the file ``model``, each spelled as its folder is, if it has one.
+    """Return the ``names`` of the file ``model``. A name that has a folder is spelled like the folder.
 
     None if no folder matches a name, for example in another language, or if two folders match the same name.
 

@@ -32,7 +32,7 @@ CALIBRATION_AT_MOST = 4
 LIMIT_S = 20.0
 """100,000 paths take about 0.1 s."""
 _GROUP: Final = "group "
-"""Prefix of a unit that is a group. A unit without a group is named by its image's digest."""
+"""Prefix of the name of a unit that is a group. The name of any other unit is its image's digest."""
 _ORDERS: Final = 10
 _NEAR: Final = 0.01
 """The search for an order stops at this mean deviation from the shares, over classes and roles."""
@@ -124,7 +124,7 @@ def split_calibration(by_class: Sequence[Sequence[str]], images: int) -> dict[Sp
 
 
 def proportional_counts(images: int, counts: Sequence[int]) -> list[int]:
-    """Divide ``images`` in proportion to ``counts`` by largest remainders; each gets at most its quarter, and at least one."""
+    """Divide ``images`` in proportion to ``counts`` by largest remainders. Each part is between 1 and a quarter of its count."""
     limits = [max(1, count // CALIBRATION_AT_MOST) for count in counts]
     total = sum(counts)
     exact = [images * count / total for count in counts]
@@ -272,7 +272,7 @@ def _fold_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: int,
     validation, *folds = _draw_roles(strata, names, targets, seed)
     test, tested = folds[fold.number - 1], [end - begin for begin, end in map(fold.part_of, left)]
     behind = [*folds[fold.number :], *folds[: fold.number - 1]]  # calibration is the next fold
-    others = [[digest for part in behind for digest in part[place]] for place in range(len(strata.ranked))]
+    others = [[digest for part in behind for digest in part[stratum]] for stratum in range(len(strata.ranked))]
     return Divided(
         {"test": test, "validation": validation, **split_calibration(others, calibration_images)},
         (*_deviations("test", test, tested, strata), *_deviations("validation", validation, validations, strata)),
@@ -287,8 +287,8 @@ def classes_short_of_groups(by_label: Sequence[Iterable[str]], unit_of: Mapping[
 
 def _require_enough(strata: Strata, roles: Sequence[str]) -> None:
     units_in = [{strata.unit_of[digest] for digest in ranked} for ranked in strata.ranked]
-    if short := [place for place in strata.bound if len(units_in[place]) < len(roles)]:
-        units, names = units_in[short[0]], [strata.names[place] for place in short if place < len(strata.names)]
+    if short := [stratum for stratum in strata.bound if len(units_in[stratum]) < len(roles)]:
+        units, names = units_in[short[0]], [strata.names[stratum] for stratum in short if stratum < len(strata.names)]
         groups = sorted(unit.removeprefix(_GROUP) for unit in units if unit.startswith(_GROUP))
         raise too_few_groups(root=strata.root, names=names, groups=groups, alone=len(units) - len(groups), roles=roles)
 
@@ -302,7 +302,7 @@ class _Order:
         self._order, self._members, self._bound = order, members, strata.bound
         self._images = [len(digests) for digests in strata.ranked]
         self._left = list(self._images)
-        self._units = Counter(place for inside in members.values() for place in inside)
+        self._units = Counter(stratum for inside in members.values() for stratum in inside)
         self._owed: list[int] = []
         self._later = 0
 
@@ -313,9 +313,9 @@ class _Order:
             for unit in self._order:
                 if unit not in self.role_of and self._is_wanted(unit, fitting=fitting) and self._leaves_enough(unit):
                     self._take(unit, role)
-        for place in self._bound:
-            if self._owed[place] == targets[place]:
-                having = [unit for unit in self._order if unit not in self.role_of and place in self._members[unit]]
+        for stratum in self._bound:
+            if self._owed[stratum] == targets[stratum]:
+                having = [unit for unit in self._order if unit not in self.role_of and stratum in self._members[unit]]
                 able = [unit for unit in having if self._leaves_enough(unit)]
                 if not able:
                     return False
@@ -324,35 +324,35 @@ class _Order:
         return True
 
     def _is_wanted(self, unit: str, *, fitting: bool) -> bool:
-        fits = not fitting or all(count <= self._owed[place] for place, count in self._members[unit].items())
+        fits = not fitting or all(count <= self._owed[stratum] for stratum, count in self._members[unit].items())
         return fits and self._gain(unit) > 0
 
     def _gain(self, unit: str) -> float:
         """Return how much a unit reduces the role's deviation from its shares."""
-        owed = ((self._owed[place], count, self._images[place]) for place, count in self._members[unit].items())
+        owed = ((self._owed[stratum], count, self._images[stratum]) for stratum, count in self._members[unit].items())
         return sum((abs(missing) - abs(missing - count)) / images for missing, count, images in owed)
 
     def _leaves_enough(self, unit: str) -> bool:
         """Whether enough units remain: one of every class for each later role, and two images for the last."""
-        inside = [(place, count) for place, count in self._members[unit].items() if place in self._bound]
-        return all(self._units[place] > self._later and self._left[place] - count > self._later for place, count in inside)
+        inside = [(stratum, count) for stratum, count in self._members[unit].items() if stratum in self._bound]
+        return all(self._units[stratum] > self._later and self._left[stratum] - count > self._later for stratum, count in inside)
 
     def _take(self, unit: str, role: int) -> None:
         self.role_of[unit] = role
-        for place, count in self._members[unit].items():
-            self._owed[place] -= count
-            self._left[place] -= count
-            self._units[place] -= 1
+        for stratum, count in self._members[unit].items():
+            self._owed[stratum] -= count
+            self._left[stratum] -= count
+            self._units[stratum] -= 1
 
 
 def _draw_roles(strata: Strata, roles: Sequence[str], targets: Sequence[Sequence[int]], seed: int) -> list[list[list[str]]]:
     """Return digests by role, the rest last, and by class in their original order."""
     digests: dict[str, list[str]] = defaultdict(list)
     members: dict[str, Counter[int]] = defaultdict(Counter)
-    for place, ranked in enumerate(strata.ranked):
+    for stratum, ranked in enumerate(strata.ranked):
         for digest in ranked:
             digests[strata.unit_of[digest]].append(digest)
-            members[strata.unit_of[digest]][place] += 1
+            members[strata.unit_of[digest]][stratum] += 1
     bytes_of = {unit: ":".join(sorted(inside)).encode("ascii") for unit, inside in digests.items()}
     best: _Order | None = None
     for number in range(_ORDERS):
@@ -375,13 +375,13 @@ def _draw_roles(strata: Strata, roles: Sequence[str], targets: Sequence[Sequence
 
 def _not_divisible(strata: Strata, roles: Sequence[str], members: Mapping[str, Mapping[int, int]]) -> EdgecnnError:
     shares = [
-        (count / len(strata.ranked[place]), unit, place)
+        (count / len(strata.ranked[stratum]), unit, stratum)
         for unit, inside in members.items()
-        for place, count in inside.items()
-        if place < len(strata.names)
+        for stratum, count in inside.items()
+        if stratum < len(strata.names)
     ]
-    share, unit, place = max(shares)
-    name = strata.names[place]
+    share, unit, stratum = max(shares)
+    name = strata.names[stratum]
     return groups_not_divisible(root=strata.root, roles=roles, group=unit.removeprefix(_GROUP), share=share, name=name)
 
 
@@ -393,7 +393,8 @@ def _deviations(role: SplitRole, digests: Sequence[Sequence[str]], targets: Sequ
     if abs(actual - target) > _REPORTED_FROM * images:
         deviations.append(f"{role} has {actual / images:.0%} of the images, not {target / images:.0%}; groups stay together")
     shares_of_classes = [
-        (len(digests[place]) / totals[place], targets[place] / totals[place], name) for place, name in enumerate(strata.names)
+        (len(digests[stratum]) / totals[stratum], targets[stratum] / totals[stratum], name)
+        for stratum, name in enumerate(strata.names)
     ]
     share, wanted_share, name = max(shares_of_classes, key=lambda shares: abs(shares[0] - shares[1]), default=(0.0, 0.0, ""))
     if abs(share - wanted_share) > _CLASS_REPORTED_FROM:

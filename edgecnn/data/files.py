@@ -26,7 +26,7 @@ from edgecnn.errors.data import (
     name_not_unicode,
 )
 from edgecnn.errors.wording import counted, no_unicode
-from edgecnn.runner.causes import images_in, is_image_name, is_left_behind, is_skipped
+from edgecnn.runner.causes import count_images, is_image_name, is_left_behind, is_skipped
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.store.disk import stamp_from, write_text_atomically
 from edgecnn.store.failures import named_failures
@@ -90,10 +90,10 @@ class ListingProgress:
             self._is_reported = True
             self._tell.step(_LISTING, self._count, None, "files")
 
-    def skip(self, place: Path) -> None:
+    def skip(self, path: Path) -> None:
         """Record a hidden file or folder, or one that a tool made, with its number of images."""
-        if place not in self._skipped:
-            self._skipped[place] = images_in(place), "left by a tool" if is_left_behind(place.name) else "hidden"
+        if path not in self._skipped:
+            self._skipped[path] = images_in(path), "left by a tool" if is_left_behind(path.name) else "hidden"
 
     def skip_outside(self, folder: Path, images: int) -> None:
         """Record the number of images directly in a folder that contains class folders."""
@@ -112,10 +112,10 @@ class ListingProgress:
     def skipped_under(self, root: Path) -> tuple[SkippedImages, ...]:
         """Return all skipped entries that contain images, relative to ``root``."""
         skipped = []
-        for place, (images, why) in sorted(self._skipped.items()):
-            path = os.fsencode(os.path.relpath(place, root)).decode(errors="backslashreplace")
+        for path, (images, why) in sorted(self._skipped.items()):
+            name = os.fsencode(os.path.relpath(path, root)).decode(errors="backslashreplace")
             if images:
-                skipped.append(SkippedImages(path=f"{path}/" if place.is_dir() else path, images=images, why=why))
+                skipped.append(SkippedImages(path=f"{name}/" if path.is_dir() else name, images=images, why=why))
         return tuple(skipped)
 
     def finish(self) -> None:
@@ -147,11 +147,11 @@ def skipped_phrases(skipped: Sequence[SkippedImages]) -> Iterator[str]:
     A recurring name, such as ``@eaDir``, appears once.
     """
     groups = defaultdict[tuple[str, str], list[SkippedImages]](list)
-    for place in skipped:
-        groups[place.path.rstrip("/").rpartition("/")[2], place.why].append(place)
-    for (name, why), places in groups.items():
-        where = places[0].path if len(places) == 1 else f"{name} in {len(places):,} folders"
-        yield f"{where} ({counted(sum(place.images for place in places), 'image')}, {why})"
+    for entry in skipped:
+        groups[entry.path.rstrip("/").rpartition("/")[2], entry.why].append(entry)
+    for (name, why), entries in groups.items():
+        where = entries[0].path if len(entries) == 1 else f"{name} in {len(entries):,} folders"
+        yield f"{where} ({counted(sum(entry.images for entry in entries), 'image')}, {why})"
 
 
 def stamp_of(name: str, facts: os.stat_result | None) -> str:

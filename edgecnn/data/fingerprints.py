@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
-from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, levels_of, open_picture
+from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, grey_levels, open_picture
 from edgecnn.values.dataset import ClassMark, MarkKind
 from edgecnn.values.stage import Progress
 
@@ -166,7 +166,7 @@ def fingerprint_of(data: bytes) -> Fingerprint:
             kind, mode, (width, height) = image.format or "", image.mode, image.size
             orientation = _orientation(image)
             animated = bool(getattr(image, "is_animated", False)) and kind not in ("TIFF", "MPO")
-            levels = levels_of(image) if mode.startswith("I") and width * height <= MAX_PIXELS else None
+            levels = grey_levels(image) if mode.startswith("I") and width * height <= MAX_PIXELS else None
             transparent = mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
     except Exception as error:
         decode(io.BytesIO(data))  # reports the fault in its own words
@@ -236,7 +236,7 @@ def _marks_of_kind(
     unassigned = Counter(mark(fingerprint) for _, fingerprint in images)
     counts = Counter((label, mark(fingerprint)) for labels, fingerprint in images for label in labels)
     uniform = [(label, value) for (label, value), own in counts.items() if own == size[label] >= _FEWEST]
-    for label, value in sorted(uniform, key=lambda place: (unassigned[place[1]] - size[place[0]], place)):
+    for label, value in sorted(uniform, key=lambda pair: (unassigned[pair[1]] - size[pair[0]], pair)):
         own, others, of_others = size[label], unassigned[value] - size[label], unassigned.total() - size[label]
         if 0 <= others <= of_others * _MOST_OTHERS < of_others and len(size) * (others / of_others) ** own <= _CHANCE:
             unassigned[value] -= own

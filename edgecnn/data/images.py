@@ -172,7 +172,7 @@ class DemoImages(ImageSource):
     """The embedded images: grey levels, the same in all three channels."""
 
     def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
-        """See ``ImageSource.read``. Raises DEMO_DAMAGED: the demo's file is not the one of the plan."""
+        """See ``ImageSource.read``. Raises DEMO_DAMAGED: the demo's file differs from the plan's."""
         part, _, number = entry.path.partition("/")
         grey = demo_images()[_DEMO_STARTS[part] + int(number)]
         if hashlib.sha256(grey.data).hexdigest() != entry.sha256:

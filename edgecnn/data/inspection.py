@@ -52,7 +52,7 @@ _UNBALANCED: Final = 3.0
 _NAMED: Final = 5
 _SHORTEST_PLURAL: Final = 4
 _SHORTEST_MISSPELT: Final = 7
-"""Shorter words are often one letter apart on purpose: shirt, skirt."""
+"""Shortest word that may be misspelt. Shorter words are often one letter apart on purpose: shirt, skirt."""
 
 
 def findings_of(facts: DataInspection) -> tuple[Finding, ...]:
@@ -122,9 +122,9 @@ def _file_findings(facts: DataInspection) -> Iterator[Finding]:
     of_tools = [skipped for skipped in facts.skipped_images if skipped.why == "left by a tool"]
     unlisted = [skipped for skipped in facts.skipped_images if skipped.why == "not in the list"]
     others = [skipped for skipped in facts.skipped_images if skipped not in (*of_tools, *unlisted)]
-    for places, do in ((others, "rename or move them"), (unlisted, "list them")):
-        if places:
-            named = first_of(list(skipped_phrases(places)), _NAMED)
+    for skipped, do in ((others, "rename or move them"), (unlisted, "list them")):
+        if skipped:
+            named = first_of(list(skipped_phrases(skipped)), _NAMED)
             yield _finding("skipped", f"a build skips {named}: {do} if they belong to the data", serious=True)
     if of_tools:
         yield _finding("skipped", f"a build skips {first_of(list(skipped_phrases(of_tools)), _NAMED)}")

@@ -203,11 +203,11 @@ def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, r
             _require_same_classes(root, parts["train"], classes, parts[part], there)
             called[part] = tuple(there)
     folders: list[ClassFolder] = []
-    for place in parts:
-        progress.skip_outside(holders[place], content_of(holders[place], progress).images)
-        prefix, spelt = f"{holders[place].relative_to(root).as_posix()}/", {nfc(name): name for name in called[place]}
-        names_there = [name if name in called[place] else spelt[nfc(name)] for name in classes]
-        folders += _class_folders(names_there, place, prefix)
+    for split in parts:
+        progress.skip_outside(holders[split], content_of(holders[split], progress).images)
+        prefix, spelt = f"{holders[split].relative_to(root).as_posix()}/", {nfc(name): name for name in called[split]}
+        names_there = [name if name in called[split] else spelt[nfc(name)] for name in classes]
+        folders += _class_folders(names_there, split, prefix)
     named = split_name(parts["train"])
     held_out = None if named is None or named.part == "train" else parts["train"]
     return Layout(root, classes, parts, tuple(folders), tuple(ignored), held_out=held_out)

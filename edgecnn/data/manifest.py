@@ -104,11 +104,11 @@ class Files(NamedTuple):
         ``classes``: as ``data.classes``. Raises CLASS_NAMES_UNUSABLE: see ``stated_names``.
         """
         layout = self.layout
-        places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
+        folders = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
         tables = [table for table in (layout.groups, layout.labels) if table is not None]
         cells = [[json.dumps(cell) for cell in sorted(table.items())] for table in tables]
         names, unused = stated_names(classes, layout.classes) or (), [layout.unused]
-        return digest_of_stamps([places, layout.classes, unused, [pillow_version()], names, *self.stamps, *cells])
+        return digest_of_stamps([folders, layout.classes, unused, [pillow_version()], names, *self.stamps, *cells])
 
 
 def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
@@ -209,10 +209,10 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress, fold: Fold 
     from edgecnn.data.images import demo_digests  # needs numpy, which a cached build need not import
 
     parts = {part: part for part, _ in DEMO_PARTS}
-    places = [(part, f"{part}/{number:05d}") for part, count in DEMO_PARTS for number in range(count)]
+    paths = [(part, f"{part}/{number:05d}") for part, count in DEMO_PARTS for number in range(count)]
     by = choice.group_by
-    groups = {} if by is None else groups_by_path(by, Path(DEMO), [path for _, path in places], None)
-    images = zip(places, demo_digests(), strict=True)
+    groups = {} if by is None else groups_by_path(by, Path(DEMO), [path for _, path in paths], None)
+    images = zip(paths, demo_digests(), strict=True)
     listed = [ListedImage(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
     assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), listed), choice, fold)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
@@ -225,8 +225,8 @@ def store_manifest(manifest: DataManifest, splits_from: str, cache: Path, assign
     """Store a list of images by content and root, and return its summary. Raises StoreFull, StoreUnusable: of the cache."""
     content = manifest.content
     # Two folders with the same content must not share file paths.
-    place = hashlib.sha256(manifest.root.encode("utf-8")).hexdigest()[:12]
-    path = cache / "manifests" / f"{content}-{place}.json"
+    root_digest = hashlib.sha256(manifest.root.encode("utf-8")).hexdigest()[:12]
+    path = cache / "manifests" / f"{content}-{root_digest}.json"
     write_text(path, manifest.model_dump_json())
     return DataSummary(
         origin=manifest.origin,
@@ -249,7 +249,7 @@ def _role_summary(manifest: DataManifest, role: SplitRole) -> RoleSummary:
     images = [image for image in manifest.images if image.role == role]
     counts = Counter(label for image in images for label in ((image.label,) if image.labels is None else image.labels))
     rows = sorted(f"{image.sha256} {image.shown}" for image in images)
-    return RoleSummary(content=digest_of(rows), by_class=tuple(counts[place] for place in range(len(manifest.classes))))
+    return RoleSummary(content=digest_of(rows), by_class=tuple(counts[label] for label in range(len(manifest.classes))))
 
 
 def _summary_file(cache: Path, choice: DataChoice, root: str, fold: Fold | None) -> Path:

@@ -82,8 +82,8 @@ def _names_in_text(text: str) -> tuple[str, ...]:
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # TypeError: a key that cannot be hashed
         value = text.split("\n")
     if isinstance(value, dict):
-        places = {str(place): name for place, name in value.items()}
-        value = [places.get(str(place)) for place in range(len(places))]
+        names = {str(index): name for index, name in value.items()}
+        value = [names.get(str(index)) for index in range(len(names))]
     are_names = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
     return tuple(value) if are_names else ()
 
@@ -133,8 +133,10 @@ def repository_file(model: Path, name: str) -> Path | None:
     For a link, as in the cache of Hugging Face, look next to the link first, then next to its target.
     """
     folders = (model.parent, Path(os.path.realpath(model)).parent)
-    places = [place for folder in folders for place in ((folder, folder.parent) if folder.name == "onnx" else (folder,))]
-    return next((place / name for place in places if (place / name).is_file()), None)
+    candidates = [
+        candidate for folder in folders for candidate in ((folder, folder.parent) if folder.name == "onnx" else (folder,))
+    ]
+    return next((candidate / name for candidate in candidates if (candidate / name).is_file()), None)
 
 
 def names_in_config(file: Path) -> tuple[str, ...] | None:
@@ -149,5 +151,5 @@ def names_in_config(file: Path) -> tuple[str, ...] | None:
     if not isinstance(stated, list) or len(stated) < 2 or not all(isinstance(name, str) and name.strip() for name in stated):
         return None
     names = tuple(str(name) for name in stated)
-    are_numbers = all(name == f"LABEL_{place}" for place, name in enumerate(names))
+    are_numbers = all(name == f"LABEL_{index}" for index, name in enumerate(names))
     return None if are_numbers or len(set(names)) < len(names) or not all(map(str.isprintable, names)) else names

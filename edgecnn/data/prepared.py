@@ -55,16 +55,16 @@ def write_pixels(
     }
     broken: list[tuple[str, str]] = []
 
-    def decoded(place: tuple[SplitRole, int]) -> list[tuple[str, str]]:
-        role, row = place
+    def decoded(role_and_row: tuple[SplitRole, int]) -> list[tuple[str, str]]:
+        role, row = role_and_row
         try:
             pixels[role][row] = source.pixels(entries[role][row], recipe)
         except CorruptImages as error:
             return list(error.fields["broken"])
         return []
 
-    places = [(role, row) for role, images in entries.items() for row in range(len(images))]
-    process_on_every_core(places, decoded, lambda _, broken_here: broken.extend(broken_here), "decoding images", tell)
+    rows = [(role, row) for role, images in entries.items() for row in range(len(images))]
+    process_on_every_core(rows, decoded, lambda _, broken_here: broken.extend(broken_here), "decoding images", tell)
     for role, array in pixels.items():
         array.flush()
         np.save(out / f"{role}.labels.npy", source.labels(entries[role]))
@@ -72,7 +72,7 @@ def write_pixels(
         if (groups := source.groups(entries[role])) is not None:
             np.save(out / f"{role}.groups.npy", groups)
     if broken:
-        raise corrupt_images(root=source.manifest.root, broken=sorted(broken), checked=len(places))
+        raise corrupt_images(root=source.manifest.root, broken=sorted(broken), checked=len(rows))
     digests = {role: pixels_sha256(array) for role, array in pixels.items()}
     (out / "pixels.json").write_text(json.dumps(digests, indent=1, sort_keys=True), encoding="utf-8")
     (out / "labels.json").write_text(json.dumps(source.classes, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -136,9 +136,9 @@ def draw_card(recipe: PixelRecipe) -> Image.Image:
     return Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
 
 
-def _draw_patch(canvas: npt.NDArray[np.int64], place: tuple[int, int], colour: tuple[int, int, int]) -> None:
+def _draw_patch(canvas: npt.NDArray[np.int64], cell: tuple[int, int], colour: tuple[int, int, int]) -> None:
     height, width = canvas.shape[0] // 8, canvas.shape[1] // 8
-    top, left = (place[0] * 2 + 1) * height, (place[1] * 2 + 1) * width
+    top, left = (cell[0] * 2 + 1) * height, (cell[1] * 2 + 1) * width
     canvas[top : top + height, left : left + width] = colour
 
 
@@ -151,7 +151,7 @@ def shrink(image: Image.Image) -> Image.Image:
 
 
 def _write_photo(real: list[Image.Image], recipe: PixelRecipe, out: Path) -> dict[str, Any]:
-    """Write a real image that is large enough to exercise a JPEG decoder, or else the card."""
+    """Write the first real image that is large enough to exercise a JPEG decoder, or else the card."""
     photo = next((image for image in real if min(image.size) >= _PHOTO_MIN_PX), draw_card(recipe))
     photo.save(out / "golden" / "photo.jpg", "JPEG", quality=90)
     pixels = to_pixels(decode(out / "golden" / "photo.jpg"), recipe)

@@ -307,9 +307,9 @@ def ranked_by_content(digests: Iterable[str], seed: int) -> list[str]:
 
 def _interleave(by_label: Sequence[Sequence[str]]) -> list[str]:
     placed = [
-        ((place + 0.5) / len(digests), label, digest)
+        ((rank + 0.5) / len(digests), label, digest)
         for label, digests in enumerate(by_label)
-        for place, digest in enumerate(digests)
+        for rank, digest in enumerate(digests)
     ]
     return [digest for _, _, digest in sorted(placed)]
 
@@ -411,11 +411,11 @@ def labels_in_stated_order(
             )
         return tuple(images), tuple(listed)
     try:
-        place = labels_by_name(listed, names, Path(choice.path), str(choice.classes))
+        index_of = labels_by_name(listed, names, Path(choice.path), str(choice.classes))
     except NotInClassNames as error:
         raise unknown_label(
             file=Path(choice.path), name=error.fields["folder"], known=names, known_by=str(choice.classes)
         ) from error
-    reordered = [tuple(sorted(place[label] for label in image.labels or ())) for image in images]
+    reordered = [tuple(sorted(index_of[label] for label in image.labels or ())) for image in images]
     labelled = (image.model_copy(update={"labels": labels}) for image, labels in zip(images, reordered, strict=True))
     return tuple(labelled), tuple(names)

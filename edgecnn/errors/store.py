@@ -77,7 +77,14 @@ BUILD_UNPROTECTED = ErrorRow(
 STAGE_UNFINISHED = ErrorRow(
     "stage-unfinished",
     "{kind} returned without a result",
-    "{because}",
+    "its folder is empty",
+    "nothing was stored; please report this",
+    exit_code=ExitCode.OWN_FAULT,
+)
+STAGE_LEFT_NO_FILE = ErrorRow(
+    "stage-left-no-file",
+    "{kind} returned without a usable result",
+    "{name} is not a regular file",
     "nothing was stored; please report this",
     exit_code=ExitCode.OWN_FAULT,
 )
@@ -111,8 +118,24 @@ NOTHING_AFAR = ErrorRow(
 NOTHING_COLLECTED = ErrorRow(
     "nothing-collected",
     "nothing was removed from the remote store {url}",
-    "{because}",
-    "{hint}",
+    "the files that {path} names are unknown: {damage}",
+    "update edgecnn; if that does not help, delete {path} there, and the next push sends its entry again",
+    exit_code=ExitCode.MISSING,
+    kind=NothingCollected,
+)
+REMOTE_LISTS_LATE = ErrorRow(
+    "remote-lists-late",
+    "nothing was removed from the remote store {url}",
+    "a file that was just written is not listed",
+    "try again; gc needs a place that lists new files at once",
+    exit_code=ExitCode.MISSING,
+    kind=NothingCollected,
+)
+REMOTE_WITHOUT_TIMES = ErrorRow(
+    "remote-without-times",
+    "nothing was removed from the remote store {url}",
+    "it does not report when its files changed",
+    "use a place whose client tells them: a folder, s3://, gs:// or sftp://",
     exit_code=ExitCode.MISSING,
     kind=NothingCollected,
 )

@@ -97,6 +97,12 @@ NO_CYCLES_HERE = ErrorRow(
     "this setting divides the epochs of fine-tuning, but there are none",
     "remove train.cycles, or pass --set train.cycles=one",
 )
+NO_BODY_RATE_HERE = ErrorRow(
+    "no-body-rate-here",
+    "train.body_rate={body_rate:g} cannot be combined with {beside}",
+    "this setting is the learning rate of pretrained layers in fine-tuning, which does not happen here",
+    "remove one of them",
+)
 NOTHING_FROM_SCRATCH = ErrorRow(
     "nothing-from-scratch",
     "train.scratch={recipe} would change nothing",

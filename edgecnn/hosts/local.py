@@ -16,7 +16,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import edgecnn.runner
-from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, package_environment, run_program
+from edgecnn.hosts.program import (
+    IgnoredProgress,
+    MachineInfo,
+    Program,
+    package_environment,
+    parse_builder,
+    parse_info,
+    run_program,
+)
 from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.runner.machine.environment import read_environment
 from edgecnn.runner.packages import installed_version
@@ -30,9 +38,10 @@ MACHINE = "/tmp/edgecnn.lock"  # noqa: S108 - a lock for all users, opened witho
 """Lock of the process that measures on a board over SSH; the names of its other locks begin with it."""
 RACE = ".race"
 LOCK = Path(MACHINE + RACE)
-
-
 WAITING = "waiting for another race on {} to end: two races would disturb each other"
+_INFO_S = 120.0
+"""Lease of a runner that is asked about its machine."""
+_RUNNER = Path(edgecnn.runner.__file__).parent
 
 
 @contextmanager
@@ -56,11 +65,8 @@ def alone(tell: Progress, file: Path = LOCK) -> Iterator[None]:
         lock.release()
 
 
-_INFO_S = 120.0
-
-
 def environment_for(folder: Path, python: str | None) -> dict[str, str]:
-    """Environment of a runner in this folder. If a Python was named, the runner's own child processes use it too."""
+    """Return the environment of a runner in this folder. If a Python was named, the runner's own child processes use it too."""
     return {**clean_environment(folder), **({} if python is None else {STARTED_BY: python})}
 
 
@@ -74,12 +80,14 @@ class LocalHost:
     """Files are read in place."""
 
     def __init__(self, temporary: Path | None = None, python: str | None = None) -> None:
-        """Choose the Python and the temporary folder of the runners.
+        """Choose the temporary folder and the Python of the runners.
 
-        ``temporary``: None: the usual folder. ``python``: None: this one.
+        Args:
+            temporary: None: the usual folder.
+            python: None: this Python.
         """
         self._python = python
-        self._own = {} if temporary is None else {"TMPDIR": str(temporary)}
+        self._variables = {} if temporary is None else {"TMPDIR": str(temporary)}
 
     def identify(self) -> Environment:
         """See ``Host.identify``."""
@@ -94,7 +102,7 @@ class LocalHost:
         words = (self._python or sys.executable, "-m", "edgecnn.runner", "--lease-s", str(_INFO_S))
         about = ("info", "--builder", package)
         program = Program((*words, *about), about, environment=package_environment())
-        return builder_in(run_program(program, lease_s=_INFO_S, tell=Unheard()), None)
+        return parse_builder(run_program(program, lease_s=_INFO_S, tell=IgnoredProgress()), None)
 
     def recall(self, out: Path) -> None:
         """See ``Host.recall``. Results are written in place."""
@@ -107,28 +115,24 @@ class LocalHost:
             (task.out / SCHEDULE).write_text(task.schedule.text(), encoding="utf-8")
         argv = task.argv(lambda path: str(path.absolute()))
         words = (self._python or sys.executable, "-m", "runner", "--lease-s", str(lease_s), *argv)
-        runner = Program(words, argv, folder, {**environment_for(folder, self._python), **self._own})
+        runner = Program(words, argv, folder, {**environment_for(folder, self._python), **self._variables})
         with nullcontext() if task.schedule is None else alone(tell):
             return run_program(runner, lease_s=lease_s, tell=tell)
 
 
-_LEASE_S = 120.0
-_RUNNER = Path(edgecnn.runner.__file__).parent
-
-
 class EmulatedHost:
-    """Starts runners with the emulated Python."""
+    """Starts runners with the Python of an emulated machine."""
 
     part_bytes: int | None = None
-    """Files are those of this machine."""
+    """Files are read in place."""
 
     def __init__(self, python: Path) -> None:
-        """``python``: of the machine that ``devices.emulated_machine`` makes."""
+        """``python``: the Python of the machine that ``devices.emulated_machine`` makes."""
         self._python = str(python)
         self._runners = LocalHost(python=self._python)
 
     def identify(self) -> Environment:
-        """The emulated machine: its processor, and this machine's kernel."""
+        """Return the environment with the emulated processor and this machine's kernel."""
         return self._info.environment
 
     def runtime_version(self, runtime: str) -> str | None:
@@ -137,7 +141,7 @@ class EmulatedHost:
 
     def engine_builder(self, package: str) -> EngineBuilder:
         """See ``Host.engine_builder``. There is no GPU."""
-        return builder_in(self._ask_runner("info", "--builder", package), None)
+        return parse_builder(self._ask_runner("info", "--builder", package), None)
 
     def recall(self, out: Path) -> None:
         """See ``Host.recall``. Results are written in place."""
@@ -148,12 +152,13 @@ class EmulatedHost:
 
     @cached_property
     def _info(self) -> MachineInfo:
-        return info_in(self._ask_runner("info"), None)
+        return parse_info(self._ask_runner("info"), None)
 
     def _ask_runner(self, *about: str) -> Mapping[str, Any]:
         """Run a command of this edgecnn's runner there, without this machine's packages."""
-        with tempfile.TemporaryDirectory(prefix="edgecnn-runner-") as place:
-            (Path(place) / "runner").symlink_to(_RUNNER)
-            words = (self._python, "-B", "-m", "runner", "--lease-s", str(_LEASE_S), *about)
-            program = Program(words, about, Path(place), environment_for(Path(place), self._python))
-            return run_program(program, lease_s=_LEASE_S, tell=Unheard())
+        with tempfile.TemporaryDirectory(prefix="edgecnn-runner-") as temporary:
+            folder = Path(temporary)
+            (folder / "runner").symlink_to(_RUNNER)
+            words = (self._python, "-B", "-m", "runner", "--lease-s", str(_INFO_S), *about)
+            program = Program(words, about, folder, environment_for(folder, self._python))
+            return run_program(program, lease_s=_INFO_S, tell=IgnoredProgress())

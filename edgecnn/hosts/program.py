@@ -19,7 +19,7 @@ from edgecnn.errors.hosts import (
     runner_not_started,
     runner_timed_out,
 )
-from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, checked, last_lines, usable
+from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, last_lines, usable, validate
 from edgecnn.runner.messages import CANNOT_WRITE
 from edgecnn.runner.packages import dropped_path_in
 from edgecnn.runner.runs.schedule import clean_environment, exit_text, kill_group
@@ -33,7 +33,7 @@ _BEATS_PER_LEASE = 4
 _LAST_LINES = 3
 
 
-class Unheard:
+class IgnoredProgress:
     """Progress that is ignored."""
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
@@ -53,24 +53,24 @@ class Program:
     folder: Path | None = None
     """Working folder; None: this process's."""
     environment: Mapping[str, str] | None = None
-    """None: this process's."""
+    """Environment variables; None: this process's."""
     opening: bytes = b""
     """First bytes of its standard input."""
     beat_s: float | None = None
     """Interval between signs of life; None: a quarter of the lease."""
     failure: Callable[[Mapping[str, Any]], EdgecnnError] = lambda error: runner_failed(error)
-    """Makes an error from the program's ``error``. Raises Unusable: it is invalid."""
+    """Makes an error from the program's ``error``. Raises Unusable: the program's error is invalid."""
     board: str | None = None
-    """Where it runs; None: on this machine."""
+    """The board on which it runs; None: this machine."""
 
 
 def runner_failed(error: Mapping[str, Any]) -> RunnerFailed:
-    """Make an error from the runner's own. Raises Unusable: it is invalid."""
-    return RunnerFailed(**checked(Failure, error).model_dump())
+    """Return the error that the runner reported. Raises Unusable: the runner's error is invalid."""
+    return RunnerFailed(**validate(Failure, error).model_dump())
 
 
 def package_environment() -> dict[str, str]:
-    """Environment of a process of edgecnn itself (``-P -m edgecnn…``): a kit's clean one, with this package found first."""
+    """Return the environment of a process of edgecnn itself (``-P -m edgecnn…``): a kit's, with this package first."""
     environment = clean_environment(_ROOT)
     if str(_ROOT) in (*site.getsitepackages(), site.getusersitepackages()):
         del environment["PYTHONPATH"]  # it is found anyway, and first in the path it could hide the standard library
@@ -78,7 +78,7 @@ def package_environment() -> dict[str, str]:
 
 
 def run_program(program: Program, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-    """Run a program to its end. Returns and raises as ``Host.run``."""
+    """Run a program to its end. The result and the errors are those of ``Host.run``."""
     process = _start(program)
     assert process.stderr is not None
     stderr = Tail(process.stderr)
@@ -87,7 +87,7 @@ def run_program(program: Program, *, lease_s: float, tell: Progress) -> Mapping[
             result = _Listener(process, program, lease_s, tell).result()
         finally:
             kill_group(process)
-        return _judged(result, program, process.returncode, lease_s, stderr)
+        return _result_or_error(result, program, process.returncode, lease_s, stderr)
 
 
 class _Listener:
@@ -114,15 +114,16 @@ class _Listener:
         last: Mapping[str, Any] | None = None
         heard_at = time.monotonic()
         while time.monotonic() - heard_at < self._lease_s:
-            line = incoming.line(POLL_S)
+            line = incoming.read_line(POLL_S)
             if line is None:
                 continue
             if not line:
                 return last
-            last, heard_at = self._heard(line) or last, time.monotonic()
+            last, heard_at = self._pass_on(line) or last, time.monotonic()
         return Silence()
 
-    def _heard(self, line: bytes) -> Mapping[str, Any] | None:
+    def _pass_on(self, line: bytes) -> Mapping[str, Any] | None:
+        """Pass on a line of progress or a note; return the message if it has ``ok``."""
         parsed = Line.of(line)
         if parsed is None:
             return None
@@ -162,7 +163,7 @@ def _start(program: Program) -> subprocess.Popen[bytes]:
         raise runner_not_started(folder=program.folder or program.words[0], why=error) from error
 
 
-def _judged(
+def _result_or_error(
     result: Mapping[str, Any] | Silence | None, program: Program, returncode: int, lease_s: float, stderr: Tail
 ) -> Mapping[str, Any]:
     if isinstance(result, Silence):
@@ -189,13 +190,13 @@ class _Builder(Message):
     builder: EngineBuilder
 
 
-def info_in(answer: Mapping[str, Any], board: str | None) -> MachineInfo:
+def parse_info(answer: Mapping[str, Any], board: str | None) -> MachineInfo:
     """Validate the answer to ``info``. ``board``: None: this machine. Raises AnswerUnusable: see ``usable``."""
     with usable(board, "info"):
-        return checked(MachineInfo, answer)
+        return validate(MachineInfo, answer)
 
 
-def builder_in(answer: Mapping[str, Any], board: str | None) -> EngineBuilder:
-    """Validate the answer to ``info --builder``, as ``info_in``."""
+def parse_builder(answer: Mapping[str, Any], board: str | None) -> EngineBuilder:
+    """Validate the answer to ``info --builder``; see ``parse_info``."""
     with usable(board, "info --builder"):
-        return checked(_Builder, answer).builder
+        return validate(_Builder, answer).builder

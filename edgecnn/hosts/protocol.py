@@ -24,13 +24,13 @@ class Host(Protocol):
         """Bytes of pixels in one part; None: files are not split."""
 
     def identify(self) -> Environment:
-        """The machine's present environment, without the conditions of a kit's runtime."""
+        """Return the machine's present environment, without the conditions of a kit's runtime."""
 
     def runtime_version(self, runtime: str) -> str | None:
-        """Installed version of a runtime, or None."""
+        """Return the installed version of a runtime, or None."""
 
     def engine_builder(self, package: str) -> EngineBuilder:
-        """The properties to which engines of this package are bound there.
+        """Return the properties of the machine on which engines of this package depend.
 
         Raises RunnerFailed: the package or the GPU is missing.
         """
@@ -50,19 +50,17 @@ class Host(Protocol):
 
         Raises:
             RunnerFailed: the runner ended with an error.
-            RunnerCrashed: it ended without an error. RunnerCannotWrite: because it could not write.
-            RunnerTimedOut: it was silent for ``lease_s`` seconds.
+            RunnerCrashed: the runner ended without an error. RunnerCannotWrite: it could not write its error.
+            RunnerTimedOut: the runner was silent for ``lease_s`` seconds.
             RUNNER_NOT_STARTED: the folder does not exist, or no process can be started.
-            AnswerUnusable: its output cannot be used.
+            AnswerUnusable: the runner's output cannot be used.
         """
 
 
 SELF_TEST_LEASE_S = 300.0
 """Seconds that a self-test may go without a sign of life."""
-
 SCHEDULE = "asked.json"
 """File in the results folder."""
-_SCHEMA = "edgecnn.schedule/1"
 
 
 @dataclass(frozen=True)
@@ -73,13 +71,13 @@ class Schedule:
     timeout_s: float
 
     def text(self, place: Callable[[Path], str] = str) -> str:
-        """The schedule for the runner, with kit folders translated by ``place``."""
+        """Return the schedule for the runner, with kit folders translated by ``place``."""
         items = [{**item, "kit": place(Path(item["kit"]))} for item in self.items]
-        return json.dumps({"schema": _SCHEMA, "timeout_s": self.timeout_s, "items": items}, indent=1)
+        return json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": self.timeout_s, "items": items}, indent=1)
 
     @property
     def kits(self) -> tuple[Path, ...]:
-        """The folders of all kits, each once."""
+        """Folders of all kits, without repetitions."""
         return tuple(dict.fromkeys(Path(item["kit"]) for item in self.items))
 
 
@@ -87,7 +85,7 @@ class Schedule:
 class Task:
     """One command of a kit's runner.
 
-    The runner also finds the files that ``out`` holds already, and keeps what an earlier call finished.
+    The runner keeps the results in ``out`` that an earlier call finished.
     """
 
     kit: Path
@@ -104,7 +102,7 @@ class Task:
     """Option to the name of a file in the results folder that the runner writes, and may read."""
 
     def argv(self, place: Callable[[Path], str] = str) -> list[str]:
-        """The runner's arguments, with paths translated by ``place``."""
+        """Return the runner's arguments, with paths translated by ``place``."""
         words = [self.command, *self.words]
         for option, path in self.inputs.items():
             words += [option, place(path)]
@@ -118,5 +116,5 @@ class Task:
 
     @property
     def kits(self) -> tuple[Path, ...]:
-        """Every kit that runs, the runner's own first."""
+        """Every kit that runs; the kit of the runner is first."""
         return tuple(dict.fromkeys((self.kit, *(() if self.schedule is None else self.schedule.kits))))

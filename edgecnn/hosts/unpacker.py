@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Dict, Sequence
 
 
+def extract_wheel(wheel: Path, site: Path) -> None:
+    """Unpack a wheel into a ``site-packages`` folder, without its scripts."""
+    with zipfile.ZipFile(str(wheel)) as archive:  # zipfile keeps all names inside the folder
+        archive.extractall(str(site), [name for name in archive.namelist() if not re.match(r"[^/]+\.data/", name)])
+
+
 def unpack(folder: Path, wheels: Sequence[str]) -> Dict[str, object]:
     """Make ``folder / "env"`` with access to the system's packages, since JetPack's TensorRT exists only there."""
     environment = folder / "env"
     venv.EnvBuilder(system_site_packages=True, with_pip=False, symlinks=True).create(str(environment))
     site = environment / "lib" / "python{}.{}".format(*sys.version_info[:2]) / "site-packages"
     for name in wheels:
-        with zipfile.ZipFile(str(folder / "wheels" / name)) as archive:
-            # Scripts of packages are skipped; zipfile itself keeps all names inside the folder.
-            archive.extractall(str(site), [member for member in archive.namelist() if not re.match(r"[^/]+\.data/", member)])
+        extract_wheel(folder / "wheels" / name, site)
     return {"ok": True, "python": str(environment / "bin" / "python3")}
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import subprocess
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +13,22 @@ from pydantic import Field
 
 from edgecnn.errors.hosts import WHEELS_NOT_FOUND, WHEELS_NOT_UNPACKED
 from edgecnn.hosts.ssh.link import Link, shell_path
-from edgecnn.hosts.wire import Message, Unusable, checked, last_lines, parsed
+from edgecnn.hosts.unpacker import extract_wheel
+from edgecnn.hosts.wire import Message, Unusable, last_lines, parse_json, validate
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.stage import Progress
 
 _OLDEST_GLIBC = 17
 """manylinux2014, the oldest platform of these packages' wheels: https://peps.python.org/pep-0599/"""
 _TIMEOUT_S = 900
+FOLDER = "~/.local/share/edgecnn"
+"""Folder on the board with ``wheels/`` and ``env/``, outside the private folder that ``--clean`` removes, since kits use this
+Python later."""
+PYTHON = f"{FOLDER}/env/bin/python3"
+"""Python of the environment that ``unpacker.py`` makes there."""
+UNPACKER = Path(__file__).with_name("unpacker.py")
+_SEND_S, _UNPACK_S = 900.0, 900.0
+_LAST_LINES = 2
 
 
 class WheelPlatform(NamedTuple):
@@ -47,8 +54,9 @@ class WheelPlatform(NamedTuple):
 def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Path) -> tuple[Path, ...]:
     """Download wheels of the packages and their dependencies with pip, by pip's own settings.
 
-    ``packages``: requirements such as ``onnxruntime>=1.19,<2``. ``folder``: made if absent; its wheels are used again. Raises
-    WheelsNotFound: pip found none, or could not ask.
+    ``packages``: requirements such as ``onnxruntime>=1.19,<2``. ``folder``: created if absent; its wheels are used again.
+
+    Raises WheelsNotFound: pip found no wheels, or could not reach an index.
     """
     folder.mkdir(parents=True, exist_ok=True)
     python = ".".join(map(str, platform.python))
@@ -68,7 +76,10 @@ def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Pa
     except subprocess.TimeoutExpired as error:
         raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, because=f"pip took longer than {_TIMEOUT_S} s") from error
     if process.returncode != 0:
-        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, because=_why(process.stderr))
+        output = process.stderr
+        errors = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.startswith("ERROR: ")]
+        because = errors[0][:500] if errors else " ".join(output.split())[-500:] or "pip printed nothing"
+        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, because=because)
     return tuple(sorted(folder.glob("*.whl")))
 
 
@@ -76,23 +87,7 @@ def unpack_wheels(wheels: Sequence[Path], site: Path) -> None:
     """Unpack wheels into a ``site-packages`` folder, without their scripts."""
     site.mkdir(parents=True, exist_ok=True)
     for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(site, [name for name in archive.namelist() if not re.match(r"[^/]+\.data/", name)])
-
-
-def _why(output: str) -> str:
-    errors = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.startswith("ERROR: ")]
-    return errors[0][:500] if errors else " ".join(output.split())[-500:] or "pip printed nothing"
-
-
-FOLDER = "~/.local/share/edgecnn"
-"""Folder on the board with ``wheels/`` and ``env/``, outside the private folder that ``--clean`` removes, since kits use this
-Python later."""
-PYTHON = f"{FOLDER}/env/bin/python3"
-"""Python of the environment that ``unpacker.py`` makes there."""
-UNPACKER = Path(__file__).with_name("unpacker.py")
-_SEND_S, _UNPACK_S = 900.0, 900.0
-_LAST_LINES = 2
+        extract_wheel(wheel, site)
 
 
 class Parcel(NamedTuple):
@@ -111,8 +106,9 @@ class _Unpacked(Message):
 
 
 def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str:
-    """Install these packages into a virtual environment on a board, and return its Python there. Wheels that the board has are
-    not sent again.
+    """Install these packages into a virtual environment on a board, and return the path of its Python there.
+
+    Wheels that the board has are not sent again.
 
     Raises:
         WheelsNotFound: see ``download_wheels``.
@@ -120,16 +116,16 @@ def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str
         LINK_LOST: the connection was lost.
     """
     wheels = download_wheels(*parcel)
-    _send(link, wheels, tell)
+    _send_wheels(link, wheels, tell)
     script = f"FOLDER = {FOLDER!r}\nWHEELS = {[wheel.name for wheel in wheels]!r}\n".encode() + UNPACKER.read_bytes()
     answer = link.ask(f"exec {shell_path(python)} -", stdin=script, timeout_s=_UNPACK_S)
     try:
-        return checked(_Unpacked, parsed(answer.text.splitlines()[-1])).python
+        return validate(_Unpacked, parse_json(answer.text.splitlines()[-1])).python
     except (IndexError, Unusable) as error:
         raise WHEELS_NOT_UNPACKED(board=link.board, because=_reason(answer.stderr or answer.text)) from error
 
 
-def _send(link: Link, wheels: Sequence[Path], tell: Progress) -> None:
+def _send_wheels(link: Link, wheels: Sequence[Path], tell: Progress) -> None:
     place = f"{shell_path(FOLDER + '/wheels')}"
     listing = link.ask(f"umask 077; mkdir -p {place} && cd {place} && sha256sum -- *.whl 2>/dev/null; true").text
     stored = {tuple(line.split(maxsplit=1)) for line in listing.splitlines()}

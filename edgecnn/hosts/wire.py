@@ -23,19 +23,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from edgecnn.errors.hosts import ANSWER_UNUSABLE, OWN_ANSWER_UNUSABLE
 from edgecnn.errors.wording import first_problem
 
-_KEPT_SIGNS = 10_000
+_KEPT_CHARACTERS = 10_000
 _LARGEST = 10**19
 """No measured number is larger: nanoseconds since 1970 are a tenth of it."""
 
 
 class Unusable(Exception):
-    """Why an answer cannot be used, without its sender."""
+    """Raised with the reason why an answer cannot be used, without the answer's sender."""
 
 
 @contextmanager
 def usable(board: str | None, doing: str) -> Iterator[None]:
-    """Add the sender to an answer that cannot be used. ``board``: None: this machine. Raises AnswerUnusable: of the block's
-    Unusable."""
+    """Turn ``Unusable`` of the block into an error that names the sender.
+
+    ``board``: the sender; None: this machine. Raises AnswerUnusable.
+    """
     try:
         yield
     except Unusable as error:
@@ -50,36 +52,36 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
 
-Words = Annotated[str, AfterValidator(lambda text: text[:_KEPT_SIGNS])]
-"""A text of any length; only its beginning is kept."""
+Words = Annotated[str, AfterValidator(lambda text: text[:_KEPT_CHARACTERS])]
+"""A text of any length, of which only the beginning is kept."""
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
-Kind = TypeVar("Kind", bound=BaseModel)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-def parsed(text: bytes | str) -> Any:
-    """Parse JSON. Raises Unusable: invalid JSON, too deep nesting, or a number that no measurement has."""
+def parse_json(text: bytes | str) -> Any:
+    """Parse JSON. Raises Unusable: the text is not JSON, is nested too deeply, or has a number that no measurement has."""
     try:
-        return json.loads(text, parse_int=_whole, parse_float=_number, parse_constant=_number)
+        return json.loads(text, parse_int=_parse_int, parse_float=_parse_float, parse_constant=_parse_float)
     except (ValueError, RecursionError) as error:
         raise Unusable(f"invalid JSON: {error}") from error
 
 
-def checked(kind: type[Kind], value: Any) -> Kind:
-    """Validate the value as this kind. Raises Unusable: with the first wrong field."""
+def validate(model: type[_Model], value: Any) -> _Model:
+    """Validate the value as this model. Raises Unusable, with the first wrong field."""
     try:
-        return kind.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as error:
         raise Unusable(first_problem(error)) from error
 
 
-def _whole(text: str) -> int:
+def _parse_int(text: str) -> int:
     number = int(text)
     if abs(number) > _LARGEST:
         raise ValueError(f"{text[:20]}… is out of range")
     return number
 
 
-def _number(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number) or abs(number) > _LARGEST:
         raise ValueError(f"{text[:20]} is out of range")
@@ -113,20 +115,20 @@ class Line(Message):
 
     @classmethod
     def of(cls, line: bytes) -> tuple[Line, Mapping[str, Any]] | None:
-        """Return the message and its JSON, or None for other output. Raises Unusable: see ``checked``."""
+        """Return the message and its JSON, or None for other output. Raises Unusable: see ``validate``."""
         if not line.lstrip().startswith(b"{"):
             return None
         try:
-            value = parsed(line)
+            value = parse_json(line)
         except Unusable:
             return None
         if not isinstance(value, dict) or not (isinstance(value.get("progress"), dict) or "note" in value or "ok" in value):
             return None
-        return checked(cls, value if isinstance(value.get("progress"), dict) else {**value, "progress": None}), value
+        return validate(cls, value if isinstance(value.get("progress"), dict) else {**value, "progress": None}), value
 
 
 LINE_BYTES = 16 * 1024 * 1024
-"""The longest line is a listing of many results."""
+"""Bound of a line; the longest lines list many results."""
 STREAM_BYTES = 64 * 1024 * 1024
 """Bound of standard output: days of progress."""
 _KEPT_BYTES = 64 * 1024
@@ -137,7 +139,7 @@ _MOMENT_S = 1.0
 
 
 class Silence(Exception):
-    """Nothing arrived in time."""
+    """Raised when nothing arrived in time."""
 
 
 class Tail:
@@ -172,40 +174,40 @@ class Incoming:
         self._ready = select.poll()
         self._ready.register(stream, select.POLLIN)
 
-    def line(self, timeout_s: float) -> bytes | None:
+    def read_line(self, timeout_s: float) -> bytes | None:
         """Return the next line, or the rest at the end of the stream, or no bytes after it. None: it did not arrive in time."""
         until, searched = time.monotonic() + timeout_s, 0
         while (end := self._held.find(b"\n", searched)) < 0:
             searched = len(self._held)
             if searched > LINE_BYTES:
                 raise Unusable(f"a line is longer than {LINE_BYTES >> 20} MiB")
-            more = self._more(until - time.monotonic())
+            more = self._read(until - time.monotonic())
             if more is None:
                 return None
             if not more:
-                return self._taken(len(self._held))
+                return self._take(len(self._held))
             self._held += more
-        return self._taken(end + 1)
+        return self._take(end + 1)
 
-    def some(self, timeout_s: float) -> bytes | None:
+    def read_available(self, timeout_s: float) -> bytes | None:
         """Return the bytes that arrived, or no bytes at the end. None: nothing arrived in time."""
-        return self._taken(len(self._held)) if self._held else self._more(timeout_s)
+        return self._take(len(self._held)) if self._held else self._read(timeout_s)
 
-    def exactly(self, count: int, timeout_s: float) -> Iterator[bytes]:
+    def read_exactly(self, count: int, timeout_s: float) -> Iterator[bytes]:
         """Yield this number of bytes, in blocks. Raises EOFError: the stream ended before. Silence: nothing arrived in time."""
         while count > 0:
             if not self._held:
-                more = self._more(timeout_s)
+                more = self._read(timeout_s)
                 if more is None:
                     raise Silence
                 if not more:
                     raise EOFError(f"it broke off {count:,} bytes before its end")
                 self._held += more
-            block = self._taken(min(count, len(self._held)))
+            block = self._take(min(count, len(self._held)))
             count -= len(block)
             yield block
 
-    def _more(self, timeout_s: float) -> bytes | None:
+    def _read(self, timeout_s: float) -> bytes | None:
         if not self._ready.poll(max(0.0, 1000 * timeout_s)):
             return None
         block = read(self._stream.fileno(), _BLOCK)
@@ -214,7 +216,7 @@ class Incoming:
             raise Unusable(f"it is longer than {self._most >> 20:,} MiB")
         return block
 
-    def _taken(self, count: int) -> bytes:
+    def _take(self, count: int) -> bytes:
         block = bytes(self._held[:count])
         del self._held[:count]
         return block
@@ -234,11 +236,23 @@ def exchange(process: subprocess.Popen[bytes], stdin: IO[bytes] | bytes, timeout
     long.
     """
     assert process.stdout is not None and process.stderr is not None
-    writing = _Writing(process, BytesIO(stdin) if isinstance(stdin, bytes) else stdin)
+    written_at = time.monotonic()
+
+    def write(target: IO[bytes], source: IO[bytes]) -> None:
+        nonlocal written_at
+        with suppress(OSError, ValueError), target:  # the process may end before it has read everything
+            while block := source.read(1 << 20):
+                target.write(block)
+                target.flush()
+                written_at = time.monotonic()
+
+    # In a separate thread, since the process may write much before it reads.
+    source = BytesIO(stdin) if isinstance(stdin, bytes) else stdin
+    threading.Thread(target=write, args=(process.stdin, source), daemon=True).start()
     incoming, tail, output = Incoming(process.stdout), Tail(process.stderr), bytearray()
-    while (block := incoming.some(POLL_S)) != b"":
+    while (block := incoming.read_available(POLL_S)) != b"":
         output += block or b""
-        if time.monotonic() - writing.taken_at > timeout_s:
+        if time.monotonic() - written_at > timeout_s:
             raise Silence
     try:
         process.wait(timeout_s)
@@ -247,21 +261,6 @@ def exchange(process: subprocess.Popen[bytes], stdin: IO[bytes] | bytes, timeout
     return Exchange(bytes(output), tail.text)
 
 
-class _Writing:
-    """Writes to a process's standard input in a separate thread, since the process may write much before it reads."""
-
-    def __init__(self, process: subprocess.Popen[bytes], source: IO[bytes]) -> None:
-        self.taken_at = time.monotonic()
-        threading.Thread(target=self._write, args=(process.stdin, source), daemon=True).start()
-
-    def _write(self, target: IO[bytes], source: IO[bytes]) -> None:
-        with suppress(OSError, ValueError), target:  # it ended before it had read everything
-            while block := source.read(1 << 20):
-                target.write(block)
-                target.flush()
-                self.taken_at = time.monotonic()
-
-
 def last_lines(text: str, count: int) -> list[str]:
-    """The last lines that are not empty."""
+    """Return the last lines that are not empty."""
     return [line.strip() for line in text.splitlines() if line.strip()][-count:]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from edgecnn.errors.measuring import RUNS_UNUSABLE, RunsUnusable
-from edgecnn.hosts.wire import Unusable, parsed
+from edgecnn.hosts.wire import Unusable, parse_json
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import changed_between, first_difference, joined_environment
 from edgecnn.measure.race import no_meter
@@ -112,7 +112,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _refuse_edited(folder: Path) -> None:
     """Compare each run with the digest that the runner noted; a folder of an interrupted call has no digests."""
     try:
-        noted = dict(parsed(bounded_content(folder / RESULT, JSON_BYTES_MAX))["sha256"])
+        noted = dict(parse_json(bounded_content(folder / RESULT, JSON_BYTES_MAX))["sha256"])
     except (OSError, Unusable, KeyError, TypeError, ValueError):
         return
     for path in sorted(folder.glob("run-*.json")):

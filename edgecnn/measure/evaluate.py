@@ -16,7 +16,7 @@ from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.hosts import AnswerUnusable
 from edgecnn.errors.measuring import PIXELS_CHANGED
 from edgecnn.hosts.protocol import Task
-from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable
+from edgecnn.hosts.wire import Message, Unusable, parse_json, usable, validate
 from edgecnn.judging.accuracy import check_finite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
@@ -140,7 +140,7 @@ class Evaluation(Message):
 def _evaluation(folder: Path, lab: Lab) -> Evaluation:
     with usable(lab.board, "evaluate"):
         try:
-            return checked(Evaluation, parsed((folder / "evaluation.json").read_bytes()))
+            return validate(Evaluation, parse_json((folder / "evaluation.json").read_bytes()))
         except OSError as error:
             raise Unusable("it left no evaluation.json") from error
 

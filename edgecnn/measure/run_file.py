@@ -8,7 +8,7 @@ from typing import Any
 
 from edgecnn.errors.base import system_reason
 from edgecnn.hosts.protocol import Schedule
-from edgecnn.hosts.wire import Count, Message, Unusable, Words, checked, parsed
+from edgecnn.hosts.wire import Count, Message, Unusable, Words, parse_json, validate
 from edgecnn.runner.files import JSON_BYTES_MAX, bounded_content, sha256_of
 from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.runs.items import RUN_SCHEMA, run_file
@@ -39,7 +39,7 @@ class RunFile(Message):
 def _document_of(path: Path) -> dict[str, Any]:
     """Return the JSON of a run file. Raises Unusable: it cannot be read, or has another schema."""
     try:
-        run = parsed(bounded_content(path, JSON_BYTES_MAX))
+        run = parse_json(bounded_content(path, JSON_BYTES_MAX))
     except (OSError, Unusable) as error:
         raise Unusable(f"{path.name} cannot be read: {system_reason(error)}") from error
     if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
@@ -53,11 +53,11 @@ def read_run(path: Path) -> dict[str, Any]:
     if run.get("error") is None:
         run.pop("error", None)
     try:
-        file = checked(RunFile, run)
+        file = validate(RunFile, run)
         if file.error is None:
             if file.environment is None:
                 raise Unusable("environment: Field required")
-            measured = checked(Run, {name: run[name] for name in Run.model_fields if name in run})
+            measured = validate(Run, {name: run[name] for name in Run.model_fields if name in run})
             utc_moment(measured.started_at)
             if (why := impossible(measured)) is not None:
                 raise Unusable(why)

@@ -38,7 +38,7 @@ class BudgetedTraining(NamedTuple):
     def settings(self) -> TrainSettings:
         """Return the settings of a training of one epoch."""
         pixels = pixel_recipe(self.arch, self.recipe.model.resolution_px, self.recipe.preprocessing)
-        chosen = self.recipe.train.model_dump(exclude=NO_SETTING) | {"epochs": 1, "head": "linear"}
+        chosen = self.recipe.train.model_dump(exclude=NO_SETTING, exclude_none=True) | {"epochs": 1, "head": "linear"}
         return TrainSettings(
             arch=self.arch.name,
             classes=len(self.data.classes),

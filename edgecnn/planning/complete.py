@@ -42,6 +42,7 @@ from edgecnn.training.settings import (
     Mode,
     default_augmentation,
     default_batch_size,
+    default_body_rate,
     default_epochs,
     default_label_smoothing,
     default_learning_rate,
@@ -298,8 +299,8 @@ def completed_training(recipe: Recipe, arch: ArchSpec, images: int, weights: Wei
     Raises:
         NOTHING_TO_TRANSFER: pretrained layers are to be kept, and there are none.
         HEAD_NOT_FITTING, HEAD_NOT_ALONE: the head does not fit the other settings, or the network.
-        NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: a
-            setting applies to training the whole network, which is not trained.
+        NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NO_BODY_RATE_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH,
+            NOTHING_IN_EPOCHS: a setting applies to training the whole network, which is not trained.
         TEACHER_NOT_FITTING: the training would ignore a teacher.
         MINUTES_NOT_FITTING: no epochs can be chosen.
     """
@@ -341,6 +342,7 @@ def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> Tr
         "epochs": default_epochs(mode, images),
         "cycles": "while-better" if mode == "finetune" and train.epochs is None else "one",
         "learning_rate": default_learning_rate(mode, recipe, arch.scratch_rate),
+        "body_rate": default_body_rate(arch) if mode == "finetune" else None,
         "augment": default_augmentation(mode, recipe),
         "batch_size": default_batch_size(mode, recipe),
         "label_smoothing": default_label_smoothing(mode, recipe),

@@ -144,7 +144,7 @@ _MODES: Mapping[Mode, str] = {
 
 
 _KEYS_OF_THE_MODE = tuple(
-    f"train.{name}" for name in ("cycles", "learning_rate", "batch_size", "label_smoothing", "transfer", "augment")
+    f"train.{name}" for name in ("cycles", "learning_rate", "body_rate", "batch_size", "label_smoothing", "transfer", "augment")
 )
 
 

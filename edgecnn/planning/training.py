@@ -10,6 +10,7 @@ from edgecnn.errors.comparing import NoBuildToJudge
 from edgecnn.errors.training import (
     HEAD_NOT_ALONE,
     HEAD_NOT_FITTING,
+    NO_BODY_RATE_HERE,
     NO_CYCLES_HERE,
     NO_GPU_TO_TRAIN_ON,
     NO_TEACHER,
@@ -56,7 +57,8 @@ NO_SETTING = {"teacher", "folds", "minutes"}
 def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
     """Refuse settings of layers, steps, random weights or epochs that this training does not have.
 
-    Raises NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS.
+    Raises NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NO_BODY_RATE_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION,
+    NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS.
     """
     train, beside = recipe.train, _head_alone(recipe, mode)
     if train.unfreeze != "all" and mode != "finetune":
@@ -66,6 +68,8 @@ def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
     stepless = "train.epochs=0" if train.epochs == 0 else beside
     if train.cycles == "while-better" and (stepless is not None or mode != "finetune"):
         raise NO_CYCLES_HERE(beside=stepless or "training from scratch")
+    if train.body_rate is not None and (stepless is not None or mode != "finetune"):
+        raise NO_BODY_RATE_HERE(body_rate=train.body_rate, beside=stepless or "training from scratch")
     if stepless is not None and train.processes > 1:
         raise nothing_to_share(processes=train.processes, beside=stepless)
     if stepless is not None and train.precision != "fp32":

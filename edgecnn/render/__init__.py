@@ -1,1 +1,1 @@
-"""What leaves edgecnn: terminal, Markdown, HTML pages, JUnit, trackers. Facts go in, text comes out; nothing is measured here."""
+"""Results for people and other tools: terminal, Markdown, HTML pages, JUnit, experiment trackers. Nothing is measured here."""

@@ -30,7 +30,7 @@ class GateSheet:
     """A judgement for a CI job."""
 
     title: str
-    """Such as ``resnet-18 on cpu``."""
+    """Network and device, such as ``resnet-18 on cpu``."""
     candidate: str
     verdict: Verdict
     why: str
@@ -55,7 +55,7 @@ class GateSheet:
         return self.result or f"{self.verdict.value}: {self.why}"
 
     def stops(self, result: GateResult) -> bool:
-        """Whether this gate alone makes the exit code other than 0."""
+        """Return whether this gate alone makes the exit code other than 0."""
         passing = (ExitCode.OK, ExitCode.UNSURE) if self.unsure_passes else (ExitCode.OK,)
         return exit_code_of((result,), require_measured=self.require_measured) not in passing
 
@@ -169,7 +169,7 @@ def _suite(name: str, seconds: float, made_at: str | None) -> ElementTree.Elemen
 
 
 def _case(suite: ElementTree.Element, about: Sequence[str], name: str) -> ElementTree.Element:
-    """Make a case. ``about`` becomes the classname, whose dots are levels in many readers, so dots in names are replaced."""
+    """Add a case. ``about`` becomes the class name. Dots in names are replaced, because many readers take dots for levels."""
     classname = visible_lines(".".join((SUITE, *(part.replace(".", "_") for part in about))))
     return ElementTree.SubElement(suite, "testcase", name=visible_lines(name), classname=classname, time="0")
 
@@ -206,7 +206,7 @@ _SIGN = {"PASS": "✅", "FAIL": "❌", "UNSURE": "⚠️", "MISSING": "⚠️"}
 
 
 def summary_markdown(sheet: GateSheet) -> str:
-    """The result, gates, what changed, what to do next, details, and the result again.
+    """Return the result, gates, changes, the next step, details, and the result again.
 
     Names from data and paths are escaped: GitHub renders HTML too.
     """

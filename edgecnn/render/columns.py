@@ -202,7 +202,7 @@ def _time_cell(name: str, facts: CandidateFacts) -> Cell:
 
 
 def _median_cell(facts: CandidateFacts) -> Cell:
-    """The p50, or the forecast of a device that is not attached. A forecast has no number, so no tracker receives it."""
+    """Return the p50, or the forecast of a device that is not attached. A forecast has no number, so no tracker receives it."""
     cell, forecast = _time_cell("p50_ms", facts), facts.forecast
     if cell.value is not None:
         return replace(cell, why=f"{figures.images_per_s(cell.value.estimate)} images/s; {cell.why}")

@@ -97,7 +97,7 @@ def interval_text(interval: Interval | None, unit: str, digits: int) -> FigureTe
 
 
 def number(interval: Interval | None, digits: int) -> FigureText:
-    """A figure with its interval, without its unit."""
+    """Return a figure with its interval, without its unit."""
     return interval_text(interval, "", digits)
 
 
@@ -107,34 +107,34 @@ def percent(interval: Interval) -> Interval:
 
 
 def percent_interval(interval: Interval) -> FigureText:
-    """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]'."""
+    """Return '86.2 % [85.5, 86.9]' for 0.8623 [0.855, 0.869]."""
     return interval_text(interval, "share", DIGITS["share"])
 
 
 def accuracy(value: Accuracy | MultiLabelAccuracy | None) -> str:
-    """Top-1 or mAP with its interval and the mark of its origin."""
+    """Return top-1 or mAP with its interval and the mark of its origin."""
     return NONE if value is None else percent_interval(value.share) + MARKS[value.fidelity]
 
 
 def drop(value: Accuracy | MultiLabelAccuracy | None) -> str:
-    """Paired drop in percentage points; positive is worse."""
+    """Return the paired drop in percentage points, where positive is worse."""
     if value is None or value.drop_pp is None:
         return NONE
     return points(value.drop_pp) + MARKS[value.fidelity]
 
 
 def agreement(value: Agreement) -> str:
-    """Share of images with the prediction of fp32, its interval and the mark of its origin."""
+    """Return the share of images with the prediction of fp32, its interval and the mark of its origin."""
     return percent_interval(value.same) + MARKS[value.fidelity]
 
 
 def other_predictions(value: Agreement) -> str:
-    """Number of images with another prediction than fp32."""
+    """Return the number of images with another prediction than fp32."""
     return f"{round((1 - value.same.estimate) * value.images):,} of {value.images:,}"
 
 
 def agreement_sentence(value: Agreement) -> str:
-    """Agreement with fp32 in a sentence, for images without labels."""
+    """Return the agreement with fp32 in a sentence, for images without labels."""
     where = f", {value.fidelity.value} on {value.machine}" if value.fidelity is Fidelity.EMULATED else ""
     images = f"{images_of(value)} without labels"
     return f"same prediction as fp32 for {percent_interval(value.same)} of {images}{where}; accuracy is not known"
@@ -154,12 +154,12 @@ def tested_images(report: BuildReport) -> str:
 
 
 def points(interval: Interval, digits: int = DIGITS["pp"]) -> FigureText:
-    """A difference in percentage points with its interval."""
+    """Return a difference in percentage points with its interval."""
     return interval_text(interval, "pp", digits)
 
 
 def milliseconds(interval: Interval | None) -> FigureText:
-    """A latency with its interval, or a dash."""
+    """Return a latency with its interval, or a dash."""
     return interval_text(interval, "ms", DIGITS["ms"])
 
 
@@ -170,7 +170,7 @@ def percentiles(value: Latency | DatedReference, percents: Sequence[int] = PERCE
 
 
 def p50(value: Latency | None) -> str:
-    """Median latency in ms, with the marks of its race."""
+    """Return the median latency in ms, with the marks of its race."""
     return NONE if value is None or value.p50_ms is None else milliseconds(value.p50_ms) + race_marks(value)
 
 
@@ -191,7 +191,7 @@ FORECAST_FROM = {
 
 
 def forecast_basis(value: Forecast) -> str:
-    """Origin of a forecast, with the board if a table has one machine of a kind."""
+    """Return the origin of a forecast, with the board if a table has one machine of a kind."""
     if value.basis is ForecastBasis.PUBLISHED and value.source.kind_only:
         return f"one machine of this kind: {value.source.board}"
     return FORECAST_FROM[value.basis]
@@ -212,7 +212,7 @@ def forecast_error(value: Forecast) -> str:
 
 
 def forecast_notes(forecasts: Iterable[Forecast], today: date | None = None) -> list[str]:
-    """Return notes for a table of forecasts: the error of each kind, and the sources with what they timed.
+    """Return notes for a table of forecasts: the error of each kind, the sources, and the networks that each source timed.
 
     ``today``: to show the age of sources; None in a report, which people read later.
     """
@@ -266,7 +266,7 @@ def predicted_rate(value: Forecast) -> str:
 
 
 def speed(value: Latency | None) -> str:
-    """Speed-up over fp32 in the same race."""
+    """Return the speed-up over fp32 in the same race."""
     if value is None or value.ratio_to_fp32 is None:
         return NONE
     return times(value.ratio_to_fp32) + race_marks(value)
@@ -290,7 +290,7 @@ def race_name(value: Latency) -> str:
 
 
 def times(ratio: Interval) -> FigureText:
-    """A ratio with its interval."""
+    """Return a ratio with its interval."""
     return interval_text(ratio, "ratio", DIGITS["ratio"])
 
 
@@ -312,7 +312,7 @@ def moved_bytes(layer: LayerResidency) -> str:
 
 
 def whole_share(share: float) -> str:
-    """A share 0…1 in percent, rounded down: 99.96 % is not 100 %."""
+    """Return a share 0…1 in percent, rounded down, so that 99.96 % does not become 100 %."""
     shown = f"{share * 100:.0f}" if share == round(share, 2) else f"{math.floor(share * 1000) / 10:.1f}"
     return f"{shown} %"
 
@@ -321,7 +321,7 @@ NO_ACCURACY = "The images have no labels, so accuracy is unknown. At most the sh
 
 
 def verdict(facts: CandidateFacts) -> str:
-    """The candidate's verdict, or its outcome if it could not be made."""
+    """Return the candidate's verdict, or its outcome if it could not be built."""
     if facts.verdict is Verdict.FAIL:
         return facts.verdict.value  # predictions that are not numbers fail the measuring step, but their verdict is FAIL
     return facts.verdict.value if facts.broken is None else facts.broken.outcome

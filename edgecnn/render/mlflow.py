@@ -62,7 +62,7 @@ class Address(NamedTuple):
     password: str | None = None
 
     def variables(self) -> dict[str, str]:
-        """Return the variables with user name and password for the client, whose errors then do not show them."""
+        """Return the variables with user name and password for the client, so that its errors do not show them."""
         values = {"MLFLOW_TRACKING_USERNAME": self.user, "MLFLOW_TRACKING_PASSWORD": self.password}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -86,7 +86,7 @@ def address_of(text: str) -> Address:
 
 
 class MlflowTracker:
-    """One MLflow server or store, as ``--track`` names it.
+    """An MLflow server or store.
 
     Raises:
         TRACKER_MISREAD: the address is invalid.
@@ -112,7 +112,7 @@ class MlflowTracker:
 
     def ask(self) -> None:
         """Check that the server answers within seconds. Raises TRACKER_UNREACHABLE."""
-        with self._reached(_CHECKING) as client:
+        with self._connected(_CHECKING) as client:
             client.get_experiment_by_name(EXPERIMENT)
 
     def send(self, run: TrackedRun, files: Sequence[Path] = (), experiment: str = "") -> Sent:
@@ -126,26 +126,26 @@ class MlflowTracker:
         """
         if self._figures_only:
             run, files = figures_only(run), ()
-        with self._reached(_SENDING) as client:
+        with self._connected(_SENDING) as client:
             name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment or EXPERIMENT
-            experiment_id = _experiment(client, name)
+            experiment_id = _experiment_id(client, name)
             stored_runs = list(client.search_runs([experiment_id], f"tags.`{BUILD_TAG}` = '{run.build}'"))
             stored = _run_to_complete(stored_runs, run)
             status = "FAILED" if run.failed else "FINISHED"
             if stored is not None and _is_complete(stored, status, run.report):
-                return Sent(self._page(stored), name, anew=False)
+                return Sent(self._run_address(stored), name, anew=False)
             if stored is None:
                 began = run.ended_ms - int(1000 * run.seconds)
                 tags = {BUILD_TAG: run.build, REPORT_TAG: run.report, **_SOURCE}
                 stored = client.create_run(experiment_id, began, tags, run.name)
-            _fill(client, stored, run)
+            _write_run(client, stored, run)
             for file in files:
                 client.log_artifact(stored.info.run_id, str(file))
             client.set_terminated(stored.info.run_id, status, run.ended_ms)
-            _supersede(client, stored_runs, stored)
-            return Sent(self._page(stored), name, anew=True)
+            _mark_superseded(client, stored_runs, stored)
+            return Sent(self._run_address(stored), name, anew=True)
 
-    def _page(self, run: Run) -> str:
+    def _run_address(self, run: Run) -> str:
         if not self._at.uri.startswith("http"):
             return self.shown
         return f"{self._at.uri.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
@@ -160,14 +160,14 @@ class MlflowTracker:
             raise TRACKER_WITHOUT_DATABASES(address=self.shown)
 
     @contextmanager
-    def _reached(self, patience: dict[str, str]) -> Iterator[MlflowClient]:
+    def _connected(self, patience: dict[str, str]) -> Iterator[MlflowClient]:
         with self._client_settings(patience):
             from mlflow import MlflowClient
 
             try:
                 yield MlflowClient(tracking_uri=self._at.uri)
             except Exception as error:  # its stores raise errors of many libraries; no build fails because of them
-                raise TRACKER_UNREACHABLE(address=self.shown, because=_reason(error, self._at)) from error
+                raise TRACKER_UNREACHABLE(address=self.shown, because=_error_reason(error, self._at)) from error
 
     @contextmanager
     def _client_settings(self, patience: dict[str, str]) -> Iterator[None]:
@@ -186,7 +186,7 @@ class MlflowTracker:
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _experiment(client: MlflowClient, name: str) -> str:
+def _experiment_id(client: MlflowClient, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(name)
@@ -212,7 +212,7 @@ def _is_complete(stored: Run, status: str, report: str) -> bool:
     return (stored.info.status, tags.get(REPORT_TAG)) == (status, report) and SUPERSEDED_TAG not in tags
 
 
-def _supersede(client: MlflowClient, stored_runs: Sequence[Run], newer: Run) -> None:
+def _mark_superseded(client: MlflowClient, stored_runs: Sequence[Run], newer: Run) -> None:
     for older in stored_runs:
         run_id, tags = older.info.run_id, older.data.tags
         if run_id != newer.info.run_id and SUPERSEDED_TAG not in tags:
@@ -221,7 +221,7 @@ def _supersede(client: MlflowClient, stored_runs: Sequence[Run], newer: Run) -> 
                 client.set_terminated(run_id, "KILLED")
 
 
-def _fill(client: MlflowClient, stored: Run, run: TrackedRun) -> None:
+def _write_run(client: MlflowClient, stored: Run, run: TrackedRun) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     run_id, tags = stored.info.run_id, stored.data.tags
@@ -237,7 +237,7 @@ def _fill(client: MlflowClient, stored: Run, run: TrackedRun) -> None:
         client.log_batch(run_id, metrics=metrics[part], params=parameters[part], tags=run_tags[part])
 
 
-def _reason(error: Exception, at: Address) -> str:
+def _error_reason(error: Exception, at: Address) -> str:
     """Return the reason from a client's long error text, without secrets."""
     text = " ".join(str(error).split())
     if refused := re.search(r"\[Errno -?\d+\] ([\w ,]+)", text):

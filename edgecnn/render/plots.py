@@ -23,7 +23,7 @@ LOG_FROM = 8.0
 
 @dataclass(frozen=True)
 class Signs:
-    """The signs of a plot."""
+    """The characters of a plot."""
 
     left: str
     right: str
@@ -31,7 +31,7 @@ class Signs:
     axis_left: str
     axis_right: str
     bars: str
-    """From low to high."""
+    """Bars from low to high."""
     points: dict[Fidelity, str]
     """A shape for each origin of a figure, as on the page."""
     chosen: str

@@ -65,6 +65,8 @@ class EpochLines:
             words.append(f"{title} {100 * latest:.1f} % ({best})")
         if "train_loss" in figures:
             words.append(f"training loss {figures['train_loss']:.3g}")
+        if "validation_loss" in figures:
+            words.append(f"validation loss {figures['validation_loss']:.3g}")
         return f"{self._step}: {phase}, epoch {epoch}: {', '.join(words)}"
 
 
@@ -97,7 +99,7 @@ class Quiet:
 
 
 class PlainLines(Quiet):
-    """For logs: a line two seconds after a step begins, one every five seconds, and one at its end."""
+    """Prints lines for a log: two seconds after a step begins, then every five seconds, and at its end."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -163,7 +165,7 @@ class _Rate(ProgressColumn):
 
 
 class LiveBars:
-    """For a terminal: a bar for each running step."""
+    """Shows a bar for each running step on a terminal."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, emoji=False)

@@ -21,7 +21,7 @@ from edgecnn.values.report import BuildReport, CandidateFacts, Choice, EndToEnd,
 from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
 
 Named = Callable[[str], str]
-"""Writes a candidate's name in a sentence: ``backticked`` for Markdown, ``str`` for a page."""
+"""Function that formats a candidate's name: ``backticked`` for Markdown, ``str`` for a page."""
 
 
 def backticked(name: str) -> str:
@@ -133,7 +133,7 @@ def _memory_text(value: Memory) -> str:
 
 
 def energy_text(value: Energy) -> str:
-    """Energy with its interval, its meter and what the meter covers; or why there is none."""
+    """Return the energy with its interval, its meter and the parts that the meter covers; or why there is no figure."""
     if value.total_mj is None or value.above_idle_mj is None or value.idle_w is None:
         return f"unknown: {value.reason or 'not measured'}"
     above = f"of which {figures.number(value.above_idle_mj, 2)} mJ above idle ({figures.number(value.idle_w, 2)} W)"
@@ -186,12 +186,12 @@ def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 
 
 def mac_share_text(residency: Residency) -> str:
-    """Shares of multiply-adds by precision, and how they are known."""
+    """Return the shares of multiply-adds by precision, and their source."""
     return f"{_BASIS[residency.basis]}: multiply-adds {_shares_text(residency.mac_share) if residency.mac_share else 'unknown'}"
 
 
 def residency_text(residency: Residency) -> str:
-    """Shares of multiply-adds, of time inside layers and of bytes moved by precision; or why a share is unknown."""
+    """Return the shares of multiply-adds, of time inside layers and of bytes moved by precision; or why a share is unknown."""
     time = f"{_shares_text(residency.time_share)} (one traced process)" if residency.time_share is not None else "unknown"
     moved = "bytes moved unknown" + (f": {residency.bytes_absent}" if residency.bytes_absent else "")
     if residency.byte_share is not None and residency.moved_bytes is not None:
@@ -237,7 +237,7 @@ REFERENCES = "Measurements from other days, not of this build; they do not count
 
 
 def reference_lines(references: Iterable[DatedReference], named: Named = backticked) -> list[str]:
-    """Return a line for each reference: its times, where and when they were measured, and who signed them."""
+    """Return a line for each reference: its times, the machine and date of the measurement, and the signer."""
     lines = []
     for reference in references:
         classes = counted(reference.classes, "class", "classes")
@@ -294,7 +294,7 @@ def learned_lines(gates: Sequence[GateResult]) -> list[str]:
 
 
 def result_line(report: BuildReport) -> str:
-    """``PASS: openvino-int8 meets drop_pp ≤ 1``: the result of a build in one sentence, with what would settle an UNSURE."""
+    """``PASS: openvino-int8 meets drop_pp ≤ 1``: the result of a build, with what would settle an UNSURE one."""
     chosen = report.shipped
     answered = None if chosen is None else chosen.answered
     line = judged_line(report.verdict, report.gates, None if answered is None else answered.images)
@@ -396,8 +396,8 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
     """Return α and margin of every gate that had a figure, in a sentence; None if no gate had one.
 
     α is the probability that one bound of the interval is on the wrong side of the truth, so that PASS or FAIL is wrong. The
-    margin is the difference that a gate allows. Counted figures such as sizes have no α. Neither have the largest of several
-    runs and the share of one run's time. The reason of a ratio of two builds already has both.
+    margin is the difference that a gate allows. Counted figures such as sizes have no α. Neither has the largest of several
+    runs, or a share of one run's time. The reason of a ratio of two builds already has both values.
     """
     rates = [
         f"{result.gate.metric}: {_error_rate(result)}"

@@ -1,4 +1,4 @@
-"""Tables next to that of the candidates: figures beyond top-1, classes, labels, and the desktop GPU."""
+"""Tables in addition to the table of candidates: figures beyond top-1, classes, labels, and the desktop GPU."""
 
 from __future__ import annotations
 

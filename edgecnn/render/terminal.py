@@ -193,7 +193,7 @@ def _wrapped_cells(items: Sequence[tuple[Text, Text]], room: int) -> Iterator[Te
 
 
 def _wrapped_cell(name: Text, cell: Text, room: int) -> Iterator[Text]:
-    """Put a cell below its name if it fits one line; else wrap it at words, and inside a word that is too long."""
+    """Yield a cell below its name if it fits on one line. Otherwise wrap it at words, and inside words that are too long."""
     if cell_len(cell.plain) <= room:
         yield from (name, cell)
         return

@@ -167,7 +167,7 @@ def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None
 
 
 def run_of_failure(cell: FleetCell, identity: str) -> TrackedRun:
-    """Return the run of a sweep's build without a report. ``identity``: of the build, whose later run has the parameters."""
+    """Return the run of a sweep's build without a report or parameters. ``identity``: identity of the build."""
     error = cell.error or "it left no report"
     return TrackedRun(
         name=cell.name,

@@ -54,13 +54,13 @@ def _run_command(options: argparse.Namespace) -> int:
 
 def _missing_module(where: str, error: ModuleNotFoundError) -> RunnerError:
     """Return the error for a missing package, or a fault of the runner for a module that no package provides."""
-    from .packages import DISTRIBUTION_OF, lacking
+    from .packages import DISTRIBUTION_OF, missing_package
 
     package = (error.name or "").partition(".")[0]
     if package not in DISTRIBUTION_OF:
         return _fault(where, error)
     distribution = DISTRIBUTION_OF[package]
-    return lacking("the runner needs {}, which is not installed".format(distribution), distribution)
+    return missing_package("the runner needs {}, which is not installed".format(distribution), distribution)
 
 
 def _fault(where: str, error: Exception) -> RunnerError:
@@ -134,13 +134,13 @@ def _measure(options: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _predict(options: argparse.Namespace) -> Dict[str, Any]:
-    from .causes import files_in, images_in, split_left_behind
+    from .causes import count_images, files_in, split_left_behind
     from .classifier import Classifier, predict_files
     from .messages import Teller, note
 
     named, skipped = split_left_behind(options.files)
     for path in skipped:
-        count = images_in(path)
+        count = count_images(path)
         note("{}: skipped {:,} {} that a tool left".format(path, count, "image" if count == 1 else "images"))
     files = []  # type: List[Path]
     for path in named:

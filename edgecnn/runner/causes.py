@@ -47,7 +47,7 @@ def split_left_behind(files: Iterable[Path]) -> Tuple[List[Path], List[Path]]:
     skipped: List[Path] = []
     for file in files:
         (skipped if is_left_behind(file.name) else own).append(file)
-    return own, [file for file in skipped if images_in(file)]
+    return own, [file for file in skipped if count_images(file)]
 
 
 def files_in(folder: Path) -> List[Path]:
@@ -59,7 +59,7 @@ def files_in(folder: Path) -> List[Path]:
     return sorted(files)
 
 
-def images_in(place: Path) -> int:
+def count_images(place: Path) -> int:
     """Count the images in a skipped file or folder by their names, among its first ``MOST_COUNTED`` entries."""
     if not place.is_dir():
         return int(is_image_name(place.name))

@@ -47,12 +47,13 @@ class Classifier:
 
     @property
     def thresholds(self) -> Optional[Tuple[float, ...]]:
-        """Thresholds of a multi-label network, in the order of ``labels``; None for a network with one class an image."""
+        """Thresholds of a multi-label network, in the order of ``labels``; None for a network with one class per image."""
         return self._kit.manifest.thresholds
 
     def predict(self, image: Any) -> List[Tuple[str, float]]:
-        """Return labels with softmax probabilities, most probable first. A multi-label network returns every label whose
-        probability reaches its threshold, which may be none.
+        """Return labels with softmax probabilities, most probable first.
+
+        A multi-label network returns every label whose probability reaches its threshold, which may be none.
 
         Args:
             image: a path or an open binary file, a PIL image, or uint8 RGB pixels (H, W, 3) of any size. A PIL image that was

@@ -13,7 +13,7 @@ from .causes import cause_in, cause_of_change, left_by_a_tool, line_endings
 from .files import bounded_content, open_regular, sha256_of
 from .manifest import MANIFEST, MANIFEST_BYTES_MAX, Manifest, parse_manifest
 from .messages import RunnerError
-from .packages import installed_version, lacking, matches
+from .packages import installed_version, matches, missing_package
 
 _CODE = (".py", ".pyc", ".pth", ".so")
 _HINT = "copy the kit again, or package it again"
@@ -147,7 +147,7 @@ def _package_version(name: str, wanted: str) -> str:
     installed = installed_version(name)
     needed = "{}{}".format(name, wanted)
     if installed is None:
-        raise lacking("this kit needs {}, which is not installed".format(needed), needed)
+        raise missing_package("this kit needs {}, which is not installed".format(needed), needed)
     if not matches(installed, wanted):
-        raise lacking("this kit needs {}".format(needed), needed, version=installed)
+        raise missing_package("this kit needs {}".format(needed), needed, version=installed)
     return installed

@@ -101,7 +101,7 @@ class Manifest(NamedTuple):
     files: Dict[str, FileFact]
     thresholds: Optional[Tuple[float, ...]] = None
     """The least probability of each label, in the order of ``labels``, for a multi-label network with the logistic function.
-    None: one class an image, by softmax."""
+    None: one class per image, by softmax."""
 
 
 def parse_manifest(value: Any) -> Manifest:

@@ -135,7 +135,7 @@ def drops_path() -> bool:
     return runs_without_path() or any(str(Path(path).resolve()) not in own for path in named)
 
 
-def lacking(what: str, requirement: str, version: Optional[str] = None) -> RunnerError:
+def missing_package(what: str, requirement: str, version: Optional[str] = None) -> RunnerError:
     """Return the error for a package that is missing, or installed in an unsuitable ``version``."""
     because, hint = "" if version is None else "{} is installed".format(version), install_command(requirement)
     if runs_without_path():

@@ -265,7 +265,7 @@ def _grey16(image: Image.Image, window: Tuple[int, int]) -> Image.Image:
     return Image.fromarray(((255 * levels + span // 2) // span).astype(np.uint8)).convert("RGB")
 
 
-def levels_of(image: Image.Image) -> Tuple[int, int]:
+def grey_levels(image: Image.Image) -> Tuple[int, int]:
     """Return the darkest and the lightest level of an opened 16-bit grey image.
 
     Raises:

@@ -21,7 +21,7 @@ from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import PYTHONS, Glibc, Series
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, processor_name, thread_knobs
-from edgecnn.runtimes.protocol import UNSIGNED, Backend, ExcludedFile, Halves, Line, Logits, OutputCheck, Size, Way, halves_of
+from edgecnn.runtimes.protocol import UNSIGNED, Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
 from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, claim_by_macs, executed_residency, moved_bytes
 from edgecnn.runtimes.separate_process import logits_separately, run_separately
 from edgecnn.values.candidate import Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
@@ -284,9 +284,9 @@ class LitertBackend(Backend):
         """See ``Backend.sums_saturate``. XNNPACK multiplies signed bytes, widened to 16 bits, and adds in 32."""
         return False
 
-    def left_out(self, candidate: Candidate) -> ExcludedFile:
+    def left_out(self, candidate: Candidate) -> LeftOut:
         """See ``Backend.left_out``."""
-        return ExcludedFile("half-precision kernels" if candidate.precision is Precision.FP16 else None)
+        return LeftOut("half-precision kernels" if candidate.precision is Precision.FP16 else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""

@@ -23,7 +23,7 @@ from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runner.runs.schedule import clean_environment, exit_text, kill_group
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, processor_name, thread_knobs
-from edgecnn.runtimes.protocol import Backend, ExcludedFile, Halves, Line, Logits, OutputCheck, Size, Way, halves_of
+from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
 from edgecnn.runtimes.residency import (
     OVERHEAD,
     UNKNOWN,
@@ -230,9 +230,9 @@ class NcnnBackend(Backend):
         """See ``Backend.sums_saturate``. There are no INT8 candidates."""
         return False
 
-    def left_out(self, candidate: Candidate) -> ExcludedFile:
+    def left_out(self, candidate: Candidate) -> LeftOut:
         """See ``Backend.left_out``. A ResNet-18 in fp16 on an emulated Cortex-A76 was off by 0.047."""
-        return ExcludedFile("half-precision kernels", 0.06) if candidate.precision is Precision.FP16 else ExcludedFile()
+        return LeftOut("half-precision kernels", 0.06) if candidate.precision is Precision.FP16 else LeftOut()
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""

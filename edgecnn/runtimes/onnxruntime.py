@@ -25,8 +25,8 @@ from edgecnn.runtimes.protocol import (
     AFTERWARDS,
     UNSIGNED,
     Backend,
-    ExcludedFile,
     Halves,
+    LeftOut,
     Line,
     Logits,
     OutputCheck,
@@ -277,9 +277,9 @@ class OnnxRuntimeBackend(Backend):
         exact = EXACT.items() <= candidate.session_options.items()
         return not exact and has_full_range(candidate) and byte_products_saturate(processor)
 
-    def left_out(self, candidate: Candidate) -> ExcludedFile:
+    def left_out(self, candidate: Candidate) -> LeftOut:
         """See ``Backend.left_out``."""
-        return ExcludedFile("half-precision kernels" if candidate.precision is Precision.FP16 else None)
+        return LeftOut("half-precision kernels" if candidate.precision is Precision.FP16 else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. Spinning and pinning have no effect on a single thread."""

@@ -22,7 +22,7 @@ from edgecnn.errors.weights import DownloadFailed
 from edgecnn.installed import VENDORED, Glibc, Series
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime import BACKEND as ONNX_RUNTIME
-from edgecnn.runtimes.protocol import Backend, ExcludedFile, Halves, Logits, OutputCheck, Size, halves_of
+from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Logits, OutputCheck, Size, halves_of
 from edgecnn.store.disk import download
 from edgecnn.store.store import default_root
 from edgecnn.values.candidate import Candidate, Runtime, Scheme
@@ -160,9 +160,9 @@ class BrowserBackend(Backend):
         """See ``Backend.sums_saturate``. WebAssembly widens bytes to 16 bits and adds their products in 32."""
         return False
 
-    def left_out(self, candidate: Candidate) -> ExcludedFile:
+    def left_out(self, candidate: Candidate) -> LeftOut:
         """See ``Backend.left_out``."""
-        return ExcludedFile("the browser's own kernels")
+        return LeftOut("the browser's own kernels")
 
     def _add_web_files(self, candidate: Candidate, out: Path) -> None:
         """Turn ONNX Runtime's files in ``out`` into a browser's. Raises CONVERTER_FAILED: see ``web_files``."""

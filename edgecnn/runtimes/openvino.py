@@ -31,8 +31,8 @@ from edgecnn.runtimes.protocol import (
     AFTERWARDS,
     UNSIGNED,
     Backend,
-    ExcludedFile,
     Halves,
+    LeftOut,
     Line,
     Logits,
     OutputCheck,
@@ -232,11 +232,11 @@ class OpenVinoBackend(Backend):
         """See ``Backend.sums_saturate``."""
         return has_full_range(candidate) and byte_products_saturate(processor)
 
-    def left_out(self, candidate: Candidate) -> ExcludedFile:
+    def left_out(self, candidate: Candidate) -> LeftOut:
         """See ``Backend.left_out``. A ResNet-18 in fp16 on an emulated Cortex-A76 was off by 0.026."""
         if candidate.precision not in (Precision.FP16, Precision.BF16):
-            return ExcludedFile()
-        return ExcludedFile(f"{candidate.precision.value} kernels", 0.06 if candidate.precision is Precision.FP16 else 0.0)
+            return LeftOut()
+        return LeftOut(f"{candidate.precision.value} kernels", 0.06 if candidate.precision is Precision.FP16 else 0.0)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. The number of streams is not a knob: one image a call uses one stream."""

@@ -76,7 +76,7 @@ def cannot_read_trunk(runtime: str, facts: RuntimeFacts) -> str | None:
     return None
 
 
-class ExcludedFile(NamedTuple):
+class LeftOut(NamedTuple):
     """The part of a device's arithmetic that logits computed on this machine leave out."""
 
     what: str | None = None
@@ -231,5 +231,5 @@ class Backend(Protocol):
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
         """Return whether sums of 8-bit products saturate in this candidate's kernels on a processor."""
 
-    def left_out(self, candidate: Candidate) -> ExcludedFile:
+    def left_out(self, candidate: Candidate) -> LeftOut:
         """Return the part of the device's arithmetic that ``logits`` leaves out."""

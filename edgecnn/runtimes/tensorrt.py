@@ -25,8 +25,8 @@ from edgecnn.runtimes.onnxruntime import BACKEND as CARRIER
 from edgecnn.runtimes.protocol import (
     AFTERWARDS,
     Backend,
-    ExcludedFile,
     Halves,
+    LeftOut,
     Line,
     Logits,
     OutputCheck,
@@ -331,9 +331,9 @@ class TensorRtBackend(Backend):
         """See ``Backend.sums_saturate``. An engine adds in 32 bits, and its twin computes in fp32."""
         return False
 
-    def left_out(self, candidate: Candidate) -> ExcludedFile:
+    def left_out(self, candidate: Candidate) -> LeftOut:
         """See ``Backend.left_out``. The twin rounds activations as the device does; a weak network may round less."""
-        return ExcludedFile("the layers that the builder computes in fp32" if candidate.builder_flags else None)
+        return LeftOut("the layers that the builder computes in fp32" if candidate.builder_flags else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. An engine's settings are fixed when it is built."""

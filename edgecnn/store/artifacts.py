@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgecnn.errors.store import (
+    STAGE_LEFT_NO_FILE,
     STAGE_UNFINISHED,
     RemoteNeedsPackage,
     RemoteUnusable,
@@ -92,7 +93,7 @@ class Making:
         Raises:
             StoreFull, StoreUnusable: the store cannot take it. Work that cannot be resumed is removed.
             TemporaryFolderFull: the temporary folder has no space.
-            STAGE_UNFINISHED: the maker left nothing, or a link.
+            STAGE_UNFINISHED, STAGE_LEFT_NO_FILE: the maker left nothing, or a link.
             Exception: anything else that the maker raises, unchanged.
         """
         notes = NoteTaker(tell)
@@ -145,9 +146,9 @@ class Making:
         inside = sorted(files_under(self._work_folder / FILES))
         files = {name: path for name, path in inside if not name.startswith(".") and _BYTE_CODE not in name.split("/")}
         if strange := [name for name, path in files.items() if stamp_of(path) is None]:
-            raise STAGE_UNFINISHED(kind=self.wanted.kind, because=f"{strange[0]} is not a regular file")
+            raise STAGE_LEFT_NO_FILE(kind=self.wanted.kind, name=strange[0])
         if not files:
-            raise STAGE_UNFINISHED(kind=self.wanted.kind, because="its folder is empty")
+            raise STAGE_UNFINISHED(kind=self.wanted.kind)
         record = Record(
             key=self.wanted.key,
             payload=self.wanted.payload,
@@ -214,7 +215,7 @@ class Artifacts:
 
         Raises:
             StoreFull, StoreUnusable: the store cannot take the result.
-            STAGE_UNFINISHED: the maker left nothing that can be stored.
+            STAGE_UNFINISHED, STAGE_LEFT_NO_FILE: the maker left nothing that can be stored.
             ValueError: ``under.inputs`` lacks an input.
             Exception: anything that the maker raises; nothing is stored then.
         """

@@ -117,7 +117,7 @@ def sync_file(path: Path) -> None:
 def sync_folders(*folders: Path) -> None:
     """Sync the names in these folders and all folders below."""
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-        list(pool.map(fsync_folder, (Path(place) for folder in folders for place, _, _ in os.walk(folder))))
+        list(pool.map(fsync_folder, (Path(path) for folder in folders for path, _, _ in os.walk(folder))))
 
 
 def fsync_folder(folder: Path) -> None:
@@ -160,9 +160,9 @@ def rename_if_absent(work: Path, entry: Path) -> bool:
 def discard(folder: Path, trash: Path) -> Path | None:
     """Rename a folder into the trash. Return its path in the trash, or None if there was no such folder."""
     trash.mkdir(parents=True, exist_ok=True)
-    place = trash / f"{folder.parent.name}-{folder.name[:16]}-{time.time_ns()}"
+    target = trash / f"{folder.parent.name}-{folder.name[:16]}-{time.time_ns()}"
     try:
-        return folder.rename(place)
+        return folder.rename(target)
     except FileNotFoundError:
         return None
 
@@ -180,8 +180,8 @@ def remove(path: Path) -> None:
 
 def files_under(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the relative name, with slashes, and the path of each file under ``folder``. A link to a folder counts as a file."""
-    for place, folders, names in os.walk(folder):
-        here = Path(place)
+    for root, folders, names in os.walk(folder):
+        here = Path(root)
         for name in [*names, *(inner for inner in folders if (here / inner).is_symlink())]:
             yield (here / name).relative_to(folder).as_posix(), here / name
 
@@ -302,7 +302,7 @@ def free_bytes(root: Path) -> int:
 
 def nearest_existing(path: Path) -> Path:
     """Return ``path`` or its closest existing parent."""
-    return next((place for place in (path, *path.parents) if os.path.lexists(place)), Path("/"))
+    return next((parent for parent in (path, *path.parents) if os.path.lexists(parent)), Path("/"))
 
 
 def same_disk(first: Path, second: Path) -> bool:

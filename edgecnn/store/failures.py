@@ -86,9 +86,9 @@ def temporary_folder_full(error: BaseException, root: Path, doing: str) -> Edgec
     """
     if not isinstance(error, OSError) or error.errno not in FULL_ERRNOS:
         return None
-    folder, place = temporary_folder(), _failed_file(error)
-    if place is not None:
-        return _temporary_folder_full(doing) if is_below(place, folder) and not is_below(place, root) else None
+    folder, file = temporary_folder(), _failed_file(error)
+    if file is not None:
+        return _temporary_folder_full(doing) if is_below(file, folder) and not is_below(file, root) else None
     if same_disk(folder, root) or _is_full(root):
         return None
     fuller = _is_full(folder) or free_bytes(folder) < free_bytes(root)
@@ -125,8 +125,8 @@ def _store_error(error: OSError, root: Path, doing: str) -> EdgecnnError:
 def _is_no_space(error: BaseException, root: Path) -> bool:
     if not isinstance(error, OSError) or error.errno not in NO_SPACE:
         return False
-    place = _failed_file(error)
-    return place is None or is_below(place, root)  # a write() to an open file names no file
+    file = _failed_file(error)
+    return file is None or is_below(file, root)  # a write() to an open file names no file
 
 
 def refusal_of_disk(folder: Path, size: int = _PROBE_BYTES) -> OSError | None:

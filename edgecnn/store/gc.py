@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from edgecnn.errors.store import NOTHING_AFAR, NOTHING_COLLECTED, NothingCollected
+from edgecnn.errors.store import NOTHING_AFAR, NOTHING_COLLECTED, REMOTE_LISTS_LATE, NothingCollected
 from edgecnn.store.disk import bytes_of, discard, files_under, remove, stamp_of
 from edgecnn.store.entry import ARCHIVES, RECORD, UNPACKING, Damage, proof_of
 from edgecnn.store.failures import named_failures
@@ -278,15 +278,14 @@ def collect_remote(
 
 
 def _files_and_ages(remote: Remote, clock: str) -> tuple[dict[str, RemoteFile], dict[str, float]]:
-    """Return the age of each remote file in seconds, by the clock of the remote store."""
+    """Return the remote files, and the age of each in seconds by the clock of the remote store."""
     remote.write(clock, b"")
     try:
         files = remote.list_files((ENTRIES, BLOBS, TRASH))
     finally:
         remote.remove(clock)
     if clock not in files:
-        hint = "try again; gc needs a place that lists new files at once"
-        raise NOTHING_COLLECTED(url=remote.url, because="a file that was just written is not listed", hint=hint)
+        raise REMOTE_LISTS_LATE(url=remote.url)
     now = files.pop(clock).changed
     return files, {path: now - file.changed for path, file in files.items()}
 
@@ -320,8 +319,7 @@ def _entry_lists(remote: Remote, paths: Iterable[str]) -> dict[str, RemoteEntry]
     lists = {path_of[name]: entry for name, entry in remote.entries(dict.fromkeys(path_of)).items()}
     for path, entry in lists.items():
         if isinstance(entry, Damage):
-            hint = f"update edgecnn; if that does not help, delete {path} there, and the next push sends its entry again"
-            raise NOTHING_COLLECTED(url=remote.url, because=f"the files that {path} names are unknown: {entry.why}", hint=hint)
+            raise NOTHING_COLLECTED(url=remote.url, path=path, damage=entry.why)
     return {path: entry for path, entry in lists.items() if isinstance(entry, RemoteEntry)}
 
 

@@ -58,10 +58,10 @@ class ArchiveRow(Value):
 
 def archives(store: Store) -> tuple[ArchiveRow, ...]:
     """Return all unpacked archives by name, including half unpacked ones. Raises StoreUnusable: the store cannot be read."""
-    place = store.root / ARCHIVES
+    archives_folder = store.root / ARCHIVES
     with named_failures(store.root, "listing the unpacked archives"):
         rows = []
-        for folder in sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []:
+        for folder in sorted(path for path in archives_folder.iterdir() if path.is_dir()) if archives_folder.is_dir() else []:
             used_at = None
             if not folder.name.startswith(UNPACKING) and (stamp := stamp_of(proof_of(folder))) is not None:
                 used_at = datetime.fromtimestamp(stamp[1] / 1e9, UTC).isoformat(timespec="seconds")
@@ -164,17 +164,17 @@ def _verified_facts(store: Store, folder: Path) -> dict[str, FileFact] | Damage 
         entry = read_entry(store.layout, folder.parent.name, folder.name)
         if not isinstance(entry, Artifact):
             return entry
-        place, files = entry.folder, entry.record.files
+        root, files = entry.folder, entry.record.files
     else:
         profile = read_profile(folder)
         if profile is None or isinstance(profile, Damage):
             return profile
-        place, files = profile.folder, profile.files
+        root, files = profile.folder, profile.files
     for name, fact in files.items():
-        damage = file_damage(place, name, fact)
+        damage = file_damage(root, name, fact)
         if damage is not None:
             return damage if folder.exists() else None
-    return {(place / name).relative_to(folder).as_posix(): fact for name, fact in files.items()}
+    return {(root / name).relative_to(folder).as_posix(): fact for name, fact in files.items()}
 
 
 def _move_to_trash(store: Store, folder: Path) -> bool:

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 from edgecnn.errors.store import (
-    NOTHING_COLLECTED,
     REMOTE_UNUSABLE,
+    REMOTE_WITHOUT_TIMES,
     RemoteUnusable,
     remote_needs_package,
 )
@@ -179,8 +179,7 @@ class RemoteFiles:
                 when = when or self._fs.modified(info["name"])
                 return when.timestamp() if isinstance(when, datetime) else float(when)
         except RemoteUnusable as error:
-            hint = "use a place whose client tells them: a folder, s3://, gs:// or sftp://"
-            raise NOTHING_COLLECTED(url=self.url, because="it does not report when its files changed", hint=hint) from error
+            raise REMOTE_WITHOUT_TIMES(url=self.url) from error
 
 
 def _client_options(scheme: str) -> dict[str, Any]:

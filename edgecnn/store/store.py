@@ -38,17 +38,17 @@ class Store:
 
         Nothing is created before something is stored. A read-only store still serves its contents.
 
-        Raises StoreUnusable: the place is unknown, not a folder, unreadable, or cannot be created.
+        Raises StoreUnusable: the root is unknown, not a folder, unreadable, or cannot be created.
         """
-        place = _absolute(root) if root else default_root()
-        with named_failures(place, "opening the store"):
-            existing = nearest_existing(place)
+        root = _absolute(root) if root else default_root()
+        with named_failures(root, "opening the store"):
+            existing = nearest_existing(root)
             if not existing.is_dir():
-                raise STORE_UNUSABLE(root=place, because=f"{existing} is not a folder")
-            needed = os.R_OK | os.X_OK if existing == place else os.W_OK | os.X_OK
+                raise STORE_UNUSABLE(root=root, because=f"{existing} is not a folder")
+            needed = os.R_OK | os.X_OK if existing == root else os.W_OK | os.X_OK
             if not os.access(existing, needed):
-                raise STORE_UNUSABLE(root=place, because=f"permission denied: {existing}")
-        return cls(Layout(place), os.environ.get(REMOTE) or None)
+                raise STORE_UNUSABLE(root=root, because=f"permission denied: {existing}")
+        return cls(Layout(root), os.environ.get(REMOTE) or None)
 
     @property
     def root(self) -> Path:
@@ -93,11 +93,11 @@ def default_root() -> Path:
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     stated = os.environ.get("EDGECNN_STORE")
-    place = Path(stated) if stated else (cache if cache.is_absolute() else Path("~/.cache")) / "edgecnn"
-    return _absolute(place)
+    root = Path(stated) if stated else (cache if cache.is_absolute() else Path("~/.cache")) / "edgecnn"
+    return _absolute(root)
 
 
-def _absolute(place: Path) -> Path:
-    if lacks_home(user_path(place)):
-        raise STORE_UNUSABLE(root=place, because="the home folder is unknown")
-    return user_path(place).absolute()
+def _absolute(root: Path) -> Path:
+    if lacks_home(user_path(root)):
+        raise STORE_UNUSABLE(root=root, because="the home folder is unknown")
+    return user_path(root).absolute()

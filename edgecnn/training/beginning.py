@@ -32,9 +32,6 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress, Role
 
-BODY_SHARE = 0.1
-"""Learning rate of the pretrained layers as a share of the head's."""
-
 
 def finetune_phase(settings: TrainSettings) -> Phase:
     """Return the phase in which all layers are fine-tuned, after the head alone was trained.
@@ -50,7 +47,7 @@ def finetune_phase(settings: TrainSettings) -> Phase:
         beats=HEAD,
         sizes_px=(full,) * settings.epochs,
         shipped_px=full,
-        body_share=BODY_SHARE,
+        body_share=settings.body_rate,
         warmup_share=0.1,
         average_decay=0.98,
         frozen_statistics=True,

@@ -38,7 +38,7 @@ from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, ordinal
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.losses import class_weights, images_by_position, label_loss, multi_label_loss
-from edgecnn.training.material import DecodedImages, Material, mean_recall, top1, validation_figures
+from edgecnn.training.material import DecodedImages, Material, mean_recall, top1, validation_figures, validation_loss
 from edgecnn.training.process import device_of, on_device
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.arch import ArchSpec
@@ -257,6 +257,7 @@ def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> 
             epoch=epoch,
             train_loss=loss,
             **figures,
+            validation_loss=validation_loss(logits, features.validation_labels),
             validation_recall=recall,
             learning_rate=rate,
             resolution_px=size_px,

@@ -31,6 +31,8 @@ class EpochFacts(Value):
     """Mean recall over the classes, 0…1; only if classes are balanced."""
     validation_map: float | None = Field(default=None, exclude_if=lambda value: value is None)
     """Mean average precision, 0…1; in place of ``validation_top1`` for multi-label images."""
+    validation_loss: float | None = Field(default=None, exclude_if=lambda loss: loss is None)
+    """Mean cross-entropy in nats, without label smoothing; None as ``validation_top1``, and in trainings of earlier versions."""
     learning_rate: float
     """Learning rate at the end of the epoch."""
     resolution_px: Resolution

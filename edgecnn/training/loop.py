@@ -21,7 +21,7 @@ from edgecnn.training.batches import Batch, ShownPart, batch_count, prepare_batc
 from edgecnn.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, ordinal, tell_epochs
 from edgecnn.training.losses import class_weights, distillation, images_by_position, label_loss, multi_label_loss
-from edgecnn.training.material import Material, mean_recall, validation_figures
+from edgecnn.training.material import Material, mean_recall, validation_figures, validation_loss
 from edgecnn.training.parallel.team import ALONE, Part, Team
 from edgecnn.training.process import autocast_to, device_of, on_device
 from edgecnn.training.schedule import DROPS, Phase, rate_drops, unfreeze_last
@@ -197,6 +197,7 @@ def _epoch(moving: TrainingState, phase: Phase, material: Material, epoch: int, 
         epoch=epoch,
         train_loss=loss_sum / total,
         **({"validation_top1": None} if logits is None else validation_figures(logits, material.validation.labels)),
+        validation_loss=None if logits is None else validation_loss(logits, material.validation.labels),
         validation_recall=None if logits is None or phase.balance == "none" else mean_recall(logits, material.validation.labels),
         learning_rate=rate,
         resolution_px=size,

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edgecnn.data.images import ImageSource
 from edgecnn.data.prepared import reserve_pixels
@@ -118,6 +119,13 @@ def validation_figures(logits: Tensor, labels: Tensor) -> dict[str, float | None
         return {"validation_top1": top1(logits, labels)}
     precision = mean_average_precision(logits.numpy(), labels.numpy().astype(bool))
     return {"validation_top1": None, "validation_map": 0.0 if precision is None else precision.estimate}
+
+
+def validation_loss(logits: Tensor, labels: Tensor) -> float:
+    """Return the mean cross-entropy in nats without label smoothing; for multi-label images the mean binary cross-entropy."""
+    if labels.ndim == 1:
+        return float(functional.cross_entropy(logits.double(), labels))
+    return float(functional.binary_cross_entropy_with_logits(logits.double(), labels.double()))
 
 
 def top1(logits: Tensor, labels: Tensor) -> float:

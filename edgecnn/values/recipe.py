@@ -121,6 +121,8 @@ class TrainChoice(Value):
     """Images per step. Unset: 64, or 256 for scratch = "resnet"."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
     """Peak learning rate. Unset: 0.004 from scratch (0.1 for scratch = "resnet"), 0.001 for a pretrained network's head."""
+    body_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Learning rate of pretrained layers as a share of ``learning_rate``. Unset: 1, or 0.1 for networks without batch norm."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     """Weight decay of weights with two or more dimensions."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.hosts.ssh.board import ANSWERS, Refusal
-from edgecnn.hosts.wire import Failure, Line, checked, parsed, usable
+from edgecnn.hosts.wire import Failure, Line, parse_json, usable, validate
 from edgecnn.measure.run_file import read_run
 from edgecnn.runner.runs.items import Item
 from tests.fuzz.kind import Kind
@@ -39,11 +39,11 @@ def _heard(path: Path) -> object:
     content = path.read_bytes()
     with usable("pi@board", "answering"):
         Line.of(content)
-        value = parsed(content)
+        value = parse_json(content)
         if isinstance(value, dict) and value.get("ok") is True:
-            return [checked(kind, value) for kind in ANSWERS.values() if set(kind.model_fields) <= set(value)]
+            return [validate(kind, value) for kind in ANSWERS.values() if set(kind.model_fields) <= set(value)]
         error = value.get("error") if isinstance(value, dict) else value
-        return None if error is None else (checked(Failure, error), checked(Refusal, error))
+        return None if error is None else (validate(Failure, error), validate(Refusal, error))
 
 
 def _run_seeds(folder: Path) -> Sequence[bytes]:

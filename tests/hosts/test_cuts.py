@@ -125,7 +125,7 @@ def call(place: Path, out: Path) -> Any:
 def spans(client: Path, cutter: Cutter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int, int]]:
     """Between which bytes of a whole call each request lies, the first of its kind."""
     begun: list[tuple[str, int]] = [("the login", 0)]
-    start, words = Board.start, Board.words
+    start, command_of = Board.start, Board.command
 
     def watched(board: Board, command: str, **request: Any) -> Any:
         begun.append((command, cutter.passed))
@@ -133,11 +133,11 @@ def spans(client: Path, cutter: Cutter, tmp_path: Path, monkeypatch: pytest.Monk
 
     def run_begins(board: Board) -> list[str]:
         begun.append(("run", cutter.passed))
-        return words(board)
+        return command_of(board)
 
     with monkeypatch.context() as patched:
         patched.setattr(Board, "start", watched)
-        patched.setattr(Board, "words", run_begins)
+        patched.setattr(Board, "command", run_begins)
         cutter.set(sys.maxsize)
         assert call(tmp_path / "whole" / "far", tmp_path / "whole" / "out") == {"bench": {"items": 3}}
     ends = [at for _, at in begun[1:]] + [cutter.passed]

@@ -162,7 +162,7 @@ def test_a_full_disk_that_keeps_a_runner_from_saying_so_is_named(copy_kit: CopyK
 @pytest.mark.parametrize(("free_bytes", "kind"), [(0, BoardDiskFull), (1 << 30, BoardError)])
 def test_a_board_that_takes_nothing_a_runner_writes_is_the_board_s_failure(free_bytes: int, kind: type[BoardError]) -> None:
     board: Any = SimpleNamespace(name="pi@board", folder="/home/pi/edgecnn", ask=lambda *_, **__: {"free_bytes": free_bytes})
-    found = SshHost(board, "lock", "a test")._judged(runner_cannot_write(argv=["selftest"], board="pi@board"))
+    found = SshHost(board, "lock", "a test")._with_disk_checked(runner_cannot_write(argv=["selftest"], board="pi@board"))
     assert type(found) is kind, "which ends the call, and costs no kit"
 
 

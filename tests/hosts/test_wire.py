@@ -21,7 +21,7 @@ from edgecnn.errors.hosts import (
     RunnerFailed,
 )
 from edgecnn.hosts import wire
-from edgecnn.hosts.program import Program, builder_in, info_in, run_program
+from edgecnn.hosts.program import Program, parse_builder, parse_info, run_program
 from edgecnn.hosts.ssh.board import Board
 from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.host import SshHost
@@ -199,11 +199,11 @@ def test_of_a_file_exactly_what_was_listed_is_kept(stream: bytes, error: Any, be
     liar.command = _ending(liar.command)  # type: ignore[method-assign]
     results = Results(board := Board(liar, python=sys.executable), Contents(board), tmp_path / "out")
     if error is None:
-        results.take()
+        results.fetch()
         assert (tmp_path / "out/a").read_bytes() == b"content"
         return
     with pytest.raises(EdgecnnError, match=because, check=error.made):
-        results.take()
+        results.fetch()
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".there.json"], "no half is left"
 
 
@@ -222,8 +222,8 @@ def test_a_content_that_was_not_asked_for_is_not_missing(tmp_path: Path) -> None
 def test_a_board_that_never_says_that_it_is_held_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = SshHost(Board(Liar(tmp_path, said({"ok": True})), python=sys.executable), "lock", "a test")
     with pytest.raises(AnswerUnusable, match="the answer of nano to hold cannot be used: held: Field required"):
-        host._hold()
-    host._let_go()
+        host._lock_board()
+    host._unlock()
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_a_board_that_never_says_that_it_is_held_is_let_go(tmp_path: Path, monke
 )
 def test_what_a_machine_says_of_itself_is_checked(info: dict[str, Any], because: str) -> None:
     with pytest.raises(AnswerUnusable, match=f"^the answer of nano to info cannot be used: {because}"):
-        info_in(info, "nano")
+        parse_info(info, "nano")
     with pytest.raises(
         AnswerUnusable, match="^the answer of this machine to info --builder cannot be used: builder: Field required"
     ):
-        builder_in({}, None)
+        parse_builder({}, None)

@@ -19,7 +19,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import traced_residency
 from edgecnn.render.markdown import report_markdown
-from edgecnn.render.page.charts.residency import residencies
+from edgecnn.render.page.charts.residency import residency_charts
 from edgecnn.render.sentences import error_rates, partial_precision_lines, residency_lines
 from edgecnn.store.store import Store
 from edgecnn.values.layers import Residency
@@ -109,7 +109,7 @@ def test_the_report_says_so_in_the_terminal_in_markdown_and_on_the_page(tmp_path
     assert line.startswith("onnxruntime-int8: 100 % of the multiply-adds ran in int8, but only ")
     assert f"{100 * found.byte_share['int8']:.1f}"[:2] in line
     assert residency_lines([row])[0] in report_markdown(a_report(row))
-    figures = {figure.id: figure for figure in residencies(a_report(row))}
+    figures = {figure.id: figure for figure in residency_charts(a_report(row))}
     assert figures["residency-mac"].says.endswith(": 100 % for onnxruntime-int8.")
     assert figures["residency-bytes"].says.startswith("Share of bytes moved in the requested precision: ")
     assert not figures["residency-bytes"].says.endswith(": 100 % for onnxruntime-int8.")

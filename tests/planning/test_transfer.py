@@ -10,6 +10,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import (
     HEAD_NOT_FITTING,
+    NO_BODY_RATE_HERE,
     NO_CYCLES_HERE,
     NOTHING_FROM_SCRATCH,
     NOTHING_IN_EPOCHS,
@@ -155,6 +156,14 @@ def test_cycles_are_stated_only_where_the_whole_network_is_fine_tuned(override: 
         settled(tmp_path, "train.cycles=while-better", override)
     train = settled(tmp_path, "train.cycles=while-better", "train.epochs=16").train
     assert (train.epochs, train.cycles) == (16, "while-better")
+
+
+@pytest.mark.parametrize("override", ["model.weights=none", "train.transfer=head", "train.head=svm", "train.epochs=0"])
+def test_a_rate_of_pretrained_layers_is_stated_only_where_they_are_fine_tuned(override: str, tmp_path: Any) -> None:
+    with pytest.raises(EdgecnnError, check=NO_BODY_RATE_HERE.made):
+        settled(tmp_path, "train.body_rate=0.1", override)
+    assert settled(tmp_path, "train.body_rate=0.1").train.body_rate == 0.1
+    assert settled(tmp_path).train.body_rate == 1.0
 
 
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm", "train.epochs=0"])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.runner.packages import DROPPED_PATH, PATH_NOT_PASSED, dropped_path_in, install_command_for, lacking
+from edgecnn.runner.packages import DROPPED_PATH, PATH_NOT_PASSED, dropped_path_in, install_command_for, missing_package
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ def test_a_process_blames_pythonpath_only_if_it_was_started_without_it(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", path)
     monkeypatch.setenv(PATH_NOT_PASSED, marker)
-    error = lacking("the runner needs numpy, which is not installed", "numpy")
+    error = missing_package("the runner needs numpy, which is not installed", "numpy")
     assert error.because == because and (".pth" in (error.hint or "")) is (because is not None)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.store import STAGE_UNFINISHED
+from edgecnn.errors.store import STAGE_LEFT_NO_FILE, STAGE_UNFINISHED
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Cached, FileFact, InputFact, Miss, Ran
 from edgecnn.values.stage import Progress, Role
@@ -169,7 +169,7 @@ def test_a_stage_that_leaves_nothing_or_a_link_is_our_own_fault(store: Store, tm
     assert empty.value.line() == (
         "quantize returned without a result: its folder is empty — nothing was stored; please report this [stage-unfinished]"
     )
-    with pytest.raises(EdgecnnError, match="model is not a regular file", check=STAGE_UNFINISHED.made):
+    with pytest.raises(EdgecnnError, match="model is not a regular file", check=STAGE_LEFT_NO_FILE.made):
         obtain(store, Quantize(), maker=lambda given, out, tell: (out / "model").symlink_to(tmp_path))
     assert list(store.artifacts.entries()) == []
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.judging.metrics import SHOWN
-from edgecnn.render.page.charts.accuracy import curves
-from edgecnn.render.page.charts.figure import Figure, no_figure
-from edgecnn.render.page.charts.footprint import memory, sizes
-from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
-from edgecnn.render.page.charts.latency import latencies, steadiness
-from edgecnn.render.page.charts.load import sustained, throughput
-from edgecnn.render.page.charts.residency import residencies
-from edgecnn.render.page.charts.tradeoff import tradeoff
+from edgecnn.render.page.charts.accuracy import training_charts
+from edgecnn.render.page.charts.figure import Figure, common_missing_reason
+from edgecnn.render.page.charts.footprint import memory_chart, size_chart
+from edgecnn.render.page.charts.intervals import drop_chart, end_to_end_chart, energy_chart, metric_chart, startup_chart
+from edgecnn.render.page.charts.latency import latency_charts, steadiness_charts
+from edgecnn.render.page.charts.load import sustained_charts, throughput_chart
+from edgecnn.render.page.charts.residency import residency_charts
+from edgecnn.render.page.charts.tradeoff import tradeoff_chart
 from edgecnn.render.page.compared import comparison_page
 from edgecnn.render.page.over_time import history_page
 from edgecnn.render.page.report import quality_figures
@@ -67,14 +67,14 @@ def accuracy_against_cost(_: Path) -> str:
     lost = a_row("openvino-int8", test=emulated, gates=(a_gate(),))
     return sections(
         {
-            "timed": _words(tradeoff(a_report(fp32, int8))),
-            "not timed": _words(tradeoff(a_report(untimed, _timed("onnxruntime-fp32", None, 0.9, size_mib=40.0)))),
-            "some not drawn": _words(tradeoff(a_report(fp32, untimed, unanswered))),
-            "another race": _words(tradeoff(a_report(fp32, selected))),
-            "desktop GPU": _words(tradeoff(a_report(fp32, int8, baseline=a_desktop()))),
-            "desktop GPU that never answered": _words(tradeoff(a_report(fp32, baseline=a_desktop(accuracy=None)))),
-            "drops": _words(drops(a_report(fp32, a_row(gates=(a_gate(),)), lost))),
-            "sizes": _words(sizes(a_report(a_row(), facts("openvino-int8")))),
+            "timed": _words(tradeoff_chart(a_report(fp32, int8))),
+            "not timed": _words(tradeoff_chart(a_report(untimed, _timed("onnxruntime-fp32", None, 0.9, size_mib=40.0)))),
+            "some not drawn": _words(tradeoff_chart(a_report(fp32, untimed, unanswered))),
+            "another race": _words(tradeoff_chart(a_report(fp32, selected))),
+            "desktop GPU": _words(tradeoff_chart(a_report(fp32, int8, baseline=a_desktop()))),
+            "desktop GPU that never answered": _words(tradeoff_chart(a_report(fp32, baseline=a_desktop(accuracy=None)))),
+            "drops": _words(drop_chart(a_report(fp32, a_row(gates=(a_gate(),)), lost))),
+            "sizes": _words(size_chart(a_report(a_row(), facts("openvino-int8")))),
         }
     )
 
@@ -93,7 +93,7 @@ def times(_: Path) -> str:
     deaf = soak.model_copy(update={"windows": tuple(window.model_copy(update={"observed": {}}) for window in soak.windows)})
 
     def drawn(*raced: Any) -> str:
-        return _words(latencies(page.model_copy(update={"raced": raced})))
+        return _words(latency_charts(page.model_copy(update={"raced": raced})))
 
     def of(**fields: Any) -> Any:
         return a_report(facts("onnxruntime-fp32", is_baseline=True), facts("onnxruntime-int8", chosen=True, **fields))
@@ -104,17 +104,19 @@ def times(_: Path) -> str:
             "two races": drawn(first, second.model_copy(update={"purpose": "select"})),
             "one run": drawn(first, one_run),
             "short runs, and one without samples": drawn(short),
-            "disturbed": _words(latencies(a_page(1).model_copy(update={"report": busy, "raced": (raced,)}))),
+            "disturbed": _words(latency_charts(a_page(1).model_copy(update={"report": busy, "raced": (raced,)}))),
             "speed-up, disturbed": _words(metric_chart(SHOWN["ratio_to_fp32"], busy)),
-            "steadiness": _words(steadiness(of(latency=a_started(TIMED)))),
-            "start-up": _words(startup(of(latency=a_started(TIMED)))),
-            "start-up, not known": _words(startup(of(latency=unknown))),
-            "end to end": _words(end_to_end(of(end_to_end=a_way(9.0), latency=TIMED))),
-            "end to end, not known": _words(end_to_end(of(end_to_end=untimed_way))),
-            "throughput": _words(throughput(of(throughput=a_throughput(100.0)))),
-            "throughput, not known": _words(throughput(of(throughput=a_throughput(reason="64 images do not fit the memory")))),
-            "soak": _words(sustained(of(sustained=soak))),
-            "soak of a machine that cannot tell": _words(sustained(of(sustained=deaf))),
+            "steadiness": _words(steadiness_charts(of(latency=a_started(TIMED)))),
+            "start-up": _words(startup_chart(of(latency=a_started(TIMED)))),
+            "start-up, not known": _words(startup_chart(of(latency=unknown))),
+            "end to end": _words(end_to_end_chart(of(end_to_end=a_way(9.0), latency=TIMED))),
+            "end to end, not known": _words(end_to_end_chart(of(end_to_end=untimed_way))),
+            "throughput": _words(throughput_chart(of(throughput=a_throughput(100.0)))),
+            "throughput, not known": _words(
+                throughput_chart(of(throughput=a_throughput(reason="64 images do not fit the memory")))
+            ),
+            "soak": _words(sustained_charts(of(sustained=soak))),
+            "soak of a machine that cannot tell": _words(sustained_charts(of(sustained=deaf))),
         }
     )
 
@@ -136,14 +138,14 @@ def costs(_: Path) -> str:
     unread = a_report(*(facts(name, energy=an_energy(**no_meter)) for name in ("onnxruntime-fp32", "onnxruntime-int8")))
     return sections(
         {
-            "residency": _words(residencies(a_report(*rows))),
-            "residency, planned": _words(residencies(a_report(planned, facts("openvino-int8")))),
-            "layers": _words(residencies(a_report(traced))),
-            "memory": _words(memory(a_report(facts("onnxruntime-int8", memory=a_memory()), facts("openvino-int8")))),
-            "memory of GPUs": _words(memory(a_report(*gpus))),
-            "energy, disturbed": _words(energy(a_report(facts(energy=an_energy(disturbed="others took 9 %"))))),
-            "no meter": f"{no_figure(unread, 'energy')}\n{no_figure(unread, 'memory')}",
-            "training": _words(curves(a_training(6))),
+            "residency": _words(residency_charts(a_report(*rows))),
+            "residency, planned": _words(residency_charts(a_report(planned, facts("openvino-int8")))),
+            "layers": _words(residency_charts(a_report(traced))),
+            "memory": _words(memory_chart(a_report(facts("onnxruntime-int8", memory=a_memory()), facts("openvino-int8")))),
+            "memory of GPUs": _words(memory_chart(a_report(*gpus))),
+            "energy, disturbed": _words(energy_chart(a_report(facts(energy=an_energy(disturbed="others took 9 %"))))),
+            "no meter": f"{common_missing_reason(unread, 'energy')}\n{common_missing_reason(unread, 'memory')}",
+            "training": _words(training_charts(a_training(6))),
         }
     )
 

@@ -220,10 +220,10 @@ def records(_: Path) -> str:
     }
     signatures = {"intact": {"key": "SHA256:x"}, "unchecked": {}, "none": {}}
     first = [
-        next(bundle.verification_lines(checks["signed"].model_copy(update={"signature": signature, "signer": None, **known})))
+        next(bundle.evidence_lines(checks["signed"].model_copy(update={"signature": signature, "signer": None, **known})))
         for signature, known in signatures.items()
     ]
-    texts = {name: "\n".join(bundle.verification_lines(check)) for name, check in checks.items()}
+    texts = {name: "\n".join(bundle.evidence_lines(check)) for name, check in checks.items()}
     return sections({**texts, "other signatures": "\n".join(first)})
 
 

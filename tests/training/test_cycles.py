@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from edgecnn.models.catalogue import arch_named
+from edgecnn.models.networks import build_network
 from edgecnn.planning.complete import filled_in
 from edgecnn.training.beginning import finetune_phase
 from edgecnn.training.history import EpochFacts
 from edgecnn.training.loop import _out_of_patience
+from edgecnn.training.material import validation_loss
 from edgecnn.training.schedule import growing_cycles
 from edgecnn.training.settings import default_epochs
 from edgecnn.values.recipe import TrainChoice
@@ -83,6 +88,24 @@ def test_one_cycle_is_no_part_of_the_key() -> None:
     assert growing.key(versions) != stage(LITE, mode="finetune").key(versions)
 
 
+@pytest.mark.parametrize(("arch", "body_rate"), [(LITE, 1.0), ("resnet-18", 1.0), ("vgg-11", 0.1), ("convnext-atto", 0.1)])
+def test_only_networks_with_batch_norm_are_fine_tuned_at_the_rate_of_the_head(arch: str, body_rate: float) -> None:
+    assert filled_in(TrainChoice(), "finetune", 3000, arch_named(arch)).body_rate == body_rate
+    network = build_network(arch_named(arch), 10, seed=0)
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == (body_rate == 1.0)
+    phase = finetune_phase(stage(arch, mode="finetune", epochs=8, body_rate=body_rate))
+    assert phase.body_share == body_rate
+
+
+def test_the_validation_loss_of_an_epoch_is_without_smoothing() -> None:
+    logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    expected = -(2 - math.log(math.exp(2) + 2) + math.log(1 / 3)) / 2
+    assert validation_loss(logits, torch.tensor([0, 1])) == pytest.approx(expected)
+    assert validation_loss(torch.tensor([[0.0, 3.0]]), torch.tensor([[1.0, 1.0]])) == pytest.approx(
+        (math.log(2) + math.log(1 + math.exp(-3))) / 2
+    )
+
+
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     return make_given(tmp_path_factory.mktemp("given"), train=48, validation=16)
@@ -116,6 +139,7 @@ def test_it_stops_by_itself_and_goes_on_after_an_interruption_with_the_same_byte
     stage(LITE, **settings).make(given.roles(weights), whole, heard)
     facts = json.loads((whole / "history.json").read_text())
     epochs = facts["phases"][-1]["epochs"]
+    assert all(math.isfinite(epoch["validation_loss"]) for phase in facts["phases"] for epoch in phase["epochs"])
     assert [step for step in heard.steps if step[0] == "train"][-1][1:3] == (len(epochs) * 48,) * 2
     assert len(epochs) in (2, 8)
     assert facts["stopped"] == ("all epochs done" if len(epochs) == 8 else "no better epoch in the last cycle")

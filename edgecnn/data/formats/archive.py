@@ -59,7 +59,7 @@ _DAMAGED: Final = (
 _UTF8: Final = 0x800
 """The flag of an entry whose name is UTF-8 (PKWARE APPNOTE, 4.4.4); without it, a name is of code page 437."""
 PAIRS: Final = "edgecnn-samples.csv"
-"""The list of unpacked samples. Archives may not contain a file with this name, so it is always ours."""
+"""The list of unpacked samples. Archives may not contain a file with this name, so edgecnn always wrote it."""
 _CLASS: Final = ".cls"
 _RECORD: Final = ".json"
 _KEYS: Final = ("label", "cls", "class", "class_name")
@@ -129,10 +129,10 @@ def cached_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Pr
 
 def _cache_name(archives: Mapping[str, Path]) -> str:
     stamps = [str(_REVISION)]
-    for place, archive in archives.items():
+    for prefix, archive in archives.items():
         with archive_faults(archive):
             stamp = stamp_of(os.path.realpath(archive), archive.stat())
-        stamps.append(f"{place}/{stamp}" if place else stamp)
+        stamps.append(f"{prefix}/{stamp}" if prefix else stamp)
     return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
 
 
@@ -156,15 +156,15 @@ def _digest_of_unpacked(folder: Path, tell: Progress) -> str:
 
 def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
     samples = dict[str, Path]()
-    for place, archive in archives.items():
+    for prefix, archive in archives.items():
         with ExitStack() as stack:
             members = members_of(archive, stack)
             _check_members(archive, members)
-            top, pairs = out / place, has_pairs(archive, [member.name for member in members])
+            top, pairs = out / prefix, has_pairs(archive, [member.name for member in members])
             if pairs:
-                top = out / place / archive.name
-                samples[f"{place}/{archive.name}".removeprefix("/")] = archive
-            shared = "" if pairs or not place else _shared_folder(members)
+                top = out / prefix / archive.name
+                samples[f"{prefix}/{archive.name}".removeprefix("/")] = archive
+            shared = "" if pairs or not prefix else _shared_folder(members)
             # others are skipped because of their names
             members = [member for member in members if member.name.startswith(shared)]
             for done, member in enumerate(members, start=1):
@@ -179,7 +179,7 @@ def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
 
 
 def _shared_folder(members: Sequence[Member]) -> str:
-    """Return the one folder that contains all files, with a slash; empty if there is none."""
+    """Return the folder that contains all files, with a slash; empty if there is no such folder."""
     names = [member.name for member in members]
     tops = {name.partition("/")[0] for name in names if not is_skipped(name.partition("/")[0])}
     top = f"{tops.pop()}/" if len(tops) == 1 else ""
@@ -268,7 +268,7 @@ def bare_name(archive: Path) -> str:
 
 @contextmanager
 def archive_faults(archive: Path) -> Iterator[None]:
-    """Report faults of an archive as such, apart from those of the store."""
+    """Turn exceptions of reading an archive into ARCHIVE_UNUSABLE. Faults of the store stay outside the block."""
     try:
         yield
     except _DAMAGED as error:
@@ -292,7 +292,7 @@ def members_of(archive: Path, stack: ExitStack) -> list[Member]:
 
 
 def _member_name(entry: zipfile.ZipInfo) -> str:
-    """Return the name. Names that are valid UTF-8 are read as such even without the flag, which many tools omit."""
+    """Return the name of an entry. Valid UTF-8 is decoded even without the UTF-8 flag, which many tools omit."""
     if entry.flag_bits & _UTF8 or entry.filename.isascii():
         return entry.filename
     try:
@@ -328,7 +328,7 @@ def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
     file = stack.enter_context(tarfile.open(fileobj=cast("Any", _BoundedReads(stream)), mode="r:"))  # noqa: SIM115
     members, left = list[Member](), bytes_allowed(archive)
     for number, entry in enumerate(iter(file.next, None), start=1):
-        cast("Any", file).members.clear()  # tarfile keeps each one
+        cast("Any", file).members.clear()  # tarfile keeps every entry in memory
         if entry.size < 0:  # tarfile would reread this entry in an endless loop
             raise tarfile.ReadError(f"its entry {ascii(entry.name)[:200]} has a negative size")
         left -= entry.size
@@ -365,15 +365,15 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
     split, and others do not.
     """
     part_of: dict[str, Part | None] = {}
-    for place in archives:  # such as train/0000.tar or train-0000.tar
-        splits = (split_name(word) for word in place.split("/"))
-        part_of[place] = next((split.part for split in splits if split is not None), None)
+    for prefix in archives:  # such as train/0000.tar or train-0000.tar
+        splits = (split_name(word) for word in prefix.split("/"))
+        part_of[prefix] = next((split.part for split in splits if split is not None), None)
     parts = set(part_of.values())
     if None in parts and parts - {None, "train"}:
-        named = [archive for place, archive in archives.items() if part_of[place] is not None]
-        unnamed = [archive for place, archive in archives.items() if part_of[place] is None]
+        named = [archive for prefix, archive in archives.items() if part_of[prefix] is not None]
+        unnamed = [archive for prefix, archive in archives.items() if part_of[prefix] is None]
         raise SHARDS_WITHOUT_SPLIT(folder=unnamed[0].parent, names=[archive.name for archive in unnamed], example=named[0].name)
-    rows = [(*row, part_of[place]) for place, archive in archives.items() for row in _labelled_samples(out, place, archive)]
+    rows = [(*row, part_of[prefix]) for prefix, archive in archives.items() for row in _labelled_samples(out, prefix, archive)]
     with (out / PAIRS).open("x", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         has_splits = None not in parts and len(parts) > 1
@@ -381,9 +381,9 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
         writer.writerows(row if has_splits else row[:2] for row in rows)
 
 
-def _labelled_samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:
+def _labelled_samples(out: Path, prefix: str, archive: Path) -> Iterator[tuple[str, str]]:
     images = 0
-    for path in sorted((out / place).rglob("*")):
+    for path in sorted((out / prefix).rglob("*")):
         if is_image_name(path.name) and path.is_file():
             images += 1
             yield path.relative_to(out).as_posix(), _sample_label(path, archive)

@@ -65,12 +65,12 @@ def cells_of(file: Path, needed: Collection[int]) -> Iterator[Cells]:
 
 
 def _rows_of_parquet(file: Path, needed: Collection[int]) -> Iterator[Cells]:
-    names, places = parquet_columns(file), sorted(needed)
+    names, indices = parquet_columns(file), sorted(needed)
     yield 0, names
-    for number, cells in enumerate(parquet_rows(file, [names[place] for place in places]), start=1):
+    for number, cells in enumerate(parquet_rows(file, [names[index] for index in indices]), start=1):
         row = [""] * len(names)
-        for place, cell in zip(places, cells, strict=True):
-            row[place] = cell
+        for index, cell in zip(indices, cells, strict=True):
+            row[index] = cell
         yield number, row
 
 
@@ -208,7 +208,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
 
     try:
         with open_regular(file) as stream, parquet.ParquetFile(stream) as plain:
-            footer, leaves = plain.metadata, [plain.schema.column(place) for place in range(len(plain.schema))]
+            footer, leaves = plain.metadata, [plain.schema.column(index) for index in range(len(plain.schema))]
             held = [field.name for field in plain.schema_arrow if field.name in columns and arrow.types.is_struct(field.type)]
         if footer.num_rows > ROWS_MAX:
             raise table_unusable(file=file, line=None, because=TOO_MANY_ROWS)
@@ -236,8 +236,8 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
 
 def _require_small_chunks(file: Path, footer: Any, columns: Sequence[str]) -> None:
     """Check the sizes in the footer before a row group is read. Raises TABLE_UNUSABLE: a column is larger than any real one."""
-    for group, place in product(range(footer.num_row_groups), range(footer.num_columns)):
-        chunk = footer.row_group(group).column(place)
+    for group, index in product(range(footer.num_row_groups), range(footer.num_columns)):
+        chunk = footer.row_group(group).column(index)
         size, values, name = chunk.total_uncompressed_size, chunk.num_values, chunk.path_in_schema
         if not any(name == column or name.startswith(f"{column}.") for column in columns):
             continue

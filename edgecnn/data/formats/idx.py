@@ -93,7 +93,7 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
     except FileNotFoundError:
         names = None
     made = cached_folder(_cache_name(pairs), cache, lambda fresh: _write_parts(pairs, fresh, tell), tell)
-    labels = {part: sorted(int(place.name) for place in (made / part).iterdir() if place.name.isdigit()) for part in pairs}
+    labels = {part: sorted(int(folder.name) for folder in (made / part).iterdir() if folder.name.isdigit()) for part in pairs}
     if names is not None and len(names) <= (largest := max(map(max, labels.values()))):
         raise CLASS_NAMES_UNUSABLE(
             file=folder / NAMES_FILE, because=f"it has {len(names):,} names, but there is a label {largest}"
@@ -118,7 +118,7 @@ def _file_name(start: str, kind: str) -> str:
 def _existing_file(folder: Path, start: str, kind: str) -> Path | None:
     """Return the file, unpacked rather than compressed if both exist. Some tools write a dot instead of the last dash but one."""
     names = (_file_name(start, kind), f"{start}-{kind}.{_ENDS[kind]}")
-    return next((place for end in ("", ".gz") for name in names if (place := folder / f"{name}{end}").is_file()), None)
+    return next((file for end in ("", ".gz") for name in names if (file := folder / f"{name}{end}").is_file()), None)
 
 
 def _cache_name(pairs: Mapping[Part, Pair]) -> str:
@@ -132,7 +132,7 @@ def _cache_name(pairs: Mapping[Part, Pair]) -> str:
 
 @contextmanager
 def _idx_faults(file: Path) -> Iterator[None]:
-    """Report faults of an IDX file as such, apart from those of the store."""
+    """Turn exceptions of reading an IDX file into IDX_UNUSABLE. Faults of the store stay outside the block."""
     try:
         yield
     except _DAMAGED as error:

@@ -48,7 +48,7 @@ _FEWEST_CLASSES: Final = 2
 
 
 class Flat(NamedTuple):
-    """A folder of such images, and the file that gives their classes."""
+    """A folder of ImageNet's validation images, and the file that gives their classes."""
 
     images: Path
     truth: Path
@@ -63,8 +63,8 @@ def flat_imagenet(root: Path) -> Flat | None:
     """
     for name in _IMAGE_FOLDERS:
         if (folder := root / name).is_dir() and any(map(_IMAGE.fullmatch, _names_in(folder))):
-            places = (folder / relative / file for relative in _TRUTH_FOLDERS for file in _READERS)
-            truth = next((place for place in places if place.is_file()), None)
+            candidates = (folder / relative / file for relative in _TRUTH_FOLDERS for file in _READERS)
+            truth = next((candidate for candidate in candidates if candidate.is_file()), None)
             if truth is not None:
                 return Flat(folder, truth.resolve(), _sibling_splits(folder) if name else ())
             _require_class_folders(folder)

@@ -94,7 +94,7 @@ class LabelFiles(NamedTuple):
         inside = Inside.of(self.root)
         if splits := self._label_files_of_splits(inside):
             self.tell.note(f"{self.root}: reads {', '.join(str(file.relative_to(self.root)) for file, _, _ in splits)}")
-            rows = [row for file, place, part in splits for row in self._rows(file, place, part)]
+            rows = [row for file, prefix, part in splits for row in self._rows(file, prefix, part)]
             return self._lay_out(self.root, rows, [file for file, _, _ in splits])
         name = inside.known or (inside.lists[0] if len(inside.lists) == 1 else None)
         if name is not None and inside.has_images and not inside.folders:
@@ -117,7 +117,7 @@ class LabelFiles(NamedTuple):
         return self._lay_out(file, list(self._rows(file)), [file])
 
     def _label_files_of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
-        """Return the label file of each split folder that has images and such a file. Raises SPLIT_NAMED_TWICE."""
+        """Return the label file of each split folder that has images and a label file. Raises SPLIT_NAMED_TWICE."""
         named = {name: split.part for name in inside.folders if (split := split_name(name)) is not None}
         splits = []
         for name, part in (_split_folders(self.root, inside) if split_claims(inside.folders) else named).items():
@@ -168,7 +168,7 @@ class LabelFiles(NamedTuple):
         """The folder that paths are relative to."""
         return self.root if self.choice.image_root is None else root_of(self.choice.image_root)
 
-    def _rows(self, file: Path, place: str = "", part: Part | None = None) -> Iterator[Row]:
+    def _rows(self, file: Path, prefix: str = "", part: Part | None = None) -> Iterator[Row]:
         if is_json_labels(file):
             rows = rows_of_json(file)
         else:
@@ -183,7 +183,7 @@ class LabelFiles(NamedTuple):
                 raise table_unusable(
                     file=file, line=None, because=because, hint=f"pass the file itself: --data {shell_word(file)}"
                 )
-            yield row if part is None else row._replace(path=f"{place}{row.path}", part=part)
+            yield row if part is None else row._replace(path=f"{prefix}{row.path}", part=part)
 
     def _lay_out(self, file: Path, rows: Sequence[Row], lists: Sequence[Path]) -> tuple[Layout, list[list[str]]]:
         folder = self._image_root

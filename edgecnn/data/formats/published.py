@@ -42,7 +42,7 @@ def is_published(path: str) -> bool:
 
 
 def published_folder(path: str, cache: Path, tell: Progress) -> Path:
-    """Return the folder of such a set in ``cache/archives``, made on first use.
+    """Return the folder of a published set in ``cache/archives``, made on first use.
 
     Raises:
         UNKNOWN_PUBLISHED_DATA: torchvision has no such set with one class an image.
@@ -57,7 +57,7 @@ def published_folder(path: str, cache: Path, tell: Progress) -> Path:
 
 
 def published_order(folder: Path) -> tuple[str, ...] | None:
-    """Return the classes of such a folder in label order; None if labels are plain numbers."""
+    """Return the classes of a published set in label order; None if labels are plain numbers."""
     file = folder / NAMES_FILE
     return names_in(file) if file.is_file() else None
 
@@ -72,9 +72,9 @@ def _write_images(name: str, out: Path, cache: Path, tell: Progress) -> None:
             (out / NAMES_FILE).write_text("\n".join(classes), encoding="utf-8")
         for number in range(len(images)):
             image, label = images[number]
-            place = out / part / (classes[label] if classes else f"{int(label)}")
-            place.mkdir(parents=True, exist_ok=True)
-            image.save(place / f"{number:06d}.png")
+            folder = out / part / (classes[label] if classes else f"{int(label)}")
+            folder.mkdir(parents=True, exist_ok=True)
+            image.save(folder / f"{number:06d}.png")
             tell.step(f"{PREFIX}{name}, {part}", number + 1, len(images), "images")
 
 

@@ -119,10 +119,10 @@ def has_folder(text: str) -> bool:
     return form is None or form.lay_out is not None
 
 
-def is_list(place: Path) -> bool:
+def is_list(path: Path) -> bool:
     """Whether a data path is a file that lists images, which may be in any folder."""
     with suppress(PermissionError):  # reading it then reports the folder
-        return any(form.source == "list" and form.claims(str(place)) for form in FORMATS)
+        return any(form.source == "list" and form.claims(str(path)) for form in FORMATS)
     return False
 
 
@@ -141,20 +141,20 @@ def _format_named(text: str) -> DataFormat | None:
 
 
 def _read_source(
-    place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", "archive", "folder")
+    path: Path, reading: Reading, sources: tuple[Source, ...] = ("list", "archive", "folder")
 ) -> tuple[Layout, Stamps]:
     try:
         for form in FORMATS:
-            if form.source not in sources or form.lay_out is None or not form.claims(str(place)):
+            if form.source not in sources or form.lay_out is None or not form.claims(str(path)):
                 continue
             if not reading.is_labelled and form.without_labels != "reads":
                 if form.without_labels == "refuses":
-                    raise LIST_WITHOUT_LABELS(file=place)
+                    raise LIST_WITHOUT_LABELS(file=path)
                 continue
-            if (files := form.lay_out(place, reading)) is not None:
+            if (files := form.lay_out(path, reading)) is not None:
                 return files
     except PermissionError as error:  # the folder, or a parent folder, cannot be entered
-        raise DATA_FOLDER_UNREADABLE(folder=place, because=system_reason(error)) from error
+        raise DATA_FOLDER_UNREADABLE(folder=path, because=system_reason(error)) from error
     raise AssertionError("the last format reads or refuses everything")
 
 
@@ -165,66 +165,66 @@ def _published_files(_: Path, reading: Reading) -> tuple[Layout, Stamps]:
     return layout if order is None else layout.reordered(order), stamps
 
 
-def _unpacked_files(place: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
+def _unpacked_files(path: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
     root = unpacked_folder(archives, reading.cache, reading.tell)
-    with name_archive_in_errors(place, root):
+    with name_archive_in_errors(path, root):
         if reading.is_labelled and (root / PAIRS).is_file():
             own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
             return _note_unlisted(read_table(root / PAIRS, own, reading.progress, reading.tell), reading)
         return _read_source(root, reading, ("folder",))
 
 
-def _imagenet_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    flat = flat_imagenet(place)
+def _imagenet_files(path: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
+    flat = flat_imagenet(path)
     return None if flat is None else flat_layout(flat, reading.progress, trains=reading.choice.train)
 
 
-def _archives_layout(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
+def _archives_layout(path: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     """Read a folder of archives, each a class, a split or a shard; None if the folder has other images."""
-    archives = _archives_in(place)
+    archives = _archives_in(path)
     if not archives:
         return None
-    names = [path.name for path in list(archives.values())[:_NAMED]]
-    reading.tell.note(f"{place}: unpacks {', '.join(names)}{' …' if len(archives) > _NAMED else ''}")
-    if reading.is_labelled and (lists := Inside.of(place).lists):
-        unused = first_of([str(place / name) for name in lists], _NAMED)
+    names = [archive.name for archive in list(archives.values())[:_NAMED]]
+    reading.tell.note(f"{path}: unpacks {', '.join(names)}{' …' if len(archives) > _NAMED else ''}")
+    if reading.is_labelled and (lists := Inside.of(path).lists):
+        unused = first_of([str(path / name) for name in lists], _NAMED)
         are, way_out = plural(len(lists), "is", "are"), "unpack them and pass the folder to use a list"
         reading.tell.note(f"{unused} {are} not used: classes come from the archives; {way_out}")
-    return _unpacked_files(place, archives, reading)
+    return _unpacked_files(path, archives, reading)
 
 
-def _archives_in(place: Path) -> dict[str, Path]:
-    inside = Inside.of(place)
+def _archives_in(path: Path) -> dict[str, Path]:
+    inside = Inside.of(path)
     packed = [name for name in inside.files if is_archive_name(name)]
     if inside.has_images or (inside.folders and packed):
         return {}
     if packed:
-        return _named_archives(place, "", packed)
-    held = {name: Inside.of(place / name) for name in inside.folders if split_name(name) is not None}
+        return _named_archives(path, "", packed)
+    held = {name: Inside.of(path / name) for name in inside.folders if split_name(name) is not None}
     if len(held) < len(inside.folders) or any(part.has_images or part.folders for part in held.values()):
         return {}
-    archives = (_named_archives(place, f"{part}/", filter(is_archive_name, inner.files)) for part, inner in held.items())
-    return {name: path for inside in archives for name, path in inside.items()}
+    archives = (_named_archives(path, f"{part}/", filter(is_archive_name, inner.files)) for part, inner in held.items())
+    return {name: archive for inside in archives for name, archive in inside.items()}
 
 
-def _named_archives(place: Path, prefix: str, names: Iterable[str]) -> dict[str, Path]:
+def _named_archives(folder: Path, prefix: str, names: Iterable[str]) -> dict[str, Path]:
     archives: dict[str, Path] = {}
     for name in names:
-        path = place / prefix / name
+        path = folder / prefix / name
         if (other := archives.setdefault(f"{prefix}{bare_name(path)}", path)) != path:
             raise ARCHIVES_OF_ONE_NAME(folder=path.parent, names=[other.name, name], bare=bare_name(path))
     return archives
 
 
-def _files_of_label_file(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    while (files := LabelFiles(place, reading.choice, reading.progress, reading.tell).read()) is None:
-        inside = Inside.of(place)
+def _files_of_label_file(path: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
+    while (files := LabelFiles(path, reading.choice, reading.progress, reading.tell).read()) is None:
+        inside = Inside.of(path)
         if len(inside.folders) != 1 or inside.has_images:
             break
         (name,) = inside.folders
-        if split_name(name) is not None and not split_claims(Inside.of(place / name).folders):
+        if split_name(name) is not None and not split_claims(Inside.of(path / name).folders):
             break
-        place /= name
+        path /= name
     return None if files is None else _note_unlisted(files, reading)
 
 
@@ -235,16 +235,16 @@ def _note_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layo
     return files
 
 
-def _class_folders(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    if place.is_file():
-        refuse_foreign(place, [place.name])
-        raise DATA_NOT_READ(path=place, reads=readable_formats())
+def _class_folders(path: Path, reading: Reading) -> tuple[Layout, Stamps]:
+    if path.is_file():
+        refuse_foreign(path, [path.name])
+        raise DATA_NOT_READ(path=path, reads=readable_formats())
     if not reading.is_labelled:
-        return _with_stamps(unlabelled_layout(place, reading.progress), reading)
+        return _with_stamps(unlabelled_layout(path, reading.progress), reading)
     try:
-        layout = find_layout(place, reading.progress, reading.choice.folders)
+        layout = find_layout(path, reading.progress, reading.choice.folders)
     except NoClassFolders:
-        refuse_foreign(place, Inside.of(place).files)
+        refuse_foreign(path, Inside.of(path).files)
         raise
     return _with_stamps(layout, reading)
 
@@ -263,7 +263,7 @@ FORMATS: Final = (
     DataFormat(
         f"a list ({', '.join(READERS)}, COCO's .json, {EDGE_IMPULSE})", "list", "refuses", False,
         lambda text: is_table(Path(text)),
-        lambda place, reading: read_table(place, reading.choice, reading.progress, reading.tell),
+        lambda path, reading: read_table(path, reading.choice, reading.progress, reading.tell),
     ),
     DataFormat(
         "", "list", "refuses", False, lambda text: is_json_labels(Path(text)),
@@ -271,11 +271,11 @@ FORMATS: Final = (
     ),
     DataFormat(
         f"an archive ({', '.join((ZIP, *TARS))})", "archive", "reads", False, lambda text: is_archive(Path(text)),
-        lambda place, reading: _unpacked_files(place, {"": place}, reading),
+        lambda path, reading: _unpacked_files(path, {"": path}, reading),
     ),
     DataFormat("", "folder", "skips", False, _is_dir, _imagenet_files),
     DataFormat("a folder of IDX files", "folder", "refuses", True, lambda text: is_idx(Path(text)),
-               lambda place, reading: _with_stamps(idx_layout(place, reading.cache, reading.tell), reading)),
+               lambda path, reading: _with_stamps(idx_layout(path, reading.cache, reading.tell), reading)),
     DataFormat("a folder of archives", "folder", "reads", False, _is_dir, _archives_layout),
     DataFormat("a folder of images with a label file", "folder", "skips", False, _is_dir, _files_of_label_file),
     DataFormat("a folder with a sub-folder a class", "folder", "reads", False, lambda text: True, _class_folders),

@@ -130,12 +130,12 @@ def _labels_by_path(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> 
     """Return the labels of each image; None if images have one class each."""
     if rows[0].labels is None:
         return None
-    place = {name: index for index, name in enumerate(classes)}
+    index_of = {name: index for index, name in enumerate(classes)}
     labels: dict[str, tuple[int, ...]] = {}
     for row in rows:
-        mine = tuple(sorted(place[name] for name in row.labels or ()))
-        if (first := labels.setdefault(row.path, mine)) != mine:
-            both = (", ".join(classes[label] for label in shown) or "no label" for shown in (first, mine))
+        labels_of_row = tuple(sorted(index_of[name] for name in row.labels or ()))
+        if (first := labels.setdefault(row.path, labels_of_row)) != labels_of_row:
+            both = (", ".join(classes[label] for label in shown) or "no label" for shown in (first, labels_of_row))
             because = f"{shortened(row.path)!r} is listed twice, as {' and as '.join(shortened(text) for text in both)}"
             raise table_unusable(file=file, line=None, because=because)
     return labels
@@ -223,26 +223,26 @@ class PathLookup(NamedTuple):
         folded = {text.casefold() for text in texts}
         files: dict[str, list[str]] = {}
         loosely: dict[str, list[str]] = {}
-        for place in self._image_paths():
-            for end in _matching_paths(place):
+        for file in self._image_paths():
+            for end in _matching_paths(file):
                 if end in texts:
-                    files.setdefault(end, []).append(place)
+                    files.setdefault(end, []).append(file)
                 if end.casefold() in folded:
-                    loosely.setdefault(end.casefold(), []).append(place)
+                    loosely.setdefault(end.casefold(), []).append(file)
         file_of = {}
         for path, text in wanted.items():
-            places = files.get(text) or loosely.get(text.casefold(), [])
-            if len(places) > 1 and text not in places:
-                raise listed_file_twice(file=self.file, path=path, files=places)
-            if places:
-                file_of[path] = text if text in places else places[0]
+            matches = files.get(text) or loosely.get(text.casefold(), [])
+            if len(matches) > 1 and text not in matches:
+                raise listed_file_twice(file=self.file, path=path, files=matches)
+            if matches:
+                file_of[path] = text if text in matches else matches[0]
         return file_of
 
     def _image_paths(self) -> Iterator[str]:
         """Yield the paths of probable images in the folder, relative to it."""
         count = 0
-        for place, folders, names in os.walk(self.folder):
-            here = os.path.relpath(place, self.folder)
+        for folder, folders, names in os.walk(self.folder):
+            here = os.path.relpath(folder, self.folder)
             depth = 0 if here == "." else here.count("/") + 1
             folders[:] = sorted(name for name in folders if not is_skipped(name) and depth < _DEEPEST)
             for name in names:
@@ -254,9 +254,9 @@ class PathLookup(NamedTuple):
                     yield name if depth == 0 else f"{here}/{name}"
 
 
-def _matching_paths(place: str) -> Iterator[str]:
+def _matching_paths(file: str) -> Iterator[str]:
     """Yield every path that matches a file: its last parts, with and without its suffix."""
-    parts = place.split("/")
+    parts = file.split("/")
     for bare in {parts[-1], os.path.splitext(parts[-1])[0]}:  # noqa: PTH122 - of millions of names
         for first in range(len(parts)):
             yield "/".join((*parts[first:-1], bare))

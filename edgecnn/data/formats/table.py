@@ -149,15 +149,15 @@ class Columns(NamedTuple):
     @property
     def needed(self) -> frozenset[int]:
         """Indices of the columns to read."""
-        places = {self.path, self.label, self.split, self.group} - {None}
+        indices = {self.path, self.label, self.split, self.group} - {None}
         if self.labels is not None:
-            places |= {self.labels.column} if self.labels.names is None else set(self.labels.names.values())
-        return frozenset(place for place in places if place is not None)
+            indices |= {self.labels.column} if self.labels.names is None else set(self.labels.names.values())
+        return frozenset(index for index in indices if index is not None)
 
     @property
     def note(self) -> str | None:
         """Note about the used columns, if their names are unusual."""
-        names = [self.names[place] for place in (self.path, self.label) if place is not None]
+        names = [self.names[index] for index in (self.path, self.label) if index is not None]
         is_usual = {name.lower() for name in names} <= {_PATHS[0], _LABELS[0]}
         return None if is_usual else f"reads the {plural(len(names), 'column')} {listed(names)}"
 
@@ -188,13 +188,13 @@ class _Header(NamedTuple):
         is_stated = label is not None
         label = self._first_of(_LABELS, besides={path, split}) if label is None else label
         taken = {path, split, group} - {label}
-        rest = [place for place, name in enumerate(self.names) if place not in taken and not _UNNAMED.fullmatch(name)]
+        rest = [index for index, name in enumerate(self.names) if index not in taken and not _UNNAMED.fullmatch(name)]
         if label is None and len(rest) == 1 and self.names[rest[0]].lower() != NAMES:
             label = rest[0]
         columns = Columns(self.names, path, label, None, None if split == label else split, group)
         if label is not None and not is_stated and len(rest) > 1 and not is_known_form:
             raise self._columns_unclear("pass --label-column COLUMN; columns that are not named are then ignored", choice, group)
-        self._require_once([self.names[place] for place in (path, label) if place is not None])
+        self._require_once([self.names[index] for index in (path, label) if index is not None])
         if label is not None:
             several = choice.label_separator in ("blank", "comma")
             labels = LabelColumns(column=label, separator=choice.label_separator) if several else None
@@ -203,34 +203,34 @@ class _Header(NamedTuple):
 
     def _label_columns(self, rest: Sequence[int], choice: DataChoice, group: int | None) -> LabelColumns:
         """Return the column ``labels``, or one column for each label."""
-        named = [place for place in rest if self.names[place].lower() == NAMES]
+        named = [index for index in rest if self.names[index].lower() == NAMES]
         if not rest or (named and len(rest) > 1):
             raise self._columns_unclear("pass --label-column COLUMN with the class of each image", choice, group)
         if named:
             return LabelColumns(column=named[0], separator=choice.label_separator)
-        self._require_once([self.names[place] for place in rest])
-        return LabelColumns(names={label_name(self.file, self._header_line, self.names[place]): place for place in rest})
+        self._require_once([self.names[index] for index in rest])
+        return LabelColumns(names={label_name(self.file, self._header_line, self.names[index]): index for index in rest})
 
     def _index(self, name: str) -> int | None:
         """Return a column's index by its exact name, else by its lower-case name."""
-        exact = (place for place, other in enumerate(self.names) if other == name)
-        loose = (place for place, other in enumerate(self.names) if other.lower() == name.lower())
+        exact = (index for index, other in enumerate(self.names) if other == name)
+        loose = (index for index, other in enumerate(self.names) if other.lower() == name.lower())
         return next(exact, next(loose, None))
 
     def _first_of(self, names: Sequence[str], besides: set[int | None]) -> int | None:
-        places = (self._index(name) for name in names)
-        return next((place for place in places if place is not None and place not in besides), None)
+        indices = (self._index(name) for name in names)
+        return next((index for index in indices if index is not None and index not in besides), None)
 
     def _stated_index(self, option: str, name: str | None) -> int | None:
         if name is None:
             return None
-        if (place := self._index(name.strip())) is None:
+        if (index := self._index(name.strip())) is None:
             because = f"it has no column {shortened(name)!r}: its columns are {self._column_names()}"
             raise table_unusable(
                 file=self.file, line=self._header_line, because=because, hint=f"pass one of these names with {option}"
             )
-        self._require_once([self.names[place]])
-        return place
+        self._require_once([self.names[index]])
+        return index
 
     def _require_once(self, names: Sequence[str]) -> None:
         counts = Counter(self.names)
@@ -257,9 +257,9 @@ class LabelColumns(NamedTuple):
     """Columns that contain a row's labels."""
 
     names: Mapping[str, int] | None = None
-    """Index of each label's own column; None if one column names them all."""
+    """Column index of each label; None if a single column names the labels."""
     column: int = 0
-    """Index of that column."""
+    """Index of the single column."""
     separator: str | None = None
     """The value of ``data.label_separator``."""
 
@@ -267,13 +267,13 @@ class LabelColumns(NamedTuple):
         """Return the labels of a row. Raises ValueError with the reason if its cells are invalid."""
         if self.names is None:
             return _labels_in_cell(cells[self.column], self.separator)
-        for name, place in self.names.items():
-            if cells[place].strip().lower() not in _TRUTH:
+        for name, index in self.names.items():
+            if cells[index].strip().lower() not in _TRUTH:
                 raise ValueError(
-                    f"column {name[:100]!r} contains {cells[place][:100]!r}, but a label column has 0 or 1;"
+                    f"column {name[:100]!r} contains {cells[index][:100]!r}, but a label column has 0 or 1;"
                     " --label-column COLUMN names the class column"
                 )
-        return tuple(name for name, place in self.names.items() if _TRUTH[cells[place].strip().lower()])
+        return tuple(name for name, index in self.names.items() if _TRUTH[cells[index].strip().lower()])
 
 
 def _labels_in_cell(cell: str, separator: str | None = None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts import RECORDING_UNUSABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.hosts.ssh.link import Link, shell_path
-from edgecnn.hosts.wire import Silence, Unusable, checked, exchange, last_lines, parsed, usable
+from edgecnn.hosts.wire import Silence, Unusable, exchange, last_lines, parse_json, usable, validate
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.machine.sensors import observe
 from edgecnn.runner.machine.throttling import PI_FLAGS, SINCE_BOOT, read_throttles
@@ -39,7 +39,7 @@ def recording_of(board: str, stdout: str, stderr: str) -> Recording:
     Raises RecordingUnusable: Python is absent or older than 3.6, or another program answered.
     """
     try:
-        return checked(Recording, parsed(stdout.strip().splitlines()[-1]))
+        return validate(Recording, parse_json(stdout.strip().splitlines()[-1]))
     except (IndexError, Unusable) as error:
         output = " | ".join(last_lines(stderr or stdout, _LAST_LINES))[:500]
         raise RECORDING_UNUSABLE(board=board, because=output or "it printed nothing") from error

@@ -21,23 +21,23 @@ from edgecnn.errors.hosts import (
     link_lost,
 )
 from edgecnn.hosts.ssh.link import Link, shell_path
-from edgecnn.hosts.wire import Count, Line, Message, Words, checked, last_lines, usable
+from edgecnn.hosts.wire import Count, Line, Message, Words, last_lines, usable, validate
 
 _MOST_BYTES = 8 * 1024**3
-"""Bound of one results folder; a trace of the largest network is a tenth of it."""
+"""Largest size of a results folder. A trace of the largest network has a tenth of it."""
 _CENTURY_S = 100 * 366 * 86400.0
-"""A clock that was never set begins in 1970."""
+"""Largest plausible age: a clock that was never set begins in 1970."""
 
 
-def _inside(name: str) -> str:
-    """Validate a name: it must stay inside its folder, and a terminal must be able to show it."""
+def _check_result_name(name: str) -> str:
+    """Return the name of a result. Raises ValueError: it leaves the results folder, or a terminal cannot show it."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or str(path) != name or name == "." or not name.isprintable():
         raise ValueError("it is not the name of a result")
     return name
 
 
-def _bounded(files: Mapping[str, FileFacts]) -> Mapping[str, FileFacts]:
+def _check_total_size(files: Mapping[str, FileFacts]) -> Mapping[str, FileFacts]:
     if sum(facts.bytes for facts in files.values()) > _MOST_BYTES:
         raise ValueError(f"they are larger than {_MOST_BYTES >> 30} GiB")
     return files
@@ -52,7 +52,7 @@ class FileFacts(Message):
     sha256: Sha256
     bytes: Count
     age_s: float = Field(ge=-_CENTURY_S, le=_CENTURY_S)
-    """By the board's clock."""
+    """Age by the board's clock."""
 
 
 class _Done(Message):
@@ -75,7 +75,7 @@ class _Lay(_Done):
 
 
 class _List(_Done):
-    files: Annotated[Mapping[Annotated[str, AfterValidator(_inside)], FileFacts], AfterValidator(_bounded)]
+    files: Annotated[Mapping[Annotated[str, AfterValidator(_check_result_name)], FileFacts], AfterValidator(_check_total_size)]
 
 
 class _Put(_Done):
@@ -157,45 +157,45 @@ class Board:
         """
         process = self.start(command, **request)
         streams = self.link.exchange(process, b"" if stdin is None else stdin, timeout_s=SILENCE_S, doing=command)
-        return self.answer(command, *streams)
+        return self.parse_answer(command, *streams)
 
     def start(self, command: str, **request: Any) -> subprocess.Popen[bytes]:
         """Start a process for a request, and write the request to it."""
-        process = self.link.start(self._line)
+        process = self.link.start(self._shell_line)
         assert process.stdin is not None
         try:
-            process.stdin.write(opening(command, **request))
+            process.stdin.write(encode_request(command, **request))
             process.stdin.flush()
         except OSError:
             pass  # it has ended; its last line, or a missing one, is reported later
         return process
 
-    def words(self) -> list[str]:
-        """The command whose standard input takes a request: see ``opening``."""
-        return self.link.command(self._line)
+    def command(self) -> list[str]:
+        """Return a command that reads a request from its standard input; see ``encode_request``."""
+        return self.link.command(self._shell_line)
 
     @property
-    def _line(self) -> str:
+    def _shell_line(self) -> str:
         line = f"exec {shell_path(self.python)} {shell_path(self._far)} {shell_path(self.folder)}"
         return f"exec sh -c {shlex.quote(line)}"
 
-    def answer(self, doing: str, stdout: bytes, stderr: str) -> Mapping[str, Any]:
-        """Return the last message with ``ok``. Raises its error, or the error of a missing message."""
+    def parse_answer(self, doing: str, stdout: bytes, stderr: str) -> Mapping[str, Any]:
+        """Return the last message with ``ok``. Raises the error in that message, or an error if there is none."""
         with usable(self.name, doing):
             for line in reversed(stdout.splitlines()):
                 message = Line.of(line)
                 if message is not None and message[0].ok is not None:
                     reply, value = message
                     if reply.ok:
-                        return checked(ANSWERS[doing], value).model_dump()
-                    raise self.failure(doing, reply.error or {})
-        if self.link.ended():
+                        return validate(ANSWERS[doing], value).model_dump()
+                    raise self.refusal_error(doing, reply.error or {})
+        if self.link.is_lost():
             raise link_lost(board=self.name, doing=doing)
         raise board_failed(board=self.name, doing=doing, lines=last_lines(stderr, _LINES))
 
-    def failure(self, doing: str, error: Mapping[str, Any]) -> EdgecnnError:
-        """Make an error from a refusal. Raises Unusable: it is invalid."""
-        refused = checked(Refusal, error)
+    def refusal_error(self, doing: str, error: Mapping[str, Any]) -> EdgecnnError:
+        """Return the error of a refusal. Raises Unusable: the refusal is invalid."""
+        refused = validate(Refusal, error)
         if refused.ref == "board-busy":
             return board_busy(board=self.name, owner=refused.owner, since_s=refused.since_s, what=refused.what)
         if refused.ref == "board-disk-full":
@@ -203,17 +203,17 @@ class Board:
         return board_failed(board=self.name, doing=doing, lines=[refused.because or refused.ref])
 
     def _install(self) -> None:
-        """Send ``far.py`` unless the board has it. Its length is compared, since ``cat`` takes a lost link for the end of a
-        file.
+        """Send ``far.py`` unless the board has it.
 
-        The shell outlives a lost link just long enough to remove a partial file.
+        Its length is compared, since ``cat`` takes a lost link for the end of a file. The shell outlives a lost link just long
+        enough to remove a partial file.
         """
         if self._installed:
             return
         python, folder, far = shell_path(self.python), shell_path(self.folder), shell_path(self._far)
-        half = f"{shell_path(f'{self._far}.part')}.$$"
-        complete = f"{{ [ $(wc -c < {half}) -eq {self._far_bytes} ] || {{ echo 'the file is incomplete' >&2; false; }}; }}"
-        receive = f"cat > {half} && {complete} && mv {half} {far} || {{ rm -f {half}; exit 1; }}"
+        partial = f"{shell_path(f'{self._far}.part')}.$$"
+        complete = f"{{ [ $(wc -c < {partial}) -eq {self._far_bytes} ] || {{ echo 'the file is incomplete' >&2; false; }}; }}"
+        receive = f"cat > {partial} && {complete} && mv {partial} {far} || {{ rm -f {partial}; exit 1; }}"
         present = f"[ -f {far} ] && [ $(wc -c < {far}) -eq {self._far_bytes} ]"
         script = f"trap '' PIPE HUP; umask 077; mkdir -p {folder} && {{ {present} || {{ {receive}; }}; }} && {python} -V"
         answer = self.link.ask(f"exec sh -c {shlex.quote(script)}", stdin=_FAR.read_bytes(), doing="the first contact")
@@ -227,7 +227,7 @@ class Board:
         self._installed = True
 
 
-def opening(command: str, **request: Any) -> bytes:
+def encode_request(command: str, **request: Any) -> bytes:
     """Encode a request for ``far.py``: its length, then its JSON."""
     text = json.dumps({**request, "command": command}).encode("utf-8")
     return b"%08x" % len(text) + text

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Callable, Dict
 
 OBJECTS, KITS, RESULTS = "objects", "kits", "results"
 STALE_S = 7 * 24 * 3600.0
-"""Results that no one fetched, and objects without a kit, are removed after this time, if two sweeps find them that old."""
+"""Results that no one fetched, and objects without a kit, are removed if they have this age in two sweeps."""
 BLOCK = 1 << 20
 
 
@@ -40,14 +40,14 @@ def main() -> int:
     """Read one request and answer it."""
     folder = Path(sys.argv[1]).expanduser().absolute()
     try:
-        request = json.loads(_exactly(int(_exactly(8), 16)))
+        request = json.loads(_read_exactly(int(_read_exactly(8), 16)))
         _say(dict(COMMANDS[request["command"]](Place(folder), request, sys.stdin.buffer), ok=True))
         return 0
     except Refused as refused:
         facts = refused.facts
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        facts = {"ref": "board-disk-full" if full else "board-failed", "because": str(error), "free_bytes": _free(folder)}
+        facts = {"ref": "board-disk-full" if full else "board-failed", "because": str(error), "free_bytes": _free_bytes(folder)}
     _say({"ok": False, "error": dict(facts, far=True)})
     return 1
 
@@ -77,13 +77,13 @@ class Place:
 
 def hello(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
     """Answer with Python's version, the private folder and its free bytes."""
-    return {"python": list(sys.version_info[:3]), "folder": str(place.folder), "free_bytes": _free(place.folder)}
+    return {"python": list(sys.version_info[:3]), "folder": str(place.folder), "free_bytes": _free_bytes(place.folder)}
 
 
 def hold(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
     """Lock the board for one user until standard input ends. Remove stale files first, since nothing runs now."""
-    lock = _locked(Path(request["lock"]), 0.0)
-    _sweep(place)
+    lock = _lock(Path(request["lock"]), 0.0)
+    _remove_stale(place)
     up_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # independent of the set time; no lock outlives a boot
     about = {"owner": getpass.getuser(), "what": request["what"], "since_s": up_s, "pid": os.getpid()}
     lock.truncate(0)
@@ -98,20 +98,19 @@ def have(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, A
     """Answer with the missing contents and the free bytes."""
     missing = [sha256 for sha256 in request["sha256"] if not place.object(sha256).is_file()]
     for sha256 in set(request["sha256"]) - set(missing):
-        _used(place.object(sha256))
-    return {"missing": missing, "free_bytes": _free(place.folder)}
+        _mark_used(place.object(sha256))
+    return {"missing": missing, "free_bytes": _free_bytes(place.folder)}
 
 
 def put(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Store contents from a tar stream whose names are their SHA-256. Each complete one is kept, even if the stream breaks
-    off."""
+    """Store contents from a tar stream, named by their SHA-256. Complete contents are kept even if the stream breaks off."""
     try:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 content = archive.extractfile(member)
                 if content is None:
                     raise Refused("board-failed", because="{!r} is not a file".format(member.name))
-                _keep(place.object(member.name), content)
+                _store(place.object(member.name), content)
             return {"put": len(archive.getmembers())}
     except tarfile.TarError as error:
         raise Refused("board-failed", because="the content was not received completely: {}".format(error)) from error
@@ -121,7 +120,7 @@ def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     """Make a folder from stored contents. A ``fresh`` folder appears complete; otherwise files are added to it."""
     target = place.inside(request["folder"])
     if request["fresh"] and target.is_dir():
-        _used(target)
+        _mark_used(target)
         return {"path": str(target)}
     partial = target.with_name("{}.{}".format(target.name, os.getpid())) if request["fresh"] else target
     for name, sha256 in request["files"].items():
@@ -130,11 +129,11 @@ def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
             raise Refused("board-failed", because="{!r} leaves its folder".format(name))
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            _link(place.object(sha256), path)
+            _link_or_copy(place.object(sha256), path)
     partial.mkdir(parents=True, exist_ok=True)
     if partial != target and not target.is_dir():
         partial.rename(target)
-    _used(target)
+    _mark_used(target)
     return {"path": str(target)}
 
 
@@ -142,7 +141,7 @@ def listing(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str
     """Answer with the finished files of a folder: SHA-256, size, and age by this machine's clock."""
     root = place.inside(request["folder"])
     if root.is_dir():
-        _used(root)
+        _mark_used(root)
     now, files = time.time(), {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.suffix != ".partial":
@@ -165,7 +164,7 @@ def get(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
 def run(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
     """Become a kit's runner, which has a lease on standard input and leads a process group."""
     folder = place.inside(request["kit"])
-    locks = [_locked(Path(path), wait_s) for path, wait_s in request["locks"]]
+    locks = [_lock(Path(path), wait_s) for path, wait_s in request["locks"]]
     for lock in locks:
         os.set_inheritable(lock.fileno(), True)
     with contextlib.suppress(OSError):  # it already leads a group
@@ -193,8 +192,8 @@ def _say(value: Dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _exactly(count: int) -> bytes:
-    """Read this number of bytes and no more, since the rest may belong to a runner."""
+def _read_exactly(count: int) -> bytes:
+    """Read this number of bytes of standard input and no more, since the rest may belong to a runner."""
     content = b""
     while len(content) < count:
         if not (more := os.read(0, count - len(content))):
@@ -203,7 +202,7 @@ def _exactly(count: int) -> bytes:
     return content
 
 
-def _free(folder: Path) -> int:
+def _free_bytes(folder: Path) -> int:
     return shutil.disk_usage(str(next(parent for parent in (folder, *folder.parents) if parent.exists()))).free
 
 
@@ -215,7 +214,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _keep(path: Path, content: Any) -> None:
+def _store(path: Path, content: Any) -> None:
     """Write a temporary file, flush it to the disk, compare its SHA-256, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name("{}.{}.partial".format(path.name, os.getpid()))
@@ -231,7 +230,7 @@ def _keep(path: Path, content: Any) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _link(content: Path, path: Path) -> None:
+def _link_or_copy(content: Path, path: Path) -> None:
     try:
         os.link(str(content), str(path))
     except OSError as error:
@@ -240,7 +239,7 @@ def _link(content: Path, path: Path) -> None:
         shutil.copyfile(str(content), str(path))  # a file system without hard links
 
 
-def _locked(path: Path, timeout_s: float) -> BinaryIO:
+def _lock(path: Path, timeout_s: float) -> BinaryIO:
     """Lock a file that every user may open, or refuse with the lock's owner."""
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:  # without creating first: in a sticky folder the kernel may refuse to create over another user's file
@@ -256,11 +255,11 @@ def _locked(path: Path, timeout_s: float) -> BinaryIO:
             return stream
         except BlockingIOError:
             if time.monotonic() >= give_up_at:
-                raise Refused("board-busy", lock=str(path), **_owner(stream)) from None
+                raise Refused("board-busy", lock=str(path), **_lock_owner(stream)) from None
             time.sleep(0.1)
 
 
-def _owner(stream: BinaryIO) -> Dict[str, Any]:
+def _lock_owner(stream: BinaryIO) -> Dict[str, Any]:
     stream.seek(0)
     about: Dict[str, Any] = {}
     with contextlib.suppress(ValueError):
@@ -270,19 +269,21 @@ def _owner(stream: BinaryIO) -> Dict[str, Any]:
     return {"owner": str(about.get("owner", "somebody")), "what": str(about.get("what", "")), "since_s": age}
 
 
-def _sweep(place: Place) -> None:
+def _remove_stale(place: Place) -> None:
     """Remove old results, kits and partial files, and old contents that are in no kit."""
     for path in [path for name in (RESULTS, KITS) for path in (place.folder / name).glob("*")]:
-        if _forgotten(path):
+        if _is_stale(path):
             shutil.rmtree(str(path), ignore_errors=True)
     for path in [*(place.folder / OBJECTS).glob("??/*"), *place.folder.glob("*.part.*")]:
-        if path.stat().st_nlink == 1 and _forgotten(path):
+        if path.stat().st_nlink == 1 and _is_stale(path):
             path.unlink()
 
 
-def _forgotten(path: Path) -> bool:
-    """Whether a path was old in two sweeps, since a clock that is set forward makes every file old. The first sweep marks its
-    mode, which needs no disk space."""
+def _is_stale(path: Path) -> bool:
+    """Whether a path was old in two sweeps, since a clock that is set forward makes every file old.
+
+    The first sweep sets a bit of its mode, which needs no disk space.
+    """
     facts = path.stat()
     if facts.st_mtime >= time.time() - STALE_S:
         return False
@@ -293,8 +294,8 @@ def _forgotten(path: Path) -> bool:
     return False
 
 
-def _used(path: Path) -> None:
-    """Update the date of a requested file, and remove the mark of an earlier sweep."""
+def _mark_used(path: Path) -> None:
+    """Update the date of a requested file, and clear the bit that an earlier sweep set."""
     path.chmod(stat.S_IMODE(path.stat().st_mode) & ~stat.S_ISVTX)
     os.utime(str(path))
 

@@ -1,6 +1,6 @@
 """Files on both sides: contents that a board stores by SHA-256, and the results folder that it writes.
 
-Missing contents are sent in one stream, and an unchanged file is hashed only once.
+Missing contents are sent in one stream.
 """
 
 from __future__ import annotations
@@ -38,20 +38,22 @@ class Contents:
         """Bytes of contents that were sent over this connection."""
 
     def files_in(self, folder: Path) -> dict[str, Path]:
-        """Every file of a folder by its relative name, without byte code."""
+        """Return every file of a folder by its relative name, without byte code."""
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and _IGNORED not in path.parts)
         return {path.relative_to(folder).as_posix(): path for path in paths}
 
     def digest(self, path: Path) -> str:
-        """SHA-256 of a file."""
+        """Return SHA-256 of a file. An unchanged file is hashed only once."""
         identity = (str(path), stamp_from(path.stat()))
         if identity not in self._digests:
             self._digests[identity] = sha256_of(path)
         return self._digests[identity]
 
     def send(self, paths: Iterable[Path]) -> dict[Path, str]:
-        """Send the files that a board lacks, and return the SHA-256 of each. Raises BoardDiskFull: the board has too little
-        space."""
+        """Send the files that a board lacks, and return the SHA-256 of each file.
+
+        Raises BoardDiskFull: the board has too little space.
+        """
         digests = {path: self.digest(path) for path in paths}
         here = {sha256: path for path, sha256 in digests.items()}
         answer = self._board.ask("have", sha256=sorted(here))
@@ -64,20 +66,20 @@ class Contents:
             free = int(answer["free_bytes"])
             raise board_disk_full(board=self._board.name, folder=self._board.folder, needed_bytes=size + _ROOM, free_bytes=free)
         if missing:
-            with _Stream(missing) as stream:
+            with _TarStream(missing) as stream:
                 self._board.ask("put", stdin=stream)
             self.sent_bytes += size
         return digests
 
-    def folder(self, files: Mapping[str, Path], kind: str) -> str:
-        """Make a folder of these files there, named after the digest of its listing, and return its path."""
+    def make_folder(self, files: Mapping[str, Path], kind: str) -> str:
+        """Make a folder with these files on the board, named after the digest of its listing, and return its path."""
         digests = self.send(files.values())
         listing = {name: digests[path] for name, path in files.items()}
         name = hashlib.sha256(repr(sorted(listing.items())).encode()).hexdigest()[:32]
         return str(self._board.ask("lay", folder=f"{kind}/{name}", files=listing, fresh=True)["path"])
 
 
-class _Stream:
+class _TarStream:
     """A tar of files that is written while it is read, without a copy here."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
@@ -112,80 +114,81 @@ PLACE = ".there.json"
 class Results:
     """One results folder, here and on a board.
 
-    A file in the folder here names the folder there. It is written before anything runs, so that the next call finds the
-    results of an interrupted one. If the folder here is emptied, the next call starts a new folder there.
+    A file in the folder here names the board's folder. It is written before anything runs, so that the next call finds the
+    results of an interrupted call. If the folder here is emptied, the next call starts a new folder on the board.
     """
 
     def __init__(self, board: Board, contents: Contents, out: Path) -> None:
         self._board, self._contents, self._out = board, contents, out
 
     @property
-    def begun(self) -> bool:
+    def is_begun(self) -> bool:
         """Whether an earlier call left results on this board."""
         return self._folder_there() is not None
 
     @property
     def folder(self) -> str:
-        """The folder's name in the private folder there; chosen now if there is none."""
+        """Name of the folder in the board's private folder; chosen now if there is none."""
         folder = self._folder_there()
         if folder is not None:
             return folder
         name = f"results/{uuid.uuid4().hex}"
         self._out.mkdir(parents=True, exist_ok=True)
         path = self._out / PLACE
-        half = path.with_suffix(".partial")
-        half.write_text(json.dumps({**self._places(), self._board.name: name}, indent=1), encoding="utf-8")
-        half.replace(path)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps({**self._folders(), self._board.name: name}, indent=1), encoding="utf-8")
+        partial.replace(path)
         return name
 
-    def give(self) -> str:
-        """Send the files that only this side has, and return the folder's path there."""
+    def send(self) -> str:
+        """Send the files that the board lacks, and return the folder's path on the board."""
         listed, files = self._listing(), self._contents.files_in(self._out)
         files = {name: path for name, path in files.items() if _is_result(name) and name not in listed}
         digests = self._contents.send(files.values()) if files else {}
         listing = {name: digests[path] for name, path in files.items()}
         return str(self._board.ask("lay", folder=self.folder, files=listing, fresh=False)["path"])
 
-    def take(self) -> None:
-        """Fetch the finished files that differ here, with their dates."""
-        changed = {name: facts for name, facts in self._listing().items() if _is_result(name) and not self._same(name, facts)}
+    def fetch(self) -> None:
+        """Fetch the finished files that differ from those here, with their dates."""
+        changed = {}
+        for name, facts in self._listing().items():
+            path = self._out / name
+            is_same = path.is_file() and path.stat().st_size == facts["bytes"] and sha256_of(path) == facts["sha256"]
+            if _is_result(name) and not is_same:
+                changed[name] = facts
         if changed:
-            self._fetch(changed)
+            self._fetch_files(changed)
 
-    def _places(self) -> dict[str, str]:
+    def _folders(self) -> dict[str, str]:
         try:
             return dict(json.loads((self._out / PLACE).read_bytes()))
         except (OSError, ValueError):
             return {}
 
     def _folder_there(self) -> str | None:
-        return self._places().get(self._board.name)
+        return self._folders().get(self._board.name)
 
     def _listing(self) -> Mapping[str, Mapping[str, Any]]:
         files: Mapping[str, Mapping[str, Any]] = self._board.ask("list", folder=self.folder)["files"]
         return files
 
-    def _same(self, name: str, facts: Mapping[str, Any]) -> bool:
-        path = self._out / name
-        return path.is_file() and path.stat().st_size == facts["bytes"] and sha256_of(path) == facts["sha256"]
-
-    def _fetch(self, changed: Mapping[str, Mapping[str, Any]]) -> None:
+    def _fetch_files(self, changed: Mapping[str, Mapping[str, Any]]) -> None:
         names, size = sorted(changed), sum(facts["bytes"] for facts in changed.values())
         process = self._board.start("get", folder=self.folder, names=names)
         assert process.stdout is not None and process.stderr is not None
         incoming, stderr = Incoming(process.stdout, size), Tail(process.stderr)
         try:
             with usable(self._board.name, _FETCHING):
-                while (line := incoming.line(SILENCE_S)) and not line.startswith(b'{"sends"'):
+                while (line := incoming.read_line(SILENCE_S)) and not line.startswith(b'{"sends"'):
                     continue
                 if line is None:
                     raise Silence
                 for name in names:
-                    self._keep(name, changed[name], incoming)
+                    self._fetch_file(name, changed[name], incoming)
         except Silence as error:
             raise link_lost(board=self._board.name, doing=_FETCHING, because=f"no data for {SILENCE_S:g} s") from error
         except (OSError, EOFError) as error:
-            if self._board.link.ended():
+            if self._board.link.is_lost():
                 raise link_lost(board=self._board.name, doing=_FETCHING) from error
             raise board_failed(
                 board=self._board.name, doing=_FETCHING, lines=[*last_lines(stderr.text, 1), str(error)]
@@ -193,22 +196,22 @@ class Results:
         finally:
             kill_group(process)
 
-    def _keep(self, name: str, facts: Mapping[str, Any], incoming: Incoming) -> None:
+    def _fetch_file(self, name: str, facts: Mapping[str, Any], incoming: Incoming) -> None:
         """Fetch a complete file, and compare its SHA-256."""
         path = self._out / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(f"{path.name}.partial")
+        partial = path.with_name(f"{path.name}.partial")
         try:
-            with half.open("wb") as target:
-                for block in incoming.exactly(facts["bytes"], SILENCE_S):
+            with partial.open("wb") as target:
+                for block in incoming.read_exactly(facts["bytes"], SILENCE_S):
                     target.write(block)
-            if sha256_of(half) != facts["sha256"]:
+            if sha256_of(partial) != facts["sha256"]:
                 raise board_failed(board=self._board.name, doing=_FETCHING, lines=[f"{name} was changed on the way"])
             written = time.time() - facts["age_s"]
-            os.utime(half, (written, written))
-            half.replace(path)
+            os.utime(partial, (written, written))
+            partial.replace(path)
         finally:
-            half.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 def _is_result(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,9 +20,9 @@ from edgecnn.errors.hosts import (
     link_lost,
 )
 from edgecnn.hosts.local import MACHINE, RACE, WAITING
-from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, run_program, runner_failed
+from edgecnn.hosts.program import IgnoredProgress, MachineInfo, Program, parse_builder, parse_info, run_program, runner_failed
 from edgecnn.hosts.protocol import SCHEDULE, Task
-from edgecnn.hosts.ssh.board import FOLDER, PYTHON, SILENCE_S, Board, opening
+from edgecnn.hosts.ssh.board import FOLDER, PYTHON, SILENCE_S, Board, encode_request
 from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.hosts.wire import Incoming, Tail, usable
@@ -38,23 +38,23 @@ LEASE_S = 30.0
 LOCK = MACHINE
 """Lock of the process that measures there: one path for all users of a board."""
 _ORPHAN_S = 45.0  # a runner without a link ends by its lease before that
-_AGAIN_S = 20.0
+_RACE_POLL_S = 20.0
 """Interval between two checks of the race lock, long enough not to disturb a race."""
 _RUNNER = Path(__file__).resolve().parents[2] / "runner"
 VARIABLES = {**{name: name for name in KEPT_VARIABLES}, "PYTHONPATH": PATH_NOT_PASSED}
-"""Environment variables of the board that a runner gets, with the names that it gets them by."""
+"""Environment variables of the board that are passed to a runner, and their names in the runner."""
 _FULL = ("Errno 28", "No space left on device", "Errno 122")
 
 
-class _RacedThere(Exception):
-    """Another race runs on the board now."""
+class _RaceRuns(Exception):
+    """Raised when another race runs on the board."""
 
 
 class SshHost:
-    """A board, locked for one user from ``open`` to ``close``; to be used as a context."""
+    """A board, locked for one user from ``open`` to ``close``. Use it as a context manager."""
 
     part_bytes: int | None = 64 * 1024 * 1024
-    """Some seconds of a slow wireless link, which is the most that a cut costs."""
+    """Some seconds of a slow wireless link, which is the most that a lost connection costs."""
 
     def __init__(self, board: Board, lock: str, what: str) -> None:
         self.board = board
@@ -70,7 +70,7 @@ class SshHost:
 
     @classmethod
     def over(cls, link: Link, *, what: str, python: str = PYTHON, folder: str = FOLDER, lock: str = LOCK) -> SshHost:
-        """Lock the board at the other end of an open link. The link is closed at the end, or at once if the lock fails."""
+        """Lock the board at the other end of an open link. ``close`` closes the link too, and so does a failure to lock."""
         host = cls(Board(link, python=python, folder=folder), lock, what)
         try:
             host._begin()
@@ -80,8 +80,8 @@ class SshHost:
         return host
 
     def close(self) -> None:
-        """Unlock the board. Its processes of this host end."""
-        self._let_go()
+        """Unlock the board. This host's processes on the board end."""
+        self._unlock()
         self.board.link.close()
 
     def __enter__(self) -> SshHost:
@@ -95,7 +95,7 @@ class SshHost:
         self.board.ask("clean")
 
     def identify(self) -> Environment:
-        """The board's environment, as this edgecnn's runner reads it there."""
+        """Return the board's environment, as this edgecnn's runner reads it there."""
         return self._info().environment
 
     def runtime_version(self, runtime: str) -> str | None:
@@ -104,14 +104,14 @@ class SshHost:
 
     def engine_builder(self, package: str) -> EngineBuilder:
         """See ``Host.engine_builder``."""
-        return builder_in(self._ask_runner("info", "--builder", package), self.board.name)
+        return parse_builder(self._ask_runner("info", "--builder", package), self.board.name)
 
     def recall(self, out: Path) -> None:
         """See ``Host.recall``."""
         results = Results(self.board, self.contents, out)
-        if results.begun:
-            self._connected()
-            results.take()
+        if results.is_begun:
+            self._reconnect()
+            results.fetch()
 
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``.
@@ -119,73 +119,65 @@ class SshHost:
         Raises LINK_LOST: the connection was lost; finished results stay there, and the same task continues. BoardDiskFull:
         there is too little space for sent files or results.
         """
-        self._connected()
-        places = {kit: self.contents.folder(self.contents.files_in(kit), "kits") for kit in task.kits}
+        self._reconnect()
+        places = {kit: self.contents.make_folder(self.contents.files_in(kit), "kits") for kit in task.kits}
         digests = self.contents.send(task.inputs.values())
         places |= {path: f"{self.folder}/objects/{sha256[:2]}/{sha256}" for path, sha256 in digests.items()}
         results = None if task.out is None else Results(self.board, self.contents, task.out)
         if results is not None and task.out is not None:
-            places[task.out] = results.give()
+            places[task.out] = results.send()
             if task.schedule is not None:
                 places[task.out / SCHEDULE] = self._send_schedule(task.out, task.schedule.text(places.__getitem__))
         try:
             argv = ["--lease-s", str(LEASE_S), *task.argv(places.__getitem__)]
-            result = self._program(places[task.kit], argv, task.command, lease_s, tell)
+            result = self._run_runner(places[task.kit], argv, task.command, lease_s, tell)
         except (RunnerFailed, RunnerCrashed, RunnerTimedOut, BoardDiskFull):
             if results is not None:
-                results.take()
+                results.fetch()
             raise
         if results is not None:
-            results.take()
+            results.fetch()
         return result
 
-    # -----------------------------------------------------------------------------------------------------------------
-
-    def _program(self, place: str, argv: Sequence[str], doing: str, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """Run a runner there to its end. A timed run has the board alone, like a race that is started on the board itself."""
+    def _run_runner(self, place: str, argv: Sequence[str], doing: str, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """Run a runner there to its end. During a timed run, no other race runs on the board."""
         kit = "/".join(place.split("/")[-2:])
-        locks = [(self._race_lock, _AGAIN_S)] if doing == "bench" else []
+        race_lock = f"{self._lock}{RACE}"
+        locks = [(race_lock, _RACE_POLL_S)] if doing == "bench" else []
         locks.append((f"{self._lock}.run", _ORPHAN_S))
-        request = opening("run", kit=kit, argv=argv, locks=locks, variables=VARIABLES)
-        words, failure = self.board.words(), self._failure(doing)
-        beat_s = LEASE_S / 6
-        program = Program(words, (doing,), opening=request, beat_s=beat_s, failure=failure, board=self.board.name)
-        try:
-            return self._when_alone(program, lease_s, tell)
-        except RunnerFailed as error:
-            raise self._judged(error) from error
-        except (RunnerCrashed, RunnerTimedOut) as error:
-            if self.board.link.ended():
-                raise link_lost(board=self.board.name, doing=doing) from error
-            raise self._judged(error) from error
+        request = encode_request("run", kit=kit, argv=argv, locks=locks, variables=VARIABLES)
 
-    def _when_alone(self, program: Program, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """Run the program when no other race runs there; a race that is started on the board waits for this one too."""
+        def failure(error: Mapping[str, Any]) -> EdgecnnError:
+            if not error.get("far"):
+                return runner_failed(error)
+            if error.get("ref") == "board-busy" and error.get("lock") == race_lock:
+                raise _RaceRuns
+            return self.board.refusal_error(doing, error)
+
+        command, beat_s = self.board.command(), LEASE_S / 6
+        program = Program(command, (doing,), opening=request, beat_s=beat_s, failure=failure, board=self.board.name)
+        try:
+            return self._run_when_alone(program, lease_s, tell)
+        except RunnerFailed as error:
+            raise self._with_disk_checked(error) from error
+        except (RunnerCrashed, RunnerTimedOut) as error:
+            if self.board.link.is_lost():
+                raise link_lost(board=self.board.name, doing=doing) from error
+            raise self._with_disk_checked(error) from error
+
+    def _run_when_alone(self, program: Program, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """Run the program when no other race runs there. A race that is started on the board itself waits too."""
         announced = False
         while True:
             try:
                 return run_program(program, lease_s=lease_s, tell=tell)
-            except _RacedThere:
+            except _RaceRuns:
                 if not announced:
                     tell.note(WAITING.format(self.board.name))
                 announced = True
 
-    @property
-    def _race_lock(self) -> str:
-        return f"{self._lock}{RACE}"
-
-    def _failure(self, doing: str) -> Callable[[Mapping[str, Any]], EdgecnnError]:
-        """Make an error from that of the runner or of ``far.py``."""
-
-        def failure(error: Mapping[str, Any]) -> EdgecnnError:
-            if error.get("far") and error.get("ref") == "board-busy" and error.get("lock") == self._race_lock:
-                raise _RacedThere
-            return self.board.failure(doing, error) if error.get("far") else runner_failed(error)
-
-        return failure
-
-    def _judged(self, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
-        """A full disk has many error texts, and a failing one is the board's fault, not a kit's."""
+    def _with_disk_checked(self, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
+        """Return the error, or an error of the board if its disk is full or fails: a full disk has many error texts."""
         unwritten = isinstance(error, RunnerCannotWrite)
         if not unwritten and not any(word in f"{error.what} {error.because}" for word in _FULL):
             return error
@@ -206,46 +198,46 @@ class SshHost:
 
     @property
     def folder(self) -> str:
-        """The private folder's path there."""
+        """Path of the private folder on the board."""
         return str(self.board.about["folder"])
 
     def _info(self) -> MachineInfo:
         if self._about is None:
-            self._about = info_in(self._ask_runner("info"), self.board.name)
+            self._about = parse_info(self._ask_runner("info"), self.board.name)
         return self._about
 
     def _ask_runner(self, *words: str) -> Mapping[str, Any]:
         """Run a command of this edgecnn's runner there, without a kit."""
-        self._connected()
+        self._reconnect()
         files = {f"runner/{name}": path for name, path in self.contents.files_in(_RUNNER).items()}
         argv = ["--lease-s", str(LEASE_S), *words]
-        return self._program(self.contents.folder(files, "kits"), argv, words[0], LEASE_S * 4, Unheard())
+        return self._run_runner(self.contents.make_folder(files, "kits"), argv, words[0], LEASE_S * 4, IgnoredProgress())
 
     def _begin(self) -> None:
         self.board.hello()
-        self._hold()
+        self._lock_board()
 
-    def _connected(self) -> None:
+    def _reconnect(self) -> None:
         """Open a lost link again: training may take hours between two runs of kits."""
         if self.board.link.alive:
             return
-        self._let_go()
+        self._unlock()
         self.board.link.close()
         self.board.relink(Link.open(self.board.link.address))
         self._begin()
 
-    def _let_go(self) -> None:
+    def _unlock(self) -> None:
         if self._holder is not None:
             kill_group(self._holder)
             self._holder = None
 
-    def _hold(self) -> None:
+    def _lock_board(self) -> None:
         holder = self._holder = self.board.start("hold", lock=self._lock, what=self._what)
         assert holder.stdout is not None and holder.stderr is not None
         incoming, stderr = Incoming(holder.stdout), Tail(holder.stderr)
         with usable(self.board.name, "hold"):
-            while (line := incoming.line(SILENCE_S)) and b'"ok"' not in line:
+            while (line := incoming.read_line(SILENCE_S)) and b'"ok"' not in line:
                 continue
         if line is None:
             raise link_lost(board=self.board.name, doing="hold", because=f"no answer in {SILENCE_S:g} s")
-        self.board.answer("hold", line, "" if line else stderr.text)
+        self.board.parse_answer("hold", line, "" if line else stderr.text)

@@ -49,12 +49,12 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """Standard output as text, without white space around it."""
+        """Standard output as text, without surrounding white space."""
         return self.stdout.decode("utf-8", "replace").strip()
 
 
 class Link:
-    """A connection to a board, to be used as a context; ``open`` makes one."""
+    """A connection to a board, made by ``open``. Use it as a context manager."""
 
     def __init__(self, address: Address, folder: Path, master: subprocess.Popen[bytes]) -> None:
         assert master.stderr is not None
@@ -70,13 +70,13 @@ class Link:
         """
         folder = _private_folder()
         try:
-            master = _master(address, folder)
+            master = _start_master(address, folder)
         except BaseException:
-            _remove(folder)
+            _remove_folder(folder)
             raise
         link = cls(address, folder, master)
         try:
-            link._wait()
+            link._wait_until_open()
         except BaseException:
             link.close()
             raise
@@ -89,18 +89,18 @@ class Link:
 
     @property
     def alive(self) -> bool:
-        """Whether the connection is open, as far as is known: a silent board is noticed after fifteen seconds."""
+        """Whether the connection is open. A silent board is noticed after fifteen seconds."""
         return self._master.poll() is None
 
-    def ended(self) -> bool:
-        """Whether the connection is lost, after an error. Its process may end a moment after those that use it."""
+    def is_lost(self) -> bool:
+        """Whether the connection is lost, after an error. Its process may end a moment after the processes that use it."""
         give_up_at = time.monotonic() + _MOMENT_S
         while self.alive and time.monotonic() < give_up_at:
             time.sleep(_POLL_S)
         return not self.alive
 
     def command(self, remote: str) -> list[str]:
-        """The command of a process that runs a remote command over this connection. It never opens another connection."""
+        """Return the command of a process that runs a remote command over this connection, and never over another one."""
         only_shared = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
         return self.address.command(str(self._folder / "c"), options=only_shared, remote=remote)
 
@@ -113,7 +113,7 @@ class Link:
         process = self.start(remote)
         streams = self.exchange(process, stdin, timeout_s=timeout_s, doing=doing)
         if not self.alive:
-            raise link_lost(board=self.board, doing=doing, because=last_line(streams.stderr))
+            raise link_lost(board=self.board, doing=doing, because=_last_line(streams.stderr))
         return Answer(streams.stdout, streams.stderr, process.returncode)
 
     def start(self, remote: str) -> subprocess.Popen[bytes]:
@@ -122,8 +122,10 @@ class Link:
         return subprocess.Popen(self.command(remote), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
 
     def exchange(self, process: subprocess.Popen[bytes], stdin: IO[bytes] | bytes, *, timeout_s: float, doing: str) -> Exchange:
-        """Write to a process and return its output. Raises LINK_LOST: it did not end in time. AnswerUnusable: the output is
-        too long."""
+        """Write to a process and return its output.
+
+        Raises LINK_LOST: the process did not end in time. AnswerUnusable: the output is too long.
+        """
         try:
             with usable(self.board, doing):
                 return exchange(process, stdin, timeout_s)
@@ -138,7 +140,7 @@ class Link:
             self._master.stdin.close()
         kill_group(self._master)
         if self._folder.exists():
-            _remove(self._folder)
+            _remove_folder(self._folder)
 
     def __enter__(self) -> Link:
         return self
@@ -146,12 +148,12 @@ class Link:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _wait(self) -> None:
+    def _wait_until_open(self) -> None:
         give_up_at = time.monotonic() + _OPEN_S
         while not (self._folder / "c").exists():
             if self._master.poll() is not None or time.monotonic() > give_up_at:
                 kill_group(self._master)
-                raise refused(self.board, self._stderr.text)
+                raise connection_error(self.board, self._stderr.text)
             time.sleep(_POLL_S)
 
 
@@ -164,12 +166,12 @@ def _private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="edgecnn-", dir="/tmp"))
 
 
-def _remove(folder: Path) -> None:
+def _remove_folder(folder: Path) -> None:
     (folder / "c").unlink(missing_ok=True)
     folder.rmdir()
 
 
-def _master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
+def _start_master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
     words = address.command(str(folder / "c"), options=("-M", "-o", "ControlPersist=no"), remote="exec cat")
     pipe = subprocess.PIPE
     try:
@@ -185,22 +187,21 @@ def shell_path(path: str) -> str:
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
 
 
-def refused(board: str, output: str) -> EdgecnnError:
-    """Make the error of a failed connection from ssh's output.
+def connection_error(board: str, output: str) -> EdgecnnError:
+    """Return the error of a failed connection, from ssh's output.
 
-    The sentences are those of OpenSSH's ``sshconnect.c`` and ``sshconnect2.c``; an unknown one is passed on.
+    The sentences are those of OpenSSH's ``sshconnect.c`` and ``sshconnect2.c``. The error quotes any other sentence.
     """
     if "REMOTE HOST IDENTIFICATION HAS CHANGED" in output:
         return BOARD_KEY_CHANGED(board=board)
     if "Host key verification failed" in output or "host key is known for" in output:
         return BOARD_UNKNOWN(board=board)
     if "Permission denied (" in output or "Too many authentication failures" in output:
-        return LOGIN_REFUSED(board=board, because=last_line(output))
-    return board_unreachable(board=board, because=last_line(output))
+        return LOGIN_REFUSED(board=board, because=_last_line(output))
+    return board_unreachable(board=board, because=_last_line(output))
 
 
-def last_line(text: str) -> str:
-    """The last line that is not empty."""
+def _last_line(text: str) -> str:
     return "".join(last_lines(text, 1))
 
 
@@ -229,7 +230,7 @@ class Address:
     def of(cls, text: str) -> Address:
         """Parse a destination that a user named.
 
-        Raises BadAddress: it is empty, contains a space, or begins like an option. ANDROID_HOST: it is adb's, such as
+        Raises BadAddress: it is empty, contains a space, or begins like an option. ANDROID_HOST: it is an address of adb, such as
         ``adb:SERIAL``.
         """
         if text.startswith("adb:"):
@@ -239,7 +240,7 @@ class Address:
         return cls(text, tuple(shlex.split(os.environ.get(COMMAND, ""))) or ("ssh",))
 
     def command(self, socket: str, *, options: Sequence[str] = (), remote: str | None = None) -> list[str]:
-        """The client's command line. ``socket``: of the shared connection."""
+        """Return the client's command line. ``socket``: the socket of the shared connection."""
         settings = [word for setting in _SETTINGS for word in ("-o", setting)]
         words = [*self.client, *settings, "-a", "-x", "-T", "-S", socket, *options, "--", self.destination]
         return words if remote is None else [*words, remote]

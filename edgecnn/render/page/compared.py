@@ -14,7 +14,7 @@ from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.columns import columns_of
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MEASURED, Dot, Figure, Source, Table, drawn
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MEASURED, Dot, Figure, Source, Table, drop_missing
 from edgecnn.render.page.document import document
 from edgecnn.render.page.report import figure_cells
 from edgecnn.render.plots import far_apart
@@ -33,10 +33,10 @@ def comparison_page(comparison: SideBySide) -> str:
     """Return the page as text, for UTF-8."""
     columns = columns_of([facts for row in comparison.candidates for facts in row.facts if facts is not None], "page")
     shown = {
-        "accuracy": drawn((_accuracy_chart(comparison), _difference_chart(comparison))),
+        "accuracy": drop_missing((_accuracy_chart(comparison), _difference_chart(comparison))),
         "latency": _machine_charts(comparison, "latency"),
         "cost": (
-            *drawn([_size_chart(comparison)]),
+            *drop_missing([_size_chart(comparison)]),
             *_machine_charts(comparison, "memory"),
             *_machine_charts(comparison, "energy"),
         ),
@@ -120,7 +120,7 @@ _SAYS = {"latency": "Further left is faster", "memory": "Further left is less", 
 
 
 def _machine_charts(comparison: SideBySide, source: str) -> tuple[Figure, ...]:
-    return drawn(_machine_chart(comparison, group, number, source) for number, group in enumerate(comparison.machines))
+    return drop_missing(_machine_chart(comparison, group, number, source) for number, group in enumerate(comparison.machines))
 
 
 def _machine_chart(comparison: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:
@@ -200,7 +200,7 @@ class ChartTexts:
     """Source of the figures."""
     notes: tuple[str, ...] = ()
     zero: bool = False
-    """True if the axis contains 0 and a rule marks 0."""
+    """Whether the axis contains 0, with a rule at 0."""
 
 
 def build_chart(lines: Sequence[Dot], texts: ChartTexts) -> Figure | None:
@@ -245,16 +245,16 @@ def _chart_spec(lines: Sequence[Dot], texts: ChartTexts) -> dict[str, Any]:
         for line in lines
     ]
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down(names, gap=0.18),
+        y=vega.name_axis(names, gap=0.18),
         yOffset=offset,
         color=alt.Color("build:N", legend=None, scale=alt.Scale(domain=builds, range=colours)),
         opacity=fades,
     )
-    tips = vega.tips("candidate", "build", "figure", "from", "of")
+    tips = vega.tooltips("candidate", "build", "figure", "from", "of")
     start = alt.X("low:Q", title=texts.axis + (", logarithmic" if apart else ""), scale=scale, axis=alt.Axis(tickCount=6))
     zero = alt.Chart(vega.chart_data([{"at": 0.0}])).mark_rule(color="var(--soft)", strokeWidth=1.2, aria=False)
     points = base.mark_point(filled=True, opacity=1, size=95, stroke="var(--bg)", strokeWidth=1.5)
-    return vega.specification(
+    return vega.layered_spec(
         *([zero.encode(x=alt.X("at:Q"))] if texts.zero else []),
         base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False).encode(x=start, x2=vega.HIGH),
         points.encode(x=alt.X("at:Q", scale=scale), shape=vega.SHAPE, tooltip=tips),

@@ -1,6 +1,6 @@
-"""The report page: one HTML file that loads nothing and works from a disk, on paper and on a phone.
+"""Every page: one HTML file that loads nothing and works from a disk, on paper and on a phone.
 
-The policy in the head of the page allows two scripts by their digests, and no loading. A name that is not escaped would not run.
+The policy in the head of a page allows two scripts by their digests, and no loading. A name that is not escaped would not run.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from edgecnn.render.page.style import TEMPLATES, asset_text, digest_source, toke
 from edgecnn.render.wording import visible_lines
 
 _POLICY = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-"""What a page may load besides its scripts. Vega compiles the expressions of charts, so the scripts need ``unsafe-eval``. No
-expression contains a name or a path."""
+"""Sources that a page may load in addition to its scripts. Vega compiles the expressions of charts, so the scripts need
+``unsafe-eval``. No expression contains a name or a path."""
 _BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
 
 
 def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
     """Return a page from a template of this folder, with the head, style, scripts, charts and glossary that every page has.
 
-    ``every``: the charts that the template shows. ``shown``: the other values that it shows.
+    ``every``: the charts of the page. ``shown``: the other values of the template.
     """
-    library, behaviour = vega.library(), asset_text("page.js")
+    library, behaviour = vega.vega_script(), asset_text("page.js")
     scripts = f"{digest_source(library)} {digest_source(behaviour)} 'unsafe-eval'"
     page = (
         _environment()
@@ -46,7 +46,7 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
             style=Markup(tokens() + asset_text("page.css")),  # noqa: S704 - our own files
             library=inert_script(library),
             behaviour=inert_script(behaviour),
-            charts=inert_json({figure.id: vega.compiled(figure.spec) for figure in every}),
+            charts=inert_json({figure.id: vega.compile_spec(figure.spec) for figure in every}),
         )
     )
     page, used = words.linked(page)
@@ -58,22 +58,22 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
-        finalize=_shown,
+        finalize=_visible_text,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda share: f"{share * 100:.1f} %"
-    environment.filters["tied"] = tied
+    environment.filters["tied"] = join_units
     return environment
 
 
-def _shown(value: Any) -> Any:
-    """The text of a value before escaping. Markup is from edgecnn and stays."""
+def _visible_text(value: Any) -> Any:
+    """Return the text of a value before escaping. Markup is from edgecnn and stays."""
     return visible_lines(value) if type(value) is str else value
 
 
-def tied(text: str) -> str:
+def join_units(text: str) -> str:
     """Keep each number and its unit on one line."""
     return _BEFORE_UNIT.sub("\\1\u00a0\\2", text)
 
@@ -90,7 +90,7 @@ def inert_json(value: Any) -> Markup:
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character, escape in _ESCAPES.items():
         text = text.replace(character, escape)
-    return Markup(text)  # noqa: S704 - the three characters that mean anything to HTML were just taken out
+    return Markup(text)  # noqa: S704 - the loop has replaced the three special characters of HTML
 
 
 def inert_script(text: str) -> Markup:

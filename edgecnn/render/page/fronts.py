@@ -1,4 +1,4 @@
-"""The pages of a network search and of a sweep: accuracy against latency, and what the other builds lack."""
+"""The pages of a network search and of a sweep: accuracy against latency, with the front of each device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgecnn.render.page.charts.figure import (
     Figure,
     Source,
     Table,
-    drawn,
+    drop_missing,
 )
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
@@ -60,20 +60,20 @@ def limits_of(fit: FitReport) -> str:
 
 
 def _network_front(fit: FitReport) -> Figure | None:
-    """Built networks, filled and with both intervals; briefly trained networks, hollow and at their predicted latency."""
+    """Return built networks, filled and with both intervals, and briefly trained ones, hollow and at their predicted latency."""
     rows = [row for member in fit.members if (row := _network_point(member, fit)) is not None]
     if not rows:
         return None
     axis = f"p50 in ms ({MARK}: predicted)" if any(MARK in row["p50"] for row in rows) else "p50 in ms"
     x = alt.X("x:Q", title=axis, scale=_latency_scale([row[name] for row in rows for name in ("low", "high")], fit))
     y = alt.Y("y:Q", title="top-1 on validation, %", scale=alt.Scale(zero=False))
-    drawn = vega.crosses(rows, x, y, vega.tips("network", "p50", "top-1", "what"))
+    drawn = vega.interval_points(rows, x, y, vega.tooltips("network", "p50", "top-1", "what"))
     return Figure(
         id="front",
         title="Accuracy against latency",
         says=f"Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
         sources=_sources(fit),
-        spec=vega.specification(*_budget_line(fit), *drawn, height=HEIGHT_PX),
+        spec=vega.layered_spec(*_budget_line(fit), *drawn, height=HEIGHT_PX),
         table=Table(caption="Trained networks", columns=FIT_COLUMNS, rows=tuple(cells_of(member, fit) for member in fit.members)),
     )
 
@@ -122,7 +122,7 @@ def _budget_line(fit: FitReport) -> list[alt.Chart]:
 
 
 def _predictions_chart(fit: FitReport) -> Figure | None:
-    """Every predicted network in the order of the search."""
+    """Return every predicted network in the order of the search."""
     if not fit.trials:
         return None
     rows: list[dict[str, Any]] = [
@@ -139,7 +139,7 @@ def _predictions_chart(fit: FitReport) -> Figure | None:
     y = alt.Y("y:Q", title="stand-in for accuracy", scale=alt.Scale(zero=False))
     dots = alt.Chart(vega.chart_data(rows)).mark_point(filled=True, size=40, color="var(--build-1)")
     opacity = alt.Opacity("order:Q", legend=None, scale=alt.Scale(range=[0.15, 0.9]))
-    drawn = dots.encode(x=x, y=y, opacity=opacity, tooltip=vega.tips("network", "p50"))
+    drawn = dots.encode(x=x, y=y, opacity=opacity, tooltip=vega.tooltips("network", "p50"))
     rank = fit.rank_correlation
     ordered = "" if rank is None else f" Its rank correlation with trained accuracy is {rank:+.2f}."
     return Figure(
@@ -147,7 +147,7 @@ def _predictions_chart(fit: FitReport) -> Figure | None:
         title="Predicted networks",
         says=f"{len(rows)} networks, later networks darker. The stand-in is counted and only ranks networks.{ordered}",
         sources=(Source(PREDICTED, "latency of the fastest candidate of each network"), Source(COUNTED, "the stand-in")),
-        spec=vega.specification(*_budget_line(fit), drawn, height=HEIGHT_PX),
+        spec=vega.layered_spec(*_budget_line(fit), drawn, height=HEIGHT_PX),
         table=Table(
             caption="The last 12 predicted networks",
             columns=("network", "predicted p50 ms", "stand-in"),
@@ -157,19 +157,19 @@ def _predictions_chart(fit: FitReport) -> Figure | None:
 
 
 def _savings_chart(fit: FitReport) -> Figure | None:
-    """The share of the latency that each single change saves."""
+    """Return the share of the latency that each single change saves."""
     if not fit.axes:
         return None
     saved = {name: 100 * (1 - share) for name, share in fit.axes.items()}
     bars = alt.Chart(vega.chart_data([{"label": name, "x": percent} for name, percent in saved.items()]))
     bars = bars.mark_bar(color="var(--build-1)", aria=False)
-    drawn = bars.encode(y=vega.names_down(list(saved)), x=alt.X("x:Q", title="% of the latency saved"))
+    drawn = bars.encode(y=vega.name_axis(list(saved)), x=alt.X("x:Q", title="% of the latency saved"))
     return Figure(
         id="axes",
         title="Latency saved by each change",
         says="Predicted latency saved by each single change to the family's first network.",
         sources=(Source(PREDICTED, "from the same latency table"),),
-        spec=vega.specification(drawn, height=44 * len(saved)),
+        spec=vega.layered_spec(drawn, height=44 * len(saved)),
         table=Table(
             caption="Latency saved by one change",
             columns=("change", "saved"),
@@ -183,7 +183,7 @@ _TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
 
 def fleet_page(fleet: FleetReport) -> str:
     """Return the page as text, for UTF-8."""
-    shown = drawn(_device_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
+    shown = drop_missing(_device_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
     rows = [(cell, row_of(cell), verdict_caveat(cell)) for cell in fleet.cells]
     result, *notes = fleet_lines(fleet)
     return document(
@@ -199,7 +199,7 @@ def fleet_page(fleet: FleetReport) -> str:
 
 
 def _device_front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | None:
-    """Accuracy and latency of each build with their intervals; builds on the front are filled."""
+    """Return accuracy and latency of each build with their intervals. Builds on the front are filled."""
     own = [
         cell for cell in cells if cell.device == device and cell.state == "finished" and None not in (cell.accuracy, cell.p50_ms)
     ]
@@ -210,14 +210,14 @@ def _device_front(number: int, device: str, cells: Sequence[FleetCell]) -> Figur
     sources = dict.fromkeys((MARK_BY_FIDELITY[latency.fidelity], latency.machine) for latency in latencies)
     x = alt.X("x:Q", title="p50 in ms", scale=alt.Scale(zero=False, nice=True))
     y = alt.Y("y:Q", title="accuracy on the test split, %", scale=alt.Scale(zero=False))
-    points = vega.crosses(rows, x, y, vega.tips("build", "accuracy", "p50", "standing"))
+    points = vega.interval_points(rows, x, y, vega.tooltips("build", "accuracy", "p50", "standing"))
     return Figure(
         id=f"front-{number}",
         title=f"Accuracy against latency: {device}",
         says="Further left is faster, further up is more accurate. Filled: no other build for this device with the same test "
         "images is faster and at least as accurate. Times come from separate races: overlapping intervals show no difference.",
         sources=tuple(Source(mark, f"latency on {machine}") for mark, machine in sources),
-        spec=vega.specification(*points, height=300),
+        spec=vega.layered_spec(*points, height=300),
         table=Table(
             caption=f"Builds for {device}",
             columns=_TABLE_COLUMNS,

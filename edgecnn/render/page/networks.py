@@ -17,8 +17,8 @@ import altair as alt
 from edgecnn.errors.wording import bounds_text, counted
 from edgecnn.render.figures import forecast_notes, percent_interval, predicted
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, drawn
-from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
+from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, drop_missing
+from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, legible_anchors, pareto_front
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.networks import FOR_DEVICE, device_lines, device_row, macs_text, percent
 from edgecnn.results.finished import OwnBuild
@@ -47,9 +47,9 @@ def catalogue_page(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> str:
 
 
 def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Figure:
-    """Accuracy, multiply-adds and parameters of every network with a published figure, and of the builds of the user."""
+    """Return the chart of every network with a published accuracy, and of the user's builds."""
     points = [row for row in rows if row.accuracy_top1 is not None]
-    front = front_of(points, lambda row: row.macs, lambda row: row.accuracy_top1 or 0.0)
+    front = pareto_front(points, lambda row: row.macs, lambda row: row.accuracy_top1 or 0.0)
     names = ", ".join(row.name for row in front)
     sources = [Source(PUBLISHED, "by the page, paper or package in the table, on the validation images of ImageNet-1k")]
     notes = ["The chart names only some of the points that are crowded. Hover over a point for its name; the table has all."]
@@ -81,8 +81,8 @@ def _catalogue_spec(points: Sequence[ListedArch], front: Sequence[ListedArch], o
     y = alt.Y("top1:Q", title="top-1, %", scale=up.scale())
     base = alt.Chart(vega.chart_data(every)).encode(x=x, y=y)
     marks = base.mark_point(filled=True, fillOpacity=0.55, stroke="var(--bg)", strokeWidth=1)
-    tips = vega.tips("name", "year", "top-1", "parameters", "work", "from")
-    return vega.specification(
+    tips = vega.tooltips("name", "year", "top-1", "parameters", "work", "from")
+    return vega.layered_spec(
         vega.front_line([_catalogue_point(row) for row in front], "macs", "top1"),
         marks.encode(shape=vega.SHAPE, size=vega.AREA, color=vega.COLOUR, tooltip=tips),
         *(_name_labels(base, anchor, "name") for anchor in ANCHORS),
@@ -149,18 +149,18 @@ STROKE = {"yes": "var(--build-1)", "unsure": "var(--build-1)", "no": "var(--soft
 def networks_page(study: NetworksFor) -> str:
     """Return the page as text, for UTF-8."""
     shown = [device_figure(number, device, study) for number, device in enumerate(study.devices)]
-    figures = drawn(shown)
+    figures = drop_missing(shown)
     undrawn = [device for device, figure in zip(study.devices, shown, strict=True) if figure is None]
     notes = [f"{device.device}: {line}" for device in undrawn for line in device_lines(device, study)]
     return document("networks.html.j2", figures, found=study, figures=figures, notes=notes, limits=bounds_text(study.within))
 
 
 def device_figure(number: int, device: NetworksOnDevice, study: NetworksFor) -> Figure | None:
-    """Every network that has both figures; None where none has."""
+    """Return the chart of every network with both figures; None if no network has both."""
     points = [row for row in device.networks if row.accuracy_top1 is not None]
     if not points:
         return None
-    front = front_of(points, lambda row: row.forecast.p50_ms.estimate, lambda row: row.accuracy_top1 or 0.0)
+    front = pareto_front(points, lambda row: row.forecast.p50_ms.estimate, lambda row: row.accuracy_top1 or 0.0)
     names = ", ".join(row.name for row in front)
     without = sum(map(len, device.without_forecast.values()))
     return Figure(
@@ -197,7 +197,7 @@ def _device_spec(points: Sequence[NetworkOnDevice], front: Sequence[NetworkOnDev
     marks = base.mark_point(shape="triangle-up", strokeWidth=1.4, size=90, opacity=1).encode(
         fill=alt.Fill("fill:N", scale=None, legend=None),
         stroke=alt.Stroke("stroke:N", scale=None, legend=None),
-        tooltip=vega.tips("network", "top-1", "p50", "runs in", "fits", "weights here"),
+        tooltip=vega.tooltips("network", "top-1", "p50", "runs in", "fits", "weights here"),
     )
     bound = []
     if bound_ms is not None:
@@ -205,7 +205,7 @@ def _device_spec(points: Sequence[NetworkOnDevice], front: Sequence[NetworkOnDev
         bound.append(line.encode(x=alt.X("at:Q")))
     on_front = [row for row in rows if row["front"]]
     layers = (*bound, vega.front_line(on_front), intervals, marks, *(_name_labels(base, anchor, "network") for anchor in ANCHORS))
-    return vega.specification(*layers, height=DEVICE_HEIGHT_PX)
+    return vega.layered_spec(*layers, height=DEVICE_HEIGHT_PX)
 
 
 def _device_point(row: NetworkOnDevice, front: Sequence[NetworkOnDevice]) -> dict[str, Any]:

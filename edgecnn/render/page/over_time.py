@@ -13,7 +13,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render.figures import percent
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Source, Table, drawn
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Source, Table, drop_missing
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.comparing import (
     KIT_SHOWN,
@@ -66,7 +66,7 @@ def history_page(history: MeasuredHistory) -> str:
             _history_chart(series, series.latency, LATENCY, number),
             _history_chart(series, series.accuracy, ACCURACY[series.accuracy_of], number),
         )
-        sections.append((series, drawn(made)))
+        sections.append((series, drop_missing(made)))
     every = [figure for _, figures in sections for figure in figures]
     return document("history.html.j2", every, found=history, sections=sections, reads=input_text)
 
@@ -143,10 +143,10 @@ def _history_spec(points: Sequence[MeasuredPoint], kind: ChartTexts) -> dict[str
     colour = alt.Color("purpose:N", legend=None, scale=alt.Scale(domain=names, range=[_COLOURS[name] for name in names]))
     base = alt.Chart(data).encode(x=x, color=colour)
     figure = alt.Y("figure:Q", title=kind.metric.axis_title, scale=scale, axis=alt.Axis(tickCount=5))
-    tips = vega.tips("observed at", metric_name(kind.metric), "of", "kit", "since")
+    tips = vega.tooltips("observed at", metric_name(kind.metric), "of", "kit", "since")
     marks = base.mark_point(opacity=1, size=85, strokeWidth=2, filled=False)
     fill = alt.Fill("fill:N", scale=None, legend=None)
-    return vega.specification(
+    return vega.layered_spec(
         *_break_lines(points, x),
         base.mark_line(strokeWidth=1.4, strokeOpacity=0.7, aria=False).encode(y=figure, detail=["segment:N"], opacity=fades),
         base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q", scale=scale), y2=alt.Y2("high:Q"), opacity=fades),
@@ -165,7 +165,7 @@ def _break_lines(points: Sequence[MeasuredPoint], x: alt.X) -> list[alt.Chart]:
     if not rows:
         return []
     mark = alt.Chart(vega.chart_data(rows)).mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color="var(--FAIL)", aria=False)
-    return [mark.encode(x=x, tooltip=vega.tips("changed"))]
+    return [mark.encode(x=x, tooltip=vega.tooltips("changed"))]
 
 
 def _moment_ms(point: MeasuredPoint) -> float:

@@ -1,4 +1,4 @@
-"""The parts of the report page: the table of candidates, the charts of each section, and the reasons for missing figures."""
+"""The report page: the table of candidates, the charts of each section, the reasons for missing figures, and the machine."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ from edgecnn.judging.metrics import Source, charted
 from edgecnn.render import figures, tables
 from edgecnn.render.columns import RESIDENCY, Column, columns_of
 from edgecnn.render.figures import tested_images
-from edgecnn.render.page.charts.accuracy import classes_lost, curves
-from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Mark, Table, drawn, no_figure, residency_mark
-from edgecnn.render.page.charts.footprint import memory, sizes
-from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
-from edgecnn.render.page.charts.latency import latencies, steadiness
-from edgecnn.render.page.charts.load import sustained, throughput
-from edgecnn.render.page.charts.residency import residencies
-from edgecnn.render.page.charts.tradeoff import tradeoff
+from edgecnn.render.page.charts.accuracy import class_loss_charts, training_charts
+from edgecnn.render.page.charts.figure import (
+    MARK_BY_FIDELITY,
+    Figure,
+    Mark,
+    Table,
+    common_missing_reason,
+    drop_missing,
+    residency_mark,
+)
+from edgecnn.render.page.charts.footprint import memory_chart, size_chart
+from edgecnn.render.page.charts.intervals import drop_chart, end_to_end_chart, energy_chart, metric_chart, startup_chart
+from edgecnn.render.page.charts.latency import latency_charts, steadiness_charts
+from edgecnn.render.page.charts.load import sustained_charts, throughput_chart
+from edgecnn.render.page.charts.residency import residency_charts
+from edgecnn.render.page.charts.tradeoff import tradeoff_chart
 from edgecnn.render.page.document import document
 from edgecnn.render.sentences import (
     REFERENCES,
@@ -38,10 +46,10 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
-@debug_mode(False)  # a test holds every chart against the schema, which altair would do with every part of one
+@debug_mode(False)  # a test checks every chart against the schema; altair would check every part of each chart
 def report_page(facts: PageFacts) -> str:
     """Return the page as text, for UTF-8."""
-    shown = figures_of(facts)
+    shown = section_figures(facts)
     return document(
         "page.html.j2",
         [figure for figures in shown.values() for figure in figures],
@@ -53,9 +61,9 @@ def report_page(facts: PageFacts) -> str:
         gate_reason=partial(gate_reason, require_measured=facts.report.require_measured),
         shows=shown_digest(facts.report),
         figures=shown,
-        lacking=not_measured(facts.report, shown),
+        lacking=missing_figures(facts.report, shown),
         machine=machine(facts.report.environment),
-        raced_under=raced_under({raced.candidate: (raced.observed_at, raced.environment) for raced in facts.raced}),
+        raced_under=race_conditions({raced.candidate: (raced.observed_at, raced.environment) for raced in facts.raced}),
         rows=candidate_rows(facts.report),
         tested_on=tested_images(facts.report),
         packed=size_lines(facts.report.candidates, facts.report.choice.carried, named=str),
@@ -72,7 +80,7 @@ def report_page(facts: PageFacts) -> str:
 
 
 def label_table(report: BuildReport) -> dict[str, Any] | None:
-    """The table of labels of the chosen candidate; None if an image has one class."""
+    """Return the table of labels of the chosen candidate; None if an image has one class."""
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
     if chosen is None or chosen.multi_label is None:
         return None
@@ -89,16 +97,16 @@ class Cell:
     mark: Mark
     detail: str = ""
     span: int = 1
-    """Columns that the cell covers. Figures that are missing for one reason share one cell."""
+    """Number of columns of the cell. Figures that are missing for the same reason share one cell."""
 
     @property
     def estimate(self) -> str:
-        """The figure without its interval, for places where both need a line."""
+        """Figure without its interval, for places where each has a line."""
         return self.text.estimate if isinstance(self.text, figures.FigureText) else self.text
 
     @property
     def interval(self) -> str:
-        """The interval alone, with its unit; empty where there is none."""
+        """Interval alone, with its unit; empty without an interval."""
         return self.text.interval if isinstance(self.text, figures.FigureText) else ""
 
 
@@ -113,7 +121,7 @@ class Row:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The role of the candidate, its method, its surgery, and whether the device builds an engine."""
+        """Role of the candidate, its method, its surgery, and whether the device builds an engine."""
         candidate = self.facts.candidate
         parts = [word for word, holds in (("chosen", self.facts.chosen), ("baseline", self.facts.is_baseline)) if holds]
         method = "float" if candidate.precision.is_float else candidate.method.value
@@ -126,7 +134,7 @@ class Row:
 
 
 def candidate_rows(report: BuildReport) -> tuple[Row, ...]:
-    """Every candidate in the plan's order."""
+    """Return every candidate in the plan's order."""
     columns = columns_of(report.candidates, "page")
     return tuple(
         Row(number=number, facts=facts, cells=figure_cells(facts, columns), verdict=figures.verdict(facts))
@@ -135,7 +143,7 @@ def candidate_rows(report: BuildReport) -> tuple[Row, ...]:
 
 
 def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
-    """The main figures of the chosen candidate; empty if no candidate was chosen."""
+    """Return the main figures of the chosen candidate; empty if no candidate was chosen."""
     chosen = report.shipped
     if chosen is None:
         return ()
@@ -143,14 +151,14 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
     left_out |= {"ratio_to_fp32"} if chosen.latency is None or chosen.latency.p50_ms is None else set()
     columns = columns_of([chosen], "page")
     shown = [column for column in columns if column.name in _KEY_FIGURES and column.name not in left_out]
-    return tuple((_KEY_FIGURES[column.name], _key_cell(column, chosen)) for column in shown)
-
-
-def _key_cell(column: Column, chosen: CandidateFacts) -> Cell:
-    """A figure without its detail, but with the reason if it is missing, and with a warning if its race was disturbed."""
-    cell = _cell(column, chosen)
-    disturbed = column.name in _TIMES and chosen.latency is not None and chosen.latency.disturbed
-    return cell if cell.text == "missing" else replace(cell, detail="disturbed" if disturbed else "")
+    figures_by_name = []
+    for column in shown:
+        cell = _cell(column, chosen)
+        if cell.text != "missing":  # a missing figure keeps its reason
+            disturbed = column.name in _TIMES and chosen.latency is not None and chosen.latency.disturbed
+            cell = replace(cell, detail="disturbed" if disturbed else "")
+        figures_by_name.append((_KEY_FIGURES[column.name], cell))
+    return tuple(figures_by_name)
 
 
 _KEY_FIGURES = {
@@ -168,7 +176,7 @@ _TIMES = ("p50_ms", "p99_ms", "ratio_to_fp32")
 
 
 def figure_cells(facts: CandidateFacts, columns: Sequence[Column]) -> tuple[Cell, ...]:
-    """The figures of one candidate. If no time was measured, the times share one cell."""
+    """Return the figures of one candidate. If no time was measured, the times share one cell."""
     latency = facts.latency
     untimed = latency is None or (latency.p50_ms is None and latency.p99_ms is None)
     first = _TIMES[0] if facts.forecast is None else _TIMES[1]
@@ -186,7 +194,7 @@ def _cell(column: Column, facts: CandidateFacts) -> Cell:
     return Cell("missing" if cell.text is None else cell.text, mark, cell.why)
 
 
-_ASKED = {
+_OPTIONS = {
     "throughput by batch": ("throughput", "--batches 1,8,best"),
     "end to end": ("end_to_end", "--end-to-end"),
     "sustained load": ("sustained", "--soak 60s"),
@@ -194,60 +202,62 @@ _ASKED = {
 """Measurements that need an option: the field of the candidate, and the option."""
 
 
-def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
-    """The charts of each section in order."""
+def section_figures(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
+    """Return the charts of each section in order."""
     report = facts.report
-    use = (startup(report), end_to_end(report), throughput(report))
+    use = (startup_chart(report), end_to_end_chart(report), throughput_chart(report))
     return {
-        "tradeoff": drawn((tradeoff(report), drops(report))),
+        "tradeoff": drop_missing((tradeoff_chart(report), drop_chart(report))),
         "quality": quality_figures(report),
-        "latency": (*latencies(facts), *drawn(_plain(report, "latency")), *steadiness(report)),
-        "use": (*drawn(use), *sustained(report)),
-        "residency": residencies(report),
-        "size": drawn((sizes(report), memory(report), energy(report), *_plain(report, "size", "memory", "energy"))),
-        "training": curves(facts.history) if facts.history else (),
+        "latency": (*latency_charts(facts), *drop_missing(_metric_charts(report, "latency")), *steadiness_charts(report)),
+        "use": (*drop_missing(use), *sustained_charts(report)),
+        "residency": residency_charts(report),
+        "size": drop_missing(
+            (size_chart(report), memory_chart(report), energy_chart(report), *_metric_charts(report, "size", "memory", "energy"))
+        ),
+        "training": training_charts(facts.history) if facts.history else (),
     }
 
 
-def not_measured(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]]) -> Mapping[str, tuple[str, ...]]:
-    """The missing figures of each section, one line each."""
+def missing_figures(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]]) -> Mapping[str, tuple[str, ...]]:
+    """Return the missing figures of each section, one line each."""
     there = {figure.id for figure in (*figures["use"], *figures["size"])}
     reasons = (facts.latency.reason for facts in report.candidates if facts.latency)
     untimed = next((reason for reason in reasons if reason), "no candidate was timed")
     lacking = [] if "startup" in there else [f"start-up: {untimed}"]
-    lacking += [line for what in _ASKED if (line := _unasked(report, there, what))]
-    footprint = [] if "memory" in there else [f"memory: {no_figure(report, 'memory')}"]
-    footprint += [] if "energy" in there else [f"energy: {no_figure(report, 'energy')}"]
+    lacking += [line for what in _OPTIONS if (line := _missing_option_text(report, there, what))]
+    footprint = [] if "memory" in there else [f"memory: {common_missing_reason(report, 'memory')}"]
+    footprint += [] if "energy" in there else [f"energy: {common_missing_reason(report, 'energy')}"]
     return {"use": tuple(lacking), "size": tuple(footprint)}
 
 
 def quality_figures(report: BuildReport) -> tuple[Figure, ...]:
-    """One chart for each other metric of accuracy, then the classes of the chosen candidate."""
-    return (*drawn(_plain(report, "accuracy")), *classes_lost(report))
+    """Return a chart for each other metric of accuracy, then the classes of the chosen candidate."""
+    return (*drop_missing(_metric_charts(report, "accuracy")), *class_loss_charts(report))
 
 
-def _plain(report: BuildReport, *sources: Source) -> list[Figure | None]:
-    """The charts of metrics that need no other rule than their row."""
+def _metric_charts(report: BuildReport, *sources: Source) -> list[Figure | None]:
+    """Return the charts of metrics without a chart function."""
     return [metric_chart(metric, report) for metric in charted(*sources)]
 
 
-def _unasked(report: BuildReport, there: Iterable[str], what: str) -> str | None:
-    field, option = _ASKED[what]
+def _missing_option_text(report: BuildReport, there: Iterable[str], what: str) -> str | None:
+    field, option = _OPTIONS[what]
     if field.replace("_", "-") in there:
         return None
     if all(getattr(facts, field) is None for facts in report.candidates):
         return f"{what}: not measured. Pass {option} to measure"
-    whys = {facts.candidate.id: why for facts in report.candidates if (why := _reason(facts, field))}
+    whys = {facts.candidate.id: why for facts in report.candidates if (why := _missing_reason_of(facts, field))}
     return f"{what}: {joint_reason(whys) or 'no candidate has a figure'}"
 
 
-def _reason(facts: CandidateFacts, field: str) -> str | None:
+def _missing_reason_of(facts: CandidateFacts, field: str) -> str | None:
     if field == "throughput":
         return facts.throughput.reason if facts.throughput else None
     return facts.end_to_end.latency.reason if field == "end_to_end" and facts.end_to_end else None
 
 
-_NAMES: Mapping[str, tuple[str, str]] = {
+_FACT_NAMES: Mapping[str, tuple[str, str]] = {
     "cpu": ("processor", ""),
     "isa": ("instruction sets", ""),
     "cores": ("cores used", ""),
@@ -278,12 +288,12 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "energy_meters": ("energy meters", ""),
     "energy_absent": ("reason for no energy meter", ""),
 }
-_EXPECTED = (
+_EXPECTED_FACTS = (
     "cpu", "isa", "cores", "affinity", "cpu_limit", "governor", "frequency_mhz", "temperature_c", "throttled", "load_1min",
     "steal_percent",
 )  # fmt: skip
-"""Facts that every machine has. A driver, a GPU or a memory limit is optional."""
-_RACED = (
+"""Facts that every machine has. Others, such as a driver, a GPU or a memory limit, are optional."""
+_RACE_FACTS = (
     "runtime", "runtime_version", "cores", "affinity", "cpu_limit", "governor", "frequency_mhz", "temperature_c", "throttled",
     "load_1min", "steal_percent", "others_percent", "webgpu_adapter",
 )  # fmt: skip
@@ -291,33 +301,33 @@ _RACED = (
 
 @dataclass(frozen=True)
 class Machine:
-    """Names and values of the facts, and the names of facts that are not available."""
+    """Facts of a machine: names with values, and names of unavailable facts."""
 
     read: tuple[tuple[str, str], ...]
     unread: tuple[str, ...]
 
 
 def machine(environment: Environment) -> Machine:
-    """One environment, with the known names first in a fixed order."""
+    """Return the facts of one environment, with the known names first in a fixed order."""
     readings = {**environment.conditions, **environment.observed}
-    known = [(_NAMES[name][0], _value(name, readings[name])) for name in _NAMES if name in readings]
-    other = [(name.replace("_", " "), value) for name, value in readings.items() if name not in _NAMES]
-    unread = tuple(_NAMES[name][0] for name in _EXPECTED if name not in readings) if readings else ()
+    known = [(_FACT_NAMES[name][0], _value(name, readings[name])) for name in _FACT_NAMES if name in readings]
+    other = [(name.replace("_", " "), value) for name, value in readings.items() if name not in _FACT_NAMES]
+    unread = tuple(_FACT_NAMES[name][0] for name in _EXPECTED_FACTS if name not in readings) if readings else ()
     return Machine(read=(*known, *other), unread=unread)
 
 
-def raced_under(environments: Mapping[str, tuple[str, Environment]]) -> Table:
-    """The conditions of each race, by candidate. A condition that no race recorded has no column."""
+def race_conditions(environments: Mapping[str, tuple[str, Environment]]) -> Table:
+    """Return the conditions of each race, by candidate. A condition that no race recorded has no column."""
     every = {name: {**environment.conditions, **environment.observed} for name, (_, environment) in environments.items()}
-    names = [name for name in _RACED if any(name in readings for readings in every.values())]
+    names = [name for name in _RACE_FACTS if any(name in readings for readings in every.values())]
     rows = tuple(
         (name, when, *(_value(column, every[name].get(column, "not available")) for column in names))
         for name, (when, _) in environments.items()
     )
-    heads = (_NAMES[name][0] if name in _NAMES else name.replace("_", " ") for name in names)
+    heads = (_FACT_NAMES[name][0] if name in _FACT_NAMES else name.replace("_", " ") for name in names)
     return Table(caption="Conditions of each race", columns=("candidate", "when", *heads), rows=rows)
 
 
 def _value(name: str, value: str) -> str:
-    unit = _NAMES[name][1] if name in _NAMES else ""
+    unit = _FACT_NAMES[name][1] if name in _FACT_NAMES else ""
     return f"{value} {unit}" if unit and value[:1].isdigit() else value

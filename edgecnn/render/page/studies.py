@@ -69,7 +69,7 @@ def frontier_figures(search: ScaleSearch) -> list[Figure]:
             title=panel.title,
             says=_result_sentence(search, panel),
             sources=(Source(COUNTED, "for one image in float32, with the published head of the network"),),
-            spec=vega.specification(*_chart_layers(search, panel), height=HEIGHT_PX),
+            spec=vega.layered_spec(*_chart_layers(search, panel), height=HEIGHT_PX),
             table=Table(caption="The frontier, best first", columns=("number", *COLUMNS[1:]), rows=_frontier_rows(search)),
             notes=(
                 *_far_budget_notes(search, panel),
@@ -170,7 +170,7 @@ def _budget_lines(search: ScaleSearch, panel: Panel) -> dict[BudgetName, float]:
 
 
 def _chart_layers(search: ScaleSearch, panel: Panel) -> list[alt.Chart]:
-    """Budgets, other networks and the frontier on one pair of axes."""
+    """Return budgets, other networks and the frontier on one pair of axes."""
     lines = _budget_lines(search, panel)
     rows = _marks(search, panel)
     behind = [_point_row(point, panel) for point in _shown_others(search)]
@@ -187,7 +187,7 @@ def _chart_layers(search: ScaleSearch, panel: Panel) -> list[alt.Chart]:
     y = alt.Y("up:Q", title=panel.axis, scale=up.scale(), axis=alt.Axis(tickCount=5))
     fill = alt.condition(alt.datum.inside, alt.value("var(--fp32)"), alt.value("transparent"))
     points = alt.Chart(vega.chart_data(behind)).mark_point(size=55, strokeWidth=1.4, stroke="var(--fp32)", opacity=0.6)
-    dots = points.encode(x=x, y=y, fill=fill, tooltip=vega.tips(*TIPS))
+    dots = points.encode(x=x, y=y, fill=fill, tooltip=vega.tooltips(*TIPS))
     return [*_budget_marks(lines), dots, *_frontier_marks(rows, x, y, panel)]
 
 
@@ -246,7 +246,7 @@ def _frontier_marks(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel
     """Return marks with their numbers, and the name of the best network. More names would overlap."""
     best, *others = rows
     base = alt.Chart(vega.chart_data([*others, best])).encode(x=x, y=y)
-    tips = vega.tips("number", *TIPS)
+    tips = vega.tooltips("number", *TIPS)
     right, down = _SIDES[best["anchor"]]
     named = base.transform_filter("isValid(datum.anchor)")
     numbers = base.mark_text(fontSize=11, fontWeight=700, color="var(--bg)", aria=False)

@@ -10,15 +10,15 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def tokens() -> str:
-    """CSS custom properties on ``:root``: the colours of every page."""
+    """Return the CSS custom properties on ``:root``, which are the colours of every page."""
     return asset_text("tokens.css")
 
 
 def asset_text(name: str) -> str:
-    """The text of one file."""
+    """Return the text of one file."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def digest_source(text: str) -> str:
-    """The entry of a script or a style in a Content-Security-Policy."""
+    """Return the entry of a script or a style in a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"

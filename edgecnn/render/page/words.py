@@ -192,7 +192,7 @@ _BY_MARK = {form: word for word in SOURCES for form in word.forms}
 _BY_ID = {word.id: word for word in WORDS}
 _SPELLINGS = "|".join(
     f"[{form[0]}{form[0].upper()}]{re.escape(form[1:])}" for form in sorted(_BY_FORM, key=len, reverse=True)
-)  # the longest first: *desktop-GPU baseline* before *baseline*
+)  # the longest first, so that *desktop-GPU baseline* is found before *baseline*
 _FORM = re.compile(rf"(?<![\w/.&-])(?:{_SPELLINGS})(?![\w/-])")
 _TAGS_AND_TEXT = re.compile(r"<[^>]*>|[^<]+")
 _TAG = re.compile(r"<(/?)([a-z0-9]+)")
@@ -200,9 +200,9 @@ _LINK = re.compile(r'href="#(word-[A-Za-z0-9-]+)"')
 _UNLINKED = {"a", "button", "code", "h1", "pre", "summary", "svg"}
 _HEADINGS = {"h2", "h3"}
 _NAMES = ('class="hidden"', 'class="file"', 'scope="row"', 'scope="rowgroup"')
-"""In these elements a word is a title, a command, or part of a user's own name."""
+"""Attributes of elements in which a word is a title, a command, or part of a name from the user."""
 _MARK = '<span class="word">'
-"""The mark of a figure. Only here do *measured* and *predicted* say where the figure comes from."""
+"""Start of the mark of a figure. Only inside a mark do *measured* and *predicted* state the source of a figure."""
 
 
 def linked(page: str) -> tuple[str, tuple[Word, ...]]:
@@ -214,12 +214,12 @@ def linked(page: str) -> tuple[str, tuple[Word, ...]]:
     main, closing, foot = rest.partition("</main>")
     main, done = opening + main, set[Word]()
     for unlinked in (_UNLINKED | _HEADINGS, _UNLINKED):
-        main = "".join(_linked(_TAGS_AND_TEXT.findall(main), unlinked, done))
+        main = "".join(_linked_parts(_TAGS_AND_TEXT.findall(main), unlinked, done))
     used = {_BY_ID[anchor] for anchor in _LINK.findall(main)}
     return head + main + closing + foot, tuple(word for word in WORDS if word in used)
 
 
-def _linked(parts: Iterable[str], unlinked: Set[str], used: set[Word]) -> Iterator[str]:
+def _linked_parts(parts: Iterable[str], unlinked: Set[str], used: set[Word]) -> Iterator[str]:
     inside, depth, in_mark = "", 0, False
 
     def link(text: str, word: Word | None) -> str:
@@ -237,7 +237,7 @@ def _linked(parts: Iterable[str], unlinked: Set[str], used: set[Word]) -> Iterat
             elif in_mark:
                 yield link(part, _BY_MARK.get(part))
             else:
-                yield _FORM.sub(lambda match: link(match[0], _BY_FORM.get(match[0]) or _BY_FORM[_uncapitalized(match[0])]), part)
+                yield _FORM.sub(lambda match: link(match[0], _word_of(match[0])), part)
             continue
         closes, name = tag.groups()
         in_mark = part == _MARK or (in_mark and part != "</span>")
@@ -249,5 +249,5 @@ def _linked(parts: Iterable[str], unlinked: Set[str], used: set[Word]) -> Iterat
         yield part
 
 
-def _uncapitalized(text: str) -> str:
-    return text[0].lower() + text[1:]
+def _word_of(form: str) -> Word:
+    return _BY_FORM.get(form) or _BY_FORM[form[0].lower() + form[1:]]

@@ -85,7 +85,7 @@ def unreadable_lines(predictions: Predictions) -> Iterator[str]:
 
 
 def served_lines(url: str, served: Served, *, only_this_machine: bool) -> Iterator[str]:
-    """Yield the address, and who can connect."""
+    """Yield the address, and whether other machines can connect."""
     yield url
     if only_this_machine:
         yield "  only programs on this machine can connect; --host 0.0.0.0 lets others in"
@@ -156,7 +156,7 @@ _GOLDEN_DIFFER = "[golden-logits-differ]"
 
 
 def evidence_lines(verification: EvidenceVerification) -> Iterator[str]:
-    """Yield whether the record is intact and who signed it, then its claims."""
+    """Yield whether the record is intact, its signer, and its claims."""
     signatures = {
         "none": "unsigned",
         "unchecked": "signed, signature not checked",

@@ -129,7 +129,7 @@ def show_side_by_side(side_by_side: SideBySide) -> None:
 
 
 def unlearned_lines(side_by_side: SideBySide) -> list[str]:
-    """Return one line with the builds whose network is not shown to have learned, if there are any."""
+    """Return one line with the builds that are not shown to have learned, if there are any."""
     chosen = [
         (label, facts)
         for _, label, facts in facts_by_build(side_by_side, [build.label for build in side_by_side.builds])

@@ -20,7 +20,7 @@ FIT_COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, 
 
 
 def show_fit(report: FitReport, out: Path) -> None:
-    """Print the result, what was trained, and what to do next."""
+    """Print the result, the trained networks, and the next step."""
     result, *details = fit_lines(report)
     show_lines([*unlearned_fit_lines(report), result])
     show_rows(FIT_COLUMNS, [cells_of(member, report) for member in report.members])

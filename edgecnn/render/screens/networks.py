@@ -155,7 +155,7 @@ def show_forecasts(report: ForecastReport, today: date | None = None) -> None:
 
 
 def three_digits(value: float) -> str:
-    """Three significant digits."""
+    """Return three significant digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

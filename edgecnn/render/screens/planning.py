@@ -26,7 +26,6 @@ from edgecnn.values.dataset import (
     DataDivision,
     DataInspection,
     DataSummary,
-    Grouping,
     ImageEntry,
     Spread,
     roles_text,
@@ -156,7 +155,10 @@ def _training_text(resolved: Resolved) -> str:
     if train.cycles == "while-better":
         epochs = f"at most {epochs}, while validation improves"
     if resolved.budget is not None:
-        epochs += f" (train.minutes={resolved.budget.minutes:g}: {_budget_text(resolved.budget)})"
+        settings = f"--set train.epochs={resolved.budget.epochs}"
+        settings += " --set train.cycles=while-better" if train.cycles == "while-better" else ""
+        budget = f"train.minutes={resolved.budget.minutes:g}: {_budget_text(resolved.budget)}"
+        epochs += f" ({budget}; to keep this number in another folder: {settings})"
     return f"training: {resolved.mode}, {epochs}{details}{_teacher_text(resolved)}"
 
 
@@ -394,7 +396,10 @@ def _inspection_lines(facts: DataInspection) -> Iterator[str]:
         yield f"  and {len(facts.classes) - _CLASSES_SHOWN:,} more {'labels' if facts.multi_label else 'classes'}"
     yield f"  roles: {roles_text(facts.roles_from)}" if facts.roles is not None else "  roles: none can be drawn"
     if facts.grouping is not None:
-        yield f"  groups: {_groups_text(facts.grouping)}"
+        grouping = facts.grouping
+        largest = f"the largest {grouping.largest[:_GROUP_CHARACTERS]!r} with {counted(grouping.largest_images, 'image')}"
+        alone = f"; {counted(grouping.alone, 'image is', 'images are')} of none" if grouping.alone else ""
+        yield f"  groups: {grouping.groups:,} by '{grouping.by}', {largest}{alone}"
     yield f"  shorter side {_spread_text(facts.short_side_px)}; longer side {_spread_text(facts.long_side_px)}"
     yield f"  file format: {_counts_text(facts.formats)}; pixel format: {_counts_text(facts.modes)}"
     for finding in facts.findings:
@@ -404,12 +409,6 @@ def _inspection_lines(facts: DataInspection) -> Iterator[str]:
         yield "  nothing odd was found"
     if facts.contact_sheet is not None:
         yield f"  {facts.contact_sheet}"
-
-
-def _groups_text(grouping: Grouping) -> str:
-    largest = f"the largest {grouping.largest[:_GROUP_CHARACTERS]!r} with {counted(grouping.largest_images, 'image')}"
-    alone = f"; {counted(grouping.alone, 'image is', 'images are')} of none" if grouping.alone else ""
-    return f"{grouping.groups:,} by '{grouping.by}', {largest}{alone}"
 
 
 def _spread_text(side: Spread) -> str:

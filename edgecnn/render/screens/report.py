@@ -1,4 +1,4 @@
-"""The screen after a build, and ``edgecnn explain``: the result, the table, why a candidate was chosen, and what is open."""
+"""The screen after a build, and ``edgecnn explain``: the result, the table, the reasons for the choice, and open questions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.judging.judgement import learned_result, weakness_of, weakness_sent
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import figures, tables
-from edgecnn.render.columns import Column, columns_of, headings_by_rank, legend, mark_legend, metric_cell
+from edgecnn.render.columns import columns_of, headings_by_rank, legend, mark_legend, metric_cell
 from edgecnn.render.plots import plot_lines, stdout_signs
 from edgecnn.render.sentences import (
     extent_lines,
@@ -44,13 +44,13 @@ _BRIEF = (
 )  # fmt: skip
 """Columns of the brief table."""
 _OPTIONAL = ("ratio_to_fp32", "size_mib")
-"""Those that a narrow terminal leaves out."""
+"""Columns that a narrow terminal omits."""
 
 
 def show_report(report: BuildReport, *, verbose: bool = False) -> None:
-    """Print the result, the table, what to do next, and the result again as the last line.
+    """Print the result, the table, the next step, and the result again as the last line.
 
-    ``verbose``: also notes, error rates of the gates, and what was not chosen or not tried. The report has them in any case.
+    ``verbose``: also notes, error rates of the gates, and candidates that were not chosen or not tried.
     """
     screen = console()
     result, style = result_line(report), VERDICT_STYLE[report.verdict.value]
@@ -84,7 +84,7 @@ def _show_brief(report: BuildReport, screen: Console) -> None:
 
 
 def _warnings(report: BuildReport) -> Iterator[str]:
-    """What a reader must know before using the bundle: a weak network, failed candidates, and INT8 that mostly runs in float."""
+    """Yield warnings for users of the bundle: a weak network, INT8 that mostly runs in float, and failed candidates."""
     shipped = report.shipped
     if shipped is not None:
         weakness = None if learned_result(report.gates) else weakness_of(shipped)
@@ -104,22 +104,18 @@ def _show_details(report: BuildReport, screen: Console) -> None:
 
 
 def _details(report: BuildReport) -> Iterator[str]:
-    """The lines that only ``--verbose`` and the report have."""
+    """Yield the lines that only ``--verbose`` and the report have."""
     yield f"chosen: {report.choice.why}"
     yield from gate_lines(report.gates, require_measured=report.require_measured)
     yield from partial_precision_lines(report.candidates)
     yield from (f"knobs: {setting}" for setting in knob_lines(report.choice))
     yield from (f"measured on another day, not in this build: {line}" for line in reference_lines(report.references))
     yield from (f"note: {notice}" for notice in report.notices)
-    yield from (f"not chosen: {line}" for line in lines_by_reason(_rejected(report)))
-    yield from (f"not tried: {line}" for line in lines_by_reason(report.skipped_rungs))
-
-
-def _rejected(report: BuildReport) -> dict[str, str]:
-    """Why candidates failed or lost too much accuracy on the images of the choice, by candidate."""
     others = [row for row in report.candidates if not row.chosen]
-    rows = (row for row in others if row.broken is not None or isinstance(row.because, (Loses, Differs)))
-    return {row.candidate.id: worded(row.because, row.candidate.id) for row in rows if row.because}
+    rejected = [row for row in others if row.broken is not None or isinstance(row.because, (Loses, Differs))]
+    reasons = {row.candidate.id: worded(row.because, row.candidate.id) for row in rejected if row.because}
+    yield from (f"not chosen: {line}" for line in lines_by_reason(reasons))
+    yield from (f"not tried: {line}" for line in lines_by_reason(report.skipped_rungs))
 
 
 def show_candidates(report: BuildReport) -> None:
@@ -132,11 +128,16 @@ def show_candidates(report: BuildReport) -> None:
 
 
 def show_table(candidates: Sequence[CandidateFacts], title: str, screen: Console, *, verbose: bool) -> None:
-    """Print a row for each candidate and what its marks mean; ``verbose``: every column, else those of the brief table."""
+    """Print a row for each candidate, and the meaning of the marks. ``verbose``: with every column."""
     every = columns_of(candidates)
     measured = [column for column in every if any(column.cell(facts).plain != figures.NONE for facts in candidates)]
     columns = list(every) if verbose else [column for column in measured if column.name in _BRIEF]
-    rows = [_candidate_cells(facts, columns) for facts in candidates]
+    rows = []
+    for facts in candidates:
+        style = "bold" if facts.chosen else ""
+        cells = {column.name: Text(visible(column.cell(facts).plain), style=style) for column in columns}
+        cells["verdict"].stylize(VERDICT_STYLE.get(facts.verdict.value, ""))
+        rows.append(list(cells.values()))
     optional = () if verbose else tuple(column.heading for column in columns if column.name in _OPTIONAL)
     headings = [column.heading for column in columns]
     show_grid(Grid(headings, rows, title, important=headings_by_rank(columns), optional=optional), screen)
@@ -187,12 +188,6 @@ def _show_desktop(report: BuildReport, screen: Console) -> None:
         print_wrapped(screen, f"  {line}")
 
 
-def _candidate_cells(facts: CandidateFacts, columns: Sequence[Column]) -> list[Text]:
-    cells = {column.name: Text(visible(column.cell(facts).plain), style="bold" if facts.chosen else "") for column in columns}
-    cells["verdict"].stylize(VERDICT_STYLE.get(facts.verdict.value, ""))
-    return list(cells.values())
-
-
 def show_steps(report: BuildReport) -> None:
     """Print the outcome of each step of a verb that stops before measuring."""
     rows = []
@@ -221,12 +216,12 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
     unmeasured, questions = [], []
     for lack in explanation.unmeasured:
         whose = f" of {', '.join(lack.candidates)}" if lack.candidates else ""
-        unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("to measure", lack.command, above)]
+        unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command_line("to measure", lack.command, above)]
     for question in explanation.open_questions:
         images_text = f" (this build judged {question.images_seen:,} test images)" if question.images_seen else ""
         questions += [
             f"{question.candidate}: {question.says}{images_text}",
-            *_command("to settle", question.command, above),
+            *_command_line("to settle", question.command, above),
         ]
     lines += _section("Not measured", unmeasured)
     lines += _section("Open questions", questions)
@@ -293,8 +288,8 @@ def _stand_in_text(stand_in: StandIn) -> str:
     return f"the accuracy is that of {twin}; the device builds the engine itself, so no engine ran here"
 
 
-def _command(purpose: str, command: str | None, above: str | None) -> list[str]:
-    """The command above is not repeated."""
+def _command_line(purpose: str, command: str | None, above: str | None) -> list[str]:
+    """Return the command with its purpose, unless the first lines show the same command."""
     return [] if command is None else [f"  {purpose}: {'the command above' if command == above else command}"]
 
 

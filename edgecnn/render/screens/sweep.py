@@ -72,7 +72,7 @@ def verdict_counts(fleet: FleetReport) -> str:
 
 
 def unlearned_fleet_lines(fleet: FleetReport) -> list[str]:
-    """Return one line with the builds whose network is not shown to have learned, if there are any."""
+    """Return one line with the builds that are not shown to have learned, if there are any."""
     names = [cell.name for cell in fleet.cells if learned_result(cell.gates) is not None]
     return [f"not shown to have learned: {', '.join(names)}"] if names else []
 

@@ -124,7 +124,7 @@ class Page:
         if self._broken is not None:
             raise self._broken
         self._requests += 1
-        self._server.work.put(packed(dict(head, number=self._requests), body))
+        self._server.work.put(pack_message(dict(head, number=self._requests), body))
         try:
             return self._answer(patience_s)
         except RunnerError as error:
@@ -224,13 +224,13 @@ _POLL_S = 5.0
 """A request for work returns empty after this time, and the page asks again."""
 
 
-def packed(head: Dict[str, Any], body: bytes = b"") -> bytes:
+def pack_message(head: Dict[str, Any], body: bytes = b"") -> bytes:
     """Return a message as bytes."""
     text = json.dumps(head).encode("utf-8")
     return struct.pack("<I", len(text)) + text + body
 
 
-def unpacked(data: bytes) -> Message:
+def parse_message(data: bytes) -> Message:
     """Return the message in bytes. Raises ValueError: they are not a message."""
     if len(data) < 4:
         raise ValueError("it is too short")
@@ -306,7 +306,7 @@ class _Handler(BaseHTTPRequestHandler):
         if len(data) < int(length):
             return
         try:
-            kit_server.answers.put(unpacked(data))
+            kit_server.answers.put(parse_message(data))
         except ValueError as error:
             kit_server.answers.put(({"error": "its answer cannot be read: {}".format(error)}, b""))
         self._answer(204)

@@ -249,7 +249,7 @@ def _onnx_name(order: Order) -> str:
     return Path(order.onnx).name
 
 
-def pin_of(cache: Path) -> Path:
+def pin_file(cache: Path) -> Path:
     """Return the path of the file that identifies the cache."""
     return cache.with_name(cache.name + ".json")
 
@@ -260,7 +260,7 @@ def read_cache(cache: Path, package: str, version: str) -> bytes:
     Raises:
         RunnerError: timing-cache-altered, or timing-cache-of-another-builder.
     """
-    pin = pin_of(cache)
+    pin = pin_file(cache)
     if not cache.exists() and not pin.exists():
         return b""
     hint = "delete the cache and {}, then build again: the builder measures again".format(pin.name)
@@ -281,7 +281,7 @@ def keep_cache(cache: Path, content: bytes, package: str, version: str) -> Dict[
     """Write the cache, then the file that identifies it; return the content of that file."""
     facts = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "package": package, "version": version}
     write_bytes(cache, content)
-    write_json(pin_of(cache), facts)
+    write_json(pin_file(cache), facts)
     return facts
 
 

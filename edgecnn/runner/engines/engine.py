@@ -66,7 +66,7 @@ def build_engines(kit_folder: Path, out: Path, request: BuildRequest = PLAIN, te
     began = time.monotonic()
     targets: List[Optional[str]] = list(request.capabilities) or [None]
     orders = [_build_order(kit, kit_folder.resolve(), out.resolve(), request, target) for target in targets]
-    prefix = steady_addresses()
+    prefix = fixed_addresses_prefix()
     results: List[Dict[str, Any]] = []
     with (out / LOG).open("w", encoding="utf-8") as log:
         for order in orders:
@@ -138,7 +138,7 @@ def engine_name(capability: Optional[str]) -> str:
     return "engine.plan" if capability is None else "engine-sm%s.plan" % capability.replace(".", "")
 
 
-def steady_addresses() -> List[str]:
+def fixed_addresses_prefix() -> List[str]:
     """Return the prefix of a command that turns address randomization off; empty if that is not allowed."""
     setarch, true = shutil.which("setarch"), shutil.which("true")
     if setarch is None or true is None:

@@ -97,21 +97,21 @@ def _fault(record: Any) -> str:
         return "its package is {}, and engines are run by {}".format(ascii(record.get("package"))[:100], " or ".join(PACKAGES))
     for name in ("version", "network_sha256"):
         if not isinstance(record.get(name), str):
-            return "its {} is no text".format(name)
+            return "its {} is not a text".format(name)
     if not isinstance(record.get("engines"), list):
-        return "its engines are no list"
+        return "its engines are not a list"
     return next(filter(None, map(_engine_fault, record["engines"])), "")
 
 
 def _engine_fault(facts: Any) -> str:
     if not isinstance(facts, dict) or not all(isinstance(facts.get(name), str) for name in ("file", "sha256")):
-        return "an engine of it lacks file or sha256"
+        return "one of its engines lacks file or sha256"
     built = facts.get("built_for") or {}
     if not isinstance(built, dict) or not isinstance(built.get("capability"), (str, type(None))):
-        return "an engine of it lacks the GPU that it was built for"
+        return "one of its engines lacks the GPU that it was built for"
     models = built.get("models", [])
     if not isinstance(models, list) or not all(isinstance(model, str) for model in models):
-        return "an engine of it lists no GPUs by name"
+        return "one of its engines does not list GPUs by name"
     return ""
 
 

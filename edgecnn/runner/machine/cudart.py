@@ -16,11 +16,10 @@ LIBRARIES = (
 """Paths of the library, in order; JetPack's is not always on the loader's path."""
 _TO_DEVICE = 1
 _TO_HOST = 2
-"""cudaMemcpyHostToDevice and cudaMemcpyDeviceToHost, CUDA Runtime API, cudaMemcpyKind."""
-
+"""cudaMemcpyHostToDevice and cudaMemcpyDeviceToHost: CUDA Runtime API, cudaMemcpyKind."""
 _CAPABILITY_MAJOR = 75
 _CAPABILITY_MINOR = 76
-"""cudaDevAttrComputeCapabilityMajor and …Minor, same place, cudaDeviceAttr."""
+"""cudaDevAttrComputeCapabilityMajor and cudaDevAttrComputeCapabilityMinor: CUDA Runtime API, cudaDeviceAttr."""
 
 
 class Cuda:
@@ -92,7 +91,7 @@ class Cuda:
         self._call("cudaEventRecord", ctypes.c_void_p(event), ctypes.c_void_p(stream))
 
     def elapsed_ns(self, begin: int, end: int) -> int:
-        """Return the nanoseconds between two recorded events, to about half a microsecond. Wait for the later, destroy both."""
+        """Return the nanoseconds between two recorded events, to about half a microsecond. Wait for ``end``; destroy both."""
         milliseconds = ctypes.c_float()
         self._call("cudaEventSynchronize", ctypes.c_void_p(end))
         self._call("cudaEventElapsedTime", ctypes.byref(milliseconds), ctypes.c_void_p(begin), ctypes.c_void_p(end))

@@ -14,7 +14,7 @@ from typing import Dict, List, Optional
 
 from ..meters.kinds import open_meters
 from ..packages import installed_version
-from .procfs import ROOT, cpuinfo, listed, read_limits, read_text
+from .procfs import ROOT, cpuinfo, read_limits, read_text, sorted_glob
 from .sensors import clock_limits, gpu_models, observe
 
 _ISA = (
@@ -51,7 +51,7 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
     name. ``cores`` is the number of cores that this process may use, ``affinity`` lists them, ``cpu_limit`` is the time that its
     control groups grant, in cores (``none``: no limit).
     """
-    governors = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
+    governors = sorted_glob(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
     conditions: Dict[str, Optional[str]] = {
         "machine": _machine_id(root),
         "cpu": _cpu(root),

@@ -25,7 +25,7 @@ def read_count(path: Path) -> Optional[int]:
     return int(text) if text and text.isdigit() else None
 
 
-def listed(folder: Path, pattern: str) -> List[Path]:
+def sorted_glob(folder: Path, pattern: str) -> List[Path]:
     """Return the sorted matches of a pattern in a folder; none if the folder is absent or unreadable."""
     try:
         return sorted(folder.glob(pattern))

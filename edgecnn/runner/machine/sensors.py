@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional
 
 from .nvml import driver_models
-from .procfs import ROOT, cpuinfo, listed, read_count, read_limits, read_text
+from .procfs import ROOT, cpuinfo, read_count, read_limits, read_text, sorted_glob
 from .throttling import Throttles, read_throttles, throttled
 
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
@@ -87,7 +87,7 @@ def _own_ticks(root: Path) -> int:
     own = int((spent.user + spent.system + spent.children_user + spent.children_system) * os.sysconf("SC_CLK_TCK"))
     children: Dict[str, List[str]] = {}
     ticks: Dict[str, int] = {}
-    for path in listed(root / "proc", "[0-9]*/stat"):
+    for path in sorted_glob(root / "proc", "[0-9]*/stat"):
         fields = (read_text(path) or "").rpartition(")")[2].split()  # a program's name may hold anything
         if len(fields) > 14:
             children.setdefault(fields[1], []).append(path.parent.name)
@@ -117,9 +117,9 @@ def _others_percent(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optio
 
 def _highest_temperature(root: Path) -> Optional[str]:
     """Return the highest temperature of all thermal zones and processor sensors."""
-    files = listed(root / "sys/class/thermal", "thermal_zone*/temp")
-    for folder in listed(root / "sys/class/hwmon", "hwmon*"):
-        files += listed(folder, "temp*_input") if read_text(folder / "name") in _CPU_SENSORS else []
+    files = sorted_glob(root / "sys/class/thermal", "thermal_zone*/temp")
+    for folder in sorted_glob(root / "sys/class/hwmon", "hwmon*"):
+        files += sorted_glob(folder, "temp*_input") if read_text(folder / "name") in _CPU_SENSORS else []
     degrees: List[float] = []
     for path in files:
         text = read_text(path)
@@ -141,7 +141,7 @@ def gpu_models(root: Path = ROOT) -> List[str]:
     Under WSL and in sandboxes only the driver's library lists them.
     """
     models = []
-    for path in listed(root / "proc/driver/nvidia/gpus", "*/information"):
+    for path in sorted_glob(root / "proc/driver/nvidia/gpus", "*/information"):
         for line in (read_text(path) or "").splitlines():
             if line.startswith("Model:"):
                 models.append(line.partition(":")[2].strip())
@@ -158,7 +158,7 @@ _EMC_RATE = "sys/kernel/debug/bpmp/debug/clk/emc/rate"
 def clock_limits(root: Path = ROOT) -> Optional[str]:
     """Return the readable limits, such as ``cpu 600-2400 MHz; gpu 306-918 MHz; emc at most 3199 MHz``, of all policies."""
     limits = []
-    policies = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq")
+    policies = sorted_glob(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq")
     cpu = [_mhz_range(folder / "scaling_min_freq", folder / "scaling_max_freq", 1e3) for folder in policies]
     gpu = [_mhz_range(folder / "min_freq", folder / "max_freq", 1e6) for folder in _jetson_gpus(root)]
     for name, ranges in (("cpu", cpu), ("gpu", gpu)):
@@ -173,7 +173,7 @@ def clock_limits(root: Path = ROOT) -> Optional[str]:
 
 def cpu_mhz(root: Path = ROOT) -> Optional[str]:
     """Return the present frequency, the mean of all cores."""
-    files = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_cur_freq")
+    files = sorted_glob(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_cur_freq")
     return _mean_mhz(files, 1e3) or cpuinfo(root).get("cpu MHz")
 
 
@@ -188,7 +188,7 @@ def emc_mhz(root: Path = ROOT) -> Optional[str]:
 
 
 def _jetson_gpus(root: Path) -> Iterator[Path]:
-    return (folder for folder in listed(root / "sys/class/devfreq", "*") if _TEGRA_GPU.search(folder.name))
+    return (folder for folder in sorted_glob(root / "sys/class/devfreq", "*") if _TEGRA_GPU.search(folder.name))
 
 
 def _mhz_range(least: Path, most: Path, unit: float) -> Optional[str]:

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from .procfs import ROOT, listed, read_count, read_text
+from .procfs import ROOT, read_count, read_text, sorted_glob
 
 PI_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
 """Bits 0 to 3 of ``get_throttled``: now; bits 16 to 19: since boot. Source: raspberrypi.com, documentation of vcgencmd."""
@@ -69,7 +69,7 @@ def _counter_causes(now: Throttles, before: Optional[Throttles]) -> List[str]:
 
 
 def _pi_flags(root: Path) -> Optional[int]:
-    for path in listed(root / "sys/devices/platform", "*/*firmware/get_throttled"):
+    for path in sorted_glob(root / "sys/devices/platform", "*/*firmware/get_throttled"):
         text = read_text(path)
         if text:
             return _hexadecimal(text)
@@ -92,7 +92,7 @@ def _counters(root: Path) -> Dict[str, int]:
         ("over-current or low voltage", root / "sys/class/hwmon", "hwmon*/oc*_event_cnt"),
     )
     for kind, folder, pattern in sources:
-        for path in listed(folder, pattern):
+        for path in sorted_glob(folder, pattern):
             count = read_count(path)
             if count is not None:
                 counters["{}:{}".format(kind, path.relative_to(folder))] = count
@@ -101,7 +101,7 @@ def _counters(root: Path) -> Dict[str, int]:
 
 def _active_cooling(root: Path) -> Optional[Tuple[str, ...]]:
     states = []
-    for folder in listed(root / "sys/class/thermal", "cooling_device*"):
+    for folder in sorted_glob(root / "sys/class/thermal", "cooling_device*"):
         kind, state = read_text(folder / "type"), read_text(folder / "cur_state")
         if kind and state and _SLOWING.search(kind):
             states.append((kind, state))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict, Iterator, NamedTuple, Optional, Tuple
 
-from ..machine.procfs import ROOT, listed, read_text
+from ..machine.procfs import ROOT, read_text, sorted_glob
 from .meter import MeterAbsent, SampledMeter, read_number
 
 _DRIVERS = "sys/bus/i2c/drivers"
@@ -70,14 +70,14 @@ class Ina3221(SampledMeter):
 
 
 def _rails(root: Path) -> Iterator[Tuple[str, _Rail]]:
-    for chip in listed(root / _DRIVERS, "ina3221*/*-*"):
-        for folder in listed(chip, "hwmon/hwmon*"):
+    for chip in sorted_glob(root / _DRIVERS, "ina3221*/*-*"):
+        for folder in sorted_glob(chip, "hwmon/hwmon*"):
             for channel in _CHANNELS:
                 label = read_text(folder / "in{}_label".format(channel))
                 if label and read_text(folder / "in{}_enable".format(channel)) != "0":
                     volts, amperes = folder / "in{}_input".format(channel), folder / "curr{}_input".format(channel)
                     yield label, _Rail(volts, amperes, None)
-        for folder in listed(chip, "iio:device*"):  # JetPack 4
+        for folder in sorted_glob(chip, "iio:device*"):  # JetPack 4
             for channel in range(3):
                 label = read_text(folder / "rail_name_{}".format(channel))
                 if label:

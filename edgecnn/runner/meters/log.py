@@ -14,7 +14,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from ..files import bounded_content
 from ..messages import RunnerError
-from .meter import MeterAbsent, Power, Spent, joules
+from .meter import MeterAbsent, Power, Spent, energy_j
 
 NAME = "external"
 COVERS = "the circuit that the external meter measures"
@@ -45,7 +45,7 @@ class MeterLog(NamedTuple):
         steps = sorted(right.at_s - left.at_s for left, right in zip(self.readings, self.readings[1:]))
         gap_s = _GAP_PERIODS * steps[len(steps) // 2] if steps else 0.0
         try:
-            return Spent(joules(self.readings, begin_s, begin_s + seconds, gap_s), seconds)
+            return Spent(energy_j(self.readings, begin_s, begin_s + seconds, gap_s), seconds)
         except MeterAbsent as absent:
             raise MeterAbsent("{}: {}".format(self.path, absent.why)) from None
 

@@ -140,7 +140,7 @@ class Power(NamedTuple):
     watts: float
 
 
-def joules(readings: Sequence[Power], begin_s: float, end_s: float, longest_gap_s: float) -> float:
+def energy_j(readings: Sequence[Power], begin_s: float, end_s: float, longest_gap_s: float) -> float:
     """Return the energy between two times of the readings' clock: the area under the line through the readings.
 
     Args:
@@ -228,7 +228,7 @@ class SampledMeter(Meter):
         if self._failure is not None and len(self._readings) < 2:
             raise self._failure
         gap_s = (_LOST_IN_A_ROW + 1) * self.period_s
-        return Spent(joules(self._readings, self._began_s, ended_s, max(gap_s, 1.0)), ended_s - self._began_s)
+        return Spent(energy_j(self._readings, self._began_s, ended_s, max(gap_s, 1.0)), ended_s - self._began_s)
 
     def _sample(self) -> None:
         while not self._done.wait(self.period_s):

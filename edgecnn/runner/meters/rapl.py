@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Dict, List
 
-from ..machine.procfs import ROOT, cpuinfo, listed, read_text
+from ..machine.procfs import ROOT, cpuinfo, read_text, sorted_glob
 from .meter import CounterMeter, MeterAbsent, read_number
 
 _POWERCAP = "sys/class/powercap"
@@ -48,7 +48,7 @@ class Rapl(CounterMeter):
 
 
 def _packages(root: Path) -> List[Path]:
-    folders = listed(root / _POWERCAP, "intel-rapl*")
+    folders = sorted_glob(root / _POWERCAP, "intel-rapl*")
     for kind in _TOP:
         packages = [
             folder
@@ -61,7 +61,7 @@ def _packages(root: Path) -> List[Path]:
 
 
 def _absence(root: Path) -> MeterAbsent:
-    dangling = [folder for folder in listed(root / _POWERCAP, "intel-rapl*") if not folder.exists()]
+    dangling = [folder for folder in sorted_glob(root / _POWERCAP, "intel-rapl*") if not folder.exists()]
     if dangling:  # Docker hides the target folder
         why = "/{} is a dangling link, as in a container".format(dangling[0].relative_to(root))
         return MeterAbsent(why, "mount /sys/devices/virtual/powercap into the container, read-only")

@@ -16,7 +16,7 @@ _MAGIC = "7767517"
 """The first line of a network in text (ncnn, docs/developer-guide/param-and-model-file-structure.md)."""
 _NOT_NCNN = "it is not an ncnn network"
 _BYTES_MAX = 2 << 20
-"""A DenseNet-121 has 35,000 bytes."""
+"""Largest size of a file. A DenseNet-121 has 35,000 bytes."""
 _WORD_MAX = 255
 _KEYS = {**{str(number): number for number in range(32)}, **{str(-23300 - number): number for number in range(32)}}
 """The number of each setting, by its key as a scalar or as an array. ncnn writes other keys outside its table of 32."""
@@ -231,7 +231,7 @@ def channels_fault(kind: str, channels: Optional[int], settings: Mapping[str, st
 
 
 def channels_written(kind: str, inputs: Sequence[Optional[int]], settings: Mapping[str, str]) -> Optional[int]:
-    """Return the channels of each output of a layer: ``_UNKNOWN``, or None if it may have fewer than three dimensions."""
+    """Return the channels of each output of a layer; see ``_UNKNOWN``."""
     if kind == "Input":
         return _UNKNOWN
     if kind == "MemoryData":

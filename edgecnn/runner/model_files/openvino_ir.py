@@ -20,7 +20,7 @@ _BITS = {
 """OpenVINO's element types of a fixed size (openvino/core/type/element_type.hpp). Others, such as strings, are refused."""
 _DIMENSIONS_MAX = 32
 _BYTES_MAX, _ELEMENTS_MAX = 32 << 20, 500000
-"""A DenseNet-201 has 1 MiB and 29,000 elements."""
+"""Largest size of a file and number of its elements. A DenseNet-201 has 1 MiB and 29,000 elements."""
 
 
 def ir_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:

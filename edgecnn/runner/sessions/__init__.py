@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 from ..machine.environment import available_cores
 from ..messages import RunnerError
 from ..model_files import check_model
-from ..packages import lacking
+from ..packages import missing_package
 from ..session_options import check_options
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def load_runtime(kit: Kit) -> Any:
     except ModuleNotFoundError as error:
         if error.name == "{}.{}".format(__name__, name):
             raise RunnerError("unknown-session", "kit.json: session.module {!r} is not in this runner".format(name)) from error
-        raise lacking("{} needs the package {}".format(name, error.name), str(error.name)) from error
+        raise missing_package("{} needs the package {}".format(name, error.name), str(error.name)) from error
 
 
 def check_knobs(kit: Kit, knobs: Mapping[str, str]) -> None:

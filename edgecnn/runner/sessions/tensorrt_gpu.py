@@ -98,7 +98,7 @@ class TensorRtSession(Session):
         return self._cuda.elapsed_ns(begin, end)
 
     def close(self) -> None:
-        """Free the device memory; a traced session writes ``layers.txt`` and ``times.json`` (µs a layer, mean of its calls)."""
+        """Free the device memory; a traced session writes ``layers.txt`` and ``times.json`` (µs per layer, mean of its calls)."""
         if self._trace_folder is not None and self._times is not None:
             inspector = self._engine.create_engine_inspector()
             inspector.execution_context = self._context

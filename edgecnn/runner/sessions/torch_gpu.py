@@ -15,7 +15,7 @@ from torch.export.passes import move_to_device_pass
 
 from ..feeds import TensorSpec
 from ..messages import RunnerError
-from ..packages import lacking
+from ..packages import missing_package
 from . import Session, error_line, threads_of
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def open_session(
         torch.cuda.set_device(device)
     check_way(way, torch.device(device))
     torch.set_num_threads(threads)
-    settle_tf32(way)
+    set_tf32(way)
     torch.backends.cudnn.benchmark = True
     return TorchSession(kit, device, way)
 
@@ -187,7 +187,7 @@ def check_gpu(precision: str, name: str, capability: Tuple[int, int]) -> None:
         raise RunnerError("unsupported-precision", "{} has no {}".format(name, precision), why)
 
 
-def settle_tf32(way: Way) -> None:
+def set_tf32(way: Way) -> None:
     """Turn TF32 in convolutions and matrix products on or off.
 
     Torch enables it for cuDNN by default and calls the result fp32. The old names are used on purpose: torch's libraries read
@@ -286,4 +286,4 @@ def _check_compiler(way: Way, device: torch.device) -> None:
 
 def _require_package(module: str, distribution: str, way: Way) -> None:
     if find_spec(module) is None:
-        raise lacking("compile = {} needs the package {}".format(way.compiler, distribution), distribution)
+        raise missing_package("compile = {} needs the package {}".format(way.compiler, distribution), distribution)

@@ -9,7 +9,7 @@ from edgecnn.errors.hosts import (
     BadAddress,
     board_is_another_device,
 )
-from edgecnn.hosts.ssh.link import Address, refused
+from edgecnn.hosts.ssh.link import Address, connection_error
 
 MIB = 1024 * 1024
 
@@ -29,11 +29,14 @@ def test_a_telephone_at_adb_is_no_board_and_the_ways_there_are_named() -> None:
 
 def test_a_key_type_that_is_not_known_is_an_unknown_board() -> None:
     said = "No ED25519 host key is known for b and you have requested strict checking.\nHost key verification failed.\n"
-    assert BOARD_UNKNOWN.made(refused("b", said))
+    assert BOARD_UNKNOWN.made(connection_error("b", said))
 
 
 def test_what_is_not_understood_is_passed_on() -> None:
-    assert refused("b", "one\nkex_exchange_identification: read: reset\n").because == "kex_exchange_identification: read: reset"
+    assert (
+        connection_error("b", "one\nkex_exchange_identification: read: reset\n").because
+        == "kex_exchange_identification: read: reset"
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from edgecnn.render.columns import metric_cell
 from edgecnn.render.figures import metric_text
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.charts.figure import Figure
-from edgecnn.render.page.report import figures_of, report_page
+from edgecnn.render.page.report import report_page, section_figures
 from edgecnn.render.screens.report import show_candidates, show_measured
 from edgecnn.results.page import PageFacts
 from edgecnn.values.recipe import GateChoice
@@ -58,7 +58,7 @@ NEW = Metric("p999_ms", "ms", "latency", "lower", lambda facts: around(7.125), "
 
 @cache
 def charts(*, of_labels: bool) -> tuple[Figure, ...]:
-    return tuple(figure for section in figures_of(LABELS if of_labels else PAGE).values() for figure in section)
+    return tuple(figure for section in section_figures(LABELS if of_labels else PAGE).values() for figure in section)
 
 
 def page_of(name: str) -> PageFacts:
@@ -130,7 +130,7 @@ def grown(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Metric]:
 
 
 def test_a_new_row_has_a_chart_and_a_sentence_without_another_line(grown: Mapping[str, Metric]) -> None:
-    drawn = {figure.title: figure for figure in figures_of(PAGE)["latency"]}
+    drawn = {figure.title: figure for figure in section_figures(PAGE)["latency"]}
     assert grown[NEW.name] is NEW
     assert "7.12" in drawn["Slowest of a thousand"].table.rows[0][1]
     assert "p99.9 7.12 [" in report_markdown(PAGE.report)

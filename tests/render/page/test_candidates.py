@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.render.columns import columns_of
 from edgecnn.render.page.charts import figure
-from edgecnn.render.page.charts.figure import MEASURED, Mark, labelled, residency_mark
+from edgecnn.render.page.charts.figure import MEASURED, Mark, axis_label, residency_mark
 from edgecnn.render.page.report import Cell, candidate_rows, key_figures
 from edgecnn.render.page.style import asset_text
 from edgecnn.render.page.words import SOURCES
@@ -64,8 +64,8 @@ def test_every_mark_has_a_word_that_the_glossary_defines_and_a_glyph_and_an_icon
     icons = asset_text("icons.html.j2")
     assert all(f'id="i-{mark.word.replace(" ", "-")}"' in icons for mark in marks)
     assert residency_mark(None).word == "missing"
-    assert labelled("x", MEASURED) == "x"
-    assert labelled("x", residency_mark(a_residency("planned"))) == "x ◇ planned"
+    assert axis_label("x", MEASURED) == "x"
+    assert axis_label("x", residency_mark(a_residency("planned"))) == "x ◇ planned"
 
 
 def test_the_chosen_one_stands_in_a_handful_of_figures() -> None:

@@ -7,8 +7,8 @@ import re
 import altair as alt
 import pytest
 
-from edgecnn.render.page.document import tied
-from edgecnn.render.page.report import figures_of, report_page
+from edgecnn.render.page.document import join_units
+from edgecnn.render.page.report import report_page, section_figures
 from edgecnn.render.page.style import digest_source
 from edgecnn.results.page import PageFacts
 from edgecnn.values.artifact import Failed
@@ -195,7 +195,7 @@ def test_the_worst_mistakes_are_pictures_with_what_they_are_and_what_was_said(do
 
 
 def test_every_chart_is_what_the_schema_of_vega_lite_takes() -> None:
-    drawn = [figure for figures in figures_of(a_page(3)).values() for figure in figures]
+    drawn = [figure for figures in section_figures(a_page(3)).values() for figure in figures]
     assert len(drawn) == 25
     for figure in drawn:
         assert alt.Chart.from_dict(dict(figure.spec)) is not None
@@ -208,7 +208,7 @@ def test_the_charts_on_the_page_are_those_that_have_a_place(document: Element) -
 
 
 def test_a_number_is_never_parted_from_its_unit() -> None:
-    assert tied("at 0.46 ms [0.4, 0.5] pp of 84 %") == "at 0.46\u00a0ms [0.4, 0.5]\u00a0pp of 84\u00a0%"
+    assert join_units("at 0.46 ms [0.4, 0.5] pp of 84 %") == "at 0.46\u00a0ms [0.4, 0.5]\u00a0pp of 84\u00a0%"
 
 
 def test_a_row_that_could_not_be_made_says_what_became_of_it() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.charts.figure import no_figure
-from edgecnn.render.page.charts.footprint import memory
-from edgecnn.render.page.charts.intervals import energy
+from edgecnn.render.page.charts.figure import common_missing_reason
+from edgecnn.render.page.charts.footprint import memory_chart
+from edgecnn.render.page.charts.intervals import energy_chart
 from edgecnn.render.wording import joint_reason, lines_by_reason
 from tests.judging.made import an_interval, facts
 from tests.render.page.measured import a_memory, an_energy
@@ -15,7 +15,7 @@ NO_METER = {"total_mj": None, "above_idle_mj": None, "reason": "no meter can be 
 
 
 def test_the_runtime_s_own_memory_is_told_apart_from_what_the_model_adds() -> None:
-    figure = memory(a_report(facts("onnxruntime-int8", memory=a_memory(20.0)), facts("openvino-int8")))
+    figure = memory_chart(a_report(facts("onnxruntime-int8", memory=a_memory(20.0)), facts("openvino-int8")))
     (row,) = rows_with(figure, "own")
     assert figure is not None
     assert (row["own"], row["peak"], row["low"], row["high"]) == (60, 80, 76, 84)
@@ -24,7 +24,7 @@ def test_the_runtime_s_own_memory_is_told_apart_from_what_the_model_adds() -> No
 
 
 def test_a_gpu_s_memory_has_a_column_where_it_is_known_and_a_reason_where_not() -> None:
-    figure = memory(
+    figure = memory_chart(
         a_report(
             facts("tensorrt-fp16", memory=a_memory(gpu_mib=an_interval(300.0))),
             facts("tensorrt-int8", memory=a_memory(gpu_reason="not listed")),
@@ -36,7 +36,7 @@ def test_a_gpu_s_memory_has_a_column_where_it_is_known_and_a_reason_where_not() 
 
 
 def test_energy_has_all_of_it_and_what_is_above_idle() -> None:
-    figure = energy(a_report(facts("onnxruntime-int8", energy=an_energy(10.0, disturbed="busy"))))
+    figure = energy_chart(a_report(facts("onnxruntime-int8", energy=an_energy(10.0, disturbed="busy"))))
     assert figure is not None
     rows = [(row["lane"], row["at"], round(row["low"], 6)) for row in rows_with(figure, "lane")]
     assert rows == [("all", 10.0, 9.5), ("above idle", 6.0, 5.7)]
@@ -44,14 +44,14 @@ def test_energy_has_all_of_it_and_what_is_above_idle() -> None:
 
 
 def test_energy_below_zero_is_drawn_as_it_is() -> None:
-    figure = energy(a_report(facts("onnxruntime-int8", energy=an_energy(above_idle_mj=an_interval(-1.0, -2.0, 1.0)))))
+    figure = energy_chart(a_report(facts("onnxruntime-int8", energy=an_energy(above_idle_mj=an_interval(-1.0, -2.0, 1.0)))))
     assert min(row["low"] for row in rows_with(figure, "lane")) == -2.0
 
 
 def test_without_a_meter_there_is_no_chart_and_one_line() -> None:
     report = a_report(*(facts(name, energy=an_energy(**NO_METER)) for name in ("onnxruntime-fp32", "onnxruntime-int8")))
-    assert energy(report) is None
-    assert no_figure(report, "energy") == NO_METER["reason"]
+    assert energy_chart(report) is None
+    assert common_missing_reason(report, "energy") == NO_METER["reason"]
 
 
 def test_a_reason_is_said_once_with_all_its_names() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.render.page.charts.vega import Spot, name_anchors, shortened
+from edgecnn.render.page.charts.vega import Spot, name_anchors, shorten
 
 
 def test_a_name_stands_to_the_right_where_there_is_room() -> None:
@@ -21,5 +21,5 @@ def test_a_name_does_not_cover_the_next_point() -> None:
 
 
 def test_a_name_of_any_length_is_cut_to_what_fits() -> None:
-    assert shortened("x" * 500) == "x" * 33 + "…"
-    assert shortened("openvino-int8") == "openvino-int8"
+    assert shorten("x" * 500) == "x" * 33 + "…"
+    assert shorten("openvino-int8") == "openvino-int8"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.report import machine, raced_under
+from edgecnn.render.page.report import machine, race_conditions
 from edgecnn.values.profile import Environment
 
 HERE = Environment(
@@ -26,7 +26,7 @@ def test_what_every_machine_has_and_this_one_does_not_tell_is_named() -> None:
 
 def test_each_race_has_its_own_conditions_and_no_column_that_nobody_could_read() -> None:
     hot = HERE.model_copy(update={"observed": {**HERE.observed, "temperature_c": "71.5"}})
-    table = raced_under({"onnxruntime-fp32": ("today", HERE), "onnxruntime-int8": ("today", hot)})
+    table = race_conditions({"onnxruntime-fp32": ("today", HERE), "onnxruntime-int8": ("today", hot)})
     column = table.columns.index("temperature")
     assert [cells[column] for cells in table.rows] == ["not available", "71.5 °C"]
     assert "governor" not in table.columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.charts.latency import steadiness
+from edgecnn.render.page.charts.latency import steadiness_charts
 from edgecnn.render.page.report import quality_figures
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.report import BuildReport
@@ -13,12 +13,12 @@ from tests.render.reports import a_report
 
 
 def test_a_candidate_that_was_not_timed_has_no_such_chart() -> None:
-    assert steadiness(a_report(facts())) == ()
+    assert steadiness_charts(a_report(facts())) == ()
 
 
 def test_runs_are_counted_by_how_they_went() -> None:
     steady = a_latency(an_interval(1.0), steady=a_steady(flat=5, faster=2, unsettled=1))
-    (figure,) = steadiness(a_report(facts(latency=steady)))
+    (figure,) = steadiness_charts(a_report(facts(latency=steady)))
     assert [row["runs"] for row in rows_with(figure, "state")] == [5, 2, 1]
     assert len(figure.notes) == 1
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edgecnn.render.page.charts.figure import Figure
-from edgecnn.render.page.charts.tradeoff import Point, pareto, tradeoff
+from edgecnn.render.page.charts.tradeoff import Point, front_points, tradeoff_chart
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
@@ -26,7 +26,7 @@ def a_row(name: str, ms: float | None, top1: float | None, **changes: Any) -> Ca
 
 
 def drawn(*rows: CandidateFacts) -> Figure:
-    found = tradeoff(a_report(*rows))
+    found = tradeoff_chart(a_report(*rows))
     assert found is not None
     return found
 
@@ -42,7 +42,7 @@ def drawn(*rows: CandidateFacts) -> Figure:
 )
 def test_the_front_holds_whom_nothing_cheaper_reaches(points: list[tuple[str, float, float]], front: list[str]) -> None:
     names = {"a-x": "onnxruntime-fp32", "b-x": "onnxruntime-int8", "c-x": "openvino-int8"}
-    found = pareto([a_point(names[name], ms, top1) for name, ms, top1 in points])
+    found = front_points([a_point(names[name], ms, top1) for name, ms, top1 in points])
     assert [point.facts.candidate.id for point in found] == [names[name] for name in front]
 
 
@@ -66,7 +66,7 @@ def test_who_has_no_figure_is_left_out_with_the_reason() -> None:
 
 
 def test_nothing_is_drawn_where_nobody_was_evaluated() -> None:
-    assert tradeoff(a_report(facts("onnxruntime-fp32"))) is None
+    assert tradeoff_chart(a_report(facts("onnxruntime-fp32"))) is None
 
 
 def test_an_emulated_accuracy_has_another_shape_and_says_so() -> None:
@@ -95,7 +95,7 @@ def test_a_single_point_without_a_width_still_has_an_axis(ms: float) -> None:
 
 def test_the_desktop_gpu_stands_beside_the_front_and_never_on_it() -> None:
     rows = (a_row("onnxruntime-fp32", 2.0, 0.9, is_baseline=True), a_row("onnxruntime-int8", 1.0, 0.95))
-    figure = tradeoff(a_report(*rows, baseline=a_desktop()))
+    figure = tradeoff_chart(a_report(*rows, baseline=a_desktop()))
     assert figure is not None
     (point,) = [row for row in rows_with(figure, "label") if row["precision"] == "desktop-gpu"]
     assert (point["label"], point["shape"], point["x"], point["y"]) == ("rtx-4090", "square", 0.8, 90.0)

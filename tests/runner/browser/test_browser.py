@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.runner import packages
-from edgecnn.runner.browser import ISOLATED, LACKS_GPU, KitServer, Page, host, packed, unpacked
+from edgecnn.runner.browser import ISOLATED, LACKS_GPU, KitServer, Page, host, pack_message, parse_message
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.packages import installed_version
@@ -56,11 +56,11 @@ def test_listed_files_are_served_isolated_and_nothing_else_is(server: KitServer)
 
 
 def test_work_is_given_to_whoever_knows_the_secret_and_its_answer_comes_back(server: KitServer) -> None:
-    server.work.put(packed({"do": "run"}, b"\1\2"))
+    server.work.put(pack_message({"do": "run"}, b"\1\2"))
     place = server.address(f"work/{server.secret}")
     with urllib.request.urlopen(place) as answer:
-        assert unpacked(answer.read()) == ({"do": "run"}, b"\1\2")
-    for data in (packed({"shape": [1]}, b"\3"), b"\0"):
+        assert parse_message(answer.read()) == ({"do": "run"}, b"\1\2")
+    for data in (pack_message({"shape": [1]}, b"\3"), b"\0"):
         urllib.request.urlopen(urllib.request.Request(place, data)).close()
     assert server.answers.get(timeout=5) == ({"shape": [1]}, b"\3")
     assert "cannot be read" in server.answers.get(timeout=5)[0]["error"]

@@ -7,7 +7,7 @@ from pathlib import Path, PosixPath
 import pytest
 
 from edgecnn.runner import causes
-from edgecnn.runner.causes import images_in, is_image_name, is_left_behind, is_skipped, split_left_behind
+from edgecnn.runner.causes import count_images, is_image_name, is_left_behind, is_skipped, split_left_behind
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_the_images_of_a_skipped_folder_are_counted_and_no_further_than_a_bound(
     for name in ("a.jpg", "b/c.png", "b/._c.png", "b/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert (images_in(tmp_path), images_in(tmp_path / "a.jpg"), images_in(tmp_path / "b/notes.txt")) == (2, 1, 0)
+    assert (count_images(tmp_path), count_images(tmp_path / "a.jpg"), count_images(tmp_path / "b/notes.txt")) == (2, 1, 0)
     monkeypatch.setattr(causes, "MOST_COUNTED", 1)
-    assert images_in(tmp_path) == 1
+    assert count_images(tmp_path) == 1
 
 
 def test_named_files_of_tools_are_taken_out_and_those_with_images_are_told(tmp_path: Path) -> None:

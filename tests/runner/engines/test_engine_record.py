@@ -79,14 +79,14 @@ ENGINE = {"file": "engine.plan", "sha256": "0"}
     "changed, because",
     [
         ({"schema": "edgecnn.engine-build/2"}, "its schema is not edgecnn.engine-build/1"),
-        ({"version": None}, "its version is no text"),
-        ({"network_sha256": ["x"]}, "its network_sha256 is no text"),
-        ({"engines": {"file": "engine.plan"}}, "its engines are no list"),
-        ({"engines": ["engine.plan"]}, "an engine of it lacks file or sha256"),
-        ({"engines": [{"file": "engine.plan"}]}, "an engine of it lacks file or sha256"),
-        ({"engines": [{**ENGINE, "built_for": ["8.7"]}]}, "an engine of it lacks the GPU that it was built for"),
-        ({"engines": [{**ENGINE, "built_for": {"capability": 8.7}}]}, "an engine of it lacks the GPU that it was built for"),
-        ({"engines": [{**ENGINE, "built_for": {"models": "Orin"}}]}, "an engine of it lists no GPUs by name"),
+        ({"version": None}, "its version is not a text"),
+        ({"network_sha256": ["x"]}, "its network_sha256 is not a text"),
+        ({"engines": {"file": "engine.plan"}}, "its engines are not a list"),
+        ({"engines": ["engine.plan"]}, "one of its engines lacks file or sha256"),
+        ({"engines": [{"file": "engine.plan"}]}, "one of its engines lacks file or sha256"),
+        ({"engines": [{**ENGINE, "built_for": ["8.7"]}]}, "one of its engines lacks the GPU that it was built for"),
+        ({"engines": [{**ENGINE, "built_for": {"capability": 8.7}}]}, "one of its engines lacks the GPU that it was built for"),
+        ({"engines": [{**ENGINE, "built_for": {"models": "Orin"}}]}, "one of its engines does not list GPUs by name"),
     ],
 )
 def test_a_record_of_another_shape_is_refused_and_no_fault_of_the_runner(kit: Kit, changed: dict[str, Any], because: str) -> None:

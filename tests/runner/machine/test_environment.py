@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.runner.machine.environment import EMULATOR, available_cores, read_conditions, read_environment
-from edgecnn.runner.machine.procfs import listed
+from edgecnn.runner.machine.procfs import sorted_glob
 from edgecnn.runner.machine.sensors import Baseline, CpuTicks, cpu_ticks, observe, read_baseline
 from edgecnn.runner.machine.throttling import Throttles
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
@@ -139,8 +139,8 @@ def test_info_needs_no_kit(tmp_path: Path) -> None:
 
 def test_a_folder_that_may_not_be_looked_into_holds_nothing(tmp_path: Path) -> None:
     closed = tree(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "50000\n"}) / "sys/class"
-    assert listed(closed, "*/thermal_zone*") == [closed / "thermal/thermal_zone0"]
-    assert listed(closed / ("x" * 300), "*") == listed(tmp_path / "nothing", "*") == []
+    assert sorted_glob(closed, "*/thermal_zone*") == [closed / "thermal/thermal_zone0"]
+    assert sorted_glob(closed / ("x" * 300), "*") == sorted_glob(tmp_path / "nothing", "*") == []
 
 
 def test_a_recorded_gpu_is_a_condition(tmp_path: Path) -> None:

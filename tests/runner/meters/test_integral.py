@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.runner.meters.meter import MeterAbsent, Power, joules
+from edgecnn.runner.meters.meter import MeterAbsent, Power, energy_j
 
 
 def line(first_s: float, last_s: float, step_s: float = 0.5, slope: float = 0.0) -> list[Power]:
@@ -12,21 +12,21 @@ def line(first_s: float, last_s: float, step_s: float = 0.5, slope: float = 0.0)
 
 def why(readings: list[Power], begin_s: float = 0.0, end_s: float = 10.0) -> str:
     with pytest.raises(MeterAbsent) as caught:
-        joules(readings, begin_s, end_s, 1.0)
+        energy_j(readings, begin_s, end_s, 1.0)
     return caught.value.why
 
 
 def test_constant_power_is_power_times_time() -> None:
-    assert joules(line(-1, 11), 0.0, 10.0, 1.0) == pytest.approx(50.0)
+    assert energy_j(line(-1, 11), 0.0, 10.0, 1.0) == pytest.approx(50.0)
 
 
 def test_the_ends_are_cut_where_the_stretch_begins_and_ends() -> None:
-    assert joules(line(-1, 11, slope=2.0), 0.25, 9.9, 1.0) == pytest.approx(5 * 9.65 + (9.9**2 - 0.25**2))
+    assert energy_j(line(-1, 11, slope=2.0), 0.25, 9.9, 1.0) == pytest.approx(5 * 9.65 + (9.9**2 - 0.25**2))
 
 
 def test_readings_that_come_at_odd_moments_weigh_by_their_time() -> None:
     readings = [Power(0, 1.0), *(Power(1 + index / 100, 1.0) for index in range(20)), Power(2, 9.0)]
-    assert joules(readings, 0.0, 2.0, 1.0) == pytest.approx(1.19 + 0.81 * 5.0)
+    assert energy_j(readings, 0.0, 2.0, 1.0) == pytest.approx(1.19 + 0.81 * 5.0)
 
 
 def test_a_stretch_beyond_the_readings_is_not_extrapolated() -> None:

@@ -18,7 +18,7 @@ from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.runs.schedule import bench
 from edgecnn.runner.runs.worker import EVENTS, timed_by_events
 from edgecnn.runner.sessions import Session, open_session, torch_gpu
-from edgecnn.runner.sessions.torch_gpu import Way, check_gpu, settle_tf32, way_of
+from edgecnn.runner.sessions.torch_gpu import Way, check_gpu, set_tf32, way_of
 from tests.graph.trunks import CLASSES
 from tests.runner.processes import schedule_of
 from tests.runner.sessions.test_torch_session import kit_of
@@ -45,7 +45,7 @@ def kit(tmp_path: Path) -> Kit:
 @pytest.fixture(autouse=True)
 def tf32_as_it_was() -> Iterator[None]:
     yield
-    settle_tf32(Way("fp32", "off", "off"))
+    set_tf32(Way("fp32", "off", "off"))
 
 
 def answers(kit: Kit, images: int = 2, **options: str) -> Any:
@@ -122,8 +122,8 @@ def test_a_gpu_of_before_ampere_is_refused_by_name(precision: str) -> None:
 
 @pytest.mark.parametrize(("precision", "allowed"), [("tf32", True), ("fp32", False), ("fp16", False)])
 def test_tf32_is_on_only_where_it_was_asked_for(precision: str, allowed: bool) -> None:
-    settle_tf32(Way("fp32" if allowed else "tf32", "off", "off"))
-    settle_tf32(Way(precision, "off", "off"))
+    set_tf32(Way("fp32" if allowed else "tf32", "off", "off"))
+    set_tf32(Way(precision, "off", "off"))
     assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == (allowed, allowed)
 
 

@@ -11,8 +11,8 @@ import altair as alt
 from edgecnn.errors.wording import counted, plural
 from edgecnn.render import figures, tables
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, Figure, Source, sources_of, tabled
-from edgecnn.render.page.charts.vega import Extent, shortened
+from edgecnn.render.page.charts.figure import MEASURED, Figure, Source, sources_of, table_of
+from edgecnn.render.page.charts.vega import Extent, shorten
 from edgecnn.training.history import EpochFacts, History
 from edgecnn.values.figures import TOO_FEW, Accuracy, ClassFigures
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -32,14 +32,14 @@ _CLASS_COLUMNS = {
 }  # fmt: skip
 
 
-def classes_lost(report: BuildReport) -> tuple[Figure, ...]:
-    """The losses of each class for the chosen candidate; empty if the classes were not compared."""
+def class_loss_charts(report: BuildReport) -> tuple[Figure, ...]:
+    """Return the losses of each class for the chosen candidate; empty if the classes were not compared."""
     chosen = next((facts for facts in report.candidates if facts.chosen and not facts.is_baseline and facts.test), None)
-    figure = None if chosen is None or chosen.test is None else _classes(chosen, chosen.test)
+    figure = None if chosen is None or chosen.test is None else _class_chart(chosen, chosen.test)
     return () if figure is None else (figure,)
 
 
-def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
+def _class_chart(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
     classes = accuracy.shown_quality.classes if accuracy.shown_quality else None
     listed = (
         [class_figures for class_figures in tables.largest_losses(classes) if class_figures.drop_pp is not None]
@@ -62,15 +62,15 @@ def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
         sources=sources_of(
             [accuracy], lambda of: f"predictions of both networks for the same {figures.images_of(of)}, on {of.machine}"
         ),
-        spec=_classes_spec(rows),
-        table=tabled("Accuracy loss of each class against fp32, paired by image", columns, rows),
+        spec=_class_spec(rows),
+        table=table_of("Accuracy loss of each class against fp32, paired by image", columns, rows),
         notes=tuple(filter(None, [tables.unlisted_classes(classes), tables.missing_intervals_note([accuracy]) if alone else ""])),
     )
 
 
 def _class_rows(listed: Sequence[ClassFigures]) -> list[dict[str, Any]]:
-    """Rows with names that fit an axis. A number is added to names that are cut to the same text or are blank."""
-    names = [shortened(figure.name, 24) for figure in listed]
+    """Return rows with names that fit an axis. Names that are cut to the same text get a number."""
+    names = [shorten(figure.name, 24) for figure in listed]
     return [
         {
             "label": name if names.count(name) == 1 else f"{name} {place}", "drop": drop.estimate, "low": drop.low,
@@ -78,31 +78,31 @@ def _class_rows(listed: Sequence[ClassFigures]) -> list[dict[str, Any]]:
             "class": figure.name, "paired drop": figures.points(drop),
             "images": f"{figure.images:,}",
             "lost": figures.count(figure.lost), "gained": figures.count(figure.gained),
-            "p after Holm": _p(figure.p_adjusted), "loss": figure.regression or figures.NONE,
+            "p after Holm": _p_value_text(figure.p_adjusted), "loss": figure.regression or figures.NONE,
         }
         for place, (name, figure) in enumerate(zip(names, listed, strict=True), start=1)
         if (drop := figure.drop_pp)
     ]  # fmt: skip
 
 
-def _p(adjusted: float | None) -> str:
+def _p_value_text(adjusted: float | None) -> str:
     return figures.NONE if adjusted is None else "< 0.001" if adjusted < 0.001 else f"{adjusted:.3f}"
 
 
-def _classes_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _class_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     present = [state for state in _STATES if any(row["state"] == state for row in rows)]
     colours, shapes = (alt.Scale(domain=present, range=[_STATES[state][what] for state in present]) for what in (0, 1))
     scale = Extent.around([0.0, *(row[end] for row in rows for end in ("low", "high"))], room=0.04).scale()
     legend = alt.Legend(orient="bottom", title=None, labelLimit=220) if len(present) > 1 else None
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down([row["label"] for row in rows]),
+        y=vega.name_axis([row["label"] for row in rows]),
         color=alt.Color("state:N", scale=colours, legend=legend),
-        tooltip=vega.tips(*_CLASS_TIPS),
+        tooltip=vega.tooltips(*_CLASS_TIPS),
     )
     x = alt.X("drop:Q", title="top-1 lost against fp32, pp of the class's images", scale=scale, axis=alt.Axis(tickCount=7))
     points = base.mark_point(filled=True, size=85, opacity=1, aria=False)
     zero = alt.Chart(vega.chart_data([{"drop": 0}])).mark_rule(color="var(--soft)", strokeWidth=1.2, aria=False)
-    return vega.specification(
+    return vega.layered_spec(
         zero.encode(x=alt.X("drop:Q", scale=scale)),
         base.mark_rule(strokeWidth=2, aria=False).encode(x=alt.X("low:Q", scale=scale), x2=vega.HIGH),
         points.encode(x=x, shape=alt.Shape("state:N", scale=shapes, legend=legend)),
@@ -114,27 +114,24 @@ CURVE_PX = 220
 _RECORDED = Source(MEASURED, "recorded during training; accuracy on the validation split")
 
 
-def _epoch_columns(name: str) -> dict[str, str]:
-    return {
-        "epoch": "epoch", "loss": "loss, training", f"{name} on validation": "judged", "learning rate": "rate",
-        "resolution, px": "px",
-    }  # fmt: skip
-
-
-def curves(history: History) -> tuple[Figure, ...]:
-    """Training loss, and accuracy on the validation split; empty without epochs."""
+def training_charts(history: History) -> tuple[Figure, ...]:
+    """Return the training loss and the accuracy on the validation split; empty without epochs."""
     epochs = [(phase.name, epoch) for phase in history.phases for epoch in phase.epochs]
     if not epochs:
         return ()
     rows = [_epoch_row(count, phase, epoch, history) for count, (phase, epoch) in enumerate(epochs, start=1)]
-    judged, name = [row for row in rows if row["top1"] is not None], _metric(history)
+    judged, name = [row for row in rows if row["top1"] is not None], _ranking_metric(history)
+    columns = {
+        "epoch": "epoch", "loss": "loss, training", f"{name} on validation": "judged", "learning rate": "rate",
+        "resolution, px": "px",
+    }  # fmt: skip
     loss = Figure(
         id="loss",
         title="Training loss",
         says=f"From {epochs[0][1].train_loss:.3f} to {epochs[-1][1].train_loss:.3f} in {len(epochs)} epochs; {history.stopped}.",
         sources=(_RECORDED,),
         spec=_curve_spec(rows, "loss", "loss on the training images", name),
-        table=tabled("Training by epoch", _epoch_columns(name), rows),
+        table=table_of("Training by epoch", columns, rows),
         half=True,
     )
     if not judged:
@@ -147,8 +144,8 @@ def curves(history: History) -> tuple[Figure, ...]:
     return (loss, replace(loss, id="validation-accuracy", title="Accuracy during training", says=says, spec=spec))
 
 
-def _metric(history: History) -> str:
-    """The metric that ranks epochs."""
+def _ranking_metric(history: History) -> str:
+    """Return the name of the metric that ranks epochs."""
     return "mAP" if any(epoch.validation_map is not None for phase in history.phases for epoch in phase.epochs) else "top-1"
 
 
@@ -161,7 +158,7 @@ def _epoch_row(count: int, phase: str, epoch: EpochFacts, history: History) -> d
         "count": count, "phase": phase, "loss": epoch.train_loss, "top1": top1,
         "best": best is not None and (best.phase, best.epoch) == (phase, epoch.epoch),
         "epoch": f"{epoch.number} of {phase}", "loss, training": f"{epoch.train_loss:.4f}",
-        f"{_metric(history)}, validation": percent or figures.NONE, "judged": percent or "not evaluated: smaller images",
+        f"{_ranking_metric(history)}, validation": percent or figures.NONE, "judged": percent or "not evaluated: smaller images",
         "resolution": f"{epoch.resolution_px} px", "px": str(epoch.resolution_px),
         "learning rate": f"{epoch.learning_rate:.2g}", "rate": f"{epoch.learning_rate:.3g}",
     }  # fmt: skip
@@ -176,8 +173,8 @@ def _curve_spec(rows: Sequence[dict[str, Any]], field: str, title: str, name: st
     legend = alt.Legend() if len({row["phase"] for row in rows}) > 1 else None
     line = base.mark_line(strokeWidth=2, color="var(--accent)", aria=False).encode(detail=alt.Detail("phase:N"))
     points = base.mark_point(filled=True, size=46, color="var(--accent)", opacity=1, aria=False).encode(
-        tooltip=vega.tips("epoch", "loss, training", f"{name}, validation", "resolution", "learning rate"),
+        tooltip=vega.tooltips("epoch", "loss, training", f"{name}, validation", "resolution", "learning rate"),
         shape=alt.Shape("phase:N", title="phase", legend=legend),
     )
     ring = base.transform_filter("datum.best").mark_point(size=170, color="var(--ink)", strokeWidth=1.5, opacity=1, aria=False)
-    return vega.specification(line, points, *([] if field == "loss" else [ring]), height=CURVE_PX)
+    return vega.layered_spec(line, points, *([] if field == "loss" else [ring]), height=CURVE_PX)

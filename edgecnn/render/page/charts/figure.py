@@ -1,4 +1,4 @@
-"""The parts of a section: a chart, a sentence with its result, a table of its figures, and their sources."""
+"""A chart with its result in a sentence, its table, and the sources of its figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Spec = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Table:
-    """Text by row. The first cell of a row is its name."""
+    """Rows of text. The first cell of a row is its name."""
 
     caption: str
     columns: tuple[str, ...]
@@ -33,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Figure:
-    """One chart. ``spec`` is Vega-Lite with its data inside."""
+    """A chart with its texts and its table. ``spec`` is Vega-Lite with its data inside."""
 
     id: str
     title: str
@@ -46,13 +46,13 @@ class Figure:
     legend: tuple[str, ...] = ()
     """Precisions in the legend."""
     sifts: bool = False
-    """True if a click on the legend hides an entry."""
+    """Whether a click on the legend hides an entry."""
     half: bool = False
-    """True if two charts fit side by side on a wide screen."""
+    """Whether two charts fit side by side on a wide screen."""
 
 
-def drawn(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
-    """The figures without None."""
+def drop_missing(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
+    """Return the figures that are not None."""
     return tuple(figure for figure in figures if figure is not None)
 
 
@@ -89,13 +89,13 @@ MARK_BY_BASIS = {"executed": MEASURED, "elsewhere": EMULATED, "planned": PLANNED
 
 
 def residency_mark(residency: Residency | None) -> Mark:
-    """The mark of a residency by its basis."""
+    """Return the mark of a residency."""
     return MISSING if residency is None else MARK_BY_BASIS[residency.basis]
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One figure of one candidate, drawn as a point on its interval."""
+    """A candidate's figure, drawn as a point on its interval."""
 
     candidate: str
     mark: Mark
@@ -106,7 +106,7 @@ class Dot:
     """The stage of the figure, or the letter of its build."""
     detail: str = ""
     coloured_by: Mapping[str, Any] = field(default_factory=dict)
-    """The fields for the colour of the candidate, from ``vega.row_of``."""
+    """Fields that decide the colour, from ``vega.row_of``."""
 
     @property
     def row(self) -> dict[str, Any]:
@@ -115,13 +115,13 @@ class Dot:
         return {"candidate": self.candidate, **self.coloured_by, **interval, "shape": self.mark.shape}
 
 
-def labelled(name: str, mark: Mark) -> str:
-    """A name for an axis, with the mark of the figure if the figure is not measured."""
+def axis_label(name: str, mark: Mark) -> str:
+    """Return a name for an axis, with the mark of the figure if the figure is not measured."""
     return name if mark is MEASURED else f"{name} {mark.glyph} {mark.word}"
 
 
-def tabled(caption: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> Table:
-    """The table of the rows of a chart. ``columns`` maps each heading to a field of the rows."""
+def table_of(caption: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Return the table of the rows of a chart. ``columns`` maps each heading to a field of the rows."""
     return Table(caption, tuple(columns), tuple(tuple(row[name] for name in columns.values()) for row in rows))
 
 
@@ -134,7 +134,7 @@ class Sourced(Protocol):
 
     @property
     def machine(self) -> str:
-        """The name of the machine."""
+        """Return the facts of one environment, with the known names first in a fixed order."""
 
 
 AnySourced = TypeVar("AnySourced", bound=Sourced)
@@ -143,21 +143,21 @@ AnySourced = TypeVar("AnySourced", bound=Sourced)
 def sources_of(
     known: Iterable[AnySourced], what: Callable[[AnySourced], str], absent: Mapping[str, str] | None = None
 ) -> tuple[Source, ...]:
-    """Each source once, then the reasons of the missing figures."""
-    return (*dict.fromkeys(Source(MARK_BY_FIDELITY[of.fidelity], what(of)) for of in known), *lacking(absent or {}))
+    """Return each source once, then the reasons for the missing figures."""
+    return (*dict.fromkeys(Source(MARK_BY_FIDELITY[of.fidelity], what(of)) for of in known), *missing_sources(absent or {}))
 
 
-def absence(facts: CandidateFacts, part: str) -> str:
-    """The reason why a candidate has no ``memory`` or ``energy``."""
+def missing_reason(facts: CandidateFacts, part: str) -> str:
+    """Return why a candidate has no ``memory`` or ``energy``."""
     of = getattr(facts, part)
     return (of.reason if of else None) or f"{part} was not measured"
 
 
-def no_figure(report: BuildReport, part: str) -> str:
-    """The reason why no candidate has a figure."""
-    return joint_reason({facts.candidate.id: absence(facts, part) for facts in report.candidates})
+def common_missing_reason(report: BuildReport, part: str) -> str:
+    """Return why no candidate has a figure."""
+    return joint_reason({facts.candidate.id: missing_reason(facts, part) for facts in report.candidates})
 
 
-def lacking(absent: Mapping[str, str]) -> tuple[Source, ...]:
-    """The reasons of the missing figures."""
+def missing_sources(absent: Mapping[str, str]) -> tuple[Source, ...]:
+    """Return a source for each reason of missing figures."""
     return tuple(Source(MISSING, line) for line in lines_by_reason(absent))

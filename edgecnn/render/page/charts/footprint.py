@@ -1,4 +1,4 @@
-"""Bar charts of file size and of peak memory, one row per candidate."""
+"""Bar charts of file size and of peak memory, with one row per candidate."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edgecnn.render.page.charts.figure import (
     MEASURED,
     Figure,
     Source,
-    absence,
-    labelled,
-    lacking,
+    axis_label,
+    missing_reason,
+    missing_sources,
     sources_of,
-    tabled,
+    table_of,
 )
 from edgecnn.render.wording import lines_by_reason
 from edgecnn.values.figures import Memory
@@ -29,8 +29,8 @@ ROW_PX = 32
 _PARTS = {"candidate": "candidate", "peak": "peak, MiB", "runtime's own": "the runtime alone", "model's part": "the model adds"}
 
 
-def sizes(report: BuildReport) -> Figure | None:
-    """Size of the model files of each candidate in MiB; None if no kit was packaged."""
+def size_chart(report: BuildReport) -> Figure | None:
+    """Return the chart of the sizes of model files in MiB; None if no kit was packaged."""
     metric = SHOWN["size_mib"]
     known = [(facts, size) for facts in report.candidates if (size := metric.value(facts)) is not None]
     if not known:
@@ -42,10 +42,10 @@ def sizes(report: BuildReport) -> Figure | None:
     smallest = min(rows, key=lambda row: row["mib"])
     scale = alt.Scale(domain=[0, max(row["mib"] for row in rows) * 1.2])
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down([row["label"] for row in rows]),
+        y=vega.name_axis([row["label"] for row in rows]),
         x=alt.X("mib:Q", title=metric.unit, scale=scale, axis=alt.Axis(tickCount=6)),
     )
-    bars = base.mark_bar(aria=False).encode(color=vega.precision_colour(), tooltip=vega.tips("candidate", metric.unit))
+    bars = base.mark_bar(aria=False).encode(color=vega.precision_colour(), tooltip=vega.tooltips("candidate", metric.unit))
     numbers = base.mark_text(align="left", dx=6, aria=False, color="var(--ink)").encode(text=alt.Text(f"{metric.unit}:N"))
     absent = {facts.candidate.id: "not packaged" for facts in report.candidates if facts.size_mib is None}
     return Figure(
@@ -54,16 +54,16 @@ def sizes(report: BuildReport) -> Figure | None:
         says=f"{smallest['candidate']} is the smallest: {smallest[metric.unit]} {metric.unit}.",
         sources=(
             Source(MEASURED, "size of the model files in each kit, without runner and golden images"),
-            *lacking(absent),
+            *missing_sources(absent),
         ),
-        spec=vega.specification(bars, numbers, height=ROW_PX * len(rows)),
+        spec=vega.layered_spec(bars, numbers, height=ROW_PX * len(rows)),
         legend=vega.legend_of(facts for facts, _ in known),
-        table=tabled("Size of the model files in MiB", {"candidate": "candidate", metric.unit: metric.unit}, rows),
+        table=table_of("Size of the model files in MiB", {"candidate": "candidate", metric.unit: metric.unit}, rows),
     )
 
 
-def memory(report: BuildReport) -> Figure | None:
-    """Peak resident memory of each candidate, split into runtime and model; None if no candidate has a figure."""
+def memory_chart(report: BuildReport) -> Figure | None:
+    """Return the chart of peak resident memory, split into runtime and model; None if no candidate has a figure."""
     metric = SHOWN["peak_memory_mib"]
     known = [(facts, facts.memory, peak) for facts in report.candidates if facts.memory and (peak := metric.value(facts))]
     if not known:
@@ -79,11 +79,11 @@ def memory(report: BuildReport) -> Figure | None:
         sources=sources_of(
             (value for _, value, _ in known),
             lambda of: f"peak memory of a process, over process runs, on {of.machine}",
-            {facts.candidate.id: absence(facts, "memory") for facts in report.candidates if metric.value(facts) is None},
+            {facts.candidate.id: missing_reason(facts, "memory") for facts in report.candidates if metric.value(facts) is None},
         ),
         spec=_memory_spec(rows),
         legend=vega.legend_of(facts for facts, *_ in known),
-        table=tabled("Resident memory in MiB: medians over process runs with their intervals", {**_PARTS, **gpu}, rows),
+        table=table_of("Resident memory in MiB: medians over process runs with their intervals", {**_PARTS, **gpu}, rows),
         notes=lines_by_reason(
             {f.candidate.id: f"GPU memory: {v.gpu_reason}" for f, v, _ in known if v.gpu_reason and not v.gpu_mib}
         ),
@@ -93,7 +93,7 @@ def memory(report: BuildReport) -> Figure | None:
 
 def _memory_row(facts: CandidateFacts, value: Memory, peak: Interval) -> dict[str, Any]:
     return {
-        **vega.row_of(facts), "label": labelled(facts.candidate.id, MARK_BY_FIDELITY[value.fidelity]),
+        **vega.row_of(facts), "label": axis_label(facts.candidate.id, MARK_BY_FIDELITY[value.fidelity]),
         "own": value.baseline_mib.estimate if value.baseline_mib else 0.0, "peak": peak.estimate, "low": peak.low,
         "high": peak.high, "said": f"{peak.estimate:.0f}", "peak, MiB": figures.number(peak, 1),
         "the runtime alone": figures.number(value.baseline_mib, 1),
@@ -104,11 +104,11 @@ def _memory_row(facts: CandidateFacts, value: Memory, peak: Interval) -> dict[st
 def _memory_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     scale = alt.Scale(domain=[0, max(row["high"] for row in rows) * 1.4], nice=False)
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down([row["label"] for row in rows]),
-        tooltip=vega.tips("candidate", "peak, MiB", "the runtime alone", "the model adds"),
+        y=vega.name_axis([row["label"] for row in rows]),
+        tooltip=vega.tooltips("candidate", "peak, MiB", "the runtime alone", "the model adds"),
     )
     x = alt.X("own:Q", title="MiB", scale=scale, axis=alt.Axis(tickCount=5))
-    return vega.specification(
+    return vega.layered_spec(
         base.mark_bar(aria=False).encode(x=x, x2=alt.datum(0), color=alt.ColorValue("var(--overhead)")),
         base.mark_bar(aria=False).encode(x=x, x2=alt.X2("peak:Q"), color=vega.precision_colour()),
         base.mark_rule(aria=False, strokeWidth=1.5, color="var(--ink)").encode(x=alt.X("low:Q", scale=scale), x2=vega.HIGH),

@@ -11,7 +11,7 @@ import altair as alt
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Dot, Figure, Table, absence, labelled, sources_of
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Dot, Figure, Table, axis_label, missing_reason, sources_of
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.tables import missing_intervals_note
 from edgecnn.render.wording import lines_by_reason
@@ -19,11 +19,10 @@ from edgecnn.values.figures import Accuracy, Energy, MultiLabelAccuracy
 from edgecnn.values.report import MEDIAN, PERCENTILES, BuildReport, CandidateFacts, EndToEnd, Latency, percentile_name
 from edgecnn.values.verdict import Interval
 
-Answered = Accuracy | MultiLabelAccuracy
 _STARTS = {"opening": "load_ms", "first": "first_ms", "cold start": "cold_start_ms"}
 
 
-def _dot(
+def _dot_of(
     facts: CandidateFacts, of: Accuracy | MultiLabelAccuracy | Latency | Energy, figure: Interval, digits: int, lane: str = ""
 ) -> Dot:
     text = f"{figure.estimate:.{digits}f}"
@@ -31,7 +30,7 @@ def _dot(
 
 
 def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
-    """The chart of one metric; None if no candidate has a figure."""
+    """Return the chart of one metric; None if no candidate has a figure."""
     known: list[tuple[CandidateFacts, Any, Interval]] = [
         (facts, metric.measurement(facts), figure) for facts in report.candidates if (figure := metric.value(facts)) is not None
     ]
@@ -42,7 +41,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
     confidence = "" if level is None else f"{100 * level:.3g} %"
     quality = [(facts, facts.test.quality) for facts in report.candidates if facts.test and facts.test.quality]
     digits = figures.digits_of(metric)
-    dots = [_dot(facts, of, figures.percent(figure) if share else figure, digits) for facts, of, figure in known]
+    dots = [_dot_of(facts, of, figures.percent(figure) if share else figure, digits) for facts, of, figure in known]
     of_images = metric.source == "accuracy"
     return Figure(
         id=f"{'quality' if of_images else metric.source}-{metric.name.replace('_', '-')}",
@@ -72,8 +71,8 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
     )
 
 
-def drops(report: BuildReport) -> Figure | None:
-    """The accuracy drop of each candidate, with the bound of its gate; None if no candidate has a drop."""
+def drop_chart(report: BuildReport) -> Figure | None:
+    """Return the chart of accuracy drops, with the bound of the gate; None if no candidate has a drop."""
     several = any(facts.multi_label for facts in report.candidates)
     metric = SHOWN["map_drop_pp" if several else "drop_pp"]
     known = [(facts, of, figure) for facts in report.candidates if (of := facts.answered) and (figure := metric.value(facts))]
@@ -104,13 +103,16 @@ def drops(report: BuildReport) -> Figure | None:
         table=Table(
             caption=f"{metric.title}, paired by image, with its 90 % interval",
             columns=("candidate", "drop", *(() if several else ("wrong where fp32 is right", "right where fp32 is wrong"))),
-            rows=tuple((facts.candidate.id, figures.points(figure), *_discordant(of)) for facts, of, figure in known),
+            rows=tuple(
+                (
+                    facts.candidate.id,
+                    figures.points(figure),
+                    *((figures.count(of.lost), figures.count(of.gained)) if isinstance(of, Accuracy) else ()),
+                )
+                for facts, of, figure in known
+            ),
         ),
     )
-
-
-def _discordant(of: Answered) -> tuple[str, ...]:
-    return (figures.count(of.lost), figures.count(of.gained)) if isinstance(of, Accuracy) else ()
 
 
 def _drops_sentence(known: dict[str, Interval], bound: float | None) -> str:
@@ -124,12 +126,12 @@ def _drops_sentence(known: dict[str, Interval], bound: float | None) -> str:
     return f"{axis} Interval within the bound of {bound:g} pp: {', '.join(inside) or 'none'}. Not within: {', '.join(other)}."
 
 
-def startup(report: BuildReport) -> Figure | None:
-    """Load time, first inference and cold start; None if no candidate has a figure."""
+def startup_chart(report: BuildReport) -> Figure | None:
+    """Return the chart of load time, first inference and cold start; None if no candidate has a figure."""
     starts = [SHOWN[name] for name in _STARTS.values()]
     raced = [(facts, facts.latency) for facts in report.candidates if facts.latency and facts.latency.runs]
     dots = [
-        _dot(facts, latency, figure, 1, lane)
+        _dot_of(facts, latency, figure, 1, lane)
         for facts, latency in raced
         for lane, name in _STARTS.items()
         if (figure := SHOWN[name].value(facts)) is not None
@@ -159,13 +161,13 @@ def startup(report: BuildReport) -> Figure | None:
     )
 
 
-def end_to_end(report: BuildReport) -> Figure | None:
-    """Time from an image file to logits, and of the network alone; None if no candidate has a figure."""
+def end_to_end_chart(report: BuildReport) -> Figure | None:
+    """Return the chart of times from an image file to logits and of the network alone; None if no candidate has a figure."""
     timed = [(facts, facts.end_to_end) for facts in report.candidates if facts.end_to_end]
     known = [(facts, value) for facts, value in timed if value.latency.p50_ms]
     if not known:
         return None
-    dots = [dot for facts, value in known for dot in _ways(facts, value)]
+    dots = [dot for facts, value in known for dot in _end_to_end_dots(facts, value)]
     pictures = {id(value.latency): value.picture for _, value in known}
     absent = {facts.candidate.id: value.latency.reason or "not timed" for facts, value in timed if not value.latency.p50_ms}
     words = {percentile_name(percent): SHOWN[percentile_name(percent)].words for percent in PERCENTILES}
@@ -174,7 +176,7 @@ def end_to_end(report: BuildReport) -> Figure | None:
         id="end-to-end",
         title="End to end",
         says="Time from a JPEG on disk to logits: read, decode, resize, run the network. The time of the network alone comes from"
-        f" the final race. {_ways_sentence(known)}",
+        f" the final race. {_end_to_end_sentence(known)}",
         sources=sources_of(
             (value.latency for _, value in known),
             lambda of: f"from the file of a {pictures[id(of)]}, on {of.machine}",
@@ -200,12 +202,12 @@ def end_to_end(report: BuildReport) -> Figure | None:
     )
 
 
-def _ways(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
+def _end_to_end_dots(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
     timings = (("end to end", value.latency), ("network", facts.latency))
-    return [_dot(facts, of, of.p50_ms, 2, lane) for lane, of in timings if of and of.p50_ms]
+    return [_dot_of(facts, of, of.p50_ms, 2, lane) for lane, of in timings if of and of.p50_ms]
 
 
-def _ways_sentence(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
+def _end_to_end_sentence(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
     both = [
         (facts, value.latency.p50_ms.estimate, alone.estimate)
         for facts, value in known
@@ -218,8 +220,8 @@ def _ways_sentence(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
     return f"{facts.candidate.id} takes {whole:.2f} ms end to end and {alone_ms:.2f} ms for the network."
 
 
-def energy(report: BuildReport) -> Figure | None:
-    """Energy per image, in total and above idle power; None if no candidate has a figure."""
+def energy_chart(report: BuildReport) -> Figure | None:
+    """Return the chart of energy per image, in total and above idle power; None if no candidate has a figure."""
     metric = SHOWN["energy_mj"]
     known = [
         (facts, value, figure)
@@ -228,9 +230,9 @@ def energy(report: BuildReport) -> Figure | None:
     ]
     if not known:
         return None
-    absent = {facts.candidate.id: absence(facts, "energy") for facts in report.candidates if metric.value(facts) is None}
+    absent = {facts.candidate.id: missing_reason(facts, "energy") for facts in report.candidates if metric.value(facts) is None}
     dots = [
-        _dot(facts, value, figure, 2, lane)
+        _dot_of(facts, value, figure, 2, lane)
         for facts, value, _ in known
         for lane, figure in (("all", value.total_mj), ("above idle", value.above_idle_mj))
         if figure is not None
@@ -249,29 +251,32 @@ def energy(report: BuildReport) -> Figure | None:
         table=Table(
             caption="Millijoules per image, and idle power in watts: medians over process runs with their intervals",
             columns=("candidate", "all", "above idle", "idle, W", "runs", "images"),
-            rows=tuple((facts.candidate.id, *_energy_cells(value)) for facts, value, _ in known),
+            rows=tuple(
+                (
+                    facts.candidate.id,
+                    *(figures.number(figure, 2) for figure in (value.total_mj, value.above_idle_mj, value.idle_w)),
+                    str(value.runs),
+                    f"{value.images:,}",
+                )
+                for facts, value, _ in known
+            ),
         ),
         notes=tuple(f"{facts.candidate.id}: {value.disturbed}" for facts, value, _ in known if value.disturbed),
         half=True,
     )
 
 
-def _energy_cells(value: Energy) -> tuple[str, ...]:
-    shown = (figures.number(figure, 2) for figure in (value.total_mj, value.above_idle_mj, value.idle_w))
-    return (*shown, str(value.runs), f"{value.images:,}")
-
-
 ROW_PX, LANE_PX, GAP_PX = 34, 21, 16
 ROOM, TEXT_ROOM = 0.05, 0.13
-"""Free share of the axis on the left and on the right, where the figure of the widest interval is."""
+"""Free share of the axis on the left, and on the right for the text of the widest interval."""
 NARROW = "width < 420"
-"""True on a phone, where a figure has no room next to its point and is only in the table."""
+"""Vega expression that is true on a phone, where only the table shows figures."""
 LOG_FROM = 6.0
 """If the largest figure is this many times the smallest, the axis is logarithmic."""
 
 
 Spread = Literal["fitting", "from zero", "logarithmic"]
-"""``from zero`` is for figures that add up."""
+"""Range of an axis. ``from zero`` is for figures that are sums."""
 
 
 @dataclass(frozen=True)
@@ -293,34 +298,34 @@ class Axis:
 
 
 def spread_of(dots: Sequence[Dot], otherwise: Spread) -> Spread:
-    """Return the range of the axis; logarithmic if the figures are far apart."""
+    """Return ``otherwise``, or ``logarithmic`` if the figures are far apart."""
     low, high = min(dot.figure.low for dot in dots), max(dot.figure.high for dot in dots)
     return "logarithmic" if low > 0 and high / low > LOG_FROM else otherwise
 
 
 def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:
-    """The chart of at least one figure, in the given order."""
-    extent = _extent([dot.figure for dot in dots], axis)
-    rows = [_row(dot, extent) for dot in dots]
+    """Return the Vega-Lite of at least one figure, in the given order."""
+    extent = _axis_extent([dot.figure for dot in dots], axis)
+    rows = [_dot_row(dot, extent) for dot in dots]
     lanes = list(dict.fromkeys(dot.lane for dot in dots))
     names = list(dict.fromkeys(row["label"] for row in rows))
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down(names, gap=0.3), yOffset=alt.YOffset("lane:N", scale=alt.Scale(domain=lanes)),
-        color=vega.precision_colour(), tooltip=vega.tips("candidate", "figure"),
+        y=vega.name_axis(names, gap=0.3), yOffset=alt.YOffset("lane:N", scale=alt.Scale(domain=lanes)),
+        color=vega.precision_colour(), tooltip=vega.tooltips("candidate", "figure"),
     )  # fmt: skip
     at = alt.X("at:Q", title=axis.title, scale=extent.scale(), axis=alt.Axis(tickCount=5))
     lines = base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False)
     points = base.mark_point(filled=True, opacity=1, size=105, stroke="var(--bg)", strokeWidth=1.5)
-    return vega.specification(
-        *(part for rule in axis.rules for part in _rule(rule)),
+    return vega.layered_spec(
+        *(part for rule in axis.rules for part in _rule_layers(rule)),
         lines.encode(x=alt.X("low:Q", title=axis.title, scale=extent.scale()), x2=vega.HIGH),
         points.encode(x=at, shape=vega.SHAPE),
-        *(_text(base, side, field) for side in ("right", "left") for field in ("said", "lane")),
+        *(_text_layer(base, side, field) for side in ("right", "left") for field in ("said", "lane")),
         height=len(names) * (ROW_PX if len(lanes) == 1 else len(lanes) * LANE_PX + GAP_PX),
     )
 
 
-def _extent(drawn: Sequence[Interval], axis: Axis) -> Extent:
+def _axis_extent(drawn: Sequence[Interval], axis: Axis) -> Extent:
     ends = [end for interval in drawn for end in (interval.low, interval.high)] + [rule.at for rule in axis.rules]
     low, high = min(ends), max(ends)
     if axis.spread == "logarithmic" and low > 0:
@@ -332,17 +337,17 @@ def _extent(drawn: Sequence[Interval], axis: Axis) -> Extent:
     return Extent(low - ROOM * wide, high + TEXT_ROOM * wide)
 
 
-def _row(dot: Dot, extent: Extent) -> dict[str, Any]:
+def _dot_row(dot: Dot, extent: Extent) -> dict[str, Any]:
     left, right = extent.share(dot.figure.low), 1 - extent.share(dot.figure.high)
     text = f"{dot.lane} {dot.text}".strip()
     return {
-        **dot.row, "label": labelled(dot.candidate, dot.mark), "lane": dot.lane, "said": text, "figure": text,
+        **dot.row, "label": axis_label(dot.candidate, dot.mark), "lane": dot.lane, "said": text, "figure": text,
         "side": "right" if right >= min(left, TEXT_ROOM * 0.8) else "left",
     }  # fmt: skip
 
 
-def _text(base: alt.Chart, side: str, field: str) -> alt.Chart:
-    """A phone shows the name of a lane without its figure. A wider screen shows both."""
+def _text_layer(base: alt.Chart, side: str, field: str) -> alt.Chart:
+    """Return the texts on one side of their points. A phone shows the name of a lane, a wider screen also its figure."""
     align: Literal["left", "right"] = "left" if side == "right" else "right"
     right, ends = (9, "high:Q") if side == "right" else (-9, "low:Q")
     there = base.transform_filter(alt.datum.side == side)
@@ -352,7 +357,7 @@ def _text(base: alt.Chart, side: str, field: str) -> alt.Chart:
     return shown
 
 
-def _rule(rule: Rule) -> list[alt.Chart]:
+def _rule_layers(rule: Rule) -> list[alt.Chart]:
     colour = "var(--FAIL)" if rule.gate else "var(--soft)"
     dash = [5, 4] if rule.gate else [1, 0]
     line = alt.Chart(vega.chart_data([{"at": rule.at}])).mark_rule(strokeDash=dash, color=colour, strokeWidth=1.2, aria=False)

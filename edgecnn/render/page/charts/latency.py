@@ -1,4 +1,4 @@
-"""Distribution of latency in every run, and whether the runs became steady. A bar of means would hide tail and spread."""
+"""Charts of the latency of every run, and of runs that became steady. A bar of means would hide tail and spread."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from edgecnn.values.figures import Steady
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 NAMED = 3
-"""Number of candidates that the sentence above a chart names. The table has all candidates."""
+"""Number of candidates in the sentence above a chart. The table has all candidates."""
 RUN_PX, GAP_LINES, NAME_LINES = 8, 1, 2
-"""Height of the line of a run, empty lines around a candidate, and lines that its name needs."""
+"""Height of the line of a run, number of empty lines around a candidate, and number of lines for its name."""
 _BLANK = "\x01"
 """Prefix of axis labels that are not names."""
 CURVES_HEIGHT_PX = 300
@@ -41,12 +41,17 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _COLUMNS = ("samples", "smallest", "median", "95 %", "99 %", "largest", "first", "loading")
 
 
-def latencies(facts: PageFacts) -> tuple[Figure, ...]:
-    """Quantiles and cumulative distribution of every run; empty if the store has no samples."""
+def latency_charts(facts: PageFacts) -> tuple[Figure, ...]:
+    """Return the quantiles and the cumulative distribution of every run; empty if the store has no samples."""
     if not facts.raced:
         return ()
     candidates = {row.candidate.id: row.candidate for row in facts.report.candidates}
-    sources = _sources(facts)
+    names: dict[tuple[Mark, str, str], list[str]] = {}
+    for raced in facts.raced:
+        names.setdefault((MARK_BY_FIDELITY[raced.fidelity], raced.purpose, raced.observed_at), []).append(raced.candidate)
+    sources = tuple(
+        Source(mark, f"{', '.join(whose)}: {_PURPOSES[purpose]}, {when}") for (mark, purpose, when), whose in names.items()
+    )
     runtimes = dict.fromkeys(candidates[raced.candidate].runtime.value for raced in facts.raced)
     dashes = ", ".join(f"{backend_for(Runtime(name)).line.word} for {name}" for name in runtimes)
     legend = vega.ordered_precisions(candidates[raced.candidate].precision.value for raced in facts.raced)
@@ -54,13 +59,13 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
         Figure(
             id="runs",
             title="Latency of each run",
-            says=f"{_GLYPH} {_says(facts)}",
+            says=f"{_GLYPH} {_medians_sentence(facts)}",
             sources=sources,
             spec=_runs_spec(facts.raced, candidates),
-            table=_table(facts.raced, _CAPTION, _COLUMNS, _cells),
+            table=_runs_table(facts.raced, _CAPTION, _COLUMNS, _run_cells),
             legend=legend,
             sifts=True,
-            notes=_notes(facts),
+            notes=_race_notes(facts),
         ),
         Figure(
             id="curves-of-latency",
@@ -69,11 +74,11 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
             " run under different conditions. Point at a line to highlight its candidate.",
             sources=tuple(Source(mark, "the same runs") for mark in dict.fromkeys(source.mark for source in sources)),
             spec=_curves_spec(facts.raced, candidates),
-            table=_table(
+            table=_runs_table(
                 facts.raced,
                 "Latency quantiles of each run in milliseconds",
                 [f"{share * 100:.0f} %" for share in _QUANTILES],
-                lambda run: (f"{_at(run, share):.3f}" for share in _QUANTILES),
+                lambda run: (f"{_quantile_ms(run, share):.3f}" for share in _QUANTILES),
             ),
             legend=legend,
             sifts=True,
@@ -81,16 +86,7 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
     )
 
 
-def _sources(facts: PageFacts) -> tuple[Source, ...]:
-    names: dict[tuple[Mark, str, str], list[str]] = {}
-    for raced in facts.raced:
-        names.setdefault((MARK_BY_FIDELITY[raced.fidelity], raced.purpose, raced.observed_at), []).append(raced.candidate)
-    return tuple(
-        Source(mark, f"{', '.join(whose)}: {_PURPOSES[purpose]}, {when}") for (mark, purpose, when), whose in names.items()
-    )
-
-
-def _says(facts: PageFacts) -> str:
+def _medians_sentence(facts: PageFacts) -> str:
     known = [(median, row) for row in facts.report.candidates if (median := SHOWN["p50_ms"].value(row))]
     if not known:
         return "No candidate has enough runs for an interval. The chart shows the runs without intervals."
@@ -102,7 +98,7 @@ def _says(facts: PageFacts) -> str:
     )
 
 
-def _notes(facts: PageFacts) -> tuple[str, ...]:
+def _race_notes(facts: PageFacts) -> tuple[str, ...]:
     drawn = {raced.candidate for raced in facts.raced}
     few = [raced for raced in facts.raced if len(raced.runs) < RUNS_NEEDED and raced.purpose != "select"]
     known = [(row.candidate.id, row.latency) for row in facts.report.candidates if row.latency]
@@ -123,39 +119,41 @@ def _notes(facts: PageFacts) -> tuple[str, ...]:
     )
 
 
-def _order(raced: Raced, run: RunShape) -> int:
+def _run_number(raced: Raced, run: RunShape) -> int:
     return sorted(other_run.round for other_run in raced.runs).index(run.round) + 1
 
 
-def _at(run: RunShape, share: float) -> float:
+def _quantile_ms(run: RunShape, share: float) -> float:
     return run.at_ms[SHARES.index(share)]
 
 
 def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> dict[str, Any]:
     rows = [
         {
-            "slot": _slot(place, race, _order(race, run)),
-            "lane": _order(race, run),
+            "slot": _axis_slot(place, race, _run_number(race, run)),
+            "lane": _run_number(race, run),
             "precision": candidates[race.candidate].precision.value,
-            "min": _at(run, 0.0), "low": _at(run, 0.05), "q1": _at(run, 0.25), "median": _at(run, 0.5), "q3": _at(run, 0.75),
-            "high": _at(run, 0.95), "max": _at(run, 1.0),
-            "candidate": race.candidate, "samples": f"{run.samples:,}", "run of the race": str(_order(race, run)),
-            "median, ms": f"{_at(run, 0.5):.3f}", "5 to 95 %, ms": f"{_at(run, 0.05):.3f} to {_at(run, 0.95):.3f}",
-            "largest, ms": f"{_at(run, 1.0):.3f}",
+            "min": _quantile_ms(run, 0.0), "low": _quantile_ms(run, 0.05), "q1": _quantile_ms(run, 0.25),
+            "median": _quantile_ms(run, 0.5), "q3": _quantile_ms(run, 0.75), "high": _quantile_ms(run, 0.95),
+            "max": _quantile_ms(run, 1.0),
+            "candidate": race.candidate, "samples": f"{run.samples:,}", "run of the race": str(_run_number(race, run)),
+            "median, ms": f"{_quantile_ms(run, 0.5):.3f}",
+            "5 to 95 %, ms": f"{_quantile_ms(run, 0.05):.3f} to {_quantile_ms(run, 0.95):.3f}",
+            "largest, ms": f"{_quantile_ms(run, 1.0):.3f}",
         }
         for place, race in enumerate(raced)
         for run in race.runs
     ]  # fmt: skip
-    slots = _slots(raced)
+    slots = _axis_slots(raced)
     names = alt.Axis(labelExpr=f"indexof(datum.label, '{_BLANK}') < 0 ? datum.label : ''", labelOverlap=False, grid=False)
     y = alt.Y("slot:N", title=None, scale=alt.Scale(domain=slots, paddingInner=0.15), axis=names)
-    scale, title = _axis(raced)
+    scale, title = _latency_scale(raced)
     base = alt.Chart(vega.chart_data(rows)).transform_filter(vega.IS_SHOWN)
     base = base.encode(y=y, color=vega.precision_colour())
     x = alt.X("median:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8))
-    tips = vega.tips("candidate", "run of the race", "samples", "median, ms", "5 to 95 %, ms", "largest, ms")
+    tips = vega.tooltips("candidate", "run of the race", "samples", "median, ms", "5 to 95 %, ms", "largest, ms")
     ticks = base.mark_tick(thickness=2.5, color="var(--ink)", bandSize=RUN_PX, aria=False)
-    return vega.specification(
+    return vega.layered_spec(
         base.mark_rule(strokeWidth=1, opacity=0.55, aria=False).encode(x=alt.X("min:Q", title=title, scale=scale), x2="max:Q"),
         base.mark_bar(opacity=0.45, aria=False).encode(x=alt.X("low:Q", scale=scale), x2=vega.HIGH, tooltip=tips),
         base.mark_bar(opacity=1, aria=False).encode(x=alt.X("q1:Q", scale=scale), x2=alt.X2("q3:Q"), tooltip=tips),
@@ -166,18 +164,18 @@ def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> d
     )
 
 
-def _slot(place: int, raced: Raced, lane: int) -> str:
-    """The axis label of a run. Only the middle run of a candidate shows the name."""
+def _axis_slot(place: int, raced: Raced, lane: int) -> str:
+    """Return the axis label of a run. Only the middle run of a candidate shows the name."""
     return raced.candidate if lane == (len(raced.runs) + 1) // 2 else f"{_BLANK}{place} {lane}"
 
 
-def _slots(raced: Sequence[Raced]) -> list[str]:
-    """Every line from top to bottom, one per run, with room between candidates."""
+def _axis_slots(raced: Sequence[Raced]) -> list[str]:
+    """Return every line from top to bottom, one per run, with room between candidates."""
     slots: list[str] = []
     for place, race in enumerate(raced):
         edge = GAP_LINES if len(race.runs) >= NAME_LINES else NAME_LINES
         slots += [f"{_BLANK}{place} above {number}" for number in range(edge)]
-        slots += [_slot(place, race, lane) for lane in range(1, len(race.runs) + 1)]
+        slots += [_axis_slot(place, race, lane) for lane in range(1, len(race.runs) + 1)]
         slots += [f"{_BLANK}{place} below {number}" for number in range(edge)]
     return slots
 
@@ -186,7 +184,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     shares = [round(share * 100, 1) for share in SHARES]
     rows = [
         {
-            "candidate": race.candidate, "line": f"{place}-{run.round}", "run of the race": str(_order(race, run)),
+            "candidate": race.candidate, "line": f"{place}-{run.round}", "run of the race": str(_run_number(race, run)),
             "precision": candidates[race.candidate].precision.value, "runtime": candidates[race.candidate].runtime.value,
             "ms": [float(f"{ms:.5g}") for ms in run.at_ms], "share": shares,
         }
@@ -194,7 +192,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
         for run in race.runs
     ]  # fmt: skip
     picked = alt.selection_point(name="picked", fields=["candidate"], on="pointerover", clear="pointerout", nearest=False)
-    scale, title = _axis(raced)
+    scale, title = _latency_scale(raced)
     base = alt.Chart(vega.chart_data(rows)).transform_filter(vega.IS_SHOWN).transform_flatten(["ms", "share"])
     base = base.encode(
         x=alt.X("ms:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8)),
@@ -206,29 +204,31 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
         strokeDash=vega.runtime_dashes(candidates[race.candidate].runtime.value for race in raced),
         opacity=alt.condition(picked, alt.value(0.85), alt.value(0.1)),
     )
-    tips = vega.tips("candidate", "run of the race")
+    tips = vega.tooltips("candidate", "run of the race")
     wide = base.mark_line(strokeWidth=9, opacity=0.001, interpolate="monotone", aria=False).encode(tooltip=tips)
-    return vega.specification(lines, wide.add_params(picked), height=CURVES_HEIGHT_PX, sifts=True)
+    return vega.layered_spec(lines, wide.add_params(picked), height=CURVES_HEIGHT_PX, sifts=True)
 
 
-def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
-    """The scale of both charts, and its title."""
+def _latency_scale(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
+    """Return the scale of both charts, and its title."""
     runs = [run for race in raced for run in race.runs]
-    least, most = min(_at(run, 0.0) for run in runs), max(_at(run, 1.0) for run in runs)
+    least, most = min(_quantile_ms(run, 0.0) for run in runs), max(_quantile_ms(run, 1.0) for run in runs)
     if least > 0 and most / least > LOG_FROM:
         return alt.Scale(type="log", nice=False, domain=[least * 0.95, most * 1.05]), "milliseconds per image, logarithmic"
     return alt.Scale(nice=True, domain=[least, most]), "milliseconds per image"
 
 
-def _table(raced: Sequence[Raced], caption: str, columns: Sequence[str], cells: Callable[[RunShape], Iterable[str]]) -> Table:
-    rows = tuple((race.candidate, str(_order(race, run)), *cells(run)) for race in raced for run in race.runs)
+def _runs_table(
+    raced: Sequence[Raced], caption: str, columns: Sequence[str], cells: Callable[[RunShape], Iterable[str]]
+) -> Table:
+    rows = tuple((race.candidate, str(_run_number(race, run)), *cells(run)) for race in raced for run in race.runs)
     return Table(caption=caption, columns=("candidate", "run", *columns), rows=rows)
 
 
-def _cells(run: RunShape) -> tuple[str, ...]:
+def _run_cells(run: RunShape) -> tuple[str, ...]:
     return (
-        f"{run.samples:,}", f"{_at(run, 0.0):.3f}", f"{_at(run, 0.5):.3f}", f"{_at(run, 0.95):.3f}",
-        "n/a, needs 1,000" if run.p99_ms is None else f"{run.p99_ms:.3f}", f"{_at(run, 1.0):.3f}", f"{run.first_ms:.2f}",
+        f"{run.samples:,}", f"{_quantile_ms(run, 0.0):.3f}", f"{_quantile_ms(run, 0.5):.3f}", f"{_quantile_ms(run, 0.95):.3f}",
+        "n/a, needs 1,000" if run.p99_ms is None else f"{run.p99_ms:.3f}", f"{_quantile_ms(run, 1.0):.3f}", f"{run.first_ms:.2f}",
         "–" if run.load_ms is None else f"{run.load_ms:.1f}",
     )  # fmt: skip
 
@@ -241,12 +241,12 @@ STATES: Mapping[str, tuple[str, str]] = {
     "unsettled": ("still changing at the end", "var(--FAIL)"),
     "short": ("too short to tell", "var(--overhead)"),
 }
-"""The words and the colour of each field of ``Steady``."""
+"""Text and colour of each field of ``Steady``."""
 _SETTLING = ("timing began before steady state", "time to steady state, ms")
 
 
-def steadiness(report: BuildReport) -> tuple[Figure, ...]:
-    """Whether the runs of each candidate became steady; empty if no candidate was timed."""
+def steadiness_charts(report: BuildReport) -> tuple[Figure, ...]:
+    """Return the chart of runs by state for each candidate; empty if no candidate was timed."""
     known = [(facts, of, of.steady) for facts in report.candidates if (of := facts.latency) and of.runs and of.steady]
     if not known:
         return ()
@@ -291,5 +291,5 @@ def _steady_spec(known: Sequence[tuple[CandidateFacts, Steady]]) -> dict[str, An
     colours = alt.Scale(domain=[words for words, _ in present], range=[colour for _, colour in present])
     legend = alt.Legend(orient="bottom", title=None, columns=1, labelLimit=260, symbolType="square")
     x = alt.X("sum(runs):Q", title="process runs", axis=alt.Axis(tickMinStep=1, format="d"))
-    tips = [*vega.tips("candidate", "state"), alt.Tooltip("said:N", title="runs")]
-    return vega.stacked(rows, x, alt.Color("state:N", scale=colours, legend=legend), tips, ROW_PX)
+    tips = [*vega.tooltips("candidate", "state"), alt.Tooltip("said:N", title="runs")]
+    return vega.stacked_bars(rows, x, alt.Color("state:N", scale=colours, legend=legend), tips, ROW_PX)

@@ -11,7 +11,7 @@ import altair as alt
 from edgecnn.errors.wording import plural
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import Figure, sources_of, tabled
+from edgecnn.render.page.charts.figure import Figure, sources_of, table_of
 from edgecnn.render.wording import lines_by_reason
 from edgecnn.values.figures import SoakWindow, Throughput
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -24,8 +24,8 @@ _BATCH_COLUMNS = {
 }  # fmt: skip
 
 
-def throughput(report: BuildReport) -> Figure | None:
-    """Throughput against batch size; None if no candidate was measured."""
+def throughput_chart(report: BuildReport) -> Figure | None:
+    """Return the chart of throughput against batch size; None if no candidate was measured."""
     measured = [(facts, facts.throughput) for facts in report.candidates if facts.throughput]
     known = [
         (facts, value) for facts, value in measured if value.screened or any(figure.images_per_s for figure in value.figures)
@@ -36,7 +36,7 @@ def throughput(report: BuildReport) -> Figure | None:
     return Figure(
         id="throughput",
         title="Throughput by batch",
-        says=_best_batch(known),
+        says=_best_batch_sentence(known),
         sources=sources_of(
             (value for _, value in known),
             lambda of: f"in the throughput race, on {of.machine}",
@@ -45,12 +45,12 @@ def throughput(report: BuildReport) -> Figure | None:
         spec=_batch_spec([row for row in rows if row["rate"] is not None]),
         legend=vega.legend_of(facts for facts, _ in known),
         sifts=True,
-        table=tabled("Throughput by batch size with its interval", _BATCH_COLUMNS, rows),
+        table=table_of("Throughput by batch size with its interval", _BATCH_COLUMNS, rows),
         notes=tuple(f"{facts.candidate.id} was disturbed: {value.disturbed}" for facts, value in known if value.disturbed),
     )
 
 
-def _best_batch(known: Sequence[tuple[CandidateFacts, Throughput]]) -> str:
+def _best_batch_sentence(known: Sequence[tuple[CandidateFacts, Throughput]]) -> str:
     axis = "Filled points: measured in the throughput race, with the interval over runs. Hollow points: one run of the search."
     raced = [(facts, figure, figure.images_per_s) for facts, value in known for figure in value.figures if figure.images_per_s]
     if not raced:
@@ -61,7 +61,7 @@ def _best_batch(known: Sequence[tuple[CandidateFacts, Throughput]]) -> str:
 
 
 def _batch_rows(facts: CandidateFacts, value: Throughput) -> list[dict[str, Any]]:
-    """One row per batch size, from the race if it has a figure, else from the screening run."""
+    """Return a row for each batch size, from the race if it has a figure, else from the screening run."""
     raced = {batch_figure.batch: batch_figure for batch_figure in value.figures}
     rows = []
     for batch in sorted({*raced, *value.screened}):
@@ -97,10 +97,10 @@ def _batch_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
         x=alt.X("batch:Q", title="images per call", scale=alt.Scale(type="log", base=2, nice=False, padding=18),
                 axis=alt.Axis(values=batches, format="d", grid=False)),
         y=alt.Y("rate:Q", title="images/s", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6)),
-        color=vega.precision_colour(), tooltip=vega.tips(*_BATCH_TIPS),
+        color=vega.precision_colour(), tooltip=vega.tooltips(*_BATCH_TIPS),
     )  # fmt: skip
     lines = base.mark_line(strokeWidth=1.5, opacity=0.6, aria=False)
-    return vega.specification(
+    return vega.layered_spec(
         lines.encode(detail=alt.Detail("candidate:N"), strokeDash=vega.runtime_dashes(row["runtime"] for row in rows)),
         base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q")),
         base.transform_filter("!datum.raced").mark_point(size=60, opacity=1, fill="var(--bg)", strokeWidth=1.5),
@@ -113,11 +113,11 @@ def _batch_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
 WINDOWS_PX = 220
 _OBSERVED = {"temperature_c": "°C", "frequency_mhz": "MHz", "steal_percent": "stolen, %", "others_percent": "others, %"}
 _FIELDS = ("candidate", "precision", "runtime", "s", "slowed down", "throttled")
-"""Fields of a window in addition to the drawn figure."""
+"""Fields of a window that both charts need."""
 
 
-def sustained(report: BuildReport) -> tuple[Figure, ...]:
-    """Median latency and throughput of each window; empty if no candidate ran under sustained load."""
+def sustained_charts(report: BuildReport) -> tuple[Figure, ...]:
+    """Return median latency and throughput of each window; empty if no candidate ran under sustained load."""
     known = [(facts, facts.sustained) for facts in report.candidates if facts.sustained and facts.sustained.windows]
     if not known:
         return ()
@@ -136,7 +136,7 @@ def sustained(report: BuildReport) -> tuple[Figure, ...]:
         ),
         spec=_window_spec(rows, "ms", "median milliseconds"),
         legend=vega.legend_of(facts for facts, _ in known),
-        table=tabled("Windows of the soak with the state of the machine", {**columns, **slowed}, rows),
+        table=table_of("Windows of the soak with the state of the machine", {**columns, **slowed}, rows),
         notes=lines_by_reason({facts.candidate.id: value.says for facts, value in known if facts is not first}),
         half=True,
     )
@@ -149,7 +149,7 @@ def sustained(report: BuildReport) -> tuple[Figure, ...]:
         title="Throughput under sustained load",
         says=f"Inferences of a window divided by its duration: from {min(paces):.0f} to {max(paces):.0f} images/s.{flags}",
         spec=_window_spec(rows, "rate", "images/s"),
-        table=tabled("Throughput in each window of the soak", {**columns, "images/s": "images/s"}, rows),
+        table=table_of("Throughput in each window of the soak", {**columns, "images/s": "images/s"}, rows),
         notes=(),
     )
     return (latency, rate)
@@ -181,7 +181,7 @@ def _window_spec(every: list[dict[str, Any]], field: str, title: str) -> dict[st
     lines = base.mark_line(strokeWidth=2, aria=False)
     slowed = base.transform_filter("isValid(datum['slowed down'])")
     crosses = slowed.mark_point(shape="cross", angle=45, size=190, filled=True, opacity=1, aria=False)
-    return vega.specification(
+    return vega.layered_spec(
         lines.encode(detail=alt.Detail("candidate:N"), strokeDash=vega.runtime_dashes(row["runtime"] for row in rows)),
         base.mark_point(filled=True, size=48, opacity=1, aria=False),
         crosses.encode(color=alt.ColorValue("var(--FAIL)")),

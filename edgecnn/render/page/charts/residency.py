@@ -1,4 +1,4 @@
-"""Executed precision, as shares and by layer. The name of a candidate gives only the requested precision."""
+"""Charts of the executed precision, as shares and by layer. A candidate's name states only the requested precision."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ import altair as alt
 
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARK_BY_BASIS, Figure, Source, Table, labelled, lacking, residency_mark, tabled
-from edgecnn.values.layers import LayerResidency
+from edgecnn.render.page.charts.figure import (
+    MARK_BY_BASIS,
+    Figure,
+    Source,
+    Table,
+    axis_label,
+    missing_sources,
+    residency_mark,
+    table_of,
+)
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 NAMED = 4
-"""Number of candidates below 100 % that the sentence above a chart names. The table has all candidates."""
+"""Number of candidates below 100 % in the sentence above a chart. The table has all candidates."""
 ROW_PX = 30
 LAYERS_HEIGHT_PX = 220
 TRACED = "a traced run is slower than an untraced run, so its times are only shares"
@@ -33,48 +41,48 @@ _LAYER_COLUMNS = {
 _SHARES: Mapping[What, str] = {"mac": "multiply-adds", "time": "time inside layers", "bytes": "bytes moved"}
 
 
-def residencies(report: BuildReport) -> tuple[Figure, ...]:
-    """Shares of multiply-adds, time and bytes, then the layers of the chosen candidate and of the baseline."""
-    shares = [figure for what in _SHARES if (figure := _shares(report, what)) is not None]
+def residency_charts(report: BuildReport) -> tuple[Figure, ...]:
+    """Return the shares of multiply-adds, time and bytes, then the layers of the chosen candidate and of the baseline."""
+    shares = [figure for what in _SHARES if (figure := _share_chart(report, what)) is not None]
     shown = [facts for facts in report.candidates if facts.chosen or facts.is_baseline]
     shown.sort(key=lambda facts: not facts.chosen)
-    return (*shares, *(figure for facts in shown if (figure := _layers(facts)) is not None))
+    return (*shares, *(figure for facts in shown if (figure := _layer_chart(facts)) is not None))
 
 
-def _share_of(facts: CandidateFacts, what: What) -> Mapping[str, float] | None:
+def _shares_of(facts: CandidateFacts, what: What) -> Mapping[str, float] | None:
     if facts.residency is None:
         return None
     residency = facts.residency
     return {"mac": residency.mac_share, "time": residency.time_share, "bytes": residency.byte_share}[what]
 
 
-def _shares(report: BuildReport, what: What) -> Figure | None:
-    known = [(facts, shares) for facts in report.candidates if (shares := _share_of(facts, what))]
+def _share_chart(report: BuildReport, what: What) -> Figure | None:
+    known = [(facts, shares) for facts in report.candidates if (shares := _shares_of(facts, what))]
     if not known:
         return None
     bases = {facts.residency.basis: None for facts, _ in known if facts.residency}
     absent = {}
     for facts in report.candidates:
-        if not _share_of(facts, what):
+        if not _shares_of(facts, what):
             unread = facts.residency.bytes_absent if what == "bytes" and facts.residency else None
             why = unread or ("no layer was timed" if what == "time" else "not traced")
             absent[facts.candidate.id] = why
     return Figure(
         id=f"residency-{what}",
         title=f"Share of {_SHARES[what]}",
-        says=_says(known, what),
+        says=_requested_share_sentence(known, what),
         sources=(
             *(Source(MARK_BY_BASIS[basis], f"{_READ[basis]}{_BASIS[what]}") for basis in bases),
-            *lacking(absent),
+            *missing_sources(absent),
         ),
-        spec=_shares_spec(known),
-        table=_shares_table(known, what),
+        spec=_share_spec(known),
+        table=_share_table(known, what),
         legend=vega.ordered_precisions(name for _, shares in known for name in shares),
         half=True,
     )
 
 
-def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> str:
+def _requested_share_sentence(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> str:
     requested = {facts.candidate.id: shares.get(facts.candidate.precision.value, 0.0) for facts, shares in known}
     full = [name for name, share in requested.items() if share == 1.0]
     less = sorted((share, name) for name, share in requested.items() if share < 1.0)
@@ -83,10 +91,10 @@ def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -
     return f"Share of {_SHARES[what]} in the requested precision: {'; '.join(parts)}."
 
 
-def _shares_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dict[str, Any]:
+def _share_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dict[str, Any]:
     rows = [
         {
-            "label": labelled(facts.candidate.id, residency_mark(facts.residency)), "candidate": facts.candidate.id,
+            "label": axis_label(facts.candidate.id, residency_mark(facts.residency)), "candidate": facts.candidate.id,
             "precision": vega.precision_of(precision),
             "order": vega.PRECISIONS.index(vega.precision_of(precision)),
             "share": share * 100, "runs in": precision, "percent": figures.whole_share(share),
@@ -95,10 +103,10 @@ def _shares_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dic
         for precision, share in shares.items()
     ]  # fmt: skip
     x = alt.X("sum(share):Q", title="%", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5))
-    return vega.stacked(rows, x, vega.precision_colour(), vega.tips("candidate", "runs in", "percent"), ROW_PX)
+    return vega.stacked_bars(rows, x, vega.precision_colour(), vega.tooltips("candidate", "runs in", "percent"), ROW_PX)
 
 
-def _shares_table(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> Table:
+def _share_table(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> Table:
     every = sorted({name for _, shares in known for name in shares})
     rows = tuple(
         (
@@ -112,7 +120,7 @@ def _shares_table(known: list[tuple[CandidateFacts, Mapping[str, float]]], what:
     return Table(caption=f"Share of {_SHARES[what]} by {kind}", columns=("candidate", "basis", *every), rows=rows)
 
 
-def _layers(facts: CandidateFacts) -> Figure | None:
+def _layer_chart(facts: CandidateFacts) -> Figure | None:
     if facts.residency is None:
         return None
     timed = [layer for layer in facts.residency.layers if layer.time_us]
@@ -121,35 +129,34 @@ def _layers(facts: CandidateFacts) -> Figure | None:
     total = sum(layer.time_us or 0.0 for layer in timed)
     slowest = max(timed, key=lambda layer: layer.time_us or 0.0)
     share = figures.whole_share((slowest.time_us or 0.0) / total)
-    rows = [_layer_row(place, layer, total) for place, layer in enumerate(timed, start=1)]
+    rows = [
+        {
+            "place": place, "us": layer.time_us, "precision": vega.precision_of(layer.precision),
+            "layer": layer.name, "operation": layer.op, "runs in": layer.precision,
+            "microseconds": f"{layer.time_us:.1f}", "of the time": figures.whole_share((layer.time_us or 0.0) / total),
+            "multiply-adds": f"{layer.macs:,}", "bytes moved": figures.moved_bytes(layer),
+        }
+        for place, layer in enumerate(timed, start=1)
+    ]  # fmt: skip
     return Figure(
         id=f"layers-{'chosen' if facts.chosen else 'baseline'}",
         title=f"Time in each layer of {facts.candidate.id}",
         says=f"{len(timed)} layers in the order of execution. The slowest layer, {slowest.op}, takes {share} of the time in"
         " layers.",
         sources=(Source(residency_mark(facts.residency), TRACED),),
-        spec=_layers_spec(rows),
-        table=tabled(f"Timed layers of {facts.candidate.id} in the order of execution", _LAYER_COLUMNS, rows),
+        spec=_layer_spec(rows),
+        table=table_of(f"Timed layers of {facts.candidate.id} in the order of execution", _LAYER_COLUMNS, rows),
         legend=vega.ordered_precisions(layer.precision for layer in timed),
         half=True,
     )
 
 
-def _layer_row(place: int, layer: LayerResidency, total: float) -> dict[str, Any]:
-    return {
-        "place": place, "us": layer.time_us, "precision": vega.precision_of(layer.precision),
-        "layer": layer.name, "operation": layer.op, "runs in": layer.precision,
-        "microseconds": f"{layer.time_us:.1f}", "of the time": figures.whole_share((layer.time_us or 0.0) / total),
-        "multiply-adds": f"{layer.macs:,}", "bytes moved": figures.moved_bytes(layer),
-    }  # fmt: skip
-
-
-def _layers_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _layer_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     bars = alt.Chart(vega.chart_data(rows)).mark_bar(aria=False)
     drawn = bars.encode(
         x=alt.X("place:O", title="layers, in the order of execution", axis=alt.Axis(labels=False, ticks=False)),
         y=alt.Y("us:Q", title="microseconds", axis=alt.Axis(tickCount=5)),
         color=vega.precision_colour(),
-        tooltip=vega.tips(*_LAYER_COLUMNS.values()),
+        tooltip=vega.tooltips(*_LAYER_COLUMNS.values()),
     )
-    return vega.specification(drawn, height=LAYERS_HEIGHT_PX)
+    return vega.layered_spec(drawn, height=LAYERS_HEIGHT_PX)

@@ -53,24 +53,24 @@ half as large again. The modules of vl-convert import Vega from this path."""
 
 
 def precision_of(name: str) -> str:
-    """The precision, or ``unknown`` if it has no colour."""
+    """Return the precision, or ``unknown`` if it has no colour."""
     return name if name in PRECISIONS else "unknown"
 
 
 def ordered_precisions(names: Iterable[str]) -> tuple[str, ...]:
-    """The given precisions, in the order of every legend."""
+    """Return the given precisions in the order of every legend."""
     present = {precision_of(name) for name in names}
     return tuple(name for name in PRECISIONS if name in present)
 
 
 def precision_colour() -> alt.Color:
-    """Colour by precision. The legend is HTML, so that it wraps on a phone and its entries are buttons."""
+    """Return the colour by precision. The legend is HTML, so that it wraps on a phone and its entries are buttons."""
     scale = alt.Scale(domain=list(PRECISIONS), range=[f"var(--{name})" for name in PRECISIONS])
     return alt.Color("precision:N", scale=scale, legend=None)
 
 
 def runtime_dashes(names: Iterable[str]) -> alt.StrokeDash:
-    """Dashes by runtime."""
+    """Return the dashes by runtime."""
     runtimes = sorted(set(names))
     scale = alt.Scale(domain=runtimes, range=[list(backend_for(Runtime(name)).line.dashes) for name in runtimes])
     return alt.StrokeDash("runtime:N", scale=scale, legend=None)
@@ -82,18 +82,18 @@ IS_SHOWN = f"indexof({HIDDEN}, datum.precision) < 0"
 
 
 def legend_of(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
-    """The precisions of the candidates."""
+    """Return the precisions of the candidates."""
     return ordered_precisions(facts.candidate.precision.value for facts in candidates)
 
 
 def row_of(facts: CandidateFacts) -> dict[str, Any]:
-    """The first fields of the row of a candidate."""
+    """Return the first fields of the row of a candidate."""
     candidate = facts.candidate
     return {"candidate": candidate.id, "precision": candidate.precision.value, "runtime": candidate.runtime.value}
 
 
-def tips(*names: str) -> list[alt.Tooltip]:
-    """The fields that a tooltip shows."""
+def tooltips(*names: str) -> list[alt.Tooltip]:
+    """Return the fields that a tooltip shows."""
     return [alt.Tooltip(f"{name}:N") for name in names]
 
 
@@ -110,17 +110,17 @@ def opacity(test: str, shown: float = 1, hidden: float = 0) -> alt.OpacityValue:
 
 
 def chart_data(rows: list[dict[str, Any]]) -> alt.InlineData:
-    """Rows inside the specification, so that a chart loads nothing."""
+    """Return rows inside the specification, so that a chart loads nothing."""
     return alt.InlineData(values=rows)
 
 
-def names_down(names: Sequence[str], gap: float = 0.35) -> alt.Y:
-    """An axis of names from top to bottom in the given order."""
+def name_axis(names: Sequence[str], gap: float = 0.35) -> alt.Y:
+    """Return an axis of names from top to bottom in the given order."""
     return alt.Y("label:N", title=None, scale=alt.Scale(domain=list(names), paddingInner=gap, paddingOuter=0.15))
 
 
-def specification(*layers: alt.Chart, height: float, sifts: bool = False) -> dict[str, Any]:
-    """The Vega-Lite of layers on the same axes, as wide as the container on the page.
+def layered_spec(*layers: alt.Chart, height: float, sifts: bool = False) -> dict[str, Any]:
+    """Return the Vega-Lite of layers on the same axes, as wide as the container on the page.
 
     Args:
         layers: drawn one over another.
@@ -133,16 +133,18 @@ def specification(*layers: alt.Chart, height: float, sifts: bool = False) -> dic
     return {**spec, "config": CONFIG, "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
-def stacked(rows: list[dict[str, Any]], x: alt.X, color: alt.Color, tooltip: list[alt.Tooltip], row_px: int) -> dict[str, Any]:
-    """Stacked bars, one per ``label``, with the parts in the ``order`` of the rows."""
+def stacked_bars(
+    rows: list[dict[str, Any]], x: alt.X, color: alt.Color, tooltip: list[alt.Tooltip], row_px: int
+) -> dict[str, Any]:
+    """Return stacked bars, one per ``label``, with the parts in the ``order`` of the rows."""
     names = list(dict.fromkeys(row["label"] for row in rows))
     bars = alt.Chart(chart_data(rows)).mark_bar(aria=False, stroke="var(--bg)", strokeWidth=1)
-    drawn = bars.encode(y=names_down(names), x=x, color=color, order=alt.Order("order:O"), tooltip=tooltip)
-    return specification(drawn, height=row_px * len(names))
+    drawn = bars.encode(y=name_axis(names), x=x, color=color, order=alt.Order("order:O"), tooltip=tooltip)
+    return layered_spec(drawn, height=row_px * len(names))
 
 
 def front_line(rows: Sequence[Mapping[str, Any]], x: str = "x", y: str = "y") -> alt.Chart:
-    """Dashed steps through the points on the front."""
+    """Return dashed steps through the points on the front."""
     line = alt.Chart(chart_data([{x: row[x], y: row[y]} for row in rows])).mark_line(
         interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, color="var(--soft)", opacity=0.7, aria=False
     )
@@ -150,8 +152,8 @@ def front_line(rows: Sequence[Mapping[str, Any]], x: str = "x", y: str = "y") ->
     return drawn
 
 
-def crosses(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, tooltip: list[alt.Tooltip]) -> tuple[alt.Chart, ...]:
-    """Points with intervals across (``low``, ``high``) and up (``lower``, ``upper``; None if unknown), over the front line.
+def interval_points(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, tooltip: list[alt.Tooltip]) -> tuple[alt.Chart, ...]:
+    """Return points with intervals across (``low``, ``high``) and up (``lower``, ``upper``; None if unknown), over the front.
 
     ``x`` and ``y`` give the place of a point, ``fill`` and ``area`` its look.
     """
@@ -166,21 +168,23 @@ def crosses(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, tooltip: list[alt.To
     return front_line(sorted((row for row in rows if row["front"]), key=lambda row: row["x"])), across, up, points
 
 
-def compiled(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The Vega of a Vega-Lite specification."""
-    vega_spec: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vega_lite())
+def compile_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Vega of a Vega-Lite specification."""
+    vega_spec: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vega_lite_version())
     return vega_spec
 
 
 @lru_cache(maxsize=1)
-def library() -> str:
-    """JavaScript that draws Vega, as one script without imports: 581 kB."""
-    bundled: str = vl_convert.javascript_bundle(_GLOBALS.format(version=vl_convert.get_vega_version()), vl_version=vega_lite())
+def vega_script() -> str:
+    """Return the JavaScript that draws Vega, as one script of 581 kB without imports."""
+    bundled: str = vl_convert.javascript_bundle(
+        _GLOBALS.format(version=vl_convert.get_vega_version()), vl_version=vega_lite_version()
+    )
     return bundled
 
 
-def vega_lite() -> str:
-    """The newest Vega-Lite that altair writes and vl-convert reads."""
+def vega_lite_version() -> str:
+    """Return the newest Vega-Lite that altair writes and vl-convert reads."""
     wanted = alt.SCHEMA_VERSION.rpartition(".")[0].lstrip("v")
     known: list[str] = vl_convert.get_vegalite_versions()
     return wanted if wanted in known else known[-1]
@@ -196,24 +200,24 @@ class Extent:
 
     @classmethod
     def around(cls, values: Iterable[float], room: float, otherwise: float = 1.0) -> Extent:
-        """From the lowest to the highest value, with a free share at both ends; ``otherwise`` if all values are equal."""
+        """Return the range of the values with a free share at both ends; ``otherwise`` if all values are equal."""
         every = list(values)
         free = room * (max(every) - min(every)) or otherwise
         return cls(min(every) - free, max(every) + free)
 
     def share(self, value: float) -> float:
-        """The position of a value on the axis, 0…1."""
+        """Return the position of a value on the axis, 0…1."""
         low, high, at = (math.log(number) if self.logarithmic else number for number in (self.low, self.high, value))
         return (at - low) / (high - low)
 
     def scale(self) -> alt.Scale:
-        """The scale that every layer of the chart needs."""
+        """Return the scale that every layer of the chart needs."""
         if self.logarithmic:
             return alt.Scale(type="log", domain=[self.low, self.high], nice=False)
         return alt.Scale(domain=[self.low, self.high], nice=False, zero=False)
 
 
-Drawn = TypeVar("Drawn")
+Item = TypeVar("Item")
 Anchor = Literal["left", "right", "center"]
 ANCHORS: tuple[Anchor, ...] = ("left", "right", "center")
 """The anchor of the text, the best side first."""
@@ -242,9 +246,9 @@ class _Box(NamedTuple):
         return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
 
 
-def front_of(points: Sequence[Drawn], cost: Callable[[Drawn], float], worth: Callable[[Drawn], float]) -> list[Drawn]:
-    """The Pareto front, from the cheapest."""
-    front: list[Drawn] = []
+def pareto_front(points: Sequence[Item], cost: Callable[[Item], float], worth: Callable[[Item], float]) -> list[Item]:
+    """Return the Pareto front, from the cheapest."""
+    front: list[Item] = []
     for point in sorted(points, key=lambda item: (cost(item), -worth(item))):
         if not front or worth(point) > worth(front[-1]):
             front.append(point)
@@ -252,13 +256,13 @@ def front_of(points: Sequence[Drawn], cost: Callable[[Drawn], float], worth: Cal
 
 
 def name_anchors(spots: Sequence[Spot]) -> list[Anchor]:
-    """The anchor of each name. ``left`` means that the name begins to the right of the point."""
+    """Return the anchor of each name. ``left`` means that the name begins to the right of the point."""
     at = [(spot.right * WIDTH_PX, (1 - spot.up) * HEIGHT_PX) for spot in spots]
     taken = [_Box(x - 7, y - 7, x + 7, y + 7) for x, y in at]
     anchors: list[Anchor] = []
     for spot, (x, y) in zip(spots, at, strict=True):
         choices = {anchor: _box(x, y, len(spot.name) * CHARACTER_PX, anchor) for anchor in ANCHORS}
-        clashes = {anchor: sum(box.meets(other) for other in taken) + 2 * _outside(box) for anchor, box in choices.items()}
+        clashes = {anchor: sum(box.meets(other) for other in taken) + 2 * _is_outside(box) for anchor, box in choices.items()}
         best = min(ANCHORS, key=lambda anchor: clashes[anchor])
         taken.append(choices[best])
         anchors.append(best)
@@ -266,7 +270,7 @@ def name_anchors(spots: Sequence[Spot]) -> list[Anchor]:
 
 
 def legible_anchors(spots: Sequence[Spot], height_px: float) -> list[Anchor | None]:
-    """As ``name_anchors``, for many points: None for a name that would overlap another.
+    """Return the anchors for many points, with None for a name that would overlap another.
 
     ``spots``: the points that need a name come first.
     """
@@ -275,7 +279,9 @@ def legible_anchors(spots: Sequence[Spot], height_px: float) -> list[Anchor | No
     for spot in spots:
         x, y = spot.right * WIDTH_PX, (1 - spot.up) * height_px
         choices = {anchor: _box(x, y, len(spot.name) * CHARACTER_PX, anchor) for anchor in ANCHORS}
-        free = [anchor for anchor, box in choices.items() if not _outside(box) and not any(box.meets(other) for other in taken)]
+        free = [
+            anchor for anchor, box in choices.items() if not _is_outside(box) and not any(box.meets(other) for other in taken)
+        ]
         anchors.append(free[0] if free else None)
         taken += [choices[free[0]]] if free else []
     return anchors
@@ -289,12 +295,12 @@ def _box(x: float, y: float, width: float, anchor: str) -> _Box:
     return _Box(x - width / 2, y - 2 * LINE_PX - 4, x + width / 2, y - LINE_PX - 4)
 
 
-def _outside(box: _Box) -> bool:
+def _is_outside(box: _Box) -> bool:
     return box.left < 0 or box.right > WIDTH_PX
 
 
-def shortened(name: str, characters: int = 34) -> str:
-    """A name cut to the room next to a point."""
+def shorten(name: str, characters: int = 34) -> str:
+    """Return a name, cut to fit next to a point."""
     return name if len(name) <= characters else name[: characters - 1] + "…"
 
 
@@ -305,18 +311,18 @@ _DECLARED = re.compile(r"(--[\w-]+):\s*([^;]+);")
 
 
 def svg_of(spec: Mapping[str, Any]) -> bytes:
-    """A Vega-Lite chart as an SVG file; text stays text."""
-    drawn: str = vl_convert.vegalite_to_svg(_spec_with_colours(spec), vl_version=vega_lite())
+    """Return a Vega-Lite chart as an SVG file, in which text stays text."""
+    drawn: str = vl_convert.vegalite_to_svg(_spec_with_colours(spec), vl_version=vega_lite_version())
     opening, rest = drawn.split(">", 1)
     return f"{opening}><metadata>{_author()}</metadata>{rest}".encode()
 
 
 def png_of(spec: Mapping[str, Any]) -> bytes:
-    """A Vega-Lite chart as a PNG file at twice its size."""
-    drawn: bytes = vl_convert.vegalite_to_png(_spec_with_colours(spec), vl_version=vega_lite(), scale=PNG_SCALE)
+    """Return a Vega-Lite chart as a PNG file at twice its size."""
+    drawn: bytes = vl_convert.vegalite_to_png(_spec_with_colours(spec), vl_version=vega_lite_version(), scale=PNG_SCALE)
     metadata, packed = PngInfo(), io.BytesIO()
     metadata.add_text("Software", _author())
-    with Image.open(io.BytesIO(drawn)) as picture:  # what the library writes is several times as large
+    with Image.open(io.BytesIO(drawn)) as picture:  # the library's file is several times as large
         picture.convert("RGB").save(packed, "PNG", optimize=True, pnginfo=metadata)
     return packed.getvalue()
 
@@ -341,7 +347,7 @@ def _resolved(part: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _light_colours() -> dict[str, str]:
-    """The value of each variable on a light page. The declarations for light come first."""
+    """Return the value of each variable on a light page. The declarations for light come first."""
     colours: dict[str, str] = {}
     for name, value in _DECLARED.findall(tokens() + asset_text("page.css")):
         colours.setdefault(name, _VARIABLE.sub(lambda match: colours[match.group(1)], value))
