@@ -61,12 +61,12 @@ def stored_race_of(options: BuildOptions) -> StoredRace:
 
 def measuring_fields(options: BuildOptions) -> dict[str, Any]:
     """Return the request fields that say how a build is measured and judged."""
-    from edgecnn.planning.request import extra_runs_of
+    from edgecnn.planning.request import parse_extra_runs
 
     fields = _request_fields(options)
     return {
         "gates": bounds_of(options),
-        "extra_runs": extra_runs_of(options.batches, end_to_end=options.end_to_end, soak=options.soak),
+        "extra_runs": parse_extra_runs(options.batches, end_to_end=options.end_to_end, soak=options.soak),
         **{name: fields.get(name) for name in ("meter", "until")},
     }
 

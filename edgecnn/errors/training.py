@@ -154,7 +154,31 @@ SURGERY_OF_NOTHING = ErrorRow(
 NOTHING_CHANGES_HERE = ErrorRow(
     "nothing-changes-here", "surgery.instead needs a changed network, but none is available", "{because}", "{command}"
 )
-NO_TEACHER = ErrorRow("no-teacher", "{named} cannot be the teacher", "{because}", "{hint}")
+NO_TEACHER = ErrorRow("no-teacher", "{named} cannot be the teacher", "{because}", "build a teacher with edgecnn build")
+TEACHER_WITHOUT_WEIGHTS = ErrorRow(
+    "teacher-without-weights",
+    "{named} cannot be the teacher",
+    "it has no pretrained weights: {because}",
+    "choose another network of the catalogue, or the folder of a finished build",
+)
+TEACHER_CHANGED = ErrorRow(
+    "teacher-changed",
+    "{folder} cannot be the teacher",
+    "surgery changed its network after the training",
+    "choose a build of the unchanged network, or a network of the catalogue",
+)
+TEACHER_UNTRAINED = ErrorRow(
+    "teacher-untrained", "{folder} cannot be the teacher", "it trained no network", "choose a network of the catalogue"
+)
+TEACHER_GONE = ErrorRow(
+    "teacher-gone", "{folder} cannot be the teacher", "the store {store} no longer holds its trained network", "{command}"
+)
+TEACHER_SEES_OTHERWISE = ErrorRow(
+    "teacher-sees-otherwise",
+    "{folder} cannot be the teacher",
+    "it sees {theirs} px by {their_mode}, but the student sees another part or shape of the image: {ours} px by {mode}",
+    "choose a build with the same shape and preprocessing.resize",
+)
 TEACHER_SAW_OTHER_IMAGES = ErrorRow(
     "teacher-saw-other-images",
     "the teacher {folder} was trained on {theirs}, not on {ours}",

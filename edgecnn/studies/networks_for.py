@@ -19,7 +19,7 @@ from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.errors.wording import nearest
 from edgecnn.forecast.forecasting import ForecastOptions, built_ways, forecasts
 from edgecnn.forecast.networks import counted_catalogue, subject_of_arch
-from edgecnn.forecast.tables import places
+from edgecnn.forecast.tables import places_with_tables
 from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.catalogue import arch_named, archs_like
 from edgecnn.models.weights import held_weights
@@ -170,7 +170,7 @@ def _known_target(text: str) -> Target:
         return parse_target(text)
     except UnknownDevice:
         name, _ = split_target(text)
-        if name not in places():
+        if name not in places_with_tables():
             raise
         raise BOARD_WITHOUT_FILE(board=name) from None
 
