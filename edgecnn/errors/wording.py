@@ -80,6 +80,11 @@ def and_more(count: int, shown: int) -> str:
     return f" and {count - shown:,} more" if count > shown else ""
 
 
+def first_quoted(names: Sequence[str], most: int = 5) -> str:
+    """Return ``'a', 'b' and 3 more``: the first of many, and the number of the rest."""
+    return ", ".join(map(repr, names[:most])) + and_more(len(names), most)
+
+
 def first_of(names: Sequence[str], most: int) -> str:
     """Return ``a; b; and 3 more``: the first of many, and the number of the rest."""
     more = f"; and {len(names) - most:,} more" if len(names) > most else ""

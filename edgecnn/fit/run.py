@@ -13,7 +13,7 @@ import edgecnn
 from edgecnn.building.objective_race import require_meter
 from edgecnn.building.publish import check_output
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.fit import NOT_IN_A_SEARCH, NOTHING_TO_SCALE
+from edgecnn.errors.fit import NOTHING_TO_SCALE, not_in_a_search
 from edgecnn.errors.hosts import BoardError
 from edgecnn.errors.labels import multi_label_not_fitting
 from edgecnn.fit.finish import Fitted, finished, prices_elsewhere
@@ -165,9 +165,6 @@ KIND = "search"
 """Kind of work in the store. ``store gc`` deletes a study that was not used for a day; drawing it again takes a minute."""
 LESS = 0.5
 """Share of one axis, to show how much it saves."""
-_FORMED = "the search chooses the form of each network"
-_UNFORMED = "remove activation, squeeze_excite, pruned and instead from [surgery]; epochs and learning_rate apply to all networks"
-_UNTRAINED = ("a search trains its networks", "use `edgecnn build` for a trained model")
 
 
 def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
@@ -186,8 +183,8 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
         EdgecnnError: a build failed.
     """
     began = time.monotonic()
-    for setting, because, hint in _unsearched(request.recipe):
-        raise NOT_IN_A_SEARCH(asked=setting, because=because, hint=hint)
+    for setting in _unsearched(request.recipe):
+        raise not_in_a_search(setting=setting)
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
@@ -234,27 +231,20 @@ def _prices(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, a
     return forecast_prices(request.device, shippable, lab, own)
 
 
-def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
-    """Yield each setting that a search does not take, the reason, and the fix."""
-    surgery, leave = recipe.surgery, "remove it from the recipe"
-    for name, value in Form.of(surgery):
-        if value != getattr(AS_IT_IS, name):
-            yield f"surgery.{name}", _FORMED, _UNFORMED
-    if surgery.instead:
-        yield "surgery.instead", _FORMED, _UNFORMED
-    if recipe.model.scale is not None:
-        hint = f"{leave}; start from another network with --family, or from another resolution with model.resolution_px"
-        yield "model.scale", "the search chooses depth, width and resolution", hint
-    if recipe.train.teacher is not None:
-        yield "train.teacher", "the family's first network teaches the others", f"{leave}, or learn from labels: --no-teacher"
-    if recipe.train.folds is not None:
-        yield "train.folds", "members are compared on one test split", f"{leave}, and build the shipped network with folds"
-    if recipe.train.minutes is not None:
-        yield "train.minutes", "the search chooses the epochs of each training", f"{leave}; limit the search with --minutes"
-    if recipe.model.onnx is not None:
-        yield "model.onnx", *_UNTRAINED
-    if recipe.model.keep_head:
-        yield "model.keep_head", *_UNTRAINED
+def _unsearched(recipe: Recipe) -> list[str]:
+    """Return the settings of a recipe that a search does not take."""
+    model, train, surgery = recipe.model, recipe.train, recipe.surgery
+    refused = {f"surgery.{name}": value != getattr(AS_IT_IS, name) for name, value in Form.of(surgery)}
+    refused |= {
+        "surgery.instead": surgery.instead,
+        "model.scale": model.scale is not None,
+        "train.teacher": train.teacher is not None,
+        "train.folds": train.folds is not None,
+        "train.minutes": train.minutes is not None,
+        "model.onnx": model.onnx is not None,
+        "model.keep_head": model.keep_head,
+    }
+    return [setting for setting, is_refused in refused.items() if is_refused]
 
 
 def _require_teachable(resolved: Resolved, family: str) -> None:

@@ -13,7 +13,7 @@ from statistics import fmean, median, stdev
 
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.fit import UNLIKE_TABLE, nothing_predicted_inside, nothing_timed
+from edgecnn.errors.fit import NO_MEMBER_TIMED, UNLIKE_TABLE, nothing_predicted_inside
 from edgecnn.errors.wording import bounds_text
 from edgecnn.fit.search import are_unlike, guessed_ms, predicted_front, predicted_ms, spread_out
 from edgecnn.fit.state import Fitting
@@ -276,8 +276,7 @@ def _time_most_promising(fitting: Fitting, wanted: int) -> None:
         if sum(is_inside(fitting, member) for member in known) >= wanted and measured_over_predicted(fitting) >= SMALLER * before:
             break
     if fitting.untimed and not fitting.times:
-        raise nothing_timed(
-            device=fitting.request.device.name, reasons=fitting.untimed, hint="its latency table was measured before"
-        )
+        reasons = [f"{name}: {why}" for name, why in fitting.untimed.items()]
+        raise NO_MEMBER_TIMED(device=fitting.request.device.name, reasons=reasons)
     if fitting.times and not any(is_inside(fitting, member) for member in known):
         raise _nothing_inside(fitting, {name: ms.estimate for name, ms in fitting.times.items()}, timed=True)

@@ -19,14 +19,16 @@ from edgecnn.devices.files import target_of
 from edgecnn.devices.this_machine import complete_device, local_facts
 from edgecnn.errors.fit import (
     BUDGET_INVALID,
+    BUDGET_OF_LATENCY,
+    BUDGET_TWICE,
     SCALE_OF_A_FILE,
     ResolutionUnderStride,
     ScaleLeavesNoChannel,
     budget_too_small,
+    budget_unknown,
     memory_unknown,
     unknown_layer,
 )
-from edgecnn.errors.wording import nearest, shell_word
 from edgecnn.installed import require_packages
 from edgecnn.judging.metrics import IMAGES_PER_S
 from edgecnn.models.catalogue import arch_named, require_size
@@ -277,7 +279,7 @@ def stated_budgets(within: str, target: str | None) -> Budgets:
     """Return the budgets of ``--within``, with the main memory of a named device if no memory is stated.
 
     Raises:
-        BUDGET_INVALID: ``within`` is invalid.
+        BUDGET_INVALID, BUDGET_UNKNOWN, BUDGET_OF_LATENCY, BUDGET_TWICE: ``within`` is invalid.
         MEMORY_UNKNOWN: the device's memory is unknown.
         EdgecnnError: see ``target_of``.
     """
@@ -296,24 +298,21 @@ def stated_budgets(within: str, target: str | None) -> Budgets:
 def budgets_of(text: str) -> dict[BudgetName, int]:
     """Parse budgets such as ``macs=200M,params=4M,memory=64MiB``.
 
-    Raises BUDGET_INVALID: an unknown or repeated name, or not a number with a unit of that name.
+    Raises BUDGET_UNKNOWN, BUDGET_OF_LATENCY, BUDGET_TWICE: the name. BUDGET_INVALID: not a number with a unit of that name.
     """
     budgets: dict[BudgetName, int] = {}
     for part in text.split(","):
         unit, _, amount = (piece.strip() for piece in part.partition("="))
         name = next((budget for budget in _UNITS if budget == unit), None)
         if name is None:
-            near = nearest(unit, _UNITS, cutoff=0.5)
-            because = f"{unit!r} is not a budget" + (f"; the nearest is {near}" if near else "")
             if unit in ("p50_ms", IMAGES_PER_S):
-                command = f"edgecnn list archs --target DEVICE --within {shell_word(part.strip())}"
-                because = f"`study scale` measures no latency; `{command}` uses forecasts"
-            raise BUDGET_INVALID(text=text, because=because)
+                raise BUDGET_OF_LATENCY(text=text, budget=part.strip())
+            raise budget_unknown(text=text, name=unit, known=_UNITS)
         if name in budgets:
-            raise BUDGET_INVALID(text=text, because=f"{name} is given twice")
+            raise BUDGET_TWICE(text=text, name=name)
         number = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?(?:e(?:1[0-2]|\d))?)\s*([a-z]*)", amount.lower())
         if number is None or number[2] not in _UNITS[name] or float(number[1]) <= 0:
             example = "64MiB" if name == "memory" else "200M"
-            raise BUDGET_INVALID(text=text, because=f"{name} must be a positive number such as {example}, not {amount!r}")
+            raise BUDGET_INVALID(text=text, name=name, example=example, amount=amount)
         budgets[name] = int(float(number[1]) * _UNITS[name][number[2]])
     return budgets

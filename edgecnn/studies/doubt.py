@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
+from edgecnn.errors.building import FOLDER_OF_OTHER_FILES, LIST_EDITED, NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NO_LABELS_TO_DOUBT
 from edgecnn.installed import require_packages
 from edgecnn.judging.predictions.accuracy import share_right
@@ -94,7 +94,7 @@ def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress
         NO_LABELS_TO_DOUBT: fewer than two classes have enough images.
         NO_FEATURES: its network has no features.
         MANIFEST_UNREADABLE, IMAGE_GONE, IMAGE_CHANGED, CorruptImages: its images cannot be read.
-        NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE: the folder cannot be written.
+        NOT_OVERWRITTEN, FOLDER_OF_OTHER_FILES, LIST_EDITED, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE: the folder cannot be written.
     """
     _check_folder(request.out)
     require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="label doubt")
@@ -144,10 +144,10 @@ def _check_folder(out: Path) -> None:
         if not out.is_dir() or not any(out.iterdir()):
             return
         if not (out / FACTS).is_file():
-            raise NOT_OVERWRITTEN(path=out, because=f"it has files, but no {FACTS} of an earlier call")
+            raise FOLDER_OF_OTHER_FILES(path=out, needed=FACTS)
         before = LabelDoubt.model_validate_json((out / FACTS).read_bytes())
         if (out / LIST).is_file() and sha256_of(out / LIST) != before.list_sha256:
-            raise NOT_OVERWRITTEN(path=out / LIST, because="it was edited; move it, or choose another folder with --out FOLDER")
+            raise LIST_EDITED(path=out / LIST)
     except ValidationError as error:
         raise NOT_OVERWRITTEN(path=out / FACTS, because="edgecnn of this version did not write it") from error
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
-from edgecnn.errors.fit import MEMBER_QUANTIZED, MEMBERS_DIFFER, ONE_MEMBER
+from edgecnn.errors.fit import MEMBER_QUANTIZED, ONE_MEMBER, members_differ
 from edgecnn.installed import require_packages
 from edgecnn.judging.learned import commonest_share
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
@@ -26,10 +26,6 @@ from edgecnn.values.stage import Progress
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-IMAGES_HINT = "build both with the same --data and [data] settings, so no member is tested on images another trained on"
-PIXELS_HINT = "give both the same model.resolution_px, or leave one out"
 
 
 def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progress) -> Ensemble:
@@ -90,15 +86,14 @@ def _check_alike(members: Sequence[BuiltNetwork]) -> None:
             raise MEMBER_QUANTIZED(folder=member.folder)
         folders = first.folder, member.folder
         if member.classes != first.classes:
-            hint = "members are trained on the same classes, in the same order"
-            raise MEMBERS_DIFFER(folders=folders, what="classes", values=(_classes_text(first), _classes_text(member)), hint=hint)
+            raise members_differ(folders=folders, what="classes", values=(_classes_text(first), _classes_text(member)))
         if member.resolved.data.content != first.resolved.data.content:
             values = _images_text(first), _images_text(member)
             what = "images" if member.resolved.data.grouping == first.resolved.data.grouping else "images or their groups"
-            raise MEMBERS_DIFFER(folders=folders, what=what, values=values, hint=IMAGES_HINT)
+            raise members_differ(folders=folders, what=what, values=values)
         if member.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
             values = first.resolved.preprocessing.pixels.describe(), member.resolved.preprocessing.pixels.describe()
-            raise MEMBERS_DIFFER(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
+            raise members_differ(folders=folders, what="pixels", values=values)
 
 
 def _classes_text(member: BuiltNetwork) -> str:

@@ -78,7 +78,7 @@ def kit_to_measure(folder: Path, candidate: str | None = None) -> Kit:
         try:
             folder = shipped_kit(folder, candidate).kit.folder
         except NoBuildToCompare as error:
-            raise NOTHING_TO_LOAD(folder=folder, because=f"it has no {MANIFEST} and no bundle with a choice.json") from error
+            raise NOTHING_TO_LOAD(folder=folder) from error
         except KitNotCarried as error:
             here = kits_that_run_here(manifests_in(bundle), bundle)
             raise kit_not_carried(folder=folder, candidate=candidate, carried=error.fields["carried"], here=here) from error
