@@ -299,7 +299,7 @@ def too_few_images(folder: Path, short: Sequence[Shortage]) -> EdgecnnError:
         found=first.images,
         roles=first.roles,
         needed=first.needed,
-        because="; ".join((*_uncounted(first), *also)),
+        because="; ".join((*_files_without_images(first), *also)),
     )
 
 
@@ -308,7 +308,7 @@ def folds_beside_split(root: Path, folds: int, splits: Sequence[str]) -> Edgecnn
     return FOLDS_BESIDE_SPLIT(root=root, folds=folds, splits=own, names=splits)
 
 
-def _uncounted(short: Shortage) -> Sequence[str]:
+def _files_without_images(short: Shortage) -> Sequence[str]:
     """Return the folder's files that are not images."""
     verbs = ("is a copy", "are copies"), ("is not a readable image", "are not readable images")
     pieces = [

@@ -340,11 +340,11 @@ def members_differ(folders: tuple[Path, Path], what: str, values: tuple[str, str
 
 
 def table_of_another(path: Path, difference: str, device: str) -> EdgecnnError:
-    return TABLE_OF_ANOTHER(path=path, difference=difference, command=_measures(device))
+    return TABLE_OF_ANOTHER(path=path, difference=difference, command=_measure_command(device))
 
 
 def table_elsewhere(device: str, why: str) -> EdgecnnError:
-    return TABLE_ELSEWHERE(device=device, why=why, command=_measures(device))
+    return TABLE_ELSEWHERE(device=device, why=why, command=_measure_command(device))
 
 
 def nothing_predicted_inside(
@@ -363,18 +363,18 @@ def nothing_predicted_inside(
 
 
 def no_table(device: str) -> EdgecnnError:
-    return NO_TABLE(device=device, command=_measures(device))
+    return NO_TABLE(device=device, command=_measure_command(device))
 
 
 def no_table_beside(device: str) -> EdgecnnError:
-    return NO_TABLE_BESIDE(device=device, command=_measures(device))
+    return NO_TABLE_BESIDE(device=device, command=_measure_command(device))
 
 
 def table_too_short(path: Path, device: str, most: int, needed: int) -> EdgecnnError:
-    return TABLE_TOO_SHORT(path=path, most=most, needed=needed, command=_measures(device))
+    return TABLE_TOO_SHORT(path=path, most=most, needed=needed, command=_measure_command(device))
 
 
-def _measures(device: str) -> str:
+def _measure_command(device: str) -> str:
     """Return the command that measures a device's table: on this machine, the emulated one, or a board."""
     where = {"cpu": "", "arm64-emulated": " --host emulated"}.get(device, " --host USER@BOARD")
     return f"edgecnn devices measure {shell_word(device)}{where}"

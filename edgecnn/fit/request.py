@@ -85,7 +85,7 @@ def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
     """
     choice = recipe.model_copy(update=dict(stated))
     for name in choice.within:
-        _metric(name, f"fit.within.{name}")
+        _known_metric(name, f"fit.within.{name}")
     if {IMAGES_PER_S, "p50_ms"} <= choice.within.keys():
         raise LATENCY_BUDGET_TWICE()
     if choice.family is None:
@@ -95,15 +95,15 @@ def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
     return choice
 
 
-def within_of(texts: Iterable[str]) -> dict[str, float]:
+def parse_within(texts: Iterable[str]) -> dict[str, float]:
     """Parse budgets such as ``p50_ms=5``.
 
     Raises FIT_BUDGET_INVALID: an unknown or repeated metric, or not a positive number. PERCENTILE_IN_A_SEARCH.
     """
-    return parse_budgets(texts, _metric, lambda text, because: FIT_BUDGET_INVALID(text=text, because=because))
+    return parse_budgets(texts, _known_metric, lambda text, because: FIT_BUDGET_INVALID(text=text, because=because))
 
 
-def _metric(metric: str, text: str) -> str:
+def _known_metric(metric: str, text: str) -> str:
     known = (*METRICS, IMAGES_PER_S)
     name = next((budget for budget in known if budget == metric), None)
     if name is None:
@@ -114,7 +114,7 @@ def _metric(metric: str, text: str) -> str:
     return name
 
 
-def required_top1_of(texts: Sequence[str]) -> float:
+def parse_required_top1(texts: Sequence[str]) -> float:
     """Parse ``top1=0.85``.
 
     Raises ACCURACY_INVALID, ACCURACY_IN_PERCENT: not a share between 0 and 1. ACCURACY_TWICE: more than one text.

@@ -16,12 +16,12 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NOTHING_TO_SCALE, not_in_a_search
 from edgecnn.errors.hosts import BoardError
 from edgecnn.errors.labels import multi_label_not_fitting
-from edgecnn.fit.finish import Fitted, finished, prices_elsewhere
+from edgecnn.fit.finish import Fitted, finished, prices_of_others
 from edgecnn.fit.members import PATIENT, Course, MemberBuilder
 from edgecnn.fit.prices import Priced, forecast_prices, priced, table_file
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.search import SearchSpace, code_of_trials, identity_of, predicted_ms, search_space
-from edgecnn.fit.shortlist import along_front, next_likely, short_trainings, shortlist, split_by_origin
+from edgecnn.fit.shortlist import members_along_front, next_promising, short_trainings, shortlist, split_by_origin
 from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.timing import require_own_name, timeable_candidates
 from edgecnn.measure.energy import open_log
@@ -63,7 +63,7 @@ def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
         if built == wanted or (built and fitting.out_of_time):
             break
         built += train_and_build(fitting, member, teacher).failed is None
-    fitting.leave_out(wanted - built)
+    fitting.note_skipped_trainings(wanted - built)
 
 
 def _train_briefly(fitting: Fitting, shortlisted: Sequence[Member], teacher: Path | None) -> list[Member]:
@@ -92,7 +92,7 @@ def _members_to_try(fitting: Fitting, shortlisted: Sequence[Member], looked_at: 
         if not fitting.out_of_time:
             yield member
     for turn in count():
-        likely = None if fitting.out_of_time else next_likely(fitting, looked_at, turn)
+        likely = None if fitting.out_of_time else next_promising(fitting, looked_at, turn)
         if likely is None or fitting.out_of_time:
             return
         yield likely
@@ -111,7 +111,7 @@ def bisect_front(fitting: Fitting, front: Sequence[Member]) -> None:
     low, high = 0, len(waiting) - 1
     while low <= high:
         if fitting.out_of_time and high - low + 1 < len(waiting):
-            fitting.leave_out((high - low + 1).bit_length())
+            fitting.note_skipped_trainings((high - low + 1).bit_length())
             break
         middle = (low + high) // 2
         built = train_and_build(fitting, waiting[middle], teacher)
@@ -151,7 +151,7 @@ def _keep_outcome(fitting: Fitting, member: Member, work: Callable[[], Member]) 
 def best_of_each_kind(members: Sequence[Member], fitting: Fitting) -> list[Member]:
     """Order members by short trainings: the best of each kind, then the second best of each. Without any, keep the order."""
     ranked = []
-    for kind in split_by_origin(members, fitting.builder.begins_as_first):
+    for kind in split_by_origin(members, fitting.builder.starts_from_first):
         ranked += [(place, _rank_key(member), member) for place, member in enumerate(sorted(kind, key=_rank_key))]
     return [member for _, _, member in sorted(ranked, key=lambda row: row[:2])]
 
@@ -192,10 +192,10 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
         require_own_name(request.device, request.host)
     place = Place(request, store, Once(tell))
     spec = first_of(request.family)
-    others = prices_elsewhere(request.others)
+    others = prices_of_others(request.others)
     with store.in_use.held():
         with place.machine() as machine:
-            resolved = resolve(_first_build(request, spec), store, place.tell, machine.facts)
+            resolved = resolve(_build_of_first(request, spec), store, place.tell, machine.facts)
             if resolved.data.multi_label:
                 because, hint = "a search compares networks by single-class accuracy", "build one network of the family instead"
                 raise multi_label_not_fitting(setting="edgecnn fit", because=because, hint=hint)
@@ -211,7 +211,7 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
         fitting = Fitting(request, builder, resolved, prices, place, first, began, others, machine=lab.machine)
         _search(fitting, space)
         if request.choice.accuracy_top1 is not None:
-            bisect_front(fitting, along_front(fitting))
+            bisect_front(fitting, members_along_front(fitting))
         else:
             train_best(fitting, shortlist(fitting))
         return finished(fitting)
@@ -268,8 +268,7 @@ def _search_space(request: FitRequest, resolved: Resolved, prices: Priced) -> tu
     return space, space.scaled_to(CompoundScale(depth=1.0, width=1.0, resolution=base_px.short_px))
 
 
-def _first_build(request: FitRequest, spec: ArchSpec) -> BuildRequest:
-    """Return the build request of the family's first network."""
+def _build_of_first(request: FitRequest, spec: ArchSpec) -> BuildRequest:
     model = request.recipe.model.model_copy(update={"arch": spec.name})
     recipe = request.recipe.model_copy(update={"model": model})
     return BuildRequest(recipe=recipe, device=request.device, device_file=request.device_file, out=request.out, host=request.host)

@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
-from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.devices.files import target_of
@@ -54,20 +53,17 @@ def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | Non
     if named.endswith(SUFFIX):
         if scale is not None:
             raise SCALE_OF_A_FILE(onnx=named)
-        return _cost_of_file(user_path(named))
+        require_packages(("onnx",), extra="train", needed_for="cost")
+        from edgecnn.graph.custom.file_cost import cost_of_file
+        from edgecnn.graph.custom.trial import try_counting
+
+        path = user_path(named)
+        try_counting(path)
+        return cost_of_file(path)
     row = network_or_family(named)
     spec, size = scaled_or_same(row, scale, resolution_px, row.resolution_px)
     require_size(spec, size)
     return cost_of_network(spec, size).model_copy(update={"scale": scale})
-
-
-def _cost_of_file(path: Path) -> NetworkCost:
-    require_packages(("onnx",), extra="train", needed_for="cost")
-    from edgecnn.graph.custom.file_cost import cost_of_file
-    from edgecnn.graph.custom.trial import try_counting
-
-    try_counting(path)
-    return cost_of_file(path)
 
 
 def network_or_family(named: str) -> ArchSpec:
@@ -135,9 +131,9 @@ def search_scale(spec: ArchSpec, budgets: Budgets, tell: Tell) -> ScaleSearch:
         NOTHING_TO_SCALE: no rule scales the family.
     """
     counter = _Counter(spec, budgets.budgets, tell)
-    phi = _end_of_rule(counter)
+    phi = _largest_phi_inside(counter)
     rule = counter.point(counter.rule_scale(phi))
-    inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
+    inside = [point for scales in _scales_around_rule(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
     inside = _distinct(point for point in (*inside, rule) if point is not None)
     most = max(point.macs for point in inside)
     best = min((point for point in inside if point.macs >= NEARLY * most), key=lambda point: (point.imbalance, -point.macs))
@@ -201,10 +197,10 @@ class _Counter:
         )
 
 
-def _end_of_rule(counter: _Counter) -> float:
+def _largest_phi_inside(counter: _Counter) -> float:
     """Return the largest φ inside the budgets, by bisection, because cost grows with φ except for rounding."""
     low, high = LOWEST_PHI, HIGHEST_PHI
-    while not _inside(counter, low):
+    while not _is_inside(counter, low):
         low += 1  # the rule may lead to networks that are too small to exist
         if low > 0:
             limits = {str(name): most for name, most in counter.budgets.items()}
@@ -212,11 +208,11 @@ def _end_of_rule(counter: _Counter) -> float:
             raise budget_too_small(arch=counter.spec.name, budgets=limits, smallest=smallest)
     while high - low > PRECISION:
         middle = (low + high) / 2
-        low, high = (middle, high) if _inside(counter, middle) else (low, middle)
+        low, high = (middle, high) if _is_inside(counter, middle) else (low, middle)
     return low
 
 
-def _inside(counter: _Counter, phi: float) -> bool:
+def _is_inside(counter: _Counter, phi: float) -> bool:
     point = counter.point(counter.rule_scale(phi))
     return point is not None and point.inside
 
@@ -226,7 +222,7 @@ def _largest_inside(counter: _Counter, scales: Iterable[CompoundScale]) -> Scale
     return next((point for scale in scales if (point := counter.point(scale)) is not None and point.inside), None)
 
 
-def _around(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
+def _scales_around_rule(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
     """Yield scales around the rule: for each depth and width the resolutions of bounded imbalance, the highest first."""
     offsets = [STEP * index for index in range(round(-APART / STEP), round(APART / STEP) + 1)]
     lowest, highest = (spec.resolution_px.short_px * GAMMA ** (phi + side) for side in (-APART, APART))

@@ -106,7 +106,7 @@ def _images_text(member: BuiltNetwork) -> str:
 
 
 def _measure_ensemble(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[int], tell: Progress) -> Ensemble:
-    right, groups = _correct_answers(members, out, tell), prepared_groups(members[0].prepared.folder, "validation")
+    right, groups = _correct_predictions(members, out, tell), prepared_groups(members[0].prepared.folder, "validation")
     rows = [
         EnsembleRow(
             name=member.report.build.arch,
@@ -127,10 +127,12 @@ def _measure_ensemble(members: Sequence[BuiltNetwork], out: Path, parameters: Se
         accuracy_top1=share_right(right[-1], groups) if right else None,
     )
     best = max(range(len(rows)), key=lambda number: int(right[number].sum())) if right else None
+    labels = members[0].array("validation.labels").tolist()
+    chance = commonest_share([labels.count(place) for place in range(len(members[0].classes))]) if right else None
     return Ensemble(
         file=str(out),
         images=len(right[-1]) if right else 0,
-        chance_top1=_chance_top1(members[0]) if right else None,
+        chance_top1=chance,
         whole=ensemble,
         members=tuple(rows),
         difference_pp=None if best is None else difference_pp(right[-1], right[best], groups),
@@ -139,12 +141,7 @@ def _measure_ensemble(members: Sequence[BuiltNetwork], out: Path, parameters: Se
     )
 
 
-def _chance_top1(member: BuiltNetwork) -> float:
-    labels = member.array("validation.labels").tolist()
-    return commonest_share([labels.count(place) for place in range(len(member.classes))])
-
-
-def _correct_answers(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:
+def _correct_predictions(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:
     """Return the correct predictions of each member and, last, of the ensemble; empty if they cannot be compared."""
     from edgecnn.graph.ensemble import probabilities
 

@@ -130,7 +130,7 @@ class _ImageLabels:
         self._labels, self._classes = network.array("validation.labels"), network.classes
         self._image_paths = _image_paths(network, len(pixels))
 
-    def _named(self, image: int) -> str:
+    def _label_text(self, image: int) -> str:
         label = self._labels[image]
         if label.ndim:
             return ", ".join(name for name, has in zip(self._classes, label, strict=True) if has) or "no label"
@@ -143,7 +143,7 @@ class _ImageLabels:
         return Excitement(
             image=image,
             file=self._image_paths[image] if self._image_paths else None,
-            class_name=self._named(image) if self._classes else None,
+            class_name=self._label_text(image) if self._classes else None,
             activation=activation,
             row=row,
             column=column,

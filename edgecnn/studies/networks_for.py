@@ -185,7 +185,8 @@ def networks_on(
     weights_here: Container[str],
 ) -> NetworksOnDevice:
     """Return published, counted and predicted figures of networks of the catalogue on one device."""
-    device, ways = target.device, _ways(target)
+    device, wanted = target.device, target.device.built_for(target.runtime)
+    ways = tuple(way for way in built_ways(device) if way[0] in wanted)
     rows, without = list[NetworkOnDevice](), dict[str, list[str]]()
     for spec in specs:
         predicted = (answer for answer in answers[spec.name] if isinstance(answer, Forecast))
@@ -266,12 +267,6 @@ def _spread(rows: Sequence[ShortListed], most: int) -> list[ShortListed]:
     if len(rows) <= most:
         return list(rows)
     return [rows[round(position * (len(rows) - 1) / (most - 1))] for position in range(most)]
-
-
-def _ways(target: Target) -> tuple[tuple[Runtime, Precision], ...]:
-    """Return the runtimes and precisions of a build's candidates on the target."""
-    wanted = target.device.built_for(target.runtime)
-    return tuple(way for way in built_ways(target.device) if way[0] in wanted)
 
 
 def _missing_reason(answers: Sequence[Forecast | NoForecast], ways: Sequence[tuple[Runtime, Precision]]) -> str:

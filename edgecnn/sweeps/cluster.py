@@ -97,7 +97,7 @@ _LOOK_S: Final = 120.0
 
 
 @contextmanager
-def joined(address: str, store: Store) -> Iterator[Cluster]:
+def join_cluster(address: str, store: Store) -> Iterator[Cluster]:
     """Connect to a cluster for the block. Tasks that still run at the end are cancelled.
 
     ``address``: ``ray``, or ``ray://HOST:PORT``.
@@ -161,14 +161,14 @@ class Cluster:
     def _unmet(self, terms: Terms) -> list[str]:
         with self.reached():
             requests = [
-                self.ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=near(node, soft=False)).remote(terms)
+                self.ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=place_near(node, soft=False)).remote(terms)
                 for node in self.nodes.available
             ]
             answers: list[tuple[str, ...]] = self.ray.get(requests, timeout=_LOOK_S)
         return list(dict.fromkeys(problem for problems in answers for problem in problems))
 
 
-def near(node: str | None, *, soft: bool) -> Any:
+def place_near(node: str | None, *, soft: bool) -> Any:
     """Return Ray's strategy that places a task on a machine. ``soft``: or on another one if it is busy or lost."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -176,7 +176,7 @@ def near(node: str | None, *, soft: bool) -> Any:
     return "DEFAULT" if node is None else NodeAffinitySchedulingStrategy(node, soft=soft, _spill_on_unavailable=soft)
 
 
-def away(nodes: Collection[str]) -> dict[str, str] | None:
+def exclude_nodes(nodes: Collection[str]) -> dict[str, str] | None:
     """Return Ray's label selector that excludes these machines."""
     return {"ray.io/node-id": f"!in({', '.join(sorted(nodes))})"} if nodes else None
 
@@ -218,16 +218,17 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
 
     ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
 
-    Raises EdgecnnError: as ``joined``, ``Cluster.check`` and ``push``. CLUSTER_DISCONNECTED: the cluster was lost, and finished
-    stages are in the store.
+    Raises EdgecnnError: as ``join_cluster``, ``Cluster.check`` and ``push``. CLUSTER_DISCONNECTED: the cluster was lost, and
+    finished stages are in the store.
     """
-    with joined(address, store) as cluster:
+    with join_cluster(address, store) as cluster:
         planned, paths = dict[str, PlannedBuild](), set[Path]()
         for cell in cells:
             tell.step("sweep: plan", len(planned), len(cells), "builds")
             with suppress(EdgecnnError):
                 planned[cell.name] = plan_build(request_of(cell, out), store, tell)
-                paths |= _image_folders(cell)
+                images = [cell.recipe.data.path, *map(str, cell.recipe.synthesis.stated_folders.values())]
+                paths |= {path.absolute() for text in images if (path := user_path(text)).exists()}
         tasks, of_build = tasks_of(planned)
         paths |= {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
         terms = Terms.of(cluster.shared, (name for task in tasks.values() for name in task.versions), paths)
@@ -250,12 +251,6 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
         except BaseException:
             work.cancel()
             raise
-
-
-def _image_folders(cell: Cell) -> set[Path]:
-    """Return the user's folders of images."""
-    stated = [cell.recipe.data.path, *(str(folder) for folder in cell.recipe.synthesis.stated_folders.values())]
-    return {path.absolute() for text in stated if (path := user_path(text)).exists()}
 
 
 def _push_inputs(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
@@ -341,8 +336,8 @@ class ClusterWork:
             memory=demand.memory_bytes or None,
             max_retries=_RETRIES,
             name=task.name,
-            label_selector=away(away_from),
-            scheduling_strategy=near(next((node for node in places if node not in away_from), None), soft=True),
+            label_selector=exclude_nodes(away_from),
+            scheduling_strategy=place_near(next((node for node in places if node not in away_from), None), soft=True),
         )
         with self._cluster.reached():
             ref = remote.remote(task, self._terms, tuple(inside), *(self._content(path) for path in inside.values()))

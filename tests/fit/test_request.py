@@ -12,13 +12,13 @@ from edgecnn.errors.fit import (
     NOTHING_TO_MEET,
     PERCENTILE_IN_A_SEARCH,
 )
-from edgecnn.fit.request import fit_choice, required_top1_of, within_of
+from edgecnn.fit.request import fit_choice, parse_required_top1, parse_within
 from edgecnn.values.recipe import FitChoice
 
 
 def test_budgets_are_gates_of_a_build_by_the_same_names() -> None:
-    assert within_of(["p50_ms=5", "size_mib = 2.5"]) == {"p50_ms": 5.0, "size_mib": 2.5}
-    assert within_of(["images_per_s=20"]) == {"images_per_s": 20.0}
+    assert parse_within(["p50_ms=5", "size_mib = 2.5"]) == {"p50_ms": 5.0, "size_mib": 2.5}
+    assert parse_within(["images_per_s=20"]) == {"images_per_s": 20.0}
 
 
 @pytest.mark.parametrize(
@@ -35,33 +35,33 @@ def test_budgets_are_gates_of_a_build_by_the_same_names() -> None:
 )
 def test_what_is_no_budget_is_refused_with_what_it_should_be(texts: list[str], because: str) -> None:
     with pytest.raises(EdgecnnError, check=FIT_BUDGET_INVALID.made) as refused:
-        within_of(texts)
+        parse_within(texts)
     assert refused.value.because == because
 
 
 def test_a_percentile_is_no_budget_of_a_search() -> None:
     with pytest.raises(EdgecnnError, check=PERCENTILE_IN_A_SEARCH.made) as refused:
-        within_of(["p99_ms=3"])
+        parse_within(["p99_ms=3"])
     assert refused.value.fields["metric"] == "p99_ms"
 
 
 @pytest.mark.parametrize("text", ["top1=1.2x", "top5=0.9", "0.85", "top1=0"])
 def test_an_accuracy_is_a_share_of_top1(text: str) -> None:
     with pytest.raises(EdgecnnError, check=ACCURACY_INVALID.made):
-        required_top1_of([text])
-    assert required_top1_of(["top1=0.85"]) == 0.85
+        parse_required_top1([text])
+    assert parse_required_top1(["top1=0.85"]) == 0.85
 
 
 @pytest.mark.parametrize("text", ["85", "top1=85", "top1=85%", "85 %"])
 def test_an_accuracy_in_percent_is_answered_with_the_share_that_was_meant(text: str) -> None:
     with pytest.raises(EdgecnnError, check=ACCURACY_IN_PERCENT.made) as refused:
-        required_top1_of([text])
+        parse_required_top1([text])
     assert (refused.value.fields["percent"], refused.value.fields["share"]) == (85, 0.85)
 
 
 def test_an_accuracy_is_stated_once() -> None:
     with pytest.raises(EdgecnnError, check=ACCURACY_TWICE.made):
-        required_top1_of(["top1=0.8", "top1=0.9"])
+        parse_required_top1(["top1=0.8", "top1=0.9"])
 
 
 def test_a_recipes_budgets_are_checked_as_the_command_lines_are() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.sweeps import CLUSTER_LOST, CLUSTER_TOO_SLOW, CLUSTER_UNUSABLE, WORKERS_DIFFER
-from edgecnn.sweeps.cluster import near, reached
+from edgecnn.sweeps.cluster import place_near, reached
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
 from tests.store.small_disks import needs_mount, on_disks
@@ -177,7 +177,7 @@ def test_what_would_be_near_its_inputs_on_a_busy_machine_goes_to_an_idle_one() -
         ray.init(machines.address, log_to_driver=False)
         try:
             node = next(each["NodeID"] for each in ray.nodes() if each["Resources"].get("CPU", 0) >= 1)
-            task = ray.remote(where).options(num_cpus=2, scheduling_strategy=near(node, soft=True))
+            task = ray.remote(where).options(num_cpus=2, scheduling_strategy=place_near(node, soft=True))
             assert len(set(ray.get([task.remote(), task.remote()], timeout=90))) == 2
         finally:
             ray.shutdown()
