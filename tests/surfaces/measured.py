@@ -22,7 +22,7 @@ from edgecnn.render.page.over_time import history_page
 from edgecnn.render.page.scale_frontier import frontier_page
 from edgecnn.render.screens import bundle, comparing, evidence, fit, forecast, history, studies, sweep
 from edgecnn.studies.facts import ChannelPictures, Ensemble, EnsembleRow, FeaturePictures, FilterPictures, MapPictures, TenCrop
-from edgecnn.sweeps.boards import KinRace, compared
+from edgecnn.sweeps.boards import KinRace, mark_slower
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
 from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.arch import listed
@@ -133,7 +133,7 @@ def swept(folder: Path) -> str:
     three = '[grid]\nmodel.arch = ["lenet-5", "mobilenet-v2", "resnet-18"]\ntarget.device = ["cpu"]'
     one_sweep = fleet(folder, cells(folder, three), (an_interval(0.6, 0.59, 0.61, 0.95), an_interval(1.0, 0.9, 1.1)), None)
     kin = {"device": "cpu", "build": "lenet-5-cpu", "candidate": "onnxruntime-int8"}
-    races = [compared(raced(*times)) for times in ((1.0, 1.02, 0.99, 1.01, 1.0, 1.3), (1.0, 1.0))]
+    races = [mark_slower(raced(*times)) for times in ((1.0, 1.02, 0.99, 1.01, 1.0, 1.3), (1.0, 1.0))]
     one_sweep = one_sweep.model_copy(
         update={
             "kin": tuple(KinRace(**kin, boards=boards) for boards in races),
