@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import sleeping_threads
 from tests import made_once
 from tests.building.builds import SAID, Place, place_with_photos
 

@@ -16,12 +16,12 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from edgecnn.judging.choice import Contest, Estimated
+from edgecnn.judging.dependence import runs_interval, share_of_runs_below
 from edgecnn.judging.gates import DEFAULT_LATENCY_RATIO
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, day_ratio_interval, median_interval, share_below
-from edgecnn.judging.runs.dependence import runs_interval, share_of_runs_below
-from edgecnn.judging.runs.latency import SHARE
-from edgecnn.judging.runs.regret import ENOUGH, LOOKS, SPREAD, SPREAD_WEIGHT, lead_of
-from edgecnn.judging.runs.stopping import INTERIM_RUNS, confidence_at, rule_of
+from edgecnn.judging.latency import SHARE
+from edgecnn.judging.regret import ENOUGH, LOOKS, SPREAD, SPREAD_WEIGHT, lead_of
+from edgecnn.judging.stopping import INTERIM_RUNS, confidence_at, rule_of
 from edgecnn.sweeps.boards import KinBoard, mark_slower
 from edgecnn.sweeps.fleet import BETWEEN_DAYS
 from edgecnn.values.verdict import Interval

@@ -21,9 +21,9 @@ from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_pixels
 from edgecnn.training import run
+from edgecnn.training.augment import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.augment import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.settings import TrainSettings, training_threads
 from edgecnn.values.augmentation import Crop, Flip
 from edgecnn.values.preprocessing import Preprocessing
@@ -57,7 +57,7 @@ def decode(options: argparse.Namespace) -> None:
         normalized(augmented(squares.read(position), position, draw, frame), NORMALIZATION)
 
     ways: dict[str, Callable[[Path], object]] = {
-        "edgecnn: Pillow": lambda path: squares._one(places[path]),
+        "edgecnn: Pillow": lambda path: squares.source.pixels(squares.entries[places[path]], squares._recipe),
         "Pillow with draft": drafted,
         "torchvision's decoder": turbo,
         "kept squares": lambda path: squares.read([places[path]]),

@@ -37,11 +37,10 @@ from edgecnn.data.manifest import summarize
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import head_of
-from edgecnn.training import loop
-from edgecnn.training.checkpoint import Moving
-from edgecnn.training.images import batches
-from edgecnn.training.images.batches import Batch
-from edgecnn.training.images.material import Material
+from edgecnn.training import batches, loop
+from edgecnn.training.batches import Batch
+from edgecnn.training.checkpoint import TrainingState
+from edgecnn.training.material import Material
 from edgecnn.training.process import repeatable
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import training_threads
@@ -60,7 +59,7 @@ def ours(scene: Scene, *, ready: bool) -> Callable[[], int]:
         optimizer="sgd",
     )  # fmt: skip # another shipped size: such epochs, which progressive training has, are not judged
     optimizer = loop._optimizer(network, head_of(network, arch_named(options.arch)), phase)
-    moving = Moving(network, copy.deepcopy(network), optimizer)
+    moving = TrainingState(network, copy.deepcopy(network), optimizer)
     material = Material(scene.squares(), scene.validation(), scene.folder, Quiet(), max(CLASSES, len(scene.source.classes)))
     batch = scene.one_batch()
 

@@ -17,8 +17,8 @@ from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images.batches import Batch
-from edgecnn.training.images.material import DecodedImages, ValidationPixels
+from edgecnn.training.batches import Batch
+from edgecnn.training.material import DecodedImages, ValidationPixels
 from edgecnn.values.augmentation import Crop, Flip
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
 

@@ -142,7 +142,7 @@ def trust_of(options: BuildOptions) -> Trust:
 
 def device_as_written(options: BuildOptions, request: BuildRequest) -> str:
     """Return the path of the user's own device file, or the name of a shipped device."""
-    from edgecnn.recipes.target import is_path, split_target
+    from edgecnn.values.device import is_path, split_target
 
     written = split_target(options.target or _recipe(options).target.device)[0]
     return written if is_path(written) else request.device.name
@@ -171,7 +171,7 @@ def recipe_of(options: BuildOptions) -> Recipe:
 
 
 def _recipe(options: BuildOptions) -> Recipe:
-    from edgecnn.recipes.recipe import apply_overrides, load_recipe
+    from edgecnn.planning.recipe import apply_overrides, load_recipe
     from edgecnn.values.recipe import Recipe
 
     entries = [(option.enters, value) for option, value in given_options(options)]

@@ -116,7 +116,7 @@ def show_judged(call: Call, report: BuildReport) -> ExitCode:
 
 def _artifact_lines(report: BuildReport, goal: str, store: Store) -> list[str]:
     """Return the store folders that a verb without a verdict made: one of the trunk, or one for each candidate."""
-    from edgecnn.store.layout import FILES, Layout
+    from edgecnn.store.entry import FILES, Layout
 
     layout = Layout(store.root)
     steps = {step: layout.entry(goal, key) / FILES for step, key in report.keys.items() if step.partition(":")[0] == goal}

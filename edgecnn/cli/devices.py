@@ -88,8 +88,8 @@ def check(call: Call, name: NameArg = None) -> None:
     from edgecnn.devices.check.findings import needs_of, package_status, require_none, stopping
     from edgecnn.devices.files import device_named, file_of, own_device
     from edgecnn.errors.devices import DEVICE_FILE_DISAGREES
-    from edgecnn.recipes.target import is_path
     from edgecnn.render.screens.machines import board_lines
+    from edgecnn.values.device import is_path
 
     device, file = None, None
     if name is not None:

@@ -61,7 +61,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.errors.fit import NOTHING_FORECAST
     from edgecnn.forecast.forecasting import ForecastOptions, forecasts
     from edgecnn.forecast.timing import NOT_TIMED, can_time, times_here
-    from edgecnn.render.screens.forecast import show_forecasts
+    from edgecnn.render.screens.networks import show_forecasts
     from edgecnn.values.forecast import Forecast, ForecastReport, NoForecast
 
     subjects = _subjects(call, names or (), arch or (), model)
@@ -89,7 +89,7 @@ def _subjects(call: Call, names: Sequence[str], archs: Sequence[str], model: Pat
     from edgecnn.errors.fit import NETWORK_WITHOUT_OPTION
     from edgecnn.errors.wording import shell_word
     from edgecnn.forecast.networks import subject_of_arch, subject_of_file
-    from edgecnn.results.network import built_network
+    from edgecnn.results.finished import built_network
     from edgecnn.store.disk import user_path
 
     if names:
@@ -119,8 +119,8 @@ def _places(targets: Iterable[str]) -> list[Place]:
     """
     from edgecnn.devices.files import known_runtime, load_devices
     from edgecnn.forecast.tables import runs_on, table_runs
-    from edgecnn.recipes.target import split_target
     from edgecnn.values.candidate import ALL_RUNTIMES
+    from edgecnn.values.device import split_target
 
     targets = tuple(dict.fromkeys(targets))
     if not targets:
@@ -141,7 +141,7 @@ def _device(name: str) -> Device | str:
     from edgecnn.devices.files import device_named, own_device
     from edgecnn.errors.devices import UnknownDevice
     from edgecnn.forecast.tables import places
-    from edgecnn.recipes.target import is_path
+    from edgecnn.values.device import is_path
 
     if is_path(name):
         return own_device(Path(name))

@@ -109,7 +109,7 @@ def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
 
 
 def _judge_finished(call: Call, folder: Path) -> ExitCode:
-    from edgecnn.bench.judge import JudgeRequest, judge_finished
+    from edgecnn.bench.bench import JudgeRequest, judge_finished
     from edgecnn.devices.machine import local_lab
     from edgecnn.errors.comparing import OPTIONS_NOT_WITH_BUILD
 
@@ -121,10 +121,10 @@ def _judge_finished(call: Call, folder: Path) -> ExitCode:
 
 
 def _judge_against(call: Call, head: str | None, base: str) -> ExitCode:
-    from edgecnn.comparing.paired import AgainstRequest, judge_against
+    from edgecnn.comparing.comparison import AgainstRequest, judge_against
     from edgecnn.devices.machine import local_lab
     from edgecnn.judging.gates import parse_bounds
-    from edgecnn.judging.runs.stopping import ROUNDS_MAX
+    from edgecnn.judging.stopping import ROUNDS_MAX
 
     options = call.options
     folder = _checked_head(options, head, base)

@@ -115,7 +115,7 @@ class DeviceList(NamedTuple):
 
 def _show_archs_for_devices(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
     from edgecnn.api import require_plot, write_networks_page
-    from edgecnn.render.screens.catalogue import show_networks_for
+    from edgecnn.render.screens.networks import show_networks_for
     from edgecnn.studies.networks_for import CLASSES, limits_of_a_list, networks_for
 
     option = "--target" if wanted.targets else "--within" if wanted.within else "--classes"
@@ -134,7 +134,7 @@ def _show_archs_for_devices(call: Call, what: What, pattern: str, wanted: Device
 
 def _plot_archs(call: Call, file: Path, builds: list[Path] | None, pattern: str) -> None:
     from edgecnn.api import write_catalogue_page
-    from edgecnn.results.listing import own_builds
+    from edgecnn.results.finished import own_builds
 
     own = own_builds(builds)
     written = write_catalogue_page(own, file, pattern)
@@ -145,7 +145,7 @@ def _plot_archs(call: Call, file: Path, builds: list[Path] | None, pattern: str)
 
 def _show(call: Call, what: What, pattern: str) -> None:
     from edgecnn.models.catalogue import TIMM, archs_like
-    from edgecnn.render.screens.catalogue import show_archs
+    from edgecnn.render.screens.networks import show_archs
     from edgecnn.render.terminal import show_rows
     from edgecnn.values.arch import listed
 
@@ -215,7 +215,7 @@ def _devices() -> list[dict[str, Any]]:
 
 
 def _pipelines() -> list[dict[str, Any]]:
-    from edgecnn.recipes.recipe import load_pipelines
+    from edgecnn.planning.recipe import load_pipelines
 
     return [{"name": name, "summary": pipeline.summary} for name, pipeline in load_pipelines().items()]
 

@@ -97,7 +97,7 @@ def _first_choices(call: Call, classes: int, drop_pp: float | None, *, ask: bool
     """Return the given choices; ask for the others, or use their defaults. Without a network, print a short list."""
     from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named
-    from edgecnn.render.screens.catalogue import short_list_lines
+    from edgecnn.render.screens.networks import short_list_lines
     from edgecnn.render.screens.planning import FirstChoices
     from edgecnn.studies.networks_for import Limits, default_network, networks_for, short_list
 

@@ -71,7 +71,7 @@ def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
 def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: DryRunOpt = False, remote: RemoteOpt = None) -> None:
     """Delete entries that were not used recently; entries in use stay. In a remote store, delete files that no entry names."""
     from edgecnn.render.screens.stored import show_collected
-    from edgecnn.store.gc import GcPolicy, collect, collect_afar
+    from edgecnn.store.gc import GcPolicy, collect, collect_remote
     from edgecnn.store.remote import Remote
 
     if remote is not None and max_mib is not None:
@@ -80,7 +80,7 @@ def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: Dry
     if remote == "":  # such as an unset shell variable
         raise bad_value(command="edgecnn store gc", name="--remote", value=remote, reason="the URL is empty")
     if remote is not None:
-        report = collect_afar(Remote(remote), older_than_s=None if days is None else days * DAY_S, dry_run=dry_run)
+        report = collect_remote(Remote(remote), older_than_s=None if days is None else days * DAY_S, dry_run=dry_run)
     else:
         unused_for_s = (DAYS if days is None else days) * DAY_S
         policy = GcPolicy(unused_for_s=unused_for_s, max_bytes=None if max_mib is None else max_mib * MIB)

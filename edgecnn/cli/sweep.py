@@ -65,7 +65,7 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     from edgecnn.api import write_fleet, write_fleet_page
     from edgecnn.render.ci import sheets_of_fleet
     from edgecnn.render.screens.sweep import show_fleet
-    from edgecnn.store.transfer import say_if_unusable
+    from edgecnn.store.transfer import report_if_unusable
     from edgecnn.sweeps.state import changed_since
     from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst_exit_code
 
@@ -73,7 +73,7 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     opened = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.options))
     for line in changed_since(opened.state, opened.fingerprints):
         call.tell.note(line)
-    say_if_unusable(call.store, call.tell)
+    report_if_unusable(call.store, call.tell)
     make = None
     if on is not None:
         from edgecnn.sweeps.apart import ClusterProcess
@@ -121,7 +121,7 @@ def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
 
     The builds do not change. Latency on another device is MISSING; `edgecnn bench` measures it on that device.
     """
-    from edgecnn.bench.judge import JudgeRequest
+    from edgecnn.bench.bench import JudgeRequest
     from edgecnn.cli.asking import measuring_fields, refuse_unusable_texts
     from edgecnn.devices.machine import local_lab
     from edgecnn.render.ci import sheets_of_judgement

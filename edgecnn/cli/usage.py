@@ -25,7 +25,7 @@ from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, ca
 from edgecnn.errors.building import RESULTS_NOT_WRITTEN
 from edgecnn.errors.usage import MISSING_ARGUMENT, USAGE, bad_value, no_such_command, no_such_option
 from edgecnn.errors.wording import PROGRAM
-from edgecnn.runner.say import drop_unwritable
+from edgecnn.runner.messages import drop_unwritable
 
 _STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
 
@@ -227,8 +227,8 @@ def _refusal_error(refusal: Any, line: _ReadLine) -> EdgecnnError:
 
 def _recipe_key(option: str) -> str | None:
     """Return the recipe key that ends in an option's name: ``--epochs`` is ``train.epochs``."""
-    from edgecnn.recipes.toml_file import dotted_keys
     from edgecnn.values.recipe import Recipe
+    from edgecnn.values.toml import dotted_keys
 
     leaf = option.lstrip("-").replace("-", "_")
     keys = [key for key in dotted_keys(Recipe) if key.rpartition(".")[2] == leaf]

@@ -21,13 +21,12 @@ from edgecnn.errors.devices import (
     unknown_runtime,
 )
 from edgecnn.installed import resource_folder
-from edgecnn.recipes.target import is_path, split_target
-from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.runtimes.registry import offers
-from edgecnn.store.disk import user_path
+from edgecnn.store.disk import read_table, user_path
 from edgecnn.values.candidate import ALL_RUNTIMES, Candidate, Runtime, TargetRuntime
-from edgecnn.values.device import Device
+from edgecnn.values.device import Device, is_path, split_target
 from edgecnn.values.recipe import Recipe, TargetChoice
+from edgecnn.values.toml import checked
 
 
 class Target(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import bounds_text
 from edgecnn.judging.gates import exit_code_of
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.values.fit import BudgetMetric, FitReport, Member
 from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Interval, Verdict
 

@@ -18,13 +18,12 @@ from edgecnn.fit.prices import TablePrices, prices_from_table, read_table_file, 
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.search import predicted_ms, probe_of
 from edgecnn.fit.state import Fitting
+from edgecnn.judging.accuracy import difference_pp
 from edgecnn.judging.gates import judge, runs_for
-from edgecnn.judging.predictions.accuracy import difference_pp
-from edgecnn.judging.runs.latency import latency
-from edgecnn.measure.lab import Lab
+from edgecnn.judging.latency import latency
+from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
-from edgecnn.measure.runnable import tried
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import read_report
 from edgecnn.results.shipped import shipped_kit

@@ -14,7 +14,7 @@ from edgecnn.judging.gates import bound_parts
 from edgecnn.judging.metrics import bound_in_p50
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
-from edgecnn.store.layout import FILES
+from edgecnn.store.entry import FILES
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.command import Command

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from edgecnn.graph.layer_features import FUSED, KINDS, Layer, fused, layers_of, summed, total_of
+from edgecnn.graph.layer_features import FUSED, KINDS, Layer, fused_operations, layers_of, sum_features, total_of
 from edgecnn.values.fit import LEAST_TIMED, US_MAX, OtherLayers, Predicted, Probe, TimedProbe, TracedLayers
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 from edgecnn.values.verdict import Interval
@@ -48,7 +48,7 @@ def count_cost(probe: Probe) -> Counted:
     """
     import torch
 
-    from edgecnn.graph.traced import operations_of
+    from edgecnn.graph.torch_operations import operations_of
     from edgecnn.models.catalogue import timed_arch
     from edgecnn.models.networks import build_network, shipped_parameter_count
     from edgecnn.models.surgery import operated_unlearned
@@ -58,9 +58,9 @@ def count_cost(probe: Probe) -> Counted:
         network = build_network(spec, probe.classes)
     changed = operated_unlearned(network, probe.form, probe.resolution_px).to("meta")
     operations = operations_of(changed, probe.resolution_px)
-    passes = fused(operations)
+    passes = fused_operations(operations)
     layers = layers_of(operations, passes)
-    features = summed(operations, layers, passes)
+    features = sum_features(operations, layers, passes)
     return Counted(shipped_parameter_count(changed, spec), sum(layer.macs for layer in layers), layers, features)
 
 

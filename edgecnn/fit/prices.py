@@ -33,7 +33,7 @@ from edgecnn.fit.request import FitRequest
 from edgecnn.fit.timing import TablePlan, measure_table
 from edgecnn.forecast.forecasting import ForecastOptions, forecast
 from edgecnn.forecast.networks import Subject, subject_of_arch, work_of
-from edgecnn.forecast.records import MeasuredTime
+from edgecnn.forecast.tables import MeasuredTime
 from edgecnn.installed import resource_folder
 from edgecnn.measure.lab import Lab, first_difference
 from edgecnn.runner.files import bounded_content

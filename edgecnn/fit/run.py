@@ -10,8 +10,8 @@ from itertools import count, islice
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.objective_race import require_meter
-from edgecnn.building.publish import check_output
+from edgecnn.building.build import check_output
+from edgecnn.building.measuring import require_meter
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NOTHING_TO_SCALE, not_in_a_search
 from edgecnn.errors.hosts import BoardError
@@ -24,8 +24,8 @@ from edgecnn.fit.search import SearchSpace, code_of_trials, identity_of, predict
 from edgecnn.fit.shortlist import members_along_front, next_promising, short_trainings, shortlist, split_by_origin
 from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.timing import require_own_name, timeable_candidates
-from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import open_log
 from edgecnn.models.compound import RULES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve

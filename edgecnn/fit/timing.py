@@ -31,13 +31,12 @@ from edgecnn.errors.fit import (
 from edgecnn.fit.predictor import Predictor, count_cost, traced_layers
 from edgecnn.fit.search import probe_of
 from edgecnn.installed import require_packages
-from edgecnn.judging.runs.latency import disturbed, latency_when_chosen
+from edgecnn.judging.latency import disturbed, latency_when_chosen
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.residency import residency, traced_residency
-from edgecnn.measure.runnable import tried
 from edgecnn.models.catalogue import BLOCKS, all_archs
 from edgecnn.models.compound import RULES, scaled
 from edgecnn.planning.candidates import candidates_of

@@ -11,13 +11,29 @@ from edgecnn.errors.weights import (
 from edgecnn.errors.wording import names_like, near_names
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
-from edgecnn.models.rows.classic import CLASSICS, VGGS
-from edgecnn.models.rows.efficientnet import EFFICIENTNET_LITES, EFFICIENTNETS, EFFICIENTNETS_V2
-from edgecnn.models.rows.family import IMAGENET
-from edgecnn.models.rows.inception import GOOGLENETS, INCEPTIONS, NASNETS, OF_TIMM
-from edgecnn.models.rows.mobile import MOBILENET_V1, MOBILENET_V2, MOBILENET_V3, SHUFFLENET_V1, SHUFFLENET_V2
-from edgecnn.models.rows.recent import RECENT
-from edgecnn.models.rows.resnet import DENSENETS, PLAIN, RESNET_V2, RESNETS, RESNEXTS
+from edgecnn.models.rows import (
+    CLASSICS,
+    DENSENETS,
+    EFFICIENTNET_LITES,
+    EFFICIENTNETS,
+    EFFICIENTNETS_V2,
+    GOOGLENETS,
+    IMAGENET,
+    INCEPTIONS,
+    MOBILENET_V1,
+    MOBILENET_V2,
+    MOBILENET_V3,
+    NASNETS,
+    OF_TIMM,
+    PLAIN,
+    RECENT,
+    RESNET_V2,
+    RESNETS,
+    RESNEXTS,
+    SHUFFLENET_V1,
+    SHUFFLENET_V2,
+    VGGS,
+)
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value

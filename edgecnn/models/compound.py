@@ -84,7 +84,7 @@ RULES: Mapping[str, Rule] = {
     "mobilenet-v3": Rule(narrowest=16, first="mobilenet-v3-large"),
     "resnet": Rule(narrowest=64, first="resnet-50"),
 }
-"""Rules by family. To add one, add its builder to ``models/families/scaled.py``."""
+"""Rules by family. To add one, add its builder to ``models/families/build.py``."""
 
 
 class Scaled(NamedTuple):

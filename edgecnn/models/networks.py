@@ -32,8 +32,8 @@ from edgecnn.errors.weights import (
 )
 from edgecnn.errors.wording import and_more, counted
 from edgecnn.models.catalogue import all_archs
-from edgecnn.models.families import efficientnet_lite
-from edgecnn.models.families.built import built
+from edgecnn.models.families.build import built
+from edgecnn.models.families.tables import is_published, renamed_tensors
 from edgecnn.models.weights_file import SAVED_ARGUMENTS, STATISTICS, format_of
 from edgecnn.runner.files import open_regular
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -323,8 +323,8 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
     if len(tables) > 1 or f"{spec.head}.weight" not in table.tensors:
         table = best_fit(tables, _shapes(spec, {}), path)
     state = table.tensors
-    if spec.family == "efficientnet-lite" and efficientnet_lite.is_published(state):
-        state = efficientnet_lite.renamed_tensors(state)
+    if spec.family == "efficientnet-lite" and is_published(state):
+        state = renamed_tensors(state)
     if spec.origin == "timm":
         from edgecnn.models.families.from_timm import translated
 

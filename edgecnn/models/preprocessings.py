@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from edgecnn.errors.custom_model import unknown_preprocessing
 from edgecnn.errors.wording import nearest
-from edgecnn.models.rows.family import HALF, IMAGENET
+from edgecnn.models.rows import HALF, IMAGENET
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Channels
 from edgecnn.values.preprocessing import Normalization, PreprocessingChoice

@@ -21,7 +21,7 @@ from timm.models import PretrainedCfg, get_pretrained_cfg
 from edgecnn.errors.weights import NOT_A_CLASSIFIER, SHAPE_NOT_TAKEN, unknown_arch
 from edgecnn.errors.wording import near_names, shell_word
 from edgecnn.models.catalogue import TIMM
-from edgecnn.models.rows.family import hub_weights
+from edgecnn.models.rows import hub_weights
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.preprocessing import Normalization, ResizeMode

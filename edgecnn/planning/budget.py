@@ -9,10 +9,9 @@ from typing import NamedTuple
 from edgecnn.errors.training import MINUTES_NOT_FITTING
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import pixel_recipe
-from edgecnn.models.defaults import Mode
 from edgecnn.planning.training import NO_SETTING
 from edgecnn.store.disk import json_document
-from edgecnn.training.settings import TrainSettings
+from edgecnn.training.settings import Mode, TrainSettings
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.preprocessing import Preprocessing
@@ -98,7 +97,7 @@ def choose_epochs(training: BudgetedTraining, minutes: float, speed: TrainingSpe
 
 def training_seconds(training: BudgetedTraining, epochs: int, speed: TrainingSpeed) -> float:
     """Decoding, frozen features of images and their mirror images if a head is trained on them first, and epochs."""
-    from edgecnn.training.images.material import kept_decoded
+    from edgecnn.training.material import kept_decoded
 
     settings = training.settings()
     validation = training.data.counts["validation"]

@@ -1,1 +1,1 @@
-"""The steps that the store keeps: one file a kind, from fetch to compile."""
+"""The steps that the store keeps, from weights and images to kit and engine."""

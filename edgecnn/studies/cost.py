@@ -54,8 +54,8 @@ def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | Non
         if scale is not None:
             raise SCALE_OF_A_FILE(onnx=named)
         require_packages(("onnx",), extra="train", needed_for="cost")
-        from edgecnn.graph.custom.file_cost import cost_of_file
         from edgecnn.graph.custom.trial import try_counting
+        from edgecnn.graph.onnx_cost import cost_of_file
 
         path = user_path(named)
         try_counting(path)
@@ -77,12 +77,12 @@ def cost_of_network(spec: ArchSpec, size: ImageSize) -> NetworkCost:
     Raises MissingPackage: torch is not installed.
     """
     require_packages(("torch", "torchvision"), extra="train", needed_for="cost")
-    from edgecnn.graph.layer_cost import counted
-    from edgecnn.graph.traced import IMAGE, operations_of
+    from edgecnn.graph.layer_cost import cost_of_layers
+    from edgecnn.graph.torch_operations import IMAGE, operations_of
     from edgecnn.models.networks import shipped_parameter_count, shipping_shapes
 
     network = shipping_shapes(spec, spec.classes)
-    counts = counted(operations_of(network, size), IMAGE, (1, 3, *size))
+    counts = cost_of_layers(operations_of(network, size), IMAGE, (1, 3, *size))
     return NetworkCost(
         network=spec.name,
         scale=None,

@@ -20,13 +20,13 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import FOLDER_OF_OTHER_FILES, LIST_EDITED, NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NO_LABELS_TO_DOUBT
 from edgecnn.installed import require_packages
-from edgecnn.judging.predictions.accuracy import share_right
+from edgecnn.judging.accuracy import share_right
 from edgecnn.planning.complete import tool_versions
 from edgecnn.results.explain import rebuild_command
-from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.results.page import thumbnail
 from edgecnn.runner.machine.environment import read_conditions
-from edgecnn.stages.features import FeaturesStage
+from edgecnn.stages.images import FeaturesStage
 from edgecnn.store.disk import sha256_of, write_text_atomically
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
@@ -164,7 +164,7 @@ def _judge_labels(
     counts = np.bincount(labels[labels >= 0], minlength=len(source.classes))
     if not network.resolved.data.labelled or (counts >= LEAST_UNITS).sum() < 2:
         raise NO_LABELS_TO_DOUBT(folder=network.folder, least=LEAST_UNITS)
-    from edgecnn.data.near_duplicates import near_groups
+    from edgecnn.data.fingerprints import near_groups
     from edgecnn.training.label_doubt import doubts_of, probe
 
     made = image_features(network, roles, store, tell)

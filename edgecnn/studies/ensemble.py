@@ -10,11 +10,10 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import MEMBER_QUANTIZED, ONE_MEMBER, members_differ
 from edgecnn.installed import require_packages
-from edgecnn.judging.learned import commonest_share
-from edgecnn.judging.predictions.accuracy import difference_pp, share_right
+from edgecnn.judging.accuracy import difference_pp, share_right
+from edgecnn.judging.judgement import commonest_share
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
-from edgecnn.recipes.toml_file import toml_value
-from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow
@@ -22,6 +21,7 @@ from edgecnn.values.command import Command
 from edgecnn.values.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
+from edgecnn.values.toml import toml_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
     require_packages(("onnx",), extra="train", needed_for="an ensemble")
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="an ensemble")
     from edgecnn.graph.custom.onnx_entry import parameters_of
-    from edgecnn.graph.ensemble import Member, averaged
+    from edgecnn.graph.ensemble import Member, average_members
     from edgecnn.graph.onnx_file import load_model, save_model
 
     _refuse_other_file(out)
@@ -53,7 +53,7 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
             require_one_label(member, "an ensemble")
         _check_alike(members)
         parts = [Member(load_model(member.model), member.resolved.preprocessing.normalization) for member in members]
-        model = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
+        model = average_members(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
         try:
             save_model(model, out)
         except OSError as error:

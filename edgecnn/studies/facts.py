@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from edgecnn.judging.learned import chance_verdict
+from edgecnn.judging.judgement import chance_verdict
 from edgecnn.values.base import Value
 from edgecnn.values.dataset import Alike, SplitRole
 from edgecnn.values.preprocessing import Resolution

@@ -14,11 +14,10 @@ from edgecnn.errors.measuring import NOTHING_TO_LOAD
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.measure.loadgen.run import Bench, LoadRequest, measure
 from edgecnn.results.folder import BUNDLE
-from edgecnn.results.kits_here import kits_that_run_here, manifests_in, remedy_here
-from edgecnn.results.shipped import shipped_kit
-from edgecnn.runner.failure import RunnerError
+from edgecnn.results.shipped import kits_that_run_here, manifests_in, remedy_here, shipped_kit
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
+from edgecnn.runner.messages import RunnerError
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress

@@ -20,7 +20,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import FOLDER_OF_OTHER_FILES, NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NO_MAPS
 from edgecnn.installed import require_packages
-from edgecnn.results.network import BuiltNetwork, built_network
+from edgecnn.results.finished import BuiltNetwork, built_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
@@ -171,7 +171,7 @@ def _image_paths(network: BuiltNetwork, images: int) -> tuple[str, ...]:
 def _write_filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
     import numpy as np
 
-    from edgecnn.graph.custom.adopt import BLUE_FIRST
+    from edgecnn.graph.custom.onnx_trunk import BLUE_FIRST
     from edgecnn.graph.feature_maps import first_filters
 
     if (first_layer := first_filters(model)) is None:

@@ -24,11 +24,11 @@ from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.catalogue import arch_named, archs_like
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions
-from edgecnn.recipes.target import split_target
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec, ListedArch, Share, listed
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.device import split_target
 from edgecnn.values.forecast import Forecast, NoForecast, Why
 from edgecnn.values.preprocessing import Resolution
 

@@ -12,11 +12,10 @@ from edgecnn.data.sheet import check_sheet
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import scaled_or_same
-from edgecnn.models.defaults import default_augmentation
 from edgecnn.planning.complete import demo_resolution, mode_from
-from edgecnn.planning.synthesis import fill_size, require_synthesis, synthesis_of
+from edgecnn.planning.data_rules import fill_size, require_synthesis, synthesis_of
 from edgecnn.store.store import Store
-from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import default_augmentation, sleeping_threads
 from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.preprocessing import PixelRecipe
@@ -55,7 +54,7 @@ def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) ->
     pixels = pixel_recipe(spec, resolution_px, recipe.preprocessing)
     composer = _composer(recipe, data, pixels, tell)
     with sleeping_threads():
-        from edgecnn.training.images.preview import PreviewRequest, make_preview
+        from edgecnn.training.preview import PreviewRequest, make_preview
 
     request = PreviewRequest(augment, pixels, shown.images, shown.columns, shown.seed, composer, recipe.data.train)
     return make_preview(data, request, sheet)

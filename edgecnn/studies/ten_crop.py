@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from edgecnn.data.images import open_source
 from edgecnn.errors.fit import NOTHING_IS_RIGHT
 from edgecnn.installed import require_packages
-from edgecnn.judging.predictions.accuracy import difference_pp, share_right
+from edgecnn.judging.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_groups
-from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.pixels import PixelRecipe, centre_corner, resized
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import TenCrop

@@ -19,13 +19,12 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.bench.bundle_folder import REPORTED
+from edgecnn.bench.bundle import REPORTED
 from edgecnn.bench.facts import BundleBench
 from edgecnn.devices.check.board import BoardUse, fit_board, runtimes_for
 from edgecnn.devices.files import target_of
-from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_problems
-from edgecnn.devices.leases.listed import ListedBoards
-from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease, Wait
+from edgecnn.devices.labgrid import SCHEME, LabgridBoards, labgrid_problems
+from edgecnn.devices.leases import Board, Boards, Kind, Lease, ListedBoards, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts import (
     BOARD_WITHOUT_ADDRESS,
@@ -42,7 +41,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.judging.gates import DEFAULT_LATENCY_RATIO
 from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval
-from edgecnn.judging.runs.stopping import look_confidence
+from edgecnn.judging.stopping import look_confidence
 from edgecnn.results.folder import report_or_none
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX

@@ -24,14 +24,14 @@ from edgecnn.errors.sweeps import BUILD_REPEATED, BUILDS_NAMED_ALIKE, SWEEP_INVA
 from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.planning.custom_model import network_name
-from edgecnn.recipes.recipe import anchor_paths, apply_overrides, key_parts, load_recipe
-from edgecnn.recipes.target import is_path
-from edgecnn.recipes.toml_file import checked, dotted_keys, read_table, unknown_key
-from edgecnn.store.disk import user_path
+from edgecnn.planning.recipe import anchor_paths, apply_overrides, key_parts, load_recipe
+from edgecnn.store.disk import read_table, user_path
 from edgecnn.values.base import Value
 from edgecnn.values.board import EMULATED
+from edgecnn.values.device import is_path
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.stage import digest_of
+from edgecnn.values.toml import checked, dotted_keys, unknown_key
 
 MOST_BUILDS: Final = 10_000
 IN_THE_NAME: Final = ("model.arch", "model.onnx", "model.scale", "target.device", "target.runtime")

@@ -26,7 +26,7 @@ from threading import Event, Lock, Semaphore
 from types import TracebackType
 from typing import Final
 
-from edgecnn.devices.leases.protocol import Lease, Wait
+from edgecnn.devices.leases import Lease, Wait
 from edgecnn.errors.base import KEPT_IN, EdgecnnError, ExitCode, error_again
 from edgecnn.results.folder import REPORT, report_or_none
 from edgecnn.runner.runs.schedule import kill_group

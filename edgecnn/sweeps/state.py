@@ -29,7 +29,7 @@ from edgecnn.store.disk import (
     DOCUMENT_BYTES_MAX,
     Stamp,
     files_under,
-    stamped,
+    stamp_from,
     user_path,
     write_bytes_atomically,
     write_text_atomically,
@@ -219,7 +219,7 @@ def _fingerprint_facts(cell: Cell, images: Any, tools: Mapping[str, str]) -> dic
 def _stamp(path: Path) -> Stamp | None:
     """Return the stamp of a file, following links; None if there is no file."""
     try:
-        return stamped(path.stat())
+        return stamp_from(path.stat())
     except (OSError, ValueError):
         return None
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.bench.judge import JudgeRequest, judge_finished
-from edgecnn.devices.leases.protocol import Boards
+from edgecnn.bench.bench import JudgeRequest, judge_finished
+from edgecnn.devices.leases import Boards
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts import CoordinatorUnreachable, LabgridAbsent
 from edgecnn.errors.sweeps import NOTHING_SWEPT

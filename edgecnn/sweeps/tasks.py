@@ -15,8 +15,7 @@ from typing import Final, Protocol, TypeVar
 from edgecnn.building.build import PlannedBuild
 from edgecnn.building.execute import TRUNK
 from edgecnn.errors.wording import counted, listed
-from edgecnn.planning.plan import Plan
-from edgecnn.planning.trunk import Step
+from edgecnn.planning.plan import Plan, Step
 from edgecnn.training.settings import NetworkSettings, training_threads
 from edgecnn.values.stage import Key, Role, Stage
 

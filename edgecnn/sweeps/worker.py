@@ -14,12 +14,12 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
 from edgecnn.installed import installed_version
 from edgecnn.runner.machine.environment import read_conditions
-from edgecnn.stages.package import runner_digest
+from edgecnn.stages.candidate import runner_digest
 from edgecnn.store.disk import sha256_of, write_bytes_atomically
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.failures import named_failures
-from edgecnn.store.place import has_credentials
 from edgecnn.store.remote import Remote
+from edgecnn.store.remote_files import has_credentials
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.store.transfer import push
 from edgecnn.sweeps.tasks import StageTask

@@ -1,7 +1,7 @@
-"""What a training begins with: its images, its network, its mode, and the phase in which the whole network learns.
+"""The start of a training: its images, its network, and the phase in which the whole network is trained.
 
-The modes are fine-tuning from pretrained weights, and training from random ones with few images and little time. Of several
-processes that train one network each builds this for itself, from the same settings.
+The modes are fine-tuning from pretrained weights, and training from random weights with few images and little time. If several
+processes train one network, each builds its start from the same settings.
 """
 
 from __future__ import annotations
@@ -15,35 +15,33 @@ from torch import nn
 from torchvision.models import GoogLeNet, Inception3
 from torchvision.ops import StochasticDepth
 
-from edgecnn.data.composed import training_images
+from edgecnn.data.cutouts import training_images
 from edgecnn.errors.training import CLASSES_DIFFER, NOTHING_TO_TRAIN_ON
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name
-from edgecnn.models.families.scaled import inherit
+from edgecnn.models.families.build import inherit
 from edgecnn.models.networks import build_network, head_of, read_weights
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training import beginning
 from edgecnn.training.heads import NAME as HEAD
-from edgecnn.training.images.material import DecodedImages, Material, ValidationPixels
+from edgecnn.training.losses import WEIGHTS, load_larger_teacher
+from edgecnn.training.material import DecodedImages, Material, ValidationPixels
 from edgecnn.training.process import torch_device
-from edgecnn.training.schedule import Phase, freeze_all_but_last, growing_cycles, learning_groups
+from edgecnn.training.schedule import Phase, freeze_all_but_last, growing_cycles, trainable_groups
 from edgecnn.training.settings import NetworkSettings, TrainSettings
-from edgecnn.training.teacher import WEIGHTS, taught_by
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress, Role
 
 BODY_SHARE = 0.1
-"""Rate of the pretrained layers as a share of the head's."""
+"""Learning rate of the pretrained layers as a share of the head's."""
 
 
 def finetune_phase(settings: TrainSettings) -> Phase:
-    """The phase in which every layer learns.
+    """Return the phase in which all layers are fine-tuned, after the head alone was trained.
 
-    All layers learn from its first epoch on, or by ``train.unfreeze = "groups"`` one group of blocks after another.
-
-    The second phase keeps the batch-norm statistics that the weights came with: a few small batches would only blur them. Its
-    result counts only where it beats the head alone on ``validation``.
+    With ``train.unfreeze = "groups"``, layer groups are unfrozen one after another. Batch norm keeps its pretrained statistics,
+    since a few small batches would only make them less accurate. The result is used only if it beats the head alone on
+    ``validation``.
     """
     full = settings.preprocessing.pixels.crop_px
     return Phase.of(
@@ -61,40 +59,42 @@ def finetune_phase(settings: TrainSettings) -> Phase:
 
 
 def prepare_finetune(network: nn.Module) -> None:
-    """Leave no block out: in a few epochs each must adapt. Auxiliary heads help random weights to learn, and these are not."""
+    """Disable stochastic depth, since blocks must adapt in few epochs, and auxiliary heads, which only help random weights."""
     if isinstance(network, GoogLeNet | Inception3):
         network.aux_logits = False
     disable_random_drops(network, StochasticDepth)
 
 
 def disable_random_drops(network: nn.Module, *kinds: type[nn.Module]) -> None:
-    """Let layers of these kinds leave nothing out."""
+    """Set the drop probability of layers of these kinds to 0."""
     for module in network.modules():
         if isinstance(module, kinds):
             module.p = 0.0  # type: ignore[assignment]
 
 
 SMALL_UNTIL = 2 / 3
-"""Share of the epochs that see images of half the shipped size."""
+"""Share of the epochs that use images of half the shipped size."""
 STATISTICS_MOMENTUM = 0.1
-"""Of batch norm: some builders' 0.01 needs more steps than a short training has."""
+"""Momentum of batch norm. The 0.01 of some builders needs more steps than a short training has."""
 
 
 def scratch_phase(settings: TrainSettings) -> Phase:
-    """The one phase of a training from random weights, by the recipe that was asked for.
+    """Return the only phase of a training from random weights, by its recipe.
 
-    The sizes grow as in progressive learning (EfficientNetV2, arXiv:2104.00298, section 4): early epochs at half size cost about
-    a quarter, and the last ones, at the shipped size, let the batch-norm statistics settle on it.
+    ``short``: image sizes grow as in progressive learning (EfficientNetV2, arXiv:2104.00298, section 4). Epochs at half size take
+    about a quarter of the time. The last epochs use the shipped size, so that batch-norm statistics fit it.
 
-    That is the recipe ``short``. ``resnet`` is that of the ResNet paper (arXiv:1512.03385, section 3.4): SGD with momentum, its
-    rate divided by 10 on plateaus, no average, no dropout. ``modern`` is ``short`` at full size throughout with a slower average,
-    made for many epochs; its augmentation mixes images.
+    ``resnet``: the recipe of the ResNet paper (arXiv:1512.03385, section 3.4), with SGD and momentum, a rate divided by 10 on
+    plateaus, no average and no dropout.
+
+    ``modern``: as ``short``, but for many epochs, with all epochs at full size and a slower average. Its augmentation mixes
+    images.
     """
     full, spec = settings.preprocessing.pixels.crop_px, arch_named(settings.arch)
     short = Phase.of(
         settings,
         name="scratch",
-        sizes_px=tuple(_size(epoch, settings.epochs, full, spec.least_px) for epoch in range(settings.epochs)),
+        sizes_px=tuple(_epoch_size(epoch, settings.epochs, full, spec.least_px) for epoch in range(settings.epochs)),
         shipped_px=full,
         warmup_share=0.15,
         average_decay=0.99,
@@ -109,68 +109,62 @@ def scratch_phase(settings: TrainSettings) -> Phase:
     return short.model_copy(update={**whole, "warmup_share": 0.1, "average_decay": 0.999})
 
 
-def _size(epoch: int, epochs: int, full: ImageSize, least_px: int) -> ImageSize:
-    """The last third, and the last epoch always, sees the shipped size: ``validation`` is judged there alone."""
+def _epoch_size(epoch: int, epochs: int, full: ImageSize, least_px: int) -> ImageSize:
+    """Return the image size of an epoch: the shipped size in the last third and in the last epoch, and before that half of it."""
     if epoch + 1 > SMALL_UNTIL * epochs:
         return full
     return full.scaled_to_short(min(full.short_px, max(least_px, round(full.short_px / 64) * 32)))
 
 
 def prepare_scratch(network: nn.Module, settings: TrainSettings) -> None:
-    """Set what the recipe wants otherwise than the builder did."""
-    if settings.scratch == "resnet":
-        _begin_as_he(network, settings.seed)
-    elif settings.scratch == "short":
-        _prepare_short(network)
+    """Change the initial network as its recipe requires.
 
-
-def _prepare_short(network: nn.Module) -> None:
-    """Leaving blocks out at random is a regularization for hundreds of epochs. Without it, and with crops of at least 0.8 in
-    place of 0.6 of the area, EfficientNet-B0 reached 82.7 % in place of 80.3 % (3,500 Fashion-MNIST images at 64 px, 12 epochs,
+    ``short``: no stochastic depth, which regularizes trainings of hundreds of epochs. Without it, and with crops of at least 0.8
+    instead of 0.6 of the area, EfficientNet-B0 reached 82.7 % instead of 80.3 % (3,500 Fashion-MNIST images at 64 px, 12 epochs,
     one seed, 3,000 test images).
+
+    ``resnet``: He initialization of every convolution (He et al. 2015, arXiv:1502.01852, equation 14), and no dropout.
     """
-    disable_random_drops(network, StochasticDepth)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = STATISTICS_MOMENTUM
-
-
-def _begin_as_he(network: nn.Module, seed: int) -> None:
-    """He initialization of every convolution (He et al. 2015, arXiv:1502.01852, equation 14), and no dropout."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    if settings.scratch == "short":
+        disable_random_drops(network, StochasticDepth)
         for module in network.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    disable_random_drops(network, nn.Dropout, StochasticDepth)
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = STATISTICS_MOMENTUM
+    elif settings.scratch == "resnet":
+        disable_random_drops(network, nn.Dropout, StochasticDepth)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            for module in network.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 class TrainingInputs(NamedTuple):
-    """Where a training reads from."""
+    """Files and artifacts that a training reads."""
 
     images: Path | None
-    """A data manifest; None where composed images alone train."""
+    """Data manifest; None if only composed images train."""
     pixels: Path
-    """A prepare artifact."""
+    """Artifact of prepare."""
     weights: Path | None
-    """A fetch artifact; None from scratch."""
+    """Artifact of fetch; None from scratch."""
     transfer: Path | None = None
-    """A transfer artifact, where the choice was left to it."""
+    """Artifact of transfer, if the recipe says ``auto``."""
     teacher: Path | None = None
-    """A train artifact, of the network whose answers are learned in place of labels."""
+    """Artifact of train, which holds the teacher."""
     made: Path | None = None
-    """A synthesize artifact: composed images, behind the photographs."""
+    """Artifact of synthesize: composed images, which follow the photographs."""
 
     @classmethod
     def of(cls, artifacts: Mapping[Role, Path]) -> TrainingInputs:
-        """What a stage was given, each under the role of its name."""
+        """Return the inputs of a stage by the roles of the same names."""
         return cls(*map(artifacts.get, cls._fields))  # type: ignore[arg-type]
 
 
 def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
-    """The training images, decoded into ``resume`` unless they are there, and the images that judge.
+    """Return the training images, decoded into ``resume`` unless they are there, and the validation images.
 
-    Raises NOTHING_TO_TRAIN_ON, CLASSES_DIFFER: the images are not those that were planned for.
+    Raises NOTHING_TO_TRAIN_ON, CLASSES_DIFFER: the images differ from those of the plan.
     """
     source = training_images(inputs.images, inputs.made)
     if len(source.classes) != settings.classes:
@@ -186,71 +180,71 @@ def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path
     return Material(decoded, validation, resume, tell, settings.classes, device=torch_device(settings.device))
 
 
-def taught(settings: TrainSettings, inputs: TrainingInputs, material: Material) -> Material:
-    """With the teacher where there is one."""
+def with_teacher(settings: TrainSettings, inputs: TrainingInputs, material: Material) -> Material:
+    """Return the material with the teacher of the settings, if any."""
     if settings.teacher is None:
         return material
     theirs = settings.preprocessing.normalization
-    teacher = taught_by(settings.teacher, settings.classes, inputs.teacher, theirs)
+    teacher = load_larger_teacher(settings.teacher, settings.classes, inputs.teacher, theirs)
     return material._replace(teacher=teacher, teacher_px=settings.teacher.resolution_px)
 
 
-class Beginner(NamedTuple):
-    """A network before its phase."""
+class PreparedPhase(NamedTuple):
+    """A network before the phase in which it is trained."""
 
     network: nn.Module
     head: nn.Module
-    """Its last layer, or a list of them where several answer together."""
+    """Last layer, or a list of last layers whose logits are combined."""
     phase: Phase
     groups: tuple[nn.Module, ...] = ()
-    """Of blocks that begin to learn one after another; none: all learn at once."""
+    """Layer groups that are unfrozen one after another; empty if all are trained from the start."""
 
 
-def beginner(settings: TrainSettings, network: nn.Module) -> Beginner:
-    """The network as it goes into the phase in which all of it learns, or those layers that are asked for.
+def prepare_phase(settings: TrainSettings, network: nn.Module) -> PreparedPhase:
+    """Return the network with the phase in which it is trained. Layers are frozen as the settings require.
 
-    ``network``: of ``pretrained`` or of ``unlearned``; layers of it are frozen where that is asked.
+    ``network``: from ``pretrained_network`` or ``random_network``.
     """
     spec = arch_named(settings.arch)
     head = head_of(network, spec)
     last = nn.ModuleList([head, *map(network.get_submodule, spec.beside)]) if spec.beside else head
     if settings.mode != "finetune":
-        return Beginner(network, last, beginning.scratch_phase(settings))
-    beside = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
+        return PreparedPhase(network, last, scratch_phase(settings))
+    auxiliary = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
     if settings.transfer == "last":
-        freeze_all_but_last(network, head, beside)
-    groups = learning_groups(network, head, beside) if settings.unfreeze == "groups" else ()
-    return Beginner(network, last, beginning.finetune_phase(settings), groups)
+        freeze_all_but_last(network, head, auxiliary)
+    groups = trainable_groups(network, head, auxiliary) if settings.unfreeze == "groups" else ()
+    return PreparedPhase(network, last, finetune_phase(settings), groups)
 
 
-def unlearned(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs) -> nn.Module:
-    """The network with random weights, or in mode ``inherit`` with what a scaled one has of the unscaled one's.
+def random_network(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs) -> nn.Module:
+    """Return the network with random weights. In mode ``inherit``, a scaled network takes weights from the unscaled one.
 
-    Raises TypeError: there is nothing to inherit.
+    Raises TypeError: mode ``inherit`` without weights.
     """
     network = build_network(spec, settings.classes, seed=settings.seed)
-    beginning.prepare_scratch(network, settings)  # first, since it may begin layers anew
+    prepare_scratch(network, settings)  # first, because it may initialize layers
     if settings.mode == "inherit":
         if inputs.weights is None:
             raise TypeError("inheriting needs weights")
-        inherited(network, spec, inputs.weights)
+        load_inherited(network, spec, inputs.weights)
     return network
 
 
-def pretrained(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) -> nn.Module:
-    """The network with the weights that were fetched, and a new last layer.
+def pretrained_network(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) -> nn.Module:
+    """Return the network with pretrained weights and a new last layer.
 
     Raises TypeError: there are no weights. WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``read_weights``.
     """
     if inputs.weights is None:
         raise TypeError("fine-tuning needs weights")
     network = build_network(spec, classes, seed=seed)
-    inherited(network, spec, inputs.weights)
-    beginning.prepare_finetune(network)
+    load_inherited(network, spec, inputs.weights)
+    prepare_finetune(network)
     return network.to(memory_format=torch.channels_last)
 
 
-def inherited(network: nn.Module, spec: ArchSpec, weights: Path) -> Inheritance:
-    """Put into the network what the starting weights have of it, all where it was not scaled. Last layers stay new."""
+def load_inherited(network: nn.Module, spec: ArchSpec, weights: Path) -> Inheritance:
+    """Load the starting weights into the network, except last layers. A scaled network loads the part that it shares."""
     base = arch_named(base_name(spec.name))
     return inherit(network, spec, base, read_weights(base, weights / WEIGHTS))

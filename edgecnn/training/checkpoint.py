@@ -1,4 +1,7 @@
-"""A checkpoint is one safetensors file, replaced whole after every epoch: a kill leaves the previous one, never half of one."""
+"""Checkpoints and results of a training, written so that an interrupted write leaves the previous file intact.
+
+A checkpoint is one safetensors file that is replaced after every epoch.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.training.history import EpochFacts
 
 
-class Moving(NamedTuple):
-    """What changes while training: the network, its running average, and the optimizer."""
+class TrainingState(NamedTuple):
+    """The state that training changes: the network, its running average, and the optimizer."""
 
     network: nn.Module
     average: nn.Module
@@ -27,29 +30,32 @@ class Moving(NamedTuple):
 
 
 def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, str] | None = None) -> None:
-    """Write tensors so that the file is complete whenever it is there under its name; what blocks share is written for each."""
+    """Write tensors and metadata to ``file`` by one rename, so that an existing file is complete.
+
+    A tensor that blocks share is written for each of them.
+    """
     partial = file.with_suffix(".part")
-    tensors, texts = _apart(state), {"format": "pt", **(facts or {})}
+    tensors, texts = _without_shared_memory(state), {"format": "pt", **(facts or {})}
     size = sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, texts.values()))
-    with told_by_system(partial, size):
+    with prefer_system_error(partial, size):
         save_file(tensors, partial, metadata=texts)
     with partial.open("rb+") as stream:
         os.fsync(stream.fileno())
     partial.rename(file)
 
 
-def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """No two in one piece of memory: safetensors refuses that. CoaT's blocks share their position encodings."""
-    held, separate = set[int](), dict[str, Tensor]()
+def _without_shared_memory(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors that share memory, which safetensors refuses. The blocks of CoaT share their position encodings."""
+    addresses, separate = set[int](), dict[str, Tensor]()
     for name, tensor in state.items():
-        memory = tensor.untyped_storage().data_ptr()
-        separate[name] = tensor.clone() if tensor.numel() and memory in held else tensor
-        held.add(memory)
+        address = tensor.untyped_storage().data_ptr()
+        separate[name] = tensor.clone() if tensor.numel() and address in addresses else tensor
+        addresses.add(address)
     return {name: tensor.contiguous() for name, tensor in separate.items()}
 
 
-def save_checkpoint(file: Path, moving: Moving, epochs: Sequence[EpochFacts]) -> None:
-    """Keep everything that the next epoch depends on, and the facts of those done."""
+def save_checkpoint(file: Path, moving: TrainingState, epochs: Sequence[EpochFacts]) -> None:
+    """Write the state that the next epoch depends on, and the facts of finished epochs."""
     state = {f"network.{name}": tensor for name, tensor in moving.network.state_dict().items()}
     state |= {f"average.{name}": tensor for name, tensor in moving.average.state_dict().items()}
     for index, slots in moving.optimizer.state_dict()["state"].items():
@@ -57,14 +63,14 @@ def save_checkpoint(file: Path, moving: Moving, epochs: Sequence[EpochFacts]) ->
     write_tensors(state, file, {"epochs": json.dumps([facts.model_dump() for facts in epochs])})
 
 
-def load_checkpoint(file: Path, moving: Moving) -> list[EpochFacts]:
-    """Bring everything back to the end of the last finished epoch; no file means that none is."""
+def load_checkpoint(file: Path, moving: TrainingState) -> list[EpochFacts]:
+    """Restore the state after the last finished epoch, and return the facts of finished epochs; without a file there are none."""
     if not file.exists():
         return []
     slots: dict[int, dict[str, Tensor]] = {}
     states: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}}
     with safe_open(file, "pt") as stored:
-        for name in stored.keys():  # noqa: SIM118 - it is no mapping
+        for name in stored.keys():  # noqa: SIM118 - not a mapping
             owner, _, rest = name.partition(".")
             if owner == "optimizer":
                 index, _, slot = rest.partition(".")
@@ -79,10 +85,10 @@ def load_checkpoint(file: Path, moving: Moving) -> list[EpochFacts]:
 
 
 def _load_slots(optimizer: torch.optim.Optimizer, slots: Mapping[int, Mapping[str, Tensor]]) -> None:
-    """Give each parameter its slots in the parameter's own memory order.
+    """Load the optimizer's slots in the memory order of their parameters.
 
-    The fused AdamW walks parameter, gradient and slots in memory order; a slot stored row by row beside a channels-last
-    parameter would be read for the wrong elements.
+    The fused AdamW iterates over parameter, gradient and slots in memory order. A contiguous slot of a channels-last parameter
+    would be applied to the wrong elements.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     placed = {
@@ -100,23 +106,23 @@ def _load_slots(optimizer: torch.optim.Optimizer, slots: Mapping[int, Mapping[st
 RESUME = "resume"
 
 
-def is_made(out: Path, facts: str) -> bool:
-    """Whether an earlier call wrote everything; where only its clearing up was interrupted, that is done."""
+def is_finished(out: Path, facts: str) -> bool:
+    """Return whether an earlier call finished; if so, delete a remaining ``resume/``."""
     if not (out / facts).exists():
         return False
     shutil.rmtree(out / RESUME, ignore_errors=True)
     return True
 
 
-def begin(out: Path) -> Path:
-    """The folder that an interrupted training goes on from."""
+def resume_folder(out: Path) -> Path:
+    """Return the folder from which an interrupted training continues, and create it if needed."""
     resume = out / RESUME
     resume.mkdir(parents=True, exist_ok=True)
     return resume
 
 
 def finish(out: Path, facts: str, text: str) -> None:
-    """Write the facts, whole or not at all, and leave nothing to resume."""
+    """Write the facts by one rename, and delete ``resume/``."""
     partial = out / RESUME / facts
     partial.write_text(text, encoding="utf-8")
     partial.rename(out / facts)

@@ -1,11 +1,12 @@
-"""Heads on frozen features: the features, computed once, and a new last layer learned on them.
+"""Heads on frozen features: compute the features once, and train a new last layer on them.
 
-A frozen network answers in torch, or in ONNX Runtime where there is much to ask: EfficientNet-Lite0 at 224 px answers 180
-photographs a second in ONNX Runtime with their normalization inside its graph, and 118 in torch (the same process, two cores).
-Exporting it takes 8 s, which 1,400 photographs and their mirror images bring back. Heads are softmax regression by AdamW,
-linear SVM and softmax regression by scikit-learn, and neighbours. Each is tried at a few strengths, and the best on
-``validation`` is kept. Training one takes seconds, so it keeps no checkpoint: after a kill it is trained again, to the same
-bits.
+The frozen network runs in torch, or in ONNX Runtime if there are many images. EfficientNet-Lite0 at 224 px processes 180 images/s
+in ONNX Runtime, with normalization in its graph, and 118 in torch (the same process, two cores). The export takes 8 s, which
+pays off from 1,400 images and their mirror images on.
+
+Heads are a linear layer trained with AdamW, a linear SVM, softmax regression by scikit-learn, and nearest neighbours. The last
+three are fitted with several settings, and the best on ``validation`` is kept. Training a head takes seconds, so it writes no
+checkpoint; after an interruption it is trained again, with the same result.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ from torch import Tensor, nn
 from edgecnn.errors.training import training_diverged
 from edgecnn.models.networks import NeighbourHead, replace_head
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.training.augment import centred, level_statistics, normalized, stream_seed
+from edgecnn.training.batches import batch_count
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, ordinal
-from edgecnn.training.images.augment import centred, level_statistics, normalized, stream_seed
-from edgecnn.training.images.batches import batch_count
-from edgecnn.training.images.material import DecodedImages, Material, mean_recall, standing, top1
-from edgecnn.training.loop import PhaseResult, class_weights, images_shown, label_loss, multi_label_loss
-from edgecnn.training.process import device_of, moved
+from edgecnn.training.loop import PhaseResult
+from edgecnn.training.losses import class_weights, images_by_position, label_loss, multi_label_loss
+from edgecnn.training.material import DecodedImages, Material, mean_recall, top1, validation_figures
+from edgecnn.training.process import device_of, on_device
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
@@ -46,88 +48,86 @@ from edgecnn.values.stage import Progress
 
 Pixels = npt.NDArray[np.uint8]
 AT_ONCE = 8
-"""Photographs: maps of more leave the caches. 4 and 8 were the fastest of 1 to 16."""
-Frozen = Callable[[Pixels], Tensor]
-"""Photographs (N, H, H, 3) → answers (N, F), fp32."""
+"""Images in one run of ONNX Runtime. Feature maps of more images don't fit the caches; 4 and 8 were the fastest of 1 to 16."""
+FeatureFunction = Callable[[Pixels], Tensor]
+"""Images uint8 (N, H, W, 3) → features (N, F), fp32."""
 
 MANY_MACS = 1e12
-"""Photographs times multiply-adds of one, from which on the export is worth its time: 2,600 of EfficientNet-Lite0 at 224 px,
-240 of ResNet-50, and so many of a small network at 64 px that few folders have them."""
-_SAME = 1e-3
-"""Of the largest answer: how far the answers may be from torch's, which differ by rounding alone."""
+"""Multiply-adds of all images from which on the export saves time: 2,600 images for EfficientNet-Lite0 at 224 px, and 240 for
+ResNet-50. Small networks at 64 px need more images than most folders have."""
 
 
 class Work(NamedTuple):
-    """What a frozen network will be asked."""
+    """Work of a frozen network."""
 
     macs: float
-    """Of all photographs."""
+    """Multiply-adds of all images."""
     scratch: Path
-    """Takes the graph while it is loaded."""
+    """Folder for the temporary ONNX file."""
     tell: Progress
 
 
 def macs_at(spec: ArchSpec, size_px: ImageSize) -> float:
-    """Multiply-adds of one image: those of the native size by area, since nearly all are convolutions'; 0 where not known."""
+    """Return the multiply-adds of one image, proportional to its area, since nearly all are in convolutions; 0 if unknown."""
     return (spec.macs or 0) * size_px.area_px / spec.resolution_px.area_px
 
 
-def torch_answers(network: nn.Module, normalization: Normalization) -> Frozen:
-    """The network in evaluation mode, asked without gradients."""
+def torch_features(network: nn.Module, normalization: Normalization) -> FeatureFunction:
+    """Return the features by torch, with the network in evaluation mode and without gradients."""
     network.eval()
     device = device_of(network)
 
     @torch.no_grad()
-    def answers(pixels: Pixels) -> Tensor:
+    def compute(pixels: Pixels) -> Tensor:
         planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
         return network(normalized(planes, normalization).to(device)).cpu()  # type: ignore[no-any-return]
 
-    return answers
+    return compute
 
 
-def onnxruntime_answers(network: nn.Module, normalization: Normalization, size_px: ImageSize, scratch: Path) -> Frozen:
-    """The same network there.
+def onnxruntime_features(network: nn.Module, normalization: Normalization, size_px: ImageSize, scratch: Path) -> FeatureFunction:
+    """Return the features by ONNX Runtime.
 
-    ``network``: takes fp32 (N, 3, H, W), gives fp32 (N, F); left in evaluation mode. ``scratch``: a folder that takes the graph
-    while it is loaded. Raises WRONG_OPSET: see ``export_onnx``.
+    ``network``: fp32 (N, 3, H, W) → fp32 (N, F); it is set to evaluation mode. ``scratch``: folder for the temporary ONNX file.
+    Raises WRONG_OPSET: see ``export_onnx``.
     """
     import onnxruntime
 
     from edgecnn.graph.export import export_example
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()  # which repeatable() fixes
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 9 % fewer when idle, half as many more when busy
+    options.intra_op_num_threads = torch.get_num_threads()  # set by repeatable()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 9 % slower if cores are idle, 50 % faster if busy
     options.use_deterministic_compute = True
-    options.log_severity_level = 4  # what goes wrong is raised too
+    options.log_severity_level = 4  # errors are raised anyway
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         path = Path(folder, "frozen.onnx")
         export_example(_FromPixels(network, normalization), torch.zeros(2, *size_px, 3, dtype=torch.uint8), path)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
-    def answers(pixels: Pixels) -> Tensor:
+    def compute(pixels: Pixels) -> Tensor:
         starts = range(0, len(pixels), AT_ONCE)
         parts = [session.run(None, {name: np.ascontiguousarray(pixels[start : start + AT_ONCE])})[0] for start in starts]
         return torch.from_numpy(np.concatenate(parts))
 
-    return answers
+    return compute
 
 
-def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work: Work) -> Frozen:
-    """The sooner of the two for so much work, on a GPU torch; torch too, and it is said, where rounding leads the network astray.
+def choose_features(network: nn.Module, normalization: Normalization, shown: Pixels, work: Work) -> FeatureFunction:
+    """Return the faster way to compute the features: ONNX Runtime for much work on the CPU, and torch otherwise.
 
-    ``shown``: photographs on which the two are held against each other, one more than are asked at once. Raises WRONG_OPSET: see
-    ``export_onnx``.
+    If rounding changes the features of ONNX Runtime too much, a note says so and torch is used. ``shown``: images on which both
+    are compared, one more than ``AT_ONCE``. Raises WRONG_OPSET: see ``export_onnx``.
     """
-    plain = torch_answers(network, normalization)
+    plain = torch_features(network, normalization)
     if work.macs < MANY_MACS or device_of(network).type != "cpu":
         return plain
     work.tell.step("export the frozen network", 0, 1)
-    fast = onnxruntime_answers(network, normalization, ImageSize(*shown.shape[1:3]), work.scratch)
+    fast = onnxruntime_features(network, normalization, ImageSize(*shown.shape[1:3]), work.scratch)
     work.tell.step("export the frozen network", 1, 1)
     expected = plain(shown)
-    apart, allowed = float((fast(shown) - expected).abs().max()), _SAME * float(expected.abs().max())
+    apart, allowed = float((fast(shown) - expected).abs().max()), 1e-3 * float(expected.abs().max())
     if not apart <= allowed:
         work.tell.note(f"features come from torch: ONNX Runtime's differ by {apart:.3g}, {allowed:.3g} is allowed")
         return plain
@@ -135,7 +135,7 @@ def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work
 
 
 class _FromPixels(nn.Module):
-    """Normalizes as ``augment.normalized`` does, to the bit."""
+    """The network with normalization before it, bit for bit as by ``augment.normalized``."""
 
     def __init__(self, network: nn.Module, normalization: Normalization) -> None:
         super().__init__()
@@ -151,27 +151,25 @@ class _FromPixels(nn.Module):
 BATCH = 64
 PARTS = "features-*.safetensors"
 PART = 512
-"""Images a part file: what a kill can cost."""
+"""Images in a part file. An interruption costs at most one part."""
 
 
 class Features(NamedTuple):
-    """Inputs of the last layer (float32) and right classes (int64), or of multi-label images (uint8) which of them each has."""
+    """Inputs of the last layer, float32, and labels: classes int64 (N,), or for multi-label images uint8 (N, classes)."""
 
     train: Tensor
-    """(N, F) of the training images."""
+    """(N, F)."""
     mirrored: Tensor
-    """(N, F) of their mirror images."""
+    """(N, F), of the mirrored training images."""
     labels: Tensor
-    """(N,), or of multi-label images (N, classes)."""
     validation: Tensor
-    """(M, F)"""
+    """(M, F)."""
     validation_labels: Tensor
-    """As of the training images."""
 
 
 @contextmanager
 def head_removed(network: nn.Module, spec: ArchSpec) -> Iterator[nn.Module]:
-    """The network with its last layer passing its input through; put back at the end."""
+    """Replace the last layer by the identity in this context."""
     head = network.get_submodule(spec.head)
     replace_head(network, spec, nn.Identity())
     try:
@@ -181,66 +179,68 @@ def head_removed(network: nn.Module, spec: ArchSpec) -> Iterator[nn.Module]:
 
 
 def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_px: ImageSize) -> Features:
-    """Features of the training images as they are and mirrored, and of ``validation``; parts that exist are not computed again.
+    """Return the features of the training images, mirrored and not, and of ``validation``. Existing part files are reused.
 
-    ``spec``: whose work at that size decides, with the number of images, who computes.
+    ``spec``: the network, whose multiply-adds decide between torch and ONNX Runtime.
     """
     decoded, validation = material.decoded, material.validation
 
     @cache
-    def answers() -> Frozen:  # asked for where a part is missing: an export is seconds
+    def forward() -> FeatureFunction:  # only if a part is missing, because the export takes seconds
         shown = centred(decoded.read(range(min(AT_ONCE + 1, len(decoded)))), size_px)
         work = Work(len(decoded) * macs_at(spec, size_px), material.folder, material.tell)
-        return frozen(body, validation.normalization, shown, work)
+        return choose_features(body, validation.normalization, shown, work)
 
-    with moved(material.device, body):
-        return _features(answers, material, size_px)
+    with on_device(material.device, body):
+        return _features(forward, material, size_px)
 
 
-def _features(answers: Callable[[], Frozen], material: Material, size_px: ImageSize) -> Features:
+def _features(forward: Callable[[], FeatureFunction], material: Material, size_px: ImageSize) -> Features:
     decoded, validation = material.decoded, material.validation
     plain, mirrored = [], []
     for start in range(0, len(decoded), PART):
         stop = min(start + PART, len(decoded))
-        file = _place(material, f"features-{start:07d}.safetensors")
+        file = _part_file(material, f"features-{start:07d}.safetensors")
         if not file.exists():
-            write_tensors(_part(answers(), decoded, range(start, stop), size_px), file)
+            write_tensors(_compute_part(forward(), decoded, range(start, stop), size_px), file)
         part = load_file(file)
         plain.append(part["plain"])
         mirrored.append(part["mirrored"])
         material.tell.step("compute features", stop, len(decoded), "images")
     labels = torch.from_numpy(decoded.labels)
-    file = _place(material, "features-validation.safetensors")
+    file = _part_file(material, "features-validation.safetensors")
     if not file.exists():
-        parts = [answers()(validation.pixels[start : start + BATCH]) for start in range(0, len(validation), BATCH)]
+        parts = [forward()(validation.pixels[start : start + BATCH]) for start in range(0, len(validation), BATCH)]
         write_tensors({"validation": torch.cat(parts)}, file)
     return Features(torch.cat(plain), torch.cat(mirrored), labels, load_file(file)["validation"], validation.labels)
 
 
-def _part(answers: Frozen, decoded: DecodedImages, positions: range, size_px: ImageSize) -> dict[str, Tensor]:
+def _compute_part(compute: FeatureFunction, decoded: DecodedImages, positions: range, size_px: ImageSize) -> dict[str, Tensor]:
     features: dict[str, list[Tensor]] = {"plain": [], "mirrored": []}
     for start in range(positions.start, positions.stop, BATCH):
         batch = decoded.read(range(start, min(start + BATCH, positions.stop)))
         images = centred(batch, size_px)
-        features["plain"].append(answers(images))
-        features["mirrored"].append(answers(images[:, :, ::-1]))
+        features["plain"].append(compute(images))
+        features["mirrored"].append(compute(images[:, :, ::-1]))
     return {name: torch.cat(parts) for name, parts in features.items()}
 
 
-def _place(material: Material, name: str) -> Path:
-    """Where an earlier stage left a part of the same features, else where one is kept while this one runs."""
+def _part_file(material: Material, name: str) -> Path:
+    """Return the file of a part: from an earlier stage if it is there, or else in this stage's folder."""
     made = None if material.features is None else material.features / name
     return made if made is not None and made.exists() else material.folder / name
 
 
 NAME = "head"
 DROPOUT = 0.2
-"""Share of the features left out at random."""
+"""Share of features that are set to 0 at random."""
 
 
 def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> PhaseResult:
-    """Train ``head`` in place and leave it at its best epoch on ``validation``. Raises TRAINING_DIVERGED: a loss is not
-    finite."""
+    """Train ``head`` in place, and load the weights of its best epoch on ``validation``.
+
+    Raises TRAINING_DIVERGED: a loss is not finite.
+    """
     optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     size_px = settings.preprocessing.pixels.crop_px
     epochs: list[EpochFacts] = []
@@ -251,7 +251,7 @@ def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> 
         loss = _epoch(head, features, settings, epoch, optimizer)
         with torch.no_grad():
             logits = head(features.validation)
-        figures = standing(logits, features.validation_labels)
+        figures = validation_figures(logits, features.validation_labels)
         recall = None if settings.balance == "none" else mean_recall(logits, features.validation_labels)
         facts = EpochFacts(
             epoch=epoch,
@@ -262,7 +262,7 @@ def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> 
             resolution_px=size_px,
         )
         epochs.append(facts)
-        if (facts.standing or 0.0) > best.standing:
+        if (facts.score or 0.0) > best.score:
             best = BestFacts(phase=NAME, epoch=epoch, **figures, validation_recall=recall)
             kept = copy.deepcopy(head.state_dict())
     head.load_state_dict(kept)
@@ -275,7 +275,7 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
     labels, count = features.labels.numpy(), len(features.labels)
     several = labels.ndim == 2
     weights = None if several else class_weights(labels, settings.classes, settings.balance)
-    shows = torch.from_numpy(images_shown(labels, settings.balance, seed))
+    shows = torch.from_numpy(images_by_position(labels, settings.balance, seed))
     order = torch.randperm(count, generator=random)
     loss_sum = 0.0
     for index, positions in enumerate(torch.tensor_split(order, batch_count(count, settings.batch_size))):
@@ -302,20 +302,21 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
 
 Classical = Literal["svm", "softmax", "knn"]
 STRENGTHS = {"svm": (1e-5, 1e-4, 1e-3, 1e-2), "softmax": (1e-4, 1e-3, 1e-2, 1e-1)}
-"""Inverse weights of the penalty (scikit-learn's C) that are tried."""
+"""Inverse regularization strengths (scikit-learn's C) to try."""
 NEIGHBOURS = (1, 3, 5, 10, 20)
+"""Numbers of neighbours to try."""
 
 
 class Fitted(NamedTuple):
-    """The head that was best on ``validation``, and what was said of the search."""
+    """The head that was best on ``validation``, and a sentence about the search."""
 
     head: nn.Module
     validation_top1: float
     summary: str
 
 
-def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, seed: int) -> Fitted:
-    """Fit a head of this kind at each strength and keep the best on ``validation``; of equals the plainest, the first."""
+def fit_head(kind: Classical, features: Features, classes: int, *, mirrored: bool, seed: int) -> Fitted:
+    """Fit a head with each setting, and return the best on ``validation``; of equals, the first, which is the simplest."""
     shown = [features.train, features.mirrored] if mirrored else [features.train]
     inputs = torch.cat(shown)
     labels = torch.cat([features.labels] * len(shown))
@@ -327,7 +328,11 @@ def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, se
         scale = StandardScaler().fit(inputs.numpy())
         scaled = scale.transform(inputs.numpy())
         for strength in STRENGTHS[kind]:
-            tried[strength] = _linear(_solver(kind, strength, seed).fit(scaled, labels.numpy()), scale, classes)
+            if kind == "svm":
+                solver = LinearSVC(C=strength, random_state=seed % 2**32, max_iter=5000)
+            else:
+                solver = LogisticRegression(C=strength, max_iter=500)
+            tried[strength] = _as_linear_layer(solver.fit(scaled, labels.numpy()), scale, classes)
     with torch.no_grad():
         right = {strength: top1(head(features.validation), features.validation_labels) for strength, head in tried.items()}
     best = max(right, key=right.__getitem__)
@@ -337,14 +342,11 @@ def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, se
     return Fitted(tried[best], right[best], summary)
 
 
-def _solver(kind: str, strength: float, seed: int) -> Any:
-    if kind == "svm":
-        return LinearSVC(C=strength, random_state=seed % 2**32, max_iter=5000)
-    return LogisticRegression(C=strength, max_iter=500)
+def _as_linear_layer(model: Any, scale: Any, classes: int) -> nn.Linear:
+    """Return scikit-learn's model and its scaling as one linear layer.
 
-
-def _linear(model: Any, scale: Any, classes: int) -> nn.Linear:
-    """Of two classes scikit-learn keeps one row: the second's against the first's, halved so that softmax gives its share."""
+    For two classes scikit-learn has one row, for the second class. Half of it with each sign gives the same softmax.
+    """
     weight, bias = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
     if len(weight) == 1 and classes == 2:
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

@@ -1,4 +1,4 @@
-"""Which labels a linear probe doubts, and what more images would bring.
+"""Find labels that a linear probe doubts, and predict the accuracy with more images.
 
 The doubt is confident learning: C. Northcutt, L. Jiang, I. Chuang, "Confident Learning: Estimating Uncertainty in Dataset
 Labels", JAIR 70, 2021, sections 3 and 4. An image is doubted if the out-of-sample probability of another class reaches that
@@ -19,11 +19,11 @@ from threadpoolctl import threadpool_limits
 
 FOLDS = 5
 STRENGTHS = (1e-3, 1e-2, 1e-1)
-"""Inverse weights of the penalty. The one with the smallest cross-validated log loss is chosen."""
+"""Inverse regularization strengths. The one with the smallest cross-validated log loss is chosen."""
 COMPONENTS = 256
 """Principal components of the standardized features that the probe reads."""
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
-"""Of the training images, for learning curves."""
+"""Shares of the training images, for learning curves."""
 CURVE_CONFIDENCE = 0.9
 _DRAWS = 1000
 _TOLERANCE = 1e-3
@@ -39,9 +39,9 @@ class Probed(NamedTuple):
     probabilities: Floats
     """(images, classes)."""
     smaller: Bools
-    """(shares, images): which images are right if every class has that share of its training images."""
+    """(shares, images): whether the prediction is right if every class has that share of its training images."""
     alone: Bools
-    """The same where each class has that share, and the others have other shares."""
+    """(shares, images): whether the prediction is right if the image's class has that share, and other classes other shares."""
 
 
 def folds_of(labels: Integers, units: Integers, seed: int) -> Integers:
@@ -60,7 +60,7 @@ def probe(
 ) -> Probed:
     """Cross-validate a softmax regression on ``features``: with all training images, and with shares of them.
 
-    ``units``: images with one number are never in training and held out at once. ``step``: hears done and total fits.
+    ``units``: images with the same number are either all in training or all held out. ``step``: called with done and total fits.
     """
     reduced, folds = _components(features), folds_of(labels, units, seed)
     classes, random = int(labels.max()) + 1, np.random.default_rng(seed)
@@ -68,7 +68,7 @@ def probe(
     done = 0
 
     def held_out(strength: float, shares: Floats) -> Floats:
-        """``shares``: (classes,), of the training images of each class."""
+        """Return out-of-sample probabilities; ``shares``: (classes,), of the training images of each class."""
         nonlocal done
         probabilities = np.zeros((len(labels), classes))
         for fold in range(FOLDS):
@@ -123,11 +123,11 @@ def _fit_into(out: Floats, data: tuple[Floats, Integers], train: Integers, test:
 
 
 class Doubts(NamedTuple):
-    """Of every image, in the order of the images."""
+    """Results for all images."""
 
     doubted: Bools
     suggested: Integers
-    """The confident class; where none is, the most probable one."""
+    """The confident class, or else the most probable class."""
     order: Integers
     """Image numbers, the most doubtful label first."""
 
@@ -162,8 +162,8 @@ def forecast(right: Bools, units: Integers, growth: float, seed: int) -> Forecas
     The error is c + a·n^-b, the form of J. Hestness et al., arXiv:1712.00409. Each bootstrap draw resamples units and draws the
     floor c: 0 in a fifth of the draws, else evenly up to the last error, since four points cannot tell floor from slope.
 
-    ``right``: (shares, images), which images are right at each of ``SHARES``. ``units``: (images,), images with one number
-    depend on each other.
+    ``right``: (shares, images), whether the prediction is right at each of ``SHARES``. ``units``: (images,); images with the same
+    number depend on each other.
     """
     random = np.random.default_rng(seed)
     unit = np.unique(units, return_inverse=True)[1]

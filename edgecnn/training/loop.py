@@ -1,9 +1,4 @@
-"""Carry out a phase, an epoch at a time, so that a kill costs one epoch and changes no bit of the result.
-
-Classes of unequal size count alike where a recipe asks for it: by weights in the loss, or by how often images are shown. Either
-way the mean over an epoch is what it would be of classes of one size. What oneDNN computes wrongly in the memory layout of
-training is computed otherwise.
-"""
+"""Run one phase of training, epoch by epoch. An interruption costs at most one epoch, and does not change the result."""
 
 from __future__ import annotations
 
@@ -16,122 +11,57 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import training_diverged
-from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
+from edgecnn.training.augment import Frame, draw_epoch, stream_seed
+from edgecnn.training.batches import Batch, ShownPart, batch_count, prepare_batch, prepare_parts
+from edgecnn.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, ordinal, tell_epochs
-from edgecnn.training.images.augment import Frame, draw_epoch, stream_seed
-from edgecnn.training.images.batches import Batch, ShownPart, batch_count, parts_shown, shown
-from edgecnn.training.images.material import Material, mean_recall, standing
+from edgecnn.training.losses import class_weights, distillation, images_by_position, label_loss, multi_label_loss
+from edgecnn.training.material import Material, mean_recall, validation_figures
 from edgecnn.training.parallel.team import ALONE, Part, Team
-from edgecnn.training.process import computing_in, device_of, moved
-from edgecnn.training.schedule import DROPS, Phase, drops_of, release
-from edgecnn.training.teacher import distillation
-from edgecnn.values.training import Balance
-
-_BLOCK = 16
-"""Channels that oneDNN takes at a time with AVX-512; with AVX2 they are 8."""
+from edgecnn.training.process import autocast_to, device_of, on_device
+from edgecnn.training.schedule import DROPS, Phase, rate_drops, unfreeze_last
 
 
 @contextmanager
-def sampled_first(network: nn.Module) -> Iterator[None]:
-    """Within, strided 1×1 convolutions of few channels leave out the pixels between, and convolve the rest in steps of one.
+def sample_before_strided(network: nn.Module) -> Iterator[None]:
+    """Compute strided 1×1 convolutions with few channels by sampling the input first, and then convolving with stride 1.
 
-    The sums are the same. For the gradient of such a layer's weights, channels last, oneDNN 3.x writes past its buffer
-    (https://github.com/uxlfoundation/oneDNN/issues/6035; torch 2.14 on AVX2: wrong gradients, or a crash), which the first layers
-    of MobileOne, RepVGG and FastViT meet.
+    The result is the same. With channels-last tensors, oneDNN 3.x writes past its buffer when it computes the weight gradient of
+    such a layer (https://github.com/uxlfoundation/oneDNN/issues/6035; torch 2.14 on AVX2: wrong gradients, or a crash). The first
+    layers of MobileOne, RepVGG and FastViT are such layers.
     """
     with ExitStack() as after:
         for module in network.modules():
-            if isinstance(module, nn.Conv2d) and _miscomputed(module):
-                hook = module.register_forward_pre_hook(partial(_sampled, stride=module.stride))
+            if isinstance(module, nn.Conv2d) and _is_miscomputed(module):
+                hook = module.register_forward_pre_hook(partial(_sample, stride=module.stride))
                 after.callback(setattr, module, "stride", module.stride)
                 after.callback(hook.remove)
                 module.stride = (1, 1)
         yield
 
 
-def _miscomputed(layer: nn.Conv2d) -> bool:
+def _is_miscomputed(layer: nn.Conv2d) -> bool:
     pointwise = layer.kernel_size == (1, 1) and layer.padding in ((0, 0), "valid")
-    return pointwise and layer.stride != (1, 1) and 1 < layer.in_channels // layer.groups < _BLOCK
+    block = 16  # channels that oneDNN processes at once with AVX-512; with AVX2, it processes 8
+    return pointwise and layer.stride != (1, 1) and 1 < layer.in_channels // layer.groups < block
 
 
-def _sampled(_: nn.Module, inputs: tuple[Any, ...], *, stride: tuple[int, ...]) -> tuple[Tensor]:
+def _sample(_: nn.Module, inputs: tuple[Any, ...], *, stride: tuple[int, ...]) -> tuple[Tensor]:
     images: Tensor = inputs[0]
     return (images[..., :: stride[0], :: stride[1]],)
 
 
-_STREAM = 0x62616C  # of numbers of its own, so that what is drawn elsewhere stays as it is
-
-
-def class_weights(labels: npt.NDArray[np.int64], classes: int, balance: Balance) -> Tensor | None:
-    """What the loss of an image of each class counts, or None where all count alike.
-
-    N / (K · n), n the images of the class: the mean over all images is 1, so that learning rates keep their meaning. (It is
-    scikit-learn's ``class_weight="balanced"``.)
-
-    Returns float32 (classes,); 0 for a class without an image.
-    """
-    if balance != "weights":
-        return None
-    counts = np.bincount(labels, minlength=classes)
-    weights = np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 0.0)
-    return torch.from_numpy(weights.astype(np.float32))
-
-
-def images_shown(labels: npt.NDArray[np.int64], balance: Balance, seed: int) -> npt.NDArray[np.int64]:
-    """Which image each of an epoch's N places shows: its own, or with sampling each class as often as any other, to within one.
-
-    A class that is shown more often than it has images goes through all of them before one comes again.
-
-    Returns (N,) positions of images.
-    """
-    places = np.arange(len(labels), dtype=np.int64)
-    if balance != "sampling":
-        return places
-    random = np.random.Generator(np.random.Philox([seed, _STREAM]))
-    classes = random.permutation(np.unique(labels))  # which classes get one place more differs from epoch to epoch
-    shares = [len(places[turn :: len(classes)]) for turn in range(len(classes))]
-    shown = [_cycled(np.flatnonzero(labels == label), share, random) for label, share in zip(classes, shares, strict=True)]
-    return np.concatenate(shown)
-
-
-def label_loss(logits: Tensor, labels: Tensor, weights: Tensor | None, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy in nats of logits (n, classes) from labels (n,), or from shares of classes (n, classes) of mixed images.
-
-    ``weights`` (classes,) says what an image counts; one that is mixed counts by its shares.
-    """
-    if weights is None:
-        return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    losses = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
-    return (losses * (weights[labels] if labels.ndim == 1 else labels @ weights)).mean()
-
-
-def multi_label_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Mean binary cross-entropy in nats of logits (n, labels) from what images have, float32 (n, labels), 0…1.
-
-    Smoothed, a label is a little of both: a share ``label_smoothing`` of it is spread over having it and not.
-    """
-    wanted = labels * (1 - label_smoothing) + label_smoothing / 2
-    return functional.binary_cross_entropy_with_logits(logits, wanted)
-
-
-def _cycled(members: npt.NDArray[np.int64], count: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
-    rounds = [random.permutation(members) for _ in range(-(-count // len(members)))]
-    return np.concatenate(rounds)[:count]
-
-
 STATISTICS_BATCHES = 16
-"""Enough images for a mean and a variance; more would cost time and change little."""
+"""Number of batches from which batch-norm statistics are computed. More would take time and change little."""
 
 
 class PhaseResult(NamedTuple):
-    """How a phase went. ``best`` is None when none of its epochs beat what there was before."""
+    """Result of a phase. ``best`` is None if no epoch was better than ``to_beat``."""
 
     epochs: tuple[EpochFacts, ...]
     best: BestFacts | None
@@ -139,46 +69,46 @@ class PhaseResult(NamedTuple):
 
 
 def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material, to_beat: float = -1.0) -> PhaseResult:
-    """Train ``network`` and leave the best epoch's weights in ``<folder>/<phase>.best.safetensors``.
+    """Train ``network`` and write the best epoch's weights to ``<folder>/<phase>.best.safetensors``.
 
-    ``head``: its last layer, which learns at the full rate. ``to_beat``: standing on ``validation`` that an epoch must exceed to
-    be worth keeping. Raises TRAINING_DIVERGED: a loss is not finite.
+    ``head``: the last layer, which is trained at the full rate. ``to_beat``: figure on ``validation`` that an epoch must exceed
+    to be kept. Raises TRAINING_DIVERGED: a loss is not finite.
     """
-    with moved(material.device, network, material.teacher), sampled_first(network):
+    with on_device(material.device, network, material.teacher), sample_before_strided(network):
         return _phase(network, head, phase, material, to_beat)
 
 
 def _phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material, to_beat: float) -> PhaseResult:
     network.to(memory_format=torch.channels_last)
-    moving = Moving(network, copy.deepcopy(network), _optimizer(network, head, phase))
+    moving = TrainingState(network, copy.deepcopy(network), _optimizer(network, head, phase))
     file = state_file(material.folder, phase.name)
     epochs = load_checkpoint(file, moving)
     tell_epochs(material.tell, phase.name, epochs)
     images = len(material.decoded)
     material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")  # the first batch may take seconds
     while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
-        drops = drops_of(_judged(epochs), phase.patience)
+        drops = rate_drops(_scores(epochs), phase.patience)
         epochs.append(_epoch(moving, phase, material, len(epochs), drops))
         if material.team.leads:
-            if _best(epochs, phase, to_beat) == len(epochs) - 1:
+            if _best_index(epochs, phase, to_beat) == len(epochs) - 1:
                 write_tensors(moving.average.state_dict(), best_file(material.folder, phase.name))
             save_checkpoint(file, moving, epochs)
         tell_epochs(material.tell, phase.name, epochs[-1:])
-    best = _best(epochs, phase, to_beat)
+    best = _best_index(epochs, phase, to_beat)
     stopped = "all epochs done"
     if len(epochs) < phase.epochs:
         stopped = "no better epoch in the last cycle" if phase.cycles else f"no better epoch in {phase.patience}"
-        material.tell.step(phase.told_as, len(epochs) * images, len(epochs) * images, "images")  # the bar is full and goes away
+        material.tell.step(phase.told_as, len(epochs) * images, len(epochs) * images, "images")  # complete the progress bar
     return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
 
 
 def best_file(folder: Path, phase: str) -> Path:
-    """Where a phase of that name keeps its best weights."""
+    """Return the file of a phase's best weights."""
     return folder / f"{phase}.best.safetensors"
 
 
 def state_file(folder: Path, phase: str) -> Path:
-    """Where a phase of that name keeps what it goes on from."""
+    """Return the file of a phase's checkpoint."""
     return folder / f"{phase}.checkpoint.safetensors"
 
 
@@ -192,35 +122,35 @@ def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
     )
 
 
-def _best(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | None:
-    best, standing = None, to_beat
+def _best_index(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | None:
+    best, best_score = None, to_beat
     for index, facts in enumerate(epochs):
-        if facts.standing is not None and facts.standing > standing:
-            best, standing = index, facts.standing
+        if facts.score is not None and facts.score > best_score:
+            best, best_score = index, facts.score
     return best
 
 
 def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
     if phase.rate_rule == "plateau":
-        return drops_of(_judged(epochs), phase.patience) > DROPS
+        return rate_drops(_scores(epochs), phase.patience) > DROPS
     if phase.cycles:
-        best = _best(epochs, phase, to_beat)  # another cycle cannot be better than every validation image right
-        return phase.ends_after(len(epochs), None if best is not None and epochs[best].standing == 1 else best)
-    judged = [facts for facts in epochs if facts.standing is not None]
-    best = _best(judged, phase, to_beat)
+        best = _best_index(epochs, phase, to_beat)  # no epoch can be better than a figure of 1
+        return phase.ends_after(len(epochs), None if best is not None and epochs[best].score == 1 else best)
+    judged = [facts for facts in epochs if facts.score is not None]
+    best = _best_index(judged, phase, to_beat)
     return len(judged) - 1 - (-1 if best is None else best) >= phase.patience
 
 
-def _judged(epochs: Sequence[EpochFacts]) -> list[float]:
-    return [facts.standing for facts in epochs if facts.standing is not None]
+def _scores(epochs: Sequence[EpochFacts]) -> list[float]:
+    return [facts.score for facts in epochs if facts.score is not None]
 
 
 def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim.Optimizer:
-    """AdamW or SGD; vectors (biases, batch norm) are not decayed."""
-    of_head = set(map(id, head.parameters()))
+    """Return AdamW or SGD. Vectors (biases, batch norm) have no weight decay."""
+    head_ids = set(map(id, head.parameters()))
     groups = []
     for share, inside in ((phase.body_share, False), (1.0, True)):
-        chosen = [p for p in network.parameters() if (id(p) in of_head) == inside]
+        chosen = [p for p in network.parameters() if (id(p) in head_ids) == inside]
         for decay, members in (
             (phase.weight_decay, [p for p in chosen if p.ndim > 1]),
             (0.0, [p for p in chosen if p.ndim <= 1]),
@@ -231,42 +161,42 @@ def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim
     return torch.optim.AdamW(groups, lr=phase.peak_rate, fused=True)
 
 
-def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: int) -> EpochFacts:
+def _epoch(moving: TrainingState, phase: Phase, material: Material, epoch: int, drops: int) -> EpochFacts:
     seed = stream_seed(phase.seed, phase.name, epoch)
-    torch.manual_seed(seed)  # dropout and stochastic depth draw from torch's own stream
+    torch.manual_seed(seed)  # dropout and stochastic depth use torch's generator
     drawn = draw_epoch(len(material.decoded), seed=seed, augment=phase.augment)
     size = phase.sizes_px[epoch]
     frame = Frame(size, phase.shipped_px)
-    shows = images_shown(material.decoded.labels, phase.balance, seed)
-    learning = release(material.groups, epoch, phase.first_cycle) if material.groups else None
-    _training_mode(moving.network, phase)
+    shows = images_by_position(material.decoded.labels, phase.balance, seed)
+    learning = unfreeze_last(material.groups, epoch, phase.first_cycle) if material.groups else None
+    _set_training_mode(moving.network, phase)
     learning_one = moving._replace(network=material.team.learner(moving.network))
     batches = np.array_split(drawn.order, batch_count(len(drawn.order), phase.batch_size))
     total, loss_sum, rate = len(drawn.order), 0.0, phase.peak_rate
-    for index, (part, shown_part) in enumerate(parts_shown(material, batches, shows, drawn, frame)):
+    for index, (part, shown_part) in enumerate(prepare_parts(material, batches, shows, drawn, frame)):
         rate = phase.rate(epoch + (index + 1) / len(batches), drops)
         for group in moving.optimizer.param_groups:
             group["lr"] = rate * group["share"]
         loss = _step(learning_one, phase, shown_part, part, material)
-        _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
+        _update_average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
-            raise _diverged(phase, material, epoch, index)
+            raise _divergence_error(phase, material, epoch, index)
         loss_sum += loss * part.whole
         done = epoch * total + int(sum(map(len, batches[: index + 1])))
         material.tell.step(phase.told_as, done, phase.epochs * total, "images")
     judged = size == phase.shipped_px
     if judged and not phase.frozen_statistics:
         own = material.team.own(batches[:STATISTICS_BATCHES])
-        take_statistics(
-            moving.average, (shown(material, (positions, shows), drawn, frame).images for positions in own), material.team
+        recompute_statistics(
+            moving.average, (prepare_batch(material, (positions, shows), drawn, frame).images for positions in own), material.team
         )
     logits = material.validation.outputs(moving.average, material.team) if judged else None
-    if logits is not None and not bool(torch.isfinite(logits).all()):  # the last step's loss was looked at before that step
-        raise _diverged(phase, material, epoch, len(batches) - 1)
+    if logits is not None and not bool(torch.isfinite(logits).all()):  # the loss does not cover the last update
+        raise _divergence_error(phase, material, epoch, len(batches) - 1)
     return EpochFacts(
         epoch=epoch,
         train_loss=loss_sum / total,
-        **({"validation_top1": None} if logits is None else standing(logits, material.validation.labels)),
+        **({"validation_top1": None} if logits is None else validation_figures(logits, material.validation.labels)),
         validation_recall=None if logits is None or phase.balance == "none" else mean_recall(logits, material.validation.labels),
         learning_rate=rate,
         resolution_px=size,
@@ -274,7 +204,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     )
 
 
-def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> EdgecnnError:
+def _divergence_error(phase: Phase, material: Material, epoch: int, batch: int) -> EdgecnnError:
     bests = [best_file(material.folder, name) for name in (phase.name, phase.beats) if name is not None]
     kept = dict.fromkeys(bests, "the best checkpoint so far")
     kept[state_file(material.folder, phase.name)] = f"the state after epoch {ordinal(epoch - 1)}"
@@ -283,7 +213,7 @@ def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> Edgec
     return training_diverged(phase=phase.name, epoch=ordinal(epoch), batch=ordinal(batch), kept=kept_file, rate=rate)
 
 
-def _training_mode(network: nn.Module, phase: Phase) -> None:
+def _set_training_mode(network: nn.Module, phase: Phase) -> None:
     network.train()
     if phase.frozen_statistics:
         for module in network.modules():
@@ -291,8 +221,8 @@ def _training_mode(network: nn.Module, phase: Phase) -> None:
                 module.eval()
 
 
-def _step(moving: Moving, phase: Phase, shown: ShownPart, part: Part, material: Material) -> float:
-    """Learn from this process's part of a batch, and say the whole batch's mean loss."""
+def _step(moving: TrainingState, phase: Phase, shown: ShownPart, part: Part, material: Material) -> float:
+    """Take a step on this process's part of a batch, and return the mean loss of the whole batch."""
     teacher = material.teacher
 
     def loss(logits: Tensor, *auxiliary: Tensor) -> Tensor:
@@ -303,7 +233,7 @@ def _step(moving: Moving, phase: Phase, shown: ShownPart, part: Part, material: 
         return total
 
     def forward(images: Tensor) -> Any:
-        with computing_in(phase.precision, images.device):
+        with autocast_to(phase.precision, images.device):
             return moving.network(images)
 
     moving.optimizer.zero_grad(set_to_none=True)
@@ -321,25 +251,26 @@ def _loss_by_labels(phase: Phase, shown: Batch, material: Material) -> Callable[
 
 
 @torch.no_grad()
-def _average(moving: Moving, decay: float, *, steps: int) -> None:
-    """Move the running average towards the network; early on faster, so that the random beginning is soon forgotten."""
+def _update_average(moving: TrainingState, decay: float, *, steps: int) -> None:
+    """Update the running average of the weights. It moves faster in early steps, so that it soon forgets random weights."""
     decay = min(decay, (1 + steps) / (10 + steps))
-    theirs = dict(moving.average.state_dict())
-    ours = moving.network.state_dict()
-    floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
-    torch._foreach_lerp_([theirs[name] for name in floats], [ours[name] for name in floats], 1 - decay)
-    for name, tensor in ours.items():
+    average = dict(moving.average.state_dict())
+    current = moving.network.state_dict()
+    floats = [name for name, tensor in current.items() if tensor.is_floating_point()]
+    torch._foreach_lerp_([average[name] for name in floats], [current[name] for name in floats], 1 - decay)
+    for name, tensor in current.items():
         if not tensor.is_floating_point():
-            theirs[name].copy_(tensor)
+            average[name].copy_(tensor)
 
 
 @torch.no_grad()
-def take_statistics(network: nn.Module, batches: Iterable[Tensor], team: Team = ALONE) -> None:
-    """Replace the running statistics by the plain mean over ``batches``, float32 (N, 3, H, W); everything else stays as it is.
+def recompute_statistics(network: nn.Module, batches: Iterable[Tensor], team: Team = ALONE) -> None:
+    """Recompute the statistics of batch norm as the plain mean over ``batches``, float32 (N, 3, H, W).
 
-    The average of many networks' statistics is not the statistics of their average: they are taken anew before an epoch is
-    judged, as stochastic weight averaging does (Izmailov et al. 2018, arXiv:1803.05407, section 3.2). Without it a training of
-    few steps is judged, and shipped, with statistics of its beginning. Of a team each has its own batches; the mean is over all.
+    The averaged weights need their own statistics, which differ from an average of statistics. They are therefore recomputed
+    before an epoch is evaluated, as in stochastic weight averaging (Izmailov et al. 2018, arXiv:1803.05407, section 3.2).
+    Otherwise a short training would be evaluated and shipped with statistics of its first steps. In a team, each process has its
+    own batches, and the mean is over all.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
@@ -349,7 +280,7 @@ def take_statistics(network: nn.Module, batches: Iterable[Tensor], team: Team = 
         norm.momentum = None
         norm.train()
     taken = 0
-    for taken, batch in enumerate(batches, start=1):  # noqa: B007 - it is read after the loop
+    for taken, batch in enumerate(batches, start=1):  # noqa: B007 - read after the loop
         network(batch.to(device_of(network)))
     if team.size > 1:
         _average_statistics(norms, taken, team)
@@ -359,11 +290,11 @@ def take_statistics(network: nn.Module, batches: Iterable[Tensor], team: Team = 
 
 
 def _average_statistics(norms: Sequence[nn.BatchNorm2d], taken: int, team: Team) -> None:
-    """Put the mean over the batches of all processes in place of each one's own, of which there were ``taken``."""
-    counted = float(team.summed(torch.tensor(float(taken))))
+    """Replace each process's statistics, the mean over its ``taken`` batches, by the mean over the batches of all processes."""
+    total = float(team.summed(torch.tensor(float(taken))))
     for norm in norms:
         for own in (norm.running_mean, norm.running_var):
             if own is not None:
-                own.copy_(team.summed(own.double() * taken) / counted)
+                own.copy_(team.summed(own.double() * taken) / total)
         if norm.num_batches_tracked is not None:
             team.summed(norm.num_batches_tracked)

@@ -1,8 +1,6 @@
-"""The state of the process while it trains: repeatable arithmetic, threads, memory that is kept, and the GPU.
+"""The state of the process while it trains: repeatable arithmetic, threads, memory, and the GPU.
 
-By default glibc gives each large tensor back to the kernel and asks for fresh pages at the next step. Filling those pages with
-zeros took a fifth to a third of the time of a step (EfficientNet-Lite0 at 224 px, 14 → 17 images/s a core). Everything is put
-back afterwards. https://docs.pytorch.org/docs/stable/notes/randomness.html
+All changes are undone afterwards. See https://docs.pytorch.org/docs/stable/notes/randomness.html
 """
 
 from __future__ import annotations
@@ -27,19 +25,13 @@ from edgecnn.values.training import LearningDevice, LearningPrecision
 
 CPU = torch.device("cpu")
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_TRIM_DEFAULT, _MMAP_DEFAULT = 128 * 1024, 65536
-"""Numbers and defaults of mallopt(3)."""
-_NEVER = 2**31 - 1
-
-
-_STREAM = threading.Lock()
+_GENERATOR_LOCK = threading.Lock()
 
 
 @contextmanager
-def own_stream(seed: int) -> Iterator[None]:
-    """The processor's random numbers begun at a seed, for one thread at a time, and then where they were. A GPU has its own."""
-    with _STREAM:
+def seeded_generator(seed: int) -> Iterator[None]:
+    """Seed torch's CPU generator in this context, for one thread at a time, and restore its state afterwards."""
+    with _GENERATOR_LOCK:
         before = torch.get_rng_state()
         torch.default_generator.manual_seed(seed)
         try:
@@ -50,9 +42,10 @@ def own_stream(seed: int) -> Iterator[None]:
 
 @contextmanager
 def repeatable(threads: int, *, warn_only: bool = False) -> Iterator[None]:
-    """Same bits from the same start: deterministic algorithms only, and a fixed number of threads for torch and NumPy's BLAS.
+    """Use deterministic algorithms, and ``threads`` threads in torch and NumPy's BLAS, so that equal inputs give equal bits.
 
-    ``threads``: may be more than there are cores. ``warn_only``: what has no such algorithm is a warning, and no error.
+    ``threads`` may exceed the number of cores. With ``warn_only``, an operation without a deterministic algorithm warns instead
+    of raising an error.
     """
     checks = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(), checks.fill_uninitialized_memory  # type: ignore[attr-defined]
@@ -70,8 +63,10 @@ def repeatable(threads: int, *, warn_only: bool = False) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """For work on one picture after another. Measured for a crop of 256 px squares to 224 px and its normalization, on two idle
-    cores: 0.67 ms a picture on one thread and 1.06 ms on two, for to wake the second one costs more than it gives."""
+    """Use one thread in torch, which is faster for work on single images.
+
+    Cropping 256 px to 224 px and normalizing took 0.67 ms for each image with one thread and 1.06 ms with two, on two idle cores.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -82,32 +77,40 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def _kept_memory() -> Iterator[None]:
-    """Let freed tensors' memory serve the next ones; does nothing where the C library is not glibc."""
+    """Keep the memory of freed tensors for the next ones, if the C library is glibc.
+
+    By default glibc returns each large tensor to the kernel and requests new pages at the next step. Filling those pages with
+    zeros took a fifth to a third of the time of a step (EfficientNet-Lite0 at 224 px, 14 → 17 images/s on one core).
+    """
+    trim_threshold, mmap_max = -1, -4  # parameters of mallopt(3)
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is None or not hasattr(libc, "gnu_get_libc_version"):
         yield
         return
-    libc.mallopt(_M_MMAP_MAX, 0)
-    libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    libc.mallopt(mmap_max, 0)
+    libc.mallopt(trim_threshold, 2**31 - 1)
     try:
         yield
     finally:
-        libc.mallopt(_M_MMAP_MAX, _MMAP_DEFAULT)
-        libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_DEFAULT)
+        libc.mallopt(mmap_max, 65536)  # the defaults
+        libc.mallopt(trim_threshold, 128 * 1024)
         libc.malloc_trim(0)
 
 
-def computing_in(precision: LearningPrecision, device: torch.device = CPU) -> AbstractContextManager[Any]:
-    """For a forward pass; the backward pass computes in what this one left. Nothing is scaled: bf16 has the range of fp32."""
+def autocast_to(precision: LearningPrecision, device: torch.device = CPU) -> AbstractContextManager[Any]:
+    """Return the context of a forward pass in ``precision``. The loss is not scaled, because bf16 has the range of fp32."""
     return nullcontext() if precision == "fp32" else torch.autocast(device.type, torch.bfloat16)
 
 
 _NOT_REPEATABLE = re.compile(r"(\S+) (?:does not have a deterministic implementation|defaults to a non-deterministic algorithm)")
-"""How torch's warnings begin, after the operation's name."""
+"""Torch's warnings about an operation without a deterministic algorithm, which start with the name of the operation."""
 
 
 def torch_device(kind: LearningDevice) -> torch.device:
-    """The processor, or of several GPUs the first, which torch orders by speed. Raises NO_GPU_TO_TRAIN_ON: torch can use none."""
+    """Return the CPU or the first GPU; torch orders GPUs by speed.
+
+    Raises NO_GPU_TO_TRAIN_ON: torch cannot use a GPU.
+    """
     if kind == "cpu":
         return CPU
     if not torch.cuda.is_available():
@@ -116,24 +119,24 @@ def torch_device(kind: LearningDevice) -> torch.device:
     device = torch.device("cuda", 0)
     try:
         torch.ones(1, device=device).add_(1)
-    except RuntimeError as error:  # a GPU that this torch has no kernels for any more
+    except RuntimeError as error:  # this torch has no kernels for an old GPU
         raise NO_GPU_TO_TRAIN_ON(because=f"{torch.cuda.get_device_name(device)}: {reason_in(error)}") from error
     return device
 
 
 def gpu_name(device: torch.device) -> str | None:
-    """As its driver names it; None of the processor."""
+    """Return the driver's name of the GPU, or None for the CPU."""
     return None if device.type == "cpu" else torch.cuda.get_device_name(device)
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where its weights are; the processor where it has none."""
+    """Return the device of the network's weights, or the CPU if it has none."""
     return next((parameter.device for parameter in network.parameters()), CPU)
 
 
 @contextmanager
-def moved(device: torch.device, *networks: nn.Module | None) -> Iterator[None]:
-    """Networks on a device, and back on the processor at the end, with the GPU's memory given back."""
+def on_device(device: torch.device, *networks: nn.Module | None) -> Iterator[None]:
+    """Move networks to a device in this context; afterwards, move them to the CPU and free the GPU's memory."""
     there = [network for network in networks if network is not None and device.type != "cpu"]
     for network in there:
         network.to(device)
@@ -148,42 +151,49 @@ def moved(device: torch.device, *networks: nn.Module | None) -> Iterator[None]:
 
 @contextmanager
 def repeatable_on(device: torch.device, threads: int) -> Iterator[set[str]]:
-    """``repeatable`` on that device; on a GPU also without TF32, without trying cuDNN's algorithms, and without fused attention,
-    whose backward passes add in no fixed order. Gives the operations of which torch has none that repeats itself, as they run.
+    """Make arithmetic on the device repeatable, and yield the operations without a deterministic algorithm as they run.
+
+    On a GPU, TF32, cuDNN's benchmarking and fused attention are disabled as well, because fused backward passes add in varying
+    order.
     """
     not_repeatable = set[str]()
     if device.type == "cpu":
         with repeatable(threads):
             yield not_repeatable
         return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS begins
-    with torch.random.fork_rng([device.index]), _settled(), _heard(not_repeatable), repeatable(threads, warn_only=True):
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
+    with (
+        torch.random.fork_rng([device.index]),
+        _deterministic_cuda(),
+        _collecting_warnings(not_repeatable),
+        repeatable(threads, warn_only=True),
+    ):
         yield not_repeatable
 
 
 @contextmanager
-def _settled() -> Iterator[None]:
+def _deterministic_cuda() -> Iterator[None]:
     cudnn, cuda = torch.backends.cudnn, torch.backends.cuda
     before = cudnn.allow_tf32, cudnn.benchmark, cuda.matmul.allow_tf32
     fused = cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled(), cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
     cudnn.allow_tf32 = cudnn.benchmark = cuda.matmul.allow_tf32 = False
-    _fuse(False, False, False)
+    _enable_fused_attention(False, False, False)
     try:
         yield
     finally:
         cudnn.allow_tf32, cudnn.benchmark, cuda.matmul.allow_tf32 = before
-        _fuse(*fused)
+        _enable_fused_attention(*fused)
 
 
-def _fuse(flash: bool, memory_efficient: bool, cudnn: bool) -> None:
+def _enable_fused_attention(flash: bool, memory_efficient: bool, cudnn: bool) -> None:
     torch.backends.cuda.enable_flash_sdp(flash)
     torch.backends.cuda.enable_mem_efficient_sdp(memory_efficient)
     torch.backends.cuda.enable_cudnn_sdp(cudnn)
 
 
 @contextmanager
-def _heard(not_repeatable: set[str]) -> Iterator[None]:
-    """Torch's warnings of operations that do not repeat themselves are kept by name; others go where they always do."""
+def _collecting_warnings(not_repeatable: set[str]) -> Iterator[None]:
+    """Collect the operations that torch's warnings name, and show all other warnings as usual."""
     with warnings.catch_warnings():
         show = warnings.showwarning
 

@@ -1,4 +1,4 @@
-"""Phases of a training as values: how long, at which learning rate and sizes, and which layers learn. ``loop.py`` runs them."""
+"""Phases of a training as values: epochs, learning rate, image sizes, and which layers are trained. ``loop.py`` runs them."""
 
 from __future__ import annotations
 
@@ -9,42 +9,41 @@ from typing import Any, Literal
 
 from torch import nn
 
-from edgecnn.models.defaults import default_augmentation
-from edgecnn.training.settings import AwareSettings, SurgerySettings, TrainSettings
+from edgecnn.training.settings import AwareSettings, SurgerySettings, TrainSettings, default_augmentation
 from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.training import Balance, LearningPrecision
 
 LAST_SHARE = 1 / 3
-"""Of the groups before the head: what ``--transfer last`` lets learn."""
+"""Share of the layer groups before the head that ``--transfer last`` trains."""
 
 
-def block_groups(network: nn.Module, head: nn.Module, beside: Collection[nn.Module] = ()) -> list[nn.Module]:
-    """The groups before the head. A sequence that holds more than half of the parameters counts as its members.
+def layer_groups(network: nn.Module, head: nn.Module, auxiliary: Collection[nn.Module] = ()) -> list[nn.Module]:
+    """Return the layer groups before the head. A sequence with more than half of the parameters counts as its members.
 
-    ``beside``: last layers of auxiliary heads, which fine-tuning leaves off: what holds one of them is no group.
+    ``auxiliary``: last layers of auxiliary heads. Modules that contain one are omitted, because fine-tuning does not use them.
     """
-    total = _size(network) - _size(head)
+    total = _parameter_count(network) - _parameter_count(head)
     groups: list[nn.Module] = []
     _collect(network, head, total, groups)
-    return [group for group in groups if not any(module is last for module in group.modules() for last in beside)]
+    return [group for group in groups if not any(module is last for module in group.modules() for last in auxiliary)]
 
 
 def _collect(parent: nn.Module, head: nn.Module, total: int, groups: list[nn.Module]) -> None:
     for child in parent.children():
-        if child is head or _size(child) == 0:
+        if child is head or _parameter_count(child) == 0:
             continue
         holds_head = any(module is head for module in child.modules())
-        if holds_head or (isinstance(child, nn.Sequential) and len(child) > 1 and _size(child) > total / 2):
+        if holds_head or (isinstance(child, nn.Sequential) and len(child) > 1 and _parameter_count(child) > total / 2):
             _collect(child, head, total, groups)
         else:
             groups.append(child)
 
 
-def freeze_all_but_last(network: nn.Module, head: nn.Module, beside: Collection[nn.Module] = ()) -> int:
-    """Let the head and the last groups alone learn, and say how many groups those are."""
-    groups = block_groups(network, head, beside)
+def freeze_all_but_last(network: nn.Module, head: nn.Module, auxiliary: Collection[nn.Module] = ()) -> int:
+    """Freeze all layers except the head and the last groups, and return the number of groups that are trained."""
+    groups = layer_groups(network, head, auxiliary)
     learning = math.ceil(len(groups) * LAST_SHARE)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
@@ -54,18 +53,17 @@ def freeze_all_but_last(network: nn.Module, head: nn.Module, beside: Collection[
     return learning
 
 
-def learning_groups(network: nn.Module, head: nn.Module, beside: Collection[nn.Module] = ()) -> tuple[nn.Module, ...]:
-    """Those of the groups that are not frozen, to be released one after another."""
-    groups = block_groups(network, head, beside)
+def trainable_groups(network: nn.Module, head: nn.Module, auxiliary: Collection[nn.Module] = ()) -> tuple[nn.Module, ...]:
+    """Return the layer groups that are not frozen, from input to head."""
+    groups = layer_groups(network, head, auxiliary)
     return tuple(group for group in groups if any(parameter.requires_grad for parameter in group.parameters()))
 
 
-def release(groups: Sequence[nn.Module], epoch: int, epochs: int) -> int:
-    """Let the last groups alone learn, as many as fall to this epoch, and say how many those are.
+def unfreeze_last(groups: Sequence[nn.Module], epoch: int, epochs: int) -> int:
+    """Train only the last groups, a number that grows with the epoch, and return that number.
 
-    It is gradual unfreezing (Howard and Ruder 2018, arXiv:1801.06146, section 3.3), which begins with the layers that hold
-    the least general of what was learned before; here its pace follows from ``epochs``, so that all groups learn in the last of
-    these and in any later one.
+    This is gradual unfreezing (Howard and Ruder 2018, arXiv:1801.06146, section 3.3): the last layers, whose features are the
+    least general, are trained first. Here all groups are trained from epoch number ``epochs`` on.
     """
     learning = math.ceil(len(groups) * min(epoch + 1, epochs) / epochs)
     for index, group in enumerate(groups):
@@ -74,63 +72,63 @@ def release(groups: Sequence[nn.Module], epoch: int, epochs: int) -> int:
     return learning
 
 
-def _size(module: nn.Module) -> int:
+def _parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 class Phase(Value):
-    """Training of a whole network: by AdamW under a one-cycle rate, unless it says otherwise."""
+    """One phase of training a network, by default with AdamW and a one-cycle learning rate."""
 
     name: str
     sizes_px: tuple[Resolution, ...]
-    """Size of the images shown, an entry an epoch; never decreasing."""
+    """Image size of each epoch, never decreasing."""
     shipped_px: Resolution
-    """``validation`` is looked at in epochs of this size alone."""
+    """Size at which the network ships. Only epochs of this size are evaluated on ``validation``."""
     batch_size: int
     peak_rate: float
     body_share: float = 1.0
-    """Rate of everything but the head, as a share of the head's."""
+    """Learning rate of all layers before the head, as a share of the head's."""
     warmup_share: float
-    """Share of all steps over which the rate rises to its peak; from there it falls to zero along a cosine."""
+    """Share of all steps in which the rate rises to its peak. After them it falls to zero along a cosine."""
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     augment: tuple[Augmentation, ...] = default_augmentation("finetune")
-    """What is done to the images at random, in this order."""
+    """Random changes of the images, in this order."""
     average_decay: float
-    """Of the running average of the weights, a step; the average is what is judged and kept."""
+    """Decay for each step of the running average of the weights. The average is evaluated and kept, not the network itself."""
     frozen_statistics: bool
-    """Batch-norm layers keep the means and variances that they came with."""
+    """Whether batch-norm layers keep their initial means and variances."""
     patience: int
     cycles: tuple[int, ...] = ()
-    """Epochs of each cycle, in which the rate rises and falls; none: one cycle of all epochs. A cycle without a better epoch is
-    the last one."""
+    """Number of epochs of each cycle, in which the rate rises and falls. Empty: one cycle of all epochs. Training stops after a
+    cycle without a better epoch."""
     seed: int
     auxiliary_weight: float = 0.0
-    """Of the loss of each auxiliary answer that a network gives while it learns."""
+    """Weight of the loss of each auxiliary head."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    """sgd: with a momentum of 0.9."""
+    """sgd has a momentum of 0.9."""
     rate_rule: Literal["cosine", "plateau"] = "cosine"
-    """plateau: the rate stays, and is divided by 10 each time ``patience`` epochs bring nothing better on ``validation``."""
+    """plateau: the rate is constant, and is divided by 10 after ``patience`` epochs without a better ``validation`` result."""
     balance: Balance = "none"
-    """Whether classes of unequal size count alike; of a phase that learns from labels."""
+    """How classes of unequal size are balanced, if the phase learns from labels."""
     precision: LearningPrecision = "fp32"
-    """In which steps compute; the loss, the update, the average and what is judged are fp32."""
+    """Precision of the forward and backward passes. Loss, update, average and evaluation are in fp32."""
     beats: str | None = None
-    """The phase before it, whose best weights are the result until an epoch of this one is better."""
+    """Name of the phase before, whose best weights are the result until an epoch of this phase is better."""
     told_as: str = "train"
-    """What progress is reported under."""
+    """Name of the step in progress lines."""
     rate_setting: str = "train.learning_rate"
-    """The recipe's key of the peak rate: what to lower where the loss is no number any more."""
+    """Recipe key of the peak rate, which an error about a diverged training names."""
 
     @classmethod
     def of(cls, settings: TrainSettings, **own: Any) -> Phase:
-        """Of a training as it is asked, and what this phase has of its own."""
+        """Return a phase with the settings of a training, and ``own`` fields."""
         names = ("batch_size", "weight_decay", "label_smoothing", "augment", "patience", "seed", "balance", "precision")
         return cls(peak_rate=settings.learning_rate, **{name: getattr(settings, name) for name in names}, **own)
 
     @classmethod
-    def taught(cls, settings: SurgerySettings | AwareSettings, epochs: int, **own: Any) -> Phase:
-        """Of a changed network that learns the answers of the one it was made of, every layer at one rate and to the end."""
+    def distilled(cls, settings: SurgerySettings | AwareSettings, epochs: int, **own: Any) -> Phase:
+        """Return a phase in which a changed network learns the logits of the original, all layers at one rate and all epochs."""
         full = settings.preprocessing.pixels.crop_px
         shared = {"batch_size": settings.batch_size, "peak_rate": settings.learning_rate, "seed": settings.seed}
         fixed = {"sizes_px": (full,) * epochs, "shipped_px": full, "patience": epochs, "warmup_share": 0.1, "average_decay": 0.98}
@@ -138,11 +136,11 @@ class Phase(Value):
 
     @property
     def epochs(self) -> int:
-        """How many at most."""
+        """Maximum number of epochs."""
         return len(self.sizes_px)
 
     def rate(self, epochs: float, drops: int = 0) -> float:
-        """Return the head's rate after so many ``epochs``, if it was divided ``drops`` times."""
+        """Return the head's learning rate after ``epochs``, a fractional number, if it was divided ``drops`` times."""
         if self.rate_rule == "plateau":
             return self.peak_rate * 0.1**drops
         begin, end = next(span for span in self._spans() if epochs <= span[1])
@@ -154,11 +152,11 @@ class Phase(Value):
 
     @property
     def first_cycle(self) -> int:
-        """Epochs of the first cycle."""
+        """Number of epochs in the first cycle."""
         return self._spans()[0][1]
 
     def ends_after(self, epochs: int, best: int | None) -> bool:
-        """Whether a cycle ends after so many epochs, and none of its epochs is ``best``, the index of the best epoch so far."""
+        """Return whether a cycle ends after ``epochs`` and none of its epochs is ``best``, the index of the best epoch so far."""
         return any(epochs == end and (best is None or best < begin) for begin, end in self._spans())
 
     def _spans(self) -> list[tuple[int, int]]:
@@ -167,7 +165,7 @@ class Phase(Value):
 
 
 def growing_cycles(epochs: int) -> tuple[int, ...]:
-    """Return a short cycle, which shows whether the network improves at all, and one of the rest.
+    """Return the lengths of a short cycle, which shows whether the network improves at all, and of a cycle for the rest.
 
     A second cycle as short as the first would show little: on 2,608 images it differed by one validation image of 460.
     """
@@ -176,11 +174,11 @@ def growing_cycles(epochs: int) -> tuple[int, ...]:
 
 
 DROPS = 3
-"""Times that a rate is divided before a plateau is the end."""
+"""Number of divisions of the rate before a plateau ends the phase."""
 
 
-def drops_of(judged: Sequence[float], patience: int) -> int:
-    """How often a rate is divided after epochs of these accuracies: once for each ``patience`` in a row without a better one."""
+def rate_drops(judged: Sequence[float], patience: int) -> int:
+    """Return how often the rate is divided after epochs with these accuracies: once for ``patience`` epochs without a better."""
     best, since, drops = -1.0, 0, 0
     for top1 in judged:
         best, since = (top1, 0) if top1 > best else (best, since + 1)

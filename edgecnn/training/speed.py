@@ -1,4 +1,4 @@
-"""How fast this machine trains a network: one short epoch on the images themselves, timed."""
+"""Measure how fast this machine trains a network, by one short epoch on the build's images."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ import numpy as np
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.training.beginning import beginner
-from edgecnn.training.images.augment import centred
-from edgecnn.training.images.material import DecodedImages, Material, ValidationPixels
+from edgecnn.training.augment import centred
+from edgecnn.training.beginning import prepare_phase
 from edgecnn.training.loop import run_phase
-from edgecnn.training.process import moved, repeatable_on, torch_device
+from edgecnn.training.material import DecodedImages, Material, ValidationPixels
+from edgecnn.training.process import on_device, repeatable_on, torch_device
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.stage import Progress
 from edgecnn.values.training import TrainingSpeed
 
 CPU_BATCH = 16
-"""Images of a timed step on a CPU: its rate hardly depends on the batch size, and large batches take seconds each."""
+"""Images of a timed step on a CPU, whose speed hardly depends on the batch size. Large batches take seconds each."""
 STEPS = 4
-"""The first one is not timed: it allocates memory."""
+"""Number of steps. The first is not timed, because it allocates memory."""
 
 
 class _Clock:
-    """Notes when each step of the epoch ends."""
+    """Progress that records the time at the end of each step."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[int, float]] = []
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """Note the time."""
+        """Record the time."""
         self.steps.append((done, time.monotonic()))
 
     def note(self, text: str) -> None:
-        """Ignore it."""
+        """Ignore the note."""
 
 
 def measure_speed(settings: TrainSettings, manifest: Path, tell: Progress) -> TrainingSpeed:
-    """Train a short epoch from random weights, which takes as long as one from pretrained weights.
+    """Train a short epoch from random weights, which takes as long as with pretrained weights, and return the speed.
 
-    ``manifest``: of the photographs. Raises EdgecnnError: an image is gone or damaged.
+    ``manifest``: of the images. Raises EdgecnnError: an image is missing or damaged.
     """
     device, size = torch_device(settings.device), settings.preprocessing.pixels.crop_px
     batch = min(settings.batch_size, CPU_BATCH) if device.type == "cpu" else settings.batch_size
@@ -60,10 +60,10 @@ def measure_speed(settings: TrainSettings, manifest: Path, tell: Progress) -> Tr
         np.save(folder / "validation.labels.npy", decoded.labels[:batch])
         validation = ValidationPixels(folder, settings.preprocessing.normalization)
         clock.steps.clear()
-        network, head, phase, _ = beginner(settings, build_network(spec, settings.classes, seed=settings.seed))
+        network, head, phase, _ = prepare_phase(settings, build_network(spec, settings.classes, seed=settings.seed))
         epoch = phase.model_copy(update={"sizes_px": (size,), "cycles": (), "batch_size": batch})
         run_phase(network, head, epoch, Material(decoded, validation, folder, clock, settings.classes, device=device))
-        with moved(device, network):
+        with on_device(device, network):
             began = time.monotonic()
             validation.outputs(network)
             judge_s = time.monotonic() - began

@@ -1,7 +1,6 @@
-"""Surgery from beginning to end, or from where a killed one stopped: the files of the surgery stage.
+"""Run the surgery stage: replace layers of a trained network, and train the result to give the logits of the original.
 
-Layers are exchanged, and the network that is left learns to give the whole one's answers. Batch-norm layers count anew while it
-does: what reaches them is no longer what their means and variances were taken of.
+Batch norm computes new statistics while the network is trained, because its inputs have changed.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from edgecnn.graph.checks import spread
+from edgecnn.graph.checks import spread_images
 from edgecnn.graph.export import TrunkRequest, make_trunk, torch_logits
 from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
 from edgecnn.training.beginning import TrainingInputs, disable_random_drops, material_for
-from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.images.material import Material
-from edgecnn.training.loop import best_file, run_phase, take_statistics
-from edgecnn.training.memory import Learners, within_memory
+from edgecnn.training.checkpoint import finish, is_finished, resume_folder
+from edgecnn.training.loop import best_file, recompute_statistics, run_phase
+from edgecnn.training.losses import divergence, load_teacher
+from edgecnn.training.material import Material
+from edgecnn.training.memory import TrainingProcesses, within_memory
 from edgecnn.training.process import repeatable_on, torch_device
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import SurgerySettings
-from edgecnn.training.teacher import divergence, teacher_of
 from edgecnn.values.stage import Progress
 
 FACTS = "surgery.json"
@@ -38,26 +37,31 @@ _BATCH = 16
 
 
 def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
-    """Write what ``export`` writes, of the changed network, and ``surgery.json``; ``resume/`` is gone afterwards.
+    """Write the files of ``export`` for the changed network, and ``surgery.json``, and delete ``resume/``.
 
-    Raises BATCH_TOO_LARGE, TRAINING_DIVERGED, NOTHING_TO_TRAIN_ON, ClassesDiffer, WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES,
-    MacsUnknown: see ``SurgeryStage.make``.
+    Raises BATCH_TOO_LARGE, TRAINING_DIVERGED, NOTHING_TO_TRAIN_ON, CLASSES_DIFFER, WRONG_OPSET, ExportDisagrees,
+    ROUNDING_DECIDES, MacsUnknown: see ``SurgeryStage.make``.
     """
-    if is_made(out, FACTS):
+    if is_finished(out, FACTS):
         return
-    resume = begin(out)
+    resume = resume_folder(out)
     with repeatable_on(torch_device(settings.device), settings.threads):
-        teacher = teacher_of(settings.arch, settings.classes, settings.preprocessing.pixels.crop_px, inputs.weights)
+        teacher = load_teacher(settings.arch, settings.classes, settings.preprocessing.pixels.crop_px, inputs.weights)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
-        request = _trunk_request(settings, inputs)
-        network = _operated(teacher, settings, request)
-        before = _standing(network, material, request)
+        request = TrunkRequest(
+            pixels=inputs.pixels,
+            resolution_px=settings.preprocessing.pixels.crop_px,
+            normalization=settings.preprocessing.normalization,
+            opset=settings.opset,
+        )
+        network = _changed_network(teacher, settings, request)
+        before = _validation_figures(network, material, request)
         reporting = {"told_as": "re-train after surgery", "rate_setting": "surgery.learning_rate"}
-        phase = Phase.taught(settings, settings.surgery.epochs, name="surgery", frozen_statistics=False, **reporting)
-        with within_memory(network, phase, len(material.decoded), Learners(device=material.device)):
+        phase = Phase.distilled(settings, settings.surgery.epochs, name="surgery", frozen_statistics=False, **reporting)
+        with within_memory(network, phase, len(material.decoded), TrainingProcesses(device=material.device)):
             result = run_phase(network, nn.Module(), phase, material)
         network.load_state_dict(load_file(best_file(resume, phase.name)))
-        # in the usual memory order: from the channels-last one of training the exporter makes a Gather after each mean
+        # Export a contiguous copy, because the exporter turns channels-last tensors into a Gather after each mean.
         make_trunk(copy.deepcopy(network).to(memory_format=torch.contiguous_format), request, out, tell)
         facts = {
             "surgery": settings.surgery.model_dump(mode="json"),
@@ -65,40 +69,33 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
             "parameters": {"before": parameter_count(teacher), "after": parameter_count(network)},
             "unchanged_validation_top1": material.validation.top1(teacher),
             "before": before,
-            "after": _standing(network, material, request),
+            "after": _validation_figures(network, material, request),
             "epochs": [epoch.model_dump(mode="json") for epoch in result.epochs],
         }
     finish(out, FACTS, json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
-def _trunk_request(settings: SurgerySettings, inputs: TrainingInputs) -> TrunkRequest:
-    return TrunkRequest(
-        pixels=inputs.pixels,
-        resolution_px=settings.preprocessing.pixels.crop_px,
-        normalization=settings.preprocessing.normalization,
-        opset=settings.opset,
-    )
+def _changed_network(teacher: nn.Module, settings: SurgerySettings, request: TrunkRequest) -> nn.Module:
+    """Return the changed network before training, with its own batch-norm statistics.
 
-
-def _operated(teacher: nn.Module, settings: SurgerySettings, request: TrunkRequest) -> nn.Module:
-    """The changed network before it learns, with statistics of its own. Nothing is left out of it at random: its teacher answers
-    with all it has."""
+    Dropout and stochastic depth are disabled, because the teacher's logits are computed without them.
+    """
     network = operated(teacher, settings.surgery, mean_gates(teacher, _calibration(request)), request.resolution_px)
     disable_random_drops(network, nn.Dropout, StochasticDepth)
-    take_statistics(network, _calibration(request))
+    recompute_statistics(network, _calibration(request))
     return network
 
 
 def _calibration(request: TrunkRequest) -> Iterator[Tensor]:
-    """The images of the role ``calibration`` in batches as equal as can be, float32 (N, 3, H, W)."""
+    """Yield the calibration images in batches of equal size, to within one image, float32 (N, 3, H, W)."""
     pixels = np.load(request.pixels / "calibration.pixels.npy", mmap_mode="r")
     for part in np.array_split(np.arange(len(pixels)), max(1, round(len(pixels) / _BATCH))):
         yield torch.from_numpy(request.feed(pixels[part])).contiguous(memory_format=torch.channels_last)
 
 
-def _standing(network: nn.Module, material: Material, request: TrunkRequest) -> dict[str, float]:
-    """Accuracy on validation (0…1), and the divergence from the unchanged network's answers to some of it in nats an image."""
-    shown = request.feed(spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), STANDING_IMAGES))
+def _validation_figures(network: nn.Module, material: Material, request: TrunkRequest) -> dict[str, float]:
+    """Return the accuracy on ``validation`` (0…1), and the divergence from the original network in nats for each image."""
+    shown = request.feed(spread_images(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), STANDING_IMAGES))
     networks = [network] if material.teacher is None else [network, material.teacher]
     apart = divergence(*(torch.from_numpy(torch_logits(answering, shown)) for answering in networks))
     return {"validation_top1": material.validation.top1(network), "divergence_from_unchanged": float(apart)}

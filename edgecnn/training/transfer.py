@@ -1,4 +1,4 @@
-"""What ``--transfer auto`` measures before anything is trained: images a class, and a linear probe on frozen features."""
+"""Run the transfer stage: choose which layers to train, from the images per class and a linear probe on frozen features."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from torch import nn
 
 from edgecnn.errors.training import CLASS_TOO_SMALL
 from edgecnn.models.catalogue import arch_named
-from edgecnn.training.beginning import TrainingInputs, material_for, pretrained
-from edgecnn.training.checkpoint import begin, finish, is_made
+from edgecnn.training.beginning import TrainingInputs, material_for, pretrained_network
+from edgecnn.training.checkpoint import finish, is_finished, resume_folder
 from edgecnn.training.heads import PARTS, compute_features, head_removed
 from edgecnn.training.process import repeatable_on, torch_device
 from edgecnn.training.settings import TransferSettings
@@ -28,32 +28,32 @@ FACTS = "transfer.json"
 
 
 def make_transfer(settings: TransferSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
-    """Write ``transfer.json``, and the features that it was measured on, which training then need not compute again.
+    """Write ``transfer.json`` and the features of the probe, which training reuses.
 
-    Raises NOTHING_TO_TRAIN_ON, ClassesDiffer, CLASS_TOO_SMALL, WeightsDoNotFit: see ``TransferStage.make``.
+    Raises NOTHING_TO_TRAIN_ON, CLASSES_DIFFER, CLASS_TOO_SMALL, WeightsDoNotFit: see ``TransferStage.make``.
     """
-    if is_made(out, FACTS):
+    if is_finished(out, FACTS):
         return
-    resume = begin(out)
+    resume = resume_folder(out)
     with repeatable_on(torch_device(settings.device), settings.threads):
         material = material_for(settings, inputs, resume, tell)
         spec = arch_named(settings.arch)
-        network: nn.Module = pretrained(spec, settings.classes, settings.seed, inputs)
+        network: nn.Module = pretrained_network(spec, settings.classes, settings.seed, inputs)
         with head_removed(network, spec) as frozen:
             features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
         labels = material.decoded.labels
         probed = probe(features.train.numpy(), labels, material.decoded.source.classes, settings.seed)
     for part in sorted(resume.glob(PARTS)):
         part.rename(out / part.name)
-    choice = _choice(settings, np.bincount(labels, minlength=settings.classes), probed)
+    choice = _transfer_choice(settings, np.bincount(labels, minlength=settings.classes), probed)
     tell.note(choice.sentence)
     finish(out, FACTS, choice.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
-def _choice(settings: TransferSettings, counts: np.ndarray, probed: Probe) -> TransferChoice:
+def _transfer_choice(settings: TransferSettings, counts: np.ndarray, probed: Probe) -> TransferChoice:
     similarity = (probed.top1 - probed.largest_share) / (1 - probed.largest_share)
     per_class = float(np.median(counts))
-    chosen, why = choose(per_class, similarity)
+    chosen, why = choose_transfer(per_class, similarity)
     sentence = (
         f"transfer auto is {chosen}: {per_class:,.0f} images per class (median); a linear probe on frozen features reaches "
         f"{probed.top1:.1%} top-1 in {probed.folds}-fold cross-validation on {probed.images:,} training images (the largest "
@@ -76,19 +76,19 @@ def _choice(settings: TransferSettings, counts: np.ndarray, probed: Probe) -> Tr
 
 
 FEW = 50
-"""Images a class (median) under which fine-tuning every layer would fit them by heart."""
+"""Images per class (median) below which fine-tuning all layers would overfit."""
 MANY = 1000
-"""Images a class from which a network can be learned from nothing: ImageNet's own classes have about 1,300."""
+"""Images per class from which a network can be trained from scratch. ImageNet's classes have about 1,300."""
 SIMILAR = 0.6
-"""Share of the way from the largest class to perfect that a linear probe gets where the features serve as they are."""
+"""Similarity from which frozen features suffice."""
 FAR = 0.3
-"""Share under which they hardly serve at all."""
+"""Similarity below which the features hardly help."""
 
 
-def choose(images_per_class: float, similarity: float) -> tuple[Transfer, str]:
-    """The choice, and why in a clause.
+def choose_transfer(images_per_class: float, similarity: float) -> tuple[Transfer, str]:
+    """Return the choice, and the reason as a clause.
 
-    ``similarity``: how far a linear probe on frozen features gets from the largest class's share to 1.
+    ``similarity``: accuracy of a linear probe on frozen features, scaled so that 0 is the largest class's share and 1 is perfect.
     """
     if images_per_class < FEW:
         if similarity >= SIMILAR:
@@ -101,13 +101,13 @@ def choose(images_per_class: float, similarity: float) -> tuple[Transfer, str]:
 
 FOLDS = 5
 PROBED = 1500
-"""Images at most, spread evenly over classes: more would cost time, and settle no choice."""
+"""Maximum number of images, spread evenly over classes. More would take time, and not change the choice."""
 _STRENGTH = 0.01
-"""Inverse weight of the penalty; features are many and images are few."""
+"""Inverse regularization strength. It is low, because features are many and images are few."""
 
 
 class Probe(NamedTuple):
-    """What a probe found."""
+    """Result of a probe."""
 
     top1: float
     largest_share: float
@@ -118,9 +118,9 @@ class Probe(NamedTuple):
 def probe(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], classes: Sequence[str], seed: int) -> Probe:
     """Cross-validate softmax regression on ``features`` (N, F).
 
-    A class with fewer images than ``FOLDS`` lowers the number of folds to its own.
+    The number of folds is at most the number of images in the smallest class.
 
-    Raises CLASS_TOO_SMALL: a class has one image or none: it cannot be both learned and tried.
+    Raises CLASS_TOO_SMALL: a class has one image or none, so it cannot be in both training and test folds.
     """
     counts = np.bincount(labels, minlength=len(classes))
     smallest = int(counts.argmin())

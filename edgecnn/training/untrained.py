@@ -1,7 +1,7 @@
-"""Pixels and the exported file of a network that learned nothing, for kits that are timed and never shipped.
+"""Synthetic pixels and the exported file of an untrained network, for kits that are timed and never shipped.
 
-Batch norms take the statistics of the drawn images, so that activations stay in the range of a trained network's: numbers that
-vanish would be computed more slowly than any that a trained network makes, and half precision does not hold large ones.
+Batch norm takes the statistics of the synthetic images, so that activations have the range of a trained network's. Denormal
+numbers would be slower than the numbers in a trained network, and large numbers would overflow half precision.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from edgecnn.data.golden import write_golden
+from edgecnn.data.prepared import write_golden
 from edgecnn.graph.export import TrunkRequest, fixed_threads, make_trunk
 from edgecnn.models.networks import build_network
 from edgecnn.models.surgery import operated_unlearned
@@ -26,18 +26,19 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.training import AS_IT_IS, Form
 
 GRAIN = 8
-"""Half of what is drawn is noise of so many patches a side, smoothed, as coarse as what photographs show; the other half is as
-fine as pixels. A network settled on smooth noise alone answers the golden card's edges with hundreds of times as much."""
+"""Patches on each side of a coarse noise image, which is smoothed and resembles a photograph. Half of the images are coarse, and
+half have noise in every pixel. With statistics of coarse noise alone, the edges of the golden card gave logits that were hundreds
+of times too large."""
 
 
 def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Progress) -> None:
-    """Write what ``prepare`` writes of the drawn images, and what ``export`` writes of the network.
+    """Write the files of ``prepare`` for the synthetic images, and the files of ``export`` for the network.
 
     Raises WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: see ``make_trunk``.
     """
     preprocessing, images = settings.preprocessing, settings.images
     recipe = preprocessing.pixels.runner_recipe()
-    pixels = drawn_images(images, recipe.crop_px)
+    pixels = synthetic_images(images, recipe.crop_px)
     for role in ("calibration", "validation", "test"):
         np.save(out / f"{role}.pixels.npy", pixels)
         np.save(out / f"{role}.labels.npy", np.arange(images, dtype=np.int64) % settings.classes)
@@ -49,14 +50,14 @@ def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Pro
 
 
 def untrained_network(spec: ArchSpec, classes: int, images: npt.NDArray[np.float32], form: Form = AS_IT_IS) -> nn.Module:
-    """The network from its fixed seed, settled on these images, float32 (N, 3, H, W)."""
+    """Return the network with weights from its fixed seed, and batch-norm statistics of the images, float32 (N, 3, H, W)."""
     network = operated_unlearned(build_network(spec, classes), form, ImageSize(*images.shape[2:]))
-    settle(network, torch.from_numpy(images))
+    set_statistics(network, torch.from_numpy(images))
     return network
 
 
-def drawn_images(images: int, size: ImageSize) -> npt.NDArray[np.uint8]:
-    """Coloured noise, coarse and then fine, uint8 (images, *size, 3); the same every time."""
+def synthetic_images(images: int, size: ImageSize) -> npt.NDArray[np.uint8]:
+    """Return coloured noise, first coarse and then fine, uint8 (images, *size, 3), always the same."""
     draw = np.random.default_rng(0)
     coarse = draw.integers(0, 256, (images - images // 2, GRAIN, GRAIN, 3), dtype=np.uint8)
     fine = draw.integers(0, 256, (images // 2, *size, 3), dtype=np.uint8)
@@ -64,11 +65,11 @@ def drawn_images(images: int, size: ImageSize) -> npt.NDArray[np.uint8]:
     return np.stack([*(np.asarray(image) for image in smooth), *fine])
 
 
-def settle(network: nn.Module, images: torch.Tensor) -> None:
-    """Give every batch norm the statistics of these images, float32 (N, 3, H, W), with no layer dropped as training would."""
+def set_statistics(network: nn.Module, images: torch.Tensor) -> None:
+    """Set the statistics of every batch norm to those of the images, float32 (N, 3, H, W), without dropout."""
     network.eval()
     for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
-        norm.momentum = None  # the plain mean of what it sees
+        norm.momentum = None  # the plain mean
         norm.train()
     with torch.no_grad(), fixed_threads():
         network(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Literal
 
@@ -169,3 +170,17 @@ class EngineBuilder(Value):
     """Models by name: tactics are timed on one, and of one capability there are several. A Jetson's driver names none."""
     driver: str | None = None
     """NVIDIA's driver, and of a Jetson the release of its Linux."""
+
+
+def split_target(text: str) -> tuple[str, str | None]:
+    """Split a target ``DEVICE[:RUNTIME]`` into the device's name or path, and the runtime or None.
+
+    A folder's name may hold a colon, so a text that ends like a device file is a path as a whole.
+    """
+    name, colon, runtime = text.rpartition(":")
+    return (name, runtime) if colon and not is_path(runtime) else (text, None)
+
+
+def is_path(name: str) -> bool:
+    """Whether a device is named by its file's path."""
+    return name.endswith(".toml") or "/" in name or os.sep in name

@@ -28,7 +28,7 @@ from edgecnn.errors.bundle import BUNDLE_FILE_EXTRA
 from edgecnn.errors.hosts import BOARD_LACKS_BUILDER, RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import parse_bounds
-from edgecnn.measure.runnable import ENGINE
+from edgecnn.measure.lab import ENGINE
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.device import EngineBuilder

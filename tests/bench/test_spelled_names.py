@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.data.imagenet import imagenet_classes
+from edgecnn.data.class_names import imagenet_classes
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import BENCH_CLASSES_DIFFER
 from edgecnn.errors.data import FOLDERS_OF_ONE_CLASS

@@ -22,15 +22,15 @@ from benchmarks.ladder.rivals import RIVALS
 from benchmarks.ladder.widened import WidenedStage
 from benchmarks.ladder.worker import timed
 from edgecnn.graph.export import export_onnx, torch_logits
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
-from edgecnn.judging.runs.regret import LOOKS
+from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.judging.regret import LOOKS
 from edgecnn.planning.candidates import BASELINE, aware_candidates
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
-from edgecnn.stages.export import ExportStage
-from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.images import PrepareStage
+from edgecnn.stages.trunk import ExportStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Ran
 from edgecnn.values.figures import Accuracy

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.hosts import RunnerFailed
-from edgecnn.stages.compile import CompileStage
+from edgecnn.stages.engine import CompileStage
 from edgecnn.values.layers import Residency
 from tests.conformance.subjects import Subject, copied, kit_of, spoiled, subjects
 from tests.runtimes.made import Quiet

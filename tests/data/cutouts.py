@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from edgecnn.data.composed import find_synthesis
+from edgecnn.data.cutouts import find_synthesis
 from edgecnn.data.manifest import summarize
-from edgecnn.stages.synthesize import SynthesizeStage
+from edgecnn.stages.images import SynthesizeStage
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.synthesis import Synthesis, SynthesisChoice

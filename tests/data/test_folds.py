@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.data.manifest import summarize
-from edgecnn.data.splits import Assigned, Listed, ListedImage, assign_roles
+from edgecnn.data.roles import Assigned, Listed, ListedImage, assign_roles
 from edgecnn.errors.data import FoldsBesideSplit, TooFewImages
 from edgecnn.errors.labels import TooFewGroups
 from edgecnn.values.dataset import Fold, SplitRole

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.imagenet import imagenet_ids
+from edgecnn.data.class_names import imagenet_ids
 from edgecnn.data.images import FolderImages
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.errors.base import EdgecnnError

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
+from edgecnn.data.class_names import imagenet_classes, imagenet_labels
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError

@@ -13,7 +13,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_TABLE
 from edgecnn.fit.predictor import fastest_first
 from edgecnn.fit.prices import forecast_prices
-from edgecnn.forecast.records import MeasuredTime
+from edgecnn.forecast.tables import MeasuredTime
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.progress import Quiet

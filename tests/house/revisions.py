@@ -1,8 +1,9 @@
 """A stage's revision is raised by hand when its code would make other bytes, and a hand forgets. This remembers for it.
 
-``tests/revisions.lock`` holds, for every stage, its revision and a digest of each module of ours that it reaches. A digest
-leaves out comments, docstrings and layout, which change no bytes. After a change, either the revision is raised or somebody
-says that the bytes are the same; both end with
+``tests/revisions.lock`` holds, for every stage, its revision and a digest of each module of ours that it reaches. Of the stage's
+own module, only the stage's class and the definitions that it uses count, because several stages share a file. A digest ignores
+comments, docstrings and layout, which change no bytes. After a change, either the revision is raised or somebody says that the
+bytes are the same; both end with
 
     python -m tests.house.revisions --record
 """
@@ -13,10 +14,9 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 
 from edgecnn.values.stage import Stage
 from tests.house.source_tree import ROOT, modules, syntax
@@ -46,10 +46,10 @@ def _descendants(parent: type[Stage]) -> Iterator[type[Stage]]:
             yield child
 
 
-def reached(start: str) -> list[str]:
-    """Modules of ours that a module can reach: by import, at any depth of its code, or by a name in a text."""
-    seen: set[str] = set()
-    waiting = [start]
+def reached(stage: type[Stage]) -> list[str]:
+    """Modules of ours that a stage can reach: by import, at any depth of their code, or by a name in a text."""
+    seen = {stage.__module__}
+    waiting = _named_in_nodes(stage.__module__, used_by(stage))
     while waiting:
         name = waiting.pop()
         if name in seen or name.startswith(NEVER_BINDS_BYTES):
@@ -60,12 +60,44 @@ def reached(start: str) -> list[str]:
     return sorted(seen)
 
 
+def used_by(stage: type[Stage]) -> list[ast.stmt]:
+    """Statements that a stage uses in its module, in their order: definitions and imports.
+
+    The stage's class counts, and so do its subclasses of the same kind.
+    """
+    statements: dict[str, list[ast.stmt]] = {}
+    for statement in syntax(modules()[stage.__module__]).body:
+        for name in _bound_by(statement):
+            statements.setdefault(name, []).append(statement)
+    used: list[ast.stmt] = []
+    of_kind = [stage, *(child for child in stage.__subclasses__() if "kind" not in vars(child))]
+    waiting = [statement for each in of_kind for statement in statements[each.__name__]]
+    while waiting:
+        statement = waiting.pop()
+        if statement not in used:
+            used.append(statement)
+            names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+            waiting += [other for name in names for other in statements.get(name, ())]
+    return sorted(used, key=lambda statement: statement.lineno)
+
+
+def _bound_by(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        return {statement.name}
+    nodes = list(ast.walk(statement))
+    imported = {node.asname or node.name.partition(".")[0] for node in nodes if isinstance(node, ast.alias)}
+    return imported | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
 @cache
 def _named_in(name: str) -> tuple[str, ...]:
-    path = modules()[name]
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    return tuple(_named_in_nodes(name, [syntax(modules()[name])]))
+
+
+def _named_in_nodes(name: str, nodes: Iterable[ast.AST]) -> list[str]:
+    package = name if modules()[name].name == "__init__.py" else name.rpartition(".")[0]
     found: set[str] = set()
-    for node in ast.walk(syntax(path)):
+    for node in (below for top in nodes for below in ast.walk(top)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -74,12 +106,12 @@ def _named_in(name: str) -> tuple[str, ...]:
             found |= {source, *(f"{source}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("edgecnn."):
             found.add(node.value)
-    return tuple(sorted(found & modules().keys() - {"edgecnn", "edgecnn.runner", name}))
+    return sorted(found & modules().keys() - {"edgecnn", "edgecnn.runner", name})
 
 
-def digest(path: Path) -> str:
-    """16 hexadecimal digits over what the file's code is."""
-    return hashlib.sha256(_shape(syntax(path)).encode()).hexdigest()[:16]
+def digest(code: ast.AST | list[ast.stmt]) -> str:
+    """16 hexadecimal digits over code without comments, docstrings and layout."""
+    return hashlib.sha256(_shape(code).encode()).hexdigest()[:16]
 
 
 def _shape(node: object) -> str:
@@ -99,9 +131,13 @@ def _shape(node: object) -> str:
 def present() -> dict[str, dict[str, object]]:
     """The lock as the tree has it now."""
     return {
-        kind: {"revision": stage.revision, "modules": {name: digest(modules()[name]) for name in reached(stage.__module__)}}
+        kind: {"revision": stage.revision, "modules": {name: _digest_for(stage, name) for name in reached(stage)}}
         for kind, stage in sorted(stages().items())
     }
+
+
+def _digest_for(stage: type[Stage], name: str) -> str:
+    return digest(used_by(stage) if name == stage.__module__ else syntax(modules()[name]))
 
 
 def differences(locked: Lock, now: Lock) -> list[str]:

@@ -24,10 +24,10 @@ def test_every_kind_of_stage_is_watched() -> None:
 
 
 def test_what_is_imported_inside_make_or_by_name_is_watched_too() -> None:
-    quantize = reached("edgecnn.stages.quantize")
+    quantize = reached(stages()["quantize"])
     assert "edgecnn.runtimes.openvino_files" in quantize
     assert "edgecnn.runtimes.tensorrt" in quantize
-    assert "edgecnn.runner.pixels" in reached("edgecnn.stages.prepare")
+    assert "edgecnn.runner.pixels" in reached(stages()["prepare"])
 
 
 def shape(code: str) -> str:

@@ -8,7 +8,7 @@ import torch
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.fit.predictor import count_cost
 from edgecnn.models.catalogue import arch_named, timed_arch
-from edgecnn.models.families.blocks import random_blocks
+from edgecnn.models.families.random_blocks import random_blocks
 from edgecnn.models.networks import build_network
 from edgecnn.values.fit import Probe
 

@@ -10,7 +10,7 @@ import torchvision
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.networks import build_network, head_of, parameter_count, shipped_parameter_count, shipping_shapes
-from edgecnn.models.rows.family import HALF
+from edgecnn.models.rows import HALF
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import PixelRecipe
@@ -124,8 +124,8 @@ def test_the_published_margin_is_kept_at_the_native_resolution_alone() -> None:
 
 def test_listing_and_answering_import_no_torch() -> None:
     program = (
-        "import sys; import edgecnn.models.catalogue, edgecnn.models.weights, edgecnn.models.defaults; "
-        "import edgecnn.stages.fetch, edgecnn.stages.train; "
+        "import sys; import edgecnn.models.catalogue, edgecnn.models.weights, edgecnn.training.settings; "
+        "import edgecnn.stages.weights, edgecnn.stages.learning; "
         "sys.exit(','.join({'torch', 'torchvision', 'numpy', 'safetensors'} & set(sys.modules)) or None)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -22,7 +22,7 @@ from edgecnn.errors.weights import (
 )
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import archs_that_fit, build_network, load_trained, unwrapped_weights
-from edgecnn.stages.fetch import FetchStage
+from edgecnn.stages.weights import FetchStage
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.stage import Key
 from tests.stages.test_fetch import Heard

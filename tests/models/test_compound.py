@@ -16,7 +16,7 @@ from edgecnn.errors.fit import (
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.compound import EFFICIENTNET, RULES, formula, scaled, scaled_or_same
-from edgecnn.models.families.scaled import blocks_of, scaled_network
+from edgecnn.models.families.build import blocks_of, scaled_network
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.scale import CompoundScale, Multipliers

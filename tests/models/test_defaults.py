@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.models.defaults import SCRATCH_IMAGES, default_epochs
+from edgecnn.training.settings import SCRATCH_IMAGES, default_epochs
 
 
 @pytest.mark.parametrize("images", [1000, 3000, 3700])

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from edgecnn.data.images import demo_images
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.families.efficientnet_lite import GROUPS, SameConv, renamed_tensors
-from edgecnn.models.families.scaling import scaled_groups
+from edgecnn.models.families.tables import EFFICIENTNET_GROUPS, SameConv, renamed_tensors, scaled_groups
 from edgecnn.models.networks import build_network, read_weights
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
 from edgecnn.values.arch import ArchSpec
@@ -70,6 +69,6 @@ def test_same_padding_halves_upwards_and_puts_the_odd_row_last(size: int, stride
 
 
 def test_scaling_rounds_as_the_published_code_does() -> None:
-    lite2 = scaled_groups(GROUPS, Multipliers(width=1.1, depth=1.2), fixed_ends=True)
+    lite2 = scaled_groups(EFFICIENTNET_GROUPS, Multipliers(width=1.1, depth=1.2), fixed_ends=True)
     assert [group.width for group in lite2] == [16, 24, 48, 88, 120, 208, 352]
     assert [group.repeats for group in lite2] == [1, 3, 3, 4, 4, 5, 1]

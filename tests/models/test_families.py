@@ -8,7 +8,7 @@ from torch import nn
 
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.families.classic import LeNet5, LinearEverywhere
-from edgecnn.models.families.resnet import PlainBlock
+from edgecnn.models.families.tables import PlainBlock
 from edgecnn.models.networks import build_network, shipping_shapes
 from edgecnn.values.arch import ArchSpec
 from tests.models.counting import counted, runs_at
@@ -102,7 +102,7 @@ def test_the_head_of_network_in_network_is_a_convolution_of_one_place() -> None:
 
 
 def test_channels_are_shuffled_across_groups() -> None:
-    from edgecnn.models.families.shufflenet_v1 import ChannelShuffle
+    from edgecnn.models.families.tables import ChannelShuffle
 
     channels = torch.arange(6.0).reshape(1, 6, 1, 1)
     assert ChannelShuffle(6)(channels).flatten().tolist() == [0, 2, 4, 1, 3, 5]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.families.scaled import inherit
+from edgecnn.models.families.build import inherit
 from edgecnn.models.networks import build_network, head_of
 from edgecnn.values.arch import ArchSpec
 

@@ -15,7 +15,7 @@ from edgecnn.models.families.classic import Squash
 from edgecnn.models.networks import build_network, parameter_count
 from edgecnn.models.surgery import mean_gates, operated, operated_unlearned, squeeze_excites
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.loop import take_statistics
+from edgecnn.training.loop import recompute_statistics
 from edgecnn.values.training import Form, Surgery
 
 NAMES = {Squash: "scaled tanh", nn.SiLU: SILU, nn.Hardswish: "hard-swish", nn.ReLU: "ReLU", nn.ReLU6: "ReLU6"}
@@ -24,7 +24,7 @@ NAMES = {Squash: "scaled tanh", nn.SiLU: SILU, nn.Hardswish: "hard-swish", nn.Re
 def network(arch: str = "efficientnet-b0") -> nn.Module:
     """Random weights with the statistics of some images: without them every answer is next to nothing."""
     built = build_network(arch_named(arch), 10)
-    take_statistics(built, [images(9)])
+    recompute_statistics(built, [images(9)])
     return built
 
 

@@ -17,8 +17,8 @@ from edgecnn.errors.data import CLASSES_WITHOUT_CUTOUTS, SYNTHESIS_INCOMPLETE, S
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.recipe import apply_overrides, load_recipe
 from edgecnn.planning.request import BuildRequest
-from edgecnn.recipes.recipe import apply_overrides, load_recipe
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.recipe import Recipe

@@ -8,9 +8,9 @@ from pathlib import Path
 from edgecnn.data.manifest import summarize
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.stages.aware import AwareStage
-from edgecnn.stages.prepare import PrepareStage
-from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.stages.candidate import QuantizeStage
+from edgecnn.stages.images import PrepareStage
+from edgecnn.stages.learning import AwareStage
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.preprocessing import Preprocessing

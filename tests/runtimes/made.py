@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import complete_device, local_facts
 from edgecnn.runtimes.processor import byte_products_saturate
-from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.stages.candidate import QuantizeStage
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.stage import Key
 from tests.graph.trunks import NORMALIZATION, prepared, scratch, trunk

@@ -14,7 +14,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import LAYER_NOT_FOUND, NOTHING_LEFT_TO_QUANTIZE
 from edgecnn.runtimes import litert, onnxruntime, onnxruntime_files, openvino, openvino_files, tensorrt_files
 from edgecnn.runtimes.job import Job
-from edgecnn.stages.quantize import MixedStage, QuantizeStage
+from edgecnn.stages.candidate import MixedStage, QuantizeStage
 from edgecnn.values.candidate import Method
 from edgecnn.values.layers import RankedLayer
 from edgecnn.values.model_file import ModelFile

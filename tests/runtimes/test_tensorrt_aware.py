@@ -18,9 +18,8 @@ from edgecnn.planning.candidates import aware_candidates
 from edgecnn.runner.pixels import to_feed
 from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.runtimes.tensorrt import UNFUSED
-from edgecnn.stages.compile import CompileStage
-from edgecnn.stages.package import PackageStage, runner_digest
-from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.stages.candidate import PackageStage, QuantizeStage, runner_digest
+from edgecnn.stages.engine import CompileStage
 from edgecnn.values.layers import MacTable, Residency
 from tests.data.folders import Heard
 from tests.graph.trunks import scratch

@@ -22,7 +22,7 @@ from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.runner.sessions.openvino_cpu import OpenVinoSession
 from edgecnn.runtimes.onnxruntime_files import float_layers
 from edgecnn.runtimes.registry import backend_for
-from edgecnn.training.memory import held_mib
+from edgecnn.training.memory import resident_mib
 from edgecnn.values.layers import MacTable
 from tests.data.folders import Heard
 from tests.runtimes.aware_made import (
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.slow  # a network is trained with its quantization
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from edgecnn.stages.aware import AwareStage
+from edgecnn.stages.learning import AwareStage
 
 class Silent:
     def step(self, what, done, total=None, unit=""): pass
@@ -194,7 +194,7 @@ def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> 
 
 
 def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 256)
+    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: resident_mib() + 256)
     with pytest.raises(
         EdgecnnError, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+", check=BATCH_TOO_LARGE.made
     ):

@@ -11,8 +11,8 @@ import pytest
 
 from edgecnn.errors.hosts import RunnerFailed, RunnerTimedOut
 from edgecnn.graph.macs import mac_table
-from edgecnn.stages import compile as compile_stage
-from edgecnn.stages.compile import CompileStage
+from edgecnn.stages import engine as compile_stage
+from edgecnn.stages.engine import CompileStage
 from edgecnn.values.layers import Residency
 from tests.graph.trunks import trunk
 from tests.runner.engine_kits import FP16, INT8, RTX, Silent, engine_kit, made

@@ -21,8 +21,8 @@ from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address
 from edgecnn.measure.kits import KitRef
 from edgecnn.runner.files import sha256_of
-from edgecnn.stages import compile as compile_stage
-from edgecnn.stages.compile import EngineStage
+from edgecnn.stages import engine as compile_stage
+from edgecnn.stages.engine import EngineStage
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Ran
@@ -148,7 +148,8 @@ def test_a_builder_that_dies_or_hangs_there_leaves_no_process_and_no_artifact(
     assert ends == "hangs" or failed.value.ref == "builder-died"
     assert wait_until(lambda: not Path("/proc", process.read_text()).exists(), 30), "it outlived the build that was given up"
     assert list(store.artifacts.names()) == []
-    logs = [Path(note.removeprefix(f"what {RTX} said is in ")) for note in ear.notes if note.startswith("what ")]
+    prefix = f"the log of {RTX} is in "
+    logs = [Path(note.removeprefix(prefix)) for note in ear.notes if note.startswith(prefix)]
     assert ends == "hangs" or [log.read_text() for log in logs] == [f"== {ENGINE} for 8.9\n"]
 
 

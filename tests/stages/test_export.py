@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.stages.export import NETWORK, ExportStage
+from edgecnn.stages.trunk import NETWORK, ExportStage
 from edgecnn.values.layers import MacTable
 from edgecnn.values.stage import Key
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, prepared

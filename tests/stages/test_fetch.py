@@ -19,7 +19,7 @@ from edgecnn.errors.weights import (
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_trained
 from edgecnn.models.weights import answer_weights, hub_folder
-from edgecnn.stages.fetch import FetchStage
+from edgecnn.stages.weights import FetchStage
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.stage import Key

@@ -19,7 +19,7 @@ from edgecnn.errors.labels import THRESHOLDS_OF_ANOTHER_MODEL
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import clean_environment
-from edgecnn.stages.package import PackageStage, runner_digest, runner_source
+from edgecnn.stages.candidate import PackageStage, runner_digest, runner_source
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import EngineSpec, ModelFile, ModelOutput, ModelRequirements, ModelSpec, SessionSpec
 from edgecnn.values.preprocessing import Normalization, PixelRecipe, Preprocessing
@@ -208,7 +208,7 @@ def test_a_changed_added_renamed_or_lost_module_is_another_runner(tmp_path: Path
     source = tmp_path / "runner"
     source.mkdir()
     (source / "kit.py").write_text("a")
-    monkeypatch.setattr("edgecnn.stages.package.runner_source", lambda: source)
+    monkeypatch.setattr("edgecnn.stages.candidate.runner_source", lambda: source)
     seen = [runner_digest()]
     (source / "kit.py").write_text("b")
     seen.append(runner_digest())

@@ -13,7 +13,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import PROGRAM_NOT_MADE
 from edgecnn.graph.export import save_program
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.stages.program import ProgramStage
+from edgecnn.stages.desktop import ProgramStage
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import ModelFile
 from edgecnn.values.stage import Key

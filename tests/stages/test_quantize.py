@@ -10,7 +10,7 @@ import torch
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
-from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.stages.candidate import QuantizeStage
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import CLASSES, NORMALIZATION, feed_of, network, prepared

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import ALREADY_QUANTIZED, CALIBRATION_SET_TOO_SMALL
-from edgecnn.stages.rank import RankStage
+from edgecnn.stages.candidate import RankStage
 from edgecnn.values.layers import Ranking
 from edgecnn.values.stage import Key
 from tests.graph.trunks import NORMALIZATION, prepared

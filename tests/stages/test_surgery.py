@@ -21,8 +21,8 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
-from edgecnn.stages.surgery import SurgeryStage
-from edgecnn.training.memory import held_mib
+from edgecnn.stages.learning import SurgeryStage
+from edgecnn.training.memory import resident_mib
 from edgecnn.values.layers import MacTable
 from edgecnn.values.training import Surgery
 from tests.data.folders import Heard
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow  # a network is trained, changed and trained again
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from edgecnn.stages.surgery import SurgeryStage
+from edgecnn.stages.learning import SurgeryStage
 
 class Silent:
     def step(self, what, done, total=None, unit=""): pass
@@ -129,7 +129,7 @@ def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> 
 
 
 def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 256)
+    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: resident_mib() + 256)
     with pytest.raises(
         EdgecnnError, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+", check=BATCH_TOO_LARGE.made
     ):

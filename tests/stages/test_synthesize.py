@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image, PngImagePlugin
 
-from edgecnn.data.composed import open_made
 from edgecnn.data.composing import Composer
+from edgecnn.data.cutouts import open_made
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data import CUTOUTS_UNUSABLE, IMAGE_CHANGED, MANIFEST_UNREADABLE, CorruptImages
 from edgecnn.values.dataset import SPLIT_ROLES

@@ -19,10 +19,10 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import CLASSES_DIFFER, NOTHING_TO_TRAIN_ON, TRAINING_DIVERGED
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
-from edgecnn.stages.train import TrainStage
+from edgecnn.stages.learning import TrainStage
 from edgecnn.training import loop
-from edgecnn.training.images.batches import Batch
-from edgecnn.training.images.material import Material
+from edgecnn.training.batches import Batch
+from edgecnn.training.material import Material
 from edgecnn.training.process import repeatable
 from edgecnn.training.schedule import Phase
 from tests.data.folders import Heard
@@ -33,7 +33,7 @@ from tests.training.made import LENET, LITE, SMALL, Given, fetched, files_of, ma
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from edgecnn.stages.train import TrainStage
+from edgecnn.stages.learning import TrainStage
 class Silent:
     def step(self, what, done, total=None, unit=""): pass
     def note(self, text): pass

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import save_file
 
 from edgecnn.devices.desktop_gpu import VARIANTS
-from edgecnn.stages.program import VariantStage
+from edgecnn.stages.desktop import VariantStage
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import ModelFile
 from edgecnn.values.stage import Key

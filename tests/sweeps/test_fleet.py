@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.render.ci import junit_of, sheets_of_fleet
-from edgecnn.render.page.fleet import fleet_page
+from edgecnn.render.page.fronts import fleet_page
 from edgecnn.render.screens.sweep import fleet_lines, row_of, show_fleet, verdict_caveat
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.sweeps.file import Cell

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.leases.protocol import Board, Kind, Lease, Wait
+from edgecnn.devices.leases import Board, Kind, Lease, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts import (
     BOARD_TAKEN,

@@ -12,11 +12,11 @@ import numpy as np
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.models.catalogue import arch_named, pixel_recipe
-from edgecnn.models.defaults import default_augmentation
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
-from edgecnn.stages.fetch import FetchStage
-from edgecnn.stages.train import TrainStage
+from edgecnn.stages.learning import TrainStage
+from edgecnn.stages.weights import FetchStage
+from edgecnn.training.settings import default_augmentation
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import DataChoice

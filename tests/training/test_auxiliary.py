@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.families.built import AUXILIARY_MAPS, LargeEnoughAux
+from edgecnn.models.families.build import AUXILIARY_MAPS, LargeEnoughAux
 from edgecnn.models.networks import build_network
 from edgecnn.training import beginning
-from edgecnn.training.teacher import answers_of
+from edgecnn.training.losses import logits_of
 from tests.runtimes.made import Quiet
 from tests.training.made import make_given, stage
 
@@ -20,14 +20,14 @@ from tests.training.made import make_given, stage
 def test_googlenet_gives_three_answers_while_it_learns_and_one_afterwards() -> None:
     network = build_network(arch_named("googlenet"), 5)
     image = torch.zeros(2, 3, 64, 64)
-    assert [tuple(each.shape) for each in answers_of(network.train()(image))] == [(2, 5)] * 3
-    assert [tuple(each.shape) for each in answers_of(network.eval()(image))] == [(2, 5)]
+    assert [tuple(each.shape) for each in logits_of(network.train()(image))] == [(2, 5)] * 3
+    assert [tuple(each.shape) for each in logits_of(network.eval()(image))] == [(2, 5)]
 
 
 def test_fine_tuning_asks_no_auxiliary_head() -> None:
     network = build_network(arch_named("googlenet"), 5).train()
     beginning.prepare_finetune(network)
-    assert len(answers_of(network(torch.zeros(2, 3, 64, 64)))) == 1
+    assert len(logits_of(network(torch.zeros(2, 3, 64, 64)))) == 1
 
 
 @pytest.mark.parametrize(("side", "answers"), [(AUXILIARY_MAPS, True), (AUXILIARY_MAPS - 1, False)])

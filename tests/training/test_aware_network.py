@@ -12,21 +12,21 @@ import torch
 from torch import nn
 
 from edgecnn.graph.export import export_onnx
-from edgecnn.graph.passes.qdq import absorb_clamps
+from edgecnn.graph.quantization_nodes import absorb_clamps
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runtimes.onnxruntime_files import float_layers
-from edgecnn.training.aware_network import WeightRange, calibrate, integers, rounded
+from edgecnn.training.aware import WeightRange, calibrate, with_integer_weights, with_rounding
 from tests.graph.trunks import RESOLUTION_PX, feed_of, network, pictures
 from tests.runtimes.made import UNSIGNED
 
 
 def made(float_network: nn.Module, folder: Path) -> onnx.ModelProto:
-    learned = rounded(float_network, UNSIGNED, ImageSize.square(RESOLUTION_PX))
+    learned = with_rounding(float_network, UNSIGNED, ImageSize.square(RESOLUTION_PX))
     calibrate(learned, [feed_of(pictures(8))])
     model = export_onnx(
-        integers(learned, ImageSize.square(RESOLUTION_PX)), ImageSize.square(RESOLUTION_PX), folder / "model.onnx"
+        with_integer_weights(learned, ImageSize.square(RESOLUTION_PX)), ImageSize.square(RESOLUTION_PX), folder / "model.onnx"
     )
     absorb_clamps(model)
     return model
@@ -47,7 +47,7 @@ def test_a_residual_networks_sums_are_of_integers_too(tmp_path: Path) -> None:
 
 
 def test_what_is_calibrated_answers_nearly_as_the_float_network() -> None:
-    learned = rounded(network("resnet18"), UNSIGNED, ImageSize.square(RESOLUTION_PX))
+    learned = with_rounding(network("resnet18"), UNSIGNED, ImageSize.square(RESOLUTION_PX))
     calibrate(learned, [feed_of(pictures(8))])
     shown = torch.from_numpy(feed_of(pictures(16, seed=3)))
     with torch.no_grad():
@@ -57,7 +57,7 @@ def test_what_is_calibrated_answers_nearly_as_the_float_network() -> None:
 
 def test_gradients_reach_every_weight_and_the_float_network_stays_as_it_was() -> None:
     before = {name: tensor.clone() for name, tensor in network("resnet18").state_dict().items()}
-    learned = rounded(network("resnet18"), UNSIGNED, ImageSize.square(RESOLUTION_PX))
+    learned = with_rounding(network("resnet18"), UNSIGNED, ImageSize.square(RESOLUTION_PX))
     calibrate(learned, [feed_of(pictures(4))])
     learned(torch.from_numpy(feed_of(pictures(4)))).square().mean().backward()  # type: ignore[no-untyped-call]
     gradients = [parameter.grad for parameter in learned.parameters()]

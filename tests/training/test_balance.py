@@ -14,8 +14,8 @@ from torch.nn import functional
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
-from edgecnn.training.images.material import ValidationPixels, mean_recall, top1
-from edgecnn.training.loop import class_weights, images_shown, label_loss
+from edgecnn.training.losses import class_weights, images_by_position, label_loss
+from edgecnn.training.material import ValidationPixels, mean_recall, top1
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.training import Balance
 from tests.data.folders import Heard
@@ -43,7 +43,7 @@ def test_a_weighted_loss_is_that_of_images_repeated() -> None:
 
 
 def test_sampling_shows_each_class_as_often_and_each_image_of_a_rare_one() -> None:
-    shown = images_shown(LABELS, "sampling", 5)
+    shown = images_by_position(LABELS, "sampling", 5)
     assert len(shown) == len(LABELS)
     assert sorted(np.unique(LABELS[shown], return_counts=True)[1].tolist()) == [6, 7, 7]
     assert set(shown) >= {16, 17, 18, 19}
@@ -52,9 +52,9 @@ def test_sampling_shows_each_class_as_often_and_each_image_of_a_rare_one() -> No
 
 
 def test_what_is_shown_differs_from_epoch_to_epoch_and_is_the_same_again() -> None:
-    assert not np.array_equal(images_shown(LABELS, "sampling", 5), images_shown(LABELS, "sampling", 6))
-    assert np.array_equal(images_shown(LABELS, "sampling", 5), images_shown(LABELS, "sampling", 5))
-    assert np.array_equal(images_shown(LABELS, "none", 5), np.arange(20))
+    assert not np.array_equal(images_by_position(LABELS, "sampling", 5), images_by_position(LABELS, "sampling", 6))
+    assert np.array_equal(images_by_position(LABELS, "sampling", 5), images_by_position(LABELS, "sampling", 5))
+    assert np.array_equal(images_by_position(LABELS, "none", 5), np.arange(20))
 
 
 def test_mean_recall_counts_a_rare_class_as_much_as_a_frequent_one(tmp_path: Path) -> None:

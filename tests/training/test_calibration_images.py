@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.data.composed import training_images
+from edgecnn.data.cutouts import training_images
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.images import PrepareStage
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice

@@ -21,7 +21,7 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import NeighbourHead, load_trained
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.heads import Features, fit
+from edgecnn.training.heads import Features, fit_head
 from tests.data.folders import Heard
 from tests.slow_parameters import slowly
 from tests.training.made import LITE, SIZE_PX, fetched, make_given, stage
@@ -42,7 +42,7 @@ def features(classes: int = 3, seed: int = 0) -> Features:
 @pytest.mark.parametrize("kind", ["svm", "softmax"])
 def test_a_linear_head_answers_as_scikit_learn_does(kind: Any, classes: int) -> None:
     given = features(classes)
-    fitted = fit(kind, given, classes, mirrored=False, seed=0)
+    fitted = fit_head(kind, given, classes, mirrored=False, seed=0)
     strength = float(fitted.summary.partition(" = ")[2].split()[0])
     solver = (
         LinearSVC(C=strength, random_state=0, max_iter=5000) if kind == "svm" else LogisticRegression(C=strength, max_iter=500)
@@ -64,7 +64,7 @@ def test_neighbours_vote_as_in_scikit_learn(k: int) -> None:
 
 
 def test_the_strength_that_chooses_best_is_kept() -> None:
-    fitted = fit("knn", features(), 3, mirrored=True, seed=0)
+    fitted = fit_head("knn", features(), 3, mirrored=True, seed=0)
     assert fitted.validation_top1 > 0.6
     assert fitted.summary.startswith("nearest neighbours by cosine on frozen features, k = ")
 

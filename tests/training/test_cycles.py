@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.defaults import default_epochs
 from edgecnn.planning.complete import filled_in
 from edgecnn.training.beginning import finetune_phase
 from edgecnn.training.history import EpochFacts
 from edgecnn.training.loop import _out_of_patience
 from edgecnn.training.schedule import growing_cycles
+from edgecnn.training.settings import default_epochs
 from edgecnn.values.recipe import TrainChoice
 from tests.data.folders import Heard
 from tests.training.made import LITE, Given, fetched, files_of, make_given, stage

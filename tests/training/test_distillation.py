@@ -3,7 +3,7 @@ import math
 import torch
 from torch import nn
 
-from edgecnn.training.teacher import distillation
+from edgecnn.training.losses import distillation
 
 
 class Says(nn.Module):

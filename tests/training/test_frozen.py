@@ -15,7 +15,7 @@ from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training import heads as frozen_module
 from edgecnn.training.beginning import TrainingInputs
-from edgecnn.training.heads import Work, frozen, macs_at, onnxruntime_answers, torch_answers
+from edgecnn.training.heads import Work, choose_features, macs_at, onnxruntime_features, torch_features
 from edgecnn.training.settings import TransferSettings
 from edgecnn.training.transfer import make_transfer
 from tests.graph.trunks import NORMALIZATION
@@ -41,11 +41,11 @@ def trained_like(network: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("arch", slowly("resnet-18", "efficientnet-lite0", "mobilenet-v3-small"))
 def test_onnxruntime_answers_as_torch_does(arch: str, tmp_path: Path) -> None:
     network = trained_like(build_network(arch_named(arch), 10))
-    expected = torch_answers(network, NORMALIZATION)(SHOWN)
-    found = onnxruntime_answers(network, NORMALIZATION, ImageSize.square(64), tmp_path)(SHOWN)
+    expected = torch_features(network, NORMALIZATION)(SHOWN)
+    found = onnxruntime_features(network, NORMALIZATION, ImageSize.square(64), tmp_path)(SHOWN)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
-    mirrored = onnxruntime_answers(network, NORMALIZATION, ImageSize.square(64), tmp_path)(SHOWN[:, :, ::-1])
-    torch.testing.assert_close(mirrored, torch_answers(network, NORMALIZATION)(SHOWN[:, :, ::-1]), rtol=1e-3, atol=1e-4)
+    mirrored = onnxruntime_features(network, NORMALIZATION, ImageSize.square(64), tmp_path)(SHOWN[:, :, ::-1])
+    torch.testing.assert_close(mirrored, torch_features(network, NORMALIZATION)(SHOWN[:, :, ::-1]), rtol=1e-3, atol=1e-4)
     assert not list(tmp_path.iterdir()), "the graph is not left behind"
 
 
@@ -57,10 +57,10 @@ MUCH = frozen_module.MANY_MACS
 def test_what_answers_otherwise_than_torch_is_not_asked_and_that_is_said(
     off: float, torch_keeps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = torch_answers(NETWORK, NORMALIZATION)
+    plain = torch_features(NETWORK, NORMALIZATION)
     monkeypatch.setattr(frozen_module, "onnxruntime_answers", lambda *how: lambda pixels: plain(pixels) * (1 + off))
     tell = Quiet()
-    answers = frozen(NETWORK, NORMALIZATION, SHOWN, Work(MUCH, tmp_path, tell))
+    answers = choose_features(NETWORK, NORMALIZATION, SHOWN, Work(MUCH, tmp_path, tell))
     assert torch.equal(answers(SHOWN), plain(SHOWN)) == torch_keeps
     assert [note.split(":")[0] for note in tell.notes] == ["features come from torch"] * torch_keeps
 
@@ -68,7 +68,7 @@ def test_what_answers_otherwise_than_torch_is_not_asked_and_that_is_said(
 def test_few_photographs_of_a_small_network_are_not_worth_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen_module, "onnxruntime_answers", None)
     work = Work(10_000 * macs_at(arch_named("mobilenet-v3-small"), ImageSize.square(64)), tmp_path, Quiet())
-    assert torch.equal(frozen(NETWORK, NORMALIZATION, SHOWN, work)(SHOWN), torch_answers(NETWORK, NORMALIZATION)(SHOWN))
+    assert torch.equal(choose_features(NETWORK, NORMALIZATION, SHOWN, work)(SHOWN), torch_features(NETWORK, NORMALIZATION)(SHOWN))
     assert 3_000 * macs_at(arch_named("efficientnet-lite0"), ImageSize.square(224)) > MUCH
 
 

@@ -8,7 +8,7 @@ import pytest
 
 PROGRAM = """
 import os
-from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import sleeping_threads
 with sleeping_threads():
     import torch
 print(os.environ.get("OMP_WAIT_POLICY"))

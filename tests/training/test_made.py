@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.composed import training_images
+from edgecnn.data.cutouts import training_images
 from edgecnn.data.manifest import summarize
-from edgecnn.stages.prepare import PrepareStage
-from edgecnn.stages.transfer import TransferStage
-from edgecnn.training.images.material import DecodedImages
+from edgecnn.stages.images import PrepareStage
+from edgecnn.stages.learning import TransferStage
+from edgecnn.training.material import DecodedImages
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from tests.data.cutouts import backgrounds, cutouts, roles, shapes, stage_of, synthesis_in

@@ -15,7 +15,7 @@ from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.beginning import TrainingInputs, material_for, scratch_phase
 from edgecnn.training.loop import run_phase
-from edgecnn.training.memory import Learners, _asked_for, _largest, held_mib, image_mib, within_memory
+from edgecnn.training.memory import TrainingProcesses, _fitting_batch_size, _largest_batch, image_mib, resident_mib, within_memory
 from edgecnn.training.schedule import Phase
 from tests.data.folders import Heard
 from tests.training.made import SMALL, make_given, stage
@@ -30,7 +30,7 @@ def phase(batch_size: int) -> Phase:
 @pytest.fixture
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
     """2 GiB above what earlier tests left this process holding."""
-    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 2048)
+    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: resident_mib() + 2048)
 
 
 def test_an_image_counts_what_the_backward_pass_will_read_each_storage_once() -> None:
@@ -60,19 +60,22 @@ def test_a_batch_that_cannot_fit_is_refused_with_one_that_does(little: None) -> 
 
 def test_what_one_process_holds_is_not_counted_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     features = torch.ones(768 * MIB // 4)
-    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 512)
+    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: resident_mib() + 512)
     network = build_network(arch_named("resnet-18"), 10)
-    with within_memory(network, phase(16), 64, Learners(processes=2)):
+    with within_memory(network, phase(16), 64, TrainingProcesses(processes=2)):
         assert features.numel()
-    with pytest.raises(EdgecnnError, check=BATCH_TOO_LARGE.made), within_memory(network, phase(16), 64, Learners(processes=8)):
+    with (
+        pytest.raises(EdgecnnError, check=BATCH_TOO_LARGE.made),
+        within_memory(network, phase(16), 64, TrainingProcesses(processes=8)),
+    ):
         pytest.fail("eight times weights, gradients and averages are more than is left")
 
 
 @pytest.mark.parametrize(("images", "most"), [(140, 100), (64, 32), (7, 2), (100_000, 100), (3, 1)])
 def test_what_is_proposed_fits_however_few_images_are_divided(images: int, most: int) -> None:
-    asked = _asked_for(images, most)
-    assert _largest(images, asked) <= most < _largest(images, asked + 1)
-    assert _asked_for(images, 0) == 0
+    asked = _fitting_batch_size(images, most)
+    assert _largest_batch(images, asked) <= most < _largest_batch(images, asked + 1)
+    assert _fitting_batch_size(images, 0) == 0
 
 
 def test_few_images_make_no_large_batch(little: None) -> None:

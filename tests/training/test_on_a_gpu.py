@@ -20,10 +20,10 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.planning.training import fill_machine, learning_device, trained_before_on
 from edgecnn.runner.machine.environment import available_cores
+from edgecnn.training.batches import map_ahead
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.batches import prepared_ahead
-from edgecnn.training.process import _heard as repeatable_of
-from edgecnn.training.process import own_stream
+from edgecnn.training.process import _collecting_warnings as repeatable_of
+from edgecnn.training.process import seeded_generator
 from edgecnn.training.settings import GPU_THREADS
 from edgecnn.values.augmentation import Crop, Cutmix, Flip, Mixup, RandAugment
 from edgecnn.values.recipe import Recipe, TrainChoice
@@ -221,18 +221,18 @@ def test_batches_come_in_order_whoever_is_ready_first_and_not_more_than_a_few_ah
         begun.append(number)
         if number < turn.parties:
             turn.wait(10)  # at work at the same time
-        with own_stream(number):
+        with seeded_generator(number):
             return number, float(torch.rand(()))
 
     state = torch.get_rng_state()
     taken = []
-    for each in prepared_ahead(made, range(7), threads):
+    for each in map_ahead(made, range(7), threads):
         taken.append(each)
         assert len(begun) <= len(taken) + threads
     torch.testing.assert_close(torch.get_rng_state(), state)
     assert [number for number, _ in taken] == list(range(7))
     assert [drawn for _, drawn in taken] == [float(torch.rand((), generator=torch.Generator().manual_seed(n))) for n in range(7)]
-    assert not list(prepared_ahead(made, [], threads))
+    assert not list(map_ahead(made, [], threads))
 
 
 def test_a_batch_that_cannot_be_read_ends_an_epoch() -> None:
@@ -241,7 +241,7 @@ def test_a_batch_that_cannot_be_read_ends_an_epoch() -> None:
             raise OSError("gone")
         return number
 
-    got = prepared_ahead(made, range(9), 2)
+    got = map_ahead(made, range(9), 2)
     assert [next(got) for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(OSError, match="gone"):
         next(got)

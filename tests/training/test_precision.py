@@ -16,9 +16,9 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.beginning import scratch_phase
-from edgecnn.training.memory import _saved_bytes, _state_mib, held_mib, image_mib, within_memory
-from edgecnn.training.process import computing_in
-from edgecnn.training.teacher import answers_of
+from edgecnn.training.losses import logits_of
+from edgecnn.training.memory import _saved_bytes, _state_mib, image_mib, resident_mib, within_memory
+from edgecnn.training.process import autocast_to
 from tests.data.folders import Heard
 from tests.training.made import LITE, Given, fetched, files_of, losses, make_given, stage
 
@@ -80,8 +80,8 @@ def test_convolutions_are_rounded_and_answers_are_not(arch: str) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             layer.register_forward_hook(lambda layer, given, found: seen.add(found.dtype))
-    with computing_in("bf16"):
-        answers = answers_of(network(torch.zeros(2, 3, 96, 96)))
+    with autocast_to("bf16"):
+        answers = logits_of(network(torch.zeros(2, 3, 96, 96)))
     assert seen == {torch.bfloat16}
     assert {answer.dtype for answer in answers} == {torch.float32}
 
@@ -89,20 +89,20 @@ def test_convolutions_are_rounded_and_answers_are_not(arch: str) -> None:
 @pytest.mark.parametrize("arch", ["resnet-18", "googlenet"])
 def test_what_is_foreseen_of_bf16_is_what_it_takes_at_least(arch: str) -> None:
     network = build_network(arch_named(arch), 10).train()
-    with computing_in("bf16"):
+    with autocast_to("bf16"):
         two, four = (_saved_bytes(network, torch.zeros(count, 3, 96, 96)) for count in (2, 4))
     taken_mib, fp32_mib = (four - two) / 2 / 2**20, image_mib(network, ImageSize.square(96))
     assert 0.8 * taken_mib < image_mib(network, ImageSize.square(96), precision="bf16") <= taken_mib < 0.7 * fp32_mib
 
 
 def test_a_batch_may_fit_in_bf16_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, held = {"epochs": 1, "batch_size": 64, "scratch": "resnet", "size_px": 96}, held_mib()
+    asked, held = {"epochs": 1, "batch_size": 64, "scratch": "resnet", "size_px": 96}, resident_mib()
     network = build_network(arch_named("resnet-18"), 10)
     phases = [scratch_phase(stage("resnet-18", precision=each, **asked)) for each in ("fp32", "bf16")]  # type: ignore[arg-type]
     needed = [
         64 * image_mib(network, ImageSize.square(96), precision=each.precision) + _state_mib(network, each) for each in phases
     ]
-    monkeypatch.setattr("edgecnn.training.memory.held_mib", lambda: held)
+    monkeypatch.setattr("edgecnn.training.memory.resident_mib", lambda: held)
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held + sum(needed) / 2)
     with within_memory(network, phases[1], 64):
         pass

@@ -7,7 +7,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_shipping
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.history import EpochFacts
-from edgecnn.training.images.material import ValidationPixels
+from edgecnn.training.material import ValidationPixels
 from tests.training.made import SMALL, Heard, make_given, stage
 
 SIZE = "64x96"

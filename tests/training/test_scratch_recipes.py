@@ -13,7 +13,7 @@ from torch import nn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.training.beginning import prepare_scratch, scratch_phase
-from edgecnn.training.schedule import drops_of
+from edgecnn.training.schedule import rate_drops
 from tests.data.folders import Heard
 from tests.training.made import SMALL, Given, files_of, make_given, stage
 
@@ -35,7 +35,7 @@ def test_a_plateau_divides_the_rate_by_ten() -> None:
     [((), 0), ((0.5, 0.6), 0), ((0.5, 0.5, 0.5), 1), ((0.5, 0.4, 0.3, 0.2, 0.1), 2), ((0.5, 0.4, 0.6, 0.5), 0)],
 )
 def test_a_rate_drops_for_every_two_epochs_without_a_better_one(judged: tuple[float, ...], drops: int) -> None:
-    assert drops_of(judged, 2) == drops
+    assert rate_drops(judged, 2) == drops
 
 
 def test_the_modern_recipe_shows_the_whole_size_throughout() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.training.loop import sampled_first
+from edgecnn.training.loop import sample_before_strided
 from edgecnn.training.process import repeatable
 
 
@@ -30,7 +30,7 @@ def test_a_strided_convolution_of_few_channels_learns_what_it_should(channels: i
     ordered = images.contiguous(memory_format=torch.channels_last)
     for threads in (1, 2):
         learner = copy.deepcopy(layer)
-        with repeatable(threads), sampled_first(learner):
+        with repeatable(threads), sample_before_strided(learner):
             found = gradient(learner.to(memory_format=torch.channels_last), ordered, answers)  # type: ignore[call-overload]
         torch.testing.assert_close(found.double(), right, rtol=1e-4, atol=1e-4 * float(right.abs().max()))
 
@@ -40,7 +40,7 @@ def test_a_network_answers_as_ever_and_so_does_its_copy_by_its_own_weights() -> 
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         right = network(images)
-        with sampled_first(network):
+        with sample_before_strided(network):
             copied = copy.deepcopy(network)
             torch.testing.assert_close(network(images), right, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(network(images), right, rtol=0, atol=0)
@@ -52,7 +52,7 @@ def test_a_network_answers_as_ever_and_so_does_its_copy_by_its_own_weights() -> 
 def test_afterwards_a_network_is_exported_as_it_was_made() -> None:
     network = build_network(arch_named("mobileone-s0"), 5, seed=1)
     made = [layer.stride for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    with sampled_first(network):
+    with sample_before_strided(network):
         within = [layer.stride for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     after = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     assert within != made == [layer.stride for layer in after]

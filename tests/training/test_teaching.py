@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_trained
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.stages.train import TrainStage
-from edgecnn.training import teacher as teacher_module
+from edgecnn.stages.learning import TrainStage
+from edgecnn.training import losses as teacher_module
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.material import ValidationPixels
-from edgecnn.training.teacher import OtherInput
+from edgecnn.training.losses import AdaptedTeacher
+from edgecnn.training.material import ValidationPixels
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.training import TeacherTerms
 from tests.data.folders import Heard
@@ -95,8 +95,8 @@ def test_a_teacher_that_is_fed_otherwise_sees_the_same_pixels() -> None:
     pixels = torch.rand(2, 3, 4, 4)
     theirs, own = Normalization(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4)), Normalization(mean=(0.5,) * 3, std=(0.5,) * 3)
     shown = (pixels - torch.tensor(theirs.mean).view(3, 1, 1)) / torch.tensor(theirs.std).view(3, 1, 1)
-    assert torch.allclose(OtherInput(Itself(), theirs, own, ImageSize.square(4))(shown), (pixels - 0.5) / 0.5, atol=1e-6)
-    assert OtherInput(Itself(), theirs, own, ImageSize.square(6))(shown).shape == (2, 3, 6, 6)
+    assert torch.allclose(AdaptedTeacher(Itself(), theirs, own, ImageSize.square(4))(shown), (pixels - 0.5) / 0.5, atol=1e-6)
+    assert AdaptedTeacher(Itself(), theirs, own, ImageSize.square(6))(shown).shape == (2, 3, 6, 6)
 
 
 def test_a_teacher_of_another_resolution_sees_its_own_in_every_epoch(

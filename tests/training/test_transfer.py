@@ -14,9 +14,9 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import CLASS_TOO_SMALL
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.networks import build_network, head_of
-from edgecnn.stages.transfer import TransferStage
-from edgecnn.training.schedule import block_groups, freeze_all_but_last
-from edgecnn.training.transfer import choose, probe
+from edgecnn.stages.learning import TransferStage
+from edgecnn.training.schedule import freeze_all_but_last, layer_groups
+from edgecnn.training.transfer import choose_transfer, probe
 from edgecnn.values.training import TransferChoice
 from tests.data.folders import Heard
 from tests.slow_parameters import slowly
@@ -49,7 +49,7 @@ def decided(given: Given, weights: Path, tmp_path_factory: pytest.TempPathFactor
     [(20, 0.9, "head"), (20, 0.4, "last"), (300, 0.9, "all"), (300, 0.1, "all"), (5000, 0.9, "all"), (5000, 0.1, "scratch")],
 )
 def test_the_corners_of_the_matrix(per_class: float, similarity: float, chosen: str) -> None:
-    assert choose(per_class, similarity)[0] == chosen
+    assert choose_transfer(per_class, similarity)[0] == chosen
 
 
 def test_the_probe_finds_what_is_there_and_nothing_where_nothing_is() -> None:
@@ -72,7 +72,7 @@ def test_a_small_class_lowers_the_folds_and_a_single_image_is_refused() -> None:
 def test_the_file_says_the_choice_with_its_figures(decided: Path) -> None:
     choice = TransferChoice.model_validate_json((decided / "transfer.json").read_bytes())
     assert (choice.images, choice.classes, choice.folds) == (128, 10, 5)
-    assert choice.chosen == choose(choice.images_per_class, choice.similarity)[0]
+    assert choice.chosen == choose_transfer(choice.images_per_class, choice.similarity)[0]
     assert 0.3 < choice.probe_top1 <= 1
     assert f"transfer auto is {choice.chosen}: {choice.images_per_class:,.0f} images per class" in choice.sentence
     assert f"reaches {choice.probe_top1:.1%} top-1 in 5-fold cross-validation" in choice.sentence
@@ -141,7 +141,7 @@ def test_every_family_has_groups_that_hold_each_parameter_once(arch: str) -> Non
         network = build_network(spec, 10)
     head = head_of(network, spec)
     beside = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
-    groups = block_groups(network, head, beside)
+    groups = layer_groups(network, head, beside)
     inside = [parameter for module in (*groups, head) for parameter in module.parameters()]
     assert len(groups) >= 3
     left_off = [name for name, parameter in network.named_parameters() if id(parameter) not in set(map(id, inside))]

@@ -12,7 +12,7 @@ from torch import nn
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, head_of
-from edgecnn.training.schedule import block_groups, freeze_all_but_last, learning_groups, release
+from edgecnn.training.schedule import freeze_all_but_last, layer_groups, trainable_groups, unfreeze_last
 from tests.data.folders import Heard
 from tests.training.made import LITE, SMALL, Given, fetched, files_of, make_given, stage
 
@@ -39,7 +39,7 @@ def learns(group: nn.Module) -> bool:
 
 def test_each_epoch_lets_more_groups_learn_and_the_last_one_all() -> None:
     groups = tuple(nn.Linear(2, 2) for _ in range(5))
-    shown = [(release(groups, epoch, 3), [learns(group) for group in groups]) for epoch in range(3)]
+    shown = [(unfreeze_last(groups, epoch, 3), [learns(group) for group in groups]) for epoch in range(3)]
     assert [count for count, _ in shown] == [2, 4, 5]
     assert shown[0][1] == [False, False, False, True, True] and shown[2][1] == [True] * 5
 
@@ -48,10 +48,10 @@ def test_what_transfer_last_froze_is_never_released() -> None:
     network, spec = build_network(arch_named(SMALL), 10), arch_named(SMALL)
     head = head_of(network, spec)
     learning = freeze_all_but_last(network, head)
-    groups = learning_groups(network, head)
-    assert len(groups) == learning < len(block_groups(network, head))
-    release(groups, 0, 1)
-    assert not learns(block_groups(network, head)[0])
+    groups = trainable_groups(network, head)
+    assert len(groups) == learning < len(layer_groups(network, head))
+    unfreeze_last(groups, 0, 1)
+    assert not learns(layer_groups(network, head)[0])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def gradual(given: Given, weights: Path, tmp_path_factory: pytest.TempPathFactor
 def test_the_history_says_how_many_groups_learned_in_each_epoch(gradual: Path) -> None:
     (_, phase) = json.loads((gradual / "history.json").read_text())["phases"]
     network = build_network(arch_named(LITE), 10)
-    count = len(block_groups(network, head_of(network, arch_named(LITE))))
+    count = len(layer_groups(network, head_of(network, arch_named(LITE))))
     learning = [epoch["learning_groups"] for epoch in phase["epochs"]]
     assert learning == sorted(learning) and 0 < learning[0] < learning[-1] == count
 

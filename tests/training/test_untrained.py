@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from edgecnn.data.golden import write_golden
+from edgecnn.data.prepared import write_golden
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.settings import PROBE_IMAGES
-from edgecnn.training.untrained import drawn_images, untrained_network
+from edgecnn.training.untrained import synthetic_images, untrained_network
 
 SIZE = ImageSize.square(96)
 
@@ -22,7 +22,7 @@ def golden_and_answers(arch: str, folder: Path) -> tuple[torch.nn.Module, torch.
     """The network settled on what is drawn, and the golden images that its kits are tested with, as it is fed them."""
     spec = arch_named(arch)
     recipe = pixel_recipe(spec, SIZE).runner_recipe()
-    drawn = drawn_images(PROBE_IMAGES, recipe.crop_px)
+    drawn = synthetic_images(PROBE_IMAGES, recipe.crop_px)
     write_golden([Image.fromarray(each) for each in drawn[:2]], recipe, folder)
     golden = spec.normalization.feed(np.load(folder / "golden" / "pixels.npy"))
     return untrained_network(spec, 1000, spec.normalization.feed(drawn)), torch.from_numpy(golden)
@@ -43,7 +43,7 @@ def test_the_card_is_answered_in_the_range_of_the_other_golden_images_and_in_hal
 
 def test_the_same_network_is_made_whatever_was_drawn_before(tmp_path: Path) -> None:
     spec = arch_named("efficientnet-b0")
-    images = spec.normalization.feed(drawn_images(2, pixel_recipe(spec, SIZE).runner_recipe().crop_px))
+    images = spec.normalization.feed(synthetic_images(2, pixel_recipe(spec, SIZE).runner_recipe().crop_px))
     made = []
     for _ in range(2):
         torch.rand(7)  # moves torch's own stream, which stochastic depth draws from

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgecnn.errors.wording import reason_in
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError, say
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.runner.runs.lease import hold_lease
-from edgecnn.runner.say import say
+from edgecnn.runner.runs.parent import hold_lease
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,20 +82,20 @@ def aware() -> dict[str, Any]:
     """Train a tiny network for one step with INT8 rounding, and convert it to integers."""
     import torch
 
-    from edgecnn.training.aware_network import calibrate, integers, rounded
+    from edgecnn.training.aware import calibrate, with_integer_weights, with_rounding
     from edgecnn.values.candidate import Scheme
 
     size = ImageSize.square(SIDE_PX)
     torch.manual_seed(0)
     layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 4))
     network, images = (
-        rounded(torch.nn.Sequential(*layers), Scheme(activation_dtype="uint8", activation_symmetric=False), size),
+        with_rounding(torch.nn.Sequential(*layers), Scheme(activation_dtype="uint8", activation_symmetric=False), size),
         torch.rand(4, 3, *size),
     )
     calibrate(network, [images.numpy()])
     network(images).square().sum().backward()
     torch.optim.SGD(network.parameters(), lr=0.01).step()
-    answer = integers(network, size)(images)
+    answer = with_integer_weights(network, size)(images)
     if answer.shape != (4, 4) or not bool(torch.isfinite(answer).all()):
         raise ArithmeticError(f"the integer network returned {tuple(answer.shape)}, not (4, 4) finite numbers")
     return {"found": "trained a tiny network for one step with rounding, and predicted with its integers"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgecnn.data.golden import write_golden
+from edgecnn.data.prepared import write_golden
 from edgecnn.devices.doctor.facts import Part, State
 from edgecnn.devices.doctor.parts import PARTS, PartRow, addition_of, no_wheel, packages_of, version_of
 from edgecnn.errors.base import EdgecnnError
@@ -28,7 +28,7 @@ from edgecnn.runtimes.onnxruntime_web import is_unpacked
 from edgecnn.runtimes.protocol import Backend
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import LEAST_VERSION
-from edgecnn.stages.package import PackageStage, runner_digest
+from edgecnn.stages.candidate import PackageStage, runner_digest
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import (

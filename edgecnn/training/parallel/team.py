@@ -1,7 +1,7 @@
-"""Who trains: one process, or several that share every batch of one training and hold the same weights after each step.
+"""The team that trains a network: one process, or several that share every batch and have equal weights after each step.
 
-The batches are those of one process, image for image. A process is shown its part of each, and what a layer or a loss makes of a
-whole batch is made of all parts together, so that several processes differ from one by the order of their sums alone.
+The batches are the same as with one process, and each process gets its part. Layers and losses that depend on the whole batch
+combine all parts. The result therefore differs from that of one process only by the order of sums.
 """
 
 from __future__ import annotations
@@ -16,57 +16,57 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from edgecnn.training.teacher import answers_of
+from edgecnn.training.losses import logits_of
 
 _Item = TypeVar("_Item")
 
 LEAST_IMAGES = 2
-"""That each process is shown of a batch: batch norm refuses one image whose maps are single points."""
+"""Minimum number of images for each process in a batch. Batch norm refuses one image with 1×1 maps."""
 
 
 class Team(NamedTuple):
-    """This process's place among those that train together."""
+    """This process's rank among the processes that train together."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that writes and reports."""
+        """Whether this process writes files and reports progress."""
         return self.rank == 0
 
     def part(self, images: int) -> Part:
-        """What falls to this process of a batch: neighbours, and as many as to any other, to within one."""
+        """Return this process's contiguous part of a batch. Parts have equal sizes, to within one image."""
         return Part(images * self.rank // self.size, images * (self.rank + 1) // self.size, images)
 
     def own(self, items: Sequence[_Item]) -> Sequence[_Item]:
-        """Every ``size``-th, of what is dealt out whole."""
+        """Return every ``size``-th item, from this process's rank on."""
         return items[self.rank :: self.size]
 
     def learner(self, network: nn.Module) -> nn.Module:
-        """The network, whose gradients become the mean over all processes in the backward pass.
+        """Return the network wrapped so that the backward pass averages gradients over all processes.
 
-        It holds for the parameters that learn now; where others begin to, ask again.
+        The wrapper covers the parameters that are trained now. Call this again after unfreezing others.
         """
         if self.size == 1:
             return network
         from torch.nn.parallel import DistributedDataParallel
 
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # 2.15 renames what 2.13 does not know otherwise
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # names that 2.15 deprecates
             return DistributedDataParallel(network, broadcast_buffers=False, find_unused_parameters=True)
 
     def backward(self, learner: Callable[[Tensor], Any], images: Tensor, part: Part, loss_of: Callable[..., Tensor]) -> float:
-        """Leave the gradients of the whole batch's mean loss, and say that loss.
+        """Compute the gradients of the whole batch's mean loss, and return that loss.
 
-        Batch norm and chance treat the images as what they are, where they depend on the whole batch. A loss that is no number
-        for one process is none for all, so that all stop at the same batch.
+        Batch norm and random layers act as on the whole batch (``WholeBatch``). If the loss of one process is not finite, that of
+        all is not, so that all stop at the same batch.
 
-        ``loss_of``: makes the mean loss over the part of the network's answers: its own, and those of auxiliary heads.
+        ``loss_of``: returns the mean loss over the part, from the network's logits and those of auxiliary heads.
         """
         with nullcontext() if self.size == 1 else WholeBatch(part):
-            answers = answers_of(learner(images))
-        loss = loss_of(*answers)
-        # Gradients become the mean over processes; so weighted, that is the mean over images.
+            logits = logits_of(learner(images))
+        loss = loss_of(*logits)
+        # Gradients are averaged over processes. With this weight, the result is the mean over images.
         weighted = loss if self.size == 1 else loss * (part.images * self.size / part.whole)
         weighted.backward()  # type: ignore[no-untyped-call]
         if self.size == 1:
@@ -74,13 +74,13 @@ class Team(NamedTuple):
         return float(self.summed(loss.detach().double() * (part.images / part.whole)))
 
     def summed(self, tensor: Tensor) -> Tensor:
-        """The sum over processes, in place."""
+        """Sum the tensor over processes, in place."""
         if self.size > 1:
             torch.distributed.all_reduce(tensor)
         return tensor
 
     def gathered(self, own: Sequence[Tensor]) -> list[Tensor]:
-        """What ``own`` dealt out, from all, in the order that it had before."""
+        """Collect the items that ``own`` dealt to all processes, in their original order."""
         if self.size == 1:
             return list(own)
         dealt: list[list[Tensor]] = [[] for _ in range(self.size)]
@@ -93,11 +93,11 @@ ALONE = Team()
 
 
 _COUNTED = (0, 2, 3)
-"""Dimensions over which a channel's statistics are taken, of (n, C, H, W)."""
+"""Dimensions of (n, C, H, W) over which a channel's statistics are computed."""
 
 
 class _Norm(NamedTuple):
-    """What ``torch.nn.functional.batch_norm`` takes after the images, in its order."""
+    """Parameters of ``torch.nn.functional.batch_norm`` after the images, in order."""
 
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -109,15 +109,15 @@ class _Norm(NamedTuple):
 
 
 class WholeBatch(TorchFunctionMode):
-    """Active in the forward pass of ``part``, in a process of an initialized group of which each has its own part.
+    """Context for the forward pass of one part of a batch, in which layers act as on the whole batch.
 
-    Two things in a network depend on more than one image: batch norm, by its mean and variance, and chance (dropout, stochastic
-    depth), by the place of an image's numbers in torch's stream. Here the first are taken over all processes, and the second is
-    drawn for the whole batch by each process, which keeps its own rows. torch's own SyncBatchNorm does the first on accelerators
-    alone.
+    Two kinds of layers depend on more than one image: batch norm, by its mean and variance, and dropout and stochastic depth, by
+    the position of an image's random numbers in torch's generator. In this context, mean and variance are computed over all
+    processes. Random numbers are drawn for the whole batch in each process, which uses its own rows. torch's SyncBatchNorm does
+    the first only on accelerators.
 
-    A mode of torch functions, and no exchange of layers: a network's own classes and the names of its weights stay as they are,
-    and timm's subclasses of batch norm are reached too.
+    Functions are intercepted instead of replacing layers, so the network's classes and weight names stay unchanged, and timm's
+    subclasses of batch norm are covered.
     """
 
     def __init__(self, part: Part) -> None:
@@ -160,7 +160,7 @@ class WholeBatch(TorchFunctionMode):
         return values.copy_(self._rows(values, p))
 
     def _rows(self, like: Tensor, p: float) -> Tensor:
-        """The part's rows of what the whole batch would draw, which is drawn in the order of memory."""
+        """Draw for the whole batch, in memory order, and return the part's rows."""
         order = torch.channels_last if like.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last) else None
         shape = (self._part.whole, *like.shape[1:])
         whole = torch.empty(shape, dtype=like.dtype, memory_format=order or torch.contiguous_format)
@@ -168,17 +168,17 @@ class WholeBatch(TorchFunctionMode):
 
 
 class _NormOfAll(torch.autograd.Function):
-    """Batch norm by the mean and variance of all processes' images; the arithmetic of both directions is in torch's own kernels.
+    """Batch norm with the mean and variance over all processes, computed by torch's kernels in both directions.
 
-    Images (N, C, H, W), fp32 or bf16, and so is the answer; statistics are fp32, and their sums travel as float64. ``among`` is
-    what is added to the variance, and how many values of a channel all processes have.
+    Images and results are (N, C, H, W) in fp32 or bf16. Statistics are fp32, and their sums are exchanged as float64. ``among``:
+    the epsilon, and the number of values of a channel in all processes.
     """
 
     @staticmethod
     def forward(
         ctx: Any, images: Tensor, weight: Tensor | None, bias: Tensor | None, among: tuple[float, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalized images, mean and (biased) variance; no gradient flows through the last two by themselves."""
+        """Return normalized images, mean and biased variance. The last two have no gradient."""
         (eps, count), own = among, images.numel() // images.shape[1]
         variance, mean = (moment.double() for moment in torch.var_mean(images.float(), _COUNTED, correction=0))
         sums = torch.stack((mean * own, (variance + mean * mean) * own))
@@ -193,7 +193,7 @@ class _NormOfAll(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """As batch norm's over one batch, whose mean and variance depend on every image of every process."""
+        """Return the gradients, as of batch norm over one batch with all images of all processes."""
         images, weight, mean, variance = ctx.saved_tensors
         scale = torch.ones_like(mean) if weight is None else weight
         in_order = images.is_contiguous(memory_format=torch.channels_last)
@@ -213,7 +213,7 @@ class _NormOfAll(torch.autograd.Function):
 
 
 class Part(NamedTuple):
-    """Images ``start`` to ``stop`` of a batch of ``whole``."""
+    """Images ``start`` to ``stop`` of a batch of ``whole`` images."""
 
     start: int
     stop: int
@@ -221,5 +221,5 @@ class Part(NamedTuple):
 
     @property
     def images(self) -> int:
-        """How many they are."""
+        """Number of images in the part."""
         return self.stop - self.start

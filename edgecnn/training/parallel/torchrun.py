@@ -1,11 +1,10 @@
-"""Several processes train one network: they are started under torchrun, watched, and their result is taken over.
+"""Train one network in several processes: start them under torchrun, watch them, and read their result.
 
-The stage's own process stays what it is: it decodes, computes features, trains heads and writes what the stage makes. Only the
-phase in which the whole network learns is shared. Where a process is lost, torchrun ends the others and begins all of them anew,
-and they go on from the last epoch that was kept, as after any kill.
+The stage's process decodes, computes features, trains heads and writes the stage's files. Only the phase that trains the whole
+network is shared. If a process is lost, torchrun stops the others and restarts all of them from the last checkpoint.
 
-Nothing listens beyond this machine: the processes meet through a file, and gloo's connections between them are on the loopback
-interface. They end when the process that started them does, whose end closes their standard input.
+No process listens beyond this machine: the processes meet through a file, and gloo connects them over the loopback interface.
+They stop when the process that started them ends, because that closes their standard input.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgecnn.data.composed import training_images
+from edgecnn.data.cutouts import training_images
 from edgecnn.errors.base import error_again
 from edgecnn.errors.training import (
     NO_DISTRIBUTED_TORCH,
@@ -32,10 +31,10 @@ from edgecnn.errors.training import (
     batch_too_small_to_share,
     processes_lost,
 )
+from edgecnn.training.batches import batch_count
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts
-from edgecnn.training.images.batches import batch_count
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.parallel.team import LEAST_IMAGES
 from edgecnn.training.schedule import Phase
@@ -44,19 +43,18 @@ from edgecnn.values.base import Value
 from edgecnn.values.stage import Plotting, Progress
 
 RESTARTS = 3
-"""How often all begin anew after one was lost."""
-_EVERY_S = 0.1
-_TIMEOUT_S = 10.0
-"""For torchrun to end after it was asked to."""
+"""Maximum number of restarts after a process was lost."""
+_POLL_S = 0.1
+_STOP_TIMEOUT_S = 10.0
 
 
 def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
-    """Refuse what several processes could not share, before any time is spent.
+    """Refuse a training that several processes cannot share, before it starts.
 
     Raises:
-        NO_DISTRIBUTED_TORCH: this build of torch cannot.
-        TOO_MANY_PROCESSES: there are more of them than threads.
-        BATCH_TOO_SMALL_TO_SHARE: some would be shown too little.
+        NO_DISTRIBUTED_TORCH: this build of torch has no gloo.
+        TOO_MANY_PROCESSES: there are more processes than threads.
+        BATCH_TOO_SMALL_TO_SHARE: a process would get too few images of a batch.
         MANIFEST_UNREADABLE: see ``training_images``.
     """
     processes = settings.processes
@@ -73,29 +71,29 @@ def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
 
 
 def run_distributed(job: SharedJob, network: nn.Module, phase: Phase, tell: Progress) -> PhaseResult:
-    """Train ``network`` as ``run_phase`` does, by several processes; the best epoch's weights are left in the same file.
+    """Train ``network`` as ``run_phase`` does, in several processes, and write the best epoch's weights to the same file.
 
     Raises:
-        PROCESSES_LOST: one was lost again and again.
-        TRAINING_DIVERGED, BATCH_TOO_LARGE, EdgecnnError: what a process met, as if it had been met here.
-        OSError: the system refused one of them something, for instance because the disk is full.
+        PROCESSES_LOST: a process was lost too often.
+        TRAINING_DIVERGED, BATCH_TOO_LARGE, EdgecnnError: the error of a process.
+        OSError: the system error of a process, such as a full disk.
     """
     folder = JobFolder(job.folder / "together")
     shutil.rmtree(folder.root, ignore_errors=True)
     folder.root.mkdir()
     write_tensors(network.state_dict(), folder.start)
     folder.job.write_text(job.model_dump_json(), encoding="utf-8")
-    with _started(job, folder) as torchrun:
+    with _running_torchrun(job, folder) as torchrun:
         heard = 0
         while torchrun.poll() is None:
-            time.sleep(_EVERY_S)
-            heard = _passed_on(folder.told, heard, tell)
-        _passed_on(folder.told, heard, tell)
+            time.sleep(_POLL_S)
+            heard = _forward_progress(folder.told, heard, tell)
+        _forward_progress(folder.told, heard, tell)
     if folder.failure.exists():
-        raise _failure(json.loads(folder.failure.read_text("utf-8")))
+        raise _error_from(json.loads(folder.failure.read_text("utf-8")))
     if torchrun.returncode != 0 or not folder.result.exists():
         raise processes_lost(
-            processes=job.settings.processes, restarts=RESTARTS, last_line=_last_words(folder.log), phase=phase.name
+            processes=job.settings.processes, restarts=RESTARTS, last_line=_failure_line(folder.log), phase=phase.name
         )
     result = json.loads(folder.result.read_text("utf-8"))
     epochs = tuple(EpochFacts.model_validate(epoch) for epoch in result["epochs"])
@@ -103,7 +101,7 @@ def run_distributed(job: SharedJob, network: nn.Module, phase: Phase, tell: Prog
     return PhaseResult(epochs, best, result["stopped"])
 
 
-def _failure(kept: dict[str, Any]) -> Exception:
+def _error_from(kept: dict[str, Any]) -> Exception:
     if "system" not in kept:
         return error_again(kept)
     number, words, file = kept["system"]
@@ -111,7 +109,7 @@ def _failure(kept: dict[str, Any]) -> Exception:
 
 
 @contextmanager
-def _started(job: SharedJob, folder: JobFolder) -> Iterator[subprocess.Popen[bytes]]:
+def _running_torchrun(job: SharedJob, folder: JobFolder) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         *(sys.executable, "-m", "torch.distributed.run"),
         *("--nnodes", "1", "--nproc-per-node", str(job.settings.processes), "--max-restarts", str(RESTARTS)),
@@ -126,32 +124,28 @@ def _started(job: SharedJob, folder: JobFolder) -> Iterator[subprocess.Popen[byt
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for the process that started it, which ends it in order
+            start_new_session=True,  # Ctrl-C reaches only the process that started it, which then stops it
         )
     try:
         yield torchrun
     finally:
         if torchrun.stdin is not None:
             torchrun.stdin.close()
-        _ended(torchrun)
-
-
-def _ended(torchrun: subprocess.Popen[bytes]) -> None:
-    torchrun.terminate()
-    try:
-        torchrun.wait(_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        torchrun.kill()
-        torchrun.wait()
+        torchrun.terminate()
+        try:
+            torchrun.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            torchrun.kill()
+            torchrun.wait()
 
 
 def threads_each(settings: TrainSettings) -> int:
-    """Every process gets its share of the threads."""
+    """Return the number of threads of each process."""
     return max(1, settings.threads // settings.processes)
 
 
 def _environment(settings: TrainSettings) -> dict[str, str]:
-    """What a user has set of gloo and OpenMP's waiting stays."""
+    """Return the environment of torchrun. The user's values for gloo and OpenMP take precedence."""
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
@@ -161,12 +155,12 @@ def _environment(settings: TrainSettings) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads_each(settings)),
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONSAFEPATH": "1",
-        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # else torchrun listens on all interfaces
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # otherwise torchrun listens on all interfaces
     }
 
 
-def _passed_on(file: Path, heard: int, tell: Progress) -> int:
-    """Report whole lines after the first ``heard`` bytes, and say how many bytes are heard now."""
+def _forward_progress(file: Path, heard: int, tell: Progress) -> int:
+    """Report complete progress lines after the first ``heard`` bytes, and return the number of bytes that were reported."""
     if not file.exists():
         return heard
     with file.open("rb") as stream:
@@ -180,8 +174,8 @@ def _passed_on(file: Path, heard: int, tell: Progress) -> int:
     return heard + len(whole)
 
 
-def _last_words(log: Path) -> str:
-    """The line of the log that says most of why: the last of an exception, else what torchrun says last."""
+def _failure_line(log: Path) -> str:
+    """Return the log's most informative line about a failure: an exception, or else an exit code, or else the last line."""
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     errors = [line for line in lines if "Error: " in line and "ChildFailedError" not in line]
     signals = [line for line in lines if "exitcode" in line]
@@ -189,23 +183,19 @@ def _last_words(log: Path) -> str:
 
 
 class SharedJob(Value):
-    """What each process builds the same training from."""
+    """Description of the training for each process."""
 
     settings: TrainSettings
-    """With the transfer that was settled on."""
+    """Settings with the chosen transfer."""
     inputs: TrainingInputs
     folder: Path
-    """That holds decoded images, checkpoints and the best weights."""
+    """Folder of decoded images, checkpoints and best weights."""
     to_beat: float
     """See ``run_phase``."""
 
 
-_ROOM = 16_384
-"""Bytes kept for what a failure says."""
-
-
 class JobFolder:
-    """Where the processes and who started them leave each other files."""
+    """Files through which the processes and the process that started them communicate."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -213,16 +203,16 @@ class JobFolder:
         self.told, self.log = root / "told.jsonl", root / "torchrun.log"
         self.failure, self.result = root / "failure.json", root / "result.json"
         self.meeting = root / "meeting"
-        """torchrun's own; each beginning of the processes has another one beside it."""
+        """Rendezvous file of torchrun. Each restart of the processes has another one, with a suffix."""
 
     def reserve(self) -> Path:
-        """Room for a failure that is written down when the disk is full; ``fail`` takes it."""
+        """Reserve disk space in which ``fail`` can write an error even if the disk is full."""
         reserved = self.failure.with_suffix(f".{os.getpid()}")
-        reserved.write_text(" " * _ROOM, encoding="utf-8")
+        reserved.write_text(" " * 16_384, encoding="utf-8")
         return reserved
 
     def fail(self, reserved: Path, facts: object) -> None:
-        """Write down what ended this process, whole, over the blanks that are there."""
+        """Write the error of this process over the reserved blanks, and rename the file."""
         with reserved.open("r+b") as stream:
             stream.write(json.dumps(facts).encode())
         reserved.replace(self.failure)

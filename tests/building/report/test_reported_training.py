@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from edgecnn.render.bundle import bundle_licences
-from edgecnn.stages.export import NETWORK
+from edgecnn.stages.trunk import NETWORK
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.layers import MacTable
 from edgecnn.values.report import BuildReport

@@ -20,8 +20,8 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.render.progress import Quiet
-from edgecnn.stages.export import ExportStage
-from edgecnn.stages.fetch import FetchStage
+from edgecnn.stages.trunk import ExportStage
+from edgecnn.stages.weights import FetchStage
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
 from edgecnn.values.preprocessing import Normalization

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.data.formats.columns import columns_of
+from edgecnn.data.formats.table import columns_of
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError

@@ -135,6 +135,6 @@ def test_a_folder_that_may_not_be_read_says_so(place: Path, monkeypatch: pytest.
     def refuse(*_: object) -> list[str]:
         raise DATA_FOLDER_UNREADABLE(folder=place / "under", because="permission denied")
 
-    monkeypatch.setattr("edgecnn.data.composed.stamps_in", refuse)
+    monkeypatch.setattr("edgecnn.data.cutouts.stamps_in", refuse)
     with pytest.raises(EdgecnnError, check=DATA_FOLDER_UNREADABLE.made):
         synthesis_in(place)

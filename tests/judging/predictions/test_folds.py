@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.findings import drop
+from edgecnn.judging.folds import FoldAnswers, accuracy_over_folds, design_effect, quality_over_folds
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import tango_drop_pp, wilson
-from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, design_effect, quality_over_folds
-from edgecnn.judging.predictions.quality import quality
+from edgecnn.judging.quality import quality
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, Verdict
 from tests.judging.made import a_candidate

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from edgecnn.errors.recipes import OverridesInvalid
-from edgecnn.models.defaults import default_augmentation
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images import augment
-from edgecnn.training.images.augment import OPERATIONS, Frame, augmented, draw_epoch, normalized
-from edgecnn.training.images.batches import Batch, mixed
+from edgecnn.training import augment
+from edgecnn.training.augment import OPERATIONS, Frame, augmented, draw_epoch, normalized
+from edgecnn.training.batches import Batch, mix
+from edgecnn.training.settings import default_augmentation
 from edgecnn.values import augmentation as kinds
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.recipe import Recipe
@@ -60,7 +60,7 @@ def test_bits_do_not_depend_on_how_a_picture_lies_in_memory(kind: type) -> None:
     epoch, order = draw_epoch(len(PICTURES), seed=3, augment=asked), np.arange(len(PICTURES))
     planar = torch.from_numpy(np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2)))
     of_planar = [
-        augment._one(image, place, epoch, Frame(ImageSize.square(SIZE), ImageSize.square(SIZE)))
+        augment._augment_image(image, place, epoch, Frame(ImageSize.square(SIZE), ImageSize.square(SIZE)))
         for image, place in zip(planar, order, strict=True)
     ]
     assert torch.equal(
@@ -100,7 +100,7 @@ def test_drawing_leaves_the_stream_of_dropout_alone() -> None:
     torch.manual_seed(1)
     shown(kinds.Elastic(p=1.0), kinds.Noise(p=1.0), kinds.RandAugment())
     batch = Batch(torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(4))
-    mixed(batch, draw_epoch(4, seed=1, augment=[kinds.Mixup(), kinds.Cutmix()]), 0, 4)
+    mix(batch, draw_epoch(4, seed=1, augment=[kinds.Mixup(), kinds.Cutmix()]), 0, 4)
     assert torch.equal(torch.rand(3), wanted)
 
 
@@ -176,7 +176,7 @@ def test_cutout_covers_the_share_it_drew() -> None:
 def test_mixing_mixes_labels_as_it_mixes_pictures(kind: Any) -> None:
     images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 16, 16).contiguous()
     epoch = draw_epoch(4, seed=2, augment=[kind(alpha=1.0)])
-    batch = mixed(Batch(images, torch.arange(4)), epoch, 0, 4)
+    batch = mix(Batch(images, torch.arange(4)), epoch, 0, 4)
     shares = batch.labels @ torch.arange(4.0)
     assert torch.allclose(batch.images.mean(dim=(1, 2, 3)), shares, atol=1e-5)
     assert (batch.labels.sum(1) == 1).all() and (batch.labels > 0).sum() == 8
@@ -185,7 +185,7 @@ def test_mixing_mixes_labels_as_it_mixes_pictures(kind: Any) -> None:
 def test_a_batch_of_one_has_nothing_to_be_mixed_with() -> None:
     epoch = draw_epoch(1, seed=2, augment=[kinds.Mixup()])
     batch = Batch(torch.rand(1, 3, 8, 8), torch.tensor([0]))
-    assert mixed(batch, epoch, 0, 4) is not None and mixed(batch, epoch, 0, 4).labels.dtype == torch.int64
+    assert mix(batch, epoch, 0, 4) is not None and mix(batch, epoch, 0, 4).labels.dtype == torch.int64
 
 
 def test_mirror_images_are_shown_as_often_as_the_list_says() -> None:

@@ -18,7 +18,7 @@ from edgecnn.errors.training import (
     TOO_MANY_PROCESSES,
     TRAINING_DIVERGED,
 )
-from edgecnn.stages.train import TrainStage
+from edgecnn.stages.learning import TrainStage
 from edgecnn.training.parallel import torchrun as together
 from tests.data.folders import Heard
 from tests.house.child import child
@@ -137,7 +137,7 @@ def test_no_process_outlives_an_interruption(given: Given, tmp_path: Path) -> No
 STARTER = """
 import sys
 from pathlib import Path
-from edgecnn.stages.train import TrainStage
+from edgecnn.stages.learning import TrainStage
 from tests.data.folders import Heard
 
 asked, images, pixels, out = sys.argv[1:]
