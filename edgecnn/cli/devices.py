@@ -115,14 +115,14 @@ def measure(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     """Measure the latency table from which `edgecnn fit` predicts. An interrupted call resumes."""
     from edgecnn.devices.files import parse_target
-    from edgecnn.fit.prices import own_table, require_writable, write_table
+    from edgecnn.fit.prices import own_table_file, require_writable, write_table
     from edgecnn.fit.timing import TableRequest, require_own_name, table_of
     from edgecnn.render.screens.fit import table_lines
 
     device, host = parse_target(name).device, host_request(call.options)
     if out is None:
         require_own_name(device, host)
-    path = out or own_table(device.name)
+    path = out or own_table_file(device.name)
     require_writable(path)
     table = table_of(TableRequest(device, host, minutes, fresh or anew), call.store, call.tell)
     write_table(table, path)

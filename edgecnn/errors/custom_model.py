@@ -184,6 +184,6 @@ def answers_alike(path: Path, images: int, ways: int) -> EdgecnnError:
 
 
 def quantized_elsewhere(path: str, form: str, device: str, has: bool) -> EdgecnnError:
-    """``has``: the device has ONNX Runtime."""
+    """``has``: whether the device has ONNX Runtime."""
     other = f"pass --target {device}:onnxruntime to package it, or " if has else ""
     return QUANTIZED_ELSEWHERE(path=path, form=form, hint=f"{other}pass the float network that it was made from with --model")

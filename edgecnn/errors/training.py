@@ -198,7 +198,7 @@ FOLDS_NOT_FITTING = ErrorRow(
 
 
 def training_diverged(phase: str, epoch: int, batch: int, kept: str | None, rate: tuple[str, float]) -> EdgecnnError:
-    """``kept``: what was stored and where, or None; ``rate``: of the head, and the recipe's key that sets it."""
+    """``kept``: what was stored and where, or None; ``rate``: the head's learning rate, and the recipe's key that sets it."""
     setting, value = rate
     return TRAINING_DIVERGED(
         phase=phase, epoch=epoch, batch=batch, kept=f"; {kept}" if kept else "", setting=setting, rate=value / 3

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.errors.fit import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
 from edgecnn.fit.choose import pareto_front
-from edgecnn.fit.predictor import Predicts, counted_of, fastest_first
+from edgecnn.fit.predictor import Predicts, count_cost, fastest_first
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, holds
 from edgecnn.models.compound import imbalance_of, scaled, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -90,7 +90,7 @@ class SearchSpace:
         """Return the network of a scale. Raises ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: it cannot be built."""
         spec, size = scaled(self.spec, scale, self.base_px)
         probe = Probe(arch=spec.name, resolution_px=size, classes=self.classes, form=form)
-        counted = counted_of(probe)
+        counted = count_cost(probe)
         member = Member(
             name=" ".join(filter(None, (scale.text(), form.suffix))),
             scale=scale.text(),

@@ -28,7 +28,7 @@ from edgecnn.errors.fit import (
     nothing_timed,
     table_elsewhere,
 )
-from edgecnn.fit.predictor import Predictor, counted_of, traced_layers
+from edgecnn.fit.predictor import Predictor, count_cost, traced_layers
 from edgecnn.fit.search import probe_of
 from edgecnn.installed import require_packages
 from edgecnn.judging.latency import disturbed, latency_when_chosen
@@ -168,7 +168,7 @@ def pool(size: int, families: Iterable[str] = _IN_TURN, seed: int = 0) -> tuple[
         if len(probes) == size:
             break
         probe = _draw(names[len(probes) % len(names)], draw)  # the same family again if the draw was too large or invalid
-        if probe is not None and probe not in probes and counted_of(probe).macs / 1e6 <= MOST_MMACS:
+        if probe is not None and probe not in probes and count_cost(probe).macs / 1e6 <= MOST_MMACS:
             probes[probe] = None
     return tuple(probes)
 
@@ -259,7 +259,7 @@ class _Timing:
             self.timed[name].append(
                 TimedProbe(
                     probe=probe,
-                    macs=counted_of(probe).macs,
+                    macs=count_cost(probe).macs,
                     medians_ms=tuple(ms for profile in profiles for ms in _medians_ms(profile)),
                     disturbed=next(filter(None, (disturbed(profile.environment) for profile in profiles)), None),
                     traced=self._trace_or_none(probe, kit),
