@@ -25,7 +25,7 @@ from edgecnn.errors.fit import (
 )
 from edgecnn.errors.wording import nearest, shell_word
 from edgecnn.judging.metrics import IMAGES_PER_S
-from edgecnn.models.compound import ALPHA, BETA, GAMMA, imbalance_of, scaled
+from edgecnn.models.compound import ALPHA, BETA, GAMMA, imbalance_of, scale_arch
 from edgecnn.studies.cost import cost_of_network
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 from edgecnn.values.arch import ArchSpec
@@ -110,7 +110,7 @@ class _Counter:
 
     def _counted(self, scale: CompoundScale) -> ScalePoint | None:
         try:
-            spec, size = scaled(self.spec, scale, self.spec.resolution_px)
+            spec, size = scale_arch(self.spec, scale, self.spec.resolution_px)
         except (ScaleLeavesNoChannel, ResolutionUnderStride):
             return None
         cost = cost_of_network(spec, size)

@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 import torchvision
-from edgecnn.models.rows import HALF
 
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.networks import build_network, head_of, parameter_count, shipped_parameter_count, shipping_shapes
+from edgecnn.models.rows import HALF
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import PixelRecipe
