@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.judging.runs.regret import ALIKE, ENOUGH, LOOKS, estimate, lead_of
+from edgecnn.judging.regret import ALIKE, ENOUGH, LOOKS, estimate, lead_of
 
 RECORDED = (
     Path(__file__).parent.parent / "tests" / "judging" / "runs" / "recorded_runs.json",

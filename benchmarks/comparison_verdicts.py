@@ -17,9 +17,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from edgecnn.comparing.paired import AgainstRequest, judge_against
+from edgecnn.comparing.comparison import AgainstRequest, judge_against
 from edgecnn.devices.machine import local_lab
-from edgecnn.judging.runs.stopping import ROUNDS_MAX
+from edgecnn.judging.stopping import ROUNDS_MAX
 from edgecnn.render.progress import Quiet
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.store import Store
@@ -39,13 +39,13 @@ def bundle_of(build: Path, folder: Path, factor: float = 1.0) -> Path:
     place = folder / "kits" / kit.candidate.id
     shutil.copytree(kit.folder, place, ignore=shutil.ignore_patterns("__pycache__"))
     if factor != 1.0:
-        timing = place / "runner" / "timing.py"
+        timing = place / "runner" / "sessions" / "__init__.py"
         source = timing.read_text()
         assert source.count(CALL) == 1
         timing.write_text(source.replace(CALL, WAITING.format(factor=factor)))
         manifest = json.loads((place / "kit.json").read_text())
         content = timing.read_bytes()
-        manifest["files"]["runner/timing.py"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        manifest["files"]["runner/sessions/__init__.py"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         (place / "kit.json").write_text(json.dumps(manifest))
     digest = hashlib.sha256((place / "kit.json").read_bytes()).hexdigest()
     kits = {kit.candidate.id: {"folder": f"kits/{kit.candidate.id}", "sha256": digest}}

@@ -21,7 +21,7 @@ from PIL import Image
 
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.data.pixels import PREPARED_ROLES, write_pixels
+from edgecnn.data.prepared import PREPARED_ROLES, write_pixels
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.runner.pixel_recipe import ImageSize, PixelRecipe
 from edgecnn.values.recipe import DataChoice

@@ -20,8 +20,7 @@ from typing import Any
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.sessions import Session, open_session
-from edgecnn.runner.timing import timed_calls
+from edgecnn.runner.sessions import Session, open_session, timed_calls
 from tests.runner.kits import make_kit
 
 PAIRS = 60
@@ -99,7 +98,7 @@ def measure_page(folder: Path) -> None:
     """Ratio of the page's samples to bare calls, one thread and all."""
     from edgecnn.building.untrained_kits import KitMaker
     from edgecnn.render.progress import PlainLines
-    from edgecnn.runner.browser.page import Page
+    from edgecnn.runner.browser import Page
     from edgecnn.runner.machine.environment import read_conditions
     from edgecnn.runner.manifest import MANIFEST
     from edgecnn.store.store import Store

@@ -27,16 +27,16 @@ from onnx import numpy_helper
 from edgecnn.bench.subject import subject_of
 from edgecnn.devices.machine import local_lab
 from edgecnn.devices.this_machine import local_facts
+from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.gates import gates_for, judge, parse_bounds
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
-from edgecnn.judging.predictions.quality import quality
+from edgecnn.judging.quality import quality
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import traced_residency
 from edgecnn.render.progress import Quiet
 from edgecnn.results.finished import finished_build
-from edgecnn.results.lineage import whole_kit
+from edgecnn.results.origin import whole_kit
 from edgecnn.store.store import Store
 from edgecnn.values.report import CandidateFacts
 

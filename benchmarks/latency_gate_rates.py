@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.judging.dependence import runs_interval
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.judging.runs.dependence import runs_interval
 
 RECORDED = Path(__file__).resolve().parents[1] / "tests" / "judging" / "runs" / "recorded_runs.json"
 TWINS = ("a", "a-twin")

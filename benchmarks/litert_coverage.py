@@ -29,8 +29,8 @@ from edgecnn.graph.onnx_file import load_model
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.runtimes.litert_writer.conversion import RULES
 from edgecnn.runtimes.litert_writer.preparation import prepare
-from edgecnn.runtimes.litert_writer.registry import RULES
 from edgecnn.runtimes.litert_writer.writer import LayerWithoutForm, litert_model
 from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of
 from edgecnn.values.arch import ArchSpec

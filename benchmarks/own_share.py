@@ -46,8 +46,8 @@ def timed(kind: str, call: Any) -> Any:
 def main(arch: str = "efficientnet-b0", device: str = "jetson") -> None:
     recipe = Recipe.model_validate({"model": {"arch": arch}})
     target, _ = target_of(recipe.target, device)
-    original = artifacts.Making.made
-    artifacts.Making.made = lambda self, maker, input_paths, tell: original(self, timed("make", maker), input_paths, tell)  # type: ignore[method-assign]
+    original = artifacts.Making.make
+    artifacts.Making.make = lambda self, maker, input_paths, tell: original(self, timed("make", maker), input_paths, tell)  # type: ignore[method-assign]
     LocalHost.run = timed("runner", LocalHost.run)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()

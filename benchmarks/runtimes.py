@@ -23,7 +23,7 @@ from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.installed import lacking
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.judging.runs.latency import estimated_ms, latency_when_chosen
+from edgecnn.judging.latency import estimated_ms, latency_when_chosen
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest

@@ -36,12 +36,12 @@ from PIL import Image
 from scipy import stats
 
 from benchmarks.decode_rate import Quiet, drawn
+from edgecnn.bundle.answering import TOP
 from edgecnn.bundle.predicting import predict_photos
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.vega import svg_of
-from edgecnn.serving.answering import TOP
 
 CLIENTS, READINGS = 4, 100
 CUT, RESET = 10, 50

@@ -33,8 +33,8 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.engines.engine import BuildRequest, build_engines
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.machine.environment import available_cores, read_conditions
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runtimes import tensorrt_files
 from edgecnn.runtimes.job import Job

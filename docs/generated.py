@@ -31,7 +31,7 @@ from edgecnn.errors.base import ErrorRow, ExitCode
 from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render.page.words import OWN, SOURCES, Word
-from edgecnn.render.screens.catalogue import macs_text, percent
+from edgecnn.render.screens.networks import macs_text, percent
 from edgecnn.values.arch import listed
 from edgecnn.values.device import Accelerator, Device, FactsOnly, Match, Memory, Processor, RuntimeFacts
 from edgecnn.values.recipe import Recipe

@@ -15,7 +15,7 @@ from benchmarks.litert_coverage import RECORD, rounded_up
 from benchmarks.marked_sections import put
 from edgecnn.models.catalogue import TIMM, all_archs
 from edgecnn.runtimes.litert_writer import writer  # noqa: F401 - registers the rules
-from edgecnn.runtimes.litert_writer.registry import FORMS
+from edgecnn.runtimes.litert_writer.conversion import FORMS
 
 PAGE = Path(__file__).parent / "reference" / "litert-operators.md"
 NOTHING_WRITTEN = "nothing, or `TRANSPOSE` and `RESHAPE`"
@@ -56,10 +56,10 @@ def table(record: Mapping[str, Any]) -> str:
         "| --- | --- | --- | --- |",
     ]
     for operator, form in sorted(FORMS.items()):
-        held = ", ".join(f"`{name}`" for name in form.held.split(", ")) if form.held else NOTHING_WRITTEN
-        held += f"; in INT8 {', '.join(f'`{name}`' for name in form.in_int8.split(', '))}" if form.in_int8 else ""
+        written = ", ".join(f"`{name}`" for name in form.writes.split(", ")) if form.writes else NOTHING_WRITTEN
+        written += f"; in INT8 {', '.join(f'`{name}`' for name in form.in_int8.split(', '))}" if form.in_int8 else ""
         networks = sum(operator in operators for operators in catalogue)
-        lines.append(f"| {operator} | {held} | {form.limits} | {networks or '–'} |")
+        lines.append(f"| {operator} | {written} | {form.limits} | {networks or '–'} |")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The library's calls: build, write results, return the report, and write the page of a report."""
+"""The library's functions: build, write results, return the report, and write pages."""
 
 from __future__ import annotations
 
@@ -22,11 +22,9 @@ from edgecnn.planning.custom_model import network_name
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_readme
 from edgecnn.render.markdown import report_markdown
-from edgecnn.render.progress import Quiet
-from edgecnn.render.tensorboard import Curves
+from edgecnn.render.progress import Curves, Quiet
 from edgecnn.results.folder import BUNDLE, FIT, FIT_PAGE, PAGE
-from edgecnn.results.page import page_facts
-from edgecnn.results.page_facts import shown_digest
+from edgecnn.results.page import page_facts, shown_digest
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import write_bytes_atomically
 from edgecnn.store.store import Store
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
     from edgecnn.bench.bench import Benched, BenchRequest
     from edgecnn.comparing.facts import MeasuredHistory, SideBySide
     from edgecnn.fit.request import FitRequest
-    from edgecnn.results.listing import OwnBuild
+    from edgecnn.results.finished import OwnBuild
     from edgecnn.studies.doubt import DoubtFound
     from edgecnn.studies.facts import ScaleSearch
     from edgecnn.studies.networks_for import NetworksFor
@@ -107,7 +105,7 @@ def fit_and_write(request: FitRequest, tell: Progress) -> FitReport:
     require_packages(("optuna",), extra="fit", needed_for="fit")
     require_packages(PAGE_PACKAGES, extra="report", needed_for=FIT_PAGE)
     from edgecnn.fit.run import fit
-    from edgecnn.render.page.fit_front import fit_page
+    from edgecnn.render.page.fronts import fit_page
 
     search = fit(request, Store.open(), tell)
     if search.shipped is not None:
@@ -139,7 +137,7 @@ def write_fleet(report: FleetReport, out: Path) -> str:
 def write_fleet_page(report: FleetReport, out: Path) -> str:
     """Write ``fleet.html`` into a sweep's folder and return its path. Raises as ``write_page``."""
     require_packages(PAGE_PACKAGES, extra="report", needed_for="fleet.html")
-    from edgecnn.render.page.fleet import fleet_page
+    from edgecnn.render.page.fronts import fleet_page
 
     file = out / "fleet.html"
     _write(lambda: fleet_page(report), file)
@@ -155,7 +153,7 @@ def write_page(report: BuildReport, store: Store, file: Path) -> PageWritten:
         PAGE_FAILED: a library failed to draw the page.
     """
     require_packages(PAGE_PACKAGES, extra="report", needed_for=PAGE)
-    from edgecnn.render.page.document import report_page
+    from edgecnn.render.page.report import report_page
 
     facts = page_facts(report, store)
     return PageWritten(file=str(file), bytes=_write(lambda: report_page(facts), file), missing=facts.missing)
@@ -194,7 +192,7 @@ def write_catalogue_page(own: Sequence[OwnBuild], file: Path, pattern: str = "*"
         UnknownArch: no network matches.
     """
     require_plot(file, forms=(".html",))
-    from edgecnn.render.page.catalogue import catalogue_page
+    from edgecnn.render.page.networks import catalogue_page
 
     rows = [listed(spec) for spec in archs_like(pattern)]
     return _write_own_page(lambda: catalogue_page(rows, own), file)
@@ -203,7 +201,7 @@ def write_catalogue_page(own: Sequence[OwnBuild], file: Path, pattern: str = "*"
 def write_networks_page(networks: NetworksFor, file: Path) -> int:
     """Write networks for devices as one HTML file and return its size in bytes. Raises as ``write_catalogue_page``."""
     require_plot(file, forms=(".html",))
-    from edgecnn.render.page.networks_for import networks_page
+    from edgecnn.render.page.networks import networks_page
 
     return _write_own_page(lambda: networks_page(networks), file)
 
@@ -214,7 +212,7 @@ def write_doubt_page(doubt: DoubtFound, file: Path) -> int:
     Raises as ``write_comparison_page``.
     """
     require_packages(PAGE_PACKAGES, extra="report", needed_for="the page")
-    from edgecnn.render.page.label_doubt import doubt_page
+    from edgecnn.render.page.studies import doubt_page
 
     return _write_own_page(lambda: doubt_page(doubt.facts, doubt.thumbnails, str(file.parent)), file)
 
@@ -238,7 +236,7 @@ def write_frontier(search: ScaleSearch, file: Path) -> int:
     """
     require_plot(file)
     from edgecnn.render.page.charts.vega import png_of, svg_of
-    from edgecnn.render.page.scale_frontier import frontier_page, frontier_picture
+    from edgecnn.render.page.studies import frontier_page, frontier_picture
 
     drawn: dict[str, Callable[[], str | bytes]] = {
         ".html": lambda: frontier_page(search),

@@ -1,7 +1,4 @@
-"""Check which packages are installed, without importing them, and what pip can install.
-
-The facts on wheels are from the package index, November 2026: https://pypi.org/project/ai-edge-litert/#files.
-"""
+"""What this installation has: optional packages with the commands that install them, and the shipped folders of TOML and JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from edgecnn.errors.weights import missing_package
 from edgecnn.errors.wording import plural
@@ -90,3 +88,16 @@ def require_packages(distributions: Iterable[str], *, extra: str, needed_for: st
     for distribution in distributions:
         if (lacks := lacking((distribution,), extra)) is not None:
             raise missing_package(distribution=distribution, needed_for=needed_for, **lacks._asdict())
+
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def resource_folder(name: Literal["devices", "pipelines", "baselines"]) -> Path:
+    """Return a folder of shipped TOML and JSON files.
+
+    An editable install has no package data, because hatchling's ``force-include`` applies to wheels only. Then the folder is at
+    the root of the checkout.
+    """
+    packaged = _PACKAGE / "_resources" / name
+    return packaged if packaged.is_dir() else _PACKAGE.parent / name

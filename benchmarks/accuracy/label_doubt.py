@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgecnn.data.images import open_source
 from edgecnn.render.progress import Quiet
-from edgecnn.results.network import built_network
+from edgecnn.results.finished import built_network
 from edgecnn.store.store import Store
 from edgecnn.studies.doubt import image_features
 from edgecnn.training.label_doubt import doubts_of, forecast, probe

@@ -22,11 +22,11 @@ from benchmarks.accuracy.studies import ALL_BUT_FEW, Data, Run, runs
 from benchmarks.ladder.photographs import pool
 from edgecnn.building.build import plan_build
 from edgecnn.building.execute import Execution, StageContext, execute
-from edgecnn.building.observe import pixel_sets
+from edgecnn.building.measuring import pixel_sets
 from edgecnn.data.images import open_source
 from edgecnn.devices.files import target_of
 from edgecnn.devices.machine import THIS_MACHINE, Machine, this_machine
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
+from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.measure.evaluate import evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.plan import Plan

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import ExecutedLayers, Predictor
-from edgecnn.fit.tables import read_table_file
+from edgecnn.fit.predictor import ExecutedLayers, Predictor, counted_of
+from edgecnn.fit.prices import read_table_file
 from edgecnn.models.catalogue import BLOCKS, timed_arch
 from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TimedProbe
 

@@ -31,12 +31,11 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.fit.members import Course, MemberBuilder
+from edgecnn.fit.prices import prices_in, read_table_file, table_file
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.run import first_of
-from edgecnn.fit.space import SearchSpace
-from edgecnn.fit.table import timeable_candidates
-from edgecnn.fit.tables import prices_in, read_table_file, table_file
-from edgecnn.fit.timing import times_of, untrained_kits
+from edgecnn.fit.search import SearchSpace
+from edgecnn.fit.timing import time_kits, timeable_candidates, untrained_kits
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.render.progress import PlainLines
@@ -143,7 +142,7 @@ def timed(space: SearchSpace, members: Sequence[Member], top1: Mapping[str, floa
         }
         maker = KitMaker(store, tell, lab.environment.conditions)
         kits, failed = untrained_kits(members, space.spec, candidates, CLASSES, maker)
-        times = times_of(kits, lab)
+        times = time_kits(kits, lab)
     if failed or times.failed:
         raise SystemExit(f"not all of the grid could be timed: {failed | times.failed}")
     return Grid(members, top1, {name: interval.estimate for name, interval in times.times.items()}, kits)

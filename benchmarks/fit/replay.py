@@ -18,9 +18,8 @@ from statistics import fmean
 
 from benchmarks.fit.regret import BASE_PX, CLASSES
 from edgecnn.fit.run import first_of
-from edgecnn.fit.search import identity_of, spread_out, unlike
-from edgecnn.fit.shortlist import looks_of, promises
-from edgecnn.fit.space import SearchSpace
+from edgecnn.fit.search import SearchSpace, are_unlike, identity_of, spread_out
+from edgecnn.fit.shortlist import promised_top1, short_trainings
 from edgecnn.values.fit import Member, Trained
 from edgecnn.values.scale import CompoundScale
 
@@ -69,23 +68,23 @@ def top1(member: Member) -> float:
 
 
 def chosen_by_trainings(inside: Sequence[Member], trainings: int) -> list[Member]:
-    first, every = looks_of(trainings - OF_NO_MEMBER)
+    first, every = short_trainings(trainings - OF_NO_MEMBER)
     known = list(spread_out(inside, first, BASE_PX))
     while len(known) < every:
-        waiting = [member for member in inside if all(unlike(member, other) for other in known)]
+        waiting = [member for member in inside if all(are_unlike(member, other) for other in known)]
         if not waiting:
             break
-        promised = promises(known, waiting)
+        promised = promised_top1(known, waiting)
         known.append(waiting[promised.index(max(promised))])
     return known
 
 
 def chosen_by_standin(inside: Sequence[Member], trainings: int) -> list[Member]:
-    return list(spread_out(inside, looks_of(trainings - OF_NO_MEMBER)[1], BASE_PX))
+    return list(spread_out(inside, short_trainings(trainings - OF_NO_MEMBER)[1], BASE_PX))
 
 
 def chance_accuracy(inside: Sequence[Member], trainings: int) -> float:
-    draw, count = random.Random(0), min(len(inside), looks_of(trainings - OF_NO_MEMBER)[1])
+    draw, count = random.Random(0), min(len(inside), short_trainings(trainings - OF_NO_MEMBER)[1])
     return fmean(max(map(top1, draw.sample(list(inside), count))) for _ in range(DRAWS))
 
 

@@ -26,9 +26,9 @@ from typing import NamedTuple
 
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.render.progress import Quiet
-from edgecnn.store.remote import Remote, blob_at, entry_here
+from edgecnn.store.remote import Remote, blob_at, local_entry
 from edgecnn.store.store import Store
-from edgecnn.store.transfer import names_here, pull, push
+from edgecnn.store.transfer import local_names, pull, push
 from edgecnn.values.artifact import FileFact
 
 PORT = 5987
@@ -50,7 +50,7 @@ class File(NamedTuple):
 
 def files_of(store: Store) -> list[File]:
     """Every file of every entry."""
-    entries = {name: entry for name in names_here(store) if (entry := entry_here(store.layout, name)) is not None}
+    entries = {name: entry for name in local_names(store) if (entry := local_entry(store.layout, name)) is not None}
     return [File(f"{name}/{path}", fact) for name, entry in entries.items() for path, fact in entry.files.items()]
 
 
@@ -63,13 +63,13 @@ def seconds(action: Callable[[], object]) -> float:
 
 def put(place: Remote, store: Store, files: list[File]) -> None:
     paths = {file.fact.sha256: store.root / file.path for file in files}
-    place._fs.put([str(path) for path in paths.values()], [place._at(blob_at(digest)) for digest in paths])
+    place._fs.put([str(path) for path in paths.values()], [place._remote_path(blob_at(digest)) for digest in paths])
 
 
 def get(place: Remote, files: list[File], into: Path) -> None:
     for folder in {(into / file.path).parent for file in files}:
         folder.mkdir(parents=True, exist_ok=True)
-    place._fs.get([place._at(blob_at(file.fact.sha256)) for file in files], [str(into / file.path) for file in files])
+    place._fs.get([place._remote_path(blob_at(file.fact.sha256)) for file in files], [str(into / file.path) for file in files])
 
 
 def get_synced(place: Remote, files: list[File], into: Path) -> None:
@@ -89,7 +89,7 @@ def one_round(store: Store, files: list[File], url: str, work: Path, turn: int) 
     }
     names = ["push", "put", "pull", "get", "get, on disk"] if turn % 2 else ["put", "push", "get, on disk", "get", "pull"]
     took = {name: seconds(ways[name]) for name in names}
-    if len(names_here(fresh)) != len(names_here(store)):
+    if len(local_names(fresh)) != len(local_names(store)):
         sys.exit("not every entry came back")
     for name in (ours, plain):
         name._fs.rm(name._root, recursive=True)
@@ -139,7 +139,7 @@ def main() -> None:
     sent = {file.fact.sha256: file.fact.bytes for file in files}
     mib = {"push": sum(sent.values()) / 2**20, "pull": sum(file.fact.bytes for file in files) / 2**20}
     there = f"{len(sent):,} of them different, {mib['push']:,.0f} MiB"
-    print(f"{len(names_here(store))} entries, {len(files):,} files, {mib['pull']:,.0f} MiB; {there}")
+    print(f"{len(local_names(store))} entries, {len(files):,} files, {mib['pull']:,.0f} MiB; {there}")
     with bucket() if options.s3 else folder(work.parent / f"{work.name}-place") as url:
         rounds = [one_round(store, files, url, work, turn) for turn in range(options.rounds)]
     for ours, plain in (("push", "put"), ("pull", "get"), ("pull", "get, on disk")):

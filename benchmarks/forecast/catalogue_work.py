@@ -6,8 +6,8 @@ python -m benchmarks.forecast.catalogue_work
 from __future__ import annotations
 
 from edgecnn.forecast.networks import COUNTED_FILE, CountedCatalogue, CountedNetwork, count_arch, count_parameters_per_class
+from edgecnn.installed import resource_folder
 from edgecnn.models.catalogue import all_archs
-from edgecnn.resources import resource_folder
 
 
 def main() -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
+from edgecnn.installed import resource_folder
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.networks import build_network
-from edgecnn.resources import resource_folder
-from edgecnn.runtimes.ncnn import _program
+from edgecnn.runtimes.ncnn import pnnx_program
 from edgecnn.values.arch import ArchSpec
 
 LARGEST = 50_000_000
@@ -42,7 +42,7 @@ def write_network(spec: ArchSpec) -> str | None:
         folder = Path(name)
         traced = torch.jit.trace(network, torch.zeros(1, 3, height, width), check_trace=False)  # type: ignore[no-untyped-call]
         traced.save(folder / "network.pt")
-        words = [str(_program()), "network.pt", f"inputshape=[1,3,{height},{width}]f32", "fp16=0", "ncnnparam=made.param"]
+        words = [str(pnnx_program()), "network.pt", f"inputshape=[1,3,{height},{width}]f32", "fp16=0", "ncnnparam=made.param"]
         try:
             done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=LONGEST_S)  # noqa: S603
         except subprocess.TimeoutExpired:

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import NamedTuple
 
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.values.forecast import PublicTable
 
 

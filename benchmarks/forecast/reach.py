@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 
 from benchmarks.marked_sections import renew
 from edgecnn.forecast.calibration import BASE, HERE, Question, between_boards, difficulty, errors, half_width
-from edgecnn.forecast.matrix import Matrix, base_matrix
-from edgecnn.forecast.structure import Array, learn, place, predicted
+from edgecnn.forecast.structure import Array, Matrix, base_matrix, learn, place, predicted
 from edgecnn.forecast.tables import TableRun
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.values.forecast import ForecastBasis
 
 RESULTS = Path(__file__).parent / "results.json"

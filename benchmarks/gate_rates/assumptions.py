@@ -16,14 +16,14 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from edgecnn.judging.choice import Contest, Estimated
+from edgecnn.judging.dependence import runs_interval, share_of_runs_below
 from edgecnn.judging.gates import DEFAULT_LATENCY_RATIO
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, day_ratio_interval, median_interval, share_below
-from edgecnn.judging.runs.dependence import runs_interval, share_of_runs_below
-from edgecnn.judging.runs.latency import SHARE
-from edgecnn.judging.runs.regret import ENOUGH, LOOKS, SPREAD, SPREAD_WEIGHT, lead_of
-from edgecnn.judging.runs.stopping import INTERIM_RUNS, confidence_at, rule_of
+from edgecnn.judging.latency import SHARE
+from edgecnn.judging.regret import ENOUGH, LOOKS, SPREAD, SPREAD_WEIGHT, lead_of
+from edgecnn.judging.stopping import INTERIM_RUNS, confidence_at, rule_of
+from edgecnn.sweeps.boards import KinBoard, mark_slower
 from edgecnn.sweeps.fleet import BETWEEN_DAYS
-from edgecnn.sweeps.kin import KinBoard, compared
 from edgecnn.values.verdict import Interval
 
 Random = np.random.Generator
@@ -138,7 +138,7 @@ def boards_case(boards: int, between: float, random: Random) -> Outcome:
     days = [float(ms) for ms in np.exp(random.normal(0.0, between, boards))]
     points = [_near(ms) for ms in days]
     former = any(one.low / DEFAULT_LATENCY_RATIO > other.high for one in points for other in points)
-    now = compared([KinBoard(board=str(at), p50_ms=ms, disturbed=None) for at, ms in enumerate(points)])
+    now = mark_slower([KinBoard(board=str(at), p50_ms=ms, disturbed=None) for at, ms in enumerate(points)])
     return former, any(board.slower is not None for board in now)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.gate_rates.regression import Drawn, Regression, judging, lower_gate, upper_gate
 from benchmarks.gate_rates.shares import CLASSES, answers_of, judged_facts
-from edgecnn.judging.predictions.accuracy import Answers
+from edgecnn.judging.accuracy import Answers
 from edgecnn.values.report import CandidateFacts
 
 Sizes = tuple[int, ...]

@@ -27,7 +27,7 @@ from benchmarks.gate_rates.several_labels import (
     true_micro_f1,
 )
 from benchmarks.gate_rates.shares import CLASSES, answers_of, judged_facts
-from edgecnn.judging.predictions.accuracy import accuracy
+from edgecnn.judging.accuracy import accuracy
 from edgecnn.values.report import CandidateFacts
 from tests.judging.made import facts
 

@@ -12,11 +12,11 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.gate_rates.regression import MANY, Drawn, Judged, Regression, judging, upper_gate
-from edgecnn.judging.runs.dependence import runs_interval, share_of_runs_below
-from edgecnn.judging.runs.latency import SHARE
-from edgecnn.judging.runs.ratio import PairedRace, judge_ratio, look, unpaired_finding
-from edgecnn.judging.runs.resources import energy
-from edgecnn.judging.runs.stopping import INTERIM_ROUNDS
+from edgecnn.judging.dependence import runs_interval, share_of_runs_below
+from edgecnn.judging.latency import SHARE
+from edgecnn.judging.ratio import PairedRace, judge_ratio, look, unpaired_finding
+from edgecnn.judging.resources import energy
+from edgecnn.judging.stopping import INTERIM_ROUNDS
 from edgecnn.values.profile import EnergyReading, RunEnergy, Stretch
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult

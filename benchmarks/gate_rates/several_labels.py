@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from benchmarks.gate_rates.regression import Drawn, Regression, judging, lower_gate, upper_gate
-from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
+from edgecnn.judging.accuracy import Answers
+from edgecnn.judging.multi_label import multi_label_accuracy
 from edgecnn.values.report import CandidateFacts
 from tests.judging.made import facts
 

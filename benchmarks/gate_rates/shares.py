@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.gate_rates.regression import MANY, Drawn, Regression, judging, lower_gate, upper_gate
-from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
-from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds
-from edgecnn.judging.predictions.quality import quality
+from edgecnn.judging.accuracy import Answers, accuracy, agreement
+from edgecnn.judging.folds import FoldAnswers, accuracy_over_folds
+from edgecnn.judging.quality import quality
 from edgecnn.values.report import CandidateFacts
 from tests.judging.made import an_accuracy, facts
 

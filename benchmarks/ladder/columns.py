@@ -23,7 +23,7 @@ from benchmarks.ladder.rivals import BASE, RIVALS
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Schedule, Task
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
+from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.measure.kits import KitRef
 from edgecnn.render.progress import Quiet
 from edgecnn.values.candidate import Knobs

@@ -23,8 +23,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency
 from edgecnn.models.catalogue import pixel_recipe
-from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.trunk import Step
+from edgecnn.planning.plan import Plan, Step, plan
 from edgecnn.results.folder import PLAN, REPORT
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.images import PrepareStage

@@ -38,9 +38,9 @@ from benchmarks.ladder.networks import (
 from benchmarks.ladder.results import FOLDER, Column, Layer, NetworkResult, Phase, RunMedian, write
 from benchmarks.ladder.rivals import BASE
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.judging.choice import pays
+from edgecnn.judging.choice import accuracy_risk
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.judging.runs.regret import ENOUGH, LOOKS, lead_of, preferred
+from edgecnn.judging.regret import ENOUGH, LOOKS, lead_of, preferred
 from edgecnn.render.progress import PlainLines
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Interval
@@ -156,7 +156,7 @@ def chosen(columns: Iterable[Column], as_given: bool, built: Built) -> str | Non
     """What a build would ship of these costs; None where none of ours ran."""
     ran = [column for column in columns if column.whose == "edgecnn" and column.as_given is as_given]
     costs = {column.id: of for column in ran if (of := column.of("select"))}
-    paying = {row.candidate.id: pays(row) for row in built.report.candidates}
+    paying = {row.candidate.id: accuracy_risk(row) for row in built.report.candidates}
     return preferred(costs, paying) if costs else None
 
 

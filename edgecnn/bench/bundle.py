@@ -7,6 +7,7 @@ The bundle is verified first and never changed. Its profiles are stored and copi
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,39 +17,42 @@ from pathlib import Path
 
 import edgecnn
 from edgecnn.bench.bench import BenchRequest
-from edgecnn.bench.bundle_folder import output_folder, write_bench
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import BuiltEngines, build_engines, builder_for
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.bundle.manifest import Recorded, recorded_in
-from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
+from edgecnn.bundle.verify import Trust, Verified, unpack_bundle, verify
 from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import device_named, known_devices, parse_target
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
 from edgecnn.devices.this_machine import matches
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import (
     BENCH_DEVICE_UNKNOWN,
     BENCH_OPTION_OF_BUILD,
     BENCH_TARGET_DIFFERS,
     NO_KIT_RUNS,
+    NOT_OVERWRITTEN,
+    OUTPUT_UNWRITABLE,
 )
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.gates import Circumstances, EffectiveGates
 from edgecnn.judging.judgement import judge_rows
-from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD
-from edgecnn.measure.energy import energy_request, metered, open_log
+from edgecnn.judging.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, tried
+from edgecnn.measure.race import energy_request, has_meter, open_log
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
-from edgecnn.measure.runnable import tried
-from edgecnn.measure.subject import Subject, evaluated
+from edgecnn.measure.subject import Subject, evaluate_finite
 from edgecnn.results.explain import bench_command
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
 from edgecnn.results.shipped import shipped_kit
+from edgecnn.store.disk import write_text_atomically
+from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import reference_of
@@ -99,7 +103,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
     verified = verify(bench_request.folder, replace(request.trust, made_here=True), tell)
     out = output_folder(request.out, verified)
     with store.in_use.held(), store.workspace("bundle", verified.facts.sha256[:32], tell) as work:
-        folder = unpacked(verified, _subfolder(work, BUNDLE))
+        folder = unpack_bundle(verified, _subfolder(work, BUNDLE))
         kits = tuple(shipped_kit(folder, name).kit for name in verified.contents.kits)
         recorded = recorded_in(folder)
         device = _device(bench_request, recorded)
@@ -190,7 +194,7 @@ def _measure(subject: Subject, shown: OpenedImages, request: BundleBenchRequest,
     if not subject.timed:
         return
     subject.races["report"] = subject.race(RaceRequest.reported(request.race, runnable, how))
-    if watched := [kit for kit in runnable if metered(kit, lab.environment, how.meter)]:
+    if watched := [kit for kit in runnable if has_meter(kit, lab.environment, how.meter)]:
         subject.races["energy"] = subject.race(energy_request(request.race, watched, how), "energy of {} could not be measured")
 
 
@@ -202,7 +206,7 @@ def _answer(name: str, subject: Subject, shown: OpenedImages) -> None:
         return
     if shown.pixels is None:
         return
-    answered = tried(partial(evaluated, subject.kits[name], shown.pixels, subject.lab))
+    answered = tried(partial(evaluate_finite, subject.kits[name], shown.pixels, subject.lab))
     if isinstance(answered, Failed):
         subject.fail(name, answered)
     else:
@@ -259,3 +263,56 @@ def _notices(subject: Subject, shown: OpenedImages, recorded: Recorded, verified
     yield from verified.facts.warnings
     if len(subject.kits) > 1:
         yield "the bundle and its choice are unchanged: edgecnn bench BUILD settles a provisional choice"
+
+
+REPORTED = "bundle-bench.json"
+PROFILES = "profiles"
+
+
+def output_folder(out: Path | None, verified: Verified) -> Path:
+    """Create the folder of the results before anything is measured. ``out``: None means ``benches/NAME``.
+
+    Raises:
+        NOT_OVERWRITTEN: it holds other files, or is inside the bundle.
+        OUTPUT_UNWRITABLE: it cannot be created.
+    """
+    folder = out or Path("benches") / verified.manifest.name
+    resolved, bundle = folder.resolve(), verified.opened.path.resolve()
+    if bundle == resolved or bundle in resolved.parents:
+        raise NOT_OVERWRITTEN(path=folder, because="it is inside the bundle, and edgecnn never changes a bundle")
+    try:
+        if folder.exists() and not (folder / REPORTED).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+            raise NOT_OVERWRITTEN(path=folder, because=f"it holds other files and no {REPORTED}")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OUTPUT_UNWRITABLE(path=folder, because=system_reason(error)) from error
+    return folder
+
+
+def write_bench(result: BundleBench, subject: Subject, out: Path) -> BundleBench:
+    """Copy the profiles, write ``bundle-bench.json`` last, and return its content.
+
+    Raises OUTPUT_UNWRITABLE: a file cannot be written.
+    """
+    try:
+        profiles = {kit.candidate.id: tuple(_copied(kit, subject, out)) for kit in subject.kits.values()}
+        written = result.model_copy(update={"profiles": profiles, "output": str(out)})
+        write_text_atomically(out / REPORTED, written.model_dump_json(indent=1, by_alias=True) + "\n")
+    except OSError as error:
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
+    return written
+
+
+def _copied(kit: KitRef, subject: Subject, out: Path) -> Iterator[str]:
+    for stored in _stored(kit, subject):
+        name = f"{PROFILES}/{kit.candidate.id}/{stored.profile.what}-{stored.id}"
+        shutil.copytree(stored.folder, out / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        yield name
+
+
+def _stored(kit: KitRef, subject: Subject) -> Iterator[StoredProfile]:
+    if (answers := subject.evaluations.get((kit.candidate.id, "test"))) is not None:
+        yield answers
+    raced = [result.profiles[kit.entrant] for result in subject.races.values() if kit.entrant in result.profiles]
+    if raced:
+        yield from (stored for stored in subject.lab.store.profiles.of(kit.digest, "race") if stored.profile in raced)

@@ -21,26 +21,24 @@ from typing import Any, NamedTuple, TypeVar
 import edgecnn
 from edgecnn.building.engines import build_engines, builder_for
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, redact_paths, renamed
+from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, anonymize_machine, redact_paths
 from edgecnn.devices.check.board import BoardUse, hardware_differences, runtimes_for
 from edgecnn.devices.desktop_gpu import VariantChoice, gpu_here
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, nothing_in_evidence
-from edgecnn.installed import require_packages
-from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
-from edgecnn.judging.runs.resources import throughput
+from edgecnn.installed import require_packages, resource_folder
+from edgecnn.judging.latency import RUNS_NEEDED, latency
+from edgecnn.judging.resources import throughput
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, tried, why_not_runnable
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.residency import residency
-from edgecnn.measure.runnable import tried, why_not_runnable
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.weights import answer_weights
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.planning.complete import stored_weights, tool_versions
-from edgecnn.resources import resource_folder
 from edgecnn.runner.runs.schedule import OPENED_AT_ONCE
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
@@ -379,7 +377,7 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
     if not any(network.kits for network in gathering.networks):
         reasons = {**gathering.left_out, **{name: why for network in gathering.networks for name, why in network.failed.items()}}
         raise nothing_in_evidence(device=request.device.name, reasons=reasons)
-    clean, named = partial(redact_paths, board=machine.board), partial(renamed, secret=lab.store.secret(lab.tell))
+    clean, named = partial(redact_paths, board=machine.board), partial(anonymize_machine, secret=lab.store.secret(lab.tell))
     dates = (kit.latency.observed_at for network in gathering.networks for kit in network.kits)
     file = request.device_file or resource_folder("devices") / f"{request.device.name}.toml"
     return EvidenceRecord(

@@ -11,41 +11,37 @@ from typing import TYPE_CHECKING, Any, get_args
 from edgecnn.bench.facts import BenchImages
 from edgecnn.building.build import BuildContext
 from edgecnn.bundle.manifest import Recorded
-from edgecnn.data.class_names import labels_by_name
+from edgecnn.data.class_names import imagenet_classes, imagenet_labels, labels_by_name
 from edgecnn.data.formats.registry import has_folder
-from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import FolderImages, ImageSource, open_source
-from edgecnn.data.label_roles import roles_of
 from edgecnn.data.manifest import Files, list_files, read_files, summarize
-from edgecnn.data.pixels import write_pixels
-from edgecnn.data.splits import Listed, entirely_test
+from edgecnn.data.prepared import write_pixels
+from edgecnn.data.roles import Listed, assign_roles, entirely_test
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import bench_classes_differ
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     FoldsBesideSplit,
     NoClassFolders,
+    NotInClassNames,
     SplitFolders,
     TooFewImages,
 )
-from edgecnn.errors.data.formats import NotInClassNames
-from edgecnn.errors.data.groups import (
+from edgecnn.errors.labels import (
     GroupOnTwoSides,
     GroupPatternInvalid,
     GroupPatternTooSlow,
     GroupsNotDivisible,
-    NoGroupFound,
-    TooFewGroups,
-)
-from edgecnn.errors.data.multi_label import (
     LabelsNotDivisible,
     LabelTooRare,
+    NoGroupFound,
+    TooFewGroups,
     multi_label_not_fitting,
     unknown_label,
 )
 from edgecnn.errors.wording import counted
 from edgecnn.measure.evaluate import PixelSet, prepared_groups
 from edgecnn.measure.kits import KitRef
-from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
+from edgecnn.results.origin import ancestor, kit_artifact, pixels_of_test, prepared_test
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import UNLABELLED, DataManifest, Fold, ImageEntry
@@ -238,5 +234,7 @@ def shown_sources(
     except _NO_BUILD:
         listing = listed(None)
     with contextlib.suppress(*_NO_BUILD):
-        yield source(listing, tuple(image for image in roles_of(listing, drawn_as_built, fold).images if image.role == "test"))
+        yield source(
+            listing, tuple(image for image in assign_roles(listing, drawn_as_built, fold).images if image.role == "test")
+        )
     yield source(listing, entirely_test(listing, drawn_as_built.seed))

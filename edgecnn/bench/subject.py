@@ -16,12 +16,11 @@ from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, nonfinite
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, has_engine, tried
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
-from edgecnn.measure.runnable import has_engine, tried
 from edgecnn.measure.subject import Subject
 from edgecnn.results.finished import FinishedBuild, KeptStep
-from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_entry, whole_kit
+from edgecnn.results.origin import TRUNK_KINDS, ancestor, kit_artifact, whole_entry, whole_kit
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.profiles import StoredProfile

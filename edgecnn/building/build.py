@@ -1,45 +1,64 @@
-"""A build from beginning to end: resolve, plan, execute, measure, judge and publish."""
+"""A build from beginning to end: resolve, plan, execute, measure, judge and publish.
+
+Results are ``report.json``, ``plan.json``, the pages and the bundle. Each is written atomically.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from edgecnn.building.choosing import Call, Decision, decide, inside_budget, last_race
-from edgecnn.building.desktop_gpu import local_record, play
+from edgecnn.building.desktop_gpu import local_record, measure_desktop_gpu
 from edgecnn.building.engines import resolve_builder
-from edgecnn.building.execute import LAST_STEP, MEASURING, Execution, StageContext, execute
-from edgecnn.building.folds import observe_folds
+from edgecnn.building.execute import LAST_STEP, MEASURING, Execution, Limits, StageContext, execute
 from edgecnn.building.forecasts import CandidateForecasts, planned_forecasts
-from edgecnn.building.knob_race import race_knobs
-from edgecnn.building.ladder import Limits
-from edgecnn.building.objective_race import race_for_choice, require_meter
-from edgecnn.building.observe import Observer, add_made, pixel_sets
+from edgecnn.building.measuring import (
+    Observer,
+    add_execution_results,
+    observe_folds,
+    pixel_sets,
+    race_for_choice,
+    race_knobs,
+    require_meter,
+)
 from edgecnn.building.pace import Pace, Part, expected_parts
-from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import report_of
 from edgecnn.bundle.publishing import staged_bundle
+from edgecnn.data.formats.registry import is_on_disk
+from edgecnn.data.layout import root_of
 from edgecnn.devices.check.board import BoardUse, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
-from edgecnn.errors.building import BASELINE_FAILED, NOTHING_TO_JUDGE, every_candidate_failed
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.building import (
+    BASELINE_FAILED,
+    NOTHING_TO_JUDGE,
+    OUTPUT_AMONG_DATA,
+    OUTPUT_HOLDS_OTHER_FILES,
+    OUTPUT_UNUSABLE,
+    every_candidate_failed,
+)
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY
+from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
-from edgecnn.measure.energy import open_log
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.runnable import kits_that_fail
+from edgecnn.measure.lab import Lab, kits_that_fail
+from edgecnn.measure.race import open_log
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest, Goal, effective_gates
 from edgecnn.planning.resolve import resolve
-from edgecnn.results.folder import BUNDLE, PLAN, output_lock
+from edgecnn.results.folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, output_lock, report_text
 from edgecnn.results.origin import planned_data
-from edgecnn.store.disk import json_object
-from edgecnn.store.durations import Durations, total
+from edgecnn.store.disk import json_object, write_text_atomically
+from edgecnn.store.listing import Durations, total_duration
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput
@@ -58,9 +77,9 @@ class PlannedStep:
     id: str
     key: Key
     missing: tuple[str, ...] | None
-    """None: the store holds it. Else why not; empty if an input is missing, whose own step says why."""
+    """Why the store does not hold the step: empty if an input is missing, because that step has the reason. None: stored."""
     fold: int = 1
-    """The fold of cross-validation whose network it makes. Only the trunk of other folds than the first is listed."""
+    """The fold of cross-validation. For folds after the first, only the steps of the trunk are listed."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +92,16 @@ class PlannedBuild:
     test_set: str
     out: Path
     make_seconds: tuple[float, float] | None = None
-    """Estimated time of the missing steps, from durations on this machine; None if a kind has none. Without optional rungs and
-    measuring."""
+    """Estimated time of the missing steps, without optional rungs and measuring.
+
+    The estimate is from durations on this machine; None if this machine never made a step of a missing kind.
+    """
     data_change: DataChange | None = None
-    """Difference of the images from those of the build in ``out``; None without a difference or a build."""
+    """Changes of the images since the build in ``out``; None without changes or a build."""
     forecasts: CandidateForecasts = CandidateForecasts()
 
     def facts(self) -> dict[str, Any]:
-        """The plan for ``--json``, with the stored steps and the resolution of the test set."""
+        """Return the plan for ``--json``, with the stored steps and the resolution of the test set."""
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
         gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
@@ -105,7 +126,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
         plan=planned,
         steps=tuple(steps),
         gates=gates,
-        test_set=_can_show(planned.resolved),
+        test_set=_smallest_visible_drop(planned.resolved),
         out=request.out,
         make_seconds=_make_seconds(planned, steps, store),
         data_change=None if before is None else DataChange.between(before, planned.resolved.data.totals),
@@ -114,17 +135,16 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
 
 
 def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> tuple[float, float] | None:
-    """Estimated time of the missing steps; None if this machine never made one of a missing kind."""
-    perhaps = {candidate.id for rung in planned.rungs if rung.mends is not None for candidate in rung.candidates}
-    stages = {step.key: step.stage for step in planned.steps if step.candidate not in perhaps}
+    optional = {candidate.id for rung in planned.rungs if rung.mends is not None for candidate in rung.candidates}
+    stages = {step.key: step.stage for step in planned.steps if step.candidate not in optional}
     stages |= {step.key: step.stage for fold in planned.folds for step in fold.trunk.steps}
     missing = [stages[step.key] for step in steps if step.missing is not None and step.key in stages]
     durations = Durations(store) if missing else None
-    estimate, unknown = total(None if durations is None else durations.of(stage) for stage in missing)
+    estimate, unknown = total_duration(None if durations is None else durations.of(stage) for stage in missing)
     return None if unknown else (estimate.low, estimate.high)
 
 
-def _can_show(resolved: Resolved) -> str:
+def _smallest_visible_drop(resolved: Resolved) -> str:
     images = sum(fold.counts["test"] for fold in (resolved.data, *resolved.folds))
     if not resolved.data.labelled:
         return f"{images:,} images without labels show how often two candidates agree, but not accuracy"
@@ -147,8 +167,8 @@ def looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
         answer = store.artifacts.find(step.stage, planned.resolved.versions, inputs)
         if isinstance(answer, Artifact):
             stored[step.key] = answer
-        follows = any(key in keys and key not in stored for key in step.stage.inputs.values())  # that step says why
-        missing = None if isinstance(answer, Artifact) else () if follows else answer.why
+        input_missing = any(key in keys and key not in stored for key in step.stage.inputs.values())
+        missing = None if isinstance(answer, Artifact) else () if input_missing else answer.why
         steps.append(PlannedStep(id=step.id, key=step.key, missing=missing))
     return tuple(steps)
 
@@ -158,11 +178,9 @@ class BuildContext:
     """The store, the progress and the pages of a build."""
 
     store: Store
-    """Holds finished work."""
     tell: Progress
-    """Shows progress."""
     pages: Mapping[str, Page] = field(default_factory=dict)
-    """File name beside ``report.json``, or in ``bundle/``, to what words the report for people."""
+    """Name of a file next to ``report.json`` or in ``bundle/`` to the function that makes its text."""
 
 
 def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> BuildReport:
@@ -171,7 +189,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     ``store``: holds finished work; ``gc`` deletes nothing that this build uses. ``pages``: name of a file next to ``report.json``
     or in ``bundle/`` to the function that makes its text.
 
-    Raises EdgecnnError: a named failure. Finished work is in the store, and the same call continues from there.
+    Raises EdgecnnError: finished work is in the store, and the same call continues from there.
     """
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
@@ -207,15 +225,15 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     observer, decision = Observer(subject, pace), None
 
     def drops(rung: Rung) -> Mapping[str, float]:
-        add_made(subject, execution, rung.candidates)
-        return observer.drops(rung, pixel_sets(execution)["validation"])
+        add_execution_results(subject, execution, rung.candidates)
+        return observer.validation_drops(rung, pixel_sets(execution)["validation"])
 
     with store.in_use.held():
         limits = _limits(planned, store, request, call.gates)
         execute(execution, stages, request.goal, limits, drops if request.goal in MEASURING else None)
-        add_made(subject, execution, execution.candidates)
+        add_execution_results(subject, execution, execution.candidates)
         if request.goal in MEASURING and not _none_left(subject, request.goal):
-            decision = observe(execution, observer, call, stages, here.lab(store, tell))
+            decision = measure_and_choose(execution, observer, call, stages, here.lab(store, tell))
         while True:
             report = report_of(execution, subject, call, time.perf_counter() - started, decision)
             if _none_left(subject, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
@@ -225,7 +243,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
             failures = _publish(report, subject, planned, request, context)
             if not failures:
                 return report
-            for name, failed in failures.items():  # the choice is made again without it
+            for name, failed in failures.items():  # choose again without these candidates
                 subject.fail(name, failed, "failed its self-test in the bundle")
             if subject.attached and subject.timed:
                 decision = _race_winner(observer, call)
@@ -242,18 +260,19 @@ def _expected_parts(planned: Plan, store: Store, goal: Goal) -> list[Part]:
 
 
 def _none_left(subject: Subject, goal: Goal) -> bool:
-    """Whether every candidate that was tried and that the target allows has failed, so that nothing can ship."""
+    """Whether every candidate that may ship and was tried has failed."""
     resolved = subject.resolved
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     kinds = ("quantize", "package", "compile") if goal == "compile" else ("quantize", "package")
-    tried = {
+    outcomes_by_candidate = {
         candidate.id: [outcome for kind, outcome in subject.steps.get(candidate.id, {}).items() if kind in kinds]
         for candidate in resolved.candidates
         if candidate.runtime in allowed
     }
-    tried = {name: steps for name, steps in tried.items() if steps}
+    tried = {name: outcomes for name, outcomes in outcomes_by_candidate.items() if outcomes}
     return bool(tried) and all(
-        name in subject.failures or any(isinstance(step, Failed | Blocked) for step in steps) for name, steps in tried.items()
+        name in subject.failures or any(isinstance(outcome, Failed | Blocked) for outcome in outcomes)
+        for name, outcomes in tried.items()
     )
 
 
@@ -273,16 +292,16 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     Raises NothingToJudge: the store does not hold a step of a candidate or of the trunk.
     """
     judged = {None, *(candidate.id for candidate in planned.resolved.candidates)}
-    of = {step.id: step.candidate for step in planned.steps}
-    missing = tuple(name for name in _lacking(planned, store) if of[name] in judged)
+    candidate_of = {step.id: step.candidate for step in planned.steps}
+    missing = tuple(name for name in _missing_steps(planned, store) if candidate_of[name] in judged)
     for number, fold in enumerate(planned.folds, 2):
-        missing += tuple(f"{name} of fold {number}" for name in _lacking(fold.trunk, store))
+        missing += tuple(f"{name} of fold {number}" for name in _missing_steps(fold.trunk, store))
     if missing:
         raise NOTHING_TO_JUDGE(missing=missing[:3], command=str(request.command.to("build")))
 
 
-def _lacking(planned: Plan, store: Store) -> list[str]:
-    """Steps that the store does not hold, without engines, which are made on the device that runs them."""
+def _missing_steps(planned: Plan, store: Store) -> list[str]:
+    """Return the steps that the store does not hold, without engines, which are built on the device that runs them."""
     missing = (step.id for step in looked_up(planned, store) if step.missing is not None)
     return [name for name in missing if not is_of_a_device(name)]
 
@@ -290,9 +309,9 @@ def _lacking(planned: Plan, store: Store) -> list[str]:
 def _publish(
     report: BuildReport, subject: Subject, planned: Plan, request: BuildRequest, context: BuildContext
 ) -> Mapping[str, Failed]:
-    """Write all results under one lock, ``report.json`` last. An earlier goal does not touch a finished report or bundle.
+    """Write all results under one lock, ``report.json`` last. A goal before ``judge`` changes no finished report or bundle.
 
-    Returns the kits that failed their self-test in the finished bundle; then nothing was published.
+    Return the kits that failed their self-test in the new bundle. If there are any, nothing is published.
     """
     with output_lock(request.out):
         publish_plan(planned, request.out)
@@ -308,26 +327,26 @@ def _publish(
                 return failures
             bundle.publish()
         publish_baseline(local_record(subject), request.out)
-        beside = {name: page(report) for name, page in context.pages.items() if name not in ships}  # they read the bundle
-        publish_report(report, request.out, beside)
+        pages = {name: page(report) for name, page in context.pages.items() if name not in ships}  # they read the bundle
+        publish_report(report, request.out, pages)
     return {}
 
 
 def _limits(planned: Plan, store: Store, request: BuildRequest, gates: EffectiveGates) -> Limits:
-    """The budgets of accuracy and time, and the rungs that a call that only judges must not build."""
+    """Return the budgets of accuracy and time, and the rungs that a call that only judges must not build."""
     unbuilt = frozenset[str]()
     if request.only_judge:
-        missing = set(_lacking(planned, store))
+        missing = set(_missing_steps(planned, store))
         lacking = {step.candidate for step in planned.steps if step.id in missing}
         unbuilt = frozenset(rung.name for rung in planned.rungs if any(candidate.id in lacking for candidate in rung.candidates))
     return Limits(seconds=request.time_budget_s, budget_pp=gates.budget_pp, unbuilt=unbuilt)
 
 
-def observe(execution: Execution, observer: Observer, call: Call, stages: StageContext, home: Lab) -> Decision | None:
-    """Evaluate kits, and race them if the machine is the device and not an emulator.
+def measure_and_choose(execution: Execution, observer: Observer, call: Call, stages: StageContext, home: Lab) -> Decision | None:
+    """Evaluate the kits. If the machine is the device and not an emulator, race them and choose.
 
-    ``stages``: makes the networks of other folds. ``home``: this machine, whose GPU gives the desktop baseline. Returns the
-    choice that the last race was run for; None if nothing was raced.
+    ``stages``: for the networks of other folds. ``home``: this machine, whose GPU gives the desktop baseline. Return the choice
+    before the last race; None without a race.
     """
     subject, request = observer.subject, call.request
     reference = reference_of(subject.candidates)
@@ -342,19 +361,17 @@ def observe(execution: Execution, observer: Observer, call: Call, stages: StageC
     if (failed := subject.failures.get(reference)) is not None:
         raise BASELINE_FAILED(reason=failed.what)
     observer.read_residency()
-    subject.desktop = play(execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
-    return _race(observer, call) if subject.attached and subject.timed else None
-
-
-def _race(observer: Observer, call: Call) -> Decision:
-    """First race, then the winner's knobs if requested, then the winner again for the figures."""
-    inside = inside_budget(observer.subject, call.gates)
+    subject.desktop = measure_desktop_gpu(execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
+    if not (subject.attached and subject.timed):
+        return None
+    inside = inside_budget(subject, call.gates)
     observer.time_all(inside, call.races)
-    race_for_choice(observer, inside, observer.subject.objective, call.races)
+    race_for_choice(observer, inside, subject.objective, call.races)
     return _race_winner(observer, call)
 
 
 def _race_winner(observer: Observer, call: Call) -> Decision:
+    """Choose, race the winner's knobs if requested, and race the winner again for the reported figures."""
     subject, request, how = observer.subject, call.request, call.races
     decision = decide(subject, call.gates)
     last, winner = last_race(decision), decision.chosen.choice.candidate
@@ -363,3 +380,69 @@ def _race_winner(observer: Observer, call: Call) -> Decision:
     best_batch = request.extra_runs.best_batch or subject.objective == "throughput"
     observer.report(last, how, request.extra_runs.model_copy(update={"best_batch": best_batch}))
     return decision
+
+
+Page = Callable[[BuildReport], str]
+"""Renders a report as text. The room ``render`` is above this one, so callers pass its functions."""
+
+
+def check_output(folder: Path, data: str) -> None:
+    """Refuse a folder that cannot or must not be written, before any time is spent.
+
+    Raises:
+        OUTPUT_UNUSABLE: the path is a file, or cannot be written.
+        OUTPUT_HOLDS_OTHER_FILES: the folder holds a ``bundle`` that edgecnn did not write.
+        OUTPUT_AMONG_DATA: the folder is inside the images' folder.
+        DATA_PATH_UNUSABLE: ``data`` cannot name a folder.
+    """
+    images = _links_followed(root_of(data)) if is_on_disk(data) else None
+    try:
+        output = _links_followed(folder)
+        if images is not None and (output == images or images in output.parents):
+            raise OUTPUT_AMONG_DATA(out=folder, data=Path(data))
+        # Create the folder in a temporary one, so that a build that is refused later leaves no empty folder.
+        existing = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
+        with tempfile.TemporaryDirectory(dir=existing, prefix=".edgecnn.") as probe:
+            (Path(probe) / folder.relative_to(existing)).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OUTPUT_UNUSABLE(folder=folder, because=system_reason(error)) from error
+    except ValueError as error:  # a NUL inside the path
+        raise OUTPUT_UNUSABLE(folder=folder, because=str(error)) from error
+    bundle = folder / BUNDLE
+    if bundle.exists() and not (bundle / CHOICE).is_file():
+        raise OUTPUT_HOLDS_OTHER_FILES(path=bundle)
+
+
+def _links_followed(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises a RuntimeError for a link to itself
+
+
+def publish_plan(plan: Plan, folder: Path) -> None:
+    """Write ``plan.json``: the resolved request and every key. The next build in this folder reads its choice of weights."""
+    write_text_atomically(folder / PLAN, json.dumps(plan.facts(), indent=1, ensure_ascii=False) + "\n")
+
+
+def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, str] | None = None) -> None:
+    """Write the pages of a report and then ``report.json``, so that a new report never appears without its pages.
+
+    ``folder``: the output folder; the caller holds its ``output_lock``, so that no page describes another build's report.
+    ``pages``: file name, such as ``report.md``, to its text.
+    """
+    for name, text in (pages or {}).items():
+        write_text_atomically(folder / name, text)
+    write_text_atomically(folder / REPORT, report_text(report))
+
+
+def publish_baseline(record: BaselineRecord | None, folder: Path) -> None:
+    """Write ``baseline.json``, the record of this machine's GPU in the format of ``baselines/``; delete it without a record."""
+    if record is None:
+        (folder / BASELINE).unlink(missing_ok=True)
+        return
+    write_text_atomically(folder / BASELINE, record.model_dump_json(indent=1, by_alias=True) + "\n")
+
+
+def publish_progress(report: BuildReport, goal: str, folder: Path) -> None:
+    """Write ``progress.json`` for a goal before ``judge``. The report of a finished build in the folder is not changed."""
+    outcomes = {name: outcome.model_dump(mode="json") for name, outcome in report.outcomes.items()}
+    facts = {"schema": "edgecnn.progress/1", "goal": goal, "outcomes": outcomes, "timings_s": dict(report.timings_s)}
+    write_text_atomically(folder / PROGRESS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

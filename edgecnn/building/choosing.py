@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgecnn.building.dated_records import dated_order
-from edgecnn.building.objective_race import race_shown
+from edgecnn.building.measuring import race_shown
 from edgecnn.building.rows import candidate_facts
 from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose, eligibility_of
@@ -39,7 +39,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """A choice, with the candidates that had failed before it."""
+    """A choice, with the candidates that had failed before it was made."""
 
     chosen: Chosen
     reference: str
@@ -47,7 +47,7 @@ class Decision:
 
 
 def inside_budget(subject: Subject, gates: EffectiveGates) -> tuple[str, ...]:
-    """The candidates that may be chosen, before any race."""
+    """Return the candidates that may be chosen, before any race."""
     facts = candidate_facts(subject)
     eligible = eligibility_of(tuple(facts.values()), gates.budget_pp, _shippable(subject, facts), gates.most_mib)
     return tuple(row.candidate.id for row in eligible.inside)
@@ -58,7 +58,7 @@ def decide(
 ) -> Decision:
     """Choose by the first race. An ``earlier`` choice is kept unless another candidate failed since.
 
-    ``evidence``: of such devices on other days, which orders the candidates if the device is not here.
+    ``evidence``: dated records of such devices. They order the candidates if the device is not attached.
     """
     failed = frozenset(subject.failures)
     if earlier is not None and earlier.failed == failed:
@@ -85,7 +85,7 @@ def _shippable(subject: Subject, facts: Mapping[str, CandidateFacts]) -> tuple[s
 
 
 def last_race(decision: Decision) -> tuple[str, ...]:
-    """The candidates of the last race, which gives the reported figures: fp32, the winner and the best other precision."""
+    """Return the candidates of the last race, which gives the reported figures: fp32, the winner, the best other precision."""
     winner = decision.chosen.choice.candidate
     because = None if winner is None else decision.chosen.because[winner]
     if winner is None or isinstance(because, Provisional):

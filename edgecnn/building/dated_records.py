@@ -1,7 +1,7 @@
-"""Records of other days in ``baselines/``, shipped ones and the user's own: of desktop GPUs, and of evidence that was sent.
+"""Read dated records in ``baselines/``, the shipped ones and the user's own: records of desktop GPUs, and evidence.
 
-What a machine of a build's device, or a GPU, once did with the same network stands in the report as a dated reference. It is no
-measurement of the build, and nothing is judged by it. A provisional choice is ordered by it until the device has spoken.
+The report shows earlier figures of the same network, on a machine of the build's device or on a GPU, as dated references. They
+are not measurements of the build, and no gate is judged by them. They order a provisional choice until the device is measured.
 """
 
 from __future__ import annotations
@@ -15,17 +15,25 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
-from edgecnn.bundle.evidence_file import EvidenceTrust, parse_evidence, record_content, verify_signature
+from edgecnn.bundle.evidence import (
+    EvidenceKit,
+    EvidenceNetwork,
+    EvidenceRecord,
+    EvidenceTrust,
+    EvidenceVerification,
+    parse_evidence,
+    record_content,
+    verify_signature,
+)
 from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS, describe_candidate
 from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import EVIDENCE_UNREADABLE
 from edgecnn.errors.wording import first_problem
-from edgecnn.forecast.records import MeasuredTime
+from edgecnn.forecast.tables import MeasuredTime
+from edgecnn.installed import resource_folder
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.measure.subject import Subject
-from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.base import another_schema, utc_moment
 from edgecnn.values.candidate import BASELINE_ID, Runtime
@@ -36,41 +44,43 @@ from edgecnn.values.report import BaselineVariant
 
 GPU_WAYS = frozenset(way.id for way in (REFERENCE, *VARIANTS))
 ALLOWED_SIGNERS = "allowed_signers"
-"""Where a file of this name lies beside them, only evidence that somebody in it signed is taken."""
+"""With a file of this name next to the records, only evidence that is signed by one of its keys is used."""
 
 
 class DatedRecords(NamedTuple):
-    """What could be read."""
+    """The records that could be read."""
 
     desktop: tuple[BaselineRecord, ...]
     evidence: tuple[EvidenceVerification, ...]
-    """Of the device that was asked about, and of GPUs."""
+    """Evidence of the requested device and of GPUs."""
     damaged: tuple[str, ...]
-    """A sentence for each file that could not be, which stops nothing."""
+    """A sentence for each file that could not be read."""
 
 
 def dated_records(device: str) -> DatedRecords:
-    """Every record of desktop GPUs, and the evidence of one device and of GPUs; its signatures are looked at."""
+    """Return the records of desktop GPUs, and the evidence of one device and of GPUs with its signatures verified."""
     desktop, evidence, damaged = list[BaselineRecord](), list[EvidenceVerification](), list[str]()
-    devices = {device, *_gpus()}
-    for path in _files():
+    devices = {device, *(known.name for known in load_devices().values() if known.role == "baseline")}
+    folders = (resource_folder("baselines"), own_folder().parent / "baselines")
+    for path in chain.from_iterable(sorted(folder.glob("*.json")) for folder in folders):
         try:
-            record = _read(path, devices)
+            record = _read_record(path, devices)
             if isinstance(record, BaselineRecord):
                 desktop.append(record)
             elif record is not None:
-                desktop += tuple(_baselines(record))
+                desktop += tuple(_baseline_records(record))
                 evidence.append(record)
         except EdgecnnError as error:
-            damaged.append(f"the record {path.name} is left out: {error.because or error.what}")
+            damaged.append(f"the record {path.name} is ignored: {error.because or error.what}")
         except ValidationError as error:
-            damaged.append(f"the record {path.name} is left out: {first_problem(error)[:300]}")
+            damaged.append(f"the record {path.name} is ignored: {first_problem(error)[:300]}")
     return DatedRecords(tuple(desktop), tuple(evidence), tuple(damaged))
 
 
 def measured_times(device: Device, device_file: str | None = None) -> tuple[MeasuredTime, ...]:
-    """Times of one device in evidence, for forecasts: of a real machine that is like the device. A device file of many processors
-    has none, unless a GPU is the device. ``device_file``: the user's own.
+    """Return the times in evidence of real machines that match a device, for forecasts.
+
+    A device file that covers many processors has no such times, unless the device is a GPU. ``device_file``: the user's own.
     """
     return tuple(
         MeasuredTime(
@@ -86,7 +96,7 @@ def measured_times(device: Device, device_file: str | None = None) -> tuple[Meas
         )
         for verified in dated_records(device.name).evidence
         if verified.record.device == device.name and verified.record.environment.timed
-        if device.role == "baseline" or _is_alike(verified.record, device, device_file, {})
+        if device.role == "baseline" or _matches(verified.record, device, device_file, {})
         for network in verified.record.networks
         for kit in network.kits
         if kit.latency.p50_ms is not None and kit.environment.timed
@@ -94,34 +104,37 @@ def measured_times(device: Device, device_file: str | None = None) -> tuple[Meas
 
 
 def dated_references(subject: Subject, evidence: Iterable[EvidenceVerification]) -> tuple[DatedReference, ...]:
-    """Figures of the build's network at its resolution, in its candidates: of each machine the newest, of signed ones if any."""
+    """Return earlier figures of the build's network and candidates at its resolution, the newest of each machine.
+
+    Signed records take precedence over unsigned ones.
+    """
     resolved, candidates = subject.resolved, {candidate.id for candidate in subject.candidates}
     if not resolved.is_catalogue_network:
         return ()
     newest = dict[tuple[str, str], tuple[tuple[bool, datetime], DatedReference]]()
     for verified in evidence:
         names = candidates if verified.record.device == resolved.device.name else GPU_WAYS
-        for network, kit in _fitting(verified.record, subject):
+        for network, kit in _matching_kits(verified.record, subject):
             if kit.candidate.id not in names or kit.latency.p50_ms is None:
                 continue
             name = kit.candidate.id, verified.record.environment.conditions.get("machine", verified.record.machine)
             rank = verified.vouched_by is not None, utc_moment(kit.latency.observed_at)
             if name not in newest or rank > newest[name][0]:
-                newest[name] = rank, _reference(verified, network, kit)
+                newest[name] = rank, _dated_reference(verified, network, kit)
     return tuple(newest[name][1] for name in sorted(newest))
 
 
 def dated_order(subject: Subject, evidence: Iterable[EvidenceVerification]) -> DatedOrder | None:
-    """How fast candidates were on a machine of the build's device, by its newest record; a signed record goes first.
+    """Return how fast candidates were on a machine of the build's device, by its newest record. Signed records take precedence.
 
-    The build's own network at its resolution counts alone where the record has it. Else all networks count that have a time of
-    every candidate in the record. None: no record of such a machine has times of more than fp32 in ONNX Runtime.
+    If the record has the build's own network at its resolution, only that network counts. Otherwise, all networks with a time
+    of every candidate of the record count. None: no record has times of another candidate than fp32 in ONNX Runtime.
     """
     resolved = subject.resolved
     of_device = [
         verified
         for verified in evidence
-        if verified.record.device == resolved.device.name and _speaks_for(verified.record, subject)
+        if verified.record.device == resolved.device.name and _applies_to(subject, verified.record)
     ]
     of_device.sort(key=lambda verified: (verified.vouched_by is not None, utc_moment(verified.record.measured_at)), reverse=True)
     own_network = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
@@ -142,29 +155,20 @@ def dated_order(subject: Subject, evidence: Iterable[EvidenceVerification]) -> D
 
 
 def _relative_to_fp32(network: EvidenceNetwork) -> Mapping[str, float]:
-    """Each candidate's p50 over that of fp32 in ONNX Runtime; nothing where that was not timed."""
+    """Return each candidate's p50 divided by that of fp32 in ONNX Runtime; empty if fp32 was not timed."""
     p50_ms = {kit.candidate.id: kit.latency.p50_ms.estimate for kit in network.kits if kit.latency.p50_ms is not None}
     reference = p50_ms.get(BASELINE_ID)
     return {} if reference is None else {name: time / reference for name, time in p50_ms.items()}
 
 
-def _files() -> Iterator[Path]:
-    for folder in (resource_folder("baselines"), own_folder().parent / "baselines"):
-        yield from sorted(folder.glob("*.json"))
-
-
-def _gpus() -> set[str]:
-    return {device.name for device in load_devices().values() if device.role == "baseline"}
-
-
-def _read(path: Path, devices: Container[str]) -> BaselineRecord | EvidenceVerification | None:
-    """None of evidence of other devices."""
+def _read_record(path: Path, devices: Container[str]) -> BaselineRecord | EvidenceVerification | None:
+    """Read a record. Return None for evidence of other devices."""
     content, signers = record_content(path), path.parent / ALLOWED_SIGNERS
     if another_schema(content, EvidenceRecord.model_fields["schema_"].default) is not None:
         record = BaselineRecord.model_validate_json(content)
         if signers.is_file():
             raise EVIDENCE_UNREADABLE(
-                path=path, because=f"{record.schema_} cannot be signed, and {ALLOWED_SIGNERS} lies beside it"
+                path=path, because=f"{record.schema_} cannot be signed, and {ALLOWED_SIGNERS} requires a signature"
             )
         try:
             observed_moment(record.latency.observed_at)
@@ -177,9 +181,9 @@ def _read(path: Path, devices: Container[str]) -> BaselineRecord | EvidenceVerif
     return verify_signature(path, verified, EvidenceTrust(signers if signers.is_file() else None))
 
 
-def _baselines(verified: EvidenceVerification) -> Iterator[BaselineRecord]:
-    """What a GPU did in torch's ways, as a build with that GPU would have left it; nothing of other evidence."""
-    record = verified.record
+def _baseline_records(verified: EvidenceVerification) -> Iterator[BaselineRecord]:
+    """Yield a baseline record for each network that the evidence has with the desktop GPU's candidates."""
+    record, signature = verified.record, f"signed by {verified.vouched_by}" if verified.vouched_by else "unsigned"
     for network in record.networks:
         kits = {kit.candidate.id: kit for kit in network.kits if kit.candidate.id in GPU_WAYS}
         if (reference := kits.pop(REFERENCE.id, None)) is None:
@@ -189,7 +193,7 @@ def _baselines(verified: EvidenceVerification) -> Iterator[BaselineRecord]:
             arch=network.arch,
             resolution_px=network.resolution_px,
             latency=reference.latency,
-            how=f"{describe_candidate(reference.candidate)}; evidence, {network.weights.origin} weights, {_vouched(verified)}",
+            how=f"{describe_candidate(reference.candidate)}; evidence, {network.weights.origin} weights, {signature}",
             throughput=reference.throughput,
             variants=tuple(
                 BaselineVariant(id=name, how=describe_candidate(kit.candidate), latency=kit.latency, throughput=kit.throughput)
@@ -199,59 +203,56 @@ def _baselines(verified: EvidenceVerification) -> Iterator[BaselineRecord]:
         )
 
 
-def _vouched(verified: EvidenceVerification) -> str:
-    return f"signed by {verified.vouched_by}" if verified.vouched_by else "unsigned"
-
-
-def _fitting(record: EvidenceRecord, subject: Subject) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
+def _matching_kits(record: EvidenceRecord, subject: Subject) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
     resolved = subject.resolved
-    if not _speaks_for(record, subject):
+    if not _applies_to(subject, record):
         return
-    adapters = {_adapter(profile.environment) for result in subject.races.values() for profile in result.profiles.values()} - {
-        None
-    }
+    ran_in = [profile.environment for result in subject.races.values() for profile in result.profiles.values()]
+    adapters = {_webgpu_adapter(environment) for environment in ran_in} - {None}
     own_network = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
     for network in record.networks:
         if (network.arch, network.resolution_px) == own_network:
             for kit in network.kits:
-                if kit.candidate.runtime is not Runtime.WEBGPU or _adapter(kit.environment) in adapters:
+                if kit.candidate.runtime is not Runtime.WEBGPU or _webgpu_adapter(kit.environment) in adapters:
                     yield network, kit
 
 
-def _speaks_for(record: EvidenceRecord, subject: Subject) -> bool:
-    """Whether its times are of a machine that is like the build's device, or of a GPU."""
+def _applies_to(subject: Subject, record: EvidenceRecord) -> bool:
+    """Whether a record's times are of a machine that matches the build's device, or of a GPU."""
     resolved = subject.resolved
     if not record.environment.timed or record.device != resolved.device.name:
         return record.environment.timed
-    return _is_alike(record, resolved.device, resolved.device_file, subject.lab.environment.conditions)
+    return _matches(record, resolved.device, resolved.device_file, subject.lab.environment.conditions)
 
 
-def _is_alike(record: EvidenceRecord, device: Device, device_file: str | None, here: Mapping[str, str]) -> bool:
-    """A device file that states its cores is one board's, whose count must not differ. Another is many processors': then it must
-    be known to be the same one, with as many cores. A user's own file must have been the same. ``here``: conditions of the
-    machine that the build is for."""
+def _matches(record: EvidenceRecord, device: Device, device_file: str | None, here: Mapping[str, str]) -> bool:
+    """Whether a record's machine is the one that the build is for, or one like it.
+
+    A device file that states its cores describes one board, and the number of cores must not differ. Another file covers many
+    processors, so the same processor with as many cores is required. A user's own file must have been the same. ``here``:
+    conditions of the machine that the build is for.
+    """
     there, processor = record.environment.conditions, device.processor
-    if device_file is not None and record.device_sha256 != _digest_of(Path(device_file)):
+    if device_file is not None and record.device_sha256 != _sha256_or_none(Path(device_file)):
         return False
     if processor.architecture != "any" and processor.cores is not None:
         return there.get("cores", str(processor.cores)) == str(processor.cores)
     return all(name in there and there[name] == here.get(name) for name in ("cpu", "cores"))
 
 
-def _digest_of(file: Path) -> str | None:
-    """None where it is not there any more."""
+def _sha256_or_none(file: Path) -> str | None:
     try:
         return sha256_of(file)
     except OSError:
         return None
 
 
-def _adapter(ran: Environment) -> str | None:
+def _webgpu_adapter(ran: Environment) -> str | None:
     return ran.conditions.get("webgpu_adapter")
 
 
-def _reference(verified: EvidenceVerification, network: EvidenceNetwork, kit: EvidenceKit) -> DatedReference:
-    machine = verified.record.machine, verified.record.environment.conditions.get("cpu"), _adapter(kit.environment)
+def _dated_reference(verified: EvidenceVerification, network: EvidenceNetwork, kit: EvidenceKit) -> DatedReference:
+    machine = verified.record.machine, verified.record.environment.conditions.get("cpu"), _webgpu_adapter(kit.environment)
     return DatedReference(
         candidate=kit.candidate.id,
         arch=network.arch,

@@ -1,8 +1,8 @@
-"""A real GPU of this machine plays the desktop-GPU baseline: it answers the test split, and it races by itself.
+"""Measure the desktop-GPU baseline on a GPU of this machine: accuracy on the test split, and latency in a race of its own.
 
-By itself, because nothing is chosen between it and the device's candidates: its figures stand beside theirs, with its own name.
-The reference and its variants race together, so that their ratios are paired. A variant that cannot run is a fact of the report.
-Without such a GPU a dated record of one, as shipped in ``baselines/``, has the part, or nobody.
+The GPU does not race the device's candidates, because no choice is made between them; the report shows both. The reference and
+its variants run in one race, so that their ratios are paired. If a variant cannot run, the report says so. Without a GPU, a
+dated record from ``baselines/`` is shown, if there is one.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from edgecnn.building.execute import Execution
-from edgecnn.building.extra_runs import ExtraRunner
+from edgecnn.building.measuring import ExtraRunner
 from edgecnn.building.rows import answer_of, throughput_of
 from edgecnn.devices.desktop_gpu import describe_candidate, describe_variant, role
+from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
-from edgecnn.judging.runs.latency import latency
+from edgecnn.judging.latency import latency
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.race import file_failure, stored_race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.measure.runnable import tried
-from edgecnn.measure.subject import Subject, evaluated
+from edgecnn.measure.subject import Subject, evaluate_finite
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import BASELINE_ID, Candidate
 from edgecnn.values.figures import Accuracy
@@ -33,11 +32,13 @@ from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency
 from edgecnn.values.resolved import DesktopGpu
 
 
-def play(execution: Execution, lab: Lab, pixels: PixelSet, extra_runs: ExtraRuns, *, anew: bool = False) -> Subject | None:
-    """Ask the GPU, or None where this machine has none. Its failure is a fact of the report, and no reason to stop.
+def measure_desktop_gpu(
+    execution: Execution, lab: Lab, pixels: PixelSet, extra_runs: ExtraRuns, *, anew: bool = False
+) -> Subject | None:
+    """Measure the GPU of this machine; None without a GPU. A failure is reported and does not stop the build.
 
-    ``lab``: of this machine; profiles are filed under the GPU's own name. ``pixels``: the test split. ``extra_runs``: its batches
-    count, since how long a GPU can go on and how it decodes are questions about the edge.
+    ``lab``: of this machine; profiles are stored under the GPU's name. ``pixels``: the test split. ``extra_runs``: only the
+    batch sizes are used, because a soak and image decoding matter only on the device.
     """
     gpu = execution.plan.resolved.desktop_gpu
     if gpu is None:
@@ -53,17 +54,17 @@ def play(execution: Execution, lab: Lab, pixels: PixelSet, extra_runs: ExtraRuns
         return subject
     subject.failures.update({name: Failed(ref="unavailable", what=why) for name, why in gpu.unavailable.items()})
     runner = _DesktopRunner(execution, gpu, subject, pixels, anew)
-    runner.answer(gpu.candidate)
+    runner.evaluate(gpu.candidate)
     if subject.reference not in subject.failures:
         for variant in gpu.variants:
-            runner.answer(variant)
+            runner.evaluate(variant)
         runner.race(extra_runs)
     return subject
 
 
 @dataclass(frozen=True)
 class _DesktopRunner:
-    """Where the GPU plays: whose kits, which lab, what is asked."""
+    """Evaluates and races the kits of the desktop GPU."""
 
     execution: Execution
     gpu: DesktopGpu
@@ -71,12 +72,15 @@ class _DesktopRunner:
     pixels: PixelSet
     anew: bool
 
-    def answer(self, candidate: Candidate) -> None:
-        """Evaluate one kit. A failure is filed as a race is, so that a cached build starts no process only to fail again."""
-        subject, name = self.subject, candidate.id
+    def evaluate(self, candidate: Candidate) -> None:
+        """Evaluate one kit. A failure is stored like a race, so that a cached build does not start a process that fails."""
+        subject, name, outcomes = self.subject, candidate.id, self.execution.outcomes
         package = self.execution.artifacts.get(f"package:{name}")
         if package is None:
-            subject.failures[name] = Failed(ref="not-made", what=self._why_not_made(name))
+            steps = [outcomes.get(f"{kind}:{name}") for kind in ("program", "variant", "package")]
+            failed = next((step.what for step in steps if isinstance(step, Failed)), None)
+            blocked = next((f"{step.by} failed" for step in steps if isinstance(step, Blocked)), None)
+            subject.failures[name] = Failed(ref="not-made", what=failed or blocked or "its kit was not made")
             return
         kit = KitRef.of(candidate, package)
         alone = self._request(kit)
@@ -84,7 +88,7 @@ class _DesktopRunner:
         if stored is not None and stored.failed:
             subject.failures[name] = Failed(ref="run-failed", what=stored.failed[kit.digest])
             return
-        answered = tried(partial(evaluated, kit, self.pixels, subject.lab))
+        answered = tried(partial(evaluate_finite, kit, self.pixels, subject.lab))
         if isinstance(answered, Failed):
             subject.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline with {name}: {answered.what}")
             file_failure(alone, subject.lab, answered.what)
@@ -94,7 +98,7 @@ class _DesktopRunner:
         subject.evaluations[name, "test"] = answered
 
     def race(self, extra_runs: ExtraRuns) -> None:
-        """Race those that answered, and with more images a call where that was asked for."""
+        """Race the evaluated kits, also at the requested batch sizes."""
         subject = self.subject
         raced = tried(lambda: subject.race(self._request(*subject.kits.values())))
         if isinstance(raced, Failed):
@@ -110,18 +114,15 @@ class _DesktopRunner:
     def _request(self, *kits: KitRef) -> RaceRequest:
         return RaceRequest.of(self.subject.race_choice, kits, "baseline", anew=self.anew)
 
-    def _why_not_made(self, name: str) -> str:
-        outcomes = [self.execution.outcomes.get(f"{kind}:{name}") for kind in ("program", "variant", "package")]
-        failed = next((outcome.what for outcome in outcomes if isinstance(outcome, Failed)), None)
-        blocked = next((f"{outcome.by} failed" for outcome in outcomes if isinstance(outcome, Blocked)), None)
-        return failed or blocked or "its kit was not made"
-
 
 def desktop_baseline(subject: Subject, records: Sequence[BaselineRecord] = ()) -> BaselineFacts:
-    """The role's figures, by whoever plays it; MISSING, with why, where nobody does. ``records``: of ``baselines/``."""
-    played, resolved = subject.desktop, subject.resolved
+    """Return the figures of the desktop baseline, from this machine's GPU or a dated record, or why they are missing.
+
+    ``records``: of ``baselines/``.
+    """
+    desktop, resolved = subject.desktop, subject.resolved
     gpu = resolved.desktop_gpu
-    failed = played.failures.get(played.reference) if played else None
+    failed = desktop.failures.get(desktop.reference) if desktop else None
     question = BaselineQuestion(
         device=role(),
         arch=resolved.arch.name,
@@ -130,22 +131,22 @@ def desktop_baseline(subject: Subject, records: Sequence[BaselineRecord] = ()) -
         failure=f"{gpu.model} is here but could not run it: {failed.what}" if gpu and failed else None,
     )
     facts = baseline_facts(question, local=local_record(subject), records=records if resolved.is_catalogue_network else ())
-    if gpu is None or played is None or played.reference not in played.raced("baseline"):
+    if gpu is None or desktop is None or desktop.reference not in desktop.raced("baseline"):
         return facts
-    answered = _accuracy(subject, played, played.reference, answer_of(subject, BASELINE_ID, "test"))
-    reference = answer_of(played, played.reference, "test")
+    answered = _accuracy(subject, desktop, desktop.reference, answer_of(subject, BASELINE_ID, "test"))
+    reference = answer_of(desktop, desktop.reference, "test")
     variants = tuple(
-        variant.model_copy(update={"accuracy": _accuracy(subject, played, variant.id, reference)}) for variant in facts.variants
+        variant.model_copy(update={"accuracy": _accuracy(subject, desktop, variant.id, reference)}) for variant in facts.variants
     )
     origin = f"accuracy measured on {gpu.model}"
     return facts.model_copy(update={"accuracy": answered, "accuracy_from": origin, "variants": variants})
 
 
 def local_record(subject: Subject) -> BaselineRecord | None:
-    """What a GPU of this machine did in this build, in the form of a dated record; None where none raced."""
-    played, resolved = subject.desktop, subject.resolved
+    """Return the figures of this machine's GPU in this build as a record; None if no GPU raced."""
+    desktop, resolved = subject.desktop, subject.resolved
     gpu = resolved.desktop_gpu
-    if gpu is None or played is None or (profile := played.raced("baseline").get(played.reference)) is None:
+    if gpu is None or desktop is None or (profile := desktop.raced("baseline").get(desktop.reference)) is None:
         return None
     conditions = profile.environment.conditions
     versions = ", ".join(
@@ -157,24 +158,26 @@ def local_record(subject: Subject) -> BaselineRecord | None:
         resolution_px=resolved.preprocessing.pixels.crop_px,
         latency=latency(profile, machine=profile.host),
         how=describe_candidate(gpu.candidate),
-        throughput=throughput_of(played.reference, played),
-        variants=tuple(_variant(played, gpu, name) for name in (*(variant.id for variant in gpu.variants), *gpu.unavailable)),
+        throughput=throughput_of(desktop.reference, desktop),
+        variants=tuple(
+            _variant_figures(desktop, gpu, name) for name in (*(variant.id for variant in gpu.variants), *gpu.unavailable)
+        ),
         source=f"a build of {resolved.arch.name} with {len(resolved.data.classes)} classes; {versions}",
     )
 
 
-def _variant(played: Subject, gpu: DesktopGpu, name: str) -> BaselineVariant:
-    raced = played.raced("baseline")
+def _variant_figures(desktop: Subject, gpu: DesktopGpu, name: str) -> BaselineVariant:
+    raced = desktop.raced("baseline")
     if name not in raced:
-        why = played.failures[name].what if name in played.failures else "it did not race"
+        why = desktop.failures[name].what if name in desktop.failures else "it did not race"
         return BaselineVariant(id=name, how=describe_variant(name), latency=Latency(reason=why, machine=gpu.model))
-    times = latency(raced[name], fp32=raced[played.reference], machine=raced[name].host)
-    return BaselineVariant(id=name, how=describe_variant(name), latency=times, throughput=throughput_of(name, played))
+    times = latency(raced[name], fp32=raced[desktop.reference], machine=raced[name].host)
+    return BaselineVariant(id=name, how=describe_variant(name), latency=times, throughput=throughput_of(name, desktop))
 
 
-def _accuracy(subject: Subject, played: Subject, name: str, reference: Answers | None) -> Accuracy | None:
-    """A variant's is held against the reference's own answers: what it changes, whatever the GPU changes."""
-    answers, labels = answer_of(played, name, "test"), subject.labels("test")
-    if answers is None or labels is None or labels.ndim != 1 or name not in played.raced("baseline"):
+def _accuracy(subject: Subject, desktop: Subject, name: str, reference: Answers | None) -> Accuracy | None:
+    """Return the accuracy on test, compared with ``reference``, so that only the variant's own change counts."""
+    answers, labels = answer_of(desktop, name, "test"), subject.labels("test")
+    if answers is None or labels is None or labels.ndim != 1 or name not in desktop.raced("baseline"):
         return None
     return accuracy(answers, labels, "test", reference)

@@ -1,4 +1,4 @@
-"""Engines, which are built on the machine that runs them. Its builder is looked up before anything is planned."""
+"""Build engines on the machine that runs them. The machine's builder is looked up before planning."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from edgecnn.devices.machine import Machine
-from edgecnn.errors.hosts.board import BUILDER_UNFIT, board_lacks_builder
-from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts import BUILDER_UNFIT, RunnerCrashed, RunnerFailed, RunnerTimedOut, board_lacks_builder
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.runnable import has_engine, tried
-from edgecnn.results.lineage import whole_kit
+from edgecnn.measure.lab import Lab, has_engine, tried
+from edgecnn.results.origin import whole_kit
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import BACKEND
 from edgecnn.stages.engine import KIT, EngineStage
@@ -30,18 +28,19 @@ from edgecnn.values.stage import Key, Progress
 def resolve_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolved:
     """Add the builder of engines if the machine is the device and a candidate needs an engine.
 
-    Without TensorRT, this machine continues without engines. A named board is an error, because it is there to be measured.
+    Without TensorRT, a build on this machine continues without engines. On a board it is an error, because the user named the
+    board to measure it.
 
     Raises:
-        BOARD_LACKS_BUILDER: the board's Python has no TensorRT, or no GPU that it could use.
-        BUILDER_UNFIT: its TensorRT has another version than the kits were made for.
+        BOARD_LACKS_BUILDER: the board's Python has no TensorRT, or no GPU that TensorRT can use.
+        BUILDER_UNFIT: the board's TensorRT has another version than the kits need.
     """
     builder = builder_for(resolved.candidates, machine, tell) if resolved.attachment.attached else None
     return resolved.model_copy(update={"device_builder": builder})
 
 
 def builder_for(candidates: Iterable[Candidate], machine: Machine, tell: Progress) -> EngineBuilder | None:
-    """The builder of engines on this machine; None if no candidate needs one, or this machine has no builder.
+    """Return the builder of engines on a machine; None if no candidate needs one, or this machine has no builder.
 
     Raises BOARD_LACKS_BUILDER, BUILDER_UNFIT: see ``resolve_builder``.
     """
@@ -53,7 +52,7 @@ def builder_for(candidates: Iterable[Candidate], machine: Machine, tell: Progres
 
 
 class BuiltEngines(NamedTuple):
-    """Kits with their new engines, and why other kits have none, by name."""
+    """Kits with new engines and failures, by candidate."""
 
     kits: Mapping[str, KitRef]
     failed: Mapping[str, Failed]
@@ -62,7 +61,7 @@ class BuiltEngines(NamedTuple):
 def build_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> BuiltEngines:
     """Build the engines that kits need and lack. An engine that cannot be built fails only its kit.
 
-    Raises BoardError: the board went away, or its disk is full.
+    Raises BoardError: the connection to the board was lost, or its disk is full.
     """
     built_kits: dict[str, KitRef] = {}
     failed: dict[str, Failed] = {}
@@ -78,9 +77,9 @@ def build_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) 
 
 
 def build_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
-    """The kit with its engine, from the store or built now in this lab.
+    """Return the kit with its engine, from the store or built in this lab.
 
-    Raises EdgecnnError: it could not be built; see ``EngineStage.make_on``.
+    Raises EdgecnnError: the engine could not be built; see ``EngineStage.make_on``.
     """
     package = whole_kit(lab.store, kit.digest)
     digest = Key(kit.digest)

@@ -1,24 +1,25 @@
-"""Runs the stages of a plan against the store, rung by rung.
+"""Run the stages of a plan against the store, and climb its rungs.
 
-A failure on the trunk ends the build. A failure on a candidate's branch ends that candidate: the others go on, and the report
-says what happened to it.
+A failure on the trunk ends the build. A failure on a candidate's branch ends only that candidate, and the report states the
+failure.
+
+A rung is climbed unless the measurements show that it is not needed, the time budget is spent, or the call builds nothing.
+``next_rung`` decides.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
 from edgecnn.building.pace import Pace
 from edgecnn.hosts.protocol import Host
-from edgecnn.measure.runnable import tried
-from edgecnn.planning.plan import Plan
+from edgecnn.measure.lab import tried
+from edgecnn.planning.plan import Plan, Step
 from edgecnn.planning.request import Goal
-from edgecnn.planning.trunk import Step
 from edgecnn.stages.engine import CompileStage, EngineStage
 from edgecnn.store.artifacts import Maker
 from edgecnn.store.entry import StageInputs
@@ -28,10 +29,84 @@ from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.reason import OutOfTime
 from edgecnn.values.stage import Plotting, Progress, Role
 
+
+@dataclass(frozen=True)
+class Climb:
+    """Build this rung next."""
+
+    rung: Rung
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Stop the climb."""
+
+    why: Mapping[str, str]
+    """Rung that is not climbed to the reason."""
+    out_of_time: frozenset[str] = frozenset()
+    """Rungs that are not climbed only because of the time budget."""
+
+
+@dataclass(frozen=True)
+class RungResult:
+    """Time and drops of one rung, also if all its candidates failed."""
+
+    seconds: float
+    drops_pp: Mapping[str, float] = field(default_factory=dict)
+    """Candidate to its estimated drop on ``validation``, percentage points; without candidates that were not evaluated."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a climb."""
+
+    seconds: float | None = None
+    """None: no time budget."""
+    budget_pp: float = 1.0
+    """The bound of the drop_pp gate."""
+    unbuilt: frozenset[str] = frozenset()
+    """Rungs that the store does not hold, in a call that builds nothing."""
+
+
+def next_rung(rungs: Sequence[Rung], climbed: Mapping[str, RungResult], limits: Limits) -> Climb | Stop:
+    """Return the next rung to climb, or the reasons to stop. The first rung ignores the time budget."""
+    drops = {name: drop for result in climbed.values() for name, drop in result.drops_pp.items()}
+    spent_s = sum(result.seconds for result in climbed.values())
+    is_late = bool(climbed) and limits.seconds is not None and spent_s >= limits.seconds
+    why, late = dict[str, str](), set[str]()
+    for rung in rungs:
+        if rung.name in climbed:
+            continue
+        reason = _why_not_needed(rung, rungs, drops, limits.budget_pp)
+        if is_late and (reason is None or rung.mends not in drops):  # with the drop known, more time would not help
+            reason = f"out of time, {spent_s:.0f} s spent of a budget of {limits.seconds:.0f} s"
+            late.add(rung.name)
+        if reason is None and rung.name in limits.unbuilt:
+            reason = "it was never built, and judging builds nothing: `edgecnn build` does"
+        if reason is None:
+            return Climb(rung=rung)
+        why[rung.name] = reason
+    return Stop(why=why, out_of_time=frozenset(late))
+
+
+def _why_not_needed(rung: Rung, rungs: Sequence[Rung], drops_pp: Mapping[str, float], budget_pp: float) -> str | None:
+    if rung.mends is None:
+        return None
+    if rung.mends not in drops_pp:
+        return f"{rung.mends} was not evaluated on validation, so nothing says that one of its layers must stay in float"
+    fewer = [candidate.id for mending in rungs if mending.mends == rung.mends for candidate in mending.candidates]
+    for name in (rung.mends, *fewer):
+        if name in drops_pp and (drop := drops_pp[name]) <= budget_pp:
+            loses = f"loses {drop:.2f} pp" if drop > 0 else "loses nothing"
+            layers = "no layer" if name == rung.mends else "no further layer"
+            return f"{name} {loses} on validation, within the budget of {budget_pp:g} pp: {layers} stays in float"
+    return None
+
+
 TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export", "adopt")
 BRANCH = ("rank", "quantize", "package", "compile")
 MEASURING: tuple[Goal, ...] = ("profile", "judge")
-"""Goals that end with figures: only these need the desktop baseline."""
+"""Goals that end with figures. Only these goals measure the desktop baseline."""
 LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
     "train": ("prepare", "synthesize", "fetch", "transfer", "train"),
     "export": TRUNK,
@@ -45,43 +120,43 @@ LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
 
 @dataclass
 class Execution:
-    """What became of each step. Filled in while it runs, so that an interrupted build can still be described."""
+    """The results of the steps of a plan. Filled in during the run, so that an interrupted build can still be reported."""
 
     plan: Plan
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     climbed: dict[str, RungResult] = field(default_factory=dict)
-    """Rung to what it took and showed."""
     skipped_rungs: dict[str, str] = field(default_factory=dict)
+    """Rung that was not climbed to the reason."""
     out_of_time: dict[str, OutOfTime] = field(default_factory=dict)
-    """Those of them that the time budget left out."""
+    """Skipped rungs for which the time budget was too short."""
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        """Every candidate that this build is about: those of rungs that were not needed are none of it."""
+        """The candidates of this build, without those of mixed-precision rungs that were not climbed."""
         needed = (rung for rung in self.plan.rungs if rung.mends is not None and rung.name in self.climbed)
         return (*self.plan.resolved.candidates, *(candidate for rung in needed for candidate in rung.candidates))
 
 
 DropsOfRung = Callable[[Rung], Mapping[str, float]]
-"""Asked after each rung: candidate to its estimated drop on the validation images, in percentage points."""
+"""Called after each rung. Returns each candidate's estimated drop on the validation images, in percentage points."""
 
 
 @dataclass(frozen=True)
 class StageContext:
-    """What stages are run with: where results go, who runs kits, and who is told."""
+    """The store, hosts and progress of a run of stages."""
 
     store: Store
     host: Host
     environment: Mapping[str, str]
     tell: Progress
     device: Host | None = None
-    """What builds the engines that run there; None: ``host``."""
+    """The host that builds and runs engines; None: ``host``."""
     fold: str = ""
-    """Begins the names of curves, where networks are trained that do not ship."""
+    """Prefix of the names of curves in folds whose network does not ship."""
     pace: Pace | None = None
-    """Hears of each step that is made and not found in the store."""
+    """Receives each step that is made because the store does not hold it."""
 
 
 def execute(
@@ -93,12 +168,11 @@ def execute(
 ) -> Execution:
     """Run the trunk, then climb the rungs.
 
-    ``execution``: of the plan to run, which is filled in and handed back. ``limits``: what ends the climb; None: nothing but
-    what was seen.
+    ``execution``: filled in and returned. ``limits``: None: no time budget, and the default accuracy budget.
 
     Raises:
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.
-        BoardError: the board on which engines are built went away, which says nothing of a candidate.
+        BoardError: the connection to the board that builds engines was lost, so no candidate is to blame.
     """
     plan, kinds = execution.plan, LAST_STEP[goal]
     _run_trunk(execution, context, kinds)
@@ -107,23 +181,23 @@ def execute(
     if goal in MEASURING and plan.resolved.desktop_gpu is not None:
         for candidate in (plan.resolved.desktop_gpu.candidate, *plan.resolved.desktop_gpu.variants):
             for step in plan.branch_of(candidate.id):
-                _try(step, execution, context)
+                _try_step(step, execution, context)
     return execution
 
 
 def execute_candidates(execution: Execution, context: StageContext, candidates: Iterable[Candidate]) -> Execution:
-    """Run the trunk, and make these candidates of it, whatever rungs they are of. Raises as ``execute`` does."""
+    """Run the trunk and the branches of these candidates, whatever their rungs. Raises as ``execute`` does."""
     _run_trunk(execution, context, TRUNK)
     for candidate in candidates:
         for step in execution.plan.branch_of(candidate.id):
-            _try(step, execution, context)
+            _try_step(step, execution, context)
     return execution
 
 
 def _run_trunk(execution: Execution, context: StageContext, kinds: tuple[str, ...]) -> None:
     for step in execution.plan.steps:
         if step.candidate is None and (step.stage.kind in kinds or (step.id == "export" and "export" in kinds)):  # or surgery
-            _run(step, execution, context)
+            _run_step(step, execution, context)
 
 
 def _climb(
@@ -134,7 +208,7 @@ def _climb(
         for candidate in move.rung.candidates:
             for step in execution.plan.branch_of(candidate.id):
                 if step.stage.kind in kinds:
-                    _try(step, execution, context)
+                    _try_step(step, execution, context)
         drops = {} if drops_of is None else drops_of(move.rung)
         execution.climbed[move.rung.name] = RungResult(seconds=time.perf_counter() - started, drops_pp=drops)
     execution.skipped_rungs.update(move.why)
@@ -144,34 +218,26 @@ def _climb(
             execution.out_of_time[name] = OutOfTime(rung=name, spent_s=spent_s, budget_s=limits.seconds or 0.0)
 
 
-def _try(step: Step, execution: Execution, context: StageContext) -> None:
-    for shared in _untried_before(step, execution):
-        _try(shared, execution, context)
+def _try_step(step: Step, execution: Execution, context: StageContext) -> None:
+    needed = set(step.stage.inputs.values())
+    for shared in execution.plan.steps:  # a separate training is run for the first candidate that needs its network
+        if shared.candidate is None and shared.key in needed and shared.id not in execution.outcomes:
+            _try_step(shared, execution, context)
     available = {artifact.key for artifact in execution.artifacts.values()} | set(execution.plan.resolved.sources)
     missing = [key for key in step.stage.inputs.values() if key not in available]
     if missing:
         failed = next((other.id for other in execution.plan.steps if other.key in missing), missing[0])
         execution.outcomes[step.id] = Blocked(by=failed)
         return
-    broke = tried(partial(_run, step, execution, context))
+    broke = tried(partial(_run_step, step, execution, context))
     if broke is not None:
         execution.outcomes[step.id] = broke
         context.tell.note(f"{step.id} failed: {broke.what}")
 
 
-def _untried_before(step: Step, execution: Execution) -> list[Step]:
-    """What a branch needs that is on none: made when the first of the candidates that share it comes to it."""
-    needed = set(step.stage.inputs.values())
-    return [
-        other
-        for other in execution.plan.steps
-        if other.candidate is None and other.key in needed and other.id not in execution.outcomes
-    ]
-
-
-def _run(step: Step, execution: Execution, context: StageContext) -> None:
+def _run_step(step: Step, execution: Execution, context: StageContext) -> None:
     versions = execution.plan.resolved.versions
-    inputs = _inputs(step, execution)
+    inputs = _found_inputs(step, execution)
     started = time.perf_counter()
     if isinstance(context.tell, Plotting):
         context.tell.begin(f"{context.fold}{step.id}")
@@ -182,7 +248,7 @@ def _run(step: Step, execution: Execution, context: StageContext) -> None:
     execution.seconds[step.id] = time.perf_counter() - started
 
 
-def _inputs(step: Step, execution: Execution) -> dict[Role, FoundInput]:
+def _found_inputs(step: Step, execution: Execution) -> dict[Role, FoundInput]:
     resolved = execution.plan.resolved
     by_key = {artifact.key: artifact for artifact in execution.artifacts.values()}
     inputs: dict[Role, FoundInput] = {}

@@ -1,4 +1,4 @@
-"""Forecasts of a build's candidates on a device that is away. What is attached is measured, and has none."""
+"""Forecast the latency of a build's candidates on a device that is not attached. An attached device is measured instead."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from edgecnn.values.candidate import TRUNK, Candidate, Method
 from edgecnn.values.forecast import Forecast, NoForecast
 from edgecnn.values.resolved import Resolved
 
-_PLAIN = (Method.FLOAT, Method.POST_TRAINING, Method.AWARE_TRAINING)
-"""Candidates whose arithmetic is that of a table. Quantization-aware training changes weights and no layer."""
+_METHODS = (Method.FLOAT, Method.POST_TRAINING, Method.AWARE_TRAINING)
+"""Methods whose candidates compute as in a table. Quantization-aware training changes weights but no layer."""
 
 
 class CandidateForecasts(NamedTuple):
-    """What is predicted of the candidates of one build."""
+    """Forecasts of the candidates of one build."""
 
     by_candidate: Mapping[str, Forecast] = {}
     absent: Mapping[str, str] = {}
-    """Candidate to why it has none."""
+    """Candidate without a forecast to the reason."""
 
 
 def planned_forecasts(resolved: Resolved) -> CandidateForecasts:
-    """Before anything is made: of a row of the catalogue at its own resolution. Anything else is counted when it is exported."""
+    """Return forecasts before anything is built, for a network of the catalogue at its own resolution.
+
+    The work of any other network is counted when it is exported.
+    """
     if resolved.attachment.attached:
         return CandidateForecasts()
-    network = _row(resolved)
+    network = _counted_network(resolved)
     if network is None:
         why = f"the work of {resolved.arch.name} at this resolution is counted when it is exported"
         return CandidateForecasts(absent=dict.fromkeys((candidate.id for candidate in resolved.candidates), why))
@@ -40,11 +43,11 @@ def planned_forecasts(resolved: Resolved) -> CandidateForecasts:
 
 
 def built_forecasts(subject: Subject) -> CandidateForecasts:
-    """Of the row of the catalogue, or of the network as it was exported or adopted. A bundle alone has none."""
+    """Return forecasts of the catalogue's network, or of the exported network. A bundle alone has none."""
     if subject.about is None or subject.attached:
         return CandidateForecasts()
     resolved = subject.about
-    network = _row(resolved)
+    network = _counted_network(resolved)
     if network is None:
         counted = subject.graphs.get(TRUNK)
         if counted is None:
@@ -58,15 +61,15 @@ def built_forecasts(subject: Subject) -> CandidateForecasts:
 
 
 def forecast_notices(subject: Subject) -> tuple[str, ...]:
-    """Why nothing is predicted of a device that is away, where no candidate has a forecast."""
+    """Return why no candidate has a forecast; empty if one has."""
     predicted = built_forecasts(subject)
     if predicted.by_candidate or not predicted.absent:
         return ()
     return (f"no forecast of latency: {'; '.join(dict.fromkeys(predicted.absent.values()))}",)
 
 
-def _row(resolved: Resolved) -> Network | None:
-    """The row of the catalogue that the build is of, if its work is counted."""
+def _counted_network(resolved: Resolved) -> Network | None:
+    """Return the build's network from the catalogue if its work at this resolution is counted, or None."""
     if not resolved.is_catalogue_network or resolved.arch.scale is not None:
         return None
     size = resolved.preprocessing.pixels.crop_px
@@ -85,8 +88,8 @@ def _forecasts(network: Network, resolved: Resolved, candidates: Iterable[Candid
     by_candidate, absent = dict[str, Forecast](), dict[str, str]()
     for candidate in candidates:
         forecast = by_kind.get((candidate.runtime, candidate.precision))
-        if forecast is not None and candidate.surgery is None and candidate.method in _PLAIN:
-            by_candidate[candidate.id] = _noting_threads(forecast, resolved.device.processor.cores)
+        if forecast is not None and candidate.surgery is None and candidate.method in _METHODS:
+            by_candidate[candidate.id] = _note_threads(forecast, resolved.device.processor.cores)
         else:
             no_precision = (
                 f"no public table has {candidate.runtime.value} in {candidate.precision.value} on {resolved.device.name}"
@@ -95,8 +98,8 @@ def _forecasts(network: Network, resolved: Resolved, candidates: Iterable[Candid
     return CandidateForecasts(by_candidate, absent)
 
 
-def _noting_threads(forecast: Forecast, cores: int | None) -> Forecast:
-    """A build runs on all cores, a table's fastest run maybe on fewer: then the figure is of something else, and says so."""
+def _note_threads(forecast: Forecast, cores: int | None) -> Forecast:
+    """Add a note if a table's fastest run uses fewer threads than a build, which uses all cores."""
     if cores is None or forecast.threads in (None, cores):
         return forecast
     threads = f"with {counted(forecast.threads, 'thread')}; a build uses all {cores} cores"

@@ -1,4 +1,4 @@
-"""How far a build is: which part of how many it works at, and how long the remaining parts take."""
+"""Report how far a build is: the number of its current part, and the estimated time of the remaining parts."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Literal, NamedTuple
 
 from edgecnn.measure.subject import Split
 from edgecnn.planning.plan import Plan
-from edgecnn.store.durations import Durations, Seconds, total
+from edgecnn.store.listing import Durations, Seconds, total_duration
 from edgecnn.values.stage import Pacing, Progress
 
 
 class Part(NamedTuple):
-    """A piece of work of a build: a step that no store has, an evaluation, or a race."""
+    """A piece of work of a build: a step that is not stored, an evaluation, or a race."""
 
     name: str
     seconds: Seconds | None = None
-    """How long parts like it took on this machine; None if no record tells."""
+    """Duration of such parts on this machine; None if it is unknown."""
     images: int = 0
-    """Of an evaluation, whose duration follows from the evaluations before it."""
+    """Images of an evaluation. Its duration is estimated from the evaluations before it."""
 
 
 @dataclass
 class Pace:
-    """Tells a ``Pacing`` progress, as each part begins, its number and the time that is left."""
+    """Passes the number of each part and the remaining time to a ``Pacing`` progress, when the part begins."""
 
     tell: Progress
     expected: Callable[[], Sequence[Part]]
-    """The parts in their order. Called when the first part begins, so that a cached build never looks."""
+    """Returns the parts in their order. Called when the first part begins, so that a cached build never calls it."""
     _parts: list[Part] | None = None
     _position: int = -1
     _began: float = 0.0
@@ -52,7 +52,7 @@ class Pace:
             self._position += 1
             self._parts.insert(self._position, Part(name, images=images))
         self._began = now
-        left, unknown = total(self._seconds(part) for part in self._parts[self._position :])
+        left, unknown = total_duration(self._seconds(part) for part in self._parts[self._position :])
         self.tell.part(name, self._position + 1, len(self._parts), (left.low + left.high) / 2, complete=not unknown)
 
     def _seconds(self, part: Part) -> Seconds | None:
@@ -71,12 +71,12 @@ LATENCY_PART = "measure latency"
 
 
 def fold_prefix(fold: int) -> str:
-    """What begins the names of parts and curves of a fold after the first."""
+    """Return the prefix of the names of parts and curves of a fold after the first."""
     return f"fold-{fold}/"
 
 
 def evaluation_part(candidate: str, split: str, fold: str = "") -> str:
-    """The name of one candidate's evaluation on one split."""
+    """Return the name of the part that evaluates one candidate on one split."""
     return f"{fold}evaluate {candidate} on {split}"
 
 
@@ -87,9 +87,10 @@ def expected_parts(
     kinds: Collection[str],
     last: Literal["make", "evaluate", "measure"],
 ) -> list[Part]:
-    """Return the parts of a build in their order. Rungs that are climbed only if needed are not among them.
+    """Return the parts of a build in their order, without rungs that are climbed only if needed.
 
-    ``missing``: the steps of a plan that the store lacks. ``kinds``: of the stages that run. ``last``: the last kind of work.
+    ``missing``: returns the steps of a plan that the store lacks. ``kinds``: kinds of stages that run. ``last``: the last kind
+    of work.
     """
     resolved = planned.resolved
     rungs = [[candidate.id for candidate in rung.candidates] for rung in planned.rungs if rung.mends is None]

@@ -1,4 +1,4 @@
-"""Chooses, judges and words the report from assembled facts."""
+"""Choose, judge and write the report from a subject and the execution of its plan."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from datetime import UTC, datetime
 
 import edgecnn
 from edgecnn.building.choosing import Call, Decision, decide
-from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices
 from edgecnn.building.dated_records import dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.execute import Execution
-from edgecnn.building.fold_notices import fold_notices, folds_would_help
 from edgecnn.building.forecasts import forecast_notices
-from edgecnn.building.notices import measure_command, notices, unexecuted
+from edgecnn.building.notices import (
+    calibration_facts,
+    calibration_notices,
+    class_notices,
+    fold_notices,
+    folds_would_help,
+    measure_command,
+    notices,
+    unexecuted,
+    weak_notices,
+)
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.trained import (
     made_images,
@@ -24,51 +32,36 @@ from edgecnn.building.trained import (
     weights_sentence,
     weights_sha256,
 )
-from edgecnn.building.weak_result import weak_notices
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.choice import claimed, speed_claims
+from edgecnn.judging.choice import speed_claims, with_claims
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.reasons import worded
 from edgecnn.measure.subject import Subject
 from edgecnn.models.weights_file import parameters_that_ship
+from edgecnn.planning.data_rules import synthesis_facts
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.synthesis import synthesis_facts
 from edgecnn.stages.trunk import NETWORK
 from edgecnn.values.candidate import is_of_a_device
-from edgecnn.values.figures import CalibrationFacts
 from edgecnn.values.layers import MacTable
 from edgecnn.values.reason import NotClimbed, OutOfTime, Reason
 from edgecnn.values.recipe import RoleDraw
 from edgecnn.values.report import Build, BuildReport, CandidateFacts
 
 
-def _not_climbed(execution: Execution, facts: Mapping[str, CandidateFacts], request: BuildRequest) -> dict[str, Reason]:
-    """Candidates of rungs that were not tried."""
-    skipped, late = execution.skipped_rungs, _out_of_time(execution, request)
-    return {
-        candidate.id: late.get(rung.name) or NotClimbed(rung=rung.name, why=skipped[rung.name])
-        for rung in execution.plan.rungs
-        for candidate in rung.candidates
-        if rung.name in skipped and candidate.id in facts and facts[candidate.id].kit is None
-    }
-
-
-def _out_of_time(execution: Execution, request: BuildRequest) -> dict[str, OutOfTime]:
-    """With the command that climbs on: the same, since what is finished comes from the store, and each call has its own time."""
-    again = str(request.command) or None
-    return {name: late.model_copy(update={"command": again}) for name, late in execution.out_of_time.items()}
-
-
 def report_of(execution: Execution, subject: Subject, call: Call, seconds: float, earlier: Decision | None = None) -> BuildReport:
-    """The report as it is written. ``earlier``: the choice that the last race was run for."""
+    """Return the report of a build. ``earlier``: the choice before the last race."""
     request, effective = call
+    # The same command continues: finished work is in the store, and each call has its own time budget.
+    late = {
+        name: rung.model_copy(update={"command": str(request.command) or None}) for name, rung in execution.out_of_time.items()
+    }
     dated = dated_records(subject.resolved.device.name)
     decision, facts = decide(subject, effective, earlier, dated.evidence), candidate_facts(subject)
-    chosen = claimed(decision.chosen, facts, speed_claims(subject.raced("report")) if subject.objective == "latency" else {})
+    chosen = with_claims(decision.chosen, facts, speed_claims(subject.raced("report")) if subject.objective == "latency" else {})
     command = measure_command(request, chosen.choice, subject.kits, raced=subject.attached and subject.timed)
     knobs = subject.knobs if subject.knobs and subject.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
-    because = {**chosen.because, **_not_climbed(execution, facts, request)}
+    because = {**chosen.because, **_reasons_not_climbed(execution, facts, late)}
     facts = {
         name: row.model_copy(
             update={"reason": worded(because[name], name), "because": because[name], "chosen": name == choice.candidate}
@@ -85,7 +78,7 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
         candidates=judged.rows,
         unsupported=execution.plan.resolved.unsupported,
         skipped_rungs=execution.skipped_rungs,
-        out_of_time=_out_of_time(execution, request),
+        out_of_time=late,
         unavailable=execution.plan.resolved.unavailable,
         choice=choice,
         verdict=judged.verdict,
@@ -94,7 +87,17 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
         baseline=desktop_baseline(subject, dated.desktop),
         references=dated_references(subject, dated.evidence),
         calibration=calibration,
-        notices=(*_notices(execution, subject, request, judged.rows, calibration), *dated.damaged),
+        notices=(
+            *weak_notices(subject, judged.rows),
+            *fold_notices(judged.rows, subject.resolved.weights),
+            *folds_would_help(subject.resolved, judged.rows),
+            *notices(subject, anew=f"`edgecnn bench {shell_word(request.out)} --fresh` races again", execution=execution),
+            *calibration_notices(calibration),
+            *forecast_notices(subject),
+            *_time_notices(tuple(late.values())),
+            *class_notices(judged.rows),
+            *dated.damaged,
+        ),
         unexecuted=unexecuted(subject, execution, choice.carried),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),
@@ -104,27 +107,19 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
     )
 
 
-def _notices(
-    execution: Execution,
-    subject: Subject,
-    request: BuildRequest,
-    rows: Sequence[CandidateFacts],
-    calibration: CalibrationFacts | None,
-) -> tuple[str, ...]:
-    return (
-        *weak_notices(subject, rows),
-        *fold_notices(rows, subject.resolved.weights),
-        *folds_would_help(subject.resolved, rows),
-        *notices(subject, anew=f"`edgecnn bench {shell_word(request.out)} --fresh` races again", execution=execution),
-        *calibration_notices(calibration),
-        *forecast_notices(subject),
-        *_time_notices(execution, request),
-        *class_notices(rows),
-    )
+def _reasons_not_climbed(
+    execution: Execution, facts: Mapping[str, CandidateFacts], late: Mapping[str, OutOfTime]
+) -> dict[str, Reason]:
+    skipped = execution.skipped_rungs
+    return {
+        candidate.id: late.get(rung.name) or NotClimbed(rung=rung.name, why=skipped[rung.name])
+        for rung in execution.plan.rungs
+        for candidate in rung.candidates
+        if rung.name in skipped and candidate.id in facts and facts[candidate.id].kit is None
+    }
 
 
-def _time_notices(execution: Execution, request: BuildRequest) -> tuple[str, ...]:
-    late = tuple(_out_of_time(execution, request).values())
+def _time_notices(late: Sequence[OutOfTime]) -> tuple[str, ...]:
     if not late:
         return ()
     spent = f"{late[0].spent_s:.0f} s spent, the budget is {late[0].budget_s:.0f} s"
@@ -134,14 +129,14 @@ def _time_notices(execution: Execution, request: BuildRequest) -> tuple[str, ...
 
 
 def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Build:
-    resolved = subject.resolved
-    data = resolved.data
+    resolved, data, exported = subject.resolved, subject.resolved.data, execution.artifacts.get("export")
+    macs = None if exported is None else MacTable.model_validate_json((exported.folder / "macs.json").read_text("utf-8")).total
     return Build(
         name=request.out.name,
         arch=resolved.arch.name,
         parameters=_parameters(execution),
         scale=scaled_network(execution),
-        macs=_macs(execution),
+        macs=macs,
         resolution_px=resolved.preprocessing.pixels.crop_px,
         photographs=resolved.preprocessing.pixels.describe(),
         weights=weights_sentence(execution),
@@ -160,8 +155,9 @@ def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Bui
 
 
 def _parameters(execution: Execution) -> int | None:
-    """Of the network that ships, or of the one that learned where nothing is exported: a head of the user's classes is smaller
-    than that of the catalogue's row.
+    """Return the number of parameters of the exported network or, without an export, of the trained one.
+
+    The catalogue's number does not apply, because the head depends on the number of classes.
     """
     exported, trained = (execution.artifacts.get(kind) for kind in ("export", "train"))
     if (changed := surgery_of_trunk(execution)) is not None:
@@ -170,10 +166,3 @@ def _parameters(execution: Execution) -> int | None:
         return int(json.loads((exported.folder / NETWORK).read_text("utf-8"))["parameters"])
     spec = execution.plan.resolved.arch
     return spec.parameters if trained is None else parameters_that_ship(spec, trained.folder / "weights.safetensors")
-
-
-def _macs(execution: Execution) -> int | None:
-    exported = execution.artifacts.get("export")
-    if exported is None:
-        return None
-    return MacTable.model_validate_json((exported.folder / "macs.json").read_text(encoding="utf-8")).total

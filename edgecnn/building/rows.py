@@ -9,18 +9,17 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from edgecnn.building.forecasts import built_forecasts
-from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.gates import LOGITS_NOT_FINITE
-from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
-from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
-from edgecnn.judging.predictions.quality import adjusted_over_candidates, quality
-from edgecnn.judging.runs.latency import latency, latency_when_chosen
-from edgecnn.judging.runs.resources import energy, memory, screened, sustained, throughput
-from edgecnn.measure.energy import metered, why_not
+from edgecnn.errors.labels import thresholds_of_another_model
+from edgecnn.judging.accuracy import Answers, accuracy, agreement
+from edgecnn.judging.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
+from edgecnn.judging.latency import latency, latency_when_chosen
+from edgecnn.judging.multi_label import multi_label_accuracy
+from edgecnn.judging.quality import adjusted_over_candidates, quality
+from edgecnn.judging.resources import energy, memory, screened_rates, sustained, throughput
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import FIGURES
+from edgecnn.measure.race import FIGURES, has_meter, why_no_meter_here
 from edgecnn.measure.subject import SPLITS, Split, Subject
 from edgecnn.runtimes.registry import saturates_on
 from edgecnn.store.profiles import StoredProfile
@@ -32,11 +31,11 @@ from edgecnn.values.report import CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Fidelity
 
 _TIMED: tuple[Purpose, ...] = (*FIGURES, "against")
-"""Races that figures of latency and memory come from, the most important first."""
+"""Races that give figures of latency and memory, the most important first."""
 
 
 def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
-    """Thresholds by label, in the order of the logits; None for a single-label kit.
+    """Return the thresholds by label, in the order of the logits; None for a single-label kit.
 
     Raises THRESHOLDS_OF_ANOTHER_MODEL: a label of the kit has no threshold.
     """
@@ -51,7 +50,7 @@ def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
 def multi_label_figures(
     name: str, subject: Subject, split: Split, answers: Mapping[str, Answers], labels: Mapping[Split, Any]
 ) -> MultiLabelAccuracy | None:
-    """Multi-label accuracy of one candidate on one split; None if it was not evaluated or there are no such labels.
+    """Return the multi-label accuracy of one candidate on one split; None without an evaluation or multi-label labels.
 
     Raises THRESHOLDS_OF_ANOTHER_MODEL, LOGITS_DO_NOT_MATCH: kit, predictions and labels do not match.
     """
@@ -62,14 +61,14 @@ def multi_label_figures(
 
 
 def map_drop(answers: Answers, labels: Any, kit: KitRef, baseline: Answers) -> float:
-    """The estimated drop of mAP on ``validation``, percentage points. ``labels``: uint8 (images, labels)."""
+    """Return the estimated drop of mAP on ``validation``, percentage points. ``labels``: uint8 (images, labels)."""
     drop = multi_label_accuracy(answers, labels, required_thresholds(kit), "validation", baseline).drop_pp
     assert drop is not None
     return drop.estimate
 
 
 def required_thresholds(kit: KitRef) -> Mapping[str, float]:
-    """Thresholds of a multi-label kit. Raises THRESHOLDS_OF_ANOTHER_MODEL: it has none."""
+    """Return the thresholds of a multi-label kit. Raises THRESHOLDS_OF_ANOTHER_MODEL: the kit has none."""
     thresholds = thresholds_of(kit)
     if thresholds is None:
         raise thresholds_of_another_model(file=kit.folder / "kit.json", names=(), labels=kit.manifest["labels"])
@@ -77,7 +76,7 @@ def required_thresholds(kit: KitRef) -> Mapping[str, float]:
 
 
 def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = None, *, attached: bool) -> Answers:
-    """The predictions of a stored evaluation.
+    """Return the predictions of a stored evaluation.
 
     ``candidate``: the name in errors. ``groups``: group of each image, int64 (images,). ``attached``: whether the device itself
     made the predictions; else they count as emulated.
@@ -95,7 +94,7 @@ def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = Non
 
 
 def answer_of(subject: Subject, name: str, split: Split) -> Answers | None:
-    """The predictions of one candidate on a split; None if it was not evaluated."""
+    """Return the predictions of one candidate on a split; None if it was not evaluated."""
     if (known := subject.known_answers.get((name, split))) is not None:
         return known
     stored = subject.evaluations.get((name, split))
@@ -104,13 +103,13 @@ def answer_of(subject: Subject, name: str, split: Split) -> Answers | None:
 
 
 def answers_of(subject: Subject, split: Split) -> dict[str, Answers]:
-    """The predictions of each evaluated candidate on a split, by name."""
+    """Return the predictions of each evaluated candidate on a split, by name."""
     by_candidate = {name: answer_of(subject, name, split) for name in subject.answering}
     return {name: answers for name, answers in by_candidate.items() if answers is not None}
 
 
 def candidate_facts(subject: Subject) -> dict[str, CandidateFacts]:
-    """Every row before a choice is made, in the subject's order."""
+    """Return the row of each candidate before a choice is made, in the subject's order."""
     answers = {split: answers_of(subject, split) for split in SPLITS}
     labels = {split: truth for split in SPLITS if answers[split] and (truth := subject.labels(split)) is not None}
     answered = _Answered(subject, answers, labels, fold_answers(subject))
@@ -128,7 +127,7 @@ def _add_reasons(row: CandidateFacts, subject: Subject) -> CandidateFacts:
 
 
 def fold_answers(subject: Subject) -> dict[str, FoldAnswers]:
-    """Predictions of all folds, for candidates that were evaluated in every fold; empty without cross-validation."""
+    """Return the predictions of candidates that were evaluated in every fold; empty without cross-validation."""
     every = [subject, *subject.folds] if subject.folds else []
     by_fold = [answers_of(fold, "test") for fold in every]
     labels: list[Any] = [fold.labels("test") for fold in every]
@@ -137,7 +136,7 @@ def fold_answers(subject: Subject) -> dict[str, FoldAnswers]:
 
 
 def reported(rows: Mapping[str, CandidateFacts], subject: Subject) -> dict[str, CandidateFacts]:
-    """Add figures that are reported and never decide a choice: quality beyond top-1, and the extra runs."""
+    """Add the figures that are only reported and never decide a choice: quality beyond top-1, and the extra runs."""
     answers = answers_of(subject, "test")
     labels = subject.labels("test") if answers else None
     folds = fold_answers(subject)
@@ -157,7 +156,7 @@ def reported(rows: Mapping[str, CandidateFacts], subject: Subject) -> dict[str, 
 
     adjusted = adjusted_over_candidates({name: judged(name, row) for name, row in rows.items()})
     tests = {name: test and test.model_copy(update={"quality": test.shown_quality}) for name, test in adjusted.items()}
-    return {name: row.model_copy(update={"test": tests[name], **_extra(name, subject)}) for name, row in rows.items()}
+    return {name: row.model_copy(update={"test": tests[name], **_extra_run_figures(name, subject)}) for name, row in rows.items()}
 
 
 class _Answered(NamedTuple):
@@ -177,7 +176,7 @@ class _Answered(NamedTuple):
         baseline = None if name == reference else self.answers[split].get(reference)
         return None if mine is None or labels is None or labels.ndim == 2 else accuracy(mine, labels, split, baseline)
 
-    def several(self, name: str, split: Split) -> MultiLabelAccuracy | None:
+    def multi_label(self, name: str, split: Split) -> MultiLabelAccuracy | None:
         return multi_label_figures(name, self.subject, split, self.answers[split], self.labels)
 
     def agreement(self, name: str, split: Split) -> Agreement | None:
@@ -198,8 +197,8 @@ def _row(name: str, candidate: Candidate, answered: _Answered) -> CandidateFacts
         validation=answered.accuracy(name, "validation"),
         agreement=answered.agreement(name, "test"),
         agreement_on_validation=answered.agreement(name, "validation"),
-        multi_label=answered.several(name, "test"),
-        multi_label_on_validation=answered.several(name, "validation"),
+        multi_label=answered.multi_label(name, "test"),
+        multi_label_on_validation=answered.multi_label(name, "validation"),
         latency=_latency(name, subject),
         memory=_memory(name, subject),
         energy=_energy(name, subject),
@@ -221,7 +220,7 @@ def _saturates_on(name: str, candidate: Candidate, subject: Subject) -> Literal[
 
 
 def _device_runtime_version(name: str, subject: Subject) -> str | None:
-    """The runtime's version when a kit was evaluated, if that was on the device."""
+    """Return the runtime's version during the evaluation of a kit; None unless the kit was evaluated on the device."""
     kit, stored = subject.kits.get(name), subject.evaluations.get((name, "test"))
     if kit is None or stored is None or not subject.answers_as_device(name) or stored.profile.subject != kit.digest:
         return None
@@ -229,28 +228,25 @@ def _device_runtime_version(name: str, subject: Subject) -> str | None:
 
 
 def _unmeasured(name: str, subject: Subject) -> tuple[str, str] | None:
-    """Why nothing was measured of a candidate, with the machine; None if it may have been measured."""
+    """Return why a candidate was not measured, with the machine; None if it may have been measured."""
     failed = subject.failures.get(name)
-    if failed is not None and not (failed.ref == LOGITS_NOT_FINITE.ref and _was_raced(name, subject)):
-        return failed.what, subject.lab.machine
+    if failed is not None:
+        was_raced = any(name in subject.raced(purpose) for purpose in _TIMED)
+        if not (failed.ref == LOGITS_NOT_FINITE.ref and was_raced):  # a finished build's kit is raced despite such logits
+            return failed.what, subject.lab.machine
     if not subject.attached and subject.device is not None:
         return f"not measured on {subject.device}", subject.device
     return None if subject.timed else (NOT_TIMED, subject.lab.machine)
 
 
-def _was_raced(name: str, subject: Subject) -> bool:
-    """Whether a candidate was raced. A finished build's kit is raced even if its logits are not finite."""
-    return any(name in subject.raced(purpose) for purpose in _TIMED)
-
-
 def _not_raced(name: str, subject: Subject) -> str:
-    """Why no race has figures of a candidate: it failed in the race, or was not raced."""
+    """Return why no race has figures of a candidate: it failed in the race, or was not raced."""
     kit, result = subject.kits.get(name), subject.races.get("report")
     return result.failed.get(kit.entrant, "not raced") if kit is not None and result is not None else "not raced"
 
 
 def _latency(name: str, subject: Subject) -> Latency:
-    """Latency from the most important race that the candidate ran in, else the reason that it is missing."""
+    """Return the latency from the most important race of the candidate, or the reason that it is missing."""
     machine = subject.lab.machine
     if (absent := _unmeasured(name, subject)) is not None:
         return Latency(reason=absent[0], machine=absent[1])
@@ -265,7 +261,7 @@ def _latency(name: str, subject: Subject) -> Latency:
 
 
 def _memory(name: str, subject: Subject) -> Memory:
-    """Memory from the same race as the latency."""
+    """Return the memory from the same race as the latency."""
     if (absent := _unmeasured(name, subject)) is not None:
         return Memory(reason=absent[0], machine=absent[1])
     for purpose in _TIMED:
@@ -275,7 +271,7 @@ def _memory(name: str, subject: Subject) -> Memory:
 
 
 def _energy(name: str, subject: Subject) -> Energy:
-    """Energy of the candidates that were measured, else the reason that it is missing."""
+    """Return the energy of a candidate, or the reason that it is missing."""
     machine = subject.lab.machine
     if (absent := _unmeasured(name, subject)) is not None:
         return Energy(reason=absent[0], machine=absent[1])
@@ -284,8 +280,8 @@ def _energy(name: str, subject: Subject) -> Energy:
     kit, result = subject.kits.get(name), subject.races.get("energy")
     if kit is not None and result is not None and kit.entrant in result.failed:
         return Energy(reason=result.failed[kit.entrant], machine=machine)
-    if result is None and (kit is None or not metered(kit, subject.lab.environment)):
-        return Energy(reason=why_not(subject.lab.environment), machine=machine)
+    if result is None and (kit is None or not has_meter(kit, subject.lab.environment)):
+        return Energy(reason=why_no_meter_here(subject.lab.environment), machine=machine)
     here = (
         "not raced"
         if name in subject.raced("report")
@@ -295,15 +291,15 @@ def _energy(name: str, subject: Subject) -> Energy:
 
 
 def _residency(name: str, subject: Subject) -> Residency | None:
-    """Residency, marked as ``elsewhere`` if it was traced on another machine than the device."""
+    """Return the residency, marked as ``elsewhere`` if it was traced on another machine than the device."""
     traced = subject.residency.get(name)
     if traced is None or subject.attached or traced.basis != "executed":
         return traced
     return traced.model_copy(update={"basis": "elsewhere"})
 
 
-def _extra(name: str, subject: Subject) -> dict[str, Any]:
-    """Figures of the extra runs of a candidate: throughput, end-to-end latency and the soak."""
+def _extra_run_figures(name: str, subject: Subject) -> dict[str, Any]:
+    """Return the figures of a candidate's extra runs: throughput, end-to-end latency and the soak."""
     machine = subject.lab.machine
     soaked = subject.raced("soak").get(name)
     figures: dict[str, Any] = {
@@ -315,7 +311,7 @@ def _extra(name: str, subject: Subject) -> dict[str, Any]:
 
 
 def throughput_of(name: str, subject: Subject) -> Throughput | None:
-    """Throughput of one candidate; None if it was not measured."""
+    """Return the throughput of one candidate; None if it was not measured."""
     if (kit := subject.kits.get(name)) is None:
         return None
     entrant, machine = kit.entrant, subject.lab.machine
@@ -323,9 +319,9 @@ def throughput_of(name: str, subject: Subject) -> Throughput | None:
     failed = [result.failed[entrant] for result in subject.throughput if entrant in result.failed]
     if not raced and not failed:
         return None
-    once = {profile.runs[0].batch: profile for profile in raced}  # the best batch size may also have been asked for by number
+    once = {profile.runs[0].batch: profile for profile in raced}  # the best batch size may also be a stated one
     why = failed[0] if failed else None
-    return throughput(tuple(once.values()), screened(subject.batches_tried(kit)), subject.extra_runs.batches, machine, why)
+    return throughput(tuple(once.values()), screened_rates(subject.batches_tried(kit)), subject.extra_runs.batches, machine, why)
 
 
 def _end_to_end(name: str, subject: Subject) -> EndToEnd | None:

@@ -15,7 +15,7 @@ from edgecnn.values.training import Surgery
 
 
 def history_of(execution: Execution) -> Mapping[str, Any] | None:
-    """The ``training.history.History`` of the training; None if nothing was trained."""
+    """Return the ``training.history.History`` of the training; None if nothing was trained."""
     trained = execution.artifacts.get("train")
     if trained is None:
         return None
@@ -24,13 +24,13 @@ def history_of(execution: Execution) -> Mapping[str, Any] | None:
 
 
 def made_images(execution: Execution) -> Path | None:
-    """The folder of composed training images; None if there are none."""
+    """Return the folder of composed training images; None if there are none."""
     synthesized = execution.artifacts.get("synthesize")
     return None if synthesized is None else synthesized.folder
 
 
 def scaled_network(execution: Execution) -> ScaledNetwork | None:
-    """The scaling of the network and its inherited weights; None for an unscaled network of the catalogue."""
+    """Return the scaling of the network and its inherited weights; None for an unscaled network."""
     resolved, history = execution.plan.resolved, history_of(execution)
     if resolved.arch.scale is None or history is None:
         return None
@@ -43,17 +43,17 @@ def scaled_network(execution: Execution) -> ScaledNetwork | None:
     )
 
 
-def began_anew(execution: Execution) -> bool:
+def started_from_random_weights(execution: Execution) -> bool:
     """Whether ``--transfer auto`` chose random weights after it probed the pretrained ones."""
     history = history_of(execution)
     return execution.plan.resolved.weights.pretrained and history is not None and history["initial"]["kind"] == "random"
 
 
 def weights_sentence(execution: Execution) -> str:
-    """The initial weights of training with the reason, and the result of surgery."""
+    """Describe the initial weights of training, their reason and the result of surgery."""
     history, changed = history_of(execution), surgery_of_trunk(execution)
     sentences = [execution.plan.resolved.weights.why]
-    if history is not None and began_anew(execution):
+    if history is not None and started_from_random_weights(execution):
         sentences = ["random weights", *filter(None, (history.get("transfer"),))]
     if changed is not None:
         top1s = changed["after"]["validation_top1"], changed["unchanged_validation_top1"]
@@ -64,7 +64,7 @@ def weights_sentence(execution: Execution) -> str:
 
 
 def surgery_of_trunk(execution: Execution) -> Mapping[str, Any] | None:
-    """The facts of surgery, if its network replaced the trained one."""
+    """Return the facts of surgery if its network replaced the trained one; otherwise None."""
     trunk = execution.artifacts.get("export")
     if trunk is None or trunk.kind != "surgery":
         return None
@@ -73,7 +73,7 @@ def surgery_of_trunk(execution: Execution) -> Mapping[str, Any] | None:
 
 
 def weights_published(execution: Execution) -> PretrainedWeights | None:
-    """The published weights that training started from; None if it started from scratch or from another file."""
+    """Return the published weights that training started from; None if it started from scratch or from another file."""
     sha256, resolved = weights_sha256(execution), execution.plan.resolved
     weights = None if sha256 is None or resolved.custom_model is not None else resolved.arch.weights
     if weights is None or resolved.weights.kind != "file":
@@ -82,11 +82,11 @@ def weights_published(execution: Execution) -> PretrainedWeights | None:
 
 
 def weights_sha256(execution: Execution) -> str | None:
-    """Digest of the fetched pretrained file or of the custom model; None if training started from scratch."""
+    """Return the SHA-256 of the fetched weights or of the custom model; None if training started from scratch."""
     custom = execution.plan.resolved.custom_model
     if custom is not None:
         return custom.content
     fetched = execution.artifacts.get("fetch")
-    if fetched is None or began_anew(execution):
+    if fetched is None or started_from_random_weights(execution):
         return None
     return str(json.loads((fetched.folder / "weights.json").read_text(encoding="utf-8"))["sha256"])

@@ -1,4 +1,4 @@
-"""Kits of networks that are timed and never shipped: what ships in every way but that nothing was trained on images."""
+"""Make kits of untrained networks. They are timed and never shipped, but otherwise equal kits that ship."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.runnable import tried
+from edgecnn.measure.lab import tried
 from edgecnn.models.catalogue import pixel_recipe, timed_arch
 from edgecnn.planning.complete import tool_versions
 from edgecnn.stages.candidate import PackageStage, QuantizeStage, runner_digest
@@ -32,27 +32,27 @@ def _preprocessing(probe: Probe) -> Preprocessing:
     return Preprocessing(pixels=pixel_recipe(spec, probe.resolution_px), normalization=spec.normalization)
 
 
-class _Steps:
-    """Progress without sentences: what a network answers to images that were drawn is worth none."""
+class _WithoutNotes:
+    """Progress that shows steps and drops notes, because notes on the accuracy of an untrained network mean nothing."""
 
     def __init__(self, tell: Progress) -> None:
         self.step = tell.step
 
     def note(self, text: str) -> None:
-        """Left out."""
+        """Drop the note."""
 
 
 class MadeKits(NamedTuple):
-    """Those of one network, by candidate."""
+    """Kits of one network, by candidate."""
 
     made: dict[str, KitRef]
     failed: dict[str, str]
-    """Why there is none."""
+    """Candidate without a kit to the reason."""
 
 
 @dataclass
 class KitMaker:
-    """Makes kits of probes by the stages that builds use, so that what is stored is not made again."""
+    """Makes kits of probes with the stages of builds, so that stored kits are not made again."""
 
     store: Store
     tell: Progress
@@ -62,15 +62,15 @@ class KitMaker:
         self._versions, self._runner = tool_versions(), runner_digest()
 
     def kits(self, probe: Probe, candidates: Iterable[Candidate], fetched: Artifact | None = None) -> MadeKits:
-        """Of one network. ``fetched``: its published weights; None for seeded ones.
+        """Make the kits of one network. ``fetched``: its published weights; None: seeded random weights.
 
         Raises EdgecnnError: the network itself cannot be made or exported.
         """
         preprocessing, kits = _preprocessing(probe), MadeKits({}, {})
-        pixels = self._probed(probe)
+        pixels = self._probe_artifact(probe)
         trunk = {"model": self._trunk(probe, pixels, fetched), "pixels": pixels}
         for candidate in candidates:
-            kit = tried(partial(self._kit, preprocessing, candidate, trunk))
+            kit = tried(partial(self._quantized_kit, preprocessing, candidate, trunk))
             if isinstance(kit, Failed):
                 kits.failed[candidate.id] = kit.what
             else:
@@ -78,11 +78,13 @@ class KitMaker:
         return kits
 
     def gpu_kits(self, probe: Probe, ways: Sequence[Candidate], fetched: Artifact | None = None) -> MadeKits:
-        """Of one network as torch's own program, which every way opens otherwise. ``ways``: the reference first.
+        """Make the kits of one network for the desktop GPU, which all run the same torch program.
+
+        ``ways``: the desktop GPU's candidates, the reference first. ``fetched``: as for ``kits``.
 
         Raises EdgecnnError: the network itself cannot be made or saved.
         """
-        preprocessing, pixels = _preprocessing(probe), self._probed(probe)
+        preprocessing, pixels = _preprocessing(probe), self._probe_artifact(probe)
         inputs = {"pixels": pixels} if fetched is None else {"weights": fetched, "pixels": pixels}
         stage = ProgramStage(
             inputs={role: artifact.key for role, artifact in inputs.items()},
@@ -92,31 +94,34 @@ class KitMaker:
             resolution_px=probe.resolution_px,
             normalization=preprocessing.normalization,
         )
-        program = self._made(stage, inputs)
+        program = self._obtain(stage, inputs)
         kits = MadeKits({ways[0].id: self._packaged(preprocessing, ways[0], {"model": program, "pixels": pixels})}, {})
         for way in ways[1:]:
-            kit = tried(partial(self._variant, preprocessing, way, {"program": program, "pixels": pixels}))
+            kit = tried(partial(self._variant_kit, preprocessing, way, {"program": program, "pixels": pixels}))
             if isinstance(kit, Failed):
                 kits.failed[way.id] = kit.what
             else:
                 kits.made[way.id] = kit
         return kits
 
-    def _variant(self, preprocessing: Preprocessing, candidate: Candidate, artifacts: Mapping[Role, Artifact]) -> KitRef:
+    def _variant_kit(self, preprocessing: Preprocessing, candidate: Candidate, artifacts: Mapping[Role, Artifact]) -> KitRef:
         inputs = {role: artifact.key for role, artifact in artifacts.items()}
-        model = self._made(VariantStage(inputs=inputs, candidate=candidate, normalization=preprocessing.normalization), artifacts)
+        model = self._obtain(
+            VariantStage(inputs=inputs, candidate=candidate, normalization=preprocessing.normalization), artifacts
+        )
         return self._packaged(preprocessing, candidate, {"model": model, "pixels": artifacts["pixels"]})
 
     def mac_table(self, probe: Probe, fetched: Artifact | None = None) -> MacTable:
-        """Of the exported network. Raises what ``kits`` does."""
-        return MacTable.model_validate_json((self._trunk(probe, self._probed(probe), fetched).folder / "macs.json").read_bytes())
+        """Return the multiply-adds of the exported network. Raises as ``kits`` does."""
+        trunk = self._trunk(probe, self._probe_artifact(probe), fetched)
+        return MacTable.model_validate_json((trunk.folder / "macs.json").read_bytes())
 
     def fetched(self, spec: ArchSpec, answer: WeightsAnswer) -> Artifact:
-        """The weights that an answer other than ``none`` found. Raises EdgecnnError: see ``FetchStage.make``."""
-        return self._made(FetchStage.from_answer(spec, answer), {})
+        """Fetch the weights that ``answer`` found, which is not ``none``. Raises EdgecnnError: see ``FetchStage.make``."""
+        return self._obtain(FetchStage.from_answer(spec, answer), {})
 
     def _trunk(self, probe: Probe, pixels: Artifact, fetched: Artifact | None) -> Artifact:
-        """The exported network; of seeded weights the artifact that holds its pixels has it too."""
+        """Return the exported network. With seeded weights, the probe's artifact holds the network and the pixels."""
         if fetched is None:
             return pixels
         export = ExportStage(
@@ -126,20 +131,20 @@ class KitMaker:
             resolution_px=probe.resolution_px,
             normalization=_preprocessing(probe).normalization,
         )
-        return self._made(export, {"weights": fetched, "pixels": pixels})
+        return self._obtain(export, {"weights": fetched, "pixels": pixels})
 
-    def _probed(self, probe: Probe) -> Artifact:
+    def _probe_artifact(self, probe: Probe) -> Artifact:
         stage = ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=_preprocessing(probe), form=probe.form)
-        return self._made(stage, {})
+        return self._obtain(stage, {})
 
-    def _kit(self, preprocessing: Preprocessing, candidate: Candidate, trunk: Mapping[Role, Artifact]) -> KitRef:
+    def _quantized_kit(self, preprocessing: Preprocessing, candidate: Candidate, trunk: Mapping[Role, Artifact]) -> KitRef:
         quantize = QuantizeStage(
             inputs={role: artifact.key for role, artifact in trunk.items()},
             candidate=candidate,
             images=PROBE_IMAGES,
             normalization=preprocessing.normalization,
         )
-        return self._packaged(preprocessing, candidate, {"model": self._made(quantize, trunk), "pixels": trunk["pixels"]})
+        return self._packaged(preprocessing, candidate, {"model": self._obtain(quantize, trunk), "pixels": trunk["pixels"]})
 
     def _packaged(self, preprocessing: Preprocessing, candidate: Candidate, inputs: Mapping[Role, Artifact]) -> KitRef:
         package = PackageStage(
@@ -149,11 +154,13 @@ class KitMaker:
             preprocessing=preprocessing,
             runner_sha256=self._runner,
         )
-        return KitRef.of(candidate, self._made(package, inputs))
+        return KitRef.of(candidate, self._obtain(package, inputs))
 
-    def _made(self, stage: Stage, artifacts: Mapping[Role, Artifact]) -> Artifact:
+    def _obtain(self, stage: Stage, artifacts: Mapping[Role, Artifact]) -> Artifact:
         inputs = {
             role: FoundInput(path=artifact.folder, key=artifact.key, content=artifact.content)
             for role, artifact in artifacts.items()
         }
-        return self.store.artifacts.obtain(stage, StageInputs(self._versions, inputs, self.environment), _Steps(self.tell))[0]
+        return self.store.artifacts.obtain(
+            stage, StageInputs(self._versions, inputs, self.environment), _WithoutNotes(self.tell)
+        )[0]

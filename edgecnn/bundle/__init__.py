@@ -1,1 +1,1 @@
-"""Bundles: manifest, publishing, signing, verifying, opening and predicting; and records of evidence."""
+"""Bundles: manifest, publishing, signing, verifying, opening, predicting and serving; and records of evidence."""

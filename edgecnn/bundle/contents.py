@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.opening import Opened
-from edgecnn.bundle.tensors import fault_of, has_tensors, unreadable_here
 from edgecnn.errors.bundle import bundle_inconsistent, bundle_model_refused
+from edgecnn.installed import installed_version
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.engines.record import PACKAGES
-from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.knobs import CHOICE_SCHEMA, knobs_of
 from edgecnn.runner.manifest import Manifest, parse_manifest
-from edgecnn.runner.model_files import FolderSizes
-from edgecnn.runner.session_options import check_options
+from edgecnn.runner.messages import RunnerError
+from edgecnn.runner.model_files import FolderSizes, is_checked, model_fault
+from edgecnn.runner.session_options import CHOICE_SCHEMA, check_options, knobs_of
 
 _KIT = "kit.json"
+_ENTRY_SUFFIXES: Final = {
+    "onnxruntime_cpu": ".onnx",
+    "openvino_cpu": ".xml",
+    "tensorrt_gpu": ".onnx",
+    "ncnn_cpu": ".param",
+    "litert_cpu": ".tflite",
+    "wasm_browser": ".onnx",
+    "webgpu_browser": ".onnx",
+}
+"""Sessions of a bundle's kits, and the suffix of ``model.entry``. A program of torch runs only on the machine that made it."""
+_OTHER_SUFFIXES: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}
 
 
 class Contents(NamedTuple):
@@ -39,7 +53,7 @@ def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
     Raises BUNDLE_INCONSISTENT: they do not belong to one bundle, or are not those of kits. BUNDLE_MODEL_REFUSED: a model or an
     array states impossible tensors, or a kit would open a file that is not checked.
     """
-    kits, chosen = _choice(opened, manifest)
+    kits, chosen = _kits_and_choice(opened, manifest)
     unread: list[str] = []
     manifests = {}
     for name, entry in kits.items():
@@ -48,8 +62,8 @@ def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
     return Contents(tuple(kits), chosen, tuple(unread), manifests)
 
 
-def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping[str, Any]], str | None]:
-    choice = _json(opened, manifest, CHOICE)
+def _kits_and_choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping[str, Any]], str | None]:
+    choice = _read_json(opened, manifest, CHOICE)
     try:
         kits: Mapping[str, Mapping[str, Any]] = choice["kits"]
         chosen, state = choice["choice"]["candidate"], choice["schema"]
@@ -74,7 +88,7 @@ def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping
 def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Mapping[str, Any]) -> tuple[Manifest, list[str]]:
     """Check a kit against the bundle's manifest. Return its manifest, and a sentence for each model that could not be read."""
     try:
-        kit = parse_manifest(_json(opened, manifest, f"{folder}{_KIT}"))
+        kit = parse_manifest(_read_json(opened, manifest, f"{folder}{_KIT}"))
     except (RunnerError, TypeError) as error:
         raise bundle_inconsistent(path=opened.path, file=f"{folder}{_KIT}", because=str(error)) from error
     try:
@@ -92,16 +106,16 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
     sizes = {name: fact.bytes for name, fact in kit.files.items()}
     unread = []
     for name in filter(has_tensors, sizes):
-        if (why := unreadable_here(f"{folder}{name}")) != "":
+        if (why := unchecked_reason(f"{folder}{name}")) != "":
             unread.append(why)
         with opened.open(f"{folder}{name}") as stream:
-            fault = fault_of(name, stream.read(sizes[name]), FolderSizes(sizes, name))
+            fault = tensor_fault(name, stream.read(sizes[name]), FolderSizes(sizes, name))
         if fault:
             raise bundle_model_refused(path=opened.path, file=f"{folder}{name}", because=fault)
     return kit, unread
 
 
-def _json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
+def _read_json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
     if name not in manifest.files:
         raise bundle_inconsistent(path=opened.path, file=name, because="bundle.json does not list it")
     with opened.open(name) as stream:
@@ -112,36 +126,62 @@ def _json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
         raise bundle_inconsistent(path=opened.path, file=name, because="it is not valid JSON") from error
 
 
-_ENTRIES: Final = {
-    "onnxruntime_cpu": ".onnx",
-    "openvino_cpu": ".xml",
-    "tensorrt_gpu": ".onnx",
-    "ncnn_cpu": ".param",
-    "litert_cpu": ".tflite",
-    "wasm_browser": ".onnx",
-    "webgpu_browser": ".onnx",
-}
-"""Sessions of a bundle's kits. A program of torch runs only where it was made, so no bundle carries one."""
-_BESIDE: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}
-
-
 def opening_fault(kit: Manifest) -> str:
     """Return why a kit's session must not open its files, or an empty text."""
     module = kit.session.module
-    if module not in _ENTRIES:
+    if module not in _ENTRY_SUFFIXES:
         return f"its session {ascii(module)[:100]} is not allowed in a bundle"
-    kinds = [_ENTRIES[module], *([_BESIDE[module]] if module in _BESIDE else [])]
-    if PurePosixPath(kit.model.entry).suffix != _ENTRIES[module]:
-        return f"model.entry {ascii(kit.model.entry)[:100]} must be a {_ENTRIES[module]} file for {module}"
+    kinds = [_ENTRY_SUFFIXES[module], *([_OTHER_SUFFIXES[module]] if module in _OTHER_SUFFIXES else [])]
+    if PurePosixPath(kit.model.entry).suffix != _ENTRY_SUFFIXES[module]:
+        return f"model.entry {ascii(kit.model.entry)[:100]} must be a {_ENTRY_SUFFIXES[module]} file for {module}"
     strange = [name for name in kit.model.files if PurePosixPath(name).suffix not in kinds]
     if strange:
         return f"model.files has {ascii(strange[0])[:100]}; {module} opens {', '.join(kinds)}"
-    return "" if kit.engine is None else _building_fault(kit.engine, kit)
-
-
-def _building_fault(engine: Mapping[str, Any], kit: Manifest) -> str:
-    """Check the files that ``build-engine`` reads, and the package that it imports."""
-    onnx, builder = engine.get("onnx"), engine.get("builder")
+    if kit.engine is None:
+        return ""
+    onnx, builder = kit.engine.get("onnx"), kit.engine.get("builder")  # the file and the package that ``build-engine`` uses
     if onnx not in list(kit.files) or PurePosixPath(str(onnx)).suffix != ".onnx":
         return f"engine.onnx {ascii(onnx)[:100]} is not an .onnx file of the kit"
     return "" if builder in PACKAGES else f"engine.builder {ascii(builder)[:100]} is not {' or '.join(PACKAGES)}"
+
+
+def has_tensors(name: str) -> bool:
+    """Whether the tensors of a file with this name can be checked."""
+    return is_checked(name) or PurePosixPath(name).suffix == ".npy"
+
+
+def unchecked_reason(name: str) -> str:
+    """Return why the shapes in a file cannot be checked here, or an empty text. External files are checked in any case."""
+    lacking = PurePosixPath(name).suffix == ".onnx" and installed_version("onnx") is None
+    return f"tensor sizes of {name} were not checked: pip install onnx" if lacking else ""
+
+
+def tensor_fault(name: str, content: bytes, sizes: Mapping[str, int]) -> str:
+    """Return the fault of a file's tensors, or an empty text.
+
+    ``sizes``: every file of its folder, name to bytes.
+    """
+    if not is_checked(name):
+        return _array_fault(content)
+    if PurePosixPath(name).suffix == ".onnx" and not unchecked_reason(name):
+        from edgecnn.graph.tensor_claims import false_claim
+
+        if (fault := false_claim(content, sizes)) != "":
+            return fault
+    return model_fault(PurePosixPath(name).name, content, sizes)
+
+
+def _array_fault(content: bytes) -> str:
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+    except (ValueError, EOFError, SyntaxError) as error:
+        return f"it is not a NumPy array ({str(error)[:100]})"
+    if dtype.hasobject:
+        return "it holds Python objects, which may run code"
+    expected, available = prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    return (
+        "" if expected == available and min(shape, default=0) >= 0 else f"it has the shape {list(shape)}, but {available:,} bytes"
+    )

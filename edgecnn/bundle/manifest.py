@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE
+from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE, bundle_entry_refused
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import bounded_content
@@ -31,6 +33,10 @@ SIGNATURE: Final = "bundle.json.sig"
 """An SSHSIG over the bytes of ``bundle.json``."""
 MANIFEST_BYTES_MAX: Final = 16 << 20
 """Enough for about 100,000 files."""
+Version = Annotated[int, Field(ge=1, le=2**53)]
+"""Increases with every change of a bundle's files. Beyond 2^53, readers of JSON differ (RFC 8259, 6)."""
+_NAME_BYTES_MAX: Final = 1024
+_PART_BYTES_MAX: Final = 255
 
 
 def manifest_of(name: str, version: int, kits: Mapping[str, KitRef], texts: Mapping[str, str]) -> BundleManifest:
@@ -38,17 +44,17 @@ def manifest_of(name: str, version: int, kits: Mapping[str, KitRef], texts: Mapp
 
     ``version``: at least 1. ``texts``: the bundle's other files.
     """
-    files = {file: _fact(text.encode("utf-8")) for file, text in texts.items()}
+    files = {file: _fact_of(text.encode("utf-8")) for file, text in texts.items()}
     for kit_name, kit in kits.items():
         content = (kit.folder / "kit.json").read_bytes()
-        files[f"kits/{kit_name}/kit.json"] = _fact(content)
+        files[f"kits/{kit_name}/kit.json"] = _fact_of(content)
         listed: Mapping[str, Mapping[str, Any]] = json.loads(content)["files"]
         files.update({f"kits/{kit_name}/{file}": FileFact.model_validate(dict(fact)) for file, fact in listed.items()})
     return BundleManifest(name=name, version=version, files=dict(sorted(files.items())))
 
 
 def manifest_text(manifest: BundleManifest) -> str:
-    """The bytes of ``bundle.json``, which are signed."""
+    """Return the text of ``bundle.json``. A signature signs its bytes."""
     return json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -85,12 +91,12 @@ def published_manifest(bundle: Path) -> BundleManifest | None:
     return parse_manifest(content, str(path))
 
 
-def _fact(content: bytes) -> FileFact:
+def _fact_of(content: bytes) -> FileFact:
     return FileFact(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object from pairs, for ``json.loads``; readers differ in which of two equal keys they use.
+    """Make an object from pairs, for ``json.loads``. Readers disagree about which of two equal keys counts.
 
     Raises ValueError: a key is repeated.
     """
@@ -98,10 +104,6 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) != len(pairs):
         raise ValueError("a key is repeated")
     return table
-
-
-Version = Annotated[int, Field(ge=1, le=2**53)]
-"""Increases with every change of a bundle's files. Beyond 2^53, readers of JSON differ (RFC 8259, 6)."""
 
 
 class BundleManifest(Value):
@@ -142,13 +144,13 @@ class BundleVerification(Value):
 
 
 class Recorded(NamedTuple):
-    """Facts of its build in a bundle; bundles of earlier versions have none."""
+    """Facts about the build of a bundle; bundles of earlier versions have none."""
 
     device: str | None
     accuracy: Mapping[str, Accuracy | MultiLabelAccuracy]
-    """By candidate, on the build's test images."""
+    """Accuracy of each candidate on the build's test images."""
     drawn: RoleDraw | None = None
-    """How the test images were drawn."""
+    """Settings that drew the test images."""
 
     @property
     def pixels(self) -> frozenset[str]:
@@ -157,7 +159,7 @@ class Recorded(NamedTuple):
 
 
 def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
-    """A candidate's accuracy on the test images and the version of its runtime for ``choice.json``, as far as known."""
+    """Return the known facts of a candidate for ``choice.json``: its accuracy on the test images, and its runtime's version."""
     row = next((candidate_row for candidate_row in report.candidates if candidate_row.candidate.id == candidate), None)
     facts: dict[str, Any] = {}
     if row is not None and row.answered is not None:
@@ -179,22 +181,22 @@ class Made(Value):
 
 
 def made_facts(report: BuildReport) -> dict[str, Any]:
-    """``made`` for a build's bundle."""
+    """Return the section ``made`` of ``choice.json``."""
     build = report.build
     made = Made(edgecnn=report.version, weights=build.weights_published, weights_sha256=build.weights_sha256)
     return made.model_dump(mode="json", exclude_none=True)
 
 
 def drawn_facts(report: BuildReport) -> dict[str, Any]:
-    """``drawn`` for a build's bundle: how images got their roles, so that ``bench`` uses the same test images."""
+    """Return the section ``drawn`` of ``choice.json``. It lets ``bench`` use the same test images."""
     drawn = report.build.drawn
     return {} if drawn is None else {"drawn": drawn.model_dump(mode="json")}
 
 
 def recorded_in(bundle: Path) -> Recorded:
-    """Read the recorded facts of a verified bundle, without those that cannot be read.
+    """Return the facts that a verified bundle records about its build. Facts that cannot be read are omitted.
 
-    They always refer to the test split, whatever an earlier version called it.
+    The accuracy always refers to the test split, whatever an earlier version called it.
     """
     choice = json_object(bundle / CHOICE) or {}
     device, kits = choice.get("device"), choice.get("kits")
@@ -212,3 +214,31 @@ def recorded_in(bundle: Path) -> Recorded:
     except (KeyError, ValidationError):
         drawn = None
     return Recorded(device if isinstance(device, str) else None, accuracy, drawn)
+
+
+def name_fault(name: str) -> str:
+    """Return why a name is not allowed in a bundle, or an empty text."""
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+        return "would leave the bundle's folder"
+    if not name.isprintable():
+        return "has unprintable characters in its name"
+    if len(os.fsencode(name)) > _NAME_BYTES_MAX or any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
+        return "has a name that is too long"
+    return ""
+
+
+def require_distinct(path: Path, names: Iterable[str]) -> None:
+    """Raise BundleEntryRefused if two names differ only by case or Unicode form, which makes them one file on some disks.
+
+    ``path``: of the bundle. ``names``: of its files; their folders count too.
+    """
+    spelt = dict[str, tuple[str, str]]()
+    for name in names:
+        for end in (*(index for index, sign in enumerate(name) if sign == "/"), len(name)):
+            folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name[:end]).casefold())
+            part, other = spelt.setdefault(folded, (name[:end], name))
+            if part != name[:end]:
+                raise bundle_entry_refused(
+                    path=path, entry=name, because=f"differs from {ascii(other)[:200]} only by case or Unicode form"
+                )

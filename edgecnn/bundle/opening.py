@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Literal, Protocol
 
-from edgecnn.bundle.names import name_fault, require_distinct
+from edgecnn.bundle.manifest import name_fault, require_distinct
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import (
     NO_BUNDLE_HERE,
@@ -27,17 +27,18 @@ from edgecnn.errors.bundle import (
     bundle_file_changed,
     bundle_file_missing,
 )
-from edgecnn.runner.causes.known import cause_of_file
+from edgecnn.runner.causes import cause_of_file
 from edgecnn.runner.files import open_regular
 
 FILES_MAX: Final = 65_000
 """A zip without 64-bit extension has at most 65,535 entries (PKWARE APPNOTE 6.3.10, 4.4.22)."""
 TOTAL_BYTES_MAX: Final = 4 << 30
-"""The same: at most 4 GiB."""
+"""A zip without 64-bit extension has at most 4 GiB."""
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 """A local file header (4.3.7)."""
 _END: Final = struct.Struct("<4s4H2LH")
 """The end of the central directory (4.3.16)."""
+_CHUNK: Final = 1 << 20
 _ENCRYPTED: Final = 0x1
 _RATIO_MAX: Final = 100  # an entry that grows by more may be a zip bomb
 
@@ -81,7 +82,7 @@ class FolderForm:
     def __init__(self, folder: Path) -> None:
         self.path = folder
         try:
-            self.files: Mapping[str, int] = dict(islice(_listed(folder, folder, ""), FILES_MAX + 1))
+            self.files: Mapping[str, int] = dict(islice(_list_folder(folder, folder, ""), FILES_MAX + 1))
         except OSError as error:
             raise NO_BUNDLE_HERE(path=folder, because=system_reason(error)) from error
         if len(self.files) > FILES_MAX:
@@ -106,13 +107,13 @@ class FolderForm:
         return os.fdopen(handle, "rb")
 
 
-def _listed(root: Path, folder: Path, before: str) -> Iterator[tuple[str, int]]:
+def _list_folder(root: Path, folder: Path, before: str) -> Iterator[tuple[str, int]]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         name, facts = f"{before}{entry.name}", entry.stat(follow_symlinks=False)
         if (fault := name_fault(name)) != "":
             raise bundle_entry_refused(path=root, entry=name, because=fault)
         if stat.S_ISDIR(facts.st_mode):
-            yield from _listed(root, folder / entry.name, f"{name}/")
+            yield from _list_folder(root, folder / entry.name, f"{name}/")
             continue
         if not stat.S_ISREG(facts.st_mode):
             raise bundle_entry_refused(path=root, entry=name, because="is a link or a device")
@@ -120,7 +121,7 @@ def _listed(root: Path, folder: Path, before: str) -> Iterator[tuple[str, int]]:
 
 
 class ZipForm:
-    """A zip of which only the directory and the entries' headers are read.
+    """A zip. Only its directory and the headers of its entries are read.
 
     Raises BUNDLE_ARCHIVE_REFUSED: not a zip, damaged, or another layout than that of ``edgecnn bundle zip``.
     BundleEntryRefused: an entry is encrypted, compressed, repeated (ignoring case), a link, a device, or leaves the folder.
@@ -132,13 +133,13 @@ class ZipForm:
         self.path = path
         try:
             with open_regular(path) as stream:
-                directory, count = _directory(path, stream)
+                directory, count = _directory_position(path, stream)
                 with zipfile.ZipFile(stream) as archive:
                     entries = archive.infolist()
-                    if (archive.start_dir, len(entries)) != (directory, count):  # by a 64-bit record hidden in a comment
+                    if (archive.start_dir, len(entries)) != (directory, count):  # a comment may hide a 64-bit record
                         raise bundle_archive_refused(path=path, because="it has two directories")
                 _check_entries(path, entries)
-                self._places = _places(path, stream, entries, directory)
+                self._places = _entry_positions(path, stream, entries, directory)
         except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError) as error:
             raise bundle_archive_refused(path=path, because=system_reason(error)[:200]) from error
         self.files: Mapping[str, int] = {name: size for name, (_, size) in self._places.items()}
@@ -150,7 +151,7 @@ class ZipForm:
         """
         start, size = self._places[name]
         try:
-            return _Part(self.path, start, size)  # type: ignore[return-value] # a reader's part of IO
+            return _Part(self.path, start, size)  # type: ignore[return-value] # has the methods that readers use
         except OSError as error:
             raise bundle_archive_refused(path=self.path, because=system_reason(error)) from error
 
@@ -178,8 +179,8 @@ class _Part:
         self.close()
 
 
-def _directory(path: Path, stream: IO[bytes]) -> tuple[int, int]:
-    """The start of the central directory and its number of entries. It must end where the file's last 22 bytes begin."""
+def _directory_position(path: Path, stream: IO[bytes]) -> tuple[int, int]:
+    """Return the start of the central directory and its number of entries. It must end 22 bytes before the end of the file."""
     size = stream.seek(0, os.SEEK_END)
     if size > TOTAL_BYTES_MAX:
         raise bundle_archive_refused(path=path, because=f"it is larger than {TOTAL_BYTES_MAX:,} bytes")
@@ -240,8 +241,11 @@ def _entry_fault(entry: zipfile.ZipInfo, names: Container[str]) -> str:
     return "is repeated" if entry.filename in names else ""
 
 
-def _places(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], directory: int) -> dict[str, tuple[int, int]]:
-    """Name to first byte and size. Each entry begins at the end of the one before, and its header matches the directory."""
+def _entry_positions(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], directory: int) -> dict[str, tuple[int, int]]:
+    """Return the first byte and the size of each entry by name.
+
+    Each entry must begin at the end of the previous entry, and its header must match the directory.
+    """
     places, at = {}, 0
     for entry in sorted(entries, key=lambda info: info.header_offset):
         if entry.header_offset != at:
@@ -261,35 +265,31 @@ def _places(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], direc
     return places
 
 
-_CHUNK: Final = 1 << 20
-
-
-def read_through(opened: Opened, name: str, take: Callable[[bytes], object] | None = None) -> str:
-    """Return a file's SHA-256 in hexadecimal; ``take`` gets its bytes, and its errors pass.
+def sha256_of_entry(opened: Opened, name: str, take: Callable[[bytes], object] | None = None) -> str:
+    """Return a file's SHA-256 in hexadecimal. ``take`` receives the bytes; exceptions that it raises are passed on.
 
     Raises BUNDLE_FILE_MISSING: it was removed after the listing. BundleEntryRefused: it cannot be read.
     """
     digest = hashlib.sha256()
     with opened.open(name) as source:
-        while chunk := _next(opened, name, source):
+        while True:
+            try:
+                chunk = source.read(_CHUNK)
+            except OSError as error:
+                because = f"cannot be read ({system_reason(error)})"
+                raise bundle_entry_refused(path=opened.path, entry=name, because=because) from error
+            if not chunk:
+                return digest.hexdigest()
             digest.update(chunk)
             if take is not None:
                 take(chunk)
-    return digest.hexdigest()
 
 
-def copy_compared(opened: Opened, name: str, sha256: str, take: Callable[[bytes], object]) -> None:
+def copy_verified(opened: Opened, name: str, sha256: str, take: Callable[[bytes], object]) -> None:
     """Pass the bytes of a verified file to ``take``.
 
     Raises BUNDLE_FILE_CHANGED: the file has changed, so the passed bytes must not be used. BUNDLE_FILE_MISSING,
-    BundleEntryRefused: see ``read_through``.
+    BundleEntryRefused: see ``sha256_of_entry``.
     """
-    if read_through(opened, name, take) != sha256:
+    if sha256_of_entry(opened, name, take) != sha256:
         raise bundle_file_changed(path=opened.path, file=name, because="it changed while it was copied")
-
-
-def _next(opened: Opened, name: str, source: IO[bytes]) -> bytes:
-    try:
-        return source.read(_CHUNK)
-    except OSError as error:
-        raise bundle_entry_refused(path=opened.path, entry=name, because=f"cannot be read ({system_reason(error)})") from error

@@ -10,19 +10,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.predictions import Predictions
-from edgecnn.bundle.verify import Verified, unpacked
-from edgecnn.data.files import ListingProgress, parse, skipped_phrases, stamps_in
+from edgecnn.bundle.verify import Verified, unpack_bundle
+from edgecnn.data.files import ListingProgress, parse_stamp, skipped_phrases, stamps_in
 from edgecnn.data.formats.registry import is_address
 from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_ABSENT, PHOTO_NOT_A_FILE, no_photo_readable
 from edgecnn.errors.comparing import kit_not_carried
-from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.results.kits_here import kits_that_run_here, remedy_here
-from edgecnn.runner.causes.left_behind import split_left_behind
-from edgecnn.runner.failure import RunnerError
+from edgecnn.errors.hosts import RunnerFailed
+from edgecnn.results.shipped import kits_that_run_here, remedy_here
+from edgecnn.runner.causes import split_left_behind
+from edgecnn.runner.messages import RunnerError
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -42,22 +42,25 @@ def predict_photos(bundle: Verified, photos: Sequence[Path], candidate: str | No
     """Classify images with one of a bundle's kits.
 
     ``photos``: image files, and folders whose files are read in the order of their names; hidden files are skipped.
-    ``candidate``: whose kit is used; None: the chosen one. ``top``: number of labels for each image.
+    ``candidate``: the candidate whose kit is used; None: the chosen candidate. ``top``: number of labels for each image.
 
     Raises:
         KitNotCarried: the bundle has no such kit, or no chosen one.
         NO_PHOTOS, NO_PHOTO_READABLE: there is no readable image.
         RunnerFailed: the kit does not run here.
     """
-    files, skipped = files_of(photos, tell)
+    from edgecnn.runner.classifier import predict_files
+
+    files, skipped = image_files(photos, tell)
     with opened_classifier(bundle, candidate) as kit:
-        answers = _predict(kit.classifier, files, tell, top)
+        answers = predict_files(kit.classifier, files, top, lambda done: tell.step("predicting", done, len(files), "images"))
+        knobs = kit.classifier.knobs
     if not answers["predictions"]:
         first = answers["unreadable"][0]
         raise no_photo_readable(count=len(files), file=first["file"], because=first["because"])
     return Predictions(
         bundle=bundle.facts.path, name=kit.manifest.name, version=kit.manifest.version, candidate=kit.candidate,
-        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, skipped=skipped, **answers,
+        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, knobs=knobs, skipped=skipped, **answers,
     )  # fmt: skip
 
 
@@ -73,8 +76,9 @@ class OpenKit(NamedTuple):
 def opened_classifier(bundle: Verified, candidate: str | None) -> Iterator[OpenKit]:
     """Open one of a verified bundle's kits for the block.
 
-    ``candidate``: whose kit is used; None: the chosen one. Raises KitNotCarried: the bundle has no such kit, or no chosen one.
-    RunnerFailed: the kit does not run here.
+    ``candidate``: the candidate whose kit is used; None: the chosen candidate.
+
+    Raises KitNotCarried: the bundle has no such kit, or no chosen candidate. RunnerFailed: the kit does not run here.
     """
     from edgecnn.runner.classifier import Classifier
 
@@ -94,15 +98,10 @@ def opened_classifier(bundle: Verified, candidate: str | None) -> Iterator[OpenK
         raise RunnerFailed(**{**error.facts(), "hint": hint}) from error
 
 
-class PhotoFiles(NamedTuple):
-    """Image files, and skipped ones."""
+def image_files(photos: Sequence[Path], tell: Progress) -> tuple[list[Path], tuple[str, ...]]:
+    """Return the image files and a phrase for each skipped entry, by the same rule as a build.
 
-    files: tuple[Path, ...]
-    skipped: tuple[str, ...]
-
-
-def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
-    """List the image files, those of a folder in the order of their names, by the same rule as a build.
+    The files of a folder are in the order of their names.
 
     Raises NO_PHOTOS: a folder holds no images, or all named files are left-overs of tools. DATA_FOLDER_UNREADABLE: a folder
     cannot be listed.
@@ -112,28 +111,21 @@ def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
     for place in leftovers:
         listing.skip(place)
     for path in named:
-        inside = [path / parse("", stamp).path for stamp in stamps_in(path, listing)] if path.is_dir() else [path]
+        inside = [path / parse_stamp("", stamp).path for stamp in stamps_in(path, listing)] if path.is_dir() else [path]
         if not inside:
             raise NO_PHOTOS(folder=path)
         files += sorted(inside)
     if not files:
         raise NO_PHOTOS(folder=photos[0])
-    listing.all()
-    return PhotoFiles(tuple(files), tuple(skipped_phrases(listing.skipped_under(Path.cwd()))))
-
-
-def _predict(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:
-    from edgecnn.runner.predicting import predict_files
-
-    answers = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "images"))
-    return {**answers, "knobs": classifier.knobs}
+    listing.finish()
+    return files, tuple(skipped_phrases(listing.skipped_under(Path.cwd())))
 
 
 @contextmanager
 def _unpacked_folder(bundle: Verified) -> Iterator[Path]:
-    """Yield the bundle as a folder, for the time of its use."""
+    """Yield the folder of a bundle, unpacking a zip for the time of its use."""
     if bundle.opened.form == "folder":
         yield bundle.opened.path
         return
     with tempfile.TemporaryDirectory(prefix="edgecnn-bundle-") as name:
-        yield unpacked(bundle, Path(name))
+        yield unpack_bundle(bundle, Path(name))

@@ -45,14 +45,14 @@ class Predictions(Value):
     predictions: tuple[Predicted, ...]
     unreadable: tuple[Unreadable, ...]
     skipped: tuple[str, ...] = Field(default=(), exclude_if=lambda skipped: not skipped)
-    """Skipped hidden files and folders, and those of file managers, each with its number of images and the reason."""
+    """Phrases for skipped files and folders, each with its number of images and the reason."""
 
 
 class Served(Value):
     """The served model."""
 
     bundle: str
-    """As the command line names it."""
+    """Path of the bundle on the command line."""
     name: str
     version: int
     candidate: str
@@ -67,8 +67,8 @@ class Answer(Value):
 
     labels: tuple[LabelShare, ...]
     decode_ms: float
-    """Decoding, rotation, resizing and cropping."""
+    """Time of decoding, rotation, resizing and cropping."""
     inference_ms: float
-    """From pixels to probabilities."""
+    """Time from pixels to probabilities."""
     several: bool = Field(default=False, exclude_if=lambda several: not several)
     """Whether the network is multi-label, so that these are all labels above their thresholds, perhaps none."""

@@ -25,7 +25,7 @@ from edgecnn.bundle.manifest import (
     published_manifest,
     recorded_facts,
 )
-from edgecnn.bundle.opening import copy_compared, read_through
+from edgecnn.bundle.opening import copy_verified, sha256_of_entry
 from edgecnn.bundle.ssh_keygen import check_readable, sign
 from edgecnn.bundle.verify import Trust, Verified, bundle_at, verify
 from edgecnn.errors.base import system_reason
@@ -35,14 +35,30 @@ from edgecnn.errors.wording import shell_word
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, output_lock, report_text
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import Stamp, files_under, fsync_folder, sha256_of, stamp_of, sync_tree, synced, write_text_atomically
+from edgecnn.store.disk import (
+    Stamp,
+    files_under,
+    fsync_folder,
+    sha256_of,
+    stamp_of,
+    sync_and_digest,
+    sync_tree,
+    write_text_atomically,
+)
 from edgecnn.store.entry import read_stamps, write_stamps
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
 
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """First MS-DOS date (PKWARE APPNOTE 6.3.10, 4.4.6)."""
+KEPT = "measured"
+"""Folder of measurements that were copied back from a device. It is kept when the bundle is replaced."""
+STAMPS = ".edgecnn.stamps.json"
+"""Stamps of the bundle's files. They are next to the bundle, because they are valid on this machine only."""
+_TICK_S = 0.011
+"""A tick of the kernel's clock for files takes at most 10 ms (CONFIG_HZ is 100 to 1000)."""
 _MODE: Final = 0o100644
+Note = Callable[[str], None]
 
 
 def write_zip(bundle: Verified, out: Path) -> str:
@@ -55,7 +71,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
         OUTPUT_UNWRITABLE: it cannot be written.
         BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file differs from the verified one; no zip is left.
     """
-    if out.exists() and not _is_ours(out):
+    if out.exists() and not _is_bundle(out):
         raise NOT_OVERWRITTEN(path=out, because="it is not a bundle of edgecnn")
     try:
         handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
@@ -64,9 +80,9 @@ def write_zip(bundle: Verified, out: Path) -> str:
     fresh = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
-            _copy(bundle, archive)
+            _write_entries(bundle, archive)
         fresh.chmod(0o644)
-        digest = synced(fresh).sha256  # flush before the rename, so that a power cut leaves the old zip or the new one
+        digest = sync_and_digest(fresh).sha256  # flush before the rename, so that a power cut leaves the old zip or the new one
         fresh.replace(out)
     except (OSError, zipfile.LargeZipFile) as error:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
@@ -75,8 +91,8 @@ def write_zip(bundle: Verified, out: Path) -> str:
     return digest
 
 
-def _copy(bundle: Verified, archive: zipfile.ZipFile) -> None:
-    """Write all files. The signature is not compared, since it is only valid for the manifest's bytes, which are."""
+def _write_entries(bundle: Verified, archive: zipfile.ZipFile) -> None:
+    """Write all files. The signature is not compared: it is valid only for the manifest's bytes, which are compared."""
     digests = {name: fact.sha256 for name, fact in bundle.manifest.files.items()}
     digests[MANIFEST] = bundle.facts.sha256
     signed = [SIGNATURE] if SIGNATURE in bundle.opened.files else []
@@ -86,22 +102,17 @@ def _copy(bundle: Verified, archive: zipfile.ZipFile) -> None:
         entry.file_size = bundle.opened.files[name]
         with archive.open(entry, "w") as target:
             if name in digests:
-                copy_compared(bundle.opened, name, digests[name], target.write)
+                copy_verified(bundle.opened, name, digests[name], target.write)
             else:
-                read_through(bundle.opened, name, target.write)
+                sha256_of_entry(bundle.opened, name, target.write)
 
 
-def _is_ours(path: Path) -> bool:
+def _is_bundle(path: Path) -> bool:
     try:
         with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
             return MANIFEST in archive.namelist()
     except (OSError, ValueError, zipfile.BadZipFile):
         return False
-
-
-KEPT = "measured"
-"""Measurements of a device, copied back; they are kept when the bundle is replaced."""
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -126,27 +137,30 @@ def staged_bundle(
 
     The caller tests and publishes it; otherwise it is removed at the end.
 
-    An unchanged bundle stays as it is, so a cached build copies nothing and a signature stays valid. If a file is lost or
-    changed, even with the same size, the bundle is made again, with the next version and without a signature. Additional
-    files, such as byte code, do not count.
+    An unchanged bundle is kept, so a cached build copies nothing and a signature stays valid. If a file is missing or changed,
+    even with the same size, a new bundle gets the next version and no signature. Additional files, such as byte code, do not
+    count.
 
     ``folder``: of the build; the caller holds its ``output_lock``. ``note``: gets a note if a signature is lost, or if
     versions begin at 1 again because the old manifest cannot be read.
     """
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
-    texts = {CHOICE: _choice(report, carried), **(pages or {})}
-    bundle, hear = folder / BUNDLE, note or (lambda _: None)
-    before = _earlier(bundle, hear)
+    texts = {CHOICE: _choice_text(report, carried), **(pages or {})}
+    bundle, note = folder / BUNDLE, note or (lambda _: None)
+    before = _published_or_none(bundle, note)
     name = report.build.name or f"{report.build.arch}-{report.build.device}"  # --out . has no name
     manifest = manifest_of(name, 1 if before is None else before.version + 1, carried, texts)
-    if before == manifest.model_copy(update={"version": manifest.version - 1}) and _holds(bundle, texts, carried):
+    if before == manifest.model_copy(update={"version": manifest.version - 1}) and _is_unchanged(bundle, texts, carried):
         yield StagedBundle(folder=bundle, is_new=False, publish=lambda: None)
         return
     texts[MANIFEST] = manifest_text(manifest)
     fresh = Path(tempfile.mkdtemp(prefix=".bundle.", dir=folder))
     try:
         for name, kit in carried.items():
-            _copy_kit(kit, fresh / "kits" / name)
+            for file in ("kit.json", *kit.manifest["files"]):  # no built engines, which fit one GPU, and no byte code
+                target = fresh / "kits" / name / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(kit.folder / file, target)
         for name, text in texts.items():
             (fresh / name).write_text(text, encoding="utf-8")
         if (bundle / KEPT).is_dir():
@@ -157,25 +171,18 @@ def staged_bundle(
         def publish() -> None:
             stamps = stamps_of_new(fresh)
             signed = (bundle / SIGNATURE).is_file()
-            _swapped(fresh, bundle)
+            _replace_bundle(fresh, bundle)
             write_stamps(folder / STAMPS, stamps)
             if signed:
                 sign = f"edgecnn bundle sign {shell_word(folder)} --key KEY"
-                hear(f"the bundle changed to version {manifest.version} and is no longer signed; sign it again: {sign}")
+                note(f"the bundle changed to version {manifest.version} and is no longer signed; sign it again: {sign}")
 
         yield StagedBundle(folder=fresh, is_new=True, publish=publish)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _copy_kit(kit: KitRef, target: Path) -> None:
-    """Copy the files that the kit lists: built engines belong to one GPU, and byte code to one Python."""
-    for name in ("kit.json", *kit.manifest["files"]):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(kit.folder / name, target / name)
-
-
-def _earlier(bundle: Path, note: Note) -> BundleManifest | None:
+def _published_or_none(bundle: Path, note: Note) -> BundleManifest | None:
     try:
         return published_manifest(bundle)
     except BundleManifestUnreadable as error:
@@ -183,7 +190,7 @@ def _earlier(bundle: Path, note: Note) -> BundleManifest | None:
         return None
 
 
-def _holds(bundle: Path, texts: Mapping[str, str], carried: Mapping[str, KitRef]) -> bool:
+def _is_unchanged(bundle: Path, texts: Mapping[str, str], carried: Mapping[str, KitRef]) -> bool:
     try:
         same = all((bundle / name).read_bytes() == text.encode("utf-8") for name, text in texts.items())
     except OSError:
@@ -191,7 +198,7 @@ def _holds(bundle: Path, texts: Mapping[str, str], carried: Mapping[str, KitRef]
     return same and is_intact(bundle, carried)
 
 
-def _swapped(fresh: Path, bundle: Path) -> None:
+def _replace_bundle(fresh: Path, bundle: Path) -> None:
     """Replace the old bundle by two renames, and restore it if the second one fails."""
     old = bundle.with_name(f"{fresh.name}.old")
     if bundle.exists():
@@ -206,28 +213,20 @@ def _swapped(fresh: Path, bundle: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
+def _choice_text(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
+    entries = {}
+    for name, kit in carried.items():
+        knobs = {"knobs": kit.knobs.options} if kit.knobs.options else {}
+        entries[name] = {"folder": f"kits/{name}", "sha256": kit.digest, **knobs, **recorded_facts(report, name)}
     facts = {
         "schema": "edgecnn.choice/1",
         "device": report.build.device,
         "made": made_facts(report),
         **drawn_facts(report),
         "choice": report.choice.model_dump(mode="json"),
-        "kits": {name: {**_entry(name, kit), **recorded_facts(report, name)} for name, kit in carried.items()},
+        "kits": entries,
     }
     return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-
-
-def _entry(name: str, kit: KitRef) -> dict[str, object]:
-    """Folder and digest of a kit, and options that the runner adds to the kit's own."""
-    knobs = kit.knobs.options
-    return {"folder": f"kits/{name}", "sha256": kit.digest, **({"knobs": knobs} if knobs else {})}
-
-
-STAMPS = ".edgecnn.stamps.json"
-"""Next to the bundle, since stamps are valid on this machine only."""
-_TICK_S = 0.011
-"""A tick of the kernel's clock for files takes at most 10 ms (CONFIG_HZ is 100 to 1000)."""
 
 
 def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
@@ -259,7 +258,7 @@ def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
 
 
 def stamps_of_new(bundle: Path) -> dict[str, Stamp]:
-    """Stamps of a bundle's kits that was just written, by path below it. No other process knows the bundle yet."""
+    """Return the stamps of the kits in a new bundle, by path. No other process knows the bundle yet."""
     time.sleep(_TICK_S)
     now_ns = _clock_ns(bundle)
     stamps = {f"kits/{name}": stamp_of(path) for name, path in files_under(bundle / "kits")}
@@ -267,35 +266,35 @@ def stamps_of_new(bundle: Path) -> dict[str, Stamp]:
 
 
 def _clock_ns(folder: Path) -> int:
-    """The date that the file system of ``folder`` gives to a change now. It may tick slowly, or be another machine's."""
+    """Return the time that the file system of ``folder`` gives to a change now. Its clock may be slow, or another machine's."""
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"x")
         probe.flush()
         return os.fstat(probe.fileno()).st_ctime_ns
 
 
-def sign_bundle(path: Path, key: Path, version: int | None, tell: Progress, of: BuildReport | None = None) -> BundleManifest:
+def sign_bundle(path: Path, key: Path, version: int | None, tell: Progress, report: BuildReport | None = None) -> BundleManifest:
     """Verify a bundle and sign it, replacing any earlier signature. Return the signed manifest.
 
-    A build's folder is locked meanwhile, so that no other build replaces the verified bundle.
+    The build's folder is locked, so that no other build replaces the verified bundle.
 
-    ``key``: a private key, or the ``.pub`` file of a key in the agent. ``version``: the new version; None: unchanged. ``of``:
-    the build whose bundle it must be; None: any.
+    ``key``: a private key, or the ``.pub`` file of a key in the agent. ``version``: the new version; None: unchanged. ``report``:
+    of the build to which the bundle must belong; None: any build.
 
     Raises:
         NOT_A_FOLDER_TO_SIGN: it is a zip.
-        BUNDLE_OF_ANOTHER_BUILD: another build wrote there after ``of``.
+        BUNDLE_OF_ANOTHER_BUILD: another build has replaced the bundle of ``report``.
         SshKeygenMissing, KEY_UNUSABLE: nothing was changed.
         EdgecnnError: an error of ``errors.bundle``: the bundle is not intact.
     """
     check_readable(key)
-    with _undisturbed(path) as build:
-        if of is not None and not _is_of(build, of):
+    with _locked_build(path) as build:
+        if report is not None and not _has_report(build, report):
             raise BUNDLE_OF_ANOTHER_BUILD(folder=path)
-        return _signed(path, key, version, tell)
+        return _sign_folder(path, key, version, tell)
 
 
-def _signed(path: Path, key: Path, version: int | None, tell: Progress) -> BundleManifest:
+def _sign_folder(path: Path, key: Path, version: int | None, tell: Progress) -> BundleManifest:
     bundle = verify(path, Trust(made_here=True), tell)
     if bundle.opened.form == "zip":
         raise NOT_A_FOLDER_TO_SIGN(path=path)
@@ -310,7 +309,7 @@ def _signed(path: Path, key: Path, version: int | None, tell: Progress) -> Bundl
 
 
 @contextmanager
-def _undisturbed(path: Path) -> Iterator[Path]:
+def _locked_build(path: Path) -> Iterator[Path]:
     """Yield the build's folder with its lock held; a bundle outside a build needs no lock."""
     bundle = bundle_at(path).resolve()
     build = bundle.parent
@@ -321,8 +320,8 @@ def _undisturbed(path: Path) -> Iterator[Path]:
     yield build
 
 
-def _is_of(build: Path, report: BuildReport) -> bool:
-    """Whether the report in the folder is this one. A build writes its bundle and report under one lock."""
+def _has_report(build: Path, report: BuildReport) -> bool:
+    """Whether the folder contains this report. A build writes its bundle and report under one lock."""
     try:
         return (build / REPORT).read_text(encoding="utf-8") == report_text(report)
     except (OSError, ValueError):

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from edgecnn import __version__
 from edgecnn.bundle.manifest import Made
-from edgecnn.bundle.opening import copy_compared
+from edgecnn.bundle.opening import copy_verified
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
@@ -32,7 +32,7 @@ from edgecnn.errors.bundle import bundle_inconsistent
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import UnfitFile, bounded_content
 from edgecnn.runner.manifest import Manifest, parse_manifest
-from edgecnn.runner.runtimes import BROWSER, distribution_of, runtime_of
+from edgecnn.runner.packages import BROWSER, distribution_of, runtime_of
 from edgecnn.runtimes.onnxruntime_web import DISTRIBUTION as WEB
 from edgecnn.runtimes.registry import runtime_licences
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, write_text_atomically
@@ -50,18 +50,18 @@ def sbom_of(bundle: Verified) -> str:
     Raises BUNDLE_INCONSISTENT: ``made`` in ``choice.json`` is invalid. BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING,
     BundleEntryRefused: a file differs from the verified one.
     """
-    choice = json.loads(_content(bundle, CHOICE))
-    making = _recorded_making(bundle, choice)
-    application, runner = _application(bundle, choice), _runner(making)
-    needed_by_runner = [_package(name) for name in _RUNNER_PACKAGES]
-    weights = _weights(making)
+    choice = json.loads(_verified_content(bundle, CHOICE))
+    made = _recorded_made(bundle, choice)
+    application, runner = _bundle_component(bundle, choice), _runner_component(made)
+    needed_by_runner = [_package_component(name) for name in _RUNNER_PACKAGES]
+    weights = _weights_component(made)
     bom = Bom(serial_number=uuid.uuid5(_SERIAL, f"{bundle.facts.sha256} {__version__}"), components=[runner, *needed_by_runner])
     bom.register_dependency(runner, needed_by_runner)
     models = []
     for name in bundle.contents.kits:
-        kit = parse_manifest(json.loads(_content(bundle, f"kits/{name}/kit.json")))
-        models.append(_model(name, kit, weights))
-        needed = [*_needed(kit, choice["kits"][name]), *_vendored(bundle, name, kit)]
+        kit = parse_manifest(json.loads(_verified_content(bundle, f"kits/{name}/kit.json")))
+        models.append(_model_component(name, kit, weights))
+        needed = [*_required_packages(kit, choice["kits"][name]), *_web_runtime_components(bundle, name, kit)]
         bom.components.update([models[-1], *needed])
         bom.register_dependency(models[-1], [runner, *needed])
     bom.metadata.timestamp = None  # type: ignore[assignment] # optional, and a time would make each document different
@@ -82,7 +82,7 @@ def write_sbom(bundle: Verified, out: Path) -> str:
     if bundle.opened.path.resolve() in out.resolve().parents:
         raise OUTPUT_UNWRITABLE(path=out, because="it would be inside the bundle, whose manifest does not list it")
     try:
-        if out.is_file() and not _is_ours(out):
+        if out.is_file() and not _is_sbom(out):
             raise NOT_OVERWRITTEN(path=out, because="it is not a CycloneDX SBOM")
         write_text_atomically(out, text)
     except OSError as error:
@@ -90,27 +90,27 @@ def write_sbom(bundle: Verified, out: Path) -> str:
     return text
 
 
-def _is_ours(path: Path) -> bool:
+def _is_sbom(path: Path) -> bool:
     try:
         return b'"CycloneDX"' in bounded_content(path, DOCUMENT_BYTES_MAX)
     except UnfitFile:  # larger than any SBOM
         return False
 
 
-def _content(bundle: Verified, name: str) -> bytes:
+def _verified_content(bundle: Verified, name: str) -> bytes:
     parts: list[bytes] = []
-    copy_compared(bundle.opened, name, bundle.manifest.files[name].sha256, parts.append)
+    copy_verified(bundle.opened, name, bundle.manifest.files[name].sha256, parts.append)
     return b"".join(parts)
 
 
-def _recorded_making(bundle: Verified, choice: dict[str, Any]) -> Made | None:
+def _recorded_made(bundle: Verified, choice: dict[str, Any]) -> Made | None:
     try:
         return None if choice.get("made") is None else Made.model_validate(choice["made"])
     except ValidationError as error:
         raise bundle_inconsistent(path=bundle.opened.path, file=CHOICE, because="its `made` is not valid") from error
 
 
-def _application(bundle: Verified, choice: dict[str, Any]) -> Component:
+def _bundle_component(bundle: Verified, choice: dict[str, Any]) -> Component:
     """The bundle as one component, with its identifying digest."""
     device = choice.get("device")
     facts = {"device": device if isinstance(device, str) else None, "chosen": bundle.contents.chosen}
@@ -125,10 +125,10 @@ def _application(bundle: Verified, choice: dict[str, Any]) -> Component:
     )
 
 
-def _runner(making: Made | None) -> Component:
+def _runner_component(made: Made | None) -> Component:
     return Component(
         name="edgecnn",
-        version=None if making is None else making.edgecnn,
+        version=None if made is None else made.edgecnn,
         type=ComponentType.LIBRARY,
         bom_ref="runner",
         description="The runner in each kit",
@@ -136,16 +136,16 @@ def _runner(making: Made | None) -> Component:
     )
 
 
-def _weights(making: Made | None) -> Component | None:
+def _weights_component(made: Made | None) -> Component | None:
     """The weights with which training began; None for random weights, or if the bundle does not state them."""
-    if making is None or making.weights_sha256 is None:
+    if made is None or made.weights_sha256 is None:
         return None
-    published = making.weights
+    published = made.weights
     return Component(
         name="weights of the person who built this" if published is None else published.name,
         type=ComponentType.MACHINE_LEARNING_MODEL,
-        bom_ref=f"weights:{making.weights_sha256}",
-        hashes=[_sha256(making.weights_sha256)],
+        bom_ref=f"weights:{made.weights_sha256}",
+        hashes=[_sha256(made.weights_sha256)],
         licenses=None if published is None else _licences(published.licence),
         external_references=[]
         if published is None
@@ -154,9 +154,9 @@ def _weights(making: Made | None) -> Component | None:
     )
 
 
-def _model(name: str, kit: Manifest, weights: Component | None) -> Component:
+def _model_component(name: str, kit: Manifest, weights: Component | None) -> Component:
     """The model of a kit, under the licence of its initial weights, of which it is a derived work."""
-    beside = [_file(name, file, kit) for file in kit.model.files if file != kit.model.entry]
+    other_files = [_file_component(name, file, kit) for file in kit.model.files if file != kit.model.entry]
     facts = {"file": f"kits/{name}/{kit.model.entry}", **{key: kit.candidate.get(key) for key in ("precision", "method")}}
     return Component(
         name=kit.name,
@@ -165,19 +165,19 @@ def _model(name: str, kit: Manifest, weights: Component | None) -> Component:
         hashes=[_sha256(kit.files[kit.model.entry].sha256)],
         licenses=None if weights is None else weights.licenses,
         pedigree=None if weights is None else Pedigree(ancestors=[weights]),
-        components=beside,
+        components=other_files,
         properties=_properties(facts),
     )
 
 
-def _needed(kit: Manifest, chosen: dict[str, Any]) -> list[Component]:
+def _required_packages(kit: Manifest, chosen: dict[str, Any]) -> list[Component]:
     """The packages that a kit requires, with the measured version of its runtime if there is one."""
     measured, runtime = chosen.get("runtime_version"), distribution_of(runtime_of(kit.session.module))
     version = measured if isinstance(measured, str) else None
-    return [_package(name, versions, version if name == runtime else None) for name, versions in kit.packages.items()]
+    return [_package_component(name, versions, version if name == runtime else None) for name, versions in kit.packages.items()]
 
 
-def _package(name: str, versions: str | None = None, version: str | None = None) -> Component:
+def _package_component(name: str, versions: str | None = None, version: str | None = None) -> Component:
     """A package that must be installed on the device."""
     browser = name == BROWSER
     purl = None if browser or not re.fullmatch(r"[\w.-]+", name) else PackageURL("pypi", None, name, version)
@@ -193,13 +193,13 @@ def _package(name: str, versions: str | None = None, version: str | None = None)
     )
 
 
-def _vendored(bundle: Verified, name: str, kit: Manifest) -> list[Component]:
+def _web_runtime_components(bundle: Verified, name: str, kit: Manifest) -> list[Component]:
     """ONNX Runtime Web, which is inside kits for browsers."""
     web = next((file for file in _WEB if file in kit.files), None)
     if web is None:
         return []
-    files = [_file(name, file, kit) for file in kit.files if re.fullmatch(r"ort[\w.-]*\.(mjs|wasm)", file)]
-    match = re.search(rb"ONNX Runtime Web v([\w.-]+)", _content(bundle, f"kits/{name}/{web}")[:200])
+    files = [_file_component(name, file, kit) for file in kit.files if re.fullmatch(r"ort[\w.-]*\.(mjs|wasm)", file)]
+    match = re.search(rb"ONNX Runtime Web v([\w.-]+)", _verified_content(bundle, f"kits/{name}/{web}")[:200])
     version = None if match is None else match[1].decode()
     purl = PackageURL("npm", None, WEB, version)
     return [
@@ -214,7 +214,7 @@ def _vendored(bundle: Verified, name: str, kit: Manifest) -> list[Component]:
     ]
 
 
-def _file(name: str, file: str, kit: Manifest) -> Component:
+def _file_component(name: str, file: str, kit: Manifest) -> Component:
     digest = kit.files[file].sha256
     return Component(name=file, type=ComponentType.FILE, bom_ref=f"file:kits/{name}/{file}", hashes=[_sha256(digest)])
 

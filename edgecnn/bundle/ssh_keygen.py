@@ -32,12 +32,12 @@ _PROBE: Final = "edgecnn-probe"
 SIGNATURE_BYTES_MAX: Final = 64 << 10
 """A signature of a 16,384-bit RSA key has less than a tenth of that."""
 _KEY_BYTES_MAX: Final = 1 << 20
-"""``ssh-keygen`` reads the whole file, whatever it holds."""
+"""Largest key file. ``ssh-keygen`` reads the whole file, whatever its content."""
 _SIGNERS_BYTES_MAX: Final = 4 << 20
 _KEY: Final = re.compile(rb"SHA256:[A-Za-z0-9+/]+")
 _NO_REASONS: Final = ("Signing data on", "Enter passphrase", "@")
 _TIMEOUT_S: Final = 60.0
-"""Of verifying, which asks no questions; signing may wait for a passphrase or a touch."""
+"""Time limit of a verification. Signing has none, because it may wait for a passphrase or a touch."""
 
 
 def ssh_keygen() -> str:
@@ -49,13 +49,13 @@ def ssh_keygen() -> str:
 
 
 def check_key(key: Path) -> None:
-    """Sign a probe, before any time is spent, to refuse a key that cannot sign.
+    """Sign a probe, to refuse an unusable key before any long work.
 
-    A passphrase is asked for, and the agent may want a touch, as for the bundle later.
+    ssh-keygen may ask for a passphrase, and the agent for a touch, as they do for the bundle later.
 
     Raises SshKeygenMissing: it is not installed. KEY_UNUSABLE: the file cannot be read, or ssh-keygen refuses it.
     """
-    _signed(b"", key, _PROBE)
+    sign(b"", key, _PROBE)
 
 
 def check_readable(key: Path) -> None:
@@ -79,15 +79,12 @@ class Signed(NamedTuple):
 
 
 def sign(content: bytes, key: Path, namespace: str = NAMESPACE) -> str:
-    """Return the armored signature of ``content``. A passphrase is asked for on the terminal; a key in the agent is named by
-    its .pub file.
+    """Return the armored signature of ``content``. ssh-keygen may ask for a passphrase on the terminal.
+
+    ``key``: a private key, or the ``.pub`` file of a key in the agent.
 
     Raises SshKeygenMissing, KEY_UNUSABLE: see ``check_key``.
     """
-    return _signed(content, key, namespace)
-
-
-def _signed(content: bytes, key: Path, namespace: str) -> str:
     check_readable(key)
     process = _run(["-Y", "sign", "-n", namespace, "-f", str(key)], content, timeout_s=None)
     if process.returncode != 0 or not process.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
@@ -98,13 +95,13 @@ def _signed(content: bytes, key: Path, namespace: str) -> str:
 def key_of(path: Path, signed: Signed) -> str:
     """Verify a signature for any key, and return the key's SHA-256 as ``ssh-keygen -l`` prints it.
 
-    It does not say whose key it is.
+    The owner of the key is not checked.
 
     Raises SshKeygenMissing: it is not installed. SIGNATURE_REFUSED: another namespace, or other bytes.
     """
     with _signature_file(signed.signature) as file:
-        words = ["-Y", "check-novalidate", "-n", signed.namespace, "-s", str(file)]
-        process = _run(words, signed.content, timeout_s=_TIMEOUT_S)
+        arguments = ["-Y", "check-novalidate", "-n", signed.namespace, "-s", str(file)]
+        process = _run(arguments, signed.content, timeout_s=_TIMEOUT_S)
     key = _KEY.search(process.stdout)
     if process.returncode != 0 or not process.stdout.startswith(b'Good "') or key is None:
         raise SIGNATURE_REFUSED(path=path, because=_reason(process))
@@ -128,16 +125,16 @@ def signer_of(path: Path, signed: Signed, signers: Path, identity: str | None) -
     except OSError as error:
         raise signers_unreadable(file=signers, because=system_reason(error), namespace=signed.namespace) from error
     with _signature_file(signed.signature) as file:
-        names = [identity] if identity is not None else _principals(path, file, signers)
+        names = [identity] if identity is not None else _find_principals(path, file, signers)
         for name in names:
-            words = ["-Y", "verify", "-n", signed.namespace, "-f", str(signers), "-I", name, "-s", str(file)]
-            process = _run(words, signed.content, timeout_s=_TIMEOUT_S)
+            arguments = ["-Y", "verify", "-n", signed.namespace, "-f", str(signers), "-I", name, "-s", str(file)]
+            process = _run(arguments, signed.content, timeout_s=_TIMEOUT_S)
             if process.returncode == 0 and process.stdout.startswith(b'Good "'):
                 return name
     raise SIGNATURE_REFUSED(path=path, because=_reason(process))
 
 
-def _principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
+def _find_principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
     process = _run(["-Y", "find-principals", "-f", str(signers), "-s", str(signature)], b"", timeout_s=_TIMEOUT_S)
     names = process.stdout.decode("utf-8", "replace").split("\n")
     principals = [name for line in names for name in line.split(",") if name]
@@ -146,11 +143,11 @@ def _principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
     return principals
 
 
-def _run(words: Sequence[str], content: bytes, *, timeout_s: float | None) -> subprocess.CompletedProcess[bytes]:
-    surroundings = {**os.environ, "LC_ALL": "C"}
-    command = [ssh_keygen(), *words]
+def _run(arguments: Sequence[str], content: bytes, *, timeout_s: float | None) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "LC_ALL": "C"}
+    command = [ssh_keygen(), *arguments]
     try:
-        return subprocess.run(command, input=content, capture_output=True, env=surroundings, timeout=timeout_s, check=False)
+        return subprocess.run(command, input=content, capture_output=True, env=environment, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, b"", f"no answer within {timeout_s:g} s".encode())
 
@@ -164,7 +161,7 @@ def _signature_file(content: bytes) -> Iterator[Path]:
 
 
 def _reason(process: subprocess.CompletedProcess[bytes]) -> str:
-    """The first line of output that gives a reason."""
+    """Return the first line of output that gives a reason."""
     lines = (process.stderr + b"\n" + process.stdout).decode("utf-8", "replace").split("\n")
     reasons = [line.strip() for line in lines if line.strip() and not line.startswith(_NO_REASONS)]
     return reasons[0][:300] if reasons else f"ssh-keygen exited with {process.returncode}"

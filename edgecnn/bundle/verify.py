@@ -17,9 +17,17 @@ from typing import Any, Final, Literal, NamedTuple
 from filelock import FileLock
 
 from edgecnn.bundle.contents import Contents, read_contents
-from edgecnn.bundle.manifest import MANIFEST, MANIFEST_BYTES_MAX, SIGNATURE, BundleManifest, BundleVerification, parse_manifest
-from edgecnn.bundle.names import name_fault, require_distinct
-from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_compared, open_bundle, read_through
+from edgecnn.bundle.manifest import (
+    MANIFEST,
+    MANIFEST_BYTES_MAX,
+    SIGNATURE,
+    BundleManifest,
+    BundleVerification,
+    name_fault,
+    parse_manifest,
+    require_distinct,
+)
+from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_verified, open_bundle, sha256_of_entry
 from edgecnn.bundle.ssh_keygen import SIGNATURE_BYTES_MAX, Signed, signer_of
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.bundle import (
@@ -38,14 +46,16 @@ from edgecnn.errors.bundle import (
     bundle_rolled_back,
 )
 from edgecnn.results.folder import BUNDLE, CHOICE
-from edgecnn.runner.causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
+from edgecnn.runner.causes import cause_in, cause_of_change, left_by_a_tool, line_endings
 from edgecnn.runner.files import bounded_content, sha256_of
 from edgecnn.store.disk import fsync_folder, sync_file, write_text_atomically
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress
 
 _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
-"""Results of using a bundle in its folder: runs, engines, byte code."""
+"""Names of files that the use of a bundle leaves in its folder: runs, engines, byte code."""
+_SCHEMA = "edgecnn.accepted/1"
+_RECORD_BYTES_MAX = 1 << 20
 UNSIGNED: Final = (
     "the bundle is not signed, so its files may have been changed; its builder signs it with "
     "`edgecnn bundle sign BUNDLE --key KEY`"
@@ -89,7 +99,7 @@ class Verified(NamedTuple):
 
 
 def bundle_at(path: Path) -> Path:
-    """The bundle of a build's folder; any other path is the bundle itself."""
+    """Return the bundle in a build's folder, or any other path unchanged."""
     try:
         return path / BUNDLE if not (path / CHOICE).is_file() and (path / BUNDLE / CHOICE).is_file() else path
     except OSError:  # opening it reports the error
@@ -105,13 +115,13 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
     """
     opened = open_bundle(bundle_at(path))
     content = manifest_bytes(opened)
-    signature, signer = _signature(opened, content, trust)
+    signature, signer = _check_signature(opened, content, trust)
     manifest = parse_manifest(content, f"{MANIFEST} in {opened.path}")
     made_here = _check_names(opened, manifest, trust)
-    _compare(opened, manifest, tell)
+    _compare_files(opened, manifest, tell)
     contents = read_contents(opened, manifest)
     digest = hashlib.sha256(content).hexdigest()
-    remembered = None if trust.remember is None else accept(opened.path, manifest, digest, trust.remember)
+    remembered = None if trust.remember is None else remember_version(opened.path, manifest, digest, trust.remember)
     facts = BundleVerification(
         path=str(path), form=opened.form, name=manifest.name, version=manifest.version,
         sha256=digest, files=len(manifest.files),
@@ -145,8 +155,8 @@ def manifest_bytes(opened: Opened) -> bytes:
     return content
 
 
-def _signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["none", "unchecked", "good"], str | None]:
-    """State of the signature and its signer. The manifest's bytes are not parsed yet."""
+def _check_signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["none", "unchecked", "good"], str | None]:
+    """Return the state of the signature, and its signer. The manifest is parsed only after this check."""
     if SIGNATURE not in opened.files:
         if trust.signers is not None:
             raise SIGNATURE_MISSING(path=opened.path)
@@ -161,7 +171,7 @@ def _signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["n
 
 
 def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tuple[str, ...]:
-    """Refuse missing, additional and ambiguous names. Return the accepted files that were made here."""
+    """Refuse missing, additional and ambiguous names. Return the accepted files that the use of the bundle made."""
     require_distinct(opened.path, manifest.files)
     for name in manifest.files:
         if (fault := name_fault(name)) != "":
@@ -170,18 +180,15 @@ def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tupl
             raise bundle_file_missing(path=opened.path, file=name)
     extra = sorted(set(opened.files) - set(manifest.files) - {MANIFEST, SIGNATURE})
     for name in extra:
-        of_use = opened.form == "folder" and _comes_of_use(name.split("/"))
-        if not (of_use and trust.made_here):
-            raise bundle_file_extra(path=opened.path, file=name, made_here=of_use, left=left_by_a_tool(name, opened.path))
+        parts = name.split("/")
+        is_engine = len(parts) > 3 and (parts[0], parts[2]) == ("kits", _BUILT)
+        made_here = opened.form == "folder" and (parts[0] == _MEASURED or is_engine or _BYTE_CODE in parts[:-1])
+        if not (made_here and trust.made_here):
+            raise bundle_file_extra(path=opened.path, file=name, made_here=made_here, left=left_by_a_tool(name, opened.path))
     return tuple(extra)
 
 
-def _comes_of_use(parts: Sequence[str]) -> bool:
-    built = len(parts) > 3 and (parts[0], parts[2]) == ("kits", _BUILT)
-    return parts[0] == _MEASURED or built or _BYTE_CODE in parts[:-1]
-
-
-def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
+def _compare_files(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
     """Compare sizes first, so that a file that is too long is not read."""
     total = sum(fact.bytes for fact in manifest.files.values())
     if total > TOTAL_BYTES_MAX:
@@ -189,16 +196,16 @@ def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
         raise BUNDLE_MANIFEST_UNREADABLE(path=f"{MANIFEST} in {opened.path}", because=because)
     for name, fact in manifest.files.items():
         if opened.files[name] != fact.bytes:
-            raise _changed(opened, name, fact, f"{opened.files[name]:,} bytes here, {fact.bytes:,} in {MANIFEST}")
+            raise _changed_file(opened, name, fact, f"{opened.files[name]:,} bytes here, {fact.bytes:,} in {MANIFEST}")
     done = 0
     for name, fact in manifest.files.items():
-        if (digest := read_through(opened, name)) != fact.sha256:
-            raise _changed(opened, name, fact, f"its SHA-256 is {digest[:12]}…, in {MANIFEST} {fact.sha256[:12]}…")
+        if (digest := sha256_of_entry(opened, name)) != fact.sha256:
+            raise _changed_file(opened, name, fact, f"its SHA-256 is {digest[:12]}…, in {MANIFEST} {fact.sha256[:12]}…")
         done += fact.bytes
         tell.step("comparing with the manifest", done >> 20, total >> 20, "MiB")
 
 
-def _changed(opened: Opened, name: str, fact: FileFact, because: str) -> EdgecnnError:
+def _changed_file(opened: Opened, name: str, fact: FileFact, because: str) -> EdgecnnError:
     place = opened.path if opened.form == "folder" else None
     cause = None
     with suppress(BundleEntryRefused):  # an unreadable file does not hide the fact that was found before
@@ -208,8 +215,8 @@ def _changed(opened: Opened, name: str, fact: FileFact, because: str) -> Edgecnn
     return bundle_file_changed(path=opened.path, file=name, because=cause.why, hint=cause.fix)
 
 
-def unpacked(bundle: Verified, place: Path) -> Path:
-    """Write the bundle's files into ``place``, and return it; for a zip and a folder alike.
+def unpack_bundle(bundle: Verified, place: Path) -> Path:
+    """Write the bundle's files into ``place``, and return ``place``.
 
     A folder may hold byte code and engines in addition to the listed files, and may change while it is used.
 
@@ -222,16 +229,12 @@ def unpacked(bundle: Verified, place: Path) -> Path:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as stream:
-            copy_compared(bundle.opened, file, fact.sha256, stream.write)
+            copy_verified(bundle.opened, file, fact.sha256, stream.write)
     return place
 
 
-_SCHEMA = "edgecnn.accepted/1"
-_RECORD_BYTES_MAX = 1 << 20
-
-
-def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:
-    """Record a verified bundle, unless its version is a step back. Return the version that was accepted before, or None.
+def remember_version(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:
+    """Record the version of a verified bundle, unless a later one is recorded. Return the version recorded before, or None.
 
     ``digest``: SHA-256 of ``bundle.json``. ``folder``: of the records, one for each bundle name; made if absent.
 
@@ -243,7 +246,7 @@ def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> i
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(record.with_suffix(".lock")):
-            before = _read(record)
+            before = _read_record(record)
             if before is not None and (manifest.version, digest) != before and manifest.version <= before[0]:
                 raise bundle_rolled_back(path=path, name=manifest.name, version=manifest.version, accepted=before[0])
             facts = {"schema": _SCHEMA, "name": manifest.name, "version": manifest.version, "sha256": digest}
@@ -255,8 +258,8 @@ def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> i
     return None if before is None else before[0]
 
 
-def _read(record: Path) -> tuple[int, str] | None:
-    """Read a record. An empty or damaged one accepts nothing, since only a person may decide to delete it."""
+def _read_record(record: Path) -> tuple[int, str] | None:
+    """Read a record; None if there is none. A damaged record is an error, because only a person may decide to delete it."""
     if not record.exists():
         return None
     try:

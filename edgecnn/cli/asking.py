@@ -40,7 +40,7 @@ def request_from(options: BuildOptions, goal: Goal) -> BuildRequest:
             "out": Path(f"builds/{name}-{device.name}"),
             "goal": goal,
             **measuring_fields(options),
-            **_fields(options),
+            **_request_fields(options),
             "host": host_request(options),
             "command": command_of(options),
         }
@@ -63,7 +63,7 @@ def measuring_fields(options: BuildOptions) -> dict[str, Any]:
     """Return the request fields that say how a build is measured and judged."""
     from edgecnn.planning.request import extra_runs_of
 
-    fields = _fields(options)
+    fields = _request_fields(options)
     return {
         "gates": bounds_of(options),
         "extra_runs": extra_runs_of(options.batches, end_to_end=options.end_to_end, soak=options.soak),
@@ -71,7 +71,7 @@ def measuring_fields(options: BuildOptions) -> dict[str, Any]:
     }
 
 
-def _fields(options: BuildOptions) -> dict[str, Any]:
+def _request_fields(options: BuildOptions) -> dict[str, Any]:
     entries = ((option.enters, value) for option, value in given_options(options))
     return {enters.name: _read(enters, value) for enters, value in entries if isinstance(enters, InRequest)}
 
@@ -87,7 +87,7 @@ def host_request(options: BuildOptions) -> HostRequest | None:
         BadAddress: the address has no destination.
         HOST_OPTION_WITHOUT_HOST, CARRY_WITHOUT_HOST: an option for a board, but no board.
     """
-    from edgecnn.errors.hosts.board import CARRY_WITHOUT_HOST
+    from edgecnn.errors.hosts import CARRY_WITHOUT_HOST
     from edgecnn.errors.usage import HOST_OPTION_WITHOUT_HOST
     from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import EMULATED, HostRequest
@@ -142,7 +142,7 @@ def trust_of(options: BuildOptions) -> Trust:
 
 def device_as_written(options: BuildOptions, request: BuildRequest) -> str:
     """Return the path of the user's own device file, or the name of a shipped device."""
-    from edgecnn.recipes.target import is_path, split_target
+    from edgecnn.values.device import is_path, split_target
 
     written = split_target(options.target or _recipe(options).target.device)[0]
     return written if is_path(written) else request.device.name
@@ -171,7 +171,7 @@ def recipe_of(options: BuildOptions) -> Recipe:
 
 
 def _recipe(options: BuildOptions) -> Recipe:
-    from edgecnn.recipes.recipe import apply_overrides, load_recipe
+    from edgecnn.planning.recipe import apply_overrides, load_recipe
     from edgecnn.values.recipe import Recipe
 
     entries = [(option.enters, value) for option, value in given_options(options)]

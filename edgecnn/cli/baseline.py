@@ -97,8 +97,8 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
     candidate: CandidateOpt = None,
 ) -> ExitCode:
     """Compare a build's current latency with baselines of the same machine. Baselines of another machine are refused."""
-    from edgecnn.comparing.unpaired import ROUNDS, CompareRequest
-    from edgecnn.comparing.unpaired import compare as compare_with
+    from edgecnn.comparing.comparison import ROUNDS, CompareRequest
+    from edgecnn.comparing.comparison import compare as compare_with
     from edgecnn.devices.machine import local_lab
     from edgecnn.judging.gates import parse_bounds
 

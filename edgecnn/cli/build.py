@@ -115,8 +115,8 @@ def show_judged(call: Call, report: BuildReport) -> ExitCode:
 
 
 def _artifact_lines(report: BuildReport, goal: str, store: Store) -> list[str]:
-    """The folders in the store that a verb which stops earlier made: one of the trunk, or one for each candidate."""
-    from edgecnn.store.layout import FILES, Layout
+    """Return the store folders that a verb without a verdict made: one of the trunk, or one for each candidate."""
+    from edgecnn.store.entry import FILES, Layout
 
     layout = Layout(store.root)
     steps = {step: layout.entry(goal, key) / FILES for step, key in report.keys.items() if step.partition(":")[0] == goal}

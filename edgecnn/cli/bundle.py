@@ -17,8 +17,7 @@ from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
     from edgecnn.bundle.predictions import Served
-    from edgecnn.serving.http import PhotoServer
-    from edgecnn.serving.running import ServeRequest
+    from edgecnn.bundle.serving import PhotoServer, ServeRequest
 
 BundleArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder, its zip, or the folder of its build.")]
 FolderArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder, or the folder of its build.")]
@@ -166,10 +165,9 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     per_minute: RateOpt = 300,
 ) -> ExitCode:
     """Verify a bundle and serve a local page that shows the classes and the latency for each dropped image."""
+    from edgecnn.bundle.answering import Limits
+    from edgecnn.bundle.serving import Place, ServeRequest
     from edgecnn.errors.recipes import EMPTY_OPTION
-    from edgecnn.serving.answering import Limits
-    from edgecnn.serving.http import Place
-    from edgecnn.serving.running import ServeRequest
 
     if not host.strip():
         raise EMPTY_OPTION(option="--host")
@@ -179,9 +177,9 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def _host_names(names: Sequence[str]) -> tuple[str, ...]:
+    from edgecnn.bundle.serving import is_host_name
     from edgecnn.errors.recipes import EMPTY_OPTION
     from edgecnn.errors.usage import bad_value
-    from edgecnn.serving.http import is_host_name
 
     for name in names:
         if not name.strip():
@@ -194,11 +192,13 @@ def _host_names(names: Sequence[str]) -> tuple[str, ...]:
 
 def _serve_until_stopped(to_serve: ServeRequest, call: Call) -> ExitCode:
     """Serve until Ctrl-C, which is an interruption, or SIGTERM, which is the normal end of a service."""
+    from edgecnn.bundle.serving import Terminated, photo_server, raise_end_signals
+    from edgecnn.render.page.served import served_page
     from edgecnn.render.terminal import show_talk
-    from edgecnn.serving.running import Terminated, endings_heeded, photo_server
 
+    listening = photo_server(to_serve, served_page, call.tell, lambda line: show_talk([line]))
     try:
-        with endings_heeded() as endings, photo_server(to_serve, call.tell, lambda line: show_talk([line])) as (server, served):
+        with raise_end_signals() as endings, listening as (server, served):
             _announce(server, served, call)
             try:
                 server.serve_until(endings.check)

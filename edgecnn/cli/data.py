@@ -79,10 +79,10 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 
 def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = None, link: LinkOpt = False) -> None:
     """Copy images into train/, validation/ and test/, using the same split as a build."""
-    from edgecnn.data.role_folders import divide
+    from edgecnn.data.role_folders import write_role_folders
     from edgecnn.render.screens.planning import division_lines
 
-    division = divide(_choice(call, folder, seed), out, call.store.root, call.tell, link=link)
+    division = write_role_folders(_choice(call, folder, seed), out, call.store.root, call.tell, link=link)
     call.show(division, division_lines(division))
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from edgecnn.devices.check.board import ReachedBoard
-    from edgecnn.values.board import BoardCheck
-    from edgecnn.values.device import Device
 
 NewArg = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new device, for --target.")]
 ForceOpt = Annotated[bool, typer.Option("--force", help="Overwrite your existing file.")]
@@ -87,16 +85,24 @@ def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
 def check(call: Call, name: NameArg = None) -> None:
     """Check whether kits can run on a machine (exit 3 if not) and whether its device file is right (exit 2 if not)."""
     from edgecnn.devices.check.board import carry_missing_packages, checked
-    from edgecnn.devices.check.findings import needs_of, package_status
+    from edgecnn.devices.check.findings import needs_of, package_status, require_none, stopping
+    from edgecnn.devices.files import device_named, file_of, own_device
+    from edgecnn.errors.devices import DEVICE_FILE_DISAGREES
     from edgecnn.render.screens.machines import board_lines
+    from edgecnn.values.device import is_path
 
-    device, file = (None, None) if name is None else _device_and_file(name)
+    device, file = None, None
+    if name is not None:
+        device = own_device(Path(name)) if is_path(name) else device_named(name)
+        file = file_of(name, device)
     with _machine(call) as board:
         if call.options.carry_wheels:
             board = carry_missing_packages(board, package_status(board.facts, needs_of(device)), call.tell)
         report = checked(board, device, file)
     call.show(report, board_lines(report))
-    _refuse_blocked(report)
+    if report.differences and report.device is not None:  # before anything missing, because bad input always comes first
+        raise DEVICE_FILE_DISAGREES(device=report.device, board=report.board, differences=report.differences)
+    require_none(report.board, stopping(report.findings))
 
 
 def measure(  # noqa: PLR0913 - a command line's options are its parameters
@@ -109,15 +115,15 @@ def measure(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     """Measure the latency table from which `edgecnn fit` predicts. An interrupted call resumes."""
     from edgecnn.devices.files import parse_target
-    from edgecnn.fit.table import TableRequest, require_own_name, table_of
-    from edgecnn.fit.tables import own_table, require_file, write_table
+    from edgecnn.fit.prices import own_table, require_writable, write_table
+    from edgecnn.fit.timing import TableRequest, require_own_name, table_of
     from edgecnn.render.screens.fit import table_lines
 
     device, host = parse_target(name).device, host_request(call.options)
     if out is None:
         require_own_name(device, host)
     path = out or own_table(device.name)
-    require_file(path)
+    require_writable(path)
     table = table_of(TableRequest(device, host, minutes, fresh or anew), call.store, call.tell)
     write_table(table, path)
     call.show(table, table_lines(table))
@@ -138,21 +144,3 @@ def _machine(call: Call) -> AbstractContextManager[ReachedBoard]:
     from edgecnn.devices.check.board import machine_at
 
     return machine_at(host_request(call.options), call.tell)
-
-
-def _device_and_file(name: str) -> tuple[Device, Path | None]:
-    from edgecnn.devices.files import device_named, file_of, own_device
-    from edgecnn.recipes.target import is_path
-
-    device = own_device(Path(name)) if is_path(name) else device_named(name)
-    return device, file_of(name, device)
-
-
-def _refuse_blocked(report: BoardCheck) -> None:
-    """Raise a wrong device file before anything missing, because bad input always comes first."""
-    from edgecnn.devices.check.findings import require_none, stopping
-    from edgecnn.errors.devices import DEVICE_FILE_DISAGREES
-
-    if report.differences and report.device is not None:
-        raise DEVICE_FILE_DISAGREES(device=report.device, board=report.board, differences=report.differences)
-    require_none(report.board, stopping(report.findings))

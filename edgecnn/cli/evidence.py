@@ -12,13 +12,13 @@ import typer
 
 from edgecnn.cli.asking import host_request, refuse_unusable_texts
 from edgecnn.cli.options import BOARD
-from edgecnn.cli.verbs import Call, family, leading, verb
+from edgecnn.cli.verbs import Call, family, group_action, verb
 from edgecnn.errors.usage import MISSING_ARGUMENT
 from edgecnn.errors.wording import shell_word
 
 
 class Variants(StrEnum):
-    """As in a recipe's ``desktop.variants``."""
+    """Values of a recipe's ``desktop.variants``."""
 
     REFERENCE = "reference"
     USUAL = "usual"
@@ -73,7 +73,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     short = "Measure reference networks on a board; write a record to send."
     group = family(app, "evidence", short=short)
-    leading(group, "evidence", short=short, takes=(BOARD,))(evidence)
+    group_action(group, "evidence", short=short, takes=(BOARD,))(evidence)
     verb(group, "verify", short="Verify a record, and print what it claims.")(verify)
 
 
@@ -91,10 +91,10 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     from a fixed seed. An interrupted call resumes.
     """
     from edgecnn.bench.evidence import EvidenceRequest, evidence_of
-    from edgecnn.bundle.evidence_file import require_record_file, sealed, write_evidence
+    from edgecnn.bundle.evidence import require_record_file, seal, write_evidence
     from edgecnn.bundle.ssh_keygen import check_key
     from edgecnn.devices.files import file_of, parse_target
-    from edgecnn.render.screens.evidence import record_lines
+    from edgecnn.render.screens.bundle import record_lines
 
     if target is None:
         raise MISSING_ARGUMENT(command="edgecnn evidence", name="--target", meaning="the device to measure, such as cpu")
@@ -108,7 +108,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     record = evidence_of(
         EvidenceRequest(device, file_of(target, device), runtime, host, minutes, variants.value), call.store, call.tell
     )
-    record = sealed(record, sign)
+    record = seal(record, sign)
     write_evidence(record, path)
     call.show(record, record_lines(record))
     call.add([f"wrote {path}, {'signed' if sign else 'unsigned'}; `edgecnn evidence verify {shell_word(path)}` checks it"])
@@ -116,10 +116,9 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
 
 def verify(call: Call, file: FileArg, signers: SignersOpt = None, identity: IdentityOpt = None) -> None:
     """Check the digest and signature of a record, and print what it claims."""
-    from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
-    from edgecnn.render.screens.bundle import warning_lines
-    from edgecnn.render.screens.evidence import verification_lines
+    from edgecnn.bundle.evidence import EvidenceTrust, verify_evidence
+    from edgecnn.render.screens.bundle import evidence_lines, warning_lines
 
     verification = verify_evidence(file, EvidenceTrust(signers, identity))
     call.warn(warning_lines(verification.warnings))
-    call.show(verification, verification_lines(verification))
+    call.show(verification, evidence_lines(verification))

@@ -58,10 +58,10 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     Every figure is a prediction (▲) from tables that others published, and cannot pass a gate.
     """
     from edgecnn.building.dated_records import measured_times
-    from edgecnn.errors.forecast import NOTHING_FORECAST
+    from edgecnn.errors.fit import NOTHING_FORECAST
     from edgecnn.forecast.forecasting import ForecastOptions, forecasts
     from edgecnn.forecast.timing import NOT_TIMED, can_time, times_here
-    from edgecnn.render.screens.forecast import show_forecasts
+    from edgecnn.render.screens.networks import show_forecasts
     from edgecnn.values.forecast import Forecast, ForecastReport, NoForecast
 
     subjects = _subjects(call, names or (), arch or (), model)
@@ -86,10 +86,10 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def _subjects(call: Call, names: Sequence[str], archs: Sequence[str], model: Path | None) -> list[Subject]:
-    from edgecnn.errors.forecast import NETWORK_WITHOUT_OPTION
+    from edgecnn.errors.fit import NETWORK_WITHOUT_OPTION
     from edgecnn.errors.wording import shell_word
     from edgecnn.forecast.networks import subject_of_arch, subject_of_file
-    from edgecnn.results.network import built_network
+    from edgecnn.results.finished import built_network
     from edgecnn.store.disk import user_path
 
     if names:
@@ -106,7 +106,7 @@ def _subjects(call: Call, names: Sequence[str], archs: Sequence[str], model: Pat
 
 
 class Place(NamedTuple):
-    """A device, or a board of the public tables, and the runtime that the target names."""
+    """A device or a board of the public tables, with the runtime that the target names."""
 
     device: Device | str
     runtime: Runtime | None
@@ -119,8 +119,8 @@ def _places(targets: Iterable[str]) -> list[Place]:
     """
     from edgecnn.devices.files import known_runtime, load_devices
     from edgecnn.forecast.tables import runs_on, table_runs
-    from edgecnn.recipes.target import split_target
     from edgecnn.values.candidate import ALL_RUNTIMES
+    from edgecnn.values.device import split_target
 
     targets = tuple(dict.fromkeys(targets))
     if not targets:
@@ -141,7 +141,7 @@ def _device(name: str) -> Device | str:
     from edgecnn.devices.files import device_named, own_device
     from edgecnn.errors.devices import UnknownDevice
     from edgecnn.forecast.tables import places
-    from edgecnn.recipes.target import is_path
+    from edgecnn.values.device import is_path
 
     if is_path(name):
         return own_device(Path(name))

@@ -52,14 +52,10 @@ def _completions(incomplete: str) -> list[str]:
 WhatArg = Annotated[
     What, typer.Argument(parser=_list_name, metavar="LIST", autocompletion=_completions, help=f"One of {', '.join(What)}.")
 ]
-
-
 PatternArg = Annotated[
     str | None,
     typer.Argument(metavar="PATTERN", help="Show only matching names, such as 'resnet*'; 'timm:*' lists the networks of timm."),
 ]
-
-
 TargetsOpt = Annotated[
     list[str] | None,
     typer.Option("--target", metavar="DEVICE[:RUNTIME|:all]", help="archs: predicted latency on this device; may be repeated."),
@@ -112,7 +108,7 @@ class DeviceList(NamedTuple):
 
 def _show_archs_for_devices(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
     from edgecnn.api import require_plot, write_networks_page
-    from edgecnn.render.screens.catalogue import show_networks_for
+    from edgecnn.render.screens.networks import show_networks_for
     from edgecnn.studies.networks_for import CLASSES, limits_of_a_list, networks_for
 
     option = "--target" if wanted.targets else "--within" if wanted.within else "--classes"
@@ -131,7 +127,7 @@ def _show_archs_for_devices(call: Call, what: What, pattern: str, wanted: Device
 
 def _plot_archs(call: Call, file: Path, builds: list[Path] | None, pattern: str) -> None:
     from edgecnn.api import write_catalogue_page
-    from edgecnn.results.listing import own_builds
+    from edgecnn.results.finished import own_builds
 
     own = own_builds(builds)
     written = write_catalogue_page(own, file, pattern)
@@ -141,19 +137,22 @@ def _plot_archs(call: Call, file: Path, builds: list[Path] | None, pattern: str)
 
 
 def _show(call: Call, what: What, pattern: str) -> None:
-    from edgecnn.models.catalogue import TIMM
+    from edgecnn.models.catalogue import TIMM, archs_like
+    from edgecnn.render.screens.networks import show_archs
     from edgecnn.render.terminal import show_rows
+    from edgecnn.values.arch import listed
 
     if what is What.ARCHS and not pattern.lower().startswith(TIMM):
-        _show_archs(call, pattern)
+        archs = [listed(spec) for spec in archs_like(pattern)]
+        call.show([arch.model_dump(mode="json") for arch in archs], lambda: show_archs(archs))
         return
     if what is What.ARCHS:
         rows = _timm_rows(pattern)
     else:
-        listed = {What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
-        names = {name: row["name"] for row in listed for name in (row["name"], *row.get("aliases", ()))}
+        known = {What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
+        names = {name: row["name"] for row in known for name in (row["name"], *row.get("aliases", ()))}
         shown = {names[name] for name in names_like(pattern, names)}
-        rows = [row for row in listed if row["name"] in shown]
+        rows = [row for row in known if row["name"] in shown]
     columns = tuple(rows[0]) if rows else ()
     call.show(rows, lambda: show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in rows]))
 
@@ -165,7 +164,7 @@ def _cell(value: Any) -> str:
 
 
 def _timm_rows(pattern: str) -> list[dict[str, Any]]:
-    """Rows of the installed timm's networks, without building any."""
+    """Return a row for each network of the installed timm, without building any."""
     from edgecnn.errors.weights import unknown_arch
     from edgecnn.installed import require_packages
 
@@ -185,17 +184,8 @@ def _timm_rows(pattern: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _show_archs(call: Call, pattern: str) -> None:
-    from edgecnn.models.catalogue import archs_like
-    from edgecnn.render.screens.catalogue import show_archs
-    from edgecnn.values.arch import listed
-
-    rows = [listed(spec) for spec in archs_like(pattern)]
-    call.show([row.model_dump(mode="json") for row in rows], lambda: show_archs(rows))
-
-
 def _devices() -> list[dict[str, Any]]:
-    """Rows of all devices. A user's file that is not a valid device has a row with the reason."""
+    """Return a row for each device. The row of a user's invalid device file has the reason."""
     from edgecnn.devices.files import build_targets, known_devices
 
     known = known_devices()
@@ -218,7 +208,7 @@ def _devices() -> list[dict[str, Any]]:
 
 
 def _pipelines() -> list[dict[str, Any]]:
-    from edgecnn.recipes.recipe import load_pipelines
+    from edgecnn.planning.recipe import load_pipelines
 
     return [{"name": name, "summary": pipeline.summary} for name, pipeline in load_pipelines().items()]
 

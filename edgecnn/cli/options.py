@@ -21,10 +21,10 @@ class Group:
     """Options that a verb takes together."""
 
     panel: str | None = None
-    """The panel in ``--help``; None: typer's own."""
+    """The panel in ``--help``; None: typer's default."""
     says: Says | None = None
-    """Whether the options say how to build or how to measure. A finished build takes no option that says how to build it, and a
-    comparison none of either."""
+    """Whether the options say how to build or how to measure. A finished build takes none that say how to build, and a comparison
+    takes none of either."""
 
 
 WHAT = Group("What to build", says="how to build")
@@ -70,7 +70,7 @@ OF_LISTS = ("path_column", "label_column", "label_separator", "path_suffix", "im
 PART = "part"
 """``asking.py`` makes one part of the request from several such options."""
 OF_THE_CALL = "of the call"
-"""The option says how to run and show this call. The request and the printed command do not contain it."""
+"""The option says how to run this call and show its result. The request and the printed command do not contain it."""
 Enters = InRecipe | AsSet | InRequest | str
 
 
@@ -79,13 +79,13 @@ def row(group: Group, *names: str, enters: Enters, default: Any = None, **detail
     return field(default=default, metadata={"group": group, "names": names, "enters": enters, "details": details})
 
 
-def _share(text: str) -> float:
+def _read_share(text: str) -> float:
     from edgecnn.planning.request import share_of
 
     return share_of(text)
 
 
-def _seconds(text: str) -> float:
+def _read_duration(text: str) -> float:
     from edgecnn.planning.request import time_budget_of
 
     return time_budget_of(text)
@@ -198,7 +198,7 @@ class BuildOptions:
         help="Check online again for pretrained weights.",
     )  # fmt: skip
     time_budget: str | None = row(
-        THIS_BUILD, "--time-budget", enters=InRequest("time_budget_s", read=_seconds), metavar="DURATION",
+        THIS_BUILD, "--time-budget", enters=InRequest("time_budget_s", read=_read_duration), metavar="DURATION",
         help="Stop adding candidates after this time, such as 10min; training and races do not count.",
     )  # fmt: skip
     tensorboard: str | None = row(
@@ -233,7 +233,7 @@ class BuildOptions:
         help="Log of an external power meter, to measure energy: a time and a power in watts on each line.",
     )  # fmt: skip
     until: str | None = row(
-        MEASURING, "--until", enters=InRequest("until", read=_share), metavar="PERCENT",
+        MEASURING, "--until", enters=InRequest("until", read=_read_share), metavar="PERCENT",
         help="Keep measuring until every p50 is known to within ±PERCENT, such as 2% (at most 40 rounds).",
     )  # fmt: skip
     batches: str | None = row(

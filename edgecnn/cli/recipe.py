@@ -63,7 +63,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
     from edgecnn.errors.custom_model import CUSTOM_MODEL_AND_ARCH
-    from edgecnn.errors.data.folder import SplitFolders, split_folders
+    from edgecnn.errors.data import SplitFolders, split_folders
     from edgecnn.errors.recipes import RECIPE_THERE, RECIPE_UNWRITABLE
     from edgecnn.render.screens.planning import recipe_text
     from edgecnn.store.disk import write_text_atomically
@@ -82,7 +82,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     except SplitFolders as error:
         raise split_folders(error.fields["folder"], **error.fields["doubt"], option="--folders ") from error
     call.close()
-    choices = _choices(call, len(data.classes), drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
+    choices = _first_choices(call, len(data.classes), drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     choices = replace(choices, read_as=read_as)
     images = open_source(Path(data.manifest_path)).manifest.images
     text = recipe_text(choices, data, images, parse_target(choices.device).device, out)
@@ -93,11 +93,11 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     call.show({"recipe": str(out)}, [f"wrote {out}; `edgecnn build {shell_word(out)}` builds it"])
 
 
-def _choices(call: Call, classes: int, drop_pp: float | None, *, ask: bool) -> FirstChoices:
+def _first_choices(call: Call, classes: int, drop_pp: float | None, *, ask: bool) -> FirstChoices:
     """Return the given choices; ask for the others, or use their defaults. Without a network, print a short list."""
     from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named
-    from edgecnn.render.screens.catalogue import short_list_lines
+    from edgecnn.render.screens.networks import short_list_lines
     from edgecnn.render.screens.planning import FirstChoices
     from edgecnn.studies.networks_for import Limits, default_network, networks_for, short_list
 
@@ -142,7 +142,7 @@ def show(call: Call) -> None:
     """Print the complete recipe of a build, with every default and the origin of each value."""
     from edgecnn.render.screens.planning import settings_lines
 
-    settings = _settings(call.options, call.tell)
+    settings = _settings_of_side(call.options, call.tell)
     call.show(settings, settings_lines(settings))
 
 
@@ -152,14 +152,14 @@ def diff(call: Call, before: SideArg, after: SideArg) -> None:
     from edgecnn.render.screens.planning import show_difference
 
     first, second = (
-        settings_of_build(Path(side)) if Path(side).is_dir() else _settings(BuildOptions(recipe=side), call.tell)
+        settings_of_build(Path(side)) if Path(side).is_dir() else _settings_of_side(BuildOptions(recipe=side), call.tell)
         for side in (before, after)
     )
     differences = difference(first, second)
     call.show(differences, lambda: show_difference(differences))
 
 
-def _settings(options: BuildOptions, tell: Progress) -> RecipeSettings:
+def _settings_of_side(options: BuildOptions, tell: Progress) -> RecipeSettings:
     from edgecnn.cli.asking import device_as_written, request_from, stated_by_options
     from edgecnn.planning.recipe_settings import origins, settings_of
 

@@ -96,7 +96,7 @@ def history(  # noqa: PLR0913 - a command line's options are its parameters
     """Show the measurements of a build's candidates over time, in a table and a page."""
     from edgecnn.api import write_history_page
     from edgecnn.comparing.history import HistoryRequest, measured_history
-    from edgecnn.render.screens.history import show_history
+    from edgecnn.render.screens.comparing import show_history
 
     measurements = measured_history(HistoryRequest(build=build, arch=arch, target=target, candidate=candidate), call.store)
     call.show(measurements, lambda: show_history(measurements))

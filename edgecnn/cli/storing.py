@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.store import NO_REMOTE, NOTHING_AFAR
 from edgecnn.errors.usage import bad_value
-
-if TYPE_CHECKING:
-    from edgecnn.store.remote import Remote
 
 DAY_S = 86400.0
 MIB = 1024 * 1024
@@ -74,7 +71,7 @@ def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
 def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: DryRunOpt = False, remote: RemoteOpt = None) -> None:
     """Delete entries that were not used recently; entries in use stay. In a remote store, delete files that no entry names."""
     from edgecnn.render.screens.stored import show_collected
-    from edgecnn.store.gc import GcPolicy, collect, collect_afar
+    from edgecnn.store.gc import GcPolicy, collect, collect_remote
     from edgecnn.store.remote import Remote
 
     if remote is not None and max_mib is not None:
@@ -83,7 +80,7 @@ def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: Dry
     if remote == "":  # such as an unset shell variable
         raise bad_value(command="edgecnn store gc", name="--remote", value=remote, reason="the URL is empty")
     if remote is not None:
-        report = collect_afar(Remote(remote), older_than_s=None if days is None else days * DAY_S, dry_run=dry_run)
+        report = collect_remote(Remote(remote), older_than_s=None if days is None else days * DAY_S, dry_run=dry_run)
     else:
         unused_for_s = (DAYS if days is None else days) * DAY_S
         policy = GcPolicy(unused_for_s=unused_for_s, max_bytes=None if max_mib is None else max_mib * MIB)
@@ -107,13 +104,16 @@ def sync(call: Call, url: UrlArg = None) -> ExitCode:
 
 
 def _transfer(call: Call, name: str, url: str | None) -> ExitCode:
-    remote = _remote(call, name, url)
     from edgecnn.render.screens.stored import transfer_lines
+    from edgecnn.store.remote import Remote
     from edgecnn.store.transfer import Transferred
     from edgecnn.store.transfer import pull as fetched
     from edgecnn.store.transfer import push as sent
 
-    transfers = dict[str, Transferred]()
+    address = url or call.store.remote
+    if not address:
+        raise NO_REMOTE(verb=name)
+    remote, transfers = Remote(address), dict[str, Transferred]()
     if name != "pull":
         transfers["push"] = sent(call.store, remote, call.tell)
     if name != "push":
@@ -123,13 +123,3 @@ def _transfer(call: Call, name: str, url: str | None) -> ExitCode:
     facts = {way: transfer.model_dump(mode="json") for way, transfer in transfers.items()}
     call.show(facts, transfer_lines(transfers, remote.url))
     return ExitCode.MISSING if any(transfer.left for transfer in transfers.values()) else ExitCode.OK
-
-
-def _remote(call: Call, name: str, url: str | None) -> Remote:
-    """Raises NO_REMOTE, RemoteNeedsPackage, RemoteUnusable."""
-    from edgecnn.store.remote import Remote
-
-    place = url or call.store.remote
-    if not place:
-        raise NO_REMOTE(verb=name)
-    return Remote(place)

@@ -129,8 +129,7 @@ def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None
     """Search depth, width and resolution within budgets of arithmetic, parameters and memory."""
     from edgecnn.api import require_plot, write_frontier
     from edgecnn.render.screens.studies import show_search
-    from edgecnn.studies.cost import network_or_family
-    from edgecnn.studies.scale_search import search_scale, stated_budgets
+    from edgecnn.studies.cost import network_or_family, search_scale, stated_budgets
 
     if plot is not None:
         require_plot(plot)

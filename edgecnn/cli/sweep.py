@@ -65,20 +65,20 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     from edgecnn.api import write_fleet, write_fleet_page
     from edgecnn.render.ci import sheets_of_fleet
     from edgecnn.render.screens.sweep import show_fleet
-    from edgecnn.store.transfer import say_if_unusable
+    from edgecnn.store.transfer import report_if_unusable
     from edgecnn.sweeps.state import changed_since
-    from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst
+    from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst_exit_code
 
     _refuse_unusable(on, jobs)
     opened = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.options))
     for line in changed_since(opened.state, opened.fingerprints):
         call.tell.note(line)
-    say_if_unusable(call.store, call.tell)
+    report_if_unusable(call.store, call.tell)
     make = None
     if on is not None:
-        from edgecnn.sweeps.apart import Elsewhere
+        from edgecnn.sweeps.apart import ClusterProcess
 
-        make = Elsewhere(on, opened.out, call.store, call.tell).make
+        make = ClusterProcess(on, opened.out, call.store, call.tell).make
     tracker = tracker_of(call)
     finished = run_sweep(opened, jobs, call.tell, make)
     report = finished.report
@@ -92,7 +92,7 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     call.show(report, lambda: show_fleet(report))
     call.add(f"  {file}" for file in written)
     send_sweep(call, tracker, finished)
-    return worst(cell.exit_code for cell in report.cells)
+    return worst_exit_code(cell.exit_code for cell in report.cells)
 
 
 def _refuse_unusable(on: str | None, jobs: int) -> None:
@@ -122,12 +122,12 @@ def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
 
     The builds do not change. Latency on another device is MISSING; `edgecnn bench` measures it on that device.
     """
-    from edgecnn.bench.judge import JudgeRequest
+    from edgecnn.bench.bench import JudgeRequest
     from edgecnn.cli.asking import measuring_fields, refuse_unusable_texts
     from edgecnn.devices.machine import local_lab
     from edgecnn.render.ci import sheets_of_judgement
     from edgecnn.render.screens.sweep import judgement_lines
-    from edgecnn.sweeps.sweep import judge_sweep, open_sweep, worst
+    from edgecnn.sweeps.sweep import judge_sweep, open_sweep, worst_exit_code
 
     refuse_unusable_texts(call.options)
     opened = open_sweep(sweep, out, call.store, call.tell)
@@ -136,4 +136,4 @@ def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
     call.close()
     call.job.tell(*sheets_of_judgement(judgement))
     call.show(judgement, judgement_lines(judgement))
-    return worst(build.exit_code for build in judgement.builds)
+    return worst_exit_code(build.exit_code for build in judgement.builds)

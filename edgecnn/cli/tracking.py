@@ -13,9 +13,8 @@ from edgecnn.errors.wording import counted
 
 if TYPE_CHECKING:
     from edgecnn.cli.verbs import Call
+    from edgecnn.render.tracking import Sent, TrackedRun, Tracker
     from edgecnn.sweeps.sweep import OpenSweep
-    from edgecnn.tracking.run import TrackedRun
-    from edgecnn.tracking.tracker import Sent, Tracker
 
 
 def tracker_of(call: Call) -> Tracker | None:
@@ -25,7 +24,7 @@ def tracker_of(call: Call) -> Tracker | None:
     """
     if call.options.track is None:
         return None
-    from edgecnn.tracking.tracker import open_tracker
+    from edgecnn.render.tracking import open_tracker
 
     tracker = open_tracker(call.options.track)
     try:
@@ -65,15 +64,15 @@ def _send(call: Call, tracker: Tracker, experiment: str, runs: Iterable[tuple[Tr
 
 def _tracked_build(folder: Path, identity: str | None = None) -> tuple[TrackedRun, list[Path]]:
     from edgecnn.planning.recipe_settings import settings_of_build
+    from edgecnn.render.tracking import files_of, run_of_build
     from edgecnn.results.folder import read_report
-    from edgecnn.tracking.run import files_of, run_of_build
 
     return run_of_build(read_report(folder), settings_of_build(folder), identity), files_of(folder)
 
 
 def _tracked_sweep(sweep: OpenSweep) -> Iterator[tuple[TrackedRun, list[Path]]]:
     from edgecnn.devices.this_machine import local_facts
-    from edgecnn.tracking.run import run_of_failure
+    from edgecnn.render.tracking import run_of_failure
     from edgecnn.values.stage import digest_of
 
     machine = local_facts().describe()

@@ -23,15 +23,9 @@ import typer
 
 from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
 from edgecnn.errors.building import RESULTS_NOT_WRITTEN
-from edgecnn.errors.usage import (
-    MISSING_ARGUMENT,
-    USAGE,
-    bad_value,
-    no_such_command,
-    no_such_option,
-)
+from edgecnn.errors.usage import MISSING_ARGUMENT, USAGE, bad_value, no_such_command, no_such_option
 from edgecnn.errors.wording import PROGRAM
-from edgecnn.runner.say import drop_unwritable
+from edgecnn.runner.messages import drop_unwritable
 
 _STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
 
@@ -72,7 +66,7 @@ def _run_body(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Ex
 
 def _tell_interrupted() -> ExitCode:
     interrupted = "edgecnn: interrupted; finished work is kept, and the same command resumes\n"
-    return _after(lambda: sys.stderr.write(interrupted), ExitCode.INTERRUPTED)
+    return _exit_after(lambda: sys.stderr.write(interrupted), ExitCode.INTERRUPTED)
 
 
 def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
@@ -100,10 +94,10 @@ def _tell(error: EdgecnnError, *, as_json: bool, traced: Exception | None = None
             traceback.print_exception(traced)
         show_error(error, as_json=as_json)
 
-    return _after(tell, error.exit_code)
+    return _exit_after(tell, error.exit_code)
 
 
-def _after(tell: Callable[[], object], status: ExitCode) -> ExitCode:
+def _exit_after(tell: Callable[[], object], status: ExitCode) -> ExitCode:
     """Print to stderr and return the status, even if the disk behind stderr is full."""
     try:
         tell()
@@ -153,23 +147,18 @@ def _run_command(app: typer.Typer) -> ExitCode:
     except typer.Abort as abort:
         raise KeyboardInterrupt from abort
     except SystemExit as end:
-        status = _library_status(end)
+        if any(isinstance(cause, BrokenPipeError) for cause in causes_of(end)):
+            raise BrokenPipeError from end  # click and rich turn a closed pipe into status 1
+        status = end.code
     if isinstance(status, ExitCode):
         return status
     # The status of help, version or completion. typer exits with 1 for the completion of an unknown shell.
     return ExitCode.OK if not status else ExitCode.INTERRUPTED if status == ExitCode.INTERRUPTED else ExitCode.BAD_INPUT
 
 
-def _library_status(end: SystemExit) -> object:
-    """Return the status of a library's exit. Raises BrokenPipeError: click and rich turn a closed pipe into status 1."""
-    if any(isinstance(cause, BrokenPipeError) for cause in causes_of(end)):
-        raise BrokenPipeError from end
-    return end.code
-
-
 @dataclass(frozen=True)
 class _ReadLine:
-    """A command line as far as its leading words name commands."""
+    """A command line, split after the group_action words that name commands."""
 
     command: str
     known: tuple[str, ...]
@@ -212,7 +201,7 @@ def _missing_value(command: Any, words: Sequence[str]) -> EdgecnnError | None:
 
 
 _SYNONYMS = {"--kit": ("--candidate",)}
-"""Names that users try, with the option that they mean, where spelling does not suggest it."""
+"""Option that users mean by a name whose spelling does not suggest it."""
 
 
 def _refusal_error(refusal: Any, line: _ReadLine) -> EdgecnnError:
@@ -238,8 +227,8 @@ def _refusal_error(refusal: Any, line: _ReadLine) -> EdgecnnError:
 
 def _recipe_key(option: str) -> str | None:
     """Return the recipe key that ends in an option's name: ``--epochs`` is ``train.epochs``."""
-    from edgecnn.recipes.toml_file import dotted_keys
     from edgecnn.values.recipe import Recipe
+    from edgecnn.values.toml import dotted_keys
 
     leaf = option.lstrip("-").replace("-", "_")
     keys = [key for key in dotted_keys(Recipe) if key.rpartition(".")[2] == leaf]

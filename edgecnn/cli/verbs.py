@@ -37,21 +37,21 @@ class Job:
     def __init__(self, junit: str | None = None, *, unsure_passes: bool = False) -> None:
         self._junit, self._unsure_passes = junit, unsure_passes
 
-    def watched(self, body: Callable[[], ExitCode]) -> ExitCode:
+    def run_watched(self, body: Callable[[], ExitCode]) -> ExitCode:
         """Run a verb's body and return the job's exit code. The JUnit file holds the body's error, if it raises one.
 
         Raises:
             EMPTY_OPTION, RESULT_FILE_UNWRITABLE: ``--junit`` is unusable; raised before the body runs.
         """
         if self._junit is None:
-            return self._ended(body())
+            return self._exit_code(body())
         if not self._junit.strip():
             raise EMPTY_OPTION(option="--junit")
         from edgecnn.render.ci import junit_of_error
 
         self._write(junit_of_error(NO_VERDICT()))
         try:
-            return self._ended(body())
+            return self._exit_code(body())
         except EdgecnnError as error:
             self._write(junit_of_error(error))
             raise
@@ -70,10 +70,10 @@ class Job:
             try:
                 with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as stream:
                     stream.writelines(summary_markdown(sheet) for sheet in sheets)
-            except OSError as error:  # the CI runner's file, not the user's, so the verdict stands
+            except OSError as error:  # the file belongs to the CI runner, not to the user, so the verdict does not change
                 show_talk([f"edgecnn: no summary was written: {summary}: {system_reason(error)}"])
 
-    def _ended(self, code: ExitCode) -> ExitCode:
+    def _exit_code(self, code: ExitCode) -> ExitCode:
         return ExitCode.OK if code is ExitCode.UNSURE and self._unsure_passes else code
 
     def _write(self, text: str) -> None:
@@ -166,7 +166,7 @@ def run_verb(call: Call, body: Callable[[], ExitCode | None]) -> ExitCode:
         log = logging.getLogger("edgecnn")
         log.setLevel(logging.DEBUG)
         log.addHandler(logging.StreamHandler())
-    return guarded(lambda: call.job.watched(closed), as_json=call.options.as_json, debug=call.options.debug)
+    return guarded(lambda: call.job.run_watched(closed), as_json=call.options.as_json, debug=call.options.debug)
 
 
 def verb(app: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> Callable[[Body], Body]:
@@ -186,7 +186,7 @@ def family(app: typer.Typer, name: str, *, short: str) -> typer.Typer:
     return group
 
 
-def leading(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> Callable[[Body], Body]:
+def group_action(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> Callable[[Body], Body]:
     """Make a function the action of a group without a verb, as in ``edgecnn evidence --target cpu``."""
 
     def register(body: Body) -> Body:
@@ -207,7 +207,7 @@ def leading(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> 
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
         parameters += inspect.signature(taking).parameters.values()
-        _signed(command, parameters)
+        _set_signature(command, parameters)
         group.callback(invoke_without_command=True, help=_help(body, short), short_help=short)(command)
         return body
 
@@ -242,10 +242,10 @@ def _command(body: Body, rows: list[Row], called: Callable[[dict[str, Any]], Cal
         parameter = inspect.Parameter(row.name, keyword, default=default, annotation=row.annotation)
         every.append(own.get(row.name, parameter))
     parameters = [parameter.replace(kind=keyword) for parameter in every]
-    return _signed(command, parameters)
+    return _set_signature(command, parameters)
 
 
-def _signed(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+def _set_signature(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
     """Return the function with these parameters as its signature, which typer reads."""
     command.__dict__["__signature__"] = inspect.Signature(parameters)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

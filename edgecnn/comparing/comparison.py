@@ -1,25 +1,52 @@
-"""HEAD judged against BASE. BASE runs in the same race, or its runs were recorded on other days."""
+"""Judge HEAD against BASE: both kits in one race on this machine, or HEAD's runs against recorded runs of other days.
+
+Hosted runners change their processors from day to day, so a latency of yesterday is not comparable. Two kits that ran in the
+same minutes can be compared on any machine.
+
+A latency baseline holds runs of other days, and a machine that drifted looks like a kit that changed. Three rules follow. The
+baseline holds several days, and a difference is judged by how far those days differ. A comparison is refused if a condition of
+the machine differs, unless the user allows this condition. A disturbance on any day can take a verdict away and never gives
+one.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import edgecnn
 from edgecnn.building.rows import candidate_facts, reported, thresholds_of
-from edgecnn.errors.comparing import DEVICES_DIFFER
+from edgecnn.comparing.baseline_file import race_profile, read_days, runs_of
+from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, paired_answers
+from edgecnn.comparing.pin import base_named, base_of
+from edgecnn.errors.comparing import DEVICES_DIFFER, baseline_elsewhere, unknown_condition
+from edgecnn.errors.wording import counted, listed
+from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.judgement import Compared, judge_row
-from edgecnn.judging.metrics import COMPARED, exactly
-from edgecnn.judging.runs.latency import latency
-from edgecnn.judging.runs.ratio import RatioFinding
+from edgecnn.judging.latency import disturbed, latency, runs_needed, worst_of
+from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
+from edgecnn.judging.ratio import PairedRace, RatioFinding, look, unpaired_finding
+from edgecnn.judging.stopping import OF_A_COMPARISON, OF_A_DEVICE, ROUNDS_MAX, looks
+from edgecnn.measure.device_runs import companions_of
+from edgecnn.measure.evaluate import nonfinite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.subject import Subject
+from edgecnn.measure.race import long_enough_s, race_pair
+from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.subject import Split, Subject
 from edgecnn.results.origin import changes
-from edgecnn.results.shipped import ShippedKit
+from edgecnn.results.shipped import ShippedKit, shipped_kit
+from edgecnn.values.artifact import Failed
+from edgecnn.values.base import Value
 from edgecnn.values.candidate import Knobs
-from edgecnn.values.report import CandidateFacts, Comparison, Latency, Origin, ShippedKitFacts
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, NOT_TIMED, Environment, Profile
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import CandidateFacts, Comparison, Latency, LatencyBaseline, Origin, ShippedKitFacts
 
 NOT_RACED = "not raced, because HEAD and BASE are the same files"
 IDENTICAL = "HEAD and BASE ship the same kit, byte for byte: the drop is 0 and the latency ratio is 1 by definition"
@@ -118,3 +145,274 @@ def _row(head: ShippedKit, subject: Subject) -> CandidateFacts:
 def knob_notices(*sides: tuple[str, ShippedKitFacts]) -> list[str]:
     """One sentence for each side that runs with other settings than the default, as its bundle says."""
     return [f"{name} runs with {side.knobs.words}, as its build chose" for name, side in sides if side.knobs != Knobs()]
+
+
+class AgainstRequest(Value):
+    """Two builds and the bounds of HEAD's gates."""
+
+    head: Path
+    base: Path | str
+    """The folder of a build or a bundle, the file of a pinned build's record, or ``git:REVISION:PATH`` of one."""
+    gates: GateChoice = GateChoice()
+    rounds: int = ROUNDS_MAX
+    """At most. The race stops at the first look that settles the gate on the ratio and has enough runs for the other gates."""
+
+
+def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
+    """Race the chosen kits of both builds in this lab and judge HEAD against BASE.
+
+    Raises:
+        NoBuildToCompare, BundleUnreadable, KitNotCarried: a folder is not a finished build or a bundle.
+        PIN_UNREADABLE, PINNED_KIT_MISSING, REVISION_MISSPELT, GIT_FAILED: of a pinned BASE, see ``base_named``.
+        DEVICES_DIFFER: the builds are for two devices.
+        RunnerFailed: a kit is damaged.
+        EdgecnnError: the store cannot be read or written.
+    """
+    started = time.perf_counter()
+    head, named = shipped_kit(request.head), base_named(request.base)
+    gates = EffectiveGates.comparing(request.gates)
+    with lab.store.in_use.held():
+        base = base_of(named, lab.store)
+        require_same_device(head.facts, base.facts)
+        identical = head.facts.is_identical_to(base.facts)
+        for side in (head, base) if identical else ():  # nothing else opens the kits of identical sides
+            side.require_whole()
+        subject = comparison_subject(head, lab, base.kit)
+        if must_race(gates, identical=identical):
+            finding = _race_both(subject, gates, request.rounds, identical=identical)
+        else:
+            finding = RatioFinding(ratio=None, absent=NOT_RACED)
+        answers = _add_answers(subject, head, base)
+    common = None if answers is None or answers.pairing is None else _common_subject(subject, answers)
+    sides = Sides("paired", head, base.facts, base.origin, identical)
+    pairing = () if common is None or answers is None or answers.pairing is None else (answers.pairing.sentence("BASE", "HEAD"),)
+    return comparison(sides, subject, finding, gates, common).model_copy(
+        update={
+            "notices": (*_race_notices(head, base, identical=identical), *pairing),
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+    )
+
+
+def _race_both(subject: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
+    """Race both kits in blocks, and stop at the first look that settles the ratio. Identical sides need one look."""
+    if not subject.timed:
+        return RatioFinding(ratio=None, absent=NOT_TIMED)
+    base, head, lab = subject.kits["BASE"], subject.kits["HEAD"], subject.lab
+    unrunnable = [f"{name}: {why}" for name in ("BASE", "HEAD") if (why := subject.why_not_runnable(name))]
+    if unrunnable:
+        return RatioFinding(ratio=None, absent="; ".join(unrunnable))
+    ratio_gate = next(gate for gate in gates.gates if gate.metric == LATENCY_RATIO)
+    planned, done, races = looks(rounds, gates.runs.latency), 0, list[PairedRace]()
+    finding = RatioFinding(ratio=None, absent="nothing ran")
+    max_s = long_enough_s((base, head) if base.entrant != head.entrant else (head,), lab)
+    for upto in planned:
+        lab.tell.note(f"race {base.candidate.id} of BASE and {head.candidate.id} of HEAD: rounds {done + 1} to {upto}")
+        pair = race_pair(base, head, upto - done, lab, max_s)
+        if pair.base is None or pair.head is None:
+            if pair.head is None:
+                subject.failures["HEAD"] = Failed(ref="run-failed", what=pair.failed or "it did not run")
+            finding = RatioFinding(ratio=None, absent=pair.failed)
+            break
+        races.append(PairedRace(base=pair.base, head=pair.head))
+        finding, decided = look(races, ratio_gate, planned, lab.machine)
+        if decided or identical:
+            break
+        done = upto
+    if races:
+        subject.against = {"BASE": _joined([race.base for race in races]), "HEAD": _joined([race.head for race in races])}
+    return finding
+
+
+def _add_answers(subject: Subject, head: ShippedKit, base: ShippedKit) -> PairedAnswers | None:
+    """Add the stored predictions of both sides to the subject; of HEAD only, if the test splits differ.
+
+    If HEAD's logits hold NaN or infinity, every gate on accuracy fails. If BASE's do, there is no drop.
+    """
+    try:
+        answers = paired_answers(head, base, subject.lab.store)
+    except Unavailable as why:
+        subject.absent["accuracy"] = str(why)
+        return None
+    for name, side, images in (("BASE", answers.base, answers.base_images), ("HEAD", answers.head, answers.images)):
+        if (failure := nonfinite(subject.kits[name], side.logits, "test", images)) is not None:
+            subject.failures[name] = Failed.of(failure)
+            subject.absent["accuracy"] = f"{name}: {failure.line()}"
+    if "accuracy" in subject.absent:
+        return None
+    subject.classes, subject.known_labels = answers.names, {"test": answers.labels}
+    subject.known_answers = {("HEAD", "test"): answers.head}
+    if answers.pairing is None:
+        subject.known_answers["BASE", "test"] = answers.base
+    return answers
+
+
+def _common_subject(subject: Subject, answers: PairedAnswers) -> Subject:
+    common = answers.common_answers()
+    known_answers: dict[tuple[str, Split], Answers] = {("HEAD", "test"): common.head, ("BASE", "test"): common.base}
+    return replace(subject, known_labels={"test": common.labels}, known_answers=known_answers)
+
+
+def _joined(profiles: Sequence[Profile]) -> Profile:
+    """The runs of several races of one kit, with rounds numbered on. The worst disturbance of any race counts for all."""
+    runs = [run for profile in profiles for run in profile.runs]
+    renumbered = tuple(run.model_copy(update={"round": number}) for number, run in enumerate(runs))
+    environment = worst_of([profile.environment for profile in profiles])
+    return profiles[-1].model_copy(update={"runs": renumbered, "environment": environment})
+
+
+def _race_notices(head: ShippedKit, base: ShippedKit, *, identical: bool) -> list[str]:
+    sides = () if identical else (("HEAD", head), ("BASE", base))
+    notices = [f"{name}: {where}" for name, side in sides if (where := side.elsewhere())]
+    if base.pinned_by is not None:
+        notices.append(f"BASE is the kit that {base.pinned_by} pins, from the store")
+    notices += knob_notices(("HEAD", head.facts), ("BASE", base.facts))
+    if identical:
+        notices.append(IDENTICAL)
+    elif head.kit.digest == base.kit.digest:
+        difference = "built for different devices" if head.kit.knobs == base.kit.knobs else "with different knobs"
+        notices.append(f"HEAD and BASE ship the same kit, byte for byte, {difference}")
+    return notices
+
+
+ROUNDS = runs_needed()
+"""Processes of a present race: enough to bound p90 and p99 of three in four of them."""
+SAMPLES_MIN = 50
+_NO_ANSWERS = "a latency baseline holds no predictions: edgecnn judge HEAD --against BASE compares accuracy"
+_LONGER = 2.0
+"""A present run may take this many times as long as a recorded run of as many inferences."""
+
+
+class CompareRequest(Value):
+    """A build and the files of a baseline."""
+
+    head: Path
+    baselines: tuple[Path, ...]
+    """One file for each day, all of the same kit."""
+    runs: Path | None = None
+    """Runs that a device measured; None: race HEAD here now."""
+    gates: GateChoice = GateChoice()
+    allow_different: tuple[str, ...] = ()
+    rounds: int = ROUNDS
+    candidate: str | None = None
+    """The candidate of HEAD; None: the chosen one."""
+
+
+def compare(request: CompareRequest, lab: Lab) -> Comparison:
+    """Judge present runs of a build, made in this lab or read back from a device, against a baseline.
+
+    Raises:
+        DEVICES_DIFFER: the build is for another device than the recorded one.
+        BASELINE_ELSEWHERE: a condition that must match differs, and is not among those that may.
+        UNKNOWN_CONDITION: no condition has the name of one that may differ.
+        LATENCY_BASELINE_UNREADABLE, RunsUnusable, NoBuildToCompare, BundleUnreadable, KitNotCarried: a file is not usable.
+    """
+    started = time.perf_counter()
+    for name in request.allow_different:
+        if name not in CONDITIONS_THAT_MUST_MATCH:
+            raise unknown_condition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
+    days, head = read_days(request.baselines), shipped_kit(request.head, request.candidate)
+    baseline = days[-1]
+    require_same_device(head.facts, baseline.shipped)
+    more_rounds = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
+    gates = EffectiveGates.comparing(request.gates, more_rounds)
+    subject = _subject(request, head, days, lab, gates)
+    now = subject.against.get("HEAD")
+    if now is None:
+        environment = lab.environment_of(head.kit)
+        finding = RatioFinding(ratio=None, absent=subject.absent["latency"])
+    else:
+        environment = now.environment
+        _refuse_elsewhere(days, environment, request.allow_different)
+        finding = unpaired_finding(now, [race_profile(day) for day in days])
+    subject.against["BASE"] = race_profile(baseline)
+    identical = _identical(head, days, environment)
+    sides = Sides("unpaired", head, baseline.shipped, baseline.origin, identical)
+    return comparison(sides, subject, finding, gates).model_copy(
+        update={
+            "notices": (IDENTICAL,) if identical else _baseline_notices(days, request, head),
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+    )
+
+
+def _identical(head: ShippedKit, days: Sequence[LatencyBaseline], environment: Environment) -> bool:
+    """Whether HEAD is the recorded kit, on the machine and in the state in which every day was recorded."""
+    conditions = (environment.conditions, *(day.environment.conditions for day in days))
+    identical = head.facts.is_identical_to(days[-1].shipped, *conditions)
+    if identical:
+        head.require_whole()
+    return identical
+
+
+def _subject(
+    request: CompareRequest, head: ShippedKit, days: Sequence[LatencyBaseline], lab: Lab, gates: EffectiveGates
+) -> Subject:
+    """HEAD with its present runs: those of a device, or a race in this lab. If there are none, ``absent`` says why."""
+    if request.runs is not None:
+        profile = runs_of(head, request.runs)
+        subject = comparison_subject(head, replace(lab, machine=profile.host, environment=profile.environment))
+        subject.against["HEAD"] = profile
+    else:
+        subject = comparison_subject(head, lab)
+        here = lab.environment_of(head.kit)
+        _refuse_elsewhere(days, here, request.allow_different)  # before any time is spent
+        if not must_race(gates, identical=_identical(head, days, here)):
+            subject.absent["latency"] = NOT_RACED
+        elif not subject.timed:
+            subject.absent["latency"] = NOT_TIMED
+        elif (why := subject.why_not_runnable("HEAD")) is not None:
+            subject.absent["latency"] = why
+        else:
+            _race_head(request, subject, days)
+    subject.absent["accuracy"] = _NO_ANSWERS
+    return subject
+
+
+def _race_head(request: CompareRequest, subject: Subject, days: Sequence[LatencyBaseline]) -> None:
+    """Race HEAD alone, with as many samples as the recorded runs have."""
+    kit, lab = subject.kits["HEAD"], subject.lab
+    recorded = [run.samples_ns for day in days for run in day.runs]
+    samples = max(SAMPLES_MIN, *map(len, recorded))
+    with lab.store.in_use.held():
+        max_s = max(long_enough_s((kit,), lab), _LONGER * max(map(sum, recorded)) / 1e9)
+        rounds = request.rounds
+        result = subject.race(
+            RaceRequest(kits=(kit,), purpose="against", rounds=rounds, samples=samples, max_s=max_s, max_age_h=0.0)
+        )
+    if kit.entrant in result.profiles:
+        subject.against["HEAD"] = result.profiles[kit.entrant]
+    else:
+        subject.absent["latency"] = why = result.failed.get(kit.entrant, "it did not run")
+        subject.failures["HEAD"] = Failed(ref="run-failed", what=why)
+
+
+def _refuse_elsewhere(days: Sequence[LatencyBaseline], now: Environment, allowed: Sequence[str]) -> None:
+    before = [day.environment.conditions for day in days]
+    differing = [
+        (name, then.get(name, "unknown"), now.conditions.get(name, "unknown"))
+        for name in CONDITIONS_THAT_MUST_MATCH
+        for then in [next((then for then in before if then.get(name) != now.conditions.get(name)), None)]
+        if name not in allowed and then is not None
+    ]
+    if differing:
+        raise baseline_elsewhere(differing=differing)
+
+
+def _baseline_notices(days: Sequence[LatencyBaseline], request: CompareRequest, head: ShippedKit) -> tuple[str, ...]:
+    baseline, dates = days[-1], listed([day.observed_at[:10] for day in days])
+    notices = [f"unpaired: BASE ran on {dates}; today may differ from these days as far as they differ from each other"]
+    notices.append("a machine that has two paces fails an unchanged kit more often than α says: confirm a FAIL on a second day")
+    notices += knob_notices(("HEAD", head.facts), ("BASE", baseline.shipped))
+    if (past := disturbed(worst_of([day.environment for day in days]))) is not None:
+        notices.append(f"when the baseline was recorded, {past}: nothing passes against it")
+    now = 0 if request.runs is None else companions_of(request.runs, head.kit)
+    if baseline.companions not in (None, now):
+        then = counted(baseline.companions or 0, "other kit")
+        notices.append(
+            f"the baseline was recorded with {then} between its runs, and this race has {counted(now, 'other kit')}: "
+            "kits that run in between change caches, clocks and heat"
+        )
+    if request.allow_different:
+        notices.append(f"allowed to differ: {', '.join(request.allow_different)}")
+    return tuple(notices)

@@ -14,9 +14,9 @@ from edgecnn.comparing.facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import history_of_what, no_history
 from edgecnn.errors.wording import counted
-from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
-from edgecnn.judging.predictions.multi_label import map_interval
-from edgecnn.judging.runs.latency import disturbed, knobs_text, latency, latency_when_chosen
+from edgecnn.judging.accuracy import NO_LABELS, accuracy
+from edgecnn.judging.latency import disturbed, knobs_text, latency, latency_when_chosen
+from edgecnn.judging.multi_label import map_interval
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.results.folder import read_report
 from edgecnn.runner.pixel_recipe import ImageSize

@@ -10,10 +10,10 @@ from edgecnn.building.rows import answers_from, required_thresholds
 from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.pin import rebuild_command
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers, accuracy
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
+from edgecnn.judging.accuracy import NO_LABELS, Answers, accuracy
+from edgecnn.judging.multi_label import multi_label_accuracy
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
-from edgecnn.results.lineage import ancestor, kit_artifact, listed_images
+from edgecnn.results.origin import ancestor, kit_artifact, listed_images
 from edgecnn.results.shipped import ShippedKit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store

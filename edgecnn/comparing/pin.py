@@ -33,19 +33,19 @@ from edgecnn.errors.comparing import (
 from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.installed import installed_version
 from edgecnn.measure.kits import KitRef
-from edgecnn.recipes.target import is_path
-from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import FinishedBuild, finished_build
-from edgecnn.results.lineage import kit_artifact, whole_kit
+from edgecnn.results.origin import kit_artifact, whole_kit
 from edgecnn.results.shipped import ShippedKit, shipped_kit
-from edgecnn.runner.causes.known import Cause, cause_in
+from edgecnn.runner.causes import Cause, cause_in
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
 from edgecnn.values.base import another_schema
 from edgecnn.values.command import Command
+from edgecnn.values.device import is_path
 from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.report import PinnedBuild, sealed_digest
+from edgecnn.values.toml import toml_value
 
 PREFIX = "git:"
 LARGEST = 1024 * 1024

@@ -25,12 +25,11 @@ from edgecnn.comparing.facts import (
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BUILD_NAMED_TWICE, NOT_SO_MANY_BUILDS
+from edgecnn.judging.latency import CONDITIONS_OF_THE_MACHINE
 from edgecnn.judging.metrics import exactly
-from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, REPORT, read_report
-from edgecnn.results.lineage import kit_artifact
-from edgecnn.results.origin import changes, origin_of
+from edgecnn.results.origin import changes, kit_artifact, origin_of
 from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import DEFAULT

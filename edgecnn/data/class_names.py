@@ -1,19 +1,22 @@
-"""The order of a model's outputs: from a text file with one class a line, or from the metadata of an ONNX file.
+"""The order of a model's outputs: names from a text file, from a model file, or ImageNet's; folders are matched by name.
 
-Folders are then matched to classes by name.
+``imagenet_classes.tsv`` has a WordNet ID and a name on each line, in the order of the IDs, which is the output order of
+published networks (timm's ``imagenet_synsets.txt``, Apache-2.0). The names are those that torchvision (BSD-3-Clause) publishes
+with its weights.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
-from edgecnn.data.formats.repository_files import CONFIG, names_in_config, repository_file
+from edgecnn.data.model_metadata import CONFIG, KEYS, is_onnx, names_in_config, names_in_metadata, repository_file
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, not_in_class_names
+from edgecnn.errors.data import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, no_imagenet_class, not_in_class_names
 from edgecnn.errors.wording import nearest
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, user_path
@@ -22,8 +25,9 @@ IMAGENET = "imagenet"
 SORTED = "sorted"
 CLASSES_WORDS: Final = ("folders", SORTED, IMAGENET)
 """Values of ``data.classes`` that are not a file."""
-_MOST_BYTES: Final = 4 << 20
-_STEERING: Final = ("Cc", "Zl", "Zp")
+_BYTES_MAX: Final = 4 << 20
+_CONTROL_CATEGORIES: Final = ("Cc", "Zl", "Zp")
+_IMAGENET_FILE = Path(__file__).parent / "imagenet_classes.tsv"
 
 
 def names_in(file: Path) -> tuple[str, ...]:
@@ -37,12 +41,12 @@ def names_in(file: Path) -> tuple[str, ...]:
     """
     if (stated := _names_of_model(file)) is not None:
         return stated
-    names = [composed(line.strip()) for line in _text(file).rstrip().split("\n")]
+    names = [nfc(line.strip()) for line in _read_text(file).rstrip().split("\n")]
     first = dict[str, int]()
     for line, name in enumerate(names, start=1):
         if not name:
             raise CLASS_NAMES_UNUSABLE(file=file, because=f"line {line} is empty")
-        if any(unicodedata.category(sign) in _STEERING for sign in name):
+        if any(unicodedata.category(sign) in _CONTROL_CATEGORIES for sign in name):
             raise CLASS_NAMES_UNUSABLE(file=file, because=f"line {line}, {ascii(name[:100])}, contains a control character")
         if first.setdefault(name, line) < line:
             raise CLASS_NAMES_UNUSABLE(file=file, because=f"lines {first[name]} and {line} are both {name[:100]!r}")
@@ -66,9 +70,9 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
         raise CLASS_NAMES_UNUSABLE(file=file, because=f"it is neither a file nor one of {', '.join(CLASSES_WORDS)}") from None
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
-        content = bounded_content(file, _MOST_BYTES)
+        content = bounded_content(file, _BYTES_MAX)
         refuse_known_cause(file, content)
         return content.decode("utf-8-sig")
     except FileNotFoundError:
@@ -83,7 +87,9 @@ def _names_of_model(file: Path) -> tuple[str, ...] | None:
     """Return the names in an ONNX file or a ``config.json``; None for any other file."""
     try:
         if file.name == CONFIG and file.is_file():
-            return _names_of_config(file)
+            if (names := names_in_config(file)) is None:
+                raise CLASS_NAMES_UNUSABLE(file=file, because="its id2label names no classes; use a text file instead")
+            return names
         names = names_in_metadata(file)
         if names is None and not is_onnx(file):
             return None
@@ -96,18 +102,12 @@ def _names_of_model(file: Path) -> tuple[str, ...] | None:
     return names
 
 
-def _names_of_config(file: Path) -> tuple[str, ...]:
-    if (names := names_in_config(file)) is None:
-        raise CLASS_NAMES_UNUSABLE(file=file, because="its id2label names no classes; use a text file instead")
-    return names
-
-
 class ModelNames(NamedTuple):
     """Classes in the order of a model's outputs."""
 
     names: tuple[str, ...]
     file: Path
-    """The file that names them, as ``data.classes`` takes it: the model, or a ``config.json`` next to it."""
+    """The file that names them, which ``data.classes`` accepts: the model, or a ``config.json`` next to it."""
 
 
 def names_in_model(model: Path) -> ModelNames | None:
@@ -131,15 +131,15 @@ def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, mod
 
     Raises NotInClassNames: some folders match and one does not, so the order is uncertain.
     """
-    places_of_folders = _places(folders, names)
-    places = [place for place in places_of_folders if place is not None]
-    if not places or len(set(places)) < len(places):
+    indices = _indices_of_names(folders, names)
+    known = [index for index in indices if index is not None]
+    if not known or len(set(known)) < len(known):
         return None
-    if len(places) < len(folders):
-        folder = folders[places_of_folders.index(None)]
+    if len(known) < len(folders):
+        folder = folders[indices.index(None)]
         raise not_in_class_names(root=root, folder=folder, file=model, nearest=nearest(folder, names), is_stated=False)
-    folder_at = dict(zip(places, folders, strict=True))
-    return tuple(folder_at.get(place, name) for place, name in enumerate(names))
+    folder_of = dict(zip(known, folders, strict=True))
+    return tuple(folder_of.get(index, name) for index, name in enumerate(names))
 
 
 def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, file: str) -> tuple[int, ...]:
@@ -149,28 +149,69 @@ def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, fil
 
     Raises NotInClassNames: a folder matches no name. FOLDERS_OF_ONE_CLASS: two folders match the same name.
     """
-    places, first = _places(folders, names), dict[int, str]()
-    for folder, place in zip(folders, places, strict=True):
-        if place is None:
+    indices, first = _indices_of_names(folders, names), dict[int, str]()
+    for folder, index in zip(folders, indices, strict=True):
+        if index is None:
             raise not_in_class_names(root=root, folder=folder, file=file, nearest=nearest(folder, names))
-        if (other := first.setdefault(place, folder)) != folder:
-            raise FOLDERS_OF_ONE_CLASS(root=root, folders=(other, folder), name=names[place], file=file)
-    return tuple(place for place in places if place is not None)
+        if (other := first.setdefault(index, folder)) != folder:
+            raise FOLDERS_OF_ONE_CLASS(root=root, folders=(other, folder), name=names[index], file=file)
+    return tuple(index for index in indices if index is not None)
 
 
-def _places(folders: Sequence[str], names: Sequence[str]) -> list[int | None]:
-    loose = {joined(name).casefold(): place for place, name in enumerate(names)}
+def _indices_of_names(folders: Sequence[str], names: Sequence[str]) -> list[int | None]:
+    """Return the index in ``names`` of each folder's name; None if no name matches."""
+    loose = {spaced(name).casefold(): index for index, name in enumerate(names)}
     if len(loose) < len(names):
         loose = {}
-    exact = {composed(name): place for place, name in enumerate(names)}
-    return [exact.get(composed(folder), loose.get(joined(folder).casefold())) for folder in folders]
+    exact = {nfc(name): index for index, name in enumerate(names)}
+    return [exact.get(nfc(folder), loose.get(spaced(folder).casefold())) for folder in folders]
 
 
-def composed(name: str) -> str:
+def nfc(name: str) -> str:
     """Return the name in Unicode's composed form (NFC); macOS stores file names decomposed."""
     return unicodedata.normalize("NFC", name)
 
 
-def joined(name: str) -> str:
+def spaced(name: str) -> str:
     """Return the composed name with one space for each run of spaces, ``_`` and ``-``."""
-    return " ".join(composed(name).replace("_", " ").replace("-", " ").split())
+    return " ".join(nfc(name).replace("_", " ").replace("-", " ").split())
+
+
+@lru_cache(maxsize=1)
+def imagenet_classes() -> tuple[str, ...]:
+    """Return a unique name for each of the 1,000 outputs."""
+    return tuple(name for _, name in _imagenet_rows())
+
+
+def imagenet_ids() -> tuple[str, ...]:
+    """Return the WordNet ID of each of the 1,000 outputs."""
+    return tuple(wnid for wnid, _ in _imagenet_rows())
+
+
+def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
+    """Return the class of each folder, by its WordNet ID (n01440764) or its name.
+
+    Spaces, ``_`` and ``-`` are equal. Case matters only for Cardigan, the dog, and cardigan.
+
+    Raises NO_IMAGENET_CLASS: a folder's name is not an ImageNet class.
+    """
+    exact, caseless = _labels_of_imagenet_names()
+    labels = []
+    for folder in folders:
+        name = spaced(folder)
+        if (label := exact.get(name, caseless.get(name.casefold()))) is None:
+            raise no_imagenet_class(root=root, folder=folder, nearest=nearest(name, imagenet_classes()))
+        labels.append(label)
+    return tuple(labels)
+
+
+@lru_cache(maxsize=1)
+def _labels_of_imagenet_names() -> tuple[Mapping[str, int], Mapping[str, int]]:
+    exact = {text: label for label, row in enumerate(_imagenet_rows()) for text in (row[0], spaced(row[1]))}
+    counts = Counter(text.casefold() for text in exact)
+    return exact, {text.casefold(): label for text, label in exact.items() if counts[text.casefold()] == 1}
+
+
+def _imagenet_rows() -> list[tuple[str, str]]:
+    lines = _IMAGENET_FILE.read_text(encoding="utf-8").splitlines()
+    return [(wnid, name) for wnid, _, name in (line.partition("\t") for line in lines)]

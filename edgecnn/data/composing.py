@@ -19,20 +19,23 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
 from edgecnn.data.files import process_on_every_core
 from edgecnn.data.images import FolderImages, open_source
-from edgecnn.errors.data.folder import corrupt_images
-from edgecnn.errors.data.synthesis import cutouts_unusable
+from edgecnn.errors.data import corrupt_images, cutouts_unusable
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.values.dataset import ImageEntry
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import MadeImage, Provenance, SynthesisSettings
 
-_SEEN: Final = 13
-"""Alpha, of 255, below which a pixel counts as invisible: background removers leave traces of 1 or 2 everywhere."""
+FACTS: Final = "synthesis.json"
+FOLDER: Final = "images"
+_VISIBLE_FROM: Final = 13
+"""Lowest alpha, of 255, of a visible pixel. Background removers leave traces of 1 or 2 everywhere."""
 _CROP: Final = (0.6, 1.0)
 """Side of the visible part of a background, as a share of its short side."""
 _KEPT: Final = 2
-"""Images are kept at up to this multiple of the composed image's side, because only a part of them may be drawn."""
+"""Images are kept at up to this multiple of the composed image's side, because only a part of an image may be used."""
+_CACHE_BYTES: Final = 256 << 20
+"""Size of the cache of decoded cut-outs, which recur."""
 Box = tuple[int, int, int, int]
 Shares = tuple[float, float, float, float]
 
@@ -58,7 +61,7 @@ class Composed(NamedTuple):
     visible: float
 
 
-def drawn(settings: SynthesisSettings, name: str) -> Drawn:
+def draw_numbers(settings: SynthesisSettings, name: str) -> Drawn:
     """Return the random numbers of one image. They depend on the seed and its name alone, never on another image.
 
     Only ``random()`` is used: Python guarantees its sequence for a seed across versions.
@@ -80,13 +83,16 @@ def drawn(settings: SynthesisSettings, name: str) -> Drawn:
 
 
 def read_background(data: bytes, size_px: int) -> Image.Image:
-    """Return upright RGB, averaged down if it is much larger than needed. Raises UnreadableImage: as ``runner.pixels.decode``."""
+    """Return an upright RGB image, reduced if it is much larger than needed.
+
+    Raises UnreadableImage: as ``runner.pixels.decode``.
+    """
     picture = decode(io.BytesIO(data))
-    return _reduced(picture, min(picture.size), size_px)
+    return _reduce(picture, min(picture.size), size_px)
 
 
 def read_cutout(data: bytes, size_px: int) -> Image.Image:
-    """Return RGBA, cropped to its visible part, and averaged down if it is much larger than needed.
+    """Return the RGBA image, cropped to its visible part, and reduced if it is much larger than needed.
 
     Raises UnreadableImage: as ``runner.pixels.decode``; also if the image has no alpha channel, or is fully opaque or
     transparent.
@@ -103,16 +109,17 @@ def read_cutout(data: bytes, size_px: int) -> Image.Image:
     if box is None:
         raise UnreadableImage("it is fully transparent")
     shown = cutout.crop(box)
-    return _reduced(shown, max(shown.size), size_px)
+    return _reduce(shown, max(shown.size), size_px)
 
 
-def composed(cutout: Image.Image, background: Image.Image, numbers: Drawn, settings: SynthesisSettings) -> Composed:
-    """Lay an RGBA cut-out on an RGB background with the numbers ``drawn``; the result is ``size_px`` square."""
-    size_px = settings.size_px
+def compose_image(cutout: Image.Image, background: Image.Image, numbers: Drawn, settings: SynthesisSettings) -> Composed:
+    """Paste an RGBA cut-out on an RGB background; the result is ``size_px`` square."""
+    size_px, (width, height) = settings.size_px, background.size
     shown = _background_box(background, numbers)
-    picture = background.resize((size_px, size_px), Image.Resampling.BICUBIC, box=_scaled(shown, background.size)).convert("RGBA")
-    laid = _prepared(cutout, numbers, size_px)
-    left, top = (_place(extent, size_px, settings.outside, share) for extent, share in zip(laid.size, numbers.at, strict=True))
+    box_px = shown[0] * width, shown[1] * height, shown[2] * width, shown[3] * height
+    picture = background.resize((size_px, size_px), Image.Resampling.BICUBIC, box=box_px).convert("RGBA")
+    laid = _placed_cutout(cutout, numbers, size_px)
+    left, top = (_offset(extent, size_px, settings.outside, share) for extent, share in zip(laid.size, numbers.at, strict=True))
     layer = Image.new("RGBA", picture.size)
     layer.paste(laid, (left, top))
     picture = Image.alpha_composite(picture, layer).convert("RGB")
@@ -125,11 +132,11 @@ def composed(cutout: Image.Image, background: Image.Image, numbers: Drawn, setti
 
 
 def _is_visible(alpha: int) -> int:
-    return 255 if alpha >= _SEEN else 0
+    return 255 if alpha >= _VISIBLE_FROM else 0
 
 
-def _reduced(image: Image.Image, side_px: int, size_px: int) -> Image.Image:
-    """Average down until the limiting side is ``_KEPT`` times that of the composed image, which bounds memory."""
+def _reduce(image: Image.Image, side_px: int, size_px: int) -> Image.Image:
+    """Reduce an image until ``side_px`` is at most ``_KEPT`` times the composed image's side, which bounds memory."""
     factor = _KEPT * size_px / side_px
     if factor >= 1:
         return image
@@ -137,7 +144,7 @@ def _reduced(image: Image.Image, side_px: int, size_px: int) -> Image.Image:
 
 
 def _background_box(background: Image.Image, numbers: Drawn) -> Shares:
-    """Return a square, from shares of the sides."""
+    """Return the visible square of a background, in shares of its sides."""
     width, height = background.size
     side = min(width, height) * numbers.crop
     left, top = (width - side) * numbers.crop_at[0], (height - side) * numbers.crop_at[1]
@@ -145,12 +152,7 @@ def _background_box(background: Image.Image, numbers: Drawn) -> Shares:
     return (round(shares[0], 6), round(shares[1], 6), min(1.0, round(shares[2], 6)), min(1.0, round(shares[3], 6)))
 
 
-def _scaled(box: Shares, size: tuple[int, int]) -> Shares:
-    width, height = size
-    return (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
-
-
-def _prepared(cutout: Image.Image, numbers: Drawn, size_px: int) -> Image.Image:
+def _placed_cutout(cutout: Image.Image, numbers: Drawn, size_px: int) -> Image.Image:
     """Return the cut-out scaled, turned and softened, cropped to its visible part."""
     factor = numbers.scale * size_px / max(cutout.size)
     width, height = (max(1, round(extent * factor)) for extent in cutout.size)
@@ -159,12 +161,12 @@ def _prepared(cutout: Image.Image, numbers: Drawn, size_px: int) -> Image.Image:
     framed = Image.new("RGBA", (width + 2 * rim, height + 2 * rim))
     framed.paste(small, (rim, rim))
     turned = framed.rotate(-numbers.degrees, Image.Resampling.BICUBIC, expand=True)  # Pillow turns counter-clockwise
-    soft = _feathered(turned, numbers.feather_px)
+    soft = _feather(turned, numbers.feather_px)
     box = soft.getchannel("A").point(_is_visible).getbbox()
     return turned.crop(turned.getbbox()) if box is None else soft.crop(box)  # a part thinner than its edge is not softened
 
 
-def _feathered(cutout: Image.Image, sigma: float) -> Image.Image:
+def _feather(cutout: Image.Image, sigma: float) -> Image.Image:
     """Soften an edge: alpha rises from 0 to its own value within two standard deviations inside it."""
     if sigma <= 0:
         return cutout
@@ -176,16 +178,10 @@ def _feathered(cutout: Image.Image, sigma: float) -> Image.Image:
     return soft
 
 
-def _place(extent: int, size_px: int, outside: float, share: float) -> int:
+def _offset(extent: int, size_px: int, outside: float, share: float) -> int:
     """Return the offset of a cut-out of this width or height, with at most ``outside`` of it beyond the image."""
     first, last = sorted((-outside * extent, size_px - extent + outside * extent))
     return round(first + (last - first) * share)
-
-
-FACTS: Final = "synthesis.json"
-FOLDER: Final = "images"
-_HELD_BYTES: Final = 256 << 20
-"""For decoded cut-outs, which recur."""
 
 
 class Planned(NamedTuple):
@@ -200,7 +196,7 @@ class Planned(NamedTuple):
 
 
 class Composer:
-    """Composes any of the images independently; each is bit-identical whichever others are composed.
+    """Compose any of the images independently; an image is bit-identical whichever others are composed.
 
     ``cutouts``, ``backgrounds``: manifests. Raises MANIFEST_UNREADABLE: a manifest is absent or damaged.
     """
@@ -208,19 +204,19 @@ class Composer:
     def __init__(self, cutouts: Path, backgrounds: Path, settings: SynthesisSettings) -> None:
         self.cutouts, self.backgrounds = (FolderImages(open_source(file).manifest) for file in (cutouts, backgrounds))
         self.settings = settings
-        held = max(16, _HELD_BYTES // (4 * (2 * settings.size_px) ** 2))
-        self._cutout = lru_cache(maxsize=held)(self._read_cutout)
+        cutouts_cached = max(16, _CACHE_BYTES // (4 * (2 * settings.size_px) ** 2))
+        self._cutout = lru_cache(maxsize=cutouts_cached)(self._read_cutout)
         self._background = lru_cache(maxsize=2 * available_cores())(self._read_background)
 
     @cached_property
     def planned(self) -> tuple[Planned, ...]:
-        """Return every image to compose, ordered so that each prefix is balanced over the classes."""
+        """Every image to compose, ordered so that each prefix is balanced over the classes."""
         count, seed = self.settings.images_per_class, self.settings.seed
-        under = dealt(self.backgrounds.manifest.images, count, f"{seed}:background")
+        under = deal(self.backgrounds.manifest.images, count, f"{seed}:background")
         of_class: dict[int, Sequence[ImageEntry]] = {}
         for label, name in enumerate(self.cutouts.classes):
             if mine := [image for image in self.cutouts.manifest.images if image.label == label]:
-                of_class[label] = dealt(mine, count, f"{seed}:{name}")
+                of_class[label] = deal(mine, count, f"{seed}:{name}")
         names = self.cutouts.classes
         return tuple(
             Planned(f"{label:04d}/{number:05d}.png", label, mine[number], under[number], f"{names[label]}:{number}")
@@ -253,18 +249,18 @@ class Composer:
             raise cutouts_unusable(folder=self.cutouts.manifest.root, broken=broken, checked=len(self.cutouts.manifest.images))
 
     def compose(self, planned: Planned) -> tuple[Composed, Drawn]:
-        """Return one composed image, and what was drawn for it.
+        """Return one composed image, and the numbers drawn for it.
 
         Raises CUTOUTS_UNUSABLE, CorruptImages, IMAGE_GONE, IMAGE_CHANGED: one of its two files cannot be used.
         """
-        numbers = drawn(self.settings, planned.name)
+        numbers = draw_numbers(self.settings, planned.name)
         try:
             cutout = self._cutout(planned.cutout)
         except UnreadableImage as error:
             raise cutouts_unusable(
                 folder=self.cutouts.manifest.root, broken=[(planned.cutout.path, error.why)], checked=1
             ) from error
-        return composed(cutout, self._background(planned.background), numbers, self.settings), numbers
+        return compose_image(cutout, self._background(planned.background), numbers, self.settings), numbers
 
     def _read_cutout(self, entry: ImageEntry) -> Image.Image:
         return read_cutout(self.cutouts.bytes_of(entry), self.settings.size_px)
@@ -276,11 +272,13 @@ class Composer:
             raise corrupt_images(root=self.backgrounds.manifest.root, broken=[(entry.path, error.why)], checked=1) from error
 
 
-def dealt(images: Sequence[ImageEntry], count: int, seed: str) -> list[ImageEntry]:
-    """Return ``count`` items, dealt in rounds: every item appears once a round, and each round has its own order."""
+def deal(images: Sequence[ImageEntry], count: int, seed: str) -> list[ImageEntry]:
+    """Return ``count`` images in rounds: every image appears once in each round, and each round has its own order."""
     order: list[ImageEntry] = []
-    for turn in range(-(-count // len(images))):
-        order += sorted(images, key=lambda image: (hashlib.sha256(f"{seed}:{turn}:{image.sha256}".encode()).digest(), image.path))
+    for round_number in range(-(-count // len(images))):
+        order += sorted(
+            images, key=lambda image: (hashlib.sha256(f"{seed}:{round_number}:{image.sha256}".encode()).digest(), image.path)
+        )
     return order[:count]
 
 
@@ -296,7 +294,7 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
         (out / FOLDER / f"{label:04d}").mkdir(parents=True)
 
     def make(planned: Planned) -> MadeImage:
-        data, facts = _encoded(composer, planned)
+        data, facts = _encode(composer, planned)
         (out / FOLDER / planned.file).write_bytes(data)
         return facts
 
@@ -316,8 +314,8 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
     (out / FACTS).write_text(provenance.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
 
 
-def _encoded(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:
-    """Return a PNG, which is lossless, so a codec does not alter the composed image."""
+def _encode(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:
+    """Return an image as PNG, which is lossless, and its facts."""
     composition, numbers = composer.compose(planned)
     stream = io.BytesIO()
     composition.picture.save(stream, "PNG")

@@ -19,20 +19,28 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     DATA_FOLDER_MISSING,
     DATA_FOLDER_UNREADABLE,
     DATA_NOT_A_FOLDER,
     name_not_unicode,
 )
 from edgecnn.errors.wording import counted, no_unicode
-from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped
+from edgecnn.runner.causes import images_in, is_image_name, is_left_behind, is_skipped
 from edgecnn.runner.machine.environment import available_cores
-from edgecnn.store.disk import stamped, write_text_atomically
+from edgecnn.store.disk import stamp_from, write_text_atomically
 from edgecnn.store.failures import named_failures
 from edgecnn.values.dataset import SkippedBecause, SkippedImages
 from edgecnn.values.stage import Progress
 
+QUIET_FOR_S: Final = 1.0
+"""100,000 files are listed within this time. Progress is reported only if listing takes longer."""
+REPORTED_EVERY_S: Final = 0.25
+_LISTING: Final = "listing files"
+_SCHEMA: Final = "edgecnn.index/1"
+_FRESH_NS: Final = 2_000_000_000
+"""A file that changed this recently may change again without a new stamp (the coarsest file systems store times in steps of 2 s),
+so its digest is not stored."""
 _BATCH: Final = 64
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -62,31 +70,25 @@ def process_on_every_core(
             raise
 
 
-QUIET_FOR_S: Final = 1.0
-"""100,000 files are listed within this time. Progress is reported only if listing takes longer."""
-SAID_EVERY_S: Final = 0.25
-WHAT: Final = "listing files"
-
-
 class ListingProgress:
     """Count listed files, report the count if the listing takes long, and collect skipped images."""
 
     def __init__(self, tell: Progress) -> None:
         self._tell = tell
         self._count = 0
-        self._said = False
+        self._is_reported = False
         self.contents: dict[Path, FolderContent] = {}
         self._skipped: dict[Path, tuple[int, SkippedBecause]] = {}
         self._due = time.monotonic() + QUIET_FOR_S
 
-    def one(self) -> None:
+    def count_entry(self) -> None:
         """Count one entry of a folder."""
         self._count += 1
         now = time.monotonic()
         if now >= self._due:
-            self._due = now + SAID_EVERY_S
-            self._said = True
-            self._tell.step(WHAT, self._count, None, "files")
+            self._due = now + REPORTED_EVERY_S
+            self._is_reported = True
+            self._tell.step(_LISTING, self._count, None, "files")
 
     def skip(self, place: Path) -> None:
         """Record a hidden file or folder, or one that a tool made, with its number of images."""
@@ -116,10 +118,10 @@ class ListingProgress:
                 skipped.append(SkippedImages(path=f"{path}/" if place.is_dir() else path, images=images, why=why))
         return tuple(skipped)
 
-    def all(self) -> None:
+    def finish(self) -> None:
         """Mark the listing as complete."""
-        if self._said:
-            self._tell.step(WHAT, self._count, self._count, "files")
+        if self._is_reported:
+            self._tell.step(_LISTING, self._count, self._count, "files")
 
 
 def stamps_in(folder: Path, progress: ListingProgress) -> list[str]:
@@ -140,8 +142,9 @@ def stamps_in(folder: Path, progress: ListingProgress) -> list[str]:
 
 
 def skipped_phrases(skipped: Sequence[SkippedImages]) -> Iterator[str]:
-    """Return the phrases by which plans and inspections name skipped entries. A name that recurs, such as ``@eaDir``, appears
-    once.
+    """Yield the phrases by which plans and inspections name skipped entries.
+
+    A recurring name, such as ``@eaDir``, appears once.
     """
     groups = defaultdict[tuple[str, str], list[SkippedImages]](list)
     for place in skipped:
@@ -153,7 +156,7 @@ def skipped_phrases(skipped: Sequence[SkippedImages]) -> Iterator[str]:
 
 def stamp_of(name: str, facts: os.stat_result | None) -> str:
     """Return a file's stamp under a name. ``facts``: None for a file that cannot be stamped."""
-    return "/".join((name, *map(str, (-1, 0, 0, 0) if facts is None else stamped(facts))))
+    return "/".join((name, *map(str, (-1, 0, 0, 0) if facts is None else stamp_from(facts))))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -188,7 +191,7 @@ def content_of(folder: Path, progress: ListingProgress) -> FolderContent:
                 if is_skipped(entry.name):
                     progress.skip(folder / entry.name)
                 elif is_folder(entry):
-                    progress.one()
+                    progress.count_entry()
                     names.append(entry.name)
                 else:
                     files.append(entry.name)
@@ -228,7 +231,7 @@ class _Walk:
         with os.scandir(handle) as entries:
             for entry in entries:
                 name = entry.name
-                self._progress.one()
+                self._progress.count_entry()
                 if is_skipped(name):
                     self._progress.skip(folder / name)
                     continue
@@ -242,14 +245,8 @@ class _Walk:
                 self._stamps.append(stamp_of(f"{prefix}{name}", facts))
 
 
-_SCHEMA: Final = "edgecnn.index/1"
-_FRESH_NS: Final = 2_000_000_000
-"""A file that changed this recently may change again without a new stamp (the coarsest file systems store times in steps of 2 s),
-so its digest is not stored."""
-
-
 class Stamped(NamedTuple):
-    """A file as a folder lists it. See ``listing.stamps_in`` for the parts of a stamp."""
+    """A file as a folder lists it. See ``stamps_in`` for the parts of a stamp."""
 
     path: str
     stamp: str
@@ -271,7 +268,7 @@ class Fact(NamedTuple):
     lasting: bool = True
 
 
-def parse(folder: str, stamp: str) -> Stamped:
+def parse_stamp(folder: str, stamp: str) -> Stamped:
     """Parse a stamp, with its path relative to the same root as ``folder``."""
     path, size, mtime_ns, _, ctime_ns = stamp.rsplit("/", 4)
     prefix = f"{folder}/" if folder else ""
@@ -293,13 +290,17 @@ def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Pro
 
     Facts are stored even if reading is interrupted, so an interrupted first run can resume.
     """
-    known = _load(index_file, tell)
+    known = _stored_facts(index_file, tell)
     facts = {file.path: known[file.stamp] for file in files if file.stamp in known}
     unknown = [file for file in files if file.path not in facts]
     if unknown:
         began_ns = now_ns()
+
+        def take(file: Stamped, fact: Fact) -> None:
+            facts[file.path] = fact
+
         try:
-            _read(root, unknown, facts, tell)
+            process_on_every_core(unknown, lambda file: _read_fact(root / file.path), take, "reading images", tell)
         finally:
             kept = {
                 file.stamp: facts[file.path][:2]
@@ -310,15 +311,8 @@ def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Pro
     return facts
 
 
-def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Progress) -> None:
-    def take(file: Stamped, fact: Fact) -> None:
-        facts[file.path] = fact
-
-    process_on_every_core(files, lambda file: _fact(root / file.path), take, "reading images", tell)
-
-
-def _fact(path: Path) -> Fact:
-    from edgecnn.data.headers import problem_of  # importing Pillow takes 60 ms, which a cached build does not need
+def _read_fact(path: Path) -> Fact:
+    from edgecnn.data.images import problem_of  # importing Pillow takes 60 ms, which a cached build does not need
 
     try:
         path.name.encode("utf-8")
@@ -330,7 +324,7 @@ def _fact(path: Path) -> Fact:
     return Fact("", problem) if problem else Fact(hashlib.sha256(data).hexdigest(), "")
 
 
-def _load(index_file: Path, tell: Progress) -> dict[str, Fact]:
+def _stored_facts(index_file: Path, tell: Progress) -> dict[str, Fact]:
     if not index_file.exists():
         return {}
     stored = read_json(index_file)

@@ -4,32 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from pydantic import ValidationError
 
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
-from edgecnn.data.headers import LARGEST_BYTES
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import IMAGE_CHANGED, IMAGE_GONE, corrupt_images
-from edgecnn.errors.data.formats import DEMO_DAMAGED, MANIFEST_UNREADABLE
-from edgecnn.runner.files import bounded_content
+from edgecnn.errors.data import DEMO_DAMAGED, IMAGE_CHANGED, IMAGE_GONE, MANIFEST_UNREADABLE, corrupt_images
+from edgecnn.runner.causes import why_no_image
+from edgecnn.runner.files import bounded_content, open_regular
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
-from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, decode, to_pixels
+from edgecnn.runner.pixels import (
+    BROKEN,
+    MAX_PIXELS,
+    UNSUPPORTED_FORMAT,
+    PixelRecipe,
+    UnreadableImage,
+    decode,
+    fault_text,
+    open_picture,
+    to_pixels,
+)
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
 
-_COUNT = sum(count for _, count in DEMO_PARTS)
+_DEMO_COUNT = sum(count for _, count in DEMO_PARTS)
+_List = TypeVar("_List", bound=Value)
+_DEMO_STARTS: Mapping[str, int] = {
+    part: start for (part, _), start in zip(DEMO_PARTS, accumulate((count for _, count in DEMO_PARTS), initial=0), strict=False)
+}
+LARGEST_BYTES: Final = 1 << 31
+"""No image within ``MAX_PIXELS`` is larger, at 8 bytes a pixel. Files are read completely, on every core at once."""
 
 
 @cache
@@ -38,16 +54,16 @@ def demo_images() -> npt.NDArray[np.uint8]:
 
     Raises DEMO_DAMAGED: the file is absent, truncated or different.
     """
-    return _array("images", (_COUNT, 28, 28))
+    return _demo_array("images", (_DEMO_COUNT, 28, 28))
 
 
 def demo_digests() -> Iterator[tuple[int, str]]:
     """Return the label of every image, and the SHA-256 of its 784 grey levels. Raises DEMO_DAMAGED: as ``demo_images``."""
-    for label, image in zip(_array("labels", (_COUNT,)).tolist(), demo_images(), strict=True):
+    for label, image in zip(_demo_array("labels", (_DEMO_COUNT,)).tolist(), demo_images(), strict=True):
         yield label, hashlib.sha256(image.data).hexdigest()
 
 
-def _array(name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def _demo_array(name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     try:
         with np.load(DEMO_FILE, allow_pickle=False) as arrays:
             array: npt.NDArray[np.uint8] = arrays[name]
@@ -56,9 +72,6 @@ def _array(name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     if array.shape != shape or array.dtype != np.uint8:
         raise DEMO_DAMAGED(path=DEMO_FILE, because=f"{name} is {array.dtype} {array.shape}")
     return array
-
-
-_List = TypeVar("_List", bound=Value)
 
 
 class ImageSource(ABC):
@@ -77,8 +90,7 @@ class ImageSource(ABC):
         return self._role_images[role]
 
     def training_entries(self) -> tuple[ImageEntry, ...]:
-        """The images that train, those of the role ``calibration`` last: they only set ranges of INT8, so nothing is judged on
-        them."""
+        """Return the images of the role ``train``, then those of ``calibration``, which train too and set the ranges of INT8."""
         return (*self.entries("train"), *self.entries("calibration"))
 
     def labels(self, entries: Sequence[ImageEntry]) -> npt.NDArray[Any]:
@@ -97,7 +109,7 @@ class ImageSource(ABC):
         names = [f"{row} alone" if entry.group is None else f"group {entry.group}" for row, entry in enumerate(entries)]
         return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
-    def named(self, entry: ImageEntry) -> str:
+    def label_text(self, entry: ImageEntry) -> str:
         """Return the name of the image's class, or the names of its labels."""
         shown = (entry.label,) if entry.labels is None else entry.labels
         return ", ".join(self.classes[label] for label in shown) or "no label"
@@ -124,9 +136,9 @@ class ImageSource(ABC):
         try:
             return to_pixels(self.read(entry, recipe.grey_window), recipe)
         except UnreadableImage as error:
-            raise self._corrupt(entry, error) from error
+            raise self._corrupt_error(entry, error) from error
 
-    def _corrupt(self, entry: ImageEntry, error: UnreadableImage) -> EdgecnnError:
+    def _corrupt_error(self, entry: ImageEntry, error: UnreadableImage) -> EdgecnnError:
         return corrupt_images(root=self.manifest.root, broken=[(entry.path, error.why)], checked=1)
 
 
@@ -153,7 +165,7 @@ class FolderImages(ImageSource):
         try:
             return decode(io.BytesIO(data), grey_window)
         except UnreadableImage as error:
-            raise self._corrupt(entry, error) from error
+            raise self._corrupt_error(entry, error) from error
 
 
 class DemoImages(ImageSource):
@@ -166,10 +178,6 @@ class DemoImages(ImageSource):
         if hashlib.sha256(grey.data).hexdigest() != entry.sha256:
             raise DEMO_DAMAGED(path=DEMO_FILE, because=f"{entry.path} is another image")
         return Image.fromarray(np.repeat(grey[..., None], 3, axis=2))
-
-
-_AT = accumulate((count for _, count in DEMO_PARTS), initial=0)
-_DEMO_STARTS: Mapping[str, int] = {part: at for (part, _), at in zip(DEMO_PARTS, _AT, strict=False)}
 
 
 def read_list(kind: type[_List], path: Path) -> _List:
@@ -189,3 +197,64 @@ def open_source(manifest_path: Path) -> ImageSource:
     """Open the images that a manifest lists. Raises MANIFEST_UNREADABLE: the file is absent, damaged or of another version."""
     manifest = read_list(DataManifest, manifest_path)
     return DemoImages(manifest) if manifest.origin == "demo" else FolderImages(manifest)
+
+
+def problem_of(path: Path) -> tuple[str, bytes]:
+    """Return why a file is not a usable image (empty if it is), and its bytes (only if it is).
+
+    Pipes and devices are never opened, because reading them may block or never end.
+
+    Raises OSError: the file cannot be opened or read.
+    """
+    facts = path.stat()
+    if stat.S_ISDIR(facts.st_mode):
+        return "a folder", b""
+    if not stat.S_ISREG(facts.st_mode):
+        return "a pipe, a socket or a device", b""
+    if facts.st_size == 0:  # files of the kernel have this size too, and may block
+        return "an empty file", b""
+    if facts.st_size > LARGEST_BYTES:
+        return "larger than 2 GiB", b""
+    with open_regular(path) as file:
+        if not (problem := _header_problem(file)):
+            file.seek(0)
+            data = file.read()
+            return _end_problem(data), data
+    return problem, b""
+
+
+def _header_problem(file: io.BufferedReader) -> str:
+    try:
+        width, height = open_picture(file).size
+    except UnidentifiedImageError:
+        return why_no_image(file, UNSUPPORTED_FORMAT)
+    except Image.DecompressionBombError:
+        return f"more than {MAX_PIXELS:,} pixels"
+    except BROKEN as error:
+        return why_no_image(file, f"a damaged header ({fault_text(error)})")
+    if width * height > MAX_PIXELS:
+        return f"more than {MAX_PIXELS:,} pixels"
+    return ""
+
+
+def _end_problem(data: bytes) -> str:
+    """Check the end of a file. Pillow refuses a JPEG without its end marker, and nearly every PNG without its end chunk."""
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9", _scan_start(data)) < 0:
+        return "is cut off"
+    if data.startswith(b"\x89PNG") and data.rfind(b"IEND") < 0:
+        return "is cut off"
+    return ""
+
+
+def _scan_start(data: bytes) -> int:
+    """Return where a JPEG's image data begin (ITU T.81, B.1.1); earlier segments may contain thumbnails with end markers."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        at += 2 + length
+        if marker == 0xDA:  # start of scan
+            break
+    return at

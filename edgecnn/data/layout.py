@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgecnn.data.class_names import composed
+from edgecnn.data.class_names import nfc
 from edgecnn.data.files import ListingProgress, content_of, skipped_phrases
 from edgecnn.data.split_names import Part, has_split_word, is_unlabelled, split_claims, split_name
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     ONE_CLASS,
     NoClassFolders,
     data_path_unusable,
@@ -28,7 +28,7 @@ from edgecnn.errors.data.folder import (
 )
 from edgecnn.errors.usage import path_too_long
 from edgecnn.errors.wording import first_of, no_unicode
-from edgecnn.runner.causes.left_behind import is_skipped
+from edgecnn.runner.causes import is_skipped
 from edgecnn.store.disk import lacks_home, user_path
 from edgecnn.values.dataset import SkippedImages
 from edgecnn.values.recipe import FolderReading
@@ -116,20 +116,20 @@ def find_layout(root: Path, progress: ListingProgress, reading: FolderReading | 
         TRAIN_FOLDER_MISSING: several splits without a training split.
         SplitFolders: the folders can be read in two ways, and ``reading`` does not decide.
     """
-    root = unwrapped(root, progress)
+    root = innermost_folder(root, progress)
     names = folders_in(root, progress)
     progress.skip_outside(root, content_of(root, progress).images)
     if (layout := _split_layout(root, names, progress, reading)) is not None:
         return layout
     if reading == "nested":
-        return _pooled(root, names, progress)
+        return _pooled_layout(root, names, progress)
     if reading is None and (inner := _classes_inside(root, names, progress)):
         raise split_folders(folder=root, names=names, inner=inner)
-    names, ignored = _labelled(root, names, reading)
-    return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ignored)
+    names, ignored = _class_folders_of(root, names, reading)
+    return Layout(root, _require_two_classes(root, names), {}, tuple(_class_folders(names, "train", "")), ignored)
 
 
-def unwrapped(folder: Path, progress: ListingProgress, *, as_split: bool = False) -> Path:
+def innermost_folder(folder: Path, progress: ListingProgress, *, as_split: bool = False) -> Path:
     """Return the innermost of single nested folders, in which archives and downloads often wrap a data set.
 
     ``as_split``: ``folder`` is a split, so the inner folder of ``seg_train/seg_train/`` is not another split.
@@ -156,18 +156,16 @@ def unlabelled_layout(root: Path, progress: ListingProgress) -> Layout:
 
 def natural_order(names: Sequence[str]) -> tuple[str, ...]:
     """Sort names by the numbers in them, ignoring case."""
-    return tuple(sorted(names, key=_natural))
+    return tuple(sorted(names, key=_natural_key))
 
 
-def _natural(name: str) -> tuple[object, ...]:
-    pieces = re.split(r"([0-9]+)", name.casefold())
-    return (tuple(_number(piece) if index % 2 else piece for index, piece in enumerate(pieces)), name)
-
-
-def _number(digits: str) -> tuple[int, str]:
-    """Return a sort key for digits of any length; Python converts only shorter ones to numbers."""
-    significant = digits.lstrip("0")
-    return len(significant), significant
+def _natural_key(name: str) -> tuple[object, ...]:
+    pieces: list[object] = list(re.split(r"([0-9]+)", name.casefold()))
+    for index, digits in enumerate(pieces):
+        if index % 2:  # int() refuses very long numbers
+            significant = str(digits).lstrip("0")
+            pieces[index] = len(significant), significant
+    return tuple(pieces), name
 
 
 def folders_in(folder: Path, progress: ListingProgress) -> tuple[str, ...]:
@@ -183,38 +181,39 @@ def folders_in(folder: Path, progress: ListingProgress) -> tuple[str, ...]:
 
 def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, reading: FolderReading | None) -> Layout | None:
     """Return the layout of split folders; None if the sub-folders are not splits."""
-    parts = _parts(root, names, progress)
-    holders = {part: unwrapped(root / name, progress, as_split=True) for part, name in parts.items()}
+    parts = _split_folders_by_name(root, names, progress)
+    holders = {part: innermost_folder(root / name, progress, as_split=True) for part, name in parts.items()}
     inside = {part: content_of(holder, progress).folders for part, holder in holders.items()}
     if not any(inside.values()):
         if parts and reading != "classes":
-            raise split_folders(folder=root, names=list(parts.values()), lists=_lists_in(root))
+            lists = (path for path in root.iterdir() if path.suffix.lower() in _LISTS and not is_skipped(path.name))
+            raise split_folders(folder=root, names=list(parts.values()), lists=sorted(lists))
         return None
-    train, unlabelled = _labelled(holders["train"], folders_in(holders["train"], progress), reading)
-    classes = _classes(holders["train"], train)
+    train, unlabelled = _class_folders_of(holders["train"], folders_in(holders["train"], progress), reading)
+    classes = _require_two_classes(holders["train"], train)
     ignored = [name for name in names if name not in parts.values()]
     ignored += [f"{parts['train']}/{name}" for name in unlabelled]
     others, called = [part for part in parts if part != "train"], {"train": classes}
     for part in others:
-        there, unlabelled = _labelled(holders[part], inside[part], reading)
+        there, unlabelled = _class_folders_of(holders[part], inside[part], reading)
         ignored += [f"{parts[part]}/{name}" for name in unlabelled]
         if not there or len(there) == 1 and there[0] not in classes:  # test/ or test/unknown/, as in competitions
             ignored.append(parts.pop(part))
         else:
-            _same_classes(root, parts["train"], classes, parts[part], there)
+            _require_same_classes(root, parts["train"], classes, parts[part], there)
             called[part] = tuple(there)
     folders: list[ClassFolder] = []
     for place in parts:
         progress.skip_outside(holders[place], content_of(holders[place], progress).images)
-        prefix, spelt = f"{holders[place].relative_to(root).as_posix()}/", {composed(name): name for name in called[place]}
-        names_there = [name if name in called[place] else spelt[composed(name)] for name in classes]
+        prefix, spelt = f"{holders[place].relative_to(root).as_posix()}/", {nfc(name): name for name in called[place]}
+        names_there = [name if name in called[place] else spelt[nfc(name)] for name in classes]
         folders += _class_folders(names_there, place, prefix)
     named = split_name(parts["train"])
     held_out = None if named is None or named.part == "train" else parts["train"]
     return Layout(root, classes, parts, tuple(folders), tuple(ignored), held_out=held_out)
 
 
-def _parts(root: Path, names: Sequence[str], progress: ListingProgress) -> dict[Part, str]:
+def _split_folders_by_name(root: Path, names: Sequence[str], progress: ListingProgress) -> dict[Part, str]:
     """Return the split of each folder; none if the folders are classes."""
     if claims := split_claims(names):
         if twice := next((claimed for claimed in claims.values() if len(claimed) > 1), None):
@@ -234,30 +233,32 @@ def _classes_inside(root: Path, names: Sequence[str], progress: ListingProgress)
     held = [content_of(root / name, progress) for name in names] if len(names) > 1 else []
     if any(inside.images or not inside.folders for inside in held):
         return ()
-    spelt = [{composed(name): name for name in inside.folders} for inside in held]
+    spelt = [{nfc(name): name for name in inside.folders} for inside in held]
     every = {composed_name: name for inside in spelt for composed_name, name in inside.items()}
     are_alike = all(len(inside) == len(every) for inside in spelt)
     return natural_order(list(every.values())) if len(every) > 1 and (are_alike or all(map(has_split_word, names))) else ()
 
 
-def _pooled(root: Path, outer: Sequence[str], progress: ListingProgress) -> Layout:
+def _pooled_layout(root: Path, outer: Sequence[str], progress: ListingProgress) -> Layout:
     """Pool the inner folders of all outer folders as classes, whatever the outer ones mean."""
     inside = {name: content_of(root / name, progress).folders for name in outer}
-    every = {composed(inner): inner for folders in inside.values() for inner in folders if not is_unlabelled(inner)}
+    every = {nfc(inner): inner for folders in inside.values() for inner in folders if not is_unlabelled(inner)}
     if not every:
         raise no_class_folders(folder=root / outer[0], files=content_of(root / outer[0], progress).files)
-    classes = _classes(root, natural_order(list(every.values())))
+    classes = _require_two_classes(root, natural_order(list(every.values())))
     folders = [
-        ClassFolder("train", classes.index(every[composed(inner)]), f"{name}/{inner}")
+        ClassFolder("train", classes.index(every[nfc(inner)]), f"{name}/{inner}")
         for name in outer
         for inner in inside[name]
-        if composed(inner) in every
+        if nfc(inner) in every
     ]
-    buckets = [f"{name}/{inner}" for name in outer for inner in inside[name] if composed(inner) not in every]
+    buckets = [f"{name}/{inner}" for name in outer for inner in inside[name] if nfc(inner) not in every]
     return Layout(root, classes, {}, tuple(folders), (*(name for name in outer if not inside[name]), *buckets))
 
 
-def _labelled(folder: Path, names: tuple[str, ...], reading: FolderReading | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _class_folders_of(
+    folder: Path, names: tuple[str, ...], reading: FolderReading | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the class folders, and the folders of unlabelled images."""
     buckets = tuple(name for name in names if is_unlabelled(name))
     if not buckets or reading == "classes":
@@ -267,20 +268,16 @@ def _labelled(folder: Path, names: tuple[str, ...], reading: FolderReading | Non
     return tuple(name for name in names if name not in buckets), buckets
 
 
-def _lists_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _LISTS and not is_skipped(path.name))
-
-
-def _classes(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
+def _require_two_classes(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) == 1:
         raise ONE_CLASS(folder=folder, name=names[0])
     return names
 
 
-def _same_classes(root: Path, train: str, classes: Sequence[str], other: str, there: Sequence[str]) -> None:
-    here, known = set(map(composed, classes)), set(map(composed, there))
-    only_here = [name for name in classes if composed(name) not in known]
-    only_there = [name for name in there if composed(name) not in here]
+def _require_same_classes(root: Path, train: str, classes: Sequence[str], other: str, there: Sequence[str]) -> None:
+    here, known = set(map(nfc, classes)), set(map(nfc, there))
+    only_here = [name for name in classes if nfc(name) not in known]
+    only_there = [name for name in there if nfc(name) not in here]
     if only_here or only_there:
         raise splits_differ(folder=root / train, other=root / other, only_here=only_here, only_there=only_there)
 

@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.data.class_names import IMAGENET, labels_by_name, stated_names
+from edgecnn.data.class_names import IMAGENET, imagenet_classes, imagenet_labels, labels_by_name, stated_names
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
+from edgecnn.data.division import groups_by_path
 from edgecnn.data.files import (
     Fact,
     ListingProgress,
@@ -24,7 +25,7 @@ from edgecnn.data.files import (
     index_file_for,
     is_fresh,
     now_ns,
-    parse,
+    parse_stamp,
     pillow_version,
     read_facts,
     read_json,
@@ -32,14 +33,18 @@ from edgecnn.data.files import (
     write_text,
 )
 from edgecnn.data.formats.registry import Reading, data_files, has_folder, is_on_disk
-from edgecnn.data.group_roles import groups_by_path
-from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
-from edgecnn.data.label_roles import labels_known, roles_of
 from edgecnn.data.layout import Layout
-from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_roles, images_by_role
+from edgecnn.data.roles import (
+    Assigned,
+    ExcludedFile,
+    Listed,
+    ListedImage,
+    assign_roles,
+    images_by_role,
+    labels_in_stated_order,
+)
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import nothing_readable
-from edgecnn.errors.data.formats import DEMO_DAMAGED
+from edgecnn.errors.data import DEMO_DAMAGED, nothing_readable
 from edgecnn.errors.wording import file_fault
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, Fold, RoleSummary, SplitRole
@@ -54,7 +59,7 @@ _NEW_KEYS: Final = ("group_by", "folders", "path_column", "label_column", "label
 def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None = None) -> DataSummary:
     """List the images of a choice, assign roles, and store the list in ``cache/manifests``.
 
-    Files are read once. The stored summary is returned as long as every file's path and stamp are unchanged. Another seed or
+    Files are read once. The stored summary is returned while the path and stamp of every file are unchanged. Another seed or
     other names give another ``content`` for the same bytes.
 
     Args:
@@ -73,13 +78,13 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
     files.layout.require_trainable(files.source, is_training=choice.train)
     state = files.state(choice.classes)
     root = str(files.source) if is_on_disk(choice.path) else choice.path  # errors would otherwise name a folder of the store
-    kept_in = _summary_file(cache, choice, root, fold)
-    if (kept := _kept_summary(kept_in, state, tell)) is not None:
-        return kept
+    summary_file = _summary_file(cache, choice, root, fold)
+    if (stored := _stored_summary(summary_file, state, tell)) is not None:
+        return stored
     listed, is_lasting = read_files(files, cache, tell)
-    summary = _summarized(choice, files.layout, listed, cache, fold).model_copy(update={"root": root})
+    summary = _summarize_folder(choice, files.layout, listed, cache, fold).model_copy(update={"root": root})
     if is_lasting:
-        _keep(kept_in, state, summary)
+        _store_summary(summary_file, state, summary)
     return summary
 
 
@@ -116,7 +121,7 @@ def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
     """
     progress = ListingProgress(tell)
     source, layout, stamps = data_files(Reading(choice, cache, progress, tell))
-    progress.all()
+    progress.finish()
     return Files(layout._replace(skipped_images=progress.skipped_under(layout.root)), stamps, source, choice.group_by)
 
 
@@ -129,27 +134,29 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
     """
     layout, began_ns = listing.layout, now_ns()
     files = [
-        [parse(folder.path, stamp) for stamp in inside] for folder, inside in zip(layout.folders, listing.stamps, strict=True)
+        [parse_stamp(folder.path, stamp) for stamp in inside]
+        for folder, inside in zip(layout.folders, listing.stamps, strict=True)
     ]
     every = [file for inside in files for file in inside]
     by = listing.group_by
     groups = {} if by is None else groups_by_path(by, listing.source, [file.path for file in every], layout.groups)
     facts = read_facts(layout.root, every, index_file_for(cache, listing.source), tell)
     is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file, began_ns) for file in every)
-    listed = _listed(layout, files, facts)
+    listed = _usable_files(layout, files, facts)
     labels = layout.labels or {}
     images = [image._replace(group=groups.get(image.path), labels=labels.get(image.path)) for image in listed.images]
     return listed._replace(images=images), is_lasting
 
 
-def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[str, Fact]) -> Listed:
+def _usable_files(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[str, Fact]) -> Listed:
     images: list[ListedImage] = []
-    skipped: list[LeftOut] = []
+    skipped: list[ExcludedFile] = []
     for folder, inside in zip(layout.folders, files, strict=True):
         for file in inside:
             fact = facts[file.path]
             if fact.problem:
-                skipped.append(LeftOut(_shown(file.path), folder.label, folder.part, fact.problem))
+                shown = file.path.encode("utf-8", "backslashreplace").decode("utf-8")
+                skipped.append(ExcludedFile(shown, folder.label, folder.part, fact.problem))
             else:
                 images.append(ListedImage(file.path, folder.label, folder.part, fact.sha256))
     skipped.sort()
@@ -161,16 +168,12 @@ def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[s
     return Listed(layout.root, layout.classes, {folder.part for folder in layout.folders}, images, skipped)
 
 
-def _shown(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path, fold: Fold | None) -> DataSummary:
-    assigned, names = roles_of(listed, choice, fold), stated_names(choice.classes, layout.classes)
+def _summarize_folder(choice: DataChoice, layout: Layout, listed: Listed, cache: Path, fold: Fold | None) -> DataSummary:
+    assigned, names = assign_roles(listed, choice, fold), stated_names(choice.classes, layout.classes)
     labelled, images = choice.labels is not False, assigned.images
     classes = layout.classes if labelled else ()
     if listed.multi_label and choice.classes is not None:
-        images, classes = labels_known(images, layout.classes, names, choice)
+        images, classes = labels_in_stated_order(images, layout.classes, names, choice)
     if not labelled:
         images = tuple(image.model_copy(update={"label": UNLABELLED}) for image in images)
     elif not listed.multi_label and (choice.classes == IMAGENET or names is not None):
@@ -192,14 +195,17 @@ def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path,
         splits_from = f"without labels; {splits_from}"
     if layout.unused:
         splits_from += f"; not used: {layout.unused}"
-    return filed(manifest, splits_from, cache, assigned)
+    return store_manifest(manifest, splits_from, cache, assigned)
 
 
 def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None) -> DataSummary:
-    state = _demo_digest()
-    kept_in = _summary_file(cache, choice, DEMO, fold)
-    if (kept := _kept_summary(kept_in, state, tell)) is not None:
-        return kept
+    try:
+        state = sha256_of(DEMO_FILE)
+    except OSError as error:
+        raise DEMO_DAMAGED(path=DEMO_FILE, because=system_reason(error)) from error
+    summary_file = _summary_file(cache, choice, DEMO, fold)
+    if (stored := _stored_summary(summary_file, state, tell)) is not None:
+        return stored
     from edgecnn.data.images import demo_digests  # needs numpy, which a cached build need not import
 
     parts = {part: part for part, _ in DEMO_PARTS}
@@ -210,19 +216,12 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress, fold: Fold 
     listed = [ListedImage(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
     assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), listed), choice, fold)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
-    summary = filed(manifest, assigned.sentence(parts, choice.calibration_images), cache, assigned)
-    _keep(kept_in, state, summary)
+    summary = store_manifest(manifest, assigned.sentence(parts, choice.calibration_images), cache, assigned)
+    _store_summary(summary_file, state, summary)
     return summary
 
 
-def _demo_digest() -> str:
-    try:
-        return sha256_of(DEMO_FILE)
-    except OSError as error:
-        raise DEMO_DAMAGED(path=DEMO_FILE, because=system_reason(error)) from error
-
-
-def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assigned | None = None) -> DataSummary:
+def store_manifest(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assigned | None = None) -> DataSummary:
     """Store a list of images by content and root, and return its summary. Raises StoreFull, StoreUnusable: of the cache."""
     content = manifest.content
     # Two folders with the same content must not share file paths.
@@ -236,7 +235,7 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assig
         manifest_path=str(path),
         classes=manifest.classes,
         counts=images_by_role(manifest.images),
-        roles={role: _summed_up(manifest, role) for role in SPLIT_ROLES},
+        roles={role: _role_summary(manifest, role) for role in SPLIT_ROLES},
         skipped=manifest.skipped,
         copies=manifest.copies,
         splits_from=splits_from,
@@ -246,7 +245,7 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assig
     )
 
 
-def _summed_up(manifest: DataManifest, role: SplitRole) -> RoleSummary:
+def _role_summary(manifest: DataManifest, role: SplitRole) -> RoleSummary:
     images = [image for image in manifest.images if image.role == role]
     counts = Counter(label for image in images for label in ((image.label,) if image.labels is None else image.labels))
     rows = sorted(f"{image.sha256} {image.shown}" for image in images)
@@ -262,12 +261,12 @@ def _summary_file(cache: Path, choice: DataChoice, root: str, fold: Fold | None)
     return cache / "manifests" / "summaries" / f"{digest_of({'root': root, 'asked': options, 'revision': _REVISION})}.json"
 
 
-def _keep(path: Path, state: str, summary: DataSummary) -> None:
+def _store_summary(path: Path, state: str, summary: DataSummary) -> None:
     kept = {"state": state, "manifest_sha256": sha256_of(Path(summary.manifest_path)), "summary": summary.model_dump(mode="json")}
     write_json(path, kept)
 
 
-def _kept_summary(path: Path, state: str, tell: Progress) -> DataSummary | None:
+def _stored_summary(path: Path, state: str, tell: Progress) -> DataSummary | None:
     kept = read_json(path)
     if not isinstance(kept, dict) or kept.get("state") != state:
         return None

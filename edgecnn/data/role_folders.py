@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import edgecnn
-from edgecnn.data.files import parse
+from edgecnn.data.files import parse_stamp
 from edgecnn.data.formats.registry import has_folder, is_list
 from edgecnn.data.images import FolderImages
 from edgecnn.data.layout import root_of
@@ -22,8 +22,8 @@ from edgecnn.data.manifest import Files, list_files, summarize
 from edgecnn.data.split_names import is_unlabelled
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
-from edgecnn.errors.data.formats import DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED, class_not_a_folder
-from edgecnn.runner.causes.left_behind import is_skipped
+from edgecnn.errors.data import DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED, class_not_a_folder
+from edgecnn.runner.causes import is_skipped
 from edgecnn.values.dataset import DataDivision, DataManifest, SplitRole
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -55,7 +55,7 @@ def check_out(out: Path, root: Path) -> None:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 
 
-def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: bool = False) -> DataDivision:
+def write_role_folders(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: bool = False) -> DataDivision:
     """Write every image that a build would use under ``out``, completely or not at all.
 
     Args:
@@ -79,11 +79,11 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
         raise TABLE_NOT_DIVIDED(file=root)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
-    places = _places(manifest, files, folders_are_classes=choice.folders == "classes")
+    targets = _targets(manifest, files, folders_are_classes=choice.folders == "classes")
     try:
         fresh = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", dir=out.absolute().parent))
         try:
-            _fill(fresh, manifest, places, link=link, tell=tell)
+            _write_images(fresh, manifest, targets, link=link, tell=tell)
             fresh.chmod(0o755)
             fresh.replace(out)
         finally:
@@ -106,22 +106,22 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     )
 
 
-def _places(manifest: DataManifest, files: Files, *, folders_are_classes: bool) -> dict[str, str]:
+def _targets(manifest: DataManifest, files: Files, *, folders_are_classes: bool) -> dict[str, str]:
     """Return each image's target: its class folder, and below it the original path."""
     layout, inside = files.layout, dict[str, str]()
     for name in layout.classes if manifest.classes else ():
-        if because := _no_class_folder(name, folders_are_classes=folders_are_classes):
+        if because := _class_name_fault(name, folders_are_classes=folders_are_classes):
             raise class_not_a_folder(root=files.source, name=name, because=because)
     for folder, stamps in zip(layout.folders, files.stamps, strict=True):
         name = layout.classes[folder.label] if manifest.classes else ""
         outer = "" if layout.parts else folder.path.rpartition("/")[0]
         for stamp in stamps:
-            path = parse(folder.path, stamp).path
+            path = parse_stamp(folder.path, stamp).path
             inside[path] = "/".join(filter(None, (name, outer, path.removeprefix(f"{folder.path}/"))))
     return {image.path: f"{FOLDERS[image.role]}/{inside[image.path]}" for image in manifest.images}
 
 
-def _no_class_folder(name: str, *, folders_are_classes: bool) -> str:
+def _class_name_fault(name: str, *, folders_are_classes: bool) -> str:
     """Return why a build would not read this folder name as a class; empty if it would."""
     if not name or "/" in name or "\\" in name:
         return "it holds a slash" if name else "it is empty"
@@ -130,14 +130,14 @@ def _no_class_folder(name: str, *, folders_are_classes: bool) -> str:
     return "" if folders_are_classes or not is_unlabelled(name) else "a build reads such a folder as images without labels"
 
 
-def _fill(fresh: Path, manifest: DataManifest, places: Mapping[str, str], *, link: bool, tell: Progress) -> None:
+def _write_images(fresh: Path, manifest: DataManifest, targets: Mapping[str, str], *, link: bool, tell: Progress) -> None:
     images = FolderImages(manifest)
     for done, image in enumerate(manifest.images, start=1):
-        place = fresh / places[image.path]
-        place.parent.mkdir(parents=True, exist_ok=True)
+        target = fresh / targets[image.path]
+        target.parent.mkdir(parents=True, exist_ok=True)
         data = images.bytes_of(image)
         if link:
-            os.link(Path(manifest.root, image.path).resolve(), place)
+            os.link(Path(manifest.root, image.path).resolve(), target)
         else:
-            place.write_bytes(data)
+            target.write_bytes(data)
         tell.step("writing images", done, len(manifest.images), "images")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from edgecnn.data.splits import Listed, ListedImage, shows
+from edgecnn.data.roles import Listed, ListedImage, labels_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.wording import counted
@@ -18,9 +17,9 @@ from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.store.disk import write_bytes_atomically
 
 IMAGES: Final = 8
-"""Images of a class at most, evenly spaced in path order."""
+"""Maximum number of images of a class, evenly spaced in path order."""
 CLASSES: Final = 60
-"""Rows at most, so that the sheet is never larger than 1,200 × 7,200 pixels."""
+"""Maximum number of rows. It limits the sheet to 1,200 × 7,200 pixels."""
 CELL_PX: Final = 112
 GAP_PX: Final = 6
 _NAMES_PX: Final = 220
@@ -60,7 +59,7 @@ def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_L
     """
     by_label: dict[int, list[ListedImage]] = {label: [] for label in range(len(listed.classes))}
     for image in sorted(listed.images):
-        for label in shows(image):
+        for label in labels_of(image):
             by_label[label].append(image)
     shown = list(by_label.items())[:CLASSES]
     row_px = CELL_PX + GAP_PX
@@ -70,9 +69,10 @@ def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_L
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     for row, (label, images) in enumerate(shown):
         top = GAP_PX + row * row_px
-        draw.text((GAP_PX, top), _fitting(draw, listed.classes[label], font), "black", font)
+        draw.text((GAP_PX, top), _fit_name(draw, listed.classes[label], font), "black", font)
         draw.text((GAP_PX, top + 22), counted(len(images), "image"), "dimgrey", font)
-        for column, image in enumerate(_spaced(images)):
+        for column in range(count := min(IMAGES, len(images))):
+            image = images[column * len(images) // count]
             if (thumbnail := _thumbnail(listed.root / image.path, grey_window)) is not None:
                 left = _NAMES_PX + column * row_px
                 sheet.paste(thumbnail, (left + (CELL_PX - thumbnail.width) // 2, top + (CELL_PX - thumbnail.height) // 2))
@@ -82,7 +82,7 @@ def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_L
 
 
 def save_sheet(sheet: Image.Image, path: Path) -> None:
-    """Write a sheet as PNG with our mark, so that a later sheet may replace it.
+    """Write a sheet as PNG with edgecnn's mark, so that a later sheet may replace it.
 
     Raises OUTPUT_UNWRITABLE: no space, or not permitted.
     """
@@ -90,7 +90,10 @@ def save_sheet(sheet: Image.Image, path: Path) -> None:
     notes.add_text("Software", _OURS)
     data = io.BytesIO()
     sheet.save(data, "PNG", pnginfo=notes, optimize=True)
-    _write(path, data.getvalue())
+    try:
+        write_bytes_atomically(path, data.getvalue())
+    except OSError as error:
+        raise OUTPUT_UNWRITABLE(path=path, because=system_reason(error)) from error
 
 
 def _is_ours(path: Path) -> bool:
@@ -99,11 +102,6 @@ def _is_ours(path: Path) -> bool:
             return image.format == "PNG" and image.info.get("Software") == _OURS
     except (OSError, ValueError, SyntaxError):
         return False
-
-
-def _spaced(images: Sequence[ListedImage]) -> list[ListedImage]:
-    count = min(IMAGES, len(images))
-    return [images[number * len(images) // count] for number in range(count)]
 
 
 def _thumbnail(path: Path, grey_window: tuple[int, int]) -> Image.Image | None:
@@ -115,16 +113,9 @@ def _thumbnail(path: Path, grey_window: tuple[int, int]) -> Image.Image | None:
     return image
 
 
-def _fitting(draw: ImageDraw.ImageDraw, name: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+def _fit_name(draw: ImageDraw.ImageDraw, name: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     """Fit a name on one line of its column. Characters that break lines or cannot be drawn become their code points."""
     text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)[:200]
     while draw.textlength(text, font) > _NAMES_PX - 2 * GAP_PX:
         text = f"{text[:-4]}..."
     return text
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_bytes_atomically(path, data)
-    except OSError as error:
-        raise OUTPUT_UNWRITABLE(path=path, because=system_reason(error)) from error

@@ -83,10 +83,10 @@ def is_unlabelled(name: str) -> bool:
 def _words(name: str) -> list[str]:
     """Return the words of a name in lower case, without generic ones."""
     apart = re.split(r"[\W_]+", _BORDERS.sub(" ", name).casefold())
-    return [word for piece in apart for word in _unglued(piece) if word and word not in _GENERIC]
+    return [word for piece in apart for word in _split_joined(piece) if word and word not in _GENERIC]
 
 
-def _unglued(word: str) -> tuple[str, ...]:
+def _split_joined(word: str) -> tuple[str, ...]:
     """Split joined words: ``trainset`` becomes ``train`` and ``set``."""
     split = next((part for part in PART_NAMES if word.startswith(part) and word.removeprefix(part) in _GENERIC), None)
     return (word,) if split is None else (split,)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.process import DEBIAN_TREE_FAILED, FOREIGN_COMMAND_MISSING, NOTHING_TO_EMULATE_ON
+from edgecnn.errors.hosts import DEBIAN_TREE_FAILED, FOREIGN_COMMAND_MISSING, NOTHING_TO_EMULATE_ON
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 from edgecnn.runner.machine.environment import EMULATOR
 from edgecnn.store.store import default_root

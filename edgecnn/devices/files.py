@@ -20,14 +20,13 @@ from edgecnn.errors.devices import (
     unknown_device,
     unknown_runtime,
 )
-from edgecnn.recipes.target import is_path, split_target
-from edgecnn.recipes.toml_file import checked, read_table
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.runtimes.registry import offers
-from edgecnn.store.disk import user_path
+from edgecnn.store.disk import read_table, user_path
 from edgecnn.values.candidate import ALL_RUNTIMES, Candidate, Runtime, TargetRuntime
-from edgecnn.values.device import Device
+from edgecnn.values.device import Device, is_path, split_target
 from edgecnn.values.recipe import Recipe, TargetChoice
+from edgecnn.values.toml import checked
 
 
 class Target(NamedTuple):
@@ -113,7 +112,7 @@ def load_device_file(path: Path) -> Device:
 
 
 def own_device(path: Path) -> Device:
-    """Read a user's device from a file; a leading ``~`` is expanded.
+    """Read a user's device from a file; a group_action ``~`` is expanded.
 
     A copy of a shipped file is the shipped device; a changed copy needs another name.
 

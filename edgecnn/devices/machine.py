@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgecnn.devices.check.board import BoardUse, fit_board, furnished, machine_at, require_device
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.errors.hosts.board import BoardDiskFull
+from edgecnn.errors.hosts import BoardDiskFull
 from edgecnn.hosts.local import EmulatedHost, LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.board import FOLDER

@@ -1,4 +1,4 @@
-"""Failures of latency tables, of `edgecnn fit`, and of the side questions: cost, scale, feature pictures, ensembles."""
+"""Failures of latency tables, forecasts and ``edgecnn fit``, and of the studies: cost, scale, feature pictures, ensembles."""
 
 from __future__ import annotations
 
@@ -318,3 +318,26 @@ def resolution_under_stride(arch: str, scale: str, resolution_px: str, small: bo
 def network_gone(folder: Path, missing: str, store: Path, command: str) -> EdgecnnError:
     hint = f"rebuild with {command}" if command else "rerun the build command"
     return NETWORK_GONE(folder=folder, missing=missing, store=store, hint=hint)
+
+
+PUBLIC_TABLE_DAMAGED = ErrorRow(
+    "public-table-damaged", "{path} is not a public table", "{because}", "reinstall edgecnn, or restore the file from Git"
+)
+NOTHING_FORECAST = ErrorRow(
+    "nothing-forecast",
+    "no forecast can be made",
+    "{reasons:first 3}",
+    "run `edgecnn forecast --arch resnet-18` to list the devices that have a table",
+)
+BOARD_WITHOUT_FILE = ErrorRow(
+    "board-without-file",
+    "edgecnn cannot build for {board}",
+    "public tables have this board, but no device file describes it",
+    "for predictions, run edgecnn forecast --arch mobilenet-v2 --target {board:word}",
+)
+NETWORK_WITHOUT_OPTION = ErrorRow(
+    "network-without-option",
+    "edgecnn forecast takes only options, not {names[0]!r}",
+    "pass networks of the catalogue with --arch",
+    "run edgecnn forecast {options}",
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
-from edgecnn.errors.hosts.process import RunnerCannotWrite
+from edgecnn.errors.hosts import RunnerCannotWrite
 
 
 class UnstableValue(EdgecnnError):

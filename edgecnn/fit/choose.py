@@ -9,21 +9,19 @@ from typing import Literal, NamedTuple, get_args
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import bounds_text
 from edgecnn.judging.gates import exit_code_of
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.values.fit import BudgetMetric, FitReport, Member
 from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Interval, Verdict
 
 LEAST_RANKED = 4
-"""The fewest members for which a rank correlation is given. With few members it says little, so their number is shown."""
-
-
+"""Fewest members for which a rank correlation is given. With few members it says little, so their number is shown."""
 _State = Literal["settled", "provisional", "none"]
 _STATES: Mapping[Verdict, tuple[_State, str]] = {
     Verdict.PASS: ("settled", "measured inside"),
     Verdict.UNSURE: ("provisional", "shown neither inside nor outside"),
     Verdict.MISSING: ("provisional", "predicted inside, but not all measured"),
 }
-"""State and wording of a member that may ship, by its verdict, the surest first."""
+"""State of a member that may ship, and its wording in the reason, by its verdict. The surest is first."""
 
 
 class Chosen(NamedTuple):
@@ -41,14 +39,14 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
     member is certainly inside, one that may be inside ships provisionally. A member also ships provisionally if its test images
     do not show ``required_top1``, or do not show that it learned.
     """
-    chosen = _chosen(members, within, required_top1)
+    chosen = _choose_most_accurate(members, within, required_top1)
     shipped = next((member for member in members if member.name == chosen.name), None)
     if shipped is None or (unlearned := learned_result(shipped.gates)) is None:
         return chosen
     return Chosen(chosen.name, "provisional", f"{chosen.why}; {unlearned.candidate} is {unlearned.reason}")
 
 
-def _chosen(members: Sequence[Member], within: Mapping[BudgetMetric, float], required_top1: float | None) -> Chosen:
+def _choose_most_accurate(members: Sequence[Member], within: Mapping[BudgetMetric, float], required_top1: float | None) -> Chosen:
     built = [member for member in members if member.validation_top1 is not None and member.failed is None]
     if not built:
         return Chosen(None, "none", "no member was built")
@@ -59,37 +57,36 @@ def _chosen(members: Sequence[Member], within: Mapping[BudgetMetric, float], req
     ]
     if not enough:
         best = max(built, key=top1_of)
-        reached = f"the most accurate, {best.name}, reaches {_share(best.validation_top1)} on validation"
+        reached = f"the most accurate, {best.name}, reaches {_share_text(best.validation_top1)} on validation"
         return Chosen(None, "none", f"no member is shown to reach a top-1 of {required_top1:.1%}: {reached}")
     for verdict, (state, shown) in _STATES.items():
-        inside = [member for member in enough if _standing(member, within) is verdict]
+        inside = [member for member in enough if _budget_verdict(member, within) is verdict]
         if verdict is Verdict.MISSING:
             inside = [member for member in inside if _may_be_inside(member, within)]
         if inside and required_top1 is None:
-            best = max(inside, key=lambda member: (top1_of(member), -_ms(member)))
+            best = max(inside, key=lambda member: (top1_of(member), -_measured_ms(member)))
             of = f"of the {len(inside)} that are {shown} {bounds_text(within)}"
             return Chosen(best.name, state, f"the most accurate on validation ({top1_of(best):.1%}) {of}")
         if inside:
-            return _fastest(inside, state, _where(within, shown), required_top1 or 0.0)
-    least = min(enough, key=_ms)
+            where = f" and that are {shown} {bounds_text(within)}" if within else ""
+            return _choose_fastest(inside, state, where, required_top1 or 0.0)
+    least = min(enough, key=_measured_ms)
     of = "nothing" if required_top1 is None else f"no member with a top-1 of {required_top1:.1%} on validation"
-    return Chosen(None, "none", f"{of} is inside {bounds_text(within)}: the nearest is {least.name}, at {_figure(least.p50_ms)}")
+    return Chosen(
+        None, "none", f"{of} is inside {bounds_text(within)}: the nearest is {least.name}, at {_latency_text(least.p50_ms)}"
+    )
 
 
-def _fastest(inside: Sequence[Member], state: _State, where: str, required_top1: float) -> Chosen:
-    best = min(inside, key=_cost)
+def _choose_fastest(inside: Sequence[Member], state: _State, where: str, required_top1: float) -> Chosen:
+    best = min(inside, key=lambda member: _measured_ms(member) if member.p50_ms else _predicted_ms(member))
     why = f"the fastest of the {len(inside)} whose top-1 on validation is shown to reach {required_top1:.1%}{where}"
     gate = next((result for result in best.gates if result.gate.metric == "top1" and result.gate.stated_by != CHANCE), None)
     if gate is None or gate.verdict is Verdict.PASS:
         return Chosen(best.name, state, why)
-    return Chosen(best.name, "provisional", f"{why}; the test images do not show it: {_share(best.test_top1)}")
+    return Chosen(best.name, "provisional", f"{why}; the test images do not show it: {_share_text(best.test_top1)}")
 
 
-def _where(within: Mapping[BudgetMetric, float], shown: str) -> str:
-    return f" and that are {shown} {bounds_text(within)}" if within else ""
-
-
-def _standing(member: Member, within: Mapping[BudgetMetric, float]) -> Verdict | None:
+def _budget_verdict(member: Member, within: Mapping[BudgetMetric, float]) -> Verdict | None:
     """Return the verdict on a member's budgets. Without budgets, PASS means that the member was measured."""
     if within:
         return member.inside
@@ -109,8 +106,8 @@ def exit_code(report: FitReport, *, require_measured: bool = False) -> ExitCode:
     return ExitCode.GATE_FAILED if shipped is None else exit_code_of(shipped.gates, require_measured=require_measured)
 
 
-def inside_of(gates: Sequence[GateResult]) -> Verdict | None:
-    """Return the worst verdict on all budgets; None if there is not a budget."""
+def worst_budget_verdict(gates: Sequence[GateResult]) -> Verdict | None:
+    """Return the worst verdict on all budgets; None without a budget."""
     verdicts = [result.verdict for result in gates if result.gate.metric in get_args(BudgetMetric)]
     worst = (Verdict.FAIL, Verdict.MISSING, Verdict.UNSURE, Verdict.PASS)
     return next((verdict for verdict in worst if verdict in verdicts), None)
@@ -123,17 +120,13 @@ def _predicted_ms(member: Member) -> float:
     return math.inf if prediction is None or prediction.extrapolated else prediction.p50_ms.estimate
 
 
-def _cost(member: Member) -> float:
-    return _ms(member) if member.p50_ms else _predicted_ms(member)
-
-
 def front_of(members: Sequence[Member]) -> tuple[str, ...]:
     """Return the names of the Pareto front by validation accuracy and latency, the fastest first."""
     timed = [member for member in members if member.p50_ms and member.validation_top1]
-    return tuple(member.name for member in rising_front(timed, _ms, top1_of))
+    return tuple(member.name for member in pareto_front(timed, _measured_ms, top1_of))
 
 
-def rising_front(
+def pareto_front(
     members: Iterable[Member], cost_ms: Callable[[Member], float], worth: Callable[[Member], float]
 ) -> tuple[Member, ...]:
     """Return the Pareto front of cost and worth, the cheapest member first."""
@@ -145,7 +138,7 @@ def rising_front(
     return tuple(front)
 
 
-def ranked_of(members: Iterable[Member]) -> list[Member]:
+def briefly_trained(members: Iterable[Member]) -> list[Member]:
     """Return the members with a short training."""
     return [member for member in members if member.trained and not member.trained[0].whole]
 
@@ -168,16 +161,16 @@ def top1_of(member: Member) -> float:
     return member.validation_top1.estimate if member.validation_top1 else 0.0
 
 
-def _ms(member: Member) -> float:
+def _measured_ms(member: Member) -> float:
     return member.p50_ms.estimate if member.p50_ms else math.inf
 
 
-def _figure(p50_ms: Interval | None) -> str:
+def _latency_text(p50_ms: Interval | None) -> str:
     if p50_ms is None:
         return "no measured latency"
-    interval = f" [{p50_ms.low:.2f}, {p50_ms.high:.2f}]" if p50_ms.confidence else ""  # none of an estimate alone
+    interval = f" [{p50_ms.low:.2f}, {p50_ms.high:.2f}]" if p50_ms.confidence else ""
     return f"{p50_ms.estimate:.2f}{interval} ms"
 
 
-def _share(top1: Interval | None) -> str:
+def _share_text(top1: Interval | None) -> str:
     return "none" if top1 is None else f"{top1.estimate:.1%} [{top1.low:.1%}, {top1.high:.1%}]"

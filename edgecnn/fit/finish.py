@@ -7,26 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import edgecnn
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
 from edgecnn.errors.fit import no_table_beside
-from edgecnn.fit.choose import Chosen, choose_member, front_of, inside_of, rank_correlation, ranked_of, top1_of
+from edgecnn.fit.choose import Chosen, briefly_trained, choose_member, front_of, rank_correlation, top1_of, worst_budget_verdict
 from edgecnn.fit.members import Course
 from edgecnn.fit.predictor import fastest_first
+from edgecnn.fit.prices import TablePrices, prices_in, read_table_file, table_file
 from edgecnn.fit.request import OtherTarget
-from edgecnn.fit.search import predicted_ms
-from edgecnn.fit.space import probe_of
+from edgecnn.fit.search import predicted_ms, probe_of
 from edgecnn.fit.state import Fitting
-from edgecnn.fit.tables import TablePrices, prices_in, read_table_file, table_file
+from edgecnn.judging.accuracy import difference_pp
 from edgecnn.judging.gates import judge, runs_for
-from edgecnn.judging.predictions.accuracy import difference_pp
-from edgecnn.judging.runs.latency import latency
-from edgecnn.measure.lab import Lab
+from edgecnn.judging.latency import latency
+from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
-from edgecnn.measure.runnable import tried
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import read_report
 from edgecnn.results.shipped import shipped_kit
@@ -36,7 +33,7 @@ from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import ALL_RUNTIMES
 from edgecnn.values.fit import FitReport, Member, OnAnother, Trial
 from edgecnn.values.recipe import RaceChoice
-from edgecnn.values.report import CandidateFacts, Latency
+from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
 
@@ -52,29 +49,28 @@ def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: La
     request = RaceRequest.reported(choice, kits.values(), RaceOptions(anew=anew, runs=runs))
     raced = race(request, lab) if kits else None
     profiles, failed = ({}, {}) if raced is None else (raced.profiles, raced.failed)
-    times = {build: latency(profiles[kit.entrant]) for build, kit in kits.items() if kit.entrant in profiles}
-    why = {build: failed[kit.entrant] for build, kit in kits.items() if kit.entrant in failed}
-    out_of_race = [member.model_copy(update=_failed(why[member.build])) if member.build in why else member for member in members]
-    return [_judged_with_race(member, out, times[member.build]) if member.build in times else member for member in out_of_race]
-
-
-def _failed(why: str) -> dict[str, Any]:
-    return {"failed": f"its kit failed in the race of the front: {why}", "p50_ms": None, "fidelity": None, "inside": Verdict.FAIL}
-
-
-def _judged_with_race(member: Member, out: Path, raced: Latency) -> Member:
-    row = next(candidate for candidate in read_report(out / str(member.build)).candidates if candidate.chosen)
-    return update_latency(member, row.model_copy(update={"latency": raced}))
+    judged = []
+    for member in members:
+        kit = kits.get(member.build or "")
+        if kit is not None and kit.entrant in failed:
+            why = f"its kit failed in the race of the front: {failed[kit.entrant]}"
+            judged.append(member.model_copy(update={"failed": why, "p50_ms": None, "fidelity": None, "inside": Verdict.FAIL}))
+        elif kit is not None and kit.entrant in profiles:
+            row = next(candidate for candidate in read_report(out / str(member.build)).candidates if candidate.chosen)
+            judged.append(update_latency(member, row.model_copy(update={"latency": latency(profiles[kit.entrant])})))
+        else:
+            judged.append(member)
+    return judged
 
 
 def update_latency(member: Member, row: CandidateFacts) -> Member:
     """Return a member with this latency, judged again. A latency that failed in the member's own build is UNSURE, not PASS."""
-    gates = tuple(_judged_again(result, row) if result.gate.metric == "p50_ms" else result for result in member.gates)
+    gates = tuple(_judge_again(result, row) if result.gate.metric == "p50_ms" else result for result in member.gates)
     times = {} if row.latency is None else {"p50_ms": row.latency.p50_ms, "fidelity": row.latency.fidelity}
-    return member.model_copy(update={**times, "gates": gates, "inside": inside_of(gates)})
+    return member.model_copy(update={**times, "gates": gates, "inside": worst_budget_verdict(gates)})
 
 
-def _judged_again(before: GateResult, row: CandidateFacts) -> GateResult:
+def _judge_again(before: GateResult, row: CandidateFacts) -> GateResult:
     result = judge(before.gate, row)
     if (result.verdict, before.verdict) != (Verdict.PASS, Verdict.FAIL):
         return result
@@ -138,7 +134,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class _Ways:
+class _ShippedTraining:
     """How the shipped member is trained, and its gains."""
 
     course: Course = Course()
@@ -153,11 +149,11 @@ def finished(fitting: Fitting) -> Fitted:
     request = fitting.request
     built = [member for member in fitting.members.values() if member.build is not None]
     fitting.members |= {member.name: member for member in _race(fitting, built)}
-    chosen = _chosen(fitting)
+    chosen = _choose(fitting)
     shipped = None if chosen.name is None else fitting.members[chosen.name]
-    ways = _Ways() if shipped is None else _distilled_or_labels(fitting, shipped)
-    shipped_request = None if shipped is None else fitting.builder.request(shipped, ways.course, request.out)
-    return Fitted(_report(fitting, _chosen(fitting), ways), shipped_request)
+    training = _ShippedTraining() if shipped is None else _choose_training(fitting, shipped)
+    shipped_request = None if shipped is None else fitting.builder.request(shipped, training.course, request.out)
+    return Fitted(_report(fitting, _choose(fitting), training), shipped_request)
 
 
 def _race(fitting: Fitting, members: Sequence[Member], *, anew: bool = False) -> list[Member]:
@@ -168,16 +164,16 @@ def _race(fitting: Fitting, members: Sequence[Member], *, anew: bool = False) ->
         return race_front(members, fitting.request.out, fitting.request.recipe.race, lab, anew=anew)
 
 
-def _chosen(fitting: Fitting, *replacements: Member) -> Chosen:
+def _choose(fitting: Fitting, *replacements: Member) -> Chosen:
     """``replacements``: members that replace those of the same name."""
     members = {**fitting.members, **{member.name: member for member in replacements}}
     return choose_member(list(members.values()), fitting.request.within, fitting.request.choice.accuracy_top1)
 
 
-def _report(fitting: Fitting, chosen: Chosen, ways: _Ways) -> FitReport:
+def _report(fitting: Fitting, chosen: Chosen, training: _ShippedTraining) -> FitReport:
     request, members = fitting.request, list(fitting.members.values())
     built = [member for member in members if member.build is not None]
-    ranked = ranked_of(member for member in members if not fitting.builder.begins_as_first(member))
+    ranked = briefly_trained(member for member in members if not fitting.builder.begins_as_first(member))
     spec, classes = fitting.builder.spec, len(fitting.resolved.data.classes)
     return FitReport(
         version=edgecnn.__version__,
@@ -188,16 +184,20 @@ def _report(fitting: Fitting, chosen: Chosen, ways: _Ways) -> FitReport:
         within=request.within,
         required_top1=request.choice.accuracy_top1,
         table=fitting.prices.used,
-        trials=_trials(fitting),
+        trials=tuple(
+            Trial(name=member.name, p50_ms=float(f"{predicted_ms(member):.6g}"), standin=member.standin)
+            for member in fitting.searched
+            if member.best_predicted is not None
+        ),
         axes=fitting.axes,
         members=tuple(sorted(members, key=lambda member: member.name != chosen.name)),
         front=front_of(members),
         rank_correlation=rank_correlation(ranked),
         ranked=len(ranked),
         teacher=fitting.first.name if request.choice.teacher else None,
-        distillation_gain_pp=ways.distillation_gain_pp,
-        shipped_distilled=ways.distilled,
-        against_first_pp=ways.against_first_pp,
+        distillation_gain_pp=training.distillation_gain_pp,
+        shipped_distilled=training.distilled,
+        against_first_pp=training.against_first_pp,
         shipped=chosen.name,
         state=chosen.state,
         why=chosen.why,
@@ -208,32 +208,29 @@ def _report(fitting: Fitting, chosen: Chosen, ways: _Ways) -> FitReport:
     )
 
 
-def _trials(fitting: Fitting) -> tuple[Trial, ...]:
-    known = (member for member in fitting.searched if member.best_predicted is not None)
-    return tuple(Trial(name=member.name, p50_ms=float(f"{predicted_ms(member):.6g}"), standin=member.standin) for member in known)
-
-
-def _distilled_or_labels(fitting: Fitting, shipped: Member) -> _Ways:
+def _choose_training(fitting: Fitting, shipped: Member) -> _ShippedTraining:
     """Train the shipped member from labels too, and keep the training that is more accurate on ``validation``.
 
-    Ties keep the distilled one. Networks that surgery makes from the first are always distilled from it.
+    On a tie, keep the distilled network. A network that surgery makes from the first one is always distilled from it.
     """
     first, builder = fitting.first, fitting.builder
     if shipped.name == first.name:
-        return _Ways()
+        return _ShippedTraining()
     reference = builder.folder(first, Course())
     course, gain = builder.course(shipped, reference if fitting.request.choice.teacher else None), None
     if course.teacher is not None and fitting.out_of_time:
         fitting.place.tell.note("time limit reached: the teacher's gain is not measured")
     elif course.teacher is not None and (labels := _trained_on_labels(fitting, shipped)) is not None:
-        gain = _paired(fitting, builder.folder(shipped, course), builder.folder(shipped, Course()))
+        gain = _paired_gain(fitting, builder.folder(shipped, course), builder.folder(shipped, Course()))
         labels, _ = _race(fitting, [labels, shipped])
-        if _better_but_unsure(labels, shipped):
+        is_better = top1_of(labels) > top1_of(shipped)
+        if is_better and (labels.inside, shipped.inside) == (Verdict.UNSURE, Verdict.PASS):
+            # mostly noise, since the network is the same
             labels = marked_raced_twice(_race(fitting, [labels, shipped], anew=True)[0])
         if _replaces_shipped(fitting, labels, shipped):
             fitting.members[shipped.name], course = labels, Course()
     distilled = course.teacher is not None or builder.begins_as_first(shipped)
-    return _Ways(course, gain, _paired(fitting, builder.folder(shipped, course), reference), distilled)
+    return _ShippedTraining(course, gain, _paired_gain(fitting, builder.folder(shipped, course), reference), distilled)
 
 
 def _trained_on_labels(fitting: Fitting, shipped: Member) -> Member | None:
@@ -249,21 +246,14 @@ def _trained_on_labels(fitting: Fitting, shipped: Member) -> Member | None:
     return built.model_copy(update={"trained": (*shipped.trained, trained)})
 
 
-def _better_but_unsure(labels: Member, taught: Member) -> bool:
-    """Whether the more accurate training is UNSURE and the other is inside; mostly noise, since the network is the same."""
-    return top1_of(labels) > top1_of(taught) and (labels.inside, taught.inside) == (Verdict.UNSURE, Verdict.PASS)
-
-
 def _replaces_shipped(fitting: Fitting, labels: Member, shipped: Member) -> bool:
     """Whether training on labels alone is more accurate, and its member is still chosen."""
     if fitting.request.choice.accuracy_top1 is not None or labels.inside is not shipped.inside:
         return False
-    if top1_of(labels) <= top1_of(shipped):
-        return False
-    return _chosen(fitting, labels).name == shipped.name
+    return top1_of(labels) > top1_of(shipped) and _choose(fitting, labels).name == shipped.name
 
 
-def _paired(fitting: Fitting, head: Path, base: Path) -> Interval | None:
+def _paired_gain(fitting: Fitting, head: Path, base: Path) -> Interval | None:
     gain = gain_pp(head, base, fitting.place.store)
     if isinstance(gain, str):
         fitting.place.tell.note(f"the paired gain is unknown: {gain}")

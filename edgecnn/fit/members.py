@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.building.build import run_build
-from edgecnn.fit.choose import inside_of
+from edgecnn.fit.choose import worst_budget_verdict
 from edgecnn.fit.request import FitRequest
 from edgecnn.judging.gates import bound_parts
 from edgecnn.judging.metrics import bound_in_p50
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
-from edgecnn.store.layout import FILES
+from edgecnn.store.entry import FILES
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.command import Command
@@ -29,8 +29,6 @@ learning from labels (Beyer and others 2022, arXiv:2106.05237, section 3.2): Mob
 measured."""
 MEMBERS = "members"
 """Folder of the members' builds, in the results folder."""
-
-
 SHORT, LEAST_EPOCHS = 4, 4
 """A short training has this fraction of its member's epochs, with this minimum. After two epochs of a few thousand images,
 networks at 32 px were far behind those at 64 px, although complete trainings made them equal."""
@@ -95,7 +93,7 @@ class MemberBuilder:
                 "p50_ms": row.latency.p50_ms if row.latency else None,
                 "fidelity": row.latency.fidelity if row.latency else None,
                 "gates": row.gates,
-                "inside": inside_of(row.gates),
+                "inside": worst_budget_verdict(row.gates),
             }
         return member.model_copy(update=update)
 
@@ -129,12 +127,11 @@ class MemberBuilder:
             out=out,
             host=self.fit_request.host,
             meter=self.fit_request.meter,
-            gates=self._bounds(),
+            gates=self._gates_with_budgets(),
         )
         return self._add_command(self._shortened(build, member) if course.short else build, member)
 
-    def _bounds(self) -> GateChoice:
-        """Return the recipe's gates together with the budgets of the search."""
+    def _gates_with_budgets(self) -> GateChoice:
         stated, least = bound_in_p50(self.fit_request.recipe.gates), self.fit_request.choice.accuracy_top1
         required = {} if least is None else {"top1": least}
         return stated.model_copy(update={"max": {**stated.max, **self.fit_request.within}, "min": {**stated.min, **required}})
@@ -150,7 +147,7 @@ class MemberBuilder:
             recipe = recipe.model_copy(update={"surgery": surgery})
         if not self.begins_as_first(member):
             complete = completed.train.epochs or 0
-            epochs = max(complete // SHORT, min(complete, LEAST_EPOCHS)) or recipe.train.epochs  # of a head alone there are none
+            epochs = max(complete // SHORT, min(complete, LEAST_EPOCHS)) or recipe.train.epochs  # a head alone has no epochs
             recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": epochs})})
         return request.model_copy(update={"recipe": recipe})
 

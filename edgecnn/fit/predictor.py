@@ -1,8 +1,9 @@
 """Predict the latency of networks from a device's table, with an interval.
 
-If the runtime times layers, the time of each multiplying layer is its priced work times a factor of its shape, which extremely
-randomized trees learn (Geurts and others 2006, doi:10.1007/s10994-006-6226-1). Otherwise latency is a sum of arithmetic and
-memory traffic with a non-negative price for each kind of operation, fitted by relative error.
+A network is described by its cost, counted from shapes alone. If the runtime times layers, the time of each multiplying layer is
+its priced work times a factor of its shape, which extremely randomized trees learn (Geurts and others 2006,
+doi:10.1007/s10994-006-6226-1). Otherwise latency is a sum of arithmetic and memory traffic with a non-negative price for each
+kind of operation, fitted by relative error.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from edgecnn.fit.features import Counted, counted_of
-from edgecnn.graph.layer_features import FUSED, KINDS, Layer, total_of
+from edgecnn.graph.layer_features import FUSED, KINDS, Layer, fused_operations, layers_of, sum_features, total_of
 from edgecnn.values.fit import LEAST_TIMED, US_MAX, OtherLayers, Predicted, Probe, TimedProbe, TracedLayers
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 from edgecnn.values.verdict import Interval
@@ -26,14 +27,49 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float64]
 
+
+class Counted(NamedTuple):
+    """The cost of one image for a network."""
+
+    parameters: int
+    macs: int
+    layers: tuple[Layer, ...]
+    """Layers that multiply, in order."""
+    features: Mapping[str, float]
+    """By name: ``<kind>_mmac`` multiply-adds in millions, ``<kind>_padded`` with idle lanes, ``<kind>_melem`` millions of numbers
+    read and written, ``<kind>_count`` operations, and ``weights_m`` millions of weights."""
+
+
+@lru_cache(maxsize=4096)
+def counted_of(probe: Probe) -> Counted:
+    """Return the cost of a network, built from shapes alone and only once.
+
+    Raises MissingPackage: torch, or the network's library, is not installed. UnknownArch: there is no such network.
+    """
+    import torch
+
+    from edgecnn.graph.torch_operations import operations_of
+    from edgecnn.models.catalogue import timed_arch
+    from edgecnn.models.networks import build_network, shipped_parameter_count
+    from edgecnn.models.surgery import apply_surgery_untrained
+
+    spec = timed_arch(probe.arch)
+    with torch.device("cpu" if probe.form.pruned else "meta"):  # pruning chooses channels by their weights
+        network = build_network(spec, probe.classes)
+    changed = apply_surgery_untrained(network, probe.form, probe.resolution_px).to("meta")
+    operations = operations_of(changed, probe.resolution_px)
+    passes = fused_operations(operations)
+    layers = layers_of(operations, passes)
+    features = sum_features(operations, layers, passes)
+    return Counted(shipped_parameter_count(changed, spec), sum(layer.macs for layer in layers), layers, features)
+
+
 Base = Callable[[Sequence[Counted]], "Array"]
 """Predicts milliseconds of networks."""
 RIDGE = 1e-2
 """Regularisation of the prices, relative to a column's typical share of the sum, so that no correlated column takes everything.
 """
 LEAST_MS = 1e-3
-
-
 _PRICED: Mapping[str, tuple[str, ...]] = {
     "pointwise": ("pointwise_padded",),
     "spatial": ("spatial_padded", "grouped_padded"),
@@ -48,8 +84,8 @@ _PRICED: Mapping[str, tuple[str, ...]] = {
     ),
     "moved": ("concat_count", "shuffle_count", "split_count", "norm_count"),
 }  # fmt: skip
-"""What has a price, and the features that it sums. Sums and clipped activations are part of the layer before them. One price for
-each feature fits a table better, but predicts networks of other families worse."""
+"""Features that share one price. Sums and clipped activations are part of the layer before them. One price for each feature fits
+a table better, but predicts networks of other families worse."""
 
 
 def amounts(counted: Sequence[Counted]) -> Array:
@@ -141,41 +177,41 @@ class ExecutedLayers:
             took = np.array([0.0 if other is None else untraced(other.us, other.count) for other in times])
             self._operators += nonnegative(x, took, 1 / us)
         left = us - self._layers_us(counted) - x @ self._operators
-        self._calls = nonnegative(append_ones(self._counts(counted)), np.maximum(left, 0.0), 1 / us)
+        self._calls = nonnegative(append_ones(self._operation_counts(counted)), np.maximum(left, 0.0), 1 / us)
 
     def __call__(self, counted: Sequence[Counted]) -> Array:
         """Return milliseconds of each network."""
-        calls_us = append_ones(self._counts(counted)) @ self._calls
+        calls_us = append_ones(self._operation_counts(counted)) @ self._calls
         us = self._layers_us(counted) + self._unlayered(counted) @ self._operators + calls_us
         ms: Array = np.maximum(us / 1000, LEAST_MS)
         return ms
 
     def _layers_us(self, counted: Sequence[Counted]) -> Array:
         every = [layer for network in counted for layer in network.layers]
-        us: Array = _price_of(every, self._prices) * self._trees.predict(_shapes(every))
+        us: Array = _price_of(every, self._prices) * self._trees.predict(_shape_rows(every))
         ends = np.cumsum([len(network.layers) for network in counted])
         return np.array([part.sum() for part in np.split(us, ends[:-1])])
 
     def _unlayered(self, counted: Sequence[Counted]) -> Array:
         return np.array([[network.features.get(name, 0.0) for name in self._names] for network in counted])
 
-    def _counts(self, counted: Sequence[Counted]) -> Array:
+    def _operation_counts(self, counted: Sequence[Counted]) -> Array:
         """Return the number of operations of each network, as one column."""
         return np.array([[total_of(network.features, "_count")] for network in counted])
 
 
 def _cost_of_tracing(traced: Sequence[TracedLayers], us: Array) -> tuple[float, float]:
-    """Return the factor of traced time, and the microseconds to add for each layer, that give the time without tracing."""
+    """Return the factor and the microseconds for each layer that convert traced time to time without tracing."""
     from scipy.optimize import lsq_linear
 
-    whole = [sum(_multiplied(network)) + sum(other.us for other in network.others.values()) for network in traced]
-    many = [len(list(_multiplied(network))) + sum(other.count for other in network.others.values()) for network in traced]
+    whole = [sum(_timed_us(network)) + sum(other.us for other in network.others.values()) for network in traced]
+    many = [len(list(_timed_us(network))) + sum(other.count for other in network.others.values()) for network in traced]
     x = append_ones(np.column_stack([whole, many])) / us[:, None]
     slower, each_us, _ = lsq_linear(x, np.ones(len(us)), bounds=np.transpose(TRACING)).x
     return float(slower), float(each_us)
 
 
-def _multiplied(layers: TracedLayers) -> Iterator[float]:
+def _timed_us(layers: TracedLayers) -> Iterator[float]:
     return (took for took in layers.multiplying_us if took is not None)
 
 
@@ -184,12 +220,12 @@ def _layer_prices(layers: Sequence[Layer], us: Array) -> tuple[dict[str, Array],
     from sklearn.ensemble import ExtraTreesRegressor
 
     kinds, work = np.array([layer.kind for layer in layers]), np.array([layer.work for layer in layers])
-    prices = {"": nonnegative(work, us, 1 / (us + OF_A_FEW_US))}  # of a kind that was never timed: the mean of all kinds
+    prices = {"": nonnegative(work, us, 1 / (us + OF_A_FEW_US))}  # for a kind that was never timed: the mean of all kinds
     for kind in set(kinds.tolist()):
         prices[kind] = nonnegative(work[kinds == kind], us[kinds == kind], 1 / (us[kinds == kind] + OF_A_FEW_US))
     expected = _price_of(layers, prices)
     trees = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF, random_state=0)
-    return prices, trees.fit(_shapes(layers), us / expected, sample_weight=expected)
+    return prices, trees.fit(_shape_rows(layers), us / expected, sample_weight=expected)
 
 
 def _price_of(layers: Sequence[Layer], prices: dict[str, Array]) -> Array:
@@ -198,7 +234,7 @@ def _price_of(layers: Sequence[Layer], prices: dict[str, Array]) -> Array:
     return us
 
 
-def _shapes(layers: Sequence[Layer]) -> Array:
+def _shape_rows(layers: Sequence[Layer]) -> Array:
     return np.array([layer.shape for layer in layers])
 
 
@@ -250,43 +286,39 @@ class Predictor:
         if len(timed) < LEAST_TIMED:
             raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
         rows, base_of = _choose_base(timed)
-        features, ms = [row.counted.features for row in rows], np.array([row.timed.least_ms for row in rows])
-        self._known = {name for feature_set in features for name in feature_set}
-        self._ranges = {suffix: _range(features, suffix) for suffix in _TOTALS}
+        ms = np.array([row.timed.least_ms for row in rows])
+        self._known = {name for row in rows for name in row.counted.features}
+        self._log_ranges = dict[str, tuple[float, float]]()
+        for suffix in _TOTALS:
+            logs = [math.log(total_of(row.counted.features, suffix)) for row in rows]
+            self._log_ranges[suffix] = min(logs), max(logs)
         x = amounts([row.counted for row in rows])
-        logs = np.log1p(x)
-        self._middle, self._scale = logs.mean(axis=0), logs.std(axis=0) + 1e-9
-        shapes, missed = self._shape(x), np.log(ms / _cross_predicted(rows, ms, base_of))
-        self._base, self._process = base_of(rows, ms), _process(shapes, missed, None)
-        misses = sorted(_miss(shapes, missed, index, self._process.kernel_) for index in range(len(rows)))
+        self._middle, self._scale = np.log1p(x).mean(axis=0), np.log1p(x).std(axis=0) + 1e-9
+        shapes, missed = self._standardized(x), np.log(ms / _cross_predict(rows, ms, base_of))
+        self._base, self._fit_process = base_of(rows, ms), _fit_process(shapes, missed, None)
+        misses = sorted(_standardized_miss(shapes, missed, index, self._fit_process.kernel_) for index in range(len(rows)))
         self._allowed = misses[math.ceil((len(misses) + 1) * CONFIDENCE) - 1]
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
         """Predict each network, in order."""
         counted = [counted_of(probe) for probe in probes]
-        missed, spread = self._process.predict(self._shape(amounts(counted)), return_std=True)
+        missed, spread = self._fit_process.predict(self._standardized(amounts(counted)), return_std=True)
         mean = np.log(self._base(counted)) + missed
         return tuple(
-            Prediction(_interval(middle, self._allowed * sd), sd, self._unlike(network.features))
+            Prediction(_interval(middle, self._allowed * sd), sd, self._outside_range(network.features))
             for middle, sd, network in zip(mean.tolist(), spread.tolist(), counted, strict=True)
         )
 
-    def _shape(self, x: Array) -> Array:
+    def _standardized(self, x: Array) -> Array:
         shapes: Array = (np.log1p(x) - self._middle) / self._scale
         return shapes
 
-    def _unlike(self, features: Mapping[str, float]) -> tuple[str, ...]:
+    def _outside_range(self, features: Mapping[str, float]) -> tuple[str, ...]:
         unknown = [name for name in features if name not in self._known]
-        for suffix, (least, most) in self._ranges.items():
+        for suffix, (least, most) in self._log_ranges.items():
             if not least - BEYOND <= math.log(total_of(features, suffix)) <= most + BEYOND:
                 unknown.append(f"total{suffix}")
         return tuple(unknown)
-
-
-def _range(known: Sequence[Mapping[str, float]], suffix: str) -> tuple[float, float]:
-    """Return the smallest and the largest logarithm of a total."""
-    logs = [math.log(total_of(features, suffix)) for features in known]
-    return min(logs), max(logs)
 
 
 class _Row(NamedTuple):
@@ -302,7 +334,9 @@ def _choose_base(timed: Sequence[TimedProbe]) -> tuple[list[_Row], _BaseOf]:
     rows = [_Row(probe, counted_of(probe.probe)) for probe in timed]
     traced = [row for row in rows if _is_traced(row)]
     if len(traced) >= max(LEAST_TIMED, NEARLY_ALL * len(rows)):
-        return traced, _layer_base
+        return traced, lambda known, ms: ExecutedLayers(
+            [row.counted for row in known], [row.timed.traced for row in known if row.timed.traced], ms
+        )
     return rows, lambda known, ms: priced([row.counted for row in known], ms)
 
 
@@ -313,11 +347,7 @@ def _is_traced(row: _Row) -> bool:
     return any(took is not None for took in traced.multiplying_us)
 
 
-def _layer_base(known: Sequence[_Row], ms: Array) -> Base:
-    return ExecutedLayers([row.counted for row in known], [row.timed.traced for row in known if row.timed.traced], ms)
-
-
-def _cross_predicted(rows: Sequence[_Row], ms: Array, base_of: _BaseOf) -> Array:
+def _cross_predict(rows: Sequence[_Row], ms: Array, base_of: _BaseOf) -> Array:
     """Predict each network of a table from the other parts of the table."""
     predicted, places = np.empty(len(ms)), range(len(ms))
     for fold in range(FOLDS):
@@ -327,14 +357,14 @@ def _cross_predicted(rows: Sequence[_Row], ms: Array, base_of: _BaseOf) -> Array
     return predicted
 
 
-def _miss(shapes: Array, missed: Array, index: int, kernel: Any) -> float:
-    """Return how far one network is from its prediction by the others, in standard deviations."""
+def _standardized_miss(shapes: Array, missed: Array, index: int, kernel: Any) -> float:
+    """Return the distance of one network from its prediction by the others, in standard deviations."""
     others = np.arange(len(missed)) != index
-    mean, spread = _process(shapes[others], missed[others], kernel).predict(shapes[index : index + 1], return_std=True)
+    mean, spread = _fit_process(shapes[others], missed[others], kernel).predict(shapes[index : index + 1], return_std=True)
     return float(abs(missed[index] - mean[0]) / spread[0])
 
 
-def _process(shapes: Any, residual: Any, kernel: Any) -> Any:
+def _fit_process(shapes: Any, residual: Any, kernel: Any) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel

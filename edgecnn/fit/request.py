@@ -27,7 +27,7 @@ class OtherTarget(NamedTuple):
 
     device: str
     runtime: TargetRuntime | None
-    """None, like ``all``: every runtime of its table."""
+    """None or ``all``: every runtime of its table."""
 
     @property
     def name(self) -> str:

@@ -10,24 +10,22 @@ from itertools import count, islice
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.objective_race import require_meter
-from edgecnn.building.publish import check_output
+from edgecnn.building.build import check_output
+from edgecnn.building.measuring import require_meter
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import NOT_IN_A_SEARCH, NOTHING_TO_SCALE
-from edgecnn.errors.hosts.board import BoardError
+from edgecnn.errors.hosts import BoardError
+from edgecnn.errors.labels import multi_label_not_fitting
 from edgecnn.fit.finish import Fitted, finished, prices_elsewhere
-from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.members import PATIENT, Course, MemberBuilder
+from edgecnn.fit.prices import Priced, forecast_prices, priced, table_file
 from edgecnn.fit.request import FitRequest
-from edgecnn.fit.search import code_of_trials, identity_of, predicted_ms, search_space
-from edgecnn.fit.shortlist import along_front, looks_of, next_likely, shortlist, split_by_origin
-from edgecnn.fit.space import SearchSpace
+from edgecnn.fit.search import SearchSpace, code_of_trials, identity_of, predicted_ms, search_space
+from edgecnn.fit.shortlist import along_front, next_likely, short_trainings, shortlist, split_by_origin
 from edgecnn.fit.state import Fitting, Once, Place
-from edgecnn.fit.table import require_own_name, timeable_candidates
-from edgecnn.fit.tables import Priced, priced, table_file
-from edgecnn.measure.energy import open_log
+from edgecnn.fit.timing import require_own_name, timeable_candidates
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import open_log
 from edgecnn.models.compound import RULES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
@@ -47,8 +45,7 @@ from edgecnn.values.training import AS_IT_IS, Form
 
 def build_first(fitting: Fitting) -> Path | None:
     """Train and build the family's first network; return its folder if it is the teacher. Raises EdgecnnError: that failed."""
-    builder, tell = fitting.builder, fitting.place.tell
-    first = fitting.first
+    builder, tell, first = fitting.builder, fitting.place.tell, fitting.first
     tell.note(f"{first.name}: trained and built first, as {'the teacher' if fitting.request.choice.teacher else 'the reference'}")
     fitting.members[first.name] = _train_and_build(fitting, first, Course())
     return builder.folder(first, Course()) if fitting.request.choice.teacher else None
@@ -65,17 +62,19 @@ def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
     for member in best_of_each_kind(learned, fitting):
         if built == wanted or (built and fitting.out_of_time):
             break
-        built += build_whole(fitting, member, teacher).failed is None
+        built += train_and_build(fitting, member, teacher).failed is None
     fitting.leave_out(wanted - built)
 
 
 def _train_briefly(fitting: Fitting, shortlisted: Sequence[Member], teacher: Path | None) -> list[Member]:
     """Train members briefly, and return those whose training succeeded."""
     builder, tell, failed = fitting.builder, fitting.place.tell, None
-    looked_at, (_, most) = list[Member](), looks_of(fitting.trainings_of_members)
-    for number, member in enumerate(islice(_worth_a_look(fitting, shortlisted, looked_at), most)):
+    looked_at, (_, most) = list[Member](), short_trainings(fitting.trainings_of_members)
+    for number, member in enumerate(islice(_members_to_try(fitting, shortlisted, looked_at), most)):
         tell.note(f"{member.name}: a short training, {number + 1} of at most {most}")
-        outcome, error = _noted(fitting, member, partial(_train, fitting, member, builder.course(member, teacher, short=True)))
+        outcome, error = _keep_outcome(
+            fitting, member, partial(_train, fitting, member, builder.course(member, teacher, short=True))
+        )
         failed = error or failed
         looked_at.append(outcome)
     learned = [looked for looked in looked_at if looked.failed is None]
@@ -84,7 +83,7 @@ def _train_briefly(fitting: Fitting, shortlisted: Sequence[Member], teacher: Pat
     return learned
 
 
-def _worth_a_look(fitting: Fitting, shortlisted: Sequence[Member], looked_at: Sequence[Member]) -> Iterator[Member]:
+def _members_to_try(fitting: Fitting, shortlisted: Sequence[Member], looked_at: Sequence[Member]) -> Iterator[Member]:
     """Yield the shortlist, then one by one the members that trainings make promising, while there is time.
 
     The caller appends each trained member to ``looked_at``.
@@ -103,7 +102,7 @@ def _train(fitting: Fitting, member: Member, course: Course) -> Member:
     return member.model_copy(update={"trained": (*member.trained, fitting.builder.train(member, course))})
 
 
-def train_along(fitting: Fitting, front: Sequence[Member]) -> None:
+def bisect_front(fitting: Fitting, front: Sequence[Member]) -> None:
     """Find the fastest member that is accurate enough by bisection of the predicted front.
 
     Accuracy is assumed to rise with latency along the front.
@@ -115,7 +114,7 @@ def train_along(fitting: Fitting, front: Sequence[Member]) -> None:
             fitting.leave_out((high - low + 1).bit_length())
             break
         middle = (low + high) // 2
-        built = build_whole(fitting, waiting[middle], teacher)
+        built = train_and_build(fitting, waiting[middle], teacher)
         if built.failed is not None:  # a failure shows nothing about the other members
             del waiting[middle]
             high -= 1
@@ -124,10 +123,10 @@ def train_along(fitting: Fitting, front: Sequence[Member]) -> None:
         low, high = (low, middle - 1) if reached else (middle + 1, high)
 
 
-def build_whole(fitting: Fitting, member: Member, teacher: Path | None) -> Member:
+def train_and_build(fitting: Fitting, member: Member, teacher: Path | None) -> Member:
     """Train and build a member. A failure is noted, and kept with its reason."""
     fitting.place.tell.note(f"{member.name}: complete training and build")
-    return _noted(fitting, member, partial(_train_and_build, fitting, member, fitting.builder.course(member, teacher)))[0]
+    return _keep_outcome(fitting, member, partial(_train_and_build, fitting, member, fitting.builder.course(member, teacher)))[0]
 
 
 def _train_and_build(fitting: Fitting, member: Member, course: Course) -> Member:
@@ -135,7 +134,7 @@ def _train_and_build(fitting: Fitting, member: Member, course: Course) -> Member
     return fitting.builder.build(member, course).model_copy(update={"trained": trained})
 
 
-def _noted(fitting: Fitting, member: Member, work: Callable[[], Member]) -> tuple[Member, EdgecnnError | None]:
+def _keep_outcome(fitting: Fitting, member: Member, work: Callable[[], Member]) -> tuple[Member, EdgecnnError | None]:
     """Do the work on a member and keep the result, or keep the member with the reason of its failure. Raises BoardError."""
     made, broke = member, None
     try:
@@ -150,14 +149,14 @@ def _noted(fitting: Fitting, member: Member, work: Callable[[], Member]) -> tupl
 
 
 def best_of_each_kind(members: Sequence[Member], fitting: Fitting) -> list[Member]:
-    """Order members by short trainings: the best of each kind, then the second best of each. Without trainings keep the order."""
+    """Order members by short trainings: the best of each kind, then the second best of each. Without any, keep the order."""
     ranked = []
     for kind in split_by_origin(members, fitting.builder.begins_as_first):
-        ranked += [(place, _behind(member), member) for place, member in enumerate(sorted(kind, key=_behind))]
+        ranked += [(place, _rank_key(member), member) for place, member in enumerate(sorted(kind, key=_rank_key))]
     return [member for _, _, member in sorted(ranked, key=lambda row: row[:2])]
 
 
-def _behind(member: Member) -> float:
+def _rank_key(member: Member) -> float:
     """Return a sort key that is smaller for better short trainings."""
     return -member.trained[0].validation_top1 if member.trained else 0.0
 
@@ -187,7 +186,8 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
         EdgecnnError: a build failed.
     """
     began = time.monotonic()
-    _require_searchable(request.recipe)
+    for setting, because, hint in _unsearched(request.recipe):
+        raise NOT_IN_A_SEARCH(asked=setting, because=because, hint=hint)
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
@@ -200,22 +200,21 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
         with place.machine() as machine:
             resolved = resolve(_first_build(request, spec), store, place.tell, machine.facts)
             if resolved.data.multi_label:
-                raise multi_label_not_fitting(
-                    setting="edgecnn fit", because=_BY_CLASS, hint="build one network of the family instead"
-                )
+                because, hint = "a search compares networks by single-class accuracy", "build one network of the family instead"
+                raise multi_label_not_fitting(setting="edgecnn fit", because=because, hint=hint)
             if request.choice.teacher:
                 _require_teachable(resolved, request.family)
             if "energy_mj" in request.within and resolved.attachment.attached:
                 require_meter(machine.environment, resolved.candidates, request.meter, "--within energy_mj")
             lab = machine.lab(store, place.tell, request.device.name)
             prices = _prices(request, timeable_candidates(resolved.candidates), lab, attached=resolved.attachment.attached)
-        space, first = _space(request, resolved, prices)
+        space, first = _search_space(request, resolved, prices)
         epochs = None if resolved.mode == "finetune" else PATIENT * (resolved.recipe.train.epochs or 0)
         builder = MemberBuilder(request, spec, store, place.tell, first.scale, epochs)
         fitting = Fitting(request, builder, resolved, prices, place, first, began, others, machine=lab.machine)
         _search(fitting, space)
         if request.choice.accuracy_top1 is not None:
-            train_along(fitting, along_front(fitting))
+            bisect_front(fitting, along_front(fitting))
         else:
             train_best(fitting, shortlist(fitting))
         return finished(fitting)
@@ -233,15 +232,6 @@ def _prices(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, a
     lab.tell.note(f"{request.device.name} is not attached and has no latency table; using forecasts ({MARK}), provisionally")
     own = None if request.device_file is None else str(request.device_file)
     return forecast_prices(request.device, shippable, lab, own)
-
-
-_BY_CLASS = "a search compares networks by single-class accuracy"
-
-
-def _require_searchable(recipe: Recipe) -> None:
-    """Raises NOT_IN_A_SEARCH: the recipe has a setting that the search chooses, or a network that is not trained."""
-    for setting, because, hint in _unsearched(recipe):
-        raise NOT_IN_A_SEARCH(asked=setting, because=because, hint=hint)
 
 
 def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
@@ -270,12 +260,11 @@ def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
 def _require_teachable(resolved: Resolved, family: str) -> None:
     """Check that members can be distilled, before the teacher is trained. Raises TEACHER_NOT_FITTING: they cannot."""
     taught = resolved.asked.train.model_copy(update={"teacher": family})
-    mode = resolved.mode
-    taught_by = resolved.asked.model_copy(update={"train": taught})
-    require_teachable(taught_by, None if mode == "custom" or mode == "kept" else mode)
+    mode = None if resolved.mode == "custom" or resolved.mode == "kept" else resolved.mode
+    require_teachable(resolved.asked.model_copy(update={"train": taught}), mode)
 
 
-def _space(request: FitRequest, resolved: Resolved, prices: Priced) -> tuple[SearchSpace, Member]:
+def _search_space(request: FitRequest, resolved: Resolved, prices: Priced) -> tuple[SearchSpace, Member]:
     """Return the search space and its first network. Raises ResolutionUnderStride: the resolution is too small."""
     base_px = resolved.recipe.model.resolution_px or resolved.arch.resolution_px
     space = SearchSpace(
@@ -325,10 +314,10 @@ def _search(fitting: Fitting, space: SearchSpace) -> None:
         members = search_space(space, request.choice.trials, store.layout.work(KIND, name) / "study.db", tell)
     fitting.searched = tuple(member for member in members if identity_of(member) != identity_of(first))
     fitting.members[first.name] = first
-    fitting.axes = _axes(space, predicted_ms(first))
+    fitting.axes = _savings_by_axis(space, predicted_ms(first))
 
 
-def _axes(space: SearchSpace, whole_ms: float) -> dict[str, float]:
+def _savings_by_axis(space: SearchSpace, whole_ms: float) -> dict[str, float]:
     """Return the share of the first network's latency that is left after each single change."""
     side, half_px = space.base_px.short_px, round(LESS * space.base_px.short_px)
     members = {

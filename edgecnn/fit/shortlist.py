@@ -15,9 +15,9 @@ from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import UNLIKE_TABLE, nothing_predicted_inside, nothing_timed
 from edgecnn.errors.wording import bounds_text
-from edgecnn.fit.search import guessed_ms, predicted_front, predicted_ms, spread_out, unlike
+from edgecnn.fit.search import are_unlike, guessed_ms, predicted_front, predicted_ms, spread_out
 from edgecnn.fit.state import Fitting
-from edgecnn.fit.timing import SLOW, Timed, Yardstick, times_of, untrained_kits
+from edgecnn.fit.timing import SLOW, Timed, Yardstick, time_kits, untrained_kits
 from edgecnn.values.fit import Member
 from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity
@@ -48,7 +48,7 @@ def perhaps_inside(fitting: Fitting, members: Iterable[Member]) -> list[Member]:
     """Return the members that are inside, or that may be inside by their corrected predictions if they were not timed."""
     if not is_timeable(fitting):
         return [member for member in members if is_inside(fitting, member)]
-    off, tried = times_predicted(fitting), fitting.times.keys() | fitting.untimed.keys()
+    off, tried = measured_over_predicted(fitting), fitting.times.keys() | fitting.untimed.keys()
     return [
         member
         for member in members
@@ -56,7 +56,7 @@ def perhaps_inside(fitting: Fitting, members: Iterable[Member]) -> list[Member]:
     ]
 
 
-def times_predicted(fitting: Fitting) -> float:
+def measured_over_predicted(fitting: Fitting) -> float:
     """Return the median ratio of measured to predicted p50; 1 if nothing was timed."""
     predicted = {member.name: guessed_ms(member) for member in fitting.searched}
     return median([ms.estimate / predicted[name] for name, ms in fitting.times.items() if name in predicted] or [1.0])
@@ -64,7 +64,7 @@ def times_predicted(fitting: Fitting) -> float:
 
 def time_untrained(fitting: Fitting, members: Sequence[Member]) -> None:
     """Time members' untrained networks, and keep the times and failures in the search."""
-    timed = _timed(fitting, members)
+    timed = _time_members(fitting, members)
     fitting.times |= timed.times
     fitting.untimed |= timed.failed
     fitting.pace = timed.pace
@@ -73,13 +73,13 @@ def time_untrained(fitting: Fitting, members: Sequence[Member]) -> None:
         fitting.place.tell.note(f"{pace}; budgets are compared with its current latency")
 
 
-def _timed(fitting: Fitting, members: Sequence[Member]) -> Timed:
+def _time_members(fitting: Fitting, members: Sequence[Member]) -> Timed:
     place, classes = fitting.place, len(fitting.resolved.data.classes)
     maker = KitMaker(place.store, place.tell, fitting.prices.environment)
     kits, failed = untrained_kits(members, fitting.builder.spec, fitting.prices.candidates, classes, maker)
     yardstick = _yardstick(fitting, maker)
     with place.lab() as lab:
-        timed = times_of(kits, lab, yardstick)
+        timed = time_kits(kits, lab, yardstick)
     return timed._replace(failed={**failed, **timed.failed})
 
 
@@ -104,7 +104,7 @@ CHANGED = {"relu6": (1.0, 0.0), "hard-swish": (0.0, 1.0)}
 """Each other activation is a separate direction, as far as half of a multiplier."""
 
 
-def promises(learned: Sequence[Member], waiting: Sequence[Member]) -> list[float]:
+def promised_top1(learned: Sequence[Member], waiting: Sequence[Member]) -> list[float]:
     """Return upper bounds of the top-1 on ``validation``, 0…1, after a short training of each waiting member.
 
     ``learned``: members of one kind, each with a training. Raises ValueError: there are none.
@@ -132,14 +132,14 @@ TIMED, TIMED_NEXT = 8, 4
 UNLIKE_SHOWN = 3
 """Features that an error names if networks are unlike those of the table."""
 SMALLER = 0.95
-"""If the correction of predictions falls below this ratio, more members may be inside, and timing continues."""
+"""Ratio of two corrections of the predictions, below which more members may be inside and timing continues."""
 TRIES = 3
 """Number of times that further members are timed if too few were inside."""
 MORE = 2
 """Short trainings in addition to one for each complete training."""
 
 
-def looks_of(members: int) -> tuple[int, int]:
+def short_trainings(members: int) -> tuple[int, int]:
     """Return the number of short trainings from the shortlist, and in total. ``members``: complete trainings."""
     whole = max(1, members)
     return whole + MORE, 2 * whole + MORE
@@ -151,12 +151,12 @@ def shortlist(fitting: Fitting) -> tuple[Member, ...]:
     Raises NOTHING_PREDICTED_INSIDE: no member is inside. UNLIKE_TABLE: no member can be predicted. NothingTimed: no network could
     be made and timed.
     """
-    wanted, cost_ms = looks_of(fitting.trainings_of_members)[0], guessed_ms if fitting.attached else predicted_ms
+    wanted, cost_ms = short_trainings(fitting.trainings_of_members)[0], guessed_ms if fitting.attached else predicted_ms
     if is_timeable(fitting):
-        _time_first(fitting, wanted)
+        _time_most_promising(fitting, wanted)
     inside = [member for member in fitting.searched if is_inside(fitting, member)]
     if not inside:
-        raise _outside(fitting, {member.name: cost_ms(member) for member in fitting.searched}, timed=False)
+        raise _nothing_inside(fitting, {member.name: cost_ms(member) for member in fitting.searched}, timed=False)
     return spread_out(map(fitting.add_untrained_ms, inside), wanted, fitting.first.resolution_px)
 
 
@@ -166,8 +166,7 @@ def next_likely(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Mem
     If the device is attached, the member is timed. Scaled members and members that start from the first network's weights are
     ranked separately, and take turns.
 
-    ``looked_at``: all members with a short training, including failures. ``turn``: number of
-    earlier calls.
+    ``looked_at``: all members with a short training, including failures. ``turn``: number of earlier calls.
     """
     by_kind = split_by_origin(looked_at, fitting.builder.begins_as_first)
     kinds = sorted((kind for kind in by_kind if kind), key=len, reverse=True)
@@ -179,7 +178,7 @@ def next_likely(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Mem
             for member in fitting.searched
             if fitting.builder.begins_as_first(member) is begun
             and member.name not in fitting.members
-            and all(unlike(member, other) for other in alike)
+            and all(are_unlike(member, other) for other in alike)
         ]
         if (likely := _likeliest(fitting, alike, waiting)) is not None:
             return likely
@@ -211,14 +210,14 @@ def _most_promising_first(learned: Sequence[Member], waiting: Sequence[Member]) 
     """Sort members by promise, or by the stand-in without any training."""
     if not learned or not waiting:
         return sorted(waiting, key=lambda member: -member.standin)
-    ranked = sorted(zip(promises(learned, waiting), waiting, strict=True), key=lambda row: -row[0])
+    ranked = sorted(zip(promised_top1(learned, waiting), waiting, strict=True), key=lambda row: -row[0])
     return [member for _, member in ranked]
 
 
 def _untimed_apart(fitting: Fitting, order: Sequence[Member]) -> list[Member]:
     chosen = list[Member]()
     for member in order:
-        if len(chosen) < TIMED_NEXT and member.name not in fitting.times and all(unlike(member, other) for other in chosen):
+        if len(chosen) < TIMED_NEXT and member.name not in fitting.times and all(are_unlike(member, other) for other in chosen):
             chosen.append(member)
     return chosen
 
@@ -230,11 +229,11 @@ def along_front(fitting: Fitting) -> tuple[Member, ...]:
     """
     front = predicted_front(member for member in fitting.searched if predicted_ms(member) <= bound_ms(fitting))
     if not front:
-        raise _outside(fitting, {member.name: predicted_ms(member) for member in fitting.searched}, timed=False)
-    return _evenly(front, 2 ** max(1, fitting.trainings_of_members) - 1)
+        raise _nothing_inside(fitting, {member.name: predicted_ms(member) for member in fitting.searched}, timed=False)
+    return _evenly_spaced(front, 2 ** max(1, fitting.trainings_of_members) - 1)
 
 
-def _evenly(front: Sequence[Member], count: int) -> tuple[Member, ...]:
+def _evenly_spaced(front: Sequence[Member], count: int) -> tuple[Member, ...]:
     """Return ``count`` evenly spaced members with both ends, or the middle one."""
     if count == 1:
         return (front[len(front) // 2],)
@@ -242,7 +241,7 @@ def _evenly(front: Sequence[Member], count: int) -> tuple[Member, ...]:
     return tuple(front[round(index * last / max(1, count - 1))] for index in range(count))
 
 
-def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> EdgecnnError:
+def _nothing_inside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> EdgecnnError:
     """Return the error of a search without any network inside the budget."""
     request, known = fitting.request, [name for name, ms in costs_ms.items() if math.isfinite(ms)]
     guesses = (prediction for member in fitting.searched for prediction in member.predicted[:1])
@@ -258,7 +257,7 @@ def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) ->
     )
 
 
-def _time_first(fitting: Fitting, wanted: int) -> None:
+def _time_most_promising(fitting: Fitting, wanted: int) -> None:
     """Time the best members by the stand-in that are predicted inside, or the fastest ones.
 
     Timing corrects the predictions, and continues until enough members are inside and the correction is stable. Members outside
@@ -267,18 +266,18 @@ def _time_first(fitting: Fitting, wanted: int) -> None:
     size, known = fitting.first.resolution_px, [member for member in fitting.searched if member.predicted]
     for _ in range(TRIES):
         waiting = [member for member in known if member.name not in fitting.times and member.name not in fitting.untimed]
-        before = times_predicted(fitting)
+        before = measured_over_predicted(fitting)
         trying = spread_out(perhaps_inside(fitting, waiting), TIMED, size)
         if not trying and not any(is_inside(fitting, member) for member in known):  # a prediction alone excludes nothing
             trying = tuple(sorted((member for member in waiting if math.isfinite(guessed_ms(member))), key=guessed_ms)[:TIMED])
         if not trying:
             break
         time_untrained(fitting, trying)
-        if sum(is_inside(fitting, member) for member in known) >= wanted and times_predicted(fitting) >= SMALLER * before:
+        if sum(is_inside(fitting, member) for member in known) >= wanted and measured_over_predicted(fitting) >= SMALLER * before:
             break
     if fitting.untimed and not fitting.times:
         raise nothing_timed(
             device=fitting.request.device.name, reasons=fitting.untimed, hint="its latency table was measured before"
         )
     if fitting.times and not any(is_inside(fitting, member) for member in known):
-        raise _outside(fitting, {name: ms.estimate for name, ms in fitting.times.items()}, timed=True)
+        raise _nothing_inside(fitting, {name: ms.estimate for name, ms in fitting.times.items()}, timed=True)

@@ -12,8 +12,8 @@ from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.errors.wording import counted
 from edgecnn.fit.members import MemberBuilder
+from edgecnn.fit.prices import Priced, TablePrices
 from edgecnn.fit.request import FitRequest
-from edgecnn.fit.tables import Priced, TablePrices
 from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
 from edgecnn.values.fit import Member

@@ -1,10 +1,9 @@
-"""The error of forecasts on networks and devices that were left out; intervals are quantiles of these errors (conformal
-prediction).
+"""Measure the error of forecasts on networks and devices that were left out. Intervals are quantiles of these errors.
 
-Each classifier of the tables is left out in turn and forecast like a user's network. The board is placed with as many networks as
-the device in question has. Networks with unusual work are harder to predict, so their errors are divided by their difficulty, and
-intervals are multiplied by it. A user's board differs from the table's board of the same device, so every interval includes the
-spread between boards of one device.
+The method is conformal prediction. Each classifier of the tables is left out in turn and forecast like a user's network. The
+board is placed with as many networks as the device in question has. Networks with unusual work are harder to predict, so their
+errors are divided by their difficulty, and intervals are multiplied by it. A user's board differs from the table's board of the
+same device, so every interval includes the spread between boards of one device.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.forecast.matrix import Matrix, base_matrix, times_of
-from edgecnn.forecast.structure import RIDGE_WORK, Array, learn, place, predicted
+from edgecnn.forecast.structure import RIDGE_WORK, Array, Matrix, base_matrix, learn, place, predicted, times_of
 from edgecnn.forecast.tables import TableRun, table_runs
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import ForecastBasis
@@ -34,7 +32,7 @@ DRAWS = 4
 """Draws of the networks by which a board is placed."""
 DEVICE_GROUPS = 8
 HERE = (("azure-d64s-v6", (1, 2)), ("azure-d64as-v7", (1, 2)), ("amd-epyc-7742", (1, 64)), ("amd-ryzen-embedded-v1605b", (1, 2)))
-"""x86 machines of the tables, and threads. Each simulates the computer on which alone a network was timed."""
+"""x86 machines of the tables, and their threads. Each simulates a computer that is the only one that timed a network."""
 Machine = tuple[str, tuple[int, ...]]
 Way = tuple[Runtime, Precision]
 BASE: Way = (Runtime.NCNN, Precision.FP32)
@@ -64,7 +62,7 @@ class Errors(NamedTuple):
 
     @property
     def median_percent(self) -> float:
-        """Half of the errors are smaller."""
+        """Median of the errors, percent."""
         return float(100 * np.expm1(np.median(self.logs)))
 
     @property
@@ -94,14 +92,15 @@ class Question(NamedTuple):
 
 
 def half_width(off: Errors, boards: Errors, hard: float) -> float:
-    """Return half the width of a printed log interval. ``boards``: spread between boards of one device; ``hard``: 1 if work does
-    not matter.
+    """Return half the width of a printed log interval.
+
+    ``boards``: spread between boards of one device. ``hard``: difficulty of the network; 1 if its work does not matter.
     """
     return math.hypot(off.half_width * hard, boards.half_width)
 
 
 def difficulty(matrix: Matrix) -> Array:
-    """Return (columns,) 1 for a typical network, more for an unusual one: its leverage in the regression on work."""
+    """Return the difficulty of each network, (columns,): 1 if typical, more if unusual, by leverage in the regression on work."""
     others = np.column_stack([np.ones(len(matrix.work)), matrix.work])
     timed = np.any(~np.isnan(matrix.log_ms[[run is not None for run in matrix.runs]]), axis=0)
     penalty = np.diag([1e-3, *[RIDGE_WORK * timed.sum()] * matrix.work.shape[1]])
@@ -114,7 +113,7 @@ def difficulty(matrix: Matrix) -> Array:
 
 
 def errors(question: Question, way: Way) -> Errors | None:
-    """Return errors of networks that were left out in turn on the public runs; None if there are too few."""
+    """Return the errors on the public runs of networks that were left out in turn; None if there are too few."""
     fewer = max((count for count in PLACING if count <= question.placed_by), default=PLACING[0])
     return _public_errors(question._replace(placed_by=fewer), BASE if is_base(way) else way)
 
@@ -125,9 +124,9 @@ def _public_errors(question: Question, way: Way) -> Errors | None:
 
 
 def errors_among(runs: Sequence[TableRun], question: Question) -> Errors | None:
-    """Return the same on these runs. If no run has enough networks, fewer are used to place it."""
+    """Return the errors on these runs. If no run has enough networks, fewer are used to place a board."""
     for count in sorted((count for count in PLACING if count <= question.placed_by), reverse=True):
-        left = list(_left_out(runs, question._replace(placed_by=count))) if runs else []
+        left = list(_left_out_errors(runs, question._replace(placed_by=count))) if runs else []
         if left:
             return _errors(left, question.is_by_work)
     return None
@@ -136,30 +135,30 @@ def errors_among(runs: Sequence[TableRun], question: Question) -> Errors | None:
 @cache
 def between_boards() -> Errors:
     """Return log ratios of each network that two boards of one device have timed with as many threads."""
-    columns, left = base_matrix().columns, list[_Left]()
+    columns, left = base_matrix().columns, list[_LeftOut]()
     same = [run for run in table_runs() if run.run.note is None and is_base(run.way)]
     for first, second in combinations(same, 2):
         alike = (first.soc, first.device, first.run.threads, first.run.cores)
         alike_too = (second.soc, second.device, second.run.threads, second.run.cores)
         if alike == alike_too and first.run.board != second.run.board:
             apart = times_of(first, columns) - times_of(second, columns)
-            left += [_Left(float(apart[column]), int(column), first.soc) for column in np.flatnonzero(~np.isnan(apart))]
+            left += [_LeftOut(float(apart[column]), int(column), first.soc) for column in np.flatnonzero(~np.isnan(apart))]
     return _errors(left, by_work=False)
 
 
-class _Left(NamedTuple):
+class _LeftOut(NamedTuple):
     error: float
     column: int
     soc: str
 
 
-def _errors(left: Sequence[_Left], by_work: bool) -> Errors:
+def _errors(left: Sequence[_LeftOut], by_work: bool) -> Errors:
     logs, columns = np.abs([one.error for one in left]), np.array([one.column for one in left])
     hard = difficulty(base_matrix())[columns] if by_work else np.ones(len(columns))
     return Errors(logs, hard, columns, np.array([one.soc for one in left]))
 
 
-def _left_out(runs: Sequence[TableRun], question: Question) -> Iterator[_Left]:
+def _left_out_errors(runs: Sequence[TableRun], question: Question) -> Iterator[_LeftOut]:
     matrix = base_matrix()
     log_ms = np.array([times_of(run, matrix.columns) for run in runs])
     columns = [int(column) for column in np.flatnonzero(matrix.classifies)]
@@ -177,8 +176,11 @@ def _left_out(runs: Sequence[TableRun], question: Question) -> Iterator[_Left]:
             yield from _errors_of(column, log_ms[left], socs[left], networks, question.placed_by)
 
 
-def _errors_of(column: int, log_ms: Array, socs: NDArray[np.str_], networks: Array, placed_by: int) -> Iterator[_Left]:
-    """Return errors of one network on every run, placed by that many of its other timed networks, classifiers first."""
+def _errors_of(column: int, log_ms: Array, socs: NDArray[np.str_], networks: Array, placed_by: int) -> Iterator[_LeftOut]:
+    """Yield the errors of one network on every run.
+
+    A run is placed by ``placed_by`` of its other timed networks, classifiers first.
+    """
     others = ~np.isnan(log_ms)
     others[:, column] = False
     usable = (others.sum(axis=1) >= placed_by) & ~np.isnan(log_ms[:, column])
@@ -190,7 +192,7 @@ def _errors_of(column: int, log_ms: Array, socs: NDArray[np.str_], networks: Arr
         np.put_along_axis(known, drawn, values=True, axis=1)
         placed = place(np.where(known, log_ms, 0.0), known, networks)
         off = predicted(placed, networks)[:, column] - log_ms[:, column]
-        yield from (_Left(float(error), column, str(soc)) for error, soc in zip(off, socs, strict=True))
+        yield from (_LeftOut(float(error), column, str(soc)) for error, soc in zip(off, socs, strict=True))
 
 
 @cache

@@ -27,11 +27,20 @@ from edgecnn.forecast.calibration import (
     half_width,
     is_base,
 )
-from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, extended_matrix, times_of
 from edgecnn.forecast.networks import Subject
-from edgecnn.forecast.records import MeasuredTime, runs_of_records
-from edgecnn.forecast.structure import Array, learn, place, predicted
-from edgecnn.forecast.tables import TableRun, runs_on, table_runs
+from edgecnn.forecast.structure import (
+    Array,
+    Matrix,
+    TimesHere,
+    base_matrix,
+    column_of_subject,
+    extended_matrix,
+    learn,
+    place,
+    predicted,
+    times_of,
+)
+from edgecnn.forecast.tables import MeasuredTime, TableRun, runs_of_records, runs_on, table_runs
 from edgecnn.runtimes.registry import offers
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.device import Device
@@ -95,9 +104,14 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
     rows: list[Found] = []
     for subject in subjects:
         column = matrix.columns.index(column_of_subject(subject))
-        measured = [_measured(subject, record) for record in records if _is_of(record, subject, name)]
+        same = (subject.arch, subject.resolution_px, name)
+        measured = [
+            _forecast_from_record(subject, record)
+            for record in records
+            if (record.arch, record.resolution_px, record.device) == same
+        ]
         rows += [_state_build(row, device) for row in measured]
-        outside = _outside(subject, matrix, column, hard)
+        outside = _outside_tables(subject, matrix, column, hard)
         for way in place.ways:
             if any((row.runtime, row.precision) == way.way for row in measured):
                 continue
@@ -162,7 +176,7 @@ def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list
         of_way = [run for run in runs if run.way == way]
         evidence = [run for run in of_way if run.is_evidence and len(run.run.ms) >= LEAST_NETWORKS]
         of_way = evidence or [run for run in of_way if not run.is_evidence] or of_way
-        chosen = [run for run in of_way if run.run.threads in (None, threads or _fastest(of_way))]
+        chosen = [run for run in of_way if run.run.threads in (None, threads or _fastest_threads(of_way))]
         log_ms = np.array([times_of(run, matrix.columns) for run in chosen])
         known = ~np.isnan(log_ms)
         if structure is None or not chosen:
@@ -172,7 +186,7 @@ def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list
     return ways
 
 
-def _fastest(runs: Iterable[TableRun]) -> int | None:
+def _fastest_threads(runs: Iterable[TableRun]) -> int | None:
     """Return the threads of the fastest run, over the networks that all runs have."""
     runs = list(runs)
     shared = set.intersection(*(set(run.run.ms) for run in runs))
@@ -196,9 +210,11 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
         few = f"too few networks to estimate its error: records of {LEAST_NETWORKS + 1} networks are needed"
         return _no_forecast(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, few)
     logs = device.log_ms[:, cell.column] if published else device.by_structure[:, cell.column]
-    hard = (cell.hard if question.is_by_work else 1.0) * (1.0 if is_base(device.way) else _few(off, question))
+    hard = (cell.hard if question.is_by_work else 1.0) * (1.0 if is_base(device.way) else _widening(off, question))
     estimate = float(np.nanmedian(logs))
-    half = math.hypot(boards.half_width if published else half_width(off, boards, hard), _apart(logs))
+    several = np.count_nonzero(~np.isnan(logs)) > 1
+    spread = 1.645 * float(np.nanstd(logs, ddof=1)) if several else 0.0  # between boards of one device, at 90 %
+    half = math.hypot(boards.half_width if published else half_width(off, boards, hard), spread)
     runs = [run for run, time in zip(device.runs, device.log_ms[:, cell.column], strict=True) if not published or time == time]
     newest = max(runs, key=lambda run: run.run.date)
     return Forecast(
@@ -261,7 +277,7 @@ def _question(device: _Device, cell: _Cell) -> Question:
 
 
 def _unsupported(name: str, device: _Device, cell: _Cell) -> tuple[Why, str] | None:
-    """Return why the device's runs cannot predict a network that they have not timed: they are few, or all of another kind."""
+    """Return why the device's runs cannot predict a network that they have not timed: too few runs, or none of such networks."""
     if _timed(device, cell.column):
         return None
     known = ~np.isnan(device.log_ms).all(axis=0)
@@ -275,11 +291,11 @@ def _unsupported(name: str, device: _Device, cell: _Cell) -> tuple[Why, str] | N
     return Why.NETWORK_OUTSIDE_SUPPORT, f"the public table of {way} has no network {kind} depthwise or grouped convolutions"
 
 
-def _few(off: Errors, question: Question) -> float:
-    """Return the factor on an interval if few networks link a runtime or precision to ncnn's float times.
+def _widening(off: Errors, question: Question) -> float:
+    """Return the factor by which an interval widens if few networks link a runtime or precision to ncnn's float times.
 
-    The interval is at least as wide as that of ncnn's floats, times the 95 % quantile of Student's distribution over the normal
-    one.
+    The interval is at least as wide as that of ncnn's float times. The factor also has the ratio of the 95 % quantiles of
+    Student's and the normal distribution.
     """
     base = errors(question, BASE)
     freedom = max(off.networks - 1, 1)
@@ -287,13 +303,8 @@ def _few(off: Errors, question: Question) -> float:
     return student * max(1.0, base.half_width / off.half_width if base else 1.0)
 
 
-def _apart(logs: Array) -> float:
-    """Return the spread between boards of one device, at 90 %; 0 for a single board."""
-    return 1.645 * float(np.nanstd(logs, ddof=1)) if np.count_nonzero(~np.isnan(logs)) > 1 else 0.0
-
-
-def _measured(subject: Subject, record: MeasuredTime) -> Forecast:
-    """Return a forecast from a record; another board of the device differs from it as two boards of the tables do."""
+def _forecast_from_record(subject: Subject, record: MeasuredTime) -> Forecast:
+    """Return a forecast from a record. Its interval includes the spread between boards of one device in the tables."""
     p50, boards = record.p50_ms, between_boards()
     half = math.hypot(max(math.log(p50.high / p50.estimate), math.log(p50.estimate / p50.low)), boards.half_width)
     return Forecast(
@@ -317,11 +328,7 @@ def _interval(ms: float, half: float) -> Interval:
     return Interval(estimate=ms, low=ms * math.exp(-half), high=ms * math.exp(half), confidence=CONFIDENCE)
 
 
-def _is_of(record: MeasuredTime, subject: Subject, device: str) -> bool:
-    return (record.arch, record.resolution_px, record.device) == (subject.arch, subject.resolution_px, device)
-
-
-def _outside(subject: Subject, matrix: Matrix, column: int, hard: Array) -> str | None:
+def _outside_tables(subject: Subject, matrix: Matrix, column: int, hard: Array) -> str | None:
     """Return why the tables cannot predict a network; None if they can, or if it was timed."""
     if not np.isnan(matrix.log_ms[:, column]).all():
         return None
@@ -348,11 +355,13 @@ def _no_forecast(
 
 
 def _missing_forecasts(subject: Subject, place: _Place, measured: Set[Runtime]) -> list[NoForecast]:
-    """Return the runtimes of a device without a forecast, or the device if it has no table."""
+    """Return why runtimes of a device have no forecast, or why the device has none."""
     if not place.runs:
-        return [] if measured else [_no_table(subject, place)]
+        return [] if measured else [_no_forecast_for_device(subject, place)]
     placed = {fit.way for fit in place.ways}
-    none = [_no_threads(subject, place, way) for way in dict.fromkeys(run.way for run in place.runs) if way not in placed]
+    none = [
+        _no_forecast_for_threads(subject, place, way) for way in dict.fromkeys(run.way for run in place.runs) if way not in placed
+    ]
     timed = {run.run.runtime for run in place.runs} | measured
     for runtime in place.runtimes:
         if runtime not in timed:
@@ -361,7 +370,7 @@ def _missing_forecasts(subject: Subject, place: _Place, measured: Set[Runtime]) 
     return none
 
 
-def _no_table(subject: Subject, place: _Place) -> NoForecast:
+def _no_forecast_for_device(subject: Subject, place: _Place) -> NoForecast:
     nearest = nearest_places(place.device)
     sentence = f"no public table has {place.name}" + (
         f"; the nearest by processor or board are {listed(nearest)}" if nearest else ""
@@ -372,7 +381,7 @@ def _no_table(subject: Subject, place: _Place) -> NoForecast:
     return answer.model_copy(update={"nearest": nearest})
 
 
-def _no_threads(subject: Subject, place: _Place, way: Way) -> NoForecast:
+def _no_forecast_for_threads(subject: Subject, place: _Place, way: Way) -> NoForecast:
     has = sorted({run.run.threads for run in place.runs if run.way == way and run.run.threads is not None})
     beyond = place.threads is not None and place.threads > has[-1]
     counts = f"at most {has[-1]}" if beyond else listed([str(count) for count in has])
@@ -384,7 +393,7 @@ def _no_threads(subject: Subject, place: _Place, way: Way) -> NoForecast:
 _PROCESSORS = re.compile(r"cortex-[amx]\d+\w*|neoverse-\w+|carmel|denver2|oryon|rk\d{4}|bcm\d{4}|gracemont")
 """Names of CPU cores and chips in device files and in the titles of boards."""
 _LINES = re.compile(r"^(jetson|raspberry-pi|rk35|orange-?pi)")
-"""Names of one maker's successive boards."""
+"""Series of boards from one maker."""
 
 
 def nearest_places(device: Device | str) -> tuple[str, ...]:

@@ -10,13 +10,11 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, PositiveInt, ValidationError
 
-from edgecnn.errors.fit import COST_UNKNOWN
-from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
+from edgecnn.errors.fit import COST_UNKNOWN, PUBLIC_TABLE_DAMAGED
 from edgecnn.errors.wording import first_problem
-from edgecnn.graph.layer_features import Layer, fused, layers_of
-from edgecnn.installed import require_packages
+from edgecnn.graph.layer_features import Layer, fused_operations, layers_of
+from edgecnn.installed import require_packages, resource_folder
 from edgecnn.models.catalogue import arch_named, require_size
-from edgecnn.resources import resource_folder
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
@@ -76,12 +74,12 @@ def subject_of_file(path: Path) -> Subject:
     ``operations_of_file``.
     """
     require_packages(("onnx",), extra="train", needed_for="forecast")
-    from edgecnn.graph.custom.file_cost import operations_of_file
     from edgecnn.graph.custom.trial import try_counting
+    from edgecnn.graph.onnx_cost import operations_of_file
 
     try_counting(path)
     file = operations_of_file(path)
-    layers = layers_of(file.operations, fused(file.operations))
+    layers = layers_of(file.operations, fused_operations(file.operations))
     if not layers:
         raise COST_UNKNOWN(path=path, because="it has no multiplications")
     return Subject(path.name, file.resolution_px, work_of(layers), file=path)
@@ -101,11 +99,11 @@ def counted_catalogue() -> CountedCatalogue:
 def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
     """Count a row of the catalogue, built from shapes alone. Raises MissingPackage: torch is not installed."""
     require_packages(("torch", "torchvision"), extra="train", needed_for="forecast")
-    from edgecnn.graph.traced import operations_of
+    from edgecnn.graph.torch_operations import operations_of
     from edgecnn.models.networks import shipping_shapes
 
     operations = operations_of(shipping_shapes(spec, spec.classes), size)
-    return work_of(layers_of(operations, fused(operations)))
+    return work_of(layers_of(operations, fused_operations(operations)))
 
 
 def count_parameters_per_class(spec: ArchSpec) -> int:

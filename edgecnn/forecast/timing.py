@@ -15,10 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from edgecnn.forecast.matrix import Column, TimesHere, column_of_subject
 from edgecnn.forecast.networks import Subject, subject_of_arch
-from edgecnn.installed import installed_version
-from edgecnn.resources import resource_folder
+from edgecnn.forecast.structure import Column, TimesHere, column_of_subject
+from edgecnn.installed import installed_version, resource_folder
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 
 REFERENCES = (
@@ -32,7 +31,7 @@ LEAST_CALLS = 3
 LIMIT_S = 30.0
 """Limit for all calls of one network with one number of threads; a slower network is not timed."""
 PUBLISHED_LIKE = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_packing_layout", "use_winograd_convolution")
-"""On, as in the measurement of the public table."""
+"""Options that are on, as in the measurement of the public table."""
 
 
 def can_time() -> bool:
@@ -41,7 +40,7 @@ def can_time() -> bool:
 
 
 class TimesTaken(NamedTuple):
-    """What was timed on this computer."""
+    """Times that were measured on this computer."""
 
     runs: TimesHere = ()
     """One run for each number of threads, of the requested networks and the references."""
@@ -92,8 +91,9 @@ def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) ->
 
 
 def param_of(subject: Subject, work: Path) -> Path | str:
-    """Return the network in ncnn's format without weights: shipped for the catalogue, converted for a file; else why there is
-    none.
+    """Return the network in ncnn's format without weights, shipped for the catalogue or converted for a file.
+
+    If there is none, return the reason.
     """
     if subject.arch is not None:
         shipped = resource_folder("baselines") / "public" / "networks" / f"{subject.arch}.param"

@@ -18,7 +18,7 @@ import onnxruntime
 from onnx import numpy_helper
 
 from edgecnn.errors.graph import EXPORT_DISAGREES
-from edgecnn.graph.operators import operators_named
+from edgecnn.graph.missing_operator import name_missing_operator
 from edgecnn.values.base import Value
 
 Level = onnxruntime.GraphOptimizationLevel
@@ -44,22 +44,22 @@ def session_of(
     options.log_severity_level = 4  # errors are raised as well
     for name, value in (entries or {}).items():
         options.add_session_config_entry(name, value)
-    content = _answering(model, outputs).SerializeToString() if isinstance(model, onnx.ModelProto) else model
+    content = _with_outputs(model, outputs).SerializeToString() if isinstance(model, onnx.ModelProto) else model
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def answers(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+def run_outputs(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
     """Return every output by name for one input batch."""
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {session.get_inputs()[0].name: feed}), strict=True))
 
 
-def logits(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def run_logits(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return the first output, (N, classes)."""
     return np.asarray(session.run(None, {session.get_inputs()[0].name: feed})[0], np.float32)
 
 
-def _answering(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
+def _with_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
     if not outputs:
         return model
     opened = onnx.ModelProto()
@@ -107,10 +107,10 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
 
     Raises OPERATOR_MISSING: ONNX Runtime lacks one of its operators.
     """
-    with operators_named(path):
+    with name_missing_operator(path):
         session = session_of(path, Level.ORT_ENABLE_BASIC)
     edges = [0, *range(1, len(feed), batch), len(feed)]
-    return np.concatenate([logits(session, feed[start:end]) for start, end in pairwise(edges)])
+    return np.concatenate([run_logits(session, feed[start:end]) for start, end in pairwise(edges)])
 
 
 def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE) -> ExportCheck:
@@ -127,17 +127,17 @@ def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE)
     return check
 
 
-def distance(wanted: Logits, answers: Logits) -> float:
-    """Return the largest difference as a share of the spread of ``wanted``; infinity if either contains a NaN.
+def distance(reference: Logits, logits: Logits) -> float:
+    """Return the largest difference as a share of the reference's spread; infinity if either contains a NaN.
 
-    If ``wanted`` is constant, return the difference itself.
+    If the reference is constant, return the difference itself.
     """
-    share = float(np.max(np.abs(answers - wanted))) / (float(np.ptp(wanted)) or 1.0)
+    share = float(np.max(np.abs(logits - reference))) / (float(np.ptp(reference)) or 1.0)
     return inf if isnan(share) else share
 
 
-def spread(pixels: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
-    """Spread ``count`` images over the whole set, so that a sorted folder is not judged by its first class alone."""
+def spread_images(pixels: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
+    """Return ``count`` images spread over the whole set, because the first images of a sorted folder are of one class."""
     chosen = np.unique(np.linspace(0, len(pixels) - 1, num=min(count, len(pixels))).astype(int))
     return np.ascontiguousarray(pixels[chosen])
 
@@ -172,16 +172,18 @@ def first_nonfinite(path: Path, feed: npt.NDArray[Any], options: Mapping[str, st
     for begin in range(0, len(nodes), LAYERS_A_PASS):
         part = nodes[begin : begin + LAYERS_A_PASS]
         names = [name for node in part for name in node.output if name]
-        outputs = answers(session_of(model, Level.ORT_DISABLE_ALL, outputs=names, entries=entries), feed)
+        outputs = run_outputs(session_of(model, Level.ORT_DISABLE_ALL, outputs=names, entries=entries), feed)
         for node in part:
-            value = next((bad for name in node.output if (bad := _bad(outputs.get(name))) is not None), None)
+            value = next((bad for name in node.output if (bad := _first_nonfinite(outputs.get(name))) is not None), None)
             if value is not None:
-                held = any(_bad(numpy_helper.to_array(weights[name])) is not None for name in node.input if name in weights)
-                return Culprit(node.name or node.output[0], node.op_type, value, held)
+                has_bad_weights = any(
+                    _first_nonfinite(numpy_helper.to_array(weights[name])) is not None for name in node.input if name in weights
+                )
+                return Culprit(node.name or node.output[0], node.op_type, value, has_bad_weights)
     return None
 
 
-def _bad(values: npt.NDArray[Any] | None) -> float | None:
+def _first_nonfinite(values: npt.NDArray[Any] | None) -> float | None:
     """Return the first number that is not finite; None for integers, which always are."""
     if values is None or not np.issubdtype(values.dtype, np.floating):
         return None

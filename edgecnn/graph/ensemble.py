@@ -18,7 +18,7 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 from scipy.special import softmax
 
-from edgecnn.graph.checks import logits, session_of
+from edgecnn.graph.checks import run_logits, session_of
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.preprocessing import Normalization
@@ -37,7 +37,7 @@ class Member:
     normalization: Normalization
 
 
-def averaged(members: Sequence[Member], size: ImageSize, classes: int) -> onnx.ModelProto:
+def average_members(members: Sequence[Member], size: ImageSize, classes: int) -> onnx.ModelProto:
     """Return one model with the first member's input: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
     graph = helper.make_graph(
         [],
@@ -46,7 +46,12 @@ def averaged(members: Sequence[Member], size: ImageSize, classes: int) -> onnx.M
         [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", classes])],
     )
     for number, member in enumerate(members, 1):
-        _add(graph, member, members[0].normalization, f"member{number}_")
+        prefix = f"member{number}_"
+        _convert_normalization(graph, (members[0].normalization, member.normalization), prefix)
+        inner = compose.add_prefix(member.model, prefix).graph
+        graph.node.extend(inner.node)
+        graph.initializer.extend(inner.initializer)
+        graph.node.append(_node("Softmax", [f"{prefix}{OUTPUT_NAME}"], f"{prefix}shares"))
     total = "member1_shares"
     for number in range(2, len(members) + 1):
         graph.node.append(_node("Add", [total, f"member{number}_shares"], f"shares_of_{number}"))
@@ -62,15 +67,7 @@ def averaged(members: Sequence[Member], size: ImageSize, classes: int) -> onnx.M
     return made
 
 
-def _add(graph: onnx.GraphProto, member: Member, feed: Normalization, prefix: str) -> None:
-    inner = compose.add_prefix(member.model, prefix).graph
-    _refeed(graph, (feed, member.normalization), prefix)
-    graph.node.extend(inner.node)
-    graph.initializer.extend(inner.initializer)
-    graph.node.append(_node("Softmax", [f"{prefix}{OUTPUT_NAME}"], f"{prefix}shares"))
-
-
-def _refeed(graph: onnx.GraphProto, norms: tuple[Normalization, Normalization], prefix: str) -> None:
+def _convert_normalization(graph: onnx.GraphProto, norms: tuple[Normalization, Normalization], prefix: str) -> None:
     """Convert the input's normalization to the member's own: ``feed × std / own std + (mean - own mean) / own std``."""
     feed, own = norms
     if feed == own:
@@ -91,5 +88,5 @@ def _node(op: str, reads: list[str], makes: str) -> onnx.NodeProto:
 def probabilities(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
     """Return the softmax of the trunk's logits, (images, classes). ``feeds``: batches (n, 3, H, W), at least one."""
     session = session_of(path)
-    parts = [logits(session, feed).astype(np.float64) for feed in feeds]
+    parts = [run_logits(session, feed).astype(np.float64) for feed in feeds]
     return np.asarray(softmax(np.concatenate(parts), axis=1))

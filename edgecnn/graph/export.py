@@ -32,18 +32,16 @@ from edgecnn.errors.graph import (
     network_not_exported,
     program_not_made,
 )
-from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logits, spread
+from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logits, spread_images
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.node_folding import fold_pooled_padding
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
-from edgecnn.graph.passes.folding import fold_pooled_padding
-from edgecnn.judging.predictions.logits import UNCHOSEN, best_thresholds
+from edgecnn.judging.logits import UNCHOSEN, best_thresholds
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.failures import require_room
 from edgecnn.values.model_file import BATCH_MAX, THRESHOLDS
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
-
-_AT_ONCE = 256
 
 
 def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared: Path, out: Path) -> None:
@@ -57,18 +55,19 @@ def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared
     if not labels_file.is_file() or (labels := np.load(labels_file, allow_pickle=False)).ndim != 2:
         return
     pixels = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
-    starts = range(0, len(pixels), _AT_ONCE)
-    answers = np.concatenate([logits(np.ascontiguousarray(pixels[start : start + _AT_ONCE])) for start in starts])
+    batch = 256
+    starts = range(0, len(pixels), batch)
+    answers = np.concatenate([logits(np.ascontiguousarray(pixels[start : start + batch])) for start in starts])
     names = json.loads((prepared / "labels.json").read_text(encoding="utf-8"))
-    _write(best_thresholds(answers, labels, names), out)
+    _write_json(best_thresholds(answers, labels, names), out)
 
 
 def write_unchosen(labels: int, out: Path) -> None:
-    """Write ``thresholds.json`` with a half for each label, if images have no known labels."""
-    _write({f"class {number}": UNCHOSEN for number in range(labels)}, out)
+    """Write ``thresholds.json`` with 0.5 for each label, because the labels of the images are not known."""
+    _write_json({f"class {number}": UNCHOSEN for number in range(labels)}, out)
 
 
-def _write(thresholds: dict[str, float], out: Path) -> None:
+def _write_json(thresholds: dict[str, float], out: Path) -> None:
     (out / THRESHOLDS).write_text(json.dumps(thresholds, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
@@ -175,7 +174,7 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     model = export_onnx(network, request.resolution_px, path, request.opset)
     (out / "macs.json").write_text(mac_table(model).model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 1, 3)
-    shown = request.feed(spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
+    shown = request.feed(spread_images(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
     answers = torch_logits(network, shown)
     try:
         check = compare_logits(answers, onnx_logits(path, shown))

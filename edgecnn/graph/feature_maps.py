@@ -1,8 +1,8 @@
-"""Choose the tensors of a network to show, and find the images that excite their channels most.
+"""Read inner tensors of a network: the features of images, and the maps worth showing with the images that excite them most.
 
-The tensors are the first convolution's map and the last map of each size. A map counts only if everything after it passes through
-it, so the end of a group of blocks is chosen rather than a branch. No layer names are needed, because custom files have their
-own.
+The features are the input of the last layer. The maps are the first convolution's map and the last map of each size. A map
+counts only if everything after it passes through it, so the end of a group of blocks is chosen rather than a branch. No layer
+names are needed, because custom files have their own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +18,12 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from edgecnn.graph.checks import Level, answers, session_of
+from edgecnn.errors.fit import NO_FEATURES
+from edgecnn.graph.checks import Level, run_outputs, session_of
 from edgecnn.graph.layer_cost import Field, Operation, fields_of
 from edgecnn.graph.macs import ACTIVATIONS, image_input
-from edgecnn.graph.onnx_operations import operations_of_model
+from edgecnn.graph.onnx_cost import operations_of_model
+from edgecnn.graph.onnx_file import load_model
 
 _FOLLOWS = (*ACTIVATIONS, "BatchNormalization", "Elu", "PRelu")
 
@@ -62,8 +65,8 @@ def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
         if field is not None and operation.op != "Transpose" and len(operation.shape) == 4 and prod(operation.shape[2:]) > 1:
             name, (_, channels, rows, columns) = str(operation.makes[0]), operation.shape
             maps[name] = Map(name, after, channels, rows, columns, field)
-    last = {(maps[name].rows, maps[name].columns): name for name in _passages(operations) if name in maps}
-    wanted = {*last.values(), _behind_first(operations)}
+    last = {(maps[name].rows, maps[name].columns): name for name in _tensors_of_all_paths(operations) if name in maps}
+    wanted = {*last.values(), _first_convolution_output(operations)}
     return tuple(one for name, one in maps.items() if name in wanted and one.after)
 
 
@@ -77,8 +80,8 @@ def first_filters(model: onnx.ModelProto) -> Filters | None:
     return Filters(node.name, weights.astype(np.float32)) if weights.dtype.kind == "f" and weights.ndim == 4 else None
 
 
-def _passages(operations: tuple[Operation, ...]) -> list[str]:
-    """Yield tensors that everything after them depends on, in order."""
+def _tensors_of_all_paths(operations: tuple[Operation, ...]) -> list[str]:
+    """Return the tensors that everything after them depends on, in order."""
     last = {name: index for index, operation in enumerate(operations) for name in operation.reads}
     live: set[int | str] = set()
     passages = []
@@ -89,7 +92,7 @@ def _passages(operations: tuple[Operation, ...]) -> list[str]:
     return passages
 
 
-def _behind_first(operations: tuple[Operation, ...]) -> str | None:
+def _first_convolution_output(operations: tuple[Operation, ...]) -> str | None:
     """Return the first convolution's output, after the norm and activation that alone read it."""
     tensor = next((operation.makes[0] for operation in operations if operation.op == "Conv"), None)
     while tensor is not None:
@@ -124,12 +127,15 @@ def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[np
     lows: dict[str, npt.NDArray[np.float32]] = {}
     images_read = 0
     for feed in feeds:
-        for tensor, maps in answers(session, feed).items():
+        for tensor, maps in run_outputs(session, feed).items():
             flat = maps.reshape(*maps.shape[:2], -1).transpose(1, 0, 2)
             images = np.broadcast_to(images_read + np.arange(len(feed)), flat.shape[:2])
-            candidates = [flat.max(axis=2), images, flat.argmax(axis=2)]
-            lows[tensor] = np.minimum(lows.get(tensor, np.float32(np.inf)), candidates[0].min(axis=1))
-            best[tensor] = _kept(candidates, best.get(tensor), k)
+            found = [flat.max(axis=2), images, flat.argmax(axis=2)]
+            lows[tensor] = np.minimum(lows.get(tensor, np.float32(np.inf)), found[0].min(axis=1))
+            if tensor in best:
+                found = [np.concatenate(parts, axis=1) for parts in zip(best[tensor], found, strict=True)]
+            order = np.argsort(-found[0], axis=1, kind="stable")[:, :k]  # in a tie the earlier image wins, whatever the batch
+            best[tensor] = [np.take_along_axis(part, order, axis=1) for part in found]
         images_read += len(feed)
     return {
         tensor: Strongest(values, images, places, values[:, 0] == lows[tensor])
@@ -137,8 +143,25 @@ def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[np
     }
 
 
-def _kept(new: list[npt.NDArray[Any]], old: list[npt.NDArray[Any]] | None, k: int) -> list[npt.NDArray[Any]]:
-    """Merge two results; in a tie the earlier image wins, whatever the batch."""
-    both = new if old is None else [np.concatenate(parts, axis=1) for parts in zip(old, new, strict=True)]
-    order = np.argsort(-both[0], axis=1, kind="stable")[:, :k]
-    return [np.take_along_axis(part, order, axis=1) for part in both]
+_LAYERS = ("Conv", "Gemm", "MatMul")
+
+
+def features(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """Return the input of the network's last layer for every image, float32 (images, features).
+
+    Maps and tokens are averaged over their positions. ``feeds``: batches that the network reads.
+
+    Raises NO_FEATURES: the network has fewer than two layers that multiply by weights.
+    """
+    model = load_model(path)
+    layers = [node for node in model.graph.node if node.op_type in _LAYERS]
+    if len(layers) < 2:
+        raise NO_FEATURES(model=path)
+    session = session_of(model, outputs=[layers[-1].input[0]])
+    means = []
+    for feed in feeds:
+        (tensor,) = run_outputs(session, feed).values()
+        # (images, features, rows, columns), (images, tokens, features) or (images, features)
+        positions = (2, 3) if tensor.ndim == 4 else tuple(range(1, tensor.ndim - 1))
+        means.append(np.asarray(tensor.mean(axis=positions), np.float32))
+    return np.concatenate(means)

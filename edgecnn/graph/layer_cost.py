@@ -39,12 +39,12 @@ class Window(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """The distance from its first to its last position."""
+        """Distance from the first to the last position."""
         return (self.kernel - 1) * self.dilation
 
 
 class Operation(NamedTuple):
-    """One step of a network for one image. Tensors are identified by number or name; weights are excluded."""
+    """A step of a network for one image. Tensors are identified by number or name; weights are excluded."""
 
     name: str
     op: str
@@ -58,11 +58,11 @@ class Operation(NamedTuple):
     window: Window | None = None
     parameters: int = 0
     in_place: bool = False
-    """Whether it may overwrite its input, if nothing reads that later."""
+    """Whether the operation may overwrite its input, if nothing reads the input later."""
 
     @property
     def is_layer(self) -> bool:
-        """Whether it has its own row, unless it is part of the layer before it."""
+        """Whether the operation has its own row, unless it is part of the layer before it."""
         return bool(self.product or self.window or self.parameters)
 
 
@@ -75,7 +75,7 @@ class Field(NamedTuple):
     """The first pixel that position 0 sees; negative if that is padding."""
 
 
-class Counted(NamedTuple):
+class LayerCosts(NamedTuple):
     """The layers, and totals over all of them."""
 
     layers: tuple[LayerCost, ...]
@@ -84,26 +84,26 @@ class Counted(NamedTuple):
     receptive_field_px: int | None
 
 
-def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[int]) -> Counted:
+def cost_of_layers(operations: Sequence[Operation], image: int | str, shape: Sequence[int]) -> LayerCosts:
     """Return the cost of each layer in execution order. ``shape``: of the image, with batch."""
     live = _live_bytes(operations, image, prod(shape))
     fields = fields_of(operations, image)
-    folded, into = _folded(operations)
+    folded, into = _folded_norms(operations)
     layers = [
         _layer(operation, (fields, live[index]), into.get(index, 0))
         for index, operation in enumerate(operations)
         if index not in folded and operation.is_layer
     ]
     peak = max(range(len(operations)), key=live.__getitem__)
-    beside = [index for index, operation in enumerate(operations) if operation.is_layer]
-    beside = [*[index for index in beside if index <= peak][-1:], *[index for index in beside if index >= peak][:1]]
-    at = operations[max(beside, key=live.__getitem__, default=peak)]  # the largest tensors need not belong to a listed layer
+    listed = [index for index, operation in enumerate(operations) if operation.is_layer]
+    nearest = [*[index for index in listed if index <= peak][-1:], *[index for index in listed if index >= peak][:1]]
+    at = operations[max(nearest, key=live.__getitem__, default=peak)]  # the largest tensors need not belong to a listed layer
     fields_px = [field.size for operation in operations if operation.window and (field := fields[operation.makes[0]]) is not None]
-    return Counted(tuple(layers), live[peak], at.name, max(fields_px, default=None))
+    return LayerCosts(tuple(layers), live[peak], at.name, max(fields_px, default=None))
 
 
-def tallied(operations: Sequence[Operation], known: Sequence[str]) -> Mapping[str, int]:
-    """Return how many operators of each type in ``known`` have uncounted products."""
+def uncounted_products(operations: Sequence[Operation], known: Sequence[str]) -> Mapping[str, int]:
+    """Return the number of operators with uncounted products, for each type in ``known``."""
     uncounted = (operation.op for operation in operations if operation.op in known and operation.product is None)
     return dict(sorted(Counter(uncounted).items()))
 
@@ -116,7 +116,8 @@ def fields_of(operations: Sequence[Operation], image: int | str) -> dict[int | s
     spread: dict[int | str, bool] = {image: True}
     for operation in operations:
         maps = [name for name in operation.reads if spread.get(name)]
-        field = _widest([fields[name] for name in maps]) if maps else None
+        known = [field for name in maps if (field := fields[name]) is not None]
+        field = max(known) if known and len(known) == len(maps) else None
         if field is not None and operation.window is not None:
             size, start = field.size + operation.window.reach * field.jump, field.start - operation.window.pad * field.jump
             field = Field(size, field.jump * operation.window.stride, start)
@@ -145,12 +146,7 @@ def _live_bytes(operations: Sequence[Operation], image: int | str, elements: int
     return live_bytes
 
 
-def _widest(fields: Sequence[Field | None]) -> Field | None:
-    known = [field for field in fields if field is not None]
-    return max(known) if len(known) == len(fields) else None
-
-
-def _folded(operations: Sequence[Operation]) -> tuple[set[int], dict[int, int]]:
+def _folded_norms(operations: Sequence[Operation]) -> tuple[set[int], dict[int, int]]:
     """Return batch norms right after a multiplying layer, and the parameters that they add to each layer."""
     makers = {operation.makes[0]: index for index, operation in enumerate(operations) if operation.product is not None}
     folded: set[int] = set()
@@ -185,7 +181,7 @@ def _sentences(operation: Operation, fields: Mapping[int | str, Field | None], n
         outputs, terms = (" × ".join(f"{size:,}" for size in sizes) for sizes in operation.product)
         sentences.append(f"multiply-adds: {outputs} outputs of {terms} products each = {operation.product.macs:,}")
     if operation.parameters or norms:
-        sentences.append(f"parameters: {_learned(operation, norms)}")
+        sentences.append(f"parameters: {_parameter_sum(operation, norms)}")
     shape = " × ".join(f"{size:,}" for size in operation.shape[1:])
     sentences.append(f"output: {shape} of 4 bytes = {BYTES * operation.elements:,} bytes")
     before = next((field for name in operation.reads if (field := fields.get(name)) is not None), None)
@@ -199,7 +195,7 @@ def _sentences(operation: Operation, fields: Mapping[int | str, Field | None], n
     return sentences
 
 
-def _learned(operation: Operation, norms: int) -> str:
+def _parameter_sum(operation: Operation, norms: int) -> str:
     """Return weights by size, biases and batch norm, and their sum."""
     parts, rest = [], operation.parameters
     if operation.product:

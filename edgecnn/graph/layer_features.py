@@ -21,7 +21,7 @@ _BEHIND = ("", *sorted(set(ACTIVATIONS.values())))
 
 
 class Layer(NamedTuple):
-    """One convolution or matrix product for one image."""
+    """A convolution or matrix product for one image."""
 
     kind: str
     """One of ``KINDS``."""
@@ -49,8 +49,8 @@ class Layer(NamedTuple):
     @property
     def padded(self) -> int:
         """Multiply-adds with channels padded to whole vectors."""
-        made = self.groups * _whole(self.made // self.groups) if self.kind == "grouped" else _whole(self.made)
-        filled = self.summed if self.summed == 1 else _whole(self.summed)
+        made = self.groups * _whole_vectors(self.made // self.groups) if self.kind == "grouped" else _whole_vectors(self.made)
+        filled = self.summed if self.summed == 1 else _whole_vectors(self.summed)
         return made * filled * self.window * self.positions
 
     @property
@@ -71,7 +71,7 @@ class Layer(NamedTuple):
 
 
 def layers_of(operations: Sequence[Operation], passes: Mapping[int, int]) -> tuple[Layer, ...]:
-    """Return the layers in execution order. ``passes``: see ``fused``."""
+    """Return the layers in execution order. ``passes``: see ``fused_operations``."""
     shapes = {name: operation.shape for operation in operations for name in operation.makes}
     sizes = elements_of(operations)
     behind = defaultdict[int, list[Operation]](list)
@@ -122,7 +122,7 @@ def _kind(matrix: bool, positions: int, groups: int, terms: Sequence[int]) -> st
     return "pointwise" if math.prod(terms[1:]) == 1 else "spatial"
 
 
-def fused(operations: Sequence[Operation]) -> Mapping[int, int]:
+def fused_operations(operations: Sequence[Operation]) -> Mapping[int, int]:
     """Return the index of each operation that runtimes fuse into the layer before it, and that layer's index.
 
     Fused are a batch norm, one sum and one activation, if nothing else reads their input.
@@ -146,7 +146,7 @@ def fused(operations: Sequence[Operation]) -> Mapping[int, int]:
     return fused_into
 
 
-def _whole(channels: int) -> int:
+def _whole_vectors(channels: int) -> int:
     return math.ceil(channels / LANES) * LANES
 
 
@@ -160,12 +160,12 @@ FUSED = "fused_"
 
 
 def total_of(features: Mapping[str, float], suffix: str) -> float:
-    """Suffixes of the features summed over all kinds."""
+    """Return the sum of the features with this suffix over all kinds."""
     return sum(amount for name, amount in features.items() if name.endswith(suffix))
 
 
-def summed(operations: Sequence[Operation], layers: Sequence[Layer], passes: Mapping[int, int]) -> Mapping[str, float]:
-    """Return the features of a list of operations. ``layers``: those that multiply; ``passes``: see ``fused``."""
+def sum_features(operations: Sequence[Operation], layers: Sequence[Layer], passes: Mapping[int, int]) -> Mapping[str, float]:
+    """Return the features of a list of operations. ``layers``: those that multiply; ``passes``: see ``fused_operations``."""
     made, total = elements_of(operations), defaultdict[str, float](float)
     for layer in layers:
         total[f"{layer.kind}_count"] += 1

@@ -8,7 +8,7 @@ evaluated here first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
     known = {tensor.name: numpy_helper.to_array(tensor) for tensor in small}
     kept, made = [], []
     for node in model.graph.node:
-        values = _made_by(node, known, shapes, model.opset_import)
+        values = _folded_values(node, known, shapes, model.opset_import)
         if values is None:
             kept.append(node)
         else:
@@ -62,7 +62,7 @@ def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
     return changed
 
 
-def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, opsets: Any) -> list[Array] | None:
+def _folded_values(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, opsets: Any) -> list[Array] | None:
     """Return the values that a node makes; None if they are unknown or not shape arithmetic."""
     if node.domain not in ("", "ai.onnx"):
         return None
@@ -75,13 +75,13 @@ def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, o
     try:
         if not stays_small(node.op_type, [known[name] for name in reads], FOLDED_MAX):
             return None
-        values = _computed(node, {name: known[name] for name in reads}, {opset.domain: opset.version for opset in opsets})
+        values = _compute(node, {name: known[name] for name in reads}, {opset.domain: opset.version for opset in opsets})
     except Exception:  # noqa: BLE001 - a file's own fault shows where it runs, and the reference's errors share no class
         return None
     return values if all(isinstance(value, np.ndarray) and value.size <= FOLDED_MAX for value in values) else None
 
 
-def _computed(node: onnx.NodeProto, feed: dict[str, Array], opsets: dict[str, int]) -> list[Array]:
+def _compute(node: onnx.NodeProto, feed: dict[str, Array], opsets: dict[str, int]) -> list[Array]:
     if node.op_type == "Unsqueeze" and len(node.input) == 1:  # axes as an attribute: onnx 1.23 has no reference implementation
         return [np.expand_dims(feed[node.input[0]], tuple(helper.get_node_attr_value(node, "axes")))]
     return list(ReferenceEvaluator(node, opsets=opsets).run(None, feed))
@@ -126,12 +126,14 @@ def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | No
     shapes = {**(known or {}), **shapes_at_batch_one(whole)}
     follows = _activations_by_input(whole.graph)
     layers = tuple(
-        _layer(node, shapes, follows) for node, _ in nodes_by_image(whole) if node.op_type in COUNTED or node.op_type in INTEGER
+        _layer_macs(node, shapes, follows)
+        for node, _ in nodes_by_image(whole)
+        if node.op_type in COUNTED or node.op_type in INTEGER
     )
     return MacTable(resolution_px=ImageSize(*shapes[image_input(whole).name][-2:]), layers=layers)
 
 
-def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mapping[str, str]) -> LayerMacs:
+def _layer_macs(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mapping[str, str]) -> LayerMacs:
     outputs = [node.output[0]]
     while outputs[-1] in follows:
         outputs.append(follows[outputs[-1]])
@@ -191,11 +193,11 @@ def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
     for output in at_one.graph.output:
         output.type.tensor_type.ClearField("shape")
     image_input(at_one).type.tensor_type.shape.dim[0].dim_value = 1
-    shapes = _inferred(at_one)
+    shapes = _inferred_shapes(at_one)
     while any(name not in shapes for node in at_one.graph.node for name in node.output if name) and fold_constants(
         at_one, shapes
     ):
-        shapes = _inferred(at_one) | shapes
+        shapes = _inferred_shapes(at_one) | shapes
     return shapes
 
 
@@ -213,7 +215,7 @@ def _shapes_only(model: onnx.ModelProto) -> onnx.ModelProto:
     return copied
 
 
-def _inferred(model: onnx.ModelProto) -> dict[str, list[int]]:
+def _inferred_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
     graph = shape_inference.infer_shapes(model, data_prop=True).graph
     shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.output, *graph.value_info):
@@ -238,26 +240,3 @@ def tensors_of_layers(model: onnx.ModelProto) -> dict[str, frozenset[str]]:
         for node in model.graph.node
         if node.name in made
     }
-
-
-def float_with(model: onnx.ModelProto, kept: Collection[str]) -> list[str]:
-    """Return the names of the nodes to keep in float for these layers, in graph order, including the layers themselves.
-
-    A quantizer applies to a tensor, not to a layer. If a convolution stays in float but the addition after it does not, the
-    convolution's output is rounded anyway.
-
-    A tensor that a layer outside ``kept`` reads or makes is quantized anyway, so its other neighbours are not kept in float.
-
-    ``model``: a float model with unique node names.
-    """
-    tensors = tensors_of_layers(model)
-    freed = _all_of(tensors, kept) - _all_of(tensors, [name for name in tensors if name not in kept])
-    return [
-        node.name
-        for node in model.graph.node
-        if node.name in kept or (node.name not in tensors and freed.intersection((*node.input, *node.output)))
-    ]
-
-
-def _all_of(tensors: Mapping[str, frozenset[str]], layers: Collection[str]) -> frozenset[str]:
-    return frozenset[str]().union(*(tensors[name] for name in layers))

@@ -28,7 +28,6 @@ from edgecnn.store.disk import refuse_known_cause
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
-"""Opset of the trunk."""
 IR_VERSION = 10
 """onnxruntime 1.19, the last for Python 3.8, reads IR 10; onnx itself would write a newer IR."""
 BYTES_MAX = 2**31 - 1
@@ -45,12 +44,15 @@ def load_model(path: Path) -> onnx.ModelProto:
         EXTERNAL_DATA_MISSING: a file with its weights is not in its folder.
     """
     model = _graph_without_weights(path)
-    _require_one_file(path, path.stat().st_size + sum(_stored_bytes(tensor) for tensor in _external(model.graph)))
+    weights = 0
+    for tensor in _external_tensors(model.graph):  # by type and shape, because the stated length may be wrong
+        weights += prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    _require_one_file(path, path.stat().st_size + int(weights))
     onnx.load_external_data_for_model(model, str(path.parent))
     return model
 
 
-def answers_of(model: onnx.ModelProto) -> int:
+def class_count(model: onnx.ModelProto) -> int:
     """Return the number of classes of a network with output (N, classes)."""
     return int(model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
@@ -60,7 +62,7 @@ def external_files(path: Path) -> tuple[str, ...]:
 
     Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: as ``load_model``.
     """
-    locations = {_location(tensor) for tensor in _external(_graph_without_weights(path).graph)}
+    locations = {_location(tensor) for tensor in _external_tensors(_graph_without_weights(path).graph)}
     return tuple(sorted(locations))
 
 
@@ -73,24 +75,20 @@ def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION)
     clean = onnx.ModelProto()
     clean.CopyFrom(model)
     clean.ir_version = ir_version
-    _strip(clean)
+    kinds = (onnx.GraphProto, onnx.FunctionProto, onnx.NodeProto, onnx.ValueInfoProto, onnx.TensorProto)
+    for message in (clean, *messages_in(clean, *kinds)):
+        message.ClearField("metadata_props")
+        message.ClearField("doc_string")
     _name_nodes(clean.graph)
     path.write_bytes(clean.SerializeToString(deterministic=True))
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operators that the model uses."""
+    """Return the version of ONNX's own operators that the model uses."""
     return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
 
 
-def _strip(model: onnx.ModelProto) -> None:
-    kinds = (onnx.GraphProto, onnx.FunctionProto, onnx.NodeProto, onnx.ValueInfoProto, onnx.TensorProto)
-    for message in (model, *inside(model, *kinds)):
-        message.ClearField("metadata_props")
-        message.ClearField("doc_string")
-
-
-def inside(message: Message, *kinds: type[Message]) -> Iterator[Any]:
+def messages_in(message: Message, *kinds: type[Message]) -> Iterator[Any]:
     """Yield every message of these kinds inside another, including branches, loops and functions; tensors are not entered."""
     for _, value in message.ListFields():
         for item in (value,) if isinstance(value, Message) else value if isinstance(value, Sequence) else ():
@@ -99,7 +97,7 @@ def inside(message: Message, *kinds: type[Message]) -> Iterator[Any]:
             if isinstance(item, kinds):
                 yield item
             if not isinstance(item, onnx.TensorProto):
-                yield from inside(item, *kinds)
+                yield from messages_in(item, *kinds)
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
@@ -133,15 +131,15 @@ def _graph_without_weights(path: Path) -> onnx.ModelProto:
         raise NOT_AN_ONNX_MODEL(path=path, why="it contains no graph with an output")
     if not any(entry.domain in ("", "ai.onnx") and entry.version > 0 for entry in model.opset_import):
         raise NOT_AN_ONNX_MODEL(path=path, why="it names no opset of ONNX's own operators")
-    model = _inlined(model, path)
-    for tensor in _external(model.graph):
-        _require_inside(path, tensor)
-    for location in {_location(tensor) for tensor in _external(model.graph)}:
+    model = _inline_functions(model, path)
+    for tensor in _external_tensors(model.graph):
+        _require_inside_folder(path, tensor)
+    for location in {_location(tensor) for tensor in _external_tensors(model.graph)}:
         refuse_known_cause(path.parent / location)
     return model
 
 
-def _inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+def _inline_functions(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     """Inline functions that a model defines, which no converter or quantizer reads."""
     if not model.functions:
         return model
@@ -155,8 +153,8 @@ def _inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         raise NOT_AN_ONNX_MODEL(path=path, why=f"its functions cannot be inlined: {reason_in(error)}") from error
 
 
-def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    return (tensor for tensor in inside(graph, onnx.TensorProto) if tensor.data_location == onnx.TensorProto.EXTERNAL)
+def _external_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    return (tensor for tensor in messages_in(graph, onnx.TensorProto) if tensor.data_location == onnx.TensorProto.EXTERNAL)
 
 
 def _require_one_file(path: Path, size: int) -> None:
@@ -164,12 +162,7 @@ def _require_one_file(path: Path, size: int) -> None:
         raise MODEL_TOO_LARGE(path=path, size=size)
 
 
-def _stored_bytes(tensor: onnx.TensorProto) -> int:
-    """Return the size from type and shape, because the stated length may be wrong."""
-    return int(prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
-
-
-def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
+def _require_inside_folder(path: Path, tensor: onnx.TensorProto) -> None:
     location, folder = _location(tensor), path.parent.resolve()
     claim = f"the weights {tensor.name!r} have the location"
     if "\0" in location:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.graph.checks import Level, answers, session_of
-from edgecnn.graph.onnx_file import constants_of, inside, load_model
+from edgecnn.graph.checks import Level, run_outputs, session_of
+from edgecnn.graph.onnx_file import constants_of, load_model, messages_in
 
 _FLOAT = "tensor(float)"
 EXACT = frozenset(
@@ -38,7 +38,7 @@ class Magnitudes(NamedTuple):
 def bounds_of(graph: onnx.GraphProto) -> set[str]:
     """Return the constants that only Clip, Max and Min read. If such a bound exceeds a format's range, there is no bound."""
     constants, bounds, others = constants_of(graph), set[str](), set[str]()
-    for node in inside(graph, onnx.NodeProto):
+    for node in messages_in(graph, onnx.NodeProto):
         for port, name in enumerate(node.input):
             bounding = node.op_type in ("Max", "Min") or (node.op_type == "Clip" and port > 0)
             (bounds if bounding and name in constants else others).add(name)
@@ -47,9 +47,9 @@ def bounds_of(graph: onnx.GraphProto) -> set[str]:
 
 def infinite_by_constants(graph: onnx.GraphProto) -> set[str]:
     """Return the tensors that may contain an infinity because of a constant, as a mask of attention does."""
-    infinite = {name for name, tensor in constants_of(graph).items() if _holds_infinity(tensor)}
+    infinite = {name for name, tensor in constants_of(graph).items() if _has_infinity(tensor)}
     for node in graph.node:
-        filled = node.op_type == "ConstantOfShape" and any(_holds_infinity(attribute.t) for attribute in node.attribute)
+        filled = node.op_type == "ConstantOfShape" and any(_has_infinity(attribute.t) for attribute in node.attribute)
         if filled or (node.op_type in _PASS_INFINITY and infinite.intersection(node.input)):
             infinite.update(node.output)
     return infinite
@@ -78,24 +78,24 @@ def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitu
     names = [name for name in float_tensors(model) if name not in constants]
     model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), _ZERO))
     for name in names:
-        model.graph.node.extend(_ends_of(name, without_infinity=name in infinite))
-    session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=[f"{name}:{kind}" for name in names for kind in _ENDS])
+        model.graph.node.extend(_extreme_nodes(name, without_infinity=name in infinite))
+    session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=[f"{name}:{kind}" for name in names for kind in _EXTREMES])
     activations = dict.fromkeys(names, 0.0)
     for feed in feeds:
-        ends = answers(session, feed)
+        extremes = run_outputs(session, feed)
         for name in activations:
-            low, high, total = (float(ends[f"{name}:{kind}"]) for kind in _ENDS)
+            low, high, total = (float(extremes[f"{name}:{kind}"]) for kind in _EXTREMES)
             activations[name] = float(np.maximum(activations[name], nan if isnan(total) else max(-low, high)))
     return Magnitudes(weights, activations)
 
 
-_ENDS = ("ReduceMin", "ReduceMax", "ReduceL1")
+_EXTREMES = ("ReduceMin", "ReduceMax", "ReduceL1")
 """The sum detects a NaN, because ONNX Runtime's extremes ignore one that is not the first number."""
 _ZERO = ":zero"
 
 
-def _ends_of(name: str, *, without_infinity: bool) -> Iterator[onnx.NodeProto]:
-    low, high, total = _ENDS
+def _extreme_nodes(name: str, *, without_infinity: bool) -> Iterator[onnx.NodeProto]:
+    low, high, total = _EXTREMES
     finite = name
     if without_infinity:
         finite = f"{name}:finite"
@@ -105,7 +105,7 @@ def _ends_of(name: str, *, without_infinity: bool) -> Iterator[onnx.NodeProto]:
         yield helper.make_node(kind, [read], [f"{name}:{kind}"], keepdims=0)
 
 
-def _holds_infinity(tensor: TensorProto) -> bool:
+def _has_infinity(tensor: TensorProto) -> bool:
     values = numpy_helper.to_array(tensor)
     return values.dtype.kind == "f" and bool(np.isinf(values).any())
 

@@ -12,7 +12,7 @@ from math import prod
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from edgecnn.graph.onnx_file import BYTES_MAX, inside
+from edgecnn.graph.onnx_file import BYTES_MAX, messages_in
 from edgecnn.runner.model_files.onnx_files import location_fault
 
 _FILLED = ("ConstantOfShape", "Expand", "Tile")
@@ -31,22 +31,22 @@ def false_claim(content: bytes, beside: Mapping[str, int]) -> str:
         model.ParseFromString(content)
     except DecodeError as error:
         return f"it is not an ONNX model: {str(error) or 'it does not parse'}"
-    tensors = inside(model, onnx.TensorProto)
+    tensors = messages_in(model, onnx.TensorProto)
     for tensor in tensors:
-        if (fault := _fault(tensor, beside)) != "":
+        if (fault := _tensor_fault(tensor, beside)) != "":
             return f"its tensor {ascii(tensor.name)[:100]} {fault}"
-    for sparse in inside(model, onnx.SparseTensorProto):
+    for sparse in messages_in(model, onnx.SparseTensorProto):
         if (fault := _sparse_fault(sparse)) != "":
             return f"its sparse tensor {ascii(sparse.values.name)[:100]} {fault}"
-    return _filled(list(inside(model, onnx.GraphProto)), list(inside(model, onnx.NodeProto)))
+    return _fill_fault(list(messages_in(model, onnx.GraphProto)), list(messages_in(model, onnx.NodeProto)))
 
 
-def _fault(tensor: onnx.TensorProto, beside: Mapping[str, int]) -> str:
+def _tensor_fault(tensor: onnx.TensorProto, beside: Mapping[str, int]) -> str:
     shape = list(tensor.dims)
     if min(shape, default=0) < 0:
         return f"has the shape {shape}"
     try:
-        wanted = _bytes(prod(shape), tensor.data_type)
+        wanted = _byte_count(prod(shape), tensor.data_type)
         field = onnx.helper.tensor_dtype_to_field(tensor.data_type)
     except KeyError:
         return f"is of the unknown type {tensor.data_type}"
@@ -57,24 +57,21 @@ def _fault(tensor: onnx.TensorProto, beside: Mapping[str, int]) -> str:
     if tensor.HasField("raw_data"):
         held = len(tensor.raw_data)
         return "" if held == wanted else f"would take {wanted:,} bytes, but has {held:,}"
-    numbers = wanted if _name(tensor.data_type) in _PACKED_BITS else prod(shape) * (2 if _is_complex(tensor.data_type) else 1)
+    kind = _type_name(tensor.data_type)
+    numbers = wanted if kind in _PACKED_BITS else prod(shape) * (2 if kind.startswith("COMPLEX") else 1)
     held = len(getattr(tensor, field))
     return "" if held == numbers else f"has the shape {shape}, and {held:,} numbers"
 
 
-def _bytes(elements: int, data_type: int) -> int:
+def _byte_count(elements: int, data_type: int) -> int:
     """Return the bytes of a tensor. Raises KeyError: an unknown type."""
     itemsize = int(onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize)
-    bits = _PACKED_BITS.get(_name(data_type), 8 * itemsize)
+    bits = _PACKED_BITS.get(_type_name(data_type), 8 * itemsize)
     return (elements * bits + 7) // 8
 
 
-def _name(data_type: int) -> str:
+def _type_name(data_type: int) -> str:
     return str(onnx.TensorProto.DataType.Name(data_type))
-
-
-def _is_complex(data_type: int) -> bool:
-    return _name(data_type).startswith("COMPLEX")
 
 
 def _sparse_fault(sparse: onnx.SparseTensorProto) -> str:
@@ -82,7 +79,7 @@ def _sparse_fault(sparse: onnx.SparseTensorProto) -> str:
     shape = list(sparse.dims)
     if min(shape, default=0) < 0:
         return f"has the shape {shape}"
-    wanted = _bytes(prod(shape), sparse.values.data_type)
+    wanted = _byte_count(prod(shape), sparse.values.data_type)
     return f"would take {wanted:,} bytes" if wanted > BYTES_MAX else ""
 
 
@@ -91,23 +88,23 @@ def _external_fault(tensor: onnx.TensorProto, wanted: int, beside: Mapping[str, 
     location = entries.get("location", "")
     if (fault := location_fault(location, beside)) != "":
         return f"is {fault}"
-    start, length = (_whole(entries.get(key, default)) for key, default in (("offset", "0"), ("length", str(wanted))))
+    start, length = (_parse_number(entries.get(key, default)) for key, default in (("offset", "0"), ("length", str(wanted))))
     if start is None or length is None or wanted > length or start + length > beside[location]:
         return f"is outside the {beside[location]:,} bytes of {location}"
     return ""
 
 
-def _whole(text: str) -> int | None:
+def _parse_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-def _filled(graphs: Iterable[onnx.GraphProto], nodes: Iterable[onnx.NodeProto]) -> str:
+def _fill_fault(graphs: Iterable[onnx.GraphProto], nodes: Iterable[onnx.NodeProto]) -> str:
     """Check shapes that are constants, which a runtime evaluates when it opens the file.
 
     Several graphs of a model may reuse a name, so the node is checked against every constant of that name.
     """
-    constants = [(t.name, _small(t)) for graph in graphs for t in graph.initializer]
-    constants += [(node.output[0], _constant(node)) for node in nodes if node.op_type == "Constant" and node.output]
+    constants = [(t.name, _small_integers(t)) for graph in graphs for t in graph.initializer]
+    constants += [(node.output[0], _constant_integers(node)) for node in nodes if node.op_type == "Constant" and node.output]
     for node in nodes:
         name = node.input[-1] if node.op_type in _FILLED and node.input else ""
         for shape in (value for named, value in constants if named == name and value):
@@ -116,11 +113,11 @@ def _filled(graphs: Iterable[onnx.GraphProto], nodes: Iterable[onnx.NodeProto]) 
     return ""
 
 
-def _constant(node: onnx.NodeProto) -> list[int]:
+def _constant_integers(node: onnx.NodeProto) -> list[int]:
     """Return the integers of a Constant; empty if it has other types, or many."""
     for attribute in node.attribute:
         if attribute.name == "value":
-            return _small(attribute.t)
+            return _small_integers(attribute.t)
         if attribute.name == "value_ints":
             return list(attribute.ints)[:64]
         if attribute.name == "value_int":
@@ -128,7 +125,7 @@ def _constant(node: onnx.NodeProto) -> list[int]:
     return []
 
 
-def _small(tensor: onnx.TensorProto) -> list[int]:
+def _small_integers(tensor: onnx.TensorProto) -> list[int]:
     if prod(tensor.dims) > 64 or tensor.data_type != onnx.TensorProto.INT64:
         return []
     if tensor.data_location == onnx.TensorProto.EXTERNAL:

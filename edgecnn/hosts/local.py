@@ -19,8 +19,8 @@ import edgecnn.runner
 from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, package_environment, run_program
 from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.runner.machine.environment import read_environment
+from edgecnn.runner.packages import installed_version
 from edgecnn.runner.runs.schedule import STARTED_BY, clean_environment
-from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.locks import SILENT_S
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.process import (
+from edgecnn.errors.hosts import (
     RunnerFailed,
     runner_cannot_write,
     runner_crashed,
@@ -20,9 +20,9 @@ from edgecnn.errors.hosts.process import (
     runner_timed_out,
 )
 from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, checked, last_lines, usable
-from edgecnn.runner.installing import dropped_path_in
-from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
-from edgecnn.runner.say import CANNOT_WRITE
+from edgecnn.runner.messages import CANNOT_WRITE
+from edgecnn.runner.packages import dropped_path_in
+from edgecnn.runner.runs.schedule import clean_environment, exit_text, kill_group
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -175,7 +175,7 @@ def _judged(
         raise runner_cannot_write(argv=program.called, board=program.board)
     dropped = dropped_path_in(stderr.text) if program.board is None else None
     lines = [*last_lines(stderr.text, _LAST_LINES), *filter(None, [dropped])]
-    raise runner_crashed(argv=program.called, ending=ending(returncode), last_lines=lines)
+    raise runner_crashed(argv=program.called, ending=exit_text(returncode), last_lines=lines)
 
 
 class MachineInfo(Message):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from edgecnn.errors.hosts.process import WHEELS_NOT_FOUND, WHEELS_NOT_UNPACKED
+from edgecnn.errors.hosts import WHEELS_NOT_FOUND, WHEELS_NOT_UNPACKED
 from edgecnn.hosts.ssh.link import Link, shell_path
 from edgecnn.hosts.wire import Message, Unusable, checked, last_lines, parsed
 from edgecnn.runner.files import sha256_of

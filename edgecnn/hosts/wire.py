@@ -20,7 +20,7 @@ from typing import IO, Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from edgecnn.errors.hosts.board import ANSWER_UNUSABLE, OWN_ANSWER_UNUSABLE
+from edgecnn.errors.hosts import ANSWER_UNUSABLE, OWN_ANSWER_UNUSABLE
 from edgecnn.errors.wording import first_problem
 
 _KEPT_SIGNS = 10_000

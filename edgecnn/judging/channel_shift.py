@@ -1,10 +1,12 @@
-"""Compare calibration images with validation images, by channel, beyond chance and beyond a minimum size.
+"""Compare calibration images with validation images, by channel.
 
-INT8 ranges fit the images they are taken from: ranges from darker images, or from one class, clip the rest. The unit is the
-image, because pixels of one image are correlated. A difference is reported if chance does not explain it (Welch's statistic
-beyond its bound, all nine comparisons together wrong once in a hundred sets), and if it is at least a quarter of the spread
-between images: with ten thousand images, differences become significant that no range would notice. Of 2,000 stratified draws of
-Fashion-MNIST, 0.3 % were reported with 20 images and none with 300. Of its ten classes on their own, all but Shirt were reported.
+INT8 ranges fit the images that they are computed from: ranges from darker images, or from one class, clip the rest. The unit is
+the image, because pixels of one image are correlated. A difference is reported under two conditions. Chance must not explain it:
+Welch's statistic exceeds its bound, and all nine comparisons together are wrong once in a hundred sets. And it must be at least a
+quarter of the spread between images, because with ten thousand images even differences without any effect are significant.
+
+Of 2,000 stratified draws of Fashion-MNIST, 0.3 % were reported with 20 images and none with 300. Of its ten classes, each used
+alone, all but Shirt were reported.
 """
 
 from __future__ import annotations
@@ -18,23 +20,23 @@ from edgecnn.judging.intervals import two_sided_z
 from edgecnn.values.figures import ChannelShift
 
 LEAST_IMAGES = 20
-"""Images on either side: with fewer, the spread is too uncertain for a comparison."""
+"""Least images on either side; with fewer, the spread is too uncertain for a comparison."""
 WRONG_AT_MOST = 0.01
-"""About this share of sets drawn from the same images would be reported by chance, if every size counted."""
+"""Share of sets drawn from the same images that would be reported by chance, without ``LEAST_SPREADS``."""
 LEAST_SPREADS = 0.25
-"""Share of the standard deviation between images: half of what is usually called a medium effect (Cohen, 1988, section 2.2)."""
+"""Least difference in standard deviations between images: half of a medium effect (Cohen, 1988, section 2.2)."""
 _PIXELS_A_SIDE = 64
-"""Side of the image part that is read, which is enough for a mean."""
+"""Pixels that are sampled per side of an image, which is enough for a mean."""
 _CHANNELS = ("red", "green", "blue")
 _STATISTICS = ("level", "contrast", "variety")
 
 
 def channel_shifts(calibration: NDArray[np.uint8], validation: NDArray[np.uint8]) -> tuple[ChannelShift, ...] | None:
-    """Return the differences; empty if there are none, None if either side has fewer than ``LEAST_IMAGES``.
+    """Return the reported differences; None if either side has fewer than ``LEAST_IMAGES``.
 
     Args:
-        calibration: the images of the ranges, uint8 (images, H, W, 3).
-        validation: images of the split for choices, uint8 (images, H, W, 3).
+        calibration: the images that ranges are computed from, uint8 (images, H, W, 3).
+        validation: the images of the validation split, uint8 (images, H, W, 3).
     """
     if min(len(calibration), len(validation)) < LEAST_IMAGES:
         return None

@@ -1,9 +1,9 @@
-"""The choice: the state of each candidate before it, the comparison in the race, and the candidate that ships.
+"""The choice: the candidates that are eligible, their comparison in the race, and the candidate that ships.
 
 Choosing is not gating, and a choice is not a claim. The best estimate within the accuracy budget ships, because something must
 ship; it is based on estimates on ``validation``. The gate on ``test`` needs whole intervals. Latency, throughput and energy are
 compared alike: the unit is a process run, runs of one round are neighbours in time, and a ratio is the reference's cost divided
-by its own.
+by the candidate's cost.
 """
 
 from __future__ import annotations
@@ -11,26 +11,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edgecnn.errors.gates import races_differ
 from edgecnn.judging.findings import arithmetic_differs
-from edgecnn.judging.reasons import why_chosen, worded
-from edgecnn.judging.runs.latency import (
+from edgecnn.judging.latency import (
     CONDITIONS_OF_THE_MACHINE,
     check_conditions,
     disturbed,
     estimated_ms,
+    medians_by_round,
     paired_ratio,
     run_settings_of,
+    too_few_samples,
     worst_of,
 )
-from edgecnn.judging.runs.regret import BEARABLE, Costs, alike, estimate, estimated_ratio, lead_of, preferred, standing_of
-from edgecnn.judging.runs.resources import image_mj, images_per_s, meter_of
-from edgecnn.judging.runs.stopping import rounds_to_settle
+from edgecnn.judging.metrics import exactly
+from edgecnn.judging.reasons import why_chosen, worded
+from edgecnn.judging.regret import BEARABLE, Costs, alike, estimate, estimated_ratio, lead_of, preferred, standing_of
+from edgecnn.judging.resources import image_mj, images_per_s, meter_of
+from edgecnn.judging.stopping import rounds_to_settle
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Candidate, Method, Precision
+from edgecnn.values.candidate import Candidate, Knobs, KnobTrial, Method, Precision
 from edgecnn.values.figures import group_count
 from edgecnn.values.profile import Profile, Run
 from edgecnn.values.reason import (
@@ -56,14 +59,14 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 
 class Eligibility(Value):
-    """All candidates, those that the target allows, and those of them that are within the budget."""
+    """All candidates, the ids that the target allows, and the allowed candidates within the budget."""
 
     candidates: tuple[CandidateFacts, ...]
     allowed: tuple[str, ...]
     inside: tuple[CandidateFacts, ...]
     budget_pp: float
     most_mib: float | None = None
-    """The bound of a gate on size that at least one of these meets; None if there is none."""
+    """Bound of a gate on size, if at least one candidate of ``inside`` meets it."""
 
 
 def eligibility_of(
@@ -71,8 +74,8 @@ def eligibility_of(
 ) -> Eligibility:
     """Sort candidates by their validation results. Only a candidate that works and was evaluated can be within the budget.
 
-    ``most_mib``: the bound of a gate on size, which is known before any race, so larger candidates are not raced; if all are
-    larger, the gate reports it.
+    ``most_mib``: the bound of a gate on size. Sizes are known before any race, so larger candidates are not raced. If all are
+    larger, all stay in, and the gate fails.
     """
     allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
     inside = tuple(
@@ -88,7 +91,7 @@ def eligibility_of(
 def drop_on_validation(facts: CandidateFacts) -> float | None:
     """Return the estimated drop in percentage points; 0 for the baseline itself, None without an evaluation.
 
-    For a multi-label network it is the drop of mAP. Without labels, the share of predictions other than fp32's replaces it,
+    For a multi-label network, it is the drop of mAP. Without labels, it is the share of predictions that differ from fp32's,
     because no drop can be larger.
     """
     if facts.candidate.method is Method.ORIGINAL:
@@ -104,8 +107,8 @@ def drop_on_validation(facts: CandidateFacts) -> float | None:
     return None if facts.validation.drop_pp is None else facts.validation.drop_pp.estimate
 
 
-def describe(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, Reason]:
-    """Return a reason for every candidate: the one that decided, or why it was not considered."""
+def reasons_of(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, Reason]:
+    """Return the reason of every candidate: the one in ``decided``, else why the candidate was not considered."""
     return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(eligible, facts) for facts in eligible.candidates}
 
 
@@ -126,9 +129,8 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
     accuracy = facts.multi_label_on_validation or facts.validation
     if drop is None or accuracy is None:
         return NotMeasured(step="validation")
-    exact = Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own
     over = {"bound_pp": eligible.budget_pp, "images": accuracy.images, "groups": group_count(accuracy)}
-    return Loses(split="validation", drop_pp=accuracy.drop_pp or exact, **over)
+    return Loses(split="validation", drop_pp=accuracy.drop_pp or exactly(drop), **over)
 
 
 def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
@@ -149,19 +151,18 @@ def _not_measured(
 
 
 CostOf = Callable[[Run], float | None]
-"""The cost of a run; smaller is better."""
+"""Cost of a run; smaller is better."""
 
 
 class Estimated(Value):
-    """The result of one candidate in the first race."""
+    """Result of one candidate in the first race."""
 
     cost: float
-    """Smaller is better: p50 in ms, ms an image, or mJ an image."""
+    """p50 in ms, ms per image, or mJ per image; smaller is better."""
     runs: int
     machine: str
     run_settings: str | None = None
     batch: int = 1
-    """Batch size."""
 
 
 @dataclass(frozen=True)
@@ -170,13 +171,13 @@ class Contest:
 
     objective: Raced
     shown: Mapping[str, Estimated]
-    """Candidate to its result; without candidates that did not finish or take part."""
+    """Result by candidate, without candidates that did not take part or did not finish."""
     costs: Costs = field(default_factory=dict)
-    """The same by round."""
+    """Cost by candidate and round."""
     meter: str = ""
-    """The meter, for energy."""
+    """The meter of an energy race."""
     missing: str | None = None
-    """Why a race shows nothing."""
+    """Why the race has no results."""
 
     def ratio(self, ours: str, reference: str) -> Interval:
         """Return the ratio in the rounds that both ran, an estimate without a confidence level."""
@@ -184,12 +185,12 @@ class Contest:
 
 
 class SpeedClaim(Value):
-    """Speed ratios of candidates from a race after the choice, which sentences may claim."""
+    """Speed of one candidate against another, from a race after the choice, so that reports may claim it."""
 
     ratio: Interval
     """Paired ratio."""
     disturbed: str | None = None
-    """Other work that may have decided it; neither is then shown to be faster."""
+    """Other work on the machine that may explain the ratio; neither candidate is then shown to be faster."""
 
 
 Claims = Mapping[tuple[str, str], SpeedClaim]
@@ -197,10 +198,10 @@ Claims = Mapping[tuple[str, str], SpeedClaim]
 
 
 def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], SpeedClaim]:
-    """Return the claims of every pair of one race; a pair without an interval has none.
+    """Return the claim of every pair of candidates in one race; a pair without an interval has none.
 
-    A program on one of two cores slows down a kit that uses both, but hardly one that uses one. The faster kit next to it may
-    therefore not be the faster on an idle machine.
+    A program that occupies one of two cores slows down a kit that uses both cores, but hardly a kit that uses one. The kit that
+    wins next to such a program may lose on an idle machine.
 
     Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_ratio``.
     """
@@ -215,11 +216,12 @@ def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Speed
 
 
 def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | None = None) -> dict[str, dict[int, float]]:
-    """Return round to cost for candidates with a cost in every run, and nothing for others: dropping runs would keep the good
-    ones.
+    """Return the cost of each round, for candidates with a cost in every run.
 
-    ``meter``: of energy; None: the one with a reading in all of these runs, because meters that cover different parts of a
-    machine cannot be compared.
+    Other candidates are omitted: ignoring only their failed runs would keep the good ones.
+
+    ``meter``: the meter of an energy race. None: a meter that has a reading in all of these runs, because meters that cover
+    different parts of a machine cannot be compared.
     """
     if objective == "energy" and meter is None and (meter := meter_of(run for mine in runs.values() for run in mine)) is None:
         return {}
@@ -239,14 +241,18 @@ def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | N
 def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) -> Contest:
     """Return the results of one first race; ``profiles``: by candidate.
 
-    Raises RACES_DIFFER, CONDITIONS_DIFFER: they are not from one race on one machine in one state.
+    Raises RACES_DIFFER, CONDITIONS_DIFFER: the profiles are not from one race on one machine in one state.
     """
     meter = meter_of(run for profile in profiles.values() for run in profile.runs) if objective == "energy" else ""
     if meter is None:
         return Contest("energy", {}, missing="no meter measured all candidates")
     measured = {name: profile.runs for name, profile in profiles.items() if profile.fidelity is Fidelity.MEASURED}
     costs = costs_of(objective, measured, meter)
-    _check_one_race([profiles[name] for name in costs])
+    raced = [profiles[name] for name in costs]
+    for ours, theirs in zip(raced[1:], raced, strict=False):
+        if ours.race is None or ours.race != theirs.race:
+            raise races_differ(ours=ours.subject, theirs=theirs.subject, our_race=ours.race, their_race=theirs.race)
+        check_conditions(ours.environment, theirs.environment, CONDITIONS_OF_THE_MACHINE)
     shown = {
         name: Estimated(
             cost=estimate(costs_of_one.values()),
@@ -260,15 +266,8 @@ def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) 
     return Contest(objective, shown, costs, meter)
 
 
-def _check_one_race(profiles: Sequence[Profile]) -> None:
-    for ours, theirs in zip(profiles[1:], profiles, strict=False):
-        if ours.race is None or ours.race != theirs.race:
-            raise races_differ(ours=ours.subject, theirs=theirs.subject, our_race=ours.race, their_race=theirs.race)
-        check_conditions(ours.environment, theirs.environment, CONDITIONS_OF_THE_MACHINE)
-
-
-def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | MoreEnergy:
-    """Return why a candidate was not chosen: it is worse by the objective, with both figures from the rounds that both ran."""
+def why_worse(ours: str, best: str, contest: Contest) -> Slower | FewerImages | MoreEnergy:
+    """Return the reason of a candidate that is worse by the objective, with both costs in the rounds that both ran."""
     mine, theirs = contest.shown[ours], contest.shown[best]
     ratio = contest.ratio(ours, best)
     common = contest.costs[ours].keys() & contest.costs[best].keys()
@@ -286,11 +285,6 @@ def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | Mor
     return Slower(against=best, ms=cost, against_ms=against, ratio=ratio, **where)
 
 
-def rougher_alike(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
-    """Return why a candidate of equal cost was not chosen: the chosen one risks less accuracy."""
-    return Alike(objective=contest.objective, against=best, ratio=contest.ratio(ours, best), kept=kept)
-
-
 class ChoiceRules(Value):
     """The rules of a choice."""
 
@@ -300,32 +294,32 @@ class ChoiceRules(Value):
     most_mib: float | None = None
     """The bound of a gate on size; None if there is none."""
     attached: bool
-    """Whether the device was attached for a race."""
+    """Whether the device was attached, so that a race could run."""
     untimed: str | None = None
-    """Why an attached device ran no race; None if it did, or if there was nothing to race."""
+    """Why an attached device ran no race; None if a race ran, or if there was nothing to race."""
     device: str = "the device"
     settle_command: str | None = None
-    """What makes a provisional choice final."""
+    """Command that makes a provisional choice final."""
     dated: DatedOrder | None = None
-    """Speeds on such a device on another day; None if no record has them."""
+    """Recorded speeds on a device of this kind; None without a record."""
     shippable: tuple[str, ...] | None = None
-    """Candidates that the user's target allows; the others (a baseline in another runtime) are references. None: all."""
+    """Candidates that the target allows; others, such as a baseline in another runtime, are references. None: all."""
 
 
 class Chosen(Value):
-    """The choice, and the typed reason of every candidate."""
+    """The choice, and the reason of every candidate."""
 
     choice: Choice
     because: Mapping[str, Reason]
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """The reasons as sentences."""
+        """Sentences of ``because``."""
         return {name: worded(reason, name) for name, reason in self.because.items()}
 
 
 def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Contest | None = None) -> Chosen:
-    """Return a choice: final on an attached device (or for size), provisional elsewhere, ``none`` without candidates.
+    """Return the choice: settled on an attached device (or by size), else provisional; ``none`` if no candidate works.
 
     Args:
         candidates: every row of the table, including failures; ``validation`` and ``size_mib`` are read.
@@ -345,11 +339,11 @@ def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Co
 
 
 def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
-    """Choose fp32 if no candidate is shown to be within the budget, and say so."""
+    """Choose fp32, because no candidate is shown to be within the budget."""
     safe = _full_precision(eligible)
     if not safe:
         nothing = Choice(state="none", candidate=None, why="no candidate for this target works")
-        return Chosen(choice=nothing, because=describe(eligible, {}))
+        return Chosen(choice=nothing, because=reasons_of(eligible, {}))
     chosen, taken = safe[0], Taken(by="fallback", budget_pp=rules.budget_pp)
     state: Literal["settled", "provisional"] = "settled" if rules.attached else "provisional"
     choice = Choice(
@@ -359,11 +353,11 @@ def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
         settle_command=None if rules.attached else rules.settle_command,
         carried=(chosen.candidate.id,),
     )
-    return Chosen(choice=choice, because=describe(eligible, {chosen.candidate.id: taken}))
+    return Chosen(choice=choice, because=reasons_of(eligible, {chosen.candidate.id: taken}))
 
 
 def _original(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
-    """Choose an already quantized file, to which there is no alternative, here or on the device."""
+    """Choose the kit of a model file that came quantized, which is the only candidate."""
     ident = eligible.inside[0].candidate.id
     chosen = _settled(eligible, ident, Taken(by="original", objective=rules.objective, budget_pp=rules.budget_pp), {})
     if rules.attached:
@@ -389,20 +383,22 @@ def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 
 
 def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen:
-    """Return the best estimate by the objective, or one within 1 % of it with higher precision."""
+    """Choose the best estimate by the objective, or a candidate within 1 % of it that risks less accuracy."""
     raced = {facts.candidate.id: facts for facts in eligible.inside if facts.candidate.id in contest.shown}
     costs = {name: contest.costs[name] for name in raced}
     lead = lead_of(costs)
     near = alike(costs, lead.name)
-    best = preferred(costs, {name: pays(facts) for name, facts in raced.items()})
+    best = preferred(costs, {name: accuracy_risk(facts) for name, facts in raced.items()})
     standing = standing_of(best, costs)
     reasons: dict[str, Reason] = {
         facts.candidate.id: NotMeasured(step="race") for facts in eligible.inside if facts.candidate.id not in raced
     }
     for name in (name for name in raced if name != best):
-        alike_and_rougher = name in near and pays(raced[name]) > pays(raced[best])
-        kept = _kept(raced[best], raced[name])
-        reasons[name] = rougher_alike(name, best, contest, kept) if alike_and_rougher else behind(name, best, contest)
+        if name in near and accuracy_risk(raced[name]) > accuracy_risk(raced[best]):
+            kept, ratio = _kept(raced[best], raced[name]), contest.ratio(name, best)
+            reasons[name] = Alike(objective=contest.objective, against=best, ratio=ratio, kept=kept)
+        else:
+            reasons[name] = why_worse(name, best, contest)
     taken = Taken(
         by="estimate" if best == lead.name else _kept(raced[best], raced[lead.name]),
         budget_pp=rules.budget_pp,
@@ -420,24 +416,24 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
     return chosen.model_copy(update={"choice": chosen.choice.model_copy(update=update)})
 
 
-def pays(facts: CandidateFacts) -> tuple[int, bool]:
-    """Return a sort key of accuracy risk: fewer bits, then a network changed by surgery."""
+def accuracy_risk(facts: CandidateFacts) -> tuple[int, bool]:
+    """Return a sort key: fewer bits risk more accuracy, and so does a network changed by surgery."""
     bits = {Precision.FP32: 0, Precision.FP16: 1, Precision.BF16: 1}
-    return bits.get(facts.candidate.precision, len(bits)), not _is_unchanged(facts)
+    return bits.get(facts.candidate.precision, len(bits)), facts.candidate.surgery is not None
 
 
 def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "network"]:
-    return "precision" if pays(best)[0] < pays(other)[0] else "network"
+    return "precision" if accuracy_risk(best)[0] < accuracy_risk(other)[0] else "network"
 
 
 def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> str | None:
-    """Return the best candidate of another precision, by the rounds that each shares with the chosen one."""
+    """Return the best candidate of another precision, by the rounds that it shares with the chosen candidate."""
     others = [name for name, facts in raced.items() if facts.candidate.precision is not raced[best].candidate.precision]
     return max(others, key=lambda name: (contest.ratio(name, best).estimate, name), default=None)
 
 
-def claimed(chosen: Chosen, rows: Mapping[str, CandidateFacts], claims: Claims) -> Chosen:
-    """Add to the choice what the last race shows about it and the best candidate of another precision."""
+def with_claims(chosen: Chosen, rows: Mapping[str, CandidateFacts], claims: Claims) -> Chosen:
+    """Add the ratio of the last race between the chosen candidate and the best candidate of another precision."""
     name = chosen.choice.candidate or ""
     taken = chosen.because.get(name)
     if not isinstance(taken, Taken) or taken.against is None or (claim := claims.get((name, taken.against))) is None:
@@ -459,7 +455,7 @@ def _figures(shown: Estimated, contest: Contest) -> dict[str, float]:
 def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
     """Return the working fp32 kits that the target allows.
 
-    A target whose runtime has no fp32 (TensorRT) falls back to the baseline network's, unless everything that it allows failed.
+    A target whose runtime has no fp32 (TensorRT) falls back to other fp32 kits, unless every kit that it allows failed.
     """
     allowed = [facts for facts in eligible.candidates if facts.candidate.id in eligible.allowed]
     own = [facts for facts in allowed if _is_full(facts)]
@@ -469,25 +465,21 @@ def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
 
 
 def _is_full(facts: CandidateFacts) -> bool:
-    """Whether a candidate is the network as trained or given, in fp32, which needs no evidence."""
-    return facts.candidate.precision is Precision.FP32 and _is_unchanged(facts)
-
-
-def _is_unchanged(facts: CandidateFacts) -> bool:
-    return facts.candidate.surgery is None
+    """Whether a candidate is the unchanged network in fp32, whose accuracy needs no evidence."""
+    return facts.candidate.precision is Precision.FP32 and facts.candidate.surgery is None
 
 
 def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[str, Reason]) -> Chosen:
     choice = Choice(state="settled", candidate=ident, why=why_chosen(taken, ident), carried=(ident,))
-    return Chosen(choice=choice, because=describe(eligible, {**reasons, ident: taken}))
+    return Chosen(choice=choice, because=reasons_of(eligible, {**reasons, ident: taken}))
 
 
 def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
-    """Return a provisional choice with fp32 and every candidate within the budget; the first is used until a race on the device.
+    """Carry fp32 and every candidate within the budget; the first is used until a race on the device.
 
-    The order is that of a dated record with a time for every candidate whose accuracy counts on the device. Otherwise it is that
-    of the forecast: over all candidates if each has one, within each precision if some have none. Without either, it is the
-    default order.
+    The order comes from a dated record if it has a time for every candidate whose accuracy counts on the device. Otherwise, it
+    comes from the forecasts: over all candidates if each has one, else within each precision. Without both, it is the default
+    order.
     """
     late = {facts.candidate.id for facts in eligible.inside if arithmetic_differs(facts) is not None}
     counted = [facts for facts in eligible.inside if facts.candidate.id not in late]
@@ -524,7 +516,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
     baseline = [facts.candidate.id for facts in eligible.candidates if facts.is_baseline]
     decided = dict.fromkeys(full, fallback) | dict.fromkeys(order, carried)
     reasons = decided | {name: reference for name in baseline if name in decided} | {first: used}
-    return Chosen(choice=choice, because=describe(eligible, reasons))
+    return Chosen(choice=choice, because=reasons_of(eligible, reasons))
 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}
@@ -537,10 +529,66 @@ def _predicted_order(counted: Sequence[CandidateFacts]) -> PredictedOrder | None
 
 
 def _time_of(candidate: Candidate, dated: DatedOrder | None) -> float | None:
-    """Return a candidate's time in a record, or that of the plain candidate of its runtime and precision, since records have no
-    others.
-    """
+    """Return a candidate's time in a record, else that of the plain candidate of its runtime and precision."""
     if dated is None or candidate.surgery is not None:
         return None
     plain = f"{candidate.runtime.value}-{candidate.precision.value}"
     return dated.relative.get(candidate.id, dated.relative.get(plain))
+
+
+class KnobRuns(NamedTuple):
+    """Settings of a kit, with their runs or the reason why there are none."""
+
+    knobs: Knobs
+    profile: Profile | None
+    failed: str | None = None
+
+
+def judge_knobs(
+    default: Profile, settings: Sequence[KnobRuns], unusable: Mapping[Knobs, str] | None = None
+) -> tuple[KnobTrial, ...]:
+    """Compare settings of a kit with the default, and take the fastest of those that are shown to be faster.
+
+    All are compared with the same default, each at the confidence of latency ratios. With three settings that equal the default,
+    one race in forty takes one of them. That is harmless, because the reported figure comes from another race, and the result
+    states no confidence level.
+
+    If other programs are busy, no setting is taken. A thread that waits for a core delays all others, so few threads win on a
+    busy machine though they may lose on the same machine when idle. On two cores with nine tenths used by other programs, one
+    thread was 1.6 times as fast as two.
+
+    Args:
+        default: the kit's runs without settings, of the same race.
+        settings: the other settings, in the order of the report.
+        unusable: settings that must not be taken, however fast, and why.
+
+    Raises:
+        RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: the runs are not from one race on one machine in one state.
+    """
+    refused = unusable or {}
+    trials = [_trial(default, setting, refused.get(setting.knobs)) for setting in settings]
+    faster = [trial for trial in trials if trial.outcome == "faster"]
+    best = max(faster, key=lambda trial: trial.ratio.estimate if trial.ratio else 0.0, default=None)
+    return tuple(trial.model_copy(update={"outcome": "taken"}) if trial is best else trial for trial in trials)
+
+
+def taken_knobs(trials: Sequence[KnobTrial]) -> Knobs:
+    """Return the settings that the kit uses."""
+    return next((trial.knobs for trial in trials if trial.outcome == "taken"), Knobs())
+
+
+def _trial(default: Profile, setting: KnobRuns, refused: str | None) -> KnobTrial:
+    if setting.profile is None:
+        return KnobTrial(knobs=setting.knobs, ratio=None, outcome="unusable", why=setting.failed or "it did not run")
+    ratio = paired_ratio(default, setting.profile)
+    if refused is not None:
+        return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="unusable", why=refused)
+    if ratio is None:
+        rounds = medians_by_round(default).keys() & medians_by_round(setting.profile).keys()
+        why = too_few_samples((*default.runs, *setting.profile.runs))
+        why = why or f"{len(rounds)} paired rounds are too few for an interval"
+        return KnobTrial(knobs=setting.knobs, ratio=None, outcome="not-shown", why=why)
+    if ratio.low <= 1:
+        return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="not-shown")
+    busy = disturbed(worst_of([default.environment, setting.profile.environment]))
+    return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="disturbed" if busy else "faster", why=busy)

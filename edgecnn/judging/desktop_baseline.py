@@ -1,4 +1,4 @@
-"""The source of the desktop-GPU baseline: a GPU measured here, a dated record, or neither, with the command that measures it.
+"""The figures of the desktop-GPU baseline: from a GPU measured here, else from a dated record.
 
 Only measured figures are used: without a GPU and a record, latency is MISSING.
 """
@@ -6,7 +6,6 @@ Only measured figures are used: without a GPU and a record, latency is MISSING.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -21,7 +20,7 @@ from edgecnn.values.verdict import Fidelity
 class BaselineRecord(Value):
     """One file in ``baselines/``, schema edgecnn.baseline/1: measurements of one real GPU on one day.
 
-    ``latency`` and ``throughput`` are those of the reference, in fp32 with TF32 off.
+    ``latency`` and ``throughput`` belong to the reference, in fp32 with TF32 off.
     """
 
     schema_: Literal["edgecnn.baseline/1"] = Field(default="edgecnn.baseline/1", alias="schema")
@@ -33,19 +32,19 @@ class BaselineRecord(Value):
     latency: Latency
     """Latency of the reference, eager fp32."""
     how: str
-    """What ran: runtime, precision, batch, and whether copies to and from the GPU are included."""
+    """Runtime, precision and batch, and whether copies to and from the GPU are included."""
     throughput: Throughput | None = None
     variants: tuple[BaselineVariant, ...] = ()
-    """Other variants of the same day, without accuracy, which belongs to the network and images of then."""
+    """Other variants measured on the same day, without accuracy, because their networks and images differ from the build's."""
     source: str
     """The build that made it, and its versions."""
 
 
 class BaselineQuestion(Value):
-    """The network and role that the baseline has to match."""
+    """The network and the GPU that a baseline has to match."""
 
     device: str
-    """The device file of the role, such as ``rtx-4090``."""
+    """Device file of the GPU, such as ``rtx-4090``."""
     arch: str
     resolution_px: Resolution
     accuracy_machine: str
@@ -53,7 +52,7 @@ class BaselineQuestion(Value):
     failure: str | None = None
     """Why a GPU of this machine could not be used."""
     command: str | None = None
-    """The command that measures the role, if anything here can."""
+    """The command that measures such a GPU, if one is here."""
 
 
 def baseline_facts(
@@ -62,33 +61,30 @@ def baseline_facts(
     """Return the baseline's figures: from a GPU of this machine, else from the newest record of the same network and resolution.
 
     Args:
-        question: the network, resolution and role.
-        local: measurements of a GPU of this machine, stored under its real model, which may differ from the role's.
-        records: the files of ``baselines/``, with checked dates; only the role's own device counts.
+        question: the network, its resolution and the GPU.
+        local: measurements of a GPU of this machine, stored under its actual model, which may differ from ``question.device``.
+        records: the files of ``baselines/``, with checked dates; only those of ``question.device`` count.
     """
     accuracy_from = f"accuracy from the fp32 network on {question.accuracy_machine}"
     fitting = [record for record in records if record.device == question.device and _fits(record, question)]
-    played = local if local is not None and _fits(local, question) else max(fitting, key=_moment, default=None)
-    if played is None:
-        nobody = question.failure or f"no {question.device} here"
-        reason = f"{nobody}, and there is no dated record of {question.arch} at {question.resolution_px} px"
+    newest = max(fitting, key=lambda record: utc_moment(record.latency.observed_at), default=None)
+    record = local if local is not None and _fits(local, question) else newest
+    if record is None:
+        failure = question.failure or f"no {question.device} here"
+        reason = f"{failure}, and there is no dated record of {question.arch} at {question.resolution_px} px"
         remedy = f"; to measure it: {question.command}" if question.command else ""
         latency = Latency(reason=reason + remedy, machine=question.device)
         return BaselineFacts(device=question.device, accuracy_from=accuracy_from, latency=latency)
     return BaselineFacts(
-        device=played.device,
+        device=record.device,
         accuracy_from=accuracy_from,
-        latency=played.latency,
-        how=played.how,
-        throughput=played.throughput,
-        variants=played.variants,
+        latency=record.latency,
+        how=record.how,
+        throughput=record.throughput,
+        variants=record.variants,
     )
 
 
 def _fits(record: BaselineRecord, question: BaselineQuestion) -> bool:
     fitting = (question.arch, question.resolution_px)
     return (record.arch, record.resolution_px) == fitting and record.latency.fidelity is Fidelity.MEASURED
-
-
-def _moment(record: BaselineRecord) -> datetime:
-    return utc_moment(record.latency.observed_at)

@@ -6,54 +6,59 @@ This includes multi-label networks, and the metrics that do not apply to them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
-from edgecnn.judging.predictions.accuracy import NO_LABELS
-from edgecnn.judging.predictions.independent_images import Worth, drop_interval_pp, share_interval
+from edgecnn.judging.accuracy import NO_LABELS
+from edgecnn.judging.dependence import too_few_for_gate
+from edgecnn.judging.intervals import (
+    LATENCY_CONFIDENCE,
+    NON_INFERIORITY_CONFIDENCE,
+    Worth,
+    drop_interval_pp,
+    share_interval,
+    two_sided_z,
+)
+from edgecnn.judging.latency import NOT_SHOWN, WITHIN
 from edgecnn.judging.resolution import POWER_Z
-from edgecnn.judging.runs.dependence import do_not_tell
-from edgecnn.judging.runs.latency import NOT_SHOWN, WITHIN
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
 from edgecnn.values.figures import Accuracy, Agreement, ClassFigures, ClassReport, Energy, Memory, MultiLabelAccuracy, group_count
-from edgecnn.values.layers import Residency
 from edgecnn.values.report import MEDIAN, PERCENTILES, CandidateFacts, Latency, percentile_name
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
 class Finding(Value):
-    """``absent`` is None if there is a figure (or none is needed, as for the baseline's own drop); FAIL if measurements exclude
-    one.
-    """
+    """The figure of one metric of one candidate, or why there is none."""
 
     figure: Interval | None
     fidelity: Fidelity
     absent: Literal[Verdict.MISSING, Verdict.UNSURE, Verdict.FAIL] | None = None
+    """Verdict without a figure. None if there is a figure, or if none is needed, as for the drop of the baseline itself. FAIL if
+    measurements exclude a figure."""
     note: str = ""
     disturbed: str | None = None
-    """Latency: why a figure above its bound may not be caused by the kit."""
+    """Latency: why something else than the kit may have caused a figure above its bound."""
     slowed_at_most: int | None = None
-    """Factor by which that can have lengthened it; None if there is no limit."""
+    """Factor by which this disturbance can have lengthened the latency; None if there is no limit."""
     rounds: int | None = None
     """Latency: runs behind the figure; more would narrow it."""
     too_few: str | None = None
-    """Latency, energy: why these runs decide no gate, however far the figure is from its bound."""
+    """Latency, energy: why these runs are too few to decide any gate."""
     never_met: str | None = None
     """Why this figure can fail a bound but never meet one."""
     largest_of: int | None = None
-    """Memory: the figure is the largest of this many runs, see ``GateResult``."""
+    """Memory: number of runs of which the figure is the largest, see ``GateResult``."""
 
 
 def missing(note: str) -> Finding:
-    """Return a missing figure with its reason."""
+    """Return the finding of a missing figure."""
     return Finding(figure=None, fidelity=Fidelity.MISSING, absent=Verdict.MISSING, note=note)
 
 
 def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
-    """Return the finding of an accuracy metric without labels, which is always missing, except for agreement."""
+    """Return the finding of an accuracy metric on images without labels: missing, except for agreement. None with labels."""
     agreement = facts.agreement
     if agreement is None:
         return None
@@ -63,15 +68,15 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
         return Finding(figure=agreement.same, fidelity=Fidelity.DEFINED, note="this is the baseline network")
     worth = Worth(agreement.effect, agreement.independent or math.inf)
     figure = share_interval(round(agreement.same.estimate * agreement.images), agreement.images, worth)
-    return Finding(figure=figure, fidelity=agreement.fidelity, note=_where(agreement))
+    return Finding(figure=figure, fidelity=agreement.fidelity, note=_origin_note(agreement))
 
 
 def arithmetic_differs(facts: CandidateFacts) -> str | None:
-    """Return why predictions of the kit on another machine than its device meet no bound: its arithmetic may differ.
+    """Return why accuracy measured on another machine than the device meets no bound: the arithmetic may differ.
 
     Such a figure includes rounded weights, but not the rounded products and sums of fp16 and bf16, which can cost several points.
-    In INT8, sums that saturate on only one of the two machines differ. None if the executed precision shows products in fp16 or
-    bf16, and for the twin of an engine, which rounds activations like the engine.
+    In INT8, sums may saturate on only one of the two machines. None if the residency shows products in fp16 or bf16, and for the
+    twin of an engine, which rounds activations like the engine.
     """
     precision, residency = facts.candidate.precision, facts.residency
     if facts.evaluated_kit not in (None, facts.kit):
@@ -99,10 +104,10 @@ def drop(facts: CandidateFacts) -> Finding:
         return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
     if test.lost is None or test.gained is None:
         return missing(_NO_BASELINE)
-    # Computed from the counts at the confidence of the gate, independent of the displayed interval.
+    # Computed from the counts at the confidence of the gate; the displayed interval has another confidence.
     worth = Worth(test.drop_effect, test.independent_at_most)
     figure = drop_interval_pp(test.lost, test.gained, test.images, worth)
-    return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
+    return Finding(figure=figure, fidelity=test.fidelity, note=_origin_note(test))
 
 
 def top1(facts: CandidateFacts) -> Finding:
@@ -112,11 +117,11 @@ def top1(facts: CandidateFacts) -> Finding:
         return missing("accuracy was not measured on the test images")
     worth = Worth(test.top1_effect, test.independent_at_most)
     figure = share_interval(round(test.top1.estimate * test.images), test.images, worth)
-    return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
+    return Finding(figure=figure, fidelity=test.fidelity, note=_origin_note(test))
 
 
 def stored_interval(name: Literal["micro_f1", "top5", "macro_f1", "agreement", "ece"]) -> Callable[[CandidateFacts], Finding]:
-    """Return the judge of a figure whose stored interval is that of the gate, for single-label or multi-label networks."""
+    """Return a function that finds a figure whose stored interval has the confidence of the gate."""
 
     def find_figure(facts: CandidateFacts) -> Finding:
         accuracy = facts.multi_label or facts.test
@@ -133,7 +138,7 @@ def stored_interval(name: Literal["micro_f1", "top5", "macro_f1", "agreement", "
         if figure is None:
             absent = _NO_BASELINE if isinstance(figures, MultiLabelAccuracy) else figures.absent.get(name)
             return missing(absent or f"{name} was not measured")
-        return Finding(figure=figure, fidelity=accuracy.fidelity, note=_where(accuracy))
+        return Finding(figure=figure, fidelity=accuracy.fidelity, note=_origin_note(accuracy))
 
     return find_figure
 
@@ -150,33 +155,33 @@ def worst_class(facts: CandidateFacts) -> Finding:
     classes = test.quality.classes
     if classes.worst_drop_pp is None:
         return missing(_NO_BASELINE)
-    return Finding(figure=classes.worst_drop_pp, fidelity=test.fidelity, note=_which(test, classes))
+    return Finding(figure=classes.worst_drop_pp, fidelity=test.fidelity, note=_classes_note(test, classes))
 
 
 def _dependence_unknown(test: Accuracy) -> Finding | None:
-    """Return that a figure is undecided, because its interval assumes independent images and they are not."""
+    """Return an UNSURE finding if images depend on each other, for a figure whose interval assumes independent images."""
     if test.dependence is None:
         return None
     note = f"it has no interval that accounts for {test.dependence}"
     return Finding(figure=None, fidelity=test.fidelity, absent=Verdict.UNSURE, note=note)
 
 
-def _which(test: Accuracy, classes: ClassReport) -> str:
-    """Name the class that loses most, and the least certain one, which needs more images."""
+def _classes_note(test: Accuracy, classes: ClassReport) -> str:
+    """Name the class that loses most and the least certain class, which needs more images."""
     losing = [figures for figures in classes.classes if figures.drop_pp is not None and figures.drop_pp.estimate > 0]
     worst = max(losing, key=lambda figures: figures.drop_pp.estimate if figures.drop_pp else 0.0, default=None)
     widest = next((figures for figures in classes.classes if figures.name == classes.widest), None)
     notes = [f"{_sized(worst)} loses most"] if worst is not None else []
     notes += [f"{_sized(widest)} is the least certain"] if widest is not None and widest is not worst else []
-    return ", ".join([*notes, *filter(None, [_where(test)])])
+    return ", ".join([*notes, *filter(None, [_origin_note(test)])])
 
 
 def _sized(figures: ClassFigures) -> str:
     return f"{figures.name!r} with {counted(figures.images, 'image')}"
 
 
-def _where(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
-    """Return the machine of an emulated figure, the number of folds and the number of groups, as far as they apply."""
+def _origin_note(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
+    """Return the machine of an emulated figure, the number of folds and the number of groups, if they apply."""
     emulated = f"emulated on {accuracy.machine}" if accuracy.fidelity is Fidelity.EMULATED else ""
     folds = f"over {len(accuracy.folds.each)} folds" if isinstance(accuracy, Accuracy) and accuracy.folds is not None else ""
     return ", ".join(filter(None, [emulated, folds, group_note(accuracy)]))
@@ -193,14 +198,14 @@ def _judged(figures: Latency | Memory | Energy) -> bool:
 
 
 def _unmeasured(subject: str, figures: Latency | Memory | Energy | None) -> Finding:
-    """Return why a figure cannot be judged as the device's."""
+    """Return the finding of a figure that was not measured on the device."""
     if figures is None or figures.runs < 1:
         return missing((figures.reason if figures else None) or f"{subject} was not measured")
     return missing(f"{subject} is {figures.fidelity.value}; only measured figures are judged")
 
 
 def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
-    """Return a percentile of latency, which only the device itself can give."""
+    """Return a function that finds a percentile of latency, which must be measured on the device."""
     name = percentile_name(percent)
 
     def find_latency(facts: CandidateFacts) -> Finding:
@@ -217,7 +222,7 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=measured.fidelity, absent=Verdict.UNSURE, note=note)
         note = ", ".join(filter(None, (f"on {measured.machine}", measured.run_settings, measured.dependent.get(name))))
-        about = {"disturbed": measured.disturbed, "rounds": measured.runs, "too_few": do_not_tell(measured.runs)}
+        about = {"disturbed": measured.disturbed, "rounds": measured.runs, "too_few": too_few_for_gate(measured.runs)}
         finding = Finding(figure=figure, fidelity=measured.fidelity, note=note, **about)
         if percent == MEDIAN:
             return finding.model_copy(update={"slowed_at_most": measured.slowed_at_most})
@@ -227,9 +232,10 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
 
 
 def _bound_by_processes(finding: Finding, figure: Interval, measured: Latency, name: str) -> Finding:
-    """Return the middle process's figure up to the value that three of four processes keep; without it, no bound is met.
+    """Raise the upper end to the value that three of four processes keep; without such a value, no bound is met.
 
-    Its confidence is that of its upper end. The middle process's interval may exceed it, because its ranks have other steps.
+    The confidence is that of this upper end. The interval of the middle process may reach further, because ranks of a median
+    have other steps.
     """
     if (within := measured.tails_within_ms.get(name)) is None:
         return finding.model_copy(update={"never_met": measured.absent.get(WITHIN, NOT_SHOWN)})
@@ -246,14 +252,14 @@ def size(facts: CandidateFacts) -> Finding:
 
 
 def peak_memory(facts: CandidateFacts) -> Finding:
-    """The largest peak of all runs."""
+    """Return the largest peak of all runs."""
     memory = facts.memory
     if memory is None or not _judged(memory):
         return _unmeasured("memory", memory)
     if memory.peak_mib is None or memory.largest_mib is None:
         note = f"peak memory is open: {memory.reason or 'the runs are too few'}"
         return Finding(figure=None, fidelity=memory.fidelity, absent=Verdict.UNSURE, note=note)
-    # An observation, not an interval for future runs, so it has no confidence.
+    # The largest peak is an observation, not an interval for future runs, so it has no confidence.
     most = Interval(estimate=memory.largest_mib, low=memory.largest_mib, high=memory.largest_mib, confidence=0.0)
     note = f"the largest of {memory.runs} runs on {memory.machine}"
     return Finding(figure=most, fidelity=memory.fidelity, note=note, largest_of=memory.runs)
@@ -268,16 +274,12 @@ def energy(facts: CandidateFacts) -> Finding:
         note = f"energy is open: {measured.reason or 'the runs are too few'}"
         return Finding(figure=None, fidelity=measured.fidelity, absent=Verdict.UNSURE, note=note)
     note = ", ".join(filter(None, (f"{measured.meter} on {measured.machine}: {measured.covers}", measured.dependent)))
-    about = {"disturbed": measured.disturbed, "too_few": do_not_tell(measured.runs)}
+    about = {"disturbed": measured.disturbed, "too_few": too_few_for_gate(measured.runs)}
     return Finding(figure=measured.total_mj, fidelity=measured.fidelity, note=note, **about)
 
 
-_Shared = Literal["multiply-adds", "time", "bytes moved"]
-_ONE_RUN = "of one traced run"
-
-
-def int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
-    """Return an INT8 share. Multiply-adds and bytes are counted; time comes from one process and may vary."""
+def int8_share(of: Literal["multiply-adds", "time", "bytes moved"]) -> Callable[[CandidateFacts], Finding]:
+    """Return a function that finds an INT8 share. Multiply-adds and bytes are counted; time comes from one process."""
 
     def find_share(facts: CandidateFacts) -> Finding:
         residency = facts.residency
@@ -289,28 +291,16 @@ def int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
             return missing("residency was read on another machine, whose kernels may differ from the device's")
         shares = {"multiply-adds": residency.mac_share, "time": residency.time_share, "bytes moved": residency.byte_share}[of]
         if not shares:
-            return missing(_no_share(of, residency))
-        figure = _between(shares, confidence=0.0 if of == "time" else 1.0)
-        note = ", ".join(filter(None, [_ONE_RUN if of == "time" else "", _unjoined(shares, of)]))
-        return Finding(figure=figure, fidelity=Fidelity.MEASURED, note=note)
+            why = f": {residency.bytes_absent}" if of == "bytes moved" and residency.bytes_absent else ""
+            return missing(f"the runtime gave no {of} by precision{why}")
+        known, unknown = shares.get("int8", 0.0), shares.get("unknown", 0.0)  # layers of unknown precision may be INT8
+        figure = Interval(estimate=known, low=known, high=min(1.0, known + unknown), confidence=0.0 if of == "time" else 1.0)
+        notes = ["of one traced run"] if of == "time" else []
+        if unknown:
+            notes.append(f"the precision of {100 * unknown:.1f} % of {of} is not known")
+        return Finding(figure=figure, fidelity=Fidelity.MEASURED, note=", ".join(notes))
 
     return find_share
-
-
-def _no_share(of: _Shared, residency: Residency) -> str:
-    why = f": {residency.bytes_absent}" if of == "bytes moved" and residency.bytes_absent else ""
-    return f"the runtime gave no {of} by precision{why}"
-
-
-def _between(shares: Mapping[str, float], confidence: float) -> Interval:
-    """Return an interval with both ends, because unmatched layers may or may not be INT8."""
-    known = shares.get("int8", 0.0)
-    return Interval(estimate=known, low=known, high=min(1.0, known + shares.get("unknown", 0.0)), confidence=confidence)
-
-
-def _unjoined(shares: Mapping[str, float], of: str) -> str:
-    unknown = shares.get("unknown", 0.0)
-    return f"the precision of {100 * unknown:.1f} % of {of} is not known" if unknown else ""
 
 
 OF_ONE_CLASS = ("drop_pp", "top1", "top5", "ece", "worst_class_drop_pp")
@@ -321,7 +311,7 @@ _NO_BASELINE = "the baseline network was not evaluated on the same images"
 
 
 def wrong_label_kind(metric: str, facts: CandidateFacts) -> Finding | None:
-    """Return why the metric does not exist for this kind of labels, or None."""
+    """Return the finding of a metric that does not exist for this kind of labels, or None."""
     if facts.multi_label is not None and metric in OF_ONE_CLASS:
         others = f"{', '.join(OF_SEVERAL)}, macro_f1 and agreement"
         return missing(f"a multi-label model has no {metric}; it has {others}")
@@ -331,7 +321,7 @@ def wrong_label_kind(metric: str, facts: CandidateFacts) -> Finding | None:
 
 
 def map_drop(facts: CandidateFacts) -> Finding:
-    """Return the paired drop, whose stored interval is that of the test."""
+    """Return the paired drop of mAP; the stored interval has the confidence of the test."""
     accuracy = facts.multi_label
     if accuracy is None:
         return missing(_NOT_MEASURED)
@@ -339,22 +329,23 @@ def map_drop(facts: CandidateFacts) -> Finding:
         return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
     if accuracy.drop_pp is None:
         return missing(_NO_BASELINE)
-    return Finding(figure=accuracy.drop_pp, fidelity=accuracy.fidelity, note=_where(accuracy))
+    return Finding(figure=accuracy.drop_pp, fidelity=accuracy.fidelity, note=_origin_note(accuracy))
 
 
 def mean_average_precision(facts: CandidateFacts) -> Finding:
-    """Return mAP with the interval of the test; older reports have a wider one."""
+    """Return mAP with the interval of the test; older reports hold a wider interval."""
     accuracy = facts.multi_label
     if accuracy is None:
         return missing(_NOT_MEASURED)
-    return Finding(figure=accuracy.map_bounds or accuracy.map, fidelity=accuracy.fidelity, note=_where(accuracy))
+    return Finding(figure=accuracy.map_bounds or accuracy.map, fidelity=accuracy.fidelity, note=_origin_note(accuracy))
 
 
 def images_to_settle(metric: str, bound: float, accuracy: MultiLabelAccuracy) -> int | None:
-    """Return about how many new test images would decide a gate alone in ``POWER`` of cases, if the figure stayed the same.
+    """Return about how many new test images, judged alone, would decide a gate in ``POWER`` of cases if the figure is right.
 
     None if no number would, or for another kind of metric. The estimate uses the half of the interval that extends towards the
-    bound. It shrinks with the square root of their number; the possible loss of unseen images shrinks with their number.
+    bound. This half shrinks with the square root of the number of images; the possible loss of unseen images shrinks with the
+    number itself.
     """
     figures: dict[str, Interval | None] = {
         "map": accuracy.map_bounds or accuracy.map,

@@ -1,7 +1,7 @@
-"""Gates: those of a call (``EffectiveGates``), the origin of each bound, and how each is judged.
+"""Gates: the gates of a call (``EffectiveGates``), the bounds that they come from, and how each is judged.
 
 A misspelt metric, a NaN or a bound on the wrong side is refused before any work, because a gate that can never fail is worse than
-none. The whole interval passes or fails; an interval with the bound inside is UNSURE, and an unmeasured figure is MISSING.
+no gate. The whole interval passes or fails; an interval with the bound inside is UNSURE, and an unmeasured figure is MISSING.
 Accuracy gates are non-inferiority tests at one-sided 95 %; the gate on the worst class covers all classes. Latency gates use
 measured figures only.
 """
@@ -25,25 +25,23 @@ from edgecnn.errors.gates import (
     unknown_metric,
 )
 from edgecnn.errors.wording import bound_text
+from edgecnn.judging.dependence import RUNS_TO_TELL
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL, Finding, images_to_settle
-from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, Worth, wilson
+from edgecnn.judging.latency import TAILS, runs_needed, slowdown_limit_text
 from edgecnn.judging.metrics import (
     ANY_METRIC,
     COMPARED,
     IMAGES_PER_S,
     LATENCY_RATIO,
     METRICS,
-    Metric,
     bound_in_p50,
     exactly,
-    find,
+    finding_of,
     reciprocal_of_p50,
 )
-from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion, images_needed
-from edgecnn.judging.runs.dependence import RUNS_TO_TELL
-from edgecnn.judging.runs.latency import TAILS, explained, runs_needed
-from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_COMPARISON, rounds_to_settle, what_helps
+from edgecnn.judging.stopping import OF_A_BUILD, OF_A_COMPARISON, rounds_to_settle, what_helps
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy
@@ -58,11 +56,11 @@ DEFAULT_LATENCY_RATIO = 1.03
 """Default bound of a comparison: smaller differences are lost in the effects of memory layout and linking."""
 
 StoredRace = Literal["fresh-enough", "unless-gated", "never"]
-"""Whether a call uses a stored race. fresh-enough: one that is younger than ``max_age_h``. unless-gated: likewise, except if a
-gate is on latency or energy, or in CI. never: races run again."""
+"""Whether a call uses a stored race. fresh-enough: if the race is younger than ``max_age_h``. unless-gated: likewise, but not in
+CI or if a gate is on latency or energy. never: races run again."""
 Freshness = Literal["fresh-enough", "raced-now", "this-job"]
-"""fresh-enough: a race younger than ``max_age_h`` is used. raced-now: races run, and a stored one is used only if none can run.
-this-job: no race of another job is used."""
+"""fresh-enough: a stored race younger than ``max_age_h`` is used. raced-now: races run, and a stored race is used only if none
+can run. this-job: no race of another job is used."""
 
 Side = Literal["max", "min"]
 _SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}
@@ -72,19 +70,25 @@ _ON_THE_DEVICE_ALONE = ("latency", "memory", "energy")
 """Sources of figures that need a run on the device itself."""
 
 
+def _bounds_of(choice: GateChoice) -> list[tuple[Side, str, float]]:
+    """Return side, metric and bound of every stated bound, those of ``max`` first."""
+    largest: list[tuple[Side, str, float]] = [("max", name, bound) for name, bound in choice.max.items()]
+    return largest + [("min", name, bound) for name, bound in choice.min.items()]
+
+
 def parse_bounds(
     largest: Sequence[str], smallest: Sequence[str], *, require_measured: bool = False, compared: bool = False
 ) -> GateChoice:
-    """Parse the bounds of a command line, from the texts after ``--max`` and ``--min``; ``compared``: there is another build too.
+    """Return the bounds of a command line, from the texts after ``--max`` and ``--min``.
+
+    ``compared``: whether the command compares two builds.
 
     Raises:
         BOUND_MISSING: a text is not ``name=number``.
         BOUND_TWICE: two different bounds of one metric.
         UNKNOWN_METRIC, METRIC_NOT_COMPARED, BOUND_OF_TWO_BUILDS, BOUND_OUT_OF_RANGE, BOUND_ON_WRONG_SIDE: see ``check_bounds``.
     """
-    sides: tuple[tuple[Side, Sequence[str]], ...] = (("max", largest), ("min", smallest))
-    parsed = {side: _parse_side(side, texts) for side, texts in sides}
-    choice = GateChoice(max=parsed["max"], min=parsed["min"], require_measured=require_measured)
+    choice = GateChoice(max=_parse_side("max", largest), min=_parse_side("min", smallest), require_measured=require_measured)
     check_bounds(choice, stated_by="command line", compared=compared)
     return choice
 
@@ -94,13 +98,17 @@ def bound_of(gate: Gate) -> str:
     return bound_text(gate.side, gate.metric, gate.bound)
 
 
+def bound_option(side: Side, metric: str, bound: float) -> tuple[str, str]:
+    """Return a bound as an option of a command: ``("--max", "p50_ms=5")``."""
+    return f"--{side}", f"{metric}={repr(bound).removesuffix('.0')}"
+
+
 def bound_parts(choice: GateChoice) -> tuple[tuple[str, ...], ...]:
     """Return the bounds as options of a command."""
-    sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
-    stated = [
-        (f"--{side}", f"{name}={repr(bound).removesuffix('.0')}") for side, bounds in sides for name, bound in bounds.items()
-    ]
-    return (*stated, *((("--require-measured",),) if choice.require_measured else ()))
+    return (
+        *(bound_option(*bound) for bound in _bounds_of(choice)),
+        *((("--require-measured",),) if choice.require_measured else ()),
+    )
 
 
 def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command line"] = "recipe", compared: bool = False) -> None:
@@ -112,13 +120,11 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
         BOUND_OF_TWO_BUILDS: not ``compared``, and the metric is a ratio.
         BOUND_OUT_OF_RANGE: NaN, infinity, a negative number, or a share above 1.
         BOUND_ON_WRONG_SIDE: ``max`` of a metric that should be large, or ``min`` of one that should be small.
-        BOUND_TWICE: images a second and another p50.
+        BOUND_TWICE: images a second contradict the bound of p50.
     """
-    sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
-    for side, bounds in sides:
-        for name, bound in bounds.items():
-            _check_name(_where(side, stated_by), name, bound, compared)
-            _check_bound(_where(side, stated_by), side, name, bound)
+    for side, name, bound in _bounds_of(choice):
+        _check_name(_where(side, stated_by), name, bound, compared)
+        _check_bound(_where(side, stated_by), side, name, bound)
     stated, meant = choice.max.get("p50_ms"), bound_in_p50(choice).max.get("p50_ms")
     if stated is not None and meant is not None and not math.isclose(stated, meant):
         raise BOUND_TWICE(where=_where("min", stated_by), metric=f"p50_ms (by {IMAGES_PER_S})", first=stated, second=meant)
@@ -132,29 +138,27 @@ def gates_for(
     labelled: bool = True,
     multi_label: bool = False,
 ) -> tuple[Gate, ...]:
-    """Return the gates of one call: those of the command line, else those of the recipe, else the default.
+    """Return the gates of one call: those of the command line, else those of the recipe, else the default gate.
 
-    The default is advisory: a drop of at most 1 pp, in mAP for multi-label images; without labels, fp32's prediction for at least
-    99 % of the images. Stated gates are required: ``always``, except for latency, memory and energy on a device that may not be
-    attached, which are required ``when-measured`` unless ``require_measured``.
+    The default gate is advisory: a drop of at most 1 pp, in mAP for multi-label images; without labels, fp32's prediction for at
+    least 99 % of the images. Stated gates are required ``always``. Only gates on latency, memory and energy of a device that may
+    not be attached are required ``when-measured``, unless ``require_measured``.
     """
     asked_on_line = command_line is not None and bool(command_line.max or command_line.min)
     stated = command_line if command_line is not None and asked_on_line else choice
     stated_by: Literal["recipe", "command line"] = "command line" if asked_on_line else "recipe"
     check_bounds(stated, stated_by=stated_by)
     stated = bound_in_p50(stated)
-    strict = _is_strict(choice, command_line)
-    sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", stated.max), ("min", stated.min))
+    may_be_missing = _ON_THE_DEVICE_ALONE if not device_usually_attached and not _is_strict(choice, command_line) else ()
     gates = tuple(
         Gate(
             metric=name,
             side=side,
             bound=bound,
-            required=_required(METRICS[name], strict=strict, attached=device_usually_attached),
+            required="when-measured" if METRICS[name].source in may_be_missing else "always",
             stated_by=stated_by,
         )
-        for side, bounds in sides
-        for name, bound in sorted(bounds.items())
+        for side, name, bound in sorted(_bounds_of(stated))
     )
     if gates:
         return gates
@@ -170,20 +174,13 @@ def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
     ``parse_bounds`` has checked the bounds.
     """
     choice = bound_in_p50(choice)
-    sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     stated = [
         Gate(metric=name, side=side, bound=bound, required="always", stated_by="command line")
-        for side, bounds in sides
-        for name, bound in sorted(bounds.items(), key=lambda item: (item[0] != LATENCY_RATIO, item[0]))
+        for side, name, bound in sorted(_bounds_of(choice), key=lambda stated: (stated[1] != LATENCY_RATIO, stated))
     ]
     if LATENCY_RATIO in choice.max:
         return tuple(stated)
     return (Gate(metric=LATENCY_RATIO, side="max", bound=DEFAULT_LATENCY_RATIO, required="always"), *stated)
-
-
-def _required(metric: Metric, *, strict: bool, attached: bool) -> Literal["always", "when-measured"]:
-    there = metric.source in _ON_THE_DEVICE_ALONE
-    return "when-measured" if there and not attached and not strict else "always"
 
 
 def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:
@@ -229,12 +226,6 @@ _MEANT: Mapping[str, str] = {
 _PER_SECOND = ("fps", "images_per_second", "throughput")
 
 
-def _meant(name: str, bound: float) -> str | None:
-    if name in _PER_SECOND and 0 < bound < math.inf:
-        return f"--min {IMAGES_PER_S}={bound:g} (one image at a time: p50_ms at most {reciprocal_of_p50(bound):.4g})"
-    return _MEANT.get(name)
-
-
 def _check_name(where: str, name: str, bound: float, compared: bool) -> None:
     if compared and name in METRICS and name not in COMPARED:
         raise METRIC_NOT_COMPARED(where=where, name=name, known=tuple(COMPARED))
@@ -242,7 +233,10 @@ def _check_name(where: str, name: str, bound: float, compared: bool) -> None:
         raise BOUND_OF_TWO_BUILDS(where=where, name=name)
     known = (*(COMPARED if compared else METRICS), IMAGES_PER_S)
     if name not in known:
-        raise unknown_metric(where=where, name=name, known=known, meant=_meant(name, bound))
+        meant = _MEANT.get(name)
+        if name in _PER_SECOND and 0 < bound < math.inf:
+            meant = f"--min {IMAGES_PER_S}={bound:g} (one image at a time: p50_ms at most {reciprocal_of_p50(bound):.4g})"
+        raise unknown_metric(where=where, name=name, known=known, meant=meant)
 
 
 def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
@@ -263,7 +257,7 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
     """Judge one gate for one candidate; ``spelled``: how to request more rounds."""
-    finding = _not_finite_finding(gate.metric, facts) or find(gate.metric, facts)
+    finding = _not_finite_finding(gate.metric, facts) or finding_of(gate.metric, facts)
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
     images = _images_to_settle(gate, facts) if unsure and finding.never_met is None else None
@@ -290,7 +284,7 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
 def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) -> GateResult | None:
     """Judge a gate on a difference between HEAD and BASE, which ship the same files; None for a figure of HEAD alone.
 
-    ``several_labels``: whether images may have several. A metric of the other kind of labels is not known by definition.
+    ``several_labels``: whether the network is multi-label. A metric of the other kind of labels has no value by definition.
     """
     value = COMPARED[gate.metric].identical
     if value is None or gate.metric in (OF_ONE_CLASS if several_labels else OF_SEVERAL):
@@ -303,18 +297,18 @@ def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) 
 
 
 class RunsNeeded(NamedTuple):
-    """The runs that some gates need."""
+    """Runs that gates need."""
 
     latency: int = 0
-    """Least runs of the latency race, enough to tell whether they depend on each other."""
+    """Minimum of the latency race, enough to show whether runs depend on each other."""
     energy: int = 0
-    """Least runs of the energy race."""
+    """Minimum of the energy race."""
     tails: bool = False
-    """Whether a gate is on a percentile above the median, so each run needs many samples, however slow the network is."""
+    """Whether a gate is on a percentile above the median, so that each run needs many samples even if the network is slow."""
 
 
 def runs_for(gates: Sequence[Gate]) -> RunsNeeded:
-    """Return the runs needed: 0 for a race without gated intervals; a bound on a tail needs the most."""
+    """Return the runs that these gates need; 0 for a race whose intervals no gate uses."""
     metrics = {gate.metric for gate in gates}
     latency = runs_needed() if metrics & TAILS.keys() else RUNS_TO_TELL if "p50_ms" in metrics else 0
     return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0, tails=bool(metrics & TAILS.keys()))
@@ -334,7 +328,7 @@ class Circumstances(NamedTuple):
 
 
 class EffectiveGates(Value):
-    """The gates of one call, computed once, and their requirements on races and on the choice."""
+    """Gates of one call, computed once, and their requirements on races and on the choice."""
 
     gates: tuple[Gate, ...]
     require_measured: bool = False
@@ -386,8 +380,7 @@ class EffectiveGates(Value):
     def budget_pp(self) -> float:
         """The accuracy budget of the choice: the bound of the gate on the drop of accuracy or mAP, else 1 pp.
 
-        Without labels it is the share of other predictions that a gate on agreement allows, if there is one: no drop can be
-        larger.
+        Without labels, it is the share of differing predictions that a gate on agreement allows, because no drop can be larger.
         """
         agreed = next((gate.bound for gate in self.gates if gate.metric == "agreement"), None)
         if not self.labelled and agreed is not None:
@@ -428,7 +421,7 @@ def _no_numbers(facts: CandidateFacts) -> str | None:
 
 
 def _not_finite_finding(metric: str, facts: CandidateFacts) -> Finding | None:
-    """Return the finding for NaN outputs: the accuracy was measured, but has no value."""
+    """Return the finding of an accuracy whose outputs are NaN or infinite: it was measured, but has no value."""
     why = _no_numbers(facts) if METRICS[metric].source == "accuracy" else None
     if why is None:
         return None
@@ -453,9 +446,9 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
 
 
 def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
-    """Return the number of new images that would decide the gate alone; see ``images_needed``.
+    """Return how many new images would decide the gate, judged alone (``images_needed``).
 
-    None over folds: more images do not make the networks of the folds more alike.
+    None over folds, because more images do not make the networks of the folds more alike.
     """
     if facts.test is not None and facts.test.folds is not None:
         return None
@@ -470,8 +463,8 @@ def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
         return None
     if gate.metric == "drop_pp":
         return _images_for_drop(gate.bound, test)
-    # None for a figure that is not a plain share of images: the worst class needs more of its own images, and macro-F1 those of
-    # small classes.
+    # None for a figure that is not a plain share of images: the worst class needs more images of that class, and macro-F1 more
+    # images of small classes.
     shares: dict[str, Interval | None] = {"top1": test.top1}
     if test.quality is not None:
         shares |= {"top5": test.quality.top5, "agreement": test.quality.agreement}
@@ -498,7 +491,7 @@ def _images_for_share(bound: float, share: float, images: int, worth: Worth) -> 
 
 
 def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:
-    """Return None if more rounds would not help: they do not reduce the effect of other work on the machine."""
+    """Return how many rounds would settle the gate; None if other work matters, which more rounds do not reduce."""
     if finding.too_few is not None:
         return max(runs_for([gate]))
     if finding.figure is None or not finding.rounds or finding.disturbed:
@@ -535,7 +528,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
     elif verdict is Verdict.UNSURE and finding.disturbed:
         more = f": {finding.disturbed}; an idle, cool machine with a good power supply would settle it"
     if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:
-        more = f": {finding.disturbed}, {explained(finding.slowed_at_most)}"
+        more = f": {finding.disturbed}, {slowdown_limit_text(finding.slowed_at_most)}"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
 
 
@@ -566,7 +559,7 @@ def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = Fals
     """Return the exit code of these results: missing before FAIL before UNSURE before pass.
 
     An advisory UNSURE is shown and does not count. MISSING counts if the gate is required ``always`` or the kit failed, and
-    always with ``require_measured``. No results at all, and a failed kit without a failed gate, are MISSING.
+    always with ``require_measured``. Without any result, or with a failed kit and no failed gate, the code is MISSING.
     """
     if not results or _failed_unjudged(results):
         return ExitCode.MISSING

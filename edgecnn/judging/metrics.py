@@ -84,7 +84,7 @@ class Metric:
 
 
 def _read(*path: str) -> Callable[[CandidateFacts], Interval | None]:
-    """Return the interval in the last of these fields; None if any of them is None."""
+    """Return a function that reads the interval in the last of these fields; None if any of them is None."""
 
     def value(facts: CandidateFacts) -> Interval | None:
         figure: Any = facts
@@ -100,7 +100,7 @@ def _quality(*path: str) -> Callable[[CandidateFacts], Interval | None]:
 
 
 def _either(name: str) -> Callable[[CandidateFacts], Interval | None]:
-    """Return the value for single-label or multi-label images."""
+    """Return a function that reads a value of single-label or multi-label images."""
     one, several = _quality(name), _read("multi_label", name)
     return lambda facts: one(facts) or several(facts)
 
@@ -219,8 +219,8 @@ def parse_budgets(
 ) -> dict[str, float]:
     """Parse ``p50_ms=5`` and others, each once, from the texts after ``--within``.
 
-    named: converts a typed name and its text to a budget; it raises the error of an unknown one. refuse: makes the error of a
-    text and its problem.
+    ``named`` converts a typed name and its text to the name of a budget, and raises the error of an unknown name. ``refuse``
+    makes the error of a text and its problem.
     """
     budgets: dict[str, float] = {}
     for text in texts:
@@ -260,7 +260,7 @@ def charted(*sources: Source) -> list[Metric]:
     return [row for row in SHOWN.values() if row.chart and row.source in sources]
 
 
-def find(metric: str, facts: CandidateFacts) -> Finding:
+def finding_of(metric: str, facts: CandidateFacts) -> Finding:
     """Return the finding of ``metric`` (a name of ``METRICS``) for a gate."""
     if facts.candidate.method is Method.ORIGINAL and metric in _AGAINST_FP32:
         return findings.missing("the model file came quantized and holds no float network to compare with")

@@ -1,4 +1,4 @@
-"""Put every typed reason into one sentence, so report.md, the page and ``edgecnn explain`` agree."""
+"""Put every typed reason into one sentence, so that report.md, the page and ``edgecnn explain`` agree."""
 
 from __future__ import annotations
 
@@ -33,17 +33,20 @@ _CHOOSING = "in the first race"
 
 
 def worded(reason: Reason, name: str) -> str:
-    """Return one sentence with the deciding figures, without a full stop; ``name``: the candidate in question."""
+    """Return one sentence with the deciding figures, without a full stop; ``name``: the candidate of the reason."""
     return _sentence(reason, name)
 
 
 def why_chosen(reason: Taken | Provisional, name: str) -> str:
-    """Return the same for the used candidate, as the report's first sentence."""
+    """Return why this candidate is used, for the first sentence of the report."""
     return _why_taken(reason, name) if isinstance(reason, Taken) else _why_used(reason, name)
 
 
 def speed_words(ratio: Interval, objective: Objective = "latency") -> str:
-    """Return ``1.12 × the speed [1.09, 1.18] at 98.4 %``, for an estimate alone ``1.12 × the speed``; for energy, its share."""
+    """Return ``1.12 × the speed [1.09, 1.18] at 98.4 %``, or ``1.12 × the speed`` for an estimate without an interval.
+
+    For energy, the ratio is inverted, so that it is the share of the reference's energy.
+    """
     if objective == "energy":
         ratio = ratio.inverse
     of = {"throughput": "the images per second", "energy": "the energy"}.get(objective, "the speed")
@@ -53,7 +56,7 @@ def speed_words(ratio: Interval, objective: Objective = "latency") -> str:
 
 
 def run_settings_words(ours: str | None, theirs: str | None) -> str:
-    """Return ``, with 2 threads``, for both if they differ; empty if ours are unknown."""
+    """Return ``, with 2 threads``, or the settings of both sides if they differ; empty if ours are unknown."""
     if ours is None:
         return ""
     return f", with {ours}" if theirs in (None, ours) else f", with {ours} versus {theirs}"
@@ -105,7 +108,7 @@ def _claim(reason: Taken) -> str:
 
 
 def _figure(reason: Taken) -> str:
-    """Return no latency, because the p50 next to this sentence is from the final race."""
+    """Return the throughput or energy of the first race. Latency is omitted, because reports show the p50 of the final race."""
     if reason.objective == "throughput":
         return f", at {reason.images_per_s or 0.0:,.1f} images a second with batch {reason.batch or 1}"
     return f", at {reason.energy_mj or 0.0:.2f} mJ per image" if reason.objective == "energy" else ""
@@ -157,7 +160,7 @@ def _more_energy(reason: MoreEnergy, name: str) -> str:
 
 
 def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> str:
-    """Return the ratio, if it was computed, and how."""
+    """Return the ratio, if there is one, with the machine and the settings."""
     where = f"on {reason.machine}{run_settings_words(reason.run_settings, reason.against_run_settings)}"
     if reason.ratio is None:
         return f", without paired runs, {where}"

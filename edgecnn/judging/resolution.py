@@ -1,4 +1,4 @@
-"""The smallest difference that a test set can show, computed before any work."""
+"""The smallest difference that a test set can show, and the number of images that would decide a gate."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ POWER_Z = NormalDist().inv_cdf(POWER)
 def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT) -> float | None:
     """Return half the width, in percentage points, of the 95 % interval of a drop estimated as zero; None without images.
 
-    It uses Tango's interval, as the report does. The common 1.96 √(disagreement / images) is a tenth narrower at 1,000 images,
-    and gives ± 0 without expected disagreement.
+    It uses Tango's interval, as the report does. The common formula 1.96 √(disagreement / images) is a tenth narrower at 1,000
+    images, and gives ± 0 without expected disagreement.
 
     ``disagreement``: expected share of discordant images, 0…1.
     """
@@ -40,7 +40,7 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
 
 
 GROUPED = "; this holds for independent images, and for a PASS each group counts as at most one image"
-"""End of both kinds of sentence if images are in groups."""
+"""End of the following two sentences if images are in groups."""
 
 
 def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT) -> str:
@@ -62,13 +62,13 @@ def images_needed(
 ) -> int | None:
     """Return how many new images decide a drop gate in ``POWER`` of cases; None if no number would.
 
-    It assumes that the true drop is the estimate, and that at most ``disagreement`` of the images are discordant. Judging the
-    images of the estimate again, together with others, would be a second judgement.
+    It assumes that the true drop is the estimate, and that at most ``disagreement`` of the images are discordant. The images must
+    be new, because judging the images of the estimate again would be a second judgement.
 
     Args:
         margin_pp: the bound of the gate.
-        disagreement: share of discordant images, 0…1: an upper bound, since a pilot may show too few.
-        estimate_pp: the true drop; if it equals the margin, nothing decides.
+        disagreement: share of discordant images, 0…1; an upper bound, because a pilot may show too few.
+        estimate_pp: the assumed true drop; if it equals the margin, no number of images decides.
         confidence: two-sided.
     """
     margin, estimate = margin_pp / 100, estimate_pp / 100
@@ -83,9 +83,9 @@ def images_needed(
 def images_for_proportion(
     bound: float, share: float, confidence: float = NON_INFERIORITY_CONFIDENCE, widest: Interval | None = None
 ) -> int | None:
-    """Return the same for a bound on a share (0…1), by Wilson's interval; None if no number would.
+    """Return how many new images decide a gate on a share (0…1) in ``POWER`` of cases; None if no number would.
 
-    ``widest``: the interval of the share, whose end nearest to a half has the largest variance; None: the share itself is used.
+    ``widest``: the interval of the share; its value nearest to a half has the largest variance. None: the share itself.
     """
     if math.isclose(bound, share, abs_tol=1e-9):
         return None
@@ -95,20 +95,21 @@ def images_for_proportion(
 
 
 def enough_to_tell_apart(apart: float, at_bound: float, at_truth: float, confidence: float) -> int:
-    """Return the images or rounds with which a test rejects the bound in ``POWER`` of cases; ``at_…``: variances of one."""
+    """Return the images or rounds with which a test rejects the bound in ``POWER`` of cases.
+
+    ``at_bound``, ``at_truth``: the variance of one image or round if the bound, or the estimate, is the truth.
+    """
     return math.ceil(((two_sided_z(confidence) * math.sqrt(at_bound) + POWER_Z * math.sqrt(at_truth)) / apart) ** 2)
 
 
 def groups_among(images: int, judged: Accuracy | MultiLabelAccuracy | Agreement | None) -> int | None:
-    """Return the number of groups for that many images, of the judged groups' size; None if images are independent."""
+    """Return the number of groups with that many images, if groups have the size of the judged ones; None without groups."""
     groups = None if judged is None else group_count(judged)
     return math.ceil(images * groups / judged.images) if judged is not None and groups else None
 
 
 def enough_images(needed: int, groups: int | None = None) -> str:
-    """Return the end of a sentence: how many images would decide an UNSURE gate; ``groups``: in that many, if images are in
-    groups.
-    """
+    """Return the end of a sentence: how many images, of how many groups, would decide an UNSURE gate."""
     of = "" if groups is None else f" of {counted(groups, 'group')}"
     odds = f"in {100 * POWER:.0f} % of cases"
     return f"about {needed:,} new test images{of}, judged separately, would settle it {odds} if the estimate is right"

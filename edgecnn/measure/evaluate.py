@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Literal
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.errors.hosts.board import AnswerUnusable
+from edgecnn.errors.hosts import AnswerUnusable
 from edgecnn.errors.measuring import PIXELS_CHANGED
 from edgecnn.hosts.protocol import Task
 from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable
-from edgecnn.judging.predictions.accuracy import check_finite
+from edgecnn.judging.accuracy import check_finite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
-from edgecnn.measure.race_request import emptied
+from edgecnn.measure.race_request import empty_folder
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import pixels_sha256
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 LOGITS = "logits.npy"
 LEASE_S = 600.0
-"""An evaluation is stopped after this silence; one chunk of images takes seconds."""
+"""Silence after which an evaluation is stopped; one chunk of images takes seconds."""
 
 
 class PixelSet(Value):
-    """The pixels of one split in a prepare artifact."""
+    """Pixels of one split in a prepare artifact."""
 
     split: Literal["validation", "test"]
     file: Path
@@ -75,9 +75,9 @@ def prepared_groups(folder: Path, split: str) -> npt.NDArray[np.int64] | None:
 def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] | None = None) -> StoredProfile:
     """Return the stored evaluation of a kit on these pixels, or make one.
 
-    ``begin`` is called before an evaluation is made; without it, a note says so.
+    ``begin`` is called before a new evaluation; without ``begin``, a note is printed.
 
-    Raises RunnerFailed: the kit refused, with its own words.
+    Raises RunnerFailed: the kit refused, with its reason.
     """
     stored = stored_evaluation(kit, pixels, lab)
     if stored is not None:
@@ -95,9 +95,9 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] 
             raise PIXELS_CHANGED(file=pixels.file, split=pixels.split)
         try:
             with usable(lab.board, "evaluate"):
-                logits = _joined(sorted(work.rglob("logits-*.npy")), pixels.images, work / LOGITS)
+                logits = _join_logits(sorted(work.rglob("logits-*.npy")), pixels.images, work / LOGITS)
         except AnswerUnusable:
-            emptied(work)  # any process that resumes it would compute the same
+            empty_folder(work)  # a process that resumes from these files would fail again
             raise
         environment = facts.environment
         about = {"what": "evaluation", "pixels": pixels.sha256, "images": pixels.images, "logits_file": LOGITS}
@@ -125,13 +125,13 @@ def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
 
 def _run_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> Evaluation:
     if lab.host.part_bytes is not None and pixels.file.stat().st_size > lab.host.part_bytes:
-        return evaluated_in_parts(kit, pixels.file, lab, work, LEASE_S)
+        return evaluate_in_parts(kit, pixels.file, lab, work, LEASE_S)
     lab.host.run(Task(kit.folder, "evaluate", inputs={"--pixels": pixels.file}, out=work), lease_s=LEASE_S, tell=lab.tell)
     return _evaluation(work, lab)
 
 
 class Evaluation(Message):
-    """A runner's description of an evaluation."""
+    """Content of a runner's ``evaluation.json``."""
 
     environment: Environment
     pixels_sha256: str
@@ -145,13 +145,13 @@ def _evaluation(folder: Path, lab: Lab) -> Evaluation:
             raise Unusable("it left no evaluation.json") from error
 
 
-def _joined(chunks: Sequence[Path], images: int, target: Path) -> Path:
-    """Return all logits as one array. Raises Unusable: they are not float32 (images, classes)."""
+def _join_logits(chunks: Sequence[Path], images: int, target: Path) -> Path:
+    """Write all logits to one file. Raises Unusable: they are not float32 (images, classes)."""
     import numpy as np
 
     try:
         arrays = [np.load(chunk, mmap_mode="r", allow_pickle=False) for chunk in chunks]
-    except Exception as error:  # noqa: BLE001 - numpy's reader of a header raises what its parts do
+    except Exception as error:  # noqa: BLE001 - numpy does not document what reading a damaged header raises
         raise Unusable(f"logits that are not an array: {error}") from error
     shapes = {array.shape[1:] for array in arrays}
     readable = (array for array in arrays if array.ndim == 2 and array.dtype == np.float32)  # noqa: PLR2004 - (images, classes)
@@ -163,16 +163,18 @@ def _joined(chunks: Sequence[Path], images: int, target: Path) -> Path:
 
 
 _PASSES = 2
-"""Restarts allowed if the machine's settings change between two parts."""
+"""Attempts if the machine's settings change between two parts."""
 
 
-def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: float) -> Evaluation:
-    """Evaluate each part, and return the content of a single ``evaluation.json``.
+def evaluate_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: float) -> Evaluation:
+    """Evaluate pixels in parts that the host accepts, and return the description of the whole evaluation.
 
     Args:
+        kit: the kit.
         file: ``.npy`` of uint8 pixels (N, *crop_px, 3).
-        lab: its host accepts ``part_bytes`` at a time.
-        work: receives folders ``part-00000`` and so on, with the logits in chunks.
+        lab: a lab whose host accepts ``part_bytes`` at a time.
+        work: folder that receives ``part-00000`` and so on, with the logits in chunks.
+        lease_s: silence after which the host stops a part.
     """
     import numpy as np
 
@@ -184,14 +186,14 @@ def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: f
         evaluations = []
         for number, start in enumerate(starts):
             out = work / f"part-{number:05d}"
-            evaluations.append(_part(kit, pixels[start : start + step], lab, out, lease_s))
+            evaluations.append(_evaluate_part(kit, pixels[start : start + step], lab, out, lease_s))
         if all(same_conditions(part.environment, evaluations[-1].environment) for part in evaluations):
             break
     return Evaluation(environment=evaluations[-1].environment, pixels_sha256=pixels_sha256(pixels))
 
 
-def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease_s: float) -> Evaluation:
-    """Write a part of the array, a copy that exists only while it is sent."""
+def _evaluate_part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease_s: float) -> Evaluation:
+    """Evaluate a part of the pixels, whose file exists only while it is sent."""
     import numpy as np
 
     out.mkdir(exist_ok=True)
@@ -205,7 +207,7 @@ def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease
 
 
 def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: Path) -> EdgecnnError | None:
-    """Return the error of a kit whose logits for a split are not finite, with the layer that causes it; None if they are.
+    """Return the error of logits that are NaN or infinite, with the layer that causes them; None if all are finite.
 
     ``logits``: (images, classes). ``pixels``: as in ``blamed_layer``.
     """
@@ -217,11 +219,11 @@ def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: 
 
 
 TRACEABLE = "onnxruntime"
-"""The only runtime whose model file shows every layer's output: the kit's own ONNX."""
+"""The only runtime that can show every layer's output, because its model file is ONNX."""
 
 
 def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
-    """Return a sentence on the first layer that gave NaN or infinity, or on why none can be named.
+    """Return a sentence that names the first layer with NaN or infinity, or says why no layer can be named.
 
     ``pixels``: ``.npy`` of uint8 (N, *crop_px, 3), the input. ``image``: index of the image, from 0.
     """
@@ -229,7 +231,7 @@ def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
         return f"the layer is unknown: {kit.runtime} does not show the outputs of its layers"
     try:
         layer = _first_bad(kit, pixels, image)
-    except Exception as error:  # noqa: BLE001 - it is an explanation; without it the failure stands as well
+    except Exception as error:  # noqa: BLE001 - the explanation is optional; the failure itself is reported anyway
         return f"the layer is unknown: {type(error).__name__} when looking layer by layer"
     return layer or "no single, unfused layer produces it"
 

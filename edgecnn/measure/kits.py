@@ -1,4 +1,4 @@
-"""A kit for measuring: a folder, and the digest under which its profiles are stored."""
+"""A packaged kit that is measured: its folder, and the digest under which its profiles are stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.runner.files import bounded_content
 from edgecnn.runner.manifest import MANIFEST_BYTES_MAX
-from edgecnn.runner.runtimes import runs_on_gpu, runtime_of
+from edgecnn.runner.packages import runs_on_gpu, runtime_of
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs
@@ -19,20 +19,20 @@ _MIB = 1024 * 1024
 
 
 class KitRef(Value):
-    """One packaged kit."""
+    """A packaged kit."""
 
     candidate: Candidate
     folder: Path
     digest: str
     """SHA-256 of ``kit.json``, which contains the SHA-256 of every other file."""
     runtime: str
-    """The runtime of its session; a twin's differs from its candidate's."""
+    """Runtime of the kit's session; for a twin, it differs from the candidate's runtime."""
     on_gpu: bool = False
-    """Whether its session computes on an NVIDIA GPU."""
+    """Whether the session computes on an NVIDIA GPU."""
     stands_for: str | None = None
-    """The device kit's digest, if this is an emulated twin."""
+    """Digest of the device's kit, if this kit is its emulated twin."""
     knobs: Knobs = DEFAULT
-    """Settings of its session when it is timed, which are not part of the kit or its digest."""
+    """Settings of the session when it is timed, which are not part of the kit or its digest."""
 
     @classmethod
     def of(cls, candidate: Candidate, artifact: Artifact) -> KitRef:
@@ -62,17 +62,17 @@ class KitRef(Value):
         )
 
     def with_knobs(self, knobs: Knobs) -> KitRef:
-        """Return the same kit with other settings."""
+        """Return the kit with other knobs."""
         return self.model_copy(update={"knobs": knobs})
 
     @property
     def entrant(self) -> str:
-        """The identity of this kit with its settings in a race; only the digest if nothing is set."""
+        """The identity of this kit and its knobs in a race: the digest alone if no knob is set."""
         return entrant_of(self.digest, self.knobs.options)
 
     @property
     def compiles(self) -> bool:
-        """Whether its session compiles the network in every process."""
+        """Whether the session compiles the network in every process."""
         return self.candidate.session_options.get("compile", "off") != "off"
 
     @property
@@ -82,13 +82,13 @@ class KitRef(Value):
 
     @property
     def size_mib(self) -> float:
-        """Size of the model's files: the network's disk space on the device, without runner and golden set."""
+        """Size of the model's files, without the runner and the golden set."""
         manifest = _manifest(self.folder)
         return sum(int(manifest["files"][name]["bytes"]) for name in manifest["model"]["files"]) / _MIB
 
     @property
     def whole_mib(self) -> float:
-        """Size of all files of the kit except ``kit.json``, as copied to a device."""
+        """Size of all files that are copied to a device, without ``kit.json``."""
         return sum(int(fact["bytes"]) for fact in _manifest(self.folder)["files"].values()) / _MIB
 
     @property
@@ -98,7 +98,7 @@ class KitRef(Value):
 
 
 def entrant_of(kit: str | None, knobs: Mapping[str, str]) -> str:
-    """Return the same identity from a run file or a profile: a digest, and session options."""
+    """Return ``KitRef.entrant`` from the digest and the knobs of a run file or a profile."""
     return "+".join([kit or "", *(f"{name}={value}" for name, value in sorted(knobs.items()))])
 
 

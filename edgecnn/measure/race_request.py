@@ -18,9 +18,9 @@ from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.wire import usable
 from edgecnn.judging.choice import costs_of
 from edgecnn.judging.gates import EffectiveGates, RunsNeeded
-from edgecnn.judging.runs.latency import disturbed
-from edgecnn.judging.runs.regret import Costs, lead_of
-from edgecnn.judging.runs.stopping import half_width, rule_of, well_known
+from edgecnn.judging.latency import disturbed
+from edgecnn.judging.regret import Costs, lead_of
+from edgecnn.judging.stopping import half_width, rule_of, well_known
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab, joined_environment
 from edgecnn.measure.run_file import require_as_scheduled, run_of
@@ -32,19 +32,19 @@ from edgecnn.values.stage import digest_of
 
 WARMUP_S = 0.3
 RUN_MAX_S = 5.0
-"""A slow network gets fewer samples, so that a race does not take an hour; p99 is then unsupported."""
+"""Time of the samples of one process. A slow network gets fewer samples, and then has no p99, so that a race takes no hour."""
 RUN_PATIENT_S = 60.0
-"""If a gate needs p99: a thousand samples of a network that takes 60 ms."""
+"""Time of the samples if a gate needs p99: a thousand samples of a network that takes 60 ms."""
 RUN_OVERHEAD_S = 60.0
-"""Time of a process besides its samples: imports, loading, hashing its kit."""
+"""Time of a process in addition to its samples: imports, loading, hashing its kit."""
 COMPILE_OVERHEAD_S = 600.0
-"""The same if a process first compiles its network for a GPU, which takes minutes unless torch has cached it."""
+"""This time if a process first compiles its network for a GPU, which takes minutes unless torch has cached it."""
 THROUGHPUT_S = 5.0
-"""Length of a run with large batches: as long as any other, however few calls that is."""
+"""Time of the samples of one process with large batches, even if that is only a few calls."""
 BATCH_SCREEN_S = 1.0
 """Length of the single screening run of each batch size."""
 SOAK_WINDOW_S = 10.0
-"""Window of a sustained run: enough for a median of a slow network, short compared with the minutes of heating."""
+"""Window of a sustained run: long enough for a median of a slow network, short compared with the minutes of heating."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class RaceOptions:
     anew: bool = False
     """Whether to ignore stored races."""
     runs: RunsNeeded = RunsNeeded()
-    """Least runs of the final race, and of the energy race."""
+    """Least runs of the final race and of the energy race."""
     until: float | None = None
-    """For the final race: the required precision of p50, as a share of it."""
+    """Required precision of p50 in the final race, as a share of p50."""
     meter: Path | None = None
-    """An external meter's log."""
+    """Log of an external meter."""
 
     @classmethod
     def of(cls, gates: EffectiveGates, until: float | None, meter: Path | None) -> RaceOptions:
@@ -81,9 +81,9 @@ class RaceRequest(Value):
     max_s: float = RUN_MAX_S
     max_age_h: float
     meter_log: Path | None = None
-    """energy: an external meter's log, to be matched with the runs."""
+    """Log of an external meter, for an energy race."""
     batches: Mapping[str, int] = {}
-    """Entrant (for a kit without knobs its digest) to batch size; others run one image at a time."""
+    """Batch size by entrant; other entrants run one image at a time."""
     together: bool = False
     """Whether the kits of a round open their models together and are timed in turn, as for torch, which opens them slowly."""
     until: Until | None = None
@@ -93,7 +93,10 @@ class RaceRequest(Value):
 
     @classmethod
     def of(cls, choice: RaceChoice, kits: Iterable[KitRef], purpose: Purpose, *, anew: bool, **overrides: Any) -> RaceRequest:
-        """Return a race by a recipe's ``[race]``, unless stated otherwise; ``anew``: whether to ignore stored races."""
+        """Return a race with the settings of a recipe's ``[race]``; ``anew``: whether to ignore stored races.
+
+        ``overrides``: fields that replace these settings.
+        """
         usual: dict[str, Any] = {
             "rounds": choice.rounds,
             "samples": choice.samples,
@@ -110,7 +113,7 @@ class RaceRequest(Value):
 
     @property
     def question(self) -> dict[str, Any]:
-        """The question of the race, which a stored race answers wherever the store's folder was."""
+        """The settings that two races must share for a stored one to be used, without the store's location."""
         kits = sorted(kit.entrant for kit in self.kits)
         question: dict[str, Any] = self.model_dump(include={"purpose", "rounds", "samples", "max_s"})
         question.update(warmup_s=WARMUP_S, kits=kits)
@@ -126,12 +129,12 @@ class RaceRequest(Value):
 
     @property
     def identity(self) -> str:
-        """The identity of all races with the same question about the same kits."""
+        """The digest of ``question``, which all races with these kits and settings share."""
         return digest_of(self.question)[:16]
 
     @property
     def title(self) -> str:
-        """Title in the progress."""
+        """The title in progress lines."""
         return TITLES[self.purpose]
 
     @property
@@ -174,9 +177,10 @@ TITLES: Mapping[Purpose, str] = {
 
 
 def items_of(request: RaceRequest, racing: Collection[str] | None = None) -> list[dict[str, Any]]:
-    """Return the items in random order inside a round, from a seed, which makes the signed-rank interval of a ratio exact.
+    """Return the items of the schedule, in a seeded random order inside each round.
 
-    In a first race, every second round reverses the previous one's order, so that no kit is early more often.
+    A random order makes the signed-rank interval of a ratio exact. In a first race, every second round reverses the order of the
+    previous round, so that no kit runs early more often.
 
     ``racing``: remaining entrants; None: all.
     """
@@ -200,12 +204,12 @@ Item = dict[str, Any]
 
 
 def whole_schedule(request: RaceRequest) -> Schedule:
-    """Return everything that may run, as the runner reads it; an interrupted race must agree with it to be continued."""
+    """Return everything that may run, as the runner reads it. An interrupted race resumes only if its schedule is the same."""
     return Schedule(tuple(items_of(request)), request.timeout_s)
 
 
 def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
-    """Let the host run the request; run files appear in ``work`` or in folders in it."""
+    """Let the host run the request, and write run files to ``work`` or to folders in it."""
     rule = request.until or request.choosing
     if rule is None:
         _bench(request, whole_schedule(request), lab, work)
@@ -231,7 +235,7 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
 
 
 def _block_entrants(file: Path, racing: frozenset[str]) -> frozenset[str]:
-    """Return the entrants of a block as of its start, since a failed run may succeed after resuming."""
+    """Return the entrants that a block started with, because after resuming, a failed run may succeed."""
     if not file.exists():
         write_text_atomically(file, json.dumps(sorted(racing)))
     return frozenset(json.loads(file.read_text(encoding="utf-8")))
@@ -242,8 +246,8 @@ def run_files(work: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.rglob("run-*.json"))]
 
 
-def emptied(work: Path) -> None:
-    """Empty the folder, and the host's copy of it, because its content is no longer valid."""
+def empty_folder(work: Path) -> None:
+    """Empty a folder whose content is no longer valid; the host then starts with an empty folder too."""
     for path in work.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -267,7 +271,7 @@ def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence
     """Return the entrants that run another block; none if the choice is decided."""
     mine = {name: contender_runs for name, contender_runs in _entrant_runs(request, runs).items() if name in rule.contenders}
     costs = costs_of(CHOOSING[request.purpose], mine)
-    if len(costs) < 2:  # noqa: PLR2004 - nobody to choose among
+    if len(costs) < 2:  # noqa: PLR2004 - there is nothing to choose from
         return frozenset()
     lead = lead_of(costs)
     other_work = disturbed(joined_environment([run for run in runs if "environment" in run]))
@@ -282,8 +286,9 @@ def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence
 
 
 def _known_a_look_before(costs: Costs, rule: Choosing) -> bool:
-    """Whether the previous check agreed. If the machine does other work, few agreeing rounds may share the same minute, so two
-    checks must agree.
+    """Whether the choice was already decided at the previous look.
+
+    If the machine does other work, two looks must agree, because a few agreeing rounds may all be of one disturbed minute.
     """
     rounds = max(map(len, costs.values()))
     before = max((look for look in rule.looks if look < rounds), default=0)
@@ -292,7 +297,7 @@ def _known_a_look_before(costs: Costs, rule: Choosing) -> bool:
 
 
 def _enough(request: RaceRequest, until: Until, lab: Lab, runs: Iterable[Mapping[str, Any]], rounds: int) -> bool:
-    """Whether every kit has enough runs; a failed kit needs no more."""
+    """Whether the p50 of every kit is known as precisely as required; a failed kit needs no more runs."""
     by_entrant = _entrant_runs(request, runs)
     known = {kit.candidate.id: by_entrant[kit.entrant] for kit in request.kits if kit.entrant in by_entrant}
     wide = {name: half_width(mine, until) for name, mine in known.items() if not well_known(mine, until)}

@@ -1,6 +1,6 @@
-"""Read the executed precision from one traced process of a kit, by its runtime's backend.
+"""Residency: the precision in which a kit's layers run, read from one traced process by the backend of its runtime.
 
-A traced run is slower. Reports use its times as shares only, never as latency; latency tables subtract the cost of tracing.
+A traced run is slower. Reports use its times only as shares, never as latency; latency tables subtract the cost of tracing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.wire import usable
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
-from edgecnn.measure.race_request import emptied
+from edgecnn.measure.race_request import empty_folder
 from edgecnn.measure.run_file import read_run, require_as_scheduled
 from edgecnn.runner.runs.items import trace_name
 from edgecnn.runtimes.protocol import Backend
@@ -44,7 +44,7 @@ def stored_residency(kit: KitRef, lab: Lab) -> StoredProfile | None:
 
 
 def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
-    """Trace one process of this kit now, without storing it. If ``macs`` has no layers, only times are known, not multiply-adds.
+    """Trace one process of this kit now, without storing the result. If ``macs`` has no layers, only times are known.
 
     Raises RunnerFailed: the traced run failed.
     """
@@ -58,8 +58,8 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
         "trace": True,
     }
     with lab.store.workspace("trace", f"{kit.digest[:32]}{lab.lane}", lab.tell) as work:
-        if (work / "run-00000.json").exists():  # from an unreadable trace, perhaps of another runtime
-            emptied(work)
+        if (work / "run-00000.json").exists():  # left by a trace that could not be read, perhaps of another runtime
+            empty_folder(work)
         schedule = Schedule((item,), RUN_TIMEOUT_S)
         task = Task(kit.folder, "bench", out=work, schedule=schedule)
         lab.host.run(task, lease_s=2 * RUN_TIMEOUT_S, tell=lab.doing(f"trace {kit.candidate.id}").tell)
@@ -68,16 +68,15 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
             run = read_run(work / "run-00000.json")
             if "error" in run:
                 raise runner_failed(run["error"])
-        traced = _read(backend_for(kit.candidate.runtime), work / trace_name(0), macs)
+        traced = _read_trace(backend_for(kit.candidate.runtime), work / trace_name(0), macs)
         environment = Environment.model_validate(run["environment"])
         return lab.profile(kit, environment, what="residency", knobs=kit.knobs.options, residency=traced)
 
 
-def _read(backend: Backend, trace: Path, macs: MacTable) -> Residency:
-    """Read a trace with its backend. Its content is untrusted, and each runtime has its own format."""
+def _read_trace(backend: Backend, trace: Path, macs: MacTable) -> Residency:
     try:
         return backend.read_residency(trace, macs)
     except EdgecnnError:
         raise
-    except Exception as error:  # noqa: BLE001 - of a format that a runtime does not promise
+    except Exception as error:  # noqa: BLE001 - the content is untrusted, and its format depends on the runtime
         raise TRACE_UNREADABLE(path=trace, why=f"{type(error).__name__}: {error}") from error

@@ -15,19 +15,18 @@ from edgecnn.runner.runs.items import RUN_SCHEMA, run_file
 from edgecnn.values.base import utc_moment
 from edgecnn.values.profile import Environment, Run, RunEnergy
 
-_LATEST_NS = 10**9
-"""Bytes of half an hour of samples of 10 µs each."""
+_NS_PER_S = 10**9
 _NOT_ABOVE_0 = "a time is not above 0: the clock stepped, or the file was edited"
 
 
 class FailedRun(Message):
-    """Why a run has no times."""
+    """Failure of a run, which then has no times."""
 
     what: Words
 
 
 class RunFile(Message):
-    """The content of a run file; a failed run has a reason, and no environment."""
+    """Content of a run file; a failed run has an error and no environment."""
 
     kit: str | None = None
     round: Count
@@ -49,7 +48,7 @@ def _document_of(path: Path) -> dict[str, Any]:
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """Return a run file whose fields have valid types and possible values. Raises Unusable: it is invalid, with the reason."""
+    """Return the content of a run file, after checking types and values. Raises Unusable: it is invalid, with the reason."""
     run = {"kit": None, "knobs": {}, **_document_of(path)}
     if run.get("error") is None:
         run.pop("error", None)
@@ -98,7 +97,7 @@ def _impossible_energy(energy: RunEnergy) -> str | None:
 
 
 def require_as_scheduled(schedule: Schedule, folder: Path) -> None:
-    """Check every run in a folder of results against its item; an item may have no run.
+    """Check every run in a folder of results against its scheduled item; an item may have no run.
 
     Raises Unusable: a run has no item, belongs to another kit, round or setting, or has more samples than time allows.
     """
@@ -123,6 +122,6 @@ def _deviation(run: Mapping[str, Any], item: Mapping[str, Any], kit: str, timeou
     most = 0 if item.get("energy") else count if item.get("window_s") else item["samples"]
     if count > most or (most and not count) or run.get("batch", 1) != batch:
         return f"{count:,} samples of {run.get('batch', 1)} images instead of {most:,} of {batch}"
-    if sum((*run["warmup_ns"], *run["samples_ns"])) > 2 * timeout_s * _LATEST_NS:
+    if sum((*run["warmup_ns"], *run["samples_ns"])) > 2 * timeout_s * _NS_PER_S:
         return f"its samples take longer than its time limit of {timeout_s:g} s"
     return None

@@ -17,7 +17,7 @@ from edgecnn.models.networks import unwrapped_weights
 from edgecnn.models.weights import download_from_hub, hub_folder, package_file
 from edgecnn.models.weights_file import STATISTICS
 from edgecnn.store.disk import download, sha256_of
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress
 
@@ -49,7 +49,7 @@ def fetch_weights(spec: ArchSpec, own_file: Path | None, out: Path, tell: Progre
     if weights.removed and own_file is not None:
         facts["read_as"] = list(weights.removed)
         tell.note(f"{original.name}: read as {', '.join(weights.removed)}")
-    with told_by_system(out / "weights.safetensors", sum(tensor.nbytes for tensor in state.values())):
+    with prefer_system_error(out / "weights.safetensors", sum(tensor.nbytes for tensor in state.values())):
         save_file(state, out / "weights.safetensors", metadata={"format": "pt"})
     (out / "weights.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
     shutil.rmtree(out / "resume", ignore_errors=True)

@@ -70,20 +70,22 @@ def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     )
 
 
-def _unlearned(recipe: Recipe, data: DataSummary, of_a_graph: str, besides: str = "") -> Unavailable | None:
-    """Return why no network can be retrained here, or None. ``of_a_graph`` names the step that a custom model does not allow."""
+def _retraining_unavailable(recipe: Recipe, data: DataSummary, allow: str, consequence: str = "") -> Unavailable | None:
+    """Return why no network can be retrained here, or None. ``allow``: the predicate about networks of the catalogue."""
     if recipe.model.onnx is not None:
-        why = f"a custom model is a fixed graph; only networks of the catalogue {of_a_graph}"
+        why = f"a custom model is a fixed graph; only networks of the catalogue {allow}"
         return Unavailable(why=why, command="edgecnn list archs")
     if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
-        return Unavailable(why=f"there are no training images{besides}", command=f"edgecnn data inspect {shell_word(data.root)}")
+        return Unavailable(
+            why=f"there are no training images{consequence}", command=f"edgecnn data inspect {shell_word(data.root)}"
+        )
     return None
 
 
 def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
     """Return why quantization-aware training is not available, or None."""
-    if (unlearned := _unlearned(recipe, data, "allow quantization-aware training")) is not None:
-        return unlearned
+    if (unavailable := _retraining_unavailable(recipe, data, "allow quantization-aware training")) is not None:
+        return unavailable
     if recipe.surgery.instead:
         why = "quantization-aware training needs the unchanged network, and surgery.instead replaces it"
         return Unavailable(why=why, command="edgecnn build --set surgery.instead=false")
@@ -93,9 +95,11 @@ def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
 
 
 KEPT_FLOAT = (2, 4, 8, 16)
-"""Layers kept in float, rung by rung. Doubling finds the fewest to within a factor of two in four builds. One layer alone seldom
-helps, because a tensor between two layers is rounded for both. If sixteen layers do not help, the loss is not due to a few
-layers."""
+"""Layers that stay in float, by rung. Doubling finds the fewest to within a factor of two in four builds.
+
+One layer alone seldom helps, because a tensor between two layers is rounded for both. If sixteen layers do not help, the loss
+is not due to a few layers.
+"""
 
 
 def mixed_rungs(candidates: Iterable[Candidate]) -> tuple[Rung, ...]:
@@ -146,7 +150,7 @@ def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple
 
 def surgery_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
     """Return why the network cannot be changed here, or None."""
-    return _unlearned(recipe, data, "allow surgery", ", and a changed network has to be retrained")
+    return _retraining_unavailable(recipe, data, "allow surgery", ", and a changed network has to be retrained")
 
 
 def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
@@ -175,8 +179,8 @@ def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> EdgecnnErro
 
 
 ORIGINAL = Candidate(id=ORIGINAL_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.ORIGINAL)
-"""A file that came quantized runs in ONNX Runtime only: it was made for the kernels of one runtime, and edgecnn checks this
-form."""
+"""The only candidate of a quantized file. The file was made for the kernels of one runtime, and edgecnn checks the form for ONNX
+Runtime."""
 
 
 def custom_candidates(
@@ -217,7 +221,11 @@ def require_candidate(device: Device, supported: Sequence[Candidate | Unsupporte
         raise NO_CANDIDATE(device=device.name, reasons=reasons, hint=_target_hint(has))
     untried = [runtime for runtime in has if runtime not in {entry.runtime for entry in refused}]
     hint = _target_hint(untried) if untried else "`edgecnn list devices` names devices that a build can be made for"
-    raise NO_CANDIDATE(device=device.name, reasons=_reasons(refused), hint=hint)
+    precisions: dict[tuple[str, str], list[str]] = {}
+    for entry in refused:
+        precisions.setdefault((entry.runtime.value, entry.why), []).append(entry.precision.value)
+    by_cause = [f"{runtime} {', '.join(names)}: {why}" for (runtime, why), names in precisions.items()]
+    raise NO_CANDIDATE(device=device.name, reasons=by_cause, hint=hint)
 
 
 def _target_hint(runtimes: Sequence[Runtime]) -> str:
@@ -246,14 +254,6 @@ def require_precision(device: Device, precision: Precision, asked_by: str, suppo
         has=[precision.value for precision in dict.fromkeys(has)],
         reasons=[f"{entry.runtime.value}: {entry.why}" for entry in refused],
     )
-
-
-def _reasons(refused: Sequence[Unsupported]) -> list[str]:
-    """One line per runtime and cause, with the precisions that it applies to."""
-    precisions: dict[tuple[str, str], list[str]] = {}
-    for entry in refused:
-        precisions.setdefault((entry.runtime.value, entry.why), []).append(entry.precision.value)
-    return [f"{runtime} {', '.join(names)}: {why}" for (runtime, why), names in precisions.items()]
 
 
 BASELINE = Candidate(id=BASELINE_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.FP32)

@@ -12,8 +12,7 @@ from edgecnn.data.layout import natural_order
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS, NO_HEAD_TO_KEEP
-from edgecnn.errors.data.folder import NoClassFolders
-from edgecnn.errors.data.formats import class_order_open
+from edgecnn.errors.data import NoClassFolders, class_order_open
 from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.training import NOTHING_TO_TRANSFER, WEIGHTS_NOT_WANTED
 from edgecnn.installed import installed_version, require_packages
@@ -24,10 +23,8 @@ from edgecnn.planning.budget import BudgetedTraining, require_budgetable, traini
 from edgecnn.planning.candidates import PACKAGE as TORCHAO
 from edgecnn.planning.candidates import require_something_to_replace
 from edgecnn.planning.custom_model import class_order, custom_weights, requested_order
-from edgecnn.planning.folds import first_fold, require_foldable
-from edgecnn.planning.multi_label import require_fitting
+from edgecnn.planning.data_rules import fill_size, first_fold, require_fitting, require_foldable, require_synthesis, synthesis_of
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.synthesis import fill_size, require_synthesis, synthesis_of
 from edgecnn.planning.training import (
     fill_machine,
     require_fitting_head,
@@ -117,14 +114,12 @@ def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedR
         return _complete_custom(request.recipe, store, tell)
     arch = arch_named(request.recipe.model.arch)
     require_something_to_replace(request.recipe, arch)
-    wished = request.recipe.model.resolution_px
-    if wished is not None:
-        require_size(arch, wished)
+    size = request.recipe.model.resolution_px
+    if size is not None:
+        require_size(arch, size)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
-    scaled_or_same(
-        arch, request.recipe.model.scale, None, arch.resolution_px
-    )  # an impossible scale is said before images are read
-    weights = _answer(request, arch, store, tool_versions())
+    scaled_or_same(arch, request.recipe.model.scale, None, arch.resolution_px)  # refuses an impossible scale early
+    weights = _weights_answer(request, arch, store, tool_versions())
     if request.recipe.model.keep_head:
         return _complete_kept(request.recipe, arch, weights, store, tell)
     data = summarize(request.recipe.data, store.root, tell, first_fold(request.recipe))
@@ -158,7 +153,7 @@ def _complete_custom(recipe: Recipe, store: Store, tell: Progress) -> CompletedR
             if order != data.classes:
                 choice = choice.model_copy(update={"classes": str(named.file)})
                 data = summarize(choice, store.root, tell)
-    surgery = completed_surgery(recipe.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
+    surgery = completed_surgery(recipe.surgery, 0)  # the plan lists the changed candidates as not available
     filled = {"data": choice, "quantize": _fill_images(recipe.quantize, data), "surgery": surgery}
     class_note = class_order(recipe.model, named, taken, data)
     weights = custom_weights(recipe.model, train_kept_out=learned, order=class_note)
@@ -166,7 +161,7 @@ def _complete_custom(recipe: Recipe, store: Store, tell: Progress) -> CompletedR
 
 
 def _require_one_order(data: DataSummary) -> None:
-    """Refuse class folders whose order depends on how they are sorted. Published data sets have an order of their own."""
+    """Refuse class folders whose order depends on how they are sorted. Published data sets define their own order."""
     characters = tuple(sorted(data.classes))
     sorted_here = data.classes == natural_order(data.classes) != characters
     if sorted_here and not has_own_order(data.root):
@@ -196,7 +191,7 @@ def tool_versions() -> dict[str, str]:
     return {name: installed_version(name) or ABSENT for name in DISTRIBUTIONS}
 
 
-def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> WeightsAnswer:
+def _weights_answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> WeightsAnswer:
     """Return the weights that training starts from. The last build's online answer is reused."""
     choice = request.recipe.model.weights
     if request.recipe.train.transfer == "scratch":
@@ -209,8 +204,7 @@ def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mappi
 
 
 def _alternative_network(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> NetworkWithWeights | None:
-    """Return the most accurate network with weights here and at most twice the work; if there is none, the smallest with
-    weights."""
+    """Return the most accurate network with local weights and at most twice the work, or else the smallest with local weights."""
     work = arch.macs or 0
     available = [
         spec

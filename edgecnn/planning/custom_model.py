@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import ValidationError
 
-from edgecnn.data.class_names import ModelNames, joined
+from edgecnn.data.class_names import ModelNames, spaced
 from edgecnn.data.files import read_json, write_json
 from edgecnn.data.images import open_source
 from edgecnn.errors.base import system_reason
@@ -29,8 +29,8 @@ from edgecnn.errors.custom_model import (
     custom_model_classes_differ,
     custom_model_unusable,
 )
-from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import SCALE_OF_A_FILE
+from edgecnn.errors.labels import multi_label_not_fitting
 from edgecnn.graph.custom.form import form_of
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import arch_named
@@ -38,7 +38,7 @@ from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.foreign_files import refuse_foreign
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
 from edgecnn.planning.stated_preprocessing import stated_for
-from edgecnn.store.disk import stamped, user_path
+from edgecnn.store.disk import stamp_from, user_path
 from edgecnn.training.settings import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
@@ -58,18 +58,18 @@ _OWN_ORDER = "; classes have the order and the names in {}"
 _FOLDERS_ORDER = "; classes have the order of their folders, whose names differ from those in {}"
 _STATED_ORDER = "; classes have the order that data.classes states, which differs from {}"
 _REVISION = 10
-"""Raised by hand when the same file would be described differently; cached results of older code are then ignored."""
+"""Raise this number when the code describes the same file differently, so that cached results of older code are ignored."""
 
 _OFF, _SUM_OFF = 5e-3, 1e-2
-"""Tolerances for recognising probabilities: half a step of signed bytes around 0…1, and half precision for their sum. In bytes
-the
-sum is off by more the more classes there are, so the end of the graph decides there."""
+"""Tolerances for recognising probabilities: half a step of signed bytes around 0…1, and half precision for their sum. In bytes,
+the error of the sum grows with the number of classes, so the end of the graph decides."""
 
 
 def network_name(choice: ModelChoice) -> str:
     """Return the name that a build uses for its network: the catalogue row, or the custom model's file.
 
-    Raises UnknownArch: of a name. NOTHING_TO_SCALE, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
+    Raises UnknownArch: the name is unknown. NOTHING_TO_SCALE, ScaleLeavesNoChannel, ResolutionUnderStride: the scale is
+    impossible.
     """
     if choice.onnx is None:
         row = arch_named(choice.arch)
@@ -89,7 +89,7 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     if model.onnx is None:
         _check_trained(recipe, goal)
         return
-    # Held against the usual values and not against what was stated: a kept recipe states them all.
+    # Compared with the defaults and not with what was stated, because the recipe of an earlier build states every value.
     _refuse_named(model, usual.model)
     if recipe.train != usual.train:
         raise CUSTOM_MODEL_AND_ARCH(option="settings of training")
@@ -106,7 +106,7 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     try:
         refuse_foreign(path)
     except FileNotFoundError:
-        return  # who reads it says so
+        return  # the code that reads the file reports it
     except OSError as error:
         raise CUSTOM_FILE_MISSING(path=path, because=system_reason(error)) from error
 
@@ -182,12 +182,12 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     if form is not None:
         require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
     runs = "onnxruntime" if form is None else "torch"
-    question |= {name: installed_version(name) for name in (runs, "pillow")}  # which answer, and which resize
-    kept_in = cache / "custom-models" / f"{digest_of(question)}.json"
-    if (cached := _kept(kept_in)) is not None:
+    question |= {name: installed_version(name) for name in (runs, "pillow")}  # they decide the answers and the resized images
+    cache_file = cache / "custom-models" / f"{digest_of(question)}.json"
+    if (cached := _cached_model(cache_file)) is not None:
         return cached
     model, stamps = _examine(path, form, recipe, data, tell)
-    write_json(kept_in, {"stamps": stamps, "model": model.model_dump(mode="json")})
+    write_json(cache_file, {"stamps": stamps, "model": model.model_dump(mode="json")})
     return model
 
 
@@ -215,7 +215,7 @@ def class_order(choice: ModelChoice, named: ModelNames | None, taken: ClassOrder
     where = "its metadata" if str(named.file) == choice.onnx else named.file.name
     if taken == "file":
         return _OWN_ORDER.format(where)
-    theirs, ours = ([joined(name).casefold() for name in names] for names in (named.names, data.classes))
+    theirs, ours = ([spaced(name).casefold() for name in names] for names in (named.names, data.classes))
     if taken == "stated" and theirs == ours:
         return ""
     first = f" ({', '.join(name[:40] for name in named.names[:3])}{', …' if named.names[3:] else ''})"
@@ -247,7 +247,7 @@ def _examine(
     """Examine the file. Also return the stamps that its files had before they were read, so that later changes are noticed."""
     with sleeping_threads():
         from edgecnn.graph.custom.file import files_beside, read_file
-        from edgecnn.graph.custom.onnx_entry import content_of
+        from edgecnn.graph.custom.onnx_entry import digest_of_model
         from edgecnn.graph.custom.trial import try_file
 
     size, stated = recipe.model.resolution_px, stated_for(Path(recipe.model.onnx or "").expanduser())
@@ -261,8 +261,8 @@ def _examine(
         try_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 1, 2)
     beside = files_beside(path, form)
-    stamps = {str(path.parent / name): stamped((path.parent / name).stat()) for name in (path.name, *beside)}
-    content = content_of(path, beside)
+    stamps = {str(path.parent / name): stamp_from((path.parent / name).stat()) for name in (path.name, *beside)}
+    content = digest_of_model(path, beside)
     says = read_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):
@@ -305,11 +305,11 @@ def _entry_for_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_s
     return entry.model_copy(update={"ends_in_softmax": softmax, "ends_in_shares": shares})
 
 
-def _kept(file: Path) -> CustomModel | None:
+def _cached_model(file: Path) -> CustomModel | None:
     """Return the cached result if no file of the model has changed."""
     cached = read_json(file)
     try:
-        if any(stamped(Path(name).stat()) != tuple(stamp) for name, stamp in cached["stamps"].items()):
+        if any(stamp_from(Path(name).stat()) != tuple(stamp) for name, stamp in cached["stamps"].items()):
             return None
         return CustomModel.model_validate(cached["model"])
     except (OSError, TypeError, KeyError, ValueError, ValidationError):

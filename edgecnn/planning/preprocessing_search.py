@@ -20,13 +20,13 @@ from edgecnn.errors.custom_model import (
     PREPROCESSING_UNPROVED,
     answers_alike,
 )
-from edgecnn.judging.learned import chance_verdict
-from edgecnn.judging.predictions.accuracy import share_of
-from edgecnn.judging.predictions.classes import sign_test
-from edgecnn.judging.predictions.independent_images import Groups
+from edgecnn.graph.custom.file import open_file
+from edgecnn.judging.accuracy import share_of
+from edgecnn.judging.intervals import Groups
+from edgecnn.judging.judgement import chance_verdict
+from edgecnn.judging.quality import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
-from edgecnn.planning.stated_choice import merge_stated
-from edgecnn.planning.stated_preprocessing import Stated
+from edgecnn.planning.stated_preprocessing import Stated, merge_stated
 from edgecnn.runner.pixels import ImageSize, pixels_sha256
 from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
 from edgecnn.values.dataset import ImageEntry
@@ -82,7 +82,7 @@ class FoundPreprocessing:
 def find_preprocessing(
     custom: CustomFile, choice: PreprocessingChoice, source: ImageSource, tell: Progress
 ) -> FoundPreprocessing:
-    """Try every way that the settings leave open, and take the best.
+    """Try every preprocessing that the settings leave open, and return the best.
 
     Raises:
         UNKNOWN_PREPROCESSING, PREPROCESSING_HALF_GIVEN: the settings are wrong or incomplete.
@@ -94,29 +94,27 @@ def find_preprocessing(
     choice, notes = merge_stated(own, custom.stated, custom.entry)
     _refuse_colours_of_grey(custom, choice)
     names = _names(custom, choice)
-    by = _stated_by(own, choice)
+    by: Literal["recipe", "file", "search"] = "search" if choice.mean is None and choice.like is None else "file"
+    if own.mean is not None or own.like is not None:
+        by = "recipe"
     stating = custom.stated.source if custom.stated is not None and by == "file" else None
     if by == "search" and not source.classes:
         raise PREPROCESSING_UNPROVED(path=custom.path)
     ways = [way for name in names for way in _ways(name, custom.entry, choice)]
     entries = source.entries("validation")
     images = ([image for image in entries if image.labels != ()] or list(entries))[:IMAGES]
-    ways, answers = _tried(custom, ways, partial(_decoded, source, images), tell)
+    ways, answers = _distinct_answers(custom, ways, partial(_decode, source, images), tell)
     _refuse_no_answers(custom.path, answers, images)
     if not source.classes:
         return FoundPreprocessing(ways[0], by, (), (), answers[0], None, stating, notes)
-    shown = _shown(source, images)
+    labels = source.labels(images)
+    shown = labels.astype(bool) if labels.ndim != 1 else labels[:, None] == np.arange(len(source.classes))  # (images, classes)
     right = [shown[np.arange(len(shown)), logits.argmax(axis=1)] for logits in answers]
     groups = source.groups(images)
     chosen, trials, rivals = _best(ways, right, groups)
-    at_chance = _chance_not_beaten(right[chosen], len(ways), float(shown.mean(axis=0).max()), groups)
+    chance = float(shown.mean(axis=0).max())
+    at_chance = _chance_not_beaten(right[chosen], len(ways), chance, groups)
     return FoundPreprocessing(ways[chosen], by, trials, rivals, answers[chosen], at_chance, stating, notes)
-
-
-def _shown(source: ImageSource, images: Sequence[ImageEntry]) -> NDArray[np.bool_]:
-    """Return the classes that each image shows, bool (images, classes)."""
-    labels = source.labels(images)
-    return labels.astype(bool) if labels.ndim != 1 else labels[:, None] == np.arange(len(source.classes))
 
 
 def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], images: Sequence[ImageEntry]) -> None:
@@ -132,7 +130,7 @@ def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], image
 
 
 def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> None:
-    """A network with one channel sees grey, made from three channels that are normalized alike."""
+    """Refuse different settings per channel for a network with one channel, which is computed from three equal channels."""
     if custom.entry.colours != 1:
         return
     stated = choice.like
@@ -142,13 +140,6 @@ def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> 
     if any(len(set(numbers)) > 1 for numbers in (choice.mean, choice.std) if numbers is not None):
         because = "the network has one channel, so mean and std must repeat one number three times"
         raise PREPROCESSING_HALF_GIVEN(because=because)
-
-
-def _stated_by(own: PreprocessingChoice, choice: PreprocessingChoice) -> Literal["recipe", "file", "search"]:
-    """Return who states the normalization: the user, the file or nobody."""
-    if own.mean is not None or own.like is not None:
-        return "recipe"
-    return "search" if choice.mean is None and choice.like is None else "file"
 
 
 def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[str, ...]:
@@ -169,8 +160,10 @@ def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[str, ...]:
 
 
 def _ways(name: str, entry: GraphEntry, choice: PreprocessingChoice) -> list[Feeding]:
-    """Return the ways to feed one normalization: crop with and without the classic border, letterbox, stretch, and a line if
-    wide."""
+    """Return the ways to shape images for one normalization.
+
+    They are a crop with and without the classic border, letterbox, stretch and, for a wide input, a line of text.
+    """
     if choice.mean is not None and choice.std is not None:
         normalization, usually = Normalization(mean=choice.mean, std=choice.std), GIVEN[name]
     else:
@@ -192,17 +185,16 @@ def _shapes(entry: GraphEntry, choice: PreprocessingChoice, normalization: Norma
             yield of_mode.shaped(size, resize_px, normalization, "bilinear")
 
 
-def _tried(
+def _distinct_answers(
     custom: CustomFile, ways: Sequence[Feeding], decoded: Callable[[PixelRecipe], NDArray[np.uint8]], tell: Progress
 ) -> tuple[list[Feeding], list[NDArray[np.float32]]]:
-    """Return the ways that feed these images differently, and the model's answers to each. Images are decoded once per shape."""
-    from edgecnn.graph.custom.file import opened
+    """Return the ways that give the model different inputs, and its answers to each. Images are decoded once per shape."""
 
-    session = opened(custom.path, custom.entry)
+    session = open_file(custom.path, custom.entry)
     answers_by_feed: dict[object, tuple[int, NDArray[np.float32]]] = {}
     done = 0
     for shape in dict.fromkeys(way.pixels for way in ways):
-        pixels = decoded(shape)  # one at a time is held
+        pixels = decoded(shape)  # only one shape is in memory at a time
         digest = pixels_sha256(pixels)
         for number, way in enumerate(ways):
             if way.pixels != shape:
@@ -217,7 +209,7 @@ def _tried(
     return [ways[number] for number, _ in kept], [answers for _, answers in kept]
 
 
-def _decoded(source: ImageSource, images: Sequence[ImageEntry], pixels: PixelRecipe) -> NDArray[np.uint8]:
+def _decode(source: ImageSource, images: Sequence[ImageEntry], pixels: PixelRecipe) -> NDArray[np.uint8]:
     recipe = pixels.runner_recipe()
     return np.stack([source.pixels(image, recipe) for image in images])
 
@@ -234,11 +226,11 @@ def _best(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], groups: G
     trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
     first, told_apart = order[0], TOLD_APART / max(1, len(ways) - 1)
     alike = [n for n in order[1:] if _p_by_chance(right[first], right[n], groups) >= told_apart]
-    # Blue first, a letterbox or a changed shape are what few networks want: chance is no reason to believe it of one.
-    # The correction is for the best way alone: a way that any other beats in a single test is not preferred to that one.
+    # Few networks need BGR, a letterbox or a changed shape, so a better result by chance is not enough to choose them.
+    # The correction applies to the best way alone: a way is not preferred to one that beats it in a single test.
     unbeaten = [n for n in order if all(_p_by_chance(right[other], right[n], groups) >= TOLD_APART for other in order)]
     chosen = min(unbeaten, key=lambda n: (ways[n].channels == "bgr") + (ways[n].pixels.resize != "crop"))
-    rivals = dict.fromkeys(_called(ways[n]) for n in (first, *alike) if _called(ways[n]) != _called(ways[chosen]))
+    rivals = dict.fromkeys(_way_name(ways[n]) for n in (first, *alike) if _way_name(ways[n]) != _way_name(ways[chosen]))
     return _Best(chosen, trials, tuple(rivals))
 
 
@@ -248,13 +240,13 @@ def _chance_not_beaten(right: NDArray[np.bool_], ways: int, chance: float, group
     return None if share is None or chance_verdict(share, chance) is None else chance
 
 
-def _called(way: Feeding) -> str:
-    """Name a way for comparison with others; how much a crop cuts off does not matter."""
+def _way_name(way: Feeding) -> str:
+    """Name a way for comparison with others, without the size of a crop."""
     return way.name if way.pixels.resize == "crop" else f"{way.name} by {way.pixels.resize}"
 
 
 def _p_by_chance(best: NDArray[np.bool_], other: NDArray[np.bool_], groups: Groups | None) -> float:
-    """Count by images, or by groups if images come in groups."""
+    """Return the p-value of the sign test, over images or, if images come in groups, over groups."""
     net: NDArray[np.float64] = best.astype(float) - other
     if groups is not None:
         net = np.asarray(np.bincount(np.unique(groups, return_inverse=True)[1].ravel(), net), np.float64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +15,9 @@ from edgecnn.errors.recipes import PLAN_UNREADABLE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe, mode_of
+from edgecnn.planning.recipe import load_recipe, pipeline_names
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import threads_before, trained_before_on
-from edgecnn.recipes.recipe import load_recipe, pipeline_names
-from edgecnn.recipes.toml_file import dotted_keys, validated
 from edgecnn.results.folder import PLAN, REPORT, read_report
 from edgecnn.results.shipped import keys_of, step_of_another
 from edgecnn.store.disk import json_document
@@ -27,6 +28,7 @@ from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import PLAN_SCHEMA
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import images_trained_on
+from edgecnn.values.toml import dotted_keys, validated
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "edgecnn recipe"
@@ -48,8 +50,10 @@ def origins(named: str | None, overrides: Sequence[str] = (), options: Mapping[s
     origin_of: dict[str, str] = {}
     if named is not None:
         kind = "pipeline" if named in pipeline_names() else "file"
-        stated = load_recipe(named).model_dump(mode="json", by_alias=True, exclude_unset=True)
-        origin_of |= {key: f"{kind} {named}" for key in _keys_in(stated) if key != "schema"}
+        stated, keys = load_recipe(named).model_dump(mode="json", by_alias=True, exclude_unset=True), dotted_keys(Recipe)
+        for table, inner in stated.items():
+            stated_keys = [f"{table}.{key}" for key in inner] if isinstance(inner, Mapping) else []
+            origin_of |= {key: f"{kind} {named}" for key in stated_keys if key in keys}
     for text in overrides:
         key = text.partition("=")[0].strip()
         origin_of[".".join(key.split(".")[:2])] = "--set"
@@ -61,10 +65,12 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
     completed = complete_recipe(request, Store.open(), tell)
     requested, filled = _values(request.recipe), _values(completed.recipe)
     sources = {
-        "train.device": _learner(request, completed.recipe.train),
-        "train.threads": _threads(request, completed.recipe.train),
-        **_filled_from(completed),
+        "train.device": f"filled in: this machine's {'GPU' if completed.recipe.train.device == 'gpu' else 'CPU'}",
+        "train.threads": _threads_origin(request, completed.recipe.train),
+        **_filled_origins(completed),
     }
+    if trained_before_on(request.out / PLAN) is not None:
+        sources["train.device"] = "filled in: the device of the last build in this folder"
     origin_of = {**stated, **{key: source for key, source in sources.items() if requested[key] != filled[key]}}
     settings = [Setting(key=key, value=value, origin=origin_of.get(key, DEFAULT)) for key, value in filled.items()]
     return RecipeSettings(of=named or _NOTHING, settings=tuple(settings))
@@ -91,7 +97,7 @@ def settings_of_build(folder: Path) -> RecipeSettings:
     for recipe in (requested, taken):
         if not isinstance(recipe, Recipe):
             raise PLAN_UNREADABLE(folder=folder, because=f"{PLAN} holds no recipe of this version: {'; '.join(recipe)}")
-    _refuse_another(folder, plan)
+    _refuse_plan_of_another_build(folder, plan)
     values, stated = _values(taken), _values(requested)  # type: ignore[arg-type]
     settings = [
         Setting(key=key, value=value, origin=f"build {folder}" if stated[key] == value else f"filled in by build {folder}")
@@ -100,13 +106,7 @@ def settings_of_build(folder: Path) -> RecipeSettings:
     return RecipeSettings(of=str(folder), settings=tuple(settings))
 
 
-def _learner(request: BuildRequest, train: TrainChoice) -> str:
-    if trained_before_on(request.out / PLAN) is not None:
-        return "filled in: the device of the last build in this folder"
-    return "filled in: this machine's GPU" if train.device == "gpu" else "filled in: this machine's CPU"
-
-
-def _threads(request: BuildRequest, train: TrainChoice) -> str:
+def _threads_origin(request: BuildRequest, train: TrainChoice) -> str:
     if threads_before(request.out / PLAN, train.device) is not None:
         return "filled in: the number of the last build in this folder"
     if train.device == "gpu":
@@ -126,7 +126,7 @@ def difference(before: RecipeSettings, after: RecipeSettings) -> RecipeDifferenc
     return RecipeDifference(before=before.of, after=after.of, differing=tuple(differing), same=len(pairs) - len(differing))
 
 
-def _refuse_another(folder: Path, plan: Mapping[str, Any]) -> None:
+def _refuse_plan_of_another_build(folder: Path, plan: Mapping[str, Any]) -> None:
     """Refuse a plan whose keys differ from the report's. A folder with only a plan was never built."""
     if not (folder / REPORT).is_file():
         return
@@ -143,12 +143,12 @@ _MODES: Mapping[Mode, str] = {
 }
 
 
-_OF_THE_MODE = tuple(
+_KEYS_OF_THE_MODE = tuple(
     f"train.{name}" for name in ("cycles", "learning_rate", "batch_size", "label_smoothing", "transfer", "augment")
 )
 
 
-def _filled_from(completed: CompletedRecipe) -> dict[str, str]:
+def _filled_origins(completed: CompletedRecipe) -> dict[str, str]:
     """Return the origin of each value that a build fills in."""
     recipe, data, weights = completed.recipe, completed.data, completed.weights
     if recipe.model.onnx is not None:
@@ -179,7 +179,7 @@ def _filled_from(completed: CompletedRecipe) -> dict[str, str]:
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
         "train.epochs": epochs,
-        **dict.fromkeys(_OF_THE_MODE, f"filled in: {mode}"),
+        **dict.fromkeys(_KEYS_OF_THE_MODE, f"filled in: {mode}"),
         "synthesis.size_px": "filled in: the size of the training images",
         "quantize.images": "filled in: every calibration image",
         **dict.fromkeys(("surgery.epochs", "surgery.learning_rate"), f"filled in: {changed}"),
@@ -189,20 +189,7 @@ def _filled_from(completed: CompletedRecipe) -> dict[str, str]:
 def _values(recipe: Recipe) -> dict[str, Any]:
     """Return the value of every dotted key as in JSON, in the recipe's order."""
     table = recipe.model_dump(mode="json", by_alias=True)
-    return {key: _at(table, key) for key in dotted_keys(Recipe) if key != "schema"}
-
-
-def _at(table: Mapping[str, Any], key: str) -> Any:
-    value: Any = table
-    for name in key.split("."):
-        value = value[name]
-    return value
-
-
-def _keys_in(stated: Mapping[str, Any]) -> Iterator[str]:
-    keys = dotted_keys(Recipe)
-    for name, inner in stated.items():
-        yield from (f"{name}.{key}" for key in inner if f"{name}.{key}" in keys) if isinstance(inner, Mapping) else (name,)
+    return {key: reduce(getitem, key.split("."), table) for key in dotted_keys(Recipe) if key != "schema"}
 
 
 class Setting(Value):

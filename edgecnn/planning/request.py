@@ -9,7 +9,7 @@ from typing import Literal
 
 from edgecnn.errors.measuring import BATCHES_MISREAD, duration_misread, share_misread
 from edgecnn.judging.gates import Circumstances, EffectiveGates, StoredRace
-from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
+from edgecnn.judging.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.command import Command

@@ -18,8 +18,7 @@ from edgecnn.planning.candidates import (
 )
 from edgecnn.planning.complete import complete_recipe, mode_of, tool_versions
 from edgecnn.planning.custom_model import check_custom, custom_arch, custom_model
-from edgecnn.planning.folds import other_folds
-from edgecnn.planning.multi_label import require_bounds
+from edgecnn.planning.data_rules import other_folds, require_bounds
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import teacher_of
 from edgecnn.results.folder import BUNDLE
@@ -85,11 +84,11 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
-        sources=_sources(data, weights, custom, teacher, synthesis),
+        sources=_external_sources(data, weights, custom, teacher, synthesis),
     )
 
 
-def _sources(
+def _external_sources(
     data: DataSummary, weights: WeightsAnswer, custom: CustomModel | None, teacher: Teacher | None, synthesis: Synthesis | None
 ) -> dict[Key, Path]:
     """Return the inputs that no stage of this plan makes, by content."""

@@ -26,9 +26,8 @@ from edgecnn.errors.wording import counted
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, require_size
 from edgecnn.models.weights import answer_weights
-from edgecnn.recipes.target import is_path
-from edgecnn.results.finished import FinishedBuild, finished_build
-from edgecnn.results.lineage import whole_entry
+from edgecnn.results.finished import finished_build
+from edgecnn.results.origin import whole_entry
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.learning import TrainStage
 from edgecnn.stages.weights import FetchStage
@@ -38,6 +37,7 @@ from edgecnn.training.settings import GPU_THREADS, Mode, openmp_threads, trainin
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import DataSummary
+from edgecnn.values.device import is_path
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
@@ -45,7 +45,7 @@ from edgecnn.values.stage import Key, Progress
 from edgecnn.values.training import LearningDevice, Teacher, TeacherTerms
 
 NO_SETTING = {"teacher", "folds", "minutes"}
-"""Fields of ``[train]`` that a plan reads and no training is told."""
+"""Fields of ``[train]`` that a plan reads and a training does not."""
 
 
 def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
@@ -100,19 +100,18 @@ def fill_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path, tell: 
     device = learning_device(recipe.train, gpu, trained_before_on(plan_file))
     before = threads_before(plan_file, device)
     threads = recipe.train.threads or before or (GPU_THREADS if device == "gpu" else training_threads())
-    wished = openmp_threads()
-    if recipe.train.threads is None and device == "cpu" and before is not None and wished not in (None, before):
-        ignored = (
-            f"OMP_NUM_THREADS={wished} is ignored, because the last build in this folder trained with {counted(before, 'thread')}"
-        )
-        tell.note(f"{ignored} — --set train.threads={wished} retrains with {wished}")
+    requested = openmp_threads()
+    if recipe.train.threads is None and device == "cpu" and before is not None and requested not in (None, before):
+        because = f"the last build in this folder trained with {counted(before, 'thread')}"
+        ignored = f"OMP_NUM_THREADS={requested} is ignored, because {because}"
+        tell.note(f"{ignored} — --set train.threads={requested} retrains with {requested}")
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": device, "threads": threads})})
 
 
 def trained_before_on(plan_file: Path) -> LearningDevice | None:
     """Return the device that trained the folder's last build; it need not be available now. None if it is unknown."""
     before = _training_before(plan_file)
-    device = None if before is None else before.get("device", "cpu")  # before there was a choice
+    device = None if before is None else before.get("device", "cpu")  # plans of older versions have no device
     return device if device in get_args(LearningDevice) else None
 
 
@@ -185,11 +184,11 @@ def require_teachable(recipe: Recipe, mode: Mode | None) -> None:
     """
     if recipe.train.teacher is None:
         return
-    for beside, because in _unheard(recipe, mode):
+    for beside, because in _contradictions_to_teacher(recipe, mode):
         raise TEACHER_NOT_FITTING(beside=beside, because=because)
 
 
-def _unheard(recipe: Recipe, mode: Mode | None) -> Iterator[tuple[str, str]]:
+def _contradictions_to_teacher(recipe: Recipe, mode: Mode | None) -> Iterator[tuple[str, str]]:
     train = recipe.train
     if mode is None:
         yield "--keep-head" if recipe.model.onnx is None else "--model", "nothing is trained"
@@ -230,7 +229,7 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
 
 
 def is_folder(named: str) -> bool:
-    """A name of the catalogue is never a folder. Another name is a folder if it exists."""
+    """Whether a teacher is a folder: a path, or a name that is not in the catalogue and exists as a folder."""
     return is_path(named) or (all(named != arch.name for arch in all_archs()) and Path(named).is_dir())
 
 
@@ -239,7 +238,6 @@ def _terms(arch: ArchSpec, resolution_px: ImageSize) -> TeacherTerms:
 
 
 def _teacher_from_list(named: str, resolution_px: ImageSize, store: Store, versions: Mapping[str, str]) -> Teacher:
-    """The teacher is trained on the same pixels as the student."""
     arch = arch_named(named)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
     require_size(arch, resolution_px)
@@ -254,7 +252,10 @@ def _teacher_from_list(named: str, resolution_px: ImageSize, store: Store, versi
 
 def _teacher_from_build(named: str, recipe: Recipe, data: DataSummary, store: Store) -> Teacher:
     folder = user_path(named)
-    build = _finished(folder)
+    try:
+        build = finished_build(folder)
+    except NoBuildToJudge as error:
+        raise NO_TEACHER(named=folder, because=error.because or error.what, hint="build a teacher with edgecnn build") from error
     theirs = build.resolved
     if theirs.data.content != data.content:
         raise TEACHER_SAW_OTHER_IMAGES(folder=folder, theirs=theirs.data.root, ours=data.root)
@@ -277,7 +278,7 @@ def _teacher_from_build(named: str, recipe: Recipe, data: DataSummary, store: St
 
 
 def _require_same_shape(folder: Path, recipe: Recipe, theirs: PixelRecipe) -> None:
-    """Teacher and student see the same part of an image, each at its own size."""
+    """Require that teacher and student see the same part of an image. Their sizes may differ."""
     ours = recipe.model.resolution_px or arch_named(recipe.model.arch).resolution_px
     mode, shape = recipe.preprocessing.resize or "crop", theirs.crop_px
     if ours.height_px * shape.width_px != ours.width_px * shape.height_px or mode != theirs.resize:
@@ -285,10 +286,3 @@ def _require_same_shape(folder: Path, recipe: Recipe, theirs: PixelRecipe) -> No
             f"it sees {shape} px by {theirs.resize}, but the student sees another part or shape of the image: {ours} px by {mode}"
         )
         raise NO_TEACHER(named=folder, because=because, hint="choose a build with the same shape and preprocessing.resize")
-
-
-def _finished(folder: Path) -> FinishedBuild:
-    try:
-        return finished_build(folder)
-    except NoBuildToJudge as error:
-        raise NO_TEACHER(named=folder, because=error.because or error.what, hint="build a teacher with edgecnn build") from error

@@ -1,1 +1,1 @@
-"""What people read: terminal, Markdown, HTML pages, JUnit. Facts go in, text comes out; nothing is measured or judged here."""
+"""What leaves edgecnn: terminal, Markdown, HTML pages, JUnit, trackers. Facts go in, text comes out; nothing is measured here."""

@@ -12,9 +12,7 @@ from edgecnn.judging.gates import bound_of
 from edgecnn.render import figures
 from edgecnn.render.sentences import learned_lines
 from edgecnn.render.wording import markdown_code, markdown_text, visible_lines
-from edgecnn.runner.installing import ENVIRONMENT
-from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.runner.runtimes import distribution_of
+from edgecnn.runner.packages import ENVIRONMENT, distribution_of
 from edgecnn.runtimes.registry import all_backends, backend_for, pythons_with_wheels
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -22,28 +20,36 @@ from edgecnn.values.verdict import Fidelity
 
 README, LICENCES = "README.md", "LICENCES.md"
 _DEMO = "the embedded demo, Fashion-MNIST"
-_TRAINING_IMAGES, _MEASURED_IMAGES = "The training images", "The images for calibration and measurements"
 _MANAGED = "Debian, Ubuntu and Raspberry Pi OS refuse `pip install` outside one"
 _LOCAL_PATHS = "a folder or list of the person who built this"
 
 
 def bundle_readme(report: BuildReport) -> str:
-    """Return ``README.md``: how to use the bundle with nothing but what a board has."""
+    """Return ``README.md``: how to use the bundle on a device without edgecnn."""
     build, choice = report.build, report.choice
     carried = [facts for facts in report.candidates if facts.candidate.id in choice.carried]
     used = choice.candidate or next(iter(choice.carried), None)
+    kind = "labels, of which an image can have several" if _has_several_labels(report.candidates) else "classes"
+    size = build.resolution_px
+    shape = f"{size} × {size}" if size.is_square else f"{size.height_px} (height) × {size.width_px} (width)"
+    measurements = (
+        f"- {markdown_code(facts.candidate.id)}: {_accuracy_text(facts)}; {_latency_text(facts)}" for facts in carried
+    )
+    gates = "; ".join(
+        markdown_text(f"{bound_of(result.gate)}: {result.verdict.value}, {result.reason}") for result in report.gates
+    )
     parts = [
         f"# {markdown_text(build.name)}",
         *(f"**{markdown_text(line)}**" for line in learned_lines(report.gates)),
-        f"An image classifier: {markdown_text(build.arch)}, {_classes(report)}, "
-        f"images of {_shape(build.resolution_px)} pixels. Built for {markdown_text(build.device)} by edgecnn {report.version}.",
+        f"An image classifier: {markdown_text(build.arch)}, {build.classes:,} {kind}, images of {shape} pixels. "
+        f"Built for {markdown_text(build.device)} by edgecnn {report.version}.",
         *(
-            (f"Chosen: {markdown_code(used)}, {_state(report)}", _use(used, carried))
+            (f"Chosen: {markdown_code(used)}, {_state_text(report)}", _use_section(used, carried))
             if used is not None
             else ("This bundle has no kit.",)
         ),
-        _accuracy(report, carried),
-        _verdict(report),
+        "\n".join(["## Measurements", "", _images_sentence(report), "", *measurements]),
+        f"Verdict of the build: {report.verdict.value}" + (f" ({gates})." if gates else ": no gate was judged."),
         "## Other files\n\n"
         "`choice.json` names the chosen kit and the reason, `kits/` has the kits, and `LICENCES.md` has the licences. "
         "`bundle.json` has the SHA-256 of every file. `edgecnn bundle verify .` checks the files, and any signature. "
@@ -52,35 +58,21 @@ def bundle_readme(report: BuildReport) -> str:
     return visible_lines("\n\n".join(parts) + "\n")
 
 
-def _several(rows: Iterable[CandidateFacts]) -> bool:
+def _has_several_labels(rows: Iterable[CandidateFacts]) -> bool:
     return any(facts.multi_label is not None for facts in rows)
-
-
-def _classes(report: BuildReport) -> str:
-    count = report.build.classes
-    return f"{count:,} labels, of which an image can have several" if _several(report.candidates) else f"{count:,} classes"
-
-
-def _verdict(report: BuildReport) -> str:
-    """The gates of the build and their verdicts."""
-    gates_text = "; ".join(
-        markdown_text(f"{bound_of(result.gate)}: {result.verdict.value}, {result.reason}") for result in report.gates
-    )
-    return f"Verdict of the build: {report.verdict.value}" + (f" ({gates_text})." if gates_text else ": no gate was judged.")
-
-
-def _shape(size: ImageSize) -> str:
-    return f"{size} × {size}" if size.is_square else f"{size.height_px} (height) × {size.width_px} (width)"
 
 
 def bundle_licences(report: BuildReport) -> str:
     """Return ``LICENCES.md``: the licences of code, weights and images, as far as known."""
+    carried = {facts.candidate.runtime for facts in report.candidates if facts.candidate.id in report.choice.carried}
+    runtimes = [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.runs_in_browser]
+    images = "images for calibration and measurements" if _is_custom(report) else "training images"
     parts = [
         "# Licences",
         f"## The runner in each kit\n\nedgecnn {report.version}, Apache-2.0: https://www.apache.org/licenses/LICENSE-2.0",
-        f"## The weights\n\n{_weights(report)}",
-        f"## {_MEASURED_IMAGES if _is_custom(report) else _TRAINING_IMAGES}\n\n{_images(report)}",
-        f"## The runtimes\n\n{listed([*_titles(report), 'NumPy', 'Pillow'])} are not in the bundle. "
+        f"## The weights\n\n{_weights_text(report)}",
+        f"## The {images}\n\n{_images_text(report)}",
+        f"## The runtimes\n\n{listed([*runtimes, 'NumPy', 'Pillow'])} are not in the bundle. "
         "You install them on the device; they have their own licences.",
     ]
     if any(facts.candidate.runtime.runs_in_browser for facts in report.candidates):
@@ -88,13 +80,7 @@ def bundle_licences(report: BuildReport) -> str:
     return visible_lines("\n\n".join(parts) + "\n")
 
 
-def _titles(report: BuildReport) -> list[str]:
-    """Names of the runtimes that a device needs for the kits of the bundle."""
-    carried = {facts.candidate.runtime for facts in report.candidates if facts.candidate.id in report.choice.carried}
-    return [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.runs_in_browser]
-
-
-def _state(report: BuildReport) -> str:
+def _state_text(report: BuildReport) -> str:
     if report.choice.state == "provisional" and report.choice.regret is not None:
         return f"provisionally: the race was disturbed, and the best kit may be {100 * report.choice.regret:.1f} % better."
     if report.choice.state == "provisional":
@@ -102,8 +88,8 @@ def _state(report: BuildReport) -> str:
     return "the choice is settled." if report.choice.state == "settled" else "because no candidate was chosen."
 
 
-def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
-    shown = "labels above their thresholds" if _several(carried) else "labels with probabilities, most probable first"
+def _use_section(kit: str, carried: Sequence[CandidateFacts]) -> str:
+    shown = "labels above their thresholds" if _has_several_labels(carried) else "labels with probabilities, most probable first"
     folder = shell_word(visible(f"kits/{kit}"))
     lines = [
         f"cd {folder}",
@@ -122,14 +108,14 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
         "    print(label, probability)",
     ]
     return "\n".join(
-        ["## Use", "", _python_needed(carried), "", "```bash", *_installing(kit, carried), *lines, "```", ""]
+        ["## Use", "", _python_sentence(carried), "", "```bash", *_install_commands(kit, carried), *lines, "```", ""]
         + ["In a program, from any number of threads:", ""]
         + ["```python", *program, "```"]
     )
 
 
-def _python_needed(carried: Sequence[CandidateFacts]) -> str:
-    """The first Python version that every runtime of the kits has wheels for."""
+def _python_sentence(carried: Sequence[CandidateFacts]) -> str:
+    """Return the first Python version for which every runtime of the kits has wheels, in a sentence."""
     firsts = [OLDEST_PYTHON]
     for runtime in dict.fromkeys(facts.candidate.runtime for facts in carried if facts.candidate.runtime.ships):
         wheels = pythons_with_wheels(runtime, backend_for(runtime).runtime_packages.get(distribution_of(runtime), ""))
@@ -138,8 +124,11 @@ def _python_needed(carried: Sequence[CandidateFacts]) -> str:
     return f"You need Python {version} or newer. The first lines make a virtual environment, because {_MANAGED}."
 
 
-def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
-    """Commands for a virtual environment with the packages of a kit. JetPack has TensorRT, and a browser is no package."""
+def _install_commands(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
+    """Return the commands that make a virtual environment with the packages of a kit.
+
+    TensorRT is part of JetPack, and a browser is not a package.
+    """
     runtime = next((facts.candidate.runtime for facts in carried if facts.candidate.id == kit), None)
     needed = {} if runtime is None else _pip_packages(runtime)
     packages = [*(f'"{name}{versions}"' for name, versions in needed.items()), "numpy", "pillow"]
@@ -159,23 +148,18 @@ def _pip_packages(runtime: Runtime) -> Mapping[str, str]:
     return backend.runtime_packages if backend.pip_installs else {}
 
 
-def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
-    lines = (f"- {markdown_code(facts.candidate.id)}: {_top1(facts)}; {_latency(facts)}" for facts in carried)
-    return "\n".join(["## Measurements", "", _images_sentence(report), "", *lines])
-
-
 def _images_sentence(report: BuildReport) -> str:
-    images = figures.tested_on(report)
+    images = figures.tested_images(report)
     if any(facts.agreement is not None for facts in report.candidates):
         return f"Agreement with fp32 is from {images} without labels, which were not used for the choice. {figures.NO_ACCURACY}"
     if any(row.test is not None and row.test.folds is not None for row in report.candidates):
         note = "each classified by a network that did not learn from it; the kit has the network of the first fold"
         return f"Top-1 (with a 95 % interval) is from {images}, {note}."
-    name = "mAP" if _several(report.candidates) else "Top-1"
+    name = "mAP" if _has_several_labels(report.candidates) else "Top-1"
     return f"{name} (with a 95 % interval) is from {images} that were not used for training or choosing."
 
 
-def _top1(facts: CandidateFacts) -> str:
+def _accuracy_text(facts: CandidateFacts) -> str:
     accuracy = facts.answered
     if facts.agreement is not None:
         reference = "the reference of the agreement"
@@ -187,7 +171,7 @@ def _top1(facts: CandidateFacts) -> str:
     return f"{name} {figures.percent_interval(accuracy.share)}, {how} on {markdown_text(accuracy.machine)}"
 
 
-def _latency(facts: CandidateFacts) -> str:
+def _latency_text(facts: CandidateFacts) -> str:
     latency = facts.latency
     if latency is None or latency.p50_ms is None:
         return "its latency was not measured"
@@ -196,7 +180,7 @@ def _latency(facts: CandidateFacts) -> str:
     return f"p50 {figures.milliseconds(latency.p50_ms)} ms on {markdown_text(latency.machine)}{how}"
 
 
-def _weights(report: BuildReport) -> str:
+def _weights_text(report: BuildReport) -> str:
     sha256 = report.build.weights_sha256
     if sha256 is None:
         return "Training began from random weights, so they are the work of the person who built this."
@@ -219,11 +203,11 @@ def _weights(report: BuildReport) -> str:
 
 
 def _is_custom(report: BuildReport) -> bool:
-    """Whether the network was not trained here: then there are no training images."""
+    """Return whether the network was not trained here, so that there are no training images."""
     return report.build.splits.get("train") == 0 and report.build.synthesis is None
 
 
-def _images(report: BuildReport) -> str:
+def _images_text(report: BuildReport) -> str:
     golden = "Some of them are in `golden/` of each kit, for its self-test."
     if report.build.data != _DEMO:
         return f"Unknown: they are from {_LOCAL_PATHS}, and edgecnn does not know their licence. {golden}"

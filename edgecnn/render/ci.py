@@ -1,9 +1,8 @@
 """The results of a judgement for a CI job: JUnit XML, and GitHub's annotations and step summary.
 
-In JUnit, FAIL is a ``failure``. What else stops the job (a required gate that is UNSURE, a needed figure that is MISSING) is an
-``error``; what does not (an advisory UNSURE, a figure that need not be there) is ``skipped``. So there are failures or errors
-exactly where the exit code is not 0. GitHub's annotations are errors and warnings alike: it reads both streams of a step, and
-these lines are talk and go to stderr, since stdout carries results only.
+In JUnit, FAIL is a ``failure``. An UNSURE or MISSING gate is an ``error`` if it stops the job, and ``skipped`` if it does not.
+The document therefore has failures or errors exactly when the exit code is not 0. GitHub's annotations go to stderr, because
+stdout carries results only and GitHub reads both streams.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import bound_of, exit_code_of
 from edgecnn.render.sentences import error_rates, gate_reason, judged_line, next_purpose, result_line
 from edgecnn.render.wording import markdown_cell, markdown_code, markdown_text, visible_lines
-from edgecnn.results.next_step import next_step
+from edgecnn.results.explain import next_step
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.report import BuildReport, Comparison
@@ -35,7 +34,7 @@ class GateSheet:
     candidate: str
     verdict: Verdict
     why: str
-    """Why this candidate, or why none, in one sentence."""
+    """The reason for this candidate, or for none, in one sentence."""
     gates: tuple[GateResult, ...]
     seconds: float
     made_at: str
@@ -46,9 +45,9 @@ class GateSheet:
     changed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     result: str = ""
-    """The verdict with its reason in one sentence; empty: the verdict and ``why``."""
+    """The verdict with its reason in one sentence. If empty, the sheet shows the verdict and ``why``."""
     next_step: tuple[str, str] | None = None
-    """A command that a person should type next: its purpose and itself."""
+    """The purpose of the next command, and the command."""
 
     @property
     def result_line(self) -> str:
@@ -61,7 +60,7 @@ class GateSheet:
         return exit_code_of((result,), require_measured=self.require_measured) not in passing
 
     def reason(self, result: GateResult) -> str:
-        """Why this gate has its verdict, and whether a missing figure stops the job."""
+        """Return why this gate has its verdict, and whether a missing figure stops the job."""
         return gate_reason(result, require_measured=self.require_measured)
 
 
@@ -89,7 +88,7 @@ def sheet_of_comparison(comparison: Comparison) -> GateSheet:
 
 
 def sheets_of_fleet(fleet: FleetReport) -> list[GateSheet]:
-    """Return a sheet for each build of a sweep; one without gates, for an unfinished build, is an error."""
+    """Return a sheet for each build of a sweep. The sheet of an unfinished build has no gates, which is an error."""
     return [
         GateSheet(
             title=cell.name,
@@ -139,7 +138,7 @@ SUITE = "edgecnn"
 
 def junit_of(*sheets: GateSheet) -> str:
     """Return the JUnit document with a suite for each sheet. A sheet without gates is one error."""
-    return _document(*(_suite_of(sheet) for sheet in sheets))
+    return _junit_document(*(_suite_of(sheet) for sheet in sheets))
 
 
 def _suite_of(sheet: GateSheet) -> ElementTree.Element:
@@ -161,7 +160,7 @@ def junit_of_error(error: EdgecnnError) -> str:
     """Return the JUnit document of a call without a verdict: one error, so that an earlier file cannot be mistaken for it."""
     suite = _suite("no verdict", 0.0, None)
     _add_problem(_case(suite, ("no verdict",), "a verdict is reached"), "error", error.ref, error.line())
-    return _document(suite)
+    return _junit_document(suite)
 
 
 def _suite(name: str, seconds: float, made_at: str | None) -> ElementTree.Element:
@@ -191,7 +190,7 @@ def _add_problem(case: ElementTree.Element, kind: str, label: str, reason: str, 
     problem.text = visible_lines(f"{reason}{more}")
 
 
-def _document(*suites: ElementTree.Element) -> str:
+def _junit_document(*suites: ElementTree.Element) -> str:
     root = ElementTree.Element("testsuites")
     for suite in suites:
         cases = suite.findall("testcase")
@@ -222,40 +221,41 @@ def summary_markdown(sheet: GateSheet) -> str:
         f"### edgecnn: {markdown_text(sheet.title)}: {sheet.verdict.value}",
         markdown_text(sheet.result_line),
         "\n".join(["| verdict | gate | required | figures |", "| --- | --- | --- | --- |", *rows]) if rows else "",
-        _listed("Changed, BASE → HEAD", sheet.changed),
+        _titled_list("Changed, BASE → HEAD", sheet.changed),
         "" if sheet.next_step is None else f"**Next:** {markdown_text(sheet.next_step[0])}: {markdown_code(sheet.next_step[1])}",
-        _listed("Details", [line for line in (sheet.why, error_rates(sheet.gates), *sheet.notes) if line]),
+        _titled_list("Details", [line for line in (sheet.why, error_rates(sheet.gates), *sheet.notes) if line]),
         f"**{markdown_text(sheet.result_line)}**",
     ]
     return "\n\n".join(part for part in parts if part) + "\n\n"
 
 
-def _listed(title: str, lines: Sequence[str]) -> str:
+def _titled_list(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"**{title}**", "", *(f"- {markdown_text(line)}" for line in lines)]) if lines else ""
 
 
 _LINES_CHANGED = 5
-"""Differences in one annotation; the summary has all."""
+"""Number of differences in one annotation. The summary has all."""
 
 
 def annotation_lines(sheet: GateSheet) -> list[str]:
     """Return a line for each gate that did not pass."""
-    lines = [_annotation(sheet, result) for result in sheet.gates if result.verdict is not Verdict.PASS]
-    return lines or ([] if sheet.gates else [_command("error", f"edgecnn: {sheet.title}", sheet.why)])
+    if not sheet.gates:
+        return [_workflow_command("error", f"edgecnn: {sheet.title}", sheet.why)]
+    lines = []
+    for result in sheet.gates:
+        if result.verdict is not Verdict.PASS:
+            title = f"edgecnn {result.verdict.value}: {bound_of(result.gate)}, {sheet.title}"
+            changed = "; ".join(sheet.changed[:_LINES_CHANGED]) if result.verdict is Verdict.FAIL else ""
+            message = f"{result.candidate}: {sheet.reason(result)}" + (f"\nchanged: {changed}" if changed else "")
+            lines.append(_workflow_command("error" if sheet.stops(result) else "warning", title, message))
+    return lines
 
 
-def _annotation(sheet: GateSheet, result: GateResult) -> str:
-    title = f"edgecnn {result.verdict.value}: {bound_of(result.gate)}, {sheet.title}"
-    changed = sheet.changed[:_LINES_CHANGED] if result.verdict is Verdict.FAIL else ()
-    more = f"\nchanged: {'; '.join(changed)}" if changed else ""
-    return _command("error" if sheet.stops(result) else "warning", title, f"{result.candidate}: {sheet.reason(result)}{more}")
+def _workflow_command(level: str, title: str, message: str) -> str:
+    named = _escape_message(title).replace(":", "%3A").replace(",", "%2C")
+    return f"::{level} title={named}::{_escape_message(message)}"
 
 
-def _command(level: str, title: str, message: str) -> str:
-    named = _message(title).replace(":", "%3A").replace(",", "%2C")
-    return f"::{level} title={named}::{_message(message)}"
-
-
-def _message(text: str) -> str:
+def _escape_message(text: str) -> str:
     """Escape a message as GitHub's toolkit does: a line break would begin another command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

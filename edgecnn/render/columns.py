@@ -31,17 +31,17 @@ class Cell:
     """A figure with its interval, or a word; None if it is missing."""
     fidelity: Fidelity
     why: str = ""
-    """A note on the figure, or why it is missing."""
+    """A note on the figure, or the reason why it is missing."""
     value: Interval | None = None
     """The number behind the text."""
     marks: str = ""
-    """Signs behind the text."""
+    """Signs after the text."""
     in_text: str | None = None
-    """Text for a table of text instead."""
+    """Text that replaces the figure in a table of text."""
 
     @property
     def plain(self) -> str:
-        """For a table of text: the figure with its marks, or a dash."""
+        """The figure with its marks, or a dash, for a table of text."""
         if self.in_text is not None:
             return self.in_text
         return NONE if self.text is None else self.text + self.marks
@@ -53,15 +53,15 @@ class Column:
 
     name: str
     heading: str
-    """Above the column in a table of text."""
+    """Heading in a table of text."""
     title: str
-    """Above the column on the page."""
+    """Heading on the page."""
     unit: str
-    """Under the title."""
+    """Unit or note below the title."""
     rank: int
-    """The order in which a narrow terminal gives columns room."""
+    """Priority on a narrow terminal; 0 is the most important column."""
     images: Images
-    """The kind of images that have this column."""
+    """Kind of images whose tables have this column."""
     places: frozenset[Place]
     cell: Callable[[CandidateFacts], Cell]
 
@@ -108,7 +108,7 @@ def _numbers(cells: Iterable[tuple[str, Cell]]) -> dict[str, Number]:
 
 
 def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """What the marks in these rows mean, what was done to a network, and where forecasts come from."""
+    """Return the meaning of the marks in these rows, the changes to a network, and the sources of forecasts."""
     candidates = tuple(candidates)
     timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
     forecasts = figures.forecast_notes(facts.forecast for facts in candidates if facts.forecast is not None)
@@ -116,7 +116,7 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
 
 
 def mark_legend(candidates: Sequence[CandidateFacts], columns: Sequence[Column]) -> list[str]:
-    """What was done to a changed network, and what each mark means that these columns show."""
+    """Return the changes to each changed network, and the meaning of each mark in these columns."""
     surgeries = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
     changed = [f"…-{surgery.suffix}: of a changed network: {surgery.done}" for surgery in surgeries]
     texts = [column.cell(facts).plain for facts in candidates for column in columns]
@@ -129,50 +129,45 @@ def metric_cell(name: str, facts: CandidateFacts) -> Cell:
     metric = SHOWN[name]
     value, fidelity = metric.value(facts), _fidelity(metric, facts)
     if value is None:
-        return _missing(_why_none(metric, facts))
+        reason = "not packaged" if metric.source == "size" else getattr(metric.measurement(facts), "reason", None)
+        return _missing_cell(reason or "not measured")
     latency = facts.latency if metric.source == "latency" else None
     accuracy = MARKS[fidelity] if metric.source == "accuracy" and facts.answered else ""
-    return Cell(figures.spelt(metric, value), fidelity, "", value, race_marks(latency) if latency else accuracy)
+    return Cell(figures.metric_text(metric, value), fidelity, "", value, race_marks(latency) if latency else accuracy)
 
 
-_OF_RESIDENCY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMULATED, "planned": Fidelity.PREDICTED}
+_RESIDENCY_FIDELITY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMULATED, "planned": Fidelity.PREDICTED}
 
 
 def _fidelity(metric: Metric, facts: CandidateFacts) -> Fidelity:
     if (measurement := metric.measurement(facts)) is not None:
         return measurement.fidelity
     if metric.source == "residency" and facts.residency is not None:
-        return _OF_RESIDENCY[facts.residency.basis]
+        return _RESIDENCY_FIDELITY[facts.residency.basis]
     return Fidelity.MEASURED if metric.source == "size" else Fidelity.MISSING
 
 
-def _why_none(metric: Metric, facts: CandidateFacts) -> str:
-    if metric.source == "size":
-        return "not packaged"
-    return getattr(metric.measurement(facts), "reason", None) or "not measured"
-
-
-def _missing(why: str, in_text: str | None = None) -> Cell:
+def _missing_cell(why: str, in_text: str | None = None) -> Cell:
     return Cell(None, Fidelity.MISSING, why, in_text=in_text)
 
 
 _UNEVALUATED: Final = "not evaluated on the test split"
 
 
-def _share(answered: Accuracy | MultiLabelAccuracy | None) -> Cell:
+def _accuracy_cell(answered: Accuracy | MultiLabelAccuracy | None) -> Cell:
     if answered is None:
-        return _missing(_UNEVALUATED)
+        return _missing_cell(_UNEVALUATED)
     share, fidelity = answered.share, answered.fidelity
     return Cell(figures.percent_interval(share), fidelity, figures.images_of(answered), share, MARKS[fidelity])
 
 
-def _drop(facts: CandidateFacts, answered: Accuracy | MultiLabelAccuracy | None) -> Cell:
+def _drop_cell(facts: CandidateFacts, answered: Accuracy | MultiLabelAccuracy | None) -> Cell:
     if answered is None:
-        return _missing(_UNEVALUATED, "baseline" if facts.is_baseline else None)
+        return _missing_cell(_UNEVALUATED, "baseline" if facts.is_baseline else None)
     if facts.is_baseline:
         return Cell("baseline", answered.fidelity, "the reference", answered.drop_pp)
     if answered.drop_pp is None:
-        return _missing("no baseline")
+        return _missing_cell("no baseline")
     discordant = counted(answered.discordant or 0, "discordant image") if isinstance(answered, Accuracy) else ""
     return Cell(figures.points(answered.drop_pp), answered.fidelity, discordant, answered.drop_pp, MARKS[answered.fidelity])
 
@@ -182,64 +177,64 @@ def agreement_cell(facts: CandidateFacts) -> Cell:
     agreement = facts.agreement
     if agreement is None:
         of_labels = metric_cell("agreement", facts)
-        return _missing(_UNEVALUATED) if of_labels.value is None else of_labels
+        return _missing_cell(_UNEVALUATED) if of_labels.value is None else of_labels
     if facts.is_baseline:
         return Cell("baseline", agreement.fidelity, "the reference", agreement.same, in_text=NONE)
     why = f"{figures.images_of(agreement)} without labels"
     return Cell(figures.percent_interval(agreement.same), agreement.fidelity, why, agreement.same, MARKS[agreement.fidelity])
 
 
-def _others(facts: CandidateFacts) -> Cell:
+def _other_predictions_cell(facts: CandidateFacts) -> Cell:
     agreement = facts.agreement
     if agreement is None:
-        return _missing(_UNEVALUATED, "baseline" if facts.is_baseline else None)
+        return _missing_cell(_UNEVALUATED, "baseline" if facts.is_baseline else None)
     if facts.is_baseline:
         return Cell("baseline", agreement.fidelity, "the reference")
-    return Cell(figures.others(agreement), agreement.fidelity, "accuracy lost at most this share")
+    return Cell(figures.other_predictions(agreement), agreement.fidelity, "accuracy lost at most this share")
 
 
-def _time(name: str, facts: CandidateFacts) -> Cell:
+def _time_cell(name: str, facts: CandidateFacts) -> Cell:
     latency, figure = facts.latency, SHOWN[name].value(facts)
     if latency is None or figure is None:
-        return _missing((latency.reason if latency else None) or "not raced")
-    runs = f"{latency.runs} runs of {figures.race_of(latency)}{figures.disturbance(latency)}"
-    return Cell(figures.spelt(SHOWN[name], figure), latency.fidelity, runs, figure, race_marks(latency))
+        return _missing_cell((latency.reason if latency else None) or "not raced")
+    runs = f"{latency.runs} runs of {figures.race_name(latency)}{figures.disturbance(latency)}"
+    return Cell(figures.metric_text(SHOWN[name], figure), latency.fidelity, runs, figure, race_marks(latency))
 
 
-def _median(facts: CandidateFacts) -> Cell:
+def _median_cell(facts: CandidateFacts) -> Cell:
     """The p50, or the forecast of a device that is not attached. A forecast has no number, so no tracker receives it."""
-    cell, forecast = _time("p50_ms", facts), facts.forecast
+    cell, forecast = _time_cell("p50_ms", facts), facts.forecast
     if cell.value is not None:
         return replace(cell, why=f"{figures.images_per_s(cell.value.estimate)} images/s; {cell.why}")
     if forecast is None:
         return cell
     rate = f"{figures.predicted_rate(forecast)} images/s, predicted, so it does not count towards any gate"
-    why = f"{rate}; {figures.forecast_off(forecast)}; {forecast.source.title}"
+    why = f"{rate}; {figures.forecast_error(forecast)}; {forecast.source.title}"
     return Cell(figures.predicted(forecast), forecast.fidelity, why)
 
 
-def _rate(facts: CandidateFacts) -> Cell:
-    p50 = _time("p50_ms", facts)
+def _rate_cell(facts: CandidateFacts) -> Cell:
+    p50 = _time_cell("p50_ms", facts)
     if p50.value is not None:
         return Cell(figures.images_per_s(p50.value.estimate), p50.fidelity, marks=p50.marks)
     return p50 if facts.forecast is None else Cell(figures.predicted_rate(facts.forecast), facts.forecast.fidelity)
 
 
-def _speed(facts: CandidateFacts) -> Cell:
+def _speed_cell(facts: CandidateFacts) -> Cell:
     latency = facts.latency
     if facts.is_baseline:
         ratio = metric_cell("ratio_to_fp32", facts)
         return Cell("baseline", latency.fidelity if latency else Fidelity.MISSING, "", ratio.value, in_text=ratio.plain)
     if latency is None or latency.ratio_to_fp32 is None:
-        return _missing("no race with fp32")
+        return _missing_cell("no race with fp32")
     why = f"paired by round{figures.disturbance(latency)}"
     return Cell(figures.times(latency.ratio_to_fp32), latency.fidelity, why, latency.ratio_to_fp32, race_marks(latency))
 
 
-def _residency(facts: CandidateFacts) -> Cell:
+def _residency_cell(facts: CandidateFacts) -> Cell:
     residency, precision = facts.residency, facts.candidate.precision.value
     if residency is None:
-        return _missing("not traced")
+        return _missing_cell("not traced")
 
     def part(shares: Mapping[str, float] | None, what: str) -> str:
         return f"{what} unknown" if shares is None else f"{figures.whole_share(shares.get(precision, 0.0))} of the {what}"
@@ -248,14 +243,14 @@ def _residency(facts: CandidateFacts) -> Cell:
     beside = f", {figures.whole_share(unknown)} unknown" if unknown >= figures.LEAST_SHOWN else ""
     return Cell(
         f"{figures.whole_share(residency.mac_share.get(precision, 0.0))} {precision}",
-        _OF_RESIDENCY[residency.basis],
+        _RESIDENCY_FIDELITY[residency.basis],
         f"{part(residency.time_share, 'time')}, {part(residency.byte_share, 'bytes')}",
         marks={"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[residency.basis] + beside,
         in_text=None if residency.mac_share else NONE,
     )
 
 
-def _word(text: str) -> Cell:
+def _word_cell(text: str) -> Cell:
     return Cell(text, Fidelity.MEASURED)
 
 
@@ -271,27 +266,29 @@ def _heading(name: str) -> str:
 
 
 COLUMNS: Final = (
-    Column("candidate", "candidate", "candidate", "", 0, "any", _TEXT, lambda facts: _word(facts.candidate.id)),
-    Column("top1", _heading("top1"), "top-1", "95 % interval", 3, "classes", _EVERYWHERE, lambda facts: _share(facts.test)),
+    Column("candidate", "candidate", "candidate", "", 0, "any", _TEXT, lambda facts: _word_cell(facts.candidate.id)),
+    Column("top1", _heading("top1"), "top-1", "95 % interval", 3, "classes", _EVERYWHERE,
+           lambda facts: _accuracy_cell(facts.test)),
     Column("drop_pp", _heading("drop_pp"), "drop", "paired, 90 % interval", 4, "classes", _EVERYWHERE,
-           lambda facts: _drop(facts, facts.test)),
-    Column("map", _heading("map"), "mAP", "95 % interval", 3, "labels", _EVERYWHERE, lambda facts: _share(facts.multi_label)),
+           lambda facts: _drop_cell(facts, facts.test)),
+    Column("map", _heading("map"), "mAP", "95 % interval", 3, "labels", _EVERYWHERE,
+           lambda facts: _accuracy_cell(facts.multi_label)),
     Column("map_drop_pp", _heading("map_drop_pp"), "drop of mAP", "paired, 90 % interval", 4, "labels", _EVERYWHERE,
-           lambda facts: _drop(facts, facts.multi_label)),
+           lambda facts: _drop_cell(facts, facts.multi_label)),
     Column("agreement", "same as fp32 (95 %)", "same as fp32", "95 % interval", 3, "unlabelled", _EVERYWHERE, agreement_cell),
-    Column("others", "other predictions", "other predictions", "images", 4, "unlabelled", _SHOWN, _others),
-    Column("p50_ms", _heading("p50_ms"), "median", "ms", 5, "any", _EVERYWHERE, _median),
-    Column("images_per_s", "images/s", "images/s", "1,000 / median", 12, "any", _TEXT, _rate),
-    Column("p99_ms", _heading("p99_ms"), "99th percentile", "ms", 7, "any", _EVERYWHERE, partial(_time, "p99_ms")),
-    Column("ratio_to_fp32", _heading("ratio_to_fp32"), "speed-up", "against fp32, same race", 6, "any", _EVERYWHERE, _speed),
+    Column("others", "other predictions", "other predictions", "images", 4, "unlabelled", _SHOWN, _other_predictions_cell),
+    Column("p50_ms", _heading("p50_ms"), "median", "ms", 5, "any", _EVERYWHERE, _median_cell),
+    Column("images_per_s", "images/s", "images/s", "1,000 / median", 12, "any", _TEXT, _rate_cell),
+    Column("p99_ms", _heading("p99_ms"), "99th percentile", "ms", 7, "any", _EVERYWHERE, partial(_time_cell, "p99_ms")),
+    Column("ratio_to_fp32", _heading("ratio_to_fp32"), "speed-up", "against fp32, same race", 6, "any", _EVERYWHERE, _speed_cell),
     Column("size_mib", _heading("size_mib"), "size", "MiB", 8, "any", _EVERYWHERE, partial(metric_cell, "size_mib")),
     Column("peak_memory_mib", _heading("peak_memory_mib"), "peak memory", "MiB", 10, "any", _TRACKED,
            partial(metric_cell, "peak_memory_mib")),
     Column("energy_mj", _heading("energy_mj"), "energy", "mJ", 11, "any", _TRACKED, partial(metric_cell, "energy_mj")),
     Column(RESIDENCY, "MACs in precision", "in its precision", "of multiply-adds, of time, of bytes", 9, "any", _SHOWN,
-           _residency),
-    Column("verdict", "verdict", "verdict", "", 2, "any", _TEXT, lambda facts: _word(figures.verdict(facts))),
-    Column("chosen", "chosen", "chosen", "", 1, "any", _TEXT, lambda facts: _word("◀" if facts.chosen else "")),
+           _residency_cell),
+    Column("verdict", "verdict", "verdict", "", 2, "any", _TEXT, lambda facts: _word_cell(figures.verdict(facts))),
+    Column("chosen", "chosen", "chosen", "", 1, "any", _TEXT, lambda facts: _word_cell("◀" if facts.chosen else "")),
 )  # fmt: skip
-"""In the order of the tables."""
+"""All columns, in the order of the tables."""
 COLUMN: Final[Mapping[str, Column]] = {column.name: column for column in COLUMNS}

@@ -1,4 +1,4 @@
-"""Format every figure, for each place that shows it."""
+"""Figures as text: intervals, units, marks of their origin, and notes on forecasts."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ LEGEND = {
 
 
 DIGITS: Mapping[Unit, int] = {"share": 1, "pp": 2, "ms": 2, "MiB": 1, "mJ": 2, "W": 2, "ratio": 2}
-"""Digits after the point, unless the row of a metric has a number."""
+"""Digits after the decimal point of metrics whose row does not have a number."""
 
 
-def spelt(metric: Metric, interval: Interval | None) -> Spelt:
+def metric_text(metric: Metric, interval: Interval | None) -> FigureText:
     """Return a figure with its interval, or a dash; ms, MiB and mJ are in the heading or the sentence."""
-    return written(interval, metric.unit, digits_of(metric))
+    return interval_text(interval, metric.unit, digits_of(metric))
 
 
 def digits_of(metric: Metric) -> int:
-    """Return the digits after the point of a metric."""
+    """Return the number of digits after the decimal point of a metric."""
     return DIGITS[metric.unit] if metric.digits is None else metric.digits
 
 
@@ -60,15 +60,15 @@ def count(value: int | None) -> str:
     return NONE if value is None else f"{value:,}"
 
 
-class Spelt(str):
-    """A figure as text. A page can show its interval on a separate line."""
+class FigureText(str):
+    """A figure as text. A page can show the interval on a separate line."""
 
     estimate: str
     interval: str
-    """With its unit; empty if there is none."""
+    """Interval with its unit; empty without one."""
 
     def __new__(cls, estimate: str, interval: str = "") -> Self:
-        """Join the two."""
+        """Join both parts with a blank."""
         made = super().__new__(cls, f"{estimate} {interval}" if interval else estimate)
         made.estimate, made.interval = estimate, interval
         return made
@@ -79,26 +79,26 @@ _SIGNS: Mapping[str, tuple[float, str, str, str]] = {
     "pp": (1, "+", "", " pp"),
     "ratio": (1, "", "×", ""),
 }
-"""Unit to factor, sign, and the text behind the estimate and behind the interval."""
+"""By unit: factor, sign, and the text after the estimate and after the interval."""
 
 
-def written(interval: Interval | None, unit: str, digits: int) -> Spelt:
-    """A figure with its interval, such as '+0.31 [-0.12, +0.75] pp', or a dash.
+def interval_text(interval: Interval | None, unit: str, digits: int) -> FigureText:
+    """Return a figure with its interval, such as '+0.31 [-0.12, +0.75] pp', or a dash.
 
-    An estimate alone has no interval, nor has a number that is exact.
+    Exact numbers, and estimates without a confidence, have no interval.
     """
     if interval is None:
-        return Spelt(NONE)
+        return FigureText(NONE)
     factor, sign, behind, behind_interval = _SIGNS.get(unit, (1, "", "", ""))
     estimate, low, high = (f"{factor * end:{sign}.{digits}f}" for end in (interval.estimate, interval.low, interval.high))
     if not interval.confidence or (interval.confidence == 1.0 and interval.low == interval.high):
-        return Spelt(f"{estimate}{behind}{behind_interval}")
-    return Spelt(f"{estimate}{behind}", f"[{low}, {high}]{behind_interval}")
+        return FigureText(f"{estimate}{behind}{behind_interval}")
+    return FigureText(f"{estimate}{behind}", f"[{low}, {high}]{behind_interval}")
 
 
-def number(interval: Interval | None, digits: int) -> Spelt:
+def number(interval: Interval | None, digits: int) -> FigureText:
     """A figure with its interval, without its unit."""
-    return written(interval, "", digits)
+    return interval_text(interval, "", digits)
 
 
 def percent(interval: Interval) -> Interval:
@@ -106,9 +106,9 @@ def percent(interval: Interval) -> Interval:
     return interval.model_copy(update={end: 100 * getattr(interval, end) for end in ("estimate", "low", "high")})
 
 
-def percent_interval(interval: Interval) -> Spelt:
+def percent_interval(interval: Interval) -> FigureText:
     """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]'."""
-    return written(interval, "share", DIGITS["share"])
+    return interval_text(interval, "share", DIGITS["share"])
 
 
 def accuracy(value: Accuracy | MultiLabelAccuracy | None) -> str:
@@ -128,7 +128,7 @@ def agreement(value: Agreement) -> str:
     return percent_interval(value.same) + MARKS[value.fidelity]
 
 
-def others(value: Agreement) -> str:
+def other_predictions(value: Agreement) -> str:
     """Number of images with another prediction than fp32."""
     return f"{round((1 - value.same.estimate) * value.images):,} of {value.images:,}"
 
@@ -145,7 +145,7 @@ def images_of(value: Accuracy | MultiLabelAccuracy | Agreement) -> str:
     return images_in(value.images, group_count(value))
 
 
-def tested_on(report: BuildReport) -> str:
+def tested_images(report: BuildReport) -> str:
     """``120 images``: the test split, or the tested images of all folds."""
     folded = next((row.test for row in report.candidates if row.test is not None and row.test.folds is not None), None)
     if folded is None or folded.folds is None:
@@ -153,14 +153,14 @@ def tested_on(report: BuildReport) -> str:
     return f"{folded.images:,} images of {len(folded.folds.each)} folds"
 
 
-def points(interval: Interval, digits: int = DIGITS["pp"]) -> Spelt:
+def points(interval: Interval, digits: int = DIGITS["pp"]) -> FigureText:
     """A difference in percentage points with its interval."""
-    return written(interval, "pp", digits)
+    return interval_text(interval, "pp", digits)
 
 
-def milliseconds(interval: Interval | None) -> Spelt:
+def milliseconds(interval: Interval | None) -> FigureText:
     """A latency with its interval, or a dash."""
-    return written(interval, "ms", DIGITS["ms"])
+    return interval_text(interval, "ms", DIGITS["ms"])
 
 
 def percentiles(value: Latency | DatedReference, percents: Sequence[int] = PERCENTILES) -> list[str]:
@@ -174,12 +174,12 @@ def p50(value: Latency | None) -> str:
     return NONE if value is None or value.p50_ms is None else milliseconds(value.p50_ms) + race_marks(value)
 
 
-def predicted(value: Forecast | None) -> Spelt:
+def predicted(value: Forecast | None) -> FigureText:
     """``▲ 24 [18, 31]``, always with its mark; a dash for None."""
     if value is None:
-        return Spelt(NONE)
-    figure = roughly(value.p50_ms)
-    return Spelt(f"{MARK} {figure.estimate}", figure.interval)
+        return FigureText(NONE)
+    figure = two_digit_interval(value.p50_ms)
+    return FigureText(f"{MARK} {figure.estimate}", figure.interval)
 
 
 FORECAST_FROM = {
@@ -197,8 +197,8 @@ def forecast_basis(value: Forecast) -> str:
     return FORECAST_FROM[value.basis]
 
 
-def forecast_off(value: Forecast) -> str:
-    """Error of forecasts of this kind, which is the basis of the interval."""
+def forecast_error(value: Forecast) -> str:
+    """Return the error of forecasts of this kind, from which the interval is computed."""
     left_out, start = counted(value.off_networks, "network"), f"from {FORECAST_FROM[value.basis]}"
     if value.basis in (ForecastBasis.MEASURED, ForecastBasis.PUBLISHED):
         boards = f"{left_out} on {counted(value.off_devices, 'device')}"
@@ -217,13 +217,17 @@ def forecast_notes(forecasts: Iterable[Forecast], today: date | None = None) -> 
     ``today``: to show the age of sources; None in a report, which people read later.
     """
     forecasts = tuple(forecasts)
-    off = dict.fromkeys(forecast_off(row) for row in forecasts if row.off_networks)
+    off = dict.fromkeys(forecast_error(row) for row in forecasts if row.off_networks)
     marks = source_marks(forecasts)
     sources = [f"{mark} {title}{f', {url}' if url else ''}" for (title, url), mark in marks.items()]
     timed = defaultdict[tuple[str, str | None, str], list[str]](list)
     for row in forecasts:
         on = f"one machine of this kind, {row.source.board}" if row.source.kind_only else row.source.board
-        when = row.source.date if today is None else f"{row.source.date} ({_age(row.source.date, today)})"
+        when = row.source.date
+        if today is not None:
+            months = max(0, round((today - date.fromisoformat(when)).days / 30.44))
+            age = counted(months, "month") if months < 24 else counted(months // 12, "year")  # noqa: PLR2004
+            when += f" ({age} old)"
         networks = f"{row.runtime.value}-{row.precision.value}: {counted(row.source.networks, 'network')}"
         place = f"{marks[row.source.title, row.source.url]} {row.device}: {on}, {when}"
         timed[place, row.note, row.processor].append(networks)
@@ -240,15 +244,10 @@ def source_marks(forecasts: Iterable[Forecast]) -> dict[tuple[str, str | None], 
     return {source: f"[{number}]" for number, source in enumerate(sources, start=1)}
 
 
-def _age(day: str, today: date) -> str:
-    months = max(0, round((today - date.fromisoformat(day)).days / 30.44))
-    return f"{counted(months, 'month')} old" if months < 24 else f"{counted(months // 12, 'year')} old"  # noqa: PLR2004
-
-
-def roughly(p50_ms: Interval) -> Spelt:
-    """``24 [18, 31]``, ``0.83 [0.61, 1.1]``: two digits, as a forecast is no more precise."""
+def two_digit_interval(p50_ms: Interval) -> FigureText:
+    """``24 [18, 31]``, ``0.83 [0.61, 1.1]``: two digits, because forecasts are not more precise."""
     estimate, low, high = (_two_digits(value) for value in (p50_ms.estimate, p50_ms.low, p50_ms.high))
-    return Spelt(estimate, f"[{low}, {high}]")
+    return FigureText(estimate, f"[{low}, {high}]")
 
 
 def _two_digits(value: float) -> str:
@@ -285,18 +284,18 @@ def race_marks(value: Latency | None) -> str:
     return MARKS[value.fidelity] + (SELECTING if value.selecting else "") + (DISTURBED if value.disturbed else "")
 
 
-def race_of(value: Latency) -> str:
+def race_name(value: Latency) -> str:
     """Return the race of a latency."""
     return "the first race" if value.selecting else "the final race"
 
 
-def times(ratio: Interval) -> Spelt:
+def times(ratio: Interval) -> FigureText:
     """A ratio with its interval."""
-    return written(ratio, "ratio", DIGITS["ratio"])
+    return interval_text(ratio, "ratio", DIGITS["ratio"])
 
 
 def size(value: float | None) -> str:
-    """MiB of the model's files."""
+    """Return the size of the model's files in MiB, or a dash."""
     return NONE if value is None else f"{value:.1f}"
 
 
@@ -305,7 +304,7 @@ LEAST_SHOWN = 0.001
 
 
 def moved_bytes(layer: LayerResidency) -> str:
-    """Bytes that a layer reads and writes in one inference, the most first: '49,152 fp32, 3,072 int8'."""
+    """Return the bytes that a layer reads and writes in one inference, the most first: '49,152 fp32, 3,072 int8'."""
     if layer.moved_bytes is None:
         return NONE
     moved = sorted(layer.moved_bytes.items(), key=lambda item: -item[1])

@@ -1,10 +1,10 @@
-"""``report.md``: the complete report as text to paste into a review."""
+"""``report.md``: the complete report as Markdown, to paste into a review."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from edgecnn.render import desktop, figures, quality
+from edgecnn.render import figures, tables
 from edgecnn.render.columns import columns_of, legend, text_rows
 from edgecnn.render.sentences import (
     REFERENCES,
@@ -21,13 +21,13 @@ from edgecnn.render.sentences import (
     result_line,
     size_lines,
 )
-from edgecnn.render.wording import grouped, markdown_cell, markdown_code, markdown_text, visible_lines
-from edgecnn.results.next_step import next_step
+from edgecnn.render.wording import lines_by_reason, markdown_cell, markdown_code, markdown_text, visible_lines
+from edgecnn.results.explain import next_step
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
 def report_markdown(report: BuildReport) -> str:
-    """The report: the result, the table, what to do next, then details."""
+    """Return the report: the result, the table, the next step, then details."""
     build, choice, rates, unlearned = report.build, report.choice, error_rates(report.gates), learned_lines(report.gates)
     reasons = (gate_reason(g, require_measured=report.require_measured) for g in report.gates)
     gates = (
@@ -41,13 +41,13 @@ def report_markdown(report: BuildReport) -> str:
         *([] if unlearned else [markdown_text(result_line(report))]),
         markdown_text(f"Choice: {choice.why}"),
         _table([column.heading for column in columns_of(report.candidates)], text_rows(report.candidates)),
-        _legend(report),
-        _next(report),
+        _table_legend(report),
+        _next_section(report),
         _items("Gates", [*gates, *([] if rates is None else [markdown_text(rates)])]),
-        _beyond(report),
-        _classes(report),
-        _labels(report),
-        _section("Why each candidate was or was not chosen", map(_why, (facts for facts in report.candidates if facts.reason))),
+        _quality_section(report),
+        _classes_section(report),
+        _labels_section(report),
+        _section("Why each candidate was or was not chosen", _reasons(report.candidates)),
         _section("Latency", latency_lines(report.candidates)),
         _section("Runtime knobs", knob_lines(report.choice)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
@@ -55,24 +55,24 @@ def report_markdown(report: BuildReport) -> str:
         _section("Executed precision", residency_lines(report.candidates)),
         _section("Memory and energy", footprint_lines(report.candidates)),
         _section(REFERENCES, reference_lines(report.references)),
-        _desktop(report),
+        _desktop_section(report),
         _section("Notes", report.notices),
         _section("In the bundle, but not run here", report.unexecuted),
-        _settling(report),
+        _settle_section(report),
         _section("Not supported", [f"{u.runtime.value} {u.precision.value}: {u.why}" for u in report.unsupported]),
-        _section("Candidates not tried", grouped(report.skipped_rungs)),
+        _section("Candidates not tried", lines_by_reason(report.skipped_rungs)),
         _section("The build", _build_lines(report)),
     ]
     return visible_lines("\n\n".join(part for part in parts if part) + "\n")
 
 
-def _next(report: BuildReport) -> str:
+def _next_section(report: BuildReport) -> str:
     if (step := next_step(report)) is None:
         return ""
     return f"## What to do next\n\n{markdown_text(next_purpose(step, report.build.device))}: {markdown_code(step.command)}"
 
 
-def _settling(report: BuildReport) -> str:
+def _settle_section(report: BuildReport) -> str:
     command, step = report.choice.settle_command, next_step(report)
     shown = command is None or (step is not None and step.command == command)
     return "" if command is None or shown else _items("To settle the choice", [markdown_code(command)])
@@ -83,44 +83,44 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (lines[0], ["---"] * len(columns), *lines[1:]))
 
 
-def _why(facts: CandidateFacts) -> str:
-    left_in_float = f"; left in float: {', '.join(map(markdown_code, facts.kept_float))}" if facts.kept_float else ""
-    return f"{markdown_code(facts.candidate.id)}: {facts.reason}{left_in_float}"
+def _reasons(candidates: Iterable[CandidateFacts]) -> Iterator[str]:
+    for facts in candidates:
+        if facts.reason:
+            kept_float = f"; left in float: {', '.join(map(markdown_code, facts.kept_float))}" if facts.kept_float else ""
+            yield f"{markdown_code(facts.candidate.id)}: {facts.reason}{kept_float}"
 
 
-def _classes(report: BuildReport) -> str:
-    """The figures of each class, for the chosen candidate."""
+def _classes_section(report: BuildReport) -> str:
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.test), None)
     if chosen is None or chosen.test is None or (shown := chosen.test.shown_quality) is None:
         return ""
     classes = shown.classes
-    table = _table(quality.class_columns(classes), quality.class_rows(classes))
-    beside = quality.missing_intervals_note([chosen.test]) if quality.lacks_intervals(classes) else ""
-    parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, beside, quality.unlisted_classes(classes)]
+    table = _table(tables.class_columns(classes), tables.class_rows(classes))
+    note = tables.missing_intervals_note([chosen.test]) if tables.lacks_intervals(classes) else ""
+    parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, note, tables.unlisted_classes(classes)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _beyond(report: BuildReport) -> str:
-    rows = [cells for facts in report.candidates if (cells := quality.row(facts)) is not None]
+def _quality_section(report: BuildReport) -> str:
+    rows = [cells for facts in report.candidates if (cells := tables.quality_row(facts)) is not None]
     if not rows:
         return ""
     title = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "top-1"
-    legend = quality.legend(report.candidates)
-    return f"## Beyond {title}\n\n{_table(quality.columns(report.candidates), rows)}\n\n{legend}"
+    legend = tables.quality_legend(report.candidates)
+    return f"## Beyond {title}\n\n{_table(tables.quality_columns(report.candidates), rows)}\n\n{legend}"
 
 
-def _labels(report: BuildReport) -> str:
-    """The figures of each label, for the chosen candidate."""
+def _labels_section(report: BuildReport) -> str:
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
     if chosen is None or chosen.multi_label is None:
         return ""
     labels = chosen.multi_label
-    table = _table(quality.LABEL_COLUMNS, quality.label_rows(labels))
-    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(quality.label_note(labels))}"
+    table = _table(tables.LABEL_COLUMNS, tables.label_rows(labels))
+    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(tables.label_note(labels))}"
 
 
-def _legend(report: BuildReport) -> str:
-    split = figures.tested_on(report)
+def _table_legend(report: BuildReport) -> str:
+    split = figures.tested_images(report)
     measure = "Mean average precision" if any(facts.multi_label is not None for facts in report.candidates) else "Accuracy"
     sentence = (
         f"{measure} and drop on the test split ({split}), which the choice does not use. The drop is paired with fp32 by image."
@@ -135,14 +135,14 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 
 def _items(title: str, lines: Iterable[str]) -> str:
-    """``_section`` for lines that are Markdown already."""
+    """Return a section of lines that are Markdown already."""
     items = [f"- {line}" for line in lines]
     return "\n".join([f"## {title}", "", *items]) if items else ""
 
 
-def _desktop(report: BuildReport) -> str:
-    table = _table(desktop.COLUMNS, desktop.rows(report.baseline))
-    notes = desktop.notes(report.baseline)
+def _desktop_section(report: BuildReport) -> str:
+    table = _table(tables.DESKTOP_COLUMNS, tables.desktop_rows(report.baseline))
+    notes = tables.desktop_notes(report.baseline)
     title = f"## Desktop GPU: {markdown_text(report.baseline.device)}"
     return "\n\n".join([title, table, "  \n".join(map(markdown_text, notes))]) if notes else ""
 
@@ -158,7 +158,7 @@ def _build_lines(report: BuildReport) -> list[str]:
         f"weights: {build.weights}",
         *([f"licence of the weights: {build.weights_published.licence}"] if build.weights_published else []),
         f"data: {build.data}; {build.classes} classes; {splits}",
-        f"desktop-GPU baseline: {desktop.sentence(report.baseline)}",
+        f"desktop-GPU baseline: {tables.desktop_sentence(report.baseline)}",
         f"edgecnn {report.version}, {report.made_at}, {report.seconds:.0f} s",
         f"command: {markdown_code(build.command)}",
     ]

@@ -1,21 +1,30 @@
-"""Progress on stderr: live bars on a terminal, plain lines elsewhere, nothing with ``--quiet``."""
+"""Progress on stderr: live bars on a terminal, plain lines elsewhere, nothing with ``--quiet``; and curves for TensorBoard."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Mapping
-from typing import TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from edgecnn.errors.base import visible
-from edgecnn.render.wording import took
+from edgecnn.errors.base import system_reason, visible
+from edgecnn.errors.building import OUTPUT_UNWRITABLE
+from edgecnn.installed import require_packages
+from edgecnn.render.wording import duration_text
+from edgecnn.values.stage import Pacing, Plotting, Progress
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 
 PLAIN_EVERY_S = 5.0
-"""Seconds between two lines of a step in a plain log."""
+"""Time between two lines of a step in a plain log."""
 SHORT_STEP_S = 2.0
 """A shorter step prints no line in a plain log."""
 
@@ -25,7 +34,7 @@ _VALIDATION_FIGURES = (
     ("validation_recall", "mean validation recall"),
     ("validation_top1", "validation top-1"),
 )
-"""Epochs are compared by the first of these figures that they have, as in training."""
+"""Figures that rank epochs, the preferred one first, as in training."""
 
 
 class EpochLines:
@@ -41,27 +50,27 @@ class EpochLines:
         self._step, self._best, self._phase = step_id, None, None
 
     def line(self, phase: str, epoch: int, figures: Mapping[str, float]) -> str:
-        """Such as ``train: finetune, epoch 3: validation top-1 91.2 % (best 91.9 % in epoch 2), training loss 0.432``."""
+        """Return ``train: finetune, epoch 3: validation top-1 91.2 % (best 91.9 % in epoch 2), training loss 0.432``."""
         if phase != self._phase:
             self._best, self._phase = None, phase
         words = []
         name, title = next(((name, title) for name, title in _VALIDATION_FIGURES if name in figures), (None, ""))
         if name is not None:
-            standing = figures[name]
-            if self._best is None or standing > self._best[0]:
-                self._best = (standing, epoch)
+            latest = figures[name]
+            if self._best is None or latest > self._best[0]:
+                self._best = (latest, epoch)
                 best = "best so far"
             else:
                 best = f"best {100 * self._best[0]:.1f} % in epoch {self._best[1]}"
-            words.append(f"{title} {100 * standing:.1f} % ({best})")
+            words.append(f"{title} {100 * latest:.1f} % ({best})")
         if "train_loss" in figures:
             words.append(f"training loss {figures['train_loss']:.3g}")
         return f"{self._step}: {phase}, epoch {epoch}: {', '.join(words)}"
 
 
 def part_line(name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> str:
-    """Such as ``step 5 of 12: evaluate openvino-int8 on test; about 6 min left``."""
-    left = f"; {'about' if complete else 'at least'} {took(seconds_left)} left" if seconds_left >= SHORT_STEP_S else ""
+    """Return ``step 5 of 12: evaluate openvino-int8 on test; about 6 min left``."""
+    left = f"; {'about' if complete else 'at least'} {duration_text(seconds_left)} left" if seconds_left >= SHORT_STEP_S else ""
     return f"step {number} of {parts}: {name.replace(':', ' ')}{left}"
 
 
@@ -93,7 +102,7 @@ class PlainLines(Quiet):
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._began: dict[str, tuple[float, int]] = {}
-        """When a step was first reported, and how much was done then: resumed work does not count for the rate."""
+        """Time and amount of work at the first report of each step. Resumed work does not count for the rate."""
         self._printed_at: dict[str, float] = {}
         self._epochs = EpochLines()
 
@@ -140,7 +149,7 @@ class PlainLines(Quiet):
 
 
 def _per_second(rate: float) -> str:
-    """``12``, ``0.3``: below 1 with one digit, so that a slow step does not seem to have stopped."""
+    """``12``, ``0.3``: one digit below 1, so that a slow step does not seem to have stopped."""
     return f"{rate:.0f}" if rate >= 1 or rate == 0 else f"{rate:.1g}"
 
 
@@ -166,7 +175,7 @@ class LiveBars:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._progress = RichProgress(*columns, console=self._console, transient=True)
         self._tasks: dict[str, TaskID] = {}
         self._epochs = EpochLines()
         self._progress.start()
@@ -208,3 +217,87 @@ def progress_for(*, quiet: bool) -> ProgressDisplay:
     if quiet:
         return Quiet()
     return LiveBars() if sys.stderr.isatty() else PlainLines()
+
+
+DISTRIBUTION = "tensorboard"
+
+
+class Curves:
+    """Curves of a training for TensorBoard: writes each epoch to an event file, and passes all progress on to a display.
+
+    Each training step has a separate folder, in which new points replace earlier ones. The training does not know of the curves,
+    so no key and no byte of a result depends on them.
+
+    Args:
+        folder: for the curves of this build. It is made if it does not exist.
+        tell: the display that receives all progress.
+
+    Raises:
+        MissingPackage: tensorboard is not installed.
+        OUTPUT_UNWRITABLE: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, tell: Progress) -> None:
+        require_packages((DISTRIBUTION,), extra=DISTRIBUTION, needed_for="--tensorboard")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OUTPUT_UNWRITABLE(path=folder, because=system_reason(error)) from error
+        self._folder, self._tell = folder, tell
+        self._step = "train"
+        self._writer: SummaryWriter | None = None
+        self._written: set[tuple[str, int]] = set()
+        self._given_up = False
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Pass on."""
+        self._tell.step(what, done, total, unit)
+
+    def note(self, text: str) -> None:
+        """Pass on."""
+        self._tell.note(text)
+
+    def part(self, name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> None:
+        """Pass on."""
+        if isinstance(self._tell, Pacing):
+            self._tell.part(name, number, parts, seconds_left, complete=complete)
+
+    def begin(self, step_id: str) -> None:
+        """Begin another step."""
+        self.close()
+        if isinstance(self._tell, Plotting):
+            self._tell.begin(step_id)
+        self._step, self._written = step_id.replace(":", "-"), set()
+
+    def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Write the figures of an epoch as ``phase/name``, each epoch once.
+
+        If a file cannot be written, print a note and write no more curves. The training continues.
+        """
+        if (phase, epoch) in self._written:
+            return
+        self._written.add((phase, epoch))
+        if isinstance(self._tell, Plotting):
+            self._tell.plot(phase, epoch, figures)
+        if self._given_up:
+            return
+        try:
+            self._write(phase, epoch, figures)
+        except OSError as error:
+            self._given_up, self._writer = True, None
+            self._tell.note(f"no further curves are drawn in {self._folder}: {system_reason(error)}")
+
+    def close(self) -> None:
+        """Write the remaining points."""
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+    def _write(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter  # imported with the first figure, when torch is loaded anyway
+
+            self._writer = SummaryWriter(str(self._folder / self._step), purge_step=0)
+        for name, value in figures.items():
+            self._writer.add_scalar(f"{phase}/{name}", value, epoch)
+        self._writer.flush()

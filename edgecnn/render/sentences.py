@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import counted, listed, plural
 from edgecnn.judging.gates import bound_of, exit_code_of
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
+from edgecnn.judging.latency import TAILS
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
-from edgecnn.judging.runs.latency import TAILS
 from edgecnn.render import figures
-from edgecnn.render.wording import grouped, names_by_reason
-from edgecnn.results.next_step import NextStep, Purpose
+from edgecnn.render.wording import lines_by_reason, names_by_reason
+from edgecnn.results.explain import NextStep, Purpose
 from edgecnn.values.candidate import KnobTrial, Precision
-from edgecnn.values.figures import BatchFigure, Energy, Memory, Throughput
+from edgecnn.values.figures import Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import DatedReference
 from edgecnn.values.report import BuildReport, CandidateFacts, Choice, EndToEnd, Latency
@@ -33,12 +33,13 @@ def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """Return two lines for each raced candidate: its times, and how its runs went."""
     lines = []
     for facts in candidates:
-        if facts.latency is not None and facts.latency.runs:
-            name, runs = f"`{facts.candidate.id}`", _runs_text(facts.latency)
-            lines += [
-                f"{name} in {figures.race_of(facts.latency)}: {_times_text(facts, facts.latency)}",
-                *([f"runs of {name}: {runs}"] if runs else []),
-            ]
+        latency = facts.latency
+        if latency is None or not latency.runs:
+            continue
+        name, steady = f"`{facts.candidate.id}`", latency.steady.says if latency.steady else None
+        lines.append(f"{name} in {figures.race_name(latency)}: {_times_text(facts, latency)}")
+        notes = [note for note in (latency.run_settings, latency.stopped, latency.dependent.get("p50_ms"), steady) if note]
+        lines += [f"runs of {name}: {'; '.join(notes)}"] if notes else []
     return lines
 
 
@@ -51,27 +52,27 @@ def _times_text(facts: CandidateFacts, value: Latency) -> str:
     return "; ".join(parts) or value.reason or "nothing ran"
 
 
-def _runs_text(value: Latency) -> str:
-    """Threads, how the race ended, and whether the runs were steady."""
-    parts = [value.run_settings, value.stopped, value.dependent.get("p50_ms"), value.steady.says if value.steady else None]
-    return "; ".join(part for part in parts if part)
-
-
 def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """Return a line for each figure that only an option measures: throughput, end-to-end latency, sustained load."""
     lines = []
     for facts in candidates:
         name = f"`{facts.candidate.id}`"
-        lines += [f"throughput of {name}: {_throughput(facts.throughput)}"] if facts.throughput else []
-        lines += [f"end-to-end latency of {name}: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
+        lines += [f"throughput of {name}: {_throughput_text(facts.throughput)}"] if facts.throughput else []
+        lines += [f"end-to-end latency of {name}: {_end_to_end_text(facts.end_to_end)}"] if facts.end_to_end else []
         if (soak := facts.sustained) is not None:
             windows = (figures.NONE if window.p50_ms is None else f"{window.p50_ms:.2f}" for window in soak.windows)
             lines.append(f"sustained load on {name}: {soak.says}; p50 by window: {', '.join(windows)} ms")
     return lines
 
 
-def _throughput(value: Throughput) -> str:
-    parts = [_batch(figure) for figure in value.figures]
+def _throughput_text(value: Throughput) -> str:
+    parts = []
+    for figure in value.figures:
+        images = f"{counted(figure.batch, 'image')} per call" + (", the best" if figure.best else "")
+        call = f" ({figures.milliseconds(figure.call_ms)} ms per call)" if figure.call_ms else ""
+        rate = figure.images_per_s
+        known = None if rate is None else f"{figures.number(rate, 1)} images/s with {images}{call}"
+        parts.append(known or f"unknown with {images}: {figure.reason}")
     parts += [f"unknown: {value.reason}"] if value.reason else []
     parts += [value.disturbed] if value.disturbed else []
     screened = ", ".join(f"{batch}: {rate:.0f}" for batch, rate in value.screened.items())
@@ -79,15 +80,7 @@ def _throughput(value: Throughput) -> str:
     return "; ".join(parts)
 
 
-def _batch(figure: BatchFigure) -> str:
-    images = f"{counted(figure.batch, 'image')} per call" + (", the best" if figure.best else "")
-    if figure.images_per_s is None:
-        return f"unknown with {images}: {figure.reason}"
-    call = f" ({figures.milliseconds(figure.call_ms)} ms per call)" if figure.call_ms else ""
-    return f"{figures.number(figure.images_per_s, 1)} images/s with {images}{call}"
-
-
-def _end_to_end(value: EndToEnd) -> str:
+def _end_to_end_text(value: EndToEnd) -> str:
     span = f"from the image file ({value.picture}) to logits"
     latency = value.latency
     if latency.p50_ms is None:
@@ -113,18 +106,22 @@ def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str], nam
 def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """Return the memory and energy of each candidate; candidates without a figure for the same reason share a line."""
     rows = list(candidates)
-    memory = {f"`{facts.candidate.id}`": _memory(facts.memory) for facts in rows if facts.memory is not None}
-    energy = {f"`{facts.candidate.id}`": energy_words(facts.energy) for facts in rows if facts.energy is not None}
+    memory = {f"`{facts.candidate.id}`": _memory_text(facts.memory) for facts in rows if facts.memory is not None}
+    energy = {f"`{facts.candidate.id}`": energy_text(facts.energy) for facts in rows if facts.energy is not None}
     lines = [
-        f"{metric.words} of `{facts.candidate.id}`: {figures.spelt(metric, figure)} {metric.signs}"
+        f"{metric.words} of `{facts.candidate.id}`: {figures.metric_text(metric, figure)} {metric.signs}"
         for metric in charted("size", "memory", "energy", "residency")
         for facts in rows
         if (figure := metric.value(facts)) is not None
     ]
-    return [*(f"memory of {line}" for line in grouped(memory)), *(f"energy of {line}" for line in grouped(energy)), *lines]
+    return [
+        *(f"memory of {line}" for line in lines_by_reason(memory)),
+        *(f"energy of {line}" for line in lines_by_reason(energy)),
+        *lines,
+    ]
 
 
-def _memory(value: Memory) -> str:
+def _memory_text(value: Memory) -> str:
     if value.peak_mib is None or value.baseline_mib is None or value.above_baseline_mib is None:
         return f"unknown: {value.reason or 'not measured'}"
     own = (
@@ -135,7 +132,7 @@ def _memory(value: Memory) -> str:
     return f"peak {figures.number(value.peak_mib, 1)} MiB, {own}{gpu}{unknown}"
 
 
-def energy_words(value: Energy) -> str:
+def energy_text(value: Energy) -> str:
     """Energy with its interval, its meter and what the meter covers; or why there is none."""
     if value.total_mj is None or value.above_idle_mj is None or value.idle_w is None:
         return f"unknown: {value.reason or 'not measured'}"
@@ -170,7 +167,7 @@ def _trial_text(trial: KnobTrial) -> str:
     }[trial.outcome]
 
 
-MOST = 0.5
+_MOST = 0.5
 _BASIS = {
     "executed": "executed",
     "elsewhere": "executed on another machine, whose kernels may differ from the device's",
@@ -190,47 +187,47 @@ def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 
 def mac_share_text(residency: Residency) -> str:
     """Shares of multiply-adds by precision, and how they are known."""
-    return f"{_BASIS[residency.basis]}: multiply-adds {_shares(residency.mac_share) if residency.mac_share else 'unknown'}"
+    return f"{_BASIS[residency.basis]}: multiply-adds {_shares_text(residency.mac_share) if residency.mac_share else 'unknown'}"
 
 
 def residency_text(residency: Residency) -> str:
     """Shares of multiply-adds, of time inside layers and of bytes moved by precision; or why a share is unknown."""
-    time = f"{_shares(residency.time_share)} (one traced process)" if residency.time_share is not None else "unknown"
+    time = f"{_shares_text(residency.time_share)} (one traced process)" if residency.time_share is not None else "unknown"
     moved = "bytes moved unknown" + (f": {residency.bytes_absent}" if residency.bytes_absent else "")
     if residency.byte_share is not None and residency.moved_bytes is not None:
-        moved = f"{residency.moved_bytes / 2**20:.1f} MiB moved, {_shares(residency.byte_share)} (counted from shapes)"
+        moved = f"{residency.moved_bytes / 2**20:.1f} MiB moved, {_shares_text(residency.byte_share)} (counted from shapes)"
     return f"{mac_share_text(residency)}; time inside layers {time}; {moved}"
 
 
-def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
+def partial_precision_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """Return a line for each candidate that multiplies mostly in its precision, but spends most time or bytes in others.
 
-    The layers of such a network multiply in INT8 and pass floats to each other. In fp32 there is nothing to lose.
+    The layers of an INT8 network may multiply in INT8 and pass floats to each other. An fp32 candidate never has a line.
     """
     lines = []
     for facts in candidates:
         residency, precision = facts.residency, facts.candidate.precision.value
         if residency is None or residency.basis == "planned" or facts.candidate.precision is Precision.FP32:
             continue
-        if residency.mac_share.get(precision, 0.0) < MOST:
+        if residency.mac_share.get(precision, 0.0) < _MOST:
             continue
         known = {"the time": residency.time_share, "the bytes moved": residency.byte_share}
         less = {
             what: shares.get(precision, 0.0)
             for what, shares in known.items()
-            if shares is not None and shares.get(precision, 0.0) < MOST
+            if shares is not None and shares.get(precision, 0.0) < _MOST
         }
         if less:
             rest = " and ".join(f"{figures.whole_share(share)} of {what}" for what, share in less.items())
             macs = figures.whole_share(residency.mac_share[precision])
             others = {name: share for name, share in (residency.time_share or {}).items() if name != precision}
-            largest = f" (the rest of the time: {_shares(others)})" if "the time" in less and others else ""
+            largest = f" (the rest of the time: {_shares_text(others)})" if "the time" in less and others else ""
             lines.append(f"{facts.candidate.id}: {macs} of the multiply-adds ran in {precision}, but only {rest}{largest}")
     return lines
 
 
-def _shares(shares: Mapping[str, float]) -> str:
-    """The largest first, without those of 0."""
+def _shares_text(shares: Mapping[str, float]) -> str:
+    """Return the shares above 0, the largest first."""
     ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
     texts = {name: "<0.1 %" if share < figures.LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
     return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in texts.items())
@@ -241,21 +238,23 @@ REFERENCES = "Measurements from other days, not of this build; they do not count
 
 def reference_lines(references: Iterable[DatedReference], named: Named = backticked) -> list[str]:
     """Return a line for each reference: its times, where and when they were measured, and who signed them."""
-    return [f"{named(reference.candidate)}: {_reference(reference)}" for reference in references]
+    lines = []
+    for reference in references:
+        classes = counted(reference.classes, "class", "classes")
+        parts = [
+            f"{', '.join(figures.percentiles(reference))} ms",
+            f"{reference.fidelity.value} on {reference.machine}, {reference.observed_at}, {runs_text(reference)}",
+            f"{reference.weights} weights, {classes}, runtime {reference.runtime_version}",
+            *(note for note in (reference.disturbed, reference.unsteady) if note),
+            f"signed by {reference.signed_by}" if reference.signed_by else "unsigned",
+        ]
+        lines.append(f"{named(reference.candidate)}: {'; '.join(parts)}")
+    return lines
 
 
-def runs_of(measured: Latency | DatedReference) -> str:
+def runs_text(measured: Latency | DatedReference) -> str:
     """``8 runs (4 threads)``, or ``8 runs`` if the threads are unknown."""
     return counted(measured.runs, "run") + (f" ({measured.run_settings})" if measured.run_settings else "")
-
-
-def _reference(reference: DatedReference) -> str:
-    times = figures.percentiles(reference)
-    kit = f"{reference.weights} weights, {counted(reference.classes, 'class', 'classes')}, runtime {reference.runtime_version}"
-    where = f"{reference.fidelity.value} on {reference.machine}, {reference.observed_at}, {runs_of(reference)}"
-    besides = [note for note in (reference.disturbed, reference.unsteady) if note]
-    vouched = f"signed by {reference.signed_by}" if reference.signed_by else "unsigned"
-    return "; ".join([f"{', '.join(times)} ms", where, kit, *besides, vouched])
 
 
 _DIFFERENCES = ("drop_pp", "map_drop_pp", "worst_class_drop_pp")
@@ -281,7 +280,7 @@ def verdict_reason(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
 
 
 def learned_lines(gates: Sequence[GateResult]) -> list[str]:
-    """The first line of every text about these gates if their network is not shown to have learned; else none."""
+    """Return the warning that begins every text about these gates, if their network is not shown to have learned."""
     unlearned = learned_result(gates)
     if unlearned is None or unlearned.figure is None:
         return []
@@ -307,9 +306,9 @@ def result_line(report: BuildReport) -> str:
 
 
 def judged_line(verdict: Verdict, gates: Sequence[GateResult], images: int | None = None) -> str | None:
-    """The verdict of a candidate's gates in one sentence; None if no gate decides it.
+    """Return the verdict of a candidate's gates in one sentence; None if no gate decides it.
 
-    ``images``: how many test images were judged; None if unknown.
+    ``images``: number of test images; None if unknown.
     """
     if lines := learned_lines(gates):
         return lines[0]
@@ -325,7 +324,7 @@ _LOST = {"drop_pp": "top-1", "map_drop_pp": "mAP"}
 
 
 def _unsure_reason(gates: Sequence[GateResult], images: int | None) -> str | None:
-    """What is missing to decide an open gate: images, rounds of a race, or neither."""
+    """Return what would decide an open gate: more images, more rounds of a race, or nothing known."""
     open_gates = [result for result in gates if result.verdict is Verdict.UNSURE]
     if not open_gates:
         return None
@@ -342,7 +341,7 @@ def _unsure_reason(gates: Sequence[GateResult], images: int | None) -> str | Non
 
 
 def settled_by_number(gates: Sequence[GateResult]) -> GateResult | None:
-    """The first open gate that a known number of images or rounds would settle: the result names it."""
+    """Return the first open gate that a known number of images or rounds would settle. The result line names this gate."""
     numbered = (result for result in gates if (result.images_to_settle or result.rounds_to_settle) is not None)
     return next((result for result in numbered if result.verdict is Verdict.UNSURE), None)
 
@@ -360,12 +359,12 @@ _NEXT: Mapping[Purpose, str] = {
 
 
 def next_purpose(step: NextStep, device: str) -> str:
-    """The purpose of the command that a user should type next. ``device``: what the build is for."""
+    """Return the purpose of the next command for the user. ``device``: the device of the build."""
     return _NEXT[step.purpose].format(device=device)
 
 
 def unmeasured_note(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
-    """``1 of 2 gates was not measured``: what a PASS leaves open; None if nothing is, or for another verdict."""
+    """``1 of 2 gates was not measured``: the open gates of a PASS; None if there are none, or for another verdict."""
     missing = sum(result.verdict is Verdict.MISSING for result in gates)
     if not missing or verdict is not Verdict.PASS:
         return None
@@ -373,7 +372,7 @@ def unmeasured_note(verdict: Verdict, gates: Sequence[GateResult]) -> str | None
 
 
 def gate_reason(result: GateResult, *, require_measured: bool = False) -> str:
-    """Why a gate has its verdict, and whether the exit code ignores a missing figure."""
+    """Return why a gate has its verdict, and whether the exit code ignores a missing figure."""
     ignored = exit_code_of((result,), require_measured=require_measured) is ExitCode.OK
     missing = result.verdict is Verdict.MISSING and ignored
     return f"{result.reason}; this does not stop the job unless you pass --require-measured" if missing else result.reason
@@ -396,9 +395,9 @@ def gate_lines(gates: Sequence[GateResult], *, require_measured: bool = False) -
 def error_rates(gates: Iterable[GateResult]) -> str | None:
     """Return α and margin of every gate that had a figure, in a sentence; None if no gate had one.
 
-    α is how often one bound of the interval is on the wrong side of the truth, so that PASS or FAIL is wrong. The margin is the
-    difference that a gate allows. Counted figures such as sizes have no α, nor have the largest of some runs and a share of one
-    run's time. The reason of a ratio of two builds already has both.
+    α is the probability that one bound of the interval is on the wrong side of the truth, so that PASS or FAIL is wrong. The
+    margin is the difference that a gate allows. Counted figures such as sizes have no α. Neither have the largest of several
+    runs and the share of one run's time. The reason of a ratio of two builds already has both.
     """
     rates = [
         f"{result.gate.metric}: {_error_rate(result)}"

@@ -1,4 +1,4 @@
-"""Text that many places share: escaped text of others, names grouped by reason, and rounded sizes and times."""
+"""Text in general: escaping untrusted text, grouping names by reason, and rounding sizes and times."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from edgecnn.errors.base import steers, visible
 
 
 def visible_lines(text: str) -> str:
-    """``visible`` for each line of a text."""
+    """Apply ``visible`` to each line of a text."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 def visible_json(document: str) -> str:
-    """``visible`` for JSON, with JSON's escapes."""
+    """Apply ``visible`` to a JSON document, with JSON's escapes."""
     if document.isascii() and not _ASCII_STEERS.search(document):
         return document
     return "".join(json.dumps(sign)[1:-1] if sign != "\n" and steers(sign) else sign for sign in document)
@@ -33,12 +33,12 @@ _MARKUP = re.compile(r"[\\`*#$~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|\](?=[(\[:])|(?<![
 
 
 def markdown_text(text: str) -> str:
-    """Escape text for one line of Markdown: it makes no HTML, link, emphasis, heading, list or line break.
+    """Escape text for one line of Markdown, so that it makes no HTML, link, emphasis, heading, list or line break.
 
-    Complete code spans stay, since nothing inside one is markup and commands are easier to copy from them. GitHub still turns a
-    bare address and an ``@name`` into a link.
+    Complete code spans stay: nothing inside a code span is markup, and commands are easier to copy from it. GitHub still turns
+    bare addresses and ``@name`` into links.
     """
-    line, parts, at = visible(_one_line(text.strip())), list[str](), 0
+    line, parts, at = visible(_joined_lines(text.strip())), list[str](), 0
     for code in _CODE.finditer(line):
         parts += [_MARKUP.sub(_escaped, line[at : code.start()]), code.group()]
         at = code.end()
@@ -46,7 +46,7 @@ def markdown_text(text: str) -> str:
     return _OPENS_A_BLOCK.sub(r"\1\\\2", "".join(parts))
 
 
-def _one_line(text: str) -> str:
+def _joined_lines(text: str) -> str:
     """Join the lines with single blanks. A regular expression for blanks around line breaks would take quadratic time."""
     lines = _LINE_BREAK.split(text)
     if len(lines) == 1:
@@ -56,18 +56,18 @@ def _one_line(text: str) -> str:
 
 
 def _escaped(sign: re.Match[str]) -> str:
-    """HTML's escapes for HTML signs: some Markdown readers ignore a backslash there."""
+    """Escape a character. Some Markdown readers ignore a backslash before ``<`` and ``&``, so these get HTML's escapes."""
     return {"<": "&lt;", "&": "&amp;"}.get(sign.group(), f"\\{sign.group()}")
 
 
 def markdown_cell(text: str) -> str:
-    """``markdown_text`` for a cell of a table: a bar begins another cell, even in a code span."""
+    """Escape text for a cell of a table, where a bar begins another cell, even in a code span."""
     return markdown_text(text).replace("|", "\\|")
 
 
 def markdown_code(text: str) -> str:
     """Return a code span that shows exactly this text, backticks included; ``markdown_text`` leaves it unchanged."""
-    line = visible(_one_line(text))
+    line = visible(_joined_lines(text))
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     space = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{space}{line}{space}{fence}" if line else ""
@@ -78,19 +78,21 @@ _OPENS_A_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """Return one line of CSV. An apostrophe precedes each text that a spreadsheet would calculate.
+    """Return one line of CSV, with an apostrophe before each text that a spreadsheet would calculate.
 
-    Numbers stay unchanged. All cells are quoted if a spreadsheet with another separator would split one.
+    Numbers stay unchanged. If a spreadsheet with another separator would split a cell, all cells are quoted.
     """
     texts = [str(cell) for cell in cells]
-    safe = [f"'{text}" if _is_formula(text) and not _NUMBER.fullmatch(text) else text for text in texts]
+    safe = [f"'{text}" if _may_be_formula(text) else text for text in texts]
     line, splits = io.StringIO(), any(sign in text for text in safe for sign in ";\t\r\n")
     csv.writer(line, lineterminator="", quoting=csv.QUOTE_ALL if splits else csv.QUOTE_MINIMAL).writerow(safe)
     return line.getvalue()
 
 
-def _is_formula(text: str) -> bool:
-    """Return whether a spreadsheet may calculate the text: blanks and invisible signs before it do not matter."""
+def _may_be_formula(text: str) -> bool:
+    """Return whether a spreadsheet may calculate the text. It skips blanks and invisible characters before a formula."""
+    if _NUMBER.fullmatch(text):
+        return False
     first = next((sign for sign in text if sign.isprintable() and not sign.isspace()), "")
     return first in _OPENS_A_FORMULA or text.startswith(("\t", "\r", "\n"))
 
@@ -103,15 +105,15 @@ def names_by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
     return names
 
 
-def grouped(reasons: Mapping[str, str]) -> tuple[str, ...]:
+def lines_by_reason(reasons: Mapping[str, str]) -> tuple[str, ...]:
     """Return a line for each reason, with the names that it holds for."""
     return tuple(f"{names}: {reason}" for reason, names in names_by_reason(reasons).items())
 
 
 def joint_reason(reasons: Mapping[str, str]) -> str:
-    """Return why no one has a figure in one sentence: the reason alone if all share it."""
+    """Return the reasons in one sentence, without names if all share one reason."""
     different = set(reasons.values())
-    return different.pop() if len(different) == 1 else "; ".join(grouped(reasons))
+    return different.pop() if len(different) == 1 else "; ".join(lines_by_reason(reasons))
 
 
 _STEP = 1024
@@ -120,11 +122,11 @@ _MINUTE_S = 60
 _HOUR_S = 3600
 _DAY_S = 86400
 _TWO_DAYS_S = 2 * _DAY_S
-"""Below this, hours tell more than days."""
+"""Below this age, hours are shown instead of days."""
 
 
 def stored_size(count: int) -> str:
-    """Bytes in the unit that keeps the figure short: ``512 B``, ``4.8 MiB``, ``1.2 GiB``."""
+    """Return bytes in the unit that keeps the figure short: ``512 B``, ``4.8 MiB``, ``1.2 GiB``."""
     amount, unit = float(count), "B"
     for larger in _LARGER:
         if round(amount, 1) < _STEP:
@@ -133,8 +135,8 @@ def stored_size(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{amount:,.1f} {unit}"
 
 
-def ago(seconds: float) -> str:
-    """Age: ``just now``, ``5 min ago``, ``3 h ago``, ``12 days ago``. A negative age, of a clock that went back, is now."""
+def age_text(seconds: float) -> str:
+    """Return the age: ``just now``, ``5 min ago``, ``3 h ago``, ``12 days ago``. A negative age is ``just now``."""
     if seconds < _MINUTE_S:
         return "just now"
     if seconds < _HOUR_S:
@@ -144,8 +146,8 @@ def ago(seconds: float) -> str:
     return f"{seconds // _DAY_S:,.0f} days ago"
 
 
-def took(seconds: float) -> str:
-    """Duration: ``<0.1 s``, ``0.3 s``, ``48 s``, ``12 min``, ``2 h 5 min``."""
+def duration_text(seconds: float) -> str:
+    """Return the duration: ``<0.1 s``, ``0.3 s``, ``48 s``, ``12 min``, ``2 h 5 min``."""
     if seconds < 0.05:
         return "<0.1 s"
     if round(seconds, 1) < 10:
@@ -157,6 +159,6 @@ def took(seconds: float) -> str:
     return f"{hours} h {rest} min" if hours else f"{minutes} min"
 
 
-def took_between(low: float, high: float) -> str:
+def duration_range_text(low: float, high: float) -> str:
     """``48 s to 5 min``; one figure if both ends round to the same."""
-    return took(low) if took(low) == took(high) else f"{took(low)} to {took(high)}"
+    return duration_text(low) if duration_text(low) == duration_text(high) else f"{duration_text(low)} to {duration_text(high)}"

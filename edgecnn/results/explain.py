@@ -1,23 +1,109 @@
-"""Explain a finished build from its report alone, without the store, a runtime or a measurement."""
+"""Explain a finished build from its report alone, and choose the command that the user should run next.
+
+Nothing is measured or judged again; neither the store nor a runtime is needed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import Field
 
 from edgecnn.errors.comparing import unknown_candidate
 from edgecnn.errors.wording import shell_word
+from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.findings import arithmetic_differs
+from edgecnn.judging.judgement import learned_result, weakness_of
 from edgecnn.judging.metrics import METRICS
-from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.reasons import worded
-from edgecnn.judging.runs.stopping import what_helps
-from edgecnn.results.explanation import ExplainedCandidate, Explanation, NotTried, OpenQuestion, StandIn, Unmeasured
+from edgecnn.judging.stopping import what_helps
+from edgecnn.results.folder import BUNDLE
+from edgecnn.results.shipped import manifests_in, why_not_here
+from edgecnn.values.base import Value
 from edgecnn.values.command import Command
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported, Reason, Taken
-from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
+from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
+from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Interval, Verdict
+
+
+class StandIn(Value):
+    """A figure of a candidate that does not come from its own kit on the device."""
+
+    figure: Literal["accuracy", "residency"]
+    how: Literal["twin", "another-machine", "plan"]
+    """``twin``: an equivalent kit ran instead. ``another-machine``: its own kit ran elsewhere. ``plan``: a builder's statement.
+    """
+    machine: str | None = None
+    ships: str | None = None
+    """SHA-256 of the shipped kit."""
+    answered: str | None = None
+    """SHA-256 of the kit that ran instead."""
+
+
+class ExplainedCandidate(Value):
+    """A candidate of the report."""
+
+    facts: CandidateFacts
+    """The report's facts, including ``because``, without layers and classes, which are in report.json."""
+    stand_ins: tuple[StandIn, ...] = ()
+
+
+class NotTried(Value):
+    """A precision or a rung without a candidate, or a candidate that could not be made here."""
+
+    name: str
+    because: Reason
+    reason: str
+    """The sentence of ``because``."""
+
+
+class Unmeasured(Value):
+    """Missing figures, and how to measure them."""
+
+    figures: tuple[str, ...]
+    candidates: tuple[str, ...]
+    """Empty for the whole build."""
+    why: str
+    command: str | None = None
+
+
+class OpenQuestion(Value):
+    """An open question, and how to decide it."""
+
+    candidate: str
+    says: str
+    """One sentence: the open question with its figures, and what would help."""
+    images: int | None = None
+    """About how many new images would decide it."""
+    images_seen: int | None = None
+    rounds: int | None = None
+    """About how many rounds of a race would decide it."""
+    rounds_seen: int | None = None
+    device: str | None = None
+    """The figure to measure."""
+    command: str | None = None
+
+
+class Explanation(Value):
+    """``edgecnn explain BUILD --json``, schema edgecnn.explanation/2."""
+
+    schema_: Literal["edgecnn.explanation/2"] = Field(default="edgecnn.explanation/2", alias="schema")
+    version: str
+    """Version of the edgecnn that made the build."""
+    made_at: str
+    build: Build
+    choice: Choice
+    verdict: Verdict
+    candidates: tuple[ExplainedCandidate, ...]
+    not_tried: tuple[NotTried, ...]
+    unmeasured: tuple[Unmeasured, ...]
+    open_questions: tuple[OpenQuestion, ...]
+    unexecuted: tuple[str, ...]
+    """Shipped files that were not run, and the command that runs them."""
+
 
 ON_REQUEST = {
     "throughput": ("throughput by batch", "--batches 1,8,best"),
@@ -247,3 +333,78 @@ def rebuild_command(report: BuildReport) -> Command:
     stated = (result.gate for result in report.gates if result.gate.stated_by == "command line")
     bounds = ((f"--{gate.side}", f"{gate.metric}={repr(gate.bound).removesuffix('.0')}") for gate in stated)
     return again.adding(*bounds) if again else again
+
+
+Purpose = Literal["explain", "improve", "measure", "race-again", "settle", "more-images", "predict", "carry"]
+IMAGE = "IMAGE.jpg"
+"""Stands for an image of the user's."""
+
+
+class NextStep(NamedTuple):
+    """A command and its purpose."""
+
+    purpose: Purpose
+    command: str
+    """Quoted for a POSIX shell."""
+
+
+def next_step(report: BuildReport) -> NextStep | None:
+    """Return what to do after this build; None for a report without a folder that has nothing to settle.
+
+    A failed or missing figure is explained. A provisional choice is measured on its device or raced again. A longer race, the
+    device or more test images settle an open gate. A weak network is improved. Any other bundle that passes is used.
+    """
+    choice, shipped = report.choice, report.shipped
+    if report.verdict is Verdict.FAIL:
+        return _explained(report)
+    if choice.settle_command is not None:
+        return NextStep("measure" if choice.regret is None else "race-again", choice.settle_command)
+    if report.verdict is Verdict.UNSURE and shipped is not None and (step := _settling(report, shipped)) is not None:
+        return step
+    if learned_result(report.gates) is not None or (shipped is not None and weakness_of(shipped) is not None):
+        return None if report.output is None else improve_step(Path(report.output))
+    if report.verdict is Verdict.PASS and choice.candidate is not None and report.output is not None:
+        return use_step(Path(report.output), choice.candidate)
+    return _explained(report)
+
+
+def improve_step(folder: Path) -> NextStep:
+    """Return the step after a finished build whose network is weak."""
+    return NextStep("improve", _explain_command(folder))
+
+
+def use_step(folder: Path, candidate: str) -> NextStep:
+    """Return the step that uses the bundle of a finished build: here, or on the device if its kit does not run here.
+
+    A kit that is not in the folder yet is expected to run here.
+    """
+    bundle = folder / BUNDLE
+    manifest = manifests_in(bundle).get(candidate)
+    if manifest is not None and why_not_here(manifest, bundle / "kits" / candidate) is not None:
+        zipped = f"{folder.resolve().name or BUNDLE}.zip"
+        return NextStep("carry", str(Command(verb=("bundle", "zip"), parts=((str(folder),), ("--out", zipped)))))
+    return NextStep("predict", str(Command(verb=("predict",), parts=((str(folder),), (IMAGE,)))))
+
+
+def _explained(report: BuildReport) -> NextStep | None:
+    return None if report.output is None else NextStep("explain", _explain_command(Path(report.output)))
+
+
+def _explain_command(folder: Path) -> str:
+    return str(Command(verb=("explain",), parts=((str(folder),),)))
+
+
+def _settling(report: BuildReport, shipped: CandidateFacts) -> NextStep | None:
+    """Return the step that settles an open gate of the chosen candidate, first those that a number of images or rounds settles.
+
+    An open question about speed is not a gate, so its race settles none.
+    """
+    again = rebuild_command(report)
+    open_gates = [result for result in report.gates if result.verdict is Verdict.UNSURE]
+    for result in sorted(open_gates, key=lambda gate: (gate.images_to_settle or gate.rounds_to_settle) is None):
+        if (command := gate_question(result, shipped, report).command) is not None:
+            return NextStep("settle", command)
+        takes_images = result.images_to_settle is not None and result.gate.stated_by != CHANCE
+        if takes_images and again and again.value_of("--data") != "demo":
+            return NextStep("more-images", str(again))
+    return None

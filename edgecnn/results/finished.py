@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.errors.base import system_reason
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.comparing import (
     BUILD_DAMAGED,
     NO_BUILD_TO_JUDGE,
@@ -23,17 +24,29 @@ from edgecnn.errors.comparing import (
     bundle_unreadable,
     folder_or_pipeline,
 )
+from edgecnn.errors.fit import network_gone
+from edgecnn.errors.labels import multi_label_not_fitting
+from edgecnn.installed import resource_folder
 from edgecnn.measure.kits import KitRef
-from edgecnn.recipes.recipe import pipeline_names
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
+from edgecnn.results.origin import TRUNK_KINDS, whole_entry
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
-from edgecnn.runner.causes.known import cause_of_change
+from edgecnn.runner.causes import cause_of_change
 from edgecnn.runner.files import bounded_content, open_regular
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, sha256_of
-from edgecnn.values.base import another_schema
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact
+from edgecnn.values.base import Value, another_schema
 from edgecnn.values.candidate import is_of_a_device
+from edgecnn.values.layers import MacTable
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
+from edgecnn.values.verdict import Interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class KeptStep(NamedTuple):
@@ -99,7 +112,7 @@ def build_folder(text: str) -> Path | None:
     """
     path = Path(text)
     there, bare = os.path.isdir(path), "/" not in text  # noqa: PTH112 - False of a name that is too long
-    if bare and text in pipeline_names():
+    if bare and os.path.isfile(resource_folder("pipelines") / f"{text}.toml"):  # noqa: PTH113
         if there and (path / REPORT).is_file():
             raise folder_or_pipeline(name=text)
         return None
@@ -186,3 +199,126 @@ def _why_none(folder: Path) -> str | None:
     if (folder / PROGRESS).is_file():
         return "its build did not finish: it has a progress.json, but no report.json"
     return "it has no report.json"
+
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class BuiltNetwork:
+    """The source of a build's candidates."""
+
+    folder: Path
+    report: BuildReport
+    resolved: Resolved
+    trunk: Artifact
+    prepared: Artifact
+
+    @property
+    def model(self) -> Path:
+        """The trunk: ``image`` float32 (batch, 3, H, W) to ``logits``."""
+        return self.trunk.folder / "model.onnx"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in the order of the logits; empty if the images have no labels."""
+        return tuple(json.loads((self.prepared.folder / "labels.json").read_text(encoding="utf-8")))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of the trunk for one image."""
+        return MacTable.model_validate_json((self.trunk.folder / "macs.json").read_bytes()).total
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Return ``validation.pixels`` or another array of ``prepare``, memory-mapped."""
+        import numpy as np
+
+        array: NDArray[Any] = np.load(self.prepared.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return array
+
+    def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return pixels uint8 (n, H, W, 3) in the trunk's input format: float32 (n, 3, H, W)."""
+        return self.resolved.preprocessing.normalization.feed(pixels)
+
+    def feeds(self, pixels: NDArray[np.uint8]) -> Iterator[NDArray[Any]]:
+        """Yield the same in batches."""
+        for start in range(0, len(pixels), BATCH):
+            yield self.feed(pixels[start : start + BATCH])
+
+
+def require_one_label(network: BuiltNetwork, request: str) -> None:
+    """Refuse multi-label images. Raises MultiLabelNotFitting: an image has several labels."""
+    if network.resolved.data.multi_label:
+        because = f"{network.folder} is a build of a multi-label network"
+        raise multi_label_not_fitting(setting=request, because=because, hint="choose a build whose images have one class each")
+
+
+def built_network(folder: Path, store: Store) -> BuiltNetwork:
+    """Return the network of the build in ``folder``.
+
+    Raises:
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD: the folder's files cannot be used.
+        NETWORK_GONE: the store no longer has its sources.
+    """
+    report = read_report(folder)
+    resolved, keys, _ = planned(folder, report.keys, again_of(report))
+    trunk = next((artifact for kind in TRUNK_KINDS if (artifact := _stored(store, kind, keys.get("export"))) is not None), None)
+    prepared = _stored(store, "prepare", keys.get("prepare"))
+    if trunk is None or prepared is None:
+        missing = "pixels" if trunk is not None else "network"
+        raise network_gone(folder=folder, missing=missing, store=store.root, command=again_of(report))
+    return BuiltNetwork(folder=folder, report=report, resolved=resolved, trunk=trunk, prepared=prepared)
+
+
+def _stored(store: Store, kind: str, key: str | None) -> Artifact | None:
+    return None if key is None else whole_entry(store, kind, key)
+
+
+BUILDS = Path("builds")
+"""Default folder of builds."""
+
+
+class OwnBuild(Value):
+    """A finished build with known work and an evaluated candidate."""
+
+    folder: str
+    arch: str
+    data: str
+    candidate: str
+    parameters: int
+    macs: int
+    resolution_px: Resolution
+    accuracy_top1: Interval
+    """0…1, on the build's own test split."""
+
+
+def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
+    """Return the named builds, else the readable ones in ``BUILDS``; those without an accuracy are skipped.
+
+    Raises NoReport, ReportUnreadable: of a named folder.
+    """
+    if named:
+        builds = [_own(folder) for folder in named]
+    else:
+        builds = []
+        for file in sorted(BUILDS.glob(f"*/{REPORT}")):
+            with suppress(EdgecnnError):  # no one named this folder
+                builds.append(_own(file.parent))
+    return tuple(build for build in builds if build is not None)
+
+
+def _own(folder: Path) -> OwnBuild | None:
+    report = read_report(folder)
+    chosen = report.shipped
+    if chosen is None or chosen.test is None or not report.build.macs:
+        return None
+    return OwnBuild(
+        folder=str(folder),
+        arch=report.build.arch,
+        data=report.build.data,
+        candidate=chosen.candidate.id,
+        parameters=report.build.parameters,
+        macs=report.build.macs,
+        resolution_px=report.build.resolution_px,
+        accuracy_top1=chosen.test.top1,
+    )

@@ -23,7 +23,7 @@ from edgecnn.errors.wording import first_problem
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX
-from edgecnn.store.failures import NO_SPACE, lies_under, refusal_of_disk, temporary_folder_full
+from edgecnn.store.failures import NO_SPACE, is_below, refusal_of_disk, temporary_folder_full
 from edgecnn.values.base import another_schema
 from edgecnn.values.reason import Provisional, Taken
 from edgecnn.values.report import REPORT_SCHEMA, BuildReport
@@ -66,7 +66,7 @@ def output_lock(folder: Path) -> Iterator[None]:
             raise elsewhere from raised
         names = (error.filename, error.filename2)
         in_an_open_file = names == (None, None) and error.errno in (*NO_SPACE, errno.EIO)
-        if not in_an_open_file and not any(lies_under(name, folder) for name in names):
+        if not in_an_open_file and not any(is_below(name, folder) for name in names):
             raise
         raise OUTPUT_UNWRITABLE(path=folder, because=system_reason(error)) from raised
 

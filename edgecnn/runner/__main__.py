@@ -11,19 +11,18 @@ from typing import Any, Callable, Dict, List, Optional
 
 if not __package__:  # started by its path, so that no import below would be found
     sys.path[0], __package__ = str(Path(__file__).resolve().parents[1]), "runner"
-    from .causes.started_by_path import refuse
+    from .messages import refuse_start_by_path
 
-    sys.exit(refuse())
+    sys.exit(refuse_start_by_path())
 
-from .failure import RunnerError
-from .say import CANNOT_WRITE, drop_unwritable, progress, say
+from .messages import CANNOT_WRITE, RunnerError, drop_unwritable, progress, say
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run one command; return 0 if its last line has ``"ok": true``, ``CANNOT_WRITE`` if standard output fails, else 1."""
     options = _parser().parse_args(arguments)
     if options.lease_s is not None:
-        from .runs.lease import hold_lease
+        from .runs.parent import hold_lease
 
         hold_lease(options.lease_s)
     try:
@@ -44,7 +43,7 @@ def _run_command(options: argparse.Namespace) -> int:
         say(dict(error.results, ok=False, error=error.facts()))
         return 1
     except ModuleNotFoundError as error:
-        say({"ok": False, "error": _missing(options.name, error).facts()})
+        say({"ok": False, "error": _missing_module(options.name, error).facts()})
         return 1
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every error becomes the last line
         say({"ok": False, "error": _fault(options.name, error).facts()})
@@ -53,15 +52,15 @@ def _run_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _missing(where: str, error: ModuleNotFoundError) -> RunnerError:
+def _missing_module(where: str, error: ModuleNotFoundError) -> RunnerError:
     """Return the error for a missing package, or a fault of the runner for a module that no package provides."""
-    from .installing import DISTRIBUTION_OF, lacking
+    from .packages import DISTRIBUTION_OF, lacking
 
     package = (error.name or "").partition(".")[0]
     if package not in DISTRIBUTION_OF:
         return _fault(where, error)
-    needed = DISTRIBUTION_OF[package]
-    return lacking("the runner needs {}, which is not installed".format(needed), needed)
+    distribution = DISTRIBUTION_OF[package]
+    return lacking("the runner needs {}, which is not installed".format(distribution), distribution)
 
 
 def _fault(where: str, error: Exception) -> RunnerError:
@@ -73,7 +72,7 @@ def _fault(where: str, error: Exception) -> RunnerError:
 def _info(options: argparse.Namespace) -> Dict[str, Any]:
     from .machine.environment import read_environment
     from .manifest import MANIFEST
-    from .runtimes import installed_runtimes, runtime_of
+    from .packages import installed_runtimes, runtime_of
 
     if options.builder is not None:
         from .engines.record import describe_builder
@@ -82,13 +81,15 @@ def _info(options: argparse.Namespace) -> Dict[str, Any]:
     if not (options.kit / MANIFEST).exists():
         return {"environment": read_environment(), "runtimes": installed_runtimes()}
     kit = _kit(options)
-    environment = read_environment(runtime_of(kit.manifest.session.module))
-    about = {"sha256": kit.sha256, "name": kit.manifest.name, "stands_for": kit.manifest.stands_for}
-    return {"environment": environment, "runtimes": installed_runtimes(), "kit": about}
+    return {
+        "environment": read_environment(runtime_of(kit.manifest.session.module)),
+        "runtimes": installed_runtimes(),
+        "kit": {"sha256": kit.sha256, "name": kit.manifest.name, "stands_for": kit.manifest.stands_for},
+    }
 
 
 def _selftest(options: argparse.Namespace) -> Dict[str, Any]:
-    from .selftest import selftest
+    from .golden import selftest
 
     return {"selftest": selftest(_kit(options), _knobs(options))}
 
@@ -133,10 +134,9 @@ def _measure(options: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _predict(options: argparse.Namespace) -> Dict[str, Any]:
-    from .causes.left_behind import files_in, images_in, split_left_behind
-    from .classifier import Classifier
-    from .predicting import predict_files
-    from .say import Teller, note
+    from .causes import files_in, images_in, split_left_behind
+    from .classifier import Classifier, predict_files
+    from .messages import Teller, note
 
     named, skipped = split_left_behind(options.files)
     for path in skipped:
@@ -167,13 +167,13 @@ def _predict(options: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _page(options: argparse.Namespace) -> Dict[str, Any]:
-    from .browser.hosting import host
+    from .browser import host
 
     return {"page": host(_kit(options), options.port)}
 
 
 def _knobs(options: argparse.Namespace) -> Optional[Dict[str, str]]:
-    from .knobs import parse_knobs
+    from .session_options import parse_knobs
 
     return None if options.knob is None else parse_knobs(options.knob)
 

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .engines.engine import build_engines
-from .failure import RunnerError
 from .files import make_folder, read_json, write_json
 from .kit import Kit
-from .knobs import CHOICE, CHOICE_SCHEMA, knobs_of
 from .machine.environment import read_environment
+from .messages import RunnerError, note, progress
 from .meters.kinds import NOTHING_OF_A_CPU, can_watch
+from .packages import runs_on_gpu
 from .runs.items import SCHEMA, run_file
 from .runs.schedule import bench
-from .runtimes import runs_on_gpu
-from .say import note, progress
+from .session_options import CHOICE, CHOICE_SCHEMA, knobs_of
 
 ENGINES = "build"
 ENERGY = "energy"
@@ -31,7 +30,7 @@ _TIMEOUT_S = 300.0
 _MAX_S = 20.0
 
 
-class Carried(NamedTuple):
+class BundledKit(NamedTuple):
     """A kit of the bundle, and its knobs in ``choice.json``."""
 
     kit: Kit
@@ -51,16 +50,16 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
         RunnerError: no-bundle; the errors of building and racing; a package that every kit lacks; runs-failed, with the results
             of the other runs.
     """
-    carried, left_out = _runnable(_carried(bundle))
-    for kit, _ in carried:
+    kits, left_out = _runnable(_bundled_kits(bundle))
+    for kit, _ in kits:
         if kit.manifest.engine is not None and not (kit.folder / ENGINES / "engine.plan").is_file():
             kit.verify_files()
             build_engines(kit.folder, kit.folder / ENGINES, tell=progress)
     make_folder(out)
     environment = read_environment()
     write_json(out / MACHINE, environment)
-    timed = _race(carried, out, rounds, {"samples": samples, "max_s": _MAX_S})
-    measured = dict(timed, out=str(out), energy=_energy(carried, out / ENERGY, rounds, environment["observed"]))
+    timed = _race(kits, out, rounds, {"samples": samples, "max_s": _MAX_S})
+    measured = dict(timed, out=str(out), energy=_measure_energy(kits, out / ENERGY, rounds, environment["observed"]))
     if left_out:
         measured["left_out"] = left_out
     failed = [run_file(out, index) for index in timed["failed"]]
@@ -74,28 +73,28 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
     return measured
 
 
-def _runnable(carried: List[Carried]) -> Tuple[List[Carried], Dict[str, str]]:
+def _runnable(kits: List[BundledKit]) -> Tuple[List[BundledKit], Dict[str, str]]:
     """Return the kits whose packages are installed, and what each other kit lacks. A device need not have every runtime."""
-    here, left_out = [], {}  # type: List[Carried], Dict[str, str]
+    runnable, left_out = [], {}  # type: List[BundledKit], Dict[str, str]
     lacks: Optional[RunnerError] = None
-    for entry in carried:
+    for entry in kits:
         try:
             entry.kit.check_requirements()
-            here.append(entry)
+            runnable.append(entry)
         except RunnerError as error:
             lacks, left_out[entry.kit.manifest.name] = error, ": ".join(filter(None, (error.what, error.because)))
             note("{} is skipped: {}".format(entry.kit.manifest.name, left_out[entry.kit.manifest.name]))
-    if not here and lacks is not None:
+    if not runnable and lacks is not None:
         raise lacks
-    return here, left_out
+    return runnable, left_out
 
 
-def _energy(carried: List[Carried], out: Path, rounds: int, observed: Dict[str, str]) -> Dict[str, Any]:
+def _measure_energy(kits: List[BundledKit], out: Path, rounds: int, observed: Dict[str, str]) -> Dict[str, Any]:
     """Measure the energy of the kits that a meter covers; return why the others have none."""
     meters = observed.get("energy_meters", "").split()
-    watched = [entry for entry in carried if can_watch(meters, runs_on_gpu(entry.kit.manifest.session.module))]
+    watched = [entry for entry in kits if can_watch(meters, runs_on_gpu(entry.kit.manifest.session.module))]
     why = observed.get("energy_absent", NOTHING_OF_A_CPU)
-    absent = {entry.kit.manifest.name: why for entry in carried if entry not in watched}
+    absent = {entry.kit.manifest.name: why for entry in kits if entry not in watched}
     if absent:
         note("energy of {} is not measured: {}".format(", ".join(sorted(absent)), why))
     if not watched:
@@ -104,22 +103,21 @@ def _energy(carried: List[Carried], out: Path, rounds: int, observed: Dict[str, 
     return dict(_race(watched, out, rounds, {"samples": 1, "energy": True}), meters=meters, absent=absent)
 
 
-def _race(carried: List[Carried], out: Path, rounds: int, settings: Dict[str, Any]) -> Dict[str, Any]:
+def _race(kits: List[BundledKit], out: Path, rounds: int, settings: Dict[str, Any]) -> Dict[str, Any]:
     schedule = out / "asked.json"
-    write_json(schedule, {"schema": SCHEMA, "timeout_s": _TIMEOUT_S, "items": _items(carried, rounds, settings)})
+    write_json(schedule, {"schema": SCHEMA, "timeout_s": _TIMEOUT_S, "items": _race_items(kits, rounds, settings)})
     return bench(schedule, out)
 
 
-def _carried(bundle: Path) -> List[Carried]:
+def _bundled_kits(bundle: Path) -> List[BundledKit]:
     path = bundle / CHOICE
     if not path.is_file():
         raise RunnerError("no-bundle", "{}: not a bundle".format(bundle), "it has no {}".format(CHOICE))
     choice = read_json(path)
     if choice.get("schema") != CHOICE_SCHEMA or not choice.get("kits"):
         raise RunnerError("no-bundle", "{}: names no kits".format(path), "its schema is not {}".format(CHOICE_SCHEMA))
-    return [
-        Carried(kit_inside(bundle, str(facts["folder"])), knobs_of(facts, path)) for _, facts in sorted(choice["kits"].items())
-    ]
+    entries = [facts for _, facts in sorted(choice["kits"].items())]
+    return [BundledKit(kit_inside(bundle, str(facts["folder"])), knobs_of(facts, path)) for facts in entries]
 
 
 def kit_inside(bundle: Path, name: str) -> Kit:
@@ -134,11 +132,11 @@ def kit_inside(bundle: Path, name: str) -> Kit:
     return Kit.open(folder)
 
 
-def _items(carried: List[Carried], rounds: int, settings: Dict[str, Any]) -> List[Dict[str, Any]]:
+def _race_items(kits: List[BundledKit], rounds: int, settings: Dict[str, Any]) -> List[Dict[str, Any]]:
     items = []  # type: List[Dict[str, Any]]
-    draw = random.Random(",".join(entry.kit.sha256 for entry in carried))
+    draw = random.Random(",".join(entry.kit.sha256 for entry in kits))
     for number in range(rounds):
-        for position, entry in enumerate(draw.sample(carried, len(carried))):
+        for position, entry in enumerate(draw.sample(kits, len(kits))):
             place = {"kit": str(entry.kit.folder), "round": number, "position": position}  # type: Dict[str, Any]
             items.append(dict(place, knobs=entry.knobs, **settings))
     return items

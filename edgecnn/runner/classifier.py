@@ -1,20 +1,23 @@
-"""A kit as a function from images to labels, for programs that embed it."""
+"""Classify images with a kit: in programs that embed it, from many files, and end to end for timing."""
 
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image
 
-from .failure import RunnerError
 from .feeds import feed_of, run_checked
 from .kit import Kit
-from .knobs import check_knobs, chosen_knobs
-from .pixels import UnreadableImage, decode, decode_opened, to_pixels
-from .sessions import open_session
+from .messages import RunnerError
+from .pixels import UnreadableImage, decode, decode_opened, open_picture, to_pixels
+from .session_options import chosen_knobs
+from .sessions import Session, check_knobs, open_session
+
+_PROGRESS_AFTER_S = 2.0
 
 
 class Classifier:
@@ -70,7 +73,7 @@ class Classifier:
             RunnerError: unreadable-image.
         """
         try:
-            return to_pixels(_picture(image, self._kit.manifest.recipe.grey_window), self._kit.manifest.recipe)
+            return to_pixels(_decoded(image, self._kit.manifest.recipe.grey_window), self._kit.manifest.recipe)
         except UnreadableImage as error:  # too narrow to be resized
             raise _unreadable(image, error) from error
 
@@ -101,7 +104,7 @@ def probabilities(logits: Any, several: bool) -> Any:
     return shares / shares.sum()
 
 
-def _picture(image: Any, grey_window: Tuple[int, int]) -> Any:
+def _decoded(image: Any, grey_window: Tuple[int, int]) -> Any:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             actual = "{} {}".format(image.dtype, list(image.shape))
@@ -115,3 +118,54 @@ def _picture(image: Any, grey_window: Tuple[int, int]) -> Any:
 
 def _unreadable(image: Any, error: Exception) -> RunnerError:
     return RunnerError("unreadable-image", "{}: cannot be read as an image".format(image), str(error))
+
+
+def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: Callable[[int], None]) -> Dict[str, Any]:
+    """Return the most probable labels of every image; for a multi-label network, all labels that reach their thresholds.
+
+    Args:
+        classifier: opened.
+        files: paths.
+        top: the number of labels; not used for a multi-label network.
+        tell: called with the number of classified images, once the call has taken two seconds.
+
+    Returns:
+        ``predictions``, a list of ``file`` and ``labels`` (``label``, ``probability``, most probable first), and ``unreadable``,
+        a list of ``file`` and ``because``.
+    """
+    predictions: List[Dict[str, Any]] = []
+    unreadable: List[Dict[str, str]] = []
+    began = time.monotonic()
+    for count, file in enumerate(files, start=1):
+        try:
+            labels = classifier.predict(file)[: top if classifier.thresholds is None else None]
+        except RunnerError as error:
+            if error.ref != "unreadable-image":
+                raise
+            unreadable.append({"file": str(file), "because": error.because or error.what})
+        else:
+            predictions.append({"file": str(file), "labels": [{"label": name, "probability": share} for name, share in labels]})
+        if time.monotonic() - began >= _PROGRESS_AFTER_S:
+            tell(count)
+    return {"predictions": predictions, "unreadable": unreadable}
+
+
+def run_on_file(kit: Kit, session: Session, path: Path) -> Mapping[str, Any]:
+    """Read, decode, resize, crop, normalize and classify an image, like ``Classifier.predict``; return arrays by output name."""
+    recipe = kit.manifest.recipe
+    return session.run(feed_of(kit, to_pixels(decode(path, recipe.grey_window), recipe)[None]))
+
+
+def golden_photo(kit: Kit) -> Tuple[Path, str]:
+    """Return the kit's JPEG and its description, such as ``JPEG of 640 x 480 pixels and 81,204 bytes``.
+
+    Raises:
+        RunnerError: no-golden-photo.
+    """
+    photo = kit.manifest.golden.jpeg
+    if photo is None:
+        raise RunnerError("no-golden-photo", "{}: has no JPEG to decode".format(kit.manifest.name), hint="package it again")
+    path = kit.path(photo.file)
+    with open_picture(path) as image:
+        width, height = image.size
+    return path, "JPEG of {} x {} pixels and {:,} bytes".format(width, height, path.stat().st_size)

@@ -8,14 +8,13 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional
 
 import numpy as np
 
-from .failure import RunnerError
 from .feeds import check_batch, feed_of, run_checked
 from .files import make_folder, read_json, write_array, write_json
 from .kit import Kit
 from .machine.environment import read_environment
+from .messages import RunnerError, Teller, note
+from .packages import runtime_of
 from .pixels import pixels_sha256
-from .runtimes import runtime_of
-from .say import Teller, note
 from .sessions import Session, open_session
 
 SCHEMA = "edgecnn.evaluation/1"
@@ -26,7 +25,7 @@ DEFAULT_BATCH = 16
 
 
 class Work(NamedTuple):
-    """The images to evaluate: uint8 pixels (N, *crop_px, 3), images a file, images a call."""
+    """The images to evaluate: uint8 pixels (N, *crop_px, 3), images per file, and images per call."""
 
     pixels: Any
     chunk: int
@@ -34,7 +33,7 @@ class Work(NamedTuple):
 
 
 def evaluate(kit: Kit, pixels_path: Path, out: Path, chunk: int = DEFAULT_CHUNK, batch: Optional[int] = None) -> Dict[str, Any]:
-    """Write ``logits-00000.npy``… (float32, (at most ``chunk``, classes)) and last ``evaluation.json`` into ``out``.
+    """Write ``logits-00000.npy``… (float32, (at most ``chunk``, classes)) into ``out``, and ``evaluation.json`` last.
 
     Chunks of an earlier call for the same kit, pixels and conditions are kept. ``images_per_s`` covers conversion, inference and
     writing of this call's images, without opening the model; None if every chunk existed.
@@ -43,8 +42,8 @@ def evaluate(kit: Kit, pixels_path: Path, out: Path, chunk: int = DEFAULT_CHUNK,
         kit: the kit to run.
         pixels_path: ``.npy`` of uint8 (N, *crop_px, 3).
         out: created if absent.
-        chunk: images a file.
-        batch: images a call. The last call of a chunk repeats its last image to fill the batch.
+        chunk: images per file.
+        batch: images per call. The last call of a chunk repeats its last image to fill the batch.
 
     Raises:
         RunnerError: the kit was changed, the pixels do not fit it, or the folder has another evaluation.
@@ -66,9 +65,9 @@ def evaluate(kit: Kit, pixels_path: Path, out: Path, chunk: int = DEFAULT_CHUNK,
         "pixels_sha256": pixels_sha256(work.pixels),
         "kit": kit.sha256,
     }
-    if _begin(out, request, environment["conditions"]) and (out / RESULT).is_file():
+    if _claim(out, request, environment["conditions"]) and (out / RESULT).is_file():
         return dict(read_json(out / RESULT))
-    result = dict(request, environment=environment, **_run(kit, work, out))
+    result = dict(request, environment=environment, **_compute_missing(kit, work, out))
     write_json(out / RESULT, result)
     return result
 
@@ -78,7 +77,7 @@ def chunk_file(out: Path, index: int) -> Path:
     return out / "logits-{:05d}.npy".format(index)
 
 
-def _run(kit: Kit, work: Work, out: Path) -> Dict[str, Any]:
+def _compute_missing(kit: Kit, work: Work, out: Path) -> Dict[str, Any]:
     starts = range(0, len(work.pixels), work.chunk)
     todo = [start for start in starts if not chunk_file(out, start // work.chunk).is_file()]
     images = sum(min(work.chunk, len(work.pixels) - start) for start in todo)
@@ -112,7 +111,7 @@ def _batches(kit: Kit, session: Session, work: Work, start: int) -> Iterator[Any
         yield first - start, run_checked(session, kit, feed_of(kit, pixels))[:count]
 
 
-def _begin(out: Path, request: Dict[str, Any], conditions: Dict[str, str]) -> bool:
+def _claim(out: Path, request: Dict[str, Any], conditions: Dict[str, str]) -> bool:
     """Return whether ``out`` belongs to this request already; otherwise claim it."""
     path, wanted = out / REQUEST, dict(request, conditions=conditions)
     previous = read_json(path) if path.is_file() else None

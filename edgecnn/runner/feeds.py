@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Sequ
 
 import numpy as np
 
-from .failure import RunnerError
+from .messages import RunnerError
 from .pixels import to_feed
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def feed_of(kit: Kit, pixels: Any) -> Dict[str, Any]:
 
 
 def check_batch(kit: Kit, batch: int) -> None:
-    """Check a number of images a call.
+    """Check the number of images in a call.
 
     Raises:
         RunnerError: bad-batch.

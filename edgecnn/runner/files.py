@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Any, Optional
 
-from .failure import RunnerError
+from .messages import RunnerError
 
 JSON_BYTES_MAX = 2 << 30
 """The largest JSON file that is read; a soak run of half a day has a third of this size."""
@@ -61,11 +61,8 @@ def _require_regular(path: Path, facts: os.stat_result, most_bytes: Optional[int
 
 
 def _too_large(path: Path, most_bytes: int) -> UnfitFile:
-    return UnfitFile(errno.EINVAL, "it is larger than {}".format(_size(most_bytes)), str(path))
-
-
-def _size(count: int) -> str:
-    return "{:,} MiB".format(count >> 20) if count >= 1 << 20 else "{:,} bytes".format(count)
+    limit = "{:,} MiB".format(most_bytes >> 20) if most_bytes >= 1 << 20 else "{:,} bytes".format(most_bytes)
+    return UnfitFile(errno.EINVAL, "it is larger than {}".format(limit), str(path))
 
 
 def bounded_content(path: Path, most_bytes: int) -> bytes:
@@ -87,7 +84,7 @@ def bounded_content(path: Path, most_bytes: int) -> bytes:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
+    """Return SHA-256 of a file in hexadecimal digits."""
     digest = hashlib.sha256()
     with open_regular(path) as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):

@@ -1,26 +1,58 @@
-"""Check that a kit reproduces its golden data: exact pixels from PNGs, close pixels from a JPEG, and logits."""
+"""Check that a kit works on this machine: its files, golden pixels, feed and logits."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from .failure import RunnerError
 from .feeds import feed_of, run_checked
+from .kit import Kit
+from .messages import RunnerError
 from .pixels import UnreadableImage, decode, pixels_sha256, to_pixels
+from .session_options import chosen_knobs
+from .sessions import Session, check_knobs, open_session
 
-if TYPE_CHECKING:
-    from .kit import Kit
-    from .sessions import Session
-
-_HINT = "this machine's Pillow gives other pixels than the one that made the kit; install the version that the kit needs"
-_VARIES_HINT = "export the network in evaluation mode, without dropout or other random layers"
+_PILLOW_HINT = "this machine's Pillow gives other pixels than the one that made the kit; install the version that the kit needs"
 REPEATS_WITHIN = 0.01
 """Largest difference of a second call, as a share of the golden logits' spread: some GPU kernels add in a changing order."""
-_LOGITS_HINT = "the runtime gives other logits here than where the kit was made; check the runtime's version"
+
+
+def selftest(kit: Kit, knobs: Optional[Mapping[str, str]] = None) -> Dict[str, Any]:
+    """Check files, requirements, golden pixels, golden feed and golden logits, in this order.
+
+    Args:
+        kit: the kit to test.
+        knobs: the session's knobs; None: those in the ``choice.json`` of the bundle around the kit.
+
+    Raises:
+        RunnerError: the first failed check.
+    """
+    total = kit.verify_files()
+    packages = kit.check_requirements()
+    pixels = golden_pixels(kit)
+    levels = check_photo(kit)
+    check_golden_feed(kit, pixels)
+    knobs = chosen_knobs(kit) if knobs is None else knobs
+    check_knobs(kit, knobs)
+    session = open_session(kit, knobs, batch=1)
+    try:
+        logits = check_logits(kit, session, pixels)
+    finally:
+        session.close()
+    return {
+        "kit": kit.sha256,
+        "files": len(kit.manifest.files),
+        "bytes": total,
+        "packages": packages,
+        "golden_pictures": len(pixels),
+        "photo_levels": levels,
+        "logits_difference": logits.difference,
+        "logits_allowed": logits.allowed,
+        "knobs": dict(knobs),
+    }
 
 
 class LogitsCheck(NamedTuple):
@@ -36,13 +68,14 @@ def golden_pixels(kit: Kit) -> Any:
     Raises:
         RunnerError: golden-pixels-differ, if the pixels of an image are not exactly the kit's.
     """
-    stack: List[Any] = []
+    stack = []
     for picture in kit.manifest.golden.png:
-        pixels = _pixels(kit, picture.file)
+        pixels = _pixels_of(kit, picture.file)
         digest = pixels_sha256(pixels)
         if digest != picture.pixels_sha256:
             why = "SHA-256 of its pixels is {}…, expected {}…".format(digest[:12], picture.pixels_sha256[:12])
-            raise RunnerError("golden-pixels-differ", "{}: does not become the golden pixels".format(picture.file), why, _HINT)
+            what = "{}: does not become the golden pixels".format(picture.file)
+            raise RunnerError("golden-pixels-differ", what, why, _PILLOW_HINT)
         stack.append(pixels)
     return np.stack(stack)
 
@@ -56,15 +89,16 @@ def check_photo(kit: Kit) -> int:
     photo = kit.manifest.golden.jpeg
     if photo is None:
         return 0
+    what = "{}: does not become the golden pixels".format(photo.file)
     expected = np.asarray(decode(kit.path(photo.pixels))).astype(np.int16)
-    actual = _pixels(kit, photo.file).astype(np.int16)
+    actual = _pixels_of(kit, photo.file).astype(np.int16)
     if actual.shape != expected.shape:
         why = "{} pixels, expected {}".format(list(actual.shape), list(expected.shape))
-        raise RunnerError("golden-photo-differs", "{}: does not become the golden pixels".format(photo.file), why, _HINT)
+        raise RunnerError("golden-photo-differs", what, why, _PILLOW_HINT)
     levels = int(np.abs(actual - expected).max())
     if levels > photo.max_levels:
         why = "a pixel differs by {} levels, allowed are {}".format(levels, photo.max_levels)
-        raise RunnerError("golden-photo-differs", "{}: does not become the golden pixels".format(photo.file), why, _HINT)
+        raise RunnerError("golden-photo-differs", what, why, _PILLOW_HINT)
     return levels
 
 
@@ -108,11 +142,13 @@ def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
     allowed = float(golden.logits_tolerance * (expected.max() - expected.min()))
     if not difference <= allowed:  # so that NaN fails
         why = "they differ by up to {:.4g}, allowed are {:.4g}".format(difference, allowed)
-        raise RunnerError("golden-logits-differ", "the model does not give the golden logits", why, _LOGITS_HINT)
+        hint = "the runtime gives other logits here than where the kit was made; check the runtime's version"
+        raise RunnerError("golden-logits-differ", "the model does not give the golden logits", why, hint)
     again = float(np.abs(run_checked(session, kit, feeds[0]) - actual[:1]).max())
     if not again <= REPEATS_WITHIN * (expected.max() - expected.min()):
         why = "two calls on the same image differ by up to {:.4g}".format(again)
-        raise RunnerError("answers-vary", "the model gives different outputs for the same image", why, _VARIES_HINT)
+        hint = "export the network in evaluation mode, without dropout or other random layers"
+        raise RunnerError("answers-vary", "the model gives different outputs for the same image", why, hint)
     return LogitsCheck(difference, allowed)
 
 
@@ -134,8 +170,8 @@ def write_golden(kit: Kit, out: Path) -> Dict[str, Any]:
     return {"input": name, "shape": list(feed.shape), "dtype": str(feed.dtype), "allowed_difference": float(allowed)}
 
 
-def _pixels(kit: Kit, name: str) -> Any:
+def _pixels_of(kit: Kit, name: str) -> Any:
     try:
         return to_pixels(decode(kit.path(name)), kit.manifest.recipe)
     except (UnreadableImage, OSError) as error:
-        raise RunnerError("golden-pixels-differ", "{}: cannot be decoded here".format(name), str(error), _HINT) from error
+        raise RunnerError("golden-pixels-differ", "{}: cannot be decoded here".format(name), str(error), _PILLOW_HINT) from error

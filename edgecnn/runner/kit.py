@@ -7,15 +7,13 @@ import json
 import os
 import platform
 from pathlib import Path, PurePosixPath
-from typing import Dict, List, Optional
+from typing import Dict, Optional
 
-from .causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
-from .failure import RunnerError
+from .causes import cause_in, cause_of_change, left_by_a_tool, line_endings
 from .files import bounded_content, open_regular, sha256_of
-from .installing import lacking
 from .manifest import MANIFEST, MANIFEST_BYTES_MAX, Manifest, parse_manifest
-from .runtimes import installed_version
-from .versions import matches
+from .messages import RunnerError
+from .packages import installed_version, lacking, matches
 
 _CODE = (".py", ".pyc", ".pth", ".so")
 _HINT = "copy the kit again, or package it again"
@@ -59,7 +57,9 @@ class Kit:
             raise RunnerError("bad-manifest", "{}: not JSON".format(path), str(error), _HINT) from error
         manifest = parse_manifest(value)
         for name in manifest.files:
-            _check_name(name)
+            if "\\" in name or ":" in name or any(part in ("", ".", "..") for part in name.split("/")):
+                what = "kit.json: files lists {!r}, which leaves the kit's folder".format(name)
+                raise RunnerError("outside-the-kit", what, hint=_HINT)
         return cls(folder.resolve(), hashlib.sha256(content).hexdigest(), manifest)
 
     def path(self, name: str) -> Path:
@@ -81,7 +81,7 @@ class Kit:
         Raises:
             RunnerError: kit-file-missing, kit-file-changed, kit-file-link or kit-file-unlisted, naming the file.
         """
-        total = 0
+        total_bytes = 0
         for name in sorted(self.manifest.files):
             fact, path = self.manifest.files[name], self.path(name)
             self._refuse_links(name)
@@ -89,16 +89,16 @@ class Kit:
                 raise RunnerError("kit-file-missing", "{}: listed in kit.json, but missing".format(name), hint=_HINT)
             size = path.stat().st_size
             if size != fact.bytes:
-                raise self._changed(name, size, "{} bytes here, {} in kit.json".format(size, fact.bytes))
+                raise self._change(name, size, "{} bytes here, {} in kit.json".format(size, fact.bytes))
             try:
                 digest = sha256_of(path)
             except OSError as error:
-                raise self._changed(name, size, "it cannot be read: {}".format(error.strerror)) from error
+                raise self._change(name, size, "it cannot be read: {}".format(error.strerror)) from error
             if digest != fact.sha256:
-                raise self._changed(name, size, "its SHA-256 is {}…, in kit.json {}…".format(digest[:12], fact.sha256[:12]))
-            total += size
+                raise self._change(name, size, "its SHA-256 is {}…, in kit.json {}…".format(digest[:12], fact.sha256[:12]))
+            total_bytes += size
         self._refuse_foreign_code()
-        return total
+        return total_bytes
 
     def check_requirements(self) -> Dict[str, str]:
         """Check that this machine, Python and its packages meet the kit's requirements.
@@ -118,7 +118,8 @@ class Kit:
             raise RunnerError("wrong-python", "this kit needs Python {}".format(manifest.python), why, missing=True)
         return {name: _package_version(name, wanted) for name, wanted in sorted(manifest.packages.items())}
 
-    def _changed(self, name: str, size: int, why: str) -> RunnerError:
+    def _change(self, name: str, size: int, why: str) -> RunnerError:
+        """Return the error of a changed file, with its cause if its bytes show one; otherwise with ``why``."""
         fact = self.manifest.files[name]
         cause = cause_of_change(lambda: open_regular(self.path(name)), size, (fact.bytes, fact.sha256), self.folder)
         why, hint = cause or (why, _HINT)
@@ -140,12 +141,6 @@ class Kit:
                 if name.endswith(_CODE) and relative not in self.manifest.files:
                     why, hint = left_by_a_tool(relative, self.folder) or (None, _HINT)
                     raise RunnerError("kit-file-unlisted", "{}: code that kit.json does not list".format(relative), why, hint)
-
-
-def _check_name(name: str) -> None:
-    parts: List[str] = name.split("/")
-    if "\\" in name or ":" in name or not name or any(part in ("", ".", "..") for part in parts):
-        raise RunnerError("outside-the-kit", "kit.json: files lists {!r}, which leaves the kit's folder".format(name), hint=_HINT)
 
 
 def _package_version(name: str, wanted: str) -> str:

@@ -1,4 +1,4 @@
-"""From an image file to uint8 RGB pixels, and from these to a model's input: the only definition, for edgecnn and every kit.
+"""Decode an image file to uint8 RGB pixels, and convert pixels to a model's input, for edgecnn and every kit.
 
 Pillow is the reference, because kits use it on boards. Resizing tensors differs from it by up to two levels.
 """
@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Sequence, Tuple, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from .causes.known import why_no_image
+from .causes import why_no_image
 from .files import open_regular
 from .pixel_recipe import ALL_LEVELS
 from .pixel_recipe import MAX_PIXELS as MAX_PIXELS
@@ -82,7 +82,7 @@ class UnreadableImage(ValueError):
 
 
 def open_picture(source: Source) -> Image.Image:
-    """Open an image file lazily by Pillow, in one of ``FORMATS`` that the installed Pillow reads. Every image is opened here.
+    """Open an image file lazily with Pillow, if it has one of ``FORMATS``. Every image is opened here.
 
     Raises:
         UnidentifiedImageError: the format is not one of them. OSError, and others of ``BROKEN``.
@@ -165,22 +165,19 @@ def resized(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
     Raises:
         UnreadableImage: see ``to_pixels``.
     """
-    size = _resized_to(image.size, recipe)
+    size = _resized_size(image.size, recipe)
     if size[0] * size[1] > MAX_PIXELS:
         why = "{:,} x {:,} pixels would be {:,} x {:,} when resized, more than {:,} in all"
         raise UnreadableImage(why.format(image.width, image.height, size[0], size[1], MAX_PIXELS))
     if size != image.size:
-        image = _resize_side_by_side(image, size, _FILTERS[recipe.interpolation])
+        # In Pillow 13's order: rows first if far more rows are removed than columns. Older versions begin with columns.
+        rows_first = image.height - size[1] > 2 * max(0, image.width - size[0])
+        first, filter_ = (image.width, size[1]) if rows_first else (size[0], image.height), _FILTERS[recipe.interpolation]
+        image = image.resize(first, filter_).resize(size, filter_)
     return _padded(image, recipe)
 
 
-def _resize_side_by_side(image: Image.Image, size: Tuple[int, int], filter_: Any) -> Image.Image:
-    """Resize in Pillow 13's order: rows first if far more rows are removed than columns. Older versions begin with columns."""
-    down_first = image.height - size[1] > 2 * max(0, image.width - size[0])
-    return image.resize((image.width, size[1]) if down_first else (size[0], image.height), filter_).resize(size, filter_)
-
-
-def _resized_to(size: Tuple[int, int], recipe: PixelRecipe) -> Tuple[int, int]:
+def _resized_size(size: Tuple[int, int], recipe: PixelRecipe) -> Tuple[int, int]:
     """Return the resized width and height of an image of this width and height."""
     (width, height), (high, wide) = size, recipe.resize_px
     if recipe.resize == "stretch":
@@ -240,16 +237,11 @@ def to_feed(
 
 def _upright(image: Image.Image, grey_window: Tuple[int, int]) -> Image.Image:
     image.load()
-    turn = _UPRIGHT.get(_orientation(image))
-    return _rgb(image if turn is None else image.transpose(turn), grey_window)
-
-
-def _orientation(image: Image.Image) -> int:
-    # After load(), since Pillow turns TIFF upright itself and then clears the tag.
-    try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    try:  # after load(), since Pillow turns TIFF upright itself and then clears the tag
+        turn = _UPRIGHT.get(int(image.getexif().get(_ORIENTATION_TAG, 1)))
     except BROKEN:
-        return 1  # the image may be intact even if its EXIF block is damaged
+        turn = None  # the image may be intact even if its EXIF block is damaged
+    return _rgb(image if turn is None else image.transpose(turn), grey_window)
 
 
 def _rgb(image: Image.Image, grey_window: Tuple[int, int]) -> Image.Image:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgecnn.errors.wording import counted
 from edgecnn.graph.checks import CHECK_IMAGES
-from edgecnn.runtimes.checks import TWIN_FOLDER, beyond_half, check_files, golden_of
+from edgecnn.runtimes.checks import TWIN_FOLDER, check_files, golden_logits, tensors_beyond_half
 from edgecnn.runtimes.job import Job, calibration_classes, calibration_count, calibration_pixels
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Candidate
@@ -42,47 +42,43 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     """
     candidate = request.candidate
     tell.step(f"make {candidate.id}", 0, 2)
-    job = _job(request, out, tell)
+    job = _prepare_job(request, out, tell)
     backend = backend_for(candidate.runtime)
-    facts = {"candidate": candidate.model_dump(mode="json"), **_calibration(request, tell), **backend.write(job)}
+    facts = {"candidate": candidate.model_dump(mode="json"), **_calibration_facts(request, tell), **backend.write(job)}
     tell.step(f"make {candidate.id}", 1, 2)
     if job.kept:
         facts["kept_float"] = [layer.name for layer in job.kept]
     if job.wide:
         facts["beyond_half"] = dict(job.wide)
     facts |= check_files(job)
-    facts["golden"] = record_answers(out, request.pixels, request.normalization, candidate, tell)
+    facts["golden"] = record_golden(out, request.pixels, request.normalization, candidate, tell)
     facts["left_out"] = backend.left_out(candidate).what
     (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     tell.step(f"make {candidate.id}", 2, 2)
 
 
-def record_answers(out: Path, pixels: Path, normalization: Normalization, candidate: Candidate, tell: Progress) -> dict[str, Any]:
+def record_golden(out: Path, pixels: Path, normalization: Normalization, candidate: Candidate, tell: Progress) -> dict[str, Any]:
     """Write ``golden_logits.npy``, set the tolerance in ``model.json``, and return the facts for ``quantize.json``.
 
     Raises GOLDEN_NOT_TELLING: every golden image gets the same logits.
     """
-    golden = golden_of(out, pixels, normalization, candidate)
+    golden = golden_logits(out, pixels, normalization, candidate)
     np.save(out / "golden_logits.npy", golden.logits)
-    _set_tolerance(out, golden.tolerance)
+    for path in (out / MODEL_FILE_NAME, out / TWIN_FOLDER / MODEL_FILE_NAME):
+        if path.is_file():
+            model = ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
+            path.write_text(model.model_copy(update={"logits_tolerance": golden.tolerance}).to_json(), encoding="utf-8")
     if not golden.tells_channels:
         tell.note(f"{candidate.id}: this network hardly uses colour, so its golden logits do not reveal swapped channels")
     return {"swap": golden.swap, "tells_channels": golden.tells_channels, "tolerance": golden.tolerance}
 
 
-def _set_tolerance(out: Path, tolerance: float) -> None:
-    for path in (out / MODEL_FILE_NAME, out / TWIN_FOLDER / MODEL_FILE_NAME):
-        if path.is_file():
-            model = ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
-            path.write_text(model.model_copy(update={"logits_tolerance": tolerance}).to_json(), encoding="utf-8")
-
-
-def _job(request: CandidateRequest, out: Path, tell: Progress) -> Job:
+def _prepare_job(request: CandidateRequest, out: Path, tell: Progress) -> Job:
     """Return the job with its images and the tensors that exceed fp16's range."""
     candidate, count = request.candidate, calibration_count(request.pixels)
     pixels = calibration_pixels(request.pixels, request.images or min(CHECK_IMAGES, count))
     job = Job(request.onnx, out, candidate, request.normalization, pixels, request.kept)
-    wide = beyond_half(candidate, replace(job, pixels=calibration_pixels(request.pixels, count)))
+    wide = tensors_beyond_half(candidate, replace(job, pixels=calibration_pixels(request.pixels, count)))
     if wide:
         tensor = max(wide, key=lambda name: wide[name])
         why = f"tensor {tensor} reaches {wide[tensor]:,.6g}, above fp16's maximum of 65,504"
@@ -90,7 +86,7 @@ def _job(request: CandidateRequest, out: Path, tell: Progress) -> Job:
     return replace(job, wide=wide)
 
 
-def _calibration(request: CandidateRequest, tell: Progress) -> dict[str, int]:
+def _calibration_facts(request: CandidateRequest, tell: Progress) -> dict[str, int]:
     """Return the numbers of calibration images and of their classes. A note warns of a single image and of a single class."""
     if not request.images:
         return {}

@@ -24,8 +24,8 @@ from edgecnn.errors.graph import (
     OUTPUTS_DIFFER,
     half_overflow,
 )
-from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread
-from edgecnn.graph.passes.half import LARGEST_HALF
+from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread_images
+from edgecnn.graph.half_precision import LARGEST_HALF
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of
@@ -54,23 +54,23 @@ class Golden:
 
     @property
     def tells_channels(self) -> bool:
-        """True if a kit with swapped channels fails its self-test by its logits."""
+        """Whether the logits make the self-test of a kit with swapped channels fail."""
         return self.swap > self.tolerance
 
 
-def golden_of(made: Path, prepared: Path, normalization: Normalization, candidate: Candidate) -> Golden:
+def golden_logits(made: Path, prepared: Path, normalization: Normalization, candidate: Candidate) -> Golden:
     """Return the golden logits of the model in ``made``, or of its twin if it has one. ``prepared``: the output of ``prepare``.
 
     Raises GOLDEN_NOT_TELLING: all images get the same logits, or NaN.
     """
-    folder = answering_folder(made)
+    folder = folder_to_run(made)
     model = ModelFile.model_validate_json((folder / MODEL_FILE_NAME).read_text(encoding="utf-8"))
     pixels = np.load(prepared / "golden" / "pixels.npy")
-    logits = answers_of_files(folder, model, pixels, normalization)
-    spread = float(logits.max() - logits.min())
+    logits = logits_of_files(folder, model, pixels, normalization)
+    span = float(logits.max() - logits.min())
     if not np.ptp(logits, axis=0).max() > 0:
         raise GOLDEN_NOT_TELLING(candidate=candidate.id, images=len(pixels))
-    swap = float(np.max(np.abs(answers_of_files(folder, model, pixels[..., ::-1], normalization) - logits))) / spread
+    swap = float(np.max(np.abs(logits_of_files(folder, model, pixels[..., ::-1], normalization) - logits))) / span
     least, most = least_tolerance(candidate), LOGITS_TOLERANCE[candidate.precision]
     return Golden(logits=logits, tolerance=max(least, min(most, swap / 2)), swap=swap)
 
@@ -80,17 +80,16 @@ def least_tolerance(candidate: Candidate) -> float:
     return max(LEAST_TOLERANCE[candidate.precision], backend_for(candidate.runtime).left_out(candidate).least_tolerance)
 
 
-def answering_folder(made: Path) -> Path:
+def folder_to_run(made: Path) -> Path:
     """Return the twin's folder if there is one, else the candidate's own."""
     return made / TWIN_FOLDER if (made / TWIN_FOLDER).is_dir() else made
 
 
-def answers_of_files(
+def logits_of_files(
     folder: Path, model: ModelFile, pixels: npt.NDArray[np.uint8], normalization: Normalization
 ) -> npt.NDArray[np.float32]:
     """Return the logits, float32 (N, classes), of model files in their runtime. ``pixels``: uint8 (N, H, W, 3)."""
-    wants = model.model.input
-    feed = normalization.feed(pixels, wants.dtype, wants.layout)
+    feed = normalization.feed(pixels, model.model.input.dtype, model.model.input.layout)
     return backend_of_session(model.session.module).logits(folder, model, feed)
 
 
@@ -101,7 +100,7 @@ FROM_TRUNK: Mapping[Precision, float] = {
     Precision.INT8: INTEGER_TOLERANCE,
 }
 """Largest difference from the trunk's outputs, as a share of their spread. Between fp32 kernels it was at most 1e-5. Weights and
-activations rounded to fp16 made 0.02 in networks with random weights, which is where rounding costs most; bf16 rounds 8 times as
+activations rounded to fp16 caused 0.02 in networks with random weights, in which rounding costs most. bf16 rounds 8 times as
 coarsely. INT8 has the tolerance of every comparison between integer kernels."""
 ROUNDED = 1.2
 """Largest RMS distance of files that round, in standard deviations of the trunk's logits. A constant output has distance 1,
@@ -116,22 +115,22 @@ def check_files(job: Job) -> dict[str, Any]:
 
     Raises OUTPUTS_DIFFER: see ``distance_from_trunk``.
     """
-    backend, distances = backend_for(job.candidate.runtime), {}
+    backend, facts = backend_for(job.candidate.runtime), {}
     check = backend.output_check(job.candidate)
     if check.unhalved is not None:
         with TemporaryDirectory(prefix="edgecnn-unhalved-") as name:
             backend.convert(job.onnx, check.unhalved, Path(name))
-            distances["distance_of_float_from_trunk"] = _files_apart(job, Path(name), OutputCheck(check.converter))
-    return {**distances, "distance_from_trunk": _files_apart(job, answering_folder(job.out), check)}
+            facts["distance_of_float_from_trunk"] = _distance_of_files(job, Path(name), OutputCheck(check.converter))
+    return {**facts, "distance_from_trunk": _distance_of_files(job, folder_to_run(job.out), check)}
 
 
-def _files_apart(job: Job, folder: Path, check: OutputCheck) -> float:
+def _distance_of_files(job: Job, folder: Path, check: OutputCheck) -> float:
     model = ModelFile.model_validate_json((folder / MODEL_FILE_NAME).read_text(encoding="utf-8"))
     if (folder / model.model.entry).read_bytes() == job.onnx.read_bytes():
         return 0.0
     if check.options is not None:
         model = model.model_copy(update={"session": model.session.model_copy(update={"options": check.options})})
-    return distance_from_trunk(job, check, lambda pixels: answers_of_files(folder, model, pixels, job.normalization))
+    return distance_from_trunk(job, check, lambda pixels: logits_of_files(folder, model, pixels, job.normalization))
 
 
 def check_converted(job: Job, converter: str, logits: Callable[[npt.NDArray[Any]], Logits]) -> float:
@@ -142,15 +141,15 @@ def check_converted(job: Job, converter: str, logits: Callable[[npt.NDArray[Any]
     return distance_from_trunk(job, OutputCheck(converter), lambda pixels: logits(job.normalization.feed(pixels)))
 
 
-def distance_from_trunk(job: Job, check: OutputCheck, answers: Callable[[Pixels], Logits]) -> float:
+def distance_from_trunk(job: Job, check: OutputCheck, logits_of: Callable[[Pixels], Logits]) -> float:
     """Return the distance of outputs from the trunk's, as a share of their spread: the largest, or the RMS of files that round.
 
-    ``answers``: a function from pixels, uint8 (N, H, W, 3), to logits (N, classes). Raises OUTPUTS_DIFFER: the distance exceeds
+    ``logits_of``: a function from pixels, uint8 (N, H, W, 3), to logits (N, classes). Raises OUTPUTS_DIFFER: the distance exceeds
     ``FROM_TRUNK``, or ``ROUNDED`` for files that round.
     """
-    pixels = spread(job.pixels, CHECK_IMAGES)
+    pixels = spread_images(job.pixels, CHECK_IMAGES)
     trunk = trunk_logits_of(job.onnx, job.normalization.feed(pixels), UNFUSED)
-    logits, allowed = answers(pixels), FROM_TRUNK[check.precision]
+    logits, allowed = logits_of(pixels), FROM_TRUNK[check.precision]
     if check.rounds:
         span = float(np.ptp(trunk)) or 1.0
         away = float(np.sqrt(np.mean((logits - trunk) ** 2))) / span
@@ -164,7 +163,7 @@ def distance_from_trunk(job: Job, check: OutputCheck, answers: Callable[[Pixels]
     return round(away, 9)
 
 
-def beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
+def tensors_beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
     """Return the tensors that exceed fp16's range, with their largest magnitudes. The candidate keeps their layers in fp32.
 
     Empty if the candidate computes nothing in fp16, or if every tensor fits.
@@ -174,7 +173,7 @@ def beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
     halves = backend_for(candidate.runtime).halves(candidate)
     if halves is Halves.NONE:
         return {}
-    weights, activations = _magnitudes(job)
+    weights, activations = _measured_magnitudes(job)
     largest = {**weights, **activations}
     if (broken := next((name for name, value in largest.items() if not isfinite(value)), None)) is not None:
         raise CALIBRATION_RANGE_NOT_FINITE(tensor=broken)
@@ -187,7 +186,7 @@ def beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
     return wide
 
 
-def _magnitudes(job: Job) -> Magnitudes:
+def _measured_magnitudes(job: Job) -> Magnitudes:
     """Return the largest magnitudes in the job's ONNX file. They are measured once a process for the same file and feed."""
     content = sha256(job.onnx.read_bytes())
     content.update(np.ascontiguousarray(job.pixels).data)

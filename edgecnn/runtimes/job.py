@@ -41,7 +41,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Job:
-    """One candidate to make. ``pixels`` are the calibration images, uint8 (N, H, W, 3), already chosen and checked."""
+    """A candidate to make. ``pixels``: the calibration images, uint8 (N, H, W, 3), already chosen and checked."""
 
     onnx: Path
     out: Path
@@ -56,15 +56,15 @@ class Job:
     @property
     def half_form(self) -> str:
         """Describe an fp16 file, for ``quantize.json``."""
-        mixed = f", with {counted(len(self.wide), 'tensor')} in fp32;" if self.wide else ","
-        return f"fp16{mixed} float32 at input and output"
+        exceptions = f", with {counted(len(self.wide), 'tensor')} in fp32;" if self.wide else ","
+        return f"fp16{exceptions} float32 at input and output"
 
-    def describe(self, model: ModelFile) -> None:
+    def write_model_file(self, model: ModelFile) -> None:
         """Write ``model.json`` next to the model's files."""
         (self.out / MODEL_FILE_NAME).write_text(model.to_json(), encoding="utf-8")
 
     def feed(self, index: int) -> npt.NDArray[Any]:
-        """One calibration image, counted from 0: float32 (1, 3, H, W)."""
+        """Return one calibration image, float32 (1, 3, H, W)."""
         return self.normalization.feed(self.pixels[index : index + 1])
 
     def feeds(self, batch: int = BATCH) -> Iterator[npt.NDArray[Any]]:
@@ -78,10 +78,10 @@ def calibration_pixels(prepared: Path, images: int) -> npt.NDArray[np.uint8]:
 
     Raises CALIBRATION_SET_TOO_SMALL: the role has fewer images.
     """
-    return evenly(np.load(prepared / "calibration.pixels.npy", mmap_mode="r"), images)
+    return choose_evenly(np.load(prepared / "calibration.pixels.npy", mmap_mode="r"), images)
 
 
-def evenly(pixels: npt.NDArray[np.uint8], images: int) -> npt.NDArray[np.uint8]:
+def choose_evenly(pixels: npt.NDArray[np.uint8], images: int) -> npt.NDArray[np.uint8]:
     """Return ``images`` images spread evenly over ``pixels``. Raises CALIBRATION_SET_TOO_SMALL: there are fewer."""
     return np.ascontiguousarray(pixels[_even_indices(len(pixels), images)])
 
@@ -108,7 +108,7 @@ def require_finite(logits: npt.NDArray[np.float32], images: int, first: int = 0)
         raise CALIBRATION_NOT_FINITE(image=first + int(broken[0]), images=images)
 
 
-def require_finite_answers(job: Job, answers: Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]) -> None:
+def require_finite_on_calibration(job: Job, answers: Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]) -> None:
     """Check that the float network's logits of all calibration images are finite.
 
     ``answers``: a function from a feed of the job to logits. Raises CALIBRATION_NOT_FINITE: see ``require_finite``.

@@ -20,10 +20,10 @@ import numpy.typing as npt
 from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import PYTHONS, Glibc, Series
 from edgecnn.runtimes.job import Job
-from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
-from edgecnn.runtimes.protocol import UNSIGNED, Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
+from edgecnn.runtimes.processor import multiplies_halves, processor_name, thread_knobs
+from edgecnn.runtimes.protocol import UNSIGNED, Backend, ExcludedFile, Halves, Line, Logits, OutputCheck, Size, Way, halves_of
 from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, claim_by_macs, executed_residency, moved_bytes
-from edgecnn.runtimes.separate_process import answers_separately, run_separately
+from edgecnn.runtimes.separate_process import logits_separately, run_separately
 from edgecnn.values.candidate import Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
@@ -46,7 +46,7 @@ _VIEWS = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 _INT8 = ("QC8", "QS8", "QU8")
 _HALF = "F16"
 _DYNAMIC = "QD8"
-"""Activations that are rounded at run time. No candidate is made so."""
+"""Activations that are rounded at run time, which no candidate asks for."""
 _BY_TYPE = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 _INPUT_OF_WEIGHTS = 1
 """The index of the input with the weights, for each of ``_OPERATORS``."""
@@ -63,16 +63,16 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
 
     Raises TRACE_UNREADABLE: the file is missing, is not JSON, or names no kernel.
     """
-    kernels, operators = _read(trace / "layers.json")
+    kernels, operators = _read_trace(trace / "layers.json")
     waiting, multiplying = deque(operators), [kernel for kernel in kernels if _multiplies(kernel["kernel"])]
     matches = len(multiplying) == sum(operator["op"] in _OPERATORS for operator in operators)
     unclaimed, layers = list(macs.layers), list[LayerResidency]()
     if not matches:
         layers += _operator_layers(multiplying, [operator for operator in operators if operator["op"] in _OPERATORS], unclaimed)
     float32 = "fp16" if any(_HALF in kernel["kernel"] for kernel in kernels) else "fp32"
-    for index, ran in enumerate(kernels):
-        run = _pop_operators(waiting, _multiplies(ran["kernel"])) if matches else None
-        layers.append(_layer(index, ran, run, unclaimed, float32))
+    for index, kernel in enumerate(kernels):
+        executed = _pop_operators(waiting, _multiplies(kernel["kernel"])) if matches else None
+        layers.append(_layer(index, kernel, executed, unclaimed, float32))
     return executed_residency(layers, macs)
 
 
@@ -106,7 +106,7 @@ def _pop_operators(waiting: deque[Mapping[str, Any]], multiplies: bool) -> list[
     return [*operators, waiting.popleft()] if multiplies else operators
 
 
-def _read(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+def _read_trace(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
     try:
         trace = json.loads(path.read_text(encoding="utf-8"))
         kernels, operators = trace["kernels"], trace["operators"]
@@ -118,18 +118,24 @@ def _read(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str
 
 
 def _layer(
-    index: int, ran: Mapping[str, Any], run: list[Mapping[str, Any]] | None, unclaimed: list[LayerMacs], float32: str
+    index: int,
+    kernel: Mapping[str, Any],
+    operators: list[Mapping[str, Any]] | None,
+    unclaimed: list[LayerMacs],
+    float32: str,
 ) -> LayerResidency:
-    kernel, operator = str(ran["kernel"]).removeprefix(_DELEGATED), run[-1] if run and _multiplies(ran["kernel"]) else None
-    joined = None if operator is None else claim_by_macs(unclaimed, _macs(operator))
+    """Return the layer of a kernel. ``operators``: those that it computes; None if they are not known."""
+    name = str(kernel["kernel"]).removeprefix(_DELEGATED)
+    product = operators[-1] if operators and _multiplies(kernel["kernel"]) else None
+    joined = None if product is None else claim_by_macs(unclaimed, _macs(product))
     return LayerResidency(
-        name=f"{kernel} {index}",
-        op=kernel if operator is None else operator["op"],
-        precision=_precision(ran["kernel"], operator),
+        name=f"{name} {index}",
+        op=name if product is None else product["op"],
+        precision=_precision(kernel["kernel"], product),
         macs=0 if joined is None else joined.macs,
-        time_us=ran["time_us"],
+        time_us=kernel["time_us"],
         onnx_nodes=() if joined is None else (joined.name,),
-        moved_bytes=None if run is None else _moved(run, float32),
+        moved_bytes=None if operators is None else _bytes_moved(operators, float32),
     )
 
 
@@ -143,7 +149,7 @@ def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
     if kernel.startswith(_MOVES) and kernel not in _OPERATORS:  # TRANSPOSE moves numbers, TRANSPOSE_CONV multiplies them
         return OVERHEAD
     if not named.startswith(_DELEGATED):
-        return UNKNOWN if operator is None else _BY_TYPE.get(_activations(operator)["type"], UNKNOWN)
+        return UNKNOWN if operator is None else _BY_TYPE.get(_activation_input(operator)["type"], UNKNOWN)
     if _DYNAMIC in kernel:
         return UNKNOWN
     if any(tag in kernel for tag in _INT8):
@@ -154,33 +160,32 @@ def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
 def _macs(operator: Mapping[str, Any]) -> int:
     """Return the multiply-adds of an operator for one image."""
     weights: Sequence[int] = operator["inputs"][_INPUT_OF_WEIGHTS]["shape"]
-    image = _activations(operator) if operator["op"] == "TRANSPOSE_CONV" else operator["outputs"][0]
+    image = _activation_input(operator) if operator["op"] == "TRANSPOSE_CONV" else operator["outputs"][0]
     return prod(weights) * (1 if operator["op"] == "FULLY_CONNECTED" else prod(image["shape"][1:3]))
 
 
-def _activations(operator: Mapping[str, Any]) -> Mapping[str, Any]:
+def _activation_input(operator: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the input with the activations. The first input of a transposed convolution is the size of its output."""
     tensor: Mapping[str, Any] = operator["inputs"][2 if operator["op"] == "TRANSPOSE_CONV" else 0]
     return tensor
 
 
-def _moved(run: list[Mapping[str, Any]], float32: str) -> Mapping[str, int] | None:
+def _bytes_moved(operators: list[Mapping[str, Any]], float32: str) -> Mapping[str, int] | None:
     """Return the bytes that these operators move. ``float32``: XNNPACK's type for float32, since it may compute in fp16."""
-    kinds = {**_BY_TYPE, "float32": float32}
-    ends = (port for operator in run if not _moves_nothing(operator) for port in (*operator["inputs"], *operator["outputs"]))
-    return moved_bytes(MovedTensor(kinds.get(port["type"], port["type"]), tuple(port["shape"])) for port in ends)
-
-
-def _moves_nothing(operator: Mapping[str, Any]) -> bool:
-    """Whether it is a view, or converts fp16 weights, which XNNPACK does once, when the file is opened."""
-    return operator["op"] in _VIEWS or (operator["op"] == "DEQUANTIZE" and operator["inputs"][0]["type"] == "float16")
+    types = {**_BY_TYPE, "float32": float32}
+    tensors = []
+    for operator in operators:
+        # XNNPACK converts fp16 weights once, when it opens the file.
+        converts_weights = operator["op"] == "DEQUANTIZE" and operator["inputs"][0]["type"] == "float16"
+        if operator["op"] not in _VIEWS and not converts_weights:
+            tensors += [*operator["inputs"], *operator["outputs"]]
+    return moved_bytes(MovedTensor(types.get(tensor["type"], tensor["type"]), tuple(tensor["shape"])) for tensor in tensors)
 
 
 ENTRY = "model.tflite"
 WRITER = "edgecnn's LiteRT writer"
 """The name of ``litert_writer`` in errors."""
 HALF = {"force_fp16": "1"}
-_NO_BF16 = "it has no switch for it"
 _NO_FP16 = "{} has no half-precision arithmetic: XNNPACK converts around every multiplication, slower than fp32"
 
 
@@ -210,10 +215,16 @@ class LitertBackend(Backend):
         """See ``Backend.supports``. The model is a FlatBuffer, so the device's limits on ONNX do not apply."""
         if self.runtime not in device.runtimes:
             return ()
+        why = _NO_FP16.format(processor_name(device))
+        half = (
+            Candidate(id="litert-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=HALF)
+            if multiplies_halves(device.processor)
+            else Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
+        )
         return (
             Candidate(id="litert-fp32", runtime=self.runtime, precision=Precision.FP32),
-            self._half(device),
-            Unsupported(runtime=self.runtime, precision=Precision.BF16, why=_NO_BF16),
+            half,
+            Unsupported(runtime=self.runtime, precision=Precision.BF16, why="it has no switch for it"),
             Candidate(
                 id="litert-int8",
                 runtime=self.runtime,
@@ -222,11 +233,6 @@ class LitertBackend(Backend):
                 scheme=Scheme(activation_dtype="int8", activation_symmetric=False),
             ),
         )
-
-    def _half(self, device: Device) -> Candidate | Unsupported:
-        if multiplies_halves(device.processor):
-            return Candidate(id="litert-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=HALF)
-        return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_NO_FP16.format(names_processor(device)))
 
     def model_file(self, candidate: Candidate, name: str, classes: int) -> ModelFile:
         """Return ``model.json`` of a candidate whose file is ``model.tflite``. ``name``: the name of its input."""
@@ -278,9 +284,9 @@ class LitertBackend(Backend):
         """See ``Backend.sums_saturate``. XNNPACK multiplies signed bytes, widened to 16 bits, and adds in 32."""
         return False
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> ExcludedFile:
         """See ``Backend.left_out``."""
-        return LeftOut("half-precision kernels" if candidate.precision is Precision.FP16 else None)
+        return ExcludedFile("half-precision kernels" if candidate.precision is Precision.FP16 else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""
@@ -297,21 +303,22 @@ BACKEND = LitertBackend()
 PROGRAM = str(Path(__file__).with_name("litert_program.py"))
 
 
-def make_by_program(verb: str, words: tuple[Path | str, ...], made: Path, candidate: str) -> None:
+def run_litert_program(verb: str, words: tuple[Path | str, ...], made: Path, candidate: str) -> None:
     """Run ``halve`` or ``quantize`` of ``litert_program``. Raises CONVERTER_FAILED: the program made no file."""
     run_separately(Runtime.LITERT, [PROGRAM, verb, *map(str, words)], made, candidate)
 
 
-def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:
+def write_model_file(onnx: Path, candidate: Candidate, out: Path) -> None:
     """Write ``model.json`` of a LiteRT model that was made from an ONNX file."""
     from onnx import load
 
-    graph = load(onnx, load_external_data=False).graph
-    classes = int(graph.output[0].type.tensor_type.shape.dim[1].dim_value)
-    described = BACKEND.model_file(candidate, graph.input[0].name, classes)
-    (out / MODEL_FILE_NAME).write_text(described.to_json(), encoding="utf-8")
+    from edgecnn.graph.onnx_file import class_count
+
+    model = load(onnx, load_external_data=False)
+    model_file = BACKEND.model_file(candidate, model.graph.input[0].name, class_count(model))
+    (out / MODEL_FILE_NAME).write_text(model_file.to_json(), encoding="utf-8")
 
 
 def logits_of(path: Path, feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
     """Return the logits (N, classes) of a ``.tflite`` file for a feed (N, H, W, 3). Raises CONVERTER_FAILED."""
-    return answers_separately(Runtime.LITERT, [PROGRAM, "answer", str(path)], feed, candidate)
+    return logits_separately(Runtime.LITERT, [PROGRAM, "answer", str(path)], feed, candidate)

@@ -10,7 +10,6 @@ import json
 import shutil
 import tempfile
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,20 @@ import numpy.typing as npt
 import onnx
 from ai_edge_litert import schema_py_generated as schema
 
-from edgecnn.graph.attention import attention_products, float_nodes
+from edgecnn.graph.float_nodes import attention_products, float_nodes
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
-from edgecnn.graph.passes.qdq import Ranges, take_rounding_out
+from edgecnn.graph.quantization_nodes import Ranges, remove_rounding
 from edgecnn.runtimes.checks import check_converted, distance_from_trunk
-from edgecnn.runtimes.job import Job, require_finite_answers
-from edgecnn.runtimes.litert import ENTRY, WRITER, logits_of, make_by_program, write_described
+from edgecnn.runtimes.job import Job, require_finite_on_calibration
+from edgecnn.runtimes.litert import ENTRY, WRITER, logits_of, run_litert_program, write_model_file
 from edgecnn.runtimes.litert_writer.writer import write_model
 from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of
 from edgecnn.runtimes.protocol import OutputCheck
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.candidate import Method, Precision
 
-_READ = {
+_ACTIVATION_INPUT = {
     schema.BuiltinOperator.CONV_2D: 0,
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: 0,
     schema.BuiltinOperator.FULLY_CONNECTED: 0,
@@ -57,27 +56,28 @@ def quantize(job: Job) -> dict[str, Any]:
         float_model, ranges = Path(name) / ENTRY, Ranges()
         trunk = load_model(job.onnx)
         if candidate.method is Method.AWARE_TRAINING:
-            ranges = take_rounding_out(trunk)
+            ranges = remove_rounding(trunk)
             unrounded = Path(name) / "float.onnx"
             save_model(trunk, unrounded)
             check = OutputCheck("taking the rounding out", Precision.INT8)
             distance_from_trunk(job, check, lambda pixels: trunk_logits_of(unrounded, job.normalization.feed(pixels)))
             job = replace(job, onnx=unrounded)
         require_unquantized(trunk, job.onnx)
-        require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))
+        require_finite_on_calibration(job, lambda feed: trunk_logits_of(job.onnx, feed))
         write_model(job.onnx, candidate, float_model)
         facts: dict[str, Any] = {"format": "TensorFlow Lite FlatBuffer"}
         if candidate.precision is not Precision.FP32:  # an fp32 file is compared by ``check_files``
-            converted = partial(_logits, float_model, candidate.id)
-            facts["distance_of_float_from_trunk"] = check_converted(job, WRITER, converted)
+            facts["distance_of_float_from_trunk"] = check_converted(
+                job, WRITER, lambda feed: logits_of(float_model, _channels_last(feed), candidate.id)
+            )
         if candidate.precision is Precision.INT8:
             _quantize_to_int8(job, trunk, float_model, ranges)
             facts |= {"calibration": "smallest and largest value", **_left_in_float(trunk, made)}
         elif candidate.precision is Precision.FP16:
-            make_by_program("halve", (float_model, made), made, candidate.id)
+            run_litert_program("halve", (float_model, made), made, candidate.id)
         else:
             shutil.copyfile(float_model, made)
-        write_described(job.onnx, candidate, job.out)
+        write_model_file(job.onnx, candidate, job.out)
     return facts
 
 
@@ -87,18 +87,14 @@ def _quantize_to_int8(job: Job, trunk: onnx.ModelProto, float_model: Path, range
     ``ranges``: the learned ranges, by tensor. Other tensors get the ranges of the calibration images.
     """
     feed, how, made = float_model.with_name("feed.npy"), float_model.with_name("how.json"), job.out / ENTRY
-    shown = np.concatenate([_last_channels(pixels) for pixels in job.feeds()])
-    with told_by_system(feed, shown.nbytes):
-        np.save(feed, shown)
-    how.write_text(json.dumps({"in_float": _float_tensors(job, trunk), "ranges": ranges}), encoding="utf-8")
-    make_by_program("quantize", (float_model, feed, how, made), made, job.candidate.id)
-
-
-def _float_tensors(job: Job, trunk: onnx.ModelProto) -> list[str]:
-    """Return the output tensors of the operators that stay in float, with and without a fused activation."""
-    names = set(float_nodes(trunk, job.kept))
-    tensors = [tensor for node in trunk.graph.node if node.name in names for tensor in node.output]
-    return list(dict.fromkeys((*tensors, *(tensor for layer in job.kept for tensor in layer.outputs))))
+    images = np.concatenate([_channels_last(batch) for batch in job.feeds()])
+    with prefer_system_error(feed, images.nbytes):
+        np.save(feed, images)
+    in_float = set(float_nodes(trunk, job.kept))
+    tensors = [tensor for node in trunk.graph.node if node.name in in_float for tensor in node.output]
+    tensors += [tensor for layer in job.kept for tensor in layer.outputs]  # their names after a fused activation
+    how.write_text(json.dumps({"in_float": list(dict.fromkeys(tensors)), "ranges": ranges}), encoding="utf-8")
+    run_litert_program("quantize", (float_model, feed, how, made), made, job.candidate.id)
 
 
 def _left_in_float(trunk: onnx.ModelProto, made: Path) -> dict[str, list[str]]:
@@ -111,19 +107,15 @@ def _left_in_float(trunk: onnx.ModelProto, made: Path) -> dict[str, list[str]]:
 def _float_products(content: bytes) -> set[str]:
     """Return the output tensors of the operators that multiply floats."""
     model = schema.Model.GetRootAs(content)
-    graph, written = model.Subgraphs(0), set()
+    graph, names = model.Subgraphs(0), set()
     for number in range(graph.OperatorsLength()):
         operator = graph.Operators(number)
-        read = _READ.get(model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode())
-        if read is not None and graph.Tensors(operator.Inputs(read)).Type() == schema.TensorType.FLOAT32:
-            written.add(graph.Tensors(operator.Outputs(0)).Name().decode())
-    return written
+        activations = _ACTIVATION_INPUT.get(model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode())
+        if activations is not None and graph.Tensors(operator.Inputs(activations)).Type() == schema.TensorType.FLOAT32:
+            names.add(graph.Tensors(operator.Outputs(0)).Name().decode())
+    return names
 
 
-def _logits(converted: Path, candidate: str, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    return logits_of(converted, _last_channels(feed), candidate)
-
-
-def _last_channels(feed: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _channels_last(feed: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Convert (N, 3, H, W) to (N, H, W, 3)."""
     return np.ascontiguousarray(feed.transpose(0, 2, 3, 1))

@@ -46,7 +46,7 @@ def quantize(source: str, feed: str, how: str, made: str) -> None:
         mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
         qsv_update_func=qsv_utils.min_max_update,
     )
-    (signature, ports), *_ = _opened(source).get_signature_list().items()
+    (signature, ports), *_ = _open_model(source).get_signature_list().items()
     images = [{ports["inputs"][0]: image[None]} for image in np.load(feed, mmap_mode="r")]
     watching.calibrate({signature: images}, recipe_manager.RecipeManager())
     ranges = watching.get_model_qsvs()
@@ -73,7 +73,7 @@ def halve(source: str, made: str) -> None:
 
 def answer(model: str, feed: str, logits: str) -> None:
     """Write the logits of a feed, one image a call."""
-    network = _opened(model)
+    network = _open_model(model)
     network.allocate_tensors()
     (input_,), (output,) = network.get_input_details(), network.get_output_details()
     answers = []
@@ -84,7 +84,7 @@ def answer(model: str, feed: str, logits: str) -> None:
     np.save(logits, np.stack(answers).astype(np.float32))
 
 
-def _opened(model: str) -> Any:
+def _open_model(model: str) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
     return Interpreter(model_path=model)

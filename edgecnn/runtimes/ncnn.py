@@ -20,20 +20,20 @@ import numpy.typing as npt
 
 from edgecnn.errors.devices import CONVERTER_FAILED, layer_not_converted
 from edgecnn.installed import Glibc, Series, require_packages
-from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
+from edgecnn.runner.runs.schedule import clean_environment, exit_text, kill_group
 from edgecnn.runtimes.job import Job
-from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
-from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
+from edgecnn.runtimes.processor import multiplies_halves, processor_name, thread_knobs
+from edgecnn.runtimes.protocol import Backend, ExcludedFile, Halves, Line, Logits, OutputCheck, Size, Way, halves_of
 from edgecnn.runtimes.residency import (
     OVERHEAD,
     UNKNOWN,
     MovedTensor,
     claim_by_macs,
     executed_residency,
-    listed_layers,
     moved_bytes,
+    read_layers,
 )
-from edgecnn.runtimes.separate_process import answers_separately
+from edgecnn.runtimes.separate_process import logits_separately
 from edgecnn.store.failures import require_room
 from edgecnn.values.candidate import Candidate, Knobs, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
@@ -53,7 +53,7 @@ _CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "Deconv
 _WEIGHTS = {**dict.fromkeys(_CONVOLUTIONS, "6"), "InnerProduct": "2"}
 _BIAS = {**dict.fromkeys(_CONVOLUTIONS, "5"), "InnerProduct": "1"}
 _INT8 = dict.fromkeys((*_CONVOLUTIONS, "InnerProduct"), "8")
-"""The numbers of a layer's settings for its count of weights, its bias, and INT8 scales:
+"""The numbers of the settings that hold a layer's count of weights, whether it has a bias, and its INT8 scales:
 https://github.com/Tencent/ncnn/wiki/operators"""
 _TRANSPOSED = frozenset({"Deconvolution", "DeconvolutionDepthWise"})
 _MOVES = frozenset({"Packing", "Cast", "Quantize", "Dequantize", "Requantize", "Permute"})
@@ -67,7 +67,7 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
     Raises TRACE_UNREADABLE: the file is missing, or has no layer.
     """
     unclaimed = list(macs.layers)
-    ran = [entry for entry in listed_layers(trace / "layers.json") if entry["type"] != "Input"]
+    ran = [entry for entry in read_layers(trace / "layers.json") if entry["type"] != "Input"]
     return executed_residency([_layer(entry, unclaimed) for entry in ran], macs)
 
 
@@ -81,7 +81,7 @@ def _layer(entry: Mapping[str, Any], unclaimed: list[LayerMacs]) -> LayerResiden
         macs=0 if joined is None else joined.macs,
         time_us=entry["time_us"],
         onnx_nodes=() if joined is None else (joined.name,),
-        moved_bytes={} if kind in _VIEWS else _moved(entry),
+        moved_bytes={} if kind in _VIEWS else _bytes_moved(entry),
     )
 
 
@@ -90,38 +90,35 @@ def _matching_node(entry: Mapping[str, Any], unclaimed: list[LayerMacs]) -> Laye
     if any(port is None for port in ports):
         return None
     positions = 1 if entry["type"] == "InnerProduct" else prod(ports[0]["shape"][1:])
-    return claim_by_macs(unclaimed, _weights(entry) * positions)
+    return claim_by_macs(unclaimed, _weight_count(entry) * positions)
 
 
 def _precision(entry: Mapping[str, Any]) -> str:
     ports = [*entry["inputs"], *entry["outputs"]]
-    if _number(entry, _INT8.get(entry["type"])) != 0 or any(port is None for port in ports):
+    if _setting(entry, _INT8.get(entry["type"])) != 0 or any(port is None for port in ports):
         return UNKNOWN
     if entry["outputs"] and all(port["bits"] == 16 for port in entry["outputs"]):
         return entry.get("sixteen_bits") or UNKNOWN
     return "fp32" if all(port["bits"] == 32 for port in ports) else UNKNOWN
 
 
-def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
+def _bytes_moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
     """Return the bytes read and written, weights included; None if the precision is not known."""
     ports = [*entry["inputs"], *entry["outputs"]]
     precision = _precision(entry)
     if precision == UNKNOWN:
         return None
     tensors = [MovedTensor("fp32" if port["bits"] == 32 else precision, tuple(port["shape"])) for port in ports]
-    return moved_bytes([*tensors, MovedTensor(precision, (_weights(entry) + _biases(entry),))])
+    output_channels = _setting(entry, "0")
+    biases = output_channels if _setting(entry, _BIAS.get(entry["type"])) else 0
+    return moved_bytes([*tensors, MovedTensor(precision, (_weight_count(entry) + biases,))])
 
 
-def _weights(entry: Mapping[str, Any]) -> int:
-    return _number(entry, _WEIGHTS.get(entry["type"]))
+def _weight_count(entry: Mapping[str, Any]) -> int:
+    return _setting(entry, _WEIGHTS.get(entry["type"]))
 
 
-def _biases(entry: Mapping[str, Any]) -> int:
-    """Return the number of biases, one for each output channel. Setting 0 is the number of output channels."""
-    return _number(entry, "0") if _number(entry, _BIAS.get(entry["type"])) else 0
-
-
-def _number(entry: Mapping[str, Any], setting: str | None) -> int:
+def _setting(entry: Mapping[str, Any], setting: str | None) -> int:
     return 0 if setting is None else int(entry["settings"].get(setting, 0))
 
 
@@ -166,16 +163,17 @@ class NcnnBackend(Backend):
         """See ``Backend.supports``. The model is in ncnn's format, so the device's limits on ONNX do not apply."""
         if self.runtime not in device.runtimes:
             return ()
+        why = _NO_FP16.format(processor_name(device))
+        half = (
+            Candidate(id="ncnn-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=FP16)
+            if multiplies_halves(device.processor)
+            else Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
+        )
         return (
             Candidate(id="ncnn-fp32", runtime=self.runtime, precision=Precision.FP32, session_options=FP32),
-            self._half(device),
+            half,
             *(Unsupported(runtime=self.runtime, precision=precision, why=why) for precision, why in _REFUSED.items()),
         )
-
-    def _half(self, device: Device) -> Candidate | Unsupported:
-        if multiplies_halves(device.processor):
-            return Candidate(id="ncnn-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=FP16)
-        return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_NO_FP16.format(names_processor(device)))
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
         """Return ``model.json`` of a candidate whose files are ``model.param`` and ``model.bin``."""
@@ -200,7 +198,6 @@ class NcnnBackend(Backend):
             LAYER_NOT_CONVERTED: the model has a layer that ncnn lacks.
         """
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
-
         classes = convert_trunk(onnx, candidate, out)
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
@@ -218,7 +215,7 @@ class NcnnBackend(Backend):
         weights = next(name for name in model.model.files if name != model.model.entry)
         files = [str(folder / model.model.entry), str(folder / weights)]
         words = [str(_PROGRAM), *files, model.model.input.name, model.model.output.name]
-        return answers_separately("ncnn", words, feed, folder.name)
+        return logits_separately("ncnn", words, feed, folder.name)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. The check runs in fp32, with fp16 weights if the candidate has them."""
@@ -233,9 +230,9 @@ class NcnnBackend(Backend):
         """See ``Backend.sums_saturate``. There are no INT8 candidates."""
         return False
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> ExcludedFile:
         """See ``Backend.left_out``. A ResNet-18 in fp16 on an emulated Cortex-A76 was off by 0.047."""
-        return LeftOut("half-precision kernels", 0.06) if candidate.precision is Precision.FP16 else LeftOut()
+        return ExcludedFile("half-precision kernels", 0.06) if candidate.precision is Precision.FP16 else ExcludedFile()
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""
@@ -249,9 +246,8 @@ class NcnnBackend(Backend):
 BACKEND = NcnnBackend()
 
 
-TIMEOUT_S = 600.0
-"""The largest network of the catalogue takes seconds."""
-_LAST_LINES = 3
+PNNX_TIMEOUT_S = 600.0
+"""Time-out of the conversion. The largest network of the catalogue takes seconds."""
 
 
 def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
@@ -262,33 +258,36 @@ def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
     """
     from onnx import load
 
-    graph = load(onnx, load_external_data=False).graph
-    sizes = [axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim[1:]]
-    classes = int(graph.output[0].type.tensor_type.shape.dim[1].dim_value)
+    from edgecnn.graph.onnx_file import class_count
+
+    model = load(onnx, load_external_data=False)
+    sizes = [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim[1:]]
     with tempfile.TemporaryDirectory(prefix="edgecnn-pnnx-") as name:
         work = Path(name)  # pnnx also writes other files next to its input
         shutil.copyfile(onnx, work / "model.onnx")
         shape = ",".join(str(size) for size in (1, *sizes))
         halved = f"fp16={int(candidate.precision is Precision.FP16)}"
         words = ("model.onnx", f"inputshape=[{shape}]f32", halved, "ncnnparam=model.param", "ncnnbin=model.bin")
-        printed = _run([str(_program()), *words], work, candidate.id)
+        printed = _run_pnnx([str(pnnx_program()), *words], work, candidate.id)
         require_room(work)  # pnnx reports no error if the disk is full
         for file_name in ("model.param", "model.bin"):
             if not (work / file_name).is_file() or not (work / file_name).stat().st_size:
-                raise CONVERTER_FAILED(converter="pnnx", candidate=candidate.id, why=_last(printed) or f"it wrote no {file_name}")
+                raise CONVERTER_FAILED(
+                    converter="pnnx", candidate=candidate.id, why=_last_lines(printed) or f"it wrote no {file_name}"
+                )
         _check_layers(work / "model.param", candidate.id)
         for file_name in ("model.param", "model.bin"):
             shutil.copyfile(work / file_name, out / file_name)
-    return classes
+    return class_count(model)
 
 
-def _program() -> Path:
-    """Return the path of pnnx's executable: its Python module would import torch."""
+def pnnx_program() -> Path:
+    """Return the path of pnnx's executable, because its Python module would import torch."""
     root = Path(str(metadata.distribution("pnnx").locate_file("")))
     return root / "pnnx" / ("pnnx.exe" if sys.platform == "win32" else "pnnx")
 
 
-def _run(words: list[str], work: Path, candidate: str) -> str:
+def _run_pnnx(words: list[str], work: Path, candidate: str) -> str:
     try:
         process = subprocess.Popen(
             words,
@@ -304,15 +303,15 @@ def _run(words: list[str], work: Path, candidate: str) -> str:
     except OSError as error:
         raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=str(error)) from error
     try:
-        printed, _ = process.communicate(timeout=TIMEOUT_S)
+        printed, _ = process.communicate(timeout=PNNX_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise CONVERTER_FAILED(
-            converter="pnnx", candidate=candidate, why=f"it timed out after {TIMEOUT_S:g} s and was killed"
+            converter="pnnx", candidate=candidate, why=f"it timed out after {PNNX_TIMEOUT_S:g} s and was killed"
         ) from error
     finally:
         kill_group(process)
     if process.returncode:
-        why = f"{ending(process.returncode)}; its last output: {_last(printed)}"
+        why = f"{exit_text(process.returncode)}; its last output: {_last_lines(printed)}"
         raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=why)
     return printed
 
@@ -328,9 +327,9 @@ def _check_layers(param: Path, candidate: str) -> None:
         raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=f"its network has no {INPUT} or no {OUTPUT}")
 
 
-def _last(printed: str) -> str:
+def _last_lines(printed: str) -> str:
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    return " | ".join(lines[-_LAST_LINES:])
+    return " | ".join(lines[-3:])
 
 
 _PROGRAM = Path(__file__).with_name("ncnn_program.py")

@@ -25,8 +25,8 @@ from edgecnn.runtimes.protocol import (
     AFTERWARDS,
     UNSIGNED,
     Backend,
+    ExcludedFile,
     Halves,
-    LeftOut,
     Line,
     Logits,
     OutputCheck,
@@ -53,19 +53,17 @@ _MULTIPLIES = re.compile(r"Conv|Gemm|MatMul")
 _INTEGER_KERNELS = re.compile(r"^(QLinear|QGemm|QAttention|ConvInteger|MatMulInteger|DynamicQuantizeMatMul|NhwcMaxPool)")
 _MOVES = re.compile(r"^(QuantizeLinear|DequantizeLinear|Transpose|Reorder(In|Out)put|Cast|MemcpyToHost|MemcpyFromHost)$")
 _VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Shape"})
-"""Layers that change only the shape, or return it, and move no number."""
+"""Layers that only change or return a shape, and move no number."""
 _TYPES = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "uint8": "int8", "int8": "int8"}
 _RENAMED = re.compile(r"_nchwc$|_token_[0-9]+$|/MatMulAddFusion.*$")
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
     """Return the residency of a traced session. Raises TRACE_UNREADABLE: a file is missing, or the profile has no kernel."""
-    nodes = _nodes(trace / "optimized.onnx")
+    nodes = _read_nodes(trace / "optimized.onnx")
     join = MacJoin(macs)
-    layers = [
-        _layer(name, events, nodes.get(name, _Node((), ())), join) for name, events in _kernels(trace / "profile.json").items()
-    ]
-    return executed_residency(layers, macs)
+    calls = _calls_by_node(trace / "profile.json")
+    return executed_residency([_layer(name, calls[name], nodes.get(name, _Node((), ())), join) for name in calls], macs)
 
 
 class _Node(NamedTuple):
@@ -76,7 +74,7 @@ class _Node(NamedTuple):
     """Constants that the node reads."""
 
 
-def _kernels(path: Path) -> dict[str, list[dict[str, Any]]]:
+def _calls_by_node(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Return the calls of each node, in the order of the nodes' first calls."""
     try:
         events = json.loads(path.read_text(encoding="utf-8"))
@@ -91,7 +89,7 @@ def _kernels(path: Path) -> dict[str, list[dict[str, Any]]]:
     return calls
 
 
-def _nodes(path: Path) -> Mapping[str, _Node]:
+def _read_nodes(path: Path) -> Mapping[str, _Node]:
     from onnx import TensorProto, load
 
     try:
@@ -111,7 +109,7 @@ def _nodes(path: Path) -> Mapping[str, _Node]:
 def _layer(name: str, calls: Sequence[Mapping[str, Any]], node: _Node, join: MacJoin) -> LayerResidency:
     args = calls[0]["args"]
     op = str(args.get("op_name", ""))
-    claimed = join.claim(_names(name, node.outputs)) if _MULTIPLIES.search(op) else ()
+    claimed = join.claim(_trunk_names(name, node.outputs)) if _MULTIPLIES.search(op) else ()
     # The first call allocates; it counts only if there is no other.
     times = [float(call["dur"]) for call in calls[1:] or calls]
     return LayerResidency(
@@ -121,26 +119,26 @@ def _layer(name: str, calls: Sequence[Mapping[str, Any]], node: _Node, join: Mac
         macs=sum(layer.macs for layer in claimed),
         time_us=sum(times) / len(times),
         onnx_nodes=tuple(layer.name for layer in claimed),
-        moved_bytes={} if op in _VIEWS else _moved(args, node.weights),
+        moved_bytes={} if op in _VIEWS else _bytes_moved(args, node.weights),
     )
 
 
-def _moved(args: Mapping[str, Any], weights: Iterable[MovedTensor]) -> Mapping[str, int] | None:
+def _bytes_moved(args: Mapping[str, Any], weights: Iterable[MovedTensor]) -> Mapping[str, int] | None:
     """Return the bytes that one call moves. A profile may omit weights, so each weight of profile and graph is counted once."""
     if "output_type_shape" not in args:
         return None
-    read = Counter(_tensors(args.get("input_type_shape", ()))) | Counter(weights)
-    return moved_bytes((*read.elements(), *_tensors(args["output_type_shape"])))
+    read = Counter(_listed_tensors(args.get("input_type_shape", ()))) | Counter(weights)
+    return moved_bytes((*read.elements(), *_listed_tensors(args["output_type_shape"])))
 
 
-def _tensors(listed: Iterable[Mapping[str, Sequence[int]]]) -> Iterator[MovedTensor]:
+def _listed_tensors(listed: Iterable[Mapping[str, Sequence[int]]]) -> Iterator[MovedTensor]:
     """Read a profile's list of tensors, each an object such as ``{"uint8": [1, 3, 64, 64]}``."""
     for entry in listed:
         for element, shape in entry.items():
             yield MovedTensor(element, tuple(shape))
 
 
-def _names(name: str, outputs: Sequence[str]) -> Iterator[str]:
+def _trunk_names(name: str, outputs: Sequence[str]) -> Iterator[str]:
     """Yield the names that this node or its output may have in the trunk."""
     yield name
     original = name.removeprefix("fused ")
@@ -159,6 +157,9 @@ def _precision(op: str, args: Mapping[str, Any]) -> str:
     shapes = args.get("input_type_shape") or [{}]
     first = next(iter(shapes[0]), "")
     return _TYPES.get(first, UNKNOWN)
+
+
+_FP16_IS_CAST = "the CPU provider runs an fp16 model in fp32 with casts: the file is smaller, the arithmetic is the same"
 
 
 class OnnxRuntimeBackend(Backend):
@@ -198,11 +199,25 @@ class OnnxRuntimeBackend(Backend):
             return tuple(
                 Unsupported(runtime=self.runtime, precision=precision, why=too_old) for precision in Precision if precision.ships
             )
+        processor = device.processor
+        half = (
+            Candidate(id="onnxruntime-fp16", runtime=self.runtime, precision=Precision.FP16)
+            if arm_halves(processor)
+            else Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_FP16_IS_CAST)
+        )
+        int8 = Candidate(
+            id="onnxruntime-int8",
+            runtime=self.runtime,
+            precision=Precision.INT8,
+            method=Method.POST_TRAINING,
+            scheme=Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=byte_products_saturate(processor)),
+            session_options=exact_products(processor),
+        )
         return (
             Candidate(id="onnxruntime-fp32", runtime=self.runtime, precision=Precision.FP32),
-            self._fp16(device.processor),
+            half,
             Unsupported(runtime=self.runtime, precision=Precision.BF16, why="the CPU provider has no bf16 convolution"),
-            self._int8(device.processor),
+            int8,
         )
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
@@ -219,8 +234,10 @@ class OnnxRuntimeBackend(Backend):
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
         from onnx import load
 
+        from edgecnn.graph.onnx_file import class_count
+
         shutil.copyfile(onnx, out / "model.onnx")
-        classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        classes = class_count(load(onnx, load_external_data=False))
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
     def way(self, candidate: Candidate) -> Way | None:
@@ -260,9 +277,9 @@ class OnnxRuntimeBackend(Backend):
         exact = EXACT.items() <= candidate.session_options.items()
         return not exact and has_full_range(candidate) and byte_products_saturate(processor)
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> ExcludedFile:
         """See ``Backend.left_out``."""
-        return LeftOut("half-precision kernels" if candidate.precision is Precision.FP16 else None)
+        return ExcludedFile("half-precision kernels" if candidate.precision is Precision.FP16 else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. Spinning and pinning have no effect on a single thread."""
@@ -273,22 +290,6 @@ class OnnxRuntimeBackend(Backend):
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``profile.json`` and ``optimized.onnx``."""
         return residency_of(trace, macs)
-
-    def _fp16(self, processor: Processor) -> Candidate | Unsupported:
-        cast = "the CPU provider runs an fp16 model in fp32 with casts: the file is smaller, the arithmetic is the same"
-        if not arm_halves(processor):
-            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=cast)
-        return Candidate(id="onnxruntime-fp16", runtime=self.runtime, precision=Precision.FP16)
-
-    def _int8(self, processor: Processor) -> Candidate:
-        return Candidate(
-            id="onnxruntime-int8",
-            runtime=self.runtime,
-            precision=Precision.INT8,
-            method=Method.POST_TRAINING,
-            scheme=Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=byte_products_saturate(processor)),
-            session_options=exact_products(processor),
-        )
 
 
 EXACT: Mapping[str, str] = {"session.x64quantprecision": "1"}

@@ -24,13 +24,13 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.errors.graph import CALIBRATION_RANGE_NOT_FINITE, HALF_REFUSED
 from edgecnn.errors.wording import first_line
-from edgecnn.graph.attention import WEIGHTED, attention_products, float_nodes
-from edgecnn.graph.checks import logits, session_of
-from edgecnn.graph.onnx_file import answers_of, load_model, require_unquantized, save_model
-from edgecnn.graph.operators import operators_named
-from edgecnn.graph.passes.half import carry_half, type_half
-from edgecnn.graph.passes.qdq import unshare_biases
-from edgecnn.runtimes.job import Job, require_finite_answers
+from edgecnn.graph.checks import run_logits, session_of
+from edgecnn.graph.float_nodes import WEIGHTED, attention_products, float_nodes
+from edgecnn.graph.half_precision import round_to_half, type_half
+from edgecnn.graph.missing_operator import name_missing_operator
+from edgecnn.graph.onnx_file import class_count, load_model, require_unquantized, save_model
+from edgecnn.graph.quantization_nodes import unshare_biases
+from edgecnn.runtimes.job import Job, require_finite_on_calibration
 from edgecnn.runtimes.onnxruntime import BACKEND
 from edgecnn.values.candidate import Scheme
 
@@ -40,12 +40,9 @@ def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, 
 
     Raises OPERATOR_MISSING: ONNX Runtime lacks one of the file's operators.
     """
-    with operators_named(path):
+    with name_missing_operator(path):
         session = session_of(path, entries=options)
-    return logits(session, feed)
-
-
-_TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+    return run_logits(session, feed)
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -60,11 +57,11 @@ def quantize(job: Job) -> dict[str, Any]:
         raise ValueError(f"{job.candidate.id} has no scheme")
     trunk = load_model(job.onnx)
     require_unquantized(trunk, job.onnx)
-    require_finite_answers(job, partial(logits_of, job.onnx))
+    require_finite_on_calibration(job, partial(logits_of, job.onnx))
     made = static_qdq(job, job.candidate.scheme, trunk)
     _require_finite_ranges(made)
     save_model(made, job.out / "model.onnx")
-    job.describe(BACKEND.model_file(job.candidate, answers_of(trunk)))
+    job.write_model_file(BACKEND.model_file(job.candidate, class_count(trunk)))
     in_float = float_layers(made)
     attention = [name for name in attention_products(trunk) if name in in_float]
     return {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": in_float, "attention": attention}
@@ -78,21 +75,22 @@ def float_layers(model: onnx.ModelProto) -> list[str]:
 
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
     """Return the trunk with Q/DQ by ONNX Runtime's quantizer, except for ``float_nodes``."""
-    return quantized(
+    types = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+    return quantize_statically(
         job.onnx,
         Feeds(trunk.graph.input[0].name, job.feeds()),
         per_channel=scheme.weight_granularity == "per-channel",
         reduce_range=scheme.reduced_range,
-        activation_type=_TYPES[scheme.activation_dtype],
-        weight_type=_TYPES[scheme.weight_dtype],
+        activation_type=types[scheme.activation_dtype],
+        weight_type=types[scheme.weight_dtype],
         nodes_to_exclude=float_nodes(trunk, job.kept),
         extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
     )
 
 
-def quantized(trunk: Path, feeds: CalibrationDataReader, **options: Any) -> onnx.ModelProto:
+def quantize_statically(trunk: Path, feeds: CalibrationDataReader, **options: Any) -> onnx.ModelProto:
     """Return a trunk with Q/DQ by ONNX Runtime's static quantizer and min-max ranges. ``options``: the quantizer's arguments."""
-    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _known_warnings_hidden():
+    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _hide_known_warnings():
         written, model = Path(folder) / "qdq.onnx", load_model(trunk)
         if unshare_biases(model.graph):
             trunk = Path(folder) / "trunk.onnx"
@@ -123,25 +121,22 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
         return None if feed is None else {self._name: feed}
 
 
-_WARNINGS, _ERRORS = 2, 3
-"""ONNX Runtime's severities; the first is its default."""
-
-
 @contextmanager
-def _known_warnings_hidden() -> Iterator[None]:
+def _hide_known_warnings() -> Iterator[None]:
     """Hide warnings that always occur: advice on shape inference and folding, which the exporter has done, and the missing second
     axis of the scale of a batch normalization that is not fused."""
     root = logging.getLogger()
-    root.addFilter(_is_news)
-    set_default_logger_severity(_ERRORS)  # else it prints a line for each unused weight
+    warnings, errors = 2, 3  # ONNX Runtime's severities; the first is its default
+    root.addFilter(_is_unknown_warning)
+    set_default_logger_severity(errors)  # else it prints a line for each unused weight
     try:
         yield
     finally:
-        root.removeFilter(_is_news)
-        set_default_logger_severity(_WARNINGS)
+        root.removeFilter(_is_unknown_warning)
+        set_default_logger_severity(warnings)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def _is_unknown_warning(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     lone_scale = "is out-of-range for weight" in message and message.endswith("with rank 1")
     return not lone_scale and "pre-processing before quantization" not in message
@@ -156,12 +151,12 @@ def write_half(job: Job) -> dict[str, Any]:
     """
     trunk, path = load_model(job.onnx), job.out / "model.onnx"
     require_unquantized(trunk, job.onnx)
-    carried = carry_half(trunk, job.wide)
+    carried = round_to_half(trunk, job.wide)
     try:  # none of the three has an exception class
         save_model(type_half(carried, job.wide), path)
         onnx.checker.check_model(path, full_check=True)
         InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise HALF_REFUSED(candidate=job.candidate.id, because=first_line(error)) from error
-    job.describe(BACKEND.model_file(job.candidate, answers_of(trunk)))
+    job.write_model_file(BACKEND.model_file(job.candidate, class_count(trunk)))
     return {"form": job.half_form}

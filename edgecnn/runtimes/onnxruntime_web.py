@@ -22,7 +22,7 @@ from edgecnn.errors.weights import DownloadFailed
 from edgecnn.installed import VENDORED, Glibc, Series
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime import BACKEND as ONNX_RUNTIME
-from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Logits, OutputCheck, Size, halves_of
+from edgecnn.runtimes.protocol import Backend, ExcludedFile, Halves, Logits, OutputCheck, Size, halves_of
 from edgecnn.store.disk import download
 from edgecnn.store.store import default_root
 from edgecnn.values.candidate import Candidate, Runtime, Scheme
@@ -69,27 +69,26 @@ def web_files(candidate: str, runtime: Runtime) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):
         if not is_unpacked(runtime):
-            _unpack(_archive(folder.parent / _ARCHIVE, candidate), folder, candidate)
+            _unpack(_verified_archive(folder.parent / _ARCHIVE, candidate), folder, candidate)
     return folder
 
 
 def _unpack(archive: Path, folder: Path, candidate: str) -> None:
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
-        made = Path(place)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
         names = [name for runtime_files in FILES.values() for name in runtime_files]
         with tarfile.open(archive) as packed:
             for name in names:
                 inside = packed.extractfile(f"package/dist/{name}")
                 if inside is None:
                     raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=f"its {name} is not a file")
-                with (made / name).open("wb") as file:
+                with (Path(work) / name).open("wb") as file:
                     shutil.copyfileobj(inside, file)
         for name in names:
-            (made / name).replace(folder / name)
+            (Path(work) / name).replace(folder / name)
     archive.unlink()
 
 
-def _archive(path: Path, candidate: str) -> Path:
+def _verified_archive(path: Path, candidate: str) -> Path:
     """Return the verified archive. It is downloaded unless the file exists."""
     if not path.is_file() and os.environ.get("EDGECNN_OFFLINE") == "1":
         why = f"EDGECNN_OFFLINE=1, and {path} does not exist; `npm pack onnxruntime-web@{VERSION}` makes it"
@@ -137,12 +136,12 @@ class BrowserBackend(Backend):
         Raises CONVERTER_FAILED: see ``web_files``.
         """
         ONNX_RUNTIME.convert(onnx, candidate, out)
-        self.complete(candidate, out)
+        self._add_web_files(candidate, out)
 
     def write(self, job: Job) -> dict[str, Any]:
         """See ``Backend.write``. INT8 files are ONNX Runtime's: WebAssembly has the same kernels as the CPU."""
         facts = ONNX_RUNTIME.write(job)
-        self.complete(job.candidate, job.out)
+        self._add_web_files(job.candidate, job.out)
         return facts
 
     def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
@@ -161,13 +160,13 @@ class BrowserBackend(Backend):
         """See ``Backend.sums_saturate``. WebAssembly widens bytes to 16 bits and adds their products in 32."""
         return False
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> ExcludedFile:
         """See ``Backend.left_out``."""
-        return LeftOut("the browser's own kernels")
+        return ExcludedFile("the browser's own kernels")
 
-    def complete(self, candidate: Candidate, out: Path) -> None:
+    def _add_web_files(self, candidate: Candidate, out: Path) -> None:
         """Turn ONNX Runtime's files in ``out`` into a browser's. Raises CONVERTER_FAILED: see ``web_files``."""
-        files, described = FILES[self.runtime], out / MODEL_FILE_NAME
+        files, model_file = FILES[self.runtime], out / MODEL_FILE_NAME
         unpacked = web_files(candidate.id, self.runtime)
         for name in files:
             shutil.copyfile(unpacked / name, out / name)
@@ -176,5 +175,5 @@ class BrowserBackend(Backend):
             "requirements": ModelRequirements(packages=self.runtime_packages),
             "beside": files,
         }
-        made = ModelFile.model_validate_json(described.read_text(encoding="utf-8"))
-        described.write_text(made.model_copy(update=changed).to_json(), encoding="utf-8")
+        model = ModelFile.model_validate_json(model_file.read_text(encoding="utf-8"))
+        model_file.write_text(model.model_copy(update=changed).to_json(), encoding="utf-8")

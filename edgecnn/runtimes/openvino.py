@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgecnn.graph.operators import operators_named
+from edgecnn.graph.missing_operator import name_missing_operator
 from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import (
@@ -25,14 +25,14 @@ from edgecnn.runtimes.processor import (
     fewer_threads,
     has_full_range,
     multiplies_bf16,
-    names_processor,
+    processor_name,
 )
 from edgecnn.runtimes.protocol import (
     AFTERWARDS,
     UNSIGNED,
     Backend,
+    ExcludedFile,
     Halves,
-    LeftOut,
     Line,
     Logits,
     OutputCheck,
@@ -46,10 +46,10 @@ from edgecnn.runtimes.residency import (
     MacJoin,
     MovedTensor,
     executed_residency,
-    listed_layers,
     moved_bytes,
+    read_layers,
 )
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
@@ -66,7 +66,7 @@ from edgecnn.values.model_file import (
 _MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _MOVES = frozenset({"Reorder", "Convert", "FakeQuantize", "Transpose"})
 _VIEWS = frozenset({"Reshape", "ShapeOf"})
-"""Layers that change only the shape, or return it, and move no number."""
+"""Layers that only change or return a shape, and move no number."""
 _TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 _PRIMITIVE = re.compile(r"_(I8|f32|bf16|f16)$", re.IGNORECASE)
 _APPENDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")
@@ -76,13 +76,13 @@ _NOT_RUN = frozenset({"Input", "Const", "Output", "Parameter", "Result"})
 def residency_of(trace: Path, macs: MacTable) -> Residency:
     """Return the residency of a traced session. Raises TRACE_UNREADABLE: the file is missing, or has no layer."""
     join = MacJoin(macs)
-    ran = [entry for entry in listed_layers(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
+    ran = [entry for entry in read_layers(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
     return executed_residency([_layer(entry, join) for entry in ran], macs)
 
 
 def _layer(entry: Mapping[str, Any], join: MacJoin) -> LayerResidency:
     kind = str(entry["layer_type"])
-    claimed = join.claim(_names(entry)) if kind in _MULTIPLIES else ()
+    claimed = join.claim(_onnx_names(entry)) if kind in _MULTIPLIES else ()
     return LayerResidency(
         name=str(entry["name"]),
         op=kind,
@@ -90,11 +90,11 @@ def _layer(entry: Mapping[str, Any], join: MacJoin) -> LayerResidency:
         macs=sum(layer.macs for layer in claimed),
         time_us=entry["time_us"],
         onnx_nodes=tuple(layer.name for layer in claimed),
-        moved_bytes={} if kind in _VIEWS else _moved(entry),
+        moved_bytes={} if kind in _VIEWS else _bytes_moved(entry),
     )
 
 
-def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
+def _bytes_moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
     """Return the bytes read and written, from the types and shapes of the graph's edges; None if a shape is not fixed."""
     ports = (*entry["inputs"], *entry["outputs"]) if "inputs" in entry else ({"shape": None},)
     if any(port["shape"] is None for port in ports):
@@ -102,7 +102,7 @@ def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
     return moved_bytes(MovedTensor(port["type"], tuple(port["shape"])) for port in ports)
 
 
-def _names(entry: Mapping[str, Any]) -> Iterator[str]:
+def _onnx_names(entry: Mapping[str, Any]) -> Iterator[str]:
     """Yield a layer's possible names in ONNX, with and without the suffixes of conversion."""
     for name in (entry["name"], *entry["original_names"]):
         yield name
@@ -123,9 +123,13 @@ def _precision(entry: Mapping[str, Any]) -> str:
 
 
 PRECISION_HINT = "INFERENCE_PRECISION_HINT"
-_F32 = {PRECISION_HINT: "f32"}
+F32 = {PRECISION_HINT: "f32"}
 _BF16 = {PRECISION_HINT: "bf16"}
 _F16 = {PRECISION_HINT: "f16"}
+_NO_BF16 = "{} has no bf16 products (avx512_bf16 or amx_bf16): bf16 would be rounded fp32"
+_FP16_UNVERIFIED = (
+    "it is offered only on 64-bit Arm with asimdhp; on other processors the CPU plugin's arithmetic was not verified"
+)
 _FLOAT_ON_ARM = "on 64-bit Arm most layers run in fp32: 17 of 20 convolutions of a ResNet-18 on an emulated Cortex-A76"
 
 
@@ -152,19 +156,28 @@ class OpenVinoBackend(Backend):
     glibc: Mapping[str, Glibc] = {"x86_64": (2, 28), "aarch64": (2, 35)}
     session_module = "openvino_cpu"
     reads_onnx = True
-    fp32_options: Mapping[str, str] = _F32
+    fp32_options: Mapping[str, str] = F32
     builder: str | None = None
     learned: Scheme | None = UNSIGNED
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
         """See ``Backend.supports``. The model is in OpenVINO's format, so the device's limits on ONNX do not apply."""
-        facts = device.runtimes.get(self.runtime)
-        if facts is None:
+        if self.runtime not in device.runtimes:
             return ()
+        bf16 = (
+            Candidate(id="openvino-bf16", runtime=self.runtime, precision=Precision.BF16, session_options=_BF16)
+            if multiplies_bf16(device.processor.isa)
+            else Unsupported(runtime=self.runtime, precision=Precision.BF16, why=_NO_BF16.format(processor_name(device)))
+        )
+        fp16 = (
+            Candidate(id="openvino-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=_F16)
+            if arm_halves(device.processor)
+            else Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_FP16_UNVERIFIED)
+        )
         return (
-            Candidate(id="openvino-fp32", runtime=self.runtime, precision=Precision.FP32, session_options=_F32),
-            self._bf16(device),
-            self._fp16(device.processor),
+            Candidate(id="openvino-fp32", runtime=self.runtime, precision=Precision.FP32, session_options=F32),
+            bf16,
+            fp16,
             self._int8(device.processor),
         )
 
@@ -180,7 +193,6 @@ class OpenVinoBackend(Backend):
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
         """See ``Backend.convert``. The session selects bf16 or fp16, so their file is the fp32 file."""
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
-
         model = convert_trunk(onnx)
         classes = save_ir(model, out / "model.xml")
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
@@ -210,7 +222,7 @@ class OpenVinoBackend(Backend):
         """See ``Backend.output_check``. The file of bf16 and fp16 is the fp32 file, so it runs in fp32."""
         precision = Precision.FP32 if candidate.precision.is_float else candidate.precision
         rounds = candidate.method in AFTERWARDS
-        return OutputCheck("NNCF" if rounds else "OpenVINO's converter", precision, _F32, rounds=rounds)
+        return OutputCheck("NNCF" if rounds else "OpenVINO's converter", precision, F32, rounds=rounds)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""
@@ -220,11 +232,11 @@ class OpenVinoBackend(Backend):
         """See ``Backend.sums_saturate``."""
         return has_full_range(candidate) and byte_products_saturate(processor)
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> ExcludedFile:
         """See ``Backend.left_out``. A ResNet-18 in fp16 on an emulated Cortex-A76 was off by 0.026."""
         if candidate.precision not in (Precision.FP16, Precision.BF16):
-            return LeftOut()
-        return LeftOut(f"{candidate.precision.value} kernels", 0.06 if candidate.precision is Precision.FP16 else 0.0)
+            return ExcludedFile()
+        return ExcludedFile(f"{candidate.precision.value} kernels", 0.06 if candidate.precision is Precision.FP16 else 0.0)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. The number of streams is not a knob: one image a call uses one stream."""
@@ -235,18 +247,6 @@ class OpenVinoBackend(Backend):
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``layers.json``."""
         return residency_of(trace, macs)
-
-    def _fp16(self, processor: Processor) -> Candidate | Unsupported:
-        unread = "it is offered only on 64-bit Arm with asimdhp; on other processors the CPU plugin's arithmetic was not verified"
-        if not arm_halves(processor):
-            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=unread)
-        return Candidate(id="openvino-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=_F16)
-
-    def _bf16(self, device: Device) -> Candidate | Unsupported:
-        rounded = f"{names_processor(device)} has no bf16 products (avx512_bf16 or amx_bf16): bf16 would be rounded fp32"
-        if not multiplies_bf16(device.processor.isa):
-            return Unsupported(runtime=self.runtime, precision=Precision.BF16, why=rounded)
-        return Candidate(id="openvino-bf16", runtime=self.runtime, precision=Precision.BF16, session_options=_BF16)
 
     def _int8(self, processor: Processor) -> Candidate | Unsupported:
         if processor.architecture == "aarch64":
@@ -259,7 +259,7 @@ class OpenVinoBackend(Backend):
             scheme=Scheme(
                 activation_dtype="uint8", activation_symmetric=True, bias="float", reduced_range=byte_products_saturate(processor)
             ),
-            session_options=_BF16 if multiplies_bf16(processor.isa) else _F32,
+            session_options=_BF16 if multiplies_bf16(processor.isa) else F32,
         )
 
 
@@ -274,18 +274,16 @@ _RANGE_ENDS = ((1, 3), (2, 4))
 """Ports of a FakeQuantize: the low ends of its input and output, then the high ends."""
 
 
-_REFUSAL = re.compile(r"No conversion rule found for operations: (?:[\w.]*\.)?(?P<op>\w+)")
-
-
 def convert_trunk(onnx: Path) -> Any:
     """Return an ``openvino.Model`` of the trunk in float32, with the passes that ``read_model`` omits.
 
-    ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed between them. INT8 of EfficientNet-B0 was
-    a third slower so.
+    ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed between them. That made INT8 of
+    EfficientNet-B0 a third slower.
 
     Raises OPERATOR_MISSING: OpenVINO lacks one of the trunk's operators.
     """
-    with operators_named(onnx, Runtime.OPENVINO, (_REFUSAL,)):
+    refusal = re.compile(r"No conversion rule found for operations: (?:[\w.]*\.)?(?P<op>\w+)")
+    with name_missing_operator(onnx, Runtime.OPENVINO, (refusal,)):
         return import_openvino().convert_model(onnx)
 
 
@@ -296,7 +294,7 @@ def save_ir(model: Any, path: Path) -> int:
     if model.has_rt_info(["conversion_parameters"]):
         del model.get_rt_info()["conversion_parameters"]
     weights = sum(op.get_byte_size() for op in model.get_ops() if op.get_type_name() == "Constant")
-    with told_by_system(path, weights):
+    with prefer_system_error(path, weights):
         import_openvino().save_model(model, path, compress_to_fp16=False)
     path.write_bytes(_INDENTATION.sub(b"", path.read_bytes()))
     return int(model.output(0).get_partial_shape()[1].get_length())

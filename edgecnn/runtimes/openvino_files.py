@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.graph import ALREADY_QUANTIZED, LAYER_NOT_FOUND
-from edgecnn.graph.attention import attention_nodes, attention_products
+from edgecnn.graph.float_nodes import attention_nodes, attention_products
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.runtimes.checks import check_converted
-from edgecnn.runtimes.job import Job, require_finite_answers
-from edgecnn.runtimes.openvino import BACKEND, convert_trunk, import_nncf, import_openvino, onnx_name, save_ir
+from edgecnn.runtimes.job import Job, require_finite_on_calibration
+from edgecnn.runtimes.openvino import BACKEND, F32, convert_trunk, import_nncf, import_openvino, onnx_name, save_ir
 from edgecnn.values.candidate import Scheme
 
 
@@ -44,7 +44,6 @@ def logits_of(model: Any, feed: npt.NDArray[Any], options: Mapping[str, str]) ->
 _CONVOLUTIONS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData")
 _MULTIPLIERS = (*_CONVOLUTIONS, "MatMul")
 _PASS_THROUGH = ("MaxPool", "Reshape", "Squeeze", "Unsqueeze", "Transpose")
-_F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -62,28 +61,28 @@ def quantize(job: Job) -> dict[str, Any]:
     for op in model.get_ordered_ops():
         if op.get_type_name() == "FakeQuantize":
             raise ALREADY_QUANTIZED(path=job.onnx, node=op.get_friendly_name(), op="FakeQuantize")
-    require_finite_answers(job, partial(logits_of, model, options=_F32))
-    away = check_converted(job, "OpenVINO's converter", partial(logits_of, model, options=_F32))
+    require_finite_on_calibration(job, partial(logits_of, model, options=F32))
+    away = check_converted(job, "OpenVINO's converter", partial(logits_of, model, options=F32))
     trunk = load_model(job.onnx)
-    kept = [*_names_of(model, job), *_attention_in(model, trunk)]
-    made = _post_training(model, job, job.candidate.scheme, kept)
-    in_float = _float_layers(made)
-    small = [name for name in _float_convolutions(made) if name not in kept]
+    kept = [*_kept_ops(model, job), *_attention_ops(model, trunk)]
+    quantized = _quantize_by_nncf(model, job, job.candidate.scheme, kept)
+    in_float = _float_layers(quantized)
+    small = [name for name in _float_convolutions(quantized) if name not in kept]
     if small:
-        made = _small_weights(made, sorted({*kept, *in_float} - {*small}))
-    classes = save_ir(made, job.out / "model.xml")
-    job.describe(BACKEND.model_file(job.candidate, classes))
+        quantized = _with_int8_weights(quantized, sorted({*kept, *in_float} - {*small}))
+    classes = save_ir(quantized, job.out / "model.xml")
+    job.write_model_file(BACKEND.model_file(job.candidate, classes))
     return {
         "format": "OpenVINO IR",
         "distance_of_float_from_trunk": away,
         "calibration": "NNCF's default ranges, fast bias correction",
         "float_layers": in_float,
         "int8_weights_of_float_layers": small,
-        "attention": _products_in(trunk, in_float),
+        "attention": _float_attention(trunk, in_float),
     }
 
 
-def _post_training(model: Any, job: Job, scheme: Scheme, kept: Sequence[str]) -> Any:
+def _quantize_by_nncf(model: Any, job: Job, scheme: Scheme, kept: Sequence[str]) -> Any:
     nncf = import_nncf()
     presets = {True: nncf.QuantizationPreset.PERFORMANCE, False: nncf.QuantizationPreset.MIXED}
     # Half-range weights keep u8 x s8 sums inside 16 bits on processors without VNNI, and cost accuracy elsewhere.
@@ -100,7 +99,7 @@ def _post_training(model: Any, job: Job, scheme: Scheme, kept: Sequence[str]) ->
         )
 
 
-def _small_weights(model: Any, but: Sequence[str]) -> Any:
+def _with_int8_weights(model: Any, but: Sequence[str]) -> Any:
     """Return the model with INT8 instead of float weights, a scale for each channel. ``but``: layers that keep float weights."""
     nncf = import_nncf()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -109,31 +108,31 @@ def _small_weights(model: Any, but: Sequence[str]) -> Any:
         )
 
 
-def _names_of(model: Any, job: Job) -> list[str]:
+def _kept_ops(model: Any, job: Job) -> list[str]:
     """Return the names in the converted model of the layers that stay in float, by their node or their output tensors."""
     ops = [op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() in _MULTIPLIERS]
     by_onnx_name = {onnx_name(name): name for name in ops}
     names = []
     for layer in job.kept:
-        called = next((by_onnx_name[name] for name in (layer.name, *layer.outputs) if name in by_onnx_name), None)
-        if called is None:
+        op = next((by_onnx_name[name] for name in (layer.name, *layer.outputs) if name in by_onnx_name), None)
+        if op is None:
             raise LAYER_NOT_FOUND(candidate=job.candidate.id, layer=layer.name)
-        names.append(called)
+        names.append(op)
     return names
 
 
-def _products_in(trunk: Any, in_float: Sequence[str]) -> list[str]:
+def _float_attention(trunk: Any, in_float: Sequence[str]) -> list[str]:
     """Return the attention products that are float in the model, by their names in the trunk."""
-    called, outputs = {onnx_name(name) for name in in_float}, {node.name: set(node.output) for node in trunk.graph.node}
-    return [name for name in attention_products(trunk) if called & {name, *outputs[name]}]
+    names, outputs = {onnx_name(name) for name in in_float}, {node.name: set(node.output) for node in trunk.graph.node}
+    return [name for name in attention_products(trunk) if names & {name, *outputs[name]}]
 
 
-def _attention_in(model: Any, trunk: Any) -> list[str]:
+def _attention_ops(model: Any, trunk: Any) -> list[str]:
     """Return the names of the attention's nodes in the converted model."""
     names = set(attention_nodes(trunk))
     tensors = {name for node in trunk.graph.node if node.name in names for name in node.output}
-    called = (op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() not in ("Constant", "Result"))
-    return [name for name in called if onnx_name(name) in names | tensors]
+    ops = (op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() not in ("Constant", "Result"))
+    return [name for name in ops if onnx_name(name) in names | tensors]
 
 
 def _float_layers(model: Any) -> list[str]:
@@ -145,15 +144,15 @@ def _float_layers(model: Any) -> list[str]:
 def _float_convolutions(model: Any) -> list[str]:
     """Return the convolutions whose weights the file would store in float."""
     convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() in _CONVOLUTIONS]
-    return [op.get_friendly_name() for op in convolutions if _holds_float(op.input_value(1).get_node())]
+    return [op.get_friendly_name() for op in convolutions if _is_float(op.input_value(1).get_node())]
 
 
-def _holds_float(weights: Any) -> bool:
+def _is_float(weights: Any) -> bool:
     """Whether weights are float. Weights behind a FakeQuantize become INT8 when the file is written."""
     kind = weights.get_type_name()
     if kind == "FakeQuantize":
         return False
-    return bool(weights.get_element_type().is_real()) if kind == "Constant" else _holds_float(weights.input_value(0).get_node())
+    return bool(weights.get_element_type().is_real()) if kind == "Constant" else _is_float(weights.input_value(0).get_node())
 
 
 def _source(op: Any) -> Any:

@@ -14,7 +14,7 @@ _BF16_PRODUCTS = frozenset({"avx512_bf16", "amx_bf16"})
 
 
 def byte_products_saturate(processor: Processor) -> bool:
-    """True if weights must have 7 bits, because sums of 8-bit products saturate silently.
+    """Return whether weights must have 7 bits, because sums of 8-bit products saturate silently.
 
     aarch64 is exact with or without ``asimddp``: without it, sums are widened in steps, which is slower. The worst is assumed of
     a processor without stated architecture and instructions.
@@ -25,22 +25,22 @@ def byte_products_saturate(processor: Processor) -> bool:
 
 
 def has_full_range(candidate: Candidate) -> bool:
-    """True for INT8 with weights of 8 bits, so that sums of u8×s8 products can exceed 16 bits."""
+    """Return whether a candidate is INT8 with weights of 8 bits, so that sums of u8×s8 products can exceed 16 bits."""
     return candidate.precision is Precision.INT8 and not (candidate.scheme is not None and candidate.scheme.reduced_range)
 
 
 def multiplies_bf16(isa: Iterable[str]) -> bool:
-    """True if the hardware multiplies bf16; otherwise bf16 would be rounded fp32."""
+    """Return whether the hardware multiplies bf16; otherwise bf16 would be rounded fp32."""
     return bool(_BF16_PRODUCTS.intersection(isa))
 
 
 def multiplies_halves(processor: Processor) -> bool:
-    """True if the hardware multiplies fp16: ``asimdhp`` of 64-bit Arm 8.2, which Cortex-A76 has and Cortex-A72 lacks."""
+    """Return whether the hardware multiplies fp16: ``asimdhp`` of 64-bit Arm 8.2, which Cortex-A76 has and Cortex-A72 lacks."""
     return "asimdhp" in processor.isa
 
 
 def arm_halves(processor: Processor) -> bool:
-    """True if ONNX Runtime's and OpenVINO's CPU kernels compute in fp16: on 64-bit Arm with ``asimdhp``.
+    """Return whether ONNX Runtime's and OpenVINO's CPU kernels compute in fp16: on 64-bit Arm with ``asimdhp``.
 
     Verified with a ResNet-18 on a Cortex-A76 emulated by QEMU: all layers that multiply, in ONNX Runtime 1.32 (NhwcFusedConv
     between fp16 tensors, Gemm; in 1.19.2 only the convolutions) and in OpenVINO 2026.4.1 (gemm_acl_f16, winograd_acl_f16,
@@ -49,7 +49,7 @@ def arm_halves(processor: Processor) -> bool:
     return processor.architecture == "aarch64" and multiplies_halves(processor)
 
 
-def names_processor(device: Device) -> str:
+def processor_name(device: Device) -> str:
     """Return the processor's model and its stated instructions, for reasons."""
     return f"{device.processor.model} ({' '.join(device.processor.isa) or 'no instructions stated'})"
 

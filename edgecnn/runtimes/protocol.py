@@ -31,7 +31,7 @@ activations, with which ONNX Runtime is slower than fp32. LiteRT's integers are 
 
 
 class Way(NamedTuple):
-    """What a candidate's conversion needs in addition to its runtime's packages."""
+    """Needs of a candidate's conversion in addition to its runtime's packages."""
 
     packages: tuple[str, ...] = ()
     calibrates: bool = False
@@ -39,7 +39,7 @@ class Way(NamedTuple):
 
 
 class OutputCheck(NamedTuple):
-    """How to run a candidate's files on this machine and compare their outputs with those of their ONNX file."""
+    """A run of a candidate's files on this machine, whose outputs are compared with those of their ONNX file."""
 
     converter: str
     """The program that made the files, for the error."""
@@ -55,7 +55,7 @@ class OutputCheck(NamedTuple):
 
 
 class Halves(Enum):
-    """What a candidate computes in fp16. It decides the effect of an activation above 65,504."""
+    """Layers that a candidate computes in fp16. They decide the effect of an activation above 65,504."""
 
     NONE = "nothing is fp16"
     ALL = "every float layer is fp16: the candidate is refused"
@@ -76,7 +76,7 @@ def cannot_read_trunk(runtime: str, facts: RuntimeFacts) -> str | None:
     return None
 
 
-class LeftOut(NamedTuple):
+class ExcludedFile(NamedTuple):
     """The part of a device's arithmetic that logits computed on this machine leave out."""
 
     what: str | None = None
@@ -144,7 +144,7 @@ class Backend(Protocol):
 
     @property
     def pip_installs(self) -> bool:
-        """Whether pip installs it on a device."""
+        """Whether pip installs the runtime on a device."""
 
     @property
     def wheels(self) -> tuple[Series, ...]:
@@ -162,7 +162,7 @@ class Backend(Protocol):
 
     @property
     def reads_onnx(self) -> bool:
-        """Whether that session opens ONNX files."""
+        """Whether the session opens ONNX files."""
 
     @property
     def fp32_options(self) -> Mapping[str, str]:
@@ -231,5 +231,5 @@ class Backend(Protocol):
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
         """Return whether sums of 8-bit products saturate in this candidate's kernels on a processor."""
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> ExcludedFile:
         """Return the part of the device's arithmetic that ``logits`` leaves out."""

@@ -17,8 +17,8 @@ from scipy.special import log_expit, log_softmax
 
 from edgecnn.graph.macs import mac_table, tensors_of_layers
 from edgecnn.graph.onnx_file import load_model, require_unquantized
-from edgecnn.graph.passes.qdq import one_quantized, read_rounding
-from edgecnn.runtimes.job import Job, RankSettings, calibration_pixels, evenly, require_finite_answers
+from edgecnn.graph.quantization_nodes import quantize_one_layer, read_rounding
+from edgecnn.runtimes.job import Job, RankSettings, calibration_pixels, choose_evenly, require_finite_on_calibration
 from edgecnn.runtimes.onnxruntime_files import logits_of, static_qdq
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
@@ -42,15 +42,15 @@ def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, t
     tell.step("rank layers", 0, len(table.layers))
     int8 = Candidate(id="ranking", runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.POST_TRAINING)
     job = Job(onnx, out, int8, settings.normalization, calibration_pixels(prepared, settings.images))
-    require_finite_answers(job, partial(logits_of, onnx))
+    require_finite_on_calibration(job, partial(logits_of, onnx))
     scheme = Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=settings.reduced_range)
     rounding = read_rounding(static_qdq(job, scheme, trunk))
     validation = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
-    feed = settings.normalization.feed(evenly(validation, min(settings.probes, len(validation))))
+    feed = settings.normalization.feed(choose_evenly(validation, min(settings.probes, len(validation))))
     exact = log_probabilities(logits_of(onnx, feed), several=settings.multi_label)
     ranked = []
     for number, layer in enumerate(table.layers, start=1):
-        model = one_quantized(trunk, rounding, layer.name, tensors[layer.name])
+        model = quantize_one_layer(trunk, rounding, layer.name, tensors[layer.name])
         rounded = log_probabilities(logits_of(model.SerializeToString(), feed, _AS_WRITTEN), several=settings.multi_label)
         ranked.append(
             RankedLayer(

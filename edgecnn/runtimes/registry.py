@@ -9,7 +9,7 @@ from typing import Literal, cast
 from packaging.specifiers import SpecifierSet
 
 from edgecnn.installed import Glibc, PythonVersion, Series
-from edgecnn.runner.runtimes import distribution_of, runtime_of
+from edgecnn.runner.packages import distribution_of, runtime_of
 from edgecnn.runtimes.protocol import Backend, Way
 from edgecnn.values.candidate import Candidate, Method, Runtime, Unsupported
 from edgecnn.values.device import Device, Processor

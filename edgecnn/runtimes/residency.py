@@ -42,7 +42,7 @@ class MacJoin:
 def claim_by_macs(unclaimed: list[LayerMacs], count: int) -> LayerMacs | None:
     """Remove and return the first layer with this number of multiply-adds; None if there is none.
 
-    For runtimes that rename every layer. Of two equal layers it may be the other, which changes no share.
+    For runtimes that rename every layer. Two layers with equal counts may be confused, which changes no share.
     """
     layer = next((layer for layer in unclaimed if layer.macs == count), None)
     if layer is not None:
@@ -56,23 +56,19 @@ def executed_residency(layers: Sequence[LayerResidency], macs: MacTable) -> Resi
     for layer in layers:
         by_precision[layer.precision] += layer.macs
     by_precision[UNKNOWN] += macs.total - sum(by_precision.values())
+    spent: dict[str, float] = defaultdict(float)
+    for layer in layers:
+        spent[layer.precision] += layer.time_us or 0.0
+    total_us = sum(spent.values())
     return Residency.model_validate(
         {
             "basis": "executed",
             "layers": tuple(layers),
             "mac_share": {name: count / macs.total for name, count in sorted(by_precision.items()) if count},
-            "time_share": _time_share(layers),
-            **byte_facts(layers),
+            "time_share": {name: time / total_us for name, time in sorted(spent.items()) if time} if total_us else None,
+            **_byte_facts(layers),
         }
     )
-
-
-def _time_share(layers: Sequence[LayerResidency]) -> Mapping[str, float] | None:
-    spent: dict[str, float] = defaultdict(float)
-    for layer in layers:
-        spent[layer.precision] += layer.time_us or 0.0
-    total = sum(spent.values())
-    return {name: time / total for name, time in sorted(spent.items()) if time} if total else None
 
 
 _TYPES = {
@@ -107,7 +103,7 @@ def moved_bytes(tensors: Iterable[MovedTensor]) -> Mapping[str, int] | None:
     moved: dict[str, int] = defaultdict(int)
     for tensor in tensors:
         if not prod(tensor.shape):
-            continue  # OpenVINO marks an absent optional input so; its type has no meaning
+            continue  # OpenVINO's mark of an absent optional input, whose type has no meaning
         element = _TYPES.get(tensor.element.lower())
         if element is None:
             return None
@@ -115,12 +111,12 @@ def moved_bytes(tensors: Iterable[MovedTensor]) -> Mapping[str, int] | None:
     return {name: count for name, count in sorted(moved.items()) if count}
 
 
-def byte_facts(layers: Sequence[LayerResidency]) -> Mapping[str, object]:
+def _byte_facts(layers: Sequence[LayerResidency]) -> Mapping[str, object]:
     """Return ``byte_share``, ``moved_bytes`` and ``bytes_absent`` of a ``Residency`` of these layers."""
-    silent = [layer.name for layer in layers if layer.moved_bytes is None]
-    if silent:
-        more = f" and of {len(silent) - 1} more" if len(silent) > 1 else ""
-        return {"bytes_absent": f"the trace does not give the shapes and types of all that {silent[0]}{more} reads and writes"}
+    unknown = [layer.name for layer in layers if layer.moved_bytes is None]
+    if unknown:
+        more = f" and of {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        return {"bytes_absent": f"the trace does not give the shapes and types of all that {unknown[0]}{more} reads and writes"}
     spent: dict[str, int] = defaultdict(int)
     for layer in layers:
         for name, count in (layer.moved_bytes or {}).items():
@@ -135,7 +131,7 @@ def byte_facts(layers: Sequence[LayerResidency]) -> Mapping[str, object]:
     }
 
 
-def listed_layers(path: Path) -> Sequence[Mapping[str, Any]]:
+def read_layers(path: Path) -> Sequence[Mapping[str, Any]]:
     """Read the layers that a traced session wrote, one object each.
 
     Raises TRACE_UNREADABLE: the file is missing, is not JSON, or has no layer.

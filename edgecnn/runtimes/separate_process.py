@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.devices import CONVERTER_FAILED
-from edgecnn.runner.installing import dropped_path_in
-from edgecnn.store.failures import require_room, told_by_system
+from edgecnn.runner.packages import dropped_path_in
+from edgecnn.store.failures import prefer_system_error, require_room
 
-_MAKING_S, _ANSWERING_S = 1800.0, 600.0
-_LAST_LINES = 3
+CONVERSION_TIMEOUT_S, INFERENCE_TIMEOUT_S = 1800.0, 600.0
+"""Time-outs of a converter and of a run over images. pnnx has its own: ``runtimes.ncnn.PNNX_TIMEOUT_S``."""
 
 
-def run_separately(runtime: str, words: list[str], made: Path, candidate: str, *, timeout_s: float = _MAKING_S) -> None:
+def run_separately(
+    runtime: str, words: list[str], made: Path, candidate: str, *, timeout_s: float = CONVERSION_TIMEOUT_S
+) -> None:
     """Run a Python program. ``words``: its path and arguments. ``made``: the file that it writes.
 
     Raises CONVERTER_FAILED: the program crashed, timed out, or wrote no file. OSError: the disk of ``made`` is full.
@@ -34,20 +36,20 @@ def run_separately(runtime: str, words: list[str], made: Path, candidate: str, *
     require_room(made.parent)  # a program that wrote half a file may report no error
     if process.returncode or not made.exists():
         lines = process.stderr.splitlines() or process.stdout.splitlines()  # some converters print errors on standard output
-        shown = [line.strip() for line in lines[-_LAST_LINES:]]
+        shown = [line.strip() for line in lines[-3:]]
         last = " | ".join(filter(None, [*shown, dropped_path_in("\n".join(lines))]))
         raise CONVERTER_FAILED(converter=runtime, candidate=candidate, why=last or f"exit status {process.returncode}")
 
 
-def answers_separately(runtime: str, words: list[str], feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
+def logits_separately(runtime: str, words: list[str], feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
     """Return the logits (N, classes) of a feed, by a program whose last arguments are FEED.npy LOGITS.npy.
 
     Raises CONVERTER_FAILED: see ``run_separately``.
     """
     with tempfile.TemporaryDirectory(prefix=f"edgecnn-{runtime}-") as name:
         inputs, answers = Path(name) / "feed.npy", Path(name) / "logits.npy"
-        with told_by_system(inputs, 4 * feed.size):
+        with prefer_system_error(inputs, 4 * feed.size):
             np.save(inputs, np.ascontiguousarray(feed, np.float32))
-        run_separately(runtime, [*words, str(inputs), str(answers)], answers, candidate, timeout_s=_ANSWERING_S)
+        run_separately(runtime, [*words, str(inputs), str(answers)], answers, candidate, timeout_s=INFERENCE_TIMEOUT_S)
         logits: npt.NDArray[np.float32] = np.load(answers)
         return logits

@@ -25,8 +25,8 @@ from edgecnn.runtimes.onnxruntime import BACKEND as CARRIER
 from edgecnn.runtimes.protocol import (
     AFTERWARDS,
     Backend,
+    ExcludedFile,
     Halves,
-    LeftOut,
     Line,
     Logits,
     OutputCheck,
@@ -62,7 +62,7 @@ _PRECISIONS = {
 }
 _MULTIPLIES = re.compile(r"corr|conv|gemm|matmul|matrixmultiply|mmul|dot|_fc", re.IGNORECASE)
 _FUSES = re.compile(r"fusion|kgen|myelin|foreign", re.IGNORECASE)
-"""Types whose work only the layer's name tells, such as ``__myl_CorrMulAdd_myl0_2`` of type runtime_fusion."""
+"""Types of layers whose name states their work, such as ``__myl_CorrMulAdd_myl0_2`` of type runtime_fusion."""
 _STAYS = re.compile(r"noop|signal|wait", re.IGNORECASE)
 """Types that move no numbers."""
 _COPIES = re.compile(r"reformat|noop|shuffle|copy", re.IGNORECASE)
@@ -75,7 +75,7 @@ _ELEMENTS = {**_PRECISIONS, "int32": "int32", "int64": "int64", "bool": "bool", 
 
 @dataclass(frozen=True)
 class EngineLayer:
-    """One layer of an engine. ``inputs`` and ``constants`` are precisions, ``nodes`` the network's nodes that it computes."""
+    """A layer of an engine. ``inputs`` and ``constants`` are precisions; ``nodes`` are the nodes that the layer computes."""
 
     name: str
     type: str
@@ -83,11 +83,11 @@ class EngineLayer:
     constants: tuple[str, ...]
     nodes: tuple[str, ...]
     moved: Mapping[str, int] | None
-    """Element type to bytes read and written for one image, as listed; None if a tensor has no shape or type."""
+    """Bytes read and written for one image, by element type; None if the listing gives a tensor no shape or type."""
 
     @property
     def precision(self) -> str:
-        """The precision of its arithmetic. int8 needs 8-bit activations and, if weights are listed, 8-bit weights."""
+        """Precision of the layer's arithmetic. int8 needs 8-bit activations and, if weights are listed, 8-bit weights."""
         if "int8" in self.inputs and (not self.constants or "int8" in self.constants):
             return "int8"
         return next((precision for precision in self.inputs if precision != "int8"), UNKNOWN)
@@ -109,10 +109,10 @@ def planned_residency(log: Path, macs: MacTable) -> Residency:
     starts = [index for index, line in enumerate(lines) if line.endswith("Layers:")]
     if not starts:
         raise BUILD_LOG_UNREADABLE(log=log, missing="it has no Layers: message")
-    layers = _listed(lines[starts[0] + 1 :])
+    layers = _parse_layers(lines[starts[0] + 1 :])
     if not layers:
         raise BUILD_LOG_UNREADABLE(log=log, missing="its Layers: message names none")
-    return executed_residency(_rows(layers, macs, {}), macs).model_copy(update={"basis": "planned"})
+    return executed_residency(_residency_rows(layers, macs, {}), macs).model_copy(update={"basis": "planned"})
 
 
 def traced_residency(trace: Path, macs: MacTable) -> Residency:
@@ -125,22 +125,22 @@ def traced_residency(trace: Path, macs: MacTable) -> Residency:
         if not path.is_file():
             raise TRACE_UNREADABLE(path=path, why="the traced session did not write it")
     lines = listing.read_text(encoding="utf-8", errors="replace").splitlines()
-    layers = _listed(line for line in lines if line != "Layers:")
+    layers = _parse_layers(line for line in lines if line != "Layers:")
     if not layers:
         raise TRACE_UNREADABLE(path=listing, why="no line of it begins with Name:")
-    return executed_residency(_rows(layers, macs, json.loads(times.read_text(encoding="utf-8"))), macs)
+    return executed_residency(_residency_rows(layers, macs, json.loads(times.read_text(encoding="utf-8"))), macs)
 
 
-def _listed(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
+def _parse_layers(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
     layers: list[EngineLayer] = []
     for line in lines:
         if not line.startswith("Name: "):
             break
-        layers.append(_layer(line))
+        layers.append(_parse_layer(line))
     return tuple(layers)
 
 
-def _layer(line: str) -> EngineLayer:
+def _parse_layer(line: str) -> EngineLayer:
     name, _, remainder = line.removeprefix("Name: ").partition(", LayerType: ")
     kind, _, remainder = remainder.partition(", Inputs: ")
     tensors = remainder.partition(", Metadata: ")[0]
@@ -151,11 +151,11 @@ def _layer(line: str) -> EngineLayer:
         inputs=_precisions(inputs),
         constants=_precisions(constants),
         nodes=tuple(_ONNX_NODE.findall(line)),
-        moved={} if _STAYS.search(kind) else _moved(tensors),
+        moved={} if _STAYS.search(kind) else _bytes_moved(tensors),
     )
 
 
-def _moved(tensors: str) -> Mapping[str, int] | None:
+def _bytes_moved(tensors: str) -> Mapping[str, int] | None:
     """Return the bytes of all tensors in a layer's line. A variable size is that of one image."""
     moved = []
     for tensor in _TENSOR.findall(tensors):
@@ -177,7 +177,7 @@ def _precisions(tensors: str) -> tuple[str, ...]:
     return tuple(precisions)
 
 
-def _rows(layers: Sequence[EngineLayer], macs: MacTable, times_us: Mapping[str, float]) -> tuple[LayerResidency, ...]:
+def _residency_rows(layers: Sequence[EngineLayer], macs: MacTable, times_us: Mapping[str, float]) -> tuple[LayerResidency, ...]:
     join = MacJoin(macs)
     return tuple(
         LayerResidency(
@@ -197,7 +197,8 @@ LEAST_VERSION = "10.3"
 """The version of JetPack 6.1. TensorRT has strongly typed networks since 10.0; versions below 10.3 were never tried."""
 _PROBED_RELEASES = ("10.3.0.30", *(f"10.{minor}" for minor in range(3, 40)))
 WEAK_VERSION = "8.5"
-"""The version of JetPack 5.1, the only series with weakly typed networks. They are unverified, as the candidates' names say."""
+"""The version of JetPack 5.1, the only series with weakly typed networks. Its candidates are named unverified, because none of
+their engines was ever built."""
 _WEAK_RELEASES = ("8.5.0.12", "8.5.1.7", "8.5.2.2", "8.5.3.1")
 _WEAK_PACKAGES: Mapping[str, str] = {"tensorrt": ">=8.5,<8.6"}
 _WEAK_OPSET, _WEAK_IR = 17, 8
@@ -236,9 +237,9 @@ class TensorRtBackend(Backend):
         facts = device.runtimes.get(self.runtime)
         if facts is None:
             return ()
-        if _is_8_5(facts):
-            return _weakly_typed(facts)
-        if (too_old := _too_old(facts)) is not None:
+        if _runs_only_8_5(facts):
+            return _supports_8_5(facts)
+        if (too_old := _why_too_old(facts)) is not None:
             return tuple(
                 Unsupported(runtime=self.runtime, precision=precision, why=too_old) for precision in Precision if precision.ships
             )
@@ -307,8 +308,10 @@ class TensorRtBackend(Backend):
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
         from onnx import load
 
+        from edgecnn.graph.onnx_file import class_count
+
         shutil.copyfile(onnx, out / "model.onnx")
-        classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        classes = class_count(load(onnx, load_external_data=False))
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
@@ -328,9 +331,9 @@ class TensorRtBackend(Backend):
         """See ``Backend.sums_saturate``. An engine adds in 32 bits, and its twin computes in fp32."""
         return False
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> ExcludedFile:
         """See ``Backend.left_out``. The twin rounds activations as the device does; a weak network may round less."""
-        return LeftOut("the layers that the builder computes in fp32" if candidate.builder_flags else None)
+        return ExcludedFile("the layers that the builder computes in fp32" if candidate.builder_flags else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. An engine's settings are fixed when it is built."""
@@ -352,16 +355,15 @@ def _model_spec(classes: int) -> ModelSpec:
     return ModelSpec(entry="model.onnx", files=("model.onnx",), output=ModelOutput(classes=classes))
 
 
-def _is_8_5(facts: RuntimeFacts) -> bool:
-    """Whether a device has TensorRT 8.5, no newer version, and reads the ONNX version of its files."""
+def _runs_only_8_5(facts: RuntimeFacts) -> bool:
+    """Whether a device has TensorRT 8.5 and no newer version, and reads the ONNX version of the 8.5 files."""
     allowed = SpecifierSet(facts.versions)
     newer = any(release in allowed for release in ("8.6.1", *_PROBED_RELEASES))
     reads = facts.onnx_opset_max >= _WEAK_OPSET and facts.onnx_ir_max >= _WEAK_IR
     return reads and not newer and any(release in allowed for release in _WEAK_RELEASES)
 
 
-def _weakly_typed(facts: RuntimeFacts) -> tuple[Candidate | Unsupported, ...]:
-    """Return the candidates of TensorRT 8.5, named unverified since none of their engines was ever built."""
+def _supports_8_5(facts: RuntimeFacts) -> tuple[Candidate | Unsupported, ...]:
     half = Candidate(
         id="tensorrt8-fp16-unverified",
         runtime=Runtime.TENSORRT,
@@ -391,11 +393,10 @@ def _if_native(candidate: Candidate, facts: RuntimeFacts) -> Candidate | Unsuppo
     if support == "native":
         return candidate
     says = f"does not name {candidate.precision.value}" if support is None else f"says {support} of {candidate.precision.value}"
-    why = f"the device's file {says}"
-    return Unsupported(runtime=candidate.runtime, precision=candidate.precision, why=why)
+    return Unsupported(runtime=candidate.runtime, precision=candidate.precision, why=f"the device's file {says}")
 
 
-def _too_old(facts: RuntimeFacts) -> str | None:
+def _why_too_old(facts: RuntimeFacts) -> str | None:
     """Return why the device's TensorRT cannot use these kits; None if it can."""
     allowed = SpecifierSet(facts.versions)
     if not any(release in allowed for release in _PROBED_RELEASES):

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper, version_converter
 from onnxruntime.quantization import CalibrationDataReader, QuantType
@@ -40,12 +39,12 @@ from edgecnn.errors.graph import (
     operator_missing,
 )
 from edgecnn.errors.wording import reason_in
-from edgecnn.graph.attention import WEIGHTED, attention_products
-from edgecnn.graph.onnx_file import IR_VERSION, answers_of, constants_of, load_model, opset_of, require_unquantized, save_model
-from edgecnn.graph.passes.half import carry_half, carry_half_qdq, refuse_learned_overflow, round_between, type_half
+from edgecnn.graph.float_nodes import WEIGHTED, attention_products
+from edgecnn.graph.half_precision import refuse_learned_overflow, round_activations, round_qdq_to_half, round_to_half, type_half
+from edgecnn.graph.onnx_file import IR_VERSION, class_count, constants_of, load_model, opset_of, require_unquantized, save_model
 from edgecnn.runtimes.checks import TWIN_FOLDER, check_converted
-from edgecnn.runtimes.job import Job, require_finite_answers
-from edgecnn.runtimes.onnxruntime_files import Feeds, float_layers, logits_of, quantized
+from edgecnn.runtimes.job import Job, require_finite_on_calibration
+from edgecnn.runtimes.onnxruntime_files import Feeds, float_layers, logits_of, quantize_statically
 from edgecnn.runtimes.tensorrt import BACKEND, UNFUSED
 from edgecnn.values.candidate import Method
 from edgecnn.values.model_file import MODEL_FILE_NAME
@@ -160,7 +159,7 @@ _SINCE_18 = {"noop_with_empty_axes"}
 """An attribute that onnx's converter leaves on reductions, whose older versions lack it. Only its default is removed."""
 
 
-def lowered(model: ModelProto, file: Path) -> ModelProto:
+def lower_opset(model: ModelProto, file: Path) -> ModelProto:
     """Return a copy of a float trunk in opset 17 and IR 8, by onnx's version converter.
 
     No file was tried on TensorRT 8.5: the rules are the documented ones, and ONNX Runtime's outputs of the file are checked.
@@ -207,8 +206,8 @@ def write_half(job: Job) -> dict[str, Any]:
 
     Raises HALF_OVERFLOW: a weight exceeds fp16's range. OnnxBeyondReader: TensorRT 10.3 does not read the trunk's version.
     """
-    carried = carry_half(load_model(job.onnx), job.wide)
-    write_pair(job, round_between(carried, job.wide), type_half(carried, job.wide))
+    carried = round_to_half(load_model(job.onnx), job.wide)
+    write_pair(job, round_activations(carried, job.wide), type_half(carried, job.wide))
     return {
         "form": job.half_form,
         "twin": "the same weights, each a number that fp16 holds; activations are rounded to fp16 after each layer",
@@ -224,7 +223,7 @@ def write_pair(
     ir_version: int = IR_VERSION,
 ) -> None:
     """Write the shipped model into the job's folder and its twin into a subfolder. ``check`` runs on the shipped model."""
-    classes = answers_of(typed)
+    classes = class_count(typed)
     for folder, model, describe in (
         (job.out, typed, BACKEND.model_file),
         (job.out / TWIN_FOLDER, twin, BACKEND.twin_file),
@@ -255,31 +254,31 @@ def quantize(job: Job) -> dict[str, Any]:
         TWIN_DISAGREES: the shipped model is much further from the float network than its twin.
     """
     if job.candidate.method is Method.AWARE_TRAINING:
-        return _learned(job)
+        return _quantize_learned(job)
     trunk = load_model(job.onnx)
     require_unquantized(trunk, job.onnx)
-    require_finite_answers(job, partial(logits_of, job.onnx))
+    require_finite_on_calibration(job, partial(logits_of, job.onnx))
     feeds = Feeds(trunk.graph.input[0].name, job.feeds())
     attention = attention_products(trunk)
     kept = list(dict.fromkeys((*(layer.name for layer in job.kept), *attention)))
-    carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, kept))
-    write_pair(job, round_between(carried), type_half(carried))
-    facts = _facts(carried)
+    carried = round_qdq_to_half(symmetric_qdq(job.onnx, feeds, kept))
+    write_pair(job, round_activations(carried), type_half(carried))
+    facts = _file_facts(carried)
     attention = [name for name in attention if name in facts["float_layers"]]
-    return {**facts, "attention": attention, "calibration": "largest magnitude", "distance_from_float": distances(job)}
+    return {**facts, "attention": attention, "calibration": "largest magnitude", "distance_from_float": twin_distances(job)}
 
 
-def _learned(job: Job) -> dict[str, Any]:
+def _quantize_learned(job: Job) -> dict[str, Any]:
     """Write a network that learned TensorRT's rounding from its Q/DQ file, without calibration."""
     model = load_model(job.onnx)
     refuse_learned_overflow(model)
-    carried = carry_half_qdq(model)
-    write_pair(job, round_between(carried), type_half(carried))
-    learned = "none: ranges are those that the network learned with"
-    return {**_facts(carried), "calibration": learned, "distance_from_learned": distances(job, UNFUSED)}
+    carried = round_qdq_to_half(model)
+    write_pair(job, round_activations(carried), type_half(carried))
+    calibration = "none: ranges are those that the network learned with"
+    return {**_file_facts(carried), "calibration": calibration, "distance_from_learned": twin_distances(job, UNFUSED)}
 
 
-def _facts(carried: onnx.ModelProto) -> dict[str, Any]:
+def _file_facts(carried: onnx.ModelProto) -> dict[str, Any]:
     return {
         "form": "Q/DQ typed fp16, float32 at input and output",
         "quantized_tensors": sum(node.op_type == "QuantizeLinear" for node in carried.graph.node),
@@ -293,7 +292,7 @@ def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str]
 
     ``trunk``: a float ONNX model with one input. ``kept``: multiplying nodes without Q/DQ, which are fp16 in the shipped model.
     """
-    return quantized(
+    return quantize_statically(
         trunk,
         feeds,
         op_types_to_quantize=list(WEIGHTED),
@@ -310,7 +309,7 @@ def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str]
     )
 
 
-def distances(job: Job, options: Mapping[str, str] | None = None) -> dict[str, float]:
+def twin_distances(job: Job, options: Mapping[str, str] | None = None) -> dict[str, float]:
     """Return the RMS distances of the shipped model and its twin from the job's file, on calibration images, over the spread.
 
     The two differ from each other by about as much, because fp16 can round a number to another integer. So their distances are
@@ -322,16 +321,14 @@ def distances(job: Job, options: Mapping[str, str] | None = None) -> dict[str, f
     feed = np.concatenate([job.feed(index) for index in range(min(COMPARED_IMAGES, len(job.pixels)))])
     original = logits_of(job.onnx, feed, options or {})
     files = {"ships": job.out / "model.onnx", "twin": job.out / TWIN_FOLDER / "model.onnx"}
-    away = {name: _distance(original, logits_of(path, feed, UNFUSED)) for name, path in files.items()}
+    spread = float(np.ptp(original)) or 1.0  # constant logits have no spread; GOLDEN_NOT_TELLING refuses them later
+    away = {
+        name: float(np.sqrt(np.mean((original - logits_of(path, feed, UNFUSED)) ** 2))) / spread for name, path in files.items()
+    }
     # Written so that a NaN is refused too.
     if not away["ships"] <= _FACTOR * away["twin"] + _FLOOR:
         raise TWIN_DISAGREES(candidate=job.candidate.id, ships=away["ships"], twin=away["twin"], images=len(feed))
     return {name: round(value, 6) for name, value in away.items()}
-
-
-def _distance(original: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> float:
-    # Constant logits have no spread; GOLDEN_NOT_TELLING refuses them later.
-    return float(np.sqrt(np.mean((original - logits) ** 2)) / (np.ptp(original) or 1.0))
 
 
 def write_weakly_typed(job: Job) -> dict[str, Any]:
@@ -346,16 +343,16 @@ def write_weakly_typed(job: Job) -> dict[str, Any]:
     """
     trunk = load_model(job.onnx)
     require_unquantized(trunk, job.onnx)
-    require_finite_answers(job, partial(logits_of, job.onnx))
+    require_finite_on_calibration(job, partial(logits_of, job.onnx))
     with tempfile.TemporaryDirectory(prefix="edgecnn-opset-") as folder:
         older = Path(folder) / "model.onnx"
-        save_model(lowered(trunk, job.onnx), older, ir_version=IR_MAX_8_5)
+        save_model(lower_opset(trunk, job.onnx), older, ir_version=IR_MAX_8_5)
         away = check_converted(job, "onnx's version converter", partial(logits_of, older))
         model = load_model(older)
         if not job.candidate.precision.is_float:
             model = symmetric_qdq(older, Feeds(trunk.graph.input[0].name, job.feeds()), [layer.name for layer in job.kept])
-    halved = carry_half(model) if job.candidate.precision.is_float else model
-    write_pair(job, round_between(halved), model, check_for_tensorrt_8_5, IR_MAX_8_5)
+    halved = round_to_half(model) if job.candidate.precision.is_float else model
+    write_pair(job, round_activations(halved), model, check_for_tensorrt_8_5, IR_MAX_8_5)
     return {
         "form": "fp32, opset 17, Q/DQ where it is INT8; the builder chooses each layer's precision",
         "builder_flags": list(job.candidate.builder_flags),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import Glibc, Series
 from edgecnn.runtimes.job import Job
-from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way
+from edgecnn.runtimes.protocol import Backend, ExcludedFile, Halves, Line, Logits, OutputCheck, Size, Way
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.layers import MacTable, Residency
@@ -84,9 +84,9 @@ class TorchBackend(Backend):
         """See ``Backend.sums_saturate``. There is no INT8."""
         return False
 
-    def left_out(self, candidate: Candidate) -> LeftOut:
+    def left_out(self, candidate: Candidate) -> ExcludedFile:
         """See ``Backend.left_out``."""
-        return LeftOut("a GPU's kernels")
+        return ExcludedFile("a GPU's kernels")
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""

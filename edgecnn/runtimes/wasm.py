@@ -23,24 +23,27 @@ from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 
 _APPLYING = re.compile(r"Applying graph transformer (\w+)")
 _MATCHED = re.compile(r"MatchAndProcess\] Matched (\w+)")
-_INTEGER = "QDQSelectorActionTransformer"
-FILE = "said.json"
+_MAKES_INTEGER_KERNELS = "QDQSelectorActionTransformer"
+"""The step of the optimizer that replaces Q/DQ by integer kernels."""
+LOG_FILE = "said.json"
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
     """Return the residency of a traced session. Raises TRACE_UNREADABLE: the log is missing, is not JSON, or names no step."""
     lines, quantized = read_session_log(trace)
-    made = _integer_kernels(lines)
-    if made is None:
-        raise TRACE_UNREADABLE(path=trace / FILE, why="it names no step of the runtime's optimizer")
+    kernels = _integer_kernels(lines)
+    if kernels is None:
+        raise TRACE_UNREADABLE(path=trace / LOG_FILE, why="it names no step of the runtime's optimizer")
     counted = Counter(layer.op for layer in macs.layers)
-    precisions = {op: _precision(made[op], count) if quantized else "fp32" for op, count in counted.items()}
+    precisions = dict.fromkeys(counted, "fp32")
+    if quantized:  # a type of layers counts as INT8 only if every layer of it has an integer kernel
+        precisions = {op: "int8" if kernels[op] >= count else UNKNOWN if kernels[op] else "fp32" for op, count in counted.items()}
     return executed_residency([layer_of(layer, layer.op, precisions[layer.op]) for layer in macs.layers], macs)
 
 
 def read_session_log(trace: Path) -> tuple[list[str], bool]:
     """Return the log's lines, and whether the network is quantized. Raises TRACE_UNREADABLE: the file is missing or not JSON."""
-    path = trace / FILE
+    path = trace / LOG_FILE
     try:
         trace_file = json.loads(path.read_text(encoding="utf-8"))
         return [str(line) for line in trace_file["said"]], bool(trace_file["quantized"])
@@ -53,17 +56,13 @@ def layer_of(layer: LayerMacs, op: str, precision: str) -> LayerResidency:
     return LayerResidency(name=layer.name, op=op, precision=precision, macs=layer.macs, time_us=None, onnx_nodes=(layer.name,))
 
 
-def _precision(made: int, layers: int) -> str:
-    return "int8" if made >= layers else UNKNOWN if made else "fp32"
-
-
 def _integer_kernels(lines: list[str]) -> Counter[str] | None:
     """Count the integer kernels of each type of layer; None if the log names no step."""
     step, kernels = None, Counter[str]()
     for line in lines:
         if (applying := _APPLYING.search(line)) is not None:
             step = applying.group(1)
-        elif step == _INTEGER and (matched := _MATCHED.search(line)) is not None:
+        elif step == _MAKES_INTEGER_KERNELS and (matched := _MATCHED.search(line)) is not None:
             kernels[matched.group(1)] += 1
     return None if step is None else kernels
 

@@ -14,7 +14,7 @@ from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes.onnxruntime_web import BrowserBackend
 from edgecnn.runtimes.protocol import Line, Way
 from edgecnn.runtimes.residency import executed_residency
-from edgecnn.runtimes.wasm import FILE, layer_of, read_session_log
+from edgecnn.runtimes.wasm import LOG_FILE, layer_of, read_session_log
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.layers import MacTable, Residency
@@ -31,15 +31,15 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
 
     Raises TRACE_UNREADABLE: the file is missing, is not JSON, or places no layer.
     """
-    where = _placed(read_session_log(trace)[0])
-    if not where:
-        raise TRACE_UNREADABLE(path=trace / FILE, why="it places no layer")
-    fell = {op for provider, op in where if provider != _GPU}
+    placements = _placements(read_session_log(trace)[0])
+    if not placements:
+        raise TRACE_UNREADABLE(path=trace / LOG_FILE, why="it places no layer")
+    fell = {op for provider, op in placements if provider != _GPU}
     names = {op: f"{op}, in part in WebAssembly" if fell & {op, _ANY} else op for op in {layer.op for layer in macs.layers}}
     return executed_residency([layer_of(layer, names[layer.op], "fp32") for layer in macs.layers], macs)
 
 
-def _placed(lines: list[str]) -> set[tuple[str, str]]:
+def _placements(lines: list[str]) -> set[tuple[str, str]]:
     """Return the pairs of provider and node type."""
     provider, placed = None, set[tuple[str, str]]()
     for line in lines:

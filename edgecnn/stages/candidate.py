@@ -19,9 +19,9 @@ from pydantic import NonNegativeInt, PositiveInt
 import edgecnn.runner
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import RUNNER_SOURCE_CHANGED, self_test_failed
-from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.graph import NOTHING_LEFT_TO_QUANTIZE
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
+from edgecnn.errors.labels import thresholds_of_another_model
 from edgecnn.errors.store import OF_THE_DISK
 from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.hosts.local import LocalHost

@@ -62,7 +62,7 @@ class ProgramStage(Stage):
         from edgecnn.graph.export import save_program
         from edgecnn.models.catalogue import arch_named
         from edgecnn.models.networks import load_shipping
-        from edgecnn.runtimes.candidate import record_answers
+        from edgecnn.runtimes.candidate import record_golden
         from edgecnn.training.untrained import untrained_network
 
         tell.step(f"make {self.candidate.id}", 0, 1)
@@ -74,7 +74,7 @@ class ProgramStage(Stage):
             network = untrained_network(spec, self.classes, self.normalization.feed(drawn))
         save_program(network, self.resolution_px, out / PROGRAM)
         (out / MODEL_FILE_NAME).write_text(self._model_file().to_json(), encoding="utf-8")
-        record_answers(out, input_paths["pixels"], self.normalization, self.candidate, tell)
+        record_golden(out, input_paths["pixels"], self.normalization, self.candidate, tell)
         tell.step(f"make {self.candidate.id}", 1, 1)
 
     def _model_file(self) -> ModelFile:
@@ -112,14 +112,14 @@ class VariantStage(Stage):
             GOLDEN_NOT_TELLING: all golden images get the same logits.
         """
         require_packages(self.tools, extra="train", needed_for=self.candidate.id)
-        from edgecnn.runtimes.candidate import record_answers
+        from edgecnn.runtimes.candidate import record_golden
 
         tell.step(f"make {self.candidate.id}", 0, 1)
         reference = ModelFile.model_validate_json((input_paths["program"] / MODEL_FILE_NAME).read_text(encoding="utf-8"))
         for name in reference.model.files:
             shutil.copyfile(input_paths["program"] / name, out / name)
         (out / MODEL_FILE_NAME).write_text(self._model_file(reference).to_json(), encoding="utf-8")
-        record_answers(out, input_paths["pixels"], self.normalization, self.candidate, tell)
+        record_golden(out, input_paths["pixels"], self.normalization, self.candidate, tell)
         tell.step(f"make {self.candidate.id}", 1, 1)
 
     def _model_file(self, reference: ModelFile) -> ModelFile:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from edgecnn.errors.graph import BuildLogUnreadable
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
 from edgecnn.runtimes.tensorrt import BACKEND

@@ -46,9 +46,8 @@ class PrepareStage(Stage):
                 planning. Files whose headers are damaged were skipped while planning.
             IMAGE_GONE, IMAGE_CHANGED: the folder changed since it was listed.
         """
-        from edgecnn.data.golden import write_golden
         from edgecnn.data.images import open_source
-        from edgecnn.data.pixels import write_pixels
+        from edgecnn.data.prepared import write_golden, write_pixels
 
         recipe = self.pixels.runner_recipe()
         source = open_source(input_paths["images"])
@@ -119,9 +118,9 @@ class FeaturesStage(Stage):
         import numpy as np
         from PIL import Image
 
+        from edgecnn.data.fingerprints import SMALL_PX
         from edgecnn.data.images import open_source
-        from edgecnn.data.near_duplicates import SMALL_PX
-        from edgecnn.graph.embedding import features
+        from edgecnn.graph.feature_maps import features
         from edgecnn.runner.pixels import to_pixels
 
         source, recipe = open_source(input_paths["images"]), self.preprocessing.pixels.runner_recipe()

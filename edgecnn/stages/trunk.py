@@ -112,9 +112,9 @@ class AdoptStage(Stage):
         if self.entry.form is not None:
             require_packages(("torch", "onnxscript"), extra="train", needed_for=f"a {self.entry.form} file")
         with sleeping_threads():
-            from edgecnn.graph.custom.file import CustomRequest, content_of_file, make_custom_trunk
+            from edgecnn.graph.custom.file import CustomRequest, digest_of_file, make_custom_trunk
 
-        if content_of_file(input_paths["model"], self.entry.form) != self.inputs["model"]:
+        if digest_of_file(input_paths["model"], self.entry.form) != self.inputs["model"]:
             raise CUSTOM_MODEL_CHANGED(path=input_paths["model"])
         make_custom_trunk(CustomRequest(input_paths["model"], input_paths["pixels"], self.entry, self.feeding), out, tell)
 

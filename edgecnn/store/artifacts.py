@@ -24,7 +24,11 @@ from edgecnn.errors.store import (
 )
 from edgecnn.store.disk import discard, files_under, publish, remove, stamp_of, sync_all, sync_folders, write_synced
 from edgecnn.store.entry import (
+    FILES,
+    RECORD,
+    STARTED,
     Damage,
+    Layout,
     StageInputs,
     Wanted,
     explain_miss,
@@ -36,10 +40,9 @@ from edgecnn.store.entry import (
     trusted_entry,
 )
 from edgecnn.store.failures import makers_failures, named_failures
-from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
 from edgecnn.store.locks import Locks
-from edgecnn.store.place import redacted
 from edgecnn.store.remote import Remote, RemoteEntry, fetch
+from edgecnn.store.remote_files import redacted
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Miss, Ran, Record
 from edgecnn.values.stage import Key, Plotting, Progress, Role, Stage
 
@@ -83,7 +86,7 @@ class Making:
     resumable: bool
     environment: Mapping[str, str]
 
-    def made(self, maker: Maker, input_paths: Mapping[Role, Path], tell: Progress) -> Artifact:
+    def make(self, maker: Maker, input_paths: Mapping[Role, Path], tell: Progress) -> Artifact:
         """Run the maker and publish its result.
 
         Raises:
@@ -96,50 +99,51 @@ class Making:
         started = time.perf_counter()
         try:
             with named_failures(self.layout.root, f"starting {self.wanted.name}"):
-                finished = self._finished()
+                finished = self._finished_record()
                 if finished is not None:
-                    return self._published(finished)
-                out = self._opened()
-            self._run(maker, input_paths, out, notes)
+                    return self._publish(finished)
+                out = self._open_output()
+            with makers_failures(self.layout.root, f"making {self.wanted.name}"):
+                maker(input_paths, out, notes)
             seconds = time.perf_counter() - started
             with named_failures(self.layout.root, f"storing {self.wanted.name}"):
-                return self._published(self._described(seconds, tuple(notes.notes)))
+                return self._publish(self._describe(seconds, tuple(notes.notes)))
         except BaseException:
             if not self.resumable:  # also after Ctrl-C; what can be resumed waits for the next call or for gc
-                shutil.rmtree(self._work, ignore_errors=True)
+                shutil.rmtree(self._work_folder, ignore_errors=True)
             raise
 
     @property
-    def _work(self) -> Path:
+    def _work_folder(self) -> Path:
         return self.layout.work(self.wanted.kind, self.wanted.key)
 
-    def _run(self, maker: Maker, input_paths: Mapping[Role, Path], out: Path, notes: NoteTaker) -> None:
-        with makers_failures(self.layout.root, f"making {self.wanted.name}"):
-            maker(input_paths, out, notes)
-
-    def _finished(self) -> Record | None:
+    def _finished_record(self) -> Record | None:
         """Return the record of work that was killed just before its publication, if every file matches it."""
-        entry = read_folder(self._work, self.wanted.kind, self.wanted.key)
+        entry = read_folder(self._work_folder, self.wanted.kind, self.wanted.key)
         if not isinstance(entry, Artifact) or entry.record.inputs != self.wanted.inputs:
             return None
         damaged = any(file_damage(entry.folder, name, fact) for name, fact in entry.record.files.items())
         return None if damaged else entry.record
 
-    def _opened(self) -> Path:
+    def _open_output(self) -> Path:
         """Return the ``out`` folder. It is empty unless interrupted work can be resumed."""
         began = json.dumps({role: fact.content for role, fact in sorted(self.wanted.inputs.items())}, indent=1)
-        marker = self._work / STARTED
-        out = self._work / FILES
+        marker = self._work_folder / STARTED
+        out = self._work_folder / FILES
         if self.resumable and out.is_dir() and marker.is_file() and marker.read_text(encoding="utf-8") == began:
             return out
-        remove(self._work)
+        remove(self._work_folder)
         out.mkdir(parents=True)
         marker.write_text(began, encoding="utf-8")
         return out
 
-    def _described(self, seconds: float, notes: tuple[str, ...]) -> Record:
-        """Sync every file, then write the record next to them. The record marks the work as finished."""
-        files = {name: path for name, path in sorted(files_under(self._work / FILES)) if not _is_leftover(name)}
+    def _describe(self, seconds: float, notes: tuple[str, ...]) -> Record:
+        """Sync every file, then write the record, which marks the work as finished.
+
+        Dot files at the top and byte code are for the stage itself, and are not stored.
+        """
+        inside = sorted(files_under(self._work_folder / FILES))
+        files = {name: path for name, path in inside if not name.startswith(".") and _BYTE_CODE not in name.split("/")}
         if strange := [name for name, path in files.items() if stamp_of(path) is None]:
             raise STAGE_UNFINISHED(kind=self.wanted.kind, because=f"{strange[0]} is not a regular file")
         if not files:
@@ -154,36 +158,28 @@ class Making:
             seconds=round(seconds, 3),
             notes=notes,
         )
-        write_synced(self._work / RECORD, record.model_dump_json(indent=1, by_alias=True) + "\n")
+        write_synced(self._work_folder / RECORD, record.model_dump_json(indent=1, by_alias=True) + "\n")
         return record
 
-    def _published(self, record: Record) -> Artifact:
+    def _publish(self, record: Record) -> Artifact:
         """Rename into place. If another process published the same inputs first, its entry stays."""
         kind, key = self.wanted.kind, self.wanted.key
         entry = self.layout.entry(kind, key)
-        self._cleaned()
-        if not publish(self._work, entry):
+        remove(self._work_folder / STARTED)
+        out = self._work_folder / FILES
+        for path in [*out.glob(".*"), *sorted(out.rglob(_BYTE_CODE))]:
+            remove(path)
+        sync_folders(self._work_folder)
+        if not publish(self._work_folder, entry):
             theirs = trusted_entry(self.layout, kind, key)
             if isinstance(theirs, Artifact) and theirs.record.inputs == record.inputs:
-                remove(self._work)
+                remove(self._work_folder)
                 return theirs
             discard(entry, self.layout.trash)
-            publish(self._work, entry)
+            publish(self._work_folder, entry)
         artifact = Artifact(kind=kind, key=key, folder=entry / FILES, record=record)
         remember_stamps(self.layout, artifact)
         return artifact
-
-    def _cleaned(self) -> None:
-        remove(self._work / STARTED)
-        out = self._work / FILES
-        for path in [*out.glob(".*"), *sorted(out.rglob(_BYTE_CODE))]:
-            remove(path)
-        sync_folders(self._work)
-
-
-def _is_leftover(name: str) -> bool:
-    """Whether a stage keeps the file only for itself: names with a leading dot at the top, and byte-code caches."""
-    return name.startswith(".") or _BYTE_CODE in name.split("/")
 
 
 class Artifacts:
@@ -203,7 +199,7 @@ class Artifacts:
 
         Raises StoreUnusable: the store cannot be read.
         """
-        return self._looked_up(Wanted.of(stage, versions, inputs))
+        return self._look_up(Wanted.of(stage, versions, inputs))
 
     def obtain(
         self, stage: Stage, under: StageInputs, tell: Progress, maker: Maker | None = None
@@ -213,7 +209,7 @@ class Artifacts:
         Args:
             stage: the stage to make; ``stage.make`` makes it unless ``maker`` is given.
             under: tool versions, inputs and environment.
-            tell: hears the maker's progress, and after 2 s that another process is being waited for.
+            tell: receives the maker's progress and, after 2 s, a note that another process is making the artifact.
             maker: called instead of ``stage.make``, for stages that run through a host.
 
         Raises:
@@ -225,21 +221,21 @@ class Artifacts:
         if lacking := sorted(set(stage.inputs) - set(under.inputs)):
             raise ValueError(f"{stage.kind}: missing inputs: {', '.join(lacking)}")
         wanted = Wanted.of(stage, under.versions, under.inputs)
-        entry = self._looked_up(wanted)
-        if isinstance(entry, Artifact) and self._used_undisturbed(entry):
+        entry = self._look_up(wanted)
+        if isinstance(entry, Artifact) and self.use(entry):
             return entry, Cached()
         with self._locks.held(wanted.kind, wanted.key, tell):
-            entry = self._looked_up(wanted, discard_damaged=True)  # another process may have made it while this one waited
+            entry = self._look_up(wanted, discard_damaged=True)  # another process may have made it while this one waited
             if isinstance(entry, Artifact):
-                self._used(entry)
+                self._mark_used(entry)
                 return entry, Cached()
-            if self._fetched(wanted.kind, wanted.key, tell):
-                here = self._looked_up(wanted, discard_damaged=True)
+            if self._fetch(wanted.kind, wanted.key, tell):
+                here = self._look_up(wanted, discard_damaged=True)
                 if isinstance(here, Artifact):
                     return here, Cached()
                 entry = here
             making = Making(self._layout, wanted, resumable=stage.resumable, environment=under.environment)
-            artifact = making.made(maker or stage.make, {role: stored.path for role, stored in under.inputs.items()}, tell)
+            artifact = making.make(maker or stage.make, {role: stored.path for role, stored in under.inputs.items()}, tell)
         return artifact, Ran(seconds=artifact.record.seconds, why=entry.why)
 
     def retrieve(self, kind: str, key: Key, tell: Progress) -> Artifact | None:
@@ -249,18 +245,25 @@ class Artifacts:
         Raises StoreFull, StoreUnusable: it cannot be read or stored.
         """
         entry = trusted_entry(self._layout, kind, key)
-        if isinstance(entry, Artifact) and self._used_undisturbed(entry):
+        if isinstance(entry, Artifact) and self.use(entry):
             return entry
-        with self._locks.held(kind, key, tell):  # of another call that brings it or dates it, or of gc
+        with self._locks.held(kind, key, tell):  # another call may be fetching or marking it, or gc removing it
             entry = trusted_entry(self._layout, kind, key)
             if not isinstance(entry, Artifact):
-                self._fetched(kind, key, tell)
+                self._fetch(kind, key, tell)
                 entry = trusted_entry(self._layout, kind, key)
-            return entry if isinstance(entry, Artifact) and self._used(entry) else None
+            return entry if isinstance(entry, Artifact) and self._mark_used(entry) else None
 
     def use(self, artifact: Artifact) -> bool:
-        """Mark an entry as used, so that ``gc`` leaves it to the running build. Return False if ``gc`` has removed it."""
-        return self._used_undisturbed(artifact)
+        """Mark an entry as used, under the lock that ``gc`` holds while it removes an entry.
+
+        Return False if another process holds the lock or ``gc`` has removed the entry; the caller then looks again.
+        """
+        try:
+            with self._locks.held_if_free(artifact.kind, artifact.key) as free:
+                return free and self._mark_used(artifact)
+        except (StoreUnusable, StoreFull):  # a store without locks can still be read
+            return self._mark_used(artifact)
 
     def entries(self) -> Iterator[Artifact]:
         """Yield every artifact with a readable record, by kind and key. Files are not checked; ``verify`` does that."""
@@ -277,11 +280,11 @@ class Artifacts:
             names = [(kind, path.name) for kind in kinds for path in sorted((folder / kind).iterdir())]
         yield from names
 
-    def _looked_up(self, wanted: Wanted, *, discard_damaged: bool = False) -> Artifact | Miss:
+    def _look_up(self, wanted: Wanted, *, discard_damaged: bool = False) -> Artifact | Miss:
         with named_failures(self._layout.root, f"looking for {wanted.name}"):
             entry = trusted_entry(self._layout, wanted.kind, wanted.key)
             if isinstance(entry, Damage):
-                if discard_damaged:  # only under the lock: else this could be the entry that another just rebuilt
+                if discard_damaged:  # only under the lock, because another process may have just rebuilt the entry
                     discard(self._layout.entry(wanted.kind, wanted.key), self._layout.trash)
                 return Miss(why=(f"stored entry is damaged: {entry.why}; rebuilding",))
             if entry is None:
@@ -289,7 +292,7 @@ class Artifacts:
         changed = wanted.changed_inputs(entry)
         return Miss(why=changed) if changed else entry
 
-    def _fetched(self, kind: str, key: Key, tell: Progress) -> bool:
+    def _fetch(self, kind: str, key: Key, tell: Progress) -> bool:
         """Fetch the entry of a key from the remote store. If the remote store fails, the artifact is made here."""
         if self._remote is None:
             return False
@@ -303,24 +306,12 @@ class Artifacts:
             tell.note(f"{name} is rebuilt here: in {redacted(self._remote)} {fetched.why}")
         return isinstance(fetched, RemoteEntry)
 
-    def _used_undisturbed(self, artifact: Artifact) -> bool:
-        """Mark the entry as used under its lock, which ``gc`` holds while it removes an entry.
-
-        Return False if another process holds the lock or ``gc`` has removed the entry; the caller looks again.
-        """
-        try:
-            with self._locks.held_if_free(artifact.kind, artifact.key) as free:
-                return free and self._used(artifact)
-        except (StoreUnusable, StoreFull):  # a store that takes no lock is still read
-            return self._used(artifact)
-
-    def _used(self, artifact: Artifact) -> bool:
-        """Store the time of the last use, which ``gc`` reads, as the record's mtime. Return False if ``gc`` has removed the
-        entry."""
+    def _mark_used(self, artifact: Artifact) -> bool:
+        """Store the time of the last use as the record's mtime, for ``gc``. Return False if ``gc`` has removed the entry."""
         try:
             os.utime(artifact.folder.parent / RECORD)
         except FileNotFoundError:
             return False
         except OSError:
-            pass  # a store that is only read goes undated
+            pass  # a read-only store keeps no times of use
         return True

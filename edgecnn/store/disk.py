@@ -1,4 +1,4 @@
-"""Write files and folders so that they appear completely or not at all, and resume downloads."""
+"""Write files and folders so that they appear completely or not at all, resume downloads, and read JSON and TOML files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import http.client
 import json
 import lzma
 import os
+import re
 import shutil
 import stat
 import struct
@@ -22,12 +23,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.recipes import FILE_UNREADABLE, not_toml
 from edgecnn.errors.usage import WRONG_BYTES
 from edgecnn.errors.weights import DOWNLOAD_FAILED
-from edgecnn.runner.causes.known import cause_in, cause_of_file
+from edgecnn.runner.causes import cause_in, cause_of_file
 from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress
+from edgecnn.values.toml import parsed
 
 _Name = TypeVar("_Name")
 Stamp = tuple[int, int, int, int]
@@ -38,13 +42,18 @@ costs another look at the bytes. docs/concepts/the-store.md lists the file syste
 """
 DOCUMENT_BYTES_MAX: Final = 256 << 20
 """The largest JSON file that is read from a folder of results."""
+TOML_BYTES_MAX: Final = 1 << 20
+"""The largest TOML file that is read. Larger files are something else, such as a model that was passed by mistake."""
 DAMAGED_ZIP: Final = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError, MemoryError,
 )  # fmt: skip
 """Exceptions of zipfile and its decompressors for unreadable bytes. bz2 raises OSError; RuntimeError means encryption, or, as
 NotImplementedError, an unknown compression."""
 _SYNCED_AT_ONCE: Final = 32
-"""On ext4, 2,048 files of 50 kB take 7 s one by one, 0.7 s by eight and 0.5 s by 32."""
+"""Number of files that are synced at once. On ext4, 2,048 files of 50 kB take 7 s one by one, 0.7 s by eight and 0.5 s by 32."""
+BLOCK_BYTES = 1 << 18
+STALLED_AFTER_S = 30.0
+"""A server that sends nothing for this long counts as stalled."""
 _READER_WAIT_S = 2.0
 """A shell starts a pipe's reader and writer at about the same time."""
 
@@ -59,7 +68,7 @@ def lacks_home(path: Path) -> bool:
     return path.parts[:1] != () and path.parts[0].startswith("~")
 
 
-def stamped(facts: os.stat_result) -> Stamp:
+def stamp_from(facts: os.stat_result) -> Stamp:
     """Return the stamp of a file from its stat."""
     return (facts.st_size, facts.st_mtime_ns, facts.st_ino, facts.st_ctime_ns)
 
@@ -70,7 +79,7 @@ def stamp_of(path: Path) -> Stamp | None:
         facts = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return stamped(facts) if stat.S_ISREG(facts.st_mode) else None
+    return stamp_from(facts) if stat.S_ISREG(facts.st_mode) else None
 
 
 def sha256_of(path: Path) -> str:
@@ -79,7 +88,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def synced(path: Path) -> FileFact:
+def sync_and_digest(path: Path) -> FileFact:
     """Sync a file to the disk and return its facts."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -87,9 +96,9 @@ def synced(path: Path) -> FileFact:
 
 
 def sync_all(files: Mapping[_Name, Path]) -> dict[_Name, FileFact]:
-    """Call ``synced`` for many files at once; the file system's journal groups files that wait together."""
+    """Call ``sync_and_digest`` for many files at once; the file system's journal groups files that wait together."""
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-        return dict(zip(files, pool.map(synced, files.values()), strict=True))
+        return dict(zip(files, pool.map(sync_and_digest, files.values()), strict=True))
 
 
 def sync_tree(folder: Path) -> None:
@@ -129,15 +138,15 @@ def write_synced(path: Path, text: str) -> None:
 
 
 def publish(work: Path, entry: Path) -> bool:
-    """Rename a finished folder to its final place. Return False, and leave ``work`` alone, if an entry is there already."""
-    if not renamed(work, entry):
+    """Rename a finished folder to its final place. Return False, and leave ``work`` unchanged, if an entry exists."""
+    if not rename_if_absent(work, entry):
         return False
     fsync_folder(entry.parent)
     return True
 
 
-def renamed(work: Path, entry: Path) -> bool:
-    """Rename a finished folder like ``publish``. The caller syncs the new name."""
+def rename_if_absent(work: Path, entry: Path) -> bool:
+    """Rename a finished folder like ``publish``, without syncing the new name."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     try:
         work.rename(entry)
@@ -149,7 +158,7 @@ def renamed(work: Path, entry: Path) -> bool:
 
 
 def discard(folder: Path, trash: Path) -> Path | None:
-    """Rename a folder into the trash. Return its place there, or None if there was no such folder."""
+    """Rename a folder into the trash. Return its path in the trash, or None if there was no such folder."""
     trash.mkdir(parents=True, exist_ok=True)
     place = trash / f"{folder.parent.name}-{folder.name[:16]}-{time.time_ns()}"
     try:
@@ -170,8 +179,7 @@ def remove(path: Path) -> None:
 
 
 def files_under(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the relative name, with slashes, and the path of everything in ``folder`` that is not a folder, including links to
-    folders."""
+    """Yield the relative name, with slashes, and the path of each file under ``folder``. A link to a folder counts as a file."""
     for place, folders, names in os.walk(folder):
         here = Path(place)
         for name in [*names, *(inner for inner in folders if (here / inner).is_symlink())]:
@@ -191,10 +199,10 @@ def write_text_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Replace a file like ``write_text_atomically``. A device or a pipe is written to directly.
 
-    Raises OSError: no space, no permission, no such folder, or a pipe without a reader. The old file is still there.
+    Raises OSError: no space, no permission, no such folder, or a pipe without a reader. The old file is unchanged.
     """
     if path.exists() and not path.is_file():
-        with _written_through(path) as stream:
+        with _open_unbuffered(path) as stream:
             stream.write(content)
         return
     handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}.")
@@ -208,7 +216,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def _written_through(path: Path) -> BinaryIO:
+def _open_unbuffered(path: Path) -> BinaryIO:
     """Open a device or a pipe; opening a pipe without a reader would block."""
     until = time.monotonic() + _READER_WAIT_S
     while True:
@@ -237,12 +245,41 @@ def json_document(path: Path) -> Any:
 
 
 def json_object(path: Path) -> Mapping[str, Any] | None:
-    """Return a JSON object, or None if it cannot be read. It only holds explanations."""
+    """Return a JSON object, or None if it cannot be read. Callers use it for explanations only."""
     try:
         document = json_document(path)
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read the table of a TOML file. A byte order mark is ignored.
+
+    Raises FILE_UNREADABLE: the file is missing, a folder, not permitted, too large, or not valid UTF-8. NOT_TOML: names the
+    line that breaks TOML's grammar. WRONG_BYTES: see ``refuse_known_cause``.
+    """
+    try:
+        data = bounded_content(path, TOML_BYTES_MAX)
+    except OSError as error:
+        raise FILE_UNREADABLE(path=path, reason=system_reason(error)) from error
+    refuse_known_cause(path, data)
+    try:
+        return parsed(_utf8(path, data))
+    except ValueError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        reason = re.sub(r"\s*\(at (line \d+, column \d+|end of document)\)$", "", str(error))
+        raise not_toml(path=path, line=int(line[1]) if line else None, reason=reason) from error
+
+
+def _utf8(path: Path, data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise FILE_UNREADABLE(path=path, reason="it is UTF-16; save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FILE_UNREADABLE(path=path, reason=f"byte {error.start} is not valid UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def refuse_known_cause(path: Path, content: bytes | None = None) -> None:
@@ -284,11 +321,6 @@ def temporary_folder() -> Path:
         return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - named, never written to
 
 
-BLOCK_BYTES = 1 << 18
-STALLED_AFTER_S = 30.0
-"""A server that sends nothing for this long counts as stalled."""
-
-
 def download(url: str, into: Path, what: str, tell: Progress | None = None) -> None:
     """Download ``url`` into the file ``into``, and resume a partial file if the server can.
 
@@ -305,7 +337,7 @@ def download(url: str, into: Path, what: str, tell: Progress | None = None) -> N
             _receive(answer, into, have if answer.status == http.HTTPStatus.PARTIAL_CONTENT else 0, what, tell)
     except urllib.error.HTTPError as problem:
         if problem.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return  # all of it was there already; the digest decides
+            return  # the file was complete already; the digest decides
         raise DOWNLOAD_FAILED(url=url, reason=f"the server answered {problem.code} {problem.reason}", received=have) from problem
     except (OSError, http.client.HTTPException) as problem:
         received = into.stat().st_size if into.exists() else 0

@@ -1,4 +1,4 @@
-"""Requests to the store, and checks of stored entries.
+"""The paths of a store, requests to it, and checks of stored entries.
 
 A key is a digest of a stage, its tool versions and its inputs. Every lookup compares the stat of each file with the index, and
 hashes only files that differ. A cached build therefore reads no bytes, and a changed, truncated or missing file is never used.
@@ -21,9 +21,76 @@ from pydantic import ValidationError
 from edgecnn.errors.base import system_reason
 from edgecnn.runner.files import UnfitFile, bounded_content
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, Stamp, sha256_of, stamp_of
-from edgecnn.store.layout import FILES, RECORD, Layout
 from edgecnn.values.artifact import Artifact, FileFact, FoundInput, InputFact, Record
 from edgecnn.values.stage import Key, Role, Stage, canonical_json, digest_of
+
+_LOOK_AT = 200
+"""Number of entries of a kind that are compared, which bounds the cost of an explanation in a large store."""
+_LONGEST = 60
+"""Maximum number of characters of a value in an explanation."""
+_CANDIDATE = "settings.candidate.id"
+_ABSENT = object()
+RECORD = "record.json"
+FILES = "files"
+STARTED = "started.json"
+"""A file in a work folder that records its inputs, so that work is resumed only from the same bytes."""
+ARCHIVES = "archives"
+"""``archives/<name>/`` and ``archives/<name>.json``: an unpacked archive of images and the proof that it is complete."""
+UNPACKING = ".unpacking."
+"""Prefix of a folder that is being unpacked. A killed process may leave one."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths under ``root``. Work, trash and entries share one file system, so that a rename can publish. Nothing is created."""
+
+    root: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """``artifacts/<kind>/<key>/{files/, record.json}``."""
+        return self.root / "artifacts"
+
+    @property
+    def profiles(self) -> Path:
+        """``profiles/<subject>/<what>/<id>/{profile.json, files.json, …}``."""
+        return self.root / "profiles"
+
+    @property
+    def works(self) -> Path:
+        """``work/<kind>/<name>/``: current work, and work of interrupted processes."""
+        return self.root / "work"
+
+    @property
+    def trash(self) -> Path:
+        """Damaged and replaced entries, until ``edgecnn store gc`` deletes them."""
+        return self.root / "trash"
+
+    @property
+    def secret(self) -> Path:
+        """Random bytes that anonymize the machines of this store in published records. They are never published."""
+        return self.root / "secret"
+
+    def entry(self, kind: str, key: str) -> Path:
+        """Return the folder of a finished artifact."""
+        return self.artifacts / kind / key
+
+    def work(self, kind: str, name: str) -> Path:
+        """Return the folder of unfinished work."""
+        return self.works / kind / name
+
+    def lock(self, kind: str, name: str) -> Path:
+        """Return the lock file of a name. It is never deleted: see ``locks``."""
+        return self.root / "locks" / kind / f"{name}.lock"
+
+    def stamps(self, kind: str, key: str) -> Path:
+        """Return the stat index of an artifact. It is outside the entry, which therefore never changes."""
+        return self.root / "index" / kind / f"{key}.json"
+
+
+def proof_of(unpacked: Path) -> Path:
+    """Return the proof that an unpacked archive is complete. Its mtime is the last use."""
+    return unpacked.with_name(f"{unpacked.name}.json")
 
 
 @dataclass(frozen=True)
@@ -77,14 +144,6 @@ class Wanted:
         )
 
 
-_LOOK_AT = 200
-"""Number of entries of a kind that are compared, so that explanations stay cheap in large stores."""
-_LONGEST = 60
-"""Most characters of one value in an explanation."""
-_CANDIDATE = "settings.candidate.id"
-_ABSENT = object()
-
-
 def explain_miss(stored: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any]) -> tuple[str, ...]:
     """Return one line per field that differs from the nearest stored payload, such as ``quantize.images: 256 → 512``.
 
@@ -97,10 +156,14 @@ def explain_miss(stored: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any])
         fields = dict(flattened(payload))
         if fields.get(_CANDIDATE) != target.get(_CANDIDATE):
             continue
-        differing = _differing(fields, target)
+        differing = _differences(fields, target)
         if nearest is None or len(differing) < len(nearest):
             nearest = differing
-    return tuple(f"{_named(str(wanted['kind']), path)}: {shown(old)} → {shown(new)}" for path, old, new in nearest or ())
+    lines = []
+    for path, old, new in nearest or ():  # settings.images becomes quantize.images, and tools.onnxruntime stays
+        name = path if path.startswith("tools.") else f"{wanted['kind']}.{path.removeprefix('settings.')}"
+        lines.append(f"{name}: {shown(old)} → {shown(new)}")
+    return tuple(lines)
 
 
 def stored_payloads(folder: Path) -> Iterator[Mapping[str, Any]]:
@@ -146,17 +209,10 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _differing(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def _differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     paths = [*wanted, *(path for path in stored if path not in wanted)]
     pairs = ((path, stored.get(path, _ABSENT), wanted.get(path, _ABSENT)) for path in paths)
     return [(path, old, new) for path, old, new in pairs if old != new or type(old) is not type(new)]
-
-
-def _named(kind: str, path: str) -> str:
-    """Write ``settings.images`` as ``quantize.images``; ``tools.onnxruntime`` stays."""
-    if path.startswith("tools."):
-        return path
-    return f"{kind}.{path.removeprefix('settings.')}"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tell failures of a disk, of the store or of temporary files, from failures of a stage. Some libraries hide them."""
+"""Distinguish failures of a disk, of the store or of temporary files from failures of a stage. Some libraries hide them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DISK_FAILURES = NO_SPACE | {errno.EROFS, errno.EIO}
 """Error numbers of a disk."""
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 FULL_BELOW_BYTES = 1 << 20
-"""Libraries in C++ report a full disk as a RuntimeError without an errno; then less space than this is left."""
+"""A disk with less free space than this counts as full. Libraries in C++ report a full disk without an errno."""
 _PROBE_BYTES = 4096
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
 """Error numbers of a file system that cannot reserve space, such as under FUSE or with musl. Its free space is unknown then."""
@@ -38,8 +38,7 @@ def named_failures(root: Path, doing: str) -> Iterator[None]:
 
 
 def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError | None:
-    """Return the error of the store or of the temporary folder behind an exception of a maker; None if the maker itself
-    failed."""
+    """Return the error of the store or the temporary folder that caused a maker's exception; None if the maker itself failed."""
     causes = list(causes_of(error))
     unnamed = not isinstance(error, EdgecnnError)
     elsewhere = next(filter(None, (temporary_folder_full(cause, root, doing) for cause in causes)), None)
@@ -47,7 +46,7 @@ def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError |
         return elsewhere
     if any(_is_no_space(cause, root) for cause in causes) or (unnamed and free_bytes(root) < FULL_BELOW_BYTES):
         return STORE_FULL(root=root, free_bytes=free_bytes(root), doing=doing)
-    if unnamed and _is_full_beside(root):
+    if unnamed and _is_other_disk_full(root):
         return _temporary_folder_full(doing)
     failed = next((cause for cause in causes if _is_no_access(cause, root)), None)
     if failed is None and unnamed:
@@ -73,7 +72,7 @@ def temporary_folder_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        nowhere = isinstance(error, FileNotFoundError) and error.filename is None  # of those that ``tempfile`` tries
+        nowhere = isinstance(error, FileNotFoundError) and error.filename is None  # ``tempfile`` found no usable folder
         if error.errno not in FULL_ERRNOS and not (nowhere and free_bytes(temporary_folder()) < FULL_BELOW_BYTES):
             raise
         raise _temporary_folder_full(doing) from error
@@ -87,17 +86,17 @@ def temporary_folder_full(error: BaseException, root: Path, doing: str) -> Edgec
     """
     if not isinstance(error, OSError) or error.errno not in FULL_ERRNOS:
         return None
-    folder, place = temporary_folder(), _place(error)
+    folder, place = temporary_folder(), _failed_file(error)
     if place is not None:
-        return _temporary_folder_full(doing) if lies_under(place, folder) and not lies_under(place, root) else None
-    if same_disk(folder, root) or _takes_nothing(root):
+        return _temporary_folder_full(doing) if is_below(place, folder) and not is_below(place, root) else None
+    if same_disk(folder, root) or _is_full(root):
         return None
-    fuller = _takes_nothing(folder) or free_bytes(folder) < free_bytes(root)
+    fuller = _is_full(folder) or free_bytes(folder) < free_bytes(root)
     return _temporary_folder_full(doing) if fuller else None
 
 
-def _place(error: OSError) -> object:
-    """Return the file that found no space, which is the copy of two; None if the error names none."""
+def _failed_file(error: OSError) -> object:
+    """Return the file that found no space, the second of two; None if the error names no file."""
     return error.filename2 or error.filename
 
 
@@ -106,11 +105,11 @@ def _temporary_folder_full(doing: str) -> EdgecnnError:
     return TEMPORARY_FOLDER_FULL(folder=folder, free_bytes=free_bytes(folder), doing=doing)
 
 
-def _takes_nothing(folder: Path) -> bool:
+def _is_full(folder: Path) -> bool:
     return free_bytes(folder) < FULL_BELOW_BYTES or refusal_of_disk(folder) is not None
 
 
-def _is_full_beside(root: Path) -> bool:
+def _is_other_disk_full(root: Path) -> bool:
     """Whether the temporary folder's disk is full and differs from the disk of ``root``. A read-only disk does not count."""
     folder = temporary_folder()
     return not same_disk(folder, root) and os.access(folder, os.W_OK) and free_bytes(folder) < FULL_BELOW_BYTES
@@ -126,14 +125,14 @@ def _store_error(error: OSError, root: Path, doing: str) -> EdgecnnError:
 def _is_no_space(error: BaseException, root: Path) -> bool:
     if not isinstance(error, OSError) or error.errno not in NO_SPACE:
         return False
-    place = _place(error)
-    return place is None or lies_under(place, root)  # a write() to an open file names no file
+    place = _failed_file(error)
+    return place is None or is_below(place, root)  # a write() to an open file names no file
 
 
 def refusal_of_disk(folder: Path, size: int = _PROBE_BYTES) -> OSError | None:
     """Return why the disk of a folder takes no file of ``size`` bytes now; None if it does, or if that is unknown.
 
-    It writes such a file and removes it, because libraries fail without an errno and quotas are not free space.
+    A file is written and removed, because libraries fail without an errno and quotas do not count as free space.
     """
     try:
         with tempfile.TemporaryFile(dir=nearest_existing(folder)) as probe:
@@ -154,7 +153,7 @@ def require_room(folder: Path, size: int = _PROBE_BYTES) -> None:
 
 
 @contextmanager
-def told_by_system(file: Path, size: int) -> Iterator[None]:
+def prefer_system_error(file: Path, size: int) -> Iterator[None]:
     """Run a library that writes ``file`` of about ``size`` bytes and may fail without an errno.
 
     Raises OSError: the system's error, if the disk does not take a file of that size. Otherwise the library's error.
@@ -179,9 +178,9 @@ def _bytes_on_disk(file: Path) -> int:
 def _is_no_access(error: BaseException, root: Path) -> TypeGuard[OSError]:
     if not isinstance(error, OSError) or error.errno not in _NO_ACCESS:
         return False
-    return (error.filename is None and error.errno == errno.EIO) or lies_under(error.filename, root)
+    return (error.filename is None and error.errno == errno.EIO) or is_below(error.filename, root)
 
 
-def lies_under(filename: object, root: Path) -> bool:
+def is_below(filename: object, root: Path) -> bool:
     """Whether the file of an OSError is below that folder."""
     return isinstance(filename, (str, os.PathLike)) and Path(filename).is_relative_to(root)

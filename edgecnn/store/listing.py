@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from statistics import quantiles
+from typing import Any, NamedTuple
 
 from edgecnn.store.disk import bytes_of, discard, files_under, stamp_of
-from edgecnn.store.entry import Damage, file_damage, read_entry
+from edgecnn.store.entry import ARCHIVES, RECORD, UNPACKING, Damage, file_damage, proof_of, read_entry
 from edgecnn.store.failures import named_failures
-from edgecnn.store.layout import ARCHIVES, RECORD, UNPACKING, proof_of
 from edgecnn.store.profiles import FACTS, PROFILE, read_profile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact
 from edgecnn.values.base import Value, utc_moment
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Progress, Stage
+
+_TENTHS = 10
+_FEW = 3
+"""Fewest records of a kind and network. With fewer, all networks of the kind count."""
 
 
 class ListingRow(Value):
@@ -52,19 +57,17 @@ class ArchiveRow(Value):
 
 
 def archives(store: Store) -> tuple[ArchiveRow, ...]:
-    """Return every unpacked archive by name, including half unpacked ones. Raises StoreUnusable: the store cannot be read."""
+    """Return all unpacked archives by name, including half unpacked ones. Raises StoreUnusable: the store cannot be read."""
     place = store.root / ARCHIVES
     with named_failures(store.root, "listing the unpacked archives"):
-        folders = sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
-        return tuple(_archive_row(folder) for folder in folders)
-
-
-def _archive_row(folder: Path) -> ArchiveRow:
-    used = None
-    if not folder.name.startswith(UNPACKING) and (stamp := stamp_of(proof_of(folder))) is not None:
-        used = datetime.fromtimestamp(stamp[1] / 1e9, UTC).isoformat(timespec="seconds")
-    size = sum(stamp[0] for _, path in files_under(folder) if (stamp := stamp_of(path)) is not None)
-    return ArchiveRow(name=folder.name, bytes=size, used_at=used)
+        rows = []
+        for folder in sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []:
+            used_at = None
+            if not folder.name.startswith(UNPACKING) and (stamp := stamp_of(proof_of(folder))) is not None:
+                used_at = datetime.fromtimestamp(stamp[1] / 1e9, UTC).isoformat(timespec="seconds")
+            size = sum(stamp[0] for _, path in files_under(folder) if (stamp := stamp_of(path)) is not None)
+            rows.append(ArchiveRow(name=folder.name, bytes=size, used_at=used_at))
+        return tuple(rows)
 
 
 def listing(store: Store, kind: str | None = None) -> tuple[ListingRow, ...]:
@@ -73,11 +76,11 @@ def listing(store: Store, kind: str | None = None) -> tuple[ListingRow, ...]:
     Raises StoreUnusable: the store cannot be read.
     """
     now = datetime.now(UTC)
-    rows = [_row(artifact, now) for artifact in store.artifacts.entries() if kind in (None, artifact.kind)]
+    rows = [_listing_row(artifact, now) for artifact in store.artifacts.entries() if kind in (None, artifact.kind)]
     return tuple(sorted(rows, key=lambda row: (row.age_s, row.kind, row.key)))
 
 
-def _row(artifact: Artifact, now: datetime) -> ListingRow:
+def _listing_row(artifact: Artifact, now: datetime) -> ListingRow:
     record = artifact.record
     made = utc_moment(record.made_at)
     used = made
@@ -128,8 +131,8 @@ def verify(store: Store, tell: Progress, *, repair: bool = False) -> VerifyRepor
 
     Args:
         store: the store to verify.
-        tell: hears one step per entry.
-        repair: move damaged entries to the trash; the next build makes them again. Entries in progress are left alone.
+        tell: receives one step per entry.
+        repair: move damaged entries to the trash; the next build makes them again. Entries in progress are not moved.
 
     Raises:
         StoreUnusable: something cannot be read or, with ``repair``, moved.
@@ -141,20 +144,21 @@ def verify(store: Store, tell: Progress, *, repair: bool = False) -> VerifyRepor
     size = 0
     for done, folder in enumerate([*artifacts, *profiles], start=1):
         with named_failures(store.root, f"verifying {folder.name[:12]}"):
-            facts = _read_again(store, folder)
+            facts = _verified_facts(store, folder)
             if isinstance(facts, Damage):
-                moved = repair and _moved(store, folder)
-                damaged.append(DamagedEntry(name=_name(store, folder), why=facts.why, moved_to_trash=moved))
+                moved = repair and _move_to_trash(store, folder)
+                damaged.append(DamagedEntry(name=_entry_name(store, folder), why=facts.why, moved_to_trash=moved))
             elif facts is not None:
                 size += bytes_of(facts)
-                strays.extend(_strays(store, folder, facts))
+                known = {*facts, RECORD, PROFILE, FACTS}
+                strays += [f"{_entry_name(store, folder)}/{name}" for name, _ in files_under(folder) if name not in known]
         tell.step("verify the store", done, len(artifacts) + len(profiles), "entries")
     return VerifyReport(
         artifacts=len(artifacts), profiles=len(profiles), bytes=size, damaged=tuple(damaged), strays=tuple(strays)
     )
 
 
-def _read_again(store: Store, folder: Path) -> dict[str, FileFact] | Damage | None:
+def _verified_facts(store: Store, folder: Path) -> dict[str, FileFact] | Damage | None:
     """Return the recorded facts of all files in the folder by path, if every byte agrees; None if the folder is gone."""
     if folder.is_relative_to(store.layout.artifacts):
         entry = read_entry(store.layout, folder.parent.name, folder.name)
@@ -173,18 +177,59 @@ def _read_again(store: Store, folder: Path) -> dict[str, FileFact] | Damage | No
     return {(place / name).relative_to(folder).as_posix(): fact for name, fact in files.items()}
 
 
-def _strays(store: Store, folder: Path, files: dict[str, FileFact]) -> Iterator[str]:
-    known = {*files, "record.json", PROFILE, FACTS}
-    return (f"{_name(store, folder)}/{name}" for name, _ in files_under(folder) if name not in known)
-
-
-def _moved(store: Store, folder: Path) -> bool:
+def _move_to_trash(store: Store, folder: Path) -> bool:
     with store.locks.held_if_free(folder.parent.name, folder.name) as free:
-        if free and isinstance(_read_again(store, folder), Damage):
+        if free and isinstance(_verified_facts(store, folder), Damage):
             discard(folder, store.layout.trash)
             return True
     return False
 
 
-def _name(store: Store, folder: Path) -> str:
+def _entry_name(store: Store, folder: Path) -> str:
     return folder.relative_to(store.root).as_posix()
+
+
+class Seconds(NamedTuple):
+    """The range that holds nine of ten records; with few records, the shortest and the longest."""
+
+    low: float
+    high: float
+
+    def __add__(self, other: object) -> Seconds:
+        if not isinstance(other, Seconds):
+            return NotImplemented
+        return Seconds(self.low + other.low, self.high + other.high)
+
+
+class Durations:
+    """Durations of stages by kind, and by kind and network."""
+
+    def __init__(self, store: Store) -> None:
+        self._of = defaultdict[tuple[str, str | None], list[float]](list)
+        for row in listing(store):
+            arch = row.settings.get("arch")
+            for name in {None, arch if isinstance(arch, str) else None}:
+                self._of[row.kind, name].append(row.seconds)
+
+    def of(self, stage: Stage) -> Seconds | None:
+        """Return the usual duration of a stage; None if the store has no stage of its kind."""
+        arch = getattr(stage, "arch", None)
+        own = self._of.get((stage.kind, arch if isinstance(arch, str) else None), [])
+        return usual_range(own if len(own) >= _FEW else self._of.get((stage.kind, None), []))
+
+
+def usual_range(seconds: Sequence[float]) -> Seconds | None:
+    """Return the shortest and longest of a few records, or the 10th and 90th percentile of ten or more; None without records."""
+    if not seconds:
+        return None
+    if len(seconds) < _TENTHS:
+        return Seconds(min(seconds), max(seconds))
+    cut = quantiles(seconds, n=_TENTHS, method="inclusive")
+    return Seconds(cut[0], cut[-1])
+
+
+def total_duration(seconds: Iterable[Seconds | None]) -> tuple[Seconds, int]:
+    """Return the sum of the known durations and the number of unknown ones."""
+    estimates = list(seconds)
+    known = [estimate for estimate in estimates if estimate is not None]
+    return sum(known, Seconds(0.0, 0.0)), len(estimates) - len(known)

@@ -16,12 +16,21 @@ from filelock import FileLock, Timeout
 
 from edgecnn.errors.store import BUILD_UNPROTECTED, StoreFull, StoreUnusable
 from edgecnn.store.disk import remove
+from edgecnn.store.entry import Layout
 from edgecnn.store.failures import named_failures
-from edgecnn.store.layout import Layout
 from edgecnn.values.stage import Progress
 
 SILENT_S = 2.0
 """Seconds of waiting before the wait is reported."""
+KIND = "in-use"
+CLOCKS_DIFFER_S = 60.0
+"""Files of a shared store are dated by its server, whose clock may be behind."""
+_DEAD_AFTER_S = 3600.0
+"""Age from which a free lock belongs to a dead build. A younger lock may be about to be taken."""
+_TIMEOUT_S = 10.0
+"""A ``gc`` that looks for running builds can hold a new lock for a moment."""
+_LOCK_NAME = re.compile(r"[0-9]{1,12}-[0-9]+-[0-9a-f]{8}")
+"""Name of a lock: the start of the build in seconds since 1970, its process, and a random part."""
 
 
 class Locks:
@@ -75,17 +84,6 @@ class Locks:
         return FileLock(path)
 
 
-KIND = "in-use"
-CLOCKS_DIFFER_S = 60.0
-"""Files of a shared store are dated by its server, whose clock may be behind."""
-_DEAD_AFTER_S = 3600.0
-"""A lock that nobody holds belongs to a dead build, unless the build is just about to take it."""
-_TIMEOUT_S = 10.0
-"""A ``gc`` that looks for running builds can hold a new lock for a moment."""
-_OURS = re.compile(r"[0-9]{1,12}-[0-9]+-[0-9a-f]{8}")
-"""Name of a lock: the start of the build in seconds since 1970, its process, and a random part."""
-
-
 class InUse:
     """The running builds of a store.
 
@@ -99,33 +97,33 @@ class InUse:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep ``gc``, in any process, from removing what is obtained inside the block.
+        """Prevent ``gc``, in any process, from removing artifacts that are obtained inside the block.
 
-        A read-only store is read without this protection.
+        A read-only store has no such protection.
 
         Raises BUILD_UNPROTECTED: another process keeps the new lock.
         """
         with ExitStack() as stack:
-            name = self._locked(stack)
+            name = self._take_lock(stack)
             try:
                 yield
             finally:
-                if name is not None:  # it is never used again, so that nobody waits for this file
+                if name is not None:  # no process waits for this file, because its name is not used again
                     with suppress(OSError):
                         remove(self._layout.lock(KIND, name))
 
     def since(self) -> float:
         """Return the start of the oldest running build in seconds since 1970, minus a minute; infinity if none runs."""
-        began = [float(name.partition("-")[0]) for name in self._names() if not self._free(name)]
+        began = [float(name.partition("-")[0]) for name in self._names() if not self._is_free(name)]
         return min(began, default=float("inf")) - CLOCKS_DIFFER_S
 
     def forget_dead(self) -> None:
         """Remove the locks of killed builds."""
         for name in self._names():
-            if time.time() - float(name.partition("-")[0]) > _DEAD_AFTER_S and self._free(name):
+            if time.time() - float(name.partition("-")[0]) > _DEAD_AFTER_S and self._is_free(name):
                 remove(self._layout.lock(KIND, name))
 
-    def _locked(self, stack: ExitStack) -> str | None:
+    def _take_lock(self, stack: ExitStack) -> str | None:
         """Return the name of a lock that is held until ``stack`` ends; None if the store is read-only."""
         name = f"{time.time():.0f}-{os.getpid()}-{secrets.token_hex(4)}"
         try:
@@ -137,10 +135,10 @@ class InUse:
         return name
 
     def _names(self) -> list[str]:
-        """Yield the names of locks. Files with other names are ignored."""
+        """Return the names of locks. Files with other names are ignored."""
         folder = self._layout.lock(KIND, "x").parent
-        return sorted(path.stem for path in folder.glob("*.lock") if _OURS.fullmatch(path.stem))
+        return sorted(path.stem for path in folder.glob("*.lock") if _LOCK_NAME.fullmatch(path.stem))
 
-    def _free(self, name: str) -> bool:
+    def _is_free(self, name: str) -> bool:
         with self._locks.held_if_free(KIND, name) as free:
             return free

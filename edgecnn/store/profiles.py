@@ -23,12 +23,11 @@ from edgecnn.store.disk import (
     remove,
     sha256_of,
     stamp_of,
-    synced,
+    sync_and_digest,
     write_synced,
 )
-from edgecnn.store.entry import Damage, file_damage
+from edgecnn.store.entry import Damage, Layout, file_damage
 from edgecnn.store.failures import named_failures
-from edgecnn.store.layout import Layout
 from edgecnn.store.locks import Locks
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value
@@ -91,7 +90,7 @@ class Profiles:
                 return existing
             work = self._layout.work("profile", f"{entry.name}-{datetime.now(UTC).timestamp():.6f}")
             try:
-                stored = _written(work, profile, named)
+                stored = _write_profile(work, profile, named)
                 if not publish(work, entry) and not isinstance(read_profile(entry), StoredProfile):
                     discard(entry, self._layout.trash)
                     publish(work, entry)
@@ -135,7 +134,7 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
         return Damage(f"{Path(str(error.filename)).name}: {system_reason(error)}")
     except ValidationError as error:
         file = FACTS if error.title == ProfileFiles.__name__ else PROFILE
-        if error.errors()[0]["type"] == "value_error":  # such as a date that is none
+        if error.errors()[0]["type"] == "value_error":  # such as an invalid date
             return Damage(f"{file}: {first_problem(error)}")
         return Damage(f"{file} is truncated or not a record")
     if fault := _name_fault(facts.files, profile):
@@ -150,7 +149,7 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
 
 
 def _name_fault(files: Mapping[str, FileFact], profile: Profile) -> str | None:
-    """Return the name that leads outside the folder; a pulled profile may name any path."""
+    """Return the fault of a profile's file names, or None. A pulled profile may name any path."""
     unfit = next((name for name in files if name == FACTS or not _NAME.fullmatch(name)), None)
     if unfit is not None:
         return f"{FACTS} lists {ascii(unfit)[:100]}, which is not a file of a profile"
@@ -159,12 +158,12 @@ def _name_fault(files: Mapping[str, FileFact], profile: Profile) -> str | None:
     return None
 
 
-def _written(work: Path, profile: Profile, files: Mapping[str, Path]) -> ProfileFiles:
+def _write_profile(work: Path, profile: Profile, files: Mapping[str, Path]) -> ProfileFiles:
     work.mkdir(parents=True)
     write_synced(work / PROFILE, profile.model_dump_json(by_alias=True) + "\n")
     for name, source in files.items():
         shutil.copyfile(source, work / name)
-    facts = ProfileFiles(files={name: synced(work / name) for name in (PROFILE, *files)})
+    facts = ProfileFiles(files={name: sync_and_digest(work / name) for name in (PROFILE, *files)})
     write_synced(work / FACTS, json.dumps(facts.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
     fsync_folder(work)
     return facts

@@ -24,18 +24,17 @@ from edgecnn.store.disk import (
     files_under,
     fsync_folder,
     remove,
-    renamed,
+    rename_if_absent,
     sha256_of,
     stamp_of,
     sync_all,
+    sync_and_digest,
     sync_folders,
-    synced,
 )
-from edgecnn.store.entry import Damage, file_damage, read_folder, remember_stamps, trusted_entry
+from edgecnn.store.entry import FILES, RECORD, Damage, Layout, file_damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.failures import NO_SPACE, named_failures
-from edgecnn.store.layout import FILES, RECORD, Layout
-from edgecnn.store.place import Place
 from edgecnn.store.profiles import FACTS, StoredProfile, read_profile
+from edgecnn.store.remote_files import RemoteFiles
 from edgecnn.values.artifact import Artifact, FileFact
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.stage import digest_of
@@ -51,9 +50,11 @@ _ENTRY_BYTES_MAX: Final = 200
 """Longest name of an entry, which also names its lock."""
 PATIENCE_S: Final = 10.0
 """Seconds that a file of another writer may stay unchanged before it counts as abandoned."""
+_GIVE_UP_AFTER: Final = 3
+"""Number of unreadable entries in a row after which the remote store counts as lost."""
 _LOOK_S: Final = 0.5
 _ASKED_SINGLY: Final = 2
-"""Up to this many files of a folder are asked for singly. A listing returns everything, 1,000 files per answer."""
+"""Largest number of files per folder that are looked up one by one. A listing returns all files, 1,000 per answer."""
 _NAME: Final = re.compile(r"(artifacts/[a-z]+/[0-9a-f]{64}|profiles/[\w][\w.-]*/[\w][\w.-]*/[\w][\w.-]*)", re.ASCII)
 
 
@@ -74,7 +75,7 @@ class ForeignList(Damage):
     """A list of another edgecnn's schema, which this edgecnn must not replace."""
 
 
-class Remote(Place):
+class Remote(RemoteFiles):
     """Entries of a remote store."""
 
     def names(self) -> set[str]:
@@ -90,10 +91,10 @@ class Remote(Place):
         """Return the size of every file below, by path."""
         with self.reached("listing it"):
             try:
-                listing = self._fs.find(self._at(folder), detail=True)
+                listing = self._fs.find(self._remote_path(folder), detail=True)
             except FileNotFoundError:
                 return {}
-        return {path.partition(f"{self._at(folder)}/")[2]: int(info["size"]) for path, info in listing.items()}
+        return {path.partition(f"{self._remote_path(folder)}/")[2]: int(info["size"]) for path, info in listing.items()}
 
     def sizes(self, digests: Iterable[str] | None = None) -> dict[str, int]:
         """Return the sizes of these files, or of all, by digest. Raises RemoteUnusable."""
@@ -111,30 +112,30 @@ class Remote(Place):
 
     def _blob_bytes(self, digest: str) -> int | None:
         try:
-            return int(self._fs.info(self._blob(digest))["size"])
+            return int(self._fs.info(self._blob_path(digest))["size"])
         except FileNotFoundError:
             return None
 
     def _blobs_in(self, folder: str) -> list[Any]:
         try:
-            return list(self._fs.ls(self._at(f"{BLOBS}/{folder}"), detail=True))
+            return list(self._fs.ls(self._remote_path(f"{BLOBS}/{folder}"), detail=True))
         except FileNotFoundError:
             return []
 
     def upload(self, files: Mapping[str, Path], entries: Mapping[str, RemoteEntry], known: Mapping[str, int] | None) -> set[str]:
         """Upload missing files by digest, then the lists of entries. Return the digests that were sent.
 
-        ``known``: sizes of files that were there lately, by digest; None: look now.
+        ``known``: sizes of files that were listed recently, by digest; None: list them now.
         Files are checked again after the lists, because a collection that read older lists may have removed some (see
         ``store/gc.py``). Raises RemoteUnusable.
         """
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
         there = self.sizes(facts) if known is None else {digest: known[digest] for digest in facts.keys() & known.keys()}
-        sent = self._sent(files, facts, there)
+        sent = self._send(files, facts, there)
         lists = {f"{ENTRIES}/{name}.json": entry.model_dump_json(by_alias=True).encode() for name, entry in entries.items()}
         with ThreadPoolExecutor(self.at_once) as pool:
             list(pool.map(self.write, lists, lists.values()))
-        return sent | self._sent(files, facts, self.sizes(facts))
+        return sent | self._send(files, facts, self.sizes(facts))
 
     def entry(self, name: str, size: int | None = None) -> RemoteEntry | Damage | None:
         """Return the list of an entry, or None. ``size``: from a listing, if known. Raises RemoteUnusable.
@@ -143,10 +144,10 @@ class Remote(Place):
         """
         with self.reached("reading from it"):
             try:
-                size = int(self._fs.info(self._list(name))["size"]) if size is None else size
+                size = int(self._fs.info(self._list_path(name))["size"]) if size is None else size
                 if size > _LIST_BYTES_MAX:
                     return Damage("its list of files is too large")
-                content = self._fs.cat_file(self._list(name), start=0, end=_LIST_BYTES_MAX + 1) if size else b""
+                content = self._fs.cat_file(self._list_path(name), start=0, end=_LIST_BYTES_MAX + 1) if size else b""
             except FileNotFoundError:
                 return None
         try:
@@ -156,14 +157,14 @@ class Remote(Place):
             return damage("its list of files is damaged")
         if (length := max((len(path.encode(errors="replace")) for path in entry.files), default=0)) > _PATH_BYTES_MAX:
             return Damage(f"its list of files names a path of {length:,} bytes, more than {_PATH_BYTES_MAX:,}")
-        if any(not _is_inside(path) or not re.fullmatch("[0-9a-f]{64}", fact.sha256) for path, fact in entry.files.items()):
+        if any(not _is_stored_form(path) or not re.fullmatch("[0-9a-f]{64}", fact.sha256) for path, fact in entry.files.items()):
             return Damage("its list of files names a file outside the entry")
         if any(f"{above}" in entry.files for path in entry.files for above in PurePosixPath(path).parents):
             return Damage("its list of files names a file that is also a folder")
         return entry
 
     def entries(self, lists: Mapping[str, int | None]) -> dict[str, RemoteEntry | Damage]:
-        """Return the existing ones of these lists, read together. ``lists``: see ``lists()``; None if sizes are unknown.
+        """Return those of these lists that exist, read together. ``lists``: see ``lists()``; None if sizes are unknown.
 
         Raises RemoteUnusable.
         """
@@ -177,35 +178,35 @@ class Remote(Place):
         Return why each missing file did not arrive, as the rest of a sentence, and the number of bytes read. Shared bytes are
         read once, and all digests are compared. Raises RemoteUnusable, OSError.
         """
-        lacking = {path: fact for path, fact in files.items() if not _is_whole(path, fact)}
+        lacking = {path: fact for path, fact in files.items() if not _is_complete(path, fact)}
         there = self.sizes({fact.sha256 for fact in lacking.values()})
-        whys = dict[Path, str]()
+        reasons = dict[Path, str]()
         for path, fact in lacking.items():
             if (arrived := there.get(fact.sha256, 0)) != fact.bytes or fact.sha256 not in there:
-                whys[path] = f"has {arrived:,} bytes there instead of {fact.bytes:,}"
-        wanted = {path: fact for path, fact in lacking.items() if path not in whys}
-        read = self._get(wanted)
+                reasons[path] = f"has {arrived:,} bytes there instead of {fact.bytes:,}"
+        wanted = {path: fact for path, fact in lacking.items() if path not in reasons}
+        read = self._download_files(wanted)
         for path, arrived_fact in sync_all({path: path for path in wanted}).items():
             if arrived_fact != wanted[path]:
                 remove(path)
-                whys[path] = "changed there after it was stored"
-        return whys, read
+                reasons[path] = "changed there after it was stored"
+        return reasons, read
 
-    def _get(self, wanted: Mapping[Path, FileFact]) -> int:
+    def _download_files(self, wanted: Mapping[Path, FileFact]) -> int:
         for folder in {path.parent for path in wanted}:
             folder.mkdir(parents=True, exist_ok=True)
         for path in (path for path, fact in wanted.items() if not fact.bytes):
-            path.write_bytes(b"")  # so that a pipe or a device, which has no size either, is not read for it
+            path.write_bytes(b"")  # not downloaded, because a pipe or a device has no size either
         first = {fact.sha256: path for path, fact in wanted.items() if fact.bytes}
         with self.reached("reading from it", passing=NO_SPACE):
             if first:
-                self._fs.get([self._blob(digest) for digest in first], [str(path) for path in first.values()])
+                self._fs.get([self._blob_path(digest) for digest in first], [str(path) for path in first.values()])
         for path, fact in wanted.items():
             if (source := first.get(fact.sha256, path)) != path:
                 shutil.copyfile(source, path)
         return sum(wanted[path].bytes for path in first.values())
 
-    def _sent(self, files: Mapping[str, Path], facts: Mapping[str, int], there: Mapping[str, int]) -> set[str]:
+    def _send(self, files: Mapping[str, Path], facts: Mapping[str, int], there: Mapping[str, int]) -> set[str]:
         sent = set[str]()
         while True:
             lacking = [digest for digest, size in facts.items() if there.get(digest) != size]
@@ -218,7 +219,7 @@ class Remote(Place):
                 digest, arrived = next(iter(short.items()))
                 raise REMOTE_UNUSABLE(url=self.url, because=f"{arrived:,} of {facts[digest]:,} bytes of a file arrived")
             with self.reached("writing to it"):
-                self._fs.put([str(files[digest]) for digest in lacking], [self._blob(digest) for digest in lacking])
+                self._fs.put([str(files[digest]) for digest in lacking], [self._blob_path(digest) for digest in lacking])
             sent.update(lacking)
             there = {digest: size for digest, size in there.items() if digest not in lacking} | self.sizes(lacking)
 
@@ -232,15 +233,15 @@ class Remote(Place):
                 return True
         return False
 
-    def _blob(self, digest: str) -> str:
-        return self._at(blob_at(digest))
+    def _blob_path(self, digest: str) -> str:
+        return self._remote_path(blob_at(digest))
 
-    def _list(self, name: str) -> str:
-        return self._at(f"{ENTRIES}/{name}.json")
+    def _list_path(self, name: str) -> str:
+        return self._remote_path(f"{ENTRIES}/{name}.json")
 
 
 def blob_at(digest: str) -> str:
-    """Path of a file below the remote root."""
+    """Return the path of a file below the remote root."""
     return f"{BLOBS}/{digest[:2]}/{digest}"
 
 
@@ -249,25 +250,21 @@ def is_name(text: str) -> bool:
     return len(text) <= _ENTRY_BYTES_MAX and _NAME.fullmatch(text) is not None
 
 
-def _is_inside(path: str) -> bool:
-    """Whether the name is spelt as it will be stored, so that no two names mean one file."""
+def _is_stored_form(path: str) -> bool:
+    """Whether a path is in the form in which it is stored, so that no two paths mean the same file."""
     parts = PurePosixPath(path).parts
     plain = path == "/".join(parts) and not path.startswith("/") and ".." not in parts
     fits = all(len(part.encode(errors="replace")) <= _NAME_BYTES_MAX for part in parts)
     return bool(parts) and plain and fits and "\\" not in path and "\0" not in path
 
 
-def _is_whole(path: Path, fact: FileFact) -> bool:
+def _is_complete(path: Path, fact: FileFact) -> bool:
     """Whether the file is complete on the disk; a killed call may not have synced it."""
     stamp = stamp_of(path)
-    return stamp is not None and stamp[0] == fact.bytes and synced(path) == fact
+    return stamp is not None and stamp[0] == fact.bytes and sync_and_digest(path) == fact
 
 
-_GIVE_UP_AFTER: Final = 3
-"""After this many unreadable entries in a row the remote store counts as lost."""
-
-
-def entry_here(layout: Layout, name: str) -> RemoteEntry | None:
+def local_entry(layout: Layout, name: str) -> RemoteEntry | None:
     """Return the files of a finished entry of this store; None if it is damaged or gone. Raises StoreUnusable."""
     folder = layout.root / name
     with named_failures(layout.root, f"reading {name[:40]}"):
@@ -278,10 +275,10 @@ def entry_here(layout: Layout, name: str) -> RemoteEntry | None:
         if stored is None or isinstance(stored, Damage):
             return None
         if isinstance(stored, StoredProfile) and any(file_damage(folder, path, fact) for path, fact in stored.files.items()):
-            return None  # reading it compared sizes
+            return None  # only sizes were compared before
         own = _own_record(name)
         size = (folder / own).stat().st_size
-        return RemoteEntry(files={**_recorded(stored), own: FileFact(sha256=sha256_of(folder / own), bytes=size)})
+        return RemoteEntry(files={**_recorded_files(stored), own: FileFact(sha256=sha256_of(folder / own), bytes=size)})
 
 
 class Fetched(NamedTuple):
@@ -309,14 +306,14 @@ def fetch_all(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]
     or several in a row, cannot be read. StoreFull, StoreUnusable.
     """
     try:
-        return _together(remote, layout, entries)
+        return _fetch_together(remote, layout, entries)
     except RemoteUnusable:
         if len(entries) == 1:
             raise
     outcomes, size, failed = dict[str, RemoteEntry | Damage](), 0, 0
     for name, entry in entries.items():
         try:
-            fetched = _together(remote, layout, {name: entry})
+            fetched = _fetch_together(remote, layout, {name: entry})
         except RemoteUnusable as error:
             if (failed := failed + 1) == _GIVE_UP_AFTER:
                 raise
@@ -326,11 +323,11 @@ def fetch_all(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]
     return Fetched(outcomes, size)
 
 
-def _together(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]) -> Fetched:
+def _fetch_together(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]) -> Fetched:
     works = {name: layout.work("pull", digest_of(name)) for name in entries}
     with named_failures(layout.root, f"fetching {counted(len(entries), 'entry', 'entries')}"):
         for name, entry in entries.items():
-            _cleared(works[name], entry)
+            _prepare_work(works[name], entry)
         files = {works[name] / path: (name, path) for name, entry in entries.items() for path in entry.files}
         missing, size = remote.download({file: entries[name].files[path] for file, (name, path) in files.items()})
         outcomes = dict[str, RemoteEntry | Damage](entries)
@@ -340,11 +337,11 @@ def _together(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]
         whole = [name for name, outcome in outcomes.items() if isinstance(outcome, RemoteEntry)]
         read = {name: _checked_entry(works[name], name, entries[name]) for name in whole}
         outcomes |= {name: stored for name, stored in read.items() if isinstance(stored, Damage)}
-        _published(layout, works, read)
+        _publish_entries(layout, works, read)
     return Fetched(outcomes, size)
 
 
-def _cleared(work: Path, entry: RemoteEntry) -> None:
+def _prepare_work(work: Path, entry: RemoteEntry) -> None:
     """Remove files that the list does not name, for example of an interrupted call, and date the folder for ``gc``."""
     work.mkdir(parents=True, exist_ok=True)
     os.utime(work)
@@ -353,11 +350,11 @@ def _cleared(work: Path, entry: RemoteEntry) -> None:
             remove(path)
 
 
-def _published(layout: Layout, works: Mapping[str, Path], read: Mapping[str, Artifact | StoredProfile | Damage]) -> None:
+def _publish_entries(layout: Layout, works: Mapping[str, Path], read: Mapping[str, Artifact | StoredProfile | Damage]) -> None:
     """Rename valid entries into place. They replace damaged entries and give way to intact ones."""
     good = [name for name, entry in read.items() if not isinstance(entry, Damage)]
     sync_folders(*(works[name] for name in good))
-    new = {name for name in good if _renamed(layout, works[name], name)}
+    new = {name for name in good if _publish_entry(layout, works[name], name)}
     for parent in {(layout.root / name).parent for name in new}:
         fsync_folder(parent)
     for name in read.keys() - new:
@@ -367,13 +364,13 @@ def _published(layout: Layout, works: Mapping[str, Path], read: Mapping[str, Art
             remember_stamps(layout, entry)
 
 
-def _renamed(layout: Layout, work: Path, name: str) -> bool:
-    if renamed(work, layout.root / name):
+def _publish_entry(layout: Layout, work: Path, name: str) -> bool:
+    if rename_if_absent(work, layout.root / name):
         return True
-    if entry_here(layout, name) is not None:
+    if local_entry(layout, name) is not None:
         return False
     discard(layout.root / name, layout.trash)
-    return renamed(work, layout.root / name)
+    return rename_if_absent(work, layout.root / name)
 
 
 def _checked_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | StoredProfile | Damage:
@@ -387,7 +384,7 @@ def _checked_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | Stor
             return Damage("its profile is of another subject")
     if stored is None or isinstance(stored, Damage):
         return stored or Damage(f"{own} is missing")
-    listed, recorded = {path: fact for path, fact in entry.files.items() if path != own}, _recorded(stored)
+    listed, recorded = {path: fact for path, fact in entry.files.items() if path != own}, _recorded_files(stored)
     if listed.keys() != recorded.keys():
         return Damage("it lacks files that its record names")
     other = next((path for path, fact in recorded.items() if listed[path] != fact), None)
@@ -395,11 +392,11 @@ def _checked_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | Stor
 
 
 def _own_record(name: str) -> str:
-    """The file of an entry that names all others."""
+    """Return the name of the file that lists all other files of an entry."""
     return RECORD if name.startswith("artifacts/") else FACTS
 
 
-def _recorded(entry: Artifact | StoredProfile) -> Mapping[str, FileFact]:
+def _recorded_files(entry: Artifact | StoredProfile) -> Mapping[str, FileFact]:
     """Return the files in an entry's own record, by path."""
     if isinstance(entry, Artifact):
         return {f"{FILES}/{path}": fact for path, fact in entry.record.files.items()}

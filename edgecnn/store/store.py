@@ -11,8 +11,8 @@ from pathlib import Path
 from edgecnn.errors.store import STORE_UNUSABLE
 from edgecnn.store.artifacts import Artifacts
 from edgecnn.store.disk import lacks_home, nearest_existing, remove, user_path, write_bytes_atomically
+from edgecnn.store.entry import Layout
 from edgecnn.store.failures import makers_failures, named_failures
-from edgecnn.store.layout import Layout
 from edgecnn.store.locks import InUse, Locks
 from edgecnn.store.profiles import Profiles
 from edgecnn.values.stage import Progress

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
-from edgecnn.store.remote import ENTRIES, ForeignList, Remote, RemoteEntry, entry_here, fetch_all
+from edgecnn.store.remote import ENTRIES, ForeignList, Remote, RemoteEntry, fetch_all, local_entry
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress
@@ -24,25 +24,25 @@ class Transferred(Value):
 
     entries: int
     bytes: int
-    """Bytes of the sent files, without files that were there already."""
+    """Size of the copied files."""
     there: int
-    """Entries that both stores had, complete as far as sizes tell."""
+    """Entries that both stores had. Only sizes were compared."""
     left: tuple[str, ...] = ()
-    """Entries that were not copied, with the reason: damaged, or gone meanwhile."""
+    """Entries that were not copied, with the reason: damaged, or deleted meanwhile."""
 
 
-def names_here(store: Store) -> list[str]:
+def local_names(store: Store) -> list[str]:
     """Return every entry of this store, artifacts before profiles. Raises StoreUnusable."""
     artifacts = [f"artifacts/{kind}/{key}" for kind, key in store.artifacts.names()]
     return artifacts + [folder.relative_to(store.root).as_posix() for folder in store.profiles.folders()]
 
 
-def names_afar(store: Store, tell: Progress) -> frozenset[str]:
+def remote_names(store: Store, tell: Progress) -> frozenset[str]:
     """Return the entries of the remote store that builds ask, if one is set. An unusable one is reported and counts as empty."""
     return frozenset(_ask_remote(store, tell, Remote.names) or ())
 
 
-def say_if_unusable(store: Store, tell: Progress) -> None:
+def report_if_unusable(store: Store, tell: Progress) -> None:
     """Report the remote store that builds ask if it is unusable. Only its top folder is listed."""
     _ask_remote(store, tell, lambda remote: remote.has_any((ENTRIES,)))
 
@@ -63,16 +63,16 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
     All lists of entries that are here are read, and files are looked up by size. ``only``: names of entries; None: all. Raises
     RemoteUnusable, StoreUnusable.
     """
-    here = names_here(store) if only is None else only
+    here = local_names(store) if only is None else only
     lists = remote.lists() if only is None else dict[str, int | None].fromkeys(only)
     lists_there = remote.entries({name: lists[name] for name in here if name in lists})
     known = remote.sizes() if only is None else None
-    there = _whole(remote, lists_there, known)
+    there = _complete_entries(remote, lists_there, known)
     foreign = [name for name, entry in lists_there.items() if isinstance(entry, ForeignList)]
     left = [f"{name}: another edgecnn wrote its list there" for name in foreign]
     lacking = [name for name in here if name not in there.union(foreign)]
     sent, size = 0, 0
-    for batch in _batches(_read_here(store, lacking, left)):
+    for batch in _batches(_read_local(store, lacking, left)):
         facts = {fact.sha256: fact.bytes for entry in batch.values() for fact in entry.files.values()}
         blobs = {fact.sha256: store.root / name / path for name, entry in batch.items() for path, fact in entry.files.items()}
         new = {digest: facts[digest] for digest in remote.upload(blobs, batch, known)}
@@ -83,7 +83,7 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
     return Transferred(entries=sent, bytes=size, there=len(there), left=tuple(left))
 
 
-def _whole(remote: Remote, lists: Mapping[str, RemoteEntry | Damage], known: Mapping[str, int] | None) -> set[str]:
+def _complete_entries(remote: Remote, lists: Mapping[str, RemoteEntry | Damage], known: Mapping[str, int] | None) -> set[str]:
     """Return the entries whose files are all there. Their bytes are not read."""
     understood = {name: entry for name, entry in lists.items() if isinstance(entry, RemoteEntry)}
     if known is None:
@@ -91,10 +91,10 @@ def _whole(remote: Remote, lists: Mapping[str, RemoteEntry | Damage], known: Map
     return {name for name, entry in understood.items() if entry.lacking(known.items()) is None}
 
 
-def _read_here(store: Store, names: Sequence[str], left: list[str]) -> Iterator[tuple[str, RemoteEntry]]:
-    """Read each entry at its turn, because entries may change while others are sent."""
+def _read_local(store: Store, names: Sequence[str], left: list[str]) -> Iterator[tuple[str, RemoteEntry]]:
+    """Yield the entries, each read just before it is sent, because entries may change meanwhile."""
     for name in names:
-        if (entry := entry_here(store.layout, name)) is not None:
+        if (entry := local_entry(store.layout, name)) is not None:
             yield name, entry
         else:
             left.append(f"{name}: damaged here; `edgecnn store verify` lists the damage")
@@ -114,13 +114,13 @@ def _batches(entries: Iterable[tuple[str, RemoteEntry]]) -> Iterator[dict[str, R
 
 def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
     """Fetch what this store lacks. Raises RemoteUnusable, StoreFull, StoreUnusable."""
-    here, lists = set(names_here(store)), remote.lists()
+    here, lists = set(local_names(store)), remote.lists()
     lacking = sorted(lists.keys() - here)
     pulling = _Pulling(store, remote, lists, tell, len(lacking))
     elsewhere = pulling.bring(lacking)
     while elsewhere:
-        with store.locks.held(*_lock(elsewhere[0]), tell):
-            pass  # whoever is at it has ended
+        with store.locks.held(*_lock_of(elsewhere[0]), tell):
+            pass  # the process that held it has finished
         elsewhere = pulling.bring(elsewhere)
     return Transferred(
         entries=pulling.entries,
@@ -139,9 +139,9 @@ class _Pulling:
     def bring(self, names: Sequence[str]) -> list[str]:
         """Return entries whose lock another process holds. Waiting for one lock while holding others could deadlock."""
         elsewhere = list[str]()
-        for batch in _batches(self._listed(names)):
+        for batch in _batches(self._read_lists(names)):
             with ExitStack() as held:
-                ours = {name for name in batch if held.enter_context(self.store.locks.held_if_free(*_lock(name)))}
+                ours = {name for name in batch if held.enter_context(self.store.locks.held_if_free(*_lock_of(name)))}
                 new = {name: batch[name] for name in ours if not (self.store.root / name).exists()}
                 outcomes, size = fetch_all(self.remote, self.store.layout, new)
             elsewhere += [name for name in batch if name not in ours]
@@ -152,8 +152,8 @@ class _Pulling:
             self.tell.step("pull", self.entries + self.there + len(self.left), self.total, "entries")
         return elsewhere
 
-    def _listed(self, names: Sequence[str]) -> Iterator[tuple[str, RemoteEntry]]:
-        """Lists are read many at once."""
+    def _read_lists(self, names: Sequence[str]) -> Iterator[tuple[str, RemoteEntry]]:
+        """Yield the entries whose lists are valid. Many lists are read at once."""
         for first in range(0, len(names), _TOGETHER[0]):
             some = {name: self.lists[name] for name in names[first : first + _TOGETHER[0]]}
             for name, entry in self.remote.entries(some).items():
@@ -163,6 +163,6 @@ class _Pulling:
                     self.left[name] = entry.why
 
 
-def _lock(name: str) -> tuple[str, str]:
+def _lock_of(name: str) -> tuple[str, str]:
     kind, _, key = name.removeprefix("artifacts/").partition("/")
     return (kind, key) if name.startswith("artifacts/") else ("pull", key.replace("/", "-"))

@@ -20,17 +20,17 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NO_LABELS_TO_DOUBT
 from edgecnn.installed import require_packages
-from edgecnn.judging.predictions.accuracy import share_right
+from edgecnn.judging.accuracy import share_right
 from edgecnn.planning.complete import tool_versions
 from edgecnn.results.explain import rebuild_command
-from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.results.page import thumbnail
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.stages.images import FeaturesStage
 from edgecnn.store.disk import sha256_of, write_text_atomically
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
-from edgecnn.studies.doubt_facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
+from edgecnn.studies.facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
 from edgecnn.values.artifact import Artifact, FoundInput
 from edgecnn.values.command import Command
 from edgecnn.values.dataset import SPLIT_ROLES, Alike, DataSource, ImageEntry, SplitRole
@@ -74,7 +74,7 @@ class DoubtFound(NamedTuple):
     """Path of an image to its JPEG in base64."""
 
 
-class _Judged(NamedTuple):
+class _JudgedLabels(NamedTuple):
     entries: Sequence[ImageEntry]
     labels: NDArray[np.int64]
     units: NDArray[np.int64]
@@ -106,15 +106,15 @@ def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress
         if source.manifest.origin == "folder" and request.out.resolve().is_relative_to(Path(source.manifest.root).resolve()):
             raise OUTPUT_INSIDE_DATA(path=request.out, root=source.manifest.root)
         roles = tuple(role for role in SPLIT_ROLES if role != "test" or request.with_test)
-        judged = _judged(network, source, roles, store, tell)
+        judged = _judge_labels(network, source, roles, store, tell)
         facts = _facts(network, source, roles, judged)
-        rows = _rows(source, judged, has_splits=network.resolved.recipe.train.folds is None)
+        rows = _list_csv(source, judged, has_splits=network.resolved.recipe.train.folds is None)
         pictures = _thumbnails(network, source, facts, tell)
         if facts.list_file is not None:
             is_grouped = any(entry.group is not None for entry in _all_entries(source))
             command = _corrected_build(network, request.out / LIST, source.manifest.root, is_grouped=is_grouped)
             facts = facts.model_copy(update={"build_command": str(command)})
-    return DoubtFound(_written(facts, rows, request.out), pictures)
+    return DoubtFound(_write(facts, rows, request.out), pictures)
 
 
 def _corrected_build(network: BuiltNetwork, listed: Path, root: str, *, is_grouped: bool) -> Command:
@@ -137,7 +137,7 @@ def _corrected_build(network: BuiltNetwork, listed: Path, root: str, *, is_group
 
 
 def _check_folder(out: Path) -> None:
-    """Accept a new or empty folder, or that of an earlier call whose list was not edited."""
+    """Refuse a folder with files, unless it is from an earlier call whose list was not edited."""
     try:
         if out.is_symlink() or (out.exists() and not out.is_dir()):
             raise NOT_OVERWRITTEN(path=out, because="it is not a folder")
@@ -154,7 +154,9 @@ def _check_folder(out: Path) -> None:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 
 
-def _judged(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], store: Store, tell: Progress) -> _Judged:
+def _judge_labels(
+    network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], store: Store, tell: Progress
+) -> _JudgedLabels:
     import numpy as np
 
     entries = [entry for role in roles for entry in source.entries(role)]
@@ -162,7 +164,7 @@ def _judged(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, 
     counts = np.bincount(labels[labels >= 0], minlength=len(source.classes))
     if not network.resolved.data.labelled or (counts >= LEAST_UNITS).sum() < 2:
         raise NO_LABELS_TO_DOUBT(folder=network.folder, least=LEAST_UNITS)
-    from edgecnn.data.near_duplicates import near_groups
+    from edgecnn.data.fingerprints import near_groups
     from edgecnn.training.label_doubt import doubts_of, probe
 
     made = image_features(network, roles, store, tell)
@@ -175,7 +177,7 @@ def _judged(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, 
     is_judged = independent[labels] >= LEAST_UNITS
     features = np.load(made.folder / "features.npy")
     probed = probe(features, labels, units, _SEED, lambda done, fits: tell.step("cross-validate the probe", done, fits, "fits"))
-    return _Judged(entries, labels, units, near, is_judged, probed, doubts_of(probed.probabilities, labels, is_judged))
+    return _JudgedLabels(entries, labels, units, near, is_judged, probed, doubts_of(probed.probabilities, labels, is_judged))
 
 
 def image_features(network: BuiltNetwork, roles: tuple[SplitRole, ...], store: Store, tell: Progress) -> Artifact:
@@ -190,14 +192,14 @@ def image_features(network: BuiltNetwork, roles: tuple[SplitRole, ...], store: S
     return store.artifacts.obtain(stage, StageInputs(tool_versions(), inputs, read_conditions()), tell)[0]
 
 
-def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], judged: _Judged) -> LabelDoubt:
+def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], judged: _JudgedLabels) -> LabelDoubt:
     from edgecnn.training.label_doubt import FOLDS, forecast
 
     labels, names, doubts = judged.labels, source.classes, judged.doubts
     right, own = judged.probed.smaller[-1], judged.probed.probabilities
-    top1 = share_right(right, _groups(judged.units))
+    top1 = share_right(right, _groups_or_none(judged.units))
     assert top1 is not None
-    outlooks = [_outlook(judged, label, name) for label, name in enumerate(names) if (labels == label).any()]
+    outlooks = [_class_outlook(judged, label, name) for label, name in enumerate(names) if (labels == label).any()]
     return LabelDoubt(
         build=str(network.folder),
         network=network.report.build.arch,
@@ -238,13 +240,13 @@ def _are_features_trained(resolved: Resolved) -> bool:
     return is_trained and bool(train.epochs) and train.transfer not in ("head", "auto")
 
 
-def _outlook(judged: _Judged, label: int, name: str) -> ClassOutlook:
+def _class_outlook(judged: _JudgedLabels, label: int, name: str) -> ClassOutlook:
     from edgecnn.training.label_doubt import forecast
 
     of_class = judged.labels == label
     images, units, recall, gain = int(of_class.sum()), judged.units[of_class], None, None
     if judged.is_judged[of_class].all():
-        recall = share_right(judged.probed.smaller[-1][of_class], _groups(units))
+        recall = share_right(judged.probed.smaller[-1][of_class], _groups_or_none(units))
         low_mid_high = forecast(judged.probed.alone[:, of_class], units, (images + MORE) / images, _SEED).gain
         gain = _forecast_interval(tuple(100 * value for value in low_mid_high))  # type: ignore[arg-type]
     return ClassOutlook(
@@ -256,7 +258,7 @@ def _outlook(judged: _Judged, label: int, name: str) -> ClassOutlook:
     )
 
 
-def _groups(units: NDArray[np.int64]) -> NDArray[np.int64] | None:
+def _groups_or_none(units: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Return the units as groups of images; None if the images are independent."""
     return units if len(set(units.tolist())) < len(units) else None
 
@@ -267,7 +269,7 @@ def _forecast_interval(values: tuple[float, float, float]) -> Interval:
     return Interval(estimate=values[0], low=values[1], high=values[2], confidence=CURVE_CONFIDENCE)
 
 
-def _pairs(judged: _Judged, names: Sequence[str]) -> tuple[ConfusedPair, ...]:
+def _pairs(judged: _JudgedLabels, names: Sequence[str]) -> tuple[ConfusedPair, ...]:
     probabilities, images_of = judged.probed.probabilities, defaultdict[tuple[int, int], list[int]](list)
     predicted = probabilities.argmax(axis=1)
     for image in (predicted != judged.labels).nonzero()[0].tolist():
@@ -286,7 +288,7 @@ def _pairs(judged: _Judged, names: Sequence[str]) -> tuple[ConfusedPair, ...]:
     )
 
 
-def _contradictions(judged: _Judged, names: Sequence[str]) -> tuple[Alike, ...]:
+def _contradictions(judged: _JudgedLabels, names: Sequence[str]) -> tuple[Alike, ...]:
     return tuple(
         Alike(
             paths=tuple(judged.entries[image].path for image in group),
@@ -298,10 +300,11 @@ def _contradictions(judged: _Judged, names: Sequence[str]) -> tuple[Alike, ...]:
     )
 
 
-def _rows(source: ImageSource, judged: _Judged, *, has_splits: bool) -> str:
-    """Return the list: every image with its split, doubted ones first. A build of the list has the same test images.
+def _list_csv(source: ImageSource, judged: _JudgedLabels, *, has_splits: bool) -> str:
+    """Return the list as CSV: every image with its split, the doubted images first.
 
-    Without folds: they draw the test images again, and refuse a list with splits.
+    A build of the list has the same test images. With folds the list has no splits, because folds draw the test images again
+    and refuse a list with splits.
     """
     first = [image for image in judged.doubts.order.tolist() if judged.doubts.doubted[image]]
     suggested = {judged.entries[image].path: source.classes[judged.doubts.suggested[image]] for image in first}
@@ -336,7 +339,7 @@ def _thumbnails(network: BuiltNetwork, source: ImageSource, facts: LabelDoubt, t
     return pictures
 
 
-def _written(facts: LabelDoubt, rows: str, out: Path) -> LabelDoubt:
+def _write(facts: LabelDoubt, rows: str, out: Path) -> LabelDoubt:
     try:
         out.mkdir(parents=True, exist_ok=True)
         if facts.list_file is not None:

@@ -10,11 +10,10 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import MEMBER_QUANTIZED, MEMBERS_DIFFER, ONE_MEMBER
 from edgecnn.installed import require_packages
-from edgecnn.judging.learned import commonest_share
-from edgecnn.judging.predictions.accuracy import difference_pp, share_right
+from edgecnn.judging.accuracy import difference_pp, share_right
+from edgecnn.judging.judgement import commonest_share
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
-from edgecnn.recipes.toml_file import toml_value
-from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow
@@ -22,6 +21,7 @@ from edgecnn.values.command import Command
 from edgecnn.values.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
+from edgecnn.values.toml import toml_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,17 +47,17 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
     require_packages(("onnx",), extra="train", needed_for="an ensemble")
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="an ensemble")
     from edgecnn.graph.custom.onnx_entry import parameters_of
-    from edgecnn.graph.ensemble import Member, averaged
+    from edgecnn.graph.ensemble import Member, average_members
     from edgecnn.graph.onnx_file import load_model, save_model
 
-    _check_place(out)
+    _refuse_other_file(out)
     with store.in_use.held():
         members = [built_network(folder, store) for folder in folders]
         for member in members:
             require_one_label(member, "an ensemble")
         _check_alike(members)
         parts = [Member(load_model(member.model), member.resolved.preprocessing.normalization) for member in members]
-        model = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
+        model = average_members(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
         try:
             save_model(model, out)
         except OSError as error:
@@ -65,7 +65,7 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
         return _measure_ensemble(members, out, tuple(parameters_of(part.model) for part in parts), tell)
 
 
-def _check_place(out: Path) -> None:
+def _refuse_other_file(out: Path) -> None:
     """Refuse a file that exists and is not an ensemble."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -91,28 +91,23 @@ def _check_alike(members: Sequence[BuiltNetwork]) -> None:
         folders = first.folder, member.folder
         if member.classes != first.classes:
             hint = "members are trained on the same classes, in the same order"
-            raise MEMBERS_DIFFER(folders=folders, what="classes", values=(_classes(first), _classes(member)), hint=hint)
+            raise MEMBERS_DIFFER(folders=folders, what="classes", values=(_classes_text(first), _classes_text(member)), hint=hint)
         if member.resolved.data.content != first.resolved.data.content:
-            values = _images(first), _images(member)
+            values = _images_text(first), _images_text(member)
             what = "images" if member.resolved.data.grouping == first.resolved.data.grouping else "images or their groups"
             raise MEMBERS_DIFFER(folders=folders, what=what, values=values, hint=IMAGES_HINT)
         if member.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
-            values = _pixels(first), _pixels(member)
+            values = first.resolved.preprocessing.pixels.describe(), member.resolved.preprocessing.pixels.describe()
             raise MEMBERS_DIFFER(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
 
 
-def _classes(member: BuiltNetwork) -> str:
+def _classes_text(member: BuiltNetwork) -> str:
     shown = ", ".join(member.classes[:4])
     return f"{len(member.classes)} ({shown}{', …' if len(member.classes) > 4 else ''})"
 
 
-def _images(member: BuiltNetwork) -> str:
-    data = member.resolved.data
-    return f"{data.root} (images and roles {data.content[:12]}…)"
-
-
-def _pixels(member: BuiltNetwork) -> str:
-    return member.resolved.preprocessing.pixels.describe()
+def _images_text(member: BuiltNetwork) -> str:
+    return f"{member.resolved.data.root} (images and roles {member.resolved.data.content[:12]}…)"
 
 
 def _measure_ensemble(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[int], tell: Progress) -> Ensemble:
@@ -140,16 +135,16 @@ def _measure_ensemble(members: Sequence[BuiltNetwork], out: Path, parameters: Se
     return Ensemble(
         file=str(out),
         images=len(right[-1]) if right else 0,
-        chance_top1=_chance(members[0]) if right else None,
+        chance_top1=_chance_top1(members[0]) if right else None,
         whole=ensemble,
         members=tuple(rows),
         difference_pp=None if best is None else difference_pp(right[-1], right[best], groups),
         best=None if best is None else str(members[best].folder),
-        command=_command(members[0], out),
+        command=_build_command(members[0], out),
     )
 
 
-def _chance(member: BuiltNetwork) -> float:
+def _chance_top1(member: BuiltNetwork) -> float:
     labels = member.array("validation.labels").tolist()
     return commonest_share([labels.count(place) for place in range(len(member.classes))])
 
@@ -171,7 +166,7 @@ def _correct_answers(members: Sequence[BuiltNetwork], out: Path, tell: Progress)
     return right
 
 
-def _command(first: BuiltNetwork, out: Path) -> str:
+def _build_command(first: BuiltNetwork, out: Path) -> str:
     pixels, norm = first.resolved.preprocessing.pixels, first.resolved.preprocessing.normalization
     settings = _data_settings(first.resolved.recipe.data) | {
         "preprocessing.mean": list(norm.mean),
@@ -194,5 +189,5 @@ def _data_settings(data: DataChoice) -> dict[str, Any]:
     usual = DataChoice()
     names = [name for name in DataChoice.model_fields if name not in ("path", "train")]
     stated = {f"data.{name}": getattr(data, name) for name in names if getattr(data, name) != getattr(usual, name)}
-    # Of a custom model, data.train is false unless it is stated.
+    # data.train of a custom model is false unless it is stated
     return stated | ({"data.train": True} if data.train else {})

@@ -1,4 +1,4 @@
-"""Results of the side studies: an ensemble, ten crops, a search for a scale, pictures of features."""
+"""Results of the studies: an ensemble, ten crops, a search for a scale, pictures of features, doubted labels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from edgecnn.judging.learned import chance_verdict
+from edgecnn.judging.judgement import chance_verdict
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Alike, SplitRole
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.verdict import Interval, Verdict
 
@@ -39,12 +40,12 @@ class Ensemble(Value):
     chance_top1: float | None = None
     """Top-1 of always predicting the most frequent class of these images, 0…1; None if no accuracy is known."""
     whole: EnsembleRow
-    """``parameters`` and ``macs`` are the members' sums."""
+    """The ensemble. Its ``parameters`` and ``macs`` are the sums of the members."""
     members: tuple[EnsembleRow, ...]
     difference_pp: Interval | None
     """Gain of the ensemble over its best member on the same images, in percentage points; paired."""
     best: str | None
-    """That member."""
+    """Folder of the best member's build."""
     command: str
     """The command that builds the file, with its preprocessing."""
 
@@ -63,9 +64,9 @@ class TenCrop(Value):
     network: str
     images: PositiveInt
     single_top1: Interval
-    """0…1, of the centre crop, which kits receive."""
+    """Top-1 of the centre crop, which kits receive, 0…1."""
     ten_top1: Interval
-    """0…1, of the mean of the probabilities of four corners, the centre, and their mirror images."""
+    """Top-1 by the mean probabilities of the four corners, the centre, and their mirror images, 0…1."""
     difference_pp: Interval
     """Gain of ten views over one on the same images, in percentage points; paired."""
     gained: NonNegativeInt
@@ -94,9 +95,9 @@ class ScalePoint(Value):
     memory_bytes: NonNegativeInt
     """Weights and the peak of activations in float32, for one image."""
     imbalance: NonNegativeFloat
-    """How far depth, width and resolution diverge on the compound rule, in steps of φ; 0 on the rule itself."""
+    """Distance of depth, width and resolution on the compound rule, in steps of φ; 0 on the rule itself."""
     inside: bool
-    """Share of all budgets."""
+    """Whether it is inside all budgets."""
 
     @property
     def scale(self) -> str:
@@ -161,13 +162,13 @@ class MapPictures(Value):
     rows: PositiveInt
     columns: PositiveInt
     jump_px: PositiveInt
-    """From one position to the next, in pixels of the image."""
+    """Distance from one position to the next, in pixels of the image."""
     receptive_field_px: PositiveInt
     """Side of the receptive field, padding included."""
     constant_channels: NonNegativeInt
     """Channels whose strongest activation is equal in every image; they are not drawn."""
     drawn: tuple[ChannelPictures, ...]
-    """Evenly spaced among the others."""
+    """Drawn channels, evenly spaced among those that are not constant."""
     picture: str
 
 
@@ -199,3 +200,78 @@ class FeaturePictures(Value):
     filters: FilterPictures | None
     """None if the first convolution has no floating-point weights."""
     maps: tuple[MapPictures, ...]
+
+
+class DoubtedLabel(Value):
+    """An image whose label is probably wrong."""
+
+    file: str
+    """Path relative to the root of the data."""
+    role: SplitRole
+    label: str
+    suggested: str
+    label_probability: float
+    """0…1, out of sample."""
+    suggested_probability: float
+
+
+class ClassOutlook(Value):
+    """How well a class is recognised, and the effect of more of its images."""
+
+    name: str
+    images: NonNegativeInt
+    recall: Interval | None
+    """0…1, cross-validated, of the linear probe."""
+    doubted: NonNegativeInt
+    gain_pp: Interval | None
+    """Recall that ``MORE`` more images of this class alone would add, in percentage points; None for a class that was not judged.
+    """
+
+
+class ConfusedPair(Value):
+    """Images of one class that the probe assigns to another class."""
+
+    label: str
+    predicted: str
+    images: PositiveInt
+    examples: tuple[str, ...]
+    """Their paths, the surest first."""
+
+
+class LabelDoubt(Value):
+    """Schema edgecnn.label-doubt/1. All accuracies are those of a linear probe on the features of the build's network."""
+
+    schema_: Literal["edgecnn.label-doubt/1"] = Field(default="edgecnn.label-doubt/1", alias="schema")
+    build: str
+    network: str
+    root: str
+    """Root folder of the images."""
+    roles: tuple[SplitRole, ...]
+    """Splits whose images were judged."""
+    images: PositiveInt
+    folds: PositiveInt
+    top1: Interval
+    """0…1, cross-validated."""
+    top1_at_twice: Interval
+    """The forecast for twice the images of every class."""
+    more_images: PositiveInt
+    """Images that ``gain_pp`` adds to a class."""
+    doubted: tuple[DoubtedLabel, ...]
+    """The most doubtful first."""
+    classes: tuple[ClassOutlook, ...]
+    """The lowest recall first."""
+    not_judged: tuple[str, ...]
+    """Classes with too few images to judge their labels."""
+    pairs: tuple[ConfusedPair, ...]
+    """The most frequent first."""
+    near: tuple[Alike, ...]
+    """Images that look alike and are in several classes."""
+    excluded: tuple[str, ...]
+    """Images that the build excluded because the same bytes are in several classes or splits."""
+    list_file: str | None
+    """A list for ``--data``, relative to the folder of this file; None for the demo, whose images are not files."""
+    list_sha256: str | None
+    build_command: str | None = Field(default=None, exclude_if=lambda command: command is None)
+    """The command of the build, for the corrected list; None without a list, and in older files."""
+    features_trained: bool = Field(default=False, exclude_if=lambda trained: not trained)
+    """Whether every layer of the network was trained on these labels, so that its features may fit wrong ones."""

@@ -8,21 +8,16 @@ from pathlib import Path
 from edgecnn.bundle.verify import bundle_at
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OUTPUT_UNUSABLE
-from edgecnn.errors.comparing import (
-    KitNotCarried,
-    NoBuildToCompare,
-    kit_not_carried,
-)
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.comparing import KitNotCarried, NoBuildToCompare, kit_not_carried
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.measuring import NOTHING_TO_LOAD
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.measure.loadgen.run import Bench, LoadRequest, measure
 from edgecnn.results.folder import BUNDLE
-from edgecnn.results.kits_here import kits_that_run_here, manifests_in, remedy_here
-from edgecnn.results.shipped import shipped_kit
-from edgecnn.runner.failure import RunnerError
+from edgecnn.results.shipped import kits_that_run_here, manifests_in, remedy_here, shipped_kit
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
+from edgecnn.runner.messages import RunnerError
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress
@@ -55,8 +50,8 @@ def measure_and_write(subject: LoadTarget, request: LoadRequest, tell: Progress)
         OUTPUT_UNUSABLE: the folder is not empty, or cannot be made.
         MissingPackage, and the other errors of ``measure``.
     """
-    kit = kit_meant(subject.folder, subject.candidate)
-    out = subject.out or _default(subject.folder)
+    kit = kit_to_measure(subject.folder, subject.candidate)
+    out = subject.out or _default_folder(subject.folder)
     try:
         out.mkdir(parents=True, exist_ok=True)
         filled = any(out.iterdir())
@@ -69,11 +64,11 @@ def measure_and_write(subject: LoadTarget, request: LoadRequest, tell: Progress)
     return Written(report=report, folder=out)
 
 
-def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
+def kit_to_measure(folder: Path, candidate: str | None = None) -> Kit:
     """Return the kit in a folder, or the named or chosen kit of a build or bundle.
 
     Raises:
-        NOTHING_TO_LOAD: the folder is none of these.
+        NOTHING_TO_LOAD: the folder is not a kit, a build or a bundle.
         BundleUnreadable, KitNotCarried: see ``shipped_kit``.
         RunnerFailed: the kit cannot be read, or does not run here.
     """
@@ -95,7 +90,7 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
     return kit
 
 
-def _default(folder: Path) -> Path:
+def _default_folder(folder: Path) -> Path:
     """Return a folder inside a build, or in the current folder for a kit, whose own folder must not change."""
     parent = folder if (folder / BUNDLE).is_dir() else Path()
     return parent / FOLDER / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -14,7 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from edgecnn.building.dated_records import measured_times
 from edgecnn.devices.files import Target, parse_target
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.forecast import BOARD_WITHOUT_FILE
+from edgecnn.errors.fit import BOARD_WITHOUT_FILE
 from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.errors.wording import nearest
 from edgecnn.forecast.forecasting import ForecastOptions, built_ways, forecasts
@@ -24,11 +24,11 @@ from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.catalogue import arch_named, archs_like
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions
-from edgecnn.recipes.target import split_target
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec, ListedArch, Share, listed
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.device import split_target
 from edgecnn.values.forecast import Forecast, NoForecast, Why
 from edgecnn.values.preprocessing import Resolution
 
@@ -38,8 +38,6 @@ _BYTES = {Precision.FP32: 4, Precision.INT8: 1}
 """Bytes of a parameter; 2 in the other precisions."""
 Answers = Mapping[str, Sequence[Forecast | NoForecast]]
 """Network to its forecasts on one device, in every runtime and precision."""
-
-
 CLASSES = 1000
 """Classes of ImageNet-1k, on which the accuracies were published."""
 RUNNER_MIB = 1.0
@@ -54,7 +52,7 @@ class Limits(NamedTuple):
 
     within: Mapping[Budget, float] = {}
     stated: Mapping[str, float] = {}
-    """The same as typed."""
+    """The budgets as they were typed."""
     classes: int = CLASSES
 
 
@@ -68,7 +66,7 @@ class NetworkOnDevice(Value):
     name: str
     resolution_px: Resolution
     accuracy_top1: Share | None
-    """Published, of the float network on ImageNet-1k, 0…1; None if no figure was published."""
+    """Published top-1 of the float network on ImageNet-1k, 0…1; None if no figure was published."""
     weights_here: bool
     """Whether its pretrained weights are on this machine."""
     macs: PositiveInt
@@ -86,14 +84,14 @@ class NetworksOnDevice(Value):
 
     device: str
     networks: tuple[NetworkOnDevice, ...]
-    """Those with a forecast, by published accuracy."""
+    """Networks with a forecast, by published accuracy."""
     without_forecast: Mapping[str, tuple[str, ...]]
     """Reason for a missing forecast, to the networks without one, none of which fits."""
     catalogue: tuple[ListedArch, ...] = ()
-    """If no network has a forecast: published and counted figures of all, by accuracy. Sizes are for the same number of classes.
-    """
+    """Published and counted figures of all networks, by accuracy, if no network has a forecast. Sizes are for the same number of
+    classes."""
     measured_by: str | None = None
-    """If no network has a forecast: the command that times networks on the device."""
+    """The command that times networks on the device, if no network has a forecast."""
     weights_here: tuple[str, ...] = ()
     """Networks whose pretrained weights are on this machine."""
 
@@ -107,7 +105,7 @@ class ShortListed(NamedTuple):
 
     name: str
     accuracy_top1: float
-    """Published, 0…1."""
+    """Published top-1, 0…1."""
     macs: int
     size_mib: float
     """Size of its parameters in the precision of the forecast, or in fp32 without one."""
@@ -154,12 +152,11 @@ def networks_for(pattern: str, targets: Iterable[str], limits: Limits, store: St
     """
     specs, versions = archs_like(pattern), tool_versions()
     subjects = [subject_of_arch(spec.name) for spec in specs]
-
     here = {
         spec.name for spec in specs if spec.weights and held_weights(spec.weights, cached=stored_weights(spec, store, versions))
     }
     devices = []
-    for target in map(_target, targets):
+    for target in map(_known_target, targets):
         answers = dict[str, list[Forecast | NoForecast]]()
         records = measured_times(target.device)
         for forecast in forecasts(subjects, target.device, ForecastOptions(records=records)):
@@ -168,7 +165,7 @@ def networks_for(pattern: str, targets: Iterable[str], limits: Limits, store: St
     return NetworksFor(within=limits.within, stated=limits.stated, classes=limits.classes, devices=tuple(devices))
 
 
-def _target(text: str) -> Target:
+def _known_target(text: str) -> Target:
     try:
         return parse_target(text)
     except UnknownDevice:
@@ -192,9 +189,9 @@ def networks_on(
         predicted = (answer for answer in answers[spec.name] if isinstance(answer, Forecast))
         forecasts = [forecast for forecast in predicted if (forecast.runtime, forecast.precision) in ways]
         if not forecasts:
-            without.setdefault(_why_none(answers[spec.name], ways), []).append(spec.name)
+            without.setdefault(_missing_reason(answers[spec.name], ways), []).append(spec.name)
             continue
-        best = min(forecasts, key=lambda forecast: _rank(spec, forecast, limits))
+        best = min(forecasts, key=lambda forecast: _rank_key(spec, forecast, limits))
         rows.append(
             NetworkOnDevice(
                 name=spec.name,
@@ -214,7 +211,11 @@ def networks_on(
     known = NetworksOnDevice(device=device.name, networks=tuple(rows), without_forecast=reasons, weights_here=here)
     if rows:
         return known
-    catalogue = sorted((_listed(spec, limits.classes) for spec in specs), key=lambda row: -(row.accuracy_top1 or 0.0))
+    catalogue = [
+        listed(spec).model_copy(update={"weights_mib": round(_size_mib(spec, Precision.FP32, limits.classes), 2)})
+        for spec in specs
+    ]
+    catalogue.sort(key=lambda row: -(row.accuracy_top1 or 0.0))
     measures = f"edgecnn devices measure {device.name}" + ("" if device.usually_attached else " --host USER@BOARD")
     return known.model_copy(update={"catalogue": tuple(catalogue), "measured_by": measures})
 
@@ -240,9 +241,7 @@ def short_list(networks: NetworksOnDevice, most: int = 6) -> tuple[ShortListed, 
 
 
 def default_network(networks: NetworksOnDevice, candidates: Sequence[ShortListed], usual: str) -> str:
-    """Return the usual network. If its weights are not here, return the listed network with weights here and the most similar
-    work.
-    """
+    """Return the usual network; if its weights are not here, the listed network of most similar work whose weights are here."""
     here = [row for row in candidates if row.weights_here]
     if not here or usual in networks.weights_here:
         return usual
@@ -250,14 +249,11 @@ def default_network(networks: NetworksOnDevice, candidates: Sequence[ShortListed
     return min(here, key=lambda row: abs(math.log(row.macs / work))).name
 
 
-def _cost(row: ShortListed) -> float:
-    return row.forecast.p50_ms.estimate if row.forecast else row.macs
-
-
 def _unbeaten(rows: Iterable[ShortListed]) -> list[ShortListed]:
     """Return the Pareto front of accuracy and cost, the cheapest first."""
     front = list[ShortListed]()
-    for row in sorted(rows, key=lambda row: (_cost(row), -row.accuracy_top1)):
+    costs = [(row.forecast.p50_ms.estimate if row.forecast else row.macs, row) for row in rows]
+    for _, row in sorted(costs, key=lambda cost: (cost[0], -cost[1].accuracy_top1)):
         if not front or row.accuracy_top1 > front[-1].accuracy_top1:
             front.append(row)
     return front
@@ -270,17 +266,13 @@ def _spread(rows: Sequence[ShortListed], most: int) -> list[ShortListed]:
     return [rows[round(position * (len(rows) - 1) / (most - 1))] for position in range(most)]
 
 
-def _listed(spec: ArchSpec, classes: int) -> ListedArch:
-    return listed(spec).model_copy(update={"weights_mib": round(_size_mib(spec, Precision.FP32, classes), 2)})
-
-
 def _ways(target: Target) -> tuple[tuple[Runtime, Precision], ...]:
     """Return the runtimes and precisions of a build's candidates on the target."""
     wanted = target.device.built_for(target.runtime)
     return tuple(way for way in built_ways(target.device) if way[0] in wanted)
 
 
-def _why_none(answers: Sequence[Forecast | NoForecast], ways: Sequence[tuple[Runtime, Precision]]) -> str:
+def _missing_reason(answers: Sequence[Forecast | NoForecast], ways: Sequence[tuple[Runtime, Precision]]) -> str:
     """Return the reason for a missing forecast; reasons of the network come before reasons of a runtime."""
     reasons = [answer for answer in answers if isinstance(answer, NoForecast)]
     reasons.sort(key=lambda reason: reason.why is not Why.NETWORK_OUTSIDE_SUPPORT)
@@ -289,7 +281,7 @@ def _why_none(answers: Sequence[Forecast | NoForecast], ways: Sequence[tuple[Run
     return f"no table has what a build makes: {', '.join(f'{runtime.value} {precision.value}' for runtime, precision in ways)}"
 
 
-def _rank(spec: ArchSpec, forecast: Forecast, limits: Limits) -> tuple[int, bool, float]:
+def _rank_key(spec: ArchSpec, forecast: Forecast, limits: Limits) -> tuple[int, bool, float]:
     """Return a sort key: fitting networks first, float before INT8, then the fastest."""
     order = get_args(Fits).index(_fits(spec, forecast, limits))
     return order, not forecast.precision.is_float, forecast.p50_ms.estimate

@@ -13,7 +13,7 @@ from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.complete import demo_resolution, mode_from
-from edgecnn.planning.synthesis import fill_size, require_synthesis, synthesis_of
+from edgecnn.planning.data_rules import fill_size, require_synthesis, synthesis_of
 from edgecnn.store.store import Store
 from edgecnn.training.settings import default_augmentation, sleeping_threads
 from edgecnn.values.augmentation import AugmentationPreview

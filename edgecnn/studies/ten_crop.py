@@ -1,7 +1,7 @@
-"""Ten crops of every test image: the gain if ten times the work is acceptable. It is reported, and never ships.
+"""Compare ten crops of every test image with one: the gain if ten times the work is acceptable. No kit uses ten crops.
 
-Four corners, the centre, and their mirror images, whose probabilities are averaged: A. Krizhevsky, I. Sutskever, G. Hinton,
-"ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1.
+The probabilities of four corners, the centre, and their mirror images are averaged, as by A. Krizhevsky, I. Sutskever and
+G. Hinton ("ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from edgecnn.data.images import open_source
 from edgecnn.errors.fit import NOTHING_IS_RIGHT
 from edgecnn.installed import require_packages
-from edgecnn.judging.predictions.accuracy import difference_pp, share_right
+from edgecnn.judging.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_groups
-from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.pixels import PixelRecipe, centre_corner, resized
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import TenCrop
@@ -54,7 +54,7 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
         views = _Views(network, tell)
         shares = probabilities(network.model, map(network.feed, views))
         ten = shares.reshape(len(labels), VIEWS, -1).mean(axis=1).argmax(axis=1) == labels
-        return _compared(network, (single, ten), views.without_room, prepared_groups(network.prepared.folder, "test"))
+        return _comparison(network, (single, ten), views.without_room, prepared_groups(network.prepared.folder, "test"))
 
 
 def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
@@ -90,7 +90,7 @@ class _Views:
             self._tell.step("evaluate ten crops", done, len(entries), "images")
 
 
-def _compared(
+def _comparison(
     network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], without_room: int, groups: NDArray[np.int64] | None
 ) -> TenCrop:
     single, ten = right

@@ -1,4 +1,4 @@
-"""Talk to a Ray cluster from a separate process, because Ray ends a process that loses its cluster, and prints to its stdout.
+"""Use a Ray cluster from a separate process, because Ray ends a process that loses its cluster, and prints to its stdout.
 
 The process reads its request from stdin, answers in lines of JSON, and stops when stdin closes.
 """
@@ -23,18 +23,18 @@ from edgecnn.errors.sweeps import CLUSTER_LOST
 from edgecnn.installed import require_packages
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.state import LOGS, usable
+from edgecnn.sweeps.state import LOGS, named_failures
 from edgecnn.sweeps.tasks import training_threads_there
 from edgecnn.values.stage import Progress
 
 LOG: Final = "cluster.log"
 _TO_END_S: Final = 60.0
-"""Time for the process to leave the cluster."""
+"""Longest wait for the process to leave the cluster."""
 _INTERRUPTED: Final = "interrupted"
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class ClusterProcess:
     """A cluster that makes the stages of a sweep."""
 
     address: str
@@ -77,7 +77,7 @@ class Elsewhere:
 @contextmanager
 def _process(log: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Run this module as a separate process for the block, and yield its stdin and stdout."""
-    with usable(log):
+    with named_failures(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         stderr = log.open("wb")
     with stderr:
@@ -102,7 +102,7 @@ def _process(log: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
 
 
 def _relay(answers: IO[bytes], tell: Progress, ready: Callable[[str], None]) -> Any:
-    """Pass progress on until the process ends; return its final answer, or None if it ended without one."""
+    """Pass progress on until the process ends. Return its final answer, or None if it ended without an answer."""
     hearers: Mapping[str, Callable[..., None]] = {"step": tell.step, "note": tell.note, "ready": ready}
     for line in answers:
         how, *details = json.loads(line)
@@ -113,7 +113,7 @@ def _relay(answers: IO[bytes], tell: Progress, ready: Callable[[str], None]) -> 
 
 
 class _PipeProgress:
-    """Progress, written to the parent process."""
+    """Progress that is written to the parent process."""
 
     def __init__(self, to: BinaryIO) -> None:
         self._to = to

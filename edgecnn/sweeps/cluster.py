@@ -6,27 +6,195 @@ no valid latencies.
 
 from __future__ import annotations
 
+import logging
+import os
+import re
+import secrets
+import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from edgecnn.building.build import PlannedBuild, plan_build
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.sweeps import CLUSTER_WITHOUT_CORES, CLUSTER_WITHOUT_GPU
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, CLUSTER_WITHOUT_CORES, CLUSTER_WITHOUT_GPU, WORKERS_DIFFER
 from edgecnn.errors.wording import first_line
 from edgecnn.store.disk import user_path
+from edgecnn.store.failures import named_failures
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import push
-from edgecnn.sweeps.connection import Cluster, away, joined, near
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
 from edgecnn.sweeps.tasks import Demand, Room, StageTask, run_in_order, tasks_of
 from edgecnn.sweeps.worker import Shared, TaskOutcome, Terms, make
 from edgecnn.values.stage import Key, Progress
+
+_FAILURES: Final = 2
+"""Failures of a machine, such as a full disk, after which it gets no work. It fails so fast that it would get all other tasks."""
+
+
+class Nodes:
+    """The cluster's machines, by the ids that Ray gives them. A machine that joins again has a new id."""
+
+    def __init__(self, listed: Iterable[Mapping[str, Any]]) -> None:
+        """``listed``: machines as Ray lists them."""
+        self.available = dict[str, Mapping[str, float]]()
+        """Resources of the available machines with a core, as Ray reports them."""
+        self._names, self._failures = dict[str, str](), Counter[str]()
+        self.look(listed)
+
+    def look(self, listed: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Update the available machines from Ray's list, and return the names of those that are lost."""
+        alive = [node for node in listed if node["Alive"]]
+        self.available = {node["NodeID"]: node["Resources"] for node in alive if node["Resources"].get("CPU", 0) >= 1}
+        before, self._names = self._names, {
+            node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})" for node in alive
+        }  # fmt: skip
+        return [name for node, name in before.items() if node not in self._names]
+
+    @property
+    def avoided(self) -> frozenset[str]:
+        """Machines that have failed, as long as there are others."""
+        failing = frozenset(node for node in self.available if self._failures[node] >= _FAILURES)
+        return failing if self.available.keys() - failing else frozenset()
+
+    @property
+    def working(self) -> list[Mapping[str, float]]:
+        """Resources of the machines that get work."""
+        return [resources for node, resources in self.available.items() if node not in self.avoided]
+
+    def name(self, node: str) -> str:
+        """Return the machine's name for messages."""
+        return self._names.get(node, "a machine that is lost")
+
+    def failed(self, node: str) -> bool:
+        """Count a failure of a machine; return whether it is avoided from now on."""
+        self._failures[node] += 1
+        return self._failures[node] == _FAILURES and node in self.avoided
+
+    def can_run(self, demand: Demand, away_from: Collection[str] = ()) -> bool:
+        """Whether a machine, other than the named ones, has the demanded resources when it is idle."""
+        return any(demand.fits(resources) for node, resources in self.available.items() if node not in away_from)
+
+
+HERE, AFAR = "ray", "ray://"
+"""Addresses of a cluster: the cluster of this machine, or the start of an address that Ray's client reaches."""
+_START: Final = (
+    "start a cluster with `ray start --head`, and add machines with `ray start --address=HOST:6379`; if the cluster uses "
+    "tokens, set RAY_AUTH_MODE=token"
+)
+_LATE: Final = (
+    "Ray's server for clients did not start within 30 s: run `ray start --head` with "
+    "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120, or use `--on ray` on a machine of the cluster"
+)
+_NO_CLIENT_SERVER: Final = re.compile(r"Starting Ray client server failed|Proxy failed to Connect")
+_ANSWERS_S: Final = 10.0
+_LOOK_S: Final = 120.0
+
+
+@contextmanager
+def joined(address: str, store: Store) -> Iterator[Cluster]:
+    """Connect to a cluster for the block. Tasks that still run at the end are cancelled.
+
+    ``address``: ``ray``, or ``ray://HOST:PORT``.
+
+    Raises:
+        CLUSTER_UNUSABLE: there is no cluster, or it does not answer.
+        StoreFull, StoreUnusable: the store cannot be written.
+    """
+    import ray
+
+    shared = Shared.of(store, f"work/cluster/{secrets.token_hex(8)}")
+    token = store.root / shared.token
+    with reached(address, _START):
+        host, _, port = (os.environ.get("RAY_ADDRESS", "") if address == HERE else address).removeprefix(AFAR).rpartition(":")
+        if host and port.isdigit():  # Ray itself waits many minutes for an answer
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
+        ray.init("auto" if address == HERE else address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        with named_failures(store.root, "joining a cluster"):
+            token.parent.mkdir(parents=True, exist_ok=True)
+            token.touch()
+        yield Cluster(address, shared, ray)
+    finally:
+        with suppress(OSError):
+            token.unlink()
+        ray.shutdown()
+
+
+class Cluster:
+    """A Ray cluster to which this process is connected."""
+
+    def __init__(self, address: str, shared: Shared, ray: Any) -> None:
+        """Raises CLUSTER_UNUSABLE: the cluster does not answer. CLUSTER_WITHOUT_CORES: no machine has a core."""
+        self.address, self.shared, self.ray = address, shared, ray
+        with self.reached():
+            self.nodes = Nodes(ray.nodes())
+        if not self.nodes.available:
+            raise CLUSTER_WITHOUT_CORES(address=address)
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """Convert Ray's errors in the block. Raises CLUSTER_UNUSABLE: the cluster is lost."""
+        with reached(self.address, "rerun the command to continue"):
+            yield
+
+    def check(self, terms: Terms) -> Terms:
+        """Ask every machine whether it meets the terms, before the first task. Return the terms that all meet.
+
+        They omit the remote store if all machines see this machine's store.
+
+        Raises:
+            WORKERS_DIFFER: versions differ, files cannot be read there, or no store is shared.
+            CLUSTER_UNUSABLE: a machine does not answer.
+        """
+        alone = replace(terms, shared=replace(terms.shared, remote=None))
+        for tried in (alone, terms) if terms.shared.remote else (terms,):
+            if not (problems := self._unmet(tried)):
+                return tried
+        raise WORKERS_DIFFER(problems=problems)
+
+    def _unmet(self, terms: Terms) -> list[str]:
+        with self.reached():
+            requests = [
+                self.ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=near(node, soft=False)).remote(terms)
+                for node in self.nodes.available
+            ]
+            answers: list[tuple[str, ...]] = self.ray.get(requests, timeout=_LOOK_S)
+        return list(dict.fromkeys(problem for problems in answers for problem in problems))
+
+
+def near(node: str | None, *, soft: bool) -> Any:
+    """Return Ray's strategy that places a task on a machine. ``soft``: or on another one if it is busy or lost."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    # `soft` alone would queue a task at a busy machine while others idle
+    return "DEFAULT" if node is None else NodeAffinitySchedulingStrategy(node, soft=soft, _spill_on_unavailable=soft)
+
+
+def away(nodes: Collection[str]) -> dict[str, str] | None:
+    """Return Ray's label selector that excludes these machines."""
+    return {"ray.io/node-id": f"!in({', '.join(sorted(nodes))})"} if nodes else None
+
+
+@contextmanager
+def reached(address: str, hint: str) -> Iterator[None]:
+    """Convert Ray's errors in the block. Raises CLUSTER_UNUSABLE: the cluster cannot be reached."""
+    import ray
+
+    try:
+        yield
+    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+        reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        lines = [line.strip().rstrip(":") for line in reason.splitlines() if line.strip()] or [type(error).__name__]
+        late = [line.removeprefix("RuntimeError: ") for line in lines if _NO_CLIENT_SERVER.search(line)]
+        raise CLUSTER_UNUSABLE(address=address, because=late[-1] if late else lines[0], hint=_LATE if late else hint) from error
+
 
 _RETRIES: Final = 3
 """Retries of a task whose machine or process was lost."""
@@ -43,8 +211,9 @@ class Hearer(Progress, Protocol):
 
 
 def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Hearer) -> None:
-    """Make the missing stages of builds on the machines of a cluster. A build that cannot be planned is left to its own
-    process, which reports why.
+    """Make the missing stages of builds on the machines of a cluster.
+
+    A build that cannot be planned is left to its own process, which reports why.
 
     ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
 
@@ -57,13 +226,13 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
             tell.step("sweep: plan", len(planned), len(cells), "builds")
             with suppress(EdgecnnError):
                 planned[cell.name] = plan_build(request_of(cell, out), store, tell)
-                paths |= _folders(cell)
+                paths |= _image_folders(cell)
         tasks, of_build = tasks_of(planned)
         paths |= {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
         terms = Terms.of(cluster.shared, (name for task in tasks.values() for name in task.versions), paths)
         if tasks:
             terms = cluster.check(terms)
-            _hand_out(tasks, terms.shared, store, tell)
+            _push_inputs(tasks, terms.shared, store, tell)
         waiting = dict[Key, list[str]]()
         for name, needs in of_build.items():
             for key in needs:
@@ -82,13 +251,13 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
             raise
 
 
-def _folders(cell: Cell) -> set[Path]:
-    """The user's own folders of images."""
+def _image_folders(cell: Cell) -> set[Path]:
+    """Return the user's folders of images."""
     stated = [cell.recipe.data.path, *(str(folder) for folder in cell.recipe.synthesis.stated_folders.values())]
     return {path.absolute() for text in stated if (path := user_path(text)).exists()}
 
 
-def _hand_out(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
+def _push_inputs(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
     """Push the artifacts that tasks read from this machine's store to the remote store, if it is used. Raises RemoteUnusable."""
     if shared.remote is not None:
         names = {
@@ -124,14 +293,13 @@ class ClusterWork:
         """Time since which no machine, other than the excluded ones, has the demanded resources."""
 
     def made(self, tasks: Mapping[Key, StageTask]) -> Iterator[Key]:
-        """Make all tasks, each when its inputs are made, and yield each finished one. A task runs where one of its inputs was
-        made, if that machine is free.
+        """Make all tasks, each when its inputs are made, and yield each finished one.
 
-        Earlier tasks start first, and only as many as keep the machines busy. A failed task is noted, and left with its
-        dependants to the builds.
+        A task runs where one of its inputs was made, if that machine is free. Earlier tasks start first, and only as many as
+        keep the machines busy. A failed task is noted, and left with its dependants to the builds.
 
-        Raises CLUSTER_UNUSABLE: the cluster was lost. CLUSTER_WITHOUT_CORES: all its machines were. CLUSTER_WITHOUT_GPU: a
-        training needs one.
+        Raises CLUSTER_UNUSABLE: the cluster was lost. CLUSTER_WITHOUT_CORES: all its machines were lost. CLUSTER_WITHOUT_GPU: a
+        training needs a GPU.
         """
         machines = self._nodes.available.values()
         if any(task.gpus for task in tasks.values()) and not any(machine.get("GPU", 0) >= 1 for machine in machines):
@@ -142,7 +310,7 @@ class ClusterWork:
         for key, ended in run_in_order(
             waits_for,
             begin=lambda key: self._begin(tasks[key]),
-            some_ended=lambda _: self._ended(),
+            some_ended=lambda _: self._ended_tasks(),
             has_room=lambda key, _: self._room.has(tasks[key]),
         ):
             self._where[key], done = ended.node, done + 1
@@ -187,7 +355,7 @@ class ClusterWork:
             self._sent[path] = self._ray.put(path.read_bytes())
         return self._sent[path]
 
-    def _ended(self) -> Iterator[tuple[Key, TaskOutcome]]:
+    def _ended_tasks(self) -> Iterator[tuple[Key, TaskOutcome]]:
         with self._cluster.reached():
             finished = self._ray.wait(list(self._running), num_returns=1, timeout=_WAIT_S)[0]
             lost = self._nodes.look(self._ray.nodes())
@@ -198,17 +366,17 @@ class ClusterWork:
         self._room.resize(self._nodes.working)
         for ref in finished:
             attempt = self._finished_attempt(ref)
-            outcome = self._result(ref)
+            outcome = self._outcome_of(ref)
             if not (outcome.elsewhere and self._retry_elsewhere(attempt, outcome)):
                 yield attempt.task.key, outcome
-        yield from self._given_up()
+        yield from self._give_up_waiting()
 
     def _finished_attempt(self, ref: Any) -> _Attempt:
         attempt = self._running.pop(ref)
         self._room.give_back(attempt.task)
         return attempt
 
-    def _result(self, ref: Any) -> TaskOutcome:
+    def _outcome_of(self, ref: Any) -> TaskOutcome:
         failures = self._ray.exceptions
         lost = failures.WorkerCrashedError, failures.NodeDiedError, failures.OutOfMemoryError, failures.ObjectLostError
         with self._cluster.reached():
@@ -232,9 +400,11 @@ class ClusterWork:
         self._begin(task, outcome.node)
         return True
 
-    def _given_up(self) -> Iterator[tuple[Key, TaskOutcome]]:
-        """Cancel tasks that waited too long for a machine. If the remaining machines are smaller but sufficient, start them
-        there."""
+    def _give_up_waiting(self) -> Iterator[tuple[Key, TaskOutcome]]:
+        """Cancel tasks that waited too long for a machine, and yield them.
+
+        A task that the remaining, smaller machines can run is started there instead.
+        """
         now = time.monotonic()
         for ref, attempt in list(self._running.items()):
             needs = attempt.demand, attempt.away_from

@@ -16,20 +16,20 @@ from pydantic import Field
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import parse_target, target_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import BadAddress
+from edgecnn.errors.hosts import BadAddress
 from edgecnn.errors.recipes import OVERRIDES_INVALID, OverridesInvalid
 from edgecnn.errors.sweeps import BUILD_REPEATED, BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
 from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.planning.custom_model import network_name
-from edgecnn.recipes.recipe import anchor_paths, apply_overrides, key_parts, load_recipe
-from edgecnn.recipes.target import is_path
-from edgecnn.recipes.toml_file import checked, dotted_keys, read_table, unknown_key
-from edgecnn.store.disk import user_path
+from edgecnn.planning.recipe import anchor_paths, apply_overrides, key_parts, load_recipe
+from edgecnn.store.disk import read_table, user_path
 from edgecnn.values.base import Value
 from edgecnn.values.board import EMULATED
+from edgecnn.values.device import is_path
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.stage import digest_of
+from edgecnn.values.toml import checked, dotted_keys, unknown_key
 
 MOST_BUILDS: Final = 10_000
 IN_THE_NAME: Final = ("model.arch", "model.onnx", "model.scale", "target.device", "target.runtime")
@@ -72,7 +72,7 @@ class Cell(Value):
     runtime: str | None
     """The runtime, if the target names one."""
     variant: str
-    """The network and the settings that distinguish the build from others of that network: a row of the report."""
+    """Row of the report: the network, and the settings that distinguish the build from others of that network."""
     recipe: Recipe
     host: str | None
     """The board that measures it, as ``--host`` takes it; None: a leased board, or this machine if it is the device."""
@@ -98,7 +98,7 @@ class Sweep:
 
     @property
     def begins(self) -> str | None:
-        """The base recipe as a command line in any folder names it."""
+        """The base recipe, named so that a command in any folder finds it."""
         stated = self.file.recipe
         if stated is None or not is_path(stated):
             return stated
@@ -163,7 +163,7 @@ def _problem(error: EdgecnnError) -> str:
 
 
 def unknown_devices(table: str, named: Iterable[str], devices: Collection[str]) -> list[str]:
-    """A sentence for each name in a table of devices without a build. ``devices``: those of the sweep."""
+    """Return a sentence for each name in a table that is not a device of the sweep. ``devices``: those of the sweep."""
     other = f"it has {', '.join(sorted(devices))}"
     return [
         f"{table}.{option} is not a device of this sweep; {did_you_mean(option, devices) or other}"
@@ -184,12 +184,12 @@ def _host_problems(hosts: Mapping[str, str]) -> Iterator[str]:
 
 def _stated_values(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any]]]:
     """Return the name and the own values of each build. If a key is wrong, add a problem and return nothing."""
-    grid, device_tables = _flat(sweep.file.grid), {name: _flat(table) for name, table in sweep.file.devices.items()}
+    grid, device_tables = _flatten(sweep.file.grid), {name: _flatten(table) for name, table in sweep.file.devices.items()}
     single = [
-        (build.get("name"), _flat({key: value for key, value in build.items() if key != "name"})) for build in sweep.file.build
+        (build.get("name"), _flatten({key: value for key, value in build.items() if key != "name"})) for build in sweep.file.build
     ]
     problems += [f"build.name must be text in quotes, not {name!r}" for name, _ in single if not isinstance(name, str | None)]
-    tables = (_flat(sweep.file.set), *device_tables.values(), grid, *(stated for _, stated in single))
+    tables = (_flatten(sweep.file.set), *device_tables.values(), grid, *(stated for _, stated in single))
     keys = dict.fromkeys(key for table in tables for key in table)
     problems += [
         f"devices.{name} cannot set target.device, since it applies to that device's builds"
@@ -215,13 +215,13 @@ _OPEN: Final = ("gates.max.", "gates.min.")
 """Prefixes of keys whose last part is a metric."""
 
 
-def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def _flatten(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Flatten tables to dotted keys, down to the keys of a recipe."""
     flat = dict[str, Any]()
     for key, value in table.items():
         dotted = f"{above}{key}"
         if isinstance(value, Mapping) and dotted not in _KEYS:
-            flat |= _flat(value, f"{dotted}.")
+            flat |= _flatten(value, f"{dotted}.")
         else:
             flat[dotted] = value
     return flat
@@ -234,16 +234,16 @@ def _recipe(sweep: Sweep, values: Mapping[str, Any]) -> Recipe:
 
 def _cell(sweep: Sweep, name: str | None, stated: Mapping[str, Any]) -> Cell:
     """Raises OverridesInvalid: one of its values is invalid."""
-    values = {**_flat(sweep.file.set), **stated}
+    values = {**_flatten(sweep.file.set), **stated}
     recipe = _recipe(sweep, values)
     if sweep.file.devices:
         device_values = sweep.file.devices.get(parse_target(recipe.target.device).device.name, {})
-        values = {**_flat(sweep.file.set), **_flat(device_values), **stated}
+        values = {**_flatten(sweep.file.set), **_flatten(device_values), **stated}
         recipe = _recipe(sweep, values)
     table = recipe.model_dump(mode="json", by_alias=True)
     words = [f"{key}={_toml(key, _value_at(table, key))}" for key in values]
     device, runtime = target_of(recipe.target, None)
-    network, others = network_name(recipe.model), _others(stated)
+    network, others = network_name(recipe.model), _distinguishing_settings(stated)
     return Cell(
         name=file_name(name or "-".join([network, device.name, *([] if runtime is None else [str(runtime)]), *others])),
         network=network,
@@ -278,9 +278,11 @@ def _toml(key: str, value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON allows the character, TOML does not
 
 
-def _others(stated: Mapping[str, Any]) -> list[str]:
-    """Settings other than network and device that distinguish a build, such as ``epochs=3``. Ambiguous keys are written in
-    full."""
+def _distinguishing_settings(stated: Mapping[str, Any]) -> list[str]:
+    """Return the settings, other than network and device, that distinguish a build, such as ``epochs=3``.
+
+    A key whose last part is ambiguous is written in full.
+    """
     shown = [key for key in stated if key not in IN_THE_NAME]
     ends = [key.rpartition(".")[2] for key in shown]
     named = [key if ends.count(end) > 1 else end for key, end in zip(shown, ends, strict=True)]

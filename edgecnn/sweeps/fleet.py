@@ -19,8 +19,8 @@ from edgecnn.errors.wording import first_of
 from edgecnn.judging.gates import bound_of, bound_parts, exit_code_of
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.results.folder import report_or_none
+from edgecnn.sweeps.boards import KinRace, kin_of
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.kin import KinRace, kin_of
 from edgecnn.sweeps.state import Since, SweepState, build_folder, changed_since
 from edgecnn.values.base import Dated, Value
 from edgecnn.values.command import Command
@@ -64,7 +64,6 @@ class FleetCell(Value):
     """A finished build for the same device and test images that is faster and no less accurate by the estimates, or None."""
     beaten_for_sure: bool = False
     """Whether the intervals of both figures are apart, for latency by more than days differ, and its race was not disturbed."""
-
     measured_by: str | None = None
     """The command that settles a provisional choice, or times a build whose device was not attached; None for other builds."""
 
@@ -110,7 +109,8 @@ def cell_of(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> Fleet
     facts_of_cell["seconds"] = outcome.seconds
     report = report_or_none(folder)
     if report is None or not outcome.reported:
-        code = ExitCode.MISSING if outcome.reported else _code(outcome.exit_code)
+        is_exit_code = outcome.exit_code in set(ExitCode)  # not a signal
+        code = ExitCode.MISSING if outcome.reported or not is_exit_code else ExitCode(outcome.exit_code)
         return FleetCell(**facts_of_cell, state="failed", error=outcome.error or "its report was removed", exit_code=code)
     ships = report.shipped
     current = outcome.asked == fingerprint and cell.name not in state.begun
@@ -130,23 +130,18 @@ def cell_of(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> Fleet
         made_at=report.made_at,
         notices=report.notices,
         since=outcome.since if current else None,
-        measured_by=_measured_by(report, folder),
+        measured_by=_measuring_command(report, folder),
     )
 
 
-def _measured_by(report: BuildReport, folder: Path) -> str | None:
+def _measuring_command(report: BuildReport, folder: Path) -> str | None:
     if report.choice.state == "provisional":
         return report.choice.settle_command or str(Command(verb=("bench",), parts=((str(folder),),)))
     return None if report.build.device_attached else timing_command(folder, report.build.device, report.build.called)
 
 
-def _code(of_process: int) -> ExitCode:
-    """Return the exit code of a build's process; MISSING for signals and unknown codes."""
-    return ExitCode(of_process) if of_process in set(ExitCode) else ExitCode.MISSING
-
-
 BETWEEN_DAYS = 1.1
-"""Ratio of one kit's times on two days: if days have a standard deviation of 3 %, it is larger only once in a hundred times."""
+"""Ratio of one kit's times on two days. If days have a standard deviation of 3 %, the ratio is larger once in a hundred times."""
 
 
 class FleetDevice(Value):
@@ -209,7 +204,7 @@ def fleet_of(cells: Sequence[Cell], fingerprints: Mapping[str, str], state: Swee
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         sweep=state.sweep,
         cells=tuple(rows),
-        devices=tuple(_device(name, rows) for name in devices),
+        devices=tuple(_device_front(name, rows) for name in devices),
         variants=variants,
         for_all=best,
         why=why,
@@ -230,11 +225,11 @@ def _mark_beaten(cells: Sequence[FleetCell]) -> list[FleetCell]:
         return (one.device, one.tested_on, one.several_labels) == (other.device, other.tested_on, other.several_labels)
 
     finished = [cell for cell in cells if cell.state == "finished"]
-    return [_compared_with(cell, [other for other in finished if alike(cell, other)]) for cell in cells]
+    return [_mark_if_beaten(cell, [other for other in finished if alike(cell, other)]) for cell in cells]
 
 
-def _compared_with(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
-    """Add the build that beats a cell; a sure one is preferred to one that beats it by estimates only."""
+def _mark_if_beaten(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
+    """Add the build that beats a cell. A build that beats it surely is preferred to one that beats it by estimates only."""
     accuracy, p50 = cell.accuracy, cell.p50_ms
     if accuracy is None or p50 is None or cell.state != "finished":
         return cell
@@ -251,7 +246,7 @@ def _compared_with(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
     return cell if nearest is None else cell.model_copy(update={"beaten_by": nearest[0], "beaten_for_sure": nearest[1]})
 
 
-def _device(name: str, cells: Sequence[FleetCell]) -> FleetDevice:
+def _device_front(name: str, cells: Sequence[FleetCell]) -> FleetDevice:
     own = [cell for cell in cells if cell.device == name and cell.is_on_front]
     timed = [(cell.p50_ms.estimate, cell.name) for cell in own if cell.p50_ms is not None]
     return FleetDevice(device=name, front=tuple(member for _, member in sorted(timed)))
@@ -282,7 +277,7 @@ def _best_for_all(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) 
         lacks = f" and has no build for {', '.join(most.lacks)}" if most.lacks else ""
         sentence = f"no network passes on every device; {most.variant} passes in {passed} of {len(most.verdicts)} builds{lacks}"
         return None, sentence + _not_measured([most], cells)
-    left = _not_measured([variant for variant in variants if _only_not_measured(variant)], cells)
+    left = _not_measured([variant for variant in variants if _lacks_only_measurements(variant)], cells)
     if len({(cell.tested_on, cell.several_labels) for cell in cells if cell.accuracy}) > 1:
         named = ", ".join(variant.variant for variant in passing)
         return None, f"these pass on every device, but are not ranked, since their test images differ: {named}{left}"
@@ -294,7 +289,7 @@ def _best_for_all(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) 
     return best.variant, why + left
 
 
-def _only_not_measured(variant: FleetVariant) -> bool:
+def _lacks_only_measurements(variant: FleetVariant) -> bool:
     """Whether a variant passes on every device except for missing measurements."""
     passes = all(verdict is Verdict.PASS or name in variant.not_measured for name, verdict in variant.verdicts.items())
     return bool(variant.not_measured) and not variant.lacks and passes

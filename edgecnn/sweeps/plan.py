@@ -14,9 +14,9 @@ from edgecnn.devices.files import settle_target
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import report_or_none
-from edgecnn.store.durations import Durations, Seconds, total
+from edgecnn.store.listing import Durations, Seconds, total_duration
 from edgecnn.store.store import Store
-from edgecnn.store.transfer import names_afar
+from edgecnn.store.transfer import remote_names
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import build_folder
 from edgecnn.sweeps.sweep import OpenSweep, pool_of
@@ -74,7 +74,7 @@ class _Stages:
 
     def __init__(self, store: Store, tell: Progress) -> None:
         self.durations = Durations(store)
-        self.afar = names_afar(store, tell)
+        self.afar = remote_names(store, tell)
         self.missing = dict[Key, Seconds | None]()
 
     def of(self, planned: PlannedBuild) -> dict[str, object]:
@@ -86,7 +86,7 @@ class _Stages:
         own = [key for key in lacking if key not in self.missing]
         seconds = [self.durations.of(stages[key]) for key in own]
         self.missing |= dict(zip(own, seconds, strict=True))
-        span, unknown = total(seconds)
+        span, unknown = total_duration(seconds)
         return {
             "stages": len(looked),
             "cached": len(looked) - len(missing),
@@ -121,7 +121,7 @@ def plan_sweep(opened: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
             facts["error"] = error.line()
         planned.append(PlannedCell.model_validate(facts))
     tell.step("sweep: plan", len(opened.cells), len(opened.cells), "builds")
-    span, unknown = total(stages.missing.values())
+    span, unknown = total_duration(stages.missing.values())
     return SweepPlan(
         sweep=str(opened.sweep.path),
         out=str(opened.out),

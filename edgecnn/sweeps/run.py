@@ -1,34 +1,188 @@
 """Run a sweep: each build is a separate process, so a build that fails or is killed does not stop the others.
 
-Builds share stages through the store. Builds that different boards measure run at the same time, in lanes.
+A process has a command line that a person could type, and a log. Builds share stages through the store. Builds that different
+boards measure run at the same time, in lanes.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Event, Lock
+from threading import Event, Lock, Semaphore
 from types import TracebackType
 from typing import Final
 
-from edgecnn.devices.leases.protocol import Lease, Wait
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.devices.leases import Lease, Wait
+from edgecnn.errors.base import KEPT_IN, EdgecnnError, ExitCode, error_again
 from edgecnn.results.folder import REPORT, report_or_none
+from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.store.store import Store
-from edgecnn.sweeps.boards import Ended, Pool
+from edgecnn.sweeps.boards import Ended, Pool, bench_words, unraced, words_of
 from edgecnn.sweeps.file import Cell, group_by_training
-from edgecnn.sweeps.kin import bench_words, unraced
-from edgecnn.sweeps.processes import INTERRUPTED, Children, ending_of, log_of
-from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, keep, since, usable, write_state
+from edgecnn.sweeps.state import (
+    LOGS,
+    CellOutcome,
+    SweepState,
+    build_folder,
+    keep_earlier_report,
+    named_failures,
+    since,
+    write_state,
+)
 from edgecnn.sweeps.tasks import run_in_order, training_threads_there
+from edgecnn.training.settings import training_threads
 from edgecnn.values.board import EMULATED
 from edgecnn.values.stage import Progress
+
+MAKE: Final = "package"
+"""The verb that makes kits and measures nothing."""
+INTERRUPTED: Final = (ExitCode.INTERRUPTED, -signal.SIGINT)
+"""Exit codes of an interrupted build."""
+_TO_END_S: Final = 60.0
+"""Time that an interrupted build has to save its work."""
+_LOOK_S: Final = 1.0
+_JOB_VARIABLES: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
+"""Variables by which a build would report to a CI job; the sweep reports once for all builds."""
+_ENDS_WITH_PARENT: Final = (
+    "import ctypes, os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); ctypes.CDLL(None).prctl(1, signal.SIGINT); "
+    "os.execv(sys.executable, [sys.executable, '-m', 'edgecnn', *sys.argv[1:]])"
+)
+"""Program that interrupts the build if the sweep is killed, by prctl(2) with PR_SET_PDEATHSIG.
+
+The setting survives exec, and works in background jobs too.
+"""
+_COMMAND: Final = ("-c", _ENDS_WITH_PARENT) if sys.platform.startswith("linux") else ("-m", "edgecnn")
+
+
+@dataclass
+class Children:
+    """Running builds, each a process in a separate session, so that Ctrl-C reaches it only once, from here."""
+
+    out: Path
+    jobs: int = 1
+    """Number of processes that make kits at the same time."""
+    threads: int | None = None
+    """Threads of trainings on a cluster; None: the threads of this machine."""
+    running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    stopped: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        self._making = Semaphore(self.jobs)
+
+    def run(self, verb: str, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> Ended:
+        """Run a verb of one build to its end, with its output in the build's log.
+
+        ``lease``: of the board that measures it. Raises BoardTaken, CoordinatorUnreachable: the lease was lost, and the build
+        has ended.
+        """
+        if self.stopped.is_set():
+            return Ended(ExitCode.INTERRUPTED)
+        host = words_of(lease.board) if lease else () if cell.host is None or verb == MAKE else ("--host", cell.host)
+        return self.start([verb, *cell.words, *host, "--out", str(build_folder(self.out, cell.name))], cell, threads, lease)
+
+    def make(self, cell: Cell) -> Ended:
+        """Make a build's kits with its share of the cores; at most ``jobs`` builds at the same time."""
+        with self._making:
+            return self.run(MAKE, cell, max(1, training_threads() // self.jobs))
+
+    def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> Ended:
+        """Run any command for the build, as ``run`` does. Raises NOT_A_SWEEP_FOLDER: its log cannot be written."""
+        inherited = {name: value for name, value in os.environ.items() if name not in _JOB_VARIABLES}
+        threads = self.threads or threads
+        own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+        with named_failures(path := log_of(self.out, cell.name)):
+            log = path.open("ab")
+        with log, tempfile.TemporaryDirectory(prefix="edgecnn-ended-") as folder:
+            file = Path(folder) / "error.json"
+            log.write(f"$ {shlex.join(['edgecnn', *words])}\n".encode())
+            log.flush()
+            child = subprocess.Popen(  # noqa: S603 - words of the sweep's own cells
+                [sys.executable, *_COMMAND, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**inherited, **own, KEPT_IN: str(file)}, start_new_session=True,
+            )  # fmt: skip
+            self.running.add(child)
+            if self.stopped.is_set():  # in the meantime
+                child.send_signal(signal.SIGINT)
+            try:
+                code = child.wait() if lease is None else _wait_under_lease(lease, child)
+                return Ended(code, _error_in(file))
+            finally:
+                if child.poll() is not None:
+                    self.running.discard(child)
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        """Stop every build at the end of the block; a stopped build keeps what it finished."""
+        try:
+            yield
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Interrupt running builds, like Ctrl-C, and wait until they have saved their work."""
+        self.stopped.set()
+        _interrupt(list(self.running))
+
+
+def _interrupt(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        with suppress(ProcessLookupError):
+            child.send_signal(signal.SIGINT)
+    end = time.monotonic() + _TO_END_S
+    for child in children:
+        try:
+            child.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            kill_group(child)  # with its children: it leads a session
+
+
+def _wait_under_lease(lease: Lease, child: subprocess.Popen[bytes]) -> int:
+    """Wait for the process. Any error ends the build first, and only then is the board released."""
+    try:
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return child.wait(_LOOK_S)
+            if (error := lease.lost()) is not None:
+                raise error
+    except BaseException:
+        _interrupt([child])
+        raise
+
+
+def log_of(out: Path, name: str) -> Path:
+    """Return the path of a build's log."""
+    return out / LOGS / f"{name}.log"
+
+
+def ending_text(ended: Ended, log: Path) -> str:
+    """Return why a build left no report: its error, the signal that ended it, or its exit code and log."""
+    if ended.error is not None:
+        return ended.error.line()
+    if ended.code < 0:
+        return f"ended by {signal.Signals(-ended.code).name}; it was killed, for example because memory ran out"
+    how = "interrupted" if ended.code == ExitCode.INTERRUPTED else f"exit {ended.code}"
+    return f"{how}; its log is {log}"
+
+
+def _error_in(file: Path) -> EdgecnnError | None:
+    try:
+        return error_again(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError):  # it succeeded, or was killed before it could write its error
+        return None
 
 
 class Lanes:
@@ -103,7 +257,7 @@ Make = Callable[[Sequence[Cell], Callable[[str], None]], None]
 """Makes the missing stages of builds, and reports each build by name when its stages are made or cannot be made."""
 
 
-def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None = None) -> SweepState:
+def run_builds(run: SweepRun, state: SweepState, tell: Progress, make: Make | None = None) -> SweepState:
     """Make and measure every build, and write the state after each. A failed build does not stop the others.
 
     ``make``: makes the stages; None: each build makes its own, or several processes on this machine do.
@@ -113,12 +267,12 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None
     """
     threads = None if make is None else training_threads_there()
     children = Children(run.out, run.jobs, threads, stopped=run.pool.over if run.pool else Event())
-    with usable(run.out / LOGS):
+    with named_failures(run.out / LOGS):
         (run.out / LOGS).mkdir(parents=True, exist_ok=True)
         for cell in run.todo:
             log_of(run.out, cell.name).unlink(missing_ok=True)
     for cell in run.todo:
-        keep(run.out, state.outcomes.get(cell.name), run.fingerprints[cell.name])
+        keep_earlier_report(run.out, state.outcomes.get(cell.name), run.fingerprints[cell.name])
     ledger = _Ledger(run, state, tell)
     with children.ended():
         _measure_all(run, children, ledger, make)
@@ -149,7 +303,9 @@ class _Ledger:
             self.state = self.state.with_outcome(outcome)
             self.write()
             self._done += 1
-            self.tell.note(_outcome_line(outcome, self._run.out))
+            report = report_or_none(build_folder(self._run.out, outcome.name)) if outcome.reported else None
+            shown = f"failed: {outcome.error}" if report is None else f"{report.verdict}, {outcome.seconds:,.0f} s"
+            self.tell.note(f"{outcome.name}: {shown}")
             self.tell.step("sweep", self._done, self._run.total, "builds")
 
     def write(self) -> None:
@@ -206,7 +362,7 @@ def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, 
         if ended.code in INTERRUPTED:
             raise KeyboardInterrupt
         if (cell, board) in tuple(unraced(leased, state.outcomes, run.out)):
-            tell.note(f"{board} is not compared with others of its kind: {ending_of(ended, log_of(run.out, cell.name))}")
+            tell.note(f"{board} is not compared with others of its kind: {ending_text(ended, log_of(run.out, cell.name))}")
 
 
 def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, kits_made: bool) -> Ended:
@@ -215,14 +371,14 @@ def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, k
     ``kits_made``: whether the kits are made already, as far as possible.
     """
     if run.pool is None or not run.pool.has(cell):
-        return _timed(lambda: children.run("build", cell))
+        return _time_process(lambda: children.run("build", cell))
     making = Ended(ExitCode.OK)
-    if not kits_made and (making := _timed(lambda: children.make(cell))).code == ExitCode.BAD_INPUT:
+    if not kits_made and (making := _time_process(lambda: children.make(cell))).code == ExitCode.BAD_INPUT:
         return making
 
     def build(lease: Lease) -> Ended:
         before = _modified_ns(build_folder(run.out, cell.name) / REPORT)
-        ended = _timed(lambda: children.run("build", cell, lease=lease))
+        ended = _time_process(lambda: children.run("build", cell, lease=lease))
         reported = _modified_ns(build_folder(run.out, cell.name) / REPORT) != before
         return ended._replace(error=None if reported else ended.error, board=lease.board.name)
 
@@ -230,12 +386,7 @@ def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, k
     return ended._replace(seconds=making.seconds + ended.seconds)
 
 
-def _outcome_line(outcome: CellOutcome, out: Path) -> str:
-    report = report_or_none(build_folder(out, outcome.name)) if outcome.reported else None
-    return f"{outcome.name}: " + (f"failed: {outcome.error}" if report is None else f"{report.verdict}, {outcome.seconds:,.0f} s")
-
-
-def _timed(work: Callable[[], Ended]) -> Ended:
+def _time_process(work: Callable[[], Ended]) -> Ended:
     """Return how a process ended, with its time. Raises KeyboardInterrupt: the process was interrupted."""
     started = time.monotonic()
     ended = work()
@@ -255,7 +406,7 @@ def _run_and_record(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent:
         asked=run.fingerprints[cell.name],
         exit_code=ended.code,
         reported=reported,
-        error=None if reported else ending_of(ended, log_of(run.out, cell.name)),
+        error=None if reported else ending_text(ended, log_of(run.out, cell.name)),
         board=ended.board if reported else None,
         seconds=round(spent + ended.seconds, 1),
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -283,7 +434,7 @@ def _make_at_once(
         waits_for |= {leader.name: [], **{other.name: [leader.name] for other in others}}
 
     def make(name: str) -> Ended:
-        ended = _timed(lambda: children.make(cells[name]))
+        ended = _time_process(lambda: children.make(cells[name]))
         spent[name] = ended.seconds
         return ended._replace(error=None)  # the build itself reports what it lacks
 

@@ -19,7 +19,7 @@ from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.manifest import list_files
 from edgecnn.devices.files import target_of
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import NoClassFolders
+from edgecnn.errors.data import NoClassFolders
 from edgecnn.errors.sweeps import NOT_A_SWEEP_FOLDER, SWEEP_IS_RUNNING
 from edgecnn.errors.wording import first_of, first_problem
 from edgecnn.planning.complete import tool_versions
@@ -29,7 +29,7 @@ from edgecnn.store.disk import (
     DOCUMENT_BYTES_MAX,
     Stamp,
     files_under,
-    stamped,
+    stamp_from,
     user_path,
     write_bytes_atomically,
     write_text_atomically,
@@ -43,7 +43,7 @@ from edgecnn.values.verdict import Interval, Verdict
 
 
 @contextmanager
-def usable(path: Path) -> Iterator[None]:
+def named_failures(path: Path) -> Iterator[None]:
     """Raise NOT_A_SWEEP_FOLDER if the system refuses the block's access to the path."""
     try:
         yield
@@ -83,7 +83,7 @@ class CellOutcome(Value):
     """Digest of its request, made by ``fingerprints``."""
     exit_code: int
     reported: bool
-    """Whether it left a report; otherwise it failed before its verdict."""
+    """Whether it left a report. Otherwise it failed before its verdict."""
     error: str | None = None
     """Why it left no report."""
     seconds: float
@@ -154,7 +154,7 @@ def is_running(out: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # such as in a folder that can only be read
+    except OSError:  # for example in a read-only folder
         return False
 
 
@@ -177,7 +177,7 @@ def read_state(out: Path, sweep: Path) -> SweepState:
 
 def write_state(out: Path, state: SweepState) -> None:
     """Write the state of a sweep. Raises NOT_A_SWEEP_FOLDER: it cannot be written."""
-    with usable(out / STATE):
+    with named_failures(out / STATE):
         write_text_atomically(out / STATE, state.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
@@ -191,7 +191,7 @@ def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[st
     def images(choice: DataChoice) -> Any:
         key = digest_of(choice.model_dump(mode="json"))
         if key not in digests:
-            digests[key] = _images(choice, store, tell)
+            digests[key] = _images_state(choice, store, tell)
         return digests[key]
 
     return {cell.name: digest_of(_fingerprint_facts(cell, images(cell.recipe.data), tools)) for cell in cells}
@@ -219,12 +219,12 @@ def _fingerprint_facts(cell: Cell, images: Any, tools: Mapping[str, str]) -> dic
 def _stamp(path: Path) -> Stamp | None:
     """Return the stamp of a file, following links; None if there is no file."""
     try:
-        return stamped(path.stat())
+        return stamp_from(path.stat())
     except (OSError, ValueError):
         return None
 
 
-def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
+def _images_state(choice: DataChoice, store: Store, tell: Progress) -> Any:
     if not is_on_disk(choice.path):
         return choice.path
     try:
@@ -232,7 +232,7 @@ def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
     except NoClassFolders as error:
         if choice.labels is not None or not error.fields["files"]:
             return error.line()
-        return _images(choice.model_copy(update={"labels": False}), store, tell)  # a custom model needs no labels
+        return _images_state(choice.model_copy(update={"labels": False}), store, tell)  # a custom model needs no labels
     except EdgecnnError as error:  # each of its builds fails with this line
         return error.line()
 
@@ -254,7 +254,7 @@ def changed_since(state: SweepState, current: Mapping[str, str]) -> list[str]:
     return [f"{first_of(names, 5)}: {sentence}" for names, sentence in sentences if names]
 
 
-def keep(out: Path, outcome: CellOutcome | None, fingerprint: str) -> None:
+def keep_earlier_report(out: Path, outcome: CellOutcome | None, fingerprint: str) -> None:
     """Keep a build's earlier plan and report, before a build with other settings replaces them.
 
     A report that a killed call wrote after that outcome is not kept. Raises NOT_A_SWEEP_FOLDER: the files cannot be written.
@@ -265,7 +265,7 @@ def keep(out: Path, outcome: CellOutcome | None, fingerprint: str) -> None:
     report = report_or_none(folder)
     if report is None or report.made_at > outcome.ended_at:
         return
-    with usable(aside):
+    with named_failures(aside):
         aside.mkdir(parents=True, exist_ok=True)
         for name in (PLAN, REPORT):
             with suppress(FileNotFoundError):

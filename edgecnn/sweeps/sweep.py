@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.bench.judge import JudgeRequest, judge_finished
-from edgecnn.devices.leases.protocol import Boards
+from edgecnn.bench.bench import JudgeRequest, judge_finished
+from edgecnn.devices.leases import Boards
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.leases import CoordinatorUnreachable, LabgridAbsent
+from edgecnn.errors.hosts import CoordinatorUnreachable, LabgridAbsent
 from edgecnn.errors.sweeps import NOTHING_SWEPT
 from edgecnn.judging.gates import bound_parts, exit_code_of
 from edgecnn.measure.lab import Lab
@@ -22,7 +22,7 @@ from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Pool, boards_line, boards_of, leased, open_pool
 from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
-from edgecnn.sweeps.run import Make, SweepRun, work_off
+from edgecnn.sweeps.run import Make, SweepRun, run_builds
 from edgecnn.sweeps.state import SweepState, fingerprints, read_state, sweep_lock, write_state
 from edgecnn.values.base import Value
 from edgecnn.values.recipe import GateChoice
@@ -83,14 +83,11 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates
     folder = out if out is not None else Path("builds") / path.stem
     state = read_state(folder, path)
     state = state if gates is None else state.model_copy(update={"gates": gates})
-    cells = tuple(_apply_bounds(cell, state.gates) for cell in leased(sweep, boards, cells))
-    return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), state, store, boards)
-
-
-def _apply_bounds(cell: Cell, gates: GateChoice) -> Cell:
-    return cell.model_copy(
-        update={"gates": gates, "words": (*cell.words, *(word for part in bound_parts(gates) for word in part))}
+    bounds = [word for part in bound_parts(state.gates) for word in part]
+    cells = tuple(
+        cell.model_copy(update={"gates": state.gates, "words": (*cell.words, *bounds)}) for cell in leased(sweep, boards, cells)
     )
+    return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), state, store, boards)
 
 
 def pool_of(opened: OpenSweep, tell: Progress) -> Pool | None:
@@ -131,10 +128,10 @@ def run_sweep(opened: OpenSweep, jobs: int, tell: Progress, make: Make | None = 
         write_state(opened.out, state)
         todo = fresh.todo(pool)
         run = SweepRun(opened.out, todo, opened.fingerprints, opened.store, jobs, len(opened.cells), pool, opened.cells)
-        return replace(fresh, state=work_off(run, state, tell, make)) if todo else fresh
+        return replace(fresh, state=run_builds(run, state, tell, make)) if todo else fresh
 
 
-def worst(codes: Iterable[int]) -> ExitCode:
+def worst_exit_code(codes: Iterable[int]) -> ExitCode:
     """Return the worst exit code of all builds: bad input, own fault, missing, FAIL, UNSURE, OK."""
     present = set(codes)
     return next((code for code in _WORST_FIRST if code in present), ExitCode.OK)
@@ -147,7 +144,7 @@ class JudgedBuild(Value):
     exit_code: int
     verdict: Verdict = Verdict.MISSING
     report: BuildReport | None = None
-    """Of this judging; None where there is nothing to judge."""
+    """None: the build cannot be judged."""
     require_measured: bool = False
     error: str | None = None
 

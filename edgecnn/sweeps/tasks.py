@@ -1,5 +1,4 @@
-"""The missing stages of a sweep's builds, each once, with their dependencies, and the number of tasks that a cluster gets at
-once.
+"""List the missing stages of a sweep's builds, each once, and start them in order.
 
 A cluster gets just enough tasks to keep its machines busy; the others start later in the sweep's order.
 """
@@ -16,8 +15,7 @@ from typing import Final, Protocol, TypeVar
 from edgecnn.building.build import PlannedBuild
 from edgecnn.building.execute import TRUNK
 from edgecnn.errors.wording import counted, listed
-from edgecnn.planning.plan import Plan
-from edgecnn.planning.trunk import Step
+from edgecnn.planning.plan import Plan, Step
 from edgecnn.training.settings import NetworkSettings, training_threads
 from edgecnn.values.stage import Key, Role, Stage
 
@@ -27,12 +25,11 @@ _CORES: Final = 4
 _MEMORY_BYTES: Final = 4 << 30
 """Memory of a heavy stage. On smaller machines: all cores and half of the memory of the smallest."""
 AHEAD: Final = 1.1
-"""Load of the machines, relative to their capacity, up to which tasks are started. So a free machine has its next task at
-once."""
+"""Load of the machines, relative to their capacity, up to which tasks are started. A free machine has its next task at once."""
 
 
 def training_threads_there() -> int:
-    """Threads of a training on a cluster: the cores that it demands, but not more than this machine has."""
+    """Return the threads of a training on a cluster: the cores that it demands, but not more than this machine has."""
     return min(_CORES, training_threads())
 
 
@@ -45,7 +42,7 @@ class Demand:
     gpus: int
 
     def __str__(self) -> str:
-        """In words: ``4 cores, 4.0 GiB of memory and 1 GPU``."""
+        """Return the resources in words: ``4 cores, 4.0 GiB of memory and 1 GPU``."""
         memory = [f"{self.memory_bytes / 2**30:.1f} GiB of memory"] if self.memory_bytes else []
         return listed([counted(self.cores, "core"), *memory, *([counted(self.gpus, "GPU")] if self.gpus else [])])
 
@@ -64,7 +61,7 @@ class Room:
         self.resize(machines)
 
     def resize(self, machines: Collection[Mapping[str, float]]) -> None:
-        """Set the available machines, each with a core. Without machines the demands stay as they are."""
+        """Set the available machines, each with a core. Without machines, the demands do not change."""
         if machines:
             cores = min(int(machine["CPU"]) for machine in machines)
             memory = min(int(machine.get("memory", 0)) for machine in machines)
@@ -77,7 +74,7 @@ class Room:
             self._capacity.update(cores=own, heavy=heavy, gpus=int(machine.get("GPU", 0)))
 
     def demand(self, task: StageTask) -> Demand:
-        """The resources that a task needs."""
+        """Return the resources that a task needs."""
         return Demand(*(self._heavy if _is_heavy(task) else (1, 0)), task.gpus)
 
     def has(self, task: StageTask) -> bool:
@@ -123,7 +120,7 @@ class StageTask:
 
     @property
     def name(self) -> str:
-        """In words: ``quantize 1a2b3c4d5e6f``."""
+        """Kind and key, such as ``quantize 1a2b3c4d5e6f``."""
         return f"{self.stage.kind} {self.key[:12]}"
 
     @property
@@ -138,7 +135,7 @@ class StageTask:
 
 
 def steps_of(plan: Plan) -> tuple[Step, ...]:
-    """The steps that every build of this plan makes, without later rungs of the ladder, which a build may never need."""
+    """Return the steps that every build of this plan makes, without later rungs of the ladder, which a build may never need."""
     first = {None, *(candidate.id for candidate in plan.resolved.candidates)}
     return tuple(step for step in plan.steps if step.candidate in first)
 
@@ -151,7 +148,7 @@ def tasks_of(builds: Mapping[str, PlannedBuild]) -> tuple[dict[Key, StageTask], 
     tasks, skipped, needed_by = dict[Key, StageTask](), set[Key](), dict[str, set[Key]]()
     for name, build in builds.items():
         lacking, own = {step.key for step in build.steps if step.missing is not None}, needed_by.setdefault(name, set())
-        for task in _lacking(build.plan, lacking):
+        for task in _missing_tasks(build.plan, lacking):
             folders = [path for path in task.sources.values() if path.is_dir()]
             if folders or skipped & set(task.stage.inputs.values()):
                 skipped.add(task.key)
@@ -161,7 +158,7 @@ def tasks_of(builds: Mapping[str, PlannedBuild]) -> tuple[dict[Key, StageTask], 
     return tasks, needed_by
 
 
-def _lacking(plan: Plan, lacking: set[Key]) -> Iterator[StageTask]:
+def _missing_tasks(plan: Plan, lacking: set[Key]) -> Iterator[StageTask]:
     for trunk in (plan, *(fold.trunk for fold in plan.folds)):
         versions, sources = trunk.resolved.versions, trunk.resolved.sources
         kinds = {step.key: step.stage.kind for step in trunk.steps}

@@ -1,4 +1,4 @@
-"""Work of a cluster's machine for a sweep: check the terms, make one stage into its store, and push it to the shared store."""
+"""Make one stage of a sweep on a machine of a cluster: check the terms, make it into the store, push it to the shared store."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edgecnn.stages.candidate import runner_digest
 from edgecnn.store.disk import sha256_of, write_bytes_atomically
 from edgecnn.store.entry import StageInputs
 from edgecnn.store.failures import named_failures
-from edgecnn.store.place import has_credentials
 from edgecnn.store.remote import Remote
+from edgecnn.store.remote_files import has_credentials
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.store.transfer import push
 from edgecnn.sweeps.tasks import StageTask
@@ -76,7 +76,7 @@ class Terms:
         return cls(shared, edgecnn.__version__, source_sha256(), versions, tuple(sorted(set(paths))))
 
     def unmet(self) -> tuple[str, ...]:
-        """Differences of the asked machine that would change or prevent results, each with the machine's name."""
+        """Return this machine's differences that would change or prevent results, each with the machine's name."""
         return tuple(f"{socket.gethostname()} {problem}" for problem in self._unmet())
 
     def _unmet(self) -> Iterator[str]:
@@ -96,7 +96,7 @@ class Terms:
 
 @cache
 def source_sha256() -> str:
-    """Digest of edgecnn's code, as this process first read it, and of the other files that kits contain."""
+    """Return a digest of edgecnn's code, as this process first read it, and of the other files that kits contain."""
     top = Path(next(iter(edgecnn.__path__)))
     files = {path.relative_to(top).as_posix(): sha256_of(path) for path in sorted(top.rglob("*.py"))}
     return digest_of({"files": files, "runner": runner_digest()})

@@ -30,11 +30,11 @@ from torchao.quantization.pt2e.observer import MinMaxObserver, PerChannelMinMaxO
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
-from edgecnn.graph.checks import INTEGER_TOLERANCE, ExportCheck, compare_logits, onnx_logits, spread
+from edgecnn.graph.checks import INTEGER_TOLERANCE, ExportCheck, compare_logits, onnx_logits, spread_images
 from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.passes.qdq import absorb_clamps, quantize_biases
+from edgecnn.graph.quantization_nodes import absorb_clamps, quantize_biases
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runtimes.job import calibration_pixels, require_finite
 from edgecnn.training.beginning import TrainingInputs, material_for
@@ -96,7 +96,7 @@ class _AwareTraining:
 
     def __init__(self, settings: AwareSettings, inputs: TrainingInputs, material: Material, teacher: nn.Module) -> None:
         self.settings, self.inputs, self.material, self.teacher = settings, inputs, material, teacher
-        shown = spread(np.load(inputs.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
+        shown = spread_images(np.load(inputs.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
         self.shown = settings.preprocessing.normalization.feed(shown)
         self.wanted = torch_logits(teacher, self.shown)
 

@@ -15,7 +15,7 @@ from torch import nn
 from torchvision.models import GoogLeNet, Inception3
 from torchvision.ops import StochasticDepth
 
-from edgecnn.data.composed import training_images
+from edgecnn.data.cutouts import training_images
 from edgecnn.errors.training import CLASSES_DIFFER, NOTHING_TO_TRAIN_ON
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name

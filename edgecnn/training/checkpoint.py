@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.training.history import EpochFacts
 
 
@@ -37,7 +37,7 @@ def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, s
     partial = file.with_suffix(".part")
     tensors, texts = _without_shared_memory(state), {"format": "pt", **(facts or {})}
     size = sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, texts.values()))
-    with told_by_system(partial, size):
+    with prefer_system_error(partial, size):
         save_file(tensors, partial, metadata=texts)
     with partial.open("rb+") as stream:
         os.fsync(stream.fileno())

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.data.images import ImageSource
-from edgecnn.data.pixels import reserved
-from edgecnn.judging.predictions.average_precision import mean_average_precision
+from edgecnn.data.prepared import reserve_pixels
+from edgecnn.judging.average_precision import mean_average_precision
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.augment import normalized
 from edgecnn.training.parallel.team import ALONE, Team
@@ -65,7 +65,7 @@ class DecodedImages:
             return
         if not file.exists():
             partial = file.with_suffix(".part")
-            held = reserved(partial, shape)
+            held = reserve_pixels(partial, shape)
             for start in range(0, len(self), _BLOCK):
                 stop = min(start + _BLOCK, len(self))
                 held[start:stop] = self._decode(range(start, stop))

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from edgecnn.errors.training import batch_too_large
-from edgecnn.runner.machine.cgroups import read_limits
-from edgecnn.runner.machine.procfs import ROOT, read_text
+from edgecnn.runner.machine.procfs import ROOT, read_limits, read_text
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.batches import batch_count
 from edgecnn.training.losses import logits_of

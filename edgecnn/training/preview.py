@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from edgecnn.data.composed import ComposedImages, JoinedImages
 from edgecnn.data.composing import Composer
+from edgecnn.data.cutouts import ComposedImages, JoinedImages
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
 from edgecnn.errors.training import NOTHING_TO_TRAIN_ON
@@ -66,7 +66,7 @@ def make_preview(data: DataSummary, request: PreviewRequest, sheet: Path) -> Aug
                 PreviewedPicture(
                     image=entry.path,
                     composed_of=files.get(row),
-                    class_name=source.named(entry),
+                    class_name=source.label_text(entry),
                     row=row + 1,
                     column=column + 1,
                     drawn=_drawn_rows(epoch, row),

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.torch import load_file
 from torch import nn
 
-from edgecnn.data.composed import open_made
+from edgecnn.data.cutouts import open_made
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, head_of, parameter_count, replace_head
 from edgecnn.training.beginning import (

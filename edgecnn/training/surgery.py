@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from edgecnn.graph.checks import spread
+from edgecnn.graph.checks import spread_images
 from edgecnn.graph.export import TrunkRequest, make_trunk, torch_logits
 from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import apply_surgery, mean_gates
@@ -95,7 +95,7 @@ def _calibration(request: TrunkRequest) -> Iterator[Tensor]:
 
 def _validation_figures(network: nn.Module, material: Material, request: TrunkRequest) -> dict[str, float]:
     """Return the accuracy on ``validation`` (0…1), and the divergence from the original network in nats for each image."""
-    shown = request.feed(spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), STANDING_IMAGES))
+    shown = request.feed(spread_images(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), STANDING_IMAGES))
     networks = [network] if material.teacher is None else [network, material.teacher]
     apart = divergence(*(torch.from_numpy(torch_logits(answering, shown)) for answering in networks))
     return {"validation_top1": material.validation.top1(network), "divergence_from_unchanged": float(apart)}

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from edgecnn.data.golden import write_golden
+from edgecnn.data.prepared import write_golden
 from edgecnn.graph.export import TrunkRequest, fixed_threads, make_trunk
 from edgecnn.models.networks import build_network
 from edgecnn.models.surgery import apply_surgery_untrained

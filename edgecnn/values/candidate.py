@@ -20,7 +20,7 @@ from edgecnn.values.verdict import Estimate
 
 
 class Runtime(StrEnum):
-    """An inference runtime, by its usual name; ``runner/runtimes`` has its distributions."""
+    """An inference runtime, by its usual name; ``runner/packages`` has its distributions."""
 
     ONNXRUNTIME = "onnxruntime"
     OPENVINO = "openvino"

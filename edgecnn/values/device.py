@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Literal
 
@@ -169,3 +170,17 @@ class EngineBuilder(Value):
     """Names of the GPUs, since engines are tuned for one model. Empty for a Jetson, whose driver reports no name."""
     driver: str | None = None
     """Version of NVIDIA's driver, or for a Jetson its Linux release."""
+
+
+def split_target(text: str) -> tuple[str, str | None]:
+    """Split a target ``DEVICE[:RUNTIME]`` into the device's name or path, and the runtime or None.
+
+    A folder's name may contain a colon, so a text that ends like a device file is a path as a whole.
+    """
+    name, colon, runtime = text.rpartition(":")
+    return (name, runtime) if colon and not is_path(runtime) else (text, None)
+
+
+def is_path(name: str) -> bool:
+    """Whether a device is named by its file's path."""
+    return name.endswith(".toml") or "/" in name or os.sep in name

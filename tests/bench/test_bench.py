@@ -16,7 +16,7 @@ from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BOARD_IS_ANOTHER_DEVICE, LINK_LOST
+from edgecnn.errors.hosts import BOARD_IS_ANOTHER_DEVICE, LINK_LOST
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.store import Store

@@ -30,7 +30,7 @@ from edgecnn.errors.building import (
     NOT_OVERWRITTEN,
 )
 from edgecnn.errors.bundle import BUNDLE_FILE_CHANGED
-from edgecnn.errors.data.folder import SplitFolders
+from edgecnn.errors.data import SplitFolders
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.kits import KitRef
 from edgecnn.render.screens.bundle import bundle_bench_lines

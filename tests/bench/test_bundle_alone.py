@@ -25,11 +25,10 @@ from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NO_KIT_RUNS
 from edgecnn.errors.bundle import BUNDLE_FILE_EXTRA
-from edgecnn.errors.hosts.board import BOARD_LACKS_BUILDER
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import BOARD_LACKS_BUILDER, RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import parse_bounds
-from edgecnn.measure.runnable import ENGINE
+from edgecnn.measure.lab import ENGINE
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.device import EngineBuilder

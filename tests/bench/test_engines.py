@@ -19,7 +19,7 @@ from edgecnn.devices.check.board import BoardUse, FitBoard, board_over
 from edgecnn.devices.check.findings import package_status
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import BOARD_LACKS_BUILDER, BOARD_NOT_READY
+from edgecnn.errors.hosts import BOARD_LACKS_BUILDER, BOARD_NOT_READY
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Link
 from edgecnn.store.store import Store

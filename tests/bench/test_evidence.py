@@ -22,16 +22,16 @@ from edgecnn.devices.desktop_gpu import REFERENCE
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import OUTPUT_UNUSABLE
-from edgecnn.errors.hosts.board import LINK_LOST, link_lost
+from edgecnn.errors.hosts import LINK_LOST, link_lost
 from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, NOTHING_IN_EVIDENCE
 from edgecnn.errors.weights import DOWNLOAD_FAILED
+from edgecnn.installed import resource_folder
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.resources import resource_folder
 from edgecnn.runner.machine.environment import read_environment
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed, WeightsAnswer

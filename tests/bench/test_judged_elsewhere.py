@@ -12,11 +12,10 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from edgecnn.bench.bench import BenchRequest
-from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.bench.bench import BenchRequest, JudgeRequest, judge_finished
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.measure import subject
@@ -24,7 +23,7 @@ from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.packages import installed_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment, Profile, Purpose
 from edgecnn.values.report import BuildReport

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.data.imagenet import imagenet_classes
+from edgecnn.data.class_names import imagenet_classes
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import BENCH_CLASSES_DIFFER
-from edgecnn.errors.data.formats import FOLDERS_OF_ONE_CLASS
-from edgecnn.errors.data.multi_label import UNKNOWN_LABEL
+from edgecnn.errors.data import FOLDERS_OF_ONE_CLASS
+from edgecnn.errors.labels import UNKNOWN_LABEL
 from tests.bench.test_bundle import seen, strangers
 from tests.building.builds import CLASSES, Place
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.forecast.reach import PAGE, QUESTIONS, RESULTS, TARGETS, Left, _half_widths, _rows, _timed_on_one, table
 from edgecnn.forecast.calibration import BASE, between_boards, errors, half_width
-from edgecnn.forecast.matrix import base_matrix
+from edgecnn.forecast.structure import base_matrix
 
 REACHED = json.loads(RESULTS.read_text(encoding="utf-8"))
 

@@ -22,8 +22,8 @@ from benchmarks.ladder.rivals import RIVALS
 from benchmarks.ladder.widened import WidenedStage
 from benchmarks.ladder.worker import timed
 from edgecnn.graph.export import export_onnx, torch_logits
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
-from edgecnn.judging.runs.regret import LOOKS
+from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.judging.regret import LOOKS
 from edgecnn.planning.candidates import BASELINE, aware_candidates
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.render.progress import Quiet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, claimed
+from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, with_claims
 from edgecnn.judging.judgement import judge_candidate
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Precision, Runtime, Unsupported
@@ -25,7 +25,7 @@ def decided(rows: tuple[CandidateFacts, ...], rules: ChoiceRules, claim: Interva
     """The report of these rows, chosen from and judged as a build does it."""
     race = a_contest(RACED) if rules.attached else None
     claims = {("onnxruntime-int8", "onnxruntime-fp32"): SpeedClaim(ratio=claim)}
-    found = claimed(choose(rows, rules, race), {row.candidate.id: row for row in rows}, claims)
+    found = with_claims(choose(rows, rules, race), {row.candidate.id: row for row in rows}, claims)
     known = {
         row.candidate.id: row.model_copy(
             update={

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.comparing.baseline_file import sealed, write_record
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import write_json

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import add_made
+from edgecnn.building.measuring import add_execution_results
 from edgecnn.building.report import report_of
 from edgecnn.devices.files import device_named
 from edgecnn.hosts.protocol import Task
@@ -23,7 +23,7 @@ from edgecnn.measure.race import RaceResult
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest, effective_gates
-from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.packages import installed_version
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact, Record
@@ -161,7 +161,7 @@ class Staging:
 
     def made(self) -> None:
         """What the execution has come to is known of the subject."""
-        add_made(self.seen, self.execution, self.execution.candidates)
+        add_execution_results(self.seen, self.execution, self.execution.candidates)
 
     def kit(self, name: str) -> KitRef:
         candidate = next(each for each in self.resolved.candidates if each.id == name)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgecnn.data.manifest import filed
+from edgecnn.data.manifest import store_manifest
 from edgecnn.judging.intervals import wilson
 from edgecnn.store.store import Store
 from edgecnn.training.history import History
@@ -122,7 +122,9 @@ class StoredBuild:
             ImageEntry(path=f"source-{first + row}.png", label=int(label), role="test", sha256=digest_of(first + row))
             for row, label in enumerate(labels())
         ]
-        summary = filed(DataManifest(origin="folder", root="/photos", classes=CLASSES, images=tuple(rows)), "", self.store.root)
+        summary = store_manifest(
+            DataManifest(origin="folder", root="/photos", classes=CLASSES, images=tuple(rows)), "", self.store.root
+        )
         return FoundInput(path=Path(summary.manifest_path), key=summary.content, content=summary.content)
 
     def _made(self, stage: Stage, **inputs: Artifact) -> Artifact:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.desktop_gpu import desktop_baseline, local_record, play
+from edgecnn.building.desktop_gpu import desktop_baseline, local_record, measure_desktop_gpu
 from edgecnn.building.execute import Execution
 from edgecnn.building.notices import notices
 from edgecnn.devices.desktop_gpu import local_gpu
@@ -55,7 +55,7 @@ class Stand:
         return made.model_copy(update={"record": made.record.model_copy(update={"files": facts})})
 
     def played(self, extra_runs: ExtraRuns | None = None) -> Subject:
-        found = play(self.execution, self.lab, self.pixels, extra_runs or ExtraRuns())
+        found = measure_desktop_gpu(self.execution, self.lab, self.pixels, extra_runs or ExtraRuns())
         assert found is not None
         return found
 

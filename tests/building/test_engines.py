@@ -13,24 +13,23 @@ import pytest
 
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.execute import Execution, StageContext, execute
-from edgecnn.building.observe import add_made
+from edgecnn.building.measuring import add_execution_results
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     BOARD_LACKS_BUILDER,
     BUILDER_UNFIT,
     LINK_LOST,
+    RunnerFailed,
     link_lost,
 )
-from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.trunk import Step
+from edgecnn.planning.plan import Plan, Step, plan
 from edgecnn.runtimes.tensorrt import BACKEND
 from edgecnn.stages.engine import EngineStage
 from edgecnn.store.store import Store
@@ -217,7 +216,7 @@ def whole_manifest(kit: Path, *, twin: bool) -> str:
 
 def test_where_the_engine_was_built_it_answers_and_runs_itself_and_ships_without_it(tmp_path: Path) -> None:
     execution, seen = executed_kits(tmp_path)
-    add_made(seen, execution, (TRT_FP16,))
+    add_execution_results(seen, execution, (TRT_FP16,))
     assert seen.answering[TRT_FP16.id].runtime == "onnxruntime", "its twin, where there is no engine"
     packaged = execution.artifacts[f"package:{TRT_FP16.id}"].folder
     built = an_artifact("compile", tmp_path / "built")
@@ -226,7 +225,7 @@ def test_where_the_engine_was_built_it_answers_and_runs_itself_and_ships_without
     (built.folder / "kit/build").mkdir()
     (built.folder / "kit/build/engine.plan").write_bytes(b"of this GPU alone")
     execution.artifacts[f"engine:{TRT_FP16.id}"] = built
-    add_made(seen, execution, (TRT_FP16,))
+    add_execution_results(seen, execution, (TRT_FP16,))
     kit = seen.answering[TRT_FP16.id]
     assert (kit.runtime, kit.stands_for, kit.folder) == ("tensorrt", None, built.folder / "kit")
     assert kit == seen.kits[TRT_FP16.id]
@@ -239,5 +238,5 @@ def test_a_kit_whose_engine_could_not_be_built_is_out_and_no_stand_in_takes_its_
     execution, seen = executed_kits(tmp_path)
     failed = Failed(ref="builder-died", what="tensorrt ended by signal 11")
     execution.outcomes[f"engine:{TRT_FP16.id}"] = failed
-    add_made(seen, execution, (TRT_FP16,))
+    add_execution_results(seen, execution, (TRT_FP16,))
     assert seen.failures == {TRT_FP16.id: failed}

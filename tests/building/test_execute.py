@@ -9,12 +9,10 @@ from typing import ClassVar
 import pytest
 
 from edgecnn.building.build import looked_up
-from edgecnn.building.execute import Execution, StageContext, execute
-from edgecnn.building.ladder import Limits
+from edgecnn.building.execute import Execution, Limits, StageContext, execute
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.planning.candidates import BASELINE, mixed_rungs
-from edgecnn.planning.plan import Plan
-from edgecnn.planning.trunk import Step
+from edgecnn.planning.plan import Plan, Step
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import Rung

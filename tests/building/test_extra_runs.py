@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.extra_runs import ExtraRunner
+from edgecnn.building.measuring import ExtraRunner
 from edgecnn.building.rows import reported
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE

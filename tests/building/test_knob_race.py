@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.knob_race import race_knobs
-from edgecnn.building.observe import Observer
+from edgecnn.building.measuring import Observer, race_knobs
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

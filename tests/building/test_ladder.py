@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.building.ladder import Climb, Limits, RungResult, Stop, next_rung
+from edgecnn.building.execute import Climb, Limits, RungResult, Stop, next_rung
 from edgecnn.planning.candidates import BASELINE, KEPT_FLOAT, mixed_rungs
 from edgecnn.values.candidate import Candidate, Method, Precision, Rung, Runtime
 from tests.building.resolutions import INT8, TRT_FP16

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import LINK_LOST, link_lost
-from edgecnn.errors.hosts.process import runner_crashed
+from edgecnn.errors.hosts import LINK_LOST, link_lost, runner_crashed
 from edgecnn.hosts.protocol import Task
-from edgecnn.measure.runnable import why_not_runnable
+from edgecnn.measure.lab import why_not_runnable
 from edgecnn.measure.subject import Subject
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress
@@ -40,7 +39,7 @@ def test_a_kit_whose_board_went_away_is_not_called_unable(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("what", ["evaluate_all", "read_residency"])
 def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecnn.building import observe
+    from edgecnn.building import measuring
     from edgecnn.measure import subject
     from edgecnn.measure.evaluate import PixelSet
     from edgecnn.values.layers import MacTable
@@ -49,10 +48,10 @@ def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path,
         raise link_lost(board="pi", doing="evaluate")
 
     kit = a_kit(tmp_path, "kit")
-    observer = observe.Observer(Subject.from_build(resolved(), lab_at(FakeHost(), Store.open(tmp_path / "store"))))
+    observer = measuring.Observer(Subject.from_build(resolved(), lab_at(FakeHost(), Store.open(tmp_path / "store"))))
     observer.subject.kits["kit"] = observer.subject.answering["kit"] = kit
     monkeypatch.setattr(subject, "evaluate", gone)
-    monkeypatch.setattr(observe, "residency", gone)
+    monkeypatch.setattr(measuring, "residency", gone)
     monkeypatch.setattr(observer.subject, "macs", lambda _: MacTable(resolution_px=64, layers=()))
     pixels = PixelSet(split="validation", file=tmp_path, sha256="0" * 64, images=1)
     with pytest.raises(EdgecnnError, check=LINK_LOST.made):

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from edgecnn.building.build import _check_objective
-from edgecnn.building.objective_race import race_for_choice, race_shown, require_meter
-from edgecnn.building.observe import Observer
+from edgecnn.building.measuring import Observer, race_for_choice, race_shown, require_meter
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY, NO_METER_FOR_OBJECTIVE
 from edgecnn.judging.choice import Contest

@@ -9,10 +9,10 @@ import pytest
 from edgecnn.building import build
 from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer
+from edgecnn.building.measuring import CHOICE_MAX_S, CHOICE_SAMPLES, Observer
 from edgecnn.judging.choice import Chosen
 from edgecnn.judging.gates import RunsNeeded, parse_bounds
-from edgecnn.judging.runs.regret import ENOUGH, LOOKS
+from edgecnn.judging.regret import ENOUGH, LOOKS
 from edgecnn.measure import subject
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
@@ -116,7 +116,7 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
     seen.answering = dict(seen.kits)
     for name in ("evaluate_all", "read_residency"):
         monkeypatch.setattr(observer, name, lambda *_: None)
-    for name in ("pixel_sets", "observe_folds", "play", "race_for_choice"):
+    for name in ("pixel_sets", "observe_folds", "measure_desktop_gpu", "race_for_choice"):
         monkeypatch.setattr(build, name, lambda *_, **__: {"test": None})
 
     def decide(*_: object) -> Decision:
@@ -126,7 +126,7 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
     monkeypatch.setattr(build, "inside_budget", lambda *_: (INT8.id,))
     request = a_request(tmp_path, gates=parse_bounds([bound], ()))
     call = Call(request, effective_gates(resolved(), request.gates, request.stored_race))
-    build.observe(Execution(plan=plan(resolved())), observer, call, None, seen.lab)  # type: ignore[arg-type]
+    build.measure_and_choose(Execution(plan=plan(resolved())), observer, call, None, seen.lab)  # type: ignore[arg-type]
     rounds = {request.purpose: request.rounds for request in asked}
     assert (rounds["report"], rounds["energy"]) == (latency, energy)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.building.publish import check_output
+from edgecnn.building.build import check_output
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import OUTPUT_AMONG_DATA, OUTPUT_UNUSABLE
-from edgecnn.errors.data.folder import DATA_PATH_UNUSABLE
+from edgecnn.errors.data import DATA_PATH_UNUSABLE
 from edgecnn.results.folder import output_lock
 
 

@@ -12,7 +12,7 @@ from edgecnn.building.execute import LAST_STEP
 from edgecnn.building.pace import LATENCY_PART, Pace, Part, expected_parts
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
-from edgecnn.store.durations import Durations, Seconds
+from edgecnn.store.listing import Durations, Seconds
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.stage import Pacing

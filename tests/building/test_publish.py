@@ -13,7 +13,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from edgecnn.building.publish import check_output, publish_plan, publish_progress, publish_report
+from edgecnn.building.build import check_output, publish_plan, publish_progress, publish_report
 from edgecnn.bundle.publishing import STAMPS
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import OUTPUT_HOLDS_OTHER_FILES

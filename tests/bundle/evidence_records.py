@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights
-from edgecnn.bundle.evidence_file import sealed, write_evidence
+from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, seal, write_evidence
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Fidelity
@@ -64,7 +63,7 @@ def an_evidence(*networks: EvidenceNetwork, **changes: Any) -> EvidenceRecord:
 
 def written(path: Path, record: EvidenceRecord | None = None, key: Path | None = None) -> Path:
     """A record in a file, as the command leaves it."""
-    write_evidence(sealed(record or an_evidence(), key), path)
+    write_evidence(seal(record or an_evidence(), key), path)
     return path
 
 

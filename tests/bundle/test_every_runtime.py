@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.bundle.tensors import fault_of
+from edgecnn.bundle.contents import tensor_fault
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Runtime
 from tests.bundle.sealed import verified, with_kit
@@ -92,4 +92,4 @@ def test_a_bundle_with_a_model_of_litert_that_must_not_be_opened_is_not_whole(bu
     ],
 )
 def test_a_network_of_ncnn_that_asks_for_more_than_it_has_is_not_opened(content: str, because: str) -> None:
-    assert fault_of("model.param", content.encode("latin-1"), {"model.bin": 1080}) == because
+    assert tensor_fault("model.param", content.encode("latin-1"), {"model.bin": 1080}) == because

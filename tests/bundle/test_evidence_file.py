@@ -12,14 +12,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgecnn.bundle import ssh_keygen
-from edgecnn.bundle.evidence import redact_paths
-from edgecnn.bundle.evidence_file import (
+from edgecnn.bundle.evidence import (
     EVIDENCE_BYTES_MAX,
     UNSIGNED,
     EvidenceTrust,
     read_evidence,
+    redact_paths,
     require_record_file,
-    sealed,
+    seal,
     verify_evidence,
 )
 from edgecnn.errors.base import EdgecnnError, ExitCode
@@ -72,7 +72,7 @@ def unreadable(because: str) -> str:
 
 def test_what_was_written_is_read_back_whole_and_satisfies_its_schema(file: Path) -> None:
     found = verify_evidence(file, OPEN)
-    assert found.record == sealed(an_evidence(), None)
+    assert found.record == seal(an_evidence(), None)
     assert (found.signature, found.vouched_by) == ("none", None)
     assert found.warnings == (UNSIGNED,)
     for name, document in (
@@ -99,7 +99,7 @@ def test_a_changed_figure_is_refused_whichever_it_is(file: Path, figure: str) ->
 
 
 def test_another_layout_of_the_same_content_is_no_change(file: Path) -> None:
-    assert read_evidence(edited(file, lambda it: it)).record == sealed(an_evidence(), None)
+    assert read_evidence(edited(file, lambda it: it)).record == seal(an_evidence(), None)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_signature_names_its_key_and_where_signers_are_named_its_signer(tmp_pa
 def test_a_figure_that_was_changed_with_its_digest_breaks_the_signature(tmp_path: Path, keys: Path) -> None:
     path = written(tmp_path / "evidence.json", key=keys / "ann")
     signature = read_evidence(path).record.signature
-    forged = sealed(an_evidence(minutes=10.0), None).model_copy(update={"signature": signature})
+    forged = seal(an_evidence(minutes=10.0), None).model_copy(update={"signature": signature})
     path.write_text(forged.model_dump_json(by_alias=True))
     for trust in (OPEN, EvidenceTrust(keys / "signers")):
         assert refusal(path, trust).startswith("its signature is refused: ")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.bundle.names import require_distinct
-from edgecnn.bundle.opening import open_bundle, read_through
+from edgecnn.bundle.manifest import require_distinct
+from edgecnn.bundle.opening import open_bundle, sha256_of_entry
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BUNDLE_ARCHIVE_REFUSED, BUNDLE_FILE_MISSING, BundleEntryRefused
 from tests.bundle.sealed import reseal_files, verified
@@ -83,7 +83,7 @@ def test_a_disk_that_fails_while_a_file_is_read_is_named(bundle: Path) -> None:
     opened = open_bundle(bundle)
     opened.open = lambda name: Failing()  # type: ignore[method-assign]
     with pytest.raises(BundleEntryRefused) as refused:
-        read_through(opened, README)
+        sha256_of_entry(opened, README)
     assert refused.value.because == f"{README!r} cannot be read (input/output error)"
 
 

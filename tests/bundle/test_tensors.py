@@ -12,8 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgecnn.bundle import tensors
-from edgecnn.bundle.tensors import fault_of
+from edgecnn.bundle import contents
+from edgecnn.bundle.contents import tensor_fault
 from tests.bundle.sealed import KIT_FOLDER, verified, with_kit
 from tests.bundle.test_opening import refusal
 from tests.runner.model_files.test_onnx_files import EXTERNAL_DATA, respelled, varint, weights_elsewhere
@@ -160,14 +160,14 @@ def test_a_model_that_is_none_is_refused(bundle: Path) -> None:
 
 
 def test_without_onnx_the_command_warns_that_tensor_sizes_were_not_checked(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensors, "installed_version", lambda _: None)
+    monkeypatch.setattr(contents, "installed_version", lambda _: None)
     assert verified(bundle).facts.warnings[:1] == (f"tensor sizes of {MODEL} were not checked: pip install onnx",)
 
 
 def test_without_onnx_a_model_that_reads_another_file_is_refused_all_the_same(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tensors, "installed_version", lambda _: None)
+    monkeypatch.setattr(contents, "installed_version", lambda _: None)
     said = refusal(with_kit(bundle, edited(external(location="/etc/passwd"))))
     assert "its weights are in '/etc/passwd', which is not a file of the kit" in said
 
@@ -237,7 +237,7 @@ def ir(**data: str) -> bytes:
     ],
 )
 def test_an_openvino_model_is_held_against_its_weights(content: bytes, because: str) -> None:
-    assert fault_of("model.xml", content, {"model.xml": len(content), "model.bin": 100}).replace('"', "") == because.replace(
+    assert tensor_fault("model.xml", content, {"model.xml": len(content), "model.bin": 100}).replace('"', "") == because.replace(
         '"', ""
     )
 
@@ -248,11 +248,11 @@ def test_a_real_openvino_model_has_no_fault(whole: Path) -> None:
     openvino.save_model(openvino.convert_model(whole / MODEL), folder / "model.xml", compress_to_fp16=False)
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert sizes["model.bin"] > 800
-    assert fault_of("model.xml", (folder / "model.xml").read_bytes(), sizes) == ""
-    assert "is outside the 100 bytes" in fault_of("model.xml", (folder / "model.xml").read_bytes(), {"model.bin": 100})
+    assert tensor_fault("model.xml", (folder / "model.xml").read_bytes(), sizes) == ""
+    assert "is outside the 100 bytes" in tensor_fault("model.xml", (folder / "model.xml").read_bytes(), {"model.bin": 100})
 
 
 def test_an_array_of_a_later_format_is_read(tmp_path: Path) -> None:
     stream = io.BytesIO()
     np.lib.format.write_array(stream, np.zeros((2, 3), np.float32), version=(2, 0))
-    assert fault_of("x.npy", stream.getvalue(), {}) == ""
+    assert tensor_fault("x.npy", stream.getvalue(), {}) == ""

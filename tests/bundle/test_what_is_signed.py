@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from edgecnn.building.publish import publish_report
+from edgecnn.building.build import publish_report
 from edgecnn.bundle import publishing, ssh_keygen
 from edgecnn.bundle.manifest import MANIFEST, SIGNATURE
 from edgecnn.bundle.publishing import sign_bundle

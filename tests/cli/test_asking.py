@@ -9,7 +9,7 @@ import pytest
 from edgecnn.cli.asking import BuildOptions, command_of, request_from
 from edgecnn.cli.options import options_settling
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.recipe import Recipe
 

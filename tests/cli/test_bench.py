@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
 from edgecnn.errors.bundle import SIGNERS_NOT_NAMED
-from edgecnn.errors.hosts.board import BAD_ADDRESS, CARRY_WITHOUT_HOST
+from edgecnn.errors.hosts import BAD_ADDRESS, CARRY_WITHOUT_HOST
 from edgecnn.errors.usage import HOST_OF_NOTHING, HOST_OPTION_WITHOUT_HOST
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.packages import installed_version
 from tests.house.schemas import FOLDER
 from tests.house.test_light_imports import REPORT_HEAVY
 

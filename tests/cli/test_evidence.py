@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgecnn.bench import evidence as of_evidence
-from edgecnn.bundle.evidence_file import UNSIGNED, EvidenceTrust, verify_evidence
+from edgecnn.bundle.evidence import UNSIGNED, EvidenceTrust, verify_evidence
 from edgecnn.cli import usage
 from edgecnn.cli.main import app
 from edgecnn.errors.base import ExitCode

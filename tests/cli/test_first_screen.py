@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from edgecnn.cli.examples import EXAMPLES
-from edgecnn.cli.main import FIRST_SCREEN, app
+from edgecnn.cli.main import EXAMPLES, FIRST_SCREEN, app
 
 ROOT: Any = typer.main.get_command(app)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.recipes.recipe import load_recipe
+from edgecnn.planning.recipe import load_recipe
 from edgecnn.values.candidate import Runtime
 from tests.building.builds import Place, place_with_photos
 from tests.data.folders import fill

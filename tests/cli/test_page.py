@@ -92,7 +92,7 @@ def test_where_a_drawing_library_fails_a_build_loses_its_page_and_nothing_else(
     def fails(facts: object) -> str:
         raise ValueError("Vega-Lite: no such mark")
 
-    monkeypatch.setattr("edgecnn.render.page.document.report_page", fails)
+    monkeypatch.setattr("edgecnn.render.page.report.report_page", fails)
     ear = Ear()
     write_page_of_build(a_report(), Store.open(), build, ear)
     assert ear.notes[0].startswith("no report.html: the page could not be drawn: ValueError: Vega-Lite: no such mark — ")

@@ -17,10 +17,10 @@ from edgecnn.cli.main import app
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.recipes import PLAN_UNREADABLE
+from edgecnn.planning.recipe import load_recipe
 from edgecnn.planning.recipe_settings import settings_of_build
-from edgecnn.recipes.recipe import load_recipe
-from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import planned
+from edgecnn.values.toml import toml_value
 from tests.house.schemas import FOLDER
 from tests.house.source_tree import ROOT
 

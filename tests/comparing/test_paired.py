@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.comparing.comparison import NOT_RACED
-from edgecnn.comparing.paired import AgainstRequest, judge_against
+from edgecnn.comparing.comparison import NOT_RACED, AgainstRequest, judge_against
 from edgecnn.comparing.paired_answers import CommonImages, PairedAnswers
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import DEVICES_DIFFER, BundleUnreadable, KitNotCarried, NoBuildToCompare
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
+from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.judging.metrics import exactly
-from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.runs.items import Item
 from edgecnn.values.candidate import Candidate, Knobs
@@ -327,7 +326,7 @@ def test_answers_that_are_no_numbers_leave_the_ratio_judged(
         for name, each in logits.items()
     }
     found_answers = PairedAnswers(**told, labels=np.arange(3), names=("a", "b", "c"), images=tmp_path / "gone.npy")
-    monkeypatch.setattr("edgecnn.comparing.paired.paired_answers", lambda *_: found_answers)
+    monkeypatch.setattr("edgecnn.comparing.comparison.paired_answers", lambda *_: found_answers)
     head, base = two_bundles(tmp_path)
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "latency_ratio=1.03", "drop_pp=1")
     gates = {each.gate.metric: each for each in found.gates}
@@ -349,7 +348,7 @@ def test_a_head_at_chance_level_passes_nothing_whatever_base_does(
         for name, answers in (("head", named), ("base", labels))
     }
     answers = PairedAnswers(**told, labels=labels, names=("a", "b", "c"), images=tmp_path / "gone.npy")
-    monkeypatch.setattr("edgecnn.comparing.paired.paired_answers", lambda *_: answers)
+    monkeypatch.setattr("edgecnn.comparing.comparison.paired_answers", lambda *_: answers)
     head, base = two_bundles(tmp_path)
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base)
     assert ([gate.verdict for gate in found.gates], found.verdict) == (verdicts, verdicts[0])
@@ -425,7 +424,7 @@ def test_where_the_test_splits_differ_a_bound_on_head_alone_is_judged_on_its_who
     answers = PairedAnswers(
         head=told["head"], base=told["base"], labels=labels, names=("a", "b", "c"), images=tmp_path / "gone.npy", common=common
     )
-    monkeypatch.setattr("edgecnn.comparing.paired.paired_answers", lambda *_: answers)
+    monkeypatch.setattr("edgecnn.comparing.comparison.paired_answers", lambda *_: answers)
     head, base = two_bundles(tmp_path)
     request = AgainstRequest(head=head, base=base, gates=parse_bounds(["drop_pp=5"], ["top1=0.9"], compared=True))
     found = judge_against(request, racing_lab(RacingHost(head=1.0, base=1.0), tmp_path))

@@ -14,7 +14,7 @@ import pytest
 from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, _common_images, _Split, paired_answers
 from edgecnn.comparing.pin import pinned, rebuild_command
-from edgecnn.judging.predictions.accuracy import accuracy
+from edgecnn.judging.accuracy import accuracy
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.shipped import ShippedKit
 from tests.building.builds import Place

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from edgecnn.comparing.baseline_file import figures_of, imported, read_baseline, sealed, write_record
-from edgecnn.comparing.unpaired import CompareRequest, compare
+from edgecnn.comparing.comparison import CompareRequest, compare
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BASELINE_ELSEWHERE, DEVICES_DIFFER, LATENCY_BASELINE_UNREADABLE, UNKNOWN_CONDITION
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.judging.gates import exit_code_of, parse_bounds, runs_for
 from edgecnn.judging.metrics import exactly
-from edgecnn.judging.runs.ratio import MORE_DAYS
+from edgecnn.judging.ratio import MORE_DAYS
 from edgecnn.values.profile import EMULATED_TIMES, NOT_TIMED, Environment
 from edgecnn.values.report import Comparison
 from edgecnn.values.verdict import Fidelity, Verdict

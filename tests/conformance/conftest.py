@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.installed import lacking
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.sessions import open_session
 from tests.conformance.subjects import Subject, kit_of, marked, subjects
 from tests.runtimes.made import Quiet

@@ -20,9 +20,9 @@ import pytest
 from edgecnn.devices.emulated_machine import DEVICE
 from edgecnn.devices.files import device_named
 from edgecnn.runner.machine.environment import read_conditions
+from edgecnn.runner.packages import BROWSER
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe
-from edgecnn.runner.runtimes import BROWSER
 from edgecnn.runtimes.candidate import CandidateRequest, make_candidate
 from edgecnn.runtimes.checks import TWIN_FOLDER
 from edgecnn.runtimes.protocol import Backend

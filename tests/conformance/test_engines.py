@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.stages.engine import CompileStage
 from edgecnn.values.layers import Residency
 from tests.conformance.subjects import Subject, copied, kit_of, spoiled, subjects

@@ -12,8 +12,8 @@ import onnx
 import pytest
 
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.packages import runs_on_gpu
 from edgecnn.runner.runs.schedule import bench
-from edgecnn.runner.runtimes import runs_on_gpu
 from edgecnn.values.candidate import Method
 from tests.conformance.subjects import Subject, copied, lay_kit, needs_more, spoiled, subjects
 from tests.runner.kits import CLASSES as KIT_CLASSES

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.runner.browser import server as serving
-from edgecnn.runner.browser.server import KitServer
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner import browser as serving
+from edgecnn.runner.browser import KitServer
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import feed_sha256, golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
 from edgecnn.runner.sessions.wasm_browser import open_session
 from edgecnn.runtimes.onnxruntime_files import logits_of

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.packages import runs_on_gpu
 from edgecnn.runner.runs.schedule import clean_environment
-from edgecnn.runner.runtimes import runs_on_gpu
 
 THREADS = """
 import os, sys

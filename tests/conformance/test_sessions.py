@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edgecnn.graph.export import torch_logits
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of, run_checked
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.sessions import open_session
 from edgecnn.values.model_file import LOGITS_TOLERANCE
 from tests.conformance.subjects import NETWORK, Subject, answering_kit

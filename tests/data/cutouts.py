@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from edgecnn.data.composed import find_synthesis
+from edgecnn.data.cutouts import find_synthesis
 from edgecnn.data.manifest import summarize
 from edgecnn.stages.images import SynthesizeStage
 from edgecnn.values.dataset import DataSummary

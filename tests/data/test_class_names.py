@@ -11,8 +11,8 @@ from PIL import Image
 from edgecnn.data.class_names import stated_names
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, NotInClassNames
-from edgecnn.recipes.recipe import load_recipe
+from edgecnn.errors.data import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, NotInClassNames
+from edgecnn.planning.recipe import load_recipe
 from edgecnn.render.progress import Quiet
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice

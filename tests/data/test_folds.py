@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.data.manifest import summarize
-from edgecnn.data.splits import Assigned, Listed, ListedImage, assign_roles
-from edgecnn.errors.data.folder import FoldsBesideSplit, TooFewImages
-from edgecnn.errors.data.groups import TooFewGroups
+from edgecnn.data.roles import Assigned, Listed, ListedImage, assign_roles
+from edgecnn.errors.data import FoldsBesideSplit, TooFewImages
+from edgecnn.errors.labels import TooFewGroups
 from edgecnn.values.dataset import Fold, SplitRole
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgecnn.data.roles import Assigned, Listed, ListedImage, assign_roles, images_by_role
 from edgecnn.data.split_names import Part
-from edgecnn.data.splits import Assigned, Listed, ListedImage, assign_roles, images_by_role
-from edgecnn.errors.data.folder import TooFewImages
-from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
+from edgecnn.errors.data import TooFewImages
+from edgecnn.errors.labels import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
 from edgecnn.values.dataset import Grouping
 from edgecnn.values.recipe import DataChoice
 

@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.data import group_roles
-from edgecnn.data.group_roles import groups_by_path
+from edgecnn.data import division
+from edgecnn.data.division import groups_by_path
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.data.pixels import write_pixels
+from edgecnn.data.prepared import write_pixels
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import TABLE_UNUSABLE
-from edgecnn.errors.data.groups import (
+from edgecnn.errors.data import TABLE_UNUSABLE
+from edgecnn.errors.labels import (
     GroupOnTwoSides,
     GroupPatternInvalid,
     GroupPatternTooSlow,
     NoGroupFound,
 )
 from edgecnn.measure.evaluate import prepared_groups
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize, PixelRecipe
 from edgecnn.values.dataset import DataInspection, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice, Recipe
@@ -158,7 +158,7 @@ def test_what_matches_the_empty_text_is_no_group(photos: Path) -> None:
 
 
 def test_a_pattern_that_comes_to_no_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_roles, "LIMIT_S", 0.5)
+    monkeypatch.setattr(division, "LIMIT_S", 0.5)
     photos = fill(tmp_path / "photos", {"cat": 4, "dog": 4})
     draw(photos / "cat" / f"{'a' * 60}.png", 100)
     with pytest.raises(GroupPatternTooSlow) as caught:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.headers import LARGEST_BYTES, problem_of
+from edgecnn.data.images import LARGEST_BYTES, problem_of
 from edgecnn.runner.pixels import UNSUPPORTED_FORMAT, decode
 from tests.data.folders import draw, write
 

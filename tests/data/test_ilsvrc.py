@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.imagenet import imagenet_ids
+from edgecnn.data.class_names import imagenet_ids
 from edgecnn.data.images import FolderImages
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import SPLITS_DIFFER, NoClassFolders
-from edgecnn.errors.data.formats import TABLE_UNUSABLE
+from edgecnn.errors.data import SPLITS_DIFFER, TABLE_UNUSABLE, NoClassFolders
 from edgecnn.render.progress import Quiet
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
+from edgecnn.data.class_names import imagenet_classes, imagenet_labels
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import NO_IMAGENET_CLASS
+from edgecnn.errors.data import NO_IMAGENET_CLASS
 from edgecnn.render.progress import Quiet
 from edgecnn.values.recipe import DataChoice
 

@@ -11,8 +11,7 @@ from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.data.images import ImageSource, demo_digests, demo_images, open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import IMAGE_CHANGED, IMAGE_GONE, CorruptImages
-from edgecnn.errors.data.formats import DEMO_DAMAGED, MANIFEST_UNREADABLE
+from edgecnn.errors.data import DEMO_DAMAGED, IMAGE_CHANGED, IMAGE_GONE, MANIFEST_UNREADABLE, CorruptImages
 from edgecnn.errors.usage import WRONG_BYTES
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.recipe import DataChoice

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from edgecnn.data.fingerprints import fingerprint_of
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.data.near_duplicates import fingerprint_of
-from edgecnn.errors.data.folder import NothingReadable
+from edgecnn.errors.data import NothingReadable
 from edgecnn.runner.pixels import UnreadableImage, decode
 from edgecnn.values.dataset import DataInspection
 from edgecnn.values.recipe import DataChoice

@@ -8,7 +8,7 @@ import pytest
 from edgecnn.data.files import ListingProgress
 from edgecnn.data.layout import Layout, find_layout, natural_order, root_of
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     DATA_PATH_UNUSABLE,
     NAME_NOT_UNICODE,
     ONE_CLASS,

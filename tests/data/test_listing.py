@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.data.files import QUIET_FOR_S, ListingProgress, stamps_in
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE
+from edgecnn.errors.data import DATA_FOLDER_UNREADABLE
 from tests.data.folders import Heard
 from tests.house.child import child
 
@@ -23,7 +23,7 @@ def test_a_short_listing_says_nothing(tmp_path: Path) -> None:
     progress = ListingProgress(heard)
     (tmp_path / "a").touch()
     assert len(stamps_in(tmp_path, progress)) == 1
-    progress.all()
+    progress.finish()
     assert heard.steps == []
 
 
@@ -34,7 +34,7 @@ def test_the_first_count_comes_after_a_second_and_the_next_ones_not_at_every_fil
     progress = ListingProgress(heard)
     for _ in range(2000):  # a millisecond a file
         clock[0] += 0.001
-        progress.one()
+        progress.count_entry()
     counts = [done for _, done, _, _ in heard.steps]
     assert counts[0] == pytest.approx(1000 * QUIET_FOR_S, abs=2)
     assert 4 <= len(counts) <= 5

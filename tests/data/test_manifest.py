@@ -121,7 +121,7 @@ def test_a_file_written_just_now_is_not_trusted_though_its_time_is_old(
     [(0, 0, False), (99, 0, True), (0, 99, True), (99, 99, True), (101, 0, True), (10_000, 99, True), (10_000, 0, False)],
 )
 def test_a_stamp_proves_nothing_while_either_time_is_fresh(mtime_s: int, ctime_s: int, fresh: bool) -> None:
-    file = index.parse("", f"a.png/7/{mtime_s * 10**9}/1/{ctime_s * 10**9}")
+    file = index.parse_stamp("", f"a.png/7/{mtime_s * 10**9}/1/{ctime_s * 10**9}")
     assert index.is_fresh(file, 100 * 10**9) is fresh
 
 
@@ -170,7 +170,7 @@ def test_copies_across_splits_are_counted(tmp_path: Path, cache: Path) -> None:
 
 def test_a_listing_that_lasts_is_counted_aloud(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.data.files.QUIET_FOR_S", 0.0)
-    monkeypatch.setattr("edgecnn.data.files.SAID_EVERY_S", 0.0)
+    monkeypatch.setattr("edgecnn.data.files.REPORTED_EVERY_S", 0.0)
     heard = Heard()
     summary_of(photos, cache, heard)
     listing = [step for step in heard.steps if step[0] == "listing files"]
@@ -215,7 +215,7 @@ def test_an_interrupted_reading_waits_for_one_image_and_not_for_a_batch(
     photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(photos, {"cat/more": 300}, start=1000)
-    read = index._fact
+    read = index._read_fact
 
     def slowly(path: Path) -> index.Fact:
         time.sleep(0.03)
@@ -227,7 +227,7 @@ def test_an_interrupted_reading_waits_for_one_image_and_not_for_a_batch(
             raise KeyboardInterrupt
 
     checked_at_s: list[float] = []
-    monkeypatch.setattr(index, "_fact", slowly)
+    monkeypatch.setattr(index, "_read_fact", slowly)
     with pytest.raises(KeyboardInterrupt):
         summary_of(photos, cache, Interrupting())
     assert time.monotonic() - checked_at_s[0] < 0.5

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from edgecnn.data.near_duplicates import MAX_BITS, MAX_LEVELS, fingerprint_of, hash_bits, near_groups
+from edgecnn.data.fingerprints import MAX_BITS, MAX_LEVELS, fingerprint_of, hash_bits, near_groups
 from tests.data.folders import Heard
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.data.pixels import reserved
-from edgecnn.errors.data.folder import CorruptImages
-from edgecnn.planning.preprocessing_search import _decoded
+from edgecnn.data.prepared import reserve_pixels
+from edgecnn.errors.data import CorruptImages
+from edgecnn.planning.preprocessing_search import _decode
 from edgecnn.training.material import DecodedImages
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.preprocessing import PixelRecipe
@@ -18,7 +18,7 @@ from tests.store.small_disks import needs_mount, said_on
 
 
 def test_reserved_pixels_have_their_blocks_on_the_disk_before_they_are_filled(tmp_path: Path) -> None:
-    pixels = reserved(tmp_path / "a.npy", (100, 64, 64, 3))
+    pixels = reserve_pixels(tmp_path / "a.npy", (100, 64, 64, 3))
     facts = (tmp_path / "a.npy").stat()
     assert facts.st_blocks * 512 >= facts.st_size > pixels.nbytes
     pixels[99] = 7
@@ -63,6 +63,6 @@ def test_an_image_too_narrow_for_its_size_is_told_wherever_pixels_are_made(tmp_p
     with pytest.raises(CorruptImages, match=text):
         DecodedImages(source, [entry], recipe).read([0])
     with pytest.raises(CorruptImages, match=text):
-        _decoded(source, [entry], recipe)
+        _decode(source, [entry], recipe)
     with pytest.raises(CorruptImages, match=text):
         source.pixels(entry, recipe.runner_recipe())

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.imagenet import imagenet_ids
+from edgecnn.data.class_names import imagenet_ids
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
-from edgecnn.errors.data.folder import TooFewImages
-from edgecnn.errors.data.formats import CLASS_NOT_A_FOLDER, DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED
+from edgecnn.errors.data import CLASS_NOT_A_FOLDER, DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED, TooFewImages
 from edgecnn.values.dataset import DataDivision, DataManifest
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write
@@ -29,7 +28,7 @@ def photos(tmp_path: Path) -> Path:
 
 def divided(photos: Path, out: Path, heard: Heard | None = None, *, link: bool = False, seed: int = 0) -> DataDivision:
     choice = DataChoice(path=str(photos), seed=seed)
-    return divide(choice, out, photos.parent / "store", heard or Heard(), link=link)
+    return write_role_folders(choice, out, photos.parent / "store", heard or Heard(), link=link)
 
 
 def roles_of(folder: Path, seed: int = 0) -> dict[str, str]:
@@ -87,7 +86,7 @@ def test_imagenet_s_images_go_into_folders_of_their_classes(tmp_path: Path, abov
     (root / above / "val.txt").write_text("".join(f"{name} {number % 3}\n" for number, name in enumerate(names)))
     for place in range(3 if beside_train else 0):
         fill(root / "train", {ids[place]: 9}, start=100 + 10 * place)
-    divide(DataChoice(path=str(root), calibration_images=5), tmp_path / "out", tmp_path / "store", Heard())
+    write_role_folders(DataChoice(path=str(root), calibration_images=5), tmp_path / "out", tmp_path / "store", Heard())
     before = shown_in(root)
     assert shown_in(tmp_path / "out") == before and {name for name, _ in before.values()} == set(ids[:3])
     assert len(before) == 24 + 27 * beside_train
@@ -149,7 +148,7 @@ def test_a_list_and_the_demo_are_refused_for_what_they_are(photos: Path, tmp_pat
         divided(place, tmp_path / "out")
     assert caught.value.ref == "table-not-divided"
     with pytest.raises(EdgecnnError, check=DEMO_HAS_NO_FOLDER.made) as refused:
-        divide(DataChoice(path="demo"), tmp_path / "out", tmp_path / "store", Heard())
+        write_role_folders(DataChoice(path="demo"), tmp_path / "out", tmp_path / "store", Heard())
     with pytest.raises(EdgecnnError, check=DEMO_HAS_NO_FOLDER.made):
         inspect(DataChoice(path="demo"), tmp_path / "store", Heard())
     assert refused.value.line() == (
@@ -188,5 +187,5 @@ def test_a_class_that_cannot_be_a_folder_is_refused(tmp_path: Path, name: str, b
 def test_folders_that_are_stated_to_be_classes_keep_their_names(tmp_path: Path) -> None:
     photos = fill(tmp_path / "photos", {"cat": 9, "no_label": 9})
     choice = DataChoice(path=str(photos), folders="classes")
-    divide(choice, tmp_path / "out", tmp_path / "store", Heard())
+    write_role_folders(choice, tmp_path / "out", tmp_path / "store", Heard())
     assert sorted(path.name for path in (tmp_path / "out" / "test").iterdir()) == ["cat", "no_label"]

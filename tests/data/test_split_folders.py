@@ -9,10 +9,10 @@ import pytest
 from edgecnn.data.files import ListingProgress
 from edgecnn.data.layout import Layout, find_layout
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.data.split_names import is_unlabelled, split_name
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import SPLIT_NAMED_TWICE, NoClassFolders, SplitFolders
+from edgecnn.errors.data import SPLIT_NAMED_TWICE, NoClassFolders, SplitFolders
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice, FolderReading
 from tests.data.folders import Heard, draw, fill
@@ -176,7 +176,7 @@ def test_nested_takes_every_class_wherever_it_is_and_refuses_folders_of_images(t
 def test_images_of_nested_classes_are_divided_by_class(tmp_path: Path) -> None:
     photos = fill(tmp_path / "photos", {f"site{site}/{label}": 6 for site in (1, 2) for label in ("cat", "dog")})
     choice = DataChoice(path=str(photos), folders="nested")
-    divide(choice, tmp_path / "divided", tmp_path / "store", Heard())
+    write_role_folders(choice, tmp_path / "divided", tmp_path / "store", Heard())
     again = summary_of(tmp_path / "divided")
     assert (again.classes, sum(again.counts.values())) == (("cat", "dog"), 24)
     assert {path.name for path in (tmp_path / "divided/train/cat").iterdir()} == {"site1", "site2"}

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecnn.data.roles import Assigned, ExcludedFile, Listed, ListedImage, assign_roles
 from edgecnn.data.split_names import Part
-from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_roles
-from edgecnn.errors.data.folder import TooFewImages
+from edgecnn.errors.data import TooFewImages
 from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
 from edgecnn.values.recipe import DataChoice
 
@@ -29,7 +29,7 @@ def images(part: Part, counts: Sequence[int], start: int = 0) -> list[ListedImag
     ]
 
 
-def assigned(images_listed: Sequence[ListedImage], skipped: Sequence[LeftOut] = (), **options: object) -> Assigned:
+def assigned(images_listed: Sequence[ListedImage], skipped: Sequence[ExcludedFile] = (), **options: object) -> Assigned:
     listed = Listed(ROOT, CLASSES, {image.part for image in images_listed}, images_listed, skipped)
     return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, **options}))
 
@@ -175,7 +175,7 @@ def test_too_few_images_say_where_the_files_went() -> None:
     """Four files in a class and one image: three are the same bytes, and notes and a broken picture are no images."""
     same = [ListedImage(f"train/dog/{name}.png", 1, "train", sha(100)) for name in "abcde"]
     elsewhere = [ListedImage("train/dog/f.png", 1, "train", sha(0))]
-    skipped = [LeftOut("train/dog/half.jpg", 1, "train", "is cut off"), LeftOut("x", 0, "train", "of no interest")]
+    skipped = [ExcludedFile("train/dog/half.jpg", 1, "train", "is cut off"), ExcludedFile("x", 0, "train", "of no interest")]
     with pytest.raises(TooFewImages) as caught:
         assigned([*images("train", (9, 0, 9)), *same, *elsewhere], skipped)
     assert caught.value.because == (

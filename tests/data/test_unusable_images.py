@@ -12,7 +12,7 @@ from PIL import Image
 
 from edgecnn.data import files
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NothingReadable, TooFewImages
+from edgecnn.errors.data import DATA_FOLDER_UNREADABLE, NothingReadable, TooFewImages
 from edgecnn.runner.pixels import UNSUPPORTED_FORMAT
 from edgecnn.values.dataset import DataSummary
 from tests.data.folders import Heard, aged, draw, fill, write

@@ -13,7 +13,7 @@ from edgecnn.devices.files import device_named, load_device_file, load_devices, 
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.devices import DEVICE_FILE_INVALID, DEVICE_NAME_SHIPPED, DEVICE_NAME_TAKEN
 from edgecnn.errors.recipes import FILE_UNREADABLE, NOT_TOML
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Device, Sourced
 

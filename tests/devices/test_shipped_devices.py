@@ -12,9 +12,9 @@ from edgecnn.devices.files import build_targets, device_named, load_device_file,
 from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.devices import DEVICE_FACTS_ONLY, DEVICE_FILE_INVALID
+from edgecnn.installed import resource_folder
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
-from edgecnn.resources import resource_folder
 from edgecnn.runtimes.registry import all_backends, offers
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import Candidate, Precision, Runtime

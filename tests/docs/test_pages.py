@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.files import load_device_file
-from edgecnn.devices.leases.listed import ListedBoards
-from edgecnn.devices.leases.protocol import Kind
-from edgecnn.recipes.recipe import load_recipe
+from edgecnn.devices.leases import Kind, ListedBoards
+from edgecnn.planning.recipe import load_recipe
 from edgecnn.runner.__main__ import _parser
 from edgecnn.sweeps.file import cells_of, read_sweep
 from tests.errors.lines import rows

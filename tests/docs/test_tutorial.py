@@ -49,4 +49,3 @@ def test_a_reader_who_types_the_tutorial_ends_with_a_bundle_that_answers(folder:
         (folder / name).is_file() for name in ("sheet.png", "mine.toml", "gates.xml", "mine.zip", "builds/mine/report.html")
     )
     assert done["predict"].stdout.count(".jpg") == EACH
-    assert "whole" in done["bundle"].stdout  # of `bundle verify`, the last

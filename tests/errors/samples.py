@@ -27,32 +27,29 @@ from edgecnn.errors.comparing import (
     unknown_condition,
 )
 from edgecnn.errors.custom_model import answers_alike, custom_model_classes_differ, custom_model_unusable, unknown_preprocessing
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     Shortage,
+    class_not_a_folder,
+    class_order_open,
+    classes_without_cutouts,
     corrupt_images,
+    cutout_class_unknown,
     data_path_unusable,
     folds_beside_split,
     name_not_unicode,
     no_class_folders,
+    no_imagenet_class,
+    not_in_class_names,
     nothing_readable,
     split_folders,
     split_named_twice,
     splits_differ,
+    synthesis_folder_unusable,
+    table_unusable,
     too_few_images,
     train_folder_missing,
-)
-from edgecnn.errors.data.formats import (
-    class_not_a_folder,
-    class_order_open,
-    no_imagenet_class,
-    not_in_class_names,
-    table_unusable,
     unknown_published_data,
 )
-from edgecnn.errors.data.groups import group_on_two_sides, groups_not_divisible, no_groups, too_few_groups
-from edgecnn.errors.data.lists import label_files_unclear, labels_look_joined, listed_file_twice, listed_files_missing
-from edgecnn.errors.data.multi_label import label_too_rare, multi_label_not_fitting, thresholds_of_another_model
-from edgecnn.errors.data.synthesis import classes_without_cutouts, cutout_class_unknown, synthesis_folder_unusable
 from edgecnn.errors.devices import device_file_there, layer_not_converted, needs_unmet, unknown_device, unknown_need
 from edgecnn.errors.fit import (
     budget_too_small,
@@ -70,17 +67,34 @@ from edgecnn.errors.fit import (
 )
 from edgecnn.errors.gates import conditions_differ, logits_not_finite, races_differ, unknown_metric
 from edgecnn.errors.graph import REPORT, half_overflow, network_not_exported, operator_missing, program_not_made, trunk_disagrees
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     board_busy,
     board_disk_full,
     board_failed,
     board_is_another_device,
     board_not_ready,
     board_unreachable,
+    boards_lost_to_build,
+    coordinator_unreachable,
     link_lost,
+    no_board_left,
+    runner_crashed,
+    runner_not_started,
+    runner_timed_out,
 )
-from edgecnn.errors.hosts.leases import boards_lost_to_build, coordinator_unreachable, no_board_left
-from edgecnn.errors.hosts.process import runner_crashed, runner_not_started, runner_timed_out
+from edgecnn.errors.labels import (
+    group_on_two_sides,
+    groups_not_divisible,
+    label_files_unclear,
+    label_too_rare,
+    labels_look_joined,
+    listed_file_twice,
+    listed_files_missing,
+    multi_label_not_fitting,
+    no_groups,
+    thresholds_of_another_model,
+    too_few_groups,
+)
 from edgecnn.errors.measuring import duration_misread, nothing_in_evidence, share_misread, unknown_scenario
 from edgecnn.errors.recipes import not_toml, option_not_unicode, recipe_too_old, unknown_pipeline
 from edgecnn.errors.store import disk_full, remote_needs_package, unstable_value

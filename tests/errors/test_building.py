@@ -3,7 +3,7 @@ from __future__ import annotations
 from edgecnn.errors.building import (
     self_test_failed,
 )
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 
 
 def test_a_kit_that_fails_its_own_test_says_how() -> None:

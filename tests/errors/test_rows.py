@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode, error_again
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.wording import filled
 from tests.errors import lines
 from tests.house.source_tree import PACKAGE, relative, syntax

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.fit.choose import choose_member, exit_code, front_of, inside_of, rank_correlation, ranked_of
+from edgecnn.fit.choose import briefly_trained, choose_member, exit_code, front_of, rank_correlation, worst_budget_verdict
 from edgecnn.values.fit import Member, Predicted, Trained
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 from tests.fit.made import report
@@ -132,8 +132,10 @@ def trained(standin: float, top1: float, *, whole: bool = False) -> Member:
 
 def test_the_rank_correlation_is_of_short_trainings_and_says_nothing_of_three() -> None:
     four = [trained(1, 0.5), trained(2, 0.6), trained(3, 0.55), trained(4, 0.7)]
-    assert rank_correlation(ranked_of([trained(9, 0.1, whole=True), *four])) == pytest.approx(0.8)  # by hand: 1 − 6·2 / (4·15)
-    assert rank_correlation(ranked_of([*four[:3], trained(4, 0.7, whole=True)])) is None
+    assert rank_correlation(briefly_trained([trained(9, 0.1, whole=True), *four])) == pytest.approx(
+        0.8
+    )  # by hand: 1 − 6·2 / (4·15)
+    assert rank_correlation(briefly_trained([*four[:3], trained(4, 0.7, whole=True)])) is None
     assert rank_correlation([trained(1, 0.5)] * 5) is None
 
 
@@ -176,7 +178,7 @@ def test_a_latency_that_a_clock_found_inside_counts_however_it_was_predicted(ext
 
 def test_a_gate_of_the_recipe_that_fails_is_the_exit_code_and_no_budget() -> None:
     shipped = member("a", 0.9, 3.0, gates=(judged("p50_ms", Verdict.PASS), judged("int8_mac_share", Verdict.FAIL)))
-    assert inside_of(shipped.gates) is Verdict.PASS
+    assert worst_budget_verdict(shipped.gates) is Verdict.PASS
     assert exit_code(report(shipped)) is ExitCode.GATE_FAILED
 
 
@@ -192,5 +194,5 @@ def test_a_gate_of_the_recipe_that_fails_is_the_exit_code_and_no_budget() -> Non
 def test_a_budget_that_was_not_measured_leaves_all_open_unless_another_is_missed(verdicts: list[Verdict], met: Verdict) -> None:
     gates = [judged(metric, verdict) for metric, verdict in zip(("p50_ms", "size_mib"), verdicts, strict=True)]
     accuracy = judged("top1", Verdict.FAIL)
-    assert inside_of([*gates, accuracy]) is met
-    assert inside_of([accuracy]) is None
+    assert worst_budget_verdict([*gates, accuracy]) is met
+    assert worst_budget_verdict([accuracy]) is None

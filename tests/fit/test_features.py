@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.table import MOST_MMACS, pool
+from edgecnn.fit.predictor import counted_of
+from edgecnn.fit.timing import MOST_MMACS, pool
 from edgecnn.models.catalogue import BLOCKS, arch_named, timed_arch
 from edgecnn.values.fit import Probe
 

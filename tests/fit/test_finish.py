@@ -14,8 +14,8 @@ from edgecnn.fit import finish
 from edgecnn.fit.choose import choose_member
 from edgecnn.fit.finish import marked_raced_twice, predicted_on, prices_elsewhere, update_latency
 from edgecnn.fit.members import Course
+from edgecnn.fit.prices import TablePrices
 from edgecnn.fit.request import OtherTarget
-from edgecnn.fit.tables import TablePrices
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.models.catalogue import arch_named
@@ -160,8 +160,8 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once
         return [members[0].model_copy(update={"inside": again}), members[1]] if anew else members
 
     monkeypatch.setattr(finish, "_race", race)
-    monkeypatch.setattr(finish, "_paired", lambda _, *folders: compared.append(tuple(map(str, folders))))
-    ways = finish._distilled_or_labels(fitting, taught)
+    monkeypatch.setattr(finish, "_paired_gain", lambda _, *folders: compared.append(tuple(map(str, folders))))
+    ways = finish._choose_training(fitting, taught)
     assert raced == [[labels, taught]] * (2 if inside is Verdict.UNSURE and top1 > 0.80 else 1)
     assert ways.distilled is distilled
     assert fitting.members["a"].validation_top1 == (taught if distilled else labels).validation_top1

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.values.fit import FitReport
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child

@@ -11,9 +11,9 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_TABLE
-from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.predictor import fastest_first
-from edgecnn.forecast.records import MeasuredTime
+from edgecnn.fit.prices import forecast_prices
+from edgecnn.forecast.tables import MeasuredTime
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.progress import Quiet
@@ -63,7 +63,7 @@ def test_evidence_of_the_device_counts_in_a_search(lab: Lab, monkeypatch: pytest
                      p50.model_copy(update={"estimate": ms, "low": ms / 1.1, "high": ms * 1.1}), "a Pi", "2026-11-01")
         for name, ms in times.items()
     )  # fmt: skip
-    monkeypatch.setattr("edgecnn.fit.forecast_prices.measured_times", lambda device, file: records)
+    monkeypatch.setattr("edgecnn.fit.prices.measured_times", lambda device, file: records)
     prices = forecast_prices(PI, (BASELINE, NCNN), lab)
     assert set(prices.predictors) == {BASELINE.id, NCNN.id}
     assert prices.predictors[BASELINE.id].predict([Probe(arch="resnet-34", resolution_px=ImageSize.square(224), classes=10)])[0]

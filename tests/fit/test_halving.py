@@ -165,8 +165,8 @@ def test_a_member_that_fails_says_nothing_of_those_beside_it(monkeypatch: pytest
 
     order = list[int]()
     monkeypatch.setattr(run, "build_first", lambda _: None)
-    monkeypatch.setattr(run, "build_whole", trained)
-    run.train_along(fitting(Played({}), accuracy_top1=0.55), LADDER[:7])
+    monkeypatch.setattr(run, "train_and_build", trained)
+    run.bisect_front(fitting(Played({}), accuracy_top1=0.55), LADDER[:7])
     assert order == [3, 2, 0]
 
 
@@ -178,7 +178,7 @@ def test_the_fastest_that_is_accurate_enough_is_found_by_halving(monkeypatch: py
         return each.model_copy(update={"validation_top1": about(0.5 + 0.02 * LADDER.index(each), 0.01)})
 
     monkeypatch.setattr(run, "build_first", lambda _: None)
-    monkeypatch.setattr(run, "build_whole", trained)
-    run.train_along(fitting(Played({}), accuracy_top1=0.55), LADDER[:7])
+    monkeypatch.setattr(run, "train_and_build", trained)
+    run.bisect_front(fitting(Played({}), accuracy_top1=0.55), LADDER[:7])
     tried = [next(place for place, each in enumerate(LADDER) if each.standin == at) for at in order]
     assert tried == [3, 1, 2]  # 56 % is shown to reach 55 % from below; 52 % is not, nor is 54 %

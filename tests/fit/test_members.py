@@ -17,9 +17,9 @@ from edgecnn.fit.members import Course, MemberBuilder
 from edgecnn.fit.request import FitRequest
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.render.progress import Quiet
-from edgecnn.store.layout import FILES
+from edgecnn.store.entry import FILES
 from edgecnn.store.store import Store
 from edgecnn.values.command import Command
 from edgecnn.values.fit import Member

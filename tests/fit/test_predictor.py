@@ -7,9 +7,8 @@ import random
 
 import pytest
 
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import LEAST_TIMED, Predictor
-from edgecnn.fit.table import pool
+from edgecnn.fit.predictor import LEAST_TIMED, Predictor, counted_of
+from edgecnn.fit.timing import pool
 from edgecnn.graph.layer_features import Layer
 from edgecnn.models.catalogue import BLOCKS
 from edgecnn.values.fit import OtherLayers, Probe, TimedProbe, TracedLayers

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import Prediction
-from edgecnn.fit.search import NEAR, guessed_ms, identity_of, predicted_front, search_space, spread_out, way_of
-from edgecnn.fit.space import SearchSpace
+from edgecnn.fit.predictor import Prediction, counted_of
+from edgecnn.fit.search import (
+    NEAR,
+    SearchSpace,
+    biggest_saving,
+    guessed_ms,
+    identity_of,
+    predicted_front,
+    search_space,
+    spread_out,
+)
 from edgecnn.models.catalogue import arch_named
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -112,9 +119,9 @@ def test_members_that_are_taken_are_unlike_each_other_and_the_best_is_among_them
 
 
 def test_every_way_to_be_smaller_is_among_those_that_are_taken(found: tuple[Member, ...]) -> None:
-    ways = {way_of(each, ImageSize.square(64)) for each in found}
+    ways = {biggest_saving(each, ImageSize.square(64)) for each in found}
     assert len(ways) > 3
-    assert {way_of(each, ImageSize.square(64)) for each in spread_out(found, len(ways), ImageSize.square(64))} == ways
+    assert {biggest_saving(each, ImageSize.square(64)) for each in spread_out(found, len(ways), ImageSize.square(64))} == ways
 
 
 def test_pretrained_weights_are_of_one_depth_and_width(tmp_path: Path) -> None:

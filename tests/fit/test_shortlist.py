@@ -68,7 +68,7 @@ def test_what_is_trained_was_timed_inside_however_far_predictions_were_off(off: 
         asked.append([each.name for each in members])
         return Timed({each.name: about(off * each.predicted[0].p50_ms.estimate) for each in members}, {})
 
-    monkeypatch.setattr(shortlist, "_timed", timed)
+    monkeypatch.setattr(shortlist, "_time_members", timed)
     taken = shortlist.shortlist(fitting(LADDER, 5.0, trainings=4))
     assert len(taken) == 4
     assert all(each.untrained_ms is not None and each.untrained_ms.estimate <= 0.97 * 5.0 for each in taken)
@@ -120,7 +120,9 @@ def test_where_no_training_came_to_anything_the_standin_goes_on(monkeypatch: pyt
 
 def test_a_machine_at_half_its_pace_is_named_beside_what_it_found_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = {each.name: about(2 * each.predicted[0].p50_ms.estimate) for each in LADDER}
-    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: slow[each.name] for each in members}, {}, 2.0))
+    monkeypatch.setattr(
+        shortlist, "_time_members", lambda _, members: Timed({each.name: slow[each.name] for each in members}, {}, 2.0)
+    )
     with pytest.raises(EdgecnnError, check=NOTHING_PREDICTED_INSIDE.made) as caught:
         shortlist.shortlist(fitting(LADDER, 1.5))
     assert caught.value.because.endswith("at 2 ms; this machine is 2.0× slower than when its latency table was measured")
@@ -128,13 +130,13 @@ def test_a_machine_at_half_its_pace_is_named_beside_what_it_found_outside(monkey
 
 
 def test_a_size_alone_needs_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortlist, "_timed", lambda *_: pytest.fail("no latency is bounded"))
+    monkeypatch.setattr(shortlist, "_time_members", lambda *_: pytest.fail("no latency is bounded"))
     found = shortlist.next_likely(fitting(LADDER, math.inf), [learned(LADDER[0], 0.5), learned(LADDER[4], 0.7)], 0)
     assert found is not None and found.untrained_ms is None
 
 
 def test_nothing_is_trained_next_that_a_clock_found_outside_or_that_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: about(9.0) for each in members}, {}))
+    monkeypatch.setattr(shortlist, "_time_members", lambda _, members: Timed({each.name: about(9.0) for each in members}, {}))
     under_way = fitting(LADDER[:4], 5.0)
     assert shortlist.next_likely(under_way, [learned(LADDER[0], 0.5)], 0) is None
     without = fitting(LADDER[:4], 5.0, attached=False)
@@ -144,13 +146,15 @@ def test_nothing_is_trained_next_that_a_clock_found_outside_or_that_was_trained(
 
 def test_a_network_unlike_the_table_is_timed_and_its_guess_prunes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     strange = member(3.0, 4.0, extrapolated=("move_count",))
-    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {}))
+    monkeypatch.setattr(
+        shortlist, "_time_members", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {})
+    )
     taken = shortlist.shortlist(fitting([member(0.5, 2.0), strange], 5.0))
     assert taken[0].scale == strange.name
 
 
 def test_without_the_device_predictions_alone_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortlist, "_timed", lambda *_: pytest.fail("there is nothing to time on"))
+    monkeypatch.setattr(shortlist, "_time_members", lambda *_: pytest.fail("there is nothing to time on"))
     taken = shortlist.shortlist(fitting(LADDER, 5.0, attached=False))
     assert max(each.predicted[0].p50_ms.estimate for each in taken) <= 0.97 * 5.0
 
@@ -165,7 +169,7 @@ def test_a_budget_below_everything_ends_before_anything_is_trained(attached: boo
 
 def test_a_prediction_alone_rules_nothing_out_where_there_is_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        shortlist, "_timed", lambda _, members: Timed({each.name: about(0.4 * each.standin) for each in members}, {})
+        shortlist, "_time_members", lambda _, members: Timed({each.name: about(0.4 * each.standin) for each in members}, {})
     )
     taken = shortlist.shortlist(fitting(LADDER, 0.9))
     assert taken[0].untrained_ms is not None
@@ -179,14 +183,16 @@ def test_what_larger_ones_were_off_by_rules_no_smaller_one_out(monkeypatch: pyte
     def timed(_: Any, members: Sequence[Member]) -> Timed:
         return Timed({each.name: about(each.standin * (8 if each.standin > 2.3 else 1)) for each in members}, {})
 
-    monkeypatch.setattr(shortlist, "_timed", timed)
+    monkeypatch.setattr(shortlist, "_time_members", timed)
     taken = shortlist.shortlist(fitting(ladder, 6.0))
     assert taken and all(each.standin < 2.3 for each in taken)
 
 
 def as_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that agrees with every prediction."""
-    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {}))
+    monkeypatch.setattr(
+        shortlist, "_time_members", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {})
+    )
 
 
 def test_where_the_table_has_nothing_like_any_of_them_that_is_said_and_no_nearest() -> None:
@@ -207,7 +213,7 @@ def test_what_lies_between_its_room_and_the_budget_is_outside_for_a_clock_and_fo
 
 
 def test_networks_that_cannot_be_made_or_run_are_no_budget_that_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({}, {each.name: "no disk" for each in members}))
+    monkeypatch.setattr(shortlist, "_time_members", lambda _, members: Timed({}, {each.name: "no disk" for each in members}))
     with pytest.raises(NothingTimed, match="no disk"):
         shortlist.shortlist(fitting(LADDER, 5.0))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.fit.space import FORM_COSTS, SearchSpace
+from edgecnn.fit.search import FORM_COSTS, SearchSpace
 from edgecnn.models.catalogue import arch_named
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.studies.cost import cost_of_network

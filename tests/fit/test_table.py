@@ -13,9 +13,9 @@ from edgecnn.building.untrained_kits import KitMaker, MadeKits
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.building import OUTPUT_UNUSABLE
 from edgecnn.errors.fit import NothingTimed
-from edgecnn.fit import table as of_tables
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.table import TablePlan, measure_table, pool
+from edgecnn.fit import timing as of_tables
+from edgecnn.fit.predictor import counted_of
+from edgecnn.fit.timing import TablePlan, measure_table, pool
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
@@ -126,7 +126,7 @@ def test_no_batch_is_begun_that_would_not_be_done_in_time_and_what_is_left_is_sa
     bench = Bench(lab)
     played(bench, monkeypatch, networks=18)
     clock = iter(range(0, 10_000, 100))
-    monkeypatch.setattr("edgecnn.fit.table.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("edgecnn.fit.timing.time.monotonic", lambda: float(next(clock)))
     found = measure_table(PLAN.model_copy(update={"minutes": 10.0}), lab)
     assert len(bench.races) < 3
     assert found.left == 18 - 6 * len(bench.races)

@@ -12,7 +12,7 @@ import pytest
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import TABLE_OF_ANOTHER, TABLE_UNREADABLE
-from edgecnn.fit.tables import own_table, read_table_file, require_same_machine, table_file, write_table
+from edgecnn.fit.prices import own_table, read_table_file, require_same_machine, table_file, write_table
 from edgecnn.measure.lab import Lab
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store

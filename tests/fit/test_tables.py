@@ -18,11 +18,10 @@ from edgecnn.errors.fit import (
     TABLE_UNREADABLE,
     nothing_timed,
 )
-from edgecnn.fit import tables
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import LEAST_TIMED
-from edgecnn.fit.table import TablePlan
-from edgecnn.fit.tables import own_table, priced, read_table_file, write_table
+from edgecnn.fit import prices
+from edgecnn.fit.predictor import LEAST_TIMED, counted_of
+from edgecnn.fit.prices import own_table, priced, read_table_file, write_table
+from edgecnn.fit.timing import TablePlan
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.progress import Quiet
@@ -74,7 +73,7 @@ def test_only_what_a_table_lacks_is_measured_and_what_it_has_stays(lab: Lab, mon
         measured.append(tuple(each.id for each in plan.candidates))
         return table(lab, *measured[-1], observed_at="2026-11-24T00:00:00+00:00")
 
-    monkeypatch.setattr(tables, "measure_table", measure)
+    monkeypatch.setattr(prices, "measure_table", measure)
     found = priced(asked(), (BASELINE, INT8), lab, attached=True)
     assert measured == [(INT8.id,)]
     assert set(found.predictors) == {BASELINE.id, INT8.id} == set(read_table_file(own_table("cpu")).timed)
@@ -86,7 +85,7 @@ def test_what_never_ran_when_the_table_was_measured_is_not_measured_by_every_sea
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_table(table(lab, BASELINE.id, failed={INT8.id: "none of its networks could be made and run"}), own_table("cpu"))
-    monkeypatch.setattr(tables, "measure_table", lambda *_: pytest.fail("it was tried before"))
+    monkeypatch.setattr(prices, "measure_table", lambda *_: pytest.fail("it was tried before"))
     assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id}
 
 
@@ -95,7 +94,7 @@ def test_one_network_that_failed_keeps_no_candidate_from_being_measured_to_the_e
 ) -> None:
     begun = table(lab, BASELINE.id, failed={f"{INT8.id} of mobilenet-v2@64x10": "no such operator"})
     write_table(begun.model_copy(update={"timed": {**begun.timed, INT8.id: ROWS[:6]}}), own_table("cpu"))
-    monkeypatch.setattr(tables, "measure_table", lambda *_: table(lab, INT8.id))
+    monkeypatch.setattr(prices, "measure_table", lambda *_: table(lab, INT8.id))
     assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id, INT8.id}
 
 
@@ -109,10 +108,10 @@ def test_a_candidate_that_runs_nowhere_is_left_out_once_and_the_others_are_searc
     def nothing(*_: object) -> LatencyTable:
         raise nothing_timed(device="cpu", reasons={})
 
-    monkeypatch.setattr(tables, "measure_table", nothing)
+    monkeypatch.setattr(prices, "measure_table", nothing)
     assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id}
     assert told[-1].startswith(f"{INT8.id} is excluded")
-    monkeypatch.setattr(tables, "measure_table", lambda *_: pytest.fail("it was tried before"))
+    monkeypatch.setattr(prices, "measure_table", lambda *_: pytest.fail("it was tried before"))
     priced(asked(), (BASELINE, INT8), lab, attached=True)
 
 
@@ -189,7 +188,7 @@ def test_the_same_rows_are_the_same_question_whenever_they_were_measured(lab: La
 def test_a_table_of_networks_that_cannot_be_built_is_refused(arch: str, lab: Lab) -> None:
     rows = tuple(each.model_copy(update={"probe": each.probe.model_copy(update={"arch": arch})}) for each in ROWS)
     with pytest.raises(EdgecnnError, match=arch[:18], check=TABLE_UNREADABLE.made) as refused:
-        tables.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
+        prices.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
     assert len(refused.value.line()) < 1000
 
 
@@ -203,9 +202,9 @@ def test_times_that_contradict_each_other_predict_finite_figures_or_are_refused(
 
     rows = tuple(row(index, known) for index, known in enumerate(ROWS))
     try:
-        prices = tables.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
+        found_prices = prices.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
     except EdgecnnError:
         return
     other = Probe(arch="mobilenet-v2", resolution_px=ImageSize.square(56), classes=10)
-    (found,) = prices.predictors[BASELINE.id].predict([other])
+    (found,) = found_prices.predictors[BASELINE.id].predict([other])
     assert 0 < found.p50_ms.low <= found.p50_ms.estimate <= found.p50_ms.high <= 1.01e9

@@ -54,7 +54,7 @@ def test_a_member_takes_what_its_faster_candidate_takes_and_one_that_does_not_ru
 ) -> None:
     machine = Machine(lab, {f"a-{BASELINE.id}": 3.0, f"a-{INT8.id}": 2.0})
     monkeypatch.setattr(timing, "race", machine.race)
-    found = timing.times_of({"a": kits("a"), "b": kits("b")}, lab)
+    found = timing.time_kits({"a": kits("a"), "b": kits("b")}, lab)
     assert {name: each.estimate for name, each in found.times.items()} == {"a": pytest.approx(2.0)}
     assert found.failed == {"b": "it was killed"}
     assert len(machine.asked) == 1
@@ -63,7 +63,7 @@ def test_a_member_takes_what_its_faster_candidate_takes_and_one_that_does_not_ru
 def test_times_that_were_taken_beside_other_work_are_taken_again_and_not_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(lab, {f"a-{BASELINE.id}": 3.0, f"a-{INT8.id}": 2.0}, busy=0)
     monkeypatch.setattr(timing, "race", machine.race)
-    assert timing.times_of({"a": kits("a")}, lab).times["a"].estimate == pytest.approx(2.0)
+    assert timing.time_kits({"a": kits("a")}, lab).times["a"].estimate == pytest.approx(2.0)
     assert [each.max_age_h for each in machine.asked] == [timing.MAX_AGE_H, 0.0]
 
 
@@ -74,7 +74,7 @@ def test_a_machine_that_is_slower_than_its_table_is_asked_again_and_what_it_take
     known = kits("known")[0]
     machine = Machine(lab, {f"a-{BASELINE.id}": 3.0, known.digest: 0.5}, paces=paces)
     monkeypatch.setattr(timing, "race", machine.race)
-    found = timing.times_of({"a": kits("a")}, lab, timing.Yardstick(known, 0.5))
+    found = timing.time_kits({"a": kits("a")}, lab, timing.Yardstick(known, 0.5))
     assert found.pace == pytest.approx(seen)
     assert found.times["a"].estimate == pytest.approx(3.0 * seen)
     assert [each.max_age_h for each in machine.asked] == [timing.MAX_AGE_H, 0.0][:races]

@@ -9,7 +9,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NOT_IN_A_SEARCH
 from edgecnn.fit import run
 from edgecnn.fit.request import FitRequest
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import FitChoice, Recipe
 from tests.store.toys import Ear

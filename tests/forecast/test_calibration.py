@@ -9,7 +9,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.forecast.calibration import BASE, Errors, Question, between_boards, errors, half_width
 from edgecnn.forecast.forecasting import ForecastOptions, forecast, forecasts
 from edgecnn.forecast.networks import subject_of_arch
-from edgecnn.forecast.records import MeasuredTime
+from edgecnn.forecast.tables import MeasuredTime
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import Forecast, ForecastBasis

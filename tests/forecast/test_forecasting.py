@@ -7,9 +7,9 @@ import pytest
 
 from edgecnn.devices.files import device_named
 from edgecnn.forecast.forecasting import ForecastOptions, forecast, forecasts, nearest_places
-from edgecnn.forecast.matrix import Column
 from edgecnn.forecast.networks import Subject, subject_of_arch
-from edgecnn.forecast.records import MeasuredTime
+from edgecnn.forecast.structure import Column
+from edgecnn.forecast.tables import MeasuredTime
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import Forecast, ForecastBasis, NoForecast, Why

@@ -13,7 +13,7 @@ from benchmarks.forecast.ncnn_table import blocks_of, board_of, headings_of, run
 from benchmarks.forecast.published import Checked, require_unchanged
 from edgecnn.devices.files import load_devices
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
+from edgecnn.errors.fit import PUBLIC_TABLE_DAMAGED
 from edgecnn.forecast import networks, tables
 from edgecnn.forecast.networks import count_arch, counted_catalogue, work_of
 from edgecnn.forecast.tables import public_tables, runs_on

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.forecast import timing
-from edgecnn.forecast.matrix import Column
 from edgecnn.forecast.networks import subject_of_arch
+from edgecnn.forecast.structure import Column
 from edgecnn.runner.pixel_recipe import ImageSize
 
 SIZE = ImageSize.square(224)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
+from edgecnn.bundle.evidence import EvidenceTrust, verify_evidence
 from edgecnn.bundle.manifest import MANIFEST
 from edgecnn.bundle.predicting import predict_photos
 from edgecnn.bundle.sbom import sbom_of
 from edgecnn.render.progress import Quiet
 from edgecnn.results.folder import CHOICE
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import model_fault
 from tests.bundle.evidence_records import written
 from tests.bundle.sealed import KIT_FOLDER, copied, published, reseal, reseal_files, verified, zipped

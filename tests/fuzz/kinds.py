@@ -19,14 +19,14 @@ from safetensors.torch import save_file
 
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.files import load_device_file, load_devices
-from edgecnn.devices.leases.listed import ListedBoards
-from edgecnn.graph.custom.file_cost import cost_of_file
+from edgecnn.devices.leases import ListedBoards
 from edgecnn.graph.custom.form import form_of
-from edgecnn.graph.custom.trial import _fault_of, _gone_through
+from edgecnn.graph.custom.trial import error_of, read_and_convert
+from edgecnn.graph.onnx_cost import cost_of_file
+from edgecnn.installed import resource_folder
 from edgecnn.models.networks import read_state
-from edgecnn.recipes.recipe import load_pipelines, load_recipe
+from edgecnn.planning.recipe import load_pipelines, load_recipe
 from edgecnn.render.progress import Quiet
-from edgecnn.resources import resource_folder
 from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, read_report
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -58,11 +58,11 @@ def _onnx_seeds(_: Path) -> Sequence[bytes]:
 
 
 def _tried(path: Path) -> object:
-    return _without_fault(path, partial(_gone_through, path, form_of(path), SIZE, None))
+    return _without_fault(path, partial(read_and_convert, path, form_of(path), SIZE, None))
 
 
 def _without_fault(path: Path, go_through: Callable[[], object]) -> object:
-    fault = _fault_of(path, go_through)
+    fault = error_of(path, go_through)
     if fault is not None:
         raise fault
     return None

@@ -111,7 +111,7 @@ def _reader(wanted: Kind, numbers: Sequence[int], to: TextIO) -> Read:
 
 def _outcome(wanted: Kind, path: Path) -> tuple[str, str]:
     from edgecnn.errors.base import EdgecnnError, visible
-    from edgecnn.runner.failure import RunnerError
+    from edgecnn.runner.messages import RunnerError
     from edgecnn.runner.pixels import UnreadableImage
 
     try:

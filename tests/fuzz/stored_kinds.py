@@ -11,11 +11,11 @@ from random import Random
 import onnx
 
 from edgecnn.comparing.baseline_file import energy_figures_of, figures_of, race_profile, read_baseline
-from edgecnn.data.formats.onnx_names import KEYS, names_in_metadata
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.tables import prices_in, read_table_file
-from edgecnn.judging.runs.latency import latency
-from edgecnn.runner.failure import RunnerError
+from edgecnn.data.model_metadata import KEYS, names_in_metadata
+from edgecnn.fit.predictor import counted_of
+from edgecnn.fit.prices import prices_in, read_table_file
+from edgecnn.judging.latency import latency
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.entry import Damage
 from edgecnn.store.profiles import FACTS, PROFILE, read_profile

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from edgecnn.devices.files import load_device_file, load_devices
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.recipes.recipe import apply_overrides, load_pipelines, load_recipe
-from edgecnn.recipes.toml_file import dotted_keys
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
+from edgecnn.planning.recipe import apply_overrides, load_pipelines, load_recipe
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.toml import dotted_keys
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

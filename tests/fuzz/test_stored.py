@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from tests.fuzz.stored_kinds import STORED
 
 

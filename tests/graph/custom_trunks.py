@@ -9,9 +9,9 @@ import onnx
 from scipy.special import expit
 
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import convert_to_trunk
 from edgecnn.graph.onnx_file import save_model
 from tests.graph.custom_files import feeding_named, pictures
 
@@ -20,7 +20,7 @@ def trunk_of(path: Path) -> onnx.ModelProto:
     """After its answers to pictures were found to be the file's own."""
     entry, feeding, (pixels, _) = read_entry(read_model(path), path), feeding_named("half"), pictures(10)
     theirs = CustomSession(path, entry).answers(pixels, feeding)
-    trunk = adopt(read_model(path), entry, feeding.channels, path)
+    trunk = convert_to_trunk(read_model(path), entry, feeding.channels, path)
     save_model(trunk, path.with_name("trunk.onnx"))
     ours = onnx_logits(path.with_name("trunk.onnx"), feeding.normalization.feed(pixels))
     ours = np.exp(ours) / np.exp(ours).sum(axis=1, keepdims=True) if entry.ends_in_softmax else ours

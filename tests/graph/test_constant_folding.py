@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from edgecnn.errors.graph import MacsUnknown
 from edgecnn.graph.macs import mac_table, shapes_at_batch_one
-from edgecnn.graph.onnx_operations import operations_of_model
+from edgecnn.graph.onnx_cost import operations_of_model
 
 
 class Padded(nn.Module):

@@ -11,21 +11,21 @@ import torchvision
 from torch import Tensor, nn
 
 from edgecnn.graph.export import export_onnx
-from edgecnn.graph.layer_cost import Counted, counted
+from edgecnn.graph.layer_cost import LayerCosts, cost_of_layers
 from edgecnn.graph.macs import image_input, mac_table
+from edgecnn.graph.onnx_cost import operations_of_model
 from edgecnn.graph.onnx_file import load_model
-from edgecnn.graph.onnx_operations import operations_of_model
-from edgecnn.graph.traced import IMAGE, operations_of
+from edgecnn.graph.torch_operations import IMAGE, operations_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, parameter_count
 from edgecnn.runner.pixel_recipe import ImageSize
 from tests.slow_parameters import slowly
 
 
-def cost(make: Callable[[], nn.Module], side_px: int) -> Counted:
+def cost(make: Callable[[], nn.Module], side_px: int) -> LayerCosts:
     with torch.device("meta"):
         network = make()
-    return counted(operations_of(network, ImageSize.square(side_px)), IMAGE, (1, 3, side_px, side_px))
+    return cost_of_layers(operations_of(network, ImageSize.square(side_px)), IMAGE, (1, 3, side_px, side_px))
 
 
 def macs(make: Callable[[], nn.Module], side_px: int) -> list[int]:
@@ -150,7 +150,7 @@ def test_a_file_costs_what_the_network_costs(name: str, tmp_path: Path) -> None:
     network = build_network(spec).eval()
     export_onnx(network, ImageSize.square(64), tmp_path / "a.onnx", opset=20)
     model = load_model(tmp_path / "a.onnx")
-    of_file = counted(operations_of_model(model), image_input(model).name, (1, 3, 64, 64))
+    of_file = cost_of_layers(operations_of_model(model), image_input(model).name, (1, 3, 64, 64))
     of_network = cost(lambda: build_network(spec), 64)
     assert sum(layer.macs for layer in of_file.layers) == sum(layer.macs for layer in of_network.layers) == mac_table(model).total
     assert of_file.receptive_field_px == of_network.receptive_field_px
@@ -174,7 +174,7 @@ def _check(name: str) -> None:
     size = ImageSize.square(transform.crop_size[0])
     with torch.device("cpu" if name.startswith("regnet") else "meta"):  # whose builder computes while it builds
         network = torchvision.models.get_model(name)
-    total = sum(layer.macs for layer in counted(operations_of(network.to("meta"), size), IMAGE, (1, 3, *size)).layers)
+    total = sum(layer.macs for layer in cost_of_layers(operations_of(network.to("meta"), size), IMAGE, (1, 3, *size)).layers)
     assert total / 1e9 == pytest.approx(meta["_ops"], rel=0.01, abs=0.0006)  # three decimals are published
 
 

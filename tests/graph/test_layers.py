@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.graph.macs import float_with, tensors_of_layers
+from edgecnn.graph.float_nodes import float_with
+from edgecnn.graph.macs import tensors_of_layers
 from tests.graph.strands import relu_strand, swish_strand
 
 

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.graph.checks import Level, session_of
-from edgecnn.graph.passes.qdq import Ranges, take_rounding_out
+from edgecnn.graph.quantization_nodes import Ranges, remove_rounding
 
 SIDE = 4
 
@@ -47,7 +47,7 @@ def taken(model: onnx.ModelProto, folder: Path) -> tuple[float, Ranges, list[str
     """How far the float network's answers are from the rounded one's, the ranges, and the operators."""
     images = np.random.default_rng(4).normal(0, 0.5, (5, 3, SIDE, SIDE)).astype(np.float32)
     onnx.save(model, folder / "learned.onnx")
-    ranges = take_rounding_out(model)
+    ranges = remove_rounding(model)
     onnx.checker.check_model(model)
     onnx.save(model, folder / "float.onnx")
     before, after = (session_of(folder / f"{name}.onnx", Level.ORT_ENABLE_BASIC) for name in ("learned", "float"))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 import torchvision
 
-from edgecnn.data.golden import card
+from edgecnn.data.prepared import draw_card
 from edgecnn.graph.export import export_onnx
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
@@ -112,6 +112,6 @@ def prepared() -> Path:
         np.save(folder / f"{role}.pixels.npy", pictures(count, seed=index))
         np.save(folder / f"{role}.labels.npy", np.arange(count, dtype=np.int64) * CLASSES // count)
     recipe = PixelRecipe(ImageSize.square(RESOLUTION_PX), ImageSize.square(RESOLUTION_PX), "bicubic")
-    np.save(folder / "golden" / "pixels.npy", np.stack([to_pixels(card(recipe), recipe), *pictures(3, seed=7)]))
+    np.save(folder / "golden" / "pixels.npy", np.stack([to_pixels(draw_card(recipe), recipe), *pictures(3, seed=7)]))
     (folder / "labels.json").write_text(json.dumps([f"class {index}" for index in range(CLASSES)]))
     return folder

@@ -17,7 +17,7 @@ from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle
 from edgecnn.bench.facts import BundleBench
 from edgecnn.devices import machine
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BOARD_NOT_READY
+from edgecnn.errors.hosts import BOARD_NOT_READY
 from edgecnn.store.store import Store
 from edgecnn.values.board import HostRequest
 from edgecnn.values.recipe import RaceChoice

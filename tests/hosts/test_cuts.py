@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.errors.hosts.board import BoardError
+from edgecnn.errors.hosts import BoardError
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.ssh.board import Board
 from edgecnn.hosts.ssh.host import SshHost

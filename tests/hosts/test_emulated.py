@@ -14,8 +14,7 @@ from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import contradiction
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BOARD_IS_ANOTHER_DEVICE
-from edgecnn.errors.hosts.process import RecordingUnusable
+from edgecnn.errors.hosts import BOARD_IS_ANOTHER_DEVICE, RecordingUnusable
 from edgecnn.hosts.local import EmulatedHost
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.values.board import EMULATED, HostRequest

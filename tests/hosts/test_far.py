@@ -16,7 +16,7 @@ import pytest
 from edgecnn.hosts.ssh import far
 from edgecnn.hosts.ssh.board import opening
 from edgecnn.hosts.ssh.host import VARIABLES
-from edgecnn.runner.installing import PATH_NOT_PASSED
+from edgecnn.runner.packages import PATH_NOT_PASSED
 
 CONTENT = b"a model"
 SHA256 = sha256(CONTENT).hexdigest()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import LINK_LOST, BoardDiskFull
+from edgecnn.errors.hosts import LINK_LOST, BoardDiskFull
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.hosts.test_local import Heard
 from tests.hosts.test_ssh import connect, race, runs_in

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BOARD_FAILED
+from edgecnn.errors.hosts import BOARD_FAILED
 from edgecnn.hosts.ssh import far
 from edgecnn.hosts.ssh.board import Board
 from edgecnn.hosts.ssh.link import Address, Answer, Link

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     BOARD_FAILED,
     BOARD_KEY_CHANGED,
     BOARD_LACKS_PYTHON,

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import BoardDiskFull, BoardError
-from edgecnn.errors.hosts.process import (
+from edgecnn.errors.hosts import (
     RUNNER_NOT_STARTED,
+    BoardDiskFull,
+    BoardError,
     RunnerCannotWrite,
     RunnerCrashed,
     RunnerFailed,
@@ -24,7 +25,7 @@ from edgecnn.errors.hosts.process import (
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
 from edgecnn.hosts.ssh.host import SshHost
-from edgecnn.runner.installing import DROPPED_PATH
+from edgecnn.runner.packages import DROPPED_PATH
 from tests.house.child import child
 from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
 from tests.runner.kits import rewrite_manifest, write_pixels
@@ -191,7 +192,7 @@ def test_success_without_a_result_line_is_a_crash(copy_kit: CopyKit) -> None:  #
 
 def test_an_unforeseen_exception_in_the_runner_is_a_line_too(copy_kit: CopyKit) -> None:  # noqa: F811
     kit = copy_kit()
-    edit(kit, "runner/selftest.py", "    total = kit.verify_files()\n", "    total = 1 // 0\n")
+    edit(kit, "runner/golden.py", "    total = kit.verify_files()\n", "    total = 1 // 0\n")
     with pytest.raises(RunnerFailed, match="the runner failed in selftest: ZeroDivisionError"):
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
 

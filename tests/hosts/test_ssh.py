@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import LINK_LOST, BoardBusy, BoardDiskFull
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import LINK_LOST, BoardBusy, BoardDiskFull, RunnerFailed
 from edgecnn.hosts.local import LocalHost, alone
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.ssh import host as host_module

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     BOARD_FAILED,
     LINK_LOST,
     AnswerUnusable,
     BoardBusy,
+    RunnerCrashed,
+    RunnerFailed,
 )
-from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed
 from edgecnn.hosts import wire
 from edgecnn.hosts.program import Program, builder_in, info_in, run_program
 from edgecnn.hosts.ssh.board import Board

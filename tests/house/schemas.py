@@ -17,13 +17,12 @@ from edgecnn.bundle.manifest import BundleManifest, BundleVerification
 from edgecnn.bundle.predictions import Predictions
 from edgecnn.comparing.facts import MeasuredHistory, SideBySide
 from edgecnn.devices.doctor.facts import DoctorReport
-from edgecnn.devices.leases.listed import BoardsFile
+from edgecnn.devices.leases import BoardsFile
 from edgecnn.forecast.networks import CountedCatalogue
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
-from edgecnn.results.explanation import Explanation
-from edgecnn.studies.doubt_facts import LabelDoubt
-from edgecnn.studies.facts import Ensemble, FeaturePictures, ScaleSearch, TenCrop
+from edgecnn.results.explain import Explanation
+from edgecnn.studies.facts import Ensemble, FeaturePictures, LabelDoubt, ScaleSearch, TenCrop
 from edgecnn.studies.networks_for import NetworksFor
 from edgecnn.sweeps.file import SweepFile
 from edgecnn.sweeps.fleet import FleetReport

@@ -16,9 +16,9 @@ import pytest
 
 from edgecnn.data.formats.registry import DataFormat
 from edgecnn.render.columns import Column
+from edgecnn.render.tracking import TrackerKind
 from edgecnn.runner.meters.kinds import MACHINE, MeterKind
 from edgecnn.runtimes.protocol import Backend
-from edgecnn.tracking.tracker import TrackerKind
 from tests.house.source_tree import ROOT
 
 COPIED = ("edgecnn", "devices", "pipelines", "baselines")
@@ -192,8 +192,8 @@ def add_a_percentile(tree: Tree) -> None:
 
 def add_a_tracker(tree: Tree) -> None:
     tree.write(
-        "edgecnn/tracking/slate.py",
-        "from edgecnn.tracking.tracker import Sent\n\n\n"
+        "edgecnn/render/slate.py",
+        "from edgecnn.render.tracking import Sent\n\n\n"
         "class Slate:\n"
         "    def __init__(self, text):\n"
         "        self.shown = text\n\n"
@@ -202,8 +202,8 @@ def add_a_tracker(tree: Tree) -> None:
         '    def send(self, run, files=(), experiment=""):\n'
         "        return Sent(self.shown, experiment, anew=True)\n",
     )
-    tracker = "edgecnn/tracking/tracker.py"
-    opener = "def _slate(text):\n    from edgecnn.tracking.slate import Slate\n\n    return Slate(text)\n\n\n"
+    tracker = "edgecnn/render/tracking.py"
+    opener = "def _slate(text):\n    from edgecnn.render.slate import Slate\n\n    return Slate(text)\n\n\n"
     tree.insert(tracker, "TRACKERS: Final", opener)
     tree.insert(tracker, "    TrackerKind(\n", '    TrackerKind("slate", ("slate",), "slate: and a place", _slate),\n')
 
@@ -277,23 +277,23 @@ from pathlib import Path
 
 from PIL import Image
 
-from edgecnn.data.formats.registry import edgecnn_reads, has_own_order, is_list
+from edgecnn.data.formats.registry import readable_formats, has_own_order, is_list
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.devices.check.findings import Needs, findings_on
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.gates import Gate, runs_for
 from edgecnn.judging.metrics import METRICS
-from edgecnn.judging.runs.latency import latency
-from edgecnn.judging.runs.resources import METERS
+from edgecnn.judging.latency import latency
+from edgecnn.judging.resources import METERS
 from edgecnn.render.columns import columns_of, tracked_numbers
 from edgecnn.render.markdown import report_markdown
-from edgecnn.render.page.candidates import candidate_rows
+from edgecnn.render.page.report import candidate_rows
 from edgecnn.render.progress import Quiet
 from edgecnn.render.sentences import latency_lines
 from edgecnn.runner.machine.environment import read_environment
-from edgecnn.tracking.tracker import open_tracker
+from edgecnn.render.tracking import open_tracker
 from edgecnn.values.recipe import DataChoice
 from tests.devices.check.recorded import READY, recorded
 from tests.judging.made import a_gate, a_race, a_latency, an_interval
@@ -321,7 +321,7 @@ row = a_row(latency=a_latency(an_interval(2.0), first_ms=an_interval(7.25)))
 board = recorded(READY, {"refused": {"sys/abacus/beads": "closed"}})
 print(json.dumps({
     "format": {
-        "reads": edgecnn_reads(),
+        "reads": readable_formats(),
         "is_list": is_list(Path(beads.path)),
         "own_order": has_own_order(beads.path),
         "classes": summarize(beads, root / "store", Quiet()).classes,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from tests.house.environments import build, built_wheel, environment_of
 from tests.house.source_tree import PACKAGE, ROOT, modules
 
@@ -168,7 +168,7 @@ def test_the_installed_wheel_lists_its_devices_and_pipelines(installed: Path) ->
 
 
 def test_the_installed_wheel_reads_its_own_resources_and_not_the_checkout_s(installed: Path) -> None:
-    said = run_from(installed, "from edgecnn.resources import resource_folder; print(resource_folder('devices'))")
+    said = run_from(installed, "from edgecnn.installed import resource_folder; print(resource_folder('devices'))")
     assert Path(said.strip()) == installed / "edgecnn" / "_resources" / "devices"
 
 

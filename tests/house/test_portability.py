@@ -27,10 +27,10 @@ KNOWN = {
     "devices/check/recorder.py": "a program for a board with Linux, which asks how full its disk is",
     "hosts/ssh/far.py": "the far end of a connection, which runs on a board with Linux",
     "store/disk.py": "a folder's names are forced onto the disk",
-    "runner/runs/lease.py": "a measured process ends with whoever started it",
+    "runner/runs/parent.py": "a measured process ends with whoever started it",
     "runner/runs/schedule.py": "a run that hangs is ended with all it started",
 }
-"""Modules that Windows could not run, and for what. Elsewhere such a name stands behind a guard."""
+"""Modules that Windows could not run, and for what. ClusterProcess such a name stands behind a guard."""
 
 
 def names_in(tree: ast.AST) -> Iterator[str]:

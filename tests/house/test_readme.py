@@ -12,7 +12,7 @@ import typer
 from jsonschema import Draft202012Validator
 
 from edgecnn.cli.main import app
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from tests.house.conftest import Build
 from tests.house.documents import commands_in, documents, shell_lines, words_of
 from tests.house.schemas import FOLDER

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from tests.house.schemas import FOLDER, PUBLISHED, generated
 
 

@@ -12,7 +12,7 @@ import typer
 
 from edgecnn.cli.main import app
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     BOARD_KEY_CHANGED,
     BOARD_UNKNOWN,
     LOGIN_REFUSED,
@@ -41,7 +41,7 @@ def unquoted() -> Iterator[str]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         hints = {id(part) for node in ast.walk(tree) if _is_hint(node) for part in ast.walk(node)}
         for node in ast.walk(tree):
-            if isinstance(node, ast.JoinedStr) and "hosts/" not in path.as_posix().replace("errors/hosts/", ""):
+            if isinstance(node, ast.JoinedStr) and "hosts" not in path.parts:
                 yield from _of(node, id(node) in hints, path.relative_to(PACKAGE).as_posix())
 
 

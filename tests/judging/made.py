@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from edgecnn.judging.choice import Contest, Estimated
 from edgecnn.judging.intervals import tango_drop_pp, wilson
-from edgecnn.judging.runs.regret import estimate
+from edgecnn.judging.regret import estimate
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from edgecnn.values.figures import (
     Accuracy,

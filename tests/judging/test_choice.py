@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, claimed, speed_claims
+from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, speed_claims, with_claims
 from edgecnn.values.artifact import Failed
 from edgecnn.values.reason import Loses, NotMeasured, Outside, Slower
 from edgecnn.values.training import Surgery
@@ -86,7 +86,7 @@ def test_that_one_is_faster_is_said_by_the_later_race_alone_and_changes_no_choic
     race = a_contest({"onnxruntime-fp32": 4.0, "onnxruntime-int8": 2.0})
     claims = {("onnxruntime-int8", "onnxruntime-fp32"): SpeedClaim(ratio=ratio)}
     rows = [fp32(), row("onnxruntime-int8")]
-    found = claimed(choose(rows, ATTACHED, race), {each.candidate.id: each for each in rows}, claims)
+    found = with_claims(choose(rows, ATTACHED, race), {each.candidate.id: each for each in rows}, claims)
     assert found.choice.candidate == "onnxruntime-int8"
     assert says in found.choice.why
 
@@ -99,7 +99,7 @@ def test_beside_other_work_neither_is_shown_to_be_faster(side):
     busy = profiles[side].environment.model_copy(update={"observed": {"others_percent": "67"}})
     profiles[side] = profiles[side].model_copy(update={"environment": busy})
     rows = [fp32(), row("onnxruntime-int8")]
-    found = claimed(choose(rows, ATTACHED, race), {each.candidate.id: each for each in rows}, speed_claims(profiles))
+    found = with_claims(choose(rows, ATTACHED, race), {each.candidate.id: each for each in rows}, speed_claims(profiles))
     assert "; not shown to be faster" in found.choice.why and "67 %" in found.choice.why and "4.00 ×" in found.choice.why
     assert found.because["onnxruntime-int8"].rounds_to_settle is None
 

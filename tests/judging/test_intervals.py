@@ -9,8 +9,8 @@ from edgecnn.judging.intervals import (
     day_ratio_interval,
     median_interval,
     ratio_interval,
+    run_percentile,
     score_variance,
-    tail,
     tango_bounds,
     tango_drop_pp,
     two_sided_z,
@@ -156,4 +156,4 @@ def test_a_day_s_ratio_is_student_s_prediction_of_one_more_day():
     [(999, 99, False), (1000, 99, True), (19, 50, False), (20, 50, True), (100, 90, True), (99, 90, False)],
 )
 def test_a_percentile_needs_ten_samples_beyond_it(samples, percent, possible):
-    assert (tail(range(samples), percent) is not None) == possible
+    assert (run_percentile(range(samples), percent) is not None) == possible

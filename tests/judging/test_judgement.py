@@ -4,8 +4,8 @@ import pytest
 
 from edgecnn.judging.gates import Circumstances, EffectiveGates
 from edgecnn.judging.judgement import Compared, judge_row, judge_rows
-from edgecnn.judging.runs.ratio import RatioFinding
-from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
+from edgecnn.judging.ratio import RatioFinding
+from edgecnn.judging.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.values.artifact import Failed
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Fidelity, Gate, Verdict

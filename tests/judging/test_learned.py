@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import ExitCode
+from edgecnn.judging.average_precision import chance_precision
 from edgecnn.judging.gates import exit_code_of, overall
 from edgecnn.judging.intervals import wilson
-from edgecnn.judging.judgement import judge_candidate
-from edgecnn.judging.learned import (
+from edgecnn.judging.judgement import (
     LEAST_IMAGES,
     Chance,
     beats_chance,
     chance_of,
     commonest_share,
+    judge_candidate,
     learned_result,
     not_learned,
     weakness_of,
 )
-from edgecnn.judging.predictions.average_precision import chance_precision
 from edgecnn.values.figures import Accuracy, ClassReport, Groups, LabelFigures
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Verdict

@@ -14,8 +14,8 @@ from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import sha256_of, write_array, write_json
-from edgecnn.runner.runs.items import Item, describe, read_schedule, run_file, trace_name
-from edgecnn.runner.runtimes import runtime_of
+from edgecnn.runner.packages import runtime_of
+from edgecnn.runner.runs.items import Item, read_schedule, run_file, run_header, trace_name
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from edgecnn.values.profile import Environment
@@ -99,7 +99,7 @@ class FakeHost:
         return {"items": len(read.items)}
 
     def _run_one(self, index: int, item: Item, out: Path) -> None:
-        run = dict(describe(item), trace=trace_name(index) if item.trace else None)
+        run = dict(run_header(item), trace=trace_name(index) if item.trace else None)
         if run["kit"] in self.silent:
             return
         if what := self.broken.get(run["kit"]):

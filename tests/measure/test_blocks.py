@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.judging.runs.stopping import INTERIM_RUNS, rule_of
+from edgecnn.judging.stopping import INTERIM_RUNS, rule_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest

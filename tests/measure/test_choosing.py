@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.judging.runs.regret import ENOUGH, LOOKS
+from edgecnn.judging.regret import ENOUGH, LOOKS
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest, items_of

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edgecnn.judging.gates import judge
-from edgecnn.judging.runs.latency import latency
+from edgecnn.judging.latency import latency
 from edgecnn.measure.lab import joined_environment
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest

@@ -9,9 +9,8 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import METER_LOG_UNREADABLE
-from edgecnn.measure.energy import energy_request, joined, log_of, metered, open_log, why_not
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import RaceResult, race
+from edgecnn.measure.race import RaceResult, energy_request, has_meter, log_of, open_log, race, why_no_meter_here, with_reading
 from edgecnn.measure.race_request import RaceOptions
 from edgecnn.runner.meters.log import read_log
 from edgecnn.store.store import Store
@@ -96,7 +95,7 @@ def test_an_external_meter_is_joined_to_each_run_by_the_clock(host: FakeHost, st
 def test_runs_beyond_the_log_have_no_energy_and_say_why(
     host: FakeHost, store: Store, kit: KitRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgecnn.measure.energy.TIMEOUT_S", 0.0)
+    monkeypatch.setattr("edgecnn.measure.race.TIMEOUT_S", 0.0)
     log = a_log(tmp_path, seconds=290)
     monkeypatch.setattr("edgecnn.measure.race.log_of", lambda runs, path: log_of(runs, path, timeout_s=0.0))
     runs = measured(host, store, kit, log).profiles[kit.digest].runs
@@ -120,7 +119,7 @@ def test_a_clock_that_was_set_meanwhile_joins_nothing(tmp_path: Path) -> None:
     stretch = Stretch(began_unix_ns=int(START_S * 1e9), seconds=15.0, clock_s=15.0)
     jumped = stretch.model_copy(update={"clock_s": 3615.0})
     energy = RunEnergy(images=1, idle=stretch, work=jumped, readings=(), absent={})
-    found = joined(energy, read_log(a_log(tmp_path, seconds=60)))
+    found = with_reading(energy, read_log(a_log(tmp_path, seconds=60)))
     assert found.readings == ()
     assert found.absent == {"external": "the machine's clock was set by +3600.0 s during the run"}
 
@@ -134,15 +133,15 @@ def test_a_log_that_is_none_is_an_error_that_names_the_line(tmp_path: Path) -> N
 
 def test_a_kit_is_metered_where_some_meter_says_something_of_it(kit: KitRef, tmp_path: Path) -> None:
     on_gpu = kit.model_copy(update={"on_gpu": True})
-    assert metered(kit, environment(energy_meters="rapl"))
-    assert not metered(kit, environment(energy_meters="nvml"))
-    assert metered(on_gpu, environment(energy_meters="nvml"))
-    assert not metered(on_gpu, environment(energy_absent="rapl: none"))
-    assert metered(kit, environment(), log=tmp_path / "meter.csv")
+    assert has_meter(kit, environment(energy_meters="rapl"))
+    assert not has_meter(kit, environment(energy_meters="nvml"))
+    assert has_meter(on_gpu, environment(energy_meters="nvml"))
+    assert not has_meter(on_gpu, environment(energy_absent="rapl: none"))
+    assert has_meter(kit, environment(), log=tmp_path / "meter.csv")
 
 
 def test_why_there_is_no_energy_is_the_meters_own_words() -> None:
-    assert why_not(environment(energy_absent="rapl: this is a virtual machine")) == (
+    assert why_no_meter_here(environment(energy_absent="rapl: this is a virtual machine")) == (
         "no meter can be read here: rapl: this is a virtual machine; pass the log of an external meter with --meter"
     )
-    assert "the GPU's meter does not measure a model on the CPU" in why_not(environment(energy_meters="nvml"))
+    assert "the GPU's meter does not measure a model on the CPU" in why_no_meter_here(environment(energy_meters="nvml"))

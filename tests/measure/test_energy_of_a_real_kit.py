@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from edgecnn.hosts.local import LocalHost
-from edgecnn.judging.runs.resources import energy
-from edgecnn.measure.energy import energy_request, metered
+from edgecnn.judging.resources import energy
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import race
+from edgecnn.measure.race import energy_request, has_meter, race
 from edgecnn.measure.race_request import RaceOptions
 from edgecnn.runner.files import sha256_of
 from edgecnn.store.store import Store
@@ -55,7 +54,7 @@ def test_a_run_is_joined_to_the_log_that_was_written_meanwhile(store: Store, tmp
     host = LocalHost()
     lab = Lab(host=host, store=store, tell=Ear(), device="cpu", machine="here", environment=host.identify())
     log = tmp_path / "meter.csv"
-    assert metered(kit, lab.environment, log)
+    assert has_meter(kit, lab.environment, log)
     with a_meter(log):
         asked = energy_request(RaceChoice(), (kit,), RaceOptions(meter=log))
         request = asked.model_copy(update={"max_s": 1.0, "rounds": 1})

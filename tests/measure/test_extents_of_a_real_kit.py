@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.hosts.local import LocalHost
-from edgecnn.judging.runs.latency import latency
-from edgecnn.judging.runs.resources import images_per_s
-from edgecnn.judging.runs.stopping import INTERIM_RUNS, rule_of
+from edgecnn.judging.latency import latency
+from edgecnn.judging.resources import images_per_s
+from edgecnn.judging.stopping import INTERIM_RUNS, rule_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race

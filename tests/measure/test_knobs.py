@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.measure.device_runs import profile_of_runs
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import race, race_pair
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.measure.run_files import profile_of_runs
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import DEFAULT, Knobs
 from tests.measure.labs import FakeHost, a_kit, lab_at

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import AnswerUnusable
+from edgecnn.errors.hosts import AnswerUnusable
 from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.measure.evaluate import evaluate
 from edgecnn.measure.kits import KitRef

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edgecnn.building.observe import Observer
+from edgecnn.building.measuring import Observer
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef

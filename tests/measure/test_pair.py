@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.measure.race import SAMPLES, dealt, long_enough_s, race_pair
+from edgecnn.measure.race import SAMPLES, dealt_in_pairs, long_enough_s, race_pair
 from edgecnn.store.store import Store
 from tests.judging.made import a_run
 from tests.measure.labs import FakeHost, a_kit, lab_at
@@ -44,13 +44,13 @@ def test_one_kit_on_both_sides_runs_twice_as_often_and_every_run_is_one_side_s(
 
 def test_of_two_neighbours_a_coin_says_whose_they_are() -> None:
     runs = tuple(a_run(index, ms=1 + index) for index in range(200))
-    first, second = dealt(runs, "seed")
+    first, second = dealt_in_pairs(runs, "seed")
     pairs = [{a.samples_ns[0], b.samples_ns[0]} for a, b in zip(first, second, strict=True)]
     assert pairs == [{runs[2 * k].samples_ns[0], runs[2 * k + 1].samples_ns[0]} for k in range(100)]
     earlier = sum(a.samples_ns[0] < b.samples_ns[0] for a, b in zip(first, second, strict=True))
     assert 30 < earlier < 70
-    assert dealt(runs, "seed") == (first, second)
-    assert dealt(runs, "another") != (first, second)
+    assert dealt_in_pairs(runs, "seed") == (first, second)
+    assert dealt_in_pairs(runs, "another") != (first, second)
 
 
 @pytest.mark.parametrize("same", [False, True])

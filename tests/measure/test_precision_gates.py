@@ -20,7 +20,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import traced_residency
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.charts.residency import residencies
-from edgecnn.render.sentences import error_rates, hollow_lines, residency_lines
+from edgecnn.render.sentences import error_rates, partial_precision_lines, residency_lines
 from edgecnn.store.store import Store
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import CandidateFacts
@@ -80,7 +80,7 @@ def test_the_same_file_left_alone_executes_in_int8_and_passes(runtime: str, tmp_
     assert held(row, "int8_mac_share", 0.95).verdict is Verdict.PASS
     assert held(row, "int8_bytes_share", 0.5).verdict is Verdict.PASS
     # Time inside layers is of one traced process, which a busy neighbour can upset: a real finding is there the second time too.
-    assert hollow_lines([row]) == [] or hollow_lines([traced(tmp_path / "again", runtime)]) == []
+    assert partial_precision_lines([row]) == [] or partial_precision_lines([traced(tmp_path / "again", runtime)]) == []
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -105,7 +105,7 @@ def test_the_report_says_so_in_the_terminal_in_markdown_and_on_the_page(tmp_path
     row = traced(tmp_path, "onnxruntime", GLUE)
     found = residency_of(row)
     assert found.byte_share is not None and found.time_share is not None
-    (line,) = hollow_lines([row])
+    (line,) = partial_precision_lines([row])
     assert line.startswith("onnxruntime-int8: 100 % of the multiply-adds ran in int8, but only ")
     assert f"{100 * found.byte_share['int8']:.1f}"[:2] in line
     assert residency_lines([row])[0] in report_markdown(a_report(row))

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.graph.macs import mac_table
 from edgecnn.measure.kits import KitRef

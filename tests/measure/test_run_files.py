@@ -12,9 +12,9 @@ import pytest
 
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.hosts.protocol import Schedule, Task
-from edgecnn.judging.runs.latency import disturbed, latency
+from edgecnn.judging.latency import disturbed, latency
+from edgecnn.measure.device_runs import energy_of_runs, profile_of_runs
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.run_files import energy_of_runs, profile_of_runs
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.verdict import Fidelity
 from tests.measure.labs import FakeHost, a_kit

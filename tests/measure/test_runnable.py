@@ -14,11 +14,11 @@ from edgecnn.building.execute import Execution
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import EVERY_CANDIDATE_FAILED
-from edgecnn.errors.hosts.process import runner_cannot_write
+from edgecnn.errors.hosts import runner_cannot_write
 from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.runnable import kits_that_fail, tried
+from edgecnn.measure.lab import kits_that_fail, tried
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
@@ -141,7 +141,7 @@ def a_measured_build(
 
     monkeypatch.setattr(build, "execute", executed)
     kits = {each.id: a_kit(tmp_path / "made" / each.id, each) for each in (BASELINE, INT8)}
-    monkeypatch.setattr(build, "observe", lambda _, observer, *__: observer.subject.kits.update(kits))
+    monkeypatch.setattr(build, "measure_and_choose", lambda _, observer, *__: observer.subject.kits.update(kits))
     monkeypatch.setattr(build, "_race_winner", lambda *_: None)
     monkeypatch.setattr(build, "report_of", report)
     monkeypatch.setattr(build, "local_record", lambda seen: None)
@@ -184,7 +184,7 @@ def test_nothing_is_measured_once_every_candidate_of_the_target_has_failed(
         execution.outcomes["quantize:litert-fp32"] = Failed(ref="layer-not-converted", what="no form of Det")
 
     monkeypatch.setattr(build, "execute", executed)
-    monkeypatch.setattr(build, "observe", lambda *_: pytest.fail("the reference was measured for nothing"))
+    monkeypatch.setattr(build, "measure_and_choose", lambda *_: pytest.fail("the reference was measured for nothing"))
     context = BuildContext(Store.open(tmp_path / "store"), Ear())
     with pytest.raises(EdgecnnError, check=EVERY_CANDIDATE_FAILED.made) as raised:
         measured_build(planned, this_machine(), a_request(tmp_path / "out", goal=goal), context)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgecnn.errors.weights import UnknownArch
-from edgecnn.fit.features import counted_of
+from edgecnn.fit.predictor import counted_of
 from edgecnn.models.catalogue import arch_named, timed_arch
 from edgecnn.models.families.random_blocks import random_blocks
 from edgecnn.models.networks import build_network

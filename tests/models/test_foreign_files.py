@@ -14,12 +14,11 @@ import onnx
 import pytest
 
 from edgecnn.data.class_names import names_in_model, stated_names
-from edgecnn.data.formats.onnx_names import metadata_of
 from edgecnn.data.layout import root_of
+from edgecnn.data.model_metadata import metadata_of
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING, FOREIGN_MODEL, CustomModelUnusable
-from edgecnn.errors.data.folder import DATA_PATH_UNUSABLE
-from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE
+from edgecnn.errors.data import CLASS_NAMES_UNUSABLE, DATA_PATH_UNUSABLE
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.errors.weights import WEIGHTS_UNREADABLE
 from edgecnn.graph.custom.form import entries_of, form_of

@@ -18,8 +18,8 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.budget import BudgetedTraining, choose_epochs, training_budget, training_seconds
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.planning.request import BuildRequest
-from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.store.store import Store
 from edgecnn.training import material
 from edgecnn.training import speed as speed_module

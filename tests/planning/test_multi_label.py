@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.multi_label import BOUND_OF_SEVERAL_LABELS, MultiLabelNotFitting
+from edgecnn.errors.labels import BOUND_OF_SEVERAL_LABELS, MultiLabelNotFitting
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest, effective_gates
 from edgecnn.planning.resolve import resolve

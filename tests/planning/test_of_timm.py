@@ -11,8 +11,8 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow
 from edgecnn.errors.training import HEAD_NOT_ALONE, NOTHING_TO_PRUNE, NOTHING_TO_REPLACE
 from edgecnn.errors.weights import RESOLUTION_FIXED, SHAPE_NOT_TAKEN
 from edgecnn.planning.complete import complete_recipe
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.planning.request import BuildRequest
-from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import CLASS_ORDER_OPEN, NotInClassNames
+from edgecnn.errors.data import CLASS_ORDER_OPEN, NotInClassNames
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.render.progress import Quiet

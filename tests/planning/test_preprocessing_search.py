@@ -210,7 +210,7 @@ def test_numbers_without_an_order_are_tried_in_both(
 def test_a_model_at_chance_level_is_told_so_stated_or_searched(
     stated: dict[str, object], photos: ImageSource, tmp_path: Path
 ) -> None:
-    """Its build never passes: see ``judging.learned.not_learned``."""
+    """Its build never passes: see ``judging.judgement.not_learned``."""
     model = classifier("imagenet")
     weights = next(each for each in model.graph.initializer if each.name == "fc.w")
     weights.CopyFrom(numpy_helper.from_array(np.full((4, 3), 1e-6, np.float32), "fc.w"))

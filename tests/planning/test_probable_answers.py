@@ -12,8 +12,8 @@ from PIL import Image
 from scipy.special import softmax
 
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import describe_changes
-from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, opened
+from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, open_file
+from edgecnn.graph.custom.onnx_trunk import describe_changes
 from edgecnn.render.progress import Quiet
 from edgecnn.values.custom_model import CustomModel
 from tests.graph.custom.test_several_labels import prepared
@@ -47,7 +47,7 @@ def test_the_softmax_of_its_trunk_is_the_file_s_own_answer(way: str, tmp_path: P
     pixels, labels = pictures(64)
     request = CustomRequest(tmp_path / "mine.onnx", prepared(tmp_path / "pixels", labels), custom.entry, custom.feeding)
     make_custom_trunk(request, tmp_path / "out", Quiet())
-    theirs = opened(tmp_path / "mine.onnx", custom.entry).answers(pixels, custom.feeding)
+    theirs = open_file(tmp_path / "mine.onnx", custom.entry).answers(pixels, custom.feeding)
     ours = softmax(onnx_logits(tmp_path / "out/model.onnx", custom.feeding.normalization.feed(pixels)), axis=1)
     np.testing.assert_allclose(ours, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-4)
     assert ours.max() > 0.49, "a second softmax gives 0.31 at most"
@@ -97,7 +97,7 @@ def test_shares_in_bytes_are_given_no_second_softmax(classes: int, tmp_path: Pat
     np.save(prepared(tmp_path / "pixels", pictures(32)[1]) / "validation.pixels.npy", pixels)
     (tmp_path / "out").mkdir()
     make_custom_trunk(CustomRequest(path, tmp_path / "pixels", custom.entry, custom.feeding), tmp_path / "out", Quiet())
-    theirs = opened(path, custom.entry).answers(pixels, custom.feeding)
+    theirs = open_file(path, custom.entry).answers(pixels, custom.feeding)
     ours = softmax(onnx_logits(tmp_path / "out/model.onnx", custom.feeding.normalization.feed(pixels)), axis=1)
     np.testing.assert_allclose(ours, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-4)
     assert classes == 10 or np.abs(theirs.sum(axis=1) - 1).max() > 0.01, "which the sum alone would not show"

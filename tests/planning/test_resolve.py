@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.build import plan_build
-from edgecnn.building.publish import publish_plan
+from edgecnn.building.build import plan_build, publish_plan
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.files import device_named, target_of
 from edgecnn.errors.base import EdgecnnError

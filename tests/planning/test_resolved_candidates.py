@@ -14,10 +14,10 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOTHING_TO_BUILD
 from edgecnn.errors.devices import NO_CANDIDATE, PRECISION_NOT_ON_DEVICE
 from edgecnn.errors.training import NOTHING_TO_REPLACE
+from edgecnn.installed import resource_folder
 from edgecnn.planning import complete
 from edgecnn.planning.plan import plan
 from edgecnn.planning.resolve import resolve
-from edgecnn.resources import resource_folder
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import BASELINE_ID, Runtime

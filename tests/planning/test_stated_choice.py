@@ -9,8 +9,7 @@ import onnx
 import pytest
 
 from edgecnn.graph.custom.onnx_entry import read_entry
-from edgecnn.planning.stated_choice import merge_stated
-from edgecnn.planning.stated_preprocessing import Stated, stated_for
+from edgecnn.planning.stated_preprocessing import Stated, merge_stated, stated_for
 from edgecnn.values.preprocessing import PreprocessingChoice
 from tests.graph.custom_files import SIDE, classifier
 from tests.planning.test_stated_preprocessing import HALF, SQUARE, statement, written

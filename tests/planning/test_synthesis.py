@@ -13,12 +13,12 @@ from edgecnn.comparing.pin import pinned, rebuild_command
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import DATA_TRAIN_STATED
-from edgecnn.errors.data.synthesis import CLASSES_WITHOUT_CUTOUTS, SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
+from edgecnn.errors.data import CLASSES_WITHOUT_CUTOUTS, SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.recipe import apply_overrides, load_recipe
 from edgecnn.planning.request import BuildRequest
-from edgecnn.recipes.recipe import apply_overrides, load_recipe
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.recipe import Recipe

@@ -15,9 +15,9 @@ from edgecnn.errors.weights import RESOLUTION_TOO_SMALL, UnknownArch
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
+from edgecnn.planning.recipe import apply_overrides, load_recipe
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import _require_same_shape, teacher_of
-from edgecnn.recipes.recipe import apply_overrides, load_recipe
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.learning import TrainStage
 from edgecnn.store.store import Store

@@ -22,8 +22,8 @@ from edgecnn.errors.training import (
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.planning.request import BuildRequest
-from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.stages.learning import TrainStage
 from edgecnn.store.store import Store
 from edgecnn.training.settings import OtherTerms

@@ -9,8 +9,7 @@ import pytest
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.planning import candidates as module
 from edgecnn.planning.candidates import BASELINE, aware_candidates, aware_unavailable
-from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.trunk import Step
+from edgecnn.planning.plan import Plan, Step, plan
 from edgecnn.values.artifact import Blocked, Unavailable
 from edgecnn.values.candidate import Candidate, Method, Precision, Rung, Runtime, Scheme, graph_of
 from edgecnn.values.recipe import Recipe

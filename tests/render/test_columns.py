@@ -6,8 +6,8 @@ import pytest
 
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.render.columns import COLUMNS, Place, columns_of, metric_cell, tracked_numbers
-from edgecnn.render.figures import NONE, written
-from edgecnn.render.screens.comparing import cells
+from edgecnn.render.figures import NONE, interval_text
+from edgecnn.render.screens.comparing import side_by_side_cells
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, a_multi_label, an_interval, facts
@@ -40,7 +40,7 @@ def test_every_column_that_a_tracker_takes_is_a_metric() -> None:
 
 def test_an_emulated_time_has_its_mark_once_next_to_another_build() -> None:
     row = a_row(latency=a_latency(an_interval(2.0), fidelity=Fidelity.EMULATED))
-    assert cells(row)[2] == "2.00 [2.00, 2.00]ᵉ"
+    assert side_by_side_cells(row)[2] == "2.00 [2.00, 2.00]ᵉ"
 
 
 def test_a_tracker_takes_the_numbers_that_are_known_with_where_they_come_from() -> None:
@@ -59,5 +59,5 @@ def test_a_cell_without_a_figure_says_why_and_is_a_dash_in_a_table_of_text() -> 
 )
 def test_what_is_exact_and_an_estimate_alone_have_no_interval(unit: str, text: str) -> None:
     for confidence in (1.0, 0.0):
-        figure = written(an_interval(2.0, confidence=confidence), unit, 1)
+        figure = interval_text(an_interval(2.0, confidence=confidence), unit, 1)
         assert (str(figure), figure.interval) == (text, "")

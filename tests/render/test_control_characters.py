@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from edgecnn.errors.hosts.board import ANSWER_UNUSABLE
+from edgecnn.errors.hosts import ANSWER_UNUSABLE
 from edgecnn.render.bundle import bundle_licences, bundle_readme
 from edgecnn.render.ci import sheet_of_report, summary_markdown
 from edgecnn.render.markdown import report_markdown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.render import desktop
+from edgecnn.render import tables
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.screens.report import show_report
 from edgecnn.values.report import BaselineFacts
@@ -17,7 +17,7 @@ NOBODY = BaselineFacts(
 
 
 def test_the_reference_comes_first_and_each_way_has_its_own_figures() -> None:
-    rows = [dict(zip(desktop.COLUMNS, row, strict=True)) for row in desktop.rows(a_played_baseline())]
+    rows = [dict(zip(tables.DESKTOP_COLUMNS, row, strict=True)) for row in tables.desktop_rows(a_played_baseline())]
     assert [row["setting"] for row in rows] == ["torch-fp32", "torch-amp-cudagraph", "torch-fp32-compiled"]
     amp = rows[1]
     assert (amp["p50 ms"][:4], amp["GPU clock ms"][:4], amp["speed-up"][:5]) == ("0.40", "0.30", "3.00×")
@@ -25,14 +25,14 @@ def test_the_reference_comes_first_and_each_way_has_its_own_figures() -> None:
 
 
 def test_a_way_that_could_not_run_is_missing_with_the_reason() -> None:
-    row = dict(zip(desktop.COLUMNS, desktop.rows(a_played_baseline())[2], strict=True))
+    row = dict(zip(tables.DESKTOP_COLUMNS, tables.desktop_rows(a_played_baseline())[2], strict=True))
     assert row["p50 ms"] == "MISSING: there is no g++"
     assert {row[name] for name in ("GPU clock ms", "speed-up", "top-1 (95 %)", "drop", "images/s")} == {"–"}
 
 
 def test_nobody_is_one_sentence_and_no_table() -> None:
-    assert "MISSING" in desktop.sentence(NOBODY)
-    assert (desktop.rows(NOBODY), desktop.notes(NOBODY)) == ([], [])
+    assert "MISSING" in tables.desktop_sentence(NOBODY)
+    assert (tables.desktop_rows(NOBODY), tables.desktop_notes(NOBODY)) == ([], [])
 
 
 @pytest.mark.parametrize("baseline", [NOBODY, a_played_baseline()])
@@ -44,5 +44,5 @@ def test_markdown_and_terminal_say_the_same(baseline: BaselineFacts, capsys: pyt
     for text in (terminal, markdown) if baseline.variants else (markdown,):
         assert baseline.device in text
         assert "MISSING" in text
-        assert [row[0] for row in desktop.rows(baseline) if row[0] not in text] == []
+        assert [row[0] for row in tables.desktop_rows(baseline) if row[0] not in text] == []
         assert ("0.40 [" in text) == bool(baseline.variants)

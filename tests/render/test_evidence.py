@@ -6,12 +6,12 @@ import pytest
 
 from edgecnn.bundle.evidence import EvidenceVerification, EvidenceWeights
 from edgecnn.render.markdown import report_markdown
-from edgecnn.render.page.document import report_page
-from edgecnn.render.screens.evidence import SEEDED_ANSWERS, record_lines, verification_lines
+from edgecnn.render.page.report import report_page
+from edgecnn.render.screens.bundle import SEEDED_ANSWERS, evidence_lines, record_lines
 from edgecnn.render.screens.report import show_report
 from edgecnn.render.sentences import REFERENCES, reference_lines
 from edgecnn.render.terminal import show_lines
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.figures import Steady
 from edgecnn.values.profile import DatedReference
 from edgecnn.values.report import BuildReport
@@ -71,7 +71,7 @@ def test_what_seeded_weights_answer_is_not_held_against_the_machine() -> None:
 
 
 def test_a_terminal_is_shown_another_s_control_characters_as_text(capsys: pytest.CaptureFixture[str]) -> None:
-    show_lines(verification_lines(verified(record=an_evidence(machine=HARM, left_out={HARM: HARM}))))
+    show_lines(evidence_lines(verified(record=an_evidence(machine=HARM, left_out={HARM: HARM}))))
     said = capsys.readouterr().out
     assert "\x1b" not in said and "\x07" not in said
     assert "\\x1b[31mred\\x07" in said

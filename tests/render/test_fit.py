@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from edgecnn.render.page import fit_front
-from edgecnn.render.page.fit_front import fit_page
+from edgecnn.render.page import fronts
+from edgecnn.render.page.fronts import fit_page
 from edgecnn.render.screens.fit import cells_of, fit_lines
 from edgecnn.values.fit import Predicted, Trial
 from edgecnn.values.verdict import Interval, Verdict
@@ -57,9 +57,9 @@ def test_a_predicted_point_is_marked_and_a_built_one_is_filled() -> None:
     forecast = FAST.model_copy(
         update={"p50_ms": None, "untrained_ms": None, "predicted": (Predicted(candidate="a", p50_ms=p50),)}
     )
-    assert "▲" not in json.dumps(fit_front._row(FAST, FOUND), ensure_ascii=False)
-    row = fit_front._row(forecast, FOUND)
+    assert "▲" not in json.dumps(fronts._network_point(FAST, FOUND), ensure_ascii=False)
+    row = fronts._network_point(forecast, FOUND)
     assert row is not None
     assert (row["p50"], row["what"], row["fill"]) == ("18.00 [12.60, 25.20] ms ▲", "built, not measured", "var(--build-1)")
-    untrained = fit_front._row(forecast.model_copy(update={"untrained_ms": p50}), FOUND)
+    untrained = fronts._network_point(forecast.model_copy(update={"untrained_ms": p50}), FOUND)
     assert untrained is not None and "▲" not in untrained["p50"]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgecnn.render.columns import columns_of, headings_by_rank, text_rows
-from edgecnn.render.grid import Grid, narrow_lines, show_grid
+from edgecnn.render.terminal import Grid, narrow_lines, show_grid
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_latency, an_interval, facts
 from tests.render.reports import a_residency, a_row

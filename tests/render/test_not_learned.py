@@ -8,14 +8,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgecnn.judging.learned import not_learned
+from edgecnn.judging.judgement import not_learned
 from edgecnn.render.bundle import bundle_readme
 from edgecnn.render.ci import annotation_lines, junit_of, sheet_of_report, summary_markdown
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.compared import comparison_page
-from edgecnn.render.page.document import report_page
-from edgecnn.render.page.fit_front import fit_page
-from edgecnn.render.page.fleet import fleet_page
+from edgecnn.render.page.fronts import fit_page, fleet_page
+from edgecnn.render.page.report import report_page
 from edgecnn.render.screens.comparing import comparison_lines, show_side_by_side
 from edgecnn.render.screens.fit import show_fit
 from edgecnn.render.screens.report import explanation_lines, show_measured, show_report
@@ -24,7 +23,7 @@ from edgecnn.render.screens.sweep import judgement_lines, show_fleet
 from edgecnn.render.sentences import learned_lines, verdict_reason
 from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, report_text
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.studies.facts import Ensemble, EnsembleRow
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder

@@ -13,8 +13,8 @@ from edgecnn.render.ci import sheet_of_report, summary_markdown
 from edgecnn.render.screens.fit import show_fit
 from edgecnn.render.screens.report import show_report
 from edgecnn.render.sentences import result_line
+from edgecnn.results.explain import IMAGE, next_step
 from edgecnn.results.folder import BUNDLE
-from edgecnn.results.next_step import IMAGE, next_step
 from edgecnn.values.command import Command
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.reason import Taken

@@ -6,8 +6,16 @@ import pytest
 
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.render.plots import ASCII, UNICODE
-from edgecnn.render.screens.comparing import NOT_IN_BUILD, WHY_NOT_DIVIDED, latency_advice, plot_lines, show_side_by_side
-from edgecnn.render.screens.history import figure_text, rows, series_lines
+from edgecnn.render.screens.comparing import (
+    NOT_IN_BUILD,
+    WHY_NOT_DIVIDED,
+    figure_text,
+    history_rows,
+    interval_plot_lines,
+    latency_advice,
+    series_lines,
+    show_side_by_side,
+)
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import an_interval
 from tests.render.page.comparisons import a_point, a_series, some_builds
@@ -25,7 +33,7 @@ def test_every_build_has_a_row_for_every_candidate_and_one_that_it_lacks_says_so
 
 
 def test_times_of_two_machines_are_two_plots_and_no_line_divides_them() -> None:
-    lines = plot_lines(some_builds(), ASCII, 120)
+    lines = interval_plot_lines(some_builds(), ASCII, 120)
     first, second = (number for number, line in enumerate(lines) if line.startswith("p50 in ms"))
     assert "AMD EPYC" in lines[first] and "Cortex-A76" in lines[second]
     assert {line.split()[1] for line in lines[first + 1 : second - 2]} == {"A", "B"}
@@ -35,7 +43,7 @@ def test_times_of_two_machines_are_two_plots_and_no_line_divides_them() -> None:
 def test_the_command_that_gives_a_ratio_is_quoted_for_a_shell() -> None:
     found = some_builds()
     spaced = tuple(each.model_copy(update={"folder": f"my {each.folder}"}) for each in found.builds)
-    last = plot_lines(found.model_copy(update={"builds": spaced}), ASCII, 120)[-1]
+    last = interval_plot_lines(found.model_copy(update={"builds": spaced}), ASCII, 120)[-1]
     assert last.endswith("edgecnn judge 'my builds/b' --against 'my builds/a'")
 
 
@@ -48,7 +56,7 @@ def test_where_one_build_alone_was_timed_no_race_is_advised() -> None:
 def test_an_emulated_accuracy_keeps_its_mark() -> None:
     found = some_builds()
     emulated = tuple(each.model_copy(update={"fidelity": Fidelity.EMULATED}) for each in found.paired)
-    lines = plot_lines(found.model_copy(update={"paired": emulated}), UNICODE, 120)
+    lines = interval_plot_lines(found.model_copy(update={"paired": emulated}), UNICODE, 120)
     assert [("◆" in line, "●" in line) for line in lines if line.endswith("ppᵉ")] == [(True, False)] * 2
 
 
@@ -58,10 +66,10 @@ def test_a_series_is_a_sparkline_that_breaks_where_its_conditions_did() -> None:
 
 
 def test_a_measurement_without_a_figure_says_why_in_its_row() -> None:
-    row = list(rows(a_series()))[8]
+    row = list(history_rows(a_series()))[8]
     assert row[2].startswith("missing: ")
-    assert list(rows(a_series()))[5][5] == "kernel: 6.1.0 → 6.8.0"
-    assert list(rows(a_series()))[7][5] == "new kit"
+    assert list(history_rows(a_series()))[5][5] == "kernel: 6.1.0 → 6.8.0"
+    assert list(history_rows(a_series()))[7][5] == "new kit"
 
 
 def test_an_emulated_measurement_is_marked() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.render.columns import legend
 from edgecnn.render.markdown import report_markdown
-from edgecnn.render.page.candidates import candidate_rows
+from edgecnn.render.page.report import candidate_rows
 from edgecnn.render.screens.report import explanation_lines, show_report
 from edgecnn.results.explain import explain
 from edgecnn.values.report import BuildReport, CandidateFacts

@@ -11,7 +11,7 @@ from edgecnn import installed
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import OUTPUT_UNWRITABLE
 from edgecnn.errors.weights import MissingPackage
-from edgecnn.render.tensorboard import Curves
+from edgecnn.render.progress import Curves
 from edgecnn.store.artifacts import NoteTaker
 from tests.data.folders import Heard
 from tests.training.made import files_of, make_given, stage

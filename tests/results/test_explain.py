@@ -11,8 +11,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import UNKNOWN_CANDIDATE
 from edgecnn.judging.choice import ChoiceRules
 from edgecnn.judging.judgement import judge_candidate
-from edgecnn.results.explain import explain, explain_candidate
-from edgecnn.results.explanation import Explanation, OpenQuestion, StandIn, Unmeasured
+from edgecnn.results.explain import Explanation, OpenQuestion, StandIn, Unmeasured, explain, explain_candidate
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Fidelity

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.results.lineage import ancestor, kit_artifact
+from edgecnn.results.origin import ancestor, kit_artifact
 from tests.building.stored_builds import StoredBuild
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from edgecnn.data.manifest import filed
+from edgecnn.data.manifest import store_manifest
 from edgecnn.results.origin import changes, origin_of, planned_data
 from edgecnn.values.dataset import DataChange, DataManifest, DataSummary, ImageEntry, SplitRole
 
@@ -150,7 +150,7 @@ def images(folder: Path, **roles: Mapping[str, Iterable[int]]) -> DataSummary:
         for name, drawn in numbers.items()
         for number in drawn
     ]
-    return filed(DataManifest(origin="folder", root="/photos", classes=("hat", "shoes"), images=tuple(rows)), "", folder)
+    return store_manifest(DataManifest(origin="folder", root="/photos", classes=("hat", "shoes"), images=tuple(rows)), "", folder)
 
 
 BEFORE = {"train": {"hat": range(10)}, "validation": {"shoes": range(20, 24)}, "test": {"shoes": range(30, 34)}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.results.lineage import reported_race
+from edgecnn.results.origin import reported_race
 from tests.building.stored_builds import WHEN, StoredBuild
 
 

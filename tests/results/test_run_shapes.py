@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.results.page import drawn_ms, raced_of
-from edgecnn.results.page_facts import SHARES
+from edgecnn.results.page import SHARES, drawn_ms, raced_of
 from edgecnn.values.report import BuildReport
 from tests.building.stored_builds import WHEN, StoredBuild
 from tests.judging.made import a_latency

@@ -34,7 +34,7 @@ def a_bundle(folder: Path, kits: Path, machine: Path | None) -> Path:
     for kit in sorted((bundle / "kits").iterdir()):
         if machine is not None:
             edit(kit, "runner/machine/procfs.py", 'ROOT = Path("/")', f'ROOT = Path("{machine}")')
-        edit(kit, "runner/runs/energy.py", "WINDOW_S = 4.0", "WINDOW_S = 0.6")
+        edit(kit, "runner/runs/worker.py", "WINDOW_S = 4.0", "WINDOW_S = 0.6")
         digest = hashlib.sha256((kit / "kit.json").read_bytes()).hexdigest()
         carried[kit.name] = {"folder": f"kits/{kit.name}", "sha256": digest}
     write_choice(bundle, "onnxruntime-fp32", carried)

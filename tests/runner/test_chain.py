@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edgecnn.runner.chain import PictureChain, golden_photo
+from edgecnn.runner.classifier import golden_photo, run_on_file
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import decode, to_pixels
@@ -31,7 +31,7 @@ def test_the_chain_answers_as_its_parts_do(onnx_kit: Path) -> None:
     session = open_session(kit, batch=1)
     path, what = golden_photo(kit)
     pixels = to_pixels(decode(path), kit.manifest.recipe)[None]
-    assert np.array_equal(PictureChain(kit, session)(path)["logits"], session.run(feed_of(kit, pixels))["logits"])
+    assert np.array_equal(run_on_file(kit, session, path)["logits"], session.run(feed_of(kit, pixels))["logits"])
     assert what == f"JPEG of 56 x 40 pixels and {path.stat().st_size:,} bytes"
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from edgecnn.runner.classifier import Classifier
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from tests.house.source_tree import ROOT
 from tests.runner.kits import colour_card
 from tests.runner.processes import error_of, runner

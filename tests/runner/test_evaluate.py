@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 
 from edgecnn.runner.evaluate import evaluate
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.pixels import to_feed
 from tests.house.child import child
 from tests.runner.conftest import CopyKit

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.golden import check_logits, check_photo, golden_pixels
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.sessions import Session, open_session
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import SIDE, logits_of, make_kit, rewrite_manifest

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.runner.classifier import Classifier
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.classifier import Classifier, predict_files
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.predicting import predict_files
+from edgecnn.runner.messages import RunnerError
 from tests.runner.kits import CLASSES, rewrite_manifest
 
 OTHERS = "do not match the labels: they belong to another model"

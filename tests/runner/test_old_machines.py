@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.runner.installing import DROPPED_PATH, PATH_NOT_PASSED
+from edgecnn.runner.packages import DROPPED_PATH, PATH_NOT_PASSED
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest
 from tests.runner.ordinary import Kits, ordinary_kits  # noqa: F401 - a fixture

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.versions import matches
+from edgecnn.runner.messages import RunnerError
+from edgecnn.runner.packages import matches
 
 NUMBERS = st.lists(st.integers(0, 12), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
 VERSIONS = st.tuples(NUMBERS, st.sampled_from(["", "rc1", "a2", "+cpu"])).map("".join)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import CONVERTER_FAILED
-from edgecnn.graph.attention import attention_nodes, attention_products
+from edgecnn.graph.float_nodes import attention_nodes, attention_products
 from edgecnn.runtimes import onnxruntime_files
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.registry import backend_for
@@ -164,7 +164,7 @@ def test_int8_of_linear_attention_answers_as_fp32_does(runtime: Runtime, tmp_pat
         return float(np.abs(exact - rounded).max() / np.ptp(exact))
 
     with_attention_in_float = off("mended", ["product.vk", "product.top", "product.bottom"])
-    monkeypatch.setattr("edgecnn.graph.attention.attention_nodes", lambda model: [])
+    monkeypatch.setattr("edgecnn.graph.float_nodes.attention_nodes", lambda model: [])
     assert with_attention_in_float < 0.05
     if runtime is Runtime.LITERT:  # which divides by no rounded zero
         with pytest.raises(EdgecnnError, match="DIV", check=CONVERTER_FAILED.made):

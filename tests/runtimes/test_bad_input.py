@@ -21,8 +21,8 @@ from edgecnn.errors.graph import (
     OPERATOR_MISSING,
     operator_missing,
 )
+from edgecnn.graph.missing_operator import NEAREST
 from edgecnn.graph.onnx_file import BYTES_MAX, load_model
-from edgecnn.graph.operators import NEAREST
 from edgecnn.runtimes.candidate import CandidateRequest, make_candidate
 from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.values.candidate import Candidate, Runtime

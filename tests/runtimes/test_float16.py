@@ -9,7 +9,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import HALF_OVERFLOW
-from edgecnn.graph.passes.half import SMALLEST_HALF, carry_half, through_half, type_half
+from edgecnn.graph.half_precision import SMALLEST_HALF, nearest_halves, round_to_half, type_half
 from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import feed_of, pictures, trunk
@@ -62,11 +62,11 @@ def test_every_number_that_fp16_holds_survives_typing() -> None:
     edge = np.array([SMALLEST_HALF, -SMALLEST_HALF, 3 * SMALLEST_HALF, 65504.0, -65504.0, 0.0, 1.0, 2.0**-14], np.float32)
     head = next(tensor for tensor in model.graph.initializer if tensor.name == "head")
     head.CopyFrom(numpy_helper.from_array(np.tile(edge, (4, 1)), "head"))
-    typed = type_half(carry_half(model))
+    typed = type_half(round_to_half(model))
     array = next(numpy_helper.to_array(tensor) for tensor in typed.graph.initializer if tensor.name == "head")
     assert np.array_equal(array.astype(np.float32), np.tile(edge, (4, 1)))
 
 
 def test_a_weight_beyond_fp16_is_refused() -> None:
     with pytest.raises(EdgecnnError, check=HALF_OVERFLOW.made):
-        through_half(np.array([1.0, -7e4], np.float32), "conv.weight")
+        nearest_halves(np.array([1.0, -7e4], np.float32), "conv.weight")

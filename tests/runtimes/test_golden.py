@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import GOLDEN_NOT_TELLING
-from edgecnn.runtimes.checks import LEAST_TOLERANCE, golden_of, least_tolerance
+from edgecnn.runtimes.checks import LEAST_TOLERANCE, golden_logits, least_tolerance
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import LOGITS_TOLERANCE, ModelFile
 from tests.graph.trunks import NORMALIZATION, prepared
@@ -16,7 +16,7 @@ from tests.runtimes.made import CANDIDATES, made
 
 @pytest.mark.parametrize("candidate", sorted(CANDIDATES))
 def test_swapped_channels_lie_outside_every_candidates_tolerance(candidate: str) -> None:
-    golden = golden_of(made(candidate), prepared(), NORMALIZATION, CANDIDATES[candidate])
+    golden = golden_logits(made(candidate), prepared(), NORMALIZATION, CANDIDATES[candidate])
     model = ModelFile.model_validate_json((made(candidate) / "model.json").read_text())
     facts = json.loads((made(candidate) / "quantize.json").read_text())["golden"]
     assert golden.tells_channels
@@ -28,7 +28,7 @@ def test_the_tolerance_never_falls_below_what_other_machines_need(candidate: str
     (tmp_path / "golden").mkdir()
     pixels = np.load(prepared() / "golden" / "pixels.npy")
     np.save(tmp_path / "golden" / "pixels.npy", np.repeat(pixels[..., :1], 3, axis=3))
-    golden = golden_of(made(candidate), tmp_path, NORMALIZATION, CANDIDATES[candidate])
+    golden = golden_logits(made(candidate), tmp_path, NORMALIZATION, CANDIDATES[candidate])
     assert (golden.swap, golden.tells_channels) == (0.0, False)
     assert golden.tolerance == least_tolerance(CANDIDATES[candidate])
 
@@ -47,7 +47,7 @@ def test_bounds_of_the_tolerance_are_in_order() -> None:
 def test_a_twin_answers_for_a_model_that_cannot_run_here(tmp_path: Path) -> None:
     shutil.copytree(made("onnxruntime-fp32"), tmp_path / "made")
     shutil.copytree(made("onnxruntime-int8"), tmp_path / "made" / "twin")
-    golden = golden_of(tmp_path / "made", prepared(), NORMALIZATION, CANDIDATES["onnxruntime-int8"])
+    golden = golden_logits(tmp_path / "made", prepared(), NORMALIZATION, CANDIDATES["onnxruntime-int8"])
     assert np.array_equal(golden.logits, np.load(made("onnxruntime-int8") / "golden_logits.npy"))
 
 
@@ -56,5 +56,5 @@ def test_a_model_that_answers_everything_alike_is_refused(tmp_path: Path) -> Non
     same = np.load(prepared() / "golden" / "pixels.npy")[[0, 0, 0]]
     np.save(tmp_path / "golden" / "pixels.npy", same)
     with pytest.raises(EdgecnnError, check=GOLDEN_NOT_TELLING.made) as caught:
-        golden_of(made("onnxruntime-fp32"), tmp_path, NORMALIZATION, CANDIDATES["onnxruntime-fp32"])
+        golden_logits(made("onnxruntime-fp32"), tmp_path, NORMALIZATION, CANDIDATES["onnxruntime-fp32"])
     assert caught.value.ref == "golden-not-telling"

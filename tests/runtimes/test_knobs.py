@@ -10,11 +10,9 @@ import pytest
 
 from edgecnn.devices.files import device_named
 from edgecnn.runner.feeds import feed_of, run_checked
-from edgecnn.runner.golden import golden_pixels
+from edgecnn.runner.golden import golden_pixels, selftest
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.knobs import check_knobs
-from edgecnn.runner.selftest import selftest
-from edgecnn.runner.sessions import open_session
+from edgecnn.runner.sessions import check_knobs, open_session
 from edgecnn.runtimes.registry import all_backends, backend_for
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Precision, Runtime
 from edgecnn.values.device import Device

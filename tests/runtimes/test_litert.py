@@ -167,11 +167,11 @@ def test_a_row_of_the_profiler_s_table_has_as_many_calls_as_pieces_that_it_joins
     interpreter.Interpreter = interpreter.OpResolverType = object  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ai_edge_litert", library)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", interpreter)
-    monkeypatch.delitem(sys.modules, "edgecnn.runner.sessions.litert_trace", raising=False)
-    litert_trace = import_module("edgecnn.runner.sessions.litert_trace")
-    monkeypatch.delitem(sys.modules, "edgecnn.runner.sessions.litert_trace")
-    monkeypatch.setattr(litert_trace, "_Profiled", lambda *_: SimpleNamespace(summary=lambda: TABLE))
-    kernels = litert_trace._kernels(Path("model.tflite"), 1, None)
+    monkeypatch.delitem(sys.modules, "edgecnn.runner.sessions.litert_cpu", raising=False)
+    litert_cpu = import_module("edgecnn.runner.sessions.litert_cpu")
+    monkeypatch.delitem(sys.modules, "edgecnn.runner.sessions.litert_cpu")
+    monkeypatch.setattr(litert_cpu, "_Profiled", lambda *_: SimpleNamespace(summary=lambda: TABLE))
+    kernels = litert_cpu._kernels(Path("model.tflite"), 1, None)
     assert [(row["kernel"], row["calls"]) for row in kernels] == [
         ("Delegate/Convert (NC)", 9.0),
         ("Delegate/Fully Connected (NC, QS8, QC8W) GEMM", 6.0),
@@ -226,9 +226,9 @@ import sys
 import numpy as np
 from pathlib import Path
 from edgecnn.runner.sessions import litert_cpu
-with litert_cpu._unheard():
+with litert_cpu._hidden_stderr():
     network = litert_cpu._Compiled(Path(sys.argv[1]), 1)
-print(network.answer(np.zeros(network.shape, np.float32)).shape)
+print(network.compute(np.zeros(network.shape, np.float32)).shape)
 """
 
 

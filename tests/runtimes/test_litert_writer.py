@@ -15,8 +15,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.runtimes.litert_writer import flatbuffer
+from edgecnn.runtimes.litert_writer.conversion import FORMS, RULES
 from edgecnn.runtimes.litert_writer.flatbuffer import LitertNetwork, TooLarge
-from edgecnn.runtimes.litert_writer.registry import FORMS, RULES
 from edgecnn.runtimes.litert_writer.writer import LayerWithoutForm, litert_model
 
 OPSET = 22
@@ -296,7 +296,7 @@ def test_an_operator_answers_as_in_onnx(name: str) -> None:
     """By the operators of LiteRT that the registry, and so the documentation, names."""
     written = operators(agree(network(CASES[name])))
     if all(op in FORMS for op, _, _ in CASES[name]):
-        assert set(written) <= {"TRANSPOSE", "RESHAPE", *", ".join(FORMS[op].held for op, _, _ in CASES[name]).split(", ")}
+        assert set(written) <= {"TRANSPOSE", "RESHAPE", *", ".join(FORMS[op].writes for op, _, _ in CASES[name]).split(", ")}
 
 
 @pytest.mark.parametrize(
@@ -586,7 +586,7 @@ def test_a_model_beyond_the_bytes_of_a_flatbuffer_is_refused(monkeypatch: pytest
     network = LitertNetwork()
     network.constant(np.zeros(1 << 20, np.float32))
     with pytest.raises(TooLarge):
-        network.finished([], [])
+        network.serialize([], [])
 
 
 def test_no_two_tensors_have_one_name() -> None:

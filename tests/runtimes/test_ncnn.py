@@ -62,7 +62,7 @@ def test_only_fp32_is_supported_elsewhere_and_the_rest_has_a_reason() -> None:
 def converter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The program that converts; it is the test's to write."""
     program = tmp_path / "pnnx"
-    monkeypatch.setattr(ncnn, "_program", lambda: program)
+    monkeypatch.setattr(ncnn, "pnnx_program", lambda: program)
     return program
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import CONVERTER_FAILED
-from edgecnn.runner.installing import DROPPED_PATH
+from edgecnn.runner.packages import DROPPED_PATH
 from edgecnn.runtimes.separate_process import run_separately
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.planning.candidates import ORIGINAL
-from edgecnn.runner.runtimes import DISTRIBUTIONS, runtime_of
+from edgecnn.runner.packages import DISTRIBUTIONS, runtime_of
 from edgecnn.runner.session_options import OPTIONS
 from edgecnn.runtimes.onnxruntime import exact_products
 from edgecnn.runtimes.protocol import Backend

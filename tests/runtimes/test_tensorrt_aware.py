@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.planning.candidates import aware_candidates
 from edgecnn.runner.pixels import to_feed
 from edgecnn.runtimes.onnxruntime_files import logits_of

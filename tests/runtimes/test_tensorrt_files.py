@@ -18,7 +18,7 @@ from edgecnn.errors.graph import TWIN_DISAGREES
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.runtimes.tensorrt import UNFUSED
-from edgecnn.runtimes.tensorrt_files import distances
+from edgecnn.runtimes.tensorrt_files import twin_distances
 from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import NORMALIZATION, feed_of, pictures, trunk
 from tests.runner.engine_kits import INT8, made
@@ -120,4 +120,4 @@ def test_a_file_that_does_not_compute_what_its_twin_does_is_refused(tmp_path: Pa
     onnx.save(activations_as_uint8(onnx.load(ships())), tmp_path / "model.onnx")
     job = Job(trunk(NETWORK), tmp_path, INT8, NORMALIZATION, pictures(8))
     with pytest.raises(EdgecnnError, check=TWIN_DISAGREES.made):
-        distances(job)
+        twin_distances(job)

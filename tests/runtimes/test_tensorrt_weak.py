@@ -21,7 +21,7 @@ from edgecnn.errors.graph import (
 from edgecnn.graph.onnx_file import opset_of
 from edgecnn.runtimes.candidate import CandidateRequest, make_candidate
 from edgecnn.runtimes.registry import backend_for
-from edgecnn.runtimes.tensorrt_files import check_for_tensorrt_8_5, lowered
+from edgecnn.runtimes.tensorrt_files import check_for_tensorrt_8_5, lower_opset
 from edgecnn.values.candidate import Candidate, Runtime
 from tests.graph.trunks import NORMALIZATION, prepared, trunk
 from tests.runtimes.made import Quiet
@@ -58,7 +58,7 @@ def small(*nodes: onnx.NodeProto, opset: int = 20, **constants: np.ndarray) -> o
 
 def test_an_operator_without_an_older_form_is_refused() -> None:
     with pytest.raises(EdgecnnError, check=OPSET_NOT_LOWERED.made) as caught:
-        lowered(small(helper.make_node("Gelu", ["image"], ["logits"], name="g")), Path("net.onnx"))
+        lower_opset(small(helper.make_node("Gelu", ["image"], ["logits"], name="g")), Path("net.onnx"))
     assert caught.value.what == "net.onnx cannot be converted from opset 20 to 17"
 
 

@@ -17,14 +17,14 @@ from edgecnn.devices.files import device_named, known_devices
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import CALIBRATION_RANGE_NOT_FINITE, HALF_OVERFLOW, OUTPUTS_DIFFER
 from edgecnn.graph.checks import first_nonfinite
-from edgecnn.graph.passes.half import LARGEST_HALF, carry_half, round_between, type_half
+from edgecnn.graph.half_precision import LARGEST_HALF, round_activations, round_to_half, type_half
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
 from edgecnn.runtimes import checks, onnxruntime_web, openvino, tensorrt_files
 from edgecnn.runtimes.candidate import CandidateRequest, make_candidate
-from edgecnn.runtimes.checks import FROM_TRUNK, beyond_half, distance_from_trunk
+from edgecnn.runtimes.checks import FROM_TRUNK, distance_from_trunk, tensors_beyond_half
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.litert_writer import writer
-from edgecnn.runtimes.litert_writer.registry import RULES
+from edgecnn.runtimes.litert_writer.conversion import RULES
 from edgecnn.runtimes.onnxruntime_files import Feeds, logits_of
 from edgecnn.runtimes.protocol import Backend, Halves
 from edgecnn.runtimes.registry import all_backends, backend_for, every_backend, offers
@@ -186,7 +186,7 @@ def test_an_activation_beyond_fp16_refuses_whoever_computes_it_in_fp16(name: str
     candidate, path = offered()[name], small(tmp_path, factor=WIDE)
     job = Job(path, tmp_path, candidate, NORMALIZATION, pictures(40, seed=1))
     if name not in HALVES:
-        assert beyond_half(candidate, job) == {}
+        assert tensors_beyond_half(candidate, job) == {}
         return
     with pytest.raises(
         EdgecnnError,
@@ -217,7 +217,7 @@ def test_layers_around_such_an_activation_stay_in_fp32_where_the_file_can_say_so
     halves = [name for name, kind in kinds.items() if kind == "tensor(float16)"]
     assert {"r2", "flat"} <= set(halves), "the other layers are fp16"
     assert set(facts["beyond_half"]) == {"c1", "r1", "mean", "most", "sum"}
-    whole = type_half(carry_half(onnx.load(path)))
+    whole = type_half(round_to_half(onnx.load(path)))
     onnx.save(whole, tmp_path / "whole.onnx")
     assert first_nonfinite(tmp_path / "whole.onnx", feed[:1]) is not None, "else this network shows nothing"
 
@@ -292,7 +292,7 @@ def test_a_tensor_that_is_infinite_in_fp32_is_refused_as_such(tmp_path: Path) ->
     onnx.save(model, tmp_path / "infinite.onnx")
     job = Job(tmp_path / "infinite.onnx", tmp_path, offered()["tensorrt-fp16"], NORMALIZATION, pictures(4))
     with pytest.raises(EdgecnnError, match="tensor c2", check=CALIBRATION_RANGE_NOT_FINITE.made):
-        beyond_half(job.candidate, job)
+        tensors_beyond_half(job.candidate, job)
 
 
 def test_magnitudes_are_those_of_each_tensor_over_all_batches(tmp_path: Path) -> None:
@@ -305,8 +305,8 @@ def test_magnitudes_are_those_of_each_tensor_over_all_batches(tmp_path: Path) ->
 
 
 def test_onnx_runtime_keeps_the_roundings_of_a_twin_at_the_level_that_the_runner_asks_for(tmp_path: Path) -> None:
-    carried = carry_half(onnx.load(trunk("resnet18")))
-    onnx.save(round_between(carried), tmp_path / "twin.onnx")
+    carried = round_to_half(onnx.load(trunk("resnet18")))
+    onnx.save(round_activations(carried), tmp_path / "twin.onnx")
     options, kept = onnxruntime.SessionOptions(), tmp_path / "optimized.onnx"
     options.optimized_model_filepath = str(kept)
     onnxruntime.InferenceSession(tmp_path / "twin.onnx", options, providers=["CPUExecutionProvider"])
@@ -338,7 +338,7 @@ def test_an_infinity_of_a_constant_refuses_no_candidate(kind: str, tmp_path: Pat
     path = masked(tmp_path, kind)
     for name in HALVES:
         job = Job(path, tmp_path, offered()[name], NORMALIZATION, pictures(4))
-        assert beyond_half(job.candidate, job) == {}, name
+        assert tensors_beyond_half(job.candidate, job) == {}, name
     assert not np.isinf([*largest_magnitudes(path, [feed_of(pictures(4))]).activations.values()]).any()
 
 
@@ -366,7 +366,7 @@ def test_the_typed_file_keeps_an_infinity_and_moves_a_bound_to_the_end_of_fp16(t
         (lambda: masked(tmp_path, "Where"), {"ninf": -np.inf}),
         (lambda: clipped(tmp_path), {"lo": 0, "hi": 65504}),
     ):
-        typed = type_half(carry_half(onnx.load(build())))
+        typed = type_half(round_to_half(onnx.load(build())))
         held = {tensor.name: numpy_helper.to_array(tensor) for tensor in typed.graph.initializer}
         for name, end in ends.items():
             assert held[name].dtype == np.float16 and float(held[name]) == end
@@ -375,7 +375,7 @@ def test_the_typed_file_keeps_an_infinity_and_moves_a_bound_to_the_end_of_fp16(t
 @pytest.mark.parametrize("name", HALVES)
 def test_a_bound_is_no_magnitude(name: str, tmp_path: Path) -> None:
     job = Job(clipped(tmp_path), tmp_path, offered()[name], NORMALIZATION, pictures(4))
-    assert beyond_half(job.candidate, job) == {}
+    assert tensors_beyond_half(job.candidate, job) == {}
 
 
 def test_a_bound_keeps_its_number_in_a_layer_that_stays_in_fp32(tmp_path: Path) -> None:
@@ -398,7 +398,7 @@ def test_a_weight_beyond_fp16_is_reported_as_a_weight_without_images(tmp_path: P
     ]
     job = Job(changed(tmp_path, "r2", nodes, scale), tmp_path, offered()["ncnn-fp16"], NORMALIZATION, pictures(4))
     with pytest.raises(EdgecnnError, check=HALF_OVERFLOW.made) as refused:
-        beyond_half(job.candidate, job)
+        tensors_beyond_half(job.candidate, job)
     assert refused.value.line().startswith("in ncnn-fp16, weight scale reaches 100,000; the largest fp16 number is 65,504 — ")
 
 
@@ -410,7 +410,7 @@ def test_a_nan_anywhere_in_a_tensor_is_refused(tmp_path: Path) -> None:
     far[5] = 1e4
     job = Job(changed(tmp_path, "r2", nodes, {"far": far}), tmp_path, offered()["tensorrt-fp16"], NORMALIZATION, pictures(4))
     with pytest.raises(EdgecnnError, match="tensor root", check=CALIBRATION_RANGE_NOT_FINITE.made):
-        beyond_half(job.candidate, job)
+        tensors_beyond_half(job.candidate, job)
 
 
 def learned_file(folder: Path) -> Path:
@@ -488,11 +488,11 @@ def test_magnitudes_are_measured_once_for_a_trunk_and_its_pixels(tmp_path: Path,
     monkeypatch.setattr(checks, "largest_magnitudes", counted)
     path = small(tmp_path, factor=2.0)
     for name in HALVES:
-        beyond_half(offered()[name], Job(path, tmp_path, offered()[name], NORMALIZATION, pictures(3, seed=7)))
+        tensors_beyond_half(offered()[name], Job(path, tmp_path, offered()[name], NORMALIZATION, pictures(3, seed=7)))
     assert len(measured) == 1
     half = offered()["ncnn-fp16"]
-    beyond_half(half, Job(path, tmp_path, half, NORMALIZATION, pictures(3, seed=8)))
-    beyond_half(half, Job(small(tmp_path, factor=3.0), tmp_path, half, NORMALIZATION, pictures(3, seed=7)))
+    tensors_beyond_half(half, Job(path, tmp_path, half, NORMALIZATION, pictures(3, seed=8)))
+    tensors_beyond_half(half, Job(small(tmp_path, factor=3.0), tmp_path, half, NORMALIZATION, pictures(3, seed=7)))
     assert len(measured) == 3
 
 

@@ -9,7 +9,7 @@ from subprocess import Popen
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from edgecnn.serving.http import PhotoServer
+from edgecnn.bundle.serving import PhotoServer
 
 
 class Reply(NamedTuple):

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from edgecnn.bundle.answering import Limits
+from edgecnn.bundle.serving import PhotoServer, Place, ServeRequest, photo_server
+from edgecnn.render.page.served import served_page
 from edgecnn.render.progress import Quiet
-from edgecnn.serving.answering import Limits
-from edgecnn.serving.http import PhotoServer, Place
-from edgecnn.serving.running import ServeRequest, photo_server
 from tests.bundle.sealed import KIT_FOLDER, copied, published, with_kit
 from tests.runner.kits import rewrite_manifest
 
@@ -54,7 +54,7 @@ def serve(whole: Path, complaints: list[str]) -> Iterator[Serve]:
 
         def start(bundle: Path = whole, place: Place = ANY_PORT, **limits: Any) -> PhotoServer:
             asked = ServeRequest(bundle, place=place, limits=Limits(**limits))
-            server, _ = running.enter_context(photo_server(asked, Quiet(), complaints.append))
+            server, _ = running.enter_context(photo_server(asked, served_page, Quiet(), complaints.append))
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
             thread.start()
             running.callback(thread.join)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from edgecnn.serving.http import PhotoServer
+from edgecnn.bundle.serving import PhotoServer
 from tests.serving.asking import ask, said_to
 from tests.serving.conftest import Serve
 from tests.serving.test_photographs import scanned

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.serving.answering import Limits, Rates
+from edgecnn.bundle.answering import Limits, Rates
 
 
 def test_a_fifth_of_a_minute_s_photographs_go_at_once_and_the_rest_evenly() -> None:

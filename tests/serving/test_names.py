@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.serving.http import HostNames, Place
+from edgecnn.bundle.serving import HostNames, Place
 from tests.serving.asking import ask, said_to
 from tests.serving.conftest import Serve
 
@@ -62,7 +62,7 @@ def test_addresses_the_machine_s_own_names_and_allowed_ones_pass(serve: Serve, p
     "host", ["", ".", ":80", "[", "[board]:80", "::1", "board:x", "board:80:80", "board/", "user@board", "*"]
 )
 def test_what_names_no_host_is_refused(host: str) -> None:
-    assert not HostNames(("photos.example",), reached=True).hold(host)
+    assert not HostNames(("photos.example",), reached=True).contain(host)
 
 
 def test_a_host_is_named_once(serve: Serve) -> None:
@@ -96,6 +96,6 @@ def test_the_network_is_asked_for_the_full_name_once_and_only_where_no_other_fit
     lookups: list[str] = []
     monkeypatch.setattr("socket.getfqdn", lambda *_: lookups.append("asked") or "board.lab.example")
     names = HostNames((), reached=True)
-    assert names.hold("board:80") and names.hold("10.0.0.5") and lookups == []
-    assert not names.hold("evil.example") and not names.hold("evil.example") and names.hold("board.lab.example")
+    assert names.contain("board:80") and names.contain("10.0.0.5") and lookups == []
+    assert not names.contain("evil.example") and not names.contain("evil.example") and names.contain("board.lab.example")
     assert lookups == ["asked"]

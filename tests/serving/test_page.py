@@ -6,15 +6,15 @@ import base64
 import hashlib
 import re
 
+from edgecnn.bundle.answering import Limits
 from edgecnn.bundle.predictions import Served
-from edgecnn.serving.answering import Limits
-from edgecnn.serving.page import page_of
+from edgecnn.render.page.served import served_page
 from tests.serving.conftest import HOSTILE
 
 
 def test_hostile_names_of_bundle_and_kit_are_escaped() -> None:
     name = "$style</title><script>window.broken=1</script>"
-    page = page_of(Served(bundle="x", name=name, version=1, candidate="".join(HOSTILE), classes=4), Limits())
+    page = served_page(Served(bundle="x", name=name, version=1, candidate="".join(HOSTILE), classes=4), Limits())
     text = page.html.decode("utf-8")
     assert text.count("<script") == 1
     assert text.count("<img") == 1
@@ -22,7 +22,7 @@ def test_hostile_names_of_bundle_and_kit_are_escaped() -> None:
 
 
 def test_the_policy_names_the_digest_of_its_script_and_of_its_style_and_nothing_outside_is_named() -> None:
-    page = page_of(Served(bundle="x", name="x", version=1, candidate="x", classes=4), Limits(body_bytes=1 << 19))
+    page = served_page(Served(bundle="x", name="x", version=1, candidate="x", classes=4), Limits(body_bytes=1 << 19))
     text = page.html.decode("utf-8")
     for element in ("script", "style"):
         (content,) = re.findall(f"<{element}>(.*?)</{element}>", text, re.DOTALL)
@@ -34,6 +34,6 @@ def test_the_policy_names_the_digest_of_its_script_and_of_its_style_and_nothing_
 
 
 def test_the_page_is_told_which_files_tools_leave_behind() -> None:
-    page = page_of(Served(bundle="x", name="x", version=1, candidate="x", classes=4), Limits())
+    page = served_page(Served(bundle="x", name="x", version=1, candidate="x", classes=4), Limits())
     (names,) = re.findall(r'data-left-behind="([^"]*)"', page.html.decode("utf-8"))
     assert {"thumbs.db", "desktop.ini", "@eadir", "__macosx"} <= set(names.split("|"))

@@ -20,8 +20,9 @@ from tests.house.source_tree import ROOT
 BEGINS = """
 import json, signal, sys
 from pathlib import Path
+from edgecnn.render.page.served import served_page
 from edgecnn.render.progress import Quiet
-from edgecnn.serving.running import Terminated, ServeRequest, endings_heeded, photo_server
+from edgecnn.bundle.serving import Terminated, ServeRequest, raise_end_signals, photo_server
 
 asked, number = ServeRequest(Path(sys.argv[1])), int(sys.argv[2])
 said = []
@@ -41,14 +42,14 @@ class Interrupted:  # in a place where Python drops what a handler raises
 
 
 sys.unraisablehook = lambda about: said.append(about.exc_type.__name__)
-with endings_heeded() as endings, photo_server(asked, Quiet(), print) as (server, _):
+with raise_end_signals() as endings, photo_server(asked, served_page, Quiet(), print) as (server, _):
     Interrupted()
     said.append(raised(lambda: server.serve_until(endings.check)))
 print(json.dumps(said))
 """
 
 LOOKED_AT = f"""{BEGINS}
-with endings_heeded() as endings, photo_server(asked, Quiet(), print) as (server, _):
+with raise_end_signals() as endings, photo_server(asked, served_page, Quiet(), print) as (server, _):
     endings.check()
     signal.raise_signal(number)
     said.append(raised(lambda: server.serve_until(endings.check)))
@@ -59,8 +60,8 @@ print(json.dumps(said))
 DEAF = f"""{BEGINS}
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 terminated = signal.getsignal(signal.SIGTERM)
-with endings_heeded() as endings:
-    said += [signal.getsignal(signal.SIGINT) is signal.SIG_IGN, signal.getsignal(signal.SIGTERM) == endings.heed]
+with raise_end_signals() as endings:
+    said += [signal.getsignal(signal.SIGINT) is signal.SIG_IGN, signal.getsignal(signal.SIGTERM) == endings.handle]
     endings.check()
 said += [signal.getsignal(signal.SIGINT) is signal.SIG_IGN, signal.getsignal(signal.SIGTERM) == terminated]
 print(json.dumps(said))

@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 
 from edgecnn.bundle.predicting import predict_photos
+from edgecnn.bundle.serving import Place, ServeRequest, photo_server
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BUNDLE_FILE_CHANGED
 from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
+from edgecnn.render.page.served import served_page
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.classifier import Classifier
-from edgecnn.serving.http import Place
-from edgecnn.serving.running import ServeRequest, photo_server
 from tests.bundle.sealed import KIT_FOLDER, copied
 from tests.serving.asking import ask, said_to
 from tests.serving.conftest import HOSTILE, Serve
@@ -254,8 +254,11 @@ def test_a_bundle_that_does_not_verify_opens_no_port(whole: Path, tmp_path: Path
     bundle = copied(whole, tmp_path / "bundle")
     model = bundle / KIT_FOLDER / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
-    monkeypatch.setattr("edgecnn.serving.running.PhotoServer", lambda *_: pytest.fail("a port was opened"))
-    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made), photo_server(ServeRequest(bundle), Quiet(), print):
+    monkeypatch.setattr("edgecnn.bundle.serving.PhotoServer", lambda *_: pytest.fail("a port was opened"))
+    with (
+        pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made),
+        photo_server(ServeRequest(bundle), served_page, Quiet(), print),
+    ):
         pass
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from edgecnn.bundle.answering import Answering, Limits
 from edgecnn.runner.classifier import Classifier
-from edgecnn.serving.answering import Answering, Limits
 from tests.runner.kits import CLASSES, make_kit, rewrite_manifest
 
 NAMES = [f"class {index}" for index in range(CLASSES)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgecnn.errors.hosts.process import RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts import RunnerFailed, RunnerTimedOut
 from edgecnn.graph.macs import mac_table
 from edgecnn.stages import engine as compile_stage
 from edgecnn.stages.engine import CompileStage

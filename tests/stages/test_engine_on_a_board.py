@@ -15,8 +15,7 @@ import pytest
 
 from edgecnn.building.engines import build_engine
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import LINK_LOST
-from edgecnn.errors.hosts.process import RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts import LINK_LOST, RunnerFailed, RunnerTimedOut
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address

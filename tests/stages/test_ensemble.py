@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.ensemble import Member, averaged
+from edgecnn.graph.ensemble import Member, average_members
 from edgecnn.graph.onnx_file import load_model, save_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
@@ -25,7 +25,7 @@ def test_two_networks_as_one_are_quantized_and_run_by_both_runtimes(tmp_path: Pa
     members = [Member(load_model(trunk(name)), NORMALIZATION) for name in ("resnet18", "mobilenet_v2")]
     whole = tmp_path / "whole"
     whole.mkdir()
-    save_model(averaged(members, ImageSize.square(RESOLUTION_PX), CLASSES), whole / "model.onnx")
+    save_model(average_members(members, ImageSize.square(RESOLUTION_PX), CLASSES), whole / "model.onnx")
     golden = np.load(prepared() / "golden" / "pixels.npy")
     expected = onnx_logits(whole / "model.onnx", to_feed(golden, "float32", "NCHW", PLAIN.mean, PLAIN.std))
     hold_against(expected, answers(PLAIN, whole, prepared(), tmp_path))

@@ -15,7 +15,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import RUNNER_SOURCE_CHANGED, SELF_TEST_FAILED
-from edgecnn.errors.data.multi_label import THRESHOLDS_OF_ANOTHER_MODEL
+from edgecnn.errors.labels import THRESHOLDS_OF_ANOTHER_MODEL
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import clean_environment

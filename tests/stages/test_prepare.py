@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.golden import LONG_SIDE_PX, card
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
+from edgecnn.data.prepared import LONG_SIDE_PX, draw_card
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     IMAGE_GONE,
     CorruptImages,
     corrupt_images,
@@ -111,7 +111,7 @@ def test_the_golden_jpeg_gives_its_pixels_within_its_levels(made: Path) -> None:
 @pytest.mark.parametrize(("resize", "crop"), [(40, 32), (73, 64), (256, 224), (632, 600)])
 def test_the_card_shows_every_common_mistake(resize: int, crop: int) -> None:
     recipe = Pixels(ImageSize.square(resize), ImageSize.square(crop), "bicubic")
-    drawn = card(recipe)
+    drawn = draw_card(recipe)
     pixels = to_pixels(drawn, recipe).astype(int)
     mistakes = {
         "channels swapped": pixels[..., ::-1],

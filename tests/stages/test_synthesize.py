@@ -12,12 +12,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image, PngImagePlugin
 
-from edgecnn.data.composed import open_made
 from edgecnn.data.composing import Composer
+from edgecnn.data.cutouts import open_made
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import IMAGE_CHANGED, CorruptImages
-from edgecnn.errors.data.formats import MANIFEST_UNREADABLE
-from edgecnn.errors.data.synthesis import CUTOUTS_UNUSABLE
+from edgecnn.errors.data import CUTOUTS_UNUSABLE, IMAGE_CHANGED, MANIFEST_UNREADABLE, CorruptImages
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.synthesis import Provenance
 from tests.data.cutouts import cut, roles, scene, stage_of, synthesis_in

@@ -13,9 +13,9 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import GOLDEN_NOT_TELLING
-from edgecnn.graph.custom.file_cost import cost_of_file
 from edgecnn.graph.export import torch_logits
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.onnx_cost import cost_of_file
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.models.catalogue import TIMM, arch_named
 from edgecnn.models.networks import load_trained

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.golden import card
+from edgecnn.data.prepared import draw_card
 from edgecnn.graph.checks import Logits
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
@@ -32,7 +32,7 @@ def prepared(given: Given, size_px: int, *, drawn: bool = True) -> Path:
     np.save(given.pixels / "calibration.pixels.npy", shown)
     np.save(given.pixels / "calibration.labels.npy", np.load(given.pixels / "validation.labels.npy"))
     recipe = PixelRecipe(ImageSize.square(size_px), ImageSize.square(size_px), "bicubic")
-    golden = np.stack([to_pixels(card(recipe), recipe), *shown[:3]]) if drawn else shown
+    golden = np.stack([to_pixels(draw_card(recipe), recipe), *shown[:3]]) if drawn else shown
     (given.pixels / "golden").mkdir()
     np.save(given.pixels / "golden" / "pixels.npy", golden)
     (given.pixels / "labels.json").write_text(json.dumps([f"class {index}" for index in range(CLASSES)]))

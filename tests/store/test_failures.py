@@ -136,11 +136,11 @@ def test_a_temporary_file_that_finds_no_room_names_its_folder(
 BESIDE_ITS_PARTIAL_FILE = """
 import json, sys
 from pathlib import Path
-from edgecnn.store.failures import told_by_system
+from edgecnn.store.failures import prefer_system_error
 
 file, written, size = Path(sys.argv[1]) / "model.bin", int(sys.argv[2]) << 20, int(sys.argv[3]) << 20
 try:
-    with told_by_system(file, size):
+    with prefer_system_error(file, size):
         file.write_bytes(bytes(written))
         raise RuntimeError("a fault of the library")
 except Exception as error:
@@ -155,7 +155,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from edgecnn.runtimes.separate_process import answers_separately, run_separately
+from edgecnn.runtimes.separate_process import logits_separately, run_separately
 from edgecnn.runtimes.openvino import convert_trunk, save_ir
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.graph.export import save_program
@@ -185,7 +185,7 @@ makers = {
     "safetensors": lambda out: write_tensors({"w": torch.zeros(2000, 2000)}, out / "w.safetensors"),
     "openvino": lambda out: save_ir(network(), out / "model.xml"),
     "numpy": lambda out: np.save(out / "logits.npy", big),
-    "numpy in a temporary folder": lambda out: answers_separately("ncnn", [], np.zeros((8, 3, 1000, 1000), np.float32), "a"),
+    "numpy in a temporary folder": lambda out: logits_separately("ncnn", [], np.zeros((8, 3, 1000, 1000), np.float32), "a"),
     "torch.export": lambda out: save_program(linear, ImageSize.square(32), out / "program.pt2"),
     "a converter that ends well": cut_off,
 }

@@ -9,8 +9,8 @@ from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store import remote as of_remote
 from edgecnn.store.listing import verify
-from edgecnn.store.place import redacted
 from edgecnn.store.remote import Remote
+from edgecnn.store.remote_files import redacted
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.store.transfer import pull, push
 from edgecnn.values.artifact import Artifact, Cached, Ran

@@ -14,7 +14,7 @@ import pytest
 from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store import gc
-from edgecnn.store.gc import collect_afar
+from edgecnn.store.gc import collect_remote
 from edgecnn.store.listing import verify
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import REMOTE, Store
@@ -143,9 +143,9 @@ def test_a_list_whose_writer_is_killed_is_none_and_what_it_left_is_cleared(
         push(store, afar, Quiet())
     assert afar.names() == set() and len(list(Path(afar.url).rglob("*.part"))) == 1
     assert push(store, afar, Quiet()).entries == 1 and is_whole(afar, tmp_path / "other", 1)
-    assert collect_afar(afar).removed == () and len(list(Path(afar.url).rglob("*.part"))) == 1, "it may be on its way"
+    assert collect_remote(afar).removed == () and len(list(Path(afar.url).rglob("*.part"))) == 1, "it may be on its way"
     aged(afar, 2)
-    assert collect_afar(afar).removed == () and not list(Path(afar.url).rglob("*.part"))
+    assert collect_remote(afar).removed == () and not list(Path(afar.url).rglob("*.part"))
     assert is_whole(afar, tmp_path / "third", 1)
 
 
@@ -156,15 +156,15 @@ def test_an_entry_that_a_push_mends_while_it_is_collected_stays(
     push(store, afar, Quiet())
     damaged("half a file", afar, name)
     aged(afar, 3)
-    real = gc._lists
+    real = gc._entry_lists
 
     def late(*given: Any) -> Any:
         found = real(*given)
         push(store, Remote(afar.url), Quiet())
         return found
 
-    monkeypatch.setattr(gc, "_lists", late)
-    assert collect_afar(afar, older_than_s=None).removed == ()
+    monkeypatch.setattr(gc, "_entry_lists", late)
+    assert collect_remote(afar, older_than_s=None).removed == ()
     assert is_whole(afar, tmp_path / "other", 1)
 
 

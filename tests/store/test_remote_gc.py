@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.store import NOTHING_AFAR, NothingCollected, RemoteUnusable
 from edgecnn.render.progress import Quiet
-from edgecnn.store.gc import collect_afar
+from edgecnn.store.gc import collect_remote
 from edgecnn.store.listing import verify
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
@@ -61,12 +61,12 @@ def test_files_that_no_entry_names_go_after_a_day_and_entries_only_by_an_age_tha
     push(store, afar, Quiet())
     half.parent.mkdir(exist_ok=True)
     half.write_bytes(b"half of it")
-    assert collect_afar(afar).removed == (), "it may be on its way"
+    assert collect_remote(afar).removed == (), "it may be on its way"
     aged(afar, 40)
     before = files_in(Path(afar.url))
-    dry = collect_afar(afar, dry_run=True)
+    dry = collect_remote(afar, dry_run=True)
     assert files_in(Path(afar.url)) == before
-    wet = collect_afar(afar)
+    wet = collect_remote(afar)
     assert dry == wet.model_copy(update={"dry_run": True})
     assert [(each.what, each.name, each.bytes, each.why) for each in wet.removed] == [
         ("blob", f"blobs/ab/{'ab' * 32}", 10, "no entry names it")
@@ -82,8 +82,8 @@ def test_entries_go_by_their_age_with_what_no_younger_one_names(store: Store, af
     aged(afar, 40)
     obtain(store, Train(epochs=2))  # its files are the first two of the old one's three
     push(store, afar, Quiet())
-    dry = collect_afar(afar, older_than_s=30 * DAY_S, dry_run=True)
-    report = collect_afar(afar, older_than_s=30 * DAY_S)
+    dry = collect_remote(afar, older_than_s=30 * DAY_S, dry_run=True)
+    report = collect_remote(afar, older_than_s=30 * DAY_S)
     assert dry == report.model_copy(update={"dry_run": True})
     assert [(each.what, each.name, each.why) for each in report.removed][0] == (
         "entry", f"entries/artifacts/train/{old.key}.json", "sent 40.0 days ago"
@@ -97,7 +97,7 @@ def test_the_clock_of_this_machine_plays_no_part(store: Store, afar: Remote, mon
     orphaned(store, afar, days=0.5)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 400 * DAY_S)
-    assert collect_afar(afar, older_than_s=0).removed == ()
+    assert collect_remote(afar, older_than_s=0).removed == ()
 
 
 def test_an_entry_whose_files_are_not_all_there_goes_and_is_sent_again(store: Store, afar: Remote, tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_an_entry_whose_files_are_not_all_there_goes_and_is_sent_again(store: St
     push(store, afar, Quiet())
     blob = blob_of(afar, artifact, "model.onnx")
     blob.write_bytes(blob.read_bytes()[:10])
-    assert collect_afar(afar).removed == ()
+    assert collect_remote(afar).removed == ()
     aged(afar, 2)
-    assert collect_afar(afar).removed[0].why == "its files/model.onnx is missing or incomplete"
+    assert collect_remote(afar).removed[0].why == "its files/model.onnx is missing or incomplete"
     assert push(store, afar, Quiet()).entries == 1 and is_whole(afar, tmp_path / "other", 1)
 
 
@@ -117,7 +117,7 @@ def test_while_a_list_cannot_be_understood_nothing_goes(store: Store, afar: Remo
     later.write_text('{"schema": "edgecnn.remote-entry/2"}')
     before = files_in(Path(afar.url))
     with pytest.raises(NothingCollected) as caught:
-        collect_afar(afar)
+        collect_remote(afar)
     name = f"entries/artifacts/quantize/{'0' * 64}.json"
     assert (caught.value.ref, caught.value.fields["because"], caught.value.fields["hint"]) == (
         "nothing-collected",
@@ -140,7 +140,7 @@ def test_a_folder_of_lists_that_cannot_be_read_is_not_taken_for_an_empty_one(
 
     monkeypatch.setattr(LocalFileSystem, "ls", refused)
     with pytest.raises(RemoteUnusable, match="listing it: .*Permission denied"):
-        collect_afar(afar)
+        collect_remote(afar)
     assert blob_of(afar, artifact, "model.onnx").exists()
 
 
@@ -151,7 +151,7 @@ def test_folders_that_are_links_are_followed(store: Store, afar: Remote, tmp_pat
     for name in ("entries", "blobs"):
         Path(afar.url, name).rename(tmp_path / name)
         Path(afar.url, name).symlink_to(tmp_path / name)
-    assert collect_afar(afar).removed == () and collect_afar(afar).kept_bytes > 0
+    assert collect_remote(afar).removed == () and collect_remote(afar).kept_bytes > 0
 
 
 def test_where_deleting_is_not_allowed_nothing_is_touched(store: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,11 +163,11 @@ def test_where_deleting_is_not_allowed_nothing_is_touched(store: Store, afar: Re
 
     with monkeypatch.context() as patched, pytest.raises(RemoteUnusable, match="deleting trash/.*: .*Permission denied"):
         patched.setattr(LocalFileSystem, "rm_file", refused)
-        collect_afar(afar, older_than_s=0)
+        collect_remote(afar, older_than_s=0)
     left = set(files_in(Path(afar.url))) - set(before)
     assert len(left) == 1 and set(before) <= set(files_in(Path(afar.url)))
     aged(afar, 2)
-    collect_afar(afar)
+    collect_remote(afar)
     assert not list(Path(afar.url, "trash").iterdir()), "its clock file goes with the next call"
 
 
@@ -175,20 +175,20 @@ def test_a_place_that_tells_no_times_keeps_everything(store: Store, monkeypatch:
     afar = Remote("memory://timeless")
     obtain(store, Quantize())
     push(store, afar, Quiet())
-    assert collect_afar(afar).removed == ()  # this client tells them only when asked file by file
+    assert collect_remote(afar).removed == ()  # this client tells them only when asked file by file
 
     def unknown(self: MemoryFileSystem, path: str) -> None:
         raise NotImplementedError
 
     monkeypatch.setattr(MemoryFileSystem, "modified", unknown)
     with pytest.raises(NothingCollected, match="it does not report when its files changed — use a place"):
-        collect_afar(afar, older_than_s=0, grace_s=0)
+        collect_remote(afar, older_than_s=0, grace_s=0)
     fsspec.filesystem("memory").rm("/timeless", recursive=True)
 
 
 def test_a_place_that_is_empty_or_is_none_gets_no_file(afar: Remote) -> None:
     with pytest.raises(EdgecnnError, check=NOTHING_AFAR.made):
-        collect_afar(afar)
+        collect_remote(afar)
     assert not Path(afar.url).exists()
 
 
@@ -199,12 +199,12 @@ def test_a_folder_that_is_no_store_and_files_that_are_none_of_a_store_s_are_left
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"years")
     with pytest.raises(EdgecnnError, check=NOTHING_AFAR.made):
-        collect_afar(Remote(str(tmp_path / "mine")), grace_s=0)
+        collect_remote(Remote(str(tmp_path / "mine")), grace_s=0)
     assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["trash", "thesis.docx"]
     obtain(store, Train())
     push(store, afar, Quiet())
     beside = Path(afar.url) / "trash/notes.txt"
     beside.parent.mkdir(exist_ok=True)
     beside.write_bytes(b"mine too")
-    collect_afar(afar, grace_s=0)
+    collect_remote(afar, grace_s=0)
     assert beside.read_bytes() == b"mine too"

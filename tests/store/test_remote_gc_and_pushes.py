@@ -12,9 +12,9 @@ import pytest
 from edgecnn.errors.store import NothingCollected
 from edgecnn.render.progress import Quiet
 from edgecnn.store import gc
-from edgecnn.store.gc import collect_afar
-from edgecnn.store.place import Place
+from edgecnn.store.gc import collect_remote
 from edgecnn.store.remote import Remote
+from edgecnn.store.remote_files import RemoteFiles
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import push
 from tests.store.test_remote import blob_of
@@ -27,7 +27,7 @@ def test_a_list_that_is_written_while_files_are_taken_away_keeps_them(
     before_s: float, store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A push found the file there, left it unsent, and writes its list at each moment of the collection in turn."""
-    for moment, calls in itertools.product(("_dated", "_lists", "_run_for_all"), (1, 2)):
+    for moment, calls in itertools.product(("_files_and_ages", "_entry_lists", "_run_for_all"), (1, 2)):
         orphaned(store, afar)
         seen = {"calls": 0}
         real: Callable[..., Any] = getattr(gc, moment)
@@ -42,7 +42,7 @@ def test_a_list_that_is_written_while_files_are_taken_away_keeps_them(
 
         with monkeypatch.context() as patched:
             patched.setattr(gc, moment, late)
-            collect_afar(afar)
+            collect_remote(afar)
         if seen["calls"] < calls:
             push(store, afar, Quiet())
         assert is_whole(afar, tmp_path / f"other-{moment}-{calls}", 1), (moment, calls)
@@ -53,22 +53,22 @@ def test_a_file_that_goes_while_it_is_left_unsent_is_sent_after_all(
 ) -> None:
     for before in (True, False):
         orphaned(store, afar)
-        real = Place.write
+        real = RemoteFiles.write
 
-        def late(self: Place, path: str, content: bytes, before: bool = before, real: Any = real) -> None:
+        def late(self: RemoteFiles, path: str, content: bytes, before: bool = before, real: Any = real) -> None:
             if not path.startswith("entries/"):
                 return real(self, path, content)
             with monkeypatch.context() as plain:
-                plain.setattr(Place, "write", real)
+                plain.setattr(RemoteFiles, "write", real)
                 if before:
-                    assert len(collect_afar(Remote(afar.url)).removed) == 3
+                    assert len(collect_remote(Remote(afar.url)).removed) == 3
                 real(self, path, content)
                 if not before:
-                    assert collect_afar(Remote(afar.url)).removed == ()
+                    assert collect_remote(Remote(afar.url)).removed == ()
             return None
 
         with monkeypatch.context() as patched:
-            patched.setattr(Place, "write", late)
+            patched.setattr(RemoteFiles, "write", late)
             push(store, afar, Quiet())
         assert is_whole(afar, tmp_path / f"other-{before}", 1)
 
@@ -80,14 +80,14 @@ def test_half_an_upload_that_is_taken_away_does_not_come_back_over_the_whole(
     blob = blob_of(afar, artifact, "model.onnx")
     blob.write_bytes(blob.read_bytes()[:10])
     aged(afar, 3)
-    real = gc._emptied
+    real = gc._empty_trash
 
     def late(remote: Remote) -> dict[str, int]:
         push(store, Remote(afar.url), Quiet())
         return real(remote)
 
-    monkeypatch.setattr(gc, "_emptied", late)
-    collect_afar(afar)
+    monkeypatch.setattr(gc, "_empty_trash", late)
+    collect_remote(afar)
     assert is_whole(afar, tmp_path / "other", 1) and not list(Path(afar.url, "trash").iterdir())
 
 
@@ -105,13 +105,13 @@ def test_a_collection_that_was_killed_is_sorted_out_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(gc, "_emptied", killed)
-        collect_afar(afar)
+        patched.setattr(gc, "_empty_trash", killed)
+        collect_remote(afar)
     assert not blob_of(afar, artifact, "model.onnx").exists()
     assert Path(afar.url, "trash").is_dir()
     list_of(afar, artifact).write_text(next(_lists_of(store, tmp_path)))  # of a push that was killed before its second look
     aged(afar, days)
-    report = collect_afar(afar)
+    report = collect_remote(afar)
     assert [each.name for each in report.removed] == [f"blobs/ab/{'ab' * 32}"]
     assert is_whole(afar, tmp_path / "other", 1) and not list(Path(afar.url, "trash").iterdir())
 
@@ -126,13 +126,13 @@ def test_a_list_that_cannot_be_understood_and_comes_meanwhile_puts_everything_ba
 ) -> None:
     orphaned(store, afar)
     before = files_in(Path(afar.url))
-    real = gc._emptied
+    real = gc._empty_trash
 
     def late(remote: Remote) -> dict[str, int]:
         Path(afar.url, "entries/new.json").write_text("{}")
         return real(remote)
 
-    monkeypatch.setattr(gc, "_emptied", late)
+    monkeypatch.setattr(gc, "_empty_trash", late)
     with pytest.raises(NothingCollected):
-        collect_afar(afar)
+        collect_remote(afar)
     assert files_in(Path(afar.url)) == {**before, "entries/new.json": b"{}"}

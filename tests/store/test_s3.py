@@ -15,10 +15,10 @@ from moto.server import ThreadedMotoServer
 
 from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
-from edgecnn.store.gc import collect_afar
+from edgecnn.store.gc import collect_remote
 from edgecnn.store.listing import verify
-from edgecnn.store.place import Place
 from edgecnn.store.remote import Remote
+from edgecnn.store.remote_files import RemoteFiles
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import pull, push
 from tests.store.test_profiles import a_profile
@@ -85,15 +85,15 @@ def test_pushes_and_collections_at_once_leave_one_whole_store(
     s3 = s3fs.S3FileSystem(skip_instance_cache=True)
     s3.rm(f"{bucket}/entries", recursive=True)  # as where a push was killed: its files are there, and left unsent
     aged(bucket, days=3)
-    real, taken = Place.write, list[int]()
+    real, taken = RemoteFiles.write, list[int]()
 
-    def late(self: Place, path: str, content: bytes) -> None:
+    def late(self: RemoteFiles, path: str, content: bytes) -> None:
         if path.startswith("entries/") and len(taken) < 3:
-            taken.append(len(collect_afar(Remote(bucket)).removed))
+            taken.append(len(collect_remote(Remote(bucket)).removed))
         real(self, path, content)
 
     with monkeypatch.context() as patched, ThreadPoolExecutor(2) as pool:
-        patched.setattr(Place, "write", late)
+        patched.setattr(RemoteFiles, "write", late)
         sent = list(pool.map(lambda store: push(store, Remote(bucket), Quiet()), stores))
     assert sum(taken) > 0 and sum(each.bytes for each in sent) > 0, "what was taken away was sent again"
     third = Store.open(tmp_path / "three")
@@ -101,7 +101,7 @@ def test_pushes_and_collections_at_once_leave_one_whole_store(
     assert (fetched.entries, fetched.left) == (4 + 1, ())
     assert verify(third, Quiet()).ok
     aged(bucket, days=2)
-    assert collect_afar(Remote(bucket), older_than_s=0).kept_bytes == 0
+    assert collect_remote(Remote(bucket), older_than_s=0).kept_bytes == 0
     assert s3.find(bucket) == []
 
 
@@ -125,6 +125,6 @@ def test_who_may_not_delete_removes_nothing(bucket: str, tmp_path: Path, monkeyp
         guest.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
         guest.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
         with pytest.raises(RemoteUnusable, match=r"cannot be used: deleting trash/\w+-clock: ") as caught:
-            collect_afar(Remote(bucket), older_than_s=0, grace_s=0)
+            collect_remote(Remote(bucket), older_than_s=0, grace_s=0)
     assert key["SecretAccessKey"] not in caught.value.line()
     assert before <= set(s3fs.S3FileSystem(skip_instance_cache=True).find(bucket))

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
-from edgecnn.store.gc import collect_afar
+from edgecnn.store.gc import collect_remote
 from edgecnn.store.listing import verify
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
@@ -41,7 +41,7 @@ def test_two_writers_at_once_leave_one_whole_store_that_can_be_cleared(afar: str
     stores = [filled(tmp_path / "one", *range(1, 12)), filled(tmp_path / "two", *range(6, 18))]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda store: push(store, Remote(afar), Quiet()), stores))
-    cleared = collect_afar(Remote(afar), grace_s=0).removed
+    cleared = collect_remote(Remote(afar), grace_s=0).removed
     assert {each.what for each in cleared} <= {"blob"}, "records of who came second"
     third = Store.open(tmp_path / "three")
     fetched = pull(third, Remote(afar), Quiet())

@@ -10,33 +10,32 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgecnn.bundle.evidence_file import read_evidence
+from edgecnn.bundle.evidence import read_evidence
 from edgecnn.bundle.manifest import published_manifest
 from edgecnn.bundle.opening import ZipForm
 from edgecnn.bundle.ssh_keygen import EVIDENCE, Signed, check_readable, signer_of
 from edgecnn.comparing.baseline_file import read_baseline
 from edgecnn.comparing.pin import _content, base_named
 from edgecnn.data.class_names import stated_names
-from edgecnn.data.formats.csv_cells import cells_of
+from edgecnn.data.formats.cells import cells_of, parquet_columns
 from edgecnn.data.formats.idx import pairs_in
 from edgecnn.data.formats.ilsvrc import _lines as handed_out
-from edgecnn.data.formats.parquet_file import parquet_columns
 from edgecnn.data.manifest import list_files
 from edgecnn.devices.files import load_device_file
-from edgecnn.devices.leases.listed import ListedBoards
+from edgecnn.devices.leases import ListedBoards
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.fit.tables import read_table_file
+from edgecnn.fit.prices import read_table_file
 from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.onnx_file import load_model
-from edgecnn.measure.energy import open_log
+from edgecnn.measure.race import open_log
 from edgecnn.models.weights_file import format_of
+from edgecnn.planning.recipe import load_recipe
 from edgecnn.planning.recipe_settings import settings_of_build
-from edgecnn.recipes.recipe import load_recipe
-from edgecnn.recipes.toml_file import read_table
 from edgecnn.render.progress import Quiet
 from edgecnn.results.finished import planned
 from edgecnn.results.folder import read_report
 from edgecnn.results.shipped import shipped_kit
+from edgecnn.store.disk import read_table
 from edgecnn.sweeps.file import read_sweep
 from edgecnn.sweeps.state import STATE, read_state
 from edgecnn.values.recipe import DataChoice

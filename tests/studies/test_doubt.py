@@ -11,14 +11,14 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from edgecnn.data import near_duplicates
+from edgecnn.data import fingerprints
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA
-from edgecnn.errors.data.folder import IMAGE_GONE
-from edgecnn.errors.data.multi_label import MULTI_LABEL_NOT_FITTING
+from edgecnn.errors.data import IMAGE_GONE
 from edgecnn.errors.fit import NETWORK_GONE, NO_FEATURES, NO_LABELS_TO_DOUBT
-from edgecnn.render.page.label_doubt import doubt_page
+from edgecnn.errors.labels import MULTI_LABEL_NOT_FITTING
+from edgecnn.render.page.studies import doubt_page
 from edgecnn.render.progress import Quiet
 from edgecnn.render.screens.studies import doubt_lines
 from edgecnn.studies.doubt import LIST, DoubtFound, DoubtRequest, label_doubt
@@ -46,7 +46,7 @@ def pictures() -> tuple[list[NDArray[np.uint8]], list[int]]:
 def apart(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Call no images near-duplicates: small spots on black look alike."""
     if "alike" not in request.node.name:
-        monkeypatch.setattr(near_duplicates, "near_groups", lambda *_: [])
+        monkeypatch.setattr(fingerprints, "near_groups", lambda *_: [])
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN
 from edgecnn.errors.fit import MEMBERS_DIFFER, ONE_MEMBER
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.render.progress import Quiet
 from edgecnn.render.screens.studies import ensemble_lines
 from edgecnn.studies.ensemble import make_ensemble

@@ -9,9 +9,9 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.measuring import NOTHING_TO_LOAD
-from edgecnn.studies.loadgen import kit_meant
+from edgecnn.studies.loadgen import kit_to_measure
 from tests.runner.kits import make_kit
 
 
@@ -30,31 +30,31 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_of_a_build_or_its_bundle_the_kit_that_it_uses_is_meant(build: Path) -> None:
-    assert kit_meant(build).manifest.name == "onnxruntime-int8"
-    assert kit_meant(build / "bundle").manifest.name == "onnxruntime-int8"
+    assert kit_to_measure(build).manifest.name == "onnxruntime-int8"
+    assert kit_to_measure(build / "bundle").manifest.name == "onnxruntime-int8"
 
 
 def test_another_one_can_be_named(build: Path) -> None:
-    assert kit_meant(build, "onnxruntime-fp32").manifest.name == "onnxruntime-fp32"
-    assert kit_meant(build / "bundle" / "kits" / "onnxruntime-fp32").manifest.name == "onnxruntime-fp32"
+    assert kit_to_measure(build, "onnxruntime-fp32").manifest.name == "onnxruntime-fp32"
+    assert kit_to_measure(build / "bundle" / "kits" / "onnxruntime-fp32").manifest.name == "onnxruntime-fp32"
 
 
 def test_a_name_that_it_does_not_carry_is_refused_with_the_nearest(build: Path) -> None:
     with pytest.raises(KitNotCarried) as caught:
-        kit_meant(build, "onnxruntime-int")
+        kit_to_measure(build, "onnxruntime-int")
     assert "onnxruntime-fp32 and onnxruntime-int8 — did you mean onnxruntime-int8?" in caught.value.line()
 
 
 def test_a_folder_that_is_neither_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=NOTHING_TO_LOAD.made):
-        kit_meant(tmp_path)
+        kit_to_measure(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"kits": {}}', '{"kits": {}, "choice": {"candidate": null}}'])
 def test_a_choice_that_names_no_kit_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "choice.json").write_text(text)
     with pytest.raises(BundleUnreadable):
-        kit_meant(tmp_path)
+        kit_to_measure(tmp_path)
 
 
 def test_a_choice_that_leads_out_of_its_bundle_or_to_another_kit_is_refused(build: Path, tmp_path: Path) -> None:
@@ -66,10 +66,10 @@ def test_a_choice_that_leads_out_of_its_bundle_or_to_another_kit_is_refused(buil
         choice["kits"]["onnxruntime-int8"] = {**mine, **changes}
         (copy / "choice.json").write_text(json.dumps(choice))
         with pytest.raises(BundleUnreadable):
-            kit_meant(copy)
+            kit_to_measure(copy)
 
 
 def test_a_kit_of_another_version_is_refused_in_the_runners_words(tmp_path: Path) -> None:
     (tmp_path / "kit.json").write_text('{"schema": "edgecnn.kit/99"}')
     with pytest.raises(RunnerFailed, match=r"\[bad-manifest\]"):
-        kit_meant(tmp_path)
+        kit_to_measure(tmp_path)

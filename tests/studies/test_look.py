@@ -10,7 +10,7 @@ from PIL import Image
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NETWORK_GONE
-from edgecnn.graph.custom.adopt import adopt
+from edgecnn.graph.custom.onnx_trunk import convert_to_trunk
 from edgecnn.render.progress import Quiet
 from edgecnn.studies.facts import FeaturePictures
 from edgecnn.studies.look import LookRequest, look_into
@@ -58,7 +58,7 @@ def test_filters_are_drawn_in_the_images_colours_also_where_blue_comes_first(net
         input="image", layout="NCHW", dtype="float32", resolution_px=SIDE, batch=None, output="logits", classes=3,
         ends_in_softmax=False, opset=20,
     )  # fmt: skip
-    blue_first = adopt(planted(), entry, "bgr", Path("a.onnx"))
+    blue_first = convert_to_trunk(planted(), entry, "bgr", Path("a.onnx"))
     for name, model, corner in (("a", planted(), (255, 0, 0)), ("b", blue_first, (0, 0, 255))):
         build = networks.build(name, model)
         found = looked(networks, build)

@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.devices.files import Target, device_named
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.forecast import BOARD_WITHOUT_FILE
+from edgecnn.errors.fit import BOARD_WITHOUT_FILE
 from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.forecast.forecasting import forecasts
 from edgecnn.forecast.networks import subject_of_arch

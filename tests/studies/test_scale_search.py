@@ -5,8 +5,8 @@ import pytest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import BUDGET_INVALID, BUDGET_TOO_SMALL
 from edgecnn.models.catalogue import arch_named
+from edgecnn.studies.cost import APART, NEARLY, Budgets, budgets_of, search_scale, stated_budgets
 from edgecnn.studies.facts import ScaleSearch
-from edgecnn.studies.scale_search import APART, NEARLY, Budgets, budgets_of, search_scale, stated_budgets
 
 SMALL = arch_named("mobilenet-v3-small")
 """Whose networks are built in no time."""

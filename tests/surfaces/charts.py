@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.judging.metrics import SHOWN
-from edgecnn.render.page.charts.bars import memory, sizes
-from edgecnn.render.page.charts.curves import curves
+from edgecnn.render.page.charts.accuracy import curves
 from edgecnn.render.page.charts.figure import Figure, no_figure
+from edgecnn.render.page.charts.footprint import memory, sizes
 from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
 from edgecnn.render.page.charts.latency import latencies, steadiness
+from edgecnn.render.page.charts.load import sustained, throughput
 from edgecnn.render.page.charts.residency import residencies
-from edgecnn.render.page.charts.sustained import sustained
-from edgecnn.render.page.charts.throughput import throughput
 from edgecnn.render.page.charts.tradeoff import tradeoff
 from edgecnn.render.page.compared import comparison_page
 from edgecnn.render.page.over_time import history_page
-from edgecnn.render.page.scale_frontier import frontier_figures
-from edgecnn.render.page.sections import quality
+from edgecnn.render.page.report import quality_figures
+from edgecnn.render.page.studies import frontier_figures
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.layers import LayerResidency, Residency
 from edgecnn.values.report import CandidateFacts
@@ -158,7 +157,7 @@ def classes(_: Path) -> str:
         "many": an_accuracy(quality=a_quality(classes=many)),
         "folds": folds_of(an_accuracy(quality=a_quality(classes=one))),
     }
-    return sections({name: _words(quality(a_report(facts(chosen=True, test=test)))) for name, test in tests.items()})
+    return sections({name: _words(quality_figures(a_report(facts(chosen=True, test=test)))) for name, test in tests.items()})
 
 
 def other_pages(_: Path) -> str:

@@ -14,15 +14,14 @@ from edgecnn.comparing.facts import BuildChanges
 from edgecnn.measure.loadgen.facts import Scenario, ScenarioResult
 from edgecnn.models.catalogue import arch_named
 from edgecnn.render.columns import legend
-from edgecnn.render.page.catalogue import catalogue_page
 from edgecnn.render.page.compared import comparison_page
-from edgecnn.render.page.fit_front import fit_page
-from edgecnn.render.page.fleet import fleet_page
+from edgecnn.render.page.fronts import fit_page, fleet_page
+from edgecnn.render.page.networks import catalogue_page
 from edgecnn.render.page.over_time import history_page
-from edgecnn.render.page.scale_frontier import frontier_page
-from edgecnn.render.screens import bundle, comparing, evidence, fit, forecast, history, studies, sweep
+from edgecnn.render.page.studies import frontier_page
+from edgecnn.render.screens import bundle, comparing, fit, networks, studies, sweep
 from edgecnn.studies.facts import ChannelPictures, Ensemble, EnsembleRow, FeaturePictures, FilterPictures, MapPictures, TenCrop
-from edgecnn.sweeps.kin import KinRace, compared
+from edgecnn.sweeps.boards import KinRace, mark_slower
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
 from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.arch import listed
@@ -95,7 +94,7 @@ def against(_: Path) -> str:
 def over_time(_: Path) -> str:
     over_builds = a_history()
     return sections(
-        {"terminal": printed(lambda: history.show_history(over_builds)), "page": page_text(history_page(over_builds))}
+        {"terminal": printed(lambda: comparing.show_history(over_builds)), "page": page_text(history_page(over_builds))}
     )
 
 
@@ -133,7 +132,7 @@ def swept(folder: Path) -> str:
     three = '[grid]\nmodel.arch = ["lenet-5", "mobilenet-v2", "resnet-18"]\ntarget.device = ["cpu"]'
     one_sweep = fleet(folder, cells(folder, three), (an_interval(0.6, 0.59, 0.61, 0.95), an_interval(1.0, 0.9, 1.1)), None)
     kin = {"device": "cpu", "build": "lenet-5-cpu", "candidate": "onnxruntime-int8"}
-    races = [compared(raced(*times)) for times in ((1.0, 1.02, 0.99, 1.01, 1.0, 1.3), (1.0, 1.0))]
+    races = [mark_slower(raced(*times)) for times in ((1.0, 1.02, 0.99, 1.01, 1.0, 1.3), (1.0, 1.0))]
     one_sweep = one_sweep.model_copy(
         update={
             "kin": tuple(KinRace(**kin, boards=boards) for boards in races),
@@ -221,10 +220,10 @@ def records(_: Path) -> str:
     }
     signatures = {"intact": {"key": "SHA256:x"}, "unchecked": {}, "none": {}}
     first = [
-        next(evidence.verification_lines(checks["signed"].model_copy(update={"signature": signature, "signer": None, **known})))
+        next(bundle.verification_lines(checks["signed"].model_copy(update={"signature": signature, "signer": None, **known})))
         for signature, known in signatures.items()
     ]
-    texts = {name: "\n".join(evidence.verification_lines(check)) for name, check in checks.items()}
+    texts = {name: "\n".join(bundle.verification_lines(check)) for name, check in checks.items()}
     return sections({**texts, "other signatures": "\n".join(first)})
 
 
@@ -301,7 +300,7 @@ def forecasts(_: Path) -> str:
     away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), forecast=forecast_report.forecasts[-1])
     return sections(
         {
-            "forecast": printed(lambda: forecast.show_forecasts(forecast_report, date(2026, 11, 30))),
+            "forecast": printed(lambda: networks.show_forecasts(forecast_report, date(2026, 11, 30))),
             "legend": "\n".join(legend([away])),
         }
     )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecnn.judging.dependence import dependence
 from edgecnn.judging.gates import judge
-from edgecnn.judging.runs.dependence import dependence
-from edgecnn.judging.runs.latency import latency, steady
-from edgecnn.judging.runs.ratio import PairedRace
-from edgecnn.judging.runs.resources import energy, memory
-from edgecnn.judging.runs.stopping import how_it_stopped, what_helps
+from edgecnn.judging.latency import latency, steady
+from edgecnn.judging.ratio import PairedRace
+from edgecnn.judging.resources import energy, memory
+from edgecnn.judging.stopping import how_it_stopped, what_helps
 from edgecnn.render.sentences import error_rates
 from edgecnn.values.profile import RunMemory
 from tests.judging.made import a_gate, a_judged_latency, a_latency, a_race, a_run, an_interval, facts
 from tests.judging.runs.test_energy import a_reading, an_energy_race
 from tests.judging.runs.test_energy import a_run as an_energy_run
-from tests.judging.runs.test_memory import PEAKS, a_race_with, runs_of
+from tests.judging.runs.test_memory import PEAKS, a_race_with, runs_text
 from tests.judging.runs.test_ratio import judged, pair, unpaired
 from tests.judging.runs.test_steady import noise, run_of
 from tests.judging.runs.test_stopping import TWO
@@ -72,8 +72,8 @@ def judged_runs(_: Path) -> str:
         judged(pair(1.1, of_head=THROTTLED)),
         unpaired(1.2), unpaired(0.95, of_base=BUSY),
     )  # fmt: skip
-    unread = [*runs_of(PEAKS)[:3], RunMemory(absent="no getrusage"), *runs_of(PEAKS)[4:]]
-    memories = [memory(a_race_with(held)) for held in (runs_of(PEAKS), runs_of(PEAKS[:1]), unread, [None] * 8)]
+    unread = [*runs_text(PEAKS)[:3], RunMemory(absent="no getrusage"), *runs_text(PEAKS)[4:]]
+    memories = [memory(a_race_with(held)) for held in (runs_text(PEAKS), runs_text(PEAKS[:1]), unread, [None] * 8)]
     meters = [an_energy_run(a_reading(10.0 + at / 100)) for at in range(16)]
     energies = [energy(an_energy_race(held)) for held in (meters, meters[:1], [an_energy_run(rapl="not for this user")] * 8)]
     peaks = [judge(a_gate("peak_memory_mib", 83), facts(memory=peak)) for peak in memories]

@@ -8,14 +8,14 @@ from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
-from edgecnn.judging.learned import not_learned
+from edgecnn.judging.judgement import not_learned
 from edgecnn.render.bundle import bundle_licences, bundle_readme
 from edgecnn.render.ci import annotation_lines, junit_of, sheet_of_report, summary_markdown
 from edgecnn.render.markdown import report_markdown
-from edgecnn.render.page.document import report_page
+from edgecnn.render.page.report import report_page
 from edgecnn.render.screens.report import explanation_lines, show_measured, show_plot, show_report, show_steps
 from edgecnn.results.explain import explain
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.artifact import Cached, Failed, Ran
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.reason import Loses

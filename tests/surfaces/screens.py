@@ -31,7 +31,7 @@ from edgecnn.render.screens.planning import (
     show_plan,
 )
 from edgecnn.render.screens.stored import show_collected, show_listing, show_verified, transfer_lines
-from edgecnn.runner.say import note, progress
+from edgecnn.runner.messages import note, progress
 from edgecnn.store.gc import GcReport, Removal
 from edgecnn.store.listing import ArchiveRow, DamagedEntry, VerifyReport
 from edgecnn.store.transfer import Transferred

@@ -10,18 +10,18 @@ from edgecnn.building.build import PlannedBuild
 from edgecnn.judging.gates import EffectiveGates, judge_identical
 from edgecnn.judging.metrics import exactly
 from edgecnn.planning.plan import plan
-from edgecnn.render import desktop, quality
+from edgecnn.render import tables
+from edgecnn.render.screens.bundle import record_lines
 from edgecnn.render.screens.comparing import comparison_lines
-from edgecnn.render.screens.evidence import record_lines
 from edgecnn.render.screens.fit import fit_lines
 from edgecnn.render.screens.planning import show_plan
 from edgecnn.render.screens.report import explanation_lines
 from edgecnn.render.sentences import (
     extent_lines,
     footprint_lines,
-    hollow_lines,
     knob_lines,
     latency_lines,
+    partial_precision_lines,
     reference_lines,
     residency_lines,
     size_lines,
@@ -111,7 +111,7 @@ def ran(_: Path) -> str:
     return _joined(
         {
             "residency": residency_lines([counted, planned, a_row(residency=a_residency(unknown=1.0))]),
-            "hollow": hollow_lines([counted, unnamed, untimed]),
+            "hollow": partial_precision_lines([counted, unnamed, untimed]),
             "settings": knob_lines(a_choice("int8").model_copy(update={"knobs": raced})),
         }
     )
@@ -122,7 +122,9 @@ def desktop_gpu(_: Path) -> str:
     unsteady = a_played_baseline(latency=a_latency(an_interval(1.2), steady=steady))
     short = a_played_baseline(latency=a_latency(an_interval(1.2), reason="p99: a run has only 100 samples"), variants=())
     missing = a_report().baseline
-    return _joined({"sentence": map(desktop.sentence, (unsteady, short, missing)), "notes": desktop.notes(unsteady)})
+    return _joined(
+        {"sentence": map(tables.desktop_sentence, (unsteady, short, missing)), "notes": tables.desktop_notes(unsteady)}
+    )
 
 
 def beyond_top1(_: Path) -> str:
@@ -131,8 +133,10 @@ def beyond_top1(_: Path) -> str:
     test = an_accuracy(quality=a_quality(classes=classes))
     groups = Groups(groups=40, independent=None, top1_effect=1.5, drop_effect=1.5)
     tests = {"images": test, "folds": folds_of(test), "groups": test.model_copy(update={"groups": groups})}
-    legends = {name: [quality.legend([a_row(test=one)]), quality.missing_intervals_note([one])] for name, one in tests.items()}
-    return _joined({**legends, "left out": [quality.unlisted_classes(classes)]})
+    legends = {
+        name: [tables.quality_legend([a_row(test=one)]), tables.missing_intervals_note([one])] for name, one in tests.items()
+    }
+    return _joined({**legends, "left out": [tables.unlisted_classes(classes)]})
 
 
 def explained(_: Path) -> str:

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.data_notices import calibration_notices, class_notices
-from edgecnn.building.fold_notices import fold_notices
-from edgecnn.building.notices import notices, unexecuted
+from edgecnn.building.notices import calibration_notices, class_notices, fold_notices, notices, unexecuted
 from edgecnn.devices.check.findings import Needs, findings_on, needs_of
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
-from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, claimed
+from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, with_claims
 from edgecnn.judging.gates import judge
 from edgecnn.judging.reasons import worded
 from edgecnn.planning.candidates import BASELINE
@@ -80,7 +78,9 @@ def choices(_: Path) -> str:
     rows, later = (fp32(), int8()), {}
     for name, ratio in {"faster": (2.0, 1.9, 2.1), "not shown": (1.08, 0.97, 1.21), "slower": (0.9, 0.8, 0.95)}.items():
         claims = {("onnxruntime-int8", "onnxruntime-fp32"): SpeedClaim(ratio=an_interval(*ratio))}
-        later[f"later race, {name}"] = claimed(choose(rows, here, a_contest(RACED)), {r.candidate.id: r for r in rows}, claims)
+        later[f"later race, {name}"] = with_claims(
+            choose(rows, here, a_contest(RACED)), {r.candidate.id: r for r in rows}, claims
+        )
     settings = {"onnxruntime-fp32": "1 thread, spinning off", "onnxruntime-int8": "2 threads"}
     choice_of = {
         **later,

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.sweeps.cluster import ClusterWork
-from edgecnn.sweeps.connection import Cluster
+from edgecnn.sweeps.cluster import Cluster, ClusterWork
 from edgecnn.sweeps.tasks import StageTask
 from edgecnn.sweeps.worker import Shared, TaskOutcome, Terms
 from tests.data.folders import Heard

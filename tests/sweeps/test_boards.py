@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.leases import protocol
-from edgecnn.devices.leases.protocol import Lease
+from edgecnn.devices import leases
+from edgecnn.devices.leases import Lease
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import data_path_unusable
-from edgecnn.errors.hosts.board import board_busy, link_lost
-from edgecnn.errors.hosts.leases import (
+from edgecnn.errors.data import data_path_unusable
+from edgecnn.errors.hosts import (
     BOARD_TAKEN,
     BOARDS_INVALID,
     NO_BOARD_LEFT,
     NO_SUCH_BOARDS,
+    board_busy,
     coordinator_unreachable,
+    link_lost,
 )
 from edgecnn.errors.sweeps import SWEEP_INVALID
 from edgecnn.hosts.ssh.link import COMMAND
@@ -144,8 +145,8 @@ def never(lease: Lease) -> Ended:
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pool, Cell]]:
     """Two boards on which kits can run."""
-    monkeypatch.setattr(protocol, "FOLDER", str(tmp_path / "far"))
-    monkeypatch.setattr(protocol, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(leases, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(leases, "LOCK", str(tmp_path / "lock"))
     with loopback(tmp_path / "server") as server:
         monkeypatch.setenv(COMMAND, server.client)
         found, (here, _) = opened(tmp_path, board("lab-1") + board("lab-2"))

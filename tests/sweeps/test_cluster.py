@@ -14,7 +14,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.sweeps import CLUSTER_LOST, CLUSTER_UNUSABLE, WORKERS_DIFFER
-from edgecnn.sweeps.connection import near, reached
+from edgecnn.sweeps.cluster import near, reached
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
 from tests.store.small_disks import needs_mount, on_disks

@@ -10,7 +10,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.sweeps import CLUSTER_WITHOUT_GPU
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
-from edgecnn.sweeps.cluster import GRACE_S, _hand_out
+from edgecnn.sweeps.cluster import GRACE_S, _push_inputs
 from edgecnn.sweeps.tasks import StageTask
 from edgecnn.sweeps.worker import Shared, TaskOutcome
 from edgecnn.values.stage import Key
@@ -148,7 +148,7 @@ def test_what_tasks_read_of_the_asking_machine_s_store_goes_before_them_to_the_s
         StageTask(first.key(VERSIONS), first, VERSIONS, made={"images": "prepare"}),
         StageTask(second.key(VERSIONS), second, VERSIONS, made={"images": "prepare", "network": "train"}),
     ]
-    _hand_out({task.key: task for task in tasks}, Shared(store.root, None, "token"), store, Heard())
+    _push_inputs({task.key: task for task in tasks}, Shared(store.root, None, "token"), store, Heard())
     assert not (tmp_path / "afar").exists()
-    _hand_out({task.key: task for task in tasks}, Shared(store.root, remote, "token"), store, Heard())
+    _push_inputs({task.key: task for task in tasks}, Shared(store.root, remote, "token"), store, Heard())
     assert Remote(remote).names() == {f"artifacts/prepare/{found.key}"} and other.key != found.key

@@ -6,7 +6,7 @@ import pytest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import RECIPE_INVALID
 from edgecnn.errors.sweeps import BUILD_REPEATED, BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.sweeps.file import group_by_training
 from edgecnn.values.recipe import Recipe
 from tests.sweeps.written import cells, written

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from edgecnn.render.ci import junit_of, sheets_of_fleet
-from edgecnn.render.page.fleet import fleet_page
+from edgecnn.render.page.fronts import fleet_page
 from edgecnn.render.screens.sweep import fleet_lines, row_of, show_fleet, verdict_caveat
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
-from edgecnn.sweeps.sweep import worst
+from edgecnn.sweeps.sweep import worst_exit_code
 from edgecnn.values.report import Choice
 from edgecnn.values.verdict import Gate, Interval, Verdict
 from tests.judging.made import a_forecast, a_latency, an_accuracy, an_interval
@@ -143,7 +143,7 @@ def test_a_build_whose_report_is_gone_or_that_asks_otherwise_now_is_no_success(t
     again = fleet_of(found, asked, SweepState(sweep="s.toml", outcomes=outcomes), tmp_path)
     assert [(cell.state, cell.exit_code) for cell in again.cells] == [("failed", 3), ("changed", 3), ("finished", 0)]
     assert again.cells[1].beaten_by is None and not again.cells[1].is_on_front
-    assert worst(cell.exit_code for cell in again.cells) == 3
+    assert worst_exit_code(cell.exit_code for cell in again.cells) == 3
 
 
 def test_what_the_bounds_of_a_run_want_measured_stops_it_where_it_was_not(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from edgecnn.render.screens.sweep import fleet_lines
 from edgecnn.results.folder import REPORT, report_text
+from edgecnn.sweeps.boards import KinBoard, KinRace, kin_of, mark_slower, unraced
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
-from edgecnn.sweeps.kin import KinBoard, KinRace, compared, kin_of, unraced
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.values.verdict import Interval
 from tests.judging.made import a_latency, an_accuracy, an_interval
@@ -21,7 +21,7 @@ def board(name: str, p50_ms: Interval | None, disturbed: str | None = None) -> K
 
 
 def slower(*boards: KinBoard) -> list[str]:
-    return [each.board for each in compared(boards) if each.slower is not None]
+    return [each.board for each in mark_slower(boards) if each.slower is not None]
 
 
 def raced(*p50_ms: float) -> list[KinBoard]:
@@ -85,7 +85,7 @@ def test_the_first_build_of_a_device_is_raced_on_every_other_board_that_measured
 def test_the_report_says_which_board_measured_what_and_which_is_slower(tmp_path: Path) -> None:
     fleet, _ = swept(tmp_path, "lab-1", "lab-2")
     assert [cell.board for cell in fleet.cells] == ["lab-1", "lab-2", None]
-    boards = compared(raced(1.0, 1.02, 0.99, 1.01, 1.0, 1.3))
+    boards = mark_slower(raced(1.0, 1.02, 0.99, 1.01, 1.0, 1.3))
     lines = list(fleet_lines(fleet.model_copy(update={"kin": (a_race(*boards),)})))
     assert [line.startswith("  lab-6 ") for line in lines].count(True) == 1
     assert any(line.endswith(": pi@lab-9: no link: timed out") for line in lines)
@@ -94,11 +94,11 @@ def test_the_report_says_which_board_measured_what_and_which_is_slower(tmp_path:
 def test_a_board_that_cannot_be_compared_is_named_and_not_counted(tmp_path: Path) -> None:
     fleet, _ = swept(tmp_path, "lab-1", "lab-2")
     busy = board("lab-9", an_interval(2.0, 1.9, 2.1), "other programs took 40 %")
-    lines = list(fleet_lines(fleet.model_copy(update={"kin": (a_race(*compared([*raced(1.0, 1.0, 1.0), busy])),)})))
+    lines = list(fleet_lines(fleet.model_copy(update={"kin": (a_race(*mark_slower([*raced(1.0, 1.0, 1.0), busy])),)})))
     (none,) = (line for line in lines if line.startswith("  no board of cpu is shown to be slower"))
     assert "lab-9" not in none and none.endswith("4 boards are needed to tell a slow board from a slow day")
     assert "  lab-9 is not compared with the others: other programs took 40 %" in lines
-    slow = [each.slower for each in compared([*raced(1.0, 1.02, 0.99, 1.01, 1.0, 1.3), busy]) if each.slower]
+    slow = [each.slower for each in mark_slower([*raced(1.0, 1.02, 0.99, 1.01, 1.0, 1.3), busy]) if each.slower]
     assert [round(each.confidence, 4) for each in slow] == [0.9967], "six boards share the error rate, not seven"
 
 

@@ -14,7 +14,7 @@ from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.run import SweepRun, work_off
+from edgecnn.sweeps.run import SweepRun, run_builds
 from edgecnn.sweeps.state import SweepState
 from tests.store.toys import wait_until
 from tests.sweeps.written import cells
@@ -49,6 +49,6 @@ def test_what_a_board_measured_while_others_are_made_stands_in_the_state_though_
 
     run = SweepRun(out, every, {cell.name: "asked" for cell in every}, Store.open(tmp_path / "store"), total=2, cells=every)
     with pytest.raises(EdgecnnError, check=CLUSTER_UNUSABLE.made):
-        work_off(run, SweepState(sweep="sweep.toml"), Quiet(), make)
+        run_builds(run, SweepState(sweep="sweep.toml"), Quiet(), make)
     outcomes = state()["outcomes"]
     assert list(outcomes) == [board.name] and outcomes[board.name]["exit_code"] == 3

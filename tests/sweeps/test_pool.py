@@ -10,31 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.leases.protocol import Board, Kind, Lease, Wait
+from edgecnn.devices.leases import Board, Kind, Lease, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
+    BOARD_TAKEN,
     BUILDER_UNFIT,
+    NO_BOARD_LEFT,
     OWN_ANSWER_UNUSABLE,
+    CoordinatorUnreachable,
+    RunnerFailed,
     board_disk_full,
     board_lacks_builder,
     board_not_ready,
+    coordinator_unreachable,
     link_lost,
 )
-from edgecnn.errors.hosts.leases import (
-    BOARD_TAKEN,
-    NO_BOARD_LEFT,
-    CoordinatorUnreachable,
-    coordinator_unreachable,
-)
-from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.render.progress import Quiet
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.store.store import Store
 from edgecnn.sweeps import boards
 from edgecnn.sweeps.boards import Ended, Pool, boards_line
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.processes import Children
-from edgecnn.sweeps.run import SweepRun, work_off
+from edgecnn.sweeps.run import Children, SweepRun, run_builds
 from edgecnn.sweeps.state import SweepState, build_folder
 from edgecnn.sweeps.sweep import open_sweep, run_sweep
 from tests.render.reports import a_report
@@ -224,5 +221,5 @@ def test_seconds_of_a_build_are_not_those_that_it_waited_for_a_board(
     monkeypatch.setattr(Children, "start", start)
     cell, store = two[0], Store.open(tmp_path / "store")
     run = SweepRun(tmp_path / "out", [cell], {cell.name: "asked"}, store, total=1, pool=pool_of("lab-1", wait_s=2), cells=[cell])
-    outcome = work_off(run, SweepState(sweep="sweep.toml"), Quiet()).outcomes[cell.name]
+    outcome = run_builds(run, SweepState(sweep="sweep.toml"), Quiet()).outcomes[cell.name]
     assert 0.6 <= outcome.seconds < 2, "its kits are made, and it is measured"

@@ -12,19 +12,18 @@ from edgecnn.errors.sweeps import NOT_A_SWEEP_FOLDER
 from edgecnn.render.progress import Quiet
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.store.store import Store
-from edgecnn.sweeps.apart import Elsewhere
+from edgecnn.sweeps.apart import ClusterProcess
 from edgecnn.sweeps.boards import Ended
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.processes import Children, ending_of, log_of
-from edgecnn.sweeps.run import SweepRun, work_off
-from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder, keep
+from edgecnn.sweeps.run import Children, SweepRun, ending_text, log_of, run_builds
+from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder, keep_earlier_report
 from tests.render.reports import a_report, a_row
 from tests.sweeps.written import cells
 
 
 def work(out: Path, cell: Cell) -> None:
     run = SweepRun(out, [cell], {cell.name: "asked"}, Store.open(out.parent / "store"), total=1)
-    work_off(run, SweepState(sweep="sweep.toml"), Quiet())
+    run_builds(run, SweepState(sweep="sweep.toml"), Quiet())
 
 
 def begin(out: Path, cell: Cell) -> None:
@@ -33,14 +32,14 @@ def begin(out: Path, cell: Cell) -> None:
 
 
 def make_elsewhere(out: Path, cell: Cell) -> None:
-    Elsewhere("ray", out, Store.open(out.parent / "store"), Quiet()).make([cell], print)
+    ClusterProcess("ray", out, Store.open(out.parent / "store"), Quiet()).make([cell], print)
 
 
 def put_aside(out: Path, cell: Cell) -> None:
     build_folder(out, cell.name).mkdir(parents=True)
     (build_folder(out, cell.name) / REPORT).write_text(report_text(a_report(a_row(chosen=True))), encoding="utf-8")
     outcome = CellOutcome(name=cell.name, asked="1", exit_code=0, reported=True, seconds=1.0, ended_at="9999")
-    keep(out, outcome, "2")
+    keep_earlier_report(out, outcome, "2")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +71,6 @@ def test_a_build_that_fails_leaves_its_error_as_a_value_and_its_line_in_the_log(
     ended = Children(tmp_path).run("build", cell)
     assert ended.code == 2 and ended.error is not None
     assert ended.error.line() in log_of(tmp_path, cell.name).read_text(encoding="utf-8")
-    assert ending_of(ended, tmp_path / "no log") == ended.error.line()
-    assert ending_of(Ended(-9), tmp_path / "no log").startswith("ended by SIGKILL")
-    assert ending_of(Ended(1), tmp_path / "no log") == f"exit 1; its log is {tmp_path / 'no log'}"
+    assert ending_text(ended, tmp_path / "no log") == ended.error.line()
+    assert ending_text(Ended(-9), tmp_path / "no log").startswith("ended by SIGKILL")
+    assert ending_text(Ended(1), tmp_path / "no log") == f"exit 1; its log is {tmp_path / 'no log'}"

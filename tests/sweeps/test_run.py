@@ -9,10 +9,10 @@ import psutil
 import pytest
 
 from edgecnn.errors.sweeps import NOTHING_SWEPT
-from edgecnn.store.layout import Layout
+from edgecnn.store.entry import Layout
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
-from edgecnn.store.transfer import say_if_unusable
+from edgecnn.store.transfer import report_if_unusable
 from tests.building.builds import Place, place_with_photos
 from tests.data.folders import Heard
 from tests.house.child import child
@@ -48,9 +48,9 @@ def test_a_store_afar_that_cannot_be_used_is_said_and_nothing_but_its_top_is_lis
 ) -> None:
     heard = Heard()
     monkeypatch.setattr(Remote, "names", lambda _: pytest.fail("all of it was listed"))
-    say_if_unusable(Store(Layout(tmp_path), tmp_path.as_uri()), heard)
+    report_if_unusable(Store(Layout(tmp_path), tmp_path.as_uri()), heard)
     assert heard.notes == []
-    say_if_unusable(Store(Layout(tmp_path), "nowhere://store"), heard)
+    report_if_unusable(Store(Layout(tmp_path), "nowhere://store"), heard)
     said = (
         "missing entries are rebuilt here: the remote store nowhere://store cannot be used: nowhere is not a known kind of place"
     )

@@ -14,8 +14,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Ended
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.processes import Children, log_of
-from edgecnn.sweeps.run import SweepRun, work_off
+from edgecnn.sweeps.run import Children, SweepRun, log_of, run_builds
 from edgecnn.sweeps.state import SweepState
 from edgecnn.sweeps.tasks import run_in_order
 from tests.sweeps.written import cells
@@ -133,5 +132,5 @@ def test_all_builds_of_a_training_are_made_before_the_next_training_and_boards_m
     monkeypatch.setattr(Children, "start", start)
     asked = {cell.name: "asked" for cell in every}
     run = SweepRun(tmp_path / "out", every, asked, Store.open(tmp_path / "store"), total=len(every), cells=every)
-    work_off(run, SweepState(sweep="sweep.toml"), Quiet())
+    run_builds(run, SweepState(sweep="sweep.toml"), Quiet())
     assert [name[-1] for name in made] == ["0", "0", "1", "1", "2", "2"]

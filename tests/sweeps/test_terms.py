@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn import __version__
 from edgecnn.installed import installed_version
-from edgecnn.store.layout import Layout
+from edgecnn.store.entry import Layout
 from edgecnn.store.store import Store
 from edgecnn.sweeps.worker import Shared, Terms
 

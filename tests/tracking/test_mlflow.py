@@ -26,9 +26,8 @@ from edgecnn.errors.sweeps import (
     TrackerUnreachable,
 )
 from edgecnn.errors.weights import MissingPackage
-from edgecnn.tracking.mlflow import MlflowTracker, address_of
-from edgecnn.tracking.run import TrackedRun, figures_only
-from edgecnn.tracking.tracker import open_tracker
+from edgecnn.render.mlflow import MlflowTracker, address_of
+from edgecnn.render.tracking import TrackedRun, figures_only, open_tracker
 
 RUN = TrackedRun(
     name="flowers",
@@ -298,7 +297,7 @@ def test_nobody_at_the_port_is_said_in_two_words() -> None:
 
 def test_mlflow_s_telemetry_is_off() -> None:
     program = (
-        "from edgecnn.tracking.mlflow import MlflowTracker; MlflowTracker('mlflow:http://127.0.0.1:9')\n"
+        "from edgecnn.render.mlflow import MlflowTracker; MlflowTracker('mlflow:http://127.0.0.1:9')\n"
         "from mlflow.telemetry.client import get_telemetry_client; print(get_telemetry_client())"
     )
     in_ci = ("CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")  # there it is off anyway

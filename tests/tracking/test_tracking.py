@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.planning.recipe_settings import RecipeSettings, Setting
-from edgecnn.tracking.run import TrackedRun, run_of_build
+from edgecnn.render.tracking import TrackedRun, run_of_build
 from edgecnn.values.report import BuildReport, Choice
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval

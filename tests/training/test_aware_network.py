@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from edgecnn.graph.export import export_onnx
-from edgecnn.graph.passes.qdq import absorb_clamps
+from edgecnn.graph.quantization_nodes import absorb_clamps
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize

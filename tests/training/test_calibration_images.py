@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.data.composed import training_images
+from edgecnn.data.cutouts import training_images
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.stages.images import PrepareStage

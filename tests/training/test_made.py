@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.composed import training_images
+from edgecnn.data.cutouts import training_images
 from edgecnn.data.manifest import summarize
 from edgecnn.stages.images import PrepareStage
 from edgecnn.stages.learning import TransferStage

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from edgecnn.data.golden import write_golden
+from edgecnn.data.prepared import write_golden
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.settings import PROBE_IMAGES

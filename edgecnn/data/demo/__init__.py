@@ -34,7 +34,7 @@ DEMO: Final = "demo"
 """The data path of these images; ``./demo`` is a folder of that name."""
 DEMO_FILE: Final = Path(__file__).resolve().parent / "fashion-mnist.npz"
 DEMO_CLASSES: Final = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-"""In label order, which is not alphabetical."""
+"""Class names in label order, which is not alphabetical."""
 
 DEMO_PARTS: Final[tuple[tuple[Part, int], ...]] = (("train", 4000), ("validation", 1000), ("test", 10000))
 """Consecutive ranges of the file, by the name of their split."""

@@ -19,13 +19,11 @@ from typing import IO, Final, NamedTuple, cast
 
 from edgecnn.data.class_names import names_in
 from edgecnn.data.files import stamp_of
-from edgecnn.data.formats.archive import kept_folder
-from edgecnn.data.formats.members import ALLOWED_BYTES, FILES_MAX, RATIO_MAX
+from edgecnn.data.formats.archive import ALLOWED_BYTES, FILES_MAX, RATIO_MAX, cached_folder
 from edgecnn.data.layout import ClassFolder, Layout
 from edgecnn.data.split_names import Part
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import ONE_CLASS
-from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, IDX_INCOMPLETE, IDX_UNUSABLE
+from edgecnn.errors.data import CLASS_NAMES_UNUSABLE, IDX_INCOMPLETE, IDX_UNUSABLE, ONE_CLASS
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.stage import Progress
@@ -69,11 +67,11 @@ def pairs_in(folder: Path) -> dict[Part, Pair]:
                     )
                 pairs[part] = Pair(images, labels)
             elif images and not labels:
-                raise IDX_INCOMPLETE(found=images, missing=_name(start, "labels"))
+                raise IDX_INCOMPLETE(found=images, missing=_file_name(start, "labels"))
             elif labels and not images:
-                raise IDX_INCOMPLETE(found=labels, missing=_name(start, "images"))
+                raise IDX_INCOMPLETE(found=labels, missing=_file_name(start, "images"))
     if "train" not in pairs:
-        raise IDX_INCOMPLETE(found=pairs["test"].images, missing=_name("train", "images"))
+        raise IDX_INCOMPLETE(found=pairs["test"].images, missing=_file_name("train", "images"))
     return pairs
 
 
@@ -90,8 +88,11 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
         StoreFull, StoreUnusable: the store cannot be written.
     """
     pairs = pairs_in(folder)
-    names = _names(folder)
-    made = kept_folder(_place_of(pairs), cache, lambda fresh: _write(pairs, fresh, tell), tell)
+    try:
+        names = names_in(folder / NAMES_FILE)
+    except FileNotFoundError:
+        names = None
+    made = cached_folder(_cache_name(pairs), cache, lambda fresh: _write_parts(pairs, fresh, tell), tell)
     labels = {part: sorted(int(place.name) for place in (made / part).iterdir() if place.name.isdigit()) for part in pairs}
     if names is not None and len(names) <= (largest := max(map(max, labels.values()))):
         raise CLASS_NAMES_UNUSABLE(
@@ -110,30 +111,23 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
     return Layout(made, classes, {part: part for part in pairs}, folders, ())
 
 
-def _name(start: str, kind: str) -> str:
+def _file_name(start: str, kind: str) -> str:
     return f"{start}-{kind}-{_ENDS[kind]}"
 
 
 def _existing_file(folder: Path, start: str, kind: str) -> Path | None:
-    """Prefer the unpacked file if both exist, as torchvision leaves them. Some tools replace the last dash but one by a dot."""
-    names = (_name(start, kind), f"{start}-{kind}.{_ENDS[kind]}")
+    """Return the file, unpacked rather than compressed if both exist. Some tools write a dot instead of the last dash but one."""
+    names = (_file_name(start, kind), f"{start}-{kind}.{_ENDS[kind]}")
     return next((place for end in ("", ".gz") for name in names if (place := folder / f"{name}{end}").is_file()), None)
 
 
-def _place_of(pairs: Mapping[Part, Pair]) -> str:
+def _cache_name(pairs: Mapping[Part, Pair]) -> str:
     stamps = []
     for part, pair in pairs.items():
         for file in pair:
             with _idx_faults(file):
                 stamps.append(stamp_of(f"{part}/{os.path.realpath(file)}", file.stat()))
     return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
-
-
-def _names(folder: Path) -> tuple[str, ...] | None:
-    try:
-        return names_in(folder / NAMES_FILE)
-    except FileNotFoundError:
-        return None
 
 
 @contextmanager
@@ -166,7 +160,7 @@ class _Opened(NamedTuple):
                 raise IDX_UNUSABLE(file=self.file, because=f"it continues after the {self.sizes[0]:,} that its header states")
 
 
-def _opened(file: Path, kind: str, stack: ExitStack) -> _Opened:
+def _open_file(file: Path, kind: str, stack: ExitStack) -> _Opened:
     dimensions = _DIMENSIONS[kind]
     refuse_known_cause(file)
     with _idx_faults(file):
@@ -185,7 +179,7 @@ def _opened(file: Path, kind: str, stack: ExitStack) -> _Opened:
     return _Opened(file, source, tuple(int.from_bytes(header[at : at + 4], "big") for at in range(0, len(header), 4)))
 
 
-def _check(images: _Opened, labels: _Opened) -> None:
+def _check_sizes(images: _Opened, labels: _Opened) -> None:
     """Check the files before anything is written."""
     from edgecnn.runner.pixels import MAX_PIXELS  # needs Pillow, which a cached build need not import
 
@@ -203,13 +197,14 @@ def _check(images: _Opened, labels: _Opened) -> None:
         raise IDX_UNUSABLE(file=images.file, because=f"it claims {total:,} bytes in {packed:,}, more than {RATIO_MAX} times")
 
 
-def _write(pairs: Mapping[Part, Pair], out: Path, tell: Progress) -> None:
+def _write_parts(pairs: Mapping[Part, Pair], out: Path, tell: Progress) -> None:
     with ExitStack() as stack:
         opened = {
-            part: (_opened(pair.images, "images", stack), _opened(pair.labels, "labels", stack)) for part, pair in pairs.items()
+            part: (_open_file(pair.images, "images", stack), _open_file(pair.labels, "labels", stack))
+            for part, pair in pairs.items()
         }
         for images, labels in opened.values():
-            _check(images, labels)
+            _check_sizes(images, labels)
         for part, (images, labels) in opened.items():
             values = labels.read(labels.sizes[0])
             labels.end()

@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.data.class_names import imagenet_ids
 from edgecnn.data.files import ListingProgress, stamps_in
-from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
-from edgecnn.data.imagenet import imagenet_ids
+from edgecnn.data.formats.rows import Row, RowsOfList, lay_out_rows
 from edgecnn.data.layout import ClassFolder, Layout, folders_in
 from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import (
+from edgecnn.errors.data import (
     NoClassFolders,
     no_class_folders,
     splits_differ,
+    table_unusable,
 )
-from edgecnn.errors.data.formats import table_unusable
 from edgecnn.runner.files import bounded_content
 
 _IMAGE: Final = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG", re.IGNORECASE)
@@ -31,9 +31,9 @@ _WORDNET: Final = re.compile(r"n\d{8}")
 _KAGGLE: Final = re.compile(r"([^,]+),\s*(\S+).*")
 """An image and its class, followed by its boxes."""
 _CAFFE: Final = re.compile(r"(\S+)\s+(\S+)")
-_FOLDERS: Final = ("", "val", "ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val")
-"""Where the images are, relative to the named folder: in it, or as Kaggle's archive unpacks."""
-_BESIDE: Final = (
+_IMAGE_FOLDERS: Final = ("", "val", "ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val")
+"""Possible folders of the images, relative to ``data.path``; the long ones are from Kaggle's archive."""
+_TRUTH_FOLDERS: Final = (
     "",
     "..",
     "devkit/data",
@@ -42,7 +42,7 @@ _BESIDE: Final = (
     "../ILSVRC2012_devkit_t12/data",
     "../../../..",
 )
-"""Where the class file is, relative to the images' folder."""
+"""Possible folders of the class file, relative to the folder of the images."""
 _LIST_BYTES_MAX: Final = 64 << 20
 _FEWEST_CLASSES: Final = 2
 
@@ -52,8 +52,8 @@ class Flat(NamedTuple):
 
     images: Path
     truth: Path
-    beside: tuple[str, ...] = ()
-    """Sibling folders that are named as a split; empty if the image folder itself was named rather than its parent."""
+    siblings: tuple[str, ...] = ()
+    """Folders next to it that are named like splits; empty if ``data.path`` is the folder of images, not its parent."""
 
 
 def flat_imagenet(root: Path) -> Flat | None:
@@ -61,12 +61,12 @@ def flat_imagenet(root: Path) -> Flat | None:
 
     Raises NoClassFolders: the images are there, but neither a file nor sub-folders give their classes.
     """
-    for name in _FOLDERS:
-        if _has_images(folder := root / name):
-            places = (folder / beside / file for beside in _BESIDE for file in _READERS)
+    for name in _IMAGE_FOLDERS:
+        if (folder := root / name).is_dir() and any(map(_IMAGE.fullmatch, _names_in(folder))):
+            places = (folder / relative / file for relative in _TRUTH_FOLDERS for file in _READERS)
             truth = next((place for place in places if place.is_file()), None)
             if truth is not None:
-                return Flat(folder, truth.resolve(), _splits_beside(folder) if name else ())
+                return Flat(folder, truth.resolve(), _sibling_splits(folder) if name else ())
             _require_class_folders(folder)
             return None
     return None
@@ -76,7 +76,7 @@ def _require_class_folders(folder: Path) -> None:
     """Check that class folders exist. The flat images are then ignored."""
     inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     if sum(entry.is_dir() for entry in inside) < _FEWEST_CLASSES:
-        raise no_class_folders(folder=folder, files=len(inside), truth_files=tuple(_READERS), looked_in=_BESIDE[1:])
+        raise no_class_folders(folder=folder, files=len(inside), truth_files=tuple(_READERS), looked_in=_TRUTH_FOLDERS[1:])
 
 
 def flat_layout(flat: Flat, progress: ListingProgress, *, trains: bool) -> tuple[Layout, list[list[str]]]:
@@ -90,19 +90,19 @@ def flat_layout(flat: Flat, progress: ListingProgress, *, trains: bool) -> tuple
         ONE_CLASS: all images have the same class.
         SPLITS_DIFFER: ``train`` has other classes.
     """
-    named = {int(match[1]): match.string for match in map(_IMAGE.fullmatch, _names(flat.images)) if match}
-    shows = _READERS[flat.truth.name](flat.truth)
-    if missing := sorted(set(named) - set(shows)):
+    named = {int(match[1]): match.string for match in map(_IMAGE.fullmatch, _names_in(flat.images)) if match}
+    class_of = _READERS[flat.truth.name](flat.truth)
+    if missing := sorted(set(named) - set(class_of)):
         raise _unusable(flat.truth, f"it does not list {named[missing[0]]}")
-    if odd := next((shows[number] for number in named if not _WORDNET.fullmatch(shows[number])), None):
+    if odd := next((class_of[number] for number in named if not _WORDNET.fullmatch(class_of[number])), None):
         raise _unusable(flat.truth, f"{odd[:100]!r} is not a WordNet ID")
-    rows = [Row(name, shows[number], "train") for number, name in named.items()]
-    layout, stamps = laid_out(RowsOfList(flat.images, flat.truth, rows), progress)
-    for train in (name for name in flat.beside if trains and PART_NAMES[name.lower()] == "train"):
+    rows = [Row(name, class_of[number], "train") for number, name in named.items()]
+    layout, stamps = lay_out_rows(RowsOfList(flat.images, flat.truth, rows), progress)
+    for train in (name for name in flat.siblings if trains and PART_NAMES[name.lower()] == "train"):
         if classes := _wordnet_folders(flat.images.parent / train, progress):
             learned = _layout_with_train(flat, train, classes, layout)
             return learned, [*(stamps_in(learned.root / train / name, progress) for name in classes), *stamps]
-    return layout._replace(ignored=flat.beside), stamps
+    return layout._replace(ignored=flat.siblings), stamps
 
 
 def _layout_with_train(flat: Flat, train: str, classes: tuple[str, ...], shown: Layout) -> Layout:
@@ -113,13 +113,13 @@ def _layout_with_train(flat: Flat, train: str, classes: tuple[str, ...], shown: 
         raise splits_differ(folder=root / train, other=flat.images, only_here=only_here, only_there=only_there, is_flat=True)
     learned = (ClassFolder("train", label, f"{train}/{wnid}") for label, wnid in enumerate(classes))
     tested = (ClassFolder("validation", folder.label, name) for folder in shown.reordered(classes).folders)
-    ignored = tuple(folder for folder in flat.beside if folder != train)
+    ignored = tuple(folder for folder in flat.siblings if folder != train)
     return Layout(root, classes, {"train": train, "validation": name}, (*learned, *tested), ignored)
 
 
-def _splits_beside(images: Path) -> tuple[str, ...]:
-    beside = (entry for entry in images.parent.iterdir() if entry.name.lower() in PART_NAMES and entry.name != images.name)
-    return tuple(sorted(entry.name for entry in beside if entry.is_dir()))
+def _sibling_splits(images: Path) -> tuple[str, ...]:
+    siblings = (entry for entry in images.parent.iterdir() if entry.name.lower() in PART_NAMES and entry.name != images.name)
+    return tuple(sorted(entry.name for entry in siblings if entry.is_dir()))
 
 
 def _wordnet_folders(folder: Path, progress: ListingProgress) -> tuple[str, ...]:
@@ -131,12 +131,8 @@ def _wordnet_folders(folder: Path, progress: ListingProgress) -> tuple[str, ...]
     return names if all(map(_WORDNET.fullmatch, names)) else ()
 
 
-def _names(folder: Path) -> Iterator[str]:
+def _names_in(folder: Path) -> Iterator[str]:
     return (entry.name for entry in folder.iterdir())
-
-
-def _has_images(folder: Path) -> bool:
-    return folder.is_dir() and any(map(_IMAGE.fullmatch, _names(folder)))
 
 
 def _lines(file: Path) -> list[tuple[int, str]]:
@@ -175,15 +171,6 @@ def _wordnet_ids(meta: Path, file: Path) -> Mapping[str, str]:
         raise _unusable(file, f"{meta.name} next to it is missing, or lacks some of its numbers") from error
 
 
-def _kaggle_classes(file: Path) -> Mapping[int, str]:
-    return _listed_classes(file, _lines(file)[1:], _KAGGLE)
-
-
-def _caffe_classes(file: Path) -> Mapping[int, str]:
-    ids = imagenet_ids()
-    return _listed_classes(file, _lines(file), _CAFFE, {str(place): wnid for place, wnid in enumerate(ids)})
-
-
 def _listed_classes(
     file: Path, lines: Sequence[tuple[int, str]], row: re.Pattern[str], ids: Mapping[str, str] | None = None
 ) -> Mapping[int, str]:
@@ -203,6 +190,6 @@ def _listed_classes(
 
 _READERS: Final[Mapping[str, Callable[[Path], Mapping[int, str]]]] = {
     "ILSVRC2012_validation_ground_truth.txt": _devkit_classes,
-    "LOC_val_solution.csv": _kaggle_classes,
-    "val.txt": _caffe_classes,
+    "LOC_val_solution.csv": lambda file: _listed_classes(file, _lines(file)[1:], _KAGGLE),
+    "val.txt": lambda file: _listed_classes(file, _lines(file), _CAFFE, {str(n): wnid for n, wnid in enumerate(imagenet_ids())}),
 }

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from edgecnn.data.class_names import composed
+from edgecnn.data.class_names import nfc
 from edgecnn.data.files import ListingProgress, is_folder
-from edgecnn.data.formats.csv_cells import READERS
-from edgecnn.data.formats.json_labels import EDGE_IMPULSE, is_json_labels, rows_of_json
-from edgecnn.data.formats.path_lookup import PathLookup
-from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
+from edgecnn.data.formats.cells import READERS
+from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, label_name, lay_out_rows, path_fault
 from edgecnn.data.formats.table import ListTable
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import Part, split_claims, split_name
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, split_named_twice
-from edgecnn.errors.data.formats import table_unusable
-from edgecnn.errors.data.lists import label_files_unclear
+from edgecnn.errors.data import DATA_FOLDER_UNREADABLE, split_named_twice, table_unusable
+from edgecnn.errors.labels import LABEL_FILE_UNUSABLE, label_files_unclear
 from edgecnn.errors.wording import first_of, plural, shell_word, shortened
-from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.runner.causes import is_image_name, is_skipped
+from edgecnn.runner.files import bounded_content
+from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
+EDGE_IMPULSE: Final = "info.labels"
 _KNOWN: Final = (
     "metadata.csv", "metadata.jsonl", "metadata.parquet", "_classes.csv", "_annotations.coco.json", EDGE_IMPULSE, "train.csv",
     "labels.csv",
 )  # fmt: skip
 """Names that tools give a label file. The first one in a folder is used."""
 _LABELS_OF_ONE: Final = 2
-"""If a folder's images have this many labels in the file, the folder is not a class."""
+"""Number of labels among a folder's images from which the folder is not a class."""
 _FEWEST_CLASSES: Final = 2
 _NAMED: Final = 5
+COCO: Final = ".json"
+_FORMS: Final = {True: "Edge Impulse labels", False: "COCO annotations"}
+_BYTES_MAX: Final = 1 << 30
 
 
 class Inside(NamedTuple):
@@ -91,7 +95,7 @@ class LabelFiles(NamedTuple):
         if splits := self._label_files_of_splits(inside):
             self.tell.note(f"{self.root}: reads {', '.join(str(file.relative_to(self.root)) for file, _, _ in splits)}")
             rows = [row for file, place, part in splits for row in self._rows(file, place, part)]
-            return self._laid_out(self.root, rows, [file for file, _, _ in splits])
+            return self._lay_out(self.root, rows, [file for file, _, _ in splits])
         name = inside.known or (inside.lists[0] if len(inside.lists) == 1 else None)
         if name is not None and inside.has_images and not inside.folders:
             self.tell.note(f"{self.root}: reads {name}")
@@ -100,17 +104,17 @@ class LabelFiles(NamedTuple):
             return None
         is_known = inside.known is not None or self._states_columns
         if not (is_known and name is not None) and _holds_classes(self.root, inside):
-            self._say_unused(inside.lists)
+            self._note_unused(inside.lists)
             return None
         if name is not None:
-            return self._next_to_folders(name, inside)
+            return self._read_next_to_folders(name, inside)
         if inside.has_images:
             raise label_files_unclear(folder=self.root, names=inside.lists)
         return None
 
     def read_file(self, file: Path) -> tuple[Layout, list[list[str]]]:
         """Read one label file. Raises EdgecnnError: as ``read``."""
-        return self._laid_out(file, list(self._rows(file)), [file])
+        return self._lay_out(file, list(self._rows(file)), [file])
 
     def _label_files_of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
         """Return the label file of each split folder that has images and such a file. Raises SPLIT_NAMED_TWICE."""
@@ -122,19 +126,19 @@ class LabelFiles(NamedTuple):
                 splits.append((self.root / name / held.known, f"{name}/", part))
         return splits
 
-    def _next_to_folders(self, name: str, inside: Inside) -> tuple[Layout, list[list[str]]] | None:
+    def _read_next_to_folders(self, name: str, inside: Inside) -> tuple[Layout, list[list[str]]] | None:
         """Return None if the file does not list the images, or if the sub-folders are classes.
 
         Sub-folders are classes if the labels are their names, or if each contains a single label.
         """
         file, parts = self.root / name, _split_folders(self.root, inside)
         try:
-            layout, stamps = self._laid_out(file, self._rows_by_split(file, parts), [file])
+            layout, stamps = self._lay_out(file, self._rows_by_split(file, parts), [file])
         except EdgecnnError as error:
             self.tell.note(f"{file} is not used: {error.because or error.what}; sub-folders are the classes")
             return None
         if _has_class_folders(stamps, layout, parts):
-            self._say_unused([name])
+            self._note_unused([name])
             return None
         self.tell.note(f"{self.root}: reads {name}")
         return layout, stamps
@@ -144,11 +148,11 @@ class LabelFiles(NamedTuple):
         rows = list(self._rows(file))
         if not parts or not rows or any(row.part != "train" for row in rows):
             return rows
-        moved = PathLookup(file, self._folder, self.progress, self.tell).located(rows)
+        moved = PathLookup(file, self._image_root, self.progress, self.tell).locate(rows)
         rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
         return [row._replace(part=_split_of(row.path, parts)[0] or row.part) for row in rows]
 
-    def _say_unused(self, names: Sequence[str]) -> None:
+    def _note_unused(self, names: Sequence[str]) -> None:
         files = [str(self.root / name) for name in names]
         are = plural(len(files), "is", "are")
         way_out = f"--data {shell_word(files[0])} uses the list instead"
@@ -160,38 +164,34 @@ class LabelFiles(NamedTuple):
         return (self.choice.path_column, self.choice.label_column) != (None, None)
 
     @property
-    def _folder(self) -> Path:
+    def _image_root(self) -> Path:
         """The folder that paths are relative to."""
         return self.root if self.choice.image_root is None else root_of(self.choice.image_root)
 
     def _rows(self, file: Path, place: str = "", part: Part | None = None) -> Iterator[Row]:
-        rows = rows_of_json(file) if is_json_labels(file) else self._rows_of_table(file)
+        if is_json_labels(file):
+            rows = rows_of_json(file)
+        else:
+            table = ListTable.of(file, self.choice, is_known_form=True)
+            if (note := table.columns.note) is not None:
+                self.tell.note(f"{file}: {note}")
+            rows = table.rows()
         for row in rows:
-            if self.is_confined and _leads_out(row.path):
+            outer, *inner = row.path.replace("\\", "/").split("/")
+            if self.is_confined and (outer == "" or ":" in outer or ".." in (outer, *inner)):
                 because = f"its path {shortened(row.path)!r} leads outside the folder"
                 raise table_unusable(
                     file=file, line=None, because=because, hint=f"pass the file itself: --data {shell_word(file)}"
                 )
             yield row if part is None else row._replace(path=f"{place}{row.path}", part=part)
 
-    def _rows_of_table(self, file: Path) -> Iterable[Row]:
-        table = ListTable.of(file, self.choice, is_known_form=True)
-        if (note := table.columns.note) is not None:
-            self.tell.note(f"{file}: {note}")
-        return table.rows()
-
-    def _laid_out(self, file: Path, rows: Sequence[Row], lists: Sequence[Path]) -> tuple[Layout, list[list[str]]]:
-        folder = self._folder
+    def _lay_out(self, file: Path, rows: Sequence[Row], lists: Sequence[Path]) -> tuple[Layout, list[list[str]]]:
+        folder = self._image_root
         tables = [ListTable.of(one, self.choice, is_known_form=True) for one in lists if not is_json_labels(one)]
         named = sorted({name for table in tables for name in table.named})
         is_settled = self.choice.label_separator is not None or bool(named)
-        locate = PathLookup(file, folder, self.progress, self.tell).located
-        return laid_out(RowsOfList(folder, file, rows, named, is_settled, locate), self.progress)
-
-
-def _leads_out(path: str) -> bool:
-    parts = path.replace("\\", "/").split("/")
-    return parts[0] == "" or ":" in parts[0] or ".." in parts
+        locate = PathLookup(file, folder, self.progress, self.tell).locate
+        return lay_out_rows(RowsOfList(folder, file, rows, named, is_settled, locate), self.progress)
 
 
 def _split_folders(root: Path, inside: Inside) -> Mapping[str, Part]:
@@ -236,7 +236,63 @@ def _has_class_folders(stamps: Sequence[Sequence[str]], layout: Layout, parts: M
         for stamp in inside:
             path = stamp.rsplit("/", 4)[0]
             labels_in.setdefault(_split_of(path, parts)[1].rpartition("/")[0], set()).add(labels.get(path, folder.label))
-    names = {composed(name).casefold() for name in layout.classes}
-    if all(names.intersection(composed(folder).casefold().split("/")) for folder in labels_in):
+    names = {nfc(name).casefold() for name in layout.classes}
+    if all(names.intersection(nfc(folder).casefold().split("/")) for folder in labels_in):
         return True
     return "" not in labels_in and all(len(shown) < _LABELS_OF_ONE for shown in labels_in.values())
+
+
+def is_json_labels(file: Path) -> bool:
+    """Whether a data path is a JSON file of labels: COCO annotations, or Edge Impulse's ``info.labels``."""
+    return file.name.lower().endswith((COCO, EDGE_IMPULSE)) and file.is_file()
+
+
+def rows_of_json(file: Path) -> Iterator[Row]:
+    """Yield the images of a JSON file of labels.
+
+    Raises LABEL_FILE_UNUSABLE: unknown form, or not exactly one class per image. WRONG_BYTES: see ``refuse_known_cause``.
+    """
+    refuse_known_cause(file)
+    form = _FORMS[file.name.lower().endswith(EDGE_IMPULSE)]
+    try:
+        content = json.loads(bounded_content(file, _BYTES_MAX))
+        rows = _rows_of_edge_impulse(content) if form == _FORMS[True] else _rows_of_coco(content)
+        for path, label, split in rows:
+            if because := path_fault(path):
+                raise ValueError(f"of an image, {because}" if path else "an image has no path")
+            if (part := split_name(split)) is None:
+                raise ValueError(f"its image {shortened(path)!r} has the split {shortened(split)!r}")
+            if not (name := label_name(file, None, label)):
+                raise ValueError(f"its image {shortened(path)!r} has a class without a name")
+            yield Row(path, name, part.part)
+    except OSError as error:
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=system_reason(error)) from error
+    except RecursionError as error:
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because="it is nested too deeply") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=f"it has another format ({shortened(str(error))})") from error
+    except ValueError as error:
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=shortened(str(error), 300)) from error
+
+
+def _rows_of_coco(content: Any) -> Iterator[tuple[str, str, str]]:
+    names = {category["id"]: str(category["name"]) for category in content["categories"]}
+    paths = {image["id"]: str(image["file_name"]) for image in content["images"]}
+    labels: dict[object, str] = {}
+    for annotation in content["annotations"]:
+        image, label = annotation["image_id"], names[annotation["category_id"]]
+        if labels.setdefault(image, label) != label:
+            both = f"{shortened(labels[image])!r} and {shortened(label)!r}"
+            raise ValueError(f"its image {shortened(paths[image])!r} has the categories {both}")
+    for image, path in paths.items():
+        if image not in labels:
+            raise ValueError(f"its image {shortened(path)!r} has no category")
+        yield path, labels[image], "train"
+
+
+def _rows_of_edge_impulse(content: Any) -> Iterator[tuple[str, str, str]]:
+    for entry in content["files"]:
+        label: Mapping[str, Any] = entry["label"]
+        if label.get("type") != "label" or not str(label.get("label", "")).strip():
+            raise ValueError(f"its image {shortened(str(entry['path']))!r} has no single label")
+        yield str(entry["path"]), str(label["label"]), str(entry["category"])

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.data.class_names import names_in
-from edgecnn.data.formats.archive import kept_folder
+from edgecnn.data.formats.archive import cached_folder
 from edgecnn.data.formats.idx import NAMES_FILE
-from edgecnn.errors.data.formats import PUBLISHED_DATA_UNAVAILABLE, unknown_published_data
+from edgecnn.errors.data import PUBLISHED_DATA_UNAVAILABLE, unknown_published_data
 from edgecnn.errors.wording import first_line
 from edgecnn.installed import require_packages
 from edgecnn.store.disk import user_path
@@ -53,7 +53,7 @@ def published_folder(path: str, cache: Path, tell: Progress) -> Path:
     name = path.removeprefix(PREFIX)
     if name not in SETS:
         raise unknown_published_data(name=name, known=tuple(SETS))
-    return kept_folder(f"torchvision-{name}-{_REVISION}", cache, lambda fresh: _write(name, fresh, cache, tell), tell)
+    return cached_folder(f"torchvision-{name}-{_REVISION}", cache, lambda fresh: _write_images(name, fresh, cache, tell), tell)
 
 
 def published_order(folder: Path) -> tuple[str, ...] | None:
@@ -62,11 +62,11 @@ def published_order(folder: Path) -> tuple[str, ...] | None:
     return names_in(file) if file.is_file() else None
 
 
-def _write(name: str, out: Path, cache: Path, tell: Progress) -> None:
+def _write_images(name: str, out: Path, cache: Path, tell: Progress) -> None:
     require_packages(("torchvision", "torch"), extra="train", needed_for=f"{PREFIX}{name}")
     copies = user_path(os.environ.get(COPIES_VARIABLE) or cache / "torchvision").absolute()
     for part, words in SETS[name].items():
-        images = _opened(name, copies, words, tell)
+        images = _open_set(name, copies, words, tell)
         classes = [str(name_of_class).replace("/", "-") for name_of_class in getattr(images, "classes", ())]
         if classes:
             (out / NAMES_FILE).write_text("\n".join(classes), encoding="utf-8")
@@ -78,7 +78,7 @@ def _write(name: str, out: Path, cache: Path, tell: Progress) -> None:
             tell.step(f"{PREFIX}{name}, {part}", number + 1, len(images), "images")
 
 
-def _opened(name: str, copies: Path, words: Mapping[str, Any], tell: Progress) -> Any:
+def _open_set(name: str, copies: Path, words: Mapping[str, Any], tell: Progress) -> Any:
     from torchvision import datasets
 
     kind = getattr(datasets, name)
@@ -86,13 +86,15 @@ def _opened(name: str, copies: Path, words: Mapping[str, Any], tell: Progress) -
         return kind(copies, download=False, **words)
     except (RuntimeError, OSError, ModuleNotFoundError) as absent:
         if os.environ.get("EDGECNN_OFFLINE") == "1":
-            raise PUBLISHED_DATA_UNAVAILABLE(name=name, copies=copies, because=f"{_words(absent)}; EDGECNN_OFFLINE=1") from absent
+            raise PUBLISHED_DATA_UNAVAILABLE(
+                name=name, copies=copies, because=f"{_reason(absent)}; EDGECNN_OFFLINE=1"
+            ) from absent
     tell.note(f"{PREFIX}{name}: no copy in {copies}; torchvision downloads it")
     try:
         return kind(copies, download=True, **words)
     except (RuntimeError, OSError, ModuleNotFoundError, ValueError) as error:
-        raise PUBLISHED_DATA_UNAVAILABLE(name=name, copies=copies, because=_words(error)) from error
+        raise PUBLISHED_DATA_UNAVAILABLE(name=name, copies=copies, because=_reason(error)) from error
 
 
-def _words(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     return first_line(error)[:200].rstrip(".").partition(". You can use")[0]

@@ -6,7 +6,7 @@ To add a format, write its module next to this one and its row in ``FORMATS``. O
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +14,33 @@ from typing import Final, Literal, NamedTuple
 
 from edgecnn.data.demo import DEMO
 from edgecnn.data.files import ListingProgress, stamps_in
-from edgecnn.data.formats.archive import name_archive_in_errors, unpacked
-from edgecnn.data.formats.csv_cells import READERS
-from edgecnn.data.formats.foreign import refuse_foreign
+from edgecnn.data.formats.archive import (
+    PAIRS,
+    TARS,
+    ZIP,
+    bare_name,
+    is_archive,
+    is_archive_name,
+    name_archive_in_errors,
+    unpacked_folder,
+)
+from edgecnn.data.formats.cells import READERS
 from edgecnn.data.formats.idx import idx_layout, is_idx
 from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout
-from edgecnn.data.formats.json_labels import EDGE_IMPULSE, is_json_labels
-from edgecnn.data.formats.label_files import Inside, LabelFiles
-from edgecnn.data.formats.members import TARS, ZIP, bare_name, is_archive, is_archive_name
+from edgecnn.data.formats.label_files import EDGE_IMPULSE, Inside, LabelFiles, is_json_labels
 from edgecnn.data.formats.published import PREFIX, is_published, published_folder, published_order
-from edgecnn.data.formats.sample_pairs import PAIRS
 from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.split_names import split_claims, split_name
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NoClassFolders
-from edgecnn.errors.data.formats import ARCHIVES_OF_ONE_NAME, DEMO_HAS_NO_FOLDER, LIST_WITHOUT_LABELS
-from edgecnn.errors.data.lists import DATA_IS_ADDRESS, DATA_NOT_READ
+from edgecnn.errors.data import (
+    ARCHIVES_OF_ONE_NAME,
+    DATA_FOLDER_UNREADABLE,
+    DEMO_HAS_NO_FOLDER,
+    LIST_WITHOUT_LABELS,
+    NoClassFolders,
+)
+from edgecnn.errors.labels import DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ
 from edgecnn.errors.wording import first_of, plural
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -38,6 +48,8 @@ from edgecnn.values.stage import Progress
 Stamps = list[list[str]]
 _NAMED: Final = 5
 _ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/.*")
+Source = Literal["name", "list", "archive", "folder"]
+_AS_FILES: Final = "write each image to a file CLASS/NUMBER.png"
 
 
 class Reading(NamedTuple):
@@ -55,9 +67,6 @@ class Reading(NamedTuple):
         return self.choice.labels is not False
 
 
-Source = Literal["name", "list", "archive", "folder"]
-
-
 @dataclass(frozen=True)
 class DataFormat:
     """A format of images. Every member is required, so a new format has to decide each question."""
@@ -67,7 +76,7 @@ class DataFormat:
     source: Source
     """The kind of data path. A list names images in any folder; an archive is searched for folders."""
     without_labels: Literal["reads", "skips", "refuses"]
-    """If labels are not needed: read it anyway, let another format read the folder, or raise an error."""
+    """Behaviour if labels are not needed: read the data, let another format read the folder, or raise an error."""
     has_class_order: bool
     """Whether the data set itself states the order of its classes."""
     claims: Callable[[str], bool]
@@ -89,9 +98,9 @@ def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
             raise DEMO_HAS_NO_FOLDER()
         return files[0].root, *files
     if is_address(path):
-        raise DATA_IS_ADDRESS(address=path, reads=edgecnn_reads())
+        raise DATA_IS_ADDRESS(address=path, reads=readable_formats())
     source = root_of(path)
-    return source, *_read(source, reading)
+    return source, *_read_source(source, reading)
 
 
 def is_address(text: str) -> bool:
@@ -122,7 +131,7 @@ def has_own_order(root: str) -> bool:
     return any(form.has_class_order and form.claims(root) for form in FORMATS)
 
 
-def edgecnn_reads() -> str:
+def readable_formats() -> str:
     """Return all formats in one line."""
     return "; ".join(form.reads for form in reversed(FORMATS) if form.reads)
 
@@ -131,7 +140,9 @@ def _format_named(text: str) -> DataFormat | None:
     return next((form for form in FORMATS if form.source == "name" and form.claims(text)), None)
 
 
-def _read(place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", "archive", "folder")) -> tuple[Layout, Stamps]:
+def _read_source(
+    place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", "archive", "folder")
+) -> tuple[Layout, Stamps]:
     try:
         for form in FORMATS:
             if form.source not in sources or form.lay_out is None or not form.claims(str(place)):
@@ -147,45 +158,29 @@ def _read(place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", 
     raise AssertionError("the last format reads or refuses everything")
 
 
-def _published(_: Path, reading: Reading) -> tuple[Layout, Stamps]:
+def _published_files(_: Path, reading: Reading) -> tuple[Layout, Stamps]:
     folder = published_folder(reading.choice.path, reading.cache, reading.tell)
-    layout, stamps = _read(folder, reading)
+    layout, stamps = _read_source(folder, reading)
     order = published_order(folder) if reading.is_labelled else None
     return layout if order is None else layout.reordered(order), stamps
 
 
-def _table(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return read_table(place, reading.choice, reading.progress, reading.tell)
-
-
-def _json_labels(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return LabelFiles(place.parent, reading.choice, reading.progress, reading.tell, is_confined=False).read_file(place)
-
-
-def _archive(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return _unpacked(place, {"": place}, reading)
-
-
-def _unpacked(place: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
-    root = unpacked(archives, reading.cache, reading.tell)
+def _unpacked_files(place: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
+    root = unpacked_folder(archives, reading.cache, reading.tell)
     with name_archive_in_errors(place, root):
         if reading.is_labelled and (root / PAIRS).is_file():
             own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
             return _note_unlisted(read_table(root / PAIRS, own, reading.progress, reading.tell), reading)
-        return _read(root, reading, ("folder",))
+        return _read_source(root, reading, ("folder",))
 
 
-def _imagenet(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
+def _imagenet_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     flat = flat_imagenet(place)
     return None if flat is None else flat_layout(flat, reading.progress, trains=reading.choice.train)
 
 
-def _idx(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return _stamped(idx_layout(place, reading.cache, reading.tell), reading)
-
-
-def _archives(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    """A folder of archives, each a class, a split or a shard, without other images."""
+def _archives_layout(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
+    """Read a folder of archives, each a class, a split or a shard; None if the folder has other images."""
     archives = _archives_in(place)
     if not archives:
         return None
@@ -195,7 +190,7 @@ def _archives(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
         unused = first_of([str(place / name) for name in lists], _NAMED)
         are, way_out = plural(len(lists), "is", "are"), "unpack them and pass the folder to use a list"
         reading.tell.note(f"{unused} {are} not used: classes come from the archives; {way_out}")
-    return _unpacked(place, archives, reading)
+    return _unpacked_files(place, archives, reading)
 
 
 def _archives_in(place: Path) -> dict[str, Path]:
@@ -221,7 +216,7 @@ def _named_archives(place: Path, prefix: str, names: Iterable[str]) -> dict[str,
     return archives
 
 
-def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
+def _files_of_label_file(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     while (files := LabelFiles(place, reading.choice, reading.progress, reading.tell).read()) is None:
         inside = Inside.of(place)
         if len(inside.folders) != 1 or inside.has_images:
@@ -234,7 +229,7 @@ def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
 
 
 def _note_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layout, Stamps]:
-    """Record the images next to a list that it does not mention, and return its files."""
+    """Record the images next to a list that the list does not mention, and return the list's files."""
     layout, stamps = files
     reading.progress.skip_unlisted(layout.root, stamps)
     return files
@@ -243,18 +238,18 @@ def _note_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layo
 def _class_folders(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
     if place.is_file():
         refuse_foreign(place, [place.name])
-        raise DATA_NOT_READ(path=place, reads=edgecnn_reads())
+        raise DATA_NOT_READ(path=place, reads=readable_formats())
     if not reading.is_labelled:
-        return _stamped(unlabelled_layout(place, reading.progress), reading)
+        return _with_stamps(unlabelled_layout(place, reading.progress), reading)
     try:
         layout = find_layout(place, reading.progress, reading.choice.folders)
     except NoClassFolders:
         refuse_foreign(place, Inside.of(place).files)
         raise
-    return _stamped(layout, reading)
+    return _with_stamps(layout, reading)
 
 
-def _stamped(layout: Layout, reading: Reading) -> tuple[Layout, Stamps]:
+def _with_stamps(layout: Layout, reading: Reading) -> tuple[Layout, Stamps]:
     return layout, [stamps_in(layout.root / folder.path, reading.progress) for folder in layout.folders]
 
 
@@ -264,19 +259,70 @@ def _is_dir(text: str) -> bool:
 
 FORMATS: Final = (
     DataFormat(DEMO, "name", "reads", True, lambda text: text == DEMO, None),
-    DataFormat(f"{PREFIX}NAME", "name", "reads", True, is_published, _published),
+    DataFormat(f"{PREFIX}NAME", "name", "reads", True, is_published, _published_files),
     DataFormat(
         f"a list ({', '.join(READERS)}, COCO's .json, {EDGE_IMPULSE})", "list", "refuses", False,
-        lambda text: is_table(Path(text)), _table,
+        lambda text: is_table(Path(text)),
+        lambda place, reading: read_table(place, reading.choice, reading.progress, reading.tell),
     ),
-    DataFormat("", "list", "refuses", False, lambda text: is_json_labels(Path(text)), _json_labels),
     DataFormat(
-        f"an archive ({', '.join((ZIP, *TARS))})", "archive", "reads", False, lambda text: is_archive(Path(text)), _archive
+        "", "list", "refuses", False, lambda text: is_json_labels(Path(text)),
+        lambda file, reading: LabelFiles(file.parent, reading.choice, reading.progress, reading.tell, False).read_file(file),
     ),
-    DataFormat("", "folder", "skips", False, _is_dir, _imagenet),
-    DataFormat("a folder of IDX files", "folder", "refuses", True, lambda text: is_idx(Path(text)), _idx),
-    DataFormat("a folder of archives", "folder", "reads", False, _is_dir, _archives),
-    DataFormat("a folder of images with a label file", "folder", "skips", False, _is_dir, _label_files),
+    DataFormat(
+        f"an archive ({', '.join((ZIP, *TARS))})", "archive", "reads", False, lambda text: is_archive(Path(text)),
+        lambda place, reading: _unpacked_files(place, {"": place}, reading),
+    ),
+    DataFormat("", "folder", "skips", False, _is_dir, _imagenet_files),
+    DataFormat("a folder of IDX files", "folder", "refuses", True, lambda text: is_idx(Path(text)),
+               lambda place, reading: _with_stamps(idx_layout(place, reading.cache, reading.tell), reading)),
+    DataFormat("a folder of archives", "folder", "reads", False, _is_dir, _archives_layout),
+    DataFormat("a folder of images with a label file", "folder", "skips", False, _is_dir, _files_of_label_file),
     DataFormat("a folder with a sub-folder a class", "folder", "reads", False, lambda text: True, _class_folders),
 )  # fmt: skip
-"""In the order in which they are tried. torchvision:NAME is turned into such a folder first."""
+"""Formats in the order in which they are tried."""
+
+
+class ForeignForm(NamedTuple):
+    """A format, recognised by file names."""
+
+    name: str
+    ends: tuple[str, ...]
+    """Endings of file names, in lower case."""
+    fix: str
+    inside: str = ""
+    """Part of the names of files that have no fixed suffix."""
+
+    def has(self, name: str) -> bool:
+        """Whether a file name belongs to this format."""
+        return name.lower().endswith(self.ends) or (self.inside != "" and self.inside in name.lower())
+
+
+FORMS: Final = (
+    ForeignForm(
+        "TFRecord", (".tfrecord", ".tfrecords"),
+        f"{_AS_FILES}: tf.data.TFRecordDataset reads the records, tf.io.parse_single_example their features",
+        inside=".tfrecord-",
+    ),
+    ForeignForm("LMDB", (".mdb", ".lmdb"), f"{_AS_FILES}: lmdb.open(FOLDER, readonly=True).begin().cursor() gives the records"),
+    ForeignForm("HDF5", (".h5", ".hdf5"), f"{_AS_FILES}: h5py.File(FILE) gives the arrays, PIL.Image.fromarray an image"),
+    ForeignForm("NumPy arrays", (".npy", ".npz"), f"{_AS_FILES}: numpy.load(FILE) gives arrays, PIL.Image.fromarray an image"),
+    ForeignForm("MATLAB files", (".mat",), f"{_AS_FILES}: scipy.io.loadmat(FILE) gives arrays, PIL.Image.fromarray an image"),
+    ForeignForm("RecordIO", (".rec",), f"{_AS_FILES}: mxnet.recordio.MXIndexedRecordIO gives the records"),
+    ForeignForm("Arrow files", (".arrow",), f"{_AS_FILES}: datasets.load_from_disk(FOLDER) gives the images"),
+    ForeignForm("pickled data", (".pkl", ".pickle"), f"{_AS_FILES}, or pass torchvision:NAME for a known data set"),
+    ForeignForm("an archive of another kind", (".rar", ".7z", ".tar.bz2", ".tar.xz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"),
+                "unpack it and pass the folder"),
+    ForeignForm("videos", (".mp4", ".avi", ".mov", ".mkv", ".webm"),
+                "write the frames of each class to a folder: ffmpeg -i VIDEO CLASS/%06d.jpg, and pass --group-by for the video"),
+)  # fmt: skip
+
+
+def refuse_foreign(path: Path, names: Sequence[str]) -> None:
+    """Refuse a file, or a folder of files, in a format that edgecnn recognises but does not read.
+
+    Raises FORM_NOT_READ: the format is recognised.
+    """
+    for form in FORMS:
+        if any(form.has(name) for name in names):
+            raise FORM_NOT_READ(path=path, form=form.name, fix=form.fix)

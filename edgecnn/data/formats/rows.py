@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.files import ListingProgress, stamp_of
 from edgecnn.data.layout import ClassFolder, Layout, natural_order
 from edgecnn.data.split_names import Part
-from edgecnn.errors.data.folder import ONE_CLASS, train_folder_missing
-from edgecnn.errors.data.formats import table_unusable
-from edgecnn.errors.data.lists import labels_look_joined
-from edgecnn.errors.wording import shortened
+from edgecnn.errors.data import ONE_CLASS, table_unusable, train_folder_missing
+from edgecnn.errors.labels import labels_look_joined, listed_file_twice, listed_files_missing
+from edgecnn.errors.wording import counted, shortened
+from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.values.dataset import UNLABELLED
+from edgecnn.values.stage import Progress
 
 _LABEL_SIGNS_MAX: Final = 1000
 _PATH_BYTES_MAX: Final = 4096
@@ -25,7 +27,11 @@ _STEERING: Final = ("Cc", "Zl", "Zp")
 _SURROGATE: Final = "Cs"
 """Half a character (a surrogate), which JSON can contain and UTF-8 cannot."""
 _FEWEST_JOINED: Final = 8
-"""With fewer labels, shared words may be coincidence, as in red apple and green apple."""
+"""Fewest labels with shared words that count as joined. Fewer may be coincidence, such as red apple and green apple."""
+_TRIED: Final = 100
+"""Number of paths to try as written before searching for files."""
+_DEEPEST: Final = 6
+_FILES_MAX: Final = 5_000_000
 
 
 class Row(NamedTuple):
@@ -56,7 +62,7 @@ class RowsOfList(NamedTuple):
     """Returns the existing path for each path that does not exist."""
 
 
-def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, list[list[str]]]:
+def lay_out_rows(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, list[list[str]]]:
     """Return the layout of the rows, and the sorted stamps of each class and split, or of each split of a multi-label list.
 
     If every row has exactly one label among label columns, the labels are classes. Files are not opened.
@@ -64,14 +70,18 @@ def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, lis
     Raises TABLE_UNUSABLE, ONE_CLASS, TRAIN_FOLDER_MISSING, LABELS_LOOK_JOINED: see ``read_table``.
     """
     file = listed.file
-    rows = _single_class_rows(file, sorted(set(listed.rows), key=_order), listed.named)
+    rows = _single_class_rows(
+        file,
+        sorted(set(listed.rows), key=lambda row: (row.path, row.label, row.part, row.group or "", row.labels or ())),
+        listed.named,
+    )
     if not rows:
         raise table_unusable(file=file, line=None, because="it has no row")
-    several = rows[0].labels is not None
-    names = {name for row in rows for name in row.labels or ()} if several else {row.label for row in rows}
+    is_multi_label = rows[0].labels is not None
+    names = {name for row in rows for name in row.labels or ()} if is_multi_label else {row.label for row in rows}
     if not listed.blanks_are_settled:
         _refuse_joined(file, names)
-    classes = natural_order(list(names.union(listed.named if several else ())))
+    classes = natural_order(list(names.union(listed.named if is_multi_label else ())))
     parts: dict[Part, str] = {part: part for part in ("train", "validation", "test") if any(row.part == part for row in rows)}
     if not classes:
         raise table_unusable(file=file, line=None, because="no row has a label")
@@ -82,22 +92,18 @@ def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, lis
         rows = [row._replace(part="train") for row in rows]
     elif "train" not in parts:
         raise train_folder_missing(named=file, splits=list(parts.values()), is_list=True)
-    labels, groups = _labels(file, rows, classes), _groups(file, rows)
+    labels, groups = _labels_by_path(file, rows, classes), _groups_by_path(file, rows)
     if moved := {} if listed.locate is None else listed.locate(rows):
         rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
-        labels, groups = _labels(file, rows, classes), _groups(file, rows)
+        labels, groups = _labels_by_path(file, rows, classes), _groups_by_path(file, rows)
     stamps: dict[tuple[Part, str], list[str]] = {}
     for row in rows:
-        progress.one()
-        stamps.setdefault((row.part, row.label), []).append(_stamp(listed.folder, row.path))
-    folders = tuple(ClassFolder(part, UNLABELLED if several else classes.index(label), "") for part, label in stamps)
+        progress.count_entry()
+        stamps.setdefault((row.part, row.label), []).append(_stamp_of_listed(listed.folder, row.path))
+    folders = tuple(ClassFolder(part, UNLABELLED if is_multi_label else classes.index(label), "") for part, label in stamps)
     own = parts if len(parts) > 1 else {}
     layout = Layout(listed.folder, classes, own, folders, (), groups, labels, held_out)
     return layout, [sorted(inside) for inside in stamps.values()]
-
-
-def _order(row: Row) -> tuple[object, ...]:
-    return (row.path, row.label, row.part, row.group or "", row.labels or ())
 
 
 def _single_class_rows(file: Path, rows: list[Row], named: Sequence[str]) -> list[Row]:
@@ -120,7 +126,7 @@ def _refuse_joined(file: Path, names: Iterable[str]) -> None:
             raise labels_look_joined(file=file, label=name, words=parts)
 
 
-def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[str, tuple[int, ...]] | None:
+def _labels_by_path(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[str, tuple[int, ...]] | None:
     """Return the labels of each image; None if images have one class each."""
     if rows[0].labels is None:
         return None
@@ -135,7 +141,7 @@ def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[
     return labels
 
 
-def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
+def _groups_by_path(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
     groups: dict[str, str] = {}
     for row in rows:
         if row.group is not None and groups.setdefault(row.path, row.group) != row.group:
@@ -171,9 +177,86 @@ def path_fault(path: str) -> str:
     return ""
 
 
-def _stamp(folder: Path, path: str) -> str:
+def _stamp_of_listed(folder: Path, path: str) -> str:
     try:
         facts = (folder / path).stat()
     except OSError:
         facts = None
     return stamp_of(path, facts)
+
+
+class PathLookup(NamedTuple):
+    """The files of a list, searched for in a folder."""
+
+    file: Path
+    """The list."""
+    folder: Path
+    """The folder that its paths are relative to."""
+    progress: ListingProgress
+    tell: Progress
+
+    def locate(self, rows: Sequence[Row]) -> Mapping[str, str]:
+        """Return the existing path for each path that does not exist; nothing if some of the first paths exist.
+
+        Raises LISTED_FILES_MISSING: no file of the list exists. LISTED_FILE_TWICE: two files match a path.
+        """
+        paths = list(dict.fromkeys(row.path for row in rows))
+        if any(self._exists(path) for path in paths[:_TRIED]):
+            return {}
+        place_of = self._search_files(paths)
+        if not place_of:
+            if any(map(self._exists, paths)):
+                return {}
+            raise listed_files_missing(file=self.file, root=self.folder, paths=paths, has_root=self.folder.is_dir())
+        first = next(path for path in paths if path in place_of)
+        example = f"{first} as {place_of[first]}"
+        self.tell.note(f"{self.file}: reads {counted(len(place_of), 'path')} of {len(paths):,} as other paths, such as {example}")
+        return place_of
+
+    def _exists(self, path: str) -> bool:
+        return os.path.isfile(self.folder / path)  # noqa: PTH113 - False, too, of a path that is too long
+
+    def _search_files(self, paths: Sequence[str]) -> Mapping[str, str]:
+        """Return the file that matches each path."""
+        wanted = {path: path.replace("\\", "/").removeprefix("./") for path in paths}
+        texts = set(wanted.values())
+        folded = {text.casefold() for text in texts}
+        files: dict[str, list[str]] = {}
+        loosely: dict[str, list[str]] = {}
+        for place in self._image_paths():
+            for end in _matching_paths(place):
+                if end in texts:
+                    files.setdefault(end, []).append(place)
+                if end.casefold() in folded:
+                    loosely.setdefault(end.casefold(), []).append(place)
+        file_of = {}
+        for path, text in wanted.items():
+            places = files.get(text) or loosely.get(text.casefold(), [])
+            if len(places) > 1 and text not in places:
+                raise listed_file_twice(file=self.file, path=path, files=places)
+            if places:
+                file_of[path] = text if text in places else places[0]
+        return file_of
+
+    def _image_paths(self) -> Iterator[str]:
+        """Yield the paths of probable images in the folder, relative to it."""
+        count = 0
+        for place, folders, names in os.walk(self.folder):
+            here = os.path.relpath(place, self.folder)
+            depth = 0 if here == "." else here.count("/") + 1
+            folders[:] = sorted(name for name in folders if not is_skipped(name) and depth < _DEEPEST)
+            for name in names:
+                self.progress.count_entry()
+                count += 1
+                if count > _FILES_MAX:
+                    return
+                if is_image_name(name) and not is_skipped(name):
+                    yield name if depth == 0 else f"{here}/{name}"
+
+
+def _matching_paths(place: str) -> Iterator[str]:
+    """Yield every path that matches a file: its last parts, with and without its suffix."""
+    parts = place.split("/")
+    for bare in {parts[-1], os.path.splitext(parts[-1])[0]}:  # noqa: PTH122 - of millions of names
+        for first in range(len(parts)):
+            yield "/".join((*parts[first:-1], bare))

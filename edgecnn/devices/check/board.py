@@ -28,8 +28,7 @@ from edgecnn.devices.check.reading import HERE, facts_of, record_board, record_h
 from edgecnn.devices.emulated_machine import emulated_python
 from edgecnn.devices.files import device_named, known_devices
 from edgecnn.devices.this_machine import how_closely, matches
-from edgecnn.errors.hosts.board import CARRY_WITHOUT_HOST, board_is_another_device
-from edgecnn.errors.hosts.process import RecordingUnusable, WheelsNotFound
+from edgecnn.errors.hosts import CARRY_WITHOUT_HOST, RecordingUnusable, WheelsNotFound, board_is_another_device
 from edgecnn.errors.wording import counted
 from edgecnn.hosts.ssh.board import PYTHON
 from edgecnn.hosts.ssh.link import Address, Link

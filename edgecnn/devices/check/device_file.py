@@ -19,13 +19,13 @@ from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OUTPUT_UNWRITABLE
 from edgecnn.errors.devices import DEVICE_NAME_BAD, device_file_there
-from edgecnn.recipes.toml_file import toml_value
 from edgecnn.runtimes.processor import multiplies_bf16
 from edgecnn.runtimes.registry import series_for, versions_taken
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.board import BoardFacts, Finding
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Accelerator, Device, Match, Memory, Processor, RuntimeFacts, Support
+from edgecnn.values.toml import toml_value
 
 _GENERAL = "cpu"
 """The shipped device whose facts about runtimes are valid for every processor."""

@@ -12,11 +12,10 @@ from typing import NamedTuple
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from edgecnn.errors.hosts.board import board_not_ready
+from edgecnn.errors.hosts import board_not_ready
 from edgecnn.errors.wording import listed, plural
-from edgecnn.runner.installing import command_for
 from edgecnn.runner.meters.kinds import KINDS
-from edgecnn.runner.runtimes import DISTRIBUTIONS, distribution_of
+from edgecnn.runner.packages import DISTRIBUTIONS, distribution_of, install_command_for
 from edgecnn.runtimes.registry import backend_for, oldest_glibc, pythons_with_wheels, series_for, versions_taken
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import BoardFacts, Finding, LocalFacts, Weight
@@ -171,7 +170,7 @@ def missing_on_board(facts: LocalFacts, runtime: Runtime, versions: str) -> Unav
 def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:
     """The command for the board's shell that installs these requirements."""
     python = facts.python
-    command = command_for(requirements, managed=python.managed, python="python3")
+    command = install_command_for(requirements, managed=python.managed, python="python3")
     if python.managed:
         return command if python.ensurepip else f"{_NO_ENSUREPIP} && {command}"
     command = f"{python.executable} -m {command}"

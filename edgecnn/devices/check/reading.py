@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.errors.hosts.process import RECORDING_UNUSABLE
+from edgecnn.errors.hosts import RECORDING_UNUSABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.hosts.ssh.link import Link, shell_path
 from edgecnn.hosts.wire import Silence, Unusable, checked, exchange, last_lines, parsed, usable

@@ -36,11 +36,10 @@ from edgecnn.errors.devices import unknown_need
 from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.errors.wording import counted
 from edgecnn.hosts.local import LocalHost
-from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.environment import available_cores, read_conditions
-from edgecnn.runner.machine.procfs import ROOT
+from edgecnn.runner.machine.procfs import ROOT, read_limits
 from edgecnn.runner.machine.sensors import gpu_models, observe
-from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.packages import installed_version
 from edgecnn.store.disk import bytes_of, nearest_existing, temporary_folder
 from edgecnn.store.entry import Damage, trusted_entry
 from edgecnn.store.failures import named_failures

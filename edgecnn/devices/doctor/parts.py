@@ -18,9 +18,8 @@ from packaging.utils import canonicalize_name
 from edgecnn.devices.doctor.facts import Addition, PackageFact
 from edgecnn.errors.wording import shell_word
 from edgecnn.installed import installed_version, why_no_wheel
-from edgecnn.runner.browser.installed import INSTALLED_BY
-from edgecnn.runner.runtimes import BROWSER
-from edgecnn.runner.runtimes import installed_version as runtime_version
+from edgecnn.runner.packages import BROWSER, BROWSER_INSTALL
+from edgecnn.runner.packages import installed_version as runtime_version
 from edgecnn.runtimes.protocol import Size
 from edgecnn.runtimes.registry import all_backends, backend_for
 from edgecnn.values.candidate import Runtime
@@ -131,7 +130,7 @@ def addition_of(row: PartRow) -> Addition:
 def install_command(extra: str) -> str:
     """Command that installs an extra into this interpreter, or the system's command for a browser. A checkout installs itself."""
     if extra in {runtime.value for runtime in Runtime if runtime.runs_in_browser}:
-        return INSTALLED_BY
+        return BROWSER_INSTALL
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"
     if not _is_checkout():
         return f'{pip} install "edgecnn[{extra}]"'

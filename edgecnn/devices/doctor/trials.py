@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgecnn.errors.wording import reason_in
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError, say
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.runner.runs.lease import hold_lease
-from edgecnn.runner.say import say
+from edgecnn.runner.runs.parent import hold_lease
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

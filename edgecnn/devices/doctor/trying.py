@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgecnn.data.golden import write_golden
+from edgecnn.data.prepared import write_golden
 from edgecnn.devices.doctor.facts import Part, State
 from edgecnn.devices.doctor.parts import PARTS, PartRow, addition_of, no_wheel, packages_of, version_of
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.hosts.protocol import Task

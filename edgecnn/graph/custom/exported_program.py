@@ -16,9 +16,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CUSTOM_MODEL_HOLDS_OBJECTS, custom_model_unusable
-from edgecnn.graph.custom.form import answer_entry, entries_of, image_entry, only_one, written
+from edgecnn.graph.custom.form import answer_entry, entries_of, image_entry, only_one, write_archive
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
 from edgecnn.values.model_file import TRUNK_OPSET
@@ -62,33 +61,30 @@ def read_exported(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEnt
         CustomModelUnusable: damaged, not an image classifier, or exported in training mode.
         CUSTOM_MODEL_HOLDS_OBJECTS: loading would unpickle objects, or run something other than tensor operators.
     """
-    _, document, configs = _read(path, (_MODEL, *_CONFIGS))
+    _, document, configs = _read_archive(path, (_MODEL, *_CONFIGS))
     _refuse_more_than_a_network(path, document, configs)
     try:
-        return _entry(path, document, resolution_px), _parameters(configs)
+        return _entry(path, document, resolution_px), _parameter_count(configs)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> EdgecnnError:
-    because = f"its program cannot be read ({type(error).__name__}: {error})"
-    return custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save")
+        because = f"its program cannot be read ({type(error).__name__}: {error})"
+        raise custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save") from error
 
 
 def archive_to_load(path: Path) -> io.BytesIO:
     """Return an archive that torch may load: program, weights and tables, written again.
 
-    Omitted is everything that inference does not need and torch would read: example inputs, guards, and the origin of each node.
+    The archive omits what torch would read and inference does not need: example inputs, guards, and the origin of each node.
 
     Raises CustomModelUnusable, CUSTOM_MODEL_HOLDS_OBJECTS: see ``read_exported``.
     """
-    entries, document, configs = _read(path)
+    entries, document, configs = _read_archive(path)
     _refuse_more_than_a_network(path, document, configs)
     kept = {name: held for name, held in entries.items() if name in _TABLES or _TENSOR.fullmatch(name)}
-    return written({**kept, **dict.fromkeys(_EXAMPLES, b""), _MODEL: json.dumps(_bare(document)).encode()})
+    program = json.dumps(_inference_only(document)).encode()
+    return write_archive({**kept, **dict.fromkeys(_EXAMPLES, b""), _MODEL: program})
 
 
-def _bare(document: dict[str, Any]) -> dict[str, Any]:
+def _inference_only(document: dict[str, Any]) -> dict[str, Any]:
     """Return the program without parts that torch would parse, look up or run in addition."""
     module = document["graph_module"]
     nodes = [{**node, "metadata": {}} for node in module["graph"]["nodes"]]
@@ -97,7 +93,9 @@ def _bare(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "graph_module": module, "guards_code": []}
 
 
-def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, bytes], dict[str, Any], list[dict[str, Any]]]:
+def _read_archive(
+    path: Path, wanted: Container[str] | None = None
+) -> tuple[dict[str, bytes], dict[str, Any], list[dict[str, Any]]]:
     entries = entries_of(path, wanted)
     programs = sorted(name for name in entries if name.startswith("models/"))
     if programs != [_MODEL]:
@@ -117,34 +115,34 @@ def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, b
 
 def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[str, Any]]) -> None:
     for config in configs:
-        for name, payload in _mapping(config.get("config")).items():
-            held = _mapping(payload)
+        for name, payload in _as_dict(config.get("config")).items():
+            held = _as_dict(payload)
             if held.get("use_pickle") is not False or not _TENSOR.fullmatch(f"data/weights/{held.get('path_name')}"):
                 raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a pickled object ({name})")
     for key, value in _fields(document):
-        if (unfit := _no_name(key, value)) is not None:
-            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"an invalid name ({unfit[:60]})")
-        if key in ("in_spec", "out_spec") and (kind := _foreign_tree(path, value)):
+        if (invalid := _invalid_name(key, value)) is not None:
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"an invalid name ({invalid[:60]})")
+        if key in ("in_spec", "out_spec") and (kind := _foreign_container(path, value)):
             raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"inputs or outputs of the type {kind}")
-        if (more := _more(key, value)) is not None:
-            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=more)
+        if (found := _forbidden_content(key, value)) is not None:
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=found)
 
 
-def _more(key: str, value: Any) -> str | None:
-    """Describe anything in a field of the program other than tensor operators."""
-    if key in ("target", "as_operator") and isinstance(value, str) and not _is_operator(value):
+def _forbidden_content(key: str, value: Any) -> str | None:
+    """Describe what a field of the program contains other than tensor operators; None if nothing."""
+    if key in ("target", "as_operator") and isinstance(value, str) and not _is_tensor_operator(value):
         return f"a call of {value}, which is not a tensor operator"
     if key == "expr_str" and not _is_size(str(value)):
         return f"a size that is more than arithmetic ({str(value)[:60]})"
-    if key == "range_constraints" and not all(_is_size(name) for name in _mapping(value)):
+    if key == "range_constraints" and not all(_is_size(name) for name in _as_dict(value)):
         return "a range of something that is not a size"
     return f"something that is not a tensor ({key})" if key in ("as_custom_obj", "as_opaque_obj", "as_graph") else None
 
 
-def _no_name(key: str, value: Any) -> str | None:
-    """Describe a name that is not an identifier; torch pastes names into Python code that it runs."""
+def _invalid_name(key: str, value: Any) -> str | None:
+    """Return a name that is not an identifier, because torch pastes names into Python code that it runs."""
     if key in _VALUES:
-        names = list(_mapping(value))
+        names = list(_as_dict(value))
     elif key == "forward_arg_names":
         names = [str(name) for name in value or ()]
     else:
@@ -152,7 +150,7 @@ def _no_name(key: str, value: Any) -> str | None:
     return next((name for name in names if not _NAME.fullmatch(name) or keyword.iskeyword(name)), None)
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def _as_dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
@@ -168,7 +166,7 @@ def _fields(value: Any) -> Iterator[tuple[str, Any]]:
             pending += item
 
 
-def _foreign_tree(path: Path, spec: object) -> str | None:
+def _foreign_container(path: Path, spec: object) -> str | None:
     """Return the type of a container that torch would import."""
     try:
         tree = json.loads(spec) if isinstance(spec, str) and spec else None
@@ -177,7 +175,7 @@ def _foreign_tree(path: Path, spec: object) -> str | None:
     return next((str(value) for key, value in _fields(tree) if key == "type" and value not in _TREES), None)
 
 
-def _is_operator(target: str) -> bool:
+def _is_tensor_operator(target: str) -> bool:
     if not _OPERATORS.fullmatch(target) or _OF_FILES.match(target):
         return False
     module, _, name = target.partition(".")
@@ -185,7 +183,10 @@ def _is_operator(target: str) -> bool:
 
 
 def _is_size(text: str) -> bool:
-    """Whether a text is a size: symbols, numbers and arithmetic, quotes only around a symbol's name, dots only in numbers."""
+    """Return whether a text is a size: symbols, numbers and arithmetic.
+
+    Quotes are allowed only around a symbol's name, and dots only in numbers.
+    """
     bare = re.sub(r"'(?:zuf|zf|s|u)\d+'", "s0", text)
     if "'" in bare or not _SIZES.fullmatch(text) or re.search(r"[^\d\s]\s*\.|\.\s*[A-Za-z_]", bare):
         return False
@@ -196,14 +197,14 @@ def _entry(path: Path, document: dict[str, Any], resolution_px: ImageSize | None
     module = document["graph_module"]
     signature, graph = module["signature"], module["graph"]
     named = [spec["user_input"]["arg"] for spec in signature["input_specs"] if "user_input" in spec]
-    image = only_one([str(_mapping(arg.get("as_tensor")).get("name", "no tensor")) for arg in named], "input", path)
+    image = only_one([str(_as_dict(arg.get("as_tensor")).get("name", "no tensor")) for arg in named], "input", path)
     outputs = [spec["user_output"]["arg"] for spec in signature["output_specs"] if "user_output" in spec]
-    answer = only_one([str(_mapping(arg.get("as_tensor")).get("name", "no tensor")) for arg in outputs], "output", path)
+    answer = only_one([str(_as_dict(arg.get("as_tensor")).get("name", "no tensor")) for arg in outputs], "output", path)
     _refuse_training(path, graph["nodes"])
     values = graph["tensor_values"]
     dims = tuple(size.get("as_int") for size in values[image]["sizes"])
     ends = image_entry(image, dims, _DTYPES.get(values[image]["dtype"], "of another type"), resolution_px, path)
-    last = _last(graph["nodes"], answer)
+    last = _last_operation(graph["nodes"], answer)
     end = "softmax" if _SOFTMAX.fullmatch(last) else "sigmoid" if last == _SIGMOID else None
     sizes = tuple(size.get("as_int") for size in values[answer]["sizes"])
     return GraphEntry(
@@ -222,7 +223,7 @@ def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
                 raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.export.export")
 
 
-def _last(nodes: list[dict[str, Any]], answer: str) -> str:
+def _last_operation(nodes: list[dict[str, Any]], answer: str) -> str:
     """Return the operation that makes the output; empty if none does."""
     makers = {out["as_tensor"]["name"]: node for node in nodes for out in node["outputs"] if "as_tensor" in out}
     for _ in nodes:
@@ -235,6 +236,6 @@ def _last(nodes: list[dict[str, Any]], answer: str) -> str:
     return ""
 
 
-def _parameters(configs: list[dict[str, Any]]) -> int:
+def _parameter_count(configs: list[dict[str, Any]]) -> int:
     held = [payload for config in configs for payload in config["config"].values() if payload["is_param"]]
     return max(1, sum(prod(int(size["as_int"]) for size in payload["tensor_meta"]["sizes"]) for payload in held))

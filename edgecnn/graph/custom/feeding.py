@@ -1,4 +1,4 @@
-"""Run a custom file unchanged: pixels in, in one of several formats, and its own outputs."""
+"""Run a custom file unchanged: convert pixels to its input format, and return its own outputs."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class CustomSession:
                 raise custom_model_unusable(path=self._path, because=because) from error
             if (steps := self._entry.output_steps) is not None:
                 answer = (answer - np.float32(steps.zero)) * np.float32(steps.scale)
-            return shares_by_class(answer, len(feed), self._entry, self._path)
+            return rows_of_scores(answer, len(feed), self._entry, self._path)
 
         return run_in_batches(pixels, feeding, self._entry, run, always_full=False)
 
 
-def shares_by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:
+def rows_of_scores(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:
     """Return a file's outputs as (images, classes), whatever their shape; one probability becomes those of both classes.
 
     Raises CustomModelUnusable: the number of outputs does not fit.
@@ -92,11 +92,11 @@ def run_in_batches(
         some = pixels[start : start + size]
         short = size - len(some) if entry.batch or always_full else 0
         filled = np.concatenate([some, np.repeat(some[-1:], short, axis=0)]) if short else some
-        parts.append(run(feed_of(filled, feeding, entry))[: len(some)])
+        parts.append(run(to_input_format(filled, feeding, entry))[: len(some)])
     return np.concatenate(parts)
 
 
-def feed_of(pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry) -> npt.NDArray[np.generic]:
+def to_input_format(pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry) -> npt.NDArray[np.generic]:
     """Convert RGB pixels uint8 (N, H, W, 3) to the file's input format."""
     axis = 1 if entry.layout == "NCHW" else 3
     whole = feeding.normalization.feed(pixels, "uint8" if entry.dtype == "uint8" else "float32", entry.layout)

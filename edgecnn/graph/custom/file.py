@@ -1,10 +1,15 @@
-"""The single access to a custom file of any form: its metadata, its own outputs, its ONNX, and its trunk."""
+"""The single access to a custom file of any form: its metadata, its own outputs, its ONNX, and its trunk.
+
+Before the graph is rewritten, the unmodified file must give an image the same output in each call, whatever else is in the
+batch. The same image runs alone, alone again, and in a batch, in the file's own types. A later difference is then caused by
+rewriting.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,37 +17,49 @@ import onnx
 from scipy.special import expit, softmax
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import custom_model_unusable
+from edgecnn.errors.custom_model import CustomModelUnusable, custom_model_unusable
 from edgecnn.errors.graph import ANEW, REPORT, trunk_disagrees
 from edgecnn.errors.wording import reason_in
-from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, Level, Logits, answers, onnx_logits, session_of, spread
-from edgecnn.graph.custom.adopt import adopt, describe_changes, holds_halves
-from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model
+from edgecnn.graph.checks import (
+    CHECK_IMAGES,
+    INTEGER_TOLERANCE,
+    TOLERANCE,
+    ExportCheck,
+    Level,
+    Logits,
+    onnx_logits,
+    run_outputs,
+    session_of,
+    spread_images,
+)
+from edgecnn.graph.custom.onnx_entry import digest_of_model, parameters_of, read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import convert_to_trunk, describe_changes, has_half_precision
 from edgecnn.graph.export import write_thresholds, write_unchosen
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.node_folding import fold_batch_norms, fold_pooled_padding
 from edgecnn.graph.onnx_file import external_files, opset_of, save_model
-from edgecnn.graph.passes.folding import fold_batch_norms, fold_pooled_padding
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, GraphEntry, TorchForm
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
 from edgecnn.values.stage import Key, Progress
 
 
 class AnsweringFile(Protocol):
-    """An open file."""
+    """An open custom file."""
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
-        """Return its own output, float32 (N, classes), for pixels uint8 (N, H, W, 3)."""
+        """Return the file's own output, float32 (N, classes), for pixels uint8 (N, H, W, 3)."""
 
 
-class FileSays(NamedTuple):
+class FileDescription(NamedTuple):
     """A file's own description."""
 
     entry: GraphEntry
     parameters: int
 
 
-def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, output: str | None = None) -> FileSays:
-    """Return its input, output and parameters.
+def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, output: str | None = None) -> FileDescription:
+    """Return the input, output and parameters of a custom file.
 
     ``output``: the name of the class scores, if an ONNX file has several outputs.
 
@@ -54,26 +71,26 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
     if form == "torch.export":
         from edgecnn.graph.custom.exported_program import read_exported
 
-        return FileSays(*read_exported(path, resolution_px))
+        return FileDescription(*read_exported(path, resolution_px))
     if form == "TorchScript":
         from edgecnn.graph.custom.torchscript import read_script
 
-        return FileSays(*read_script(path, resolution_px))
+        return FileDescription(*read_script(path, resolution_px))
     model = read_model(path)
-    return FileSays(read_entry(model, path, resolution_px, output), parameters_of(model))
+    return FileDescription(read_entry(model, path, resolution_px, output), parameters_of(model))
 
 
 def files_beside(path: Path, form: TorchForm | None) -> tuple[str, ...]:
-    """Return the names of the files next to it that contain its weights. A torch file contains its own."""
+    """Return the names of the files next to a model that contain its weights. A torch file contains its own."""
     return external_files(path) if form is None else ()
 
 
-def content_of_file(path: Path, form: TorchForm | None) -> Key:
-    """Return the digest that identifies a custom model: see ``content_of``."""
-    return content_of(path, files_beside(path, form))
+def digest_of_file(path: Path, form: TorchForm | None) -> Key:
+    """Return the digest that identifies a custom model: see ``digest_of_model``."""
+    return digest_of_model(path, files_beside(path, form))
 
 
-def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
+def open_file(path: Path, entry: GraphEntry) -> AnsweringFile:
     """Open the file in its native runtime: ONNX Runtime, or torch.
 
     Raises CustomModelUnusable: it cannot be opened. CUSTOM_MODEL_HOLDS_OBJECTS: opening it would run more than a network.
@@ -87,13 +104,13 @@ def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
     return TorchSession(path, entry)
 
 
-def onnx_form(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
-    """Return its ONNX graph, with its input and output. Raises CustomModelUnusable: it has no form in ONNX."""
+def onnx_graph_of(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
+    """Return the file's ONNX graph, with its input and output. Raises CustomModelUnusable: it has no form in ONNX."""
     if entry.form is None:
         return read_model(path), entry
-    from edgecnn.graph.custom.torch_model import exported
+    from edgecnn.graph.custom.torch_model import export_to_onnx
 
-    model = exported(path, entry)
+    model = export_to_onnx(path, entry)
     return model, read_entry(model, path, entry.resolution_px)
 
 
@@ -115,9 +132,12 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     """
     tell.step("export to ONNX", 0, 3)
     path = out / "model.onnx"
-    theirs, entry = onnx_form(request.model, request.entry)
-    entry = _entry_with_end(entry, request.entry)
-    model = adopt(theirs, entry, request.feeding.channels, request.model)
+    theirs, entry = onnx_graph_of(request.model, request.entry)
+    # Only the ONNX form of a torch file may show its softmax; the end that running images found stays.
+    softmax = entry.ends_in_softmax and (request.entry.ends_in_softmax or request.entry.ends_in_shares)
+    ends = {"ends_in_softmax": softmax, "ends_in_shares": request.entry.ends_in_shares and not softmax}
+    entry = entry.model_copy(update={**ends, "ends_in_sigmoid": request.entry.ends_in_sigmoid})
+    model = convert_to_trunk(theirs, entry, request.feeding.channels, request.model)
     if entry.quantized is None:
         fold_batch_norms(model.graph)
         fold_pooled_padding(model.graph)
@@ -125,35 +145,28 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     known = shapes_by_running(path, entry.resolution_px) if entry.quantized else {}
     (out / "macs.json").write_text(mac_table(onnx.load(path), known).model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 1, 3)
-    session = opened(request.model, request.entry)
-    shown = spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
+    session = open_file(request.model, request.entry)
+    shown = spread_images(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
     change = describe_changes(entry, request.feeding.channels, opset_of(model))
     change = change if request.entry.form is None else f"exported to ONNX and {change}"
-    file, trunk = session.answers(shown, request.feeding), _trunk(path, shown, request, change)
-    check = ExportCheck.of(file, _file_output(trunk, entry))
+    file, trunk = session.answers(shown, request.feeding), _trunk_logits(path, shown, request, change)
+    check = ExportCheck.of(file, _as_file_outputs(trunk, entry))
     # Half-precision files round after every layer, and folding changes where.
-    allowed = TOLERANCE * (20 if holds_halves(theirs) else 1) * float(file.max() - file.min())
+    allowed = TOLERANCE * (20 if has_half_precision(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
         hint = ANEW if entry.opset != opset_of(model) or entry.batch is not None else REPORT
         raise trunk_disagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 2, 3)
-    np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
+    np.save(out / "golden_logits.npy", _trunk_logits(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
     if entry.ends_in_sigmoid:
         write_unchosen(entry.classes, out)
-    write_thresholds(lambda pixels: _trunk(path, pixels, request, change), request.pixels, out)
+    write_thresholds(lambda pixels: _trunk_logits(path, pixels, request, change), request.pixels, out)
     tell.step("export to ONNX", 3, 3)
 
 
-def _entry_with_end(entry: GraphEntry, converted: GraphEntry) -> GraphEntry:
-    """Read a torch file again as ONNX, where its softmax may be visible; the end found by running images stays."""
-    softmax = entry.ends_in_softmax and (converted.ends_in_softmax or converted.ends_in_shares)
-    ends = {"ends_in_softmax": softmax, "ends_in_shares": converted.ends_in_shares and not softmax}
-    return entry.model_copy(update={**ends, "ends_in_sigmoid": converted.ends_in_sigmoid})
-
-
-def _file_output(logits: Logits, entry: GraphEntry) -> Logits:
-    """Return the file's own outputs."""
+def _as_file_outputs(logits: Logits, entry: GraphEntry) -> Logits:
+    """Return the trunk's logits as the file's own outputs."""
     if entry.ends_in_sigmoid:
         return np.asarray(expit(logits))
     if entry.ends_in_shares:
@@ -161,7 +174,7 @@ def _file_output(logits: Logits, entry: GraphEntry) -> Logits:
     return np.asarray(softmax(logits, axis=1)) if entry.ends_in_softmax else logits
 
 
-def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:
+def _trunk_logits(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:
     try:
         logits = onnx_logits(path, request.feeding.normalization.feed(pixels))
     except EdgecnnError:
@@ -184,4 +197,82 @@ def shapes_by_running(path: Path, resolution_px: ImageSize) -> dict[str, list[in
     made = [name for node in model.graph.node for name in node.output if name]
     session = session_of(model, Level.ORT_DISABLE_ALL, outputs=made)
     black = np.zeros((1, 3, *resolution_px), np.float32)
-    return {name: list(np.shape(value)) for name, value in answers(session, black).items()}
+    return {name: list(np.shape(value)) for name, value in run_outputs(session, black).items()}
+
+
+_SCALES: Final = (
+    Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    Normalization(mean=(0, 0, 0), std=(1 / 255, 1 / 255, 1 / 255)),
+)
+"""The expected input range is still unknown: −1 to 1, or 0 to 255."""
+_LEVELS: Final = (40, 128, 216)
+"""Mean of the noise in each image. Three images, because a fixed batch of three is rare."""
+_AGAIN: Final = 1e-4
+"""Allowed difference between two calls with the same image, as a share of the outputs' spread."""
+_AMONG_OTHERS: Final = 0.05
+"""Allowed difference in half precision between a batch of one and a larger one, which may use other kernels."""
+_ROUNDING: Final = 1e-5
+"""Allowed difference in single precision, as a share of the largest output: the limit if outputs are nearly equal."""
+_RANDOM: Final = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
+_IN_NAME_ONLY: Final = "export it with a batch axis that is dynamic throughout, or with a fixed batch of 1"
+
+
+def require_steady(path: Path, entry: GraphEntry) -> None:
+    """Return if the file gives an image the same output in each call, whatever else is in the batch.
+
+    Raises CustomModelUnusable: it does not, it accepts only one image although its batch is open, or it cannot run.
+    """
+    session = open_file(path, entry)
+    draw = np.random.default_rng(0)
+    shape = (len(_LEVELS), *entry.resolution_px, 3)
+    pixels = (np.reshape(_LEVELS, (-1, 1, 1, 1)) + draw.integers(-39, 40, shape)).astype(np.uint8)
+    for scale in _SCALES if entry.form is None else _SCALES[:1]:  # torch runs full batches, which take time
+        _require_steady_range(session, pixels, _plain_feeding(scale, entry), entry, path)
+
+
+def _require_steady_range(
+    session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry, path: Path
+) -> None:
+    alone, again = (session.answers(pixels[:1], feeding) for _ in range(2))
+    try:
+        together = session.answers(pixels, feeding)
+    except CustomModelUnusable as error:
+        because = f"its batch axis is declared open, but it accepts only one image; with {len(pixels)} {error.because}"
+        raise custom_model_unusable(path=path, because=because, hint=_IN_NAME_ONLY) from error
+    if not all(np.isfinite(answers).all() for answers in (alone, again, together)):
+        return  # for this range only; if it holds for every range, planning reports it
+    spread = float(np.ptp(together)) or 1.0
+    if np.abs(again - alone).max() > _AGAIN * spread:
+        because = f"its output for the same image differs from call to call{_random_node(path, entry)}"
+        hint = "call model.eval() before the export, and remove random operators"
+        raise custom_model_unusable(path=path, because=because, hint=hint)
+    apart = float(np.abs(together[:1] - alone).max())
+    if apart > max(TOLERANCE * spread, _ROUNDING * float(np.abs(together).max())) and apart > _tolerance(path, entry) * spread:
+        because = "its output for an image depends on the other images in the batch"
+        hint = "call model.eval() before the export, and do not compute over the batch axis"
+        raise custom_model_unusable(path=path, because=because, hint=hint)
+
+
+def _tolerance(path: Path, entry: GraphEntry) -> float:
+    """Return the allowed difference between a batch of one and a larger one; torch programs do not show whether they use fp16."""
+    if entry.quantized is not None:
+        return INTEGER_TOLERANCE
+    return _AMONG_OTHERS if entry.form is not None or has_half_precision(read_model(path)) else TOLERANCE
+
+
+def _plain_feeding(scale: Normalization, entry: GraphEntry) -> Feeding:
+    size = entry.resolution_px
+    return Feeding(
+        name="plain",
+        pixels=PixelRecipe(resize_px=size, crop_px=size, interpolation="bilinear"),
+        normalization=scale,
+        channels="grey" if entry.colours == 1 else "rgb",
+    )
+
+
+def _random_node(path: Path, entry: GraphEntry) -> str:
+    """Return the first node of an ONNX file that draws random numbers, for an error."""
+    if entry.form is not None:
+        return ""
+    nodes = read_model(path).graph.node
+    return next((f" ({node.op_type} {node.name or node.output[0]})" for node in nodes if node.op_type in _RANDOM), "")

@@ -46,18 +46,18 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
     CustomModelUnusable: the input is not a batch of colour or grey images. InputSizeOpen: their size is unknown.
     """
     if len(dims) == 3 and any(channels in (dims[0], dims[2]) for channels in COLOURS):
-        because = f"its input {name} is {_shown(dims)}, which has no batch axis"
-        hint = f"export it with an example of 1×{_shown(dims)} and a dynamic first axis"
+        because = f"its input {name} is {_dims_text(dims)}, which has no batch axis"
+        hint = f"export it with an example of 1×{_dims_text(dims)} and a dynamic first axis"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     if len(dims) != 4:
-        because = f"its input {name} is {_shown(dims)}, not a batch of images"
+        because = f"its input {name} is {_dims_text(dims)}, not a batch of images"
         raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
     colours = next((channels for channels in COLOURS if channels in (dims[1], dims[3])), None)
     if colours is None:
-        because = f"its input {name} is {_shown(dims)}, which has no axis of 3 colours or of 1"
+        because = f"its input {name} is {_dims_text(dims)}, which has no axis of 3 colours or of 1"
         raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
     first = dims[1] == colours
-    size = _size(name, dims[2:] if first else dims[1:3], asked_px, path)
+    size = _image_size(name, dims[2:] if first else dims[1:3], asked_px, path)
     if dtype not in DTYPES:
         because = f"its input {name} is {dtype}, not float32, float16 or uint8"
         raise custom_model_unusable(path=path, because=because, hint="export it with a float32 input")
@@ -94,9 +94,9 @@ def answer_entry(name: str, dims: Dims, ends: tuple[str | None, str | None], bat
 
 
 def _is_one_number(name: str, dims: Dims, batch: int | None, path: Path) -> bool:
-    """Whether the output is one number an image: images, images×1, or images×1×1×1."""
+    """Return whether the output is one number an image: images, images×1, or images×1×1×1."""
     if len(dims) == 1 and isinstance(dims[0], int) and dims[0] != batch:
-        because = f"its output {name} is {_shown(dims)}, which has no batch axis"
+        because = f"its output {name} is {_dims_text(dims)}, which has no batch axis"
         raise custom_model_unusable(path=path, because=because, hint=f"{SCORES}, and do not squeeze the first axis")
     return bool(dims) and all(size == 1 for size in dims[1:])
 
@@ -106,19 +106,19 @@ def _classes_of(name: str, dims: Dims, path: Path) -> int:
     sizes = [size for size in dims[1:] if size != 1]
     if len(sizes) == 1 and isinstance(sizes[0], int):
         return sizes[0]
-    because = f"its output {name} is {_shown(dims)}, not images×classes"
+    because = f"its output {name} is {_dims_text(dims)}, not images×classes"
     hint = "export it with a fixed number of classes"
     if len(sizes) > 1:
         hint = "end it in a pooling over height and width, or name another output by --set model.output=NAME"
     raise custom_model_unusable(path=path, because=because, hint=hint)
 
 
-def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> ImageSize:
-    """Return a side; if the file leaves it open, the requested one."""
+def _image_size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> ImageSize:
+    """Return the file's height and width, or the requested ones if the file leaves them open."""
     own = tuple(side if isinstance(side, int) else None for side in sides)
     if asked_px is not None and any(side not in (None, wanted) for side, wanted in zip(own, asked_px, strict=True)):
-        because = f"its input {name} is {_shown(own)} pixels, and model.resolution_px is {asked_px}"
-        hint = "leave model.resolution_px out" if None not in own else f"--set model.resolution_px with {_shown(own)}"
+        because = f"its input {name} is {_dims_text(own)} pixels, and model.resolution_px is {asked_px}"
+        hint = "leave model.resolution_px out" if None not in own else f"--set model.resolution_px with {_dims_text(own)}"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     if own[0] is not None and own[1] is not None:
         return ImageSize(own[0], own[1])
@@ -127,7 +127,7 @@ def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> Ima
     return asked_px
 
 
-def _shown(dims: Dims) -> str:
+def _dims_text(dims: Dims) -> str:
     return "×".join("?" if size is None else str(size) for size in dims) or "without a shape"
 
 
@@ -154,7 +154,7 @@ def form_of(path: Path) -> TorchForm | None:
         if head.startswith(_PICKLED):
             raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="an object that torch.save or pickle wrote")
         return None
-    inside = _inside(path)
+    inside = _read_members(path)
     if _OLDER_EXPORT in inside:
         because = "it is a torch.export file in the layout of torch 2.7 and before"
         raise custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save of torch 2.8 or later")
@@ -185,7 +185,7 @@ def members(archive: zipfile.ZipFile) -> dict[str, str]:
     return {name.partition("/")[2] or name: name for name in names}
 
 
-def _inside(path: Path) -> dict[str, str]:
+def _read_members(path: Path) -> dict[str, str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return members(archive)
@@ -225,7 +225,7 @@ def _contents(archive: zipfile.ZipFile, size: int, wanted: Container[str] | None
     return {name: archive.read(inside[name]) if wanted is None or name in wanted else b"" for name in inside}
 
 
-def written(entries: Mapping[str, bytes]) -> io.BytesIO:
+def write_archive(entries: Mapping[str, bytes]) -> io.BytesIO:
     """Write an archive of only these entries.
 
     A new archive avoids three risks: torch's reader may choose another of two entries with one name, ignores case, and reads the
@@ -233,7 +233,7 @@ def written(entries: Mapping[str, bytes]) -> io.BytesIO:
     """
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
-        for name, held in entries.items():
-            archive.writestr(f"archive/{name}", held)
+        for name, content in entries.items():
+            archive.writestr(f"archive/{name}", content)
     made.seek(0)
     return made

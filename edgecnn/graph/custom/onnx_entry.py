@@ -6,7 +6,7 @@ scores, and what makes its probabilities. Operators of scikit-learn's converter 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING, custom_model_unusable
 from edgecnn.graph.custom.form import COLOURS, SCORES, Dims, answer_entry, image_entry, only_one
-from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, inside, load_model, opset_of, quantized_form
+from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, load_model, messages_in, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.custom_model import GraphEntry, OutputSteps
@@ -31,8 +31,8 @@ _NORMS: Final = {"L1": 1, "L2": 2}
 
 
 def is_classical(node: onnx.NodeProto) -> bool:
-    """Whether an operator can be replaced: a scaler, an L1 or L2 normalizer, or a linear classifier."""
-    if node.domain != DOMAIN or node.op_type not in _MADE:
+    """Return whether an operator is a scaler, an L1 or L2 normalizer, or a linear classifier, which can be replaced."""
+    if node.domain != DOMAIN or node.op_type not in _REPLACEMENTS:
         return False
     attributes = attributes_of(node)
     if node.op_type == "Normalizer":
@@ -41,14 +41,14 @@ def is_classical(node: onnx.NodeProto) -> bool:
 
 
 def replace_classical(model: onnx.ModelProto) -> None:
-    """Replace each of them by ONNX's own operators, in place.
+    """Replace scikit-learn's operators by ONNX's own, in place.
 
     The labels of linear classifiers are removed, so no remaining node may read them.
     """
     graph = model.graph
     nodes: list[onnx.NodeProto] = []
     for number, node in enumerate(graph.node):
-        nodes += _MADE[node.op_type](node, graph, f"edgecnn_classical_{number}") if is_classical(node) else [node]
+        nodes += _REPLACEMENTS[node.op_type](node, graph, f"edgecnn_classical_{number}") if is_classical(node) else [node]
     del graph.node[:]
     graph.node.extend(nodes)
     if not any(node.domain == DOMAIN for node in nodes):
@@ -58,10 +58,10 @@ def replace_classical(model: onnx.ModelProto) -> None:
 
 
 def _scaler(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    """(x - offset) · scale, one number for each feature or one for all."""
+    """Return (x - offset) · scale, with one number for each feature or one for all."""
     attributes = attributes_of(node)
-    offset = _held(graph, f"{name}_offset", attributes.get("offset", [0.0]))
-    scale = _held(graph, f"{name}_scale", attributes.get("scale", [1.0]))
+    offset = _add_constant(graph, f"{name}_offset", attributes.get("offset", [0.0]))
+    scale = _add_constant(graph, f"{name}_scale", attributes.get("scale", [1.0]))
     return [
         helper.make_node("Cast", [node.input[0]], [f"{name}_float"], name=f"{name}_Cast", to=TensorProto.FLOAT),
         helper.make_node("Sub", [f"{name}_float", offset], [f"{name}_centred"], name=f"{name}_Sub"),
@@ -81,8 +81,8 @@ def _linear_classifier(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) 
     attributes = attributes_of(node)
     classes = len(attributes.get("classlabels_ints") or attributes.get("classlabels_strings") or attributes["intercepts"])
     weights = np.array(attributes["coefficients"], np.float32).reshape(classes, -1)
-    inputs = [f"{name}_float", _held(graph, f"{name}_weights", weights)]
-    inputs += [_held(graph, f"{name}_bias", attributes["intercepts"])] if "intercepts" in attributes else []
+    inputs = [f"{name}_float", _add_constant(graph, f"{name}_weights", weights)]
+    inputs += [_add_constant(graph, f"{name}_bias", attributes["intercepts"])] if "intercepts" in attributes else []
     post = _POST[attributes.get("post_transform", "NONE")]
     return [
         helper.make_node("Cast", [node.input[0]], [f"{name}_float"], name=f"{name}_Cast", to=TensorProto.FLOAT),
@@ -91,14 +91,14 @@ def _linear_classifier(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) 
     ]
 
 
-_MADE: Final[Mapping[str, Callable[[onnx.NodeProto, onnx.GraphProto, str], list[onnx.NodeProto]]]] = {
+_REPLACEMENTS: Final[Mapping[str, Callable[[onnx.NodeProto, onnx.GraphProto, str], list[onnx.NodeProto]]]] = {
     "Scaler": _scaler,
     "Normalizer": _normalizer,
     "LinearClassifier": _linear_classifier,
 }
 
 
-def _held(graph: onnx.GraphProto, name: str, value: Any) -> str:
+def _add_constant(graph: onnx.GraphProto, name: str, value: Any) -> str:
     graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
     return name
 
@@ -117,7 +117,7 @@ _KEEP_CHANNELS = (
 )  # fmt: skip
 """Operators that do not change the number of channels."""
 _RESHAPE = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
-"""Operators that do not change values, such as a Cast to floating point."""
+"""Operators that change no value. A Cast to floating point is another."""
 _ROUND_NUMBERS = ("QuantizeLinear", "DequantizeLinear")
 """Operators that additionally round values to bytes."""
 L1_NORMS = ("LpNormalization", "Normalizer")
@@ -132,7 +132,7 @@ _SOFTMAX_OF_ONE_AXIS = 13
 _WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
 
 
-def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> Any:
+def class_scores_output(model: onnx.ModelProto, path: Path, name: str | None = None) -> Any:
     """Return the output with one number for each class: the only one, or the only floating-point one next to labels.
 
     Classifiers of scikit-learn output the label first, an integer or a text, and the probabilities second. ``name``: the output
@@ -198,7 +198,7 @@ def image_dims(model: onnx.ModelProto, image: Any) -> Dims:
     """
     dims = list(dims_of(image))
     if len(dims) == 4 and not any(isinstance(dims[axis], int) for axis in (1, 3)):
-        channels = _channels_read(model.graph, image.name)
+        channels = _channels_of_weights(model.graph, image.name)
         if len(channels) == 1 and channels <= set(COLOURS):
             dims[1] = channels.pop()
     return dims
@@ -211,27 +211,29 @@ def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
         if wanted.intersection(node.output):
             nodes.append(node)
             wanted.update(node.input)
-            wanted.update(read for part in inside(node, onnx.NodeProto) for read in part.input)
+            wanted.update(read for part in messages_in(node, onnx.NodeProto) for read in part.input)
     return nodes[::-1]
 
 
-def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str | None:
+def final_activation(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str | None:
     """Return ``softmax`` or ``sigmoid`` if the output is the result of one, whatever its shape; otherwise None.
 
     scikit-learn's converter normalizes a softmax again, which changes nothing. ``rounded``: also if the result was rounded to
     bytes, so that the softmax cannot be removed.
     """
-    return _end({name: node for node in graph.node for name in node.output}, answer, rounded)
+    return _final_activation({name: node for node in graph.node for name in node.output}, answer, rounded)
 
 
-def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> str | None:
+def _final_activation(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> str | None:
     node = makers.get(answer, onnx.NodeProto())
-    if (sums_to_one := _sums_to_one(node)) or _keeps_numbers(node) or (rounded and node.op_type in _ROUND_NUMBERS):
-        end = _end(makers, node.input[0], rounded)
+    attributes = attributes_of(node)
+    sums_to_one = node.op_type in L1_NORMS and (attributes.get("norm") == "L1" or attributes.get("p") == 1)
+    if sums_to_one or _keeps_numbers(node) or (rounded and node.op_type in _ROUND_NUMBERS):
+        end = _final_activation(makers, node.input[0], rounded)
         return None if sums_to_one and end == "sigmoid" else end
     if rounded and node.op_type in _OF_BYTES:
         return _OF_BYTES[node.op_type]
-    return PROBABILITIES.get(attributes_of(node).get("post_transform", "") if node.domain == DOMAIN else node.op_type)
+    return PROBABILITIES.get(attributes.get("post_transform", "") if node.domain == DOMAIN else node.op_type)
 
 
 def inferred_dims(model: onnx.ModelProto, answer: Any) -> Dims:
@@ -241,7 +243,7 @@ def inferred_dims(model: onnx.ModelProto, answer: Any) -> Dims:
     declared.CopyFrom(output)
     output.type.tensor_type.ClearField("shape")
     try:
-        return _dims_inferred(model, answer.name) or dims_of(declared)
+        return _infer_dims(model, answer.name) or dims_of(declared)
     finally:
         output.CopyFrom(declared)
 
@@ -260,7 +262,7 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
         return
     flattens = opset_of(model) < _SOFTMAX_OF_ONE_AXIS
     axis = int(attributes_of(node).get("axis", 1 if flattens else -1))
-    dims = _dims_inferred(model, name)
+    dims = _infer_dims(model, name)
     if not dims or not -len(dims) <= axis < len(dims):
         return
     over = dims[axis % len(dims) :] if flattens else [dims[axis]]
@@ -273,7 +275,7 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
     raise custom_model_unusable(path=path, because=because, hint=hint)
 
 
-def _dims_inferred(model: onnx.ModelProto, name: str) -> list[Any]:
+def _infer_dims(model: onnx.ModelProto, name: str) -> list[Any]:
     graph = shape_inference.infer_shapes(model).graph
     value = next((value for value in (*graph.output, *graph.value_info) if value.name == name), None)
     return [] if value is None else list(dims_of(value))
@@ -283,12 +285,7 @@ def _keeps_numbers(node: onnx.NodeProto) -> bool:
     return node.op_type in _RESHAPE or (node.op_type == "Cast" and attributes_of(node).get("to") in _FLOATS)
 
 
-def _sums_to_one(node: onnx.NodeProto) -> bool:
-    attributes = attributes_of(node) if node.op_type in L1_NORMS else {}
-    return attributes.get("norm") == "L1" or attributes.get("p") == 1
-
-
-def _channels_read(graph: onnx.GraphProto, image: str) -> set[int]:
+def _channels_of_weights(graph: onnx.GraphProto, image: str) -> set[int]:
     shapes = {name: tuple(tensor.dims) for name, tensor in constants_of(graph).items()}
     shapes |= {
         node.output[0]: shapes[node.input[0]]
@@ -325,7 +322,7 @@ def read_entry(
         raise custom_model_unusable(path=path, because=because, hint="use its float network, or quantize it statically")
     # the file stays in ONNX Runtime, which has these operators
     known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")
-    answer = answer_of(model, path, output)
+    answer = class_scores_output(model, path, output)
     for node in nodes_behind(model.graph, answer.name):
         if node.domain not in known and not is_classical(node):
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
@@ -333,9 +330,13 @@ def read_entry(
             hint = "name the file from before ONNX Runtime optimized it" if optimized else "export it with ONNX's own operators"
             raise custom_model_unusable(path=path, because=because, hint=hint)
         _refuse_training(node, model, path)
-    image = _only(_inputs(model), "input", path)
-    end, made_by = end_of(model.graph, answer.name), end_of(model.graph, answer.name, rounded=True)
-    input_fields = image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = {value.name: value for value in model.graph.input if value.name not in constants}
+    image = inputs[only_one(list(inputs), "input", path)]
+    kind = image.type.tensor_type.elem_type
+    dtype = _DTYPES.get(kind) or onnx.TensorProto.DataType.Name(kind).lower()
+    end, made_by = final_activation(model.graph, answer.name), final_activation(model.graph, answer.name, rounded=True)
+    input_fields = image_entry(image.name, image_dims(model, image), dtype, resolution_px, path)
     dims = dims_of(answer) if answer.type.tensor_type.HasField("shape") else inferred_dims(model, answer)
     output_fields = answer_entry(answer.name, dims, (end, made_by), input_fields["batch"], path)
     refuse_softmax_of_others(model, answer.name, output_fields["classes"], input_fields["batch"], path)
@@ -362,7 +363,7 @@ def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -
 
 
 def parameters_of(model: onnx.ModelProto) -> int:
-    """Return the number of weights, floating-point or 8-bit; constants of a few floating-point numbers count too."""
+    """Return the number of weights, floating-point or 8-bit; constants with a few floating-point numbers count too."""
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
     bytes_ = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
     tensors = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
@@ -375,7 +376,7 @@ def parameters_of(model: onnx.ModelProto) -> int:
 def read_model(path: Path) -> onnx.ModelProto:
     """Read a custom file with its weights in memory.
 
-    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CustomModelUnusable: a file of weights next to it is
+    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``graph.onnx_file``. CustomModelUnusable: a file of weights next to it is
     missing.
     """
     try:
@@ -384,11 +385,11 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise custom_model_unusable(path=path, because=f"it cannot be read: {system_reason(error)}") from error
 
 
-def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
+def digest_of_model(path: Path, beside: Sequence[str] | None = None) -> Key:
     """Return the digest that identifies a custom model: the file's SHA-256, combined with those of external weights.
 
     ``beside``: ``external_files(path)`` if already known, since it parses the whole file. Raises NOT_AN_ONNX_MODEL,
-    EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CUSTOM_FILE_MISSING: one of them cannot be read.
+    EXTERNAL_DATA_OUTSIDE: see ``graph.onnx_file``. CUSTOM_FILE_MISSING: one of them cannot be read.
     """
     try:
         beside = external_files(path) if beside is None else beside
@@ -397,18 +398,3 @@ def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
         return digest_of({name: sha256_of(path.parent / name) for name in beside} | {"": sha256_of(path)})
     except OSError as error:
         raise CUSTOM_FILE_MISSING(path=path, because=system_reason(error)) from error
-
-
-def _inputs(model: onnx.ModelProto) -> list[Any]:
-    constants = {tensor.name for tensor in model.graph.initializer}
-    return [value for value in model.graph.input if value.name not in constants]
-
-
-def _only(values: Iterable[Any], what: str, path: Path) -> Any:
-    by_name = {value.name: value for value in values}
-    return by_name[only_one(list(by_name), what, path)]
-
-
-def _dtype(image: Any) -> str:
-    kind = image.type.tensor_type.elem_type
-    return _DTYPES.get(kind) or onnx.TensorProto.DataType.Name(kind).lower()

@@ -15,7 +15,7 @@ import torch
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.graph.custom.exported_program import archive_to_load
-from edgecnn.graph.custom.feeding import run_in_batches, shares_by_class
+from edgecnn.graph.custom.feeding import rows_of_scores, run_in_batches
 from edgecnn.graph.custom.torchscript import first_line, load_script
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.values.custom_model import Feeding, GraphEntry
@@ -47,16 +47,16 @@ class TorchSession:
         def run(feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
             try:
                 with torch.inference_mode(), quiet_exporter():
-                    answer = _tensor(self._run(torch.from_numpy(feed))).float().numpy()
+                    answer = _single_tensor(self._run(torch.from_numpy(feed))).float().numpy()
             except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
                 raise custom_model_unusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
-            return shares_by_class(answer, len(feed), self._entry, self._path)
+            return rows_of_scores(answer, len(feed), self._entry, self._path)
 
         # Always a full batch: a program with an open batch may still refuse a single image.
         return run_in_batches(pixels, feeding, self._entry, run, always_full=True)
 
 
-def _tensor(answer: Any) -> torch.Tensor:
+def _single_tensor(answer: Any) -> torch.Tensor:
     """Return the single tensor of an output, which a program may put into a tuple or a dictionary."""
     while not isinstance(answer, torch.Tensor):
         answer = next(iter(answer.values() if isinstance(answer, Mapping) else answer))
@@ -72,11 +72,11 @@ def load_program(path: Path) -> torch.export.ExportedProgram:
     try:
         with quiet_exporter():
             return torch.export.load(archive)
-    except Exception as error:  # noqa: BLE001 - which one, the bytes decide
+    except Exception as error:  # noqa: BLE001 - the exception depends on the bytes
         raise custom_model_unusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
 
 
-def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
+def export_to_onnx(path: Path, entry: GraphEntry) -> onnx.ModelProto:
     """Return the file's network as ONNX, with its own input and batch size.
 
     A torch.export file uses the dynamo exporter; TorchScript files are supported only by the older exporter.
@@ -87,7 +87,12 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
         made = Path(folder) / "model.onnx"
         try:
             if entry.form == "torch.export":
-                _export_program(load_program(path), made)
+                program = load_program(path)
+                with quiet_exporter():
+                    written = torch.onnx.export(program, dynamo=True, opset_version=TRUNK_OPSET, verbose=False)
+                if written is None:
+                    raise TypeError("torch.onnx.export(dynamo=True) returned no program")
+                onnx.save(written.model_proto, made)
             else:
                 _export_script(load_script(path), entry, made)
         except EdgecnnError:
@@ -96,14 +101,6 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
             because = f"torch {torch.__version__} cannot export it to ONNX: {first_line(error)}"
             raise custom_model_unusable(path=path, because=because, hint=_WRITE_OVER) from error
         return onnx.load(made)
-
-
-def _export_program(program: torch.export.ExportedProgram, made: Path) -> None:
-    with quiet_exporter():
-        written = torch.onnx.export(program, dynamo=True, opset_version=TRUNK_OPSET, verbose=False)
-    if written is None:
-        raise TypeError("torch.onnx.export(dynamo=True) returned no program")
-    onnx.save(written.model_proto, made)
 
 
 def _export_script(module: torch.jit.ScriptModule, entry: GraphEntry, made: Path) -> None:

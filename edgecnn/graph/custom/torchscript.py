@@ -24,7 +24,7 @@ from edgecnn.errors.custom_model import (
     custom_model_unusable,
 )
 from edgecnn.errors.wording import reason_in
-from edgecnn.graph.custom.form import COLOURS, answer_entry, entries_of, written
+from edgecnn.graph.custom.form import COLOURS, answer_entry, entries_of, write_archive
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
@@ -34,7 +34,7 @@ _FILES: Final = frozenset(("save", "load", "from_file", "hub", "classes"))
 _SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))
 """Namespaces of torch's own operators. Other packages imported in this process add their own, some of which open files."""
 _BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
-"""Tried in this order, to find the batch size of a program traced with a fixed one. Hardly anyone traces with three."""
+"""Batch sizes in the order of trial, for a program traced with a fixed one. Three is first, because few programs have it."""
 _PASSED_ON: Final = tuple(
     f"aten::{name}"
     for name in ("clone", "dropout", "contiguous", "detach", "alias", "to", "squeeze", "unsqueeze", "flatten", "view", "reshape")
@@ -48,12 +48,12 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
     load it.
     """
     entries = entries_of(path)
-    for text in _sources(path, entries):
-        if (called := _no_operator(path, text)) is not None:
+    for text in _program_texts(path, entries):
+        if (called := _foreign_call(path, text)) is not None:
             raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a call of {called}, which is not a tensor operator")
     try:
         with quiet_exporter():
-            module: torch.jit.ScriptModule = torch.jit.load(written(entries), map_location="cpu")  # type: ignore[no-untyped-call]
+            module: torch.jit.ScriptModule = torch.jit.load(write_archive(entries), map_location="cpu")  # type: ignore[no-untyped-call]
             module.eval()
     except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
         raise custom_model_unusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
@@ -71,8 +71,8 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
     module = load_script(path)
     floats = [parameter for parameter in module.parameters() if parameter.is_floating_point()]
     dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
-    (colours, layout, batch), answer = _tried(path, module, resolution_px, dtype)
-    end = {"aten::softmax": "softmax", "aten::sigmoid": "sigmoid"}.get(_last(module))
+    (colours, layout, batch), answer = _find_input_format(path, module, resolution_px, dtype)
+    end = {"aten::softmax": "softmax", "aten::sigmoid": "sigmoid"}.get(_last_operation(module))
     entry = GraphEntry.model_validate(
         {
             **answer_entry("logits", tuple(answer.shape), (end, end), batch, path),
@@ -97,11 +97,11 @@ def first_line(error: Exception) -> str:
 
 
 @cache
-def _known() -> frozenset[str]:
+def _torch_operators() -> frozenset[str]:
     return frozenset(schema.name for schema in torch._C._jit_get_all_schemas())
 
 
-def _no_operator(path: Path, text: str) -> str | None:
+def _foreign_call(path: Path, text: str) -> str | None:
     """Return the first use of ``torch`` or ``ops`` that does not call an operator, however it is spaced."""
     try:
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
@@ -113,13 +113,13 @@ def _no_operator(path: Path, text: str) -> str | None:
             continue  # after a dot it is part of a class's path
         path_words = words[at : at + (3 if word == "torch" else 5)]  # torch.relu, ops.aten.relu
         space, name = ("aten" if word == "torch" else path_words[2:3], path_words[-1])
-        if path_words[1::2] != ["."] * (len(path_words) // 2) or not _is_own("".join(space), name):
+        if path_words[1::2] != ["."] * (len(path_words) // 2) or not _is_tensor_operator("".join(space), name):
             return "".join(path_words)
     return None
 
 
-def _is_own(space: str, name: str) -> bool:
-    return space in _SPACES and f"{space}::{name}" in _known() and name not in _FILES
+def _is_tensor_operator(space: str, name: str) -> bool:
+    return space in _SPACES and f"{space}::{name}" in _torch_operators() and name not in _FILES
 
 
 def _unreadable(path: Path) -> EdgecnnError:
@@ -128,7 +128,7 @@ def _unreadable(path: Path) -> EdgecnnError:
     )
 
 
-def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
+def _program_texts(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
     """Return the program's text, ignoring case in file names, as torch does."""
     for name, held in entries.items():
         if name.lower().startswith("code/") and name.lower().endswith(".py"):
@@ -138,7 +138,9 @@ def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
                 raise _unreadable(path) from error
 
 
-def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: str) -> tuple[tuple[int, str, int], torch.Tensor]:
+def _find_input_format(
+    path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: str
+) -> tuple[tuple[int, str, int], torch.Tensor]:
     """Return the colours, layout and batch size that it accepts, and its output."""
     first_reason = ""
     for colours, layout, batch in product(COLOURS, ("NCHW", "NHWC"), _BATCHES):
@@ -159,7 +161,7 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
     raise custom_model_unusable(path=path, because=because, hint=STATE_SIZE)
 
 
-def _last(module: torch.jit.ScriptModule) -> str:
+def _last_operation(module: torch.jit.ScriptModule) -> str:
     """Return the operation that makes the output."""
     graph = module.inlined_graph  # its values are removed with it
     value = next(iter(graph.outputs()))

@@ -23,8 +23,7 @@ from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.errors.wording import reason_in
-from edgecnn.runner.machine.cgroups import read_limits
-from edgecnn.runner.machine.procfs import ROOT
+from edgecnn.runner.machine.procfs import ROOT, read_limits
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.failures import temporary_folder_errors
 from edgecnn.values.custom_model import TorchForm
@@ -35,6 +34,7 @@ except ImportError:  # Windows, where only time is limited
     resource = None  # type: ignore[assignment]
 
 TIME_S: Final = 300.0
+"""Time-out of the trial."""
 MEMORY_BYTES: Final = 3 << 29
 """1.5 GiB, of which torch and the smallest file take 0.9, plus ten times the file with its external weights. These are held as in
 the file, in the runtime, and as the trunk. Half of the memory is allowed if that is more."""
@@ -63,7 +63,7 @@ def try_file(
     ``output``: the name of its class scores, if it has several outputs.
 
     Raises:
-        EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
+        EdgecnnError: see ``read_file``, ``open_file`` and ``convert_to_trunk``.
         TemporaryFolderFull, PACKAGE_UNIMPORTABLE: the trial could not run.
         CustomModelUnusable: it exceeded the limits, killed the process, or failed in an unknown way.
     """
@@ -71,7 +71,7 @@ def try_file(
 
 
 def try_counting(path: Path, limit_s: float = TIME_S) -> None:
-    """Try only the counting of an ONNX file's multiply-adds. Raises as ``cost_of_file`` and ``try_file`` do."""
+    """Try only the counting of an ONNX file's multiply-adds. Raises EdgecnnError: see ``cost_of_file`` and ``try_file``."""
     _try_in_process(path, {"counted": True}, limit_s)
 
 
@@ -80,7 +80,7 @@ def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> N
     request = {"path": str(path), "limit_s": limit_s, **usual, **request}
     command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
     with temporary_folder_errors(f"trying {path}"), tempfile.TemporaryFile() as stderr:
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": stderr, "env": _environment()}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": stderr, "env": _environment_of_trial()}
         try:
             ended = subprocess.run(command, input=json.dumps(request).encode(), timeout=limit_s, check=False, **pipes)
         except subprocess.TimeoutExpired as error:
@@ -91,12 +91,12 @@ def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> N
     if ended.returncode >= 0 and not begun:
         raise RuntimeError(f"the process that tries {path} did not start: {last}")
     if ended.returncode or not answer:
-        raise custom_model_unusable(path=path, because=_ending(ended.returncode, last))
+        raise custom_model_unusable(path=path, because=_describe_ending(ended.returncode, last))
     if (kept := json.loads(answer)) is not None:
         raise error_again(kept)
 
 
-def _ending(code: int, last: str) -> str:
+def _describe_ending(code: int, last: str) -> str:
     """Describe a process that returned no result."""
     ended = "reading it ended its trial process"
     if code < 0:
@@ -107,7 +107,7 @@ def _ending(code: int, last: str) -> str:
     return f"{ended} with {code}, which printed: {message}" if message else f"{ended} with {code}"
 
 
-def _environment() -> dict[str, str]:
+def _environment_of_trial() -> dict[str, str]:
     """Return an environment in which the same edgecnn is imported."""
     if str(_CHECKOUT) in (*site.getsitepackages(), site.getusersitepackages()):
         return dict(os.environ)
@@ -116,55 +116,59 @@ def _environment() -> dict[str, str]:
 
 def _try_request(path: str, limit_s: float, counted: bool, resolution_px: str | None, **more: Any) -> None:
     file = Path(path)
-    _limit((file,), limit_s)  # until its external weights are known
+    _limit_resources((file,), limit_s)  # until its external weights are known
     if not counted:
         size = None if resolution_px is None else ImageSize.of(resolution_px)
-        _gone_through(file, limit_s=limit_s, resolution_px=size, **more)
+        read_and_convert(file, limit_s=limit_s, resolution_px=size, **more)
         return
-    from edgecnn.graph.custom.file_cost import cost_of_file
+    from edgecnn.graph.onnx_cost import cost_of_file
     from edgecnn.graph.onnx_file import external_files
 
     beside = external_files(file) if file.is_file() else ()
-    _limit((file, *(file.parent / name for name in beside)), limit_s)
+    _limit_resources((file, *(file.parent / name for name in beside)), limit_s)
     cost_of_file(file)
 
 
-def _gone_through(
+def read_and_convert(
     path: Path,
     form: TorchForm | None = None,
     resolution_px: ImageSize | None = None,
     output: str | None = None,
     limit_s: float | None = None,
 ) -> None:
+    """Read a file, run images, and for ONNX make the trunk. ``limit_s``: also limit this process's resources.
+
+    Raises EdgecnnError: the file cannot be used.
+    """
     import onnx
 
-    from edgecnn.graph.custom.adopt import adopt
-    from edgecnn.graph.custom.file import files_beside, onnx_form, read_file
-    from edgecnn.graph.custom.onnx_entry import content_of
-    from edgecnn.graph.custom.untouched import require_steady
+    from edgecnn.graph.custom.file import files_beside, onnx_graph_of, read_file, require_steady
+    from edgecnn.graph.custom.onnx_entry import digest_of_model
+    from edgecnn.graph.custom.onnx_trunk import convert_to_trunk
     from edgecnn.graph.macs import mac_table
     from edgecnn.graph.onnx_file import save_model
 
     beside = files_beside(path, form)
     if limit_s is not None:
-        _limit((path, *(path.parent / name for name in beside)), limit_s)
-    content_of(path, beside)
+        _limit_resources((path, *(path.parent / name for name in beside)), limit_s)
+    digest_of_model(path, beside)
     entry = read_file(path, form, resolution_px, output).entry
     require_steady(path, entry)
     if form is not None:
         return  # exporting may fail too, and reports it
-    theirs, entry = onnx_form(path, entry)
-    model = adopt(theirs, entry, "grey" if entry.colours == 1 else "rgb", path)
-    with tempfile.TemporaryDirectory() as folder, _longer_files():
+    theirs, entry = onnx_graph_of(path, entry)
+    model = convert_to_trunk(theirs, entry, "grey" if entry.colours == 1 else "rgb", path)
+    with tempfile.TemporaryDirectory() as folder, _unlimited_file_size():
         save_model(model, Path(folder) / "model.onnx")
         if entry.quantized is None:
             mac_table(onnx.load(Path(folder) / "model.onnx"), {})
 
 
-def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | None:
+def error_of(path: Path, work: Callable[[], object]) -> EdgecnnError | None:
+    """Return any exception of ``work`` on a file as an error about the file; None if there is none."""
     try:
         with temporary_folder_errors(f"trying {path}"):
-            go_through()
+            work()
     except EdgecnnError as error:
         return error
     except (MemoryError, ImportError) as error:
@@ -172,20 +176,20 @@ def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | No
             return custom_model_unusable(path=path, because="reading it takes more memory than allowed")
         package = (error.name or "that it was made with").partition(".")[0]
         return PACKAGE_UNIMPORTABLE(package=package, extra="train", needed_for=str(path), because=" ".join(str(error).split()))
-    except Exception as error:  # noqa: BLE001 - which one, the bytes decide
+    except Exception as error:  # noqa: BLE001 - the exception depends on the bytes
         because = f"reading it fails with {type(error).__name__}: {reason_in(error)}"
         return custom_model_unusable(path=path, because=because)
     return None
 
 
-def _limit(files: Sequence[Path], limit_s: float) -> None:
+def _limit_resources(files: Sequence[Path], limit_s: float) -> None:
     """Limit this process's memory, time and output, so that it ends even if no one waits for it."""
     if resource is None:
         return
     held = sum(file.stat().st_size for file in files if file.is_file())
     wanted = {
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_DATA: _most_memory(held),
+        resource.RLIMIT_DATA: memory_limit(held),
         resource.RLIMIT_CPU: int(limit_s * _CORES) + 1,
         resource.RLIMIT_FSIZE: WRITTEN_BYTES,
     }
@@ -196,7 +200,7 @@ def _limit(files: Sequence[Path], limit_s: float) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
-def _most_memory(held: int, root: Path = ROOT) -> int:
+def memory_limit(held: int, root: Path = ROOT) -> int:
     """Return the memory limit from the computer's memory, or a container's share of it."""
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit_mib = read_limits(root).memory_mib
@@ -205,7 +209,7 @@ def _most_memory(held: int, root: Path = ROOT) -> int:
 
 
 @contextmanager
-def _longer_files() -> Iterator[None]:
+def _unlimited_file_size() -> Iterator[None]:
     """Raise the limit for our own output while nothing of the file runs: the trunk, whose size is limited separately."""
     if resource is None:
         yield
@@ -227,7 +231,7 @@ def main() -> None:
     request = json.loads(sys.stdin.read())
     to.write(_BEGUN.decode())
     to.flush()
-    fault = _fault_of(Path(request["path"]), partial(_try_request, **request))
+    fault = error_of(Path(request["path"]), partial(_try_request, **request))
     json.dump(None if fault is None else fault.kept(), to)
     to.flush()
     os._exit(0)  # nothing that the file registered may run now

@@ -13,7 +13,7 @@ from typing import IO, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     BOARD_LACKS_PYTHON,
     board_busy,
     board_disk_full,

@@ -16,11 +16,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from edgecnn.errors.hosts.board import board_disk_full, board_failed, link_lost
+from edgecnn.errors.hosts import board_disk_full, board_failed, link_lost
 from edgecnn.hosts.ssh.board import SILENCE_S, Board
 from edgecnn.hosts.wire import Incoming, Silence, Tail, Unusable, last_lines, usable
 from edgecnn.runner.runs.schedule import kill_group
-from edgecnn.store.disk import Stamp, sha256_of, stamped
+from edgecnn.store.disk import Stamp, sha256_of, stamp_from
 
 _ROOM = 32 * 1024 * 1024
 """Bytes that must stay free in addition to the sent files, for logits, traces and files of libraries."""
@@ -44,7 +44,7 @@ class Contents:
 
     def digest(self, path: Path) -> str:
         """SHA-256 of a file."""
-        identity = (str(path), stamped(path.stat()))
+        identity = (str(path), stamp_from(path.stat()))
         if identity not in self._digests:
             self._digests[identity] = sha256_of(path)
         return self._digests[identity]

@@ -9,17 +9,15 @@ from types import TracebackType
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     BoardDiskFull,
-    board_disk_full,
-    board_failed,
-    link_lost,
-)
-from edgecnn.errors.hosts.process import (
     RunnerCannotWrite,
     RunnerCrashed,
     RunnerFailed,
     RunnerTimedOut,
+    board_disk_full,
+    board_failed,
+    link_lost,
 )
 from edgecnn.hosts.local import MACHINE, RACE, WAITING
 from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, run_program, runner_failed
@@ -28,7 +26,7 @@ from edgecnn.hosts.ssh.board import FOLDER, PYTHON, SILENCE_S, Board, opening
 from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.hosts.wire import Incoming, Tail, usable
-from edgecnn.runner.installing import PATH_NOT_PASSED
+from edgecnn.runner.packages import PATH_NOT_PASSED
 from edgecnn.runner.runs.schedule import KEPT_VARIABLES, kill_group
 from edgecnn.store.failures import FULL_BELOW_BYTES
 from edgecnn.values.device import EngineBuilder

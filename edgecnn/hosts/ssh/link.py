@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import IO
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     ANDROID_HOST,
     BAD_ADDRESS,
     BOARD_KEY_CHANGED,
@@ -179,7 +179,7 @@ def _master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def shell_path(path: str) -> str:
-    """Quote a path for the shell there; a leading ``~`` is its home folder."""
+    """Quote a path for the shell there; a group_action ``~`` is its home folder."""
     if path == "~":
         return '"$HOME"'
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)

@@ -1,4 +1,4 @@
-"""LoadGen's settings, results and logs, by scenario."""
+"""Settings and results of LoadGen, and the report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.values.profile import Environment
 
 
 class Scenario(StrEnum):
-    """MLPerf Inference's four scenarios, by LoadGen's names."""
+    """The four scenarios of MLPerf Inference, with LoadGen's names."""
 
     SINGLE_STREAM = "SingleStream"
     """One image after another; the figure is the 90th percentile of a query's latency."""

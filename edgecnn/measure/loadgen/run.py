@@ -18,9 +18,9 @@ from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.knobs import chosen_knobs
-from edgecnn.runner.runtimes import installed_version as installed_runtime
-from edgecnn.runner.runtimes import runtime_of
+from edgecnn.runner.packages import installed_version as installed_runtime
+from edgecnn.runner.packages import runtime_of
+from edgecnn.runner.session_options import chosen_knobs
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -29,29 +29,29 @@ IMAGES_PER_STREAM_QUERY = 8
 """Images of a MultiStream query, by MLPerf's rules."""
 QUERIES_FOR_P90 = 64
 QUERIES_FOR_P99 = 662
-"""With fewer queries LoadGen's early stopping cannot estimate the percentile, and the run is INVALID."""
+"""With fewer queries, LoadGen's early stopping cannot estimate the percentile, and the run is INVALID."""
 FASTEST_SHARE = 0.5
-"""Share of the pilot's fastest call, as the expected latency of streams. LoadGen then prepares at least twice as many queries."""
+"""Expected latency of streams as a share of the pilot's fastest call, so that LoadGen prepares at least twice the queries."""
 OFFLINE_MARGIN = 1.2
-"""Factor on the pilot's rate; LoadGen adds a tenth, so an Offline run takes about a third longer than requested."""
+"""Expected rate relative to the pilot's; LoadGen adds a tenth, so an Offline run takes about a third longer than requested."""
 AGAIN_MARGIN = 1.5
-"""The same for a second try, relative to the first one's real rate."""
+"""Expected rate of a second try relative to the rate of the first."""
 SHORTEST_MS = 0.005
-"""About LoadGen's own time for a query; no faster system is expected."""
+"""Least expected latency: about the time that LoadGen itself takes for a query."""
 
 
 class LoadRequest(Value):
-    """A user's request of runs."""
+    """The runs that a user requests."""
 
     scenarios: tuple[Scenario, ...]
     duration_s: float
-    """Least seconds of a run; MLPerf's rules require 600."""
+    """Least duration of a run; MLPerf's rules require 600 s."""
     server_latency_ms: float
-    """Bound on Server's 99th percentile."""
+    """Bound on the 99th percentile in Server."""
 
 
 def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], request: LoadRequest) -> LoadSettings:
-    """Return the settings of one run of a stream or of Offline. Server has ``server_settings``."""
+    """Return the settings of one run of SingleStream, MultiStream or Offline; for Server, see ``server_settings``."""
     about: dict[str, Any] = {"scenario": scenario, "min_duration_ms": round(1000 * request.duration_s)}
     single = _batch(pilot, 1)
     if scenario is Scenario.SINGLE_STREAM:
@@ -67,7 +67,7 @@ def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], request: LoadR
 
 
 def server_settings(qps: float, request: LoadRequest) -> LoadSettings:
-    """Return the settings of one Server run at a rate, which is requested, not expected."""
+    """Return the settings of one Server run at a rate."""
     return LoadSettings(
         scenario=Scenario.SERVER,
         min_duration_ms=round(1000 * request.duration_s),
@@ -78,8 +78,8 @@ def server_settings(qps: float, request: LoadRequest) -> LoadSettings:
     )
 
 
-def sharpened(run: LoadRun) -> LoadSettings:
-    """Return settings for a second try after a run that ended too early, using that run as a full-length pilot."""
+def second_try_settings(run: LoadRun) -> LoadSettings:
+    """Return the settings of a second try after a run that ended too early, using that run as a pilot."""
     settings = run.settings
     if settings.expected_qps is not None:
         return settings.model_copy(update={"expected_qps": max(settings.expected_qps, run.figure) * AGAIN_MARGIN})
@@ -88,7 +88,7 @@ def sharpened(run: LoadRun) -> LoadSettings:
 
 
 def seconds_at_most(settings: LoadSettings, pilot: Sequence[PilotBatch]) -> float:
-    """Return a generous limit of LoadGen's time, after which a process counts as hung."""
+    """Return a generous limit of LoadGen's run time, after which a process counts as hung."""
     images = IMAGES_PER_STREAM_QUERY if settings.scenario is Scenario.MULTI_STREAM else 1
     one_by_one_s = settings.min_query_count * images * _batch(pilot, 1).p50_ms / 1000
     arrivals_s = settings.min_query_count / settings.target_qps if settings.target_qps else 0.0
@@ -143,7 +143,7 @@ def read_run(folder: Path, settings: LoadSettings, name: str, observed: Mapping[
 
 
 def _events(path: Path) -> dict[str, Any]:
-    """Return the last value of every key; errors under ``errors``."""
+    """Return the last value of every key in LoadGen's log, and all errors under ``errors``."""
     events: dict[str, Any] = {"errors": []}
     try:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -161,7 +161,7 @@ def _events(path: Path) -> dict[str, Any]:
 
 
 def _reasons(events: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return LoadGen's recommendations, missing early-stopping conditions and errors, in its own words."""
+    """Return LoadGen's recommendations, unmet early-stopping conditions and errors, in LoadGen's words."""
     reasons = [events.get("result_invalid_reason", ""), *events["errors"]]
     if events.get("early_stopping_met") is False:
         reasons.append(events.get("early_stopping_result", ""))
@@ -172,7 +172,7 @@ def _reasons(events: Mapping[str, Any]) -> tuple[str, ...]:
 DISTRIBUTION = "mlcommons-loadgen"
 PILOT_LEASE_S = 300.0
 RUN_LEASE_S = 120.0
-"""Time besides LoadGen's own: hashing the kit, importing, loading."""
+"""Time of a process in addition to LoadGen's: hashing the kit, importing, loading."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def run_scenario(bench: Bench, scenario: Scenario, pilot: Sequence[PilotBatch]) 
     runs = [_run(bench, settings_for(scenario, pilot, bench.request), pilot, scenario.value)]
     if runs[0].too_short:
         bench.tell.note(f"{scenario.value}: LoadGen ran out of queries, because the pilot was slower than the run; repeating")
-        runs.append(_run(bench, sharpened(runs[0]), pilot, f"{scenario.value}-again"))
+        runs.append(_run(bench, second_try_settings(runs[0]), pilot, f"{scenario.value}-again"))
     last = runs[-1]
     return ScenarioResult(
         scenario=scenario,
@@ -236,7 +236,7 @@ def run_scenario(bench: Bench, scenario: Scenario, pilot: Sequence[PilotBatch]) 
 
 
 def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
-    """Return the highest rate that LoadGen calls VALID; nothing runs if a single image takes longer than the bound."""
+    """Search for the highest rate that LoadGen calls VALID; nothing runs if a single image takes longer than the bound."""
     bound_ms, fastest_ms = bench.request.server_latency_ms, pilot[0].fastest_ms
     if fastest_ms >= bound_ms:
         why = f"one image takes {fastest_ms:.2f} ms at least, so no rate keeps the 99th percentile within {bound_ms:g} ms"
@@ -246,7 +246,7 @@ def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
         bench.tell.note(f"{Scenario.SERVER.value}: {qps:.4g} images a second")
         return _run(bench, server_settings(qps, bench.request), pilot, f"{Scenario.SERVER.value}-{qps:.4g}-qps")
 
-    capacity = 1000 / fastest_ms  # of the fastest call: a disturbed pilot must not hide achievable rates
+    capacity = 1000 / fastest_ms  # from the fastest call, because a disturbed pilot must not hide achievable rates
     search = highest_valid(capacity, run_at)
     best = None if search.best is None else search.runs[search.best]
     lowest = LOWEST_SHARE * capacity
@@ -264,7 +264,7 @@ def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
 
 
 def claim(version: str, duration_s: float) -> str:
-    """Return the meaning of the figures. MLCommons requires users of its tools to state what was not verified."""
+    """Return the disclaimer of the figures. MLCommons requires users of its tools to state what was not verified."""
     return (
         f"MLCommons' LoadGen {version} on this network and its golden pictures, at least {duration_s:g} s a run: "
         "no MLPerf result, and not verified by MLCommons Association"
@@ -292,23 +292,22 @@ def _environment(kit: Kit) -> Environment:
 
 
 PROBES = 6
-"""Steps that determine the rate to 1/64 of the system's capacity."""
+"""Steps of the search, which determine the rate to 1/64 of the system's capacity."""
 LOWEST_SHARE = 1 / 16
-"""Share of the capacity: if the bound is exceeded at this rate, lower rates are not tried, because 662 queries take ever longer.
-"""
+"""Least rate that is tried, as a share of the capacity, because 662 queries take longer at lower rates."""
 
 
-class Found(Value):
-    """The result of the search."""
+class RateSearch(Value):
+    """Result of the search for the highest VALID rate."""
 
     runs: tuple[LoadRun, ...]
     best: int | None
     """Index of the VALID run with the highest rate, or None."""
     invalid_qps: float
-    """The lowest INVALID rate; the capacity itself if there was none."""
+    """Lowest INVALID rate; the capacity if no rate was INVALID."""
 
 
-def highest_valid(capacity_qps: float, run_at: Callable[[float], LoadRun], probes: int = PROBES) -> Found:
+def highest_valid(capacity_qps: float, run_at: Callable[[float], LoadRun], probes: int = PROBES) -> RateSearch:
     """Bisect between the highest VALID rate and the lowest INVALID one.
 
     ``capacity_qps``: the inverse of the least time of an image; higher rates are impossible and never tried.
@@ -326,4 +325,4 @@ def highest_valid(capacity_qps: float, run_at: Callable[[float], LoadRun], probe
             best, low = len(runs) - 1, rate
         else:
             high = rate
-    return Found(runs=tuple(runs), best=best, invalid_qps=high)
+    return RateSearch(runs=tuple(runs), best=best, invalid_qps=high)

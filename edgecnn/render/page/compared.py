@@ -9,14 +9,14 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.comparing.facts import MachineGroup, PairedAccuracy, SideBySide
+from edgecnn.comparing.facts import MachineGroup, SideBySide
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.columns import columns_of
-from edgecnn.render.page.candidates import figure_cells
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MEASURED, Dot, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
+from edgecnn.render.page.report import figure_cells
 from edgecnn.render.plots import far_apart
 from edgecnn.render.screens.comparing import (
     NOT_IN_BUILD,
@@ -27,21 +27,22 @@ from edgecnn.render.screens.comparing import (
     unlearned_lines,
 )
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Interval
-
-TEMPLATE = "compare.html.j2"
 
 
 def comparison_page(comparison: SideBySide) -> str:
     """Return the page as text, for UTF-8."""
     columns = columns_of([facts for row in comparison.candidates for facts in row.facts if facts is not None], "page")
     shown = {
-        "accuracy": drawn((_top1s(comparison), _differences(comparison))),
-        "latency": _machine_figures(comparison, "latency"),
-        "cost": (*drawn([_sizes(comparison)]), *_machine_figures(comparison, "memory"), *_machine_figures(comparison, "energy")),
+        "accuracy": drawn((_accuracy_chart(comparison), _difference_chart(comparison))),
+        "latency": _machine_charts(comparison, "latency"),
+        "cost": (
+            *drawn([_size_chart(comparison)]),
+            *_machine_charts(comparison, "memory"),
+            *_machine_charts(comparison, "energy"),
+        ),
     }
     return document(
-        TEMPLATE,
+        "compare.html.j2",
         [figure for section in shown.values() for figure in section],
         found=comparison,
         figures=shown,
@@ -55,7 +56,7 @@ def comparison_page(comparison: SideBySide) -> str:
     )
 
 
-def _lines(comparison: SideBySide, labels: Sequence[str], metric: Metric) -> list[Dot]:
+def _dots(comparison: SideBySide, labels: Sequence[str], metric: Metric) -> list[Dot]:
     lines = []
     for name, label, facts in facts_by_build(comparison, labels):
         if facts is None or (figure := metric.value(facts)) is None:
@@ -63,15 +64,17 @@ def _lines(comparison: SideBySide, labels: Sequence[str], metric: Metric) -> lis
         measurement = metric.measurement(facts)
         mark = MEASURED if measurement is None else MARK_BY_FIDELITY[measurement.fidelity]
         shown = figures.percent(figure) if metric.unit == "share" else figure
-        lines.append(Dot(name, mark, shown, _text(metric, figure), label, _detail(metric, facts)))
+        text = figures.number(figure, 1) if metric.unit == "mJ" else figures.metric_text(metric, figure)
+        text_with_unit = text if metric.unit == "share" else f"{text} {metric.unit}"
+        lines.append(Dot(name, mark, shown, text_with_unit, label, _detail(metric, facts)))
     return lines
 
 
-def _top1s(comparison: SideBySide) -> Figure | None:
+def _accuracy_chart(comparison: SideBySide) -> Figure | None:
     metric, labels = SHOWN[comparison.accuracy], [build.label for build in comparison.builds]
     return build_chart(
-        _lines(comparison, labels, metric),
-        Drawn(
+        _dots(comparison, labels, metric),
+        ChartTexts(
             id="top1",
             title=f"{metric.title} on each build's test split",
             says="Further right is better. Bars are 95 % intervals of each build alone. If they overlap, the paired difference "
@@ -79,30 +82,24 @@ def _top1s(comparison: SideBySide) -> Figure | None:
             axis=f"{metric.words}, %",
             caption=f"{metric.title} of each candidate in each build, with its 95 % interval",
             of="accuracy on each build's test split",
-            notes=_absent(comparison, labels, metric, "not evaluated"),
+            notes=_absent_notes(comparison, labels, metric, "not evaluated"),
         ),
     )
 
 
-def _discordant(pair: PairedAccuracy) -> str:
-    images = f"{pair.images or 0:,} images"
-    return images if pair.lost is None else f"{images}: {pair.lost} lost, {pair.gained} gained against {pair.base}"
-
-
-def _differences(comparison: SideBySide) -> Figure | None:
-    lines = [
-        Dot(
-            pair.candidate, MARK_BY_FIDELITY[pair.fidelity], pair.drop_pp, figures.points(pair.drop_pp), pair.head,
-            _discordant(pair),
-        )
-        for pair in comparison.paired
-        if pair.drop_pp is not None
-    ]  # fmt: skip
+def _difference_chart(comparison: SideBySide) -> Figure | None:
+    lines = []
+    for pair in comparison.paired:
+        if pair.drop_pp is not None:
+            detail = f"{pair.images or 0:,} images"
+            detail += "" if pair.lost is None else f": {pair.lost} lost, {pair.gained} gained against {pair.base}"
+            mark, text = MARK_BY_FIDELITY[pair.fidelity], figures.points(pair.drop_pp)
+            lines.append(Dot(pair.candidate, mark, pair.drop_pp, text, pair.head, detail))
     base, metric = comparison.builds[0].label, SHOWN[comparison.accuracy]
     absent = [pair for pair in comparison.paired if pair.absent]
     return build_chart(
         lines,
-        Drawn(
+        ChartTexts(
             id="paired",
             title=f"{metric.title} lost against {base}, paired by image",
             says="Further right is worse. Bars are 90 % intervals. An interval that contains 0 shows no difference.",
@@ -118,38 +115,38 @@ def _differences(comparison: SideBySide) -> Figure | None:
     )
 
 
-_ON_A_MACHINE = {"latency": "p50_ms", "memory": "peak_memory_mib", "energy": "energy_mj"}
+_MACHINE_METRICS = {"latency": "p50_ms", "memory": "peak_memory_mib", "energy": "energy_mj"}
 _SAYS = {"latency": "Further left is faster", "memory": "Further left is less", "energy": "Further left is less"}
 
 
-def _machine_figures(comparison: SideBySide, source: str) -> tuple[Figure, ...]:
-    return drawn(_machine_figure(comparison, group, number, source) for number, group in enumerate(comparison.machines))
+def _machine_charts(comparison: SideBySide, source: str) -> tuple[Figure, ...]:
+    return drawn(_machine_chart(comparison, group, number, source) for number, group in enumerate(comparison.machines))
 
 
-def _machine_figure(comparison: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:
-    metric = SHOWN[_ON_A_MACHINE[source]]
+def _machine_chart(comparison: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:
+    metric = SHOWN[_MACHINE_METRICS[source]]
     alone = len(comparison.machines) == 1
     where = "" if alone else f": {machine_text(group, number)}"
     apart = "" if alone else " Each machine, and each state of a machine, has a separate chart."
     return build_chart(
-        _lines(comparison, group.labels, metric),
-        Drawn(
+        _dots(comparison, group.labels, metric),
+        ChartTexts(
             id=f"{source}-{number}",
             title=metric.title + where,
             says=f"{_SAYS[source]}. Bars are 98 % intervals over process runs.{apart}",
             axis=metric.axis_title,
             caption=f"{metric.title} of each candidate in each build{where}",
             of=f"on {group.machine}",
-            notes=_absent(comparison, group.labels, metric, f"no {source}"),
+            notes=_absent_notes(comparison, group.labels, metric, f"no {source}"),
         ),
     )
 
 
-def _sizes(comparison: SideBySide) -> Figure | None:
+def _size_chart(comparison: SideBySide) -> Figure | None:
     metric = SHOWN["size_mib"]
     return build_chart(
-        _lines(comparison, [build.label for build in comparison.builds], metric),
-        Drawn(
+        _dots(comparison, [build.label for build in comparison.builds], metric),
+        ChartTexts(
             id="sizes",
             title=metric.title,
             says="Further left is smaller. Bytes are exact, so there is no interval.",
@@ -160,15 +157,8 @@ def _sizes(comparison: SideBySide) -> Figure | None:
     )
 
 
-def _text(metric: Metric, figure: Interval) -> str:
-    """The figure with its unit; energy with one digit."""
-    if metric.unit == "share":
-        return figures.spelt(metric, figure)
-    return f"{figures.number(figure, 1) if metric.unit == 'mJ' else figures.spelt(metric, figure)} {metric.unit}"
-
-
 def _detail(metric: Metric, facts: CandidateFacts) -> str:
-    """The number of images or runs, and the conditions of the figure."""
+    """Return the number of images or runs, and the conditions of the figure."""
     latency, memory, energy = facts.latency, facts.memory, facts.energy
     if metric.source == "accuracy" and facts.test:
         return f"{facts.test.images:,} images"
@@ -182,7 +172,7 @@ def _detail(metric: Metric, facts: CandidateFacts) -> str:
     return "model files"
 
 
-def _absent(comparison: SideBySide, labels: Sequence[str], metric: Metric, otherwise: str) -> tuple[str, ...]:
+def _absent_notes(comparison: SideBySide, labels: Sequence[str], metric: Metric, otherwise: str) -> tuple[str, ...]:
     notes = []
     for name, label, facts in facts_by_build(comparison, labels):
         if facts is None or metric.value(facts) is None:
@@ -193,12 +183,12 @@ def _absent(comparison: SideBySide, labels: Sequence[str], metric: Metric, other
 
 
 COLOURS = 6
-"""Number of colours; further builds repeat them. The letter identifies a build."""
-LINE_PX, BETWEEN_PX = 19, 12
+"""Number of colours. Additional builds repeat them, since the letter identifies a build."""
+LINE_PX, CANDIDATE_GAP_PX = 19, 12
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ChartTexts:
     """The texts of a chart of builds."""
 
     id: str
@@ -207,62 +197,68 @@ class Drawn:
     axis: str
     caption: str
     of: str
-    """The source of its figures."""
+    """Source of the figures."""
     notes: tuple[str, ...] = ()
     zero: bool = False
     """True if the axis contains 0 and a rule marks 0."""
 
 
-def build_chart(lines: Sequence[Dot], drawn: Drawn) -> Figure | None:
-    """The chart of these figures; None without figures."""
+def build_chart(lines: Sequence[Dot], texts: ChartTexts) -> Figure | None:
+    """Return the chart of these figures; None without figures."""
     if not lines:
         return None
     return Figure(
-        id=drawn.id,
-        title=drawn.title,
-        says=drawn.says,
-        sources=tuple(Source(mark, drawn.of) for mark in dict.fromkeys(line.mark for line in lines)),
-        spec=_spec(lines, drawn),
+        id=texts.id,
+        title=texts.title,
+        says=texts.says,
+        sources=tuple(Source(mark, texts.of) for mark in dict.fromkeys(line.mark for line in lines)),
+        spec=_chart_spec(lines, texts),
         legend=tuple(sorted({line.lane for line in lines})),
         sifts=True,
         table=Table(
-            caption=drawn.caption,
-            columns=("candidate", "build", drawn.axis, "source", "based on"),
+            caption=texts.caption,
+            columns=("candidate", "build", texts.axis, "source", "based on"),
             rows=tuple((line.candidate, line.lane, line.text, line.mark.word, line.detail) for line in lines),
         ),
-        notes=drawn.notes,
+        notes=texts.notes,
     )
 
 
-def _spec(lines: Sequence[Dot], drawn: Drawn) -> dict[str, Any]:
+def _chart_spec(lines: Sequence[Dot], texts: ChartTexts) -> dict[str, Any]:
     names = list(dict.fromkeys(line.candidate for line in lines))
     builds = sorted({line.lane for line in lines})
     offset = alt.YOffset("build:N", scale=alt.Scale(domain=builds, paddingInner=0.1, paddingOuter=0.1))
     low, high = min(line.figure.low for line in lines), max(line.figure.high for line in lines)
-    apart = far_apart(0.0 if drawn.zero else low, high)
-    scale = alt.Scale(padding=18, nice=False, type="log") if apart else alt.Scale(padding=18, nice=False, zero=drawn.zero)
+    apart = far_apart(0.0 if texts.zero else low, high)
+    scale = alt.Scale(padding=18, nice=False, type="log") if apart else alt.Scale(padding=18, nice=False, zero=texts.zero)
     colours = [f"var(--build-{(ord(build) - ord('A')) % COLOURS + 1})" for build in builds]
     fades = vega.opacity("indexof(hidden, datum.build) < 0", 1.0, 0.08)
-    base = alt.Chart(vega.chart_data([_row(line) for line in lines])).encode(
+    rows = [
+        {
+            **line.row,
+            "label": line.candidate,
+            "build": line.lane,
+            "figure": line.text,
+            "from": line.mark.word,
+            "of": line.detail,
+        }
+        for line in lines
+    ]
+    base = alt.Chart(vega.chart_data(rows)).encode(
         y=vega.names_down(names, gap=0.18),
         yOffset=offset,
         color=alt.Color("build:N", legend=None, scale=alt.Scale(domain=builds, range=colours)),
         opacity=fades,
     )
     tips = vega.tips("candidate", "build", "figure", "from", "of")
-    start = alt.X("low:Q", title=drawn.axis + (", logarithmic" if apart else ""), scale=scale, axis=alt.Axis(tickCount=6))
+    start = alt.X("low:Q", title=texts.axis + (", logarithmic" if apart else ""), scale=scale, axis=alt.Axis(tickCount=6))
     zero = alt.Chart(vega.chart_data([{"at": 0.0}])).mark_rule(color="var(--soft)", strokeWidth=1.2, aria=False)
     points = base.mark_point(filled=True, opacity=1, size=95, stroke="var(--bg)", strokeWidth=1.5)
     return vega.specification(
-        *([zero.encode(x=alt.X("at:Q"))] if drawn.zero else []),
+        *([zero.encode(x=alt.X("at:Q"))] if texts.zero else []),
         base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False).encode(x=start, x2=vega.HIGH),
         points.encode(x=alt.X("at:Q", scale=scale), shape=vega.SHAPE, tooltip=tips),
         base.mark_text(align="left", dx=8, fontWeight=600, aria=False).encode(x=alt.X("high:Q", scale=scale), text="build:N"),
-        height=len(names) * (LINE_PX * len(builds) + BETWEEN_PX),
+        height=len(names) * (LINE_PX * len(builds) + CANDIDATE_GAP_PX),
         sifts=True,
     )
-
-
-def _row(line: Dot) -> dict[str, Any]:
-    about = {"build": line.lane, "figure": line.text, "from": line.mark.word, "of": line.detail}
-    return {**line.row, "label": line.candidate, **about}

@@ -1,4 +1,4 @@
-"""Builds compared with each other: two with their gates, a baseline or a pin, and several side by side."""
+"""The screens of comparisons: two builds with their gates, a baseline or a pin, several side by side, and figures over time."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from edgecnn.comparing.facts import BuildChanges, MachineGroup, SideBySide
+from edgecnn.comparing.facts import BuildChanges, MachineGroup, MeasuredHistory, MeasuredPoint, Series, SideBySide
 from edgecnn.errors.wording import counted
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, RESIDENCY, legend
 from edgecnn.render.figures import milliseconds, points
-from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, stdout_signs
-from edgecnn.render.sentences import energy_words, error_rates, gate_line, judged_line
+from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, sparkline, stdout_signs
+from edgecnn.render.sentences import energy_text, error_rates, gate_line, judged_line
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
 from edgecnn.values.candidate import DEFAULT
 from edgecnn.values.command import Command
@@ -27,9 +27,9 @@ CHANGES_SHOWN = 12
 
 
 def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[str]:
-    """The result, figures and what changed, one fact a line; the result again as the last line.
+    """Return the result, the figures and the changes, one fact a line, and the result again as the last line.
 
-    ``verbose``: also gates that pass, their error rates, and notes.
+    ``verbose``: also passed gates, their error rates, and notes.
     """
     head, base = shipped_text(comparison.head), shipped_text(comparison.base)
     result = judged_line(comparison.verdict, comparison.gates) or f"{comparison.verdict.value}: no gate was judged"
@@ -38,8 +38,8 @@ def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[s
     open_gates = [gate for gate in comparison.gates if gate.verdict is not Verdict.PASS and gate.gate.stated_by != CHANCE]
     lines = [
         result,
-        f"  HEAD: {head}, p50 {_median(comparison.latency)}",
-        f"  BASE: {base}, p50 {_median(comparison.base_latency)}",
+        f"  HEAD: {head}, p50 {_median_text(comparison.latency)}",
+        f"  BASE: {base}, p50 {_median_text(comparison.base_latency)}",
         f"  {comparison.drop_of} lost against BASE: {drop}",
         f"  race: {comparison.how}, on {comparison.machine}",
         *(f"  {gate_line(gate)}" for gate in (comparison.gates if verbose else open_gates)),
@@ -62,9 +62,9 @@ def baseline_lines(baseline: LatencyBaseline, figures: Latency, energy: Energy) 
     samples = sum(len(run.samples_ns) for run in baseline.runs)
     return [
         f"{shipped_text(baseline.shipped)} on {baseline.machine}, {baseline.observed_at}",
-        f"  p50: {_median(figures)}",
+        f"  p50: {_median_text(figures)}",
         f"  {counted(len(baseline.runs), 'run')}, {samples:,} timed inferences",
-        f"  energy: {energy_words(energy)}",
+        f"  energy: {energy_text(energy)}",
         f"  kit: {baseline.shipped.kit}",
         *(f"  {name}: {value}" for name, value in baseline.environment.conditions.items()),
         *([f"  note: {figures.disturbed}: no build passes against this baseline"] if figures.disturbed else []),
@@ -72,7 +72,7 @@ def baseline_lines(baseline: LatencyBaseline, figures: Latency, energy: Energy) 
 
 
 def pin_lines(pin: PinnedBuild, file: str) -> list[str]:
-    """Return what a record pins."""
+    """Return the contents of a pin."""
     return [
         f"{shipped_text(pin.shipped)} is pinned in {file}",
         f"  kit: {pin.shipped.kit}",
@@ -87,21 +87,20 @@ def shipped_text(shipped: ShippedKitFacts) -> str:
     return text if shipped.knobs == DEFAULT else f"{text} with {shipped.knobs.words}"
 
 
-def _median(value: Latency) -> str:
+def _median_text(value: Latency) -> str:
     return f"{milliseconds(value.p50_ms)} ms" if value.p50_ms else f"missing: {value.reason}"
 
 
 BUILD_COLUMNS = ("", "build", "network", "device", "verdict", "chosen", "made")
-_OF_ACCURACY = {"top1": ("top1", "drop_pp"), "map": ("map", "map_drop_pp")}
-_BESIDE = ("p50_ms", "peak_memory_mib", "energy_mj", "size_mib")
+_ACCURACY_METRICS = {"top1": ("top1", "drop_pp"), "map": ("map", "map_drop_pp")}
+_OTHER_METRICS = ("p50_ms", "peak_memory_mib", "energy_mj", "size_mib")
 NOT_IN_BUILD = "not in this build"
 WHY_NOT_DIVIDED = "no ratio of latencies: the builds were timed in separate races"
-"""Shown with latencies of several builds."""
 
 
-def columns(accuracy: str) -> tuple[str, ...]:
-    """Headings of the table of candidates; ``accuracy``: ``top1``, or ``map`` if images have several labels."""
-    names = (*_OF_ACCURACY[accuracy], *_BESIDE, RESIDENCY)
+def side_by_side_columns(accuracy: str) -> tuple[str, ...]:
+    """Return the headings of the table of candidates. ``accuracy``: ``top1``, or ``map`` if images have several labels."""
+    names = (*_ACCURACY_METRICS[accuracy], *_OTHER_METRICS, RESIDENCY)
     return ("candidate", "", *(COLUMN[name].heading for name in names), "verdict")
 
 
@@ -109,16 +108,28 @@ def show_side_by_side(side_by_side: SideBySide) -> None:
     """Print builds, candidates, plots and changes."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
     show_lines(unlearned_lines(side_by_side))
-    show_rows(BUILD_COLUMNS, [_build_cells(side_by_side, place) for place in range(len(side_by_side.builds))])
-    show_rows(columns(side_by_side.accuracy), list(_rows(side_by_side)))
+    builds = []
+    for build in side_by_side.builds:
+        device = build.build.device + ("" if build.build.device_attached else " (not attached)")
+        chosen = (build.choice.candidate or "none") + (" (provisional)" if build.choice.state == "provisional" else "")
+        builds.append((build.label, build.folder, build.build.arch, device, build.verdict.value, chosen, build.made_at))
+    show_rows(BUILD_COLUMNS, builds)
+    headings = side_by_side_columns(side_by_side.accuracy)
+    absent = (*([figures.NONE] * (len(headings) - 3)), NOT_IN_BUILD)
+    labels = [build.label for build in side_by_side.builds]
+    rows = [
+        (candidate, label, *(absent if facts is None else side_by_side_cells(facts, side_by_side.accuracy)))
+        for candidate, label, facts in facts_by_build(side_by_side, labels)
+    ]
+    show_rows(headings, rows)
     show_lines(legend([facts for row in side_by_side.candidates for facts in row.facts if facts is not None]))
-    show_lines(plot_lines(side_by_side, stdout_signs(), width))
+    show_lines(interval_plot_lines(side_by_side, stdout_signs(), width))
     show_lines(change_lines(side_by_side))
     show_lines([f"  note: {notice}" for notice in side_by_side.notices])
 
 
 def unlearned_lines(side_by_side: SideBySide) -> list[str]:
-    """One line with the builds whose network is not shown to have learned; none if there are none."""
+    """Return one line with the builds whose network is not shown to have learned, if there are any."""
     chosen = [
         (label, facts)
         for _, label, facts in facts_by_build(side_by_side, [build.label for build in side_by_side.builds])
@@ -128,33 +139,19 @@ def unlearned_lines(side_by_side: SideBySide) -> list[str]:
     return [f"not shown to have learned: {', '.join(names)}"] if names else []
 
 
-def _build_cells(side_by_side: SideBySide, place: int) -> tuple[str, ...]:
-    build = side_by_side.builds[place]
-    attached = build.build.device if build.build.device_attached else f"{build.build.device} (not attached)"
-    chosen = build.choice.candidate or "none"
-    state = " (provisional)" if build.choice.state == "provisional" else ""
-    return (build.label, build.folder, build.build.arch, attached, build.verdict.value, chosen + state, build.made_at)
-
-
-def _rows(side_by_side: SideBySide) -> Iterator[tuple[str, ...]]:
-    absent = (*([figures.NONE] * (len(columns(side_by_side.accuracy)) - 3)), NOT_IN_BUILD)
-    for candidate, label, facts in facts_by_build(side_by_side, [build.label for build in side_by_side.builds]):
-        yield (candidate, label, *(absent if facts is None else cells(facts, side_by_side.accuracy)))
-
-
-def cells(facts: CandidateFacts, accuracy: str = "top1") -> tuple[str, ...]:
-    """One candidate's figures in one build: ``columns`` without the first two."""
-    texts = {name: COLUMN[name].cell(facts).plain for name in (*_OF_ACCURACY[accuracy], *_BESIDE, RESIDENCY)}
+def side_by_side_cells(facts: CandidateFacts, accuracy: str = "top1") -> tuple[str, ...]:
+    """Return a candidate's figures in one build, in the order of ``side_by_side_columns`` after the first two."""
+    texts = {name: COLUMN[name].cell(facts).plain for name in (*_ACCURACY_METRICS[accuracy], *_OTHER_METRICS, RESIDENCY)}
     texts["energy_mj"] = figures.number(SHOWN["energy_mj"].value(facts), 1)
     return (*texts.values(), figures.verdict(facts) + (" ◀" if facts.chosen else ""))
 
 
-def plot_lines(side_by_side: SideBySide, signs: Signs, width: int) -> list[str]:
+def interval_plot_lines(side_by_side: SideBySide, signs: Signs, width: int) -> list[str]:
     """Return plots of intervals: accuracy, paired differences, and latencies with a separate plot for each machine."""
     every = [build.label for build in side_by_side.builds]
     measure = SHOWN[side_by_side.accuracy].words
     lines = ["", f"{measure} on the test split in %, with 95 % intervals:"]
-    lines += _indented(interval_lines(_bars(side_by_side, every, side_by_side.accuracy), Axis(digits=1), signs, width))
+    lines += _indented(interval_lines(_bars_of(side_by_side, every, side_by_side.accuracy), Axis(digits=1), signs, width))
     paired = []
     for difference in side_by_side.paired:
         drop = (
@@ -172,12 +169,12 @@ def plot_lines(side_by_side: SideBySide, signs: Signs, width: int) -> list[str]:
         lines += [f"  {figures.LEGEND[Fidelity.DEFINED]}"] * any(bar.fidelity is Fidelity.DEFINED for bar in paired)
     for number, group in enumerate(side_by_side.machines):
         lines += ["", f"p50 in ms: {machine_text(group, number)}:"]
-        lines += _indented(interval_lines(_bars(side_by_side, group.labels, "p50_ms"), Axis(digits=2), signs, width))
+        lines += _indented(interval_lines(_bars_of(side_by_side, group.labels, "p50_ms"), Axis(digits=2), signs, width))
     return [*lines, "", *latency_advice(side_by_side)]
 
 
 def pairing_sentences(side_by_side: SideBySide) -> tuple[str, ...]:
-    """How images were paired, for each pair of builds with different test splits."""
+    """Return how images were paired, for each pair of builds with different test splits."""
     pairings = {
         (difference.base, difference.head): difference.pairing for difference in side_by_side.paired if difference.pairing
     }
@@ -185,7 +182,7 @@ def pairing_sentences(side_by_side: SideBySide) -> tuple[str, ...]:
 
 
 def machine_text(group: MachineGroup, number: int) -> str:
-    """The builds that were timed on one machine."""
+    """Return the builds that were timed on one machine."""
     state = "" if number == 0 else " (another machine, or the same one in another state)"
     return f"{', '.join(group.labels)} on {group.machine}{state}"
 
@@ -205,10 +202,10 @@ def latency_advice(side_by_side: SideBySide) -> list[str]:
 
 def change_lines(side_by_side: SideBySide, shown: int = CHANGES_SHOWN) -> list[str]:
     """Return the differences between the inputs and tools of the builds."""
-    return [f"  {line}" for changes in side_by_side.changed for line in _changed(changes, shown)]
+    return [f"  {line}" for changes in side_by_side.changed for line in _change_lines(changes, shown)]
 
 
-def _changed(changes: BuildChanges, shown: int) -> Iterator[str]:
+def _change_lines(changes: BuildChanges, shown: int) -> Iterator[str]:
     between = f"changed {changes.base} → {changes.head}"
     yield from (f"{between}: {line}" for line in changes.lines[:shown])
     if len(changes.lines) > shown:
@@ -227,23 +224,114 @@ def facts_by_build(side_by_side: SideBySide, labels: Sequence[str]) -> Iterator[
                 yield row.candidate, build.label, facts
 
 
-def _bars(side_by_side: SideBySide, labels: Sequence[str], name: Literal["top1", "map", "p50_ms"]) -> list[Bar]:
+def _bars_of(side_by_side: SideBySide, labels: Sequence[str], name: Literal["top1", "map", "p50_ms"]) -> list[Bar]:
     return [
-        _bar(f"{candidate} {label}", facts, SHOWN[name])
+        _bar_of(f"{candidate} {label}", facts, SHOWN[name])
         for candidate, label, facts in facts_by_build(side_by_side, labels)
         if facts is not None
     ]
 
 
-def _bar(name: str, facts: CandidateFacts, metric: Metric) -> Bar:
+def _bar_of(name: str, facts: CandidateFacts, metric: Metric) -> Bar:
     of, figure = facts.latency if metric.source == "latency" else facts.multi_label or facts.test, metric.value(facts)
     if of is None or figure is None:
         reason = (facts.latency.reason if facts.latency else None) or "not raced"
         return Bar(name, None, f"missing: {reason if metric.source == 'latency' else 'not evaluated'}")
     disturbed = " disturbed" if metric.source == "latency" and facts.latency and facts.latency.disturbed else ""
     drawn = figures.percent(figure) if metric.unit == "share" else figure
-    return Bar(name, drawn, figures.spelt(metric, figure) + figures.MARKS[of.fidelity] + disturbed, of.fidelity)
+    return Bar(name, drawn, figures.metric_text(metric, figure) + figures.MARKS[of.fidelity] + disturbed, of.fidelity)
 
 
 def _indented(lines: Sequence[str]) -> list[str]:
     return [f"  {line}" for line in lines]
+
+
+HISTORY_COLUMNS = ("metric", "observed at", "figure", "from", "kit", "changed since the row above")
+KIT_SHOWN = 12
+
+
+def show_history(history: MeasuredHistory) -> None:
+    """Print each series."""
+    show_lines([f"{history.asked}: {counted(len(history.series), 'series', 'series')} in {history.store}"])
+    for series in history.series:
+        show_lines(["", *series_lines(series, stdout_signs())])
+        show_rows(HISTORY_COLUMNS, list(history_rows(series)))
+    show_lines([f"  note: {notice}" for notice in history.notices])
+
+
+def series_lines(series: Series, signs: Signs) -> list[str]:
+    """Return the title of a series, and a sparkline for each kind of figure."""
+    kits = counted(len(series.kits), "kit")
+    title = " ".join(part for part in (series.arch, series.candidate, input_text(series)) if part)
+    title += f", {series.knobs}" if series.knobs else ""
+    lines = [f"{title} on {series.machine} ({', '.join(series.devices)}), {kits}"]
+    for metric, measured in _metric_points(series):
+        if measured:
+            lines.append(f"  {metric.words}: {_summary_text(measured, metric, signs)}")
+    return lines
+
+
+def _metric_points(series: Series) -> tuple[tuple[Metric, Sequence[MeasuredPoint]], ...]:
+    return (SHOWN["p50_ms"], series.latency), (SHOWN[series.accuracy_of], series.accuracy)
+
+
+def metric_name(metric: Metric) -> str:
+    """``p50 ms``, ``top-1``: the metric, with its unit if figures do not show it."""
+    return metric.words if metric.unit == "share" else metric.heading
+
+
+def input_text(series: Series) -> str:
+    """``at 224 px, 10 classes``, as far as known."""
+    parts = [] if series.resolution_px is None else [f"at {series.resolution_px} px"]
+    return ", ".join([*parts, *([] if series.classes is None else [f"{series.classes} classes"])])
+
+
+def _summary_text(points: Sequence[MeasuredPoint], metric: Metric, signs: Signs) -> str:
+    values = [point.figure.estimate if point.figure else None for point in points]
+    known = [value for value in values if value is not None]
+    if not known:
+        return f"missing: {points[-1].reason or 'no figure'}"
+    breaks = segment_starts(points)
+    breaks_text = f"; {counted(len(breaks), 'break')}, because conditions that must match changed" if breaks else ""
+    low, high, last = (
+        f"{value * 100:.1f} %" if metric.unit == "share" else f"{value:.2f} {metric.unit}"
+        for value in (min(known), max(known), known[-1])
+    )
+    return f"{sparkline(values, breaks, signs)}  {low} to {high}, last {last}{breaks_text}"
+
+
+def segment_starts(points: Sequence[MeasuredPoint]) -> list[int]:
+    """Return the places of the points that begin a new segment."""
+    return [place for place in range(1, len(points)) if points[place].segment != points[place - 1].segment]
+
+
+def history_rows(series: Series) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each measurement, the oldest first."""
+    for metric, measured in _metric_points(series):
+        for point in measured:
+            figure, name = figure_text(point, metric), metric_name(metric)
+            yield (name, point.observed_at, figure, sample_text(point), point.kit[:KIT_SHOWN], changes_text(point))
+
+
+def figure_text(point: MeasuredPoint, metric: Metric) -> str:
+    """Return the figure with its interval and mark, or why it is missing."""
+    if point.figure is None:
+        return f"missing: {point.reason or 'no figure'}"
+    return figures.metric_text(metric, point.figure) + figures.MARKS[point.fidelity]
+
+
+PURPOSES = {"select": "first race", "report": "final race"}
+"""Names of the races by purpose."""
+
+
+def sample_text(point: MeasuredPoint) -> str:
+    """``17 runs, final race`` or ``341 images``."""
+    if point.purpose is None:
+        return counted(point.count, "image")
+    race = PURPOSES.get(point.purpose, point.purpose)
+    return f"{counted(point.count, 'run')}, {race}" + (", disturbed" if point.disturbed else "")
+
+
+def changes_text(point: MeasuredPoint) -> str:
+    """Return the differences from the previous point."""
+    return "; ".join([*(["new kit"] if point.new_kit else []), *point.changed])

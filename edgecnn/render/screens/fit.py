@@ -6,64 +6,62 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval
 from edgecnn.render.sentences import learned_lines, next_purpose
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.wording import took
-from edgecnn.results.next_step import NextStep, improve_step, use_step
+from edgecnn.render.wording import duration_text
+from edgecnn.results.explain import improve_step, use_step
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
 from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity, Interval
 
-COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
+FIT_COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
 
 
 def show_fit(report: FitReport, out: Path) -> None:
     """Print the result, what was trained, and what to do next."""
     result, *details = fit_lines(report)
-    show_lines([*unlearned_lines(report), result])
-    show_rows(COLUMNS, [cells_of(member, report) for member in report.members])
+    show_lines([*unlearned_fit_lines(report), result])
+    show_rows(FIT_COLUMNS, [cells_of(member, report) for member in report.members])
     if report.elsewhere:
         show_rows(elsewhere_columns(report), elsewhere_rows(report))
     show_lines(details)
-    if (step := _next_step(report, out)) is not None:
-        show_lines([f"next: {next_purpose(step, report.device)}:", f"  {step.command}"])
+    for member in report.members:
+        if member.name == report.shipped:
+            step = use_step(out, member.candidate or "") if learned_result(member.gates) is None else improve_step(out)
+            show_lines([f"next: {next_purpose(step, report.device)}:", f"  {step.command}"])
     show_lines([f"results: {out}", result])
 
 
-def _next_step(report: FitReport, out: Path) -> NextStep | None:
-    shipped = next((member for member in report.members if member.name == report.shipped), None)
-    if shipped is None:
-        return None
-    return improve_step(out) if learned_result(shipped.gates) is not None else use_step(out, shipped.candidate or "")
-
-
-def unlearned_lines(report: FitReport) -> list[str]:
-    """One line if the chosen network is not shown to have learned; else none."""
+def unlearned_fit_lines(report: FitReport) -> list[str]:
+    """Return one line if the chosen network is not shown to have learned, else none."""
     return [line for member in report.members if member.name == report.shipped for line in learned_lines(member.gates)]
 
 
 def cells_of(member: Member, report: FitReport) -> tuple[str, ...]:
-    """Cells of one network, in the order of ``COLUMNS``."""
+    """Return the cells of one network, in the order of ``FIT_COLUMNS``."""
     predicted, mark = member.best_predicted, "◀" if member.name == report.shipped else ""
+    budget = "–" if member.inside is None else member.inside.value
+    if member.failed is not None:
+        budget = f"failed: {member.failed}"
     return (
         member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
-        f"{MARK} {milliseconds(predicted.p50_ms)}" if predicted else NONE, _timed(member),
-        _share(member.validation_top1), _share(member.test_top1),
-        _budget_cell(member), mark,
+        f"{MARK} {milliseconds(predicted.p50_ms)}" if predicted else NONE, _time_text(member),
+        _share_text(member.validation_top1), _share_text(member.test_top1),
+        budget, mark,
     )  # fmt: skip
 
 
-def _timed(member: Member) -> str:
-    """Time of the kit, or of the untrained network; marked if the device did not run it."""
+def _time_text(member: Member) -> str:
+    """Return the time of the kit, or of the untrained network, with a mark if the device did not run it."""
     if member.p50_ms is None:
         return "–" if member.untrained_ms is None else f"{milliseconds(member.untrained_ms)} untrained"
     return milliseconds(member.p50_ms) + (MARKS[member.fidelity] if member.fidelity else "")
 
 
 def elsewhere_columns(report: FitReport) -> tuple[str, ...]:
-    """Headings of ``elsewhere_rows``; other devices with the origin of their times."""
+    """Return the headings of ``elsewhere_rows``, for other devices with the origin of their times."""
     words = {Fidelity.EMULATED: "predicted from an emulated machine"}
     headings = (
         f"{other_device.device}, p50 ms {words.get(other_device.table.fidelity, 'predicted')}"
@@ -73,27 +71,28 @@ def elsewhere_columns(report: FitReport) -> tuple[str, ...]:
 
 
 def elsewhere_rows(report: FitReport) -> list[tuple[str, ...]]:
-    """A row for each built network, with its time on each device."""
+    """Return a row for each built network, with its time on each device."""
     return [
-        (member.name, _share(member.validation_top1), *_device_cells(member, report))
+        (
+            member.name,
+            _share_text(member.validation_top1),
+            f"{member.candidate or '–'}: {_time_within_budget(member.p50_ms, report)}",
+            *(
+                f"{prediction.candidate}: {_time_within_budget(prediction.p50_ms, report, prediction.extrapolated)}"
+                for prediction in (other_device.predicted[member.name] for other_device in report.elsewhere)
+            ),
+        )
         for member in report.members
         if member.build is not None
     ]
 
 
-def _device_cells(member: Member, report: FitReport) -> Iterator[str]:
-    yield f"{member.candidate or '–'}: {_against(member.p50_ms, report)}"
-    for other_device in report.elsewhere:
-        prediction = other_device.predicted[member.name]
-        yield f"{prediction.candidate}: {_against(prediction.p50_ms, report, prediction.extrapolated)}"
-
-
-def _share(top1: Interval | None) -> str:
+def _share_text(top1: Interval | None) -> str:
     return "–" if top1 is None else percent_interval(top1)
 
 
-def _against(p50_ms: Interval | None, report: FitReport, extrapolated: Sequence[str] = ()) -> str:
-    """A latency, and whether it is inside the budget."""
+def _time_within_budget(p50_ms: Interval | None, report: FitReport, extrapolated: Sequence[str] = ()) -> str:
+    """Return a latency, and whether it is within the budget."""
     bound = report.within.get("p50_ms")
     if extrapolated:
         return "unlike the networks in that table"
@@ -101,12 +100,6 @@ def _against(p50_ms: Interval | None, report: FitReport, extrapolated: Sequence[
         return milliseconds(p50_ms)
     side = "within the budget" if p50_ms.high <= bound else "over the budget" if p50_ms.low > bound else "unsure"
     return f"{milliseconds(p50_ms)} {side}"
-
-
-def _budget_cell(member: Member) -> str:
-    if member.failed is not None:
-        return f"failed: {member.failed}"
-    return "–" if member.inside is None else member.inside.value
 
 
 def fit_lines(report: FitReport) -> Iterator[str]:
@@ -126,31 +119,27 @@ def fit_lines(report: FitReport) -> Iterator[str]:
         of = f"{report.ranked} short trainings: rank correlation {report.rank_correlation:+.2f}"
         yield f"  accuracy predictor, tested on {of}"
     if report.against_first_pp is not None:
-        gain = _gain(report.against_first_pp)
+        gain = _gain_text(report.against_first_pp)
         yield f"  top-1 gain over the first network of the family: {gain} (one training each, paired on the test images)"
     if report.distillation_gain_pp is not None:
-        outcome = _which_ships(report.distillation_gain_pp, distilled=report.shipped_distilled)
-        gain = _gain(report.distillation_gain_pp)
+        outcome = "the distilled network is chosen"
+        if not report.shipped_distilled:
+            outcome = "the network trained from labels alone is better on validation, so it is chosen"
+        elif report.distillation_gain_pp.high < 0:
+            outcome += " anyway; --no-teacher searches without distillation"
+        gain = _gain_text(report.distillation_gain_pp)
         yield f"  top-1 gain from distillation: {gain} (one training with the teacher and one without, paired on the test images)"
         yield f"  {outcome}; the interval covers the choice of images, but not of training seeds"
 
 
-def _which_ships(gain: Interval, *, distilled: bool) -> str:
-    if not distilled:
-        return "the network trained from labels alone is better on validation, so it is chosen"
-    if gain.high < 0:
-        return "the distilled network is chosen anyway; --no-teacher searches without distillation"
-    return "the distilled network is chosen"
-
-
-def _gain(gain: Interval) -> str:
+def _gain_text(gain: Interval) -> str:
     return f"{gain.estimate:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] pp"
 
 
 def table_lines(table: LatencyTable) -> Iterator[str]:
     """Yield the networks that were timed, and those that were not."""
     word = "emulated" if table.fidelity is Fidelity.EMULATED else "measured"
-    yield f"{table.device}: {word} on {table.machine} in {took(table.seconds)}"
+    yield f"{table.device}: {word} on {table.machine} in {duration_text(table.seconds)}"
     for name, rows in table.timed.items():
         marked = sum(row.disturbed is not None for row in rows)
         disturbed = f", {marked} of them disturbed by other programs" if marked else ""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.devices.doctor.facts import Addition, DoctorReport, MachineFact, State
+from edgecnn.devices.doctor.facts import DoctorReport, MachineFact, State
 from edgecnn.errors.wording import counted
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.wording import stored_size, took
+from edgecnn.render.wording import duration_text, stored_size
 from edgecnn.values.board import BoardCheck, BoardFacts, Weight
 
 _HEADS = {
@@ -66,28 +66,28 @@ def _device_file_lines(check: BoardCheck) -> Iterator[str]:
         yield from (f"  {difference}" for difference in check.differences)
 
 
-COLUMNS = ("state", "part", "version", "result", "took")
+DOCTOR_COLUMNS = ("state", "part", "version", "result", "took")
 STYLES = {"works": "green", "broken": "bold red", "untried": "yellow", "absent": "dim"}
 _MIB = 1024 * 1024
 
 
 def show_doctor(report: DoctorReport) -> None:
-    """Print all, the most important first."""
+    """Print the summary, this machine, the table of parts, notes, and how to fix or add parts."""
     python = report.python
     place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
     running = f"edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
-    machine = (_processor(report.machine), _memory(report.machine))
+    machine = (_processor_text(report.machine), _memory_text(report.machine))
     show_lines([_summary(report), *(f"  {line}" for line in (running, *machine))])
-    show_rows(COLUMNS, list(_rows(report)), styles=STYLES)
+    show_rows(DOCTOR_COLUMNS, list(_part_rows(report)), styles=STYLES)
     away = [device.name for device in report.devices if device.state is State.ABSENT]
     attach = [f"not attached: {', '.join(away)}; edgecnn build --target NAME works without the device"] if away else []
-    show_lines([*_notes(report), *_next_steps(report), *attach])
+    show_lines([*_package_notes(report), *_next_steps(report), *attach])
 
 
 def _summary(report: DoctorReport) -> str:
     tried = [part for part in report.parts if part.state is not State.ABSENT]
     works = [part for part in tried if part.state is State.WORKS]
-    named = [*((part.name, part.state) for part in report.parts), *((name, state) for name, state, _ in _places(report))]
+    named = [*((part.name, part.state) for part in report.parts), *((name, state) for name, state, _ in _other_parts(report))]
     broken = [
         name for name, state in (*named, *((device.name, device.state) for device in report.devices)) if state is State.BROKEN
     ]
@@ -97,7 +97,7 @@ def _summary(report: DoctorReport) -> str:
     return f"{summary}; absent: {', '.join(absent)}" if absent else summary
 
 
-def _processor(machine: MachineFact) -> str:
+def _processor_text(machine: MachineFact) -> str:
     isa = f"; {' '.join(machine.isa)}" if machine.isa else "; no instructions for fast INT8"
     of = f" of {machine.cores_online}" if machine.cores_online is not None else ""
     limit = f", limited to the CPU time of {machine.cpu_limit:g} cores" if machine.cpu_limit is not None else ""
@@ -106,30 +106,36 @@ def _processor(machine: MachineFact) -> str:
     return f"{machine.cpu or 'processor unknown'}, {machine.architecture}: {cores}{isa}"
 
 
-def _memory(machine: MachineFact) -> str:
+def _memory_text(machine: MachineFact) -> str:
     if machine.memory_mib is None:
         return "memory unknown"
-    memory_text = f"{_size(machine.memory_mib)} memory"
-    memory_text += f", {_size(machine.memory_available_mib)} available" if machine.memory_available_mib is not None else ""
-    return memory_text + (f", limited to {_size(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
+    memory_text = f"{_size_text(machine.memory_mib)} memory"
+    memory_text += f", {_size_text(machine.memory_available_mib)} available" if machine.memory_available_mib is not None else ""
+    return memory_text + (f", limited to {_size_text(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
 
 
-def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
+def _part_rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
     for part in report.parts:
-        yield part.state.value, part.name, part.version or "", part.found, "" if part.seconds is None else took(part.seconds)
+        yield (
+            part.state.value,
+            part.name,
+            part.version or "",
+            part.found,
+            "" if part.seconds is None else duration_text(part.seconds),
+        )
     gpu = report.gpu
     yield gpu.state.value, "gpu", "", "; ".join((*gpu.models, gpu.found)), ""
     store = report.store
-    counts = f"{store.artifacts:,} artifacts, {store.profiles:,} profiles, {_size(store.mib)}"
+    counts = f"{store.artifacts:,} artifacts, {store.profiles:,} profiles, {_size_text(store.mib)}"
     yield store.state.value, "store", "", f"{store.root}: {counts}; {store.found}", ""
     for disk in report.disks:
-        yield disk.state.value, f"{disk.use} disk", "", f"{disk.path}: {_size(disk.free_mib)} free; {disk.found}", ""
+        yield disk.state.value, f"{disk.use} disk", "", f"{disk.path}: {_size_text(disk.free_mib)} free; {disk.found}", ""
     for device in report.devices:
         if device.state is not State.ABSENT:
             yield device.state.value, device.name, "", device.found, ""
 
 
-def _notes(report: DoctorReport) -> Iterator[str]:
+def _package_notes(report: DoctorReport) -> Iterator[str]:
     """Yield packages that are absent or have an untried version, although their part works."""
     groups = [("edgecnn", State.WORKS, report.packages)] + [(part.name, part.state, part.packages) for part in report.parts]
     for name, state, packages in groups:
@@ -144,27 +150,24 @@ def _next_steps(report: DoctorReport) -> Iterator[str]:
         lacking = part.state is State.WORKS and not all(package.fits for package in part.packages)
         if (part.state is State.BROKEN or lacking) and part.addition.command:
             yield f"to fix {part.name}: {part.addition.command}"
-    for name, state, hint in _places(report):
+    for name, state, hint in _other_parts(report):
         if state is State.BROKEN and hint:
             yield f"to fix {name}: {hint}"
     for part in report.parts:
         if part.state is State.ABSENT and part.addition.command:
             yield f"to add {part.name}: {part.addition.command}"
-            yield f"  {part.addition.adds}; {_cost(part.addition)}"
+            addition, cost = part.addition, f"its size was {part.addition.measured}"
+            if addition.download_mib is not None and addition.disk_mib is not None:
+                disk = f"{_size_text(addition.disk_mib)} on disk in addition to {addition.beyond}"
+                cost = f"at most {_size_text(addition.download_mib)} to download, {disk}"
+            yield f"  {addition.adds}; {cost}"
 
 
-def _places(report: DoctorReport) -> Iterator[tuple[str, State, str | None]]:
+def _other_parts(report: DoctorReport) -> Iterator[tuple[str, State, str | None]]:
     yield "gpu", report.gpu.state, report.gpu.hint
     yield "store", report.store.state, report.store.hint
     yield from ((f"{disk.use} disk", disk.state, disk.hint) for disk in report.disks)
 
 
-def _cost(addition: Addition) -> str:
-    if addition.download_mib is None or addition.disk_mib is None:
-        return f"its size was {addition.measured}"
-    disk = f"{_size(addition.disk_mib)} on disk in addition to {addition.beyond}"
-    return f"at most {_size(addition.download_mib)} to download, {disk}"
-
-
-def _size(mib: float) -> str:
+def _size_text(mib: float) -> str:
     return stored_size(round(mib * _MIB))

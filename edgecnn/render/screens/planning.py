@@ -16,10 +16,9 @@ from edgecnn.judging.gates import DEFAULT_DROP_PP
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
-from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.figures import forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.wording import names_by_reason, took_between
+from edgecnn.render.wording import duration_range_text, names_by_reason
 from edgecnn.store.disk import user_path
 from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.candidate import Rung
@@ -27,7 +26,6 @@ from edgecnn.values.dataset import (
     DataDivision,
     DataInspection,
     DataSummary,
-    Finding,
     Grouping,
     ImageEntry,
     Spread,
@@ -35,8 +33,8 @@ from edgecnn.values.dataset import (
 )
 from edgecnn.values.device import Device
 from edgecnn.values.resolved import Resolved
+from edgecnn.values.toml import toml_value
 from edgecnn.values.training import TrainingBudget
-from edgecnn.values.verdict import Gate
 
 KEY_SHOWN = 12
 
@@ -47,32 +45,40 @@ def show_plan(planned: PlannedBuild) -> None:
     changed = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
     instead = surgery_instead(resolved.recipe)
     classes = f"{resolved.data.class_names}; " if resolved.data.labelled else ""
+    folds = ""
+    if resolved.folds:
+        times = len(resolved.folds) + 1
+        folds = f"; {times} times, for cross-validation: each network is tested on its fold, and the first one is bundled"
     show_lines(
         [
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
             *([] if (better := resolved.weights.alternative) is None else [f"better: {better.sentence}"]),
-            f"weights: {resolved.weights.why}{_licence(resolved)}",
+            f"weights: {resolved.weights.why}{_licence_text(resolved)}",
             f"images: {resolved.preprocessing.pixels.describe()}",
             f"data: {resolved.data.root}, {classes}{resolved.roles_text}",
-            *_changed_images(planned),
-            *_composed(resolved),
-            _training(resolved) + _folds(resolved),
+            *([] if (change := planned.data_change) is None else [f"images since the build in {planned.out}: {change.sentence}"]),
+            *_composed_lines(resolved),
+            _training_text(resolved) + folds,
             *(f"surgery: {done}, next to the unchanged network" for done in dict.fromkeys(changed)),
             *([f"surgery: {instead.done}; the unchanged network is not built"] if instead is not None else []),
-            *_unused_files(resolved.data),
+            *_unused_file_lines(resolved.data),
             f"test split: {planned.test_set}",
-            *map(_gate_text, planned.gates.gates),
+            *(
+                f"gate: {gate.metric} {'at most' if gate.side == 'max' else 'at least'} {gate.bound:g} "
+                f"({gate.stated_by}, {_REQUIRED[gate.required]})"
+                for gate in planned.gates.gates
+            ),
             *(
                 []
                 if "accuracy" in planned.gates.sources
                 else [f"no gate on accuracy: the stated bounds replace the default, drop_pp at most {DEFAULT_DROP_PP:g}"]
             ),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
-            *_forecast(planned),
+            *_forecast_lines(planned),
             *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
-            *_time(planned),
-            *_perhaps(planned),
-            *_not_by_default(resolved),
+            *_time_lines(planned),
+            *_repair_lines(planned),
+            *_runtime_lines(resolved),
             *(
                 f"not available: {names}: {why}"
                 for why, names in names_by_reason({name: outcome.words for name, outcome in resolved.unavailable.items()}).items()
@@ -83,7 +89,7 @@ def show_plan(planned: PlannedBuild) -> None:
     of_step = {step.id: rungs.get(step.candidate or "") for step in planned.plan.steps}
     rows = [
         (
-            _rung(step, rung := of_step.get(step.id)),
+            _rung_text(step, rung := of_step.get(step.id)),
             step.id,
             step.key[:KEY_SHOWN],
             "cached" if step.missing is None else "run" if rung is None or rung.mends is None else "if needed",
@@ -97,13 +103,8 @@ def show_plan(planned: PlannedBuild) -> None:
 _REQUIRED = {"always": "always applied", "when-measured": "applied if measured", "advisory": "advisory"}
 
 
-def _gate_text(gate: Gate) -> str:
-    side = "at most" if gate.side == "max" else "at least"
-    return f"gate: {gate.metric} {side} {gate.bound:g} ({gate.stated_by}, {_REQUIRED[gate.required]})"
-
-
-def _forecast(planned: PlannedBuild) -> list[str]:
-    """Forecasts for a device that is not attached, and why some candidates have none."""
+def _forecast_lines(planned: PlannedBuild) -> list[str]:
+    """Return forecasts for a device that is not attached, and why some candidates have none."""
     forecasts = planned.forecasts.by_candidate
     times = [f"{name} {predicted(forecast)} ms, {predicted_rate(forecast)} images/s" for name, forecast in forecasts.items()]
     return [
@@ -113,34 +114,27 @@ def _forecast(planned: PlannedBuild) -> list[str]:
     ]
 
 
-def _time(planned: PlannedBuild) -> list[str]:
-    if planned.make_seconds is None:
+def _time_lines(planned: PlannedBuild) -> list[str]:
+    if planned.make_seconds is None or all(step.missing is None for step in planned.steps):
         return []
-    low, high = planned.make_seconds
-    missing = sum(step.missing is not None for step in planned.steps)
-    return [f"time: {took_between(low, high)} for the missing steps, without measuring"] if missing else []
+    return [f"time: {duration_range_text(*planned.make_seconds)} for the missing steps, without measuring"]
 
 
-def _changed_images(planned: PlannedBuild) -> list[str]:
-    change = planned.data_change
-    return [] if change is None else [f"images since the build in {planned.out}: {change.sentence}"]
-
-
-def _rung(step: PlannedStep, rung: Rung | None) -> str:
+def _rung_text(step: PlannedStep, rung: Rung | None) -> str:
     if rung is None:
         return "trunk" if step.fold == 1 else f"fold {step.fold}"
     return rung.name if rung.mends is None else f"repairs {rung.mends}"
 
 
-def _licence(resolved: Resolved) -> str:
-    """The licence of published weights; that of a user's file is not known."""
+def _licence_text(resolved: Resolved) -> str:
+    """Return the licence of published weights. The licence of a user's file is unknown."""
     published = resolved.arch.weights
     if published is None or resolved.weights.kind in ("none", "file", "onnx"):
         return ""
     return f" (licence: {published.licence})"
 
 
-def _training(resolved: Resolved) -> str:
+def _training_text(resolved: Resolved) -> str:
     if resolved.custom_model is not None:
         return resolved.custom_model.why
     if resolved.mode == "kept":
@@ -148,7 +142,7 @@ def _training(resolved: Resolved) -> str:
     train = resolved.recipe.train
     if resolved.mode == "finetune" and train.transfer == "head":
         how = counted(train.head_epochs, "epoch") if train.head == "linear" else f"{train.head} fitted on frozen features"
-        return f"training: finetune, only the head, {how}{_teacher(resolved)}"
+        return f"training: finetune, only the head, {how}{_teacher_text(resolved)}"
     of_finetune = {
         "auto": "; a linear probe decides which layers are retrained",
         "last": "; only the last groups of blocks",
@@ -162,26 +156,19 @@ def _training(resolved: Resolved) -> str:
     if train.cycles == "while-better":
         epochs = f"at most {epochs}, while validation improves"
     if resolved.budget is not None:
-        epochs += f" (train.minutes={resolved.budget.minutes:g}: {_budget(resolved.budget)})"
-    return f"training: {resolved.mode}, {epochs}{details}{_teacher(resolved)}"
+        epochs += f" (train.minutes={resolved.budget.minutes:g}: {_budget_text(resolved.budget)})"
+    return f"training: {resolved.mode}, {epochs}{details}{_teacher_text(resolved)}"
 
 
-def _budget(budget: TrainingBudget) -> str:
-    """How fast this machine trained, and how long the epochs take."""
+def _budget_text(budget: TrainingBudget) -> str:
+    """Return the speed of training on this machine, and the time of the epochs."""
     minutes = budget.seconds / 60
     estimate = "under 1 min" if minutes < 1 else f"about {minutes:.0f} min"
     over = "" if minutes <= budget.minutes else ", more than allowed"
     return f"this machine trains {budget.speed.learned_per_s:.3g} images/s, {estimate}{over}"
 
 
-def _folds(resolved: Resolved) -> str:
-    if not resolved.folds:
-        return ""
-    folds = len(resolved.folds) + 1
-    return f"; {folds} times, for cross-validation: each network is tested on its fold, and the first one is bundled"
-
-
-def _composed(resolved: Resolved) -> list[str]:
+def _composed_lines(resolved: Resolved) -> list[str]:
     synthesis = resolved.synthesis
     if synthesis is None:
         return []
@@ -191,19 +178,19 @@ def _composed(resolved: Resolved) -> list[str]:
     of += f" on {backgrounds.counts['train']:,} backgrounds"
     return [
         f"composed: {synthesis.images:,} training images, {others}; {of}",
-        *_unused_files(cutouts),
-        *_unused_files(backgrounds),
+        *_unused_file_lines(cutouts),
+        *_unused_file_lines(backgrounds),
     ]
 
 
-def _teacher(resolved: Resolved) -> str:
+def _teacher_text(resolved: Resolved) -> str:
     if resolved.teacher is None:
         return ""
     first = "" if resolved.teacher.weights is None else ", which is fine-tuned first"
     return f"; distilled from {resolved.teacher.named}{first}"
 
 
-def _perhaps(planned: PlannedBuild) -> list[str]:
+def _repair_lines(planned: PlannedBuild) -> list[str]:
     """Return a line for each INT8 candidate that may need some layers in float."""
     names = names_by_reason({rung.name: rung.mends for rung in planned.plan.rungs if rung.mends is not None})
     budget = planned.gates.budget_pp
@@ -211,7 +198,7 @@ def _perhaps(planned: PlannedBuild) -> list[str]:
     return [f"if needed: {mending}: built only if {mended} {when}" for mended, mending in names.items()]
 
 
-def _not_by_default(resolved: Resolved) -> list[str]:
+def _runtime_lines(resolved: Resolved) -> list[str]:
     """Return a line with the runtimes that only a target with their name builds."""
     named, device = resolved.recipe.target.runtime, resolved.device
     names = [runtime.value for runtime in device.runtimes if runtime not in device.built_for(None)]
@@ -220,7 +207,7 @@ def _not_by_default(resolved: Resolved) -> list[str]:
     return [f"not built unless the target names it: {', '.join(names)} (--target {device.name}:{names[0]}, or {device.name}:all)"]
 
 
-def _unused_files(data: DataSummary) -> list[str]:
+def _unused_file_lines(data: DataSummary) -> list[str]:
     """Return how many files are skipped, with the first names."""
     left = (("skipped", data.skipped), ("skipped copies of other images", data.copies))
     return [f"{what}: {len(names)}: {first_of(names, 3)}" for what, names in left if names]
@@ -249,13 +236,13 @@ def show_difference(difference: RecipeDifference) -> None:
     show_lines([f"{difference.before} → {difference.after}: {summary}"])
     if difference.differing:
         rows = [
-            (setting.key, _cell(setting.before), _cell(setting.after), setting.before_origin, setting.after_origin)
+            (setting.key, _value_text(setting.before), _value_text(setting.after), setting.before_origin, setting.after_origin)
             for setting in difference.differing
         ]
         show_rows(("key", "before", "after", "source before", "source after"), rows)
 
 
-def _cell(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return UNSET if value is None else toml_value(value)
 
 
@@ -268,7 +255,7 @@ class FirstChoices:
     device: str
     drop_pp: float
     drop_stated: bool = False
-    """Whether the user stated the bound. A stated bound is active, even if the test split is too small to decide it."""
+    """Whether the user stated the bound. A stated bound is active even if the test split is too small to decide it."""
     read_as: Mapping[str, str] = field(default_factory=dict)
     """Settings of ``[data]`` that say how the images are read."""
 
@@ -280,7 +267,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
         'weights = "auto"  # pretrained weights if available, else training from scratch',
     ]
     if choices.onnx is not None:
-        onnx = toml_value(_relative(choices.onnx, file))
+        onnx = toml_value(_recipe_path(choices.onnx, file))
         network = [f"onnx = {onnx}  # your own trained network; its preprocessing is found by accuracy"]
     own = shell_word(file.name)
     return "\n".join(
@@ -293,15 +280,16 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
             *network,
             "",
             "[data]",
-            f"path = {toml_value(_data_path(data, file))}",
+            f"path = {toml_value(_data_path_text(data, file))}",
             *(
-                f"{key} = {toml_value(_relative(value, file) if key == 'image_root' else value)}"
+                f"{key} = {toml_value(_recipe_path(value, file) if key == 'image_root' else value)}"
                 for key, value in choices.read_as.items()
             ),
             *(f"# {line}" for line in _image_comments(data, images)),
             "",
             "[target]",
-            f"device = {toml_value(_device(choices.device, file))}  # {_one_line(device.title)}; others: `edgecnn list devices`",
+            f"device = {toml_value(_device_text(choices.device, file))}  # {_one_line(device.title)}; "
+            "others: `edgecnn list devices`",
             "",
             "# Every gate below is required. If one fails, the build exits with 1; if one is UNSURE or MISSING, with 4.",
             "[gates.max]",
@@ -321,18 +309,17 @@ def _image_comments(data: DataSummary, images: Sequence[ImageEntry]) -> list[str
     per_label = Counter(label for image in images for label in ((image.label,) if image.labels is None else image.labels))
     (least, rare), *_, (most, common) = sorted((per_label[label], _one_line(name)) for label, name in enumerate(data.classes))
     kinds = "with any of {} labels" if data.multi_label else "of {} classes"
+    test_images = data.counts["test"]
+    shown = f"{resolution_sentence(test_images)} of accuracy between two candidates"
+    if data.multi_label:
+        shown = labels_sentence(test_images)
     lines = [
         f"found: {len(images):,} images {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
         f"roles: {_one_line(roles_text(data.splits_from))}",
-        f"the test split: {_can_show(data)}",
+        f"the test split: {shown}",
     ]
     left = len(data.skipped) + len(data.copies)
     return lines + ([f"{left:,} files are skipped; `edgecnn data inspect` names them"] if left else [])
-
-
-def _can_show(data: DataSummary) -> str:
-    images = data.counts["test"]
-    return labels_sentence(images) if data.multi_label else f"{resolution_sentence(images)} of accuracy between two candidates"
 
 
 def _accuracy_gate(choices: FirstChoices, data: DataSummary) -> list[str]:
@@ -352,24 +339,24 @@ def _accuracy_gate(choices: FirstChoices, data: DataSummary) -> list[str]:
     return [f"# {why}. Without it, edgecnn checks 1 pp, and only a clear failure stops the build.", f"# {line}"]
 
 
-def _data_path(data: DataSummary, file: Path) -> str:
+def _data_path_text(data: DataSummary, file: Path) -> str:
     """Return the path of the images. A folder with the name of a data set, such as ``demo``, becomes ``./demo``."""
     if not is_on_disk(data.root):
         return data.root
-    written = _relative(data.root, file)
+    written = _recipe_path(data.root, file)
     return written if is_on_disk(written) else f"./{written}"
 
 
-def _relative(path: str, file: Path) -> str:
+def _recipe_path(path: str, file: Path) -> str:
     """Return a path relative to the recipe if it is in the same folder or below; else the absolute path."""
     there, here = user_path(path).resolve(), file.parent.resolve()
     return os.path.relpath(there, here) if there.is_relative_to(here) else str(there)
 
 
-def _device(text: str, file: Path) -> str:
+def _device_text(text: str, file: Path) -> str:
     if "/" not in text and not text.endswith(".toml"):
         return text
-    written = _relative(text, file)
+    written = _recipe_path(text, file)
     return written if "/" in written else f"./{written}"
 
 
@@ -377,14 +364,14 @@ def _one_line(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else "?" for letter in text).split())
 
 
-_SHOWN = 60
+_CLASSES_SHOWN = 60
 _NAMED = 5
-_SIGNS = 100
-"""Signs shown of a group's name."""
+_GROUP_CHARACTERS = 100
+"""Maximum number of characters of a group's name."""
 
 
 def show_inspection(facts: DataInspection) -> None:
-    """Print a row for each class, then what holds for all images."""
+    """Print a row for each class, then facts about all images and the findings."""
     parts = tuple(facts.classes[0].by_split)
     split = parts if len(parts) > 1 else ()
     rows: list[Sequence[str]] = [
@@ -393,7 +380,7 @@ def show_inspection(facts: DataInspection) -> None:
             *(f"{class_facts.by_split[part]:,}" for part in split),
             f"{class_facts.unreadable:,}" if class_facts.unreadable else "–",
         )
-        for class_facts in facts.classes[:_SHOWN]
+        for class_facts in facts.classes[:_CLASSES_SHOWN]
     ]  # fmt: skip
     kind = "label" if facts.multi_label else "class"
     of = f"with any of {len(facts.classes):,} labels" if facts.multi_label else f"of {len(facts.classes):,} classes"
@@ -403,42 +390,40 @@ def show_inspection(facts: DataInspection) -> None:
 
 
 def _inspection_lines(facts: DataInspection) -> Iterator[str]:
-    if len(facts.classes) > _SHOWN:
-        yield f"  and {len(facts.classes) - _SHOWN:,} more {'labels' if facts.multi_label else 'classes'}"
+    if len(facts.classes) > _CLASSES_SHOWN:
+        yield f"  and {len(facts.classes) - _CLASSES_SHOWN:,} more {'labels' if facts.multi_label else 'classes'}"
     yield f"  roles: {roles_text(facts.roles_from)}" if facts.roles is not None else "  roles: none can be drawn"
     if facts.grouping is not None:
-        yield f"  groups: {_groups(facts.grouping)}"
-    yield f"  shorter side {_spread(facts.short_side_px)}; longer side {_spread(facts.long_side_px)}"
-    yield f"  file format: {_counted(facts.formats)}; pixel format: {_counted(facts.modes)}"
-    yield from (f"  {_weight(finding)}: {finding.sentence}" for finding in facts.findings)
+        yield f"  groups: {_groups_text(facts.grouping)}"
+    yield f"  shorter side {_spread_text(facts.short_side_px)}; longer side {_spread_text(facts.long_side_px)}"
+    yield f"  file format: {_counts_text(facts.formats)}; pixel format: {_counts_text(facts.modes)}"
+    for finding in facts.findings:
+        weight = "error" if finding.kind == "roles" else "warning" if finding.serious else "note"
+        yield f"  {weight}: {finding.sentence}"
     if not facts.findings:
         yield "  nothing odd was found"
     if facts.contact_sheet is not None:
         yield f"  {facts.contact_sheet}"
 
 
-def _weight(finding: Finding) -> str:
-    return "error" if finding.kind == "roles" else "warning" if finding.serious else "note"
-
-
-def _groups(grouping: Grouping) -> str:
-    largest = f"the largest {grouping.largest[:_SIGNS]!r} with {counted(grouping.largest_images, 'image')}"
+def _groups_text(grouping: Grouping) -> str:
+    largest = f"the largest {grouping.largest[:_GROUP_CHARACTERS]!r} with {counted(grouping.largest_images, 'image')}"
     alone = f"; {counted(grouping.alone, 'image is', 'images are')} of none" if grouping.alone else ""
     return f"{grouping.groups:,} by '{grouping.by}', {largest}{alone}"
 
 
-def _spread(side: Spread) -> str:
+def _spread_text(side: Spread) -> str:
     if side.min == side.max:
         return f"{side.min:,} px"
     return f"{side.min:,} to {side.max:,} px (median {side.median:,}, 90 % of images within {side.p5:,} to {side.p95:,})"
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({counted(count, 'image')})" for name, count in counts.items())
 
 
 def division_lines(division: DataDivision) -> Iterator[str]:
-    """Yield what was written and what was skipped."""
+    """Yield the written folders and the skipped files."""
     images = ", ".join(f"{name}/ {count:,}" for name, count in division.images.items())
     yield f"{division.out}: {images}{' (hard links)' if division.linked else ''}"
     yield f"  from {division.root}: {roles_text(division.roles_from)}; seed {division.seed}"
@@ -448,7 +433,7 @@ def division_lines(division: DataDivision) -> Iterator[str]:
 
 
 def preview_lines(preview: AugmentationPreview) -> Iterator[str]:
-    """Yield the file of the sheet, and how often each operation was applied on it."""
+    """Yield the file of the sheet, and how many images each operation was applied to."""
     yield f"{preview.sheet}: original images, and next to them {len(preview.pictures):,} augmented images"
     if preview.composed_rows:
         first, last = preview.composed_rows[0], preview.composed_rows[-1]

@@ -9,33 +9,30 @@ from rich.text import Text
 
 from edgecnn.errors.base import visible
 from edgecnn.errors.wording import counted, listed
-from edgecnn.judging.learned import learned_result, weakness_of, weakness_sentence
+from edgecnn.judging.judgement import learned_result, weakness_of, weakness_sentence
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
-from edgecnn.render import desktop, figures, quality
-from edgecnn.render.build_plot import plot_lines
+from edgecnn.render import figures, tables
 from edgecnn.render.columns import Column, columns_of, headings_by_rank, legend, mark_legend, metric_cell
-from edgecnn.render.grid import Grid, show_grid
-from edgecnn.render.plots import stdout_signs
+from edgecnn.render.plots import plot_lines, stdout_signs
 from edgecnn.render.sentences import (
     extent_lines,
     gate_line,
     gate_lines,
-    hollow_lines,
     knob_lines,
     latency_lines,
     learned_lines,
     next_purpose,
+    partial_precision_lines,
     reference_lines,
     residency_lines,
     residency_text,
     result_line,
     settled_by_number,
 )
-from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
-from edgecnn.render.wording import grouped
-from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
-from edgecnn.results.next_step import next_step
+from edgecnn.render.terminal import VERDICT_STYLE, Grid, console, print_unbroken, print_wrapped, show_grid, show_rows
+from edgecnn.render.wording import lines_by_reason
+from edgecnn.results.explain import ExplainedCandidate, Explanation, StandIn, next_step
 from edgecnn.values.artifact import Ran
 from edgecnn.values.reason import Differs, Loses
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -57,7 +54,7 @@ def show_report(report: BuildReport, *, verbose: bool = False) -> None:
     """
     screen = console()
     result, style = result_line(report), VERDICT_STYLE[report.verdict.value]
-    say(screen, result, style)
+    print_wrapped(screen, result, style)
     rows = [row for row in report.candidates if verbose or row.chosen or row.kit is not None]
     show_table(rows or report.candidates, f"{report.build.arch} → {report.build.device}", screen, verbose=verbose)
     if verbose:
@@ -66,24 +63,24 @@ def show_report(report: BuildReport, *, verbose: bool = False) -> None:
     else:
         _show_brief(report, screen)
     if (step := next_step(report)) is not None:
-        say(screen, f"next: {next_purpose(step, report.build.device)}:")
-        copied(screen, f"  {step.command}")
+        print_wrapped(screen, f"next: {next_purpose(step, report.build.device)}:")
+        print_unbroken(screen, f"  {step.command}")
     if report.output is not None:
-        copied(screen, f"results: {report.output}")
-    say(screen, result, style)
+        print_unbroken(screen, f"results: {report.output}")
+    print_wrapped(screen, result, style)
 
 
 def _show_brief(report: BuildReport, screen: Console) -> None:
     """Print the gates that did not pass, warnings, and how many details there are."""
     for line in extent_lines(report.candidates):
-        say(screen, line)
+        print_wrapped(screen, line)
     named = settled_by_number(report.gates) if report.verdict is Verdict.UNSURE else None
     for result in report.gates:
         if result.verdict is not Verdict.PASS and result.gate.stated_by != CHANCE and result is not named:
-            say(screen, gate_line(result, require_measured=report.require_measured))
+            print_wrapped(screen, gate_line(result, require_measured=report.require_measured))
     for line in _warnings(report):
-        say(screen, f"warning: {line}")
-    say(screen, f"{counted(sum(1 for _ in _details(report)), 'more detail')}: add --verbose, or read report.md")
+        print_wrapped(screen, f"warning: {line}")
+    print_wrapped(screen, f"{counted(sum(1 for _ in _details(report)), 'more detail')}: add --verbose, or read report.md")
 
 
 def _warnings(report: BuildReport) -> Iterator[str]:
@@ -93,29 +90,29 @@ def _warnings(report: BuildReport) -> Iterator[str]:
         weakness = None if learned_result(report.gates) else weakness_of(shipped)
         if weakness is not None:
             yield f"{weakness_sentence(shipped.candidate.id, weakness)}; --verbose says what may help"
-        yield from hollow_lines([shipped])
+        yield from partial_precision_lines([shipped])
     if failed := [row.candidate.id for row in report.candidates if row.broken is not None]:
         yield f"{counted(len(failed), 'candidate')} failed: {listed(failed)}; --verbose says why"
 
 
 def _show_details(report: BuildReport, screen: Console) -> None:
     for line in extent_lines(report.candidates):
-        say(screen, f"  {line}")
+        print_wrapped(screen, f"  {line}")
     _show_desktop(report, screen)
     for line in _details(report):
-        copied(screen, f"  {line}") if line.startswith("note: ") else say(screen, f"  {line}")
+        print_unbroken(screen, f"  {line}") if line.startswith("note: ") else print_wrapped(screen, f"  {line}")
 
 
 def _details(report: BuildReport) -> Iterator[str]:
     """The lines that only ``--verbose`` and the report have."""
     yield f"chosen: {report.choice.why}"
     yield from gate_lines(report.gates, require_measured=report.require_measured)
-    yield from hollow_lines(report.candidates)
+    yield from partial_precision_lines(report.candidates)
     yield from (f"knobs: {setting}" for setting in knob_lines(report.choice))
     yield from (f"measured on another day, not in this build: {line}" for line in reference_lines(report.references))
     yield from (f"note: {notice}" for notice in report.notices)
-    yield from (f"not chosen: {line}" for line in grouped(_rejected(report)))
-    yield from (f"not tried: {line}" for line in grouped(report.skipped_rungs))
+    yield from (f"not chosen: {line}" for line in lines_by_reason(_rejected(report)))
+    yield from (f"not tried: {line}" for line in lines_by_reason(report.skipped_rungs))
 
 
 def _rejected(report: BuildReport) -> dict[str, str]:
@@ -129,7 +126,7 @@ def show_candidates(report: BuildReport) -> None:
     """Print the complete table, and the figures of each label if images have several."""
     screen = console()
     for line in learned_lines(report.gates):
-        say(screen, line, VERDICT_STYLE["UNSURE"])
+        print_wrapped(screen, line, VERDICT_STYLE["UNSURE"])
     show_table(report.candidates, f"{report.build.arch} → {report.build.device}", screen, verbose=True)
     _show_labels(report, screen)
 
@@ -144,18 +141,18 @@ def show_table(candidates: Sequence[CandidateFacts], title: str, screen: Console
     headings = [column.heading for column in columns]
     show_grid(Grid(headings, rows, title, important=headings_by_rank(columns), optional=optional), screen)
     for text in legend(candidates) if verbose else mark_legend(candidates, columns):
-        say(screen, f"  {text}")
+        print_wrapped(screen, f"  {text}")
 
 
 def _show_labels(report: BuildReport, screen: Console) -> None:
     chosen = report.shipped
     if chosen is None or chosen.multi_label is None:
         return
-    rows = [[Text(visible(cell)) for cell in row] for row in quality.label_rows(chosen.multi_label)]
-    show_grid(Grid(quality.LABEL_COLUMNS, rows, f"labels of {chosen.candidate.id}"), screen)
+    rows = [[Text(visible(cell)) for cell in row] for row in tables.label_rows(chosen.multi_label)]
+    show_grid(Grid(tables.LABEL_COLUMNS, rows, f"labels of {chosen.candidate.id}"), screen)
     for name in ("micro_f1", "macro_f1"):
-        say(screen, f"  {SHOWN[name].words} {metric_cell(name, chosen).plain}")
-    say(screen, f"  {quality.label_note(chosen.multi_label)}")
+        print_wrapped(screen, f"  {SHOWN[name].words} {metric_cell(name, chosen).plain}")
+    print_wrapped(screen, f"  {tables.label_note(chosen.multi_label)}")
 
 
 def show_plot(report: BuildReport) -> None:
@@ -171,23 +168,23 @@ def show_measured(report: BuildReport) -> None:
     screen = console()
     rows = report.candidates
     for line in (*latency_lines(rows), *knob_lines(report.choice), *extent_lines(rows), *residency_lines(rows)):
-        say(screen, f"  {line}")
+        print_wrapped(screen, f"  {line}")
     _show_desktop(report, screen)
     _show_notices(report, screen)
 
 
 def _show_desktop(report: BuildReport, screen: Console) -> None:
     """Print a table if a GPU ran the network in more than one way, else a sentence if it was measured at all."""
-    rows = desktop.rows(report.baseline)
+    rows = tables.desktop_rows(report.baseline)
     if not rows and report.baseline.latency.p50_ms is None:
         return
     if not rows:
-        say(screen, f"  desktop GPU: {desktop.sentence(report.baseline)}")
+        print_wrapped(screen, f"  desktop GPU: {tables.desktop_sentence(report.baseline)}")
         return
     cells = [[Text(visible(cell)) for cell in row] for row in rows]
-    show_grid(Grid(desktop.COLUMNS, cells, f"desktop GPU: {report.baseline.device}"), screen)
-    for line in desktop.notes(report.baseline):
-        say(screen, f"  {line}")
+    show_grid(Grid(tables.DESKTOP_COLUMNS, cells, f"desktop GPU: {report.baseline.device}"), screen)
+    for line in tables.desktop_notes(report.baseline):
+        print_wrapped(screen, f"  {line}")
 
 
 def _candidate_cells(facts: CandidateFacts, columns: Sequence[Column]) -> list[Text]:
@@ -208,7 +205,7 @@ def show_steps(report: BuildReport) -> None:
 
 def _show_notices(report: BuildReport, screen: Console) -> None:
     for notice in report.notices:
-        copied(screen, f"  note: {notice}")  # many end with a command
+        print_unbroken(screen, f"  note: {notice}")  # many end with a command
 
 
 _STATE = {"settled": "the choice is settled", "provisional": "the choice is PROVISIONAL", "none": ""}
@@ -279,10 +276,10 @@ def _time_lines(facts: CandidateFacts) -> Iterator[str]:
         if (forecast := facts.forecast) is not None:
             rate = f"{figures.predicted_rate(forecast)} images/s"
             p50 = f"p50 {figures.predicted(forecast)} ms ({rate})"
-            yield f"  {p50}, predicted for {forecast.device} {figures.forecast_off(forecast)}"
+            yield f"  {p50}, predicted for {forecast.device} {figures.forecast_error(forecast)}"
         return
     ratio = f", {figures.times(latency.ratio_to_fp32)} as fast as fp32" if latency.ratio_to_fp32 is not None else ""
-    race = f"{counted(latency.runs, 'run')} of {figures.race_of(latency)}"
+    race = f"{counted(latency.runs, 'run')} of {figures.race_name(latency)}"
     where = f"{latency.fidelity.value} on {latency.machine} in {race}{figures.disturbance(latency)}"
     rate = f" ({figures.images_per_s(latency.p50_ms.estimate)} images/s)"
     yield f"  p50 {figures.milliseconds(latency.p50_ms)} ms{rate}{ratio}, {where}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.runs.latency import knobs_text
+from edgecnn.judging.latency import knobs_text
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
 from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.studies.doubt_facts import LabelDoubt
-from edgecnn.studies.facts import Ensemble, EnsembleRow, FeaturePictures, ScaleSearch, TenCrop
-from edgecnn.values.layers import LayerCost, NetworkCost
+from edgecnn.studies.facts import Ensemble, EnsembleRow, FeaturePictures, LabelDoubt, ScaleSearch, TenCrop
+from edgecnn.values.layers import NetworkCost
 
 MIB = 1 << 20
 SCALE_COLUMNS = ("depth ×", "width ×", "px", "multiply-adds", "parameters", "memory MiB", "difference φ", "")
@@ -51,7 +50,7 @@ TEN_CROP_COLUMNS = ("input", "top-1 (95 %)", "multiply-adds")
 
 
 def show_ten_crop(ten_crop: TenCrop) -> None:
-    """Print it."""
+    """Print the accuracy and the cost of one crop and of ten crops."""
     single = ("centre crop, as kits use it", percent_interval(ten_crop.single_top1), f"{ten_crop.macs:,}")
     ten = ("ten crops, probabilities averaged", percent_interval(ten_crop.ten_top1), f"{ten_crop.ten_macs:,}")
     show_rows(TEN_CROP_COLUMNS, [single, ten])
@@ -76,14 +75,14 @@ ENSEMBLE_COLUMNS = ("network", "parameters", "multiply-adds", "MiB", "top-1 on v
 
 
 def show_ensemble(ensemble: Ensemble) -> None:
-    """Print it."""
+    """Print the members and the ensemble."""
     show_lines(unlearned_lines(ensemble))
-    show_rows(ENSEMBLE_COLUMNS, [*map(_member_row, ensemble.members), _member_row(ensemble.whole)])
+    show_rows(ENSEMBLE_COLUMNS, [*map(_ensemble_row, ensemble.members), _ensemble_row(ensemble.whole)])
     show_lines(ensemble_lines(ensemble))
 
 
 def unlearned_lines(ensemble: Ensemble) -> list[str]:
-    """One line if the ensemble is not shown to have learned; else none."""
+    """Return one line if the ensemble is not shown to have learned, else none."""
     top1, chance = ensemble.whole.accuracy_top1, ensemble.chance_top1
     if ensemble.verdict is None or top1 is None or chance is None:
         return []
@@ -108,7 +107,7 @@ def ensemble_lines(ensemble: Ensemble) -> list[str]:
     ]
 
 
-def _member_row(row: EnsembleRow) -> tuple[str, ...]:
+def _ensemble_row(row: EnsembleRow) -> tuple[str, ...]:
     top1 = "–" if row.accuracy_top1 is None else percent_interval(row.accuracy_top1)
     return row.name, f"{row.parameters:,}", f"{row.macs:,}", f"{row.size_bytes / 2**20:.1f}", top1, row.folder or "all of them"
 
@@ -117,7 +116,7 @@ MAP_COLUMNS = ("after layer", "channels", "map", "receptive field, px", "constan
 
 
 def show_look(pictures: FeaturePictures, out: Path) -> None:
-    """Print it."""
+    """Print the pictures of each layer, and of the first filters."""
     rows = [
         (
             feature_map.after, f"{feature_map.channels:,}", f"{feature_map.columns} × {feature_map.rows}",
@@ -142,7 +141,14 @@ LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "
 
 def show_cost(cost: NetworkCost) -> None:
     """Print layers, then totals."""
-    show_rows(LAYER_COLUMNS, [_layer_row(layer) for layer in cost.layers])
+    rows = [
+        (
+            layer.name, layer.op, "×".join(map(str, layer.output)), f"{layer.parameters:,}", f"{layer.macs:,}",
+            f"{layer.live_bytes / 1024:,.0f}", "all" if layer.receptive_field_px is None else f"{layer.receptive_field_px:,}",
+        )
+        for layer in cost.layers
+    ]  # fmt: skip
+    show_rows(LAYER_COLUMNS, rows)
     scaled = f" (--scale {cost.scale})" if cost.scale else ""
     sees = "the whole image" if cost.receptive_field_px is None else f"{cost.receptive_field_px:,} px"
     show_lines(
@@ -157,12 +163,6 @@ def show_cost(cost: NetworkCost) -> None:
     )
 
 
-def _layer_row(layer: LayerCost) -> tuple[str, ...]:
-    sees = "all" if layer.receptive_field_px is None else f"{layer.receptive_field_px:,}"
-    output, live = "×".join(str(size) for size in layer.output), f"{layer.live_bytes / 1024:,.0f}"
-    return (layer.name, layer.op, output, f"{layer.parameters:,}", f"{layer.macs:,}", live, sees)
-
-
 SCENARIO_COLUMNS = ("scenario", "LoadGen", "figure", "queries", "p50 ms", "p90 ms", "p99 ms", "logs")
 _FIGURE = {
     Scenario.SINGLE_STREAM: "90th percentile {:.3f} ms",
@@ -173,12 +173,12 @@ _FIGURE = {
 
 
 def show_loadgen(report: LoadGenReport, out: Path) -> None:
-    """Print a table, why runs are INVALID, what the figures mean, and the results folder."""
+    """Print a table, why runs are INVALID, the meaning of the figures, and the results folder."""
     cpu = report.environment.conditions.get("gpu") or report.environment.conditions.get("cpu", "this machine")
     knobs = f" with {knobs_text(report.knobs)}" if report.knobs else ""
     show_rows(SCENARIO_COLUMNS, [_scenario_row(result) for result in report.results], title=f"{report.candidate} on {cpu}{knobs}")
     show_lines([f"  {result.scenario.value}: {result.reason}" for result in report.results if result.reason])
-    show_lines([f"  {line}" for result in report.results if (line := _bound(result))])
+    show_lines([f"  {line}" for result in report.results if (line := _server_bound(result))])
     show_lines([f"  {report.claim}", f"  {out}"])
 
 
@@ -200,7 +200,7 @@ def _counting_run(result: ScenarioResult) -> LoadRun | None:
     return result.runs[-1] if result.runs else None
 
 
-def _bound(result: ScenarioResult) -> str | None:
+def _server_bound(result: ScenarioResult) -> str | None:
     """Return the latency bound of the server scenario, and the rate that was too high."""
     run = _counting_run(result)
     if result.scenario is not Scenario.SERVER or run is None:
@@ -219,7 +219,7 @@ _DOUBTED_ON_SCREEN = 20
 
 
 def show_doubt(doubt: LabelDoubt, folder: Path) -> None:
-    """Print the most doubtful labels, the classes, and what to do next."""
+    """Print the most doubtful labels, the classes, and the next steps."""
     rows = [
         (
             image.file,
@@ -236,7 +236,7 @@ def show_doubt(doubt: LabelDoubt, folder: Path) -> None:
 
 
 def class_rows(doubt: LabelDoubt) -> list[tuple[str, ...]]:
-    """The classes, the lowest recall first; a class with too few images has no figures."""
+    """Return the rows of the classes, the lowest recall first. A class with too few images has no figures."""
     return [
         (
             outlook.name, f"{outlook.images:,}", "–" if outlook.recall is None else percent_interval(outlook.recall),
@@ -247,7 +247,7 @@ def class_rows(doubt: LabelDoubt) -> list[tuple[str, ...]]:
 
 
 def doubt_lines(doubt: LabelDoubt, folder: str) -> list[str]:
-    """The result, what to collect next, and how to use the list."""
+    """Return the result, the images to collect next, and how to use the list."""
     share = len(doubt.doubted) / doubt.images
     lines = [
         f"{counted(len(doubt.doubted), 'label')} of {doubt.images:,} ({share:.1%}) may be wrong "

@@ -6,21 +6,20 @@ from collections import Counter
 from collections.abc import Iterator
 
 from edgecnn.errors.wording import counted, first_of
-from edgecnn.judging.learned import learned_result
+from edgecnn.judging.judgement import learned_result
 from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, legend
 from edgecnn.render.sentences import gate_line, unmeasured_note
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
-from edgecnn.render.wording import took, took_between
-from edgecnn.sweeps.boards import boards_line
+from edgecnn.render.wording import duration_range_text, duration_text
+from edgecnn.sweeps.boards import BOARDS_NEEDED, KinRace, boards_line
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
-from edgecnn.sweeps.kin import BOARDS_NEEDED, KinRace
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
 from edgecnn.sweeps.state import Since
 from edgecnn.sweeps.sweep import SweepJudgement
 from edgecnn.values.verdict import Verdict
 
-COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms", "MiB", "mJ", "front")
+FLEET_COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms", "MiB", "mJ", "front")
 
 
 def show_sweep_plan(plan: SweepPlan) -> None:
@@ -36,49 +35,50 @@ def _planned_row(cell: PlannedCell) -> tuple[str, ...]:
     if cell.finished:
         return (cell.name, "–", "–", "–", "–", "nothing", "finished")
     missing = cell.stages - cell.cached - cell.afar - cell.shared
-    spent = "nothing" if missing == 0 else "unknown" if cell.seconds is None else took_between(*cell.seconds)
+    spent = "nothing" if missing == 0 else "unknown" if cell.seconds is None else duration_range_text(*cell.seconds)
     return (cell.name, *map(str, (cell.stages, cell.cached, cell.afar, cell.shared)), spent, "open")
 
 
 def plan_lines(plan: SweepPlan) -> Iterator[str]:
-    """Yield what holds for all builds together."""
+    """Yield the number of builds, the missing time, the boards and the changes."""
     open_builds = sum(not cell.finished for cell in plan.cells)
     yield f"{counted(len(plan.cells), 'build')}, {open_builds} open; results in {plan.out}"
     timed = (
-        f"{took_between(*plan.make_seconds)}, one after another, estimated from similar stages that ran here"
+        f"{duration_range_text(*plan.make_seconds)}, one after another, estimated from similar stages that ran here"
         if plan.make_seconds[1]
         else ""
     )
     unknown = f"unknown for {counted(plan.unknown, 'stage')} of a kind that never ran here" if plan.unknown else ""
     yield f"  time for missing stages: {'; and '.join(part for part in (timed, unknown) if part) or 'nothing'}"
-    measuring = "unknown until a build of this sweep is finished" if plan.measure_seconds is None else took(plan.measure_seconds)
+    seconds = plan.measure_seconds
+    measuring = "unknown until a build of this sweep is finished" if seconds is None else duration_text(seconds)
     yield f"  time to evaluate and race: {measuring}"
     yield from (f"  {boards_line(device, str(plan.boards_from), boards)}" for device, boards in plan.boards.items())
     yield from (f"  changed: {line}" for line in plan.changed)
 
 
 def show_fleet(fleet: FleetReport) -> None:
-    """Print the result, the table of networks × devices, what follows from it, and the number of builds by verdict."""
+    """Print the result, the table of networks × devices, its conclusions, and the number of builds by verdict."""
     result, *details = fleet_lines(fleet)
-    show_lines([*unlearned_lines(fleet), result])
-    show_rows(COLUMNS, [row_of(cell) for cell in fleet.cells], styles=VERDICT_STYLE)
+    show_lines([*unlearned_fleet_lines(fleet), result])
+    show_rows(FLEET_COLUMNS, [row_of(cell) for cell in fleet.cells], styles=VERDICT_STYLE)
     show_lines([*details, verdict_counts(fleet)])
 
 
 def verdict_counts(fleet: FleetReport) -> str:
-    """``2 builds: 1 PASS, 1 UNSURE``; a build that is not finished counts by its state."""
+    """``2 builds: 1 PASS, 1 UNSURE``. Unfinished builds are counted by their state."""
     words = Counter(cell.verdict.value if cell.state == "finished" else cell.state for cell in fleet.cells)
     return f"{counted(len(fleet.cells), 'build')}: {', '.join(f'{count} {word}' for word, count in words.items())}"
 
 
-def unlearned_lines(fleet: FleetReport) -> list[str]:
-    """One line with the builds whose network is not shown to have learned; none if there are none."""
+def unlearned_fleet_lines(fleet: FleetReport) -> list[str]:
+    """Return one line with the builds whose network is not shown to have learned, if there are any."""
     names = [cell.name for cell in fleet.cells if learned_result(cell.gates) is not None]
     return [f"not shown to have learned: {', '.join(names)}"] if names else []
 
 
 def row_of(cell: FleetCell) -> tuple[str, ...]:
-    """Cells of one build, in the order of ``COLUMNS``."""
+    """Return the cells of one build, in the order of ``FLEET_COLUMNS``."""
     facts = cell.facts
     if facts is None:
         word = cell.verdict.value if cell.choice is not None else cell.state
@@ -86,11 +86,11 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
     ships = facts.candidate.id + (" (provisional)" if cell.choice is not None and cell.choice.state == "provisional" else "")
     verdict = ", ".join(filter(None, [cell.verdict.value, verdict_caveat(cell)]))
     figures_cells = (COLUMN[name].cell(facts).plain for name in ("p50_ms", "size_mib", "energy_mj"))
-    return (cell.variant, target_text(cell), verdict, ships, figures.accuracy(facts.answered), *figures_cells, standing_of(cell))
+    return (cell.variant, target_text(cell), verdict, ships, figures.accuracy(facts.answered), *figures_cells, front_text(cell))
 
 
 def verdict_caveat(cell: FleetCell) -> str | None:
-    """Why a verdict is not complete: gates were not measured, or the request changed since the build."""
+    """Return why a verdict is incomplete: gates were not measured, or the request changed since the build."""
     return unmeasured_note(cell.verdict, cell.gates) if cell.state == "finished" else cell.state
 
 
@@ -100,8 +100,8 @@ def target_text(cell: FleetCell) -> str:
     return target if cell.board is None else f"{target} on {cell.board}"
 
 
-def standing_of(cell: FleetCell) -> str:
-    """``◆`` on the front of its device; else the build that is better."""
+def front_text(cell: FleetCell) -> str:
+    """``◆`` for a build on the front of its device, else the build that is better."""
     if cell.is_on_front:
         return "◆"
     if cell.beaten_by is None:
@@ -109,8 +109,8 @@ def standing_of(cell: FleetCell) -> str:
     return f"behind {cell.beaten_by}" + ("" if cell.beaten_for_sure else ", unsure")
 
 
-def _since(cell: FleetCell, was: Since) -> str:
-    """How a build differs from the build before the request changed."""
+def _change_text(cell: FleetCell, was: Since) -> str:
+    """Return how a build differs from the build before the request changed."""
     drop = f"drop not known, {was.absent}" if was.drop_pp is None else f"drop {figures.points(was.drop_pp)}"
     ships = was.ships if was.ships == was.shipped else f"{was.shipped or 'nothing'} → {was.ships or 'nothing'}"
     verdict = "" if was.was is cell.verdict else f", {was.was.value} → {cell.verdict.value}"
@@ -130,10 +130,11 @@ def judgement_lines(judgement: SweepJudgement) -> Iterator[str]:
             yield from (f"  {gate_line(gate, require_measured=build.require_measured)}" for gate in open_)
 
 
-def _kin_lines(race: KinRace) -> Iterator[str]:
-    """Yield each board that is slower than the others of its device; or that none is."""
+def _board_race_lines(race: KinRace) -> Iterator[str]:
+    """Yield each board that is slower than the others of its device, or that no board is."""
     times_text = {
-        board.board: f"{figures.milliseconds(board.p50_ms)} ms{_day_suffix(board.observed_at)}" for board in race.boards
+        board.board: f"{figures.milliseconds(board.p50_ms)} ms" + (board.observed_at and f" on {board.observed_at[:10]}")
+        for board in race.boards
     }
     of = f"{race.candidate} of {race.build}"
     for board in race.boards:
@@ -150,25 +151,21 @@ def _kin_lines(race: KinRace) -> Iterator[str]:
     yield from (f"{board.board} is not compared with the others: {board.uncompared}" for board in race.boards if board.uncompared)
 
 
-def _day_suffix(observed_at: str) -> str:
-    return observed_at and f" on {observed_at[:10]}"
-
-
 def fleet_lines(fleet: FleetReport) -> Iterator[str]:
-    """Yield the network for all devices, then what follows from the table."""
+    """Yield the network for all devices, then the conclusions from the table."""
     yield f"for all devices: {fleet.for_all or 'none'}: {fleet.why}"
     for device in fleet.devices:
         yield f"  {device.device}: " + (
             f"front, fastest first: {', '.join(device.front)}" if device.front else "no finished build has an accuracy and a time"
         )
     yield from (
-        f"  since {cell.since.made_at[:10]}: {cell.name}: {_since(cell, cell.since)}" for cell in fleet.cells if cell.since
+        f"  since {cell.since.made_at[:10]}: {cell.name}: {_change_text(cell, cell.since)}" for cell in fleet.cells if cell.since
     )
     yield from (f"  failed: {cell.name}: {cell.error}" for cell in fleet.cells if cell.state == "failed")
     waiting = [cell.name for cell in fleet.cells if cell.state != "finished"]
     if waiting:
         yield f"  open: {counted(len(waiting), 'build')}: {fleet.command}"
-    yield from (f"  {line}" for race in fleet.kin for line in _kin_lines(race))
+    yield from (f"  {line}" for race in fleet.kin for line in _board_race_lines(race))
     yield from (f"  excluded: {board}: {reason}" for board, reason in fleet.set_aside.items())
     yield from (f"  provisional: {name}: {command}" for name, command in fleet.provisional.items())
     yield from (f"  changed: {line}" for line in fleet.changed)

@@ -1,25 +1,28 @@
 """Build one engine in one process, by the common interface of ``tensorrt`` (10.3 and later) and ``tensorrt_rtx_bindings``.
 
 A builder that failed makes later engines of its process larger, and a native crash ends the process. So ``engine`` starts this
-module as a process, and reads only the last line of its output. All messages go to a log file.
+module as a process, and reads only the last line of its output. All messages go to a log file: they are the only source of why
+TensorRT refused, and of warnings about misread files.
+
+A timing cache holds a builder's timings of its kernels, so that the next build chooses the same kernels. It decides an engine's
+kernels, so it is used only if it is byte for byte the file of an earlier build: a file next to it holds its SHA-256 and the
+builder's package and version.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
 import sys
 import time
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..failure import RunnerError
-from ..files import write_bytes
-from ..versions import matches
-from .log import MessageLog, logger_of
-from .timing_cache import keep_cache, read_cache
+from ..files import read_json, write_bytes, write_json
+from ..messages import RunnerError
+from ..packages import matches
 
 WORKSPACE_BYTES = 1 << 30
 """The builder's scratch memory: half of the free memory of a 4 GB board with a desktop."""
@@ -39,7 +42,7 @@ class Order(NamedTuple):
     batch_max: int
     min_version: Optional[str]
     timing_cache: Optional[str] = None
-    """A file to read, if it exists, and to write; see ``timing_cache``."""
+    """A file of kernel timings to read, if it exists, and to write."""
     flags: Sequence[str] = ()
     """Precisions that the builder may choose in a weakly typed network, in addition to fp32. Empty: strongly typed."""
 
@@ -58,21 +61,26 @@ def build(order: Order) -> Dict[str, Any]:
     # Line-buffered: after a native crash the log ends where the builder ended.
     with Path(order.log).open("w", encoding="utf-8", errors="replace", buffering=1) as file:
         messages = MessageLog(file)
-        builder, network, parser = _parsed(trt, order, messages)
+        builder, network, parser = _parse_network(trt, order, messages)
         _refuse_misreading(order, messages)
-        config = _configured(trt, order, builder, network)
+        config = _builder_config(trt, order, builder, network)
         begun_from = _use_timing_cache(trt, order, config)
         serialized = builder.build_serialized_network(network, config)
         _refuse_misreading(order, messages)
         if serialized is None:
+            gpu = "" if order.capability is None else " for compute capability %s" % order.capability
             raise RunnerError(
                 "engine-build-failed",
-                "%s: %s builds no engine%s" % (_name(order), order.package, _for(order)),
+                "%s: %s builds no engine%s" % (_onnx_name(order), order.package, gpu),
                 messages.last_error(),
                 KEEP_LOG % order.package,
             )
         write_bytes(Path(order.engine), bytes(memoryview(serialized)))
-        timing_cache = _keep_timing_cache(trt, order, config, begun_from)
+        timing_cache = None  # type: Optional[Dict[str, Any]]
+        if order.timing_cache is not None:
+            content = bytes(memoryview(config.get_timing_cache().serialize()))
+            facts = keep_cache(Path(order.timing_cache), content, order.package, str(trt.__version__))
+            timing_cache = {"begun_from_sha256": begun_from, "sha256": facts["sha256"], "bytes": facts["bytes"]}
         del parser
     return {
         "version": str(trt.__version__),
@@ -92,11 +100,12 @@ def import_builder(package: str, min_version: Optional[str]) -> Any:
     try:
         trt = importlib.import_module(package)
     except (ImportError, OSError) as error:
+        distributions = "tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings" if "rtx" in package else package
         raise RunnerError(
             "builder-missing",
             "the builder %s cannot be imported by %s" % (package, sys.executable),
             str(error),
-            "on a Jetson, use the system's python3; elsewhere: pip install %s" % _distributions(package),
+            "on a Jetson, use the system's python3; elsewhere: pip install %s" % distributions,
             missing=True,
         ) from error
     if package == "tensorrt" and min_version and not matches(trt.__version__, ">=" + min_version):
@@ -110,12 +119,7 @@ def import_builder(package: str, min_version: Optional[str]) -> Any:
     return trt
 
 
-def _distributions(package: str) -> str:
-    rtx = "tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings"
-    return rtx if "rtx" in package else package
-
-
-def _parsed(trt: Any, order: Order, messages: MessageLog) -> Tuple[Any, Any, Any]:
+def _parse_network(trt: Any, order: Order, messages: MessageLog) -> Tuple[Any, Any, Any]:
     """Return builder, network and parser. The parser owns the weights, so it must outlive the build."""
     log = logger_of(trt, messages)
     try:
@@ -128,26 +132,26 @@ def _parsed(trt: Any, order: Order, messages: MessageLog) -> Tuple[Any, Any, Any
             "tensorrt needs an NVIDIA GPU and its driver; tensorrt_rtx_bindings also builds without them",
             missing=True,
         ) from error
-    network = builder.create_network(1 << int(_typing(trt, order)))
+    network = builder.create_network(1 << int(_typing_flag(trt, order)))
     parser = trt.OnnxParser(network, log)
-    if parser.parse_from_file(_name(order)) and parser.num_errors == 0:
+    if parser.parse_from_file(_onnx_name(order)) and parser.num_errors == 0:
         return builder, network, parser
     errors = [_parser_error(parser.get_error(index)) for index in range(parser.num_errors)]
     raise RunnerError(
         "engine-parse-failed",
-        "%s: %s cannot read it" % (_name(order), order.package),
+        "%s: %s cannot read it" % (_onnx_name(order), order.package),
         "; ".join(errors) or messages.last_error(),
         KEEP_LOG % order.package,
     )
 
 
-def _typing(trt: Any, order: Order) -> Any:
+def _typing_flag(trt: Any, order: Order) -> Any:
     if not order.flags:
         return trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
     if not all(hasattr(trt.BuilderFlag, name) for name in order.flags):
         raise RunnerError(
             "builder-types-strongly",
-            "%s %s builds no weakly typed network, which %s is" % (order.package, trt.__version__, _name(order)),
+            "%s %s builds no weakly typed network, which %s is" % (order.package, trt.__version__, _onnx_name(order)),
             "it has no builder flags %s" % ", ".join(order.flags),
             "it is for TensorRT 8.5, on a board with JetPack 5",
             missing=True,
@@ -167,7 +171,7 @@ def _parser_error(error: Any) -> str:
     )
 
 
-def _configured(trt: Any, order: Order, builder: Any, network: Any) -> Any:
+def _builder_config(trt: Any, order: Order, builder: Any, network: Any) -> Any:
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
@@ -176,7 +180,7 @@ def _configured(trt: Any, order: Order, builder: Any, network: Any) -> Any:
     for name in order.flags:
         config.set_flag(getattr(trt.BuilderFlag, name))
     if order.capability is not None:
-        _aim(trt, order, config)
+        _set_target_gpu(trt, order, config)
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
@@ -189,7 +193,7 @@ def _configured(trt: Any, order: Order, builder: Any, network: Any) -> Any:
 
 
 def _use_timing_cache(trt: Any, order: Order, config: Any) -> Optional[str]:
-    """Give the builder its cache; return the SHA-256 of its content, or None if it was empty."""
+    """Pass the timing cache to the builder; return the SHA-256 of its content, or None if it was empty."""
     if order.timing_cache is None:
         return None
     content = read_cache(Path(order.timing_cache), order.package, str(trt.__version__))
@@ -201,18 +205,10 @@ def _use_timing_cache(trt: Any, order: Order, config: Any) -> Optional[str]:
             "it was measured on another GPU or driver",
             "name another file, so that the builder measures again",
         )
-    return sha256(content).hexdigest() if content else None
+    return hashlib.sha256(content).hexdigest() if content else None
 
 
-def _keep_timing_cache(trt: Any, order: Order, config: Any, begun_from: Optional[str]) -> Optional[Dict[str, Any]]:
-    if order.timing_cache is None:
-        return None
-    content = bytes(memoryview(config.get_timing_cache().serialize()))
-    facts = keep_cache(Path(order.timing_cache), content, order.package, str(trt.__version__))
-    return {"begun_from_sha256": begun_from, "sha256": facts["sha256"], "bytes": facts["bytes"]}
-
-
-def _aim(trt: Any, order: Order, config: Any) -> None:
+def _set_target_gpu(trt: Any, order: Order, config: Any) -> None:
     """Set the target GPU, which need not be in this machine. Only TensorRT-RTX can."""
     capabilities = getattr(trt, "ComputeCapability", None)
     if capabilities is None or not hasattr(config, "set_compute_capability"):
@@ -243,18 +239,92 @@ def _refuse_misreading(order: Order, messages: MessageLog) -> None:
         raise RunnerError(
             "uint8-read-as-int8",
             "%s: %s reads uint8 numbers as int8 with the same scale, so the engine's predictions would be random"
-            % (_name(order), order.package),
+            % (_onnx_name(order), order.package),
             " ".join(misread[0].split()),
             "quantize activations to int8 with zero-point 0",
         )
 
 
-def _name(order: Order) -> str:
+def _onnx_name(order: Order) -> str:
     return Path(order.onnx).name
 
 
-def _for(order: Order) -> str:
-    return "" if order.capability is None else " for compute capability %s" % order.capability
+def pin_of(cache: Path) -> Path:
+    """Return the path of the file that identifies the cache."""
+    return cache.with_name(cache.name + ".json")
+
+
+def read_cache(cache: Path, package: str, version: str) -> bytes:
+    """Return the cache's bytes; none if there is no cache yet.
+
+    Raises:
+        RunnerError: timing-cache-altered, or timing-cache-of-another-builder.
+    """
+    pin = pin_of(cache)
+    if not cache.exists() and not pin.exists():
+        return b""
+    hint = "delete the cache and {}, then build again: the builder measures again".format(pin.name)
+    if not cache.is_file() or not pin.is_file():
+        lacking = cache if pin.is_file() else pin
+        raise RunnerError("timing-cache-altered", "{}: incomplete".format(cache), "{} is missing".format(lacking), hint)
+    content, facts = cache.read_bytes(), read_json(pin)
+    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+        why = "its SHA-256 is not the one in {}".format(pin.name)
+        raise RunnerError("timing-cache-altered", "{}: not what the last build left".format(cache), why, hint)
+    if (facts["package"], facts["version"]) != (package, version):
+        why = "left by {} {}, this is {} {}".format(facts["package"], facts["version"], package, version)
+        raise RunnerError("timing-cache-of-another-builder", "{}: not of this builder".format(cache), why, hint)
+    return content
+
+
+def keep_cache(cache: Path, content: bytes, package: str, version: str) -> Dict[str, Any]:
+    """Write the cache, then the file that identifies it; return the content of that file."""
+    facts = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "package": package, "version": version}
+    write_bytes(cache, content)
+    write_json(pin_of(cache), facts)
+    return facts
+
+
+class MessageLog:
+    """TensorRT's warnings and errors, and an optional log file of all its messages."""
+
+    def __init__(self, file: Optional[Any] = None) -> None:
+        self._file = file
+        self.warnings: List[str] = []
+        self.errors: List[str] = []
+
+    def keep(self, severity: str, text: str) -> None:
+        """Record a message; ``severity`` is the name of TensorRT's level."""
+        if self._file is not None:
+            self._file.write("[{}] {}\n".format(severity, text))
+        if severity == "WARNING":
+            self.warnings.append(text)
+        elif severity in ("ERROR", "INTERNAL_ERROR"):
+            self.errors.append(text)
+
+    def last_error(self) -> Optional[str]:
+        """Return the last error on one line, or None."""
+        return " ".join(self.errors[-1].split()) if self.errors else None
+
+
+def logger_of(trt: Any, messages: MessageLog) -> Any:
+    """Return a logger for TensorRT that keeps messages of every level: planned layers are logged at the lowest.
+
+    Args:
+        trt: ``tensorrt`` or a module with the same names.
+        messages: receives the messages.
+    """
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        """TensorRT calls ``log`` from its threads, one at a time."""
+
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, msg: str) -> None:
+            messages.keep(str(severity).rsplit(".", 1)[-1], msg)
+
+    return Log()
 
 
 def main() -> int:

@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from ..failure import RunnerError
 from ..files import make_folder, read_json, sha256_of, write_json
 from ..kit import Kit
 from ..machine.cudart import Cuda
 from ..machine.sensors import gpu_models
+from ..messages import RunnerError
 from ..model_files import check_model
 from .builder import KEEP_LOG, Order
 
@@ -65,7 +65,7 @@ def build_engines(kit_folder: Path, out: Path, request: BuildRequest = PLAIN, te
     make_folder(out)
     began = time.monotonic()
     targets: List[Optional[str]] = list(request.capabilities) or [None]
-    orders = [_order(kit, kit_folder.resolve(), out.resolve(), request, target) for target in targets]
+    orders = [_build_order(kit, kit_folder.resolve(), out.resolve(), request, target) for target in targets]
     prefix = steady_addresses()
     results: List[Dict[str, Any]] = []
     with (out / LOG).open("w", encoding="utf-8") as log:
@@ -79,7 +79,7 @@ def build_engines(kit_folder: Path, out: Path, request: BuildRequest = PLAIN, te
     return record
 
 
-def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, request: BuildRequest, capability: Optional[str]) -> Order:
+def _build_order(kit: Dict[str, Any], kit_folder: Path, out: Path, request: BuildRequest, capability: Optional[str]) -> Order:
     return Order(
         package=request.package or kit["engine"]["builder"],
         onnx=str(kit_folder / kit["engine"]["onnx"]),
@@ -170,10 +170,10 @@ def _run_builder(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
         with part.open(encoding="utf-8", errors="replace") as part_log:
             shutil.copyfileobj(part_log, log)
         part.unlink()
-    return _result(order, process)
+    return _builder_result(order, process)
 
 
-def _result(order: Order, process: "subprocess.CompletedProcess[str]") -> Dict[str, Any]:
+def _builder_result(order: Order, process: "subprocess.CompletedProcess[str]") -> Dict[str, Any]:
     lines = [line for line in process.stdout.splitlines() if line.strip()]
     try:
         result: Dict[str, Any] = json.loads(lines[-1])

@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from ..failure import RunnerError
 from ..files import read_json, sha256_of
 from ..machine.cudart import Cuda
 from ..machine.environment import read_conditions
 from ..machine.sensors import gpu_models
+from ..messages import RunnerError
 from .builder import import_builder
 from .engine import RECORD, SCHEMA, BuildRequest, engine_name
 
@@ -90,7 +90,7 @@ def reusable_record(kit: Kit, out: Path, request: BuildRequest) -> Optional[Dict
 
 
 def _fault(record: Any) -> str:
-    """Return why ``build-engine`` cannot have written the record, or nothing. Every field that is read later is checked."""
+    """Return why ``build-engine`` cannot have written the record, or an empty text. Every field that is read later is checked."""
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         return "its schema is not {}".format(SCHEMA)
     if record.get("package") not in PACKAGES:

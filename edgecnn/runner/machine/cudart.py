@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Iterable, List
 
-from ..failure import RunnerError
+from ..messages import RunnerError
 
 LIBRARIES = (
     "libcudart.so",
@@ -37,7 +37,7 @@ class Cuda:
         count = ctypes.c_int(0)
         code = self._library.cudaGetDeviceCount(ctypes.byref(count))
         if code != 0 or count.value < 1:
-            why = self._say(code) if code != 0 else "the driver reports none"
+            why = self._error_text(code) if code != 0 else "the driver reports none"
             raise RunnerError("no-gpu", "no NVIDIA GPU is available", why, "check it with nvidia-smi", missing=True)
 
     def capability(self) -> str:
@@ -113,9 +113,9 @@ class Cuda:
     def _call(self, name: str, *arguments: Any) -> None:
         code = getattr(self._library, name)(*arguments)
         if code != 0:
-            raise RunnerError("cuda-failed", "{} failed with CUDA error {}".format(name, code), self._say(code))
+            raise RunnerError("cuda-failed", "{} failed with CUDA error {}".format(name, code), self._error_text(code))
 
-    def _say(self, code: int) -> str:
+    def _error_text(self, code: int) -> str:
         text = self._library.cudaGetErrorString(ctypes.c_int(code))
         return text.decode("utf-8", "replace") if text else "CUDA error {}".format(code)
 

@@ -13,19 +13,15 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from ..meters.kinds import open_meters
-from ..runtimes import installed_version
-from .cgroups import read_limits
-from .clocks import clock_limits
-from .procfs import ROOT, cpuinfo, listed, read_text
-from .sensors import gpu_models, observe
+from ..packages import installed_version
+from .procfs import ROOT, cpuinfo, listed, read_limits, read_text
+from .sensors import clock_limits, gpu_models, observe
 
 _ISA = (
     "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",
     "neon", "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2",
 )  # fmt: skip
 """Flags of /proc/cpuinfo that decide a runtime's kernels."""
-
-
 EMULATOR = "EDGECNN_EMULATOR"
 """The name of the emulator of this processor. Its user sets it, since the emulated side cannot detect it."""
 
@@ -37,7 +33,14 @@ def read_environment(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[s
         runtime: adds ``runtime`` and ``runtime_version``.
         root: the folder of ``proc``, ``sys`` and ``etc``; another folder for recorded trees.
     """
-    return {"conditions": read_conditions(runtime, root), "observed": dict(observe(root), **_meters(root))}
+    observed = observe(root)
+    meters = open_meters(gpu=True, root=root)
+    meters.close()
+    if meters.opened:
+        observed["energy_meters"] = " ".join(meter.name for meter in meters.opened)
+    else:
+        observed["energy_absent"] = "; ".join("{}: {}".format(name, why) for name, why in meters.absent.items())
+    return {"conditions": read_conditions(runtime, root), "observed": observed}
 
 
 def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, str]:
@@ -48,15 +51,16 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
     name. ``cores`` is the number of cores that this process may use, ``affinity`` lists them, ``cpu_limit`` is the time that its
     control groups grant, in cores (``none``: no limit).
     """
+    governors = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
     conditions: Dict[str, Optional[str]] = {
-        "machine": _machine(root),
+        "machine": _machine_id(root),
         "cpu": _cpu(root),
         "isa": _isa(root),
         "cores": str(available_cores(root)),
         "affinity": _affinity(root),
         "cpu_limit": _cpu_limit(root),
         "kernel": platform.release(),
-        "governor": _governor(root),
+        "governor": " ".join(sorted({text for text in map(read_text, governors) if text})),
         "power_mode": _power_mode(root),
         "clocks": clock_limits(root),
         "python": platform.python_version(),
@@ -77,15 +81,7 @@ def available_cores(root: Path = ROOT) -> int:
     return cores if quota is None else max(1, min(cores, int(quota)))
 
 
-def _meters(root: Path) -> Dict[str, str]:
-    meters = open_meters(gpu=True, root=root)
-    meters.close()
-    names = {"energy_meters": " ".join(meter.name for meter in meters.opened)}
-    whys = {"energy_absent": "; ".join("{}: {}".format(name, why) for name, why in meters.absent.items())}
-    return names if names["energy_meters"] else whys
-
-
-def _machine(root: Path) -> Optional[str]:
+def _machine_id(root: Path) -> Optional[str]:
     serial = read_text(root / "proc/device-tree/serial-number") or read_text(root / "etc/machine-id")
     name = "{}\n{}".format(serial or "", platform.node())
     return hashlib.sha256(name.encode("utf-8")).hexdigest()[:16] if serial or platform.node() else None
@@ -122,11 +118,6 @@ def _cpu_limit(root: Path) -> Optional[str]:
     return "none" if limits.known else None
 
 
-def _governor(root: Path) -> Optional[str]:
-    files = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
-    return " ".join(sorted({text for text in map(read_text, files) if text})) or None
-
-
 def _power_mode(root: Path) -> Optional[str]:
     # A Jetson has nvpmodel's mode; laptops have a platform profile and a preference (epp) for the governor. Turbo may be off.
     sources = (
@@ -142,17 +133,14 @@ def _power_mode(root: Path) -> Optional[str]:
 
 def _driver(root: Path) -> Optional[str]:
     drivers: List[str] = []
-    version = read_text(root / "sys/module/nvidia/version") or _nvrm(root)
+    version = read_text(root / "sys/module/nvidia/version")
+    if version is None:  # as in containers without /sys/module
+        first = (read_text(root / "proc/driver/nvidia/version") or "").partition("\n")[0]
+        match = re.search(r"\b\d+\.\d+(\.\d+)?\b", first)
+        version = match.group(0) if match else None
     if version:
         drivers.append("nvidia " + version)
     tegra = read_text(root / "etc/nv_tegra_release")
     if tegra:
         drivers.append(tegra.splitlines()[0].lstrip("# "))
     return "; ".join(drivers) or None
-
-
-def _nvrm(root: Path) -> Optional[str]:
-    """Return the driver's version from /proc, which containers without /sys/module have."""
-    first = (read_text(root / "proc/driver/nvidia/version") or "").partition("\n")[0]
-    match = re.search(r"\b\d+\.\d+(\.\d+)?\b", first)
-    return match.group(0) if match else None

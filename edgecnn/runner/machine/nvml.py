@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar
+from contextlib import suppress
+from typing import Any, Callable, Iterable, List, Mapping, Optional, Tuple, TypeVar
 
 _Answer = TypeVar("_Answer")
-
 LIBRARIES = ("libnvidia-ml.so.1", "libnvidia-ml.so")
 _INSUFFICIENT_SIZE = 7
 _NOT_AVAILABLE = (1 << 64) - 1
@@ -69,12 +69,10 @@ class Nvml:
         devices = self._devices()
         if len(devices) == 1:
             return devices[0]
-        why = (
-            "no GPU is listed"
-            if not devices
-            else "{} GPUs are listed, and the one that computes is not known".format(len(devices))
-        )
-        raise NvmlAbsent(why, "set CUDA_VISIBLE_DEVICES to the GPU's UUID, as nvidia-smi -L shows it" if devices else None)
+        if not devices:
+            raise NvmlAbsent("no GPU is listed")
+        why = "{} GPUs are listed, and the one that computes is not known".format(len(devices))
+        raise NvmlAbsent(why, "set CUDA_VISIBLE_DEVICES to the GPU's UUID, as nvidia-smi -L shows it")
 
     def models(self) -> List[str]:
         """Return the names of all GPUs, in the order of their slots."""
@@ -148,13 +146,11 @@ class Nvml:
 
 
 def _load(libraries: Iterable[str]) -> Any:
-    tried: Dict[str, str] = {}
-    for name in libraries:
-        try:
+    names = list(libraries)
+    for name in names:
+        with suppress(OSError):
             return ctypes.CDLL(name)
-        except OSError as error:
-            tried[name] = str(error)
-    raise NvmlAbsent("{} cannot be loaded: no NVIDIA driver, or a Jetson's".format(next(iter(tried), "the library")))
+    raise NvmlAbsent("{} cannot be loaded: no NVIDIA driver, or a Jetson's".format(names[0] if names else "the library"))
 
 
 def driver_models() -> List[str]:

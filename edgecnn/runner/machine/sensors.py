@@ -1,16 +1,20 @@
-"""Readings that change from minute to minute. A missing sensor has no reading."""
+"""Clocks, and readings that change from minute to minute. A missing sensor has no reading.
+
+The limits of frequencies are a condition of every latency: ``cpupower``, ``nvpmodel`` and ``jetson_clocks`` set them. A kernel
+that throttles through a cooling device lowers the same upper limit, so runs from before and after do not join. The present
+frequencies change with load and heat, and are only observed.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
-from .cgroups import read_limits
-from .clocks import cpu_mhz, emc_mhz, gpu_mhz
 from .nvml import driver_models
-from .procfs import ROOT, cpuinfo, listed, read_text
+from .procfs import ROOT, cpuinfo, listed, read_count, read_limits, read_text
 from .throttling import Throttles, read_throttles, throttled
 
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
@@ -26,19 +30,19 @@ class CpuTicks(NamedTuple):
     own: int
 
 
-class Opening(NamedTuple):
+class Baseline(NamedTuple):
     """Readings before a run, so that later readings can cover only the run."""
 
     ticks: Optional[CpuTicks]
     throttles: Throttles
 
 
-def opening(root: Path = ROOT) -> Opening:
+def read_baseline(root: Path = ROOT) -> Baseline:
     """Take the readings before a run."""
-    return Opening(cpu_ticks(root), read_throttles(root))
+    return Baseline(cpu_ticks(root), read_throttles(root))
 
 
-def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str]:
+def observe(root: Path = ROOT, since: Optional[Baseline] = None) -> Dict[str, str]:
     """Return load, stolen time, temperature, throttling, frequencies, memory, processors and the machine's model.
 
     Args:
@@ -54,17 +58,17 @@ def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str
         "model": read_text(root / "proc/device-tree/model") or read_text(root / "sys/class/dmi/id/product_name"),
         "gpu": "; ".join(gpu_models(root)) or None,
         "load_1min": (read_text(root / "proc/loadavg") or "").partition(" ")[0],
-        "steal_percent": _steal(now, before),
-        "others_percent": _others(now, before),
+        "steal_percent": _steal_percent(now, before),
+        "others_percent": _others_percent(now, before),
         "processors_online": (read_text(root / "sys/devices/system/cpu/online") or "").strip(),
-        "temperature_c": _hottest(root),
+        "temperature_c": _highest_temperature(root),
         "throttled": throttled(read_throttles(root), since.throttles if since is not None else None),
         "frequency_mhz": cpu_mhz(root),
         "gpu_frequency_mhz": gpu_mhz(root),
         "emc_frequency_mhz": emc_mhz(root),
         "memory_limit_mib": str(limit_mib) if limit_mib is not None else None,
-        "memory_total_mib": _memory(root, "MemTotal"),
-        "memory_available_mib": _memory(root, "MemAvailable"),
+        "memory_total_mib": _memory_mib(root, "MemTotal"),
+        "memory_available_mib": _memory_mib(root, "MemAvailable"),
     }
     return {name: value for name, value in readings.items() if value}
 
@@ -96,14 +100,14 @@ def _own_ticks(root: Path) -> int:
     return own
 
 
-def _steal(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
+def _steal_percent(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
     before = since or CpuTicks(0, 0, 0, 0)
     if now is None or now.total <= before.total:
         return None
     return "{:.2f}".format(max(0.0, 100.0 * (now.stolen - before.stolen) / (now.total - before.total)))
 
 
-def _others(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
+def _others_percent(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
     """Return the percentage of all processors' time that other programs used during a run, which makes latency unreliable."""
     if now is None or since is None or now.total <= since.total:
         return None
@@ -111,7 +115,7 @@ def _others(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]
     return "{:.1f}".format(max(0.0, 100.0 * others / (now.total - since.total)))
 
 
-def _hottest(root: Path) -> Optional[str]:
+def _highest_temperature(root: Path) -> Optional[str]:
     """Return the highest temperature of all thermal zones and processor sensors."""
     files = listed(root / "sys/class/thermal", "thermal_zone*/temp")
     for folder in listed(root / "sys/class/hwmon", "hwmon*"):
@@ -124,7 +128,7 @@ def _hottest(root: Path) -> Optional[str]:
     return "{:.1f}".format(max(degrees)) if degrees else None
 
 
-def _memory(root: Path, field: str) -> Optional[str]:
+def _memory_mib(root: Path, field: str) -> Optional[str]:
     for line in (read_text(root / "proc/meminfo") or "").splitlines():
         if line.startswith(field + ":"):
             return str(int(line.split()[1]) // 1024)
@@ -142,3 +146,56 @@ def gpu_models(root: Path = ROOT) -> List[str]:
             if line.startswith("Model:"):
                 models.append(line.partition(":")[2].strip())
     return models or (driver_models() if root == ROOT else [])
+
+
+_TEGRA_GPU = re.compile(r"gpu|ga10b|gv11b|gp10b|gm20b")
+"""Names of a Jetson's GPU in /sys/class/devfreq, from Nano to Orin."""
+_EMC_CAP = "sys/kernel/nvpmodel_clk_cap/emc"
+_EMC_RATE = "sys/kernel/debug/bpmp/debug/clk/emc/rate"
+"""The limit that nvpmodel sets for a Jetson's memory controller, and its rate, which only root may read. In hertz."""
+
+
+def clock_limits(root: Path = ROOT) -> Optional[str]:
+    """Return the readable limits, such as ``cpu 600-2400 MHz; gpu 306-918 MHz; emc at most 3199 MHz``, of all policies."""
+    limits = []
+    policies = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq")
+    cpu = [_mhz_range(folder / "scaling_min_freq", folder / "scaling_max_freq", 1e3) for folder in policies]
+    gpu = [_mhz_range(folder / "min_freq", folder / "max_freq", 1e6) for folder in _jetson_gpus(root)]
+    for name, ranges in (("cpu", cpu), ("gpu", gpu)):
+        texts = sorted({text for text in ranges if text is not None})
+        if texts:
+            limits.append("{} {} MHz".format(name, " ".join(texts)))
+    cap = read_count(root / _EMC_CAP)
+    if cap:  # 0 is no cap
+        limits.append("emc at most {:.0f} MHz".format(cap / 1e6))
+    return "; ".join(limits) or None
+
+
+def cpu_mhz(root: Path = ROOT) -> Optional[str]:
+    """Return the present frequency, the mean of all cores."""
+    files = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_cur_freq")
+    return _mean_mhz(files, 1e3) or cpuinfo(root).get("cpu MHz")
+
+
+def gpu_mhz(root: Path = ROOT) -> Optional[str]:
+    """Return the present frequency of a Jetson's GPU."""
+    return _mean_mhz([folder / "cur_freq" for folder in _jetson_gpus(root)], 1e6)
+
+
+def emc_mhz(root: Path = ROOT) -> Optional[str]:
+    """Return the present frequency of a Jetson's memory."""
+    return _mean_mhz([root / _EMC_RATE], 1e6)
+
+
+def _jetson_gpus(root: Path) -> Iterator[Path]:
+    return (folder for folder in listed(root / "sys/class/devfreq", "*") if _TEGRA_GPU.search(folder.name))
+
+
+def _mhz_range(least: Path, most: Path, unit: float) -> Optional[str]:
+    low, high = read_count(least), read_count(most)
+    return None if low is None or high is None else "{:.0f}-{:.0f}".format(low / unit, high / unit)
+
+
+def _mean_mhz(files: List[Path], unit: float) -> Optional[str]:
+    numbers = [number for number in map(read_count, files) if number is not None]
+    return "{:.0f}".format(sum(numbers) / len(numbers) / unit) if numbers else None

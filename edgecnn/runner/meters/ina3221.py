@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ..machine.procfs import ROOT, listed, read_text
-from .meter import MeterAbsent, read_number
-from .sampled import SampledMeter
+from .meter import MeterAbsent, SampledMeter, read_number
 
 _DRIVERS = "sys/bus/i2c/drivers"
 _MODULES: Tuple[Tuple[str, ...], ...] = (

@@ -12,10 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from ..failure import RunnerError
 from ..files import bounded_content
-from .integral import Power, joules
-from .meter import MeterAbsent, Spent
+from ..messages import RunnerError
+from .meter import MeterAbsent, Power, Spent, joules
 
 NAME = "external"
 COVERS = "the circuit that the external meter measures"
@@ -62,18 +61,20 @@ def read_log(path: Path) -> MeterLog:
         lines = csv.reader(io.StringIO(text, newline=""))
         rows = [_Row(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
     except OSError as error:
-        raise _bad(path, "cannot be read", str(error.strerror or error)) from error
+        raise _bad_log(path, "cannot be read", str(error.strerror or error)) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise _bad(path, "cannot be read as CSV", str(error)) from error
+        raise _bad_log(path, "cannot be read as CSV", str(error)) from error
     columns = _columns(path, rows[0].cells if rows else [])
     rows = rows if columns is None else rows[1:]
     time_at, watts_at = columns or (0, 1)
     readings = [_reading(path, row, time_at, watts_at) for row in rows]
     if len(readings) < 2:
-        raise _bad(path, "holds fewer than two readings", "a line is a time and watts, as in 1700000000.25,3.91")
+        raise _bad_log(path, "holds fewer than two readings", "a line is a time and watts, as in 1700000000.25,3.91")
     for row, left, right in zip(rows[1:], readings, readings[1:]):
         if right.at_s <= left.at_s:
-            raise _bad(path, "line {}: its time is not after the one before".format(row.line), "the meter's clock was set back")
+            raise _bad_log(
+                path, "line {}: its time is not after the one before".format(row.line), "the meter's clock was set back"
+            )
     return MeterLog(path, readings)
 
 
@@ -91,22 +92,22 @@ def _columns(path: Path, first: Sequence[str]) -> Optional[Tuple[int, int]]:
         return time_at, watts_at
     if names and not any(character.isdigit() for character in names[0]):
         why = "its columns are {}".format(", ".join(names)[:200])
-        raise _bad(path, "names no column {} and {}".format(TIMES[0], POWERS[0]), why)
+        raise _bad_log(path, "names no column {} and {}".format(TIMES[0], POWERS[0]), why)
     return None
 
 
 def _reading(path: Path, row: _Row, time_at: int, watts_at: int) -> Power:
     cells = row.cells
     if len(cells) <= max(time_at, watts_at):
-        raise _bad(path, "line {}: has {} cells".format(row.line, len(cells)), "a line needs a time and watts")
+        raise _bad_log(path, "line {}: has {} cells".format(row.line, len(cells)), "a line needs a time and watts")
     watts, at_s = _number(cells[watts_at]), _number(cells[time_at])
-    at_s = _instant(cells[time_at]) if at_s is None else at_s
+    at_s = _unix_seconds(cells[time_at]) if at_s is None else at_s
     if at_s is None:
         because = "Unix seconds, or ISO 8601 with a time zone, such as 2026-11-20T09:00:00+00:00"
-        raise _bad(path, "line {}: {!r} is not a time".format(row.line, cells[time_at].strip()[:100]), because)
+        raise _bad_log(path, "line {}: {!r} is not a time".format(row.line, cells[time_at].strip()[:100]), because)
     if watts is None or watts < 0:
         what = "line {}: {!r} is not a power in watts".format(row.line, cells[watts_at].strip()[:100])
-        raise _bad(path, what, "a number of at least 0")
+        raise _bad_log(path, what, "a number of at least 0")
     return Power(at_s, watts)
 
 
@@ -118,7 +119,7 @@ def _number(text: str) -> Optional[float]:
     return value if abs(value) < float("inf") else None
 
 
-def _instant(text: str) -> Optional[float]:
+def _unix_seconds(text: str) -> Optional[float]:
     try:
         stated = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
@@ -126,5 +127,5 @@ def _instant(text: str) -> Optional[float]:
     return stated.timestamp() if stated.tzinfo is not None else None
 
 
-def _bad(path: Path, what: str, because: str) -> RunnerError:
+def _bad_log(path: Path, what: str, because: str) -> RunnerError:
     return RunnerError("bad-meter-log", "{}: {}".format(path, what), because)

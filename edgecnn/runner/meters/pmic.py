@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict
 
 from ..machine.procfs import ROOT
-from ..machine.vcgencmd import vcgencmd
-from .meter import MeterAbsent
-from .sampled import SampledMeter
+from ..machine.throttling import vcgencmd
+from .meter import MeterAbsent, SampledMeter
 
 _READING = re.compile(r"(\S+)_([AV])\s+(?:current|volt)\(\d+\)=(\d+(?:\.\d+)?)[AV]")
 _CORE = "VDD_CORE"
@@ -41,10 +40,12 @@ class Pmic(SampledMeter):
     def watts(self) -> float:
         """See ``SampledMeter.watts``."""
         reply = vcgencmd("pmic_read_adc", self._root)
-        if reply.text is None:
-            why = reply.why or "vcgencmd printed nothing"
-            raise MeterAbsent(why, _remedy(why))
-        return rails_watts(reply.text)
+        if reply.text is not None:
+            return rails_watts(reply.text)
+        why = reply.why or "vcgencmd printed nothing"
+        if "vcio" in why or "VCHI" in why:
+            raise MeterAbsent(why, "sudo usermod -aG video $USER, then log in again")
+        raise MeterAbsent(why, "Raspberry Pis before the 5 have no such chip" if "not registered" in why else None)
 
 
 def rails_watts(answer: str) -> float:
@@ -62,9 +63,3 @@ def rails_watts(answer: str) -> float:
             "pmic_read_adc printed no {} of {}".format(*(("voltage", lacking[0]) if lacking else ("current", _CORE)))
         )
     return sum(amperes * readings["V"][rail] for rail, amperes in readings["A"].items())
-
-
-def _remedy(why: str) -> Optional[str]:
-    if "vcio" in why or "VCHI" in why:
-        return "sudo usermod -aG video $USER, then log in again"
-    return "Raspberry Pis before the 5 have no such chip" if "not registered" in why else None

@@ -36,7 +36,7 @@ class Rapl(CounterMeter):
         self._root = root
         self._folders = {str(read_text(folder / "name")): folder for folder in _packages(root)}
         if not self._folders:
-            raise _none(root)
+            raise _absence(root)
         self.wraps_at_uj = {
             name: read_number(folder / "max_energy_range_uj", root, PERMIT) for name, folder in self._folders.items()
         }
@@ -60,7 +60,7 @@ def _packages(root: Path) -> List[Path]:
     return []
 
 
-def _none(root: Path) -> MeterAbsent:
+def _absence(root: Path) -> MeterAbsent:
     dangling = [folder for folder in listed(root / _POWERCAP, "intel-rapl*") if not folder.exists()]
     if dangling:  # Docker hides the target folder
         why = "/{} is a dangling link, as in a container".format(dangling[0].relative_to(root))

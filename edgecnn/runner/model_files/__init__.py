@@ -1,4 +1,4 @@
-"""The checks of a kit's model files before a runtime opens one: each format in one place, for runner and ``bundle verify``.
+"""Check a kit's model files before a runtime opens one, one module for each format. ``bundle verify`` uses these checks too.
 
 A runtime trusts a model file: it reads weights from any file that the model names, and allocates what a shape says.
 """
@@ -9,7 +9,7 @@ import mmap
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
-from ..failure import RunnerError
+from ..messages import RunnerError
 from .ncnn_param import INPUT, param_fault
 from .onnx_files import onnx_fault
 from .openvino_ir import ir_fault
@@ -24,22 +24,22 @@ _CHECKS = {
     ".tflite": tflite_fault,
     ".param": param_fault,
 }
-_OF_TORCH = "torch_gpu"
-"""A program of torch runs where it was made: no bundle carries one, and torch checks the archive that it loads."""
+_TORCH = "torch_gpu"
+"""A program of torch runs on the machine that made it: no bundle contains one, and torch checks the archive that it loads."""
 
 
 def is_checked(name: str) -> bool:
-    """Return whether a file of that name is a model that is checked here."""
+    """Whether a file of this name is a model that is checked here."""
     return PurePosixPath(name).suffix in _CHECKS
 
 
 def model_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
-    """Return why a model file must not be opened, or nothing.
+    """Return why a model file must not be opened, or an empty text.
 
     Args:
-        name: of the file, without its folder.
+        name: the file's name, without its folder.
         content: its bytes, or the file mapped into memory.
-        sizes: bytes of every file of its folder that the kit lists, by name.
+        sizes: bytes of every file in its folder that the kit lists, by name.
     """
     return _CHECKS[PurePosixPath(name).suffix](name, content, sizes)
 
@@ -53,7 +53,7 @@ def check_model(kit: Kit) -> None:
     if kit.models_checked_in == kit.folder:
         return
     entry = kit.manifest.model.entry
-    if not is_checked(entry) and kit.manifest.session.module != _OF_TORCH:
+    if not is_checked(entry) and kit.manifest.session.module != _TORCH:
         raise _refused(entry, "a model ends in {}".format(", ".join(sorted(_CHECKS))))
     if entry.endswith(".param") and kit.manifest.model.input.name != INPUT:
         raise _refused(entry, "the kit feeds {}, not {}".format(ascii(kit.manifest.model.input.name)[:100], INPUT))
@@ -67,7 +67,7 @@ def check_model(kit: Kit) -> None:
 
 
 class FolderSizes(Mapping[str, int]):
-    """Sizes of the files in a model's folder by their path from there. A view: a kit may have thousands of models."""
+    """Sizes of the files in a model's folder, by their path in that folder. A view, since a kit may have thousands of models."""
 
     def __init__(self, sizes: Mapping[str, int], model: str) -> None:
         """Take the sizes of all files by their path in the kit, and the path of the model."""
@@ -89,7 +89,7 @@ def _refused(name: str, why: str) -> RunnerError:
 
 
 def _fault_on_disk(path: Path, sizes: Mapping[str, int]) -> str:
-    """Map the file: weights are not read, so that they do not count as memory of the session."""
+    """Return ``model_fault`` of a file. It is mapped, so that its weights do not count as memory of the session."""
     with path.open("rb") as stream:
         if sizes[path.name] == 0:
             return model_fault(path.name, b"", sizes)

@@ -21,9 +21,9 @@ _PATHS: Dict[str, Dict[int, str]] = {
 }
 """The fields of onnx.proto that lead to a tensor's external data."""
 _DEPTH_MAX = 100
-"""Of messages in messages, as protobuf itself limits it."""
+"""Deepest nesting of messages, the limit of protobuf itself."""
 _FIELDS_MAX = 500000
-"""Fields that are read. A DenseNet-201 or an EfficientNet-B7 has about 17,000."""
+"""Number of fields that are read at most. A DenseNet-201 or an EfficientNet-B7 has about 17,000."""
 _KEY_MAX = 0xFFFFFFFF
 """Protobuf's C++ reader drops the higher bits of a key, so a larger key would name another field there."""
 _MEMORY = "*"
@@ -31,7 +31,7 @@ _MEMORY = "*"
 
 
 def onnx_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
-    """Return which weights are not in the kit, or nothing; see ``model_fault``."""
+    """Return which weights are not in the kit, or an empty text; see ``model_fault``."""
     try:
         for location in _locations(_Reader(content), 0, len(content), "model", 0):
             fault = location_fault(location, sizes)
@@ -43,7 +43,7 @@ def onnx_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
 
 
 def location_fault(location: str, sizes: Mapping[str, int]) -> str:
-    """Return why a tensor must not be read from there, or nothing."""
+    """Return why a tensor must not be read from this location, or an empty text."""
     if location in sizes and _MEMORY not in location:
         return ""
     return "in {}, which is not a file of the kit".format(ascii(location)[:100])
@@ -63,7 +63,7 @@ def _locations(reader: _Reader, start: int, end: int, kind: str, depth: int) -> 
 
 
 class _Reader:
-    """The file, of which a limited number of fields is read."""
+    """Reads a limited number of fields of the file."""
 
     def __init__(self, content: Any) -> None:
         self._content, self._left = content, _FIELDS_MAX

@@ -1,4 +1,4 @@
-"""The checks of an OpenVINO IR file, whose constants are ranges of the ``.bin`` beside it."""
+"""The checks of an OpenVINO IR file, whose constants are ranges of the ``.bin`` next to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BYTES_MAX, _ELEMENTS_MAX = 32 << 20, 500000
 
 
 def ir_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
-    """Return what is wrong with a model, or nothing; see ``model_fault``."""
+    """Return what is wrong with a model, or an empty text; see ``model_fault``."""
     if len(content) > _BYTES_MAX:
         return "it is longer than the network of any image classifier"
     content, weights = bytes(content), sizes.get(PurePosixPath(name).with_suffix(".bin").name, 0)
@@ -46,7 +46,7 @@ class _Fault(Exception):
 
 
 class _Elements:
-    """Check each element as it is read, and keep none."""
+    """Checks each element when it is read, and keeps none."""
 
     def __init__(self, weights: int) -> None:
         self._weights, self._left = weights, _ELEMENTS_MAX

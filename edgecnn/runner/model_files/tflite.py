@@ -11,10 +11,10 @@ from typing import Any, List, Mapping, Sequence, Tuple
 
 _IDENTIFIER = b"TFL3"
 _READS_MAX = 4000000
-"""Tables and integers that are read. Vectors may share elements, so the file's size alone is no bound on the work."""
+"""Number of tables and integers that are read at most. Vectors may share elements, so the file's size does not limit the work."""
 _TENSOR_BYTES_MAX = 2**31 - 1
 _BYTES_MAX = 4 << 30
-"""Of all tensors together, which the runtime allocates."""
+"""Largest size of all tensors together, which the runtime allocates."""
 _DIMENSIONS_MAX = 8
 _WIDEST_NUMBER = 8
 
@@ -27,24 +27,24 @@ _BITS = {
     **dict.fromkeys((17, 20), 4),
     19: 2,
 }
-"""By ``TensorType``. Strings, resources and variants are not here: no image classifier has them."""
+"""Bits of an element, by ``TensorType``. Strings, resources and variants are refused: no image classifier has them."""
 _CUSTOM = 32
 _LAST_OPERATOR = 161
-"""Of ``BuiltinOperator``; those after it are StableHLO's, which carry subgraphs and names of functions."""
+"""The last ``BuiltinOperator`` that is allowed; later ones are StableHLO's, which contain subgraphs and names of functions."""
 _REFUSED = {31: "CALL", 51: "DELEGATE", 118: "IF", 119: "WHILE", 127: "a placeholder", 129: "CALL_ONCE"}
 _REFUSED.update({136: "HASHTABLE", 137: "HASHTABLE_FIND", 138: "HASHTABLE_IMPORT", 139: "HASHTABLE_SIZE"})
 _REFUSED.update({142: "VAR_HANDLE", 143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE"})
-"""Operators that run other graphs or keep a state."""
+"""Operators that run other graphs or keep a state, and a placeholder."""
 _BIASED = {3: 3, 4: 3, 9: 3, 67: 4}
-"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV: the number of inputs. The last one, a bias, may be absent."""
+"""Number of inputs of CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED and TRANSPOSE_CONV. The last input, a bias, may be absent."""
 _VECTORS = {8: (5, 1), 17: (0, 4), 30: (0, 4)}
-"""Of ``BuiltinOptions``, those of FULLY_CONNECTED, RESHAPE and SQUEEZE have a vector: its field and the bytes of an element."""
+"""Field of the vector in the ``BuiltinOptions`` of FULLY_CONNECTED, RESHAPE and SQUEEZE, and the bytes of an element."""
 _OPTIONS_REFUSED = (3, 111, 115)
-"""The others that have vectors or texts."""
+"""Other ``BuiltinOptions`` with vectors or texts."""
 
 
 def tflite_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
-    """Return what is wrong with a model, or nothing; see ``model_fault``. Its weights are in the file itself."""
+    """Return what is wrong with a model, or an empty text; see ``model_fault``. Its weights are in the file itself."""
     try:
         _check_model(_Buffer(content))
     except _Fault as fault:
@@ -57,7 +57,7 @@ class _Fault(Exception):
 
 
 class _Buffer:
-    """The file. Every read is inside it."""
+    """The file's bytes. A read outside the file raises ``_Fault``."""
 
     def __init__(self, content: Any) -> None:
         self._content, self.size, self._left = content, len(content), _READS_MAX
@@ -81,7 +81,7 @@ class _Buffer:
 
 
 class _Table:
-    """A table of the FlatBuffer; ``fields``: how many the schema has, or None for any number."""
+    """A table of the FlatBuffer. ``fields``: the number of fields in the schema, or None for any number."""
 
     def __init__(self, buffer: _Buffer, at: int, name: str, fields: Any) -> None:
         buffer.count(1)
@@ -114,7 +114,7 @@ class _Table:
         return [_Table(self._buffer, start + 4 * index + place, name, fields) for index, place in enumerate(places)]
 
     def length(self, field: int, width: int) -> int:
-        """Return the number of elements, all of which are inside the file."""
+        """Return the number of elements of a vector, and check that it is inside the file."""
         return self._vector(field, width)[1]
 
     def integers(self, field: int) -> Tuple[int, ...]:
@@ -129,7 +129,7 @@ class _Table:
         return ascii(self._buffer.bytes(start, min(count, 100)).decode("utf-8", errors="replace"))
 
     def require_plain(self) -> None:
-        """Refuse a field that could be read from beyond the end of the file, whatever number it holds."""
+        """Refuse a table with a field that could be read beyond the end of the file, for a number of any width."""
         for place in filter(None, self._places):
             self._buffer.require(self._at + place, _WIDEST_NUMBER)
 
@@ -150,12 +150,16 @@ def _check_model(buffer: _Buffer) -> None:
     if buffer.size < 8 or buffer.bytes(4, 4) != _IDENTIFIER:
         raise _Fault("it is not a TensorFlow Lite model")
     model = _Table(buffer, buffer.read("I", 0)[0], "model", 10)
-    _refuse_other_files(model)
-    codes = [_operator_of(code) for code in model.tables(1, "operator code", 4)]
+    groups = model.tables(8, "external buffer group", 1)
+    if groups:
+        raise _Fault("it reads weights from another file, {}".format(groups[0].text(0)))
+    if model.length(9, 4):
+        raise _Fault("it reads weights from another file")
+    codes = [_operator_number(code) for code in model.tables(1, "operator code", 4)]
     graphs = model.tables(2, "graph", 6)
     if len(graphs) != 1:
         raise _Fault("it has {:,} graphs, and an image classifier has one".format(len(graphs)))
-    sizes = [_bytes_held(buffer, entry) for entry in model.tables(4, "buffer", 3)]
+    sizes = [_buffer_bytes(buffer, entry) for entry in model.tables(4, "buffer", 3)]
     model.text(3)
     _require_indices("metadata", model.integers(5), 0, len(sizes))
     for entry in model.tables(6, "metadata", 2):
@@ -170,16 +174,8 @@ def _check_model(buffer: _Buffer) -> None:
             _require_indices("signature", [end.number(1, "I")], 0, tensors)
 
 
-def _refuse_other_files(model: _Table) -> None:
-    groups = model.tables(8, "external buffer group", 1)
-    if groups:
-        raise _Fault("it reads weights from another file, {}".format(groups[0].text(0)))
-    if model.length(9, 4):
-        raise _Fault("it reads weights from another file")
-
-
-def _operator_of(code: _Table) -> int:
-    """Return the number of the operator: what does not fit a byte is in the newer field."""
+def _operator_number(code: _Table) -> int:
+    """Return the operator's number: numbers that do not fit into a byte are in the newer field."""
     operator = max(code.number(0, "b"), code.number(3, "i"))
     if code.length(1, 1) or operator == _CUSTOM:
         raise _Fault("it has a custom operator, {}".format(code.text(1)))
@@ -188,10 +184,10 @@ def _operator_of(code: _Table) -> int:
     return operator
 
 
-def _bytes_held(buffer: _Buffer, entry: _Table) -> int:
-    """Return the size of a buffer, which is in the FlatBuffer, or behind it in the same file."""
+def _buffer_bytes(buffer: _Buffer, entry: _Table) -> int:
+    """Return the size of a buffer, which is inside the FlatBuffer, or after it in the same file."""
     inside, start, size = entry.length(0, 1), entry.number(1, "Q"), entry.number(2, "Q")
-    if start <= 1:  # the schema's sign for a buffer that is not behind the FlatBuffer
+    if start <= 1:  # the schema's mark of a buffer that is not after the FlatBuffer
         return inside
     if inside or start + size > buffer.size:
         raise _Fault("it is damaged: weights lie outside the file")
@@ -199,7 +195,7 @@ def _bytes_held(buffer: _Buffer, entry: _Table) -> int:
 
 
 def _check_graph(graph: _Table, codes: Sequence[int], sizes: Sequence[int]) -> int:
-    """Return the number of its tensors."""
+    """Check a graph, and return the number of its tensors."""
     tensors = graph.tables(0, "tensor", 11)
     checked = [_check_tensor(tensor, sizes) for tensor in tensors]
     if sum(size for size, _ in checked) > _BYTES_MAX:
@@ -225,7 +221,7 @@ def _check_graph(graph: _Table, codes: Sequence[int], sizes: Sequence[int]) -> i
 
 
 def _check_tensor(tensor: _Table, sizes: Sequence[int]) -> Tuple[int, bool]:
-    """Return its bytes, and whether they are in the file, which is mapped as read-only."""
+    """Check a tensor; return its bytes, and whether they are in the file, which is mapped as read-only."""
     name, kind, place = tensor.text(3), tensor.number(1, "b"), tensor.number(2, "I")
     if tensor.number(10, "I"):
         raise _Fault("its tensor {} is read from another file".format(name))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ..failure import RunnerError
 from ..files import read_json, sha256_of
 from ..manifest import MANIFEST
+from ..messages import RunnerError
 
 SCHEMA = "edgecnn.schedule/1"
 RUN_SCHEMA = "edgecnn.run/1"
@@ -66,19 +66,19 @@ def read_schedule(path: Path) -> Schedule:
     """
     value = read_json(path)
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-        raise _bad(path, "schema is not {!r}".format(SCHEMA))
+        raise _bad_schedule(path, "schema is not {!r}".format(SCHEMA))
     unknown = sorted(set(value) - {"schema", "timeout_s", "items"})
     if unknown:
-        raise _bad(path, "{} is not a field of a schedule".format(unknown[0]))
+        raise _bad_schedule(path, "{} is not a field of a schedule".format(unknown[0]))
     timeout_s, items = value.get("timeout_s"), value.get("items")
-    if not _positive(timeout_s):
-        raise _bad(path, "timeout_s is {!r}, not a number above 0".format(timeout_s))
+    if not _is_positive(timeout_s):
+        raise _bad_schedule(path, "timeout_s is {!r}, not a number above 0".format(timeout_s))
     if not isinstance(items, list) or not items:
-        raise _bad(path, "items is not a list, or is empty")
-    return Schedule(float(timeout_s or 0), [_item(path, index, item) for index, item in enumerate(items)])
+        raise _bad_schedule(path, "items is not a list, or is empty")
+    return Schedule(float(timeout_s or 0), [_parse_item(path, index, item) for index, item in enumerate(items)])
 
 
-def describe(item: Item) -> Dict[str, Any]:
+def run_header(item: Item) -> Dict[str, Any]:
     """Return the fields of a run file that are known before the run; ``kit`` is None without a ``kit.json``."""
     manifest = item.kit / MANIFEST
     return {
@@ -101,20 +101,20 @@ def trace_name(index: int) -> str:
     return "trace-{:05d}".format(index)
 
 
-def _item(path: Path, index: int, value: Any) -> Item:
+def _parse_item(path: Path, index: int, value: Any) -> Item:
     where = "items[{}]".format(index)
     if not isinstance(value, dict):
-        raise _bad(path, "{} is not an object".format(where))
+        raise _bad_schedule(path, "{} is not an object".format(where))
     unknown = sorted(set(value) - set(_FIELDS))
     if unknown:
-        raise _bad(path, "{}.{} is not a field of an item".format(where, unknown[0]))
+        raise _bad_schedule(path, "{}.{} is not a field of an item".format(where, unknown[0]))
     fields = dict(_DEFAULTS, **value)
     _check_numbers(path, where, fields)
     if not isinstance(fields.get("kit"), str) or not Path(fields["kit"]).is_absolute():
-        raise _bad(path, "{}.kit is {!r}, not an absolute path".format(where, fields.get("kit")))
+        raise _bad_schedule(path, "{}.kit is {!r}, not an absolute path".format(where, fields.get("kit")))
     knobs = fields["knobs"]
     if not isinstance(knobs, dict) or not all(isinstance(knob, str) for knob in knobs.values()):
-        raise _bad(path, "{}.knobs must hold texts only".format(where))
+        raise _bad_schedule(path, "{}.knobs must hold texts only".format(where))
     flags = {name: bool(fields[name]) for name in ("trace", "energy", "end_to_end", "together")}
     return Item(**dict(fields, kit=Path(fields["kit"]), **flags))
 
@@ -123,19 +123,19 @@ def _check_numbers(path: Path, where: str, fields: Dict[str, Any]) -> None:
     for name in ("round", "position", "samples", "batch"):
         least = 1 if name in ("samples", "batch") else 0
         if not isinstance(fields.get(name), int) or isinstance(fields[name], bool) or fields[name] < least:
-            raise _bad(path, "{}.{} is {!r}".format(where, name, fields.get(name)))
-    if fields["warmup_s"] != 0 and not _positive(fields["warmup_s"]):
-        raise _bad(path, "{}.warmup_s is {!r}".format(where, fields["warmup_s"]))
+            raise _bad_schedule(path, "{}.{} is {!r}".format(where, name, fields.get(name)))
+    if fields["warmup_s"] != 0 and not _is_positive(fields["warmup_s"]):
+        raise _bad_schedule(path, "{}.warmup_s is {!r}".format(where, fields["warmup_s"]))
     for name in ("max_s", "window_s"):
-        if fields[name] is not None and not _positive(fields[name]):
-            raise _bad(path, "{}.{} is {!r}".format(where, name, fields[name]))
+        if fields[name] is not None and not _is_positive(fields[name]):
+            raise _bad_schedule(path, "{}.{} is {!r}".format(where, name, fields[name]))
     if sum((fields["batch"] > 1, bool(fields["end_to_end"]), fields["window_s"] is not None, bool(fields["energy"]))) > 1:
-        raise _bad(path, "{} combines two of batch, end_to_end, window_s and energy".format(where))
+        raise _bad_schedule(path, "{} combines two of batch, end_to_end, window_s and energy".format(where))
 
 
-def _positive(value: Any) -> bool:
+def _is_positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
-def _bad(path: Path, why: str) -> RunnerError:
+def _bad_schedule(path: Path, why: str) -> RunnerError:
     return RunnerError("bad-schedule", "{}: {}".format(path, why))

@@ -12,19 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from ..failure import RunnerError
 from ..files import make_folder, read_json, sha256_of, write_json
-from ..installing import PATH_NOT_PASSED, dropped_path_in, drops_path
-from ..say import Teller
-from .cold_start import spawned_now
-from .items import Item, Schedule, describe, read_schedule, run_file
-from .turns import OPTION, Opening, Turn, run_in_turn
+from ..messages import RunnerError, Teller
+from ..packages import PATH_NOT_PASSED, dropped_path_in, drops_path
+from .items import Item, Schedule, read_schedule, run_file, run_header
+from .parent import TURN_OPTION, StartedRun, Turn, run_in_turn, spawn_variable
 
 SCHEMA = "edgecnn.bench/1"
 RESULT = "bench.json"
 _COPY = "schedule.json"
 OPENED_AT_ONCE = 6
-"""Each of them keeps memory, also on a GPU, until all had their turn."""
+"""Each open model keeps memory, also on a GPU, until all have had their turn."""
 STARTED_BY = "EDGECNN_RUNNER_PYTHON"
 """Set by a host that names the Python of its runners, such as an emulator's. Every process of a run starts with it."""
 KEPT_VARIABLES = (
@@ -56,18 +54,22 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
     """
     schedule = read_schedule(schedule_path)
     make_folder(out)
-    _claim(out, read_json(schedule_path))
+    wanted, copy = read_json(schedule_path), out / _COPY
+    if not copy.is_file():
+        write_json(copy, wanted)
+    elif read_json(copy) != wanted:
+        raise RunnerError("other-schedule", "{}: holds runs of another schedule".format(out), hint="pass an empty folder")
     begin, ran = time.monotonic(), 0
     teller = Teller("bench", len(schedule.items), "runs", every_s=0.0)
     for wave in _waves(schedule.items):
-        unfinished = [index for index in wave if not _finished(run_file(out, index))]
+        unfinished = [index for index in wave if not _is_finished(run_file(out, index))]
         if wave[0] != wave[-1]:
             _run_together(schedule, unfinished, out, lambda done, wave=wave: teller.step(wave[0] + done))  # type: ignore[misc]
         elif unfinished:
             _run_one(schedule, unfinished[0], schedule.items[unfinished[0]], out)
         ran += len(unfinished)
         teller.step(wave[-1] + 1)
-    failed = [index for index in range(len(schedule.items)) if not _finished(run_file(out, index))]
+    failed = [index for index in range(len(schedule.items)) if not _is_finished(run_file(out, index))]
     result = {
         "schema": SCHEMA,
         "items": len(schedule.items),
@@ -100,7 +102,7 @@ def kill_group(process: Any) -> None:
         process.wait()
 
 
-def ending(returncode: int) -> str:
+def exit_text(returncode: int) -> str:
     """Describe how a process ended."""
     if returncode >= 0:
         return "exit status {}".format(returncode)
@@ -110,15 +112,7 @@ def ending(returncode: int) -> str:
         return "signal {}".format(-returncode)
 
 
-def _claim(out: Path, wanted: Any) -> None:
-    path = out / _COPY
-    if path.is_file() and read_json(path) != wanted:
-        raise RunnerError("other-schedule", "{}: holds runs of another schedule".format(out), hint="pass an empty folder")
-    if not path.is_file():
-        write_json(path, wanted)
-
-
-def _finished(path: Path) -> bool:
+def _is_finished(path: Path) -> bool:
     return path.is_file() and "error" not in read_json(path)
 
 
@@ -136,17 +130,17 @@ def _waves(items: List[Item]) -> List[List[int]]:
 
 
 def _run_one(schedule: Schedule, index: int, item: Item, out: Path) -> None:
-    log = _log_of(out, index)
+    log = _log_file(out, index)
     try:
         with _worker(schedule, index, out) as process:
             try:
                 code = process.wait(schedule.timeout_s)  # type: Optional[int]
             except subprocess.TimeoutExpired:
                 code = None
-            error = _error_of(item, code, schedule, log)
+            error = _end_error(item, code, schedule, log)
     except OSError as problem:
-        error = _not_started(item, problem)
-    _conclude(out, index, item, error)
+        error = _start_error(item, problem)
+    _complete_run_file(out, index, item, error)
 
 
 def _run_together(schedule: Schedule, indexes: List[int], out: Path, step: Callable[[int], None]) -> None:
@@ -157,18 +151,18 @@ def _run_together(schedule: Schedule, indexes: List[int], out: Path, step: Calla
             item, turn = schedule.items[index], Turn(run_file(out, index))
             turn.clear()
             try:
-                process = running.enter_context(_worker(schedule, index, out, OPTION))
+                process = running.enter_context(_worker(schedule, index, out, TURN_OPTION))
             except OSError as problem:
-                errors[index] = _not_started(item, problem)
+                errors[index] = _start_error(item, problem)
                 continue
 
             def ended(code: Optional[int], index: int = index, item: Item = item) -> None:
-                errors[index] = _error_of(item, code, schedule, _log_of(out, index))
+                errors[index] = _end_error(item, code, schedule, _log_file(out, index))
 
-            started.append(Opening(process, turn, partial(kill_group, process), ended))
+            started.append(StartedRun(process, turn, partial(kill_group, process), ended))
         run_in_turn(started, schedule.timeout_s, step)
     for index in indexes:
-        _conclude(out, index, schedule.items[index], errors[index])
+        _complete_run_file(out, index, schedule.items[index], errors[index])
 
 
 @contextmanager
@@ -186,11 +180,11 @@ def _worker(schedule: Schedule, index: int, out: Path, *words: str) -> Iterator[
         "--index",
         str(index),
     ]
-    with _log_of(out, index).open("wb") as stream:
+    with _log_file(out, index).open("wb") as stream:
         process = subprocess.Popen(
             command + ["--out", str(out.resolve())] + list(words),
             cwd=str(item.kit),
-            env=dict(clean_environment(item.kit), **spawned_now()),
+            env=dict(clean_environment(item.kit), **spawn_variable()),
             stdin=subprocess.PIPE,  # the worker's lease, open until this process ends
             stdout=stream,
             stderr=subprocess.STDOUT,
@@ -204,34 +198,34 @@ def _worker(schedule: Schedule, index: int, out: Path, *words: str) -> Iterator[
                 process.stdin.close()
 
 
-def _conclude(out: Path, index: int, item: Item, error: Optional[Dict[str, Any]]) -> None:
-    target, log = run_file(out, index), _log_of(out, index)
+def _complete_run_file(out: Path, index: int, item: Item, error: Optional[Dict[str, Any]]) -> None:
+    target, log = run_file(out, index), _log_file(out, index)
     if not target.is_file():
-        error = error or _crash(0, log)
-        write_json(target, dict(describe(item), trace=None, error=error))
-    if _finished(target):
+        error = error or _crash_error(0, log)
+        write_json(target, dict(run_header(item), trace=None, error=error))
+    if _is_finished(target):
         log.unlink()
 
 
-def _log_of(out: Path, index: int) -> Path:
+def _log_file(out: Path, index: int) -> Path:
     return out / "run-{:05d}.log".format(index)
 
 
-def _error_of(item: Item, returncode: Optional[int], schedule: Schedule, log: Path) -> Optional[Dict[str, Any]]:
+def _end_error(item: Item, returncode: Optional[int], schedule: Schedule, log: Path) -> Optional[Dict[str, Any]]:
     """Return the error of a process's end, or None. ``returncode``: None if it timed out."""
     if returncode is None:
         why = "it was killed after {:g} s".format(schedule.timeout_s)
         return RunnerError("worker-timed-out", "{}: a run timed out".format(item.kit.name), why, "raise timeout_s").facts()
-    return _crash(returncode, log) if returncode else None
+    return _crash_error(returncode, log) if returncode else None
 
 
-def _not_started(item: Item, problem: OSError) -> Dict[str, Any]:
+def _start_error(item: Item, problem: OSError) -> Dict[str, Any]:
     return RunnerError("worker-not-started", "{}: the run's process cannot be started".format(item.kit), str(problem)).facts()
 
 
-def _crash(returncode: int, log: Path) -> Dict[str, Any]:
+def _crash_error(returncode: int, log: Path) -> Dict[str, Any]:
     output = log.read_text(encoding="utf-8", errors="replace").strip()
     last = output.splitlines()[-3:]
-    why = "{}{}".format(ending(returncode), "; its last output: " + " | ".join(last) if last else ", without output")
+    why = "{}{}".format(exit_text(returncode), "; its last output: " + " | ".join(last) if last else ", without output")
     why = "; ".join(filter(None, (why, dropped_path_in(output))))
     return RunnerError("worker-crashed", "a run's process ended without a result", why).facts()

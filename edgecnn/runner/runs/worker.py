@@ -1,6 +1,7 @@
 """Run one item in one process, the unit of statistics: samples of the same process are correlated.
 
 Only the runtime's call is timed: the feed is ready, garbage collection is off, and samples stay in memory until the last one.
+Energy is measured in a separate run that times nothing.
 """
 
 from __future__ import annotations
@@ -14,103 +15,122 @@ from datetime import datetime, timezone
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..chain import PictureChain, golden_photo
-from ..failure import RunnerError
+from ..classifier import golden_photo, run_on_file
 from ..feeds import check_batch, check_feed, feed_of
 from ..files import make_folder, write_json
 from ..golden import golden_pixels
 from ..kit import Kit
-from ..knobs import check_knobs
 from ..machine.environment import read_conditions
 from ..machine.memory import MemoryWatch
-from ..machine.sensors import Opening, observe, opening
+from ..machine.nvml import LIBRARIES
+from ..machine.procfs import ROOT
+from ..machine.sensors import observe, read_baseline
+from ..messages import RunnerError
+from ..meters.kinds import open_meters
+from ..meters.meter import MeterAbsent, Spent
 from ..model_files import check_model
-from ..runtimes import runs_on_gpu, runtime_of
-from ..sessions import load_runtime, open_session
-from ..timing import timed_calls
-from .cold_start import ColdStart
-from .energy import WINDOW_S, EnergyRun
-from .items import Item, describe, read_schedule, run_file, trace_name
-from .lease import hold_lease
-from .soak import soak
-from .turns import OPTION, Turn
+from ..packages import runs_on_gpu, runtime_of
+from ..sessions import check_knobs, load_runtime, open_session, timed_calls
+from .items import Item, read_schedule, run_file, run_header, trace_name
+from .parent import TURN_OPTION, ColdStart, Turn, hold_lease
 
 LIBRARY = 64
 """Prepared images for timed calls in turn, as in LoadGen: a single image would stay in the processor's caches."""
 EVENTS, EVENTS_S = 200, 1.0
 """Calls and seconds of the second series, which a GPU's clock times."""
+WINDOW_S = 4.0
+"""Length of each of the two intervals of an energy run."""
+_SETTLE_S = 0.5
+"""The wait before idle power is measured, in which processors and threads go to sleep."""
+OBSERVED = (
+    "throttled",
+    "temperature_c",
+    "frequency_mhz",
+    "gpu_frequency_mhz",
+    "emc_frequency_mhz",
+    "others_percent",
+    "steal_percent",
+)
+"""Readings that may explain a slower window of a soak."""
 
 
 def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, turn: Optional[Turn] = None) -> Dict[str, Any]:
     """Open the kit's model for the item's batch, and time it or measure its energy; return the run file's measured fields.
 
-    ``timeout_s``: the limit of the process, which bounds the timing if the item does not. ``trace_folder``: an existing folder
-    for the runtime's profile. ``turn``: waited for after opening, if other processes open their models too.
+    Args:
+        item: the run.
+        timeout_s: the limit of the process, which bounds the timing if the item does not.
+        trace_folder: an existing folder for the runtime's profile.
+        turn: waited for after the model is open, if other processes open their models too.
 
-    Raises RunnerError: the errors of the kit and the runtime.
+    Raises:
+        RunnerError: the errors of the kit and the runtime.
     """
     start = ColdStart()
-    kit = _opened(item)
+    kit = _open_kit(item)
     module = kit.manifest.session.module
-    pixels = _golden(kit, item.batch)
+    on_gpu = runs_on_gpu(module)
+    check_batch(kit, item.batch)
+    pixels = golden_pixels(kit)
     feed = feed_of(kit, pixels[-1 - np.arange(item.batch) % len(pixels)])
-    with start.aside():
-        conditions, before = read_conditions(runtime_of(module)), opening()
-        energy = _idle_energy(item, module)
-        memory = MemoryWatch(gpu=runs_on_gpu(module))
+    with start.excluded():
+        conditions, baseline = read_conditions(runtime_of(module)), read_baseline()
+        energy = EnergyRun(on_gpu, item.max_s or WINDOW_S) if item.energy else None
+        if energy is not None:
+            energy.idle()
+        memory = MemoryWatch(on_gpu)
         started_at = datetime.now(timezone.utc).isoformat()
     begin = time.perf_counter_ns()
     session = open_session(kit, item.knobs, batch=item.batch, trace_folder=trace_folder)
-    opened_ns = time.perf_counter_ns() - begin
+    load_ns = time.perf_counter_ns() - begin  # type: Optional[int]
     try:
         check_feed(session.inputs(), feed)
-        load_ns, start, before = _wait_for_turn(turn, opened_ns, start, before)
+        if turn is not None:
+            turn.wait()
+            # Other processes opened models meanwhile, so load time and cold start are not reported, and readings start again.
+            load_ns, start, baseline = None, ColdStart({}), read_baseline()
         work, picture = _work_of(kit, session, feed, item)
-        first = work.timed(work.inputs, 1, 0)
-        process_ns = start.answered()
-        warmup_ns, memory_facts = _warm(work, item, session), _memory_facts(memory, session)
+        (first_ns,) = work.timed(work.inputs, 1, 0)
+        process_ns = start.elapsed_ns()
+        warmup_s = item.warmup_s and max(item.warmup_s, session.least_warmup_s)
+        warmup_ns = work.timed(work.inputs, sys.maxsize, int(warmup_s * 1e9)) if warmup_s else []
+        memory_facts = memory.facts() if session.elsewhere is None else {"absent": session.elsewhere}
         if not item.end_to_end:
             work = work._replace(inputs=library(kit, pixels, item.batch))  # after the memory was read, which it must not raise
-        measured = _measured(work, item, item.max_s or timeout_s / 2) if energy is None else _measure_energy(work, energy)
-        measured.update(warmup_ns=warmup_ns, memory=memory_facts, batch=item.batch, picture=picture)
-        measured.update(_clocked(session, feed, item, module))
+        if energy is None:
+            measured = _time_samples(work, item, item.max_s or timeout_s / 2)
+        else:
+            following = cycle(work.inputs).__next__
+            energy.work(lambda: work.call(following()))
+            measured = {"samples_ns": [], "energy": energy.facts()}
+        if on_gpu and not (item.energy or item.end_to_end or item.window_s is not None):
+            measured["events"] = timed_by_events(session, feed)
         logits = session.run(feed)[kit.manifest.model.output.name]
         conditions.update(session.conditions)
-        measured["environment"] = {"conditions": conditions, "observed": observe(since=before)}  # before the session closes
+        observed = observe(since=baseline)  # before the session closes
     finally:
         session.close()
-    measured.update(
+    return dict(
+        measured,
+        environment={"conditions": conditions, "observed": observed},
         started_at=started_at,
         load_ns=load_ns,
-        first_ns=first[0],
+        first_ns=first_ns,
         process_ns=process_ns,
+        warmup_ns=warmup_ns,
+        memory=memory_facts,
+        batch=item.batch,
+        picture=picture,
         threads=session.threads,
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
     )
-    return measured
 
 
-def _idle_energy(item: Item, module: str) -> Optional[EnergyRun]:
-    """Measure the idle energy; None for an item that is timed."""
-    energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
-    if energy is not None:
-        energy.idle()
-    return energy
-
-
-def _wait_for_turn(turn: Optional[Turn], opened_ns: int, start: ColdStart, before: Opening) -> Tuple[Optional[int], Any, Any]:
-    """Wait for the turn, then restart the readings. Load time and cold start are not reported if others opened meanwhile."""
-    if turn is None:
-        return opened_ns, start, before
-    turn.wait()
-    return None, ColdStart({}), opening()
-
-
-def _opened(item: Item) -> Kit:
+def _open_kit(item: Item) -> Kit:
     """Open and verify the item's kit, import its runtime, and check the item's knobs."""
     kit = Kit.open(item.kit)
     kit.verify_files()
@@ -127,11 +147,6 @@ class Work(NamedTuple):
     call: Callable[[Any], Any]
     timed: Callable[[Sequence[Any], int, int], List[int]]
     inputs: Sequence[Any]
-
-
-def _golden(kit: Kit, batch: int) -> Any:
-    check_batch(kit, batch)
-    return golden_pixels(kit)
 
 
 def library(kit: Kit, pixels: Any, batch: int) -> List[Dict[str, Any]]:
@@ -151,12 +166,12 @@ def _work_of(kit: Kit, session: Any, feed: Any, item: Item) -> Tuple[Work, Optio
         raise RunnerError("not-measured", "{} is not measured".format(subject), session.elsewhere)
     if not item.end_to_end:
         return Work(session.run, session.timed, [feed]), None
-    path, subject = golden_photo(kit)
-    chain = PictureChain(kit, session)
-    return Work(chain, partial(timed_calls, chain), [path]), subject
+    path, description = golden_photo(kit)
+    call = partial(run_on_file, kit, session)
+    return Work(call, partial(timed_calls, call), [path]), description
 
 
-def _measured(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
+def _time_samples(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
     gc.collect()
     gc.disable()
     try:
@@ -165,12 +180,6 @@ def _measured(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
         return {"samples_ns": work.timed(work.inputs, item.samples, int(max_s * 1e9))}
     finally:
         gc.enable()
-
-
-def _clocked(session: Any, feed: Any, item: Item, module: str) -> Dict[str, Any]:
-    """Return ``events``, the times by the GPU's clock, for a plain run on a GPU."""
-    plain = not (item.energy or item.end_to_end or item.window_s is not None)
-    return {"events": timed_by_events(session, feed)} if plain and runs_on_gpu(module) else {}
 
 
 def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:
@@ -184,20 +193,106 @@ def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:
     return {"samples_ns": samples}
 
 
-def _measure_energy(work: Work, energy: EnergyRun) -> Dict[str, Any]:
-    """Measure energy. No sample is kept: a sampling thread would distort latency."""
-    following = cycle(work.inputs).__next__
-    energy.work(lambda: work.call(following()))
-    return {"samples_ns": [], "energy": energy.facts()}
+def soak(timed: Callable[[int, int], List[int]], seconds: float, window_s: float, root: Path = ROOT) -> Dict[str, Any]:
+    """Run inferences without a pause, in windows: heat builds up slowly and lowers clocks.
+
+    Only the sensor readings between windows interrupt, for milliseconds.
+
+    Args:
+        timed: takes a number of calls and a limit in nanoseconds; returns the nanoseconds of each call.
+        seconds: the length of all windows. The last may be shorter, and is omitted below half a window.
+        window_s: the length of a window.
+        root: the folder of ``proc`` and ``sys``.
+
+    Returns:
+        ``samples_ns`` of all windows in order, and ``windows``: the start, the length, the number of samples and the readings of
+        each.
+    """
+    samples: List[int] = []
+    windows: List[Dict[str, Any]] = []
+    start = time.monotonic()
+    left_s = seconds
+    while left_s >= window_s / 2:
+        baseline, began = read_baseline(root), time.monotonic()
+        times = timed(sys.maxsize, int(min(left_s, window_s) * 1e9))
+        took = time.monotonic() - began
+        readings = observe(root, since=baseline)
+        observed = {name: readings[name] for name in OBSERVED if name in readings}
+        windows.append({"began_s": began - start, "seconds": took, "samples": len(times), "observed": observed})
+        samples += times
+        left_s = seconds - (time.monotonic() - start)
+    return {"samples_ns": samples, "windows": windows}
 
 
-def _memory_facts(memory: MemoryWatch, session: Any) -> Dict[str, Any]:
-    return memory.facts() if session.elsewhere is None else {"absent": session.elsewhere}
+class EnergyRun:
+    """Energy of inferences over a fixed interval: ``idle`` before the model is opened, ``work`` after it is warm, then ``facts``.
 
+    Idle power is measured in the same process and over the same time, with the runtime imported and no model open. The energy
+    above it is the cost of inference on a machine that runs anyway. Both are kept with their times, so that an external meter's
+    log can be added later.
+    """
 
-def _warm(work: Work, item: Item, session: Any) -> List[int]:
-    seconds = item.warmup_s and max(item.warmup_s, session.least_warmup_s)
-    return work.timed(work.inputs, sys.maxsize, int(seconds * 1e9)) if seconds else []
+    def __init__(self, gpu: bool, window_s: float, root: Path = ROOT, libraries: Iterable[str] = LIBRARIES) -> None:
+        """Open the meters.
+
+        Args:
+            gpu: whether the model runs on an NVIDIA GPU.
+            window_s: length of each of the two intervals.
+            root: the folder of ``sys``, ``proc`` and ``usr``.
+            libraries: names of NVIDIA's management library.
+        """
+        self._window_s = window_s
+        self._meters = open_meters(gpu, root, libraries)
+        self._absent: Dict[str, str] = dict(self._meters.absent)
+        self._intervals: Dict[str, Dict[str, Any]] = {}
+        self._spent: Dict[str, Dict[str, Spent]] = {}
+        self._images = 0
+
+    def idle(self) -> None:
+        """Measure the energy of the idle machine."""
+        time.sleep(min(_SETTLE_S, self._window_s))
+        self._measure("idle", lambda: time.sleep(self._window_s))
+
+    def work(self, call: Callable[[], Any]) -> None:
+        """Measure the energy of repeated calls until the interval ends. No call is timed: a meter's thread would disturb it."""
+
+        def repeat() -> None:
+            stop = time.monotonic() + self._window_s
+            while self._images == 0 or time.monotonic() < stop:
+                call()
+                self._images += 1
+
+        self._measure("work", repeat)
+
+    def facts(self) -> Dict[str, Any]:
+        """Return the run file's ``energy``: images, both intervals, a reading of each meter, and why other meters have none."""
+        self._meters.close()
+        meters = [meter for meter in self._meters.opened if all(meter.name in self._spent[name] for name in ("idle", "work"))]
+        readings: List[Dict[str, Any]] = []
+        for meter in meters:
+            idle, work = self._spent["idle"][meter.name], self._spent["work"][meter.name]
+            spent = {"idle_j": idle.joules, "idle_s": idle.seconds, "work_j": work.joules, "work_s": work.seconds}
+            readings.append(dict(spent, meter=meter.name, covers=meter.covers))
+        return dict(self._intervals, images=self._images, readings=readings, absent=self._absent)
+
+    def _measure(self, name: str, do: Callable[[], Any]) -> None:
+        started = []
+        for meter in self._meters.opened:
+            try:
+                meter.start()
+                started.append(meter)
+            except MeterAbsent as absent:
+                self._absent[meter.name] = absent.sentence
+        began_unix_ns, began_s = time.time_ns(), time.monotonic()
+        do()
+        seconds, clock_s = time.monotonic() - began_s, (time.time_ns() - began_unix_ns) / 1e9
+        self._spent[name] = {}
+        for meter in started:
+            try:
+                self._spent[name][meter.name] = meter.stop()
+            except MeterAbsent as absent:
+                self._absent[meter.name] = absent.sentence
+        self._intervals[name] = {"began_unix_ns": began_unix_ns, "seconds": seconds, "clock_s": clock_s}
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -206,13 +301,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--schedule", type=Path, required=True)
     parser.add_argument("--index", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(OPTION, action="store_true", help="wait for it once the model is open")
+    parser.add_argument(TURN_OPTION, action="store_true", help="wait for it once the model is open")
     options = parser.parse_args(arguments)
     schedule = read_schedule(options.schedule)
     hold_lease(schedule.timeout_s)
     item = schedule.items[options.index]
     trace = trace_name(options.index) if item.trace else None
-    run = dict(describe(item), trace=trace)
+    run = dict(run_header(item), trace=trace)
     turn = Turn(run_file(options.out, options.index)) if options.turn else None
     try:
         if trace is not None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
+from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from ..failure import RunnerError
-from ..installing import lacking
 from ..machine.environment import available_cores
+from ..messages import RunnerError
 from ..model_files import check_model
+from ..packages import lacking
 from ..session_options import check_options
-from ..timing import timed_calls
 
 if TYPE_CHECKING:
     from ..feeds import TensorSpec
@@ -71,6 +72,25 @@ def load_runtime(kit: Kit) -> Any:
         raise lacking("{} needs the package {}".format(name, error.name), str(error.name)) from error
 
 
+def check_knobs(kit: Kit, knobs: Mapping[str, str]) -> None:
+    """Refuse options that are not knobs of the kit's session.
+
+    A runtime may silently accept a misspelt option. Options that change logits belong to the kit.
+
+    Raises:
+        RunnerError: unknown-knob; the errors of ``check_options`` and ``load_runtime``.
+    """
+    if not knobs:
+        return
+    names = load_runtime(kit).KNOBS
+    unknown = sorted(set(knobs) - set(names))
+    if unknown:
+        module = kit.manifest.session.module
+        why = "its knobs are {}".format(", ".join(names)) if names else "it has none"
+        raise RunnerError("unknown-knob", "{!r} is not a knob of {}".format(unknown[0], module), why)
+    check_options(kit.manifest.session.module, knobs)
+
+
 def open_session(
     kit: Kit, knobs: Optional[Mapping[str, str]] = None, batch: Optional[int] = None, trace_folder: Optional[Path] = None
 ) -> Session:
@@ -103,3 +123,25 @@ def threads_of(options: Dict[str, str]) -> int:
 def error_line(error: Exception) -> str:
     """Return a runtime's error on one line of at most 500 characters."""
     return " ".join(str(error).split())[:500] or type(error).__name__
+
+
+def timed_calls(call: Callable[[Any], Any], inputs: Sequence[Any], count: int, limit_ns: int) -> List[int]:
+    """Return the nanoseconds of ``count`` calls, or of as many as begin within ``limit_ns``; at least one.
+
+    Nothing else runs between the two readings of the clock.
+
+    ``inputs``: the calls' arguments in turn.
+    """
+    clock, following = time.perf_counter_ns, cycle(inputs).__next__
+    samples: List[int] = []
+    keep = samples.append
+    stop = clock() + limit_ns
+    for _ in range(count):
+        feed = following()
+        begin = clock()
+        call(feed)
+        end = clock()
+        keep(end - begin)
+        if end >= stop:
+            break
+    return samples

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 import ncnn
 import numpy as np
 
-from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes
+from ..messages import RunnerError
 from . import Session, threads_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class NcnnSession(Session):
         self._input, self._output = manifest.model.input.name, manifest.model.output.name
         self._spec = TensorSpec(self._input, manifest.model.input.dtype, (None, 3, *manifest.recipe.crop_px))
         self._net = ncnn.Net()
-        self.threads = _settle(self._net.opt, options)
+        self.threads = _apply_options(self._net.opt, options)
         param = kit.path(manifest.model.entry)
         weights = [kit.path(name) for name in manifest.model.files if name.endswith(".bin")]
         if self._net.load_param(str(param)) != 0:
@@ -55,7 +55,7 @@ class NcnnSession(Session):
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run the images one by one. The array belongs to the caller."""
-        return {self._output: np.stack([self._answer(np.ascontiguousarray(image)) for image in feed[self._input]])}
+        return {self._output: np.stack([self._compute(np.ascontiguousarray(image)) for image in feed[self._input]])}
 
     def close(self) -> None:
         """Release the network; a traced session writes ``layers.json``."""
@@ -66,7 +66,7 @@ class NcnnSession(Session):
             self._net.clear()
             self._net = None
 
-    def _answer(self, picture: Any) -> Any:
+    def _compute(self, picture: Any) -> Any:
         code, tensor = self._extract(picture)
         if code != 0:
             raise RunnerError("runtime-refused-feed", "ncnn computed nothing", "its extractor returned {}".format(code))
@@ -78,7 +78,7 @@ class NcnnSession(Session):
         extractor = self._net.create_extractor()
         extractor.input(self._input, ncnn.Mat(picture))  # ncnn reads the array in place, which this call keeps alive
         if self._trace is not None:
-            self._trace.walk(extractor)
+            self._trace.record(extractor)
         return extractor.extract(self._output)
 
 
@@ -95,7 +95,7 @@ def open_session(
     return NcnnSession(kit, dict(options), trace_folder)
 
 
-def _settle(settings: Any, options: Dict[str, str]) -> int:
+def _apply_options(settings: Any, options: Dict[str, str]) -> int:
     """Apply the options; return the number of threads."""
     settings.num_threads = threads_of(options)
     settings.use_vulkan_compute = False
@@ -118,20 +118,20 @@ class _Trace:
         self._stored = {}  # type: Dict[str, Dict[str, Any]]
         self._spent = [[] for _ in self._layers]  # type: List[List[int]]
 
-    def walk(self, extractor: Any) -> None:
+    def record(self, extractor: Any) -> None:
         extractor.set_light_mode(False)
         for layer, spent in zip(self._layers, self._spent):
             begin = time.perf_counter_ns()
             tensors = [extractor.extract(self._blobs[index], AS_STORED)[1] for index in layer.tops]
             spent.append(time.perf_counter_ns() - begin)
             for index, tensor in zip(layer.tops, tensors):
-                self._stored[self._blobs[index]] = {"bits": tensor.elembits(), "shape": _shape(tensor)}
+                self._stored[self._blobs[index]] = {"bits": tensor.elembits(), "shape": _unpacked_shape(tensor)}
 
     def write(self) -> None:
-        layers = [self._described(index) for index in range(len(self._layers))]
+        layers = [self._layer_facts(index) for index in range(len(self._layers))]
         write_bytes(self._folder / "layers.json", json.dumps(layers, indent=1).encode("utf-8"))
 
-    def _described(self, index: int) -> Dict[str, Any]:
+    def _layer_facts(self, index: int) -> Dict[str, Any]:
         layer, spent = self._layers[index], self._spent[index]
         words = self._settings[index]
         own = words[4 + int(words[2]) + int(words[3]) :]
@@ -153,7 +153,7 @@ def _sixteen_bits(settings: Any) -> Optional[str]:
     return "fp16"
 
 
-def _shape(tensor: Any) -> List[int]:
+def _unpacked_shape(tensor: Any) -> List[int]:
     """Return the shape, channels first, without packing."""
     sizes = {1: ("w",), 2: ("h", "w"), 3: ("c", "h", "w"), 4: ("c", "d", "h", "w")}[tensor.dims]
     first, *sides = [getattr(tensor, side) for side in sizes]

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
-from ..failure import RunnerError
 from ..feeds import TensorSpec
+from ..messages import RunnerError
 from . import Session, error_line, threads_of
 
 # Since 1.29 it sends usage events over the network and stores a device id in the home folder, unless this is set before import.

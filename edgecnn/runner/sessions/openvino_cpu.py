@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
-from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes
+from ..messages import RunnerError
 from . import Session, error_line, threads_of
 
 # Importing openvino sends usage events over the network, unless this package cannot be imported.
@@ -29,7 +29,9 @@ class OpenVinoSession(Session):
 
     def __init__(self, kit: Kit, options: Dict[str, str], trace_folder: Optional[Path], batch: Optional[int]) -> None:
         model = kit.path(kit.manifest.model.entry)
-        config = _config(dict(options), traced=trace_folder is not None)
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads_of(options)), **options}
+        if trace_folder is not None:
+            config["PERF_COUNT"] = "YES"
         try:
             graph = openvino.Core().read_model(str(model))
             if batch is not None:
@@ -43,8 +45,8 @@ class OpenVinoSession(Session):
         self.threads = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))  # may be fewer than requested
         self._trace_folder = trace_folder
         self._request = self._compiled.create_infer_request()
-        self._inputs: List[str] = [_name_of(port, kit.manifest.model.input.name) for port in self._compiled.inputs]
-        self._outputs: List[str] = [_name_of(port, kit.manifest.model.output.name) for port in self._compiled.outputs]
+        self._inputs: List[str] = [_port_name(port, kit.manifest.model.input.name) for port in self._compiled.inputs]
+        self._outputs: List[str] = [_port_name(port, kit.manifest.model.output.name) for port in self._compiled.outputs]
 
     def inputs(self) -> Sequence[TensorSpec]:
         """Return the inputs of the compiled model."""
@@ -87,17 +89,9 @@ def open_session(
     return OpenVinoSession(kit, dict(options), trace_folder, batch)
 
 
-def _name_of(port: Any, packaged: str) -> str:
+def _port_name(port: Any, packaged: str) -> str:
     """Return the kit's name if the port has it: a port has the names of all tensors merged into it."""
     return packaged if packaged in port.get_names() else str(port.get_any_name())
-
-
-def _config(options: Dict[str, str], traced: bool) -> Dict[str, str]:
-    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads_of(options))}
-    config.update(options)
-    if traced:
-        config["PERF_COUNT"] = "YES"
-    return config
 
 
 def _layers(compiled: Any, request: Any) -> List[Dict[str, Any]]:
@@ -108,24 +102,24 @@ def _layers(compiled: Any, request: Any) -> List[Dict[str, Any]]:
         layers.append(
             {
                 "name": op.get_friendly_name(),
-                "layer_type": _fact(facts, "layerType"),
-                "runtime_precision": _fact(facts, "runtimePrecision"),
-                "primitive_type": _fact(facts, "primitiveType"),
-                "original_names": [name for name in _fact(facts, "originalLayersNames").split(",") if name],
+                "layer_type": _text_fact(facts, "layerType"),
+                "runtime_precision": _text_fact(facts, "runtimePrecision"),
+                "primitive_type": _text_fact(facts, "primitiveType"),
+                "original_names": [name for name in _text_fact(facts, "originalLayersNames").split(",") if name],
                 "time_us": spent.get(op.get_friendly_name()),
-                "inputs": [_port(port) for port in op.inputs()],
-                "outputs": [_port(port) for port in op.outputs()],
+                "inputs": [_tensor_facts(port) for port in op.inputs()],
+                "outputs": [_tensor_facts(port) for port in op.outputs()],
             }
         )
     return layers
 
 
-def _port(port: Any) -> Dict[str, Any]:
+def _tensor_facts(port: Any) -> Dict[str, Any]:
     """Return the element type and the shape of a port; no shape if it is variable."""
     shape = port.get_partial_shape()
     sizes = [int(size) for size in shape.to_shape()] if shape.is_static else None
     return {"type": port.get_element_type().get_type_name(), "shape": sizes}
 
 
-def _fact(facts: Any, name: str) -> str:
+def _text_fact(facts: Any, name: str) -> str:
     return str(facts[name].astype(str)) if name in facts else ""

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 import numpy as np
 
-from ..engines.builder import import_builder
-from ..engines.log import MessageLog, logger_of
+from ..engines.builder import MessageLog, import_builder, logger_of
 from ..engines.record import BUILD, check_gpu, check_version, read_record
-from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes, write_json
 from ..machine.cudart import Cuda
 from ..machine.sensors import gpu_models
+from ..messages import RunnerError
 from . import Session
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class TensorRtSession(Session):
         self._shapes: Dict[str, Tuple[int, ...]] = {}
         self._allocate(batch)
         self._trace_folder = trace_folder
-        self._times = _times(trt) if trace_folder is not None else None
+        self._times = _profiler(trt) if trace_folder is not None else None
         if self._times is not None:
             self._context.profiler = self._times
         self._trt = trt
@@ -77,19 +76,19 @@ class TensorRtSession(Session):
         Raises:
             RunnerError: bad-feed for a shape outside the engine's profile, cuda-failed, or inference-failed.
         """
-        arrays = self._put(feed)
+        arrays = self._copy_inputs(feed)
         self._execute()
-        answers = {}
+        outputs = {}
         for name, dtype in self._outputs.items():
-            answers[name] = np.empty(tuple(self._context.get_tensor_shape(name)), dtype)
-            self._cuda.copy_to_host(answers[name], self._buffers[name], self._stream)
+            outputs[name] = np.empty(tuple(self._context.get_tensor_shape(name)), dtype)
+            self._cuda.copy_to_host(outputs[name], self._buffers[name], self._stream)
         self._cuda.wait(self._stream)
         del arrays
-        return answers
+        return outputs
 
     def event_ns(self, feed: Mapping[str, Any]) -> int:
         """Return the nanoseconds between two CUDA events around the engine, without copies of the feed and the logits."""
-        arrays = self._put(feed)
+        arrays = self._copy_inputs(feed)
         self._cuda.wait(self._stream)
         del arrays
         begin, end = self._cuda.event(), self._cuda.event()
@@ -115,7 +114,7 @@ class TensorRtSession(Session):
         # Release the context before the engine, and the engine before the runtime, which holds its logger.
         self._context = self._engine = self._runtime = None
 
-    def _put(self, feed: Mapping[str, Any]) -> List[Any]:
+    def _copy_inputs(self, feed: Mapping[str, Any]) -> List[Any]:
         """Queue the copies to the device. The returned arrays must stay alive until the copies are done."""
         arrays = []
         for name, dtype in self._inputs.items():
@@ -152,7 +151,7 @@ class TensorRtSession(Session):
         self._shapes[name] = shape
 
 
-def _times(trt: Any) -> Any:
+def _profiler(trt: Any) -> Any:
     class Times(trt.IProfiler):  # type: ignore[misc]
         """Times by TensorRT's profiler, in milliseconds for each layer and call."""
 

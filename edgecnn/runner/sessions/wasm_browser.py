@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 import numpy as np
 
-from ..browser.page import LACKS_GPU, NOT_STARTED, WITHOUT_GPU, Page
-from ..failure import RunnerError
+from ..browser import LACKS_GPU, NOT_STARTED, WITHOUT_GPU, Page
 from ..feeds import TensorSpec
 from ..files import write_bytes
 from ..manifest import MANIFEST
+from ..messages import RunnerError
 from . import Session, threads_of
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class BrowserSession(Session):
         size = kit.manifest.recipe.crop_px
         shape = (None, 3, *size) if model.input.layout == "NCHW" else (None, *size, 3)
         self._spec = TensorSpec(self._input, model.input.dtype, shape)
-        self._page, self.opened = self._begun(kit)
+        self._page, self.opened = self._open_page(kit)
 
-    def _begun(self, kit: Kit) -> Tuple[Page, Dict[str, Any]]:
+    def _open_page(self, kit: Kit) -> Tuple[Page, Dict[str, Any]]:
         """Start the page and open the network; return the page and its reply. The first of several errors is raised."""
         refused: Optional[RunnerError] = None
         for words in self.words:

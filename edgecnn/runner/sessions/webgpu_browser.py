@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
-from ..browser.page import WITH_GPU, WITH_VULKAN
+from ..browser import WITH_GPU, WITH_VULKAN
 from ..machine.environment import EMULATOR
-from ..say import note
+from ..messages import note
 from .wasm_browser import BrowserSession
 
 if TYPE_CHECKING:

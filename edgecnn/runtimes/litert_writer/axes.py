@@ -7,11 +7,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain
-from edgecnn.runtimes.litert_writer.registry import rule
+from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, Order, channels_last, onnx_order, rule
 
 
-@rule("Transpose", held="")
+@rule("Transpose", writes="")
 def _transpose(conversion: Conversion, node: Node) -> None:
     """Write nothing: the stored tensors hold the same numbers, with their axes renamed."""
     (source,), (result,) = node.inputs, node.outputs
@@ -20,7 +19,7 @@ def _transpose(conversion: Conversion, node: Node) -> None:
     if source in conversion.constants:
         conversion.constants[result] = conversion.constants[source].transpose(permutation)
         return
-    for order, tensor in conversion.stored(source).items():
+    for order, tensor in conversion.tensors_of(source).items():
         conversion.store(result, tensor, tuple(permutation.index(axis) for axis in order))
 
 
@@ -31,7 +30,7 @@ class _Regrouping(NamedTuple):
     after: Sequence[Sequence[int]]
 
 
-def _regrouping(before: Sequence[int], after: Sequence[int]) -> _Regrouping:
+def _regroup(before: Sequence[int], after: Sequence[int]) -> _Regrouping:
     """Return the finest groups of axes of sizes above 1 whose products are equal."""
     old = [axis for axis, size in enumerate(before) if size != 1]
     new = [axis for axis, size in enumerate(after) if size != 1]
@@ -65,7 +64,7 @@ def _group_order(order: Sequence[int], groups: _Regrouping) -> list[int] | None:
     return sequence
 
 
-def _whole_groups(order: Sequence[int], groups: _Regrouping) -> Order:
+def _order_with_whole_groups(order: Sequence[int], groups: _Regrouping) -> Order:
     """Return the nearest order in which the axes of each group are adjacent."""
     sequence: list[int] = []
     for axis in order:
@@ -74,15 +73,15 @@ def _whole_groups(order: Sequence[int], groups: _Regrouping) -> Order:
     return tuple(sequence)
 
 
-def _order_of(axes: Sequence[int], rank: int) -> Order:
+def _order_keeping(axes: Sequence[int], rank: int) -> Order:
     """Return an order that keeps these axes in sequence: channels last if that fits, else ONNX's order, else other axes first."""
-    for order in (last(rank), plain(rank)) if rank == 4 else (plain(rank),):
+    for order in (channels_last(rank), onnx_order(rank)) if rank == 4 else (onnx_order(rank),):
         if [axis for axis in order if axis in axes] == list(axes):
             return order
     return (*(axis for axis in range(rank) if axis not in axes), *axes)
 
 
-@rule("Reshape", "Flatten", "Squeeze", "Unsqueeze", held="", limits="constant sizes, at a batch of one")
+@rule("Reshape", "Flatten", "Squeeze", "Unsqueeze", writes="", limits="constant sizes, at a batch of one")
 def _reshape(conversion: Conversion, node: Node) -> None:
     """Write a reshape. Axes that are split or joined in the stored order, as in a channel shuffle, need no TRANSPOSE."""
     source, result = node.inputs[0], node.outputs[0]
@@ -94,22 +93,22 @@ def _reshape(conversion: Conversion, node: Node) -> None:
 
 def reshape(conversion: Conversion, source: str, result: str) -> None:
     """Write the reshape of a value to the shape of ``result``."""
-    groups = _regrouping(conversion.shape(source), conversion.shape(result))
-    orders = [order for order in conversion.stored(source) if _group_order(order, groups) is not None]
-    order = orders[0] if orders else _whole_groups(conversion.order(source), groups)
+    groups = _regroup(conversion.shape(source), conversion.shape(result))
+    orders = [order for order in conversion.tensors_of(source) if _group_order(order, groups) is not None]
+    order = orders[0] if orders else _order_with_whole_groups(conversion.order(source), groups)
     sequence = _group_order(order, groups)
     assert sequence is not None
     axes = [axis for number in sequence for axis in groups.after[number]]
     tensor = conversion.value(source, order)
-    new = _order_of(axes, len(conversion.shape(result)))
+    new = _order_keeping(axes, len(conversion.shape(result)))
     if [conversion.shape(result)[axis] for axis in new] == list(conversion.network.shape(tensor)):
         conversion.store(result, tensor, new)
     else:
-        conversion.reshaped(tensor, conversion.made(result, new))
+        conversion.write_reshape(tensor, conversion.add_output(result, new))
 
 
-@rule("Identity", held="")
-@rule("Dropout", held="", limits="not in training mode")
+@rule("Identity", writes="")
+@rule("Dropout", writes="", limits="not in training mode")
 def _same(conversion: Conversion, node: Node) -> None:
     source, result = node.inputs[0], node.outputs[0]
     if node.op == "Dropout" and node.has(2) and conversion.constant(node.inputs[2]).any():
@@ -117,7 +116,7 @@ def _same(conversion: Conversion, node: Node) -> None:
     if source in conversion.constants:
         conversion.constants[result] = conversion.constants[source]
         return
-    for order, tensor in conversion.stored(source).items():
+    for order, tensor in conversion.tensors_of(source).items():
         conversion.store(result, tensor, order)
 
 
@@ -125,7 +124,7 @@ _JOINED_MAX: Final = 5
 """XNNPACK leaves a CONCATENATION of more inputs to LiteRT."""
 
 
-@rule("Concat", held="CONCATENATION")
+@rule("Concat", writes="CONCATENATION")
 def _concat(conversion: Conversion, node: Node) -> None:
     """Write a concatenation. It reuses an earlier one of its first inputs: DenseNet's layers join all values before them."""
     axis = node.attributes["axis"] % len(conversion.shape(node.outputs[0]))
@@ -140,10 +139,10 @@ def _concat(conversion: Conversion, node: Node) -> None:
     while len(values) > _JOINED_MAX:
         shape = list(conversion.network.shape(values[0]))
         shape[place] = sum(conversion.network.shape(value)[place] for value in values[:_JOINED_MAX])
-        part = conversion.fresh(node.outputs[0], shape)
+        part = conversion.add_part(node.outputs[0], shape)
         conversion.network.add("CONCATENATION", values[:_JOINED_MAX], [part], "ConcatenationOptions", axis=place)
         values[:_JOINED_MAX] = [part]
-    made = conversion.made(node.outputs[0], order)
+    made = conversion.add_output(node.outputs[0], order)
     conversion.network.add("CONCATENATION", values, [made], "ConcatenationOptions", axis=place)
 
 
@@ -153,7 +152,7 @@ def largest_order(conversion: Conversion, names: Sequence[str]) -> Order:
     return conversion.order(max(computed, key=lambda name: int(np.prod(conversion.shape(name)))))
 
 
-@rule("Slice", held="SLICE, STRIDED_SLICE, GATHER", limits="constant starts, ends and steps")
+@rule("Slice", writes="SLICE, STRIDED_SLICE, GATHER", limits="constant starts, ends and steps")
 def _slice(conversion: Conversion, node: Node) -> None:
     source, result = node.inputs[0], node.outputs[0]
     shape = conversion.shape(source)
@@ -176,25 +175,25 @@ def cut_out(conversion: Conversion, source: str, result: str, cuts: Sequence[tup
         if step < 0:
             rows, place = list(range(first, end, step)), order.index(axis)
             shape = list(conversion.network.shape(value))
-            turned = conversion.fresh(result, [*shape[:place], len(rows), *shape[place + 1 :]])
-            conversion.network.add("GATHER", [value, conversion.axes(rows)], [turned], "GatherOptions", axis=place)
+            turned = conversion.add_part(result, [*shape[:place], len(rows), *shape[place + 1 :]])
+            conversion.network.add("GATHER", [value, conversion.add_integers(rows)], [turned], "GatherOptions", axis=place)
             value, cuts[axis] = turned, (0, len(rows), 1)
-    output = conversion.made(result, order)
+    output = conversion.add_output(result, order)
     cut(conversion, value, output, [cuts[axis] for axis in order])
 
 
 def cut(conversion: Conversion, value: int, output: int, cuts: Sequence[tuple[int, int, int]]) -> None:
     """Write a slice of a tensor. ``cuts``: start, stop and step of each axis of the tensor."""
-    begin = conversion.axes([first for first, _, _ in cuts])
+    begin = conversion.add_integers([first for first, _, _ in cuts])
     if all(step == 1 for _, _, step in cuts):
-        size = conversion.axes([max(0, end - first) for first, end, _ in cuts])
+        size = conversion.add_integers([max(0, end - first) for first, end, _ in cuts])
         conversion.network.add("SLICE", [value, begin, size], [output], "SliceOptions")
         return
-    end, steps = conversion.axes([end for _, end, _ in cuts]), conversion.axes([step for _, _, step in cuts])
+    end, steps = conversion.add_integers([end for _, end, _ in cuts]), conversion.add_integers([step for _, _, step in cuts])
     conversion.network.add("STRIDED_SLICE", [value, begin, end, steps], [output], "StridedSliceOptions")
 
 
-@rule("Split", held="SLICE")
+@rule("Split", writes="SLICE")
 def _split(conversion: Conversion, node: Node) -> None:
     shape, first = conversion.shape(node.inputs[0]), 0
     axis = node.attributes.get("axis", 0) % len(shape)
@@ -205,7 +204,7 @@ def _split(conversion: Conversion, node: Node) -> None:
         first = end
 
 
-@rule("Gather", held="SLICE, GATHER", limits="constant indices")
+@rule("Gather", writes="SLICE, GATHER", limits="constant indices")
 def _gather(conversion: Conversion, node: Node) -> None:
     source, result = node.inputs[0], node.outputs[0]
     shape, indices = conversion.shape(source), conversion.constant(node.inputs[1])
@@ -218,30 +217,30 @@ def _gather(conversion: Conversion, node: Node) -> None:
         return
     if indices.ndim == 0:
         cuts = [(rows[0], rows[0] + 1, 1) if at == axis else (0, shape[at], 1) for at in order]
-        row = conversion.fresh(result, [end - first for first, end, _ in cuts])
+        row = conversion.add_part(result, [end - first for first, end, _ in cuts])
         cut(conversion, value, row, cuts)
-        conversion.reshaped(row, conversion.made(result, drop_axes(order, [axis])))
+        conversion.write_reshape(row, conversion.add_output(result, drop_axes(order, [axis])))
         return
     more = indices.ndim - 1  # the indexed axis becomes this many axes more
     new = [range(axis, axis + 1 + more) if at == axis else (at + more * (at > axis),) for at in order]
-    output = conversion.made(result, tuple(at for places in new for at in places))
+    output = conversion.add_output(result, tuple(at for places in new for at in places))
     numbers = conversion.network.constant(np.array(rows, np.int32).reshape(indices.shape), "rows")
     conversion.network.add("GATHER", [value, numbers], [output], "GatherOptions", axis=place)
 
 
-@rule("GatherND", held="GATHER, GATHER_ND", limits="constant indices; not `batch_dims`")
+@rule("GatherND", writes="GATHER, GATHER_ND", limits="constant indices; not `batch_dims`")
 def _gather_nd(conversion: Conversion, node: Node) -> None:
     source, result, indices = node.inputs[0], node.outputs[0], conversion.constant(node.inputs[1])
     if node.attributes.get("batch_dims", 0):
         raise NoForm("`batch_dims` is not supported")
     if indices.shape[-1] == 1:  # whole rows
-        rows = conversion.part(result)
+        rows = conversion.part_name(result)
         conversion.constants[rows] = indices[..., 0]
         conversion.write("Gather", [source, rows], result, conversion.shape(result), axis=0)
         return
     places = conversion.network.constant((indices % conversion.shape(source)[: indices.shape[-1]]).astype(np.int32), "places")
-    value = conversion.value(source, plain(len(conversion.shape(source))))
-    output = conversion.made(result, plain(len(conversion.shape(result))))
+    value = conversion.value(source, onnx_order(len(conversion.shape(source))))
+    output = conversion.add_output(result, onnx_order(len(conversion.shape(result))))
     conversion.network.add("GATHER_ND", [value, places], [output], "GatherNdOptions")
 
 
@@ -251,7 +250,7 @@ def drop_axes(order: Order, axes: Sequence[int]) -> Order:
     return tuple(sorted(remaining).index(axis) for axis in remaining)
 
 
-@rule("Expand", held="BROADCAST_TO", limits="constant sizes")
+@rule("Expand", writes="BROADCAST_TO", limits="constant sizes")
 def _expand(conversion: Conversion, node: Node) -> None:
     source, result = node.inputs[0], node.outputs[0]
     wide = widen(conversion, source, len(conversion.shape(result)))
@@ -259,26 +258,26 @@ def _expand(conversion: Conversion, node: Node) -> None:
     if conversion.shape(wide) == conversion.shape(result):
         conversion.store(result, conversion.value(wide, order), order)
         return
-    output = conversion.made(result, order)
-    shape = conversion.axes([conversion.shape(result)[axis] for axis in order])
+    output = conversion.add_output(result, order)
+    shape = conversion.add_integers([conversion.shape(result)[axis] for axis in order])
     conversion.network.add("BROADCAST_TO", [conversion.value(wide, order), shape], [output])
 
 
-@rule("Tile", held="TILE", limits="constant repeats")
+@rule("Tile", writes="TILE", limits="constant repeats")
 def _tile(conversion: Conversion, node: Node) -> None:
     order, repeats = conversion.order(node.inputs[0]), conversion.integers(node.inputs[1])
-    value, output = conversion.value(node.inputs[0], order), conversion.made(node.outputs[0], order)
-    conversion.network.add("TILE", [value, conversion.axes([repeats[axis] for axis in order])], [output], "TileOptions")
+    value, output = conversion.value(node.inputs[0], order), conversion.add_output(node.outputs[0], order)
+    conversion.network.add("TILE", [value, conversion.add_integers([repeats[axis] for axis in order])], [output], "TileOptions")
 
 
 def widen(conversion: Conversion, name: str, rank: int) -> str:
-    """Return a value with leading axes of size 1 up to a rank, as ONNX broadcasts it."""
+    """Return a value with group_action axes of size 1 up to a rank, as ONNX broadcasts it."""
     shape = conversion.shape(name)
     if len(shape) == rank:
         return name
     if (name, rank) in conversion.widened:
         return conversion.widened[name, rank]
-    wide = conversion.widened[name, rank] = conversion.part(name)
+    wide = conversion.widened[name, rank] = conversion.part_name(name)
     if name in conversion.constants:
         conversion.constants[wide] = conversion.constants[name].reshape((1,) * (rank - len(shape)) + shape)
     else:

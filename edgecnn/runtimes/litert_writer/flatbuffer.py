@@ -119,7 +119,7 @@ class LitertNetwork:
                 setattr(added.builtinOptions, field, value)
         self._operators.append(added)
 
-    def finished(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+    def serialize(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """Return the file's content. The signature uses the names of the input and output tensors. Raises TooLarge."""
         content = sum(len(buffer.data) for buffer in self._buffers if buffer.data is not None)
         if content + _STRUCTURE_BYTES > BYTES_MAX:
@@ -129,26 +129,24 @@ class LitertNetwork:
         graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
         signature = schema.SignatureDefT()
         signature.signatureKey, signature.subgraphIndex = _SIGNATURE, 0
-        signature.inputs, signature.outputs = self._named(inputs), self._named(outputs)
+        signature.inputs, signature.outputs = self._tensor_maps(inputs), self._tensor_maps(outputs)
         model = schema.ModelT()
         model.version, model.description = _VERSION, b"edgecnn"
         model.subgraphs, model.buffers, model.signatureDefs = [graph], self._buffers, [signature]
-        model.operatorCodes = [_operator_code(code) for code in self._codes]
+        model.operatorCodes = []
+        for code in self._codes:
+            entry = schema.OperatorCodeT()
+            entry.builtinCode, entry.version = code, _VERSIONS.get(code, 1)
+            entry.deprecatedBuiltinCode = min(code, 127)  # the field that older readers use, whose maximum is 127
+            model.operatorCodes.append(entry)
         builder = flatbuffers.Builder(content + _STRUCTURE_BYTES)  # a builder that grows copies its bytes
         builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
         return bytes(memoryview(builder.Bytes)[builder.Head() :])  # builder.Output() makes another copy
 
-    def _named(self, tensors: Sequence[int]) -> list[Any]:
+    def _tensor_maps(self, tensors: Sequence[int]) -> list[Any]:
         entries = []
         for number in tensors:
             entry = schema.TensorMapT()
             entry.name, entry.tensorIndex = self._tensors[number].name, number
             entries.append(entry)
         return entries
-
-
-def _operator_code(code: int) -> Any:
-    """Return an operator's code. Older readers use the deprecated field, whose maximum is 127."""
-    entry = schema.OperatorCodeT()
-    entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), _VERSIONS.get(code, 1)
-    return entry

@@ -11,22 +11,21 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from edgecnn.runtimes.litert_writer.axes import cut
-from edgecnn.runtimes.litert_writer.conversion import Array, Conversion, Node, NoForm, last
-from edgecnn.runtimes.litert_writer.registry import rule
+from edgecnn.runtimes.litert_writer.conversion import Array, Conversion, Node, NoForm, channels_last, rule
 
-_IMAGE: Final = last(4)
+_IMAGE: Final = channels_last(4)
 _POSITIONS: Final = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
 """ONNX's coordinate modes that RESIZE_BILINEAR has."""
 
 
-@rule("Pad", held="PAD, PADV2, MIRROR_PAD, GATHER, SLICE", limits="constant pads")
+@rule("Pad", writes="PAD, PADV2, MIRROR_PAD, GATHER, SLICE", limits="constant pads")
 def _pad(conversion: Conversion, node: Node) -> None:
     pads = conversion.integers(node.inputs[1]) if node.has(1) else list(node.attributes["pads"])
     rank = len(conversion.shape(node.inputs[0]))
     axes = [axis % rank for axis in conversion.integers(node.inputs[3])] if node.has(3) else list(range(rank))
     sides = {axis: (pads[place], pads[place + len(axes)]) for place, axis in enumerate(axes)}
     order = conversion.order(node.inputs[0])
-    value, made = conversion.value(node.inputs[0], order), conversion.made(node.outputs[0], order)
+    value, made = conversion.value(node.inputs[0], order), conversion.add_output(node.outputs[0], order)
     stated = np.array([sides.get(axis, (0, 0)) for axis in order], np.int32)
     table = np.maximum(stated, 0)
     if (stated < 0).any():  # negative pads cut
@@ -34,7 +33,7 @@ def _pad(conversion: Conversion, node: Node) -> None:
         cuts = [(max(0, -before), size + min(0, after), 1) for (before, after), size in zip(stated, size, strict=True)]
         uncut, value = value, made
         if table.any():
-            value = conversion.fresh(node.outputs[0], [end - first for first, end, _ in cuts])
+            value = conversion.add_part(node.outputs[0], [end - first for first, end, _ in cuts])
         cut(conversion, uncut, value, cuts)
         if not table.any():
             return
@@ -45,15 +44,17 @@ def _pad(conversion: Conversion, node: Node) -> None:
         if filling == 0.0:
             conversion.network.add("PAD", [value, sizes], [made], "PadOptions")
         else:
-            conversion.network.add("PADV2", [value, sizes, conversion.number(filling)], [made], "PadV2Options")
+            conversion.network.add("PADV2", [value, sizes, conversion.add_number(filling)], [made], "PadV2Options")
     elif mode == b"reflect":
         sizes = conversion.network.constant(table, "pads")
         conversion.network.add("MIRROR_PAD", [value, sizes], [made], "MirrorPadOptions", mode=schema.MirrorPadMode.REFLECT)
     else:
-        _gathered(conversion, value, made, [(tuple(pair), mode) for pair in table], node.outputs[0])
+        _pad_by_gathering(conversion, value, made, [(tuple(pair), mode) for pair in table], node.outputs[0])
 
 
-def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tuple[tuple[int, int], bytes]], name: str) -> None:
+def _pad_by_gathering(
+    conversion: Conversion, value: int, made: int, sides: Sequence[tuple[tuple[int, int], bytes]], name: str
+) -> None:
     """Pad with the image's edge (``edge``) or with its opposite side (``wrap``) by gathering rows."""
     padded = [axis for axis, ((before, after), _) in enumerate(sides) if before or after]
     for axis in padded:
@@ -62,16 +63,16 @@ def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tup
         rows = np.arange(-before, size[axis] + after)
         rows = rows % size[axis] if mode == b"wrap" else np.clip(rows, 0, size[axis] - 1)
         shape = [*size[:axis], len(rows), *size[axis + 1 :]]
-        target = made if axis == padded[-1] else conversion.fresh(name, shape)
-        conversion.network.add("GATHER", [value, conversion.axes(list(rows))], [target], "GatherOptions", axis=axis)
+        target = made if axis == padded[-1] else conversion.add_part(name, shape)
+        conversion.network.add("GATHER", [value, conversion.add_integers(list(rows))], [target], "GatherOptions", axis=axis)
         value = target
     if not padded:
-        conversion.reshaped(value, made)
+        conversion.write_reshape(value, made)
 
 
 @rule(
     "Resize",
-    held="RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, GATHER, BATCH_MATMUL",
+    writes="RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, GATHER, BATCH_MATMUL",
     limits="height and width of an image, constant sizes; not `tf_crop_and_resize`, not `keep_aspect_ratio_policy`",
 )
 def _resize(conversion: Conversion, node: Node) -> None:
@@ -82,7 +83,7 @@ def _resize(conversion: Conversion, node: Node) -> None:
         raise NoForm("only the height and width of an image can be resized")
     scales = _image_scales(conversion, node)
     is_exact = scales is None or bool(np.isclose(np.array(shape[2:]) * scales, made[2:]).all())  # else ONNX uses the scales
-    copied = _copied_rows(node, shape[2:], made[2:], position) if mode == "nearest" and is_exact else None
+    copied = _source_rows_and_columns(node, shape[2:], made[2:], position) if mode == "nearest" and is_exact else None
     half = position in ("half_pixel", "pytorch_half_pixel")
     if copied is not None:
         _resize_nearest(conversion, node, copied)
@@ -90,8 +91,8 @@ def _resize(conversion: Conversion, node: Node) -> None:
         mode == "linear" and is_exact and min(made[2:]) > 1 and not node.attributes.get("antialias", 0) and position in _POSITIONS
     ):
         options: dict[str, Any] = {"halfPixelCenters": half, "alignCorners": position == "align_corners"}
-        inputs = [conversion.value(node.inputs[0], _IMAGE), conversion.axes(list(made[2:]))]
-        output = conversion.made(node.outputs[0], _IMAGE)
+        inputs = [conversion.value(node.inputs[0], _IMAGE), conversion.add_integers(list(made[2:]))]
+        output = conversion.add_output(node.outputs[0], _IMAGE)
         conversion.network.add("RESIZE_BILINEAR", inputs, [output], "ResizeBilinearOptions", **options)
     elif position == "tf_crop_and_resize":
         raise NoForm("`tf_crop_and_resize` is not supported")
@@ -127,41 +128,41 @@ def _resize_by_matrices(conversion: Conversion, node: Node, scales: Array | None
         (made,) = ReferenceEvaluator(entry).run(None, feed)
         shares.append(conversion.network.constant(made.reshape(before, -1).T[None].astype(np.float32), f"{node.name}/shares"))
     image = conversion.value(node.inputs[0], _IMAGE)
-    flat, higher = (conversion.fresh(node.outputs[0], [1, size, width * channels]) for size in (height, rows))
-    conversion.reshaped(image, flat)
+    flat, higher = (conversion.add_part(node.outputs[0], [1, size, width * channels]) for size in (height, rows))
+    conversion.write_reshape(image, flat)
     conversion.network.add("BATCH_MATMUL", [shares[0], flat], [higher], "BatchMatMulOptions")
-    apart = conversion.fresh(node.outputs[0], [rows, width, channels])
-    wider = conversion.fresh(node.outputs[0], [rows, columns, channels])
-    conversion.reshaped(higher, apart)
+    apart = conversion.add_part(node.outputs[0], [rows, width, channels])
+    wider = conversion.add_part(node.outputs[0], [rows, columns, channels])
+    conversion.write_reshape(higher, apart)
     conversion.network.add("BATCH_MATMUL", [shares[1], apart], [wider], "BatchMatMulOptions")
-    conversion.reshaped(wider, conversion.made(node.outputs[0], _IMAGE))
+    conversion.write_reshape(wider, conversion.add_output(node.outputs[0], _IMAGE))
 
 
-def _copied_rows(node: Node, size: Sequence[int], made: Sequence[int], position: str) -> list[list[int]] | None:
-    """Return the row and column that each new row and column copies; None if ``_rows`` lacks the definition."""
+def _source_rows_and_columns(node: Node, size: Sequence[int], made: Sequence[int], position: str) -> list[list[int]] | None:
+    """Return the row and column that each new row and column copies; None if ``_source_rows`` lacks the definition."""
     rounding = node.attributes.get("nearest_mode", b"round_prefer_floor").decode()
-    rows = [_rows(before, after, position, rounding) for before, after in zip(size, made, strict=True)]
+    rows = [_source_rows(before, after, position, rounding) for before, after in zip(size, made, strict=True)]
     return [along for along in rows if along is not None] if None not in rows else None
 
 
 def _resize_nearest(conversion: Conversion, node: Node, rows: Sequence[Sequence[int]]) -> None:
     """Write a copy of rows and columns. LiteRT's operator rounds down; other rounding gathers the rows."""
     size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
-    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
+    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.add_output(node.outputs[0], _IMAGE)
     if all(
         list(row) == [place * before // after for place in range(after)]
         for row, before, after in zip(rows, size, made, strict=True)
     ):
         table = "ResizeNearestNeighborOptions"
-        conversion.network.add("RESIZE_NEAREST_NEIGHBOR", [image, conversion.axes(list(made))], [output], table)
+        conversion.network.add("RESIZE_NEAREST_NEIGHBOR", [image, conversion.add_integers(list(made))], [output], table)
         return
     shape = conversion.network.shape(image)
-    higher = conversion.fresh(node.outputs[0], [shape[0], made[0], *shape[2:]])
-    conversion.network.add("GATHER", [image, conversion.axes(rows[0])], [higher], "GatherOptions", axis=1)
-    conversion.network.add("GATHER", [higher, conversion.axes(rows[1])], [output], "GatherOptions", axis=2)
+    higher = conversion.add_part(node.outputs[0], [shape[0], made[0], *shape[2:]])
+    conversion.network.add("GATHER", [image, conversion.add_integers(rows[0])], [higher], "GatherOptions", axis=1)
+    conversion.network.add("GATHER", [higher, conversion.add_integers(rows[1])], [output], "GatherOptions", axis=2)
 
 
-def _rows(before: int, after: int, position: str, rounding: str) -> list[int] | None:
+def _source_rows(before: int, after: int, position: str, rounding: str) -> list[int] | None:
     """Return the row that each new row copies, by ONNX's definition of Resize; None for other coordinate modes."""
     places, scale = np.arange(after, dtype=np.float64), after / before
     if position == "asymmetric":
@@ -181,14 +182,14 @@ def _rows(before: int, after: int, position: str, rounding: str) -> list[int] | 
     return [int(row) for row in np.clip(rounded[rounding], 0, before - 1)]
 
 
-@rule("DepthToSpace", held="DEPTH_TO_SPACE")
+@rule("DepthToSpace", writes="DEPTH_TO_SPACE")
 def _depth_to_space(conversion: Conversion, node: Node) -> None:
     """Write LiteRT's operator for the mode DCR, and a transpose for CRD, which is torch's PixelShuffle."""
     if node.attributes.get("mode", b"DCR") == b"DCR":
-        _moved_blocks(conversion, node, "DEPTH_TO_SPACE", "DepthToSpaceOptions")
+        _write_blocks(conversion, node, "DEPTH_TO_SPACE", "DepthToSpaceOptions")
         return
     (batch, channels, height, width), side = conversion.shape(node.inputs[0]), node.attributes["blocksize"]
-    parts, moved = (conversion.part(node.outputs[0]) for _ in range(2))
+    parts, moved = (conversion.part_name(node.outputs[0]) for _ in range(2))
     shape = [batch, channels // side**2, side, side, height, width]
     order = [0, 1, 4, 2, 5, 3]
     conversion.write("Reshape", [node.inputs[0]], parts, shape)
@@ -196,7 +197,9 @@ def _depth_to_space(conversion: Conversion, node: Node) -> None:
     conversion.write("Reshape", [moved], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
-@rule("ConvTranspose", held="TRANSPOSE_CONV, SLICE", limits="two axes, constant weights; not `output_padding` beyond the window")
+@rule(
+    "ConvTranspose", writes="TRANSPOSE_CONV, SLICE", limits="two axes, constant weights; not `output_padding` beyond the window"
+)
 def _transposed_convolution(conversion: Conversion, node: Node) -> None:
     """Write groups and dilation as zeros between the weights, and padding as a slice of the result: LiteRT lacks all three."""
     weights = conversion.constant(node.inputs[1]).astype(np.float32)
@@ -220,10 +223,10 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
         conversion.network.constant(values, f"{node.outputs[0]}/{name}")
         for name, values in (("weights", filters), ("bias", bias))
     ]
-    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
+    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.add_output(node.outputs[0], _IMAGE)
     is_cut = full != list(made[2:])
-    target = conversion.fresh(node.outputs[0], [1, *full, made[1]]) if is_cut else output
-    inputs = [conversion.axes([1, *full, made[1]]), constants[0], image, constants[1]]
+    target = conversion.add_part(node.outputs[0], [1, *full, made[1]]) if is_cut else output
+    inputs = [conversion.add_integers([1, *full, made[1]]), constants[0], image, constants[1]]
     options = {"padding": schema.Padding.VALID, "strideH": strides[0], "strideW": strides[1]}
     conversion.network.add("TRANSPOSE_CONV", inputs, [target], "TransposeConvOptions", **options)
     if is_cut:
@@ -246,22 +249,22 @@ def _cut_before(node: Node, excess: Sequence[int]) -> list[int]:
     return list(node.attributes.get("pads", [0] * 4)[:2])
 
 
-@rule("SpaceToDepth", held="SPACE_TO_DEPTH")
+@rule("SpaceToDepth", writes="SPACE_TO_DEPTH")
 def _space_to_depth(conversion: Conversion, node: Node) -> None:
-    _moved_blocks(conversion, node, "SPACE_TO_DEPTH", "SpaceToDepthOptions")
+    _write_blocks(conversion, node, "SPACE_TO_DEPTH", "SpaceToDepthOptions")
 
 
-def _moved_blocks(conversion: Conversion, node: Node, operator: str, table: str) -> None:
-    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
+def _write_blocks(conversion: Conversion, node: Node, operator: str, table: str) -> None:
+    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.add_output(node.outputs[0], _IMAGE)
     conversion.network.add(operator, [image], [output], table, blockSize=node.attributes["blocksize"])
 
 
-@rule("LRN", held="LOCAL_RESPONSE_NORMALIZATION", limits="an odd `size`")
+@rule("LRN", writes="LOCAL_RESPONSE_NORMALIZATION", limits="an odd `size`")
 def _local_response(conversion: Conversion, node: Node) -> None:
     size = node.attributes["size"]
     if size % 2 == 0:
         raise NoForm("an even `size` is not supported")
-    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
+    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.add_output(node.outputs[0], _IMAGE)
     options = {"radius": size // 2, "bias": node.attributes.get("bias", 1.0), "beta": node.attributes.get("beta", 0.75)}
     alpha = node.attributes.get("alpha", 1e-4) / size
     conversion.network.add(

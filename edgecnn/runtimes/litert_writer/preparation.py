@@ -31,8 +31,8 @@ def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
     """Return the network with every other operator inlined that ONNX defines by these. The model may be changed."""
     shapes = shapes_at_batch_one(model)
     fold_constants(model, shapes)  # sizes that the network computes are constants at a batch of one
-    _state_constants(model.graph)
-    while functions := _functions(model, operators):
+    _declare_constants(model.graph)
+    while functions := _functions_to_inline(model, operators):
         before = model.graph
         model = inline_selected_functions(model, [("", op) for op in functions], inline_schema_functions=True)
         _name_steps(model.graph, before)
@@ -43,7 +43,7 @@ def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
     return Prepared(model, shapes)
 
 
-def _state_constants(graph: onnx.GraphProto) -> None:
+def _declare_constants(graph: onnx.GraphProto) -> None:
     """Add the types of constants to ``value_info``, where type-dependent definitions read them."""
     typed = {value.name for value in (*graph.input, *graph.value_info)}
     graph.value_info.extend(
@@ -70,7 +70,7 @@ def _name_steps(graph: onnx.GraphProto, before: onnx.GraphProto) -> None:
         value.name = steps.get(value.name, value.name)
 
 
-def _functions(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
+def _functions_to_inline(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
     """Return the other operators that ONNX defines by basic ones, and add to their nodes the defaults that definitions read."""
     version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     functions = set()
@@ -125,7 +125,11 @@ def _join_gelu(graph: onnx.GraphProto) -> None:
     uses = Counter(name for node in graph.node for name in node.input) + Counter(value.name for value in graph.output)
     readers = {name: node for node in graph.node for name in node.input if uses[name] == 1}
     numbers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    numbers |= {node.output[0]: _number(node) for node in graph.node if node.op_type == "Constant"}
+    numbers |= {
+        node.output[0]: constant_value(helper.get_attribute_value(node.attribute[0]))
+        for node in graph.node
+        if node.op_type == "Constant"
+    }
     for node in [node for node in graph.node if node.op_type == "Erf"]:
         if (parts := _gelu_parts(node, made_by, readers, numbers)) is not None:
             value, *removed, end = parts
@@ -134,13 +138,13 @@ def _join_gelu(graph: onnx.GraphProto) -> None:
             end.CopyFrom(helper.make_node("Gelu", [value], list(end.output), name=end.name or node.name))
 
 
-def _number(node: onnx.NodeProto) -> Any:
-    value = helper.get_attribute_value(node.attribute[0])
+def constant_value(value: Any) -> Any:
+    """Return the value of a Constant node's attribute as an array."""
     return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.array(value)
 
 
 def _gelu_parts(erf: onnx.NodeProto, made_by: Mapping[str, Any], readers: Mapping[str, Any], numbers: Mapping[str, Any]) -> Any:
-    """Return GELU's input, then its nodes with the one that makes the result last; None for another expression."""
+    """Return GELU's input, and then its nodes, the result's maker last. Return None for another expression."""
 
     def split(node: Any, op: str) -> tuple[str, float] | None:
         """Return the computed operand of a node and its other operand, a number."""

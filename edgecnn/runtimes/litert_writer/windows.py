@@ -11,10 +11,9 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn.runtimes.litert_writer.axes import cut
-from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, last
-from edgecnn.runtimes.litert_writer.registry import rule
+from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, channels_last, rule
 
-_IMAGE: Final = last(4)
+_IMAGE: Final = channels_last(4)
 _POOLED: Final = "a window of at most two axes; not dilation, not the output `Indices`"
 _NEVER_NEGATIVE: Final = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Softplus", "Exp", "Abs")
 _KEEPS_SIGN: Final = ("MaxPool", "AveragePool", "Concat", "GlobalAveragePool", "Reshape", "Transpose", "Flatten", "Identity")
@@ -59,23 +58,23 @@ class _Window(NamedTuple):
         return True
 
 
-def _padded(conversion: Conversion, image: int, pads: Sequence[int], name: str) -> int:
+def _write_zero_padding(conversion: Conversion, image: int, pads: Sequence[int], name: str) -> int:
     """Write an image with rows and columns of zeros around it. XNNPACK fuses them into the convolution that follows."""
     batch, height, width, channels = conversion.network.shape(image)
-    made = conversion.fresh(name, [batch, height + pads[0] + pads[2], width + pads[1] + pads[3], channels])
+    made = conversion.add_part(name, [batch, height + pads[0] + pads[2], width + pads[1] + pads[3], channels])
     sizes = conversion.network.constant(np.array([[0, 0], [pads[0], pads[2]], [pads[1], pads[3]], [0, 0]], np.int32), "pads")
     conversion.network.add("PAD", [image, sizes], [made], "PadOptions")
     return made
 
 
-def _entered(conversion: Conversion, node: Node, window: _Window) -> tuple[int, int]:
+def _image_and_padding(conversion: Conversion, node: Node, window: _Window) -> tuple[int, int]:
     """Return the image that a window reads, and LiteRT's kind of padding."""
     image = conversion.value(node.inputs[0], _IMAGE)
     if not any(window.pads):
         return image, schema.Padding.VALID
     if window.is_same(conversion.network.shape(image)[1:3]):
         return image, schema.Padding.SAME
-    return _padded(conversion, image, window.pads, node.outputs[0]), schema.Padding.VALID
+    return _write_zero_padding(conversion, image, window.pads, node.outputs[0]), schema.Padding.VALID
 
 
 def _image_node(conversion: Conversion, node: Node, kernel: Sequence[int]) -> Node | None:
@@ -100,7 +99,7 @@ def _image_node(conversion: Conversion, node: Node, kernel: Sequence[int]) -> No
         raise NoForm("padding of an axis along which the window has size 1 is not supported")
     shape, made = conversion.shape(name), conversion.shape(node.outputs[0])
     moved = [0, 1, *(axis + 2 for axis in idle), *(axis + 2 for axis in busy)]
-    turned, image, windows = (conversion.part(node.outputs[0]) for _ in range(3))
+    turned, image, windows = (conversion.part_name(node.outputs[0]) for _ in range(3))
     conversion.write("Transpose", [name], turned, [shape[axis] for axis in moved], perm=moved)
     channels, ones = moved[1 : 2 + len(idle)], [1] * (2 - len(busy))
     sizes = [
@@ -122,18 +121,18 @@ def _restore_axes(conversion: Conversion, node: Node, kernel: Sequence[int], win
     strides = node.attributes.get("strides", [1] * len(kernel))
     busy = [axis + 2 for axis in range(len(kernel)) if kernel[axis] > 1 or strides[axis] > 1] or [len(made) - 1]
     moved = [axis for axis in range(len(made)) if axis not in busy] + busy
-    back, permutation = conversion.part(node.outputs[0]), [moved.index(axis) for axis in range(len(made))]
+    back, permutation = conversion.part_name(node.outputs[0]), [moved.index(axis) for axis in range(len(made))]
     conversion.write("Reshape", [windows], back, [made[axis] for axis in moved])
     conversion.write("Transpose", [back], node.outputs[0], made, perm=permutation)
 
 
-@rule("Conv", held="CONV_2D, DEPTHWISE_CONV_2D, PAD", limits="one or two axes, constant weights")
+@rule("Conv", writes="CONV_2D, DEPTHWISE_CONV_2D, PAD", limits="one or two axes, constant weights")
 def _convolution(conversion: Conversion, node: Node) -> None:
     weights = conversion.constant(node.inputs[1]).astype(np.float32, copy=False)
     if len(weights.shape) == 3:  # along one axis, as a row
         row = _image_node(conversion, node, [max(2, weights.shape[2])])
         assert row is not None
-        conversion.constants[taps := conversion.part(node.outputs[0])] = weights[:, :, None]
+        conversion.constants[taps := conversion.part_name(node.outputs[0])] = weights[:, :, None]
         attributes = {**row.attributes, "kernel_shape": [1, weights.shape[2]]}
         inputs = [row.inputs[0], taps, *node.inputs[2:]]
         _convolution(conversion, row._replace(inputs=inputs, attributes=attributes))
@@ -144,10 +143,10 @@ def _convolution(conversion: Conversion, node: Node) -> None:
     window = _Window.read(conversion, node, weights.shape[2:])
     channels, groups, made = conversion.shape(node.inputs[0])[1], node.attributes.get("group", 1), weights.shape[0]
     bias = conversion.constant(node.inputs[2]).astype(np.float32) if node.has(2) else np.zeros(made, np.float32)
-    image, padding = _entered(conversion, node, window)
+    image, padding = _image_and_padding(conversion, node, window)
     options = {"padding": padding, "strideH": window.strides[0], "strideW": window.strides[1]}
     options |= {"dilationHFactor": window.dilations[0], "dilationWFactor": window.dilations[1]}
-    fused, output = conversion.ended(node, _IMAGE)
+    fused, output = conversion.add_fused_output(node, _IMAGE)
     options["fusedActivationFunction"] = fused
     offset = conversion.network.constant(bias, f"{node.outputs[0]}/bias")
     if groups == channels and groups > 1:
@@ -159,8 +158,8 @@ def _convolution(conversion: Conversion, node: Node) -> None:
     conversion.network.add("CONV_2D", [image, filters, offset], [output], "Conv2DOptions", **options)
 
 
-@rule("MaxPool", held="MAX_POOL_2D, PAD, SLICE, CONCATENATION, DEPTHWISE_CONV_2D", limits=_POOLED)
-@rule("AveragePool", held="AVERAGE_POOL_2D, PAD, MUL, DEPTHWISE_CONV_2D", limits=_POOLED)
+@rule("MaxPool", writes="MAX_POOL_2D, PAD, SLICE, CONCATENATION, DEPTHWISE_CONV_2D", limits=_POOLED)
+@rule("AveragePool", writes="AVERAGE_POOL_2D, PAD, MUL, DEPTHWISE_CONV_2D", limits=_POOLED)
 def _pool(conversion: Conversion, node: Node) -> None:
     if any(node.outputs[1:]):
         raise NoForm("the output `Indices` is not supported")
@@ -173,20 +172,20 @@ def _pool(conversion: Conversion, node: Node) -> None:
     if any(apart != 1 for apart in window.dilations):
         raise NoForm("dilation is not supported")
     if prod(kernel) == 1 and not any(window.pads):
-        _picked(conversion, node, window)
+        _write_positions(conversion, node, window)
         return
     if node.op == "AveragePool":
         _average_pool(conversion, node, window)
         return
     image = conversion.value(node.inputs[0], _IMAGE)
     if is_never_negative(conversion, node.inputs[0]) or window.is_same(conversion.network.shape(image)[1:3]):
-        _write_pool(conversion, node, "MAX_POOL_2D", window, _entered(conversion, node, window))
+        _write_pool(conversion, node, "MAX_POOL_2D", window, _image_and_padding(conversion, node, window))
         return
-    edged = _edged(conversion, image, window.pads, node.outputs[0])
+    edged = _write_edge_padding(conversion, image, window.pads, node.outputs[0])
     _write_pool(conversion, node, "MAX_POOL_2D", window, (edged, schema.Padding.VALID))
 
 
-def _edged(conversion: Conversion, image: int, pads: Sequence[int], name: str) -> int:
+def _write_edge_padding(conversion: Conversion, image: int, pads: Sequence[int], name: str) -> int:
     """Write an image with its first and last rows and columns repeated. No maximum changes: such a window also covers the edge.
 
     XNNPACK pads only with zero, and in INT8 a very low number would widen the range.
@@ -197,60 +196,60 @@ def _edged(conversion: Conversion, image: int, pads: Sequence[int], name: str) -
         for place, count in ((0, pads[axis - 1]), (size[axis] - 1, pads[axis + 1])):
             edges.append([])
             if count:
-                row = conversion.fresh(name, [*size[:axis], 1, *size[axis + 1 :]])
+                row = conversion.add_part(name, [*size[:axis], 1, *size[axis + 1 :]])
                 cut(conversion, image, row, [(place, place + 1, 1) if at == axis else (0, n, 1) for at, n in enumerate(size)])
                 edges[-1] = [row] * count
         parts = [*edges[0], image, *edges[1]]
         if len(parts) > 1:
-            image = conversion.fresh(name, [*size[:axis], size[axis] + len(parts) - 1, *size[axis + 1 :]])
+            image = conversion.add_part(name, [*size[:axis], size[axis] + len(parts) - 1, *size[axis + 1 :]])
             conversion.network.add("CONCATENATION", parts, [image], "ConcatenationOptions", axis=axis)
     return image
 
 
-def _picked(conversion: Conversion, node: Node, window: _Window) -> None:
+def _write_positions(conversion: Conversion, node: Node, window: _Window) -> None:
     """Write a window of size 1 as a depthwise convolution with weights of 1: XNNPACK has no such pooling."""
-    image, padding = _entered(conversion, node, window)
+    image, padding = _image_and_padding(conversion, node, window)
     channels = conversion.network.shape(image)[3]
     ones = conversion.network.constant(np.ones((1, 1, 1, channels), np.float32), f"{node.outputs[0]}/ones")
     offset = conversion.network.constant(np.zeros(channels, np.float32), f"{node.outputs[0]}/bias")
     options = {"strideH": window.strides[0], "strideW": window.strides[1], "dilationHFactor": 1, "dilationWFactor": 1}
-    fused, output = conversion.ended(node, _IMAGE)
+    fused, output = conversion.add_fused_output(node, _IMAGE)
     options |= {"padding": padding, "depthMultiplier": 1, "fusedActivationFunction": fused}
     conversion.network.add("DEPTHWISE_CONV_2D", [image, ones, offset], [output], "DepthwiseConv2DOptions", **options)
 
 
-def _write_pool(conversion: Conversion, node: Node, operator: str, window: _Window, entered: tuple[int, int]) -> None:
-    """Write a pooling operator. ``entered``: the image that it reads, and its padding."""
-    fused, output = conversion.ended(node, _IMAGE)
-    image, padding = entered
+def _write_pool(conversion: Conversion, node: Node, operator: str, window: _Window, source: tuple[int, int]) -> None:
+    """Write a pooling operator. ``source``: the image that it reads, and its padding."""
+    fused, output = conversion.add_fused_output(node, _IMAGE)
+    image, padding = source
     options = {**window.pool_options(), "padding": padding, "fusedActivationFunction": fused}
     conversion.network.add(operator, [image], [output], "Pool2DOptions", **options)
 
 
 def _average_pool(conversion: Conversion, node: Node, window: _Window) -> None:
     """Write an average. LiteRT divides by the positions inside the image with SAME, by the window's size otherwise."""
-    counts = _positions(conversion, node, window)
+    counts = _position_counts(conversion, node, window)
     image = conversion.value(node.inputs[0], _IMAGE)
     size = conversion.network.shape(image)[1:3]
     counts_inside = not node.attributes.get("count_include_pad", 0)
     if not any(window.pads) or (counts_inside and window.is_same(size)):
-        _write_pool(conversion, node, "AVERAGE_POOL_2D", window, _entered(conversion, node, window))
+        _write_pool(conversion, node, "AVERAGE_POOL_2D", window, _image_and_padding(conversion, node, window))
         return
-    image = _padded(conversion, image, window.pads, node.outputs[0])
+    image = _write_zero_padding(conversion, image, window.pads, node.outputs[0])
     shape = conversion.shape(node.outputs[0])
     positions = prod(window.kernel)
     if bool((counts == positions).all()):
         _write_pool(conversion, node, "AVERAGE_POOL_2D", window, (image, schema.Padding.VALID))
         return
-    mean = conversion.fresh(node.outputs[0], [shape[axis] for axis in _IMAGE])
+    mean = conversion.add_part(node.outputs[0], [shape[axis] for axis in _IMAGE])
     options = {**window.pool_options(), "padding": schema.Padding.VALID}
     conversion.network.add("AVERAGE_POOL_2D", [image], [mean], "Pool2DOptions", **options)
     factors = conversion.network.constant((positions / counts).astype(np.float32)[None, :, :, None], f"{node.outputs[0]}/factors")
-    fused, output = conversion.ended(node, _IMAGE)
+    fused, output = conversion.add_fused_output(node, _IMAGE)
     conversion.network.add("MUL", [mean, factors], [output], "MulOptions", fusedActivationFunction=fused)
 
 
-def _positions(conversion: Conversion, node: Node, window: _Window) -> npt.NDArray[np.float64]:
+def _position_counts(conversion: Conversion, node: Node, window: _Window) -> npt.NDArray[np.float64]:
     """Return the number of positions (H, W) that ONNX counts in each window; ``count_include_pad`` adds the padding."""
     size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
     stated = [0] * 4

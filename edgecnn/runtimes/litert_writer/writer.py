@@ -18,22 +18,13 @@ from onnx import numpy_helper
 
 from edgecnn.errors.devices import CONVERTER_FAILED, layer_not_converted
 from edgecnn.graph.onnx_file import load_model
-from edgecnn.runtimes.litert import ENTRY, WRITER, write_described
-from edgecnn.runtimes.litert_writer import (  # noqa: F401 - each registers its rules
-    arithmetic,
-    axes,
-    contraction,
-    images,
-    logic,
-    sums,
-    windows,
-)
-from edgecnn.runtimes.litert_writer.arithmetic import clip_bounds, hard_swish_of_parts
-from edgecnn.runtimes.litert_writer.conversion import Activation, Conversion, Node, NoForm, nodes_of, plain
+from edgecnn.runtimes.litert import ENTRY, WRITER, write_model_file
+from edgecnn.runtimes.litert_writer import axes, elementwise, images, sums, windows  # noqa: F401 - each registers its rules
+from edgecnn.runtimes.litert_writer.conversion import RULES, Activation, Conversion, Node, NoForm, channels_last, onnx_order
+from edgecnn.runtimes.litert_writer.elementwise import clip_bounds, hard_swish_of_parts
 from edgecnn.runtimes.litert_writer.flatbuffer import BYTES_MAX, TooLarge
-from edgecnn.runtimes.litert_writer.preparation import prepare
-from edgecnn.runtimes.litert_writer.registry import RULES
-from edgecnn.store.failures import told_by_system
+from edgecnn.runtimes.litert_writer.preparation import constant_value, prepare
+from edgecnn.store.failures import prefer_system_error
 from edgecnn.values.candidate import Candidate, Precision
 
 _FUSED_INTO: Final = frozenset(
@@ -72,10 +63,15 @@ def litert_model(model: onnx.ModelProto, *, splits_hard_swish: bool = False) -> 
     model, shapes = prepare(model, rules)
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    nodes = [node for node in nodes_of(graph) if not _is_constant(node, constants)]
+    nodes = []
+    for node in map(Node.read, graph.node):
+        if node.op == "Constant":
+            constants[node.outputs[0]] = constant_value(next(iter(node.attributes.values())))
+        else:
+            nodes.append(node)
     outputs = [output.name for output in graph.output]
-    conversion = Conversion(shapes, constants, fuses=_activations(nodes, outputs, constants), rules=rules)
-    entries = [_entry(conversion, value.name) for value in graph.input if value.name not in constants]
+    conversion = Conversion(shapes, constants, fuses=_fused_activations(nodes, outputs, constants), rules=rules)
+    entries = [_add_input(conversion, value.name) for value in graph.input if value.name not in constants]
     for node in nodes:
         if node.name in conversion.fused:
             continue
@@ -86,24 +82,16 @@ def litert_model(model: onnx.ModelProto, *, splits_hard_swish: bool = False) -> 
             rules[node.op](conversion, node)
         except NoForm as error:
             raise LayerWithoutForm(node, str(error)) from error
-    ends = [conversion.value(name, plain(len(conversion.shape(name)))) for name in outputs]
-    return conversion.network.finished(entries, ends)
+    ends = [conversion.value(name, onnx_order(len(conversion.shape(name)))) for name in outputs]
+    return conversion.network.serialize(entries, ends)
 
 
-def _is_constant(node: Node, constants: dict[str, npt.NDArray[Any]]) -> bool:
-    if node.op != "Constant":
-        return False
-    value = next(iter(node.attributes.values()))
-    constants[node.outputs[0]] = numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.array(value)
-    return True
-
-
-def _entry(conversion: Conversion, name: str) -> int:
+def _add_input(conversion: Conversion, name: str) -> int:
     rank = len(conversion.shape(name))
-    return conversion.made(name, (0, *range(2, rank), 1) if rank > 2 else plain(rank))
+    return conversion.add_output(name, channels_last(rank) if rank > 2 else onnx_order(rank))
 
 
-def _activations(
+def _fused_activations(
     nodes: Sequence[Node], outputs: Sequence[str], constants: Mapping[str, npt.NDArray[Any]]
 ) -> Mapping[str, Activation]:
     """Return the activation to fuse, by value: the activation is the value's only reader, and its operator can fuse it."""
@@ -133,7 +121,7 @@ def _fused_code(node: Node, constants: Mapping[str, npt.NDArray[Any]]) -> int | 
 def convert(onnx: Path, candidate: Candidate, out: Path) -> None:
     """Write ``model.tflite`` and ``model.json`` in fp32, without a check. Raises LAYER_NOT_CONVERTED, CONVERTER_FAILED."""
     write_model(onnx, candidate, out / ENTRY)
-    write_described(onnx, candidate, out)
+    write_model_file(onnx, candidate, out)
 
 
 def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
@@ -152,5 +140,5 @@ def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
     except TooLarge as error:
         why = f"its weights take more than the {BYTES_MAX:,} bytes of a FlatBuffer"
         raise CONVERTER_FAILED(converter=WRITER, candidate=candidate.id, why=why) from error
-    with told_by_system(made, len(content)):
+    with prefer_system_error(made, len(content)):
         made.write_bytes(content)

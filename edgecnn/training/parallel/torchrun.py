@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgecnn.data.composed import training_images
+from edgecnn.data.cutouts import training_images
 from edgecnn.errors.base import error_again
 from edgecnn.errors.training import (
     NO_DISTRIBUTED_TORCH,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from edgecnn.building.data_notices import class_notices
-from edgecnn.building.fold_notices import fold_notices
+from edgecnn.building.notices import class_notices, fold_notices
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.figures import ClassFigures, ClassReport, Groups, UnitLosses
 from edgecnn.values.report import CandidateFacts

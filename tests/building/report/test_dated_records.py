@@ -201,9 +201,9 @@ def test_a_record_that_was_changed_is_named_and_stops_nothing(tmp_path: Path, fo
     found = dated_records(PI.name)
     assert len(found.evidence) == 1
     assert found.damaged == (
-        "the record deep.json is left out: it is not valid JSON (RecursionError)",
-        "the record note.json is left out: device: Field required",
-        "the record pi.json is left out: its content does not match its sha256",
+        "the record deep.json is ignored: it is not valid JSON (RecursionError)",
+        "the record note.json is ignored: device: Field required",
+        "the record pi.json is ignored: its content does not match its sha256",
     )
     report = a_report_of(staged(tmp_path), a_request(tmp_path / "out", device=PI))
     assert [each for each in report.notices if each in found.damaged] == list(found.damaged)
@@ -229,7 +229,7 @@ def test_a_record_that_cannot_be_signed_is_no_way_around_the_signers(folder: Pat
     found = dated_records(PI.name)
     assert found.desktop == ()
     assert found.damaged == (
-        "the record gpu.json is left out: edgecnn.baseline/1 cannot be signed, and allowed_signers lies beside it",
+        "the record gpu.json is ignored: edgecnn.baseline/1 cannot be signed, and allowed_signers requires a signature",
     )
 
 
@@ -248,9 +248,9 @@ def test_a_date_that_would_pass_for_the_newest_is_refused(folder: Path, when: st
     found = dated_records(PI.name)
     assert (found.desktop, found.evidence) == ((), ())
     assert found.damaged == (
-        f"the record a.json is left out: latency.observed_at {why}",
-        f"the record b.json is left out: measured_at {why}",
-        f"the record c.json is left out: onnxruntime-fp32 of mobilenet-v3-small: observed_at {why}",
+        f"the record a.json is ignored: latency.observed_at {why}",
+        f"the record b.json is ignored: measured_at {why}",
+        f"the record c.json is ignored: onnxruntime-fp32 of mobilenet-v3-small: observed_at {why}",
     )
 
 
@@ -331,7 +331,7 @@ def test_a_signed_record_names_its_key_and_where_signers_are_named_their_names_a
     found = dated_records(PI.name)
     assert [each.vouched_by for each in found.evidence] == ["ann@example.com"]
     assert len(found.damaged) == 2
-    assert found.damaged[1] == "the record nobody.json is left out: it contains no signature"
+    assert found.damaged[1] == "the record nobody.json is ignored: it contains no signature"
 
 
 def test_a_forecast_takes_times_of_real_machines_that_are_like_the_device(folder: Path) -> None:

@@ -17,7 +17,7 @@ from edgecnn.judging.gates import EffectiveGates
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.render.markdown import report_markdown
-from edgecnn.render.page.candidates import candidate_rows
+from edgecnn.render.page.report import candidate_rows
 from edgecnn.render.screens.planning import show_plan
 from edgecnn.render.screens.report import show_report
 from edgecnn.runner.pixel_recipe import ImageSize

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn.building.choosing import decide, last_race
-from edgecnn.building.data_notices import calibration_notices
+from edgecnn.building.notices import calibration_notices
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.results.explain import explain

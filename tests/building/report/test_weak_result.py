@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.weak_result import pretrained_here, what_would_help
+from edgecnn.building.notices import pretrained_here, what_would_help
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.store.store import Store

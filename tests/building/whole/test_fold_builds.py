@@ -9,10 +9,10 @@ from types import FrameType
 
 import pytest
 
-from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.bench.bench import JudgeRequest, judge_finished
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.training import FoldsNotFitting
-from edgecnn.planning.folds import require_foldable
+from edgecnn.planning.data_rules import require_foldable
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.judging.predictions.logits import best_thresholds
+from edgecnn.judging.logits import best_thresholds
 from edgecnn.values.report import BuildReport
 from tests.building.builds import SETTINGS, Place
 

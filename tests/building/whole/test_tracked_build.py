@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from edgecnn.tracking.tracker import misread
+from edgecnn.render.tracking import misread
 from tests.building.builds import Place, place_with_photos
 
 

@@ -15,8 +15,8 @@ from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import LABELS_NEEDED, PREPROCESSING_UNPROVED
-from edgecnn.errors.data.formats import LIST_WITHOUT_LABELS
-from edgecnn.judging.predictions.accuracy import NO_LABELS
+from edgecnn.errors.data import LIST_WITHOUT_LABELS
+from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
-from edgecnn.graph.custom.file_cost import cost_of_file
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.onnx_cost import cost_of_file
 from edgecnn.models.catalogue import arch_named
 from edgecnn.studies.cost import cost_of
 from tests.house.schemas import FOLDER

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
 
-from edgecnn.bundle.predicting import files_of, predict_photos
+from edgecnn.bundle.predicting import image_files, predict_photos
 from edgecnn.bundle.verify import UNSIGNED
 from edgecnn.cli.main import app
 from edgecnn.errors.base import EdgecnnError
@@ -125,7 +125,7 @@ def test_files_of_tools_and_hidden_folders_are_skipped_and_those_with_images_are
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=NO_PHOTOS.made) as caught:
-        files_of([tmp_path], Ear())
+        image_files([tmp_path], Ear())
     assert caught.value.ref == "no-photos"
 
 
@@ -239,7 +239,7 @@ def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: 
     predict_photos(bundle, files, None, 1, heard)
     assert [step for step in heard.steps if step[0] == "predicting"] == []
     clock = iter([0.0, 1.0, 2.0, 3.0])
-    monkeypatch.setattr("edgecnn.runner.predicting.time", type("Clock", (), {"monotonic": staticmethod(lambda: next(clock))}))
+    monkeypatch.setattr("edgecnn.runner.classifier.time", type("Clock", (), {"monotonic": staticmethod(lambda: next(clock))}))
     predict_photos(bundle, files, None, 1, heard)
     assert [step for step in heard.steps if step[0] == "predicting"] == [("predicting", done, 3, "images") for done in (2, 3)]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.formats.archive import unpacked
+from edgecnn.data.formats.archive import unpacked_folder
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
+from edgecnn.errors.data import ARCHIVE_UNUSABLE
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.gc import GcPolicy, collect
 from edgecnn.store.store import Store
@@ -85,7 +85,7 @@ def test_a_zip_can_be_inspected_and_divided(photos: Path, tmp_path: Path) -> Non
     choice, store = DataChoice(path=str(zipped(photos, "photos/"))), tmp_path / "store"
     facts = inspect(choice, store, Heard()).facts
     assert (facts.images, facts.root, facts.findings) == (24, str(tmp_path / "photos.zip"), ())
-    assert sum(divide(choice, tmp_path / "out", store, Heard()).images.values()) == 24
+    assert sum(write_role_folders(choice, tmp_path / "out", store, Heard()).images.values()) == 24
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_name_twice_is_refused(photos: Path) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.data.formats.members.ALLOWED_BYTES", 1 << 20)
+    monkeypatch.setattr("edgecnn.data.formats.archive.ALLOWED_BYTES", 1 << 20)
     assert refusal(zipped(photos, extra={"cat/big.bmp": bytes(32 << 20)})).endswith(", more than 100 times as many")
 
 
@@ -239,9 +239,9 @@ def test_two_that_unpack_one_zip_wait_for_each_other_and_agree(photos: Path) -> 
 
     first, second = Slow(), Slow()
     with ThreadPoolExecutor(2) as pool:
-        early = pool.submit(unpacked, {"": place}, photos.parent / "store", first)
+        early = pool.submit(unpacked_folder, {"": place}, photos.parent / "store", first)
         assert began.wait(20)
-        late = pool.submit(unpacked, {"": place}, photos.parent / "store", second)
+        late = pool.submit(unpacked_folder, {"": place}, photos.parent / "store", second)
         assert early.result(20) == late.result(20)
     assert ("unpacking", 24, 24, "files") in first.steps
     assert [step for step in second.steps if step[0] == "unpacking"] == []

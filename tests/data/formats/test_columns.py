@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from edgecnn.data.formats.columns import columns_of
+from edgecnn.data.formats.table import columns_of
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import TABLE_UNUSABLE
-from edgecnn.errors.data.lists import LABELS_LOOK_JOINED
+from edgecnn.errors.data import TABLE_UNUSABLE
+from edgecnn.errors.labels import LABELS_LOOK_JOINED
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill

@@ -12,14 +12,14 @@ from PIL import Image
 from edgecnn.data.images import demo_digests, demo_images
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError, ErrorRow
-from edgecnn.errors.data.folder import ONE_CLASS
-from edgecnn.errors.data.formats import (
+from edgecnn.errors.data import (
     CLASS_NAMES_UNUSABLE,
     IDX_INCOMPLETE,
     IDX_UNUSABLE,
     LIST_WITHOUT_LABELS,
+    ONE_CLASS,
 )
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
@@ -136,7 +136,7 @@ def test_they_can_be_inspected_and_divided(clothes: Path, tmp_path: Path) -> Non
     facts = inspect(choice, store, Heard()).facts
     assert (facts.images, facts.root, facts.classes[7].name) == (300, str(clothes), "7")
     assert facts.classes[7].by_split == {"train": LABELS[:200].count(7), "test": LABELS[200:300].count(7)}
-    assert divide(choice, tmp_path / "out", store, Heard()).images["test"] == 100
+    assert write_role_folders(choice, tmp_path / "out", store, Heard()).images["test"] == 100
     again = summary_of(tmp_path / "out")
     assert (again.classes, again.counts) == (tuple("0123456789"), summary_of(clothes).counts)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from edgecnn.data.formats.csv_cells import cells_of
+from edgecnn.data.formats.cells import cells_of
 from edgecnn.data.manifest import list_files, summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import TABLE_NOT_DIVIDED, TABLE_UNUSABLE
-from edgecnn.errors.data.lists import LABEL_FILE_UNUSABLE, LABEL_FILES_UNCLEAR
+from edgecnn.errors.data import TABLE_NOT_DIVIDED, TABLE_UNUSABLE
+from edgecnn.errors.labels import LABEL_FILE_UNUSABLE, LABEL_FILES_UNCLEAR
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill
@@ -76,7 +76,7 @@ def test_each_split_folder_has_its_own(tmp_path: Path, form: str) -> None:
         FORMS[form](flat(tmp_path / "photos" / split, 100 * seed))
     summary = summary_of(tmp_path / "photos")
     assert (summary.classes, summary.counts["validation"], summary.counts["test"]) == (CLASSES, 24, 24)
-    made = divide(DataChoice(path=str(tmp_path / "photos")), tmp_path / "out", tmp_path / "store", Heard())
+    made = write_role_folders(DataChoice(path=str(tmp_path / "photos")), tmp_path / "out", tmp_path / "store", Heard())
     assert (made.images["test"], len(list((tmp_path / "out/test/cat").rglob("*.png")))) == (24, 12)
 
 
@@ -139,7 +139,7 @@ def test_images_of_several_labels_are_not_divided_into_folders(tmp_path: Path) -
     listed(photos, [["filename", *CLASSES], *rows], "_classes.csv")
     assert summary_of(photos, calibration_images=2).multi_label
     with pytest.raises(EdgecnnError, check=TABLE_NOT_DIVIDED.made):
-        divide(DataChoice(path=str(photos)), tmp_path / "out", tmp_path / "store", Heard())
+        write_role_folders(DataChoice(path=str(photos)), tmp_path / "out", tmp_path / "store", Heard())
 
 
 @pytest.mark.parametrize("path", ["../other/000.png", "/etc/000.png", "a\\..\\..\\000.png", "C:/000.png"])

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.data.formats.label_columns import _named
+from edgecnn.data.formats.table import _labels_in_cell
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import FOLDERS_OF_ONE_CLASS, TABLE_UNUSABLE, table_unusable
-from edgecnn.errors.data.groups import GroupOnTwoSides
-from edgecnn.errors.data.multi_label import UNKNOWN_LABEL, LabelTooRare, MultiLabelNotFitting
+from edgecnn.errors.data import FOLDERS_OF_ONE_CLASS, TABLE_UNUSABLE, table_unusable
+from edgecnn.errors.labels import UNKNOWN_LABEL, GroupOnTwoSides, LabelTooRare, MultiLabelNotFitting
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw
@@ -72,7 +71,9 @@ def test_labels_are_prepared_as_zeros_and_ones(tmp_path: Path) -> None:
     labels = source.labels(entries)
     assert (labels.dtype, labels.shape) == (np.uint8, (len(entries), 3))
     labels_of = dict(shown)
-    assert [source.named(entry) for entry in entries] == [", ".join(labels_of[entry.path]) or "no label" for entry in entries]
+    assert [source.label_text(entry) for entry in entries] == [
+        ", ".join(labels_of[entry.path]) or "no label" for entry in entries
+    ]
     assert labels[0].tolist() == [int(name in labels_of[entries[0].path]) for name in NAMES]
 
 
@@ -246,4 +247,4 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
 
 def test_labels_that_open_a_list_a_hundred_thousand_times_are_refused_in_words() -> None:
     with pytest.raises(ValueError, match="begin like a JSON list but are not one"):
-        _named("[" * 100_000)
+        _labels_in_cell("[" * 100_000)

@@ -9,7 +9,7 @@ import pytest
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import SPLIT_NAMED_TWICE
+from edgecnn.errors.data import SPLIT_NAMED_TWICE
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill

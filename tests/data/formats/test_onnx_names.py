@@ -11,9 +11,9 @@ import onnx
 import pytest
 
 from edgecnn.data.class_names import names_in, names_in_model, order_by_names
-from edgecnn.data.formats.onnx_names import names_in_metadata
+from edgecnn.data.model_metadata import names_in_metadata
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, NotInClassNames
+from edgecnn.errors.data import CLASS_NAMES_UNUSABLE, NotInClassNames
 from tests.graph.custom_files import CLASSES, classifier
 
 

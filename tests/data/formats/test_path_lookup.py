@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from edgecnn.data.files import ListingProgress
-from edgecnn.data.formats.path_lookup import PathLookup
-from edgecnn.data.formats.rows import Row
+from edgecnn.data.formats.rows import PathLookup, Row
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.lists import LISTED_FILE_TWICE, LISTED_FILES_MISSING
+from edgecnn.errors.labels import LISTED_FILE_TWICE, LISTED_FILES_MISSING
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw
@@ -117,9 +116,9 @@ def test_an_image_root_that_is_no_folder_is_named(images: Path) -> None:
 def test_files_of_one_name_are_looked_up_by_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file is compared with its own path, and not with every path of its name: 4,000 took minutes."""
     folders = [f"{number:04d}" for number in range(4000)]
-    monkeypatch.setattr(PathLookup, "_files", lambda _: (f"data/{folder}/0.png" for folder in folders))
+    monkeypatch.setattr(PathLookup, "_image_paths", lambda _: (f"data/{folder}/0.png" for folder in folders))
     rows = [Row(f"{folder}/0", "cat", "train") for folder in folders]
     began = time.process_time()
-    places = PathLookup(tmp_path / "list.csv", tmp_path, ListingProgress(Heard()), Heard()).located(rows)
+    places = PathLookup(tmp_path / "list.csv", tmp_path, ListingProgress(Heard()), Heard()).locate(rows)
     assert time.process_time() - began < 2
     assert places == {f"{folder}/0": f"data/{folder}/0.png" for folder in folders}

@@ -15,8 +15,8 @@ from edgecnn.data.images import demo_digests, demo_images
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import PUBLISHED_DATA_UNAVAILABLE, UNKNOWN_PUBLISHED_DATA
-from edgecnn.recipes.recipe import load_recipe
+from edgecnn.errors.data import PUBLISHED_DATA_UNAVAILABLE, UNKNOWN_PUBLISHED_DATA
+from edgecnn.planning.recipe import load_recipe
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.formats.registry import edgecnn_reads, has_folder, has_own_order, is_address, is_list, is_on_disk
+from edgecnn.data.formats.registry import has_folder, has_own_order, is_address, is_list, is_on_disk, readable_formats
 from edgecnn.data.manifest import summarize
-from edgecnn.data.role_folders import divide
+from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NothingReadable
-from edgecnn.errors.data.formats import LIST_WITHOUT_LABELS
-from edgecnn.errors.data.lists import DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ
+from edgecnn.errors.data import DATA_FOLDER_UNREADABLE, LIST_WITHOUT_LABELS, NothingReadable
+from edgecnn.errors.labels import DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, write
 
@@ -33,7 +32,7 @@ def refusal(path: Path | str, folder: Path, labels: bool | None = None) -> Edgec
 
 
 def test_every_form_is_named_in_one_line() -> None:
-    assert edgecnn_reads() == READS
+    assert readable_formats() == READS
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "notes.txt", "photos"])
@@ -141,7 +140,7 @@ def test_what_is_below_a_folder_without_permission_is_refused(
     choice = DataChoice(path=str(tmp_path / "locked" / name))
     with pytest.raises(EdgecnnError, check=DATA_FOLDER_UNREADABLE.made) as caught:
         if verb == "divide":
-            divide(choice, tmp_path / "out", tmp_path / "store", Heard())
+            write_role_folders(choice, tmp_path / "out", tmp_path / "store", Heard())
         else:
             summarize(choice, tmp_path / "store", Heard())
     assert (caught.value.what, caught.value.because) == (f"{tmp_path}/locked/{name} cannot be read", "permission denied")

@@ -17,8 +17,7 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import ONE_CLASS, TRAIN_FOLDER_MISSING
-from edgecnn.errors.data.formats import TABLE_UNUSABLE, table_unusable
+from edgecnn.errors.data import ONE_CLASS, TABLE_UNUSABLE, TRAIN_FOLDER_MISSING, table_unusable
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill

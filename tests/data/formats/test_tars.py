@@ -13,8 +13,8 @@ import pytest
 
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE, ARCHIVES_OF_ONE_NAME, TABLE_UNUSABLE
-from edgecnn.errors.data.lists import SHARDS_WITHOUT_SPLIT
+from edgecnn.errors.data import ARCHIVE_UNUSABLE, ARCHIVES_OF_ONE_NAME, TABLE_UNUSABLE
+from edgecnn.errors.labels import SHARDS_WITHOUT_SPLIT
 from edgecnn.errors.wording import shortened
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
@@ -97,7 +97,7 @@ def test_a_name_twice_is_refused(photos: Path) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.data.formats.members.ALLOWED_BYTES", 1 << 20)
+    monkeypatch.setattr("edgecnn.data.formats.archive.ALLOWED_BYTES", 1 << 20)
     large = tarfile.TarInfo("cat/big.bmp")
     large.size = 32 << 20
     assert refusal(tarred(photos.parent / "p.tgz", contents(photos), large)).endswith(", more than 100 times as many")
@@ -203,7 +203,7 @@ def _longer(whole: bytearray, raw: bytes) -> bytes:
 
 
 def test_a_tar_of_more_entries_than_a_list_has_rows_is_refused(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.data.formats.members.FILES_MAX", 30)
+    monkeypatch.setattr("edgecnn.data.formats.archive.FILES_MAX", 30)
     folders = [tarfile.TarInfo(f"folder{number}") for number in range(10)]
     for folder in folders:
         folder.type = tarfile.DIRTYPE

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.composing import composed, drawn, read_background, read_cutout
+from edgecnn.data.composing import compose_image, draw_numbers, read_background, read_cutout
 from edgecnn.runner.pixels import UnreadableImage
 from edgecnn.values.synthesis import SynthesisSettings
 
@@ -35,7 +35,9 @@ def settings_with(**changes: object) -> SynthesisSettings:
 
 
 def made(data: bytes, settings: SynthesisSettings, name: str = "a:0", under: str = "yellow") -> tuple[np.ndarray, object]:
-    composite = composed(read_cutout(data, SIZE_PX), Image.new("RGB", (300, 200), under), drawn(settings, name), settings)
+    composite = compose_image(
+        read_cutout(data, SIZE_PX), Image.new("RGB", (300, 200), under), draw_numbers(settings, name), settings
+    )
     return np.asarray(composite.picture).astype(int), composite
 
 
@@ -82,7 +84,7 @@ def test_ranges_are_kept_and_the_box_says_where_it_lies() -> None:
         white = np.argwhere(pixels[..., 2] > 60)
         low, high = white.min(axis=0), white.max(axis=0)
         assert abs(low[0] - max(top, 0)) <= 3 and abs(high[1] - min(right, SIZE_PX)) <= 3
-        numbers = drawn(settings, f"disc:{number}")
+        numbers = draw_numbers(settings, f"disc:{number}")
         shares.append(numbers.scale)
         degrees.append(numbers.degrees)
         assert abs(max(width, height) - numbers.scale * SIZE_PX) <= 5, "a disc is as wide turned as not"
@@ -90,8 +92,11 @@ def test_ranges_are_kept_and_the_box_says_where_it_lies() -> None:
 
 
 def test_numbers_follow_from_seed_and_name_alone() -> None:
-    assert drawn(settings_with(), "disc:1") == drawn(settings_with(), "disc:1")
-    assert len({drawn(settings_with(scale=(0.1, 0.9), seed=seed), name) for seed in (0, 1) for name in ("disc:1", "disc:2")}) == 4
+    assert draw_numbers(settings_with(), "disc:1") == draw_numbers(settings_with(), "disc:1")
+    assert (
+        len({draw_numbers(settings_with(scale=(0.1, 0.9), seed=seed), name) for seed in (0, 1) for name in ("disc:1", "disc:2")})
+        == 4
+    )
 
 
 def test_a_positive_turn_is_clockwise() -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE
-from edgecnn.errors.data.synthesis import CLASSES_WITHOUT_CUTOUTS, CUTOUT_CLASS_UNKNOWN, SYNTHESIS_FOLDER_UNUSABLE
+from edgecnn.errors.data import CLASSES_WITHOUT_CUTOUTS, CUTOUT_CLASS_UNKNOWN, DATA_FOLDER_UNREADABLE, SYNTHESIS_FOLDER_UNUSABLE
 from edgecnn.values.dataset import DataManifest, DataSummary, ImageEntry
 from tests.data.cutouts import CLASSES, copied, cut, photographs, scene, synthesis_in
 from tests.data.folders import write
@@ -136,6 +135,6 @@ def test_a_folder_that_may_not_be_read_says_so(place: Path, monkeypatch: pytest.
     def refuse(*_: object) -> list[str]:
         raise DATA_FOLDER_UNREADABLE(folder=place / "under", because="permission denied")
 
-    monkeypatch.setattr("edgecnn.data.composed.stamps_in", refuse)
+    monkeypatch.setattr("edgecnn.data.cutouts.stamps_in", refuse)
     with pytest.raises(EdgecnnError, check=DATA_FOLDER_UNREADABLE.made):
         synthesis_in(place)

@@ -11,7 +11,7 @@ from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named, file_of, own_file, own_folder, own_names
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import DEVICE_FILE_THERE, DEVICE_NAME_BAD, UnknownDevice
-from edgecnn.errors.hosts.board import BOARD_NOT_READY
+from edgecnn.errors.hosts import BOARD_NOT_READY
 from edgecnn.values.board import Recording
 from tests.devices.check.recorded import RASPBERRY_PI_5, READY, recorded
 

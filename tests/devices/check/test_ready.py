@@ -16,8 +16,7 @@ from edgecnn.devices.check.findings import package_status
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BOARD_IS_ANOTHER_DEVICE, BOARD_NOT_READY
-from edgecnn.errors.hosts.process import WHEELS_NOT_FOUND
+from edgecnn.errors.hosts import BOARD_IS_ANOTHER_DEVICE, BOARD_NOT_READY, WHEELS_NOT_FOUND
 from edgecnn.hosts.ssh.link import Answer, Link
 from edgecnn.hosts.wheels import Parcel
 from edgecnn.values.board import HostRequest, Recording

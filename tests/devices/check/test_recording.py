@@ -11,11 +11,10 @@ import pytest
 
 from edgecnn.devices.check import recorder
 from edgecnn.devices.check.reading import facts_of, record_here, recording_of, unfold
-from edgecnn.errors.hosts.board import AnswerUnusable
-from edgecnn.errors.hosts.process import RecordingUnusable
+from edgecnn.errors.hosts import AnswerUnusable, RecordingUnusable
 from edgecnn.hosts.ssh.link import shell_path
 from edgecnn.runner.meters.kinds import KINDS, MeterKind
-from edgecnn.runner.runtimes import DISTRIBUTIONS
+from edgecnn.runner.packages import DISTRIBUTIONS
 from edgecnn.values.candidate import Runtime
 from tests.devices.check.recorded import RASPBERRY_PI_5, recorded
 from tests.runner.trees import tree

@@ -9,7 +9,7 @@ import pytest
 from edgecnn.devices.doctor.examine import device_facts, gpu_fact, need_names
 from edgecnn.devices.doctor.facts import Addition, DeviceFact, GpuFact, Part, State
 from edgecnn.devices.doctor.parts import PARTS
-from edgecnn.resources import resource_folder
+from edgecnn.installed import resource_folder
 from edgecnn.values.board import LocalFacts
 
 H200 = "NVIDIA H200"

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from edgecnn.devices.doctor.trying import FILE, SIDE_PX, answers, make_tiny_kit
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.values.candidate import Candidate, Precision, Runtime

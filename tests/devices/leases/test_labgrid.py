@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.leases import labgrid
-from edgecnn.devices.leases.labgrid import LabgridBoards, labgrid_problems
-from edgecnn.devices.leases.protocol import Board, Kind, Wait
+from edgecnn.devices import labgrid
+from edgecnn.devices.labgrid import LabgridBoards, labgrid_problems
+from edgecnn.devices.leases import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BoardBusy, board_busy
-from edgecnn.errors.hosts.leases import (
+from edgecnn.errors.hosts import (
     LABGRID_ABSENT,
     NO_BOARD_LEFT,
+    BoardBusy,
     BoardTaken,
     CoordinatorUnreachable,
+    board_busy,
 )
 from edgecnn.render.progress import Quiet
 from tests.devices.leases.lab import Lab, lab, needs_labgrid
@@ -30,8 +31,8 @@ from tests.store.toys import Ear, wait_until
 PI = Kind("raspberry-pi-5")
 HOLDS = """
 import sys, time
-from edgecnn.devices.leases.labgrid import LabgridBoards
-from edgecnn.devices.leases.protocol import Kind, Wait
+from edgecnn.devices.labgrid import LabgridBoards
+from edgecnn.devices.leases import Kind, Wait
 from edgecnn.render.progress import Quiet
 with LabgridBoards(sys.argv[1]).reserve(Kind("raspberry-pi-5", tuple(sys.argv[2:])), (), Wait(Quiet())) as lease:
     print(lease.board.name, flush=True)
@@ -156,7 +157,7 @@ def test_of_boards_that_an_outsider_and_the_lab_have_the_one_that_is_free_first_
 @pytest.mark.full  # needs the extra labgrid
 @needs_labgrid
 def test_a_place_that_is_deleted_when_it_is_given_out_was_taken(two: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecnn.devices.leases.coordinator import Coordinator
+    from edgecnn.devices.labgrid_coordinator import Coordinator
 
     known = Coordinator.allocated
 
@@ -269,7 +270,7 @@ def test_a_process_that_is_killed_gives_its_board_back(two: Lab) -> None:
 def test_without_labgrid_the_line_that_installs_it_is_said() -> None:
     program = (
         "import sys; sys.modules['labgrid'] = None\n"
-        "from edgecnn.devices.leases.labgrid import LabgridBoards; from edgecnn.devices.leases.protocol import Kind, Wait\n"
+        "from edgecnn.devices.labgrid import LabgridBoards; from edgecnn.devices.leases import Kind, Wait\n"
         "from edgecnn.errors.hosts.leases import LabgridAbsent\n"
         "try: LabgridBoards('labgrid://lab').of(Kind('cpu'))\n"
         "except LabgridAbsent as error: print(error.line())"

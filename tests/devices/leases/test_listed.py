@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.leases import listed, protocol
-from edgecnn.devices.leases.listed import ListedBoards
-from edgecnn.devices.leases.protocol import Board, Kind, Wait
+from edgecnn.devices import leases
+from edgecnn.devices.leases import Board, Kind, ListedBoards, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import BOARDS_INVALID
+from edgecnn.errors.hosts import BOARDS_INVALID
 from edgecnn.errors.recipes import NOT_TOML
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address
@@ -74,9 +73,9 @@ def test_what_is_no_toml_is_said_with_its_line(tmp_path: Path) -> None:
 @needs_sshd
 def test_a_board_that_somebody_measures_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, held = str(tmp_path / "far"), str(tmp_path / "lock")
-    monkeypatch.setattr(protocol, "FOLDER", folder)
-    monkeypatch.setattr(protocol, "LOCK", held)
-    monkeypatch.setattr(listed, "LOOK_S", 0.2)
+    monkeypatch.setattr(leases, "FOLDER", folder)
+    monkeypatch.setattr(leases, "LOCK", held)
+    monkeypatch.setattr(leases, "LOOK_S", 0.2)
     text = f'[[board]]\nname = "lab-1"\ndevice = "cpu"\nhost = "loopback"\npython = "{sys.executable}"\n'
     boards, ear, got = ListedBoards.read(written(tmp_path, text)), Ear(), threading.Event()
     with loopback(tmp_path / "server") as server:
@@ -107,7 +106,7 @@ def test_a_board_that_does_not_answer_is_left_to_who_looks_at_it(tmp_path: Path,
 def test_two_builds_of_one_sweep_get_two_boards_and_a_third_waits_until_it_is_called_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listed, "busy_error", lambda board: None)
+    monkeypatch.setattr(leases, "busy_error", lambda board: None)
     boards, kind, ear = ListedBoards.read(written(tmp_path, TWO)), Kind("raspberry-pi-5"), Ear()
     wait, ended = Wait(ear), threading.Event()
 

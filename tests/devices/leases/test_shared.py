@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from edgecnn.devices.leases.labgrid import SharedConnection
+from edgecnn.devices.labgrid import SharedConnection
 
 
 class Told:

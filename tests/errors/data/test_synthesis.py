@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.data.synthesis import (
+from edgecnn.errors.data import (
     cutouts_unusable,
 )
 

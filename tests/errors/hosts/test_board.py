@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
+from edgecnn.errors.hosts import (
     ANDROID_HOST,
     BOARD_UNKNOWN,
     BadAddress,

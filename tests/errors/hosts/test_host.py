@@ -3,7 +3,7 @@ from __future__ import annotations
 import pickle
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.hosts.process import (
+from edgecnn.errors.hosts import (
     RunnerFailed,
 )
 

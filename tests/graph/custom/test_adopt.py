@@ -17,13 +17,13 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.graph import EXTERNAL_DATA_MISSING, EXTERNAL_DATA_OUTSIDE, OPSET_UNREACHABLE
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.file import shapes_by_running
-from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model
+from edgecnn.graph.custom.onnx_entry import digest_of_model, parameters_of, read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import convert_to_trunk, describe_changes
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.node_folding import fold_batch_norms
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.passes.folding import fold_batch_norms
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
 from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, grey_model, pictures, quantized
@@ -63,7 +63,7 @@ def test_the_trunk_answers_as_the_file_does(form: str, tmp_path: Path) -> None:
     theirs = CustomSession(path, entry).answers(pixels, feeding)
     assert (theirs.argmax(axis=1) == labels).all()
 
-    made = adopt(read_model(path), entry, feeding.channels, path)
+    made = convert_to_trunk(read_model(path), entry, feeding.channels, path)
     fold_batch_norms(made.graph)
     save_model(made, tmp_path / "trunk.onnx")
     norm = feeding.normalization
@@ -97,13 +97,13 @@ def test_what_a_file_says_of_itself_is_read(tmp_path: Path) -> None:
 def test_weights_beside_the_file_are_part_of_what_names_it(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
     onnx.save(classifier(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    before = content_of(path)
+    before = digest_of_model(path)
     assert read_entry(read_model(path), path).classes == 4
     weights = tmp_path / "weights.bin"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
-    assert content_of(path) != before
+    assert digest_of_model(path) != before
     weights.unlink()
-    for reads in (read_model, content_of):
+    for reads in (read_model, digest_of_model):
         with pytest.raises(EdgecnnError, check=EXTERNAL_DATA_MISSING.made) as missing:
             reads(path)
         assert missing.value.ref == "external-data-missing"
@@ -119,7 +119,7 @@ def test_weights_outside_the_files_folder_are_refused(tmp_path: Path) -> None:
         next(entry for entry in tensor.external_data if entry.key == "location").value = "../weights.bin"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(EdgecnnError, check=EXTERNAL_DATA_OUTSIDE.made):
-        content_of(path)
+        digest_of_model(path)
 
 
 def test_what_is_no_classifier_of_photographs_is_refused_by_name(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_weights_that_nodes_give_are_weights(tmp_path: Path) -> None:
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.node.extend([*nodes, *kept])
     path = written(model, tmp_path)
-    trunk = adopt(read_model(path), read_entry(read_model(path), path), "rgb", path)
+    trunk = convert_to_trunk(read_model(path), read_entry(read_model(path), path), "rgb", path)
     assert fold_batch_norms(trunk.graph) == 1
     assert {node.op_type for node in trunk.graph.node} == {"Conv", "Relu", "GlobalAveragePool", "Reshape", "Gemm"}
     onnx.checker.check_model(trunk, full_check=True)
@@ -174,7 +174,7 @@ def test_a_network_of_one_channel_sees_grey(dtype: str, tmp_path: Path) -> None:
     theirs = CustomSession(path, entry).answers(pixels, feeding)
     grey = np.stack([np.asarray(Image.fromarray(image).convert("L"), np.float64) for image in pixels]).mean(axis=(1, 2))
     np.testing.assert_allclose(theirs[:, 1], grey - 51, atol=0.1)  # Pillow's levels are whole
-    save_model(adopt(read_model(path), entry, "grey", path), tmp_path / "trunk.onnx")
+    save_model(convert_to_trunk(read_model(path), entry, "grey", path), tmp_path / "trunk.onnx")
     norm = feeding.normalization
     ours = onnx_logits(tmp_path / "trunk.onnx", to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
@@ -188,7 +188,7 @@ def test_a_file_that_came_quantized_stays_as_it_is(form: str, tmp_path: Path) ->
     assert (entry.quantized, entry.opset, parameters_of(read_model(path)) >= 9 + 12) == (form, 13, True)
     theirs = CustomSession(path, entry).answers(pixels, feeding)
     assert (theirs.argmax(axis=1) == labels).all()
-    made = adopt(read_model(path), entry, feeding.channels, path)
+    made = convert_to_trunk(read_model(path), entry, feeding.channels, path)
     save_model(made, tmp_path / "trunk.onnx")
     norm = feeding.normalization
     ours = onnx_logits(tmp_path / "trunk.onnx", to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
@@ -210,7 +210,7 @@ def test_an_opset_that_cannot_be_had_names_why(tmp_path: Path) -> None:
     model.graph.node.append(onnx.helper.make_node("RMSNormalization", ["relu", "conv.b"], ["r"], name="r"))
     entry = read_entry(model, tmp_path / "mine.onnx")
     with pytest.raises(EdgecnnError, match="RMSNormalization", check=OPSET_UNREACHABLE.made):
-        adopt(model, entry, "rgb", tmp_path / "mine.onnx")
+        convert_to_trunk(model, entry, "rgb", tmp_path / "mine.onnx")
 
 
 class Flattened(nn.Module):
@@ -232,7 +232,7 @@ def test_one_image_a_call_as_torch_exports_it_today_becomes_any_number(pool: nn.
         attribute.name == "allowzero" and attribute.i for node in onnx.load(path).graph.node for attribute in node.attribute
     )
     model = read_model(path)
-    made = adopt(model, read_entry(model, path), "rgb", path)
+    made = convert_to_trunk(model, read_entry(model, path), "rgb", path)
     save_model(made, tmp_path / "trunk.onnx")
     images = torch.rand(5, 3, SIDE, SIDE)
     ours = onnx_logits(tmp_path / "trunk.onnx", images.numpy())

@@ -13,9 +13,9 @@ from scipy.special import softmax
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import convert_to_trunk
 from edgecnn.graph.onnx_file import save_model
 from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, pictures
 from tests.graph.custom_trunks import trunk_of
@@ -101,7 +101,7 @@ def test_one_share_that_was_rounded_to_bytes_stays(tmp_path: Path) -> None:
     assert (entry.one_share, entry.ends_in_shares, entry.quantized) == (True, True, "Q/DQ")
     pixels, _ = pictures(10)
     theirs = CustomSession(tmp_path / "mine.onnx", entry).answers(pixels, feeding)
-    save_model(adopt(read_model(tmp_path / "mine.onnx"), entry, "rgb", PATH), tmp_path / "trunk.onnx")
+    save_model(convert_to_trunk(read_model(tmp_path / "mine.onnx"), entry, "rgb", PATH), tmp_path / "trunk.onnx")
     ours = softmax(onnx_logits(tmp_path / "trunk.onnx", feeding.normalization.feed(pixels)), axis=1)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
@@ -125,7 +125,7 @@ def test_an_output_is_chosen_by_its_name(tmp_path: Path) -> None:
     onnx.save(two_outputs(), tmp_path / "mine.onnx")
     entry = read_entry(read_model(tmp_path / "mine.onnx"), PATH, output="scores")
     assert (entry.output, entry.classes) == ("scores", len(CLASSES))
-    trunk = adopt(read_model(tmp_path / "mine.onnx"), entry, "rgb", PATH)
+    trunk = convert_to_trunk(read_model(tmp_path / "mine.onnx"), entry, "rgb", PATH)
     assert [value.name for value in trunk.graph.output] == ["logits"]
 
 

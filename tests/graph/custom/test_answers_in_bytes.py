@@ -12,9 +12,9 @@ from scipy.special import softmax
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import convert_to_trunk, describe_changes
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.values.custom_model import OutputSteps
 from tests.graph.custom.test_answer_forms import add_constant, ended_by, one_number_model, reshaped_output
@@ -45,7 +45,7 @@ def test_probabilities_in_integers_are_those_of_the_file(end: str, dtype: type, 
     assert (entry.output_steps, entry.ends_in_shares) == (OutputSteps(scale=1 / 256, zero=np.iinfo(dtype).min), True)
     theirs = CustomSession(path, entry).answers(pixels, feeding)
     np.testing.assert_allclose(theirs, exact, atol=1 / 256)
-    save_model(adopt(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
+    save_model(convert_to_trunk(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
     ours = softmax(onnx_logits(tmp_path / "trunk.onnx", feeding.normalization.feed(pixels)), axis=1)
     np.testing.assert_allclose(ours, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-5)
     assert "the bytes of its output scaled" in describe_changes(entry, "rgb", entry.opset)
@@ -56,7 +56,7 @@ def test_logits_in_integers_are_those_of_the_file(tmp_path: Path) -> None:
     onnx.save(quantize_answer(classifier("half", opset=21), np.int16, 0.01), path)
     entry, feeding, (pixels, _) = read_entry(read_model(path), path), feeding_named("half"), pictures(10)
     theirs = CustomSession(path, entry).answers(pixels, feeding)
-    save_model(adopt(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
+    save_model(convert_to_trunk(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
     np.testing.assert_allclose(onnx_logits(tmp_path / "trunk.onnx", feeding.normalization.feed(pixels)), theirs, atol=1e-4)
 
 

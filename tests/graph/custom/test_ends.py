@@ -13,9 +13,9 @@ from scipy.special import expit, softmax
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
-from edgecnn.graph.custom.onnx_entry import end_of, read_entry, read_model
+from edgecnn.graph.custom.onnx_entry import final_activation, read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import convert_to_trunk, describe_changes
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, grey_model, pictures, quantized
@@ -150,7 +150,7 @@ def test_shares_that_scikit_learn_normalizes_once_more_are_those_of_their_softma
         ("NONE", "L1", None),
     ):
         after = [] if norm is None else [("Normalizer", {"norm": norm})]
-        assert end_of(classical(("LinearClassifier", linear(post)), *after).graph, f"after{len(after)}") == end
+        assert final_activation(classical(("LinearClassifier", linear(post)), *after).graph, f"after{len(after)}") == end
 
 
 @pytest.mark.parametrize("form", ["Q/DQ", "QOperator"])
@@ -162,7 +162,7 @@ def test_probabilities_that_were_rounded_to_bytes_are_known_for_such_and_stay(fo
     taken = "odds" if end == "sigmoid" else "shares"
     assert describe_changes(entry, "rgb", 13) == f"with the logarithm of its {taken} taken"
     theirs = CustomSession(path, entry).answers(pixels, feeding)
-    save_model(adopt(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
+    save_model(convert_to_trunk(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
     ours = onnx_logits(tmp_path / "trunk.onnx", feeding.normalization.feed(pixels))
     ours = expit(ours) if end == "sigmoid" else softmax(ours, axis=1) * theirs.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -13,9 +13,9 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.graph import NOT_AN_ONNX_MODEL
 from edgecnn.graph.checks import Level, onnx_logits, session_of
-from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
+from edgecnn.graph.custom.onnx_trunk import convert_to_trunk, describe_changes
 from edgecnn.graph.onnx_file import save_model
 from tests.graph.custom_files import classifier, feeding_named, pictures
 
@@ -36,7 +36,7 @@ def test_weights_among_the_inputs_are_no_inputs_of_the_trunk(opset: int, tmp_pat
     path = written(model, tmp_path)
     entry, (pixels, _) = read_entry(read_model(path), path), pictures(10)
     theirs = CustomSession(path, entry).answers(pixels, feeding_named("half"))
-    save_model(adopt(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
+    save_model(convert_to_trunk(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
     np.testing.assert_allclose(answers_of_trunk(tmp_path / "trunk.onnx", pixels), theirs, atol=2e-3)
     trunk = onnx.load(tmp_path / "trunk.onnx")
     assert (trunk.ir_version, [value.name for value in trunk.graph.input]) == (10, ["image"])
@@ -64,7 +64,7 @@ def test_functions_of_the_file_are_inlined(tmp_path: Path) -> None:
     path = written(wrap_in_function(), tmp_path)
     entry, (pixels, _) = read_entry(read_model(path), path), pictures(10)
     theirs = CustomSession(path, entry).answers(pixels, feeding_named("half"))
-    trunk = adopt(read_model(path), entry, "rgb", path)
+    trunk = convert_to_trunk(read_model(path), entry, "rgb", path)
     save_model(trunk, tmp_path / "trunk.onnx")
     np.testing.assert_allclose(answers_of_trunk(tmp_path / "trunk.onnx", pixels), theirs, atol=2e-3)
     assert {node.op_type for node in trunk.graph.node} >= {"Gemm"} and not trunk.functions
@@ -113,7 +113,7 @@ def test_quantized_weights_keep_their_opset_type_and_precision(name: str, tmp_pa
     entry, (pixels, _) = read_entry(read_model(path), path), pictures(10)
     assert (entry.quantized, entry.opset) == ("Q/DQ", opset)
     theirs = CustomSession(path, entry).answers(pixels, feeding_named("half"))
-    save_model(adopt(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
+    save_model(convert_to_trunk(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
     np.testing.assert_allclose(
         answers_of_trunk(tmp_path / "trunk.onnx", pixels), theirs, atol=1e-2 if dtype == "float16" else 1e-5
     )
@@ -176,7 +176,7 @@ def test_zero_points_that_weights_share_are_copied(tmp_path: Path) -> None:
     path = written(model, tmp_path)
     entry, (pixels, _) = read_entry(read_model(path), path), pictures(10)
     theirs = CustomSession(path, entry).answers(pixels, feeding_named("half"))
-    trunk = adopt(read_model(path), entry, "rgb", path)
+    trunk = convert_to_trunk(read_model(path), entry, "rgb", path)
     points = [node.input[2] for node in trunk.graph.node if node.op_type == "DequantizeLinear"]
     assert len(points) == len(set(points)) == 3
     save_model(trunk, tmp_path / "trunk.onnx")

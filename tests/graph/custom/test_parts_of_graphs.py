@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.graph.custom.onnx_entry import end_of, read_entry, read_model
+from edgecnn.graph.custom.onnx_entry import final_activation, read_entry, read_model
 from tests.graph.custom.test_answer_forms import add_constant, ended_by, reshaped_output
 from tests.graph.custom_files import CLASSES, classifier
 from tests.graph.custom_trunks import trunk_of
@@ -77,4 +77,4 @@ def test_a_dropout_that_drops_nothing_does_not_train(ratio: float, trains: bool)
 @pytest.mark.parametrize(("kind", "end"), [(TensorProto.DOUBLE, "softmax"), (TensorProto.INT32, None)])
 def test_only_casts_to_floating_point_keep_probabilities(kind: int, end: str | None) -> None:
     model = ended_by(classifier(softmax=True), "Cast", "cast", to=kind)
-    assert end_of(ended_by(model, "Cast", "back", to=TensorProto.FLOAT).graph, "back") == end
+    assert final_activation(ended_by(model, "Cast", "back", to=TensorProto.FLOAT).graph, "back") == end

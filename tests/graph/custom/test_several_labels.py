@@ -14,9 +14,9 @@ from scipy.special import expit
 from torch import Tensor
 
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, opened, read_file
+from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, open_file, read_file
 from edgecnn.graph.custom.form import form_of
-from edgecnn.judging.predictions.logits import best_thresholds
+from edgecnn.judging.logits import best_thresholds
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
@@ -69,7 +69,7 @@ def test_the_trunk_answers_with_logits_whose_sigmoid_is_the_file_s_answer(form: 
     out = trunk(path, entry, prepared(tmp_path / "pixels", labels), tmp_path / "out")
     assert "Sigmoid" not in {node.op_type for node in onnx.load(out / "model.onnx").graph.node}
     logits = onnx_logits(out / "model.onnx", HALF.normalization.feed(pixels))
-    np.testing.assert_allclose(expit(logits), opened(path, entry).answers(pixels, HALF), atol=2e-3)
+    np.testing.assert_allclose(expit(logits), open_file(path, entry).answers(pixels, HALF), atol=2e-3)
     assert json.loads((out / "thresholds.json").read_text()) == best_thresholds(logits, labels, CLASSES)
 
 

@@ -17,7 +17,7 @@ import torch
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CUSTOM_MODEL_HOLDS_OBJECTS, CustomModelUnusable
-from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, opened, read_file
+from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, open_file, read_file
 from edgecnn.graph.custom.form import form_of
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -81,7 +81,7 @@ def test_the_trunk_answers_as_the_file_does_in_torch(name: str, tmp_path: Path) 
         12 + 6 + 16,
     )
     pixels, labels = pictures(64)
-    assert (opened(path, says.entry).answers(pixels, HALF).argmax(axis=1) == labels).all()
+    assert (open_file(path, says.entry).answers(pixels, HALF).argmax(axis=1) == labels).all()
     out = made_trunk(path, says.entry, tmp_path)
     trunk = onnx.load(out / "model.onnx")
     assert [node.op_type for node in trunk.graph.node if node.op_type in ("Softmax", "BatchNormalization")] == []
@@ -201,7 +201,7 @@ def test_pickled_weights_in_an_exported_program_are_never_unpickled(tmp_path: Pa
         with_object, tmp_path / "bad.pt2", config, lambda held: held.replace(b'"use_pickle": false', b'"use_pickle": true', 1)
     )
     with pytest.raises(EdgecnnError, match="a pickled object", check=CUSTOM_MODEL_HOLDS_OBJECTS.made):
-        opened(bad, read(source))
+        open_file(bad, read(source))
     assert not ran.exists()
     with pytest.raises(torch._export.verifier.SpecViolationError):
         torch.export.load(bad)  # what the check is for: torch notices only after it ran
@@ -251,7 +251,7 @@ def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_torch_loads_what_was_looked_at_and_nothing_beside_it(tmp_path: Path) -> None:
     source, ran = exported(Classifier(), tmp_path / "mine.pt2"), tmp_path / "ran"
     pixels = pictures(4)[0]
-    plain = opened(source, read(source)).answers(pixels, HALF)
+    plain = open_file(source, read(source)).answers(pixels, HALF)
     saved = io.BytesIO()
     torch.save(_Touches(ran), saved)
     examples = rewritten(source, tmp_path / "examples.pt2", "data/sample_inputs/model.pt", lambda _: saved.getvalue())
@@ -266,7 +266,7 @@ def test_torch_loads_what_was_looked_at_and_nothing_beside_it(tmp_path: Path) ->
     with zipfile.ZipFile(both, "a") as archive:
         root = archive.namelist()[0].partition("/")[0]
         archive.writestr(f"{root}/data/WEIGHTS/other", saved.getvalue())
-    assert np.array_equal(opened(both, read(both)).answers(pixels, HALF), plain)
+    assert np.array_equal(open_file(both, read(both)).answers(pixels, HALF), plain)
     assert not ran.exists()
 
 

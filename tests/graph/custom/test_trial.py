@@ -19,7 +19,7 @@ from torch import nn
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING, CustomModelUnusable
 from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
-from edgecnn.graph.custom.trial import WRITTEN_BYTES, _fault_of, _gone_through, _most_memory, try_file
+from edgecnn.graph.custom.trial import WRITTEN_BYTES, error_of, memory_limit, read_and_convert, try_file
 from edgecnn.planning.custom_model import custom_model
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -79,7 +79,7 @@ IN_A_PROCESS_OF_THEIR_OWN = ("1,500 operators that change nothing", "2^40 images
 def test_a_file_that_is_none_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
     make, message = REFUSED[name]
     path = make(tmp_path)
-    fault = _fault_of(path, partial(_gone_through, path, None, None, None))
+    fault = error_of(path, partial(read_and_convert, path, None, None, None))
     assert isinstance(fault, EdgecnnError)
     assert message in fault.line() and fault.line().isprintable()
 
@@ -110,7 +110,7 @@ def test_the_memory_is_half_of_what_this_process_may_have(
     group = tmp_path / "sys/fs/cgroup/memory.max"
     group.parent.mkdir(parents=True)
     group.write_text("max" if container is None else str(int(container * 2**30)))
-    assert _most_memory(int(held * 2**30), tmp_path) == pytest.approx(most * 2**30, rel=1e-6)
+    assert memory_limit(int(held * 2**30), tmp_path) == pytest.approx(most * 2**30, rel=1e-6)
 
 
 def test_what_never_ends_is_ended(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_library_that_finds_no_memory_to_be_imported_in_was_crowded_out_by_the
     def crowded() -> None:
         raise ImportError("libtorch.so: failed to map segment from shared object")
 
-    fault = _fault_of(Path("mine.pt"), crowded)
+    fault = error_of(Path("mine.pt"), crowded)
     assert fault is not None and fault.because == "reading it takes more memory than allowed"
 
 

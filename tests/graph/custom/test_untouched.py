@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.graph.custom.trial import _fault_of, _gone_through
+from edgecnn.graph.custom.trial import error_of, read_and_convert
 from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.custom_files import SIDE, classifier, quantized
 from tests.graph.torch_files import scripted
@@ -116,7 +116,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 
 
 def fault_of(path: Path, **stated: Any) -> EdgecnnError | None:
-    return _fault_of(path, partial(_gone_through, path, **stated))
+    return error_of(path, partial(read_and_convert, path, **stated))
 
 
 @pytest.mark.parametrize("name", REFUSED)

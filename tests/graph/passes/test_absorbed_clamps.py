@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from edgecnn.graph.passes.qdq import absorb_clamps
+from edgecnn.graph.quantization_nodes import absorb_clamps
 
 
 def clamped(kind: str, scale: float, zero: int, read_twice: bool = False) -> onnx.ModelProto:

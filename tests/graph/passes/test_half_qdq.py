@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import HALF_OVERFLOW, OPSET_TOO_LOW_FOR_HALF_QUANTIZATION
-from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, refuse_learned_overflow, type_half
+from edgecnn.graph.half_precision import SMALLEST_NORMAL_HALF, half_scale, refuse_learned_overflow, round_qdq_to_half, type_half
 
 
 def qdq(weight_scales: list[float], activation_scale: float = 0.05, opset: int = 20) -> onnx.ModelProto:
@@ -44,7 +44,7 @@ def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:  # type: ignore[
 
 def test_a_scale_that_fp16_would_lose_is_raised_and_its_weights_keep_their_values_to_half_a_step() -> None:
     tiny = 1e-6
-    before, after = constants(qdq([tiny, 0.01])), constants(carry_half_qdq(qdq([tiny, 0.01])))
+    before, after = constants(qdq([tiny, 0.01])), constants(round_qdq_to_half(qdq([tiny, 0.01])))
     assert after["weights_scale"][0] == np.float32(SMALLEST_NORMAL_HALF)
     values = before["weights"] * before["weights_scale"][:, None]
     again = after["weights"] * after["weights_scale"][:, None]
@@ -54,7 +54,7 @@ def test_a_scale_that_fp16_would_lose_is_raised_and_its_weights_keep_their_value
 
 
 def test_the_typed_file_holds_the_very_numbers_of_its_carrier() -> None:
-    carried = carry_half_qdq(qdq([1e-6, 0.01, 0.3]))
+    carried = round_qdq_to_half(qdq([1e-6, 0.01, 0.3]))
     typed = type_half(carried)
     theirs, ours = constants(typed), constants(carried)
     assert theirs["weights_scale"].dtype == np.float16
@@ -64,7 +64,7 @@ def test_the_typed_file_holds_the_very_numbers_of_its_carrier() -> None:
 
 
 def test_both_compute_the_same_and_both_speak_float32() -> None:
-    carried = carry_half_qdq(qdq([0.02, 0.01, 0.3]))
+    carried = round_qdq_to_half(qdq([0.02, 0.01, 0.3]))
     typed = type_half(carried)
     onnx.checker.check_model(typed, full_check=True)
     # Whole steps, so that no rounding to half moves a number across the middle between two.
@@ -91,5 +91,5 @@ def test_an_activation_that_training_saw_beyond_fp16_is_refused() -> None:
 
 def test_opset_18_has_no_fp16_scales() -> None:
     with pytest.raises(EdgecnnError, check=OPSET_TOO_LOW_FOR_HALF_QUANTIZATION.made) as refused:
-        carry_half_qdq(qdq([0.01], opset=18))
+        round_qdq_to_half(qdq([0.01], opset=18))
     assert refused.value.ref == "opset-too-low-for-half-quantization"

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from edgecnn.graph.passes.qdq import quantize_biases
+from edgecnn.graph.quantization_nodes import quantize_biases
 from tests.graph.passes.test_half_qdq import constants, qdq
 
 

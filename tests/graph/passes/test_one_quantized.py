@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from edgecnn.graph.macs import tensors_of_layers
-from edgecnn.graph.passes.qdq import Rounding, one_quantized, read_rounding
+from edgecnn.graph.quantization_nodes import Rounding, quantize_one_layer, read_rounding
 from edgecnn.runtimes.onnxruntime_files import logits_of
 from tests.graph.strands import relu_strand, swish_strand
 
@@ -61,7 +61,7 @@ def test_rounding_every_layer_in_turn_leaves_the_float_model_as_it_was_and_chang
     before = model.SerializeToString(deterministic=True)
     exact = logits_of(before, IMAGES)
     tensors = tensors_of_layers(model)
-    alone = [one_quantized(model, rounding, name, tensors[name]) for name in "abc"]
+    alone = [quantize_one_layer(model, rounding, name, tensors[name]) for name in "abc"]
     answers = [logits_of(rounded.SerializeToString(), IMAGES, AS_WRITTEN) for rounded in alone]
     assert model.SerializeToString(deterministic=True) == before
     for answer in answers:
@@ -77,7 +77,7 @@ def test_all_layers_rounded_one_upon_the_other_are_the_quantized_file(tmp_path: 
     whole = model
     for index, name in enumerate("abc"):
         taken = {tensor for other in "abc"[:index] for tensor in tensors_of_layers(model)[other]}
-        whole = one_quantized(whole, rounding, name, tensors_of_layers(model)[name] - taken)
+        whole = quantize_one_layer(whole, rounding, name, tensors_of_layers(model)[name] - taken)
     ours = logits_of(whole.SerializeToString(), IMAGES, AS_WRITTEN)
     theirs = logits_of(file.SerializeToString(), IMAGES, AS_WRITTEN)
     assert np.abs(ours - theirs).max() < 1e-5 * np.ptp(theirs)
@@ -88,7 +88,7 @@ def test_a_tensor_that_the_file_does_not_round_stays_as_it_is(tmp_path: Path) ->
     rounding = read_rounding(quantized(model, tmp_path))
     nothing = Rounding(activations={}, constants={})
     exact = logits_of(model.SerializeToString(), IMAGES)
-    same = one_quantized(model, nothing, "b", {"ma.out", "b.out"})
+    same = quantize_one_layer(model, nothing, "b", {"ma.out", "b.out"})
     assert np.array_equal(logits_of(same.SerializeToString(), IMAGES), exact)
-    other = one_quantized(model, rounding, "b", {"ma.out", "b.out"})
+    other = quantize_one_layer(model, rounding, "b", {"ma.out", "b.out"})
     assert [node.op_type for node in other.graph.node].count("QuantizeLinear") == 2

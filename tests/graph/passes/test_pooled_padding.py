@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.graph.passes.folding import fold_pooled_padding
+from edgecnn.graph.node_folding import fold_pooled_padding
 
 IMAGES = np.random.default_rng(0).standard_normal((2, 3, 9, 7)).astype(np.float32) - 5  # below 0, so that zeros would win
 LOWEST = np.finfo(np.float32).min

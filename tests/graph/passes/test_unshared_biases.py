@@ -11,8 +11,8 @@ from onnxruntime.quantization import QuantType
 
 from edgecnn.graph.checks import session_of
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.passes.qdq import unshare_biases
-from edgecnn.runtimes.onnxruntime_files import Feeds, quantized
+from edgecnn.graph.quantization_nodes import unshare_biases
+from edgecnn.runtimes.onnxruntime_files import Feeds, quantize_statically
 
 COPIES = tuple(f"zeros{number}" for number in range(30))
 """What a quantizer that copies ``zeros`` may call its copies."""
@@ -50,7 +50,7 @@ def test_a_tensor_that_is_called_as_a_copy_would_be_keeps_its_values_in_int8(tmp
     save_model(normalized(), tmp_path / "trunk.onnx")
     images = np.random.default_rng(1).normal(size=(8, 3, 8, 8)).astype(np.float32)
     how = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8, "per_channel": False}
-    made = quantized(tmp_path / "trunk.onnx", Feeds("image", iter([images])), **how)
+    made = quantize_statically(tmp_path / "trunk.onnx", Feeds("image", iter([images])), **how)
     save_model(made, tmp_path / "int8.onnx")
     exact, rounded = (session_of(tmp_path / name).run(None, {"image": images})[0] for name in ("trunk.onnx", "int8.onnx"))
     assert np.corrcoef(exact.ravel(), rounded.ravel())[0, 1] > 0.99

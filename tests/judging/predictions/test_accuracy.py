@@ -8,7 +8,7 @@ from edgecnn.errors.gates import (
     ONE_CLASS_ANSWERED,
     LogitsNotFinite,
 )
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
+from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.values.verdict import Fidelity
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, LogitsNotFinite
-from edgecnn.judging.choice import describe, eligibility_of
+from edgecnn.judging.accuracy import NO_LABELS, Answers, agreement
+from edgecnn.judging.choice import eligibility_of, reasons_of
 from edgecnn.judging.gates import EffectiveGates, gates_for, judge
-from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers, agreement
 from edgecnn.judging.reasons import worded
 from edgecnn.values.reason import Differs
 from edgecnn.values.recipe import GateChoice
@@ -87,7 +87,7 @@ def test_other_answers_stand_for_the_drop_that_cannot_be_larger() -> None:
     )
     in_groups = facts.agreement_on_validation.model_copy(update={"groups": 20})
     grouped = facts.model_copy(update={"agreement_on_validation": in_groups})
-    reason = describe(eligibility_of([grouped], 1.0, None), {})["onnxruntime-int8"]
+    reason = reasons_of(eligibility_of([grouped], 1.0, None), {})["onnxruntime-int8"]
     assert "at 95 % of 300 images of 20 groups; without labels" in worded(reason, "onnxruntime-int8")
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.judging.predictions.quality import BINS, calibration_error
+from edgecnn.judging.quality import BINS, calibration_error
 
 
 def of(confidences, right, **more):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.judging.intervals import tango_drop_pp
-from edgecnn.judging.predictions.classes import adjusted_p, least_drops, lost_to_show, most_drops, sign_test
+from edgecnn.judging.quality import adjusted_p, least_drops, lost_to_show, most_drops, sign_test
 
 COUNTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=12)
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from edgecnn.judging.predictions.classes import (
+from edgecnn.judging.quality import (
+    BINS,
     FAMILY_ALPHA,
     Pairs,
     adjusted_p,
     adjusted_reports,
+    calibration_error,
     class_counts,
     class_report,
     least_drops,
@@ -15,7 +17,6 @@ from edgecnn.judging.predictions.classes import (
     most_drops,
     unit_losses,
 )
-from edgecnn.judging.predictions.quality import BINS, calibration_error
 from edgecnn.values.figures import ClassFigures, ClassReport
 
 DRAWS = 1000

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.findings import drop
+from edgecnn.judging.folds import FoldAnswers, accuracy_over_folds, design_effect, quality_over_folds
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import tango_drop_pp, wilson
-from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, design_effect, quality_over_folds
-from edgecnn.judging.predictions.quality import quality
+from edgecnn.judging.quality import quality
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, Verdict
 from tests.judging.made import a_candidate
@@ -73,7 +73,7 @@ def test_a_network_that_loses_much_in_one_fold_widens_the_interval_and_the_gate_
 @pytest.mark.parametrize("folds", [5, 10])
 @pytest.mark.parametrize("spread", [0.0, 0.01, 0.02])
 def test_a_bound_errs_as_seldom_as_a_gate_says_however_networks_differ(folds: int, spread: float) -> None:
-    """The drop of each network is drawn, then its images; one in twenty is what a gate promises."""
+    """The drop of each network is drawn, then its images; one in twenty is what a gate promised_top1."""
     draws, runs, images, discordant = np.random.default_rng(3), 1500, 60, 0.05
     below = 0
     for _ in range(runs):

@@ -9,11 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecnn.errors.wording import counted
+from edgecnn.judging.accuracy import Answers, accuracy, agreement, share_of
 from edgecnn.judging.gates import judge
-from edgecnn.judging.intervals import wilson
-from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement, share_of
-from edgecnn.judging.predictions.independent_images import group_effect, independent_at_most
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
+from edgecnn.judging.intervals import group_effect, independent_at_most, wilson
+from edgecnn.judging.multi_label import multi_label_accuracy
 from edgecnn.render.figures import agreement_sentence
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgecnn.judging.predictions.logits import read_logits
+from edgecnn.judging.logits import read_logits
 
 
 def read(rows, labels):
@@ -33,7 +33,7 @@ def test_blocks_do_not_show(monkeypatch):
     rng = np.random.default_rng(4)
     logits, labels = rng.normal(size=(101, 7)).astype(np.float32), rng.integers(0, 7, 101)
     whole = read_logits(logits, labels)
-    monkeypatch.setattr("edgecnn.judging.predictions.logits.LOGITS_AT_ONCE", 30)
+    monkeypatch.setattr("edgecnn.judging.logits.LOGITS_AT_ONCE", 30)
     parts = read_logits(logits, labels)
     for name in ("predicted", "place", "confidence"):
         assert np.array_equal(getattr(whole, name), getattr(parts, name))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.judging.intervals import wilson
-from edgecnn.judging.predictions.classes import class_counts, macro_f1
+from edgecnn.judging.quality import class_counts, macro_f1
 
 ANSWERS = st.integers(2, 6).flatmap(
     lambda classes: st.tuples(

@@ -12,11 +12,11 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES, LogitsNotFinite
+from edgecnn.judging.accuracy import Answers
+from edgecnn.judging.average_precision import Ranked, average_precision, chance_precision, mean_average_precision
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp
-from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.average_precision import Ranked, average_precision, chance_precision, mean_average_precision
-from edgecnn.judging.predictions.logits import best_thresholds, over, probabilities
-from edgecnn.judging.predictions.multi_label import map_interval, multi_label_accuracy
+from edgecnn.judging.logits import best_thresholds, labels_over, probabilities
+from edgecnn.judging.multi_label import map_interval, multi_label_accuracy
 from edgecnn.values.figures import MultiLabelAccuracy
 
 Drawn = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
@@ -206,14 +206,19 @@ def test_a_label_that_is_told_by_tiny_probabilities_has_a_threshold_between_them
     logits = sign * np.array([[-11.0], [-11.0], [-14.0], [-14.0]], np.float32)
     has = np.array([[1], [1], [0], [0]] if sign > 0 else [[0], [0], [1], [1]], np.uint8)
     chosen = best_thresholds(logits, has, ("rare",))
-    assert over(logits, chosen).ravel().tolist() == has.ravel().astype(bool).tolist()
+    assert labels_over(logits, chosen).ravel().tolist() == has.ravel().astype(bool).tolist()
 
 
 def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken_and_half_without_images() -> None:
     logits = np.array([[4.0, 1.0], [4.0, 1.0], [-4.0, 1.0], [-4.0, 1.0]], np.float32)
     has = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], np.uint8)
     assert best_thresholds(logits, has, ("told", "never")) == {"told": 0.5, "never": 0.5}
-    assert over(logits, {"told": 0.5, "never": 0.8}).tolist() == [[True, False], [True, False], [False, False], [False, False]]
+    assert labels_over(logits, {"told": 0.5, "never": 0.8}).tolist() == [
+        [True, False],
+        [True, False],
+        [False, False],
+        [False, False],
+    ]
 
 
 @pytest.mark.parametrize(("images", "positives"), [(20, 1), (40, 4), (60, 30)])

@@ -11,9 +11,9 @@ from edgecnn.errors.gates import (
     ONE_CLASS_ANSWERED,
     LogitsNotFinite,
 )
+from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.intervals import tango_drop_pp, wilson
-from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.quality import adjusted_over_candidates, quality
+from edgecnn.judging.quality import adjusted_over_candidates, quality
 from edgecnn.values.figures import UnitLosses
 from tests.judging.made import an_accuracy
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.judging.predictions.classes import class_counts, macro_f1
-from edgecnn.judging.predictions.logits import read_logits
+from edgecnn.judging.logits import read_logits
+from edgecnn.judging.quality import class_counts, macro_f1
 
 metrics = pytest.importorskip("sklearn.metrics")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.judging.runs.latency import latency
+from edgecnn.judging.latency import latency
 from edgecnn.values.profile import Profile, RunEvents
 from tests.judging.made import a_race
 

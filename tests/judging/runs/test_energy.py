@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from edgecnn.judging.gates import gates_for, judge, parse_bounds
-from edgecnn.judging.runs.resources import energy
+from edgecnn.judging.resources import energy
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EnergyReading, Profile, RunEnergy, Stretch
 from edgecnn.values.verdict import Fidelity, Verdict

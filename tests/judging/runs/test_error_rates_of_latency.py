@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.judging.dependence import RUNS_TO_TELL
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import median_interval, ratio_interval
-from edgecnn.judging.runs.dependence import RUNS_TO_TELL
-from edgecnn.judging.runs.latency import OTHERS_PERCENT_MAX, latency
+from edgecnn.judging.latency import OTHERS_PERCENT_MAX, latency
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_race, facts
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgecnn.judging.intervals import day_ratio_interval, ratio_interval
-from edgecnn.judging.runs.ratio import PairedRace, judge_ratio, look
-from edgecnn.judging.runs.stopping import INTERIM_ROUNDS, look_confidence
+from edgecnn.judging.ratio import PairedRace, judge_ratio, look
+from edgecnn.judging.stopping import INTERIM_ROUNDS, look_confidence
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_race
 from tests.judging.runs.test_error_rates_of_latency import TWINS, recordings

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.judging.runs.stopping import INTERIM_ROUNDS, ROUNDS_MAX, look_confidence, looks
+from edgecnn.judging.stopping import INTERIM_ROUNDS, ROUNDS_MAX, look_confidence, looks
 
 
 def test_unless_told_the_race_looks_at_itself_three_times():

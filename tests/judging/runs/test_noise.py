@@ -8,7 +8,7 @@ import pytest
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import median_interval, ratio_interval, two_sided_z
 from edgecnn.judging.resolution import POWER_Z
-from edgecnn.judging.runs.stopping import rounds_to_settle, what_helps
+from edgecnn.judging.stopping import rounds_to_settle, what_helps
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_judged_latency, an_interval, facts
 

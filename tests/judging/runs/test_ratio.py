@@ -4,8 +4,8 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import CONDITIONS_DIFFER, RACES_DIFFER, ROUND_TWICE
-from edgecnn.judging.runs.latency import medians_by_round
-from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding, unpaired_finding
+from edgecnn.judging.latency import medians_by_round
+from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding, unpaired_finding
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_gate, a_race
 

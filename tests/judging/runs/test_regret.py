@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from benchmarks.choice_replay import choose_by_expected_regret, choose_by_median, drawn, recordings
-from edgecnn.judging.runs.regret import (
+from edgecnn.judging.regret import (
     ALIKE,
     ENOUGH,
     OUT,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgecnn.judging.gates import judge
-from edgecnn.judging.runs.latency import knobs_text, latency, run_settings_of, threads_of
-from edgecnn.judging.runs.ratio import PairedRace, paired_finding
+from edgecnn.judging.latency import knobs_text, latency, run_settings_of, threads_of
+from edgecnn.judging.ratio import PairedRace, paired_finding
 from edgecnn.values.profile import Profile
 from tests.judging.made import a_gate, a_race, facts
 

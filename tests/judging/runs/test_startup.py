@@ -1,6 +1,6 @@
 """Loading, first inference and cold start are figures over runs, or absent with the reason."""
 
-from edgecnn.judging.runs.latency import latency, startup
+from edgecnn.judging.latency import latency, startup
 from tests.judging.made import a_race, a_run
 
 

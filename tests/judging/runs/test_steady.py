@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.judging.runs.latency import latency, settling, steady
+from edgecnn.judging.latency import latency, settling, steady
 from tests.judging.made import a_race, a_run
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from edgecnn.judging.dependence import RUNS_TO_TELL
 from edgecnn.judging.intervals import median_interval, ratio_interval
-from edgecnn.judging.runs.dependence import RUNS_TO_TELL
-from edgecnn.judging.runs.latency import latency, runs_needed
-from edgecnn.judging.runs.stopping import INTERIM_RUNS, confidence_at, half_width, rule_of, well_known
+from edgecnn.judging.latency import latency, runs_needed
+from edgecnn.judging.stopping import INTERIM_RUNS, confidence_at, half_width, rule_of, well_known
 from tests.judging.made import a_race, a_run
 from tests.judging.runs.test_error_rates_of_latency import recordings
 

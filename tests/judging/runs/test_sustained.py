@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgecnn.judging.runs.resources import sustained
+from edgecnn.judging.resources import sustained
 from edgecnn.values.profile import RunWindow
 from tests.judging.made import a_race, a_run
 

@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import share_below
-from edgecnn.judging.runs.latency import SHARE, latency, runs_needed
+from edgecnn.judging.latency import SHARE, latency, runs_needed
 from edgecnn.render.sentences import error_rates
 from edgecnn.values.profile import Run
 from edgecnn.values.verdict import Verdict

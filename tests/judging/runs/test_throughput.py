@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgecnn.judging.runs.resources import batches_up_to, best_batch, images_per_s, screened, throughput
+from edgecnn.judging.resources import batches_up_to, best_batch, images_per_s, screened_rates, throughput
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_race, a_run
 
@@ -26,7 +26,7 @@ def test_a_slow_call_weighs_as_long_as_it_was():
 
 
 def test_the_best_batch_is_the_one_with_most_images_a_second_and_of_two_alike_the_smaller():
-    seen = screened({1: race_of(1, 1.0, 1), 8: race_of(8, 4.0, 1), 16: race_of(16, 8.0, 1), 32: race_of(32, 40.0, 1)})
+    seen = screened_rates({1: race_of(1, 1.0, 1), 8: race_of(8, 4.0, 1), 16: race_of(16, 8.0, 1), 32: race_of(32, 40.0, 1)})
     assert seen == {1: 1000, 8: 2000, 16: 2000, 32: 800}
     assert (best_batch(seen), best_batch({})) == (8, None)
 

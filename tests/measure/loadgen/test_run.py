@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.measure.loadgen import run as loadgen_run
 from edgecnn.measure.loadgen.facts import PilotBatch, Scenario

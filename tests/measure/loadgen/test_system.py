@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.measure.loadgen.system import Samples, System
+from edgecnn.measure.loadgen.worker import Samples, System
 from edgecnn.runner.kit import Kit
 from tests.runner.kits import make_kit
 
@@ -17,7 +17,7 @@ BREAKS = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from edgecnn.measure.loadgen.system import Samples, System
+from edgecnn.measure.loadgen.worker import Samples, System
 from edgecnn.runner.kit import Kit
 
 class Broken:

@@ -6,10 +6,10 @@ import pytest
 
 from edgecnn.render.ci import annotation_lines, junit_of, sheet_of_report, summary_markdown
 from edgecnn.render.markdown import report_markdown
-from edgecnn.render.page.document import report_page
+from edgecnn.render.page.report import report_page
 from edgecnn.render.screens.report import show_report
 from edgecnn.render.sentences import gate_line, gate_reason
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.verdict import GateResult, Verdict
 from tests.judging.made import a_result
 from tests.render.reports import a_report, a_row

@@ -58,7 +58,7 @@ def test_a_forecast_stands_in_the_place_of_a_latency_with_its_mark_and_two_digit
     assert "9.4 %" in off and "18 networks" in off
     assert source == "▲ [1] ncnn's benchmark"
     assert all(fact in board for fact in ("[1] raspberry-pi-5", "Raspberry Pi 5", "2026-03-30", "ncnn-fp16: 17 networks"))
-    assert figures.roughly(a_forecast(0.834, 0.61, 1.128).p50_ms) == "0.83 [0.61, 1.1]"
+    assert figures.two_digit_interval(a_forecast(0.834, 0.61, 1.128).p50_ms) == "0.83 [0.61, 1.1]"
 
 
 def test_what_was_measured_goes_before_a_forecast() -> None:
@@ -82,7 +82,7 @@ def test_the_reported_latency_is_named_where_there_is_one() -> None:
     assert figures.REPORTED in legend([a_row()])
     assert figures.REPORTED not in legend([a_row(latency=None)])
     chosen, selecting = a_latency(an_interval(2.0)), a_latency(an_interval(2.0), selecting=True)
-    assert [figures.race_of(each) for each in (chosen, selecting)] == ["the final race", "the first race"]
+    assert [figures.race_name(each) for each in (chosen, selecting)] == ["the final race", "the first race"]
 
 
 def test_every_mark_has_its_legend() -> None:

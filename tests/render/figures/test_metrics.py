@@ -10,15 +10,14 @@ import pytest
 
 from edgecnn.judging import metrics
 from edgecnn.judging.gates import gates_for, judge
-from edgecnn.judging.metrics import METRICS, SHOWN, Metric, find
+from edgecnn.judging.metrics import METRICS, SHOWN, Metric, finding_of
 from edgecnn.render.columns import metric_cell
-from edgecnn.render.figures import spelt
+from edgecnn.render.figures import metric_text
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.charts.figure import Figure
-from edgecnn.render.page.document import report_page
-from edgecnn.render.page.sections import figures_of
+from edgecnn.render.page.report import figures_of, report_page
 from edgecnn.render.screens.report import show_candidates, show_measured
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from tests.judging.made import a_multi_label, a_quality, an_interval
@@ -71,7 +70,7 @@ def chosen(page: PageFacts = PAGE) -> CandidateFacts:
 
 
 def shown_words(name: str) -> str:
-    return BY_SENTENCE.get(name, spelt(SHOWN[name], SHOWN[name].value(chosen(page_of(name)))))
+    return BY_SENTENCE.get(name, metric_text(SHOWN[name], SHOWN[name].value(chosen(page_of(name)))))
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if name not in OF_THE_GPU])
@@ -102,7 +101,7 @@ def test_each_metric_that_can_be_bounded_is_judged_by_its_name_and_unit(name: st
     (gate,) = gates_for(GateChoice.model_validate({side: {name: 0.5}}), device_usually_attached=True)
     row = chosen(page_of(name))
     result = judge(gate, row)
-    assert (gate.side, result.figure) == (side, find(name, row).figure)
+    assert (gate.side, result.figure) == (side, finding_of(name, row).figure)
     if result.figure is not None:
         assert result.reason.startswith(METRICS[name].words)
         assert METRICS[name].signs in result.reason
@@ -117,10 +116,10 @@ def test_every_label_of_what_ships_is_shown_with_its_threshold(capsys: pytest.Ca
 
 
 def test_a_metric_s_cell_is_spelt_from_its_row() -> None:
-    assert metric_cell("p50_ms", chosen()).plain.startswith(spelt(SHOWN["p50_ms"], SHOWN["p50_ms"].value(chosen())))
-    assert spelt(SHOWN["size_mib"], metrics.exactly(5.36)) == "5.4"
-    assert spelt(SHOWN["worst_class_drop_pp"], an_interval(1.26, 0.5, 2.0)) == "+1.3 [+0.5, +2.0] pp"
-    assert spelt(SHOWN["top5"], a_quality().top5).endswith("]")
+    assert metric_cell("p50_ms", chosen()).plain.startswith(metric_text(SHOWN["p50_ms"], SHOWN["p50_ms"].value(chosen())))
+    assert metric_text(SHOWN["size_mib"], metrics.exactly(5.36)) == "5.4"
+    assert metric_text(SHOWN["worst_class_drop_pp"], an_interval(1.26, 0.5, 2.0)) == "+1.3 [+0.5, +2.0] pp"
+    assert metric_text(SHOWN["top5"], a_quality().top5).endswith("]")
 
 
 @pytest.fixture

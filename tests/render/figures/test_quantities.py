@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.render.wording import ago, stored_size, took
+from edgecnn.render.wording import age_text, duration_text, stored_size
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_size_is_shown_in_the_unit_that_keeps_it_short(count: int, text: str) 
     ],
 )  # fmt: skip
 def test_an_age_is_told_in_whole_units_that_have_passed(seconds: float, text: str) -> None:
-    assert ago(seconds) == text
+    assert age_text(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_an_age_is_told_in_whole_units_that_have_passed(seconds: float, text: st
     ],
 )  # fmt: skip
 def test_a_duration_is_rounded_to_what_it_is_looked_at_for(seconds: float, text: str) -> None:
-    assert took(seconds) == text
+    assert duration_text(seconds) == text

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from edgecnn.render.figures import moved_bytes
-from edgecnn.render.sentences import hollow_lines
+from edgecnn.render.sentences import partial_precision_lines
 from edgecnn.values.layers import LayerResidency, Residency
 from tests.render.reports import a_row
 
@@ -32,16 +32,16 @@ def seen(**changes: object) -> Residency:
     ],
 )
 def test_int8_by_multiply_adds_alone_is_pointed_out(changes: dict[str, object], shares: list[str]) -> None:
-    (line,) = hollow_lines([a_row(residency=seen(**changes))])
+    (line,) = partial_precision_lines([a_row(residency=seen(**changes))])
     assert re.findall(r"\d+ %", line.partition("but only")[2])[: len(shares)] == shares
 
 
 def test_what_is_int8_throughout_or_nowhere_or_only_planned_is_not() -> None:
     whole = seen(time_share={"int8": 0.8, "fp32": 0.2}, byte_share={"int8": 0.9, "fp32": 0.1})
     fp32 = seen(mac_share={"fp32": 1.0}, time_share={"unknown": 1.0}, byte_share=None)
-    assert hollow_lines([a_row("litert-fp32", residency=fp32)]) == [], "fp32 cannot be hollow"
+    assert partial_precision_lines([a_row("litert-fp32", residency=fp32)]) == [], "fp32 cannot be hollow"
     for residency in (whole, seen(mac_share={"fp32": 1.0}), seen(basis="planned"), None):
-        assert hollow_lines([a_row(residency=residency)]) == []
+        assert partial_precision_lines([a_row(residency=residency)]) == []
 
 
 def test_what_a_layer_moves_is_listed_most_first() -> None:

@@ -7,16 +7,13 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
-from edgecnn.render.page.catalogue import catalogue_page
 from edgecnn.render.page.compared import comparison_page
-from edgecnn.render.page.document import report_page
-from edgecnn.render.page.fit_front import fit_page
-from edgecnn.render.page.fleet import fleet_page
-from edgecnn.render.page.label_doubt import doubt_page
-from edgecnn.render.page.networks_for import networks_page
+from edgecnn.render.page.fronts import fit_page, fleet_page
+from edgecnn.render.page.networks import catalogue_page, networks_page
 from edgecnn.render.page.over_time import history_page
-from edgecnn.render.page.scale_frontier import frontier_page
-from edgecnn.studies.doubt_facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
+from edgecnn.render.page.report import report_page
+from edgecnn.render.page.studies import doubt_page, frontier_page
+from edgecnn.studies.facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
 from tests.judging.made import an_interval
 from tests.render.page.comparisons import a_history, some_builds
 from tests.render.page.frontiers import a_search

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.render.page.document import report_page
+from edgecnn.render.page.report import report_page
 from tests.render.page.pages import a_hostile_page, a_page, an_empty_page
 
 

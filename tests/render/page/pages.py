@@ -14,8 +14,7 @@ from typing import Any
 from PIL import Image
 
 from edgecnn.judging.intervals import median_interval, wilson
-from edgecnn.results.page import drawn_ms
-from edgecnn.results.page_facts import ClassAnswers, Mistake, Mistakes, PageFacts, Raced, RunShape
+from edgecnn.results.page import ClassAnswers, Mistake, Mistakes, PageFacts, Raced, RunShape, drawn_ms
 from edgecnn.training.history import BestFacts, EpochFacts, History, PhaseFacts
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.layers import LayerResidency, Residency

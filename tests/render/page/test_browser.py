@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edgecnn.render.page.document import report_page
+from edgecnn.render.page.report import report_page
 from tests.render.page.browser import Tab, a_tab
 from tests.render.page.pages import HOSTILE, a_page
 from tests.render.page.test_size import a_large_page

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from edgecnn.render.columns import columns_of
-from edgecnn.render.page.candidates import Cell, candidate_rows, key_figures
 from edgecnn.render.page.charts import figure
 from edgecnn.render.page.charts.figure import MEASURED, Mark, labelled, residency_mark
+from edgecnn.render.page.report import Cell, candidate_rows, key_figures
 from edgecnn.render.page.style import asset_text
 from edgecnn.render.page.words import SOURCES
 from edgecnn.values.verdict import Fidelity

@@ -12,8 +12,8 @@ import pytest
 
 from edgecnn.errors.building import NoReport
 from edgecnn.models.catalogue import all_archs
-from edgecnn.render.page.catalogue import catalogue_page, published_figure
-from edgecnn.results.listing import OwnBuild, own_builds
+from edgecnn.render.page.networks import catalogue_page, published_figure
+from edgecnn.results.finished import OwnBuild, own_builds
 from edgecnn.values.arch import listed
 from tests.judging.made import an_interval
 from tests.render.page.browser import Tab, a_tab

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.charts.bars import sizes
-from edgecnn.render.page.charts.curves import curves
+from edgecnn.render.page.charts.accuracy import curves
+from edgecnn.render.page.charts.footprint import sizes
 from edgecnn.render.page.charts.intervals import drops
 from edgecnn.render.page.charts.latency import latencies
 from edgecnn.render.page.charts.residency import residencies

@@ -7,10 +7,10 @@ import re
 import altair as alt
 import pytest
 
-from edgecnn.render.page.document import report_page, tied
-from edgecnn.render.page.sections import figures_of
+from edgecnn.render.page.document import tied
+from edgecnn.render.page.report import figures_of, report_page
 from edgecnn.render.page.style import digest_source
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page import PageFacts
 from edgecnn.values.artifact import Failed
 from edgecnn.values.report import BuildReport, Choice
 from edgecnn.values.verdict import Fidelity, Verdict

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.charts.bars import memory
 from edgecnn.render.page.charts.figure import no_figure
+from edgecnn.render.page.charts.footprint import memory
 from edgecnn.render.page.charts.intervals import energy
-from edgecnn.render.wording import grouped, joint_reason
+from edgecnn.render.wording import joint_reason, lines_by_reason
 from tests.judging.made import an_interval, facts
 from tests.render.page.measured import a_memory, an_energy
 from tests.render.page.reading import rows_with
@@ -55,7 +55,7 @@ def test_without_a_meter_there_is_no_chart_and_one_line() -> None:
 
 
 def test_a_reason_is_said_once_with_all_its_names() -> None:
-    assert grouped({"a": "x", "b": "y", "c": "x"}) == ("a, c: x", "b: y")
+    assert lines_by_reason({"a": "x", "b": "y", "c": "x"}) == ("a, c: x", "b: y")
     assert joint_reason({"a": "x", "b": "x"}) == "x"
     assert joint_reason({"a": "x", "b": "y"}) == "a: x; b: y"
     assert joint_reason({}) == ""

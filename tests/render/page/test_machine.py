@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.document import machine, raced_under
+from edgecnn.render.page.report import machine, raced_under
 from edgecnn.values.profile import Environment
 
 HERE = Environment(

@@ -6,7 +6,7 @@ import re
 
 import altair as alt
 
-from edgecnn.render.page.networks_for import device_figure, networks_page
+from edgecnn.render.page.networks import device_figure, networks_page
 from edgecnn.studies.networks_for import NetworksFor
 from tests.studies.test_networks_for import listed
 

@@ -16,7 +16,7 @@ from edgecnn.api import write_frontier
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import PAGE_IS_FOREIGN, PLOT_FORM_UNKNOWN
 from edgecnn.render.page.charts.vega import png_of, svg_of
-from edgecnn.render.page.scale_frontier import frontier_figures, frontier_page, frontier_picture, scale_text
+from edgecnn.render.page.studies import frontier_figures, frontier_page, frontier_picture, scale_text
 from edgecnn.render.screens.studies import MIB
 from tests.render.page.browser import Tab, a_tab
 from tests.render.page.frontiers import BEST, FAR, FINER, a_search

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 from functools import cache
 
-from edgecnn.render.page.document import report_page
-from edgecnn.results.page import drawn_ms
-from edgecnn.results.page_facts import PageFacts, RunShape
+from edgecnn.render.page.report import report_page
+from edgecnn.results.page import PageFacts, RunShape, drawn_ms
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.report import CandidateFacts
 from tests.judging.made import a_class, a_quality

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.render.page.charts.intervals import end_to_end, startup
-from edgecnn.render.page.charts.sustained import sustained
-from edgecnn.render.page.charts.throughput import throughput
+from edgecnn.render.page.charts.load import sustained, throughput
 from edgecnn.values.report import BuildReport
 from tests.judging.made import a_latency, an_interval, facts
 from tests.render.page.measured import a_soak, a_started, a_throughput, a_way

@@ -7,8 +7,7 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from edgecnn.render.build_plot import plot_lines
-from edgecnn.render.plots import ASCII, UNICODE
+from edgecnn.render.plots import ASCII, UNICODE, plot_lines
 from edgecnn.render.screens.report import show_plot
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity

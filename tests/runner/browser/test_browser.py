@@ -12,14 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.browser import installed
-from edgecnn.runner.browser.hosting import host
-from edgecnn.runner.browser.page import LACKS_GPU, Page
-from edgecnn.runner.browser.server import ISOLATED, KitServer, packed, unpacked
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner import packages
+from edgecnn.runner.browser import ISOLATED, LACKS_GPU, KitServer, Page, host, packed, unpacked
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
+from edgecnn.runner.packages import installed_version
 from edgecnn.runner.runs.schedule import clean_environment
-from edgecnn.runner.runtimes import installed_version
 from edgecnn.runner.sessions import wasm_browser
 from edgecnn.runner.sessions.webgpu_browser import WebGpuSession
 
@@ -73,24 +71,24 @@ def test_work_is_given_to_whoever_knows_the_secret_and_its_answer_comes_back(ser
 
 def test_the_browser_is_the_named_one_or_the_first_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(installed.NAMED_BY, raising=False)
+    monkeypatch.delenv(packages.BROWSER_VARIABLE, raising=False)
     assert installed_version("wasm") is None
     program(tmp_path / "google-chrome", "echo Google Chrome 141.0.7390.54")
     assert installed_version("wasm") == "141.0.7390.54"
-    monkeypatch.setenv(installed.NAMED_BY, str(program(tmp_path / "mine", "echo Chromium 142.0.1.2 built on Debian")))
+    monkeypatch.setenv(packages.BROWSER_VARIABLE, str(program(tmp_path / "mine", "echo Chromium 142.0.1.2 built on Debian")))
     assert installed_version("wasm") == "142.0.1.2"
 
 
 def test_without_a_browser_the_command_that_installs_one_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(installed.NAMED_BY, raising=False)
+    monkeypatch.delenv(packages.BROWSER_VARIABLE, raising=False)
     with pytest.raises(RunnerError) as caught:
         Page(tmp_path, [], "measure.html")
     assert (caught.value.ref, caught.value.hint, caught.value.missing) == ("missing-package", "apt-get install chromium", True)
 
 
 def test_a_browser_that_ends_is_said_to_have_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(installed.NAMED_BY, str(program(tmp_path / "ends", "echo no display >&2; exit 3")))
+    monkeypatch.setenv(packages.BROWSER_VARIABLE, str(program(tmp_path / "ends", "echo no display >&2; exit 3")))
     page = Page(tmp_path, [], "measure.html")
     with pytest.raises(RunnerError) as caught:
         page.ask({"do": "open"}, b"", 30.0)
@@ -101,13 +99,13 @@ def test_a_browser_that_ends_is_said_to_have_with_its_last_words(tmp_path: Path,
 def test_the_browser_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     """It is told by its pipe, whose other end the kernel closes: nobody is left to say it."""
     ends = program(tmp_path / "waits", f"echo $$ > {tmp_path}/pid; exec cat <&3")
-    made = "from pathlib import Path; from edgecnn.runner.browser.page import Page; import os, time\n"
+    made = "from pathlib import Path; from edgecnn.runner.browser import Page; import os, time\n"
     made += f"page = Page(Path({str(tmp_path)!r}), [], 'measure.html')\n"
     made += (
         f"while not os.path.exists({str(tmp_path / 'pid')!r}) or not open({str(tmp_path / 'pid')!r}).read(): time.sleep(0.05)\n"
     )
     made += "os.kill(os.getpid(), 9)"
-    done = subprocess.run([sys.executable, "-c", made], env={**os.environ, installed.NAMED_BY: str(ends)}, check=False)
+    done = subprocess.run([sys.executable, "-c", made], env={**os.environ, packages.BROWSER_VARIABLE: str(ends)}, check=False)
     assert done.returncode == -9
     pid = int((tmp_path / "pid").read_text())
     until = time.monotonic() + 10
@@ -117,12 +115,12 @@ def test_the_browser_ends_with_the_process_that_started_it(tmp_path: Path) -> No
 
 
 def test_the_variable_that_names_a_browser_reaches_every_process_of_a_runner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(installed.NAMED_BY, "/opt/chrome")
-    assert clean_environment(Path())[installed.NAMED_BY] == "/opt/chrome"
+    monkeypatch.setenv(packages.BROWSER_VARIABLE, "/opt/chrome")
+    assert clean_environment(Path())[packages.BROWSER_VARIABLE] == "/opt/chrome"
 
 
 def test_once_a_page_failed_it_is_asked_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(installed.NAMED_BY, str(program(tmp_path / "hangs", "exec sleep 60")))
+    monkeypatch.setenv(packages.BROWSER_VARIABLE, str(program(tmp_path / "hangs", "exec sleep 60")))
     page = Page(tmp_path, [], "measure.html")
     begin = time.monotonic()
     for patience_s in (0.6, 60.0):
@@ -133,7 +131,7 @@ def test_once_a_page_failed_it_is_asked_nothing_more(tmp_path: Path, monkeypatch
 
 
 def test_a_browser_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(installed.NAMED_BY, str(program(tmp_path / "hangs", "exec sleep 60")))
+    monkeypatch.setenv(packages.BROWSER_VARIABLE, str(program(tmp_path / "hangs", "exec sleep 60")))
     page = Page(tmp_path, [], "measure.html")
     with pytest.raises(RunnerError) as caught:
         page.ask({"do": "open"}, b"", 0.6)

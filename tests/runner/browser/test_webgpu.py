@@ -9,11 +9,11 @@ import pytest
 
 from edgecnn.devices.doctor.trying import SIDE_PX, make_tiny_kit
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.graph.macs import mac_table
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
-from edgecnn.runner.browser.page import WITH_GPU
+from edgecnn.runner.browser import WITH_GPU
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.machine.environment import EMULATOR
 from edgecnn.runner.sessions.webgpu_browser import open_session

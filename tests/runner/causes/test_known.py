@@ -15,9 +15,9 @@ import PIL
 import pytest
 from PIL import Image
 
-from edgecnn.runner.causes.known import cause_in, cause_of_change
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.causes import cause_in, cause_of_change
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.pixels import UNSUPPORTED_FORMAT, UnreadableImage, decode
 from tests.runner.conftest import CopyKit
 
@@ -160,7 +160,7 @@ if {has_plugin}:
 else:
     sys.modules["PIL.AvifImagePlugin"] = None
 sys.version_info = {python}
-from edgecnn.runner.causes.known import why_no_image
+from edgecnn.runner.causes import why_no_image
 print(why_no_image(io.BytesIO(sys.stdin.buffer.read()), "damaged"))
 """
 

@@ -6,8 +6,8 @@ from pathlib import Path, PosixPath
 
 import pytest
 
-from edgecnn.runner.causes import left_behind
-from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped, split_left_behind
+from edgecnn.runner import causes
+from edgecnn.runner.causes import images_in, is_image_name, is_left_behind, is_skipped, split_left_behind
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_the_images_of_a_skipped_folder_are_counted_and_no_further_than_a_bound(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert (images_in(tmp_path), images_in(tmp_path / "a.jpg"), images_in(tmp_path / "b/notes.txt")) == (2, 1, 0)
-    monkeypatch.setattr(left_behind, "MOST_COUNTED", 1)
+    monkeypatch.setattr(causes, "MOST_COUNTED", 1)
     assert images_in(tmp_path) == 1
 
 

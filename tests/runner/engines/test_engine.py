@@ -10,12 +10,10 @@ import onnx
 import pytest
 
 from edgecnn.runner.engines import builder
-from edgecnn.runner.engines.builder import Order, import_builder
+from edgecnn.runner.engines.builder import MessageLog, Order, import_builder, keep_cache, read_cache
 from edgecnn.runner.engines.engine import BuildRequest, build_engines, engine_name
-from edgecnn.runner.engines.log import MessageLog
-from edgecnn.runner.engines.timing_cache import keep_cache, read_cache
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.files import sha256_of
+from edgecnn.runner.messages import RunnerError
 from tests.runner.engine_kits import FP16, INT8, RTX, engine_kit, made
 from tests.runner.engines.conftest import NETWORK
 from tests.runner.kits import make_kit
@@ -123,7 +121,7 @@ def test_a_builder_older_than_the_kit_needs_is_refused(monkeypatch: pytest.Monke
 def test_a_builder_for_this_machine_only_takes_no_capability() -> None:
     order = Order("tensorrt", "model.onnx", "e", "l", "8.7", 64, None)
     with pytest.raises(RunnerError) as refused:
-        builder._aim(object(), order, object())
+        builder._set_target_gpu(object(), order, object())
     assert refused.value.what == "tensorrt builds for the GPU of this machine only, not for 8.7"
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from edgecnn.runner import sessions
 from edgecnn.runner.engines.record import read_record
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.sessions.tensorrt_gpu import open_session
 from tests.runner.kits import make_kit, rewrite_manifest
 

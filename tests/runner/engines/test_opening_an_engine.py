@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.runner.engines.record import check_gpu
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.machine.cudart import Cuda
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.sessions import open_session
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.runner.machine.cgroups import Limits, read_limits
+from edgecnn.runner.machine.procfs import Limits, read_limits
 from tests.runner.trees import tree
 
 MIB = 1024 * 1024

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.runner.machine.clocks import clock_limits, cpu_mhz, emc_mhz, gpu_mhz
+from edgecnn.runner.machine.sensors import clock_limits, cpu_mhz, emc_mhz, gpu_mhz
 from tests.runner.trees import tree
 
 ORIN = {

@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.runner.machine.environment import EMULATOR, available_cores, read_conditions, read_environment
 from edgecnn.runner.machine.procfs import listed
-from edgecnn.runner.machine.sensors import CpuTicks, Opening, cpu_ticks, observe, opening
+from edgecnn.runner.machine.sensors import Baseline, CpuTicks, cpu_ticks, observe, read_baseline
 from edgecnn.runner.machine.throttling import Throttles
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
 from edgecnn.values.verdict import Fidelity
@@ -75,7 +75,7 @@ def test_one_serial_number_is_one_machine_and_cannot_be_read_back(tmp_path: Path
 def test_stolen_time_is_of_the_interval(tmp_path: Path) -> None:
     root = tree(tmp_path, {"proc/stat": "cpu  100 0 50 800 0 0 0 50 0 0\n"})
     assert observe(root)["steal_percent"] == "5.00"
-    before = Opening(CpuTicks(total=900, stolen=0, busy=50, own=0), Throttles(None, {}, None))
+    before = Baseline(CpuTicks(total=900, stolen=0, busy=50, own=0), Throttles(None, {}, None))
     assert observe(root, since=before)["steal_percent"] == "50.00"
 
 
@@ -122,7 +122,7 @@ def test_the_processors_own_sensor_counts_where_it_has_no_thermal_zone(tmp_path:
 
 def test_throttling_is_of_the_interval(tmp_path: Path) -> None:
     counter = "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count"
-    before = opening(tree(tmp_path, {counter: "41\n"}))
+    before = read_baseline(tree(tmp_path, {counter: "41\n"}))
     assert observe(tmp_path, since=before)["throttled"] == "no"
     tree(tmp_path, {counter: "43\n"})
     assert observe(tmp_path, since=before)["throttled"] == "too hot (2 times)"

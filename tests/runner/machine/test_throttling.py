@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.machine.throttling import read_throttles, throttled
-from edgecnn.runner.machine.vcgencmd import vcgencmd
+from edgecnn.runner.machine.throttling import read_throttles, throttled, vcgencmd
 from tests.runner.trees import command, tree
 
 PI4 = "sys/devices/platform/soc/soc:firmware/get_throttled"

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.runner.meters.integral import Power, joules
-from edgecnn.runner.meters.meter import MeterAbsent
+from edgecnn.runner.meters.meter import MeterAbsent, Power, joules
 
 
 def line(first_s: float, last_s: float, step_s: float = 0.5, slope: float = 0.0) -> list[Power]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.meters.log import read_log
 from edgecnn.runner.meters.meter import MeterAbsent
 

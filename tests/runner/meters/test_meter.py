@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.meters.meter import MeterAbsent, read_number, spent
+from edgecnn.runner.meters.meter import MeterAbsent, counted_uj, read_number
 from tests.runner.trees import tree
 
 RANGE = 262_143_328_850
@@ -12,16 +12,16 @@ RANGE = 262_143_328_850
 
 def why(*arguments: object) -> str:
     with pytest.raises(MeterAbsent) as caught:
-        spent(*arguments)  # type: ignore[arg-type]
+        counted_uj(*arguments)  # type: ignore[arg-type]
     return caught.value.why
 
 
 def test_a_counter_that_rose_says_by_how_much() -> None:
-    assert spent("package-0", 1_000_000, 41_000_000, 4.0, RANGE) == 40_000_000
+    assert counted_uj("package-0", 1_000_000, 41_000_000, 4.0, RANGE) == 40_000_000
 
 
 def test_a_counter_that_went_round_goes_on_from_its_range() -> None:
-    assert spent("package-0", RANGE - 10_000_000, 30_000_000, 4.0, RANGE) == 40_000_000
+    assert counted_uj("package-0", RANGE - 10_000_000, 30_000_000, 4.0, RANGE) == 40_000_000
 
 
 def test_a_counter_that_was_reset_is_not_taken_for_one_that_went_round() -> None:

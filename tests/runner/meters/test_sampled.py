@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from edgecnn.runner.meters.meter import MeterAbsent
-from edgecnn.runner.meters.sampled import SampledMeter
+from edgecnn.runner.meters.meter import MeterAbsent, SampledMeter
 
 
 class Ramp(SampledMeter):

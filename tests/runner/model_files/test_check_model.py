@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import FolderSizes, check_model
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest

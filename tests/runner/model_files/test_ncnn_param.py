@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import check_model, model_fault
 from tests.fuzz.mutations import of_bytes
 from tests.runner.conftest import CopyKit

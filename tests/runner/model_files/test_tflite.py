@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import check_model, model_fault
 from edgecnn.runner.sessions import open_session
 from tests.fuzz.mutations import of_words

@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.runs import worker
 from edgecnn.runner.runs.items import Item
 from edgecnn.runner.runs.schedule import bench
 from edgecnn.runner.runs.worker import LIBRARY, library
-from edgecnn.runner.sessions import open_session
-from edgecnn.runner.timing import timed_calls
+from edgecnn.runner.sessions import open_session, timed_calls
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest
 from tests.runner.processes import schedule_of

@@ -8,30 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.runs.cold_start import SPAWNED, ColdStart, spawned_now
+from edgecnn.runner.runs.parent import SPAWNED, ColdStart, spawn_variable
 from edgecnn.runner.runs.schedule import bench
 from tests.runner.conftest import CopyKit
 from tests.runner.processes import IMPORT, edit, schedule_of
 
 
 def test_it_counts_from_the_parents_clock() -> None:
-    start = ColdStart(spawned_now())
+    start = ColdStart(spawn_variable())
     time.sleep(0.02)
-    answered = start.answered()
+    answered = start.elapsed_ns()
     assert answered is not None and 20e6 <= answered < 1e9
 
 
 def test_what_only_the_measurement_does_is_left_out() -> None:
-    start = ColdStart(spawned_now())
-    with start.aside():
+    start = ColdStart(spawn_variable())
+    with start.excluded():
         time.sleep(0.2)
-    answered = start.answered()
+    answered = start.elapsed_ns()
     assert answered is not None and answered < 180e6
 
 
 @pytest.mark.parametrize("environ", [{}, {SPAWNED: ""}, {SPAWNED: "soon"}])
 def test_where_nobody_said_when_the_process_began_there_is_none(environ: dict[str, str]) -> None:
-    assert ColdStart(environ).answered() is None
+    assert ColdStart(environ).elapsed_ns() is None
 
 
 def test_a_run_records_its_whole_start(onnx_kit: Path, tmp_path: Path) -> None:

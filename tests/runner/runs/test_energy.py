@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.runner.machine.environment import read_environment
-from edgecnn.runner.runs.energy import EnergyRun
 from edgecnn.runner.runs.schedule import bench
+from edgecnn.runner.runs.worker import EnergyRun
 from tests.runner.meters.recorded import CHIP, LAPTOP, ORIN_NANO, machine
 from tests.runner.nvml_library import built_library
 from tests.runner.processes import schedule_of

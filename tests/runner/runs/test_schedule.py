@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.runs.schedule import bench
 from tests.house.child import child
 from tests.runner.conftest import CopyKit

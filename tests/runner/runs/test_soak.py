@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.runner.runs.schedule import bench
-from edgecnn.runner.runs.soak import soak
+from edgecnn.runner.runs.worker import soak
 from tests.runner.processes import schedule_of
 from tests.runner.trees import tree
 

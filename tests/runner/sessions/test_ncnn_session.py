@@ -26,7 +26,7 @@ CALLS = """
 import gc, sys
 from pathlib import Path
 import numpy as np
-from runner.failure import RunnerError
+from runner.messages import RunnerError
 from runner.kit import Kit
 from runner.sessions import open_session
 session = open_session(Kit.open(Path(sys.argv[1])), {"threads": "1"})

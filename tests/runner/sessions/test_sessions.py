@@ -10,10 +10,10 @@ import onnx
 import openvino
 import pytest
 
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of, run_checked
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.sessions import open_session
 from tests.runner.kits import rewrite_manifest
 

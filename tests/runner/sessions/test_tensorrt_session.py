@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.machine.cudart import Cuda
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.sessions.tensorrt_gpu import TensorRtSession
 
 BATCH_MAX = 4

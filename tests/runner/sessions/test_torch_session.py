@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from edgecnn.graph.export import save_program
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.sessions import open_session
 from edgecnn.runner.sessions.torch_gpu import open_session as open_torch

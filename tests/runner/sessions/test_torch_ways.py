@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.runs.schedule import bench
 from edgecnn.runner.runs.worker import EVENTS, timed_by_events
-from edgecnn.runner.sessions import Session, open_session, torch_ways
-from edgecnn.runner.sessions.torch_ways import Way, check_gpu, settle_tf32, way_of
+from edgecnn.runner.sessions import Session, open_session, torch_gpu
+from edgecnn.runner.sessions.torch_gpu import Way, check_gpu, settle_tf32, way_of
 from tests.graph.trunks import CLASSES
 from tests.runner.processes import schedule_of
 from tests.runner.sessions.test_torch_session import kit_of
@@ -104,7 +104,7 @@ def test_what_a_processor_cannot_do_is_refused_and_never_done_in_another_way(kit
 
 
 def test_tensorrt_names_the_package_that_it_needs(kit: Kit) -> None:
-    if torch_ways.find_spec("torch_tensorrt") is not None:
+    if torch_gpu.find_spec("torch_tensorrt") is not None:
         pytest.skip("it is installed")
     error = refused(kit, compile="tensorrt")
     assert (error.ref, error.hint, error.missing) == ("missing-package", "pip install torch-tensorrt", True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from edgecnn.errors.recipes import OverridesInvalid
-from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.planning.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training import augment
 from edgecnn.training.augment import OPERATIONS, Frame, augmented, draw_epoch, normalized

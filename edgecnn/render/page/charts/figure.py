@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from edgecnn.render.wording import grouped, joint_reason
+from edgecnn.render.wording import joint_reason, lines_by_reason
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
@@ -160,4 +160,4 @@ def no_figure(report: BuildReport, part: str) -> str:
 
 def lacking(absent: Mapping[str, str]) -> tuple[Source, ...]:
     """The reasons of the missing figures."""
-    return tuple(Source(MISSING, line) for line in grouped(absent))
+    return tuple(Source(MISSING, line) for line in lines_by_reason(absent))

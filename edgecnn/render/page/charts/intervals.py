@@ -13,8 +13,8 @@ from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Dot, Figure, Table, absence, labelled, sources_of
 from edgecnn.render.page.charts.vega import Extent
-from edgecnn.render.quality import missing_intervals_note
-from edgecnn.render.wording import grouped
+from edgecnn.render.tables import missing_intervals_note
+from edgecnn.render.wording import lines_by_reason
 from edgecnn.values.figures import Accuracy, Energy, MultiLabelAccuracy
 from edgecnn.values.report import MEDIAN, PERCENTILES, BuildReport, CandidateFacts, EndToEnd, Latency, percentile_name
 from edgecnn.values.verdict import Interval
@@ -59,10 +59,12 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
             if of_images and confidence
             else metric.title,
             columns=("candidate", metric.title),
-            rows=tuple((facts.candidate.id, figures.spelt(metric, figure)) for facts, _, figure in known),
+            rows=tuple((facts.candidate.id, figures.metric_text(metric, figure)) for facts, _, figure in known),
         ),
         notes=(
-            *grouped({facts.candidate.id: value.absent[metric.name] for facts, value in quality if metric.name in value.absent}),
+            *lines_by_reason(
+                {facts.candidate.id: value.absent[metric.name] for facts, value in quality if metric.name in value.absent}
+            ),
             *filter(None, [missing_intervals_note(facts.test for facts, _, figure in known if not figure.confidence)]),
             *(f"{facts.candidate.id} was disturbed: {why}" for facts, of, _ in known if (why := getattr(of, "disturbed", None))),
         ),
@@ -136,7 +138,7 @@ def startup(report: BuildReport) -> Figure | None:
         return None
     drawn = [(facts, latency) for facts, latency in raced if any(dot.candidate == facts.candidate.id for dot in dots)]
     absent = {
-        facts.candidate.id: "; ".join(f"no figure: {line}" for line in grouped(whys))
+        facts.candidate.id: "; ".join(f"no figure: {line}" for line in lines_by_reason(whys))
         for facts, latency in raced
         if (whys := {lane: latency.absent[name] for lane, name in _STARTS.items() if name in latency.absent})
     }
@@ -153,7 +155,7 @@ def startup(report: BuildReport) -> Figure | None:
             columns=("candidate", *(start.title.lower() for start in starts)),
             rows=tuple((f.candidate.id, *(figures.milliseconds(start.value(f)) for start in starts)) for f, _ in drawn),
         ),
-        notes=grouped(absent),
+        notes=lines_by_reason(absent),
     )
 
 
@@ -238,7 +240,7 @@ def energy(report: BuildReport) -> Figure | None:
         id="energy",
         title=metric.title,
         says="Energy that the meter records for one image, in total and above idle power. Bars are intervals over runs."
-        f" {least.candidate.id} needs the least energy in total: {figures.spelt(metric, cheapest)} mJ.",
+        f" {least.candidate.id} needs the least energy in total: {figures.metric_text(metric, cheapest)} mJ.",
         sources=sources_of(
             (value for _, value, _ in known), lambda of: f"by {of.meter}, which covers {of.covers}, on {of.machine}", absent
         ),

@@ -143,7 +143,7 @@ def _says(points: Sequence[Point], front: Sequence[Point], axis: Axis, report: B
 
 
 def _cost_text(cost: Interval, axis: Axis) -> str:
-    return f"{figures.spelt(_METRICS[axis], cost)} {_METRICS[axis].unit}"
+    return f"{figures.metric_text(_METRICS[axis], cost)} {_METRICS[axis].unit}"
 
 
 def _sources(points: Sequence[Point], axis: Axis, gpu: DesktopPoint | None) -> tuple[Source, ...]:

@@ -20,7 +20,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import edgecnn
-from edgecnn.render.page.charts import vega
 from edgecnn.render.page.style import asset_text, tokens
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Runtime
@@ -307,14 +306,14 @@ _DECLARED = re.compile(r"(--[\w-]+):\s*([^;]+);")
 
 def svg_of(spec: Mapping[str, Any]) -> bytes:
     """A Vega-Lite chart as an SVG file; text stays text."""
-    drawn: str = vl_convert.vegalite_to_svg(_spec_with_colours(spec), vl_version=vega.vega_lite())
+    drawn: str = vl_convert.vegalite_to_svg(_spec_with_colours(spec), vl_version=vega_lite())
     opening, rest = drawn.split(">", 1)
     return f"{opening}><metadata>{_author()}</metadata>{rest}".encode()
 
 
 def png_of(spec: Mapping[str, Any]) -> bytes:
     """A Vega-Lite chart as a PNG file at twice its size."""
-    drawn: bytes = vl_convert.vegalite_to_png(_spec_with_colours(spec), vl_version=vega.vega_lite(), scale=PNG_SCALE)
+    drawn: bytes = vl_convert.vegalite_to_png(_spec_with_colours(spec), vl_version=vega_lite(), scale=PNG_SCALE)
     metadata, packed = PngInfo(), io.BytesIO()
     metadata.add_text("Software", _author())
     with Image.open(io.BytesIO(drawn)) as picture:  # what the library writes is several times as large
@@ -328,7 +327,7 @@ def _author() -> str:
 
 def _spec_with_colours(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Replace the names of colours by the colours, because only a page defines the names."""
-    coloured: dict[str, Any] = _resolved({**spec, "config": {**vega.CONFIG, "background": "var(--bg)", "padding": 16}})
+    coloured: dict[str, Any] = _resolved({**spec, "config": {**CONFIG, "background": "var(--bg)", "padding": 16}})
     return coloured
 
 

@@ -1,4 +1,4 @@
-// Takes work from the server that started this page: open the network, run it, time it. See edgecnn/runner/browser/server.py.
+// Takes work from the server that started this page: open the network, run it, time it. See edgecnn/runner/browser/__init__.py.
 
 import { openManifest, openNetwork } from "./network.mjs";
 

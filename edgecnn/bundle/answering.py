@@ -1,0 +1,187 @@
+"""Classify images for all clients of a server, within limits.
+
+One image is classified at a time. Only a few wait, and only in memory. A file of a few hundred kilobytes may have 179 million
+pixels, which need 3.3 GiB with transparency. The size is therefore read from the file before decoding.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from PIL import Image
+
+from edgecnn.bundle.predictions import Answer, LabelShare
+from edgecnn.runner.messages import RunnerError
+from edgecnn.runner.pixels import BROKEN, open_picture
+
+if TYPE_CHECKING:
+    from edgecnn.runner.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits beyond which a client must wait or is refused."""
+
+    body_bytes: int = 20 << 20
+    """Size of one image file."""
+    pixels: int = 1 << 26
+    """Pixels of one image; decoding needs up to 20 bytes for each."""
+    scanned_pixels: int = 1 << 30
+    """Pixels of one progressive JPEG, counted in every scan: 16 scans of the largest image, 89 of 12 megapixels."""
+    text_bytes: int = 1 << 20
+    """Size of an image with pixels as text. They are read one number at a time, so 10 MB take 5 s."""
+    per_minute: int = 300
+    """Average number of images of one client per minute. A fifth of them may arrive at once."""
+    queue_length: int = 8
+    """Number of images that wait while one is classified."""
+    connections: int = 24
+    connections_per_client: int = 8
+    idle_s: float = 10.0
+    """Longest silence of a connection, in either direction."""
+    request_s: float = 60.0
+    """Longest time for a whole request, so that a slow sender does not keep its place indefinitely."""
+    settling_s: float = 0.25
+    """Time before a connection can lose its place to another."""
+    slowest_bytes_per_s: int = 16 << 10
+    """Rate of an image after ``settling_s``. A slower sender loses its place if another client needs one."""
+    clients: int = 4096
+    """Number of clients whose rates are stored. The client that was silent longest is removed first."""
+
+
+class Rates:
+    """A token bucket for each client, with the tokens of a fifth of a minute. ``clock``: monotonic, in seconds."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s = limits.per_minute / 60
+        self._burst = max(1.0, limits.per_minute / 5)
+        self._clients, self._clock = limits.clients, clock
+        self._lock = threading.Lock()
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def wait_s(self, client: str) -> float:
+        """Count a request and return 0 if it is allowed; otherwise return the seconds to wait."""
+        now = self._clock()
+        with self._lock:
+            tokens, since = self._buckets.pop(client, (self._burst, now))
+            tokens = min(self._burst, tokens + (now - since) * self._per_s)
+            admitted = tokens >= 1
+            self._buckets[client] = (tokens - 1 if admitted else tokens, now)
+            while len(self._buckets) > self._clients:
+                del self._buckets[next(iter(self._buckets))]
+        return 0.0 if admitted else (1 - tokens) / self._per_s
+
+
+_MARKER: Final = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
+"""Marker of a JPEG that ends a scan (ITU T.81, B.1.1)."""
+_SCAN, _END = b"\xda", b"\xd9"
+_WRITTEN_OUT: Final = (b"P1", b"P2", b"P3")
+"""First bytes of PBM, PGM and PPM files with pixels as text."""
+
+
+def size_refusal(content: bytes, limits: Limits) -> str:
+    """Return why a file is too large to decode. Empty if it is small enough, or if decoding will refuse it."""
+    try:
+        with open_picture(io.BytesIO(content)) as picture:
+            width, height = picture.size
+    except (*BROKEN, Image.DecompressionBombError):
+        return ""
+    if content[:2] in _WRITTEN_OUT and len(content) > limits.text_bytes:
+        return f"its pixels are text of more than {limits.text_bytes:,} bytes"
+    size = f"{width:,} x {height:,} pixels"
+    if width * height > limits.pixels:
+        return f"it has {size}, more than {limits.pixels:,}"
+    scans = limits.scanned_pixels // (width * height)
+    if content.startswith(b"\xff\xd8") and _has_more_scans(content, scans):
+        return f"it has more than {scans:,} scans of {size}"
+    return ""
+
+
+def _has_more_scans(jpeg: bytes, most: int) -> bool:
+    """Return whether the first image of a JPEG has more scans. Data in segments and after the image do not count."""
+    at, count = 2, 0
+    while count <= most and (marker := _MARKER.search(jpeg, at)) and marker[1] != _END:
+        count += marker[1] == _SCAN
+        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+    return count > most
+
+
+TOP: Final = 5
+_LAST_ANSWER_S: Final = 10.0
+
+
+class Busy(Exception):
+    """The queue is full."""
+
+
+class NotAPhotograph(Exception):
+    """A file cannot be read as an image; ``str`` is the reason in words for its sender."""
+
+
+class Answering:
+    """Classifies images for any number of threads. The owner of ``classifier`` closes it after ``finish``."""
+
+    def __init__(self, classifier: Classifier, limits: Limits) -> None:
+        self._classifier, self._limits = classifier, limits
+        self._places = threading.BoundedSemaphore(limits.queue_length + 1)
+        self._turn = threading.Lock()
+        self._most = TOP if classifier.thresholds is None else None
+
+    @property
+    def classes(self) -> int:
+        """Number of the model's classes."""
+        return len(self._classifier.labels)
+
+    def warm_up(self) -> None:
+        """Classify an empty image, since a runtime's first prediction is slower than the following ones.
+
+        Raises RunnerError: the kit does not run here.
+        """
+        import numpy as np
+
+        self._classifier.predict(np.zeros((64, 64, 3), np.uint8))
+
+    def answer(self, content: bytes) -> Answer:
+        """Classify an image.
+
+        Raises:
+            Busy: the queue is full.
+            NotAPhotograph: the file cannot be read as an image, or is too large.
+            RunnerError: the runtime failed.
+        """
+        if not self._places.acquire(blocking=False):
+            raise Busy
+        try:
+            with self._turn:
+                return self._classify(content)
+        finally:
+            self._places.release()
+
+    def finish(self) -> None:
+        """Wait for the current image. No other image is classified afterwards."""
+        self._turn.acquire(timeout=_LAST_ANSWER_S)
+
+    def _classify(self, content: bytes) -> Answer:
+        if reason := size_refusal(content, self._limits):
+            raise NotAPhotograph(reason)
+        began = time.perf_counter()
+        try:
+            pixels = self._classifier.pixels(io.BytesIO(content))
+        except RunnerError as error:
+            if error.ref != "unreadable-image":
+                raise
+            raise NotAPhotograph(error.because or "it is damaged") from error
+        decoded = time.perf_counter()
+        shares = self._classifier.classify(pixels)
+        ended = time.perf_counter()
+        return Answer(
+            labels=tuple(LabelShare(label=label, probability=share) for label, share in shares[: self._most]),
+            decode_ms=(decoded - began) * 1e3,
+            inference_ms=(ended - decoded) * 1e3,
+            several=self._most is None,
+        )

@@ -1,1 +1,0 @@
-"""Failures of images: folders, lists, published sets, groups, several labels, composed pictures."""

@@ -1,0 +1,250 @@
+"""The ratio of two kits' latencies, and its gate: the whole interval passes or fails.
+
+Paired runs are interleaved in one race. Both kits meet the same conditions, so other work matters only if one kit met more of it.
+Unpaired runs come from different days. A machine varies from day to day without a change of the kit, as much as the recorded days
+differ from each other. Other work during HEAD's runs takes away a FAIL; other work during the recorded runs takes away a PASS.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from edgecnn.errors.gates import races_differ
+from edgecnn.errors.wording import counted
+from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval, ratio_interval
+from edgecnn.judging.latency import (
+    CONDITIONS_OF_THE_MACHINE,
+    OTHERS_PERCENT_MAX,
+    RUNS_NEEDED,
+    SOMETIMES_THROTTLED_PERCENT_MAX,
+    check_conditions,
+    disturbed,
+    medians_by_round,
+    run_ms,
+    run_settings_of,
+    slowdown_limit_text,
+    slowed_at_most,
+    too_few_samples,
+    worst_of,
+)
+from edgecnn.judging.metrics import LATENCY_RATIO
+from edgecnn.judging.stopping import OF_A_COMPARISON, look_confidence, rounds_to_settle, what_helps
+from edgecnn.values.base import Value
+from edgecnn.values.profile import Profile
+from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
+
+_CONDITIONS = (
+    ("others_percent", OTHERS_PERCENT_MAX, "other programs used {:.0f} % of the CPU time in the runs"),
+    ("throttled_percent", SOMETIMES_THROTTLED_PERCENT_MAX, "the machine throttled in {:.0f} % of the runs"),
+)
+"""Disturbances that may slow one kit of a pair: observation, allowed difference in percentage points, and words. Ten rounds of
+two copies of one kit next to 50 to 90 % of other work differ by more than 5 points three times in a hundred."""
+
+
+OVER_DAYS = "Student's t, which assumes independent and normally distributed days"
+"""The test and its assumption. A machine with two paces violates it: a day at the slower pace looks like a change of the kit."""
+MORE_DAYS = "baselines of more days show how much the machine varies from day to day"
+"""Advice for a ratio to recorded runs."""
+
+
+class PairedRace(Value):
+    """Profiles of two kits that ran interleaved, round by round."""
+
+    base: Profile
+    head: Profile
+
+
+class RatioFinding(Value):
+    """The ratio HEAD / BASE, or why there is none."""
+
+    ratio: Interval | None
+    how: str = ""
+    """Test and sample, such as ``10 interleaved rounds on AMD EPYC``."""
+    absent: str | None = None
+    """Why nothing was measured."""
+    rounds: int = 0
+    """Rounds of HEAD that the ratio comes from."""
+    helps: str | None = None
+    """Advice if more rounds would not narrow the ratio."""
+    open: str | None = None
+    """Why there are runs but no interval."""
+    slow_disturbed: str | None = None
+    """A disturbance that may have slowed HEAD, so that HEAD cannot fail."""
+    fast_disturbed: str | None = None
+    """A disturbance that may have slowed BASE, so that HEAD cannot pass."""
+    slow_at_most: int | None = None
+    """Largest factor by which ``slow_disturbed`` can have slowed HEAD; None without a limit."""
+    fast_at_most: int | None = None
+    """Largest factor by which ``fast_disturbed`` can have slowed BASE; None without a limit."""
+
+
+def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
+    """Return HEAD / BASE from one or more races of the same two kits, paired by round.
+
+    Raises:
+        RACES_DIFFER: two profiles of a pair are from different races.
+        CONDITIONS_DIFFER: two kits of one race did not run on the same machine in the same state.
+        ROUND_TWICE: a round holds two runs of one kit.
+    """
+    slow, fast = list[float](), list[float]()
+    for race in races:
+        _check_same_state(race)
+        head, base = medians_by_round(race.head), medians_by_round(race.base)
+        rounds = sorted(head.keys() & base.keys())
+        slow += [head[number] for number in rounds]
+        fast += [base[number] for number in rounds]
+    short = too_few_samples([run for race in races for side in (race.base, race.head) for run in side.runs])
+    ratio = None if short else ratio_interval(slow, fast, confidence)
+    why = None if ratio else short or f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
+    return RatioFinding(
+        ratio=ratio,
+        how=f"{len(slow)} interleaved rounds on {machine}{_settings_note(races)}",
+        rounds=len(slow),
+        open=why,
+        slow_disturbed=_uneven(races, "head"),
+        fast_disturbed=_uneven(races, "base"),
+        slow_at_most=_slowed_at_most(races, "head"),
+        fast_at_most=_slowed_at_most(races, "base"),
+    )
+
+
+def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
+    """Return HEAD / BASE from runs of different days: HEAD's median run against the median run of each recorded day.
+
+    See ``day_ratio_interval``.
+    """
+    short = next((why for profile in (head, *base) if (why := too_few_samples(profile.runs))), None)
+    days = [_middle_ms(profile) for profile in base]
+    ratio = None if short else day_ratio_interval(_middle_ms(head), days, confidence)
+    few = f"{counted(len(days), 'recorded day')}; an interval needs {DAYS_NEEDED}: {MORE_DAYS}"
+    past = disturbed(worst_of([profile.environment for profile in base]))
+    return RatioFinding(
+        ratio=ratio,
+        how=f"unpaired, {counted(len(head.runs), 'run')} against {len(days)} recorded days ({OVER_DAYS})",
+        rounds=len(head.runs),
+        helps=MORE_DAYS,
+        open=None if ratio else short or few,
+        slow_disturbed=disturbed(head.environment),
+        fast_disturbed=f"when the baseline was recorded, {past}" if past else None,
+        slow_at_most=slowed_at_most(head.environment),
+        fast_at_most=slowed_at_most(worst_of([profile.environment for profile in base])),
+    )
+
+
+def _middle_ms(profile: Profile) -> float:
+    return statistics.median(ms for run in profile.runs if (ms := run_ms(run)) is not None)
+
+
+def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str = OF_A_COMPARISON) -> GateResult:
+    """Judge the gate on ``latency_ratio``, whose only side is ``max``; ``spelled`` is the option for more rounds."""
+    verdict, reason = _verdict(gate, finding, spelled)
+    if (ratio := finding.ratio) is not None:
+        interval = f"[{ratio.low:.3f}, {ratio.high:.3f}] at {100 * ratio.confidence:.4g} %"
+        reason = f"latency {ratio.estimate:.3f} × BASE {interval}, {finding.how}, {reason}"
+    return GateResult(
+        gate=gate,
+        candidate=candidate,
+        verdict=verdict,
+        figure=finding.ratio,
+        fidelity=Fidelity.MISSING if finding.absent else Fidelity.MEASURED,
+        reason=reason,
+    )
+
+
+def _check_same_state(race: PairedRace) -> None:
+    """Check a pair, ignoring conditions that one runner is too old to read: both ran in the same minutes on one machine."""
+    if race.head.race is None or race.head.race != race.base.race:
+        raise races_differ(ours=race.head.subject, theirs=race.base.subject, our_race=race.head.race, their_race=race.base.race)
+    ours, theirs = race.head.environment, race.base.environment
+    known = [name for name in CONDITIONS_OF_THE_MACHINE if name in ours.conditions and name in theirs.conditions]
+    check_conditions(ours, theirs, known)
+
+
+def _settings_note(races: Sequence[PairedRace]) -> str:
+    """Return the threads and knobs, of both sides if they differ."""
+    if not races:
+        return ""
+    head, base = (run_settings_of(profile) or "threads unknown" for profile in (races[-1].head, races[-1].base))
+    if head == base:
+        return "" if head == "threads unknown" else f", {head}"
+    return f", HEAD with {head} and BASE with {base}"
+
+
+def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str | None:
+    """Describe disturbances that this side met more of than allowed, so that they may have slowed it; unobserved counts as 0."""
+    other: Literal["base", "head"] = "base" if side == "head" else "head"
+    differences = []
+    for name, allowed, words in _CONDITIONS:
+        mine, theirs = _mean(races, side, name), _mean(races, other, name)
+        if mine - theirs > allowed:
+            differences.append(f"{words.format(mine)} of {side.upper()}, and {theirs:.0f} % in those of {other.upper()}")
+    return " and ".join(differences) or None
+
+
+def _slowed_at_most(races: Sequence[PairedRace], side: Literal["base", "head"]) -> int | None:
+    profiles: list[Profile] = [getattr(race, side) for race in races]
+    return slowed_at_most(worst_of([profile.environment for profile in profiles])) if profiles else None
+
+
+def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str) -> float:
+    """Return an observation's average over races, weighted by rounds."""
+    profiles: list[Profile] = [getattr(race, side) for race in races]
+    rounds = sum(len(profile.runs) for profile in profiles)
+    return sum(float(profile.environment.observed.get(name, 0)) * len(profile.runs) for profile in profiles) / max(rounds, 1)
+
+
+def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, str]:
+    margin = f"must be at least {100 * (1 - gate.bound):.3g} % faster"
+    if gate.bound >= 1:
+        margin = f"margin {100 * (gate.bound - 1):.3g} %"
+    bound = f"{LATENCY_RATIO} ≤ {gate.bound:g} ({margin}, α {100 * (1 - LATENCY_CONFIDENCE) / 2:g} % on either side)"
+    if finding.ratio is None:
+        return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "no ratio is known")
+    low, high = finding.ratio.low, finding.ratio.high
+    if high <= gate.bound:
+        doubt = _Doubt(finding.fast_disturbed, finding.fast_at_most, gate.bound / high)
+        return _unless_disturbed(Verdict.PASS, f"meets {bound}", bound, doubt)
+    if low <= gate.bound:
+        more = rounds_to_settle(gate.bound, finding.ratio, finding.rounds)
+        return Verdict.UNSURE, f"leaves {bound} open: {finding.helps or what_helps(more, spelled)}"
+    doubt = _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound)
+    return _unless_disturbed(Verdict.FAIL, f"breaks {bound}", bound, doubt)
+
+
+class _Doubt(NamedTuple):
+    because: str | None
+    """Disturbance that may explain the verdict."""
+    times: int | None
+    """Largest factor that the disturbance explains; None without a limit."""
+    excess: float
+    """Factor between the bound and the nearer end of the interval."""
+
+
+def _unless_disturbed(verdict: Verdict, says: str, bound: str, doubt: _Doubt) -> tuple[Verdict, str]:
+    """Return the verdict with its reason, or UNSURE if a disturbance may explain it."""
+    if doubt.because is None:
+        return verdict, says
+    if doubt.times is None or doubt.excess <= doubt.times:
+        return Verdict.UNSURE, f"leaves {bound} open: {doubt.because}"
+    return verdict, f"{says}: {doubt.because}, {slowdown_limit_text(doubt.times)}"
+
+
+class InterimLook(NamedTuple):
+    """The ratio after the rounds so far."""
+
+    finding: RatioFinding
+    decided: bool
+    """Whether the gate passes or fails, so that no more rounds are needed."""
+
+
+def look(races: Sequence[PairedRace], gate: Gate, planned: Sequence[int], machine: str) -> InterimLook:
+    """Return the ratio of two kits over all rounds so far.
+
+    ``planned``: the numbers of rounds after which the race looks, including future looks.
+
+    Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_finding``.
+    """
+    finding = paired_finding(races, machine, look_confidence(len(planned)))
+    return InterimLook(finding, judge_ratio(gate, finding, "").verdict in (Verdict.PASS, Verdict.FAIL))

@@ -1,1 +1,0 @@
-"""From process runs to figures: latency, energy, memory, and ratios of two kits, as far as noise allows."""

@@ -1,1 +1,0 @@
-"""Recipes, targets and their TOML."""

@@ -1,0 +1,323 @@
+"""The parts of the report page: the table of candidates, the charts of each section, and the reasons for missing figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from altair.utils.schemapi import debug_mode
+
+from edgecnn.errors.base import visible
+from edgecnn.judging.metrics import Source, charted
+from edgecnn.render import figures, tables
+from edgecnn.render.columns import RESIDENCY, Column, columns_of
+from edgecnn.render.figures import tested_images
+from edgecnn.render.page.charts.accuracy import classes_lost, curves
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Mark, Table, drawn, no_figure, residency_mark
+from edgecnn.render.page.charts.footprint import memory, sizes
+from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
+from edgecnn.render.page.charts.latency import latencies, steadiness
+from edgecnn.render.page.charts.load import sustained, throughput
+from edgecnn.render.page.charts.residency import residencies
+from edgecnn.render.page.charts.tradeoff import tradeoff
+from edgecnn.render.page.document import document
+from edgecnn.render.sentences import (
+    REFERENCES,
+    gate_reason,
+    knob_lines,
+    learned_lines,
+    reference_lines,
+    size_lines,
+    verdict_reason,
+)
+from edgecnn.render.wording import joint_reason
+from edgecnn.results.page import PageFacts, shown_digest
+from edgecnn.values.profile import Environment
+from edgecnn.values.report import BuildReport, CandidateFacts
+
+
+@debug_mode(False)  # a test holds every chart against the schema, which altair would do with every part of one
+def report_page(facts: PageFacts) -> str:
+    """Return the page as text, for UTF-8."""
+    shown = figures_of(facts)
+    return document(
+        "page.html.j2",
+        [figure for figures in shown.values() for figure in figures],
+        facts=facts,
+        tables=tables,
+        report=facts.report,
+        decided=verdict_reason(facts.report.verdict, facts.report.gates),
+        unlearned=learned_lines(facts.report.gates),
+        gate_reason=partial(gate_reason, require_measured=facts.report.require_measured),
+        shows=shown_digest(facts.report),
+        figures=shown,
+        lacking=not_measured(facts.report, shown),
+        machine=machine(facts.report.environment),
+        raced_under=raced_under({raced.candidate: (raced.observed_at, raced.environment) for raced in facts.raced}),
+        rows=candidate_rows(facts.report),
+        tested_on=tested_images(facts.report),
+        packed=size_lines(facts.report.candidates, facts.report.choice.carried, named=str),
+        knobs=knob_lines(facts.report.choice, named=str),
+        references=[visible(line) for line in reference_lines(facts.report.references, named=str)],
+        references_are=REFERENCES,
+        columns=[(column.title, column.unit) for column in columns_of(facts.report.candidates, "page")],
+        labels=label_table(facts.report),
+        key_figures=key_figures(facts.report),
+        no_accuracy="the images have no labels; the table below shows how often each candidate predicts the same class as fp32"
+        if any(row.agreement is not None for row in facts.report.candidates)
+        else "no candidate was evaluated on the test split",
+    )
+
+
+def label_table(report: BuildReport) -> dict[str, Any] | None:
+    """The table of labels of the chosen candidate; None if an image has one class."""
+    chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
+    if chosen is None or chosen.multi_label is None:
+        return None
+    rows = [tuple(visible(cell) for cell in row) for row in tables.label_rows(chosen.multi_label)]
+    note = tables.label_note(chosen.multi_label)
+    return {"candidate": chosen.candidate.id, "columns": tables.LABEL_COLUMNS, "rows": rows, "note": note}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure, its mark, and a detail such as the number of images or the reason for a missing figure."""
+
+    text: str
+    mark: Mark
+    detail: str = ""
+    span: int = 1
+    """Columns that the cell covers. Figures that are missing for one reason share one cell."""
+
+    @property
+    def estimate(self) -> str:
+        """The figure without its interval, for places where both need a line."""
+        return self.text.estimate if isinstance(self.text, figures.FigureText) else self.text
+
+    @property
+    def interval(self) -> str:
+        """The interval alone, with its unit; empty where there is none."""
+        return self.text.interval if isinstance(self.text, figures.FigureText) else ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate. Charts show ``number`` if they have no room for names."""
+
+    number: int
+    facts: CandidateFacts
+    cells: tuple[Cell, ...]
+    verdict: str
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The role of the candidate, its method, its surgery, and whether the device builds an engine."""
+        candidate = self.facts.candidate
+        parts = [word for word, holds in (("chosen", self.facts.chosen), ("baseline", self.facts.is_baseline)) if holds]
+        method = "float" if candidate.precision.is_float else candidate.method.value
+        return (
+            *parts,
+            *([method] if method != "float" else []),
+            *([candidate.surgery.done] if candidate.surgery is not None else []),
+            *(["engine built on the device"] if candidate.needs_engine else []),
+        )
+
+
+def candidate_rows(report: BuildReport) -> tuple[Row, ...]:
+    """Every candidate in the plan's order."""
+    columns = columns_of(report.candidates, "page")
+    return tuple(
+        Row(number=number, facts=facts, cells=figure_cells(facts, columns), verdict=figures.verdict(facts))
+        for number, facts in enumerate(report.candidates, start=1)
+    )
+
+
+def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
+    """The main figures of the chosen candidate; empty if no candidate was chosen."""
+    chosen = report.shipped
+    if chosen is None:
+        return ()
+    left_out = {"drop_pp", "map_drop_pp", "others", "ratio_to_fp32"} if chosen.is_baseline else set()
+    left_out |= {"ratio_to_fp32"} if chosen.latency is None or chosen.latency.p50_ms is None else set()
+    columns = columns_of([chosen], "page")
+    shown = [column for column in columns if column.name in _KEY_FIGURES and column.name not in left_out]
+    return tuple((_KEY_FIGURES[column.name], _key_cell(column, chosen)) for column in shown)
+
+
+def _key_cell(column: Column, chosen: CandidateFacts) -> Cell:
+    """A figure without its detail, but with the reason if it is missing, and with a warning if its race was disturbed."""
+    cell = _cell(column, chosen)
+    disturbed = column.name in _TIMES and chosen.latency is not None and chosen.latency.disturbed
+    return cell if cell.text == "missing" else replace(cell, detail="disturbed" if disturbed else "")
+
+
+_KEY_FIGURES = {
+    "top1": "top-1",
+    "drop_pp": "drop",
+    "map": "mAP",
+    "map_drop_pp": "drop",
+    "agreement": "agreement with fp32",
+    "p50_ms": "median latency, ms",
+    "ratio_to_fp32": "speed-up",
+    "size_mib": "size, MiB",
+    RESIDENCY: "executed precision",
+}
+_TIMES = ("p50_ms", "p99_ms", "ratio_to_fp32")
+
+
+def figure_cells(facts: CandidateFacts, columns: Sequence[Column]) -> tuple[Cell, ...]:
+    """The figures of one candidate. If no time was measured, the times share one cell."""
+    latency = facts.latency
+    untimed = latency is None or (latency.p50_ms is None and latency.p99_ms is None)
+    first = _TIMES[0] if facts.forecast is None else _TIMES[1]
+    spans = {first: sum(column.name in _TIMES[_TIMES.index(first) :] for column in columns)} if untimed else {}
+    return tuple(
+        replace(_cell(column, facts), span=spans.get(column.name, 1))
+        for column in columns
+        if not (untimed and column.name in _TIMES[_TIMES.index(first) + 1 :])
+    )
+
+
+def _cell(column: Column, facts: CandidateFacts) -> Cell:
+    cell = column.cell(facts)
+    mark = residency_mark(facts.residency) if column.name == RESIDENCY else MARK_BY_FIDELITY[cell.fidelity]
+    return Cell("missing" if cell.text is None else cell.text, mark, cell.why)
+
+
+_ASKED = {
+    "throughput by batch": ("throughput", "--batches 1,8,best"),
+    "end to end": ("end_to_end", "--end-to-end"),
+    "sustained load": ("sustained", "--soak 60s"),
+}
+"""Measurements that need an option: the field of the candidate, and the option."""
+
+
+def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
+    """The charts of each section in order."""
+    report = facts.report
+    use = (startup(report), end_to_end(report), throughput(report))
+    return {
+        "tradeoff": drawn((tradeoff(report), drops(report))),
+        "quality": quality_figures(report),
+        "latency": (*latencies(facts), *drawn(_plain(report, "latency")), *steadiness(report)),
+        "use": (*drawn(use), *sustained(report)),
+        "residency": residencies(report),
+        "size": drawn((sizes(report), memory(report), energy(report), *_plain(report, "size", "memory", "energy"))),
+        "training": curves(facts.history) if facts.history else (),
+    }
+
+
+def not_measured(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]]) -> Mapping[str, tuple[str, ...]]:
+    """The missing figures of each section, one line each."""
+    there = {figure.id for figure in (*figures["use"], *figures["size"])}
+    reasons = (facts.latency.reason for facts in report.candidates if facts.latency)
+    untimed = next((reason for reason in reasons if reason), "no candidate was timed")
+    lacking = [] if "startup" in there else [f"start-up: {untimed}"]
+    lacking += [line for what in _ASKED if (line := _unasked(report, there, what))]
+    footprint = [] if "memory" in there else [f"memory: {no_figure(report, 'memory')}"]
+    footprint += [] if "energy" in there else [f"energy: {no_figure(report, 'energy')}"]
+    return {"use": tuple(lacking), "size": tuple(footprint)}
+
+
+def quality_figures(report: BuildReport) -> tuple[Figure, ...]:
+    """One chart for each other metric of accuracy, then the classes of the chosen candidate."""
+    return (*drawn(_plain(report, "accuracy")), *classes_lost(report))
+
+
+def _plain(report: BuildReport, *sources: Source) -> list[Figure | None]:
+    """The charts of metrics that need no other rule than their row."""
+    return [metric_chart(metric, report) for metric in charted(*sources)]
+
+
+def _unasked(report: BuildReport, there: Iterable[str], what: str) -> str | None:
+    field, option = _ASKED[what]
+    if field.replace("_", "-") in there:
+        return None
+    if all(getattr(facts, field) is None for facts in report.candidates):
+        return f"{what}: not measured. Pass {option} to measure"
+    whys = {facts.candidate.id: why for facts in report.candidates if (why := _reason(facts, field))}
+    return f"{what}: {joint_reason(whys) or 'no candidate has a figure'}"
+
+
+def _reason(facts: CandidateFacts, field: str) -> str | None:
+    if field == "throughput":
+        return facts.throughput.reason if facts.throughput else None
+    return facts.end_to_end.latency.reason if field == "end_to_end" and facts.end_to_end else None
+
+
+_NAMES: Mapping[str, tuple[str, str]] = {
+    "cpu": ("processor", ""),
+    "isa": ("instruction sets", ""),
+    "cores": ("cores used", ""),
+    "affinity": ("core numbers", ""),
+    "cpu_limit": ("core limit of the container", ""),
+    "governor": ("governor", ""),
+    "power_mode": ("power mode", ""),
+    "clocks": ("allowed clocks", ""),
+    "frequency_mhz": ("clock", "MHz"),
+    "temperature_c": ("temperature", "°C"),
+    "throttled": ("throttled", ""),
+    "load_1min": ("load, 1 min", ""),
+    "steal_percent": ("CPU time taken by the hypervisor", "%"),
+    "others_percent": ("CPU time of other programs", "%"),
+    "processors_online": ("processors online", ""),
+    "memory_total_mib": ("memory", "MiB"),
+    "memory_available_mib": ("memory available", "MiB"),
+    "memory_limit_mib": ("memory limit of the container", "MiB"),
+    "kernel": ("kernel", ""),
+    "driver": ("driver", ""),
+    "gpu": ("GPU", ""),
+    "webgpu_adapter": ("WebGPU adapter", ""),
+    "python": ("Python", ""),
+    "architecture": ("architecture", ""),
+    "model": ("board or machine", ""),
+    "cpu_vendor": ("processor vendor", ""),
+    "machine": ("digest of the machine", ""),
+    "energy_meters": ("energy meters", ""),
+    "energy_absent": ("reason for no energy meter", ""),
+}
+_EXPECTED = (
+    "cpu", "isa", "cores", "affinity", "cpu_limit", "governor", "frequency_mhz", "temperature_c", "throttled", "load_1min",
+    "steal_percent",
+)  # fmt: skip
+"""Facts that every machine has. A driver, a GPU or a memory limit is optional."""
+_RACED = (
+    "runtime", "runtime_version", "cores", "affinity", "cpu_limit", "governor", "frequency_mhz", "temperature_c", "throttled",
+    "load_1min", "steal_percent", "others_percent", "webgpu_adapter",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Names and values of the facts, and the names of facts that are not available."""
+
+    read: tuple[tuple[str, str], ...]
+    unread: tuple[str, ...]
+
+
+def machine(environment: Environment) -> Machine:
+    """One environment, with the known names first in a fixed order."""
+    readings = {**environment.conditions, **environment.observed}
+    known = [(_NAMES[name][0], _value(name, readings[name])) for name in _NAMES if name in readings]
+    other = [(name.replace("_", " "), value) for name, value in readings.items() if name not in _NAMES]
+    unread = tuple(_NAMES[name][0] for name in _EXPECTED if name not in readings) if readings else ()
+    return Machine(read=(*known, *other), unread=unread)
+
+
+def raced_under(environments: Mapping[str, tuple[str, Environment]]) -> Table:
+    """The conditions of each race, by candidate. A condition that no race recorded has no column."""
+    every = {name: {**environment.conditions, **environment.observed} for name, (_, environment) in environments.items()}
+    names = [name for name in _RACED if any(name in readings for readings in every.values())]
+    rows = tuple(
+        (name, when, *(_value(column, every[name].get(column, "not available")) for column in names))
+        for name, (when, _) in environments.items()
+    )
+    heads = (_NAMES[name][0] if name in _NAMES else name.replace("_", " ") for name in names)
+    return Table(caption="Conditions of each race", columns=("candidate", "when", *heads), rows=rows)
+
+
+def _value(name: str, value: str) -> str:
+    unit = _NAMES[name][1] if name in _NAMES else ""
+    return f"{value} {unit}" if unit and value[:1].isdigit() else value

@@ -1,1 +1,0 @@
-"""Frequent causes of failures, and the commands that fix them."""

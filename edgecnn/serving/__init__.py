@@ -1,1 +1,0 @@
-"""A local page that classifies images dropped on it."""
