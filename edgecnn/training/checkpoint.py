@@ -35,7 +35,7 @@ def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, s
     A tensor that blocks share is written for each of them.
     """
     partial = file.with_suffix(".part")
-    tensors, texts = _without_shared_memory(state), {"format": "pt", **(facts or {})}
+    tensors, texts = _separate_tensors(state), {"format": "pt", **(facts or {})}
     size = sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, texts.values()))
     with prefer_system_error(partial, size):
         save_file(tensors, partial, metadata=texts)
@@ -44,7 +44,7 @@ def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, s
     partial.rename(file)
 
 
-def _without_shared_memory(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _separate_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Copy tensors that share memory, which safetensors refuses. The blocks of CoaT share their position encodings."""
     addresses, separate = set[int](), dict[str, Tensor]()
     for name, tensor in state.items():

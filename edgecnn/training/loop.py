@@ -23,7 +23,7 @@ from edgecnn.training.history import BestFacts, EpochFacts, ordinal, tell_epochs
 from edgecnn.training.losses import class_weights, distillation, images_by_position, label_loss, multi_label_loss
 from edgecnn.training.material import Material, mean_recall, validation_figures
 from edgecnn.training.parallel.team import ALONE, Part, Team
-from edgecnn.training.process import autocast_to, device_of, on_device
+from edgecnn.training.process import autocast_to, device_of, moved_to_device
 from edgecnn.training.schedule import DROPS, Phase, rate_drops, unfreeze_last
 
 
@@ -74,7 +74,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     ``head``: the last layer, which is trained at the full rate. ``to_beat``: figure on ``validation`` that an epoch must exceed
     to be kept. Raises TRAINING_DIVERGED: a loss is not finite.
     """
-    with on_device(material.device, network, material.teacher), sample_before_strided(network):
+    with moved_to_device(material.device, network, material.teacher), sample_before_strided(network):
         network.to(memory_format=torch.channels_last)
         state = TrainingState(network, copy.deepcopy(network), _optimizer(network, head, phase))
         file = state_file(material.folder, phase.name)
