@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
@@ -200,9 +201,11 @@ FOLDS_NOT_FITTING = ErrorRow(
 def training_diverged(phase: str, epoch: int, batch: int, kept: str | None, rate: tuple[str, float]) -> EdgecnnError:
     """``kept``: what was stored and where, or None; ``rate``: the head's learning rate, and the recipe's key that sets it."""
     setting, value = rate
-    return TRAINING_DIVERGED(
-        phase=phase, epoch=epoch, batch=batch, kept=f"; {kept}" if kept else "", setting=setting, rate=value / 3
-    )
+    stored = ""
+    if kept is not None:
+        file, after = kept
+        stored = f"; {'the best checkpoint so far' if after is None else f'the state after epoch {after}'} is kept in {file}"
+    return TRAINING_DIVERGED(phase=phase, epoch=epoch, batch=batch, kept=stored, setting=setting, rate=value / 3)
 
 
 def batch_too_large(batch: int, needed_mib: float, room: tuple[str, float], fits: int, ran_out: bool = False) -> EdgecnnError:

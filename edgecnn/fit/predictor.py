@@ -51,12 +51,12 @@ def count_cost(probe: Probe) -> Counted:
     from edgecnn.graph.torch_operations import operations_of
     from edgecnn.models.catalogue import timed_arch
     from edgecnn.models.networks import build_network, shipped_parameter_count
-    from edgecnn.models.surgery import operated_unlearned
+    from edgecnn.models.surgery import apply_surgery_untrained
 
     spec = timed_arch(probe.arch)
     with torch.device("cpu" if probe.form.pruned else "meta"):  # pruning chooses channels by their weights
         network = build_network(spec, probe.classes)
-    changed = operated_unlearned(network, probe.form, probe.resolution_px).to("meta")
+    changed = apply_surgery_untrained(network, probe.form, probe.resolution_px).to("meta")
     operations = operations_of(changed, probe.resolution_px)
     passes = fused_operations(operations)
     layers = layers_of(operations, passes)

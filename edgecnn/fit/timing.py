@@ -38,7 +38,7 @@ from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.residency import residency, traced_residency
 from edgecnn.models.catalogue import BLOCKS, all_archs
-from edgecnn.models.compound import RULES, scaled
+from edgecnn.models.compound import RULES, scale_arch
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
@@ -182,7 +182,7 @@ def _draw(family: str, draw: random.Random) -> Probe | None:
         return Probe(arch=spec.name, resolution_px=size, classes=classes)
     depth, width = (round(low * (high / low) ** draw.random(), 2) for low, high in (DEPTHS, WIDTHS))
     try:
-        scaled_spec = scaled(spec, CompoundScale(depth=depth, width=width), size).spec
+        scaled_spec = scale_arch(spec, CompoundScale(depth=depth, width=width), size).spec
     except (ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride):
         return None
     return Probe(arch=scaled_spec.name, resolution_px=size, classes=classes)

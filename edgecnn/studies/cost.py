@@ -31,7 +31,7 @@ from edgecnn.errors.fit import (
 from edgecnn.installed import require_packages
 from edgecnn.judging.metrics import IMAGES_PER_S
 from edgecnn.models.catalogue import arch_named, require_size
-from edgecnn.models.compound import ALPHA, BETA, GAMMA, RULES, imbalance_of, scaled, scaled_or_same
+from edgecnn.models.compound import ALPHA, BETA, GAMMA, RULES, imbalance_of, scale_arch, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import user_path
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
@@ -180,7 +180,7 @@ class _Counter:
 
     def _count_network(self, scale: CompoundScale) -> ScalePoint | None:
         try:
-            spec, size = scaled(self.spec, scale, self.spec.resolution_px)
+            spec, size = scale_arch(self.spec, scale, self.spec.resolution_px)
         except (ScaleLeavesNoChannel, ResolutionUnderStride):
             return None
         cost = cost_of_network(spec, size)

@@ -193,9 +193,7 @@ SAMPLES = [
         has="ReLU6, and no squeeze-excite",
         fitting=("efficientnet-b0", "efficientnet-b1"),
     ),
-    training_diverged(
-        phase="scratch", epoch=3, batch=17, kept="the state after epoch 2 is kept in /r/a", rate=("train.learning_rate", 0.002)
-    ),
+    training_diverged(phase="scratch", epoch=3, batch=17, kept=(Path("/r/a"), 2), rate=("train.learning_rate", 0.002)),
     training_diverged(phase="scratch", epoch=0, batch=0, kept=None, rate=("train.learning_rate", 0.002)),
     training_diverged(phase="aware", epoch=0, batch=2, kept=None, rate=("quantize.aware_learning_rate", 3e-05)),
     batch_too_large(batch=256, needed_mib=5712.4, room=("cpu", 4096), fits=160),
