@@ -83,7 +83,7 @@ def main() -> None:
         maker = KitMaker(lab.store, tell, lab.environment.conditions)
         for name in options.networks:
             probe = Probe(arch=name, resolution_px=SIDE_PX, classes=CLASSES)
-            made, trunk = maker.kits(probe, kinds).made, maker._probed(probe).folder
+            made, trunk = maker.kits(probe, kinds).made, maker._probe_artifact(probe).folder
             feed, place = Path(scratch, f"{name}.npy"), Path(scratch, name)
             pixels = np.load(trunk / "calibration.pixels.npy")
             np.save(feed, (pixels.astype(np.float32) / 255 - 0.45) / 0.225)

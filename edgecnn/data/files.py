@@ -93,7 +93,7 @@ class ListingProgress:
     def skip(self, path: Path) -> None:
         """Record a hidden file or folder, or one that a tool made, with its number of images."""
         if path not in self._skipped:
-            self._skipped[path] = images_in(path), "left by a tool" if is_left_behind(path.name) else "hidden"
+            self._skipped[path] = count_images(path), "left by a tool" if is_left_behind(path.name) else "hidden"
 
     def skip_outside(self, folder: Path, images: int) -> None:
         """Record the number of images directly in a folder that contains class folders."""

@@ -38,7 +38,7 @@ from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, ordinal
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.losses import class_weights, images_by_position, label_loss, multi_label_loss
-from edgecnn.training.material import DecodedImages, Material, mean_recall, top1, validation_figures
+from edgecnn.training.material import DecodedImages, Material, mean_recall, top1, validation_figures, validation_loss
 from edgecnn.training.process import device_of, moved_to_device
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.arch import ArchSpec
