@@ -202,7 +202,7 @@ def seal(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
 
     Raises SshKeygenMissing, KEY_UNUSABLE: it cannot be signed.
     """
-    written = _without_signature(record.model_dump(mode="json", by_alias=True))
+    written = _drop_signature(record.model_dump(mode="json", by_alias=True))
     written["sha256"] = sealed_digest(written)
     signature = None if key is None else sign(_signed_bytes(written), key, EVIDENCE)
     return record.model_copy(update={"sha256": written["sha256"], "signature": signature})
@@ -257,7 +257,7 @@ def parse_evidence(path: Path, content: bytes) -> ReadEvidence:
         if (fault := another_schema(written, EvidenceRecord.model_fields["schema_"].default)) is not None:
             raise EVIDENCE_UNREADABLE(path=path, because=fault)
         record = EvidenceRecord.model_validate_json(content, strict=True)
-        digest, signed = sealed_digest(_without_signature(written)), _signed_bytes(_without_signature(written))
+        digest, signed = sealed_digest(_drop_signature(written)), _signed_bytes(_drop_signature(written))
     except ValidationError as error:
         raise EVIDENCE_UNREADABLE(path=path, because=first_problem(error)[:300]) from error
     except UnstableValue as error:
@@ -324,7 +324,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _without_signature(written: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_signature(written: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in written.items() if name != "signature"}
 
 
