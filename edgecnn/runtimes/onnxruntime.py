@@ -26,7 +26,6 @@ from edgecnn.runtimes.protocol import (
     UNSIGNED,
     Backend,
     Halves,
-    LeftOut,
     Line,
     Logits,
     OmittedArithmetic,

@@ -26,7 +26,6 @@ from edgecnn.runtimes.protocol import (
     AFTERWARDS,
     Backend,
     Halves,
-    LeftOut,
     Line,
     Logits,
     OmittedArithmetic,
