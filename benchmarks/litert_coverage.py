@@ -51,9 +51,9 @@ def trunk(spec: ArchSpec, feed: npt.NDArray[np.float32], path: Path) -> None:
                 torch.nn.init.normal_(module.weight, std=0.1)
         network.train()(torch.from_numpy(feed))
     if spec.origin == "timm":
-        from edgecnn.models.families.from_timm import merged
+        from edgecnn.models.families.from_timm import merge_for_shipping
 
-        network = merged(network.eval(), size)
+        network = merge_for_shipping(network.eval(), size)
     export_onnx(network, size, path)
 
 

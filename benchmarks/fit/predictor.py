@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.fit.predictor import ExecutedLayers, Predictor, counted_of
+from edgecnn.fit.predictor import ExecutedLayers, Predictor, count_cost
 from edgecnn.fit.prices import read_table_file
 from edgecnn.models.catalogue import BLOCKS, timed_arch
 from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TimedProbe
@@ -27,19 +27,19 @@ Way = Callable[[Sequence[TimedProbe], Sequence[Probe]], list[float]]
 
 
 def macs_line(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
-    x, y = [math.log(counted_of(probe.probe).macs) for probe in known], [math.log(probe.least_ms) for probe in known]
+    x, y = [math.log(count_cost(probe.probe).macs) for probe in known], [math.log(probe.least_ms) for probe in known]
     slope, start = np.polyfit(x, y, 1)
-    return [math.exp(start + slope * math.log(counted_of(probe).macs)) for probe in wanted]
+    return [math.exp(start + slope * math.log(count_cost(probe).macs)) for probe in wanted]
 
 
 def layer_times(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
-    counted = [counted_of(probe.probe) for probe in known]
+    counted = [count_cost(probe.probe) for probe in known]
     rows = [(one, probe) for one, probe in zip(counted, known, strict=True) if probe.traced]
     if not rows:
         return [math.nan] * len(wanted)  # of a runtime that times no layer
     ms = np.array([row.least_ms for _, row in rows])
     layers = ExecutedLayers([one for one, _ in rows], [row.traced for _, row in rows if row.traced], ms)
-    return [float(value) for value in layers([counted_of(probe) for probe in wanted])]
+    return [float(value) for value in layers([count_cost(probe) for probe in wanted])]
 
 
 def family_of(probe: Probe) -> str:

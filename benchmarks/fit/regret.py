@@ -31,7 +31,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.fit.members import Course, MemberBuilder
-from edgecnn.fit.prices import prices_in, read_table_file, table_file
+from edgecnn.fit.prices import prices_from_table, read_table_file, table_file
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.run import first_of
 from edgecnn.fit.search import SearchSpace
@@ -91,7 +91,7 @@ def space_of(family: str) -> SearchSpace:
     if path is None:
         raise SystemExit(f"no latency table: edgecnn devices measure {DEVICE}")
     table = read_table_file(path)
-    predictors = prices_in(path, table, table.timed).predictors
+    predictors = prices_from_table(path, table, table.timed).predictors
     return SearchSpace(spec=first_of(family), base_px=BASE_PX, classes=CLASSES, predictors=predictors, within={})
 
 

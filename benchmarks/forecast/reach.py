@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.marked_sections import renew
-from edgecnn.forecast.calibration import BASE, HERE, Question, between_boards, difficulty, errors, half_width
-from edgecnn.forecast.structure import Array, Matrix, base_matrix, learn, place, predicted
+from edgecnn.forecast.calibration import BASE, HERE, Question, between_boards, difficulty, errors_on_public_runs, half_width
+from edgecnn.forecast.structure import Array, Matrix, base_matrix, learn_structure, place_runs, predicted_log_ms
 from edgecnn.forecast.tables import TableRun
 from edgecnn.installed import resource_folder
 from edgecnn.values.forecast import ForecastBasis
@@ -127,7 +127,7 @@ def _percent(log: float) -> float:
 
 def _half_widths(some: Sequence[Left], question: Question) -> Array:
     """As a forecast prints them, from the errors of other networks on other devices."""
-    off, boards, hard = errors(question, BASE), between_boards(), difficulty(base_matrix())
+    off, boards, hard = errors_on_public_runs(question, BASE), between_boards(), difficulty(base_matrix())
     assert off is not None
     known: dict[tuple[int, str], float] = {}
     for network, soc in {(one.network, one.soc) for one in some}:
@@ -200,10 +200,12 @@ def _devices_left_out(matrix: Matrix) -> list[Left]:
         log_ms = matrix.log_ms.copy()
         log_ms[rows] = np.nan
         log_ms[np.ix_(rows, known)] = matrix.log_ms[np.ix_(rows, known)]
-        structure = learn(np.delete(log_ms, rows, axis=0), matrix.work)
+        structure = learn_structure(np.delete(log_ms, rows, axis=0), matrix.work)
         timed = ~np.isnan(log_ms[rows])
         rows, timed = rows[timed.sum(axis=1) == len(known)], timed[timed.sum(axis=1) == len(known)]
-        prediction = predicted(place(np.where(timed, log_ms[rows], 0.0), timed, structure.networks), structure.networks)
+        prediction = predicted_log_ms(
+            place_runs(np.where(timed, log_ms[rows], 0.0), timed, structure.networks), structure.networks
+        )
         for index, network in itertools.product(range(len(rows)), np.flatnonzero(matrix.classifies)):
             truth = matrix.log_ms[rows[index]]
             if network not in known and not np.isnan(truth[network]):
@@ -222,8 +224,8 @@ def _without(matrix: Matrix, network: int, kept: NDArray[np.bool_]) -> Array:
 
 def _predict(matrix: Matrix, log_ms: Array) -> Array:
     known = ~np.isnan(log_ms)
-    networks = learn(log_ms, matrix.work).networks
-    return predicted(place(np.where(known, log_ms, 0.0), known, networks), networks)
+    networks = learn_structure(log_ms, matrix.work).networks
+    return predicted_log_ms(place_runs(np.where(known, log_ms, 0.0), known, networks), networks)
 
 
 def _macs_line(matrix: Matrix, network: int) -> list[float]:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import edgecnn
 from edgecnn.bench.subject import subject_of
-from edgecnn.building.build import BuildContext, Page, check_output, measured_build, require_made
+from edgecnn.building.build import BuildContext, Page, check_output, require_made, run_planned_build
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.measuring import Observer
 from edgecnn.building.notices import class_notices, fold_notices, notices, timing_command, weak_notices
-from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.rows import add_reported_figures, candidate_facts
 from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.files import parse_target
 from edgecnn.devices.machine import Machine, machine_for
@@ -160,7 +160,7 @@ def _judge(finished: FinishedBuild, subject: Subject, gates: EffectiveGates) -> 
     """Judge the rows. The reason of a missing result names the command that restores the result."""
     shipped, rows = finished.row, []
     forecasts = {} if subject.attached else {row.candidate.id: row.forecast for row in finished.report.candidates}
-    for name, row in reported(candidate_facts(subject), subject).items():
+    for name, row in add_reported_figures(candidate_facts(subject), subject).items():
         chosen = name == shipped.candidate.id
         update = {
             "chosen": chosen,
@@ -234,7 +234,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
             judge = JudgeRequest(**{**settings, "folder": request.build}, stored_race=request.stored_race, race=True)
             report = judge_finished(judge, machine.lab(store, tell), machine.facts, planned.resolved.device_builder)
             return Benched(report, written=False)
-        report = measured_build(planned, machine, build_request, BuildContext(store, tell, pages or {}))
+        report = run_planned_build(planned, machine, build_request, BuildContext(store, tell, pages or {}))
     return Benched(report, written=True)
 
 

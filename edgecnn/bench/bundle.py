@@ -21,7 +21,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, prepare_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import BuiltEngines, build_engines, builder_for
-from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.rows import add_reported_figures, candidate_facts
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpack_bundle, verify
 from edgecnn.devices.check.board import BoardUse, runtimes_of
@@ -222,7 +222,7 @@ def _gates(request: BenchRequest, shown: OpenedImages) -> EffectiveGates:
 
 
 def _report(verified: Verified, recorded: Recorded, subject: Subject, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:
-    rows = reported(candidate_facts(subject), subject)
+    rows = add_reported_figures(candidate_facts(subject), subject)
     marked = [row.model_copy(update={"chosen": name == verified.contents.chosen}) for name, row in rows.items()]
     # The recorded accuracy is of another day, and usually of another machine, so it passes no gate of this call.
     judged = judge_rows(marked, gates, {} if shown.pixels is not None else {"accuracy": shown.facts.said})

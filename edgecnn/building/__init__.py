@@ -1,1 +1,1 @@
-"""A plan executed: its ladder climbed, its kits raced, one chosen and judged, the report written."""
+"""Execute a plan: climb its ladder, race its kits, choose and judge one, and write the report."""

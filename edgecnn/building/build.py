@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn.building.choosing import Call, Decision, decide, inside_budget, last_race
+from edgecnn.building.choosing import Call, Decision, candidates_inside_budget, decide, last_race_candidates
 from edgecnn.building.desktop_gpu import local_record, measure_desktop_gpu
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.execute import LAST_STEP, MEASURING, Execution, Limits, StageContext, execute
@@ -77,7 +77,7 @@ class PlannedStep:
     id: str
     key: Key
     missing: tuple[str, ...] | None
-    """Why the store does not hold the step: empty if an input is missing, because that step has the reason. None: stored."""
+    """Reasons why the store does not hold the step; empty if only an input is missing, and None if the step is stored."""
     fold: int = 1
     """The fold of cross-validation. For folds after the first, only the steps of the trunk are listed."""
 
@@ -118,9 +118,9 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
     """Resolve, plan, and look up which steps are stored. No stage runs and nothing is written."""
     planned = plan(resolve(request, store, tell))
     gates = effective_gates(planned.resolved, request.gates, request.stored_race)
-    steps = [*looked_up(planned, store)]
+    steps = [*steps_in_store(planned, store)]
     for number, fold in enumerate(planned.folds, 2):
-        steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in looked_up(fold.trunk, store)]
+        steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in steps_in_store(fold.trunk, store)]
     before = planned_data(json_object(request.out / PLAN) or {})
     return PlannedBuild(
         plan=planned,
@@ -153,7 +153,7 @@ def _smallest_visible_drop(resolved: Resolved) -> str:
     return sentence if resolved.data.grouping is None else f"{sentence}{GROUPED}"
 
 
-def looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
+def steps_in_store(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
     """Look in the store for every step of a plan, in its order."""
     stored: dict[Key, Artifact] = {}
     keys = {step.key for step in planned.steps}
@@ -201,10 +201,10 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
         tell.note(f"data: {'; '.join(filter(None, (data.class_names, planned.resolved.roles_text)))}")
         if request.only_judge:
             require_made(planned, store, request)
-        return measured_build(planned, machine, request, BuildContext(store, tell, pages or {}))
+        return run_planned_build(planned, machine, request, BuildContext(store, tell, pages or {}))
 
 
-def measured_build(planned: Plan, machine: Machine, request: BuildRequest, context: BuildContext) -> BuildReport:
+def run_planned_build(planned: Plan, machine: Machine, request: BuildRequest, context: BuildContext) -> BuildReport:
     """Run a planned build: make missing steps here, run kits on the machine, judge and write."""
     started = time.perf_counter()
     store, tell, resolved = context.store, context.tell, planned.resolved
@@ -251,7 +251,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
 
 def _expected_parts(planned: Plan, store: Store, goal: Goal) -> list[Part]:
     def missing(part: Plan) -> set[str]:
-        return {step.id for step in looked_up(part, store) if step.missing is not None}
+        return {step.id for step in steps_in_store(part, store) if step.missing is not None}
 
     last: Literal["make", "evaluate", "measure"] = "make"
     if goal in MEASURING:
@@ -302,7 +302,7 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
 
 def _missing_steps(planned: Plan, store: Store) -> list[str]:
     """Return the steps that the store does not hold, without engines, which are built on the device that runs them."""
-    missing = (step.id for step in looked_up(planned, store) if step.missing is not None)
+    missing = (step.id for step in steps_in_store(planned, store) if step.missing is not None)
     return [name for name in missing if not is_of_a_device(name)]
 
 
@@ -364,7 +364,7 @@ def measure_and_choose(execution: Execution, observer: Observer, call: Call, sta
     subject.desktop = measure_desktop_gpu(execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
     if not (subject.attached and subject.timed):
         return None
-    inside = inside_budget(subject, call.gates)
+    inside = candidates_inside_budget(subject, call.gates)
     observer.time_all(inside, call.races)
     race_for_choice(observer, inside, subject.objective, call.races)
     return _race_winner(observer, call)
@@ -374,7 +374,7 @@ def _race_winner(observer: Observer, call: Call) -> Decision:
     """Choose, race the winner's knobs if requested, and race the winner again for the reported figures."""
     subject, request, how = observer.subject, call.request, call.races
     decision = decide(subject, call.gates)
-    last, winner = last_race(decision), decision.chosen.choice.candidate
+    last, winner = last_race_candidates(decision), decision.chosen.choice.candidate
     if subject.race_choice.knobs and last and winner is not None:
         race_knobs(observer, winner, how)
     best_batch = request.extra_runs.best_batch or subject.objective == "throughput"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgecnn.building.dated_records import dated_order
-from edgecnn.building.measuring import race_shown
+from edgecnn.building.measuring import result_to_choose_by
 from edgecnn.building.rows import candidate_facts
 from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose, eligibility_of
@@ -46,7 +46,7 @@ class Decision:
     failed: frozenset[str] = frozenset()
 
 
-def inside_budget(subject: Subject, gates: EffectiveGates) -> tuple[str, ...]:
+def candidates_inside_budget(subject: Subject, gates: EffectiveGates) -> tuple[str, ...]:
     """Return the candidates that may be chosen, before any race."""
     facts = candidate_facts(subject)
     eligible = eligibility_of(tuple(facts.values()), gates.budget_pp, _shippable(subject, facts), gates.most_mib)
@@ -75,7 +75,7 @@ def decide(
         shippable=_shippable(subject, facts),
     )
     reference = reference_of(row.candidate for row in facts.values())
-    return Decision(choose(tuple(facts.values()), rules, race_shown(subject)), reference, failed)
+    return Decision(choose(tuple(facts.values()), rules, result_to_choose_by(subject)), reference, failed)
 
 
 def _shippable(subject: Subject, facts: Mapping[str, CandidateFacts]) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def _shippable(subject: Subject, facts: Mapping[str, CandidateFacts]) -> tuple[s
     return tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
 
 
-def last_race(decision: Decision) -> tuple[str, ...]:
+def last_race_candidates(decision: Decision) -> tuple[str, ...]:
     """Return the candidates of the last race, which gives the reported figures: fp32, the winner, the best other precision."""
     winner = decision.chosen.choice.candidate
     because = None if winner is None else decision.chosen.because[winner]

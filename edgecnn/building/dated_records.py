@@ -44,7 +44,7 @@ from edgecnn.values.report import BaselineVariant
 
 GPU_WAYS = frozenset(way.id for way in (REFERENCE, *VARIANTS))
 ALLOWED_SIGNERS = "allowed_signers"
-"""With a file of this name next to the records, only evidence that is signed by one of its keys is used."""
+"""Name of a file next to the records. If it exists, only evidence that is signed by one of its keys is used."""
 
 
 class DatedRecords(NamedTuple):
@@ -226,7 +226,7 @@ def _applies_to(subject: Subject, record: EvidenceRecord) -> bool:
 
 
 def _matches(record: EvidenceRecord, device: Device, device_file: str | None, here: Mapping[str, str]) -> bool:
-    """Whether a record's machine is the one that the build is for, or one like it.
+    """Whether a record's machine matches the machine that the build is for.
 
     A device file that states its cores describes one board, and the number of cores must not differ. Another file covers many
     processors, so the same processor with as many cores is required. A user's own file must have been the same. ``here``:

@@ -1,4 +1,4 @@
-"""Measure the desktop-GPU baseline on a GPU of this machine: accuracy on the test split, and latency in a race of its own.
+"""Measure the desktop-GPU baseline on a GPU of this machine: accuracy on the test split, and latency in a separate race.
 
 The GPU does not race the device's candidates, because no choice is made between them; the report shows both. The reference and
 its variants run in one race, so that their ratios are paired. If a variant cannot run, the report says so. Without a GPU, a
@@ -14,7 +14,7 @@ from functools import partial
 from edgecnn.building.execute import Execution
 from edgecnn.building.measuring import ExtraRunner
 from edgecnn.building.rows import answer_of, throughput_of
-from edgecnn.devices.desktop_gpu import describe_candidate, describe_variant, role
+from edgecnn.devices.desktop_gpu import baseline_device_name, describe_candidate, describe_variant
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.judging.latency import latency
@@ -124,7 +124,7 @@ def desktop_baseline(subject: Subject, records: Sequence[BaselineRecord] = ()) -
     gpu = resolved.desktop_gpu
     failed = desktop.failures.get(desktop.reference) if desktop else None
     question = BaselineQuestion(
-        device=role(),
+        device=baseline_device_name(),
         arch=resolved.arch.name,
         resolution_px=resolved.preprocessing.pixels.crop_px,
         accuracy_machine=subject.lab.machine,

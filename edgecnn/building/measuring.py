@@ -314,7 +314,7 @@ def race_for_choice(observer: Observer, inside: Sequence[str], objective: Object
         _race_by_energy(observer.subject, ran, how)
 
 
-def race_shown(subject: Subject) -> Contest | None:
+def result_to_choose_by(subject: Subject) -> Contest | None:
     """Return the result of the first race; None without a race, or if size is the objective."""
     purpose = next((name for name, objective in CHOOSING.items() if objective == subject.objective), None)
     if purpose is None or purpose not in subject.races:

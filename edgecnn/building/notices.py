@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.execute import Execution
-from edgecnn.building.trained import history_of, made_images
+from edgecnn.building.trained import composed_images_folder, history_of
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.errors.labels import MultiLabelNotFitting
 from edgecnn.errors.training import FoldsNotFitting
@@ -173,7 +173,9 @@ def _training_notices(resolved: Resolved, execution: Execution | None) -> list[s
         )
     if balance != "none":
         sentences.append(f"every class has the same weight in training, whatever its size (train.balance = {balance!r})")
-    sentences += synthesis_notices(resolved, synthesis_facts(resolved, None if execution is None else made_images(execution)))
+    sentences += synthesis_notices(
+        resolved, synthesis_facts(resolved, None if execution is None else composed_images_folder(execution))
+    )
     history = (None if execution is None else history_of(execution)) or {}
     sentences += _teacher_notices(resolved, history)
     sentences += _kept_epoch_notices(history)
@@ -227,7 +229,7 @@ def _desktop_gpu_notices(subject: Subject, anew: str) -> list[str]:
     return sentences
 
 
-def unexecuted(subject: Subject, execution: Execution, carried: Sequence[str]) -> tuple[str, ...]:
+def unexecuted_engine_notices(subject: Subject, execution: Execution, carried: Sequence[str]) -> tuple[str, ...]:
     """Return notes on engines that ship without having run here. ``carried``: the candidates that ship."""
     resolved = subject.resolved
     evaluated = {
@@ -264,10 +266,10 @@ def weak_notices(subject: Subject, rows: Sequence[CandidateFacts]) -> tuple[str,
     weak = None if shown is None else weakness_of(shown)
     if shown is None or weak is None:
         return ()
-    return (f"{weakness_sentence(shown.candidate.id, weak)}; {what_would_help(subject.resolved, subject.lab.store)}",)
+    return (f"{weakness_sentence(shown.candidate.id, weak)}; {weak_result_advice(subject.resolved, subject.lab.store)}",)
 
 
-def what_would_help(resolved: Resolved, store: Store) -> str:
+def weak_result_advice(resolved: Resolved, store: Store) -> str:
     """Return advice for a weak result, with the option to use."""
     if resolved.mode == "custom":
         return "nothing was trained here: check the order of the classes and the preprocessing of the model"
@@ -380,7 +382,7 @@ def _spread(effect: float, test: Accuracy) -> str:
     return f" (the interval is {to}{effect**0.5:.2f} times as wide, because folds or groups differ more than single images)"
 
 
-def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+def folds_advice(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
     """Return a note that advises folds, if a gate on accuracy is UNSURE and there are few images."""
     chosen = next((row for row in rows if row.chosen), None)
     with_folds = resolved.asked.model_copy(update={"train": resolved.asked.train.model_copy(update={"folds": FOLDS_TO_ADVISE})})

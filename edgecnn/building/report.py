@@ -17,15 +17,15 @@ from edgecnn.building.notices import (
     calibration_notices,
     class_notices,
     fold_notices,
-    folds_would_help,
+    folds_advice,
     measure_command,
     notices,
-    unexecuted,
+    unexecuted_engine_notices,
     weak_notices,
 )
-from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.rows import add_reported_figures, candidate_facts
 from edgecnn.building.trained import (
-    made_images,
+    composed_images_folder,
     scaled_network,
     surgery_of_trunk,
     weights_published,
@@ -66,14 +66,14 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
         name: row.model_copy(
             update={"reason": worded(because[name], name), "because": because[name], "chosen": name == choice.candidate}
         )
-        for name, row in reported(facts, subject).items()
+        for name, row in add_reported_figures(facts, subject).items()
     }
     judged = judge_rows(facts.values(), effective)
     calibration = calibration_facts(execution)
     return BuildReport(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        build=_build(execution, subject, request),
+        build=_build_facts(execution, subject, request),
         environment=subject.lab.environment,
         candidates=judged.rows,
         unsupported=execution.plan.resolved.unsupported,
@@ -90,7 +90,7 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
         notices=(
             *weak_notices(subject, judged.rows),
             *fold_notices(judged.rows, subject.resolved.weights),
-            *folds_would_help(subject.resolved, judged.rows),
+            *folds_advice(subject.resolved, judged.rows),
             *notices(subject, anew=f"`edgecnn bench {shell_word(request.out)} --fresh` races again", execution=execution),
             *calibration_notices(calibration),
             *forecast_notices(subject),
@@ -98,7 +98,7 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
             *class_notices(judged.rows),
             *dated.damaged,
         ),
-        unexecuted=unexecuted(subject, execution, choice.carried),
+        unexecuted=unexecuted_engine_notices(subject, execution, choice.carried),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),
         timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},
@@ -128,7 +128,7 @@ def _time_notices(late: Sequence[OutOfTime]) -> tuple[str, ...]:
     return (f"out of time ({spent}): {rungs} not tried, and the best candidate so far is chosen{command}",)
 
 
-def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Build:
+def _build_facts(execution: Execution, subject: Subject, request: BuildRequest) -> Build:
     resolved, data, exported = subject.resolved, subject.resolved.data, execution.artifacts.get("export")
     macs = None if exported is None else MacTable.model_validate_json((exported.folder / "macs.json").read_text("utf-8")).total
     return Build(
@@ -146,7 +146,7 @@ def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Bui
         classes=len(data.classes) if resolved.custom_model is None else resolved.custom_model.entry.classes,
         splits=data.counts,
         drawn=RoleDraw.of(resolved.recipe),
-        synthesis=synthesis_facts(resolved, made_images(execution)),
+        synthesis=synthesis_facts(resolved, composed_images_folder(execution)),
         device=resolved.device.name,
         device_attached=subject.attached,
         command=str(request.command),

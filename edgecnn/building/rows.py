@@ -135,7 +135,7 @@ def fold_answers(subject: Subject) -> dict[str, FoldAnswers]:
     return {name: FoldAnswers([answers[name] for answers in by_fold], labels) for name in names}
 
 
-def reported(rows: Mapping[str, CandidateFacts], subject: Subject) -> dict[str, CandidateFacts]:
+def add_reported_figures(rows: Mapping[str, CandidateFacts], subject: Subject) -> dict[str, CandidateFacts]:
     """Add the figures that are only reported and never decide a choice: quality beyond top-1, and the extra runs."""
     answers = answers_of(subject, "test")
     labels = subject.labels("test") if answers else None

@@ -23,7 +23,7 @@ def history_of(execution: Execution) -> Mapping[str, Any] | None:
     return history
 
 
-def made_images(execution: Execution) -> Path | None:
+def composed_images_folder(execution: Execution) -> Path | None:
     """Return the folder of composed training images; None if there are none."""
     synthesized = execution.artifacts.get("synthesize")
     return None if synthesized is None else synthesized.folder

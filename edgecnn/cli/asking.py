@@ -61,12 +61,12 @@ def stored_race_of(options: BuildOptions) -> StoredRace:
 
 def measuring_fields(options: BuildOptions) -> dict[str, Any]:
     """Return the request fields that say how a build is measured and judged."""
-    from edgecnn.planning.request import extra_runs_of
+    from edgecnn.planning.request import parse_extra_runs
 
     fields = _request_fields(options)
     return {
         "gates": bounds_of(options),
-        "extra_runs": extra_runs_of(options.batches, end_to_end=options.end_to_end, soak=options.soak),
+        "extra_runs": parse_extra_runs(options.batches, end_to_end=options.end_to_end, soak=options.soak),
         **{name: fields.get(name) for name in ("meter", "until")},
     }
 
@@ -153,14 +153,14 @@ def refuse_unusable_texts(options: BuildOptions) -> None:
     from edgecnn.errors.recipes import EMPTY_OPTION, option_not_unicode
 
     for option, value in given_options(options):
-        for text in _texts(value) if option.enters != OF_THE_CALL else ():
+        for text in _option_texts(value) if option.enters != OF_THE_CALL else ():
             if not text.strip():
                 raise EMPTY_OPTION(option=option.word)
             if any("\ud800" <= character <= "\udfff" for character in text):
                 raise option_not_unicode(option=option.word, value=text)
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _option_texts(value: Any) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else () if value is True else (str(value),)
 
 
@@ -203,5 +203,5 @@ def command_of(options: BuildOptions) -> Command:
     parts = list[tuple[str, ...]]()
     for option, value in given_options(options):
         if option.enters != OF_THE_CALL:
-            parts += [(option.word,)] if value is True else [(*option.names[:1], text) for text in _texts(value)]
+            parts += [(option.word,)] if value is True else [(*option.names[:1], text) for text in _option_texts(value)]
     return Command(verb=tuple(options.verb.split()), parts=tuple(parts))

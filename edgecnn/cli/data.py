@@ -67,7 +67,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 
     if sheet is not None:
         check_sheet(sheet, root_of(folder))
-    inspection = inspect_images(_choice(call, folder, seed), call.store.root, call.tell)
+    inspection = inspect_images(_data_choice(call, folder, seed), call.store.root, call.tell)
     facts = inspection.facts
     if sheet is not None:
         write_sheet(inspection.listed, sheet, window_of(facts.grey_levels or ALL_LEVELS))
@@ -82,11 +82,11 @@ def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = None, lin
     from edgecnn.data.role_folders import write_role_folders
     from edgecnn.render.screens.planning import division_lines
 
-    division = write_role_folders(_choice(call, folder, seed), out, call.store.root, call.tell, link=link)
+    division = write_role_folders(_data_choice(call, folder, seed), out, call.store.root, call.tell, link=link)
     call.show(division, division_lines(division))
 
 
-def _choice(call: Call, folder: str, seed: int | None) -> DataChoice:
+def _data_choice(call: Call, folder: str, seed: int | None) -> DataChoice:
     data = recipe_of(call.options).data
     return data.model_copy(update={"path": folder, "seed": data.seed if seed is None else seed})
 

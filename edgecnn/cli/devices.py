@@ -70,22 +70,22 @@ def doctor(call: Call, need: NeedOpt = None) -> None:
 
 def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
     """Write the device file of a machine into the folder of your own devices."""
-    from edgecnn.devices.check.board import checked
+    from edgecnn.devices.check.board import check_machine
     from edgecnn.devices.check.device_file import add_device, check_name
     from edgecnn.render.screens.machines import board_lines
 
     path = check_name(name, force)
     with _machine(call) as board:
-        device = add_device(path, board, checked(board, None).findings)
-        report = checked(board, device, path)
+        device = add_device(path, board, check_machine(board, None).findings)
+        report = check_machine(board, device, path)
         call.show(report, board_lines(report))
     call.add([f"wrote {path}; `edgecnn plan --arch mobilenet-v3-small --target {name}` plans a build for it"])
 
 
 def check(call: Call, name: NameArg = None) -> None:
     """Check whether kits can run on a machine (exit 3 if not) and whether its device file is right (exit 2 if not)."""
-    from edgecnn.devices.check.board import carry_missing_packages, checked
-    from edgecnn.devices.check.findings import needs_of, package_status, require_none, stopping
+    from edgecnn.devices.check.board import carry_missing_packages, check_machine
+    from edgecnn.devices.check.findings import needs_of, package_status, require_none, stopping_findings
     from edgecnn.devices.files import device_named, file_of, own_device
     from edgecnn.errors.devices import DEVICE_FILE_DISAGREES
     from edgecnn.render.screens.machines import board_lines
@@ -98,11 +98,11 @@ def check(call: Call, name: NameArg = None) -> None:
     with _machine(call) as board:
         if call.options.carry_wheels:
             board = carry_missing_packages(board, package_status(board.facts, needs_of(device)), call.tell)
-        report = checked(board, device, file)
+        report = check_machine(board, device, file)
     call.show(report, board_lines(report))
     if report.differences and report.device is not None:  # before anything missing, because bad input always comes first
         raise DEVICE_FILE_DISAGREES(device=report.device, board=report.board, differences=report.differences)
-    require_none(report.board, stopping(report.findings))
+    require_none(report.board, stopping_findings(report.findings))
 
 
 def measure(  # noqa: PLR0913 - a command line's options are its parameters
@@ -115,14 +115,14 @@ def measure(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     """Measure the latency table from which `edgecnn fit` predicts. An interrupted call resumes."""
     from edgecnn.devices.files import parse_target
-    from edgecnn.fit.prices import own_table, require_writable, write_table
+    from edgecnn.fit.prices import own_table_file, require_writable, write_table
     from edgecnn.fit.timing import TableRequest, require_own_name, table_of
     from edgecnn.render.screens.fit import table_lines
 
     device, host = parse_target(name).device, host_request(call.options)
     if out is None:
         require_own_name(device, host)
-    path = out or own_table(device.name)
+    path = out or own_table_file(device.name)
     require_writable(path)
     table = table_of(TableRequest(device, host, minutes, fresh or anew), call.store, call.tell)
     write_table(table, path)

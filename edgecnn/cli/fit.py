@@ -94,15 +94,15 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.api import fit_and_write
     from edgecnn.devices.files import parse_target
     from edgecnn.fit.choose import exit_code
-    from edgecnn.fit.request import FitRequest, OtherTarget, fit_choice, required_top1_of, within_of
+    from edgecnn.fit.request import FitRequest, OtherTarget, fit_choice, parse_required_top1, parse_within
     from edgecnn.render.screens.fit import show_fit
 
     others = (target or [])[1:]
     build = request_from(replace(call.options, target=target[0] if target else None), "judge")
     stated = {
         "family": family,
-        "within": within_of(within) if within else None,
-        "accuracy_top1": required_top1_of(accuracy) if accuracy else None,
+        "within": parse_within(within) if within else None,
+        "accuracy_top1": parse_required_top1(accuracy) if accuracy else None,
         "trainings": trainings,
         "trials": trials,
         "minutes": minutes,

@@ -140,7 +140,7 @@ def _places(targets: Iterable[str]) -> list[Place]:
 def _device(name: str) -> Device | str:
     from edgecnn.devices.files import device_named, own_device
     from edgecnn.errors.devices import UnknownDevice
-    from edgecnn.forecast.tables import places
+    from edgecnn.forecast.tables import places_with_tables
     from edgecnn.values.device import is_path
 
     if is_path(name):
@@ -148,6 +148,6 @@ def _device(name: str) -> Device | str:
     try:
         return device_named(name)
     except UnknownDevice:
-        if name not in places():
+        if name not in places_with_tables():
             raise
         return name

@@ -10,7 +10,14 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edgecnn.cli.verbs import Call, verb
-from edgecnn.errors.usage import BUILD_WITH_TARGET, LIST_WITHOUT_TARGET, TARGET_OF_A_LIST, plot_of_what, unknown_list
+from edgecnn.errors.usage import (
+    BUILD_WITH_TARGET,
+    BUILD_WITHOUT_PLOT,
+    LIST_WITHOUT_TARGET,
+    PLOT_OF_WHAT,
+    TARGET_OF_A_LIST,
+    unknown_list,
+)
 from edgecnn.errors.wording import names_like
 
 
@@ -92,7 +99,7 @@ def list_(  # noqa: PLR0913 - a command line's options are its parameters
     elif plot is None and not build:
         _show(call, what, pattern or "*")
     elif what is not What.ARCHS or plot is None:
-        raise plot_of_what(what=what.value, plotted=plot is not None)
+        raise BUILD_WITHOUT_PLOT() if plot is None else PLOT_OF_WHAT(list=what.value)
     else:
         _plot_archs(call, plot, build, pattern or "*")
 

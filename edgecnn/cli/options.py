@@ -80,15 +80,15 @@ def row(group: Group, *names: str, enters: Enters, default: Any = None, **detail
 
 
 def _read_share(text: str) -> float:
-    from edgecnn.planning.request import share_of
+    from edgecnn.planning.request import parse_share
 
-    return share_of(text)
+    return parse_share(text)
 
 
 def _read_duration(text: str) -> float:
-    from edgecnn.planning.request import time_budget_of
+    from edgecnn.planning.request import parse_time_budget
 
-    return time_budget_of(text)
+    return parse_time_budget(text)
 
 
 def scale_text(text: str) -> str:

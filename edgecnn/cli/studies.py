@@ -12,7 +12,7 @@ from edgecnn.cli.results import history
 from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.measuring import unknown_scenario
-from edgecnn.errors.usage import USAGE
+from edgecnn.errors.usage import RESOLUTION_OF_A_FILE, USAGE
 
 if TYPE_CHECKING:
     from edgecnn.runner.pixel_recipe import ImageSize
@@ -113,12 +113,12 @@ def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None, resolution
 
 
 def _size(network: str, resolution: str) -> ImageSize:
-    """Raises USAGE: the text is not a size, or the network is a file."""
+    """Raises RESOLUTION_OF_A_FILE: the network is a file. USAGE: the text is not a size."""
     from edgecnn.runner.pixel_recipe import ImageSize
     from edgecnn.studies.cost import SUFFIX
 
     if network.endswith(SUFFIX):
-        raise USAGE(command="edgecnn study cost", reason=f"--resolution does not apply: {network} has a fixed resolution")
+        raise RESOLUTION_OF_A_FILE(command="edgecnn study cost", network=network)
     try:
         return ImageSize.of(resolution)
     except ValueError as error:

@@ -13,7 +13,7 @@ from edgecnn.cli.options import GATES, JOB, TRACKED
 from edgecnn.cli.tracking import send_sweep, tracker_of
 from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.usage import USAGE, bad_value
+from edgecnn.errors.usage import JOBS_WITH_CLUSTER, bad_value
 
 SweepArg = Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="File that lists networks, devices and recipe values.")]
 OutOpt = Annotated[
@@ -96,12 +96,11 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
 
 
 def _refuse_unusable(on: str | None, jobs: int) -> None:
-    """Raises BAD_VALUE: ``--on`` is not a cluster. USAGE: ``--on`` and ``--jobs`` are both given."""
+    """Raises BAD_VALUE: ``--on`` is not a cluster. JOBS_WITH_CLUSTER: ``--on`` and ``--jobs`` are both given."""
     if on is not None and not re.fullmatch(r"ray(://[^/@\s]+:\d+)?", on):
         raise bad_value(command="edgecnn sweep run", name="--on", value=on, reason="a cluster is `ray` or ray://HOST:PORT")
     if on is not None and jobs > 1:
-        reason = "--jobs uses processes on this machine and --on uses a cluster; pass only one of them"
-        raise USAGE(command="edgecnn sweep run", reason=reason)
+        raise JOBS_WITH_CLUSTER(command="edgecnn sweep run")
 
 
 def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:

@@ -51,16 +51,16 @@ def _run_body(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Ex
         return _tell_interrupted()
     except OSError as error:
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
-            return _fault(error, as_json=as_json, debug=debug)
+            return _report_unexpected(error, as_json=as_json, debug=debug)
         drop_unwritable()
-        return _tell(RESULTS_NOT_WRITTEN(because=system_reason(error)), as_json=as_json)
+        return _show_error(RESULTS_NOT_WRITTEN(because=system_reason(error)), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - an unexpected exception keeps its traceback and has its own exit code
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
             # Ctrl-C during the import of a compiled module raises an ImportError from the KeyboardInterrupt.
             return _tell_interrupted()
         if isinstance(error, EdgecnnError):
-            return _tell(error, as_json=as_json, traced=error if debug else None)
-        return _fault(error, as_json=as_json, debug=debug)
+            return _show_error(error, as_json=as_json, traced=error if debug else None)
+        return _report_unexpected(error, as_json=as_json, debug=debug)
     return status
 
 
@@ -69,7 +69,7 @@ def _tell_interrupted() -> ExitCode:
     return _exit_after(lambda: sys.stderr.write(interrupted), ExitCode.INTERRUPTED)
 
 
-def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
+def _report_unexpected(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
     """Report an unexpected exception. A full disk and a path that is too long have their own errors."""
     from edgecnn.errors.store import disk_full
     from edgecnn.errors.usage import own_fault, path_too_long
@@ -78,11 +78,11 @@ def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
         if isinstance(cause, OSError) and cause.errno in {*FULL_ERRNOS, errno.ENAMETOOLONG}:
             path = cause.filename2 or cause.filename
             named = disk_full(file=path) if cause.errno in FULL_ERRNOS else path_too_long(path=path)
-            return _tell(named, as_json=as_json, traced=error if debug else None)
-    return _tell(own_fault(error=error), as_json=as_json, traced=error)
+            return _show_error(named, as_json=as_json, traced=error if debug else None)
+    return _show_error(own_fault(error=error), as_json=as_json, traced=error)
 
 
-def _tell(error: EdgecnnError, *, as_json: bool, traced: Exception | None = None) -> ExitCode:
+def _show_error(error: EdgecnnError, *, as_json: bool, traced: Exception | None = None) -> ExitCode:
     from edgecnn.render.terminal import show_error
 
     if (path := os.environ.get(KEPT_IN)) is not None:
@@ -140,7 +140,7 @@ def _run_command(app: typer.Typer) -> ExitCode:
     try:
         status = command(prog_name=PROGRAM, standalone_mode=False)
     except _REFUSAL as refusal:
-        line = _read(command, sys.argv[1:])
+        line = _read_line(command, sys.argv[1:])
         if line.is_bare_group:  # its help was printed instead
             return ExitCode.BAD_INPUT
         raise _refusal_error(refusal, line) from refusal
@@ -172,7 +172,7 @@ class _ReadLine:
         return bool(self.known) and not self.rest
 
 
-def _read(command: Any, words: Sequence[str]) -> _ReadLine:
+def _read_line(command: Any, words: Sequence[str]) -> _ReadLine:
     path = [PROGRAM]
     known = getattr(command, "commands", {})
     while words and words[0] in known:
@@ -186,7 +186,7 @@ def _read(command: Any, words: Sequence[str]) -> _ReadLine:
 
 def _missing_value(command: Any, words: Sequence[str]) -> EdgecnnError | None:
     """Return an error if an option would take the next option as its value; the parser accepts that."""
-    line = _read(command, words)
+    line = _read_line(command, words)
     for word in words:
         command = getattr(command, "commands", {}).get(word, command)
     taking = {

@@ -21,7 +21,7 @@ from edgecnn.cli.options import JOB, SHOWN, BuildOptions, Group, Row, rows_of
 from edgecnn.cli.usage import guarded
 from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
 from edgecnn.errors.recipes import EMPTY_OPTION
-from edgecnn.errors.usage import NO_VERDICT, RESULT_FILE_UNWRITABLE, USAGE
+from edgecnn.errors.usage import NO_VERDICT, OPTIONS_BEFORE_VERB, RESULT_FILE_UNWRITABLE
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -202,8 +202,7 @@ def group_action(group: typer.Typer, name: str, *, short: str, takes: Takes = ()
                 if getattr(context.get_parameter_source(parameter.name or ""), "name", "") == "COMMANDLINE"
             ]
             if group_options:
-                reason = f"{', '.join(group_options)} comes before {context.invoked_subcommand}; put its options after it"
-                raise USAGE(command=f"edgecnn {name}", reason=reason)
+                raise OPTIONS_BEFORE_VERB(command=f"edgecnn {name}", options=group_options, verb=context.invoked_subcommand)
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
         parameters += inspect.signature(taking).parameters.values()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import edgecnn
-from edgecnn.building.rows import candidate_facts, reported, thresholds_of
+from edgecnn.building.rows import add_reported_figures, candidate_facts, thresholds_of
 from edgecnn.comparing.baseline_file import race_profile, read_days, runs_of
 from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
@@ -137,7 +137,7 @@ def comparison(
 
 
 def _row(head: ShippedKit, subject: Subject) -> CandidateFacts:
-    row = reported(candidate_facts(subject), subject)["HEAD"]
+    row = add_reported_figures(candidate_facts(subject), subject)["HEAD"]
     saturates_on = None if head.row is None else head.row.saturates_on
     return row.model_copy(update={"evaluated_kit": head.evaluated_kit, "saturates_on": saturates_on})
 

@@ -1,4 +1,4 @@
-"""Choose the GPU of this machine that serves as the desktop baseline. torch is not imported, since a cached build asks too."""
+"""Choose the GPU of this machine for the desktop baseline, without importing torch, so that cached builds stay fast."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HIDDEN = ("", "-1")
 """Values of CUDA_VISIBLE_DEVICES that hide every GPU."""
 
 
-def role() -> str:
+def baseline_device_name() -> str:
     """Return the name of the device file that states the role."""
     return device_named(ROLE_ALIAS).name
 
@@ -42,7 +42,7 @@ def gpu_here(choice: VariantChoice = "usual", device: Device | None = None) -> D
     if gpu is None:
         return None
     named = {} if device is None else {"device": device.name}
-    return gpu.model_copy(update={**named, "unusable": gpu.unusable or cuda_gap(_built_for(), driver_cuda())})
+    return gpu.model_copy(update={**named, "unusable": gpu.unusable or cuda_gap(_torch_cuda_version(), driver_cuda())})
 
 
 def cuda_gap(built_for: str | None, driver_has: tuple[int, int] | None) -> str | None:
@@ -60,7 +60,7 @@ def cuda_gap(built_for: str | None, driver_has: tuple[int, int] | None) -> str |
     return f"torch was built for CUDA {built_for}; the driver supports CUDA {driver_has[0]}.{driver_has[1]} at most"
 
 
-def _built_for() -> str | None:
+def _torch_cuda_version() -> str | None:
     """Read torch's version of CUDA from its own file, without importing torch."""
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
@@ -89,7 +89,7 @@ def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], choice:
         candidate=_candidate_on(REFERENCE, model),
         variants=tuple(_candidate_on(variant, model) for variant in variants),
         unavailable=unavailable,
-        unusable=_unusable(versions["torch"] or ""),
+        unusable=_why_unusable(versions["torch"] or ""),
     )
 
 
@@ -97,7 +97,7 @@ def _candidate_on(candidate: Candidate, model: str) -> Candidate:
     return candidate.model_copy(update={"session_options": {**candidate.session_options, "gpu": model}})
 
 
-def _unusable(torch_version: str) -> str | None:
+def _why_unusable(torch_version: str) -> str | None:
     if torch_version.endswith("+cpu"):
         return f"torch {torch_version} was built without CUDA"
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in HIDDEN:
@@ -107,7 +107,7 @@ def _unusable(torch_version: str) -> str | None:
 
 VariantChoice = Literal["reference", "usual", "all"]
 TENSORRT = "torch-tensorrt"
-"""The package with which torch runs a program by TensorRT."""
+"""The package that lets torch run a program with TensorRT."""
 
 
 def _torch_candidate(ident: str, precision: Precision = Precision.FP32, **options: str) -> Candidate:
@@ -116,7 +116,7 @@ def _torch_candidate(ident: str, precision: Precision = Precision.FP32, **option
 
 
 REFERENCE = _torch_candidate("torch-fp32")
-"""Eager torch with TF32 off: every figure of the edge refers to it."""
+"""Eager torch with TF32 off, the reference of all figures on devices."""
 VARIANTS = (
     _torch_candidate("torch-tf32", Precision.TF32),
     _torch_candidate("torch-amp", Precision.FP16),
@@ -126,8 +126,8 @@ VARIANTS = (
     _torch_candidate("torch-fp32-tensorrt", compile="tensorrt"),
 )
 USUAL = ("torch-amp-cudagraph",)
-"""Variants that are raced by default. With one image a call, eager torch launches every small kernel separately, which would
-flatter the edge. This variant needs neither a compiler nor minutes of compilation."""
+"""Variants that are raced by default. With one image per call, eager torch launches every small kernel separately, so the GPU
+would seem slow. This variant does not need a compiler or minutes of compilation."""
 
 _PRECISION = {
     "fp32": "fp32 with TF32 off",
@@ -150,8 +150,7 @@ def named_variants(choice: VariantChoice, versions: Mapping[str, str | None]) ->
 
 
 def describe_candidate(candidate: Candidate) -> str:
-    """Describe a candidate as it was requested, since the GPU's choice is not read back. Unknown words of other versions stay
-    as they are."""
+    """Describe a candidate by its options. Unknown options of other versions stay as they are."""
     options = candidate.session_options
     compiler, precision = _compiler(candidate), options.get("precision", "fp32")
     execution = "eager torch" if compiler == "off" else _COMPILED.get(compiler, f"compiled by {compiler}")

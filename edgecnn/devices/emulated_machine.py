@@ -40,7 +40,8 @@ class DebianTree(NamedTuple):
 
 _TREE = DebianTree("bookworm", "arm64", (f"lib{_PYTHON}-stdlib", f"{_PYTHON}-minimal", "libstdc++6", "libgomp1"))
 _EMULATOR = ("trixie", "qemu-user")
-"""QEMU 10, linked statically. QEMU 7.2 shows programs this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
+"""Release and package of QEMU 10, linked statically. QEMU 7.2 shows this machine's /proc/cpuinfo, which crashes onnxruntime
+1.31."""
 _DEBIAN_NAMES = {"x86_64": "amd64"}
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
 _PACKAGES = (
@@ -52,7 +53,7 @@ _PACKAGES = (
     "pillow",
 )
 FOLDER = f"{DEVICE}-{hashlib.sha256(' '.join(_PACKAGES).encode()).hexdigest()[:8]}"
-"""Another list of packages is another machine, since an older one lacks the new packages."""
+"""The name depends on the list of packages, so that a new list makes a new machine."""
 PROGRAM = "python3"
 
 
@@ -122,10 +123,10 @@ def unpack_tree(tree: DebianTree, folder: Path, tell: Progress) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
         root = Path(place) / "root"
         root.mkdir()
-        debs = _fetch(tree, Path(place), tell)
+        debs = _fetch_packages(tree, Path(place), tell)
         for done, deb in enumerate(debs):
             tell.step(f"unpacking {release}", done, len(debs), "packages")
-            _run(("dpkg-deb", "-x", str(deb), str(root)), tree)
+            _run_command(("dpkg-deb", "-x", str(deb), str(root)), tree)
         tell.step(f"unpacking {release}", len(debs), len(debs), "packages")
         for name in ("bin", "sbin", "lib", "lib64"):  # since Debian 13 these are links of the package base-files
             if (root / "usr" / name).is_dir() and not (root / name).exists():
@@ -133,7 +134,7 @@ def unpack_tree(tree: DebianTree, folder: Path, tell: Progress) -> None:
         root.rename(folder)
 
 
-def _fetch(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
+def _fetch_packages(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
     state, cache = place / "state", place / "cache"
     for path in (state / "lists/partial", cache / "archives/partial", place / "nothing"):
         path.mkdir(parents=True)
@@ -157,12 +158,12 @@ def _fetch(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
     }
     apt = ("apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items()))
     tell.step(f"fetching Debian {tree.suite} for {tree.architecture}", 0, None, "lists")
-    _run((*apt, "update"), tree)
-    _run((*apt, "install", "--yes", "--download-only", "--no-install-recommends", *tree.packages), tree)
+    _run_command((*apt, "update"), tree)
+    _run_command((*apt, "install", "--yes", "--download-only", "--no-install-recommends", *tree.packages), tree)
     return sorted((cache / "archives").glob("*.deb"))
 
 
-def _run(command: Sequence[str], tree: DebianTree) -> None:
+def _run_command(command: Sequence[str], tree: DebianTree) -> None:
     try:
         process = subprocess.run(
             command,
@@ -174,13 +175,13 @@ def _run(command: Sequence[str], tree: DebianTree) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _failed(tree, f"{command[0]} took longer than {_TIMEOUT_S} s") from error
+        raise _tree_error(tree, f"{command[0]} took longer than {_TIMEOUT_S} s") from error
     if process.returncode != 0:
         lines = [line.strip() for line in process.stderr.splitlines() if line.startswith(("E:", "dpkg"))] or [
             process.stderr.strip()
         ]
-        raise _failed(tree, " | ".join(lines[-2:]) or f"{command[0]} exited with {process.returncode}")
+        raise _tree_error(tree, " | ".join(lines[-2:]) or f"{command[0]} exited with {process.returncode}")
 
 
-def _failed(tree: DebianTree, reason: str) -> EdgecnnError:
+def _tree_error(tree: DebianTree, reason: str) -> EdgecnnError:
     return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, because=reason)

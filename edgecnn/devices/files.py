@@ -130,7 +130,7 @@ def own_device(path: Path) -> Device:
 
 
 def file_of(text: str, device: Device) -> Path | None:
-    """The absolute path of the file that a target names; None for a shipped device."""
+    """Return the absolute path of the file that a target names; None for a shipped device."""
     name, _ = split_target(text)
     if device.name in load_devices():
         return None
@@ -235,7 +235,7 @@ def own_file(name: str) -> Path | None:
 
 
 def own_names() -> tuple[str, ...]:
-    """Names of the user's files, in alphabetical order. The files are not read."""
+    """Return the names of the user's files, in alphabetical order, without reading the files."""
     return tuple(sorted(path.stem for path in own_folder().glob("*.toml") if NAME.fullmatch(path.stem)))
 
 
@@ -248,8 +248,10 @@ class SettledTarget(NamedTuple):
 
 
 def settle_target(recipe: Recipe, text: str | None = None) -> SettledTarget:
-    """Return the recipe with its target settled. ``text``: the target of the call; None: the recipe's. Raises as
-    ``target_of``."""
+    """Return the recipe with its target settled.
+
+    ``text``: the target of the call; None: the recipe's. Raises as ``target_of``.
+    """
     device, runtime = target_of(recipe.target, text)
     target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})
     file = file_of(text or recipe.target.device, device)

@@ -1,6 +1,4 @@
-"""Boards of a lab: places of a labgrid coordinator with a tag such as ``device=raspberry-pi-5``, whose NetworkService has the
-
-address.
+"""Lease boards of a lab: places of a labgrid coordinator with a tag such as ``device=raspberry-pi-5`` and a NetworkService.
 
 A place is reserved, not acquired. The coordinator keeps an acquired place until someone releases it, even if its user has
 crashed. It drops a reservation one minute after the last poll; until then no one else can acquire the place.
@@ -30,16 +28,14 @@ DEVICE: Final = "device"
 """The tag that names a place's device."""
 _ADDRESS: Final = re.compile(r"labgrid://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(:[0-9]{1,5})?/?")
 _TAG: Final = re.compile(r"([a-z][a-z0-9_]+)=(\S+)")
-_LOOK_S: Final = 1.0
+_POLL_S: Final = 1.0
 
 
 def labgrid_problems(where: str, tags: Sequence[str]) -> list[str]:
-    """A sentence for each invalid address, and for each tag without a value."""
-    problems = (
-        []
-        if _ADDRESS.fullmatch(where)
-        else [f"boards {where!r} is not a coordinator: write labgrid://HOST or labgrid://HOST:PORT"]
-    )
+    """Return a sentence for an invalid address, and for each tag without a value."""
+    problems = list[str]()
+    if not _ADDRESS.fullmatch(where):
+        problems.append(f"boards {where!r} is not a coordinator: write labgrid://HOST or labgrid://HOST:PORT")
     return problems + [f"labgrid's tags have values, such as lab=2; {tag!r} has none" for tag in tags if not _TAG.fullmatch(tag)]
 
 
@@ -65,11 +61,11 @@ class SharedConnection:
 
     lock: Lock = field(default_factory=Lock)
     users: list[Coordinator] = field(default_factory=list)
-    """The connection of each user. After a lost connection, later users have a new one."""
+    """The connection of each user. Users after a lost connection have a new connection."""
 
     @contextmanager
     def of(self, make: Callable[[str], Coordinator], where: str) -> Iterator[Coordinator]:
-        """Yield the connection. The first user opens it, the last one closes it, and a lost one is replaced."""
+        """Yield the connection. The first user opens it, the last user closes it, and a lost connection is replaced."""
         with self.lock:
             connection = next((user for user in self.users if user.gone() is None), None) or make(where).__enter__()
             self.users.append(connection)
@@ -92,12 +88,11 @@ class LabgridBoards:
     def of(self, kind: Kind) -> tuple[Board, ...]:
         """See ``Boards.of``."""
         with self._connected() as coordinator:
-            return tuple(board for board in coordinator.boards() if _is(board, kind))
+            return tuple(board for board in coordinator.boards() if _fits(board, kind))
 
     @contextmanager
     def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[LabgridLease]:
-        """See ``Boards.reserve``. Places come in labgrid's order; a place that another process uses outside the lab is
-        skipped.
+        """See ``Boards.reserve``. Places are tried in labgrid's order. A place that a process outside the lab uses is skipped.
 
         Raises BoardTaken: the place was deleted meanwhile. NO_BOARD_LEFT: every matching place was deleted.
         """
@@ -105,12 +100,12 @@ class LabgridBoards:
             list_places = partial(self._wanted_places, coordinator, kind, without)
             tags = {DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}
             with coordinator.reserved(_name_filters(list_places()) if without else [tags]) as tokens:
-                token, board = _free(coordinator, kind, list_places, tokens, wait)
+                token, board = _first_free_place(coordinator, kind, list_places, tokens, wait)
                 coordinator.cancel([surplus for surplus in tokens if surplus != token])
                 yield LabgridLease(board, token, coordinator)
 
     def _wanted_places(self, coordinator: Coordinator, kind: Kind, without: Collection[str]) -> list[str]:
-        names = [board.name for board in coordinator.boards() if _is(board, kind) and board.name not in without]
+        names = [board.name for board in coordinator.boards() if _fits(board, kind) and board.name not in without]
         if not names:
             raise no_board_left(kind=str(kind), reasons={self.where: "the last matching place was deleted"})
         return names
@@ -125,20 +120,22 @@ class LabgridBoards:
             yield coordinator
 
 
-def _is(board: Board, kind: Kind) -> bool:
+def _fits(board: Board, kind: Kind) -> bool:
     return board.device == kind.device and set(kind.tags) <= set(board.tags)
 
 
 def _name_filters(places: Sequence[str]) -> list[Mapping[str, str]]:
-    """A filter for each place, since labgrid has no filter that excludes places."""
+    """Return a filter for each place, because labgrid has no filter that excludes places."""
     return [{"name": name} for name in places]
 
 
-def _free(
+def _first_free_place(
     coordinator: Coordinator, kind: Kind, list_places: Callable[[], list[str]], tokens: list[str], wait: Wait
 ) -> tuple[str, Board]:
-    """Return the first reservation whose place has a free lock, with its board. If a lock is taken, the place stays reserved, and
-    the other places are reserved too."""
+    """Return the first reservation whose place has a free lock, with its board.
+
+    If a lock is taken, the place stays reserved, and the other places are reserved too.
+    """
     announced: object = None
     while True:
         names, allocated, busy = list_places(), coordinator.allocated(tokens), dict[str, str]()
@@ -157,4 +154,4 @@ def _free(
             announced = state
             reasons = (counted(queue.before, "earlier reservation"), *queue.in_use, *busy.values())
             wait.tell.note(f"waiting for a {kind}: {'; '.join(reasons)}")
-        wait.a_while(LOOK_S if busy else _LOOK_S)
+        wait.a_while(LOOK_S if busy else _POLL_S)

@@ -26,7 +26,7 @@ PORT: Final = 20408
 _ANSWER_S: Final = 15.0
 _REFRESH_S: Final = 10.0
 """A reservation that is not polled for 60 seconds is dropped."""
-_OURS: Final = (ReservationState.allocated, ReservationState.acquired)
+_HELD: Final = (ReservationState.allocated, ReservationState.acquired)
 _SSH_PORT: Final = 22
 
 
@@ -47,7 +47,7 @@ class Queue(NamedTuple):
 
 
 class Coordinator:
-    """A connection, used as a context. A process has at most one, since a coordinator identifies its clients by their sockets.
+    """A connection, used as a context manager. A process has at most one, because a coordinator identifies clients by sockets.
 
     Raises CoordinatorUnreachable: no coordinator answers there.
     """
@@ -85,7 +85,7 @@ class Coordinator:
         tokens = list[str]()
         try:
             self.reserve(filters, tokens)
-            keeping = asyncio.run_coroutine_threadsafe(self._kept_alive(tokens), self._loop)
+            keeping = asyncio.run_coroutine_threadsafe(self._keep_alive(tokens), self._loop)
             try:
                 yield tokens
             finally:
@@ -109,7 +109,7 @@ class Coordinator:
             reservation = self._call(self._session.stub.PollReservation, messages.PollReservationRequest(token=token)).reservation
             if ReservationState(reservation.state) is ReservationState.invalid:
                 raise BOARD_TAKEN(board=f"the board of reservation {token}", because="the place was deleted")
-            if ReservationState(reservation.state) in _OURS:
+            if ReservationState(reservation.state) in _HELD:
                 places[token] = reservation.allocations["main"]
         if places:
             self._wait(self._session.sync_with_coordinator())  # so that ``taken`` has the places
@@ -163,7 +163,7 @@ class Coordinator:
 
     def _board(self, place: Place) -> Board:
         tags = tuple(sorted(f"{name}={value}" for name, value in place.tags.items() if name != "device"))
-        host = next((_address(service.params) for _, service in self._services(place) if service.avail), None)
+        host = next((_host_argument(service.params) for _, service in self._services(place) if service.avail), None)
         return Board(name=place.name, device=place.tags["device"], host=host, tags=tags)
 
     def _services(self, place: Place) -> Iterator[tuple[str, Any]]:
@@ -178,7 +178,7 @@ class Coordinator:
         every = tuple(self._session.places.values())
         return [place for place in every if tags <= {*place.tags.items(), ("name", place.name)}]
 
-    async def _kept_alive(self, tokens: Sequence[str]) -> None:
+    async def _keep_alive(self, tokens: Sequence[str]) -> None:
         while not self._session.stopping.is_set():
             await asyncio.sleep(_REFRESH_S)
             for token in tuple(tokens):
@@ -221,7 +221,7 @@ class Coordinator:
         try:
             if self._session is not None:
                 with suppress(EdgecnnError):
-                    self._wait(self._closed())
+                    self._wait(self._close())
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_ANSWER_S)
@@ -229,7 +229,7 @@ class Coordinator:
                 self._loop.close()
             logging.getLogger().removeFilter(_is_not_labgrid)
 
-    async def _closed(self) -> None:
+    async def _close(self) -> None:
         session = self._session
         session.stopping.set()
         await session.stop()
@@ -241,7 +241,7 @@ def _is_not_labgrid(record: logging.LogRecord) -> bool:
     return "labgrid" not in record.pathname
 
 
-def _address(params: Mapping[str, Any]) -> str:
+def _host_argument(params: Mapping[str, Any]) -> str:
     """Return the address as ``--host`` takes it."""
     user, address, port = params["username"], params["address"], int(params.get("port", _SSH_PORT))
     if port == _SSH_PORT:

@@ -37,11 +37,11 @@ class Board(Value):
     device: str
     """Name of its device."""
     host: str | None
-    """As ``--host`` takes it; None: not known at present."""
+    """Address in the form of ``--host``; None: currently unknown."""
     tags: tuple[str, ...] = ()
     """Words that a sweep can require."""
     python: str | None = None
-    """As ``--python`` takes it."""
+    """Python in the form of ``--python``."""
 
 
 class Kind(NamedTuple):
@@ -61,7 +61,7 @@ class Wait:
     tell: Progress
     """Receives notes about the wait."""
     over: Event = field(default_factory=Event)
-    """Set when no one waits any more."""
+    """Set when the wait is cancelled."""
     at_most_s: float | None = None
     begun: float = field(default_factory=time.monotonic)
 
@@ -108,7 +108,7 @@ class Boards(Protocol):
 
 
 LOOK_S: Final = 5.0
-"""Interval between two checks of a taken lock, seconds."""
+"""Seconds between two checks of a lock that another process holds."""
 
 
 def busy_error(board: Board) -> BoardBusy | None:
@@ -134,10 +134,10 @@ class ListedBoard(Value):
     device: _Text
     """Name of a device."""
     host: _Text
-    """As ``--host`` takes it."""
+    """Address in the form of ``--host``."""
     tags: tuple[_Text, ...] = ()
     python: str | None = None
-    """As ``--python`` takes it."""
+    """Python in the form of ``--python``."""
 
 
 class BoardsFile(Value):
@@ -178,7 +178,9 @@ class ListedBoards:
         names, problems, boards = [entry.name for entry in file.board], list[str](), list[Board]()
         for number, entry in enumerate(file.board):
             try:
-                _check_address(entry.host)
+                if entry.host == EMULATED:
+                    raise BAD_ADDRESS(text=entry.host)
+                Address.of(entry.host)
                 device = entry.device if entry.device in known else device_named(entry.device).name
             except (BadAddress, UnknownDevice) as error:
                 problems.append(f"board.{number}: {error.what}")
@@ -215,9 +217,3 @@ class ListedBoards:
                 wait.tell.note(f"waiting for a {kind}: {'; '.join(busy)}")
                 say_at = time.monotonic() + _SAY_S
             wait.a_while(LOOK_S)
-
-
-def _check_address(host: str) -> None:
-    if host == EMULATED:
-        raise BAD_ADDRESS(text=host)
-    Address.of(host)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.devices.check.board import BoardUse, fit_board, furnished, machine_at, require_device
+from edgecnn.devices.check.board import BoardUse, fit_board, furnish_board, machine_at, require_device
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts import BoardDiskFull
 from edgecnn.hosts.local import EmulatedHost, LocalHost
@@ -35,10 +35,10 @@ class Machine:
     board: str | None = None
     """The board as the user named it; None: this machine."""
     warnings: tuple[str, ...] = ()
-    """Findings that distort measurements, a sentence each."""
+    """A sentence for each finding that distorts measurements."""
 
     def lab(self, store: Store, tell: Progress, device: str = THIS_MACHINE) -> Lab:
-        """The lab in which this machine's kits are measured."""
+        """Return the lab in which this machine's kits are measured."""
         lane = "" if self.board is None else f"-{digest_of(self.board)[:8]}"
         return Lab(
             host=self.host,
@@ -62,8 +62,8 @@ def this_machine() -> Machine:
 def machine_for(request: HostRequest | None, use: BoardUse, tell: Progress) -> Iterator[Machine]:
     """Yield the requested machine, locked for the block.
 
-    A board is examined before anything is copied to it. A finding that stops kits is an error; one that distorts measurements
-    is noted and recorded.
+    A board is examined before anything is copied to it. A finding that stops kits is an error. A finding that distorts
+    measurements is noted and recorded.
 
     ``request``: a board, or the emulated machine; None: this machine.
 
@@ -86,7 +86,7 @@ def machine_for(request: HostRequest | None, use: BoardUse, tell: Progress) -> I
         raise
     with SshHost.over(link, what=use.what, python=board.reached.python, folder=FOLDER, lock=LOCK) as host:
         if request.carry_wheels:
-            board = furnished(board, use, tell)
+            board = furnish_board(board, use, tell)
             host.board.python = board.reached.python
         warnings = tuple(f"{request.address}: {sentence}" for sentence in board.warnings)
         for warning in warnings:
@@ -102,5 +102,5 @@ def machine_for(request: HostRequest | None, use: BoardUse, tell: Progress) -> I
 
 
 def local_lab(store: Store, tell: Progress) -> Lab:
-    """The lab of this machine, for kits of any device."""
+    """Return the lab of this machine, for kits of any device."""
     return this_machine().lab(store, tell)

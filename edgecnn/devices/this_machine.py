@@ -14,7 +14,7 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.resolved import Attachment
 
 ISA_FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16")
-"""CPU flags, in Linux's spelling, on which a quantization scheme depends, or whether a precision is really computed."""
+"""CPU flags, in Linux's spelling, that decide a quantization scheme or whether a precision is computed natively."""
 
 
 def matches(device: Device, facts: LocalFacts) -> bool:
@@ -39,8 +39,8 @@ def _is_named(match: Match, models: Sequence[str]) -> bool:
     return contained and (match.model_is is None or match.model_is in models)
 
 
-def how_closely(device: Device) -> tuple[bool, int]:
-    """Sort key of devices that match a machine: a model name is more specific than any number of instructions."""
+def match_closeness(device: Device) -> tuple[bool, int]:
+    """Return the sort key of devices that match a machine. A model name is more specific than any number of instructions."""
     match = device.match
     return (match.model_is or match.model_contains) is not None, len(match.model_dump(exclude_defaults=True)) + len(match.isa)
 
@@ -61,31 +61,31 @@ def complete_device(device: Device, facts: LocalFacts) -> Device:
 
 
 def local_facts(root: Path = Path("/"), *, architecture: str | None = None, cores: int | None = None) -> LocalFacts:
-    """Read this machine's facts, or those of a machine whose files are below ``root``. Unreadable facts are absent, never
-    guessed.
+    """Read the facts of this machine, or of a machine whose files are below ``root``. Unreadable facts are absent.
 
-    ``root``: the parent folder of ``proc``. ``cores``: number of cores that a process may use; None: read it here.
+    ``root``: the parent folder of ``proc``. ``cores``: number of cores that a process may use; None: of this process.
     """
-    described = _cores_of(_text(root / "proc/cpuinfo"))
+    described = _cpuinfo_cores(_text_or_empty(root / "proc/cpuinfo"))
+    memory = (line for line in _text_or_empty(root / "proc/meminfo").splitlines() if line.startswith("MemTotal:"))
     flags = [set((core.get("flags") or core.get("Features") or "").split()) for core in described]
     common = set.intersection(*flags) if flags else set()
     first = described[0] if described else {}
-    board = _text(root / "proc/device-tree/model").rstrip("\0").strip()
+    board = _text_or_empty(root / "proc/device-tree/model").rstrip("\0").strip()
     return LocalFacts(
         architecture=architecture or platform.machine(),
         cpu_vendor=first.get("vendor_id") or first.get("CPU implementer"),
         models=(*filter(None, [board]), *gpu_models(root)),
         isa=tuple(flag for flag in ISA_FLAGS if flag in common),
         cores=cores or available_cores(),
-        memory_mib=_memory_mib(_text(root / "proc/meminfo")),
+        memory_mib=next((int(line.split()[1]) // 1024 for line in memory), None),
         cpu_model=first.get("model name"),
         cpu_parts=tuple(sorted({core["CPU part"] for core in described if "CPU part" in core})),
-        compatible=tuple(filter(None, _text(root / "proc/device-tree/compatible").strip().split("\0"))),
+        compatible=tuple(filter(None, _text_or_empty(root / "proc/device-tree/compatible").strip().split("\0"))),
     )
 
 
-def _cores_of(cpuinfo: str) -> list[dict[str, str]]:
-    """One table for each core. Blocks without flags, such as ARM's board lines, do not describe cores."""
+def _cpuinfo_cores(cpuinfo: str) -> list[dict[str, str]]:
+    """Return one table for each core. Blocks without flags, such as ARM's board lines, do not describe cores."""
     blocks = [
         {name.strip(): value.strip() for name, colon, value in (line.partition(":") for line in block.splitlines()) if colon}
         for block in cpuinfo.split("\n\n")
@@ -93,11 +93,7 @@ def _cores_of(cpuinfo: str) -> list[dict[str, str]]:
     return [block for block in blocks if "flags" in block or "Features" in block]
 
 
-def _memory_mib(meminfo: str) -> int | None:
-    return next((int(line.split()[1]) // 1024 for line in meminfo.splitlines() if line.startswith("MemTotal:")), None)
-
-
-def _text(path: Path) -> str:
+def _text_or_empty(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:  # an absent file is itself a fact
@@ -105,14 +101,14 @@ def _text(path: Path) -> str:
 
 
 def attachment_of(device: Device, facts: LocalFacts, board: str | None = None) -> Attachment:
-    """Whether a machine with these facts is the device. ``board``: its name; None: this machine."""
+    """Return whether a machine with these facts is the device, with the reason. ``board``: its name; None: this machine."""
     attached = matches(device, facts)
     here = f"{board or 'this machine'} is {facts.describe()}"
     return Attachment(attached=attached, why=f"{here}, which {'is' if attached else 'is not'} {device.title}")
 
 
 def contradiction(device: Device, ran: Environment) -> str | None:
-    """Why a machine with this environment cannot be the device, or None.
+    """Return why a machine with this environment cannot be the device, or None.
 
     ``device``: as its file states it. ``ran``: the environment of a run.
     """

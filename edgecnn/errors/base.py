@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 import edgecnn.errors
-from edgecnn.errors.wording import fields_in, filled, shortened
+from edgecnn.errors.wording import fields_in, fill_template, shortened
 
 
 class ExitCode(IntEnum):
@@ -83,7 +83,7 @@ class EdgecnnError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         texts = (self.what, self.because, self.hint)
-        return (_again, (type(self), self.ref, self.exit_code, texts, dict(self.fields)))
+        return (_make_error, (type(self), self.ref, self.exit_code, texts, dict(self.fields)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +122,8 @@ class ErrorRow(_Row):
         """Return the error with these fields. Raises TypeError if they are not exactly those of the row."""
         if fields.keys() != self.fields:
             raise TypeError(f"{self.ref} takes the fields {sorted(self.fields)}, not {sorted(fields)}")
-        what, why, fix = (filled(part, fields) for part in (self.what, self.why, self.fix))
-        return _again(self.kind, self.ref, self.exit_code, (what or "", why, fix), fields)
+        what, why, fix = (fill_template(part, fields) for part in (self.what, self.why, self.fix))
+        return _make_error(self.kind, self.ref, self.exit_code, (what or "", why, fix), fields)
 
     def made(self, error: BaseException) -> bool:
         """Whether the error was made by this row."""
@@ -136,10 +136,10 @@ ROWS: dict[str, ErrorRow] = {}
 
 def visible(text: str) -> str:
     """Escape the characters that control a terminal, break a line or change the direction of writing."""
-    return text if text.isprintable() else "".join(ascii(sign)[1:-1] if steers(sign) else sign for sign in text)
+    return text if text.isprintable() else "".join(ascii(sign)[1:-1] if controls_terminal(sign) else sign for sign in text)
 
 
-def steers(sign: str) -> bool:
+def controls_terminal(sign: str) -> bool:
     """Whether a terminal interprets the character instead of showing it."""
     return not sign.isprintable() and unicodedata.category(sign) != "Zs"
 
@@ -174,17 +174,17 @@ def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:
     ref, texts = kept.get("ref") or "", (kept.get("what") or "", kept.get("because"), kept.get("hint"))
     row, kinds = ROWS.get(ref), [EdgecnnError]
     if row is not None and row.kind.__name__ == kept.get("class"):
-        return _again(row.kind, ref, row.exit_code, texts, {})
+        return _make_error(row.kind, ref, row.exit_code, texts, {})
     while kinds:
         if (kind := kinds.pop()) is not EdgecnnError and kind.__name__ == kept.get("class"):
             code = kept.get("exit_code") or ""
             is_known = code in {str(int(known)) for known in ExitCode}
-            return _again(kind, ref, ExitCode(int(code)) if is_known else kind.exit_code, texts, {})
+            return _make_error(kind, ref, ExitCode(int(code)) if is_known else kind.exit_code, texts, {})
         kinds += kind.__subclasses__()
     raise LookupError(f"{': '.join(filter(None, texts[:2]))} [{ref}], which is not an error of this edgecnn")
 
 
-def _again(
+def _make_error(
     kind: type[EdgecnnError], ref: str, exit_code: ExitCode, texts: tuple[str, str | None, str | None], fields: Mapping[str, Any]
 ) -> EdgecnnError:
     error = kind.__new__(kind)

@@ -85,6 +85,18 @@ OUTPUT_INSIDE_DATA = ErrorRow(
     "edgecnn never writes to its inputs",
     "choose another folder",
 )
+FOLDER_OF_OTHER_FILES = ErrorRow(
+    "folder-of-other-files",
+    "{path} is not overwritten",
+    "it has files, but no {needed} of an earlier call",
+    "choose another name, or remove the file or folder",
+)
+LIST_EDITED = ErrorRow(
+    "list-edited",
+    "{path} is not overwritten",
+    "it was edited since an earlier call wrote it",
+    "move the file, or choose another folder with --out FOLDER",
+)
 NOT_OVERWRITTEN = ErrorRow(
     "not-overwritten", "{path} is not overwritten", "{because}", "choose another name, or remove the file or folder"
 )
@@ -170,7 +182,10 @@ HISTORY_OF_WHAT = ErrorRow(
 
 
 def every_candidate_failed(reasons: Mapping[str, str], device: str | None = None) -> EdgecnnError:
-    """``reasons``: of each candidate, or of the step that failed; the baseline's first. ``device``: whose runtime was named."""
+    """``reasons``: the reason of each candidate, or of the step that failed; the baseline's is first.
+
+    ``device``: the device whose runtime was named.
+    """
     first, *others = reasons or {"nothing was made": ""}
     because = ": ".join(filter(None, (first, reasons.get(first))))
     more = f"; {', '.join(others)} failed too" if others else ""
@@ -193,7 +208,7 @@ def bench_classes_differ(data: object, name: str, classes: Sequence[str]) -> Edg
 
 
 def report_unreadable(path: Path, because: str, command: str | None = None) -> EdgecnnError:
-    """``command``: writes the report again, if it is known."""
+    """``command``: the command that writes the report again, if it is known."""
     return REPORT_UNREADABLE(path=path, because=because, hint=command or "rerun the build command to write it again")
 
 

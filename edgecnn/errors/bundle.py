@@ -126,7 +126,7 @@ def bundle_archive_refused(path: Path, because: str, hint: str = _AGAIN) -> Edge
 
 
 def bundle_entry_refused(path: Path, entry: str, because: str, repacked: bool = False) -> EdgecnnError:
-    """``repacked``: by another zip tool."""
+    """``repacked``: whether another zip tool wrote it."""
     hint = "unpack the zip and pass the folder, or write the zip with `edgecnn bundle zip`" if repacked else _AGAIN
     return BUNDLE_ENTRY_REFUSED(path=path, entry=ascii(entry)[:200], because=because, hint=hint)
 
@@ -140,7 +140,7 @@ def bundle_file_changed(path: Path, file: str, because: str, hint: str = _AGAIN)
 
 
 def bundle_file_extra(path: Path, file: str, made_here: bool, left: tuple[str, str] | None = None) -> EdgecnnError:
-    """``made_here``: use of a bundle creates such files. ``left``: the tool that left it, and the command that removes it."""
+    """``made_here``: whether use of a bundle creates such files. ``left``: the tool that left it, and how to remove it."""
     why, hint = left or ("", "remove it, or pass --made-here if this machine created it" if made_here else _AGAIN)
     return BUNDLE_FILE_EXTRA(path=path, file=_plain(file), why=f"; {why}" if why else "", hint=hint)
 

@@ -169,7 +169,7 @@ def bundle_unreadable(path: Path, because: str, hint: str | None = None) -> Edge
 def kit_not_carried(
     folder: Path, candidate: str | None, carried: Sequence[str], here: Sequence[str] | None = None
 ) -> EdgecnnError:
-    """``here``: the kits in the bundle that run here, if the named one has to; otherwise None."""
+    """``here``: the kits in the bundle that run here, if the named kit must run here; otherwise None."""
     what = f"{folder} has no kit of {candidate}" if candidate else f"no candidate was chosen in {folder}"
     kits = f"its {plural(len(carried), 'only kit is', 'kits are')} {listed(carried)}" if carried else "it contains no kit"
     near = nearest(candidate or "", carried if here is None else here)

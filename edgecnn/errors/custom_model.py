@@ -51,8 +51,32 @@ UNKNOWN_PREPROCESSING = ErrorRow(
 PREPROCESSING_HALF_GIVEN = ErrorRow(
     "preprocessing-half-given",
     "the preprocessing is not clear",
-    "{because}",
+    "preprocessing.{missing} is missing",
     "set both mean and std, or only preprocessing.like",
+)
+PREPROCESSING_GIVEN_TWICE = ErrorRow(
+    "preprocessing-given-twice",
+    "the preprocessing is not clear",
+    "preprocessing.like and preprocessing.mean are both set",
+    "set both mean and std, or only preprocessing.like",
+)
+COLOURS_OF_GREY = ErrorRow(
+    "colours-of-grey",
+    "{setting} states three channels",
+    "the network has one channel",
+    "remove {setting}, or choose a preprocessing for grey images",
+)
+GREY_NUMBERS_DIFFER = ErrorRow(
+    "grey-numbers-differ",
+    "mean and std differ between channels",
+    "the network has one channel",
+    "repeat one number three times in preprocessing.mean and preprocessing.std",
+)
+FILL_WITHOUT_BORDER = ErrorRow(
+    "fill-without-border",
+    "preprocessing.fill has no effect",
+    "only preprocessing.resize letterbox and line add a border",
+    "remove preprocessing.fill, or set preprocessing.resize=letterbox",
 )
 PREPROCESSING_UNPROVED = ErrorRow(
     "preprocessing-unproved",
@@ -160,6 +184,6 @@ def answers_alike(path: Path, images: int, ways: int) -> EdgecnnError:
 
 
 def quantized_elsewhere(path: str, form: str, device: str, has: bool) -> EdgecnnError:
-    """``has``: the device has ONNX Runtime."""
+    """``has``: whether the device has ONNX Runtime."""
     other = f"pass --target {device}:onnxruntime to package it, or " if has else ""
     return QUANTIZED_ELSEWHERE(path=path, form=form, hint=f"{other}pass the float network that it was made from with --model")

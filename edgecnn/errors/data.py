@@ -11,6 +11,7 @@ from edgecnn.errors.wording import (
     and_more,
     counted,
     file_fault,
+    first_quoted,
     listed,
     nearest,
     no_unicode,
@@ -19,10 +20,6 @@ from edgecnn.errors.wording import (
     shell_word,
     shortened,
 )
-
-_SHAPE = "make one sub-folder of images for each class, or train/, val/ and test/ with such sub-folders"
-_NAMED = 5
-_EXAMPLES = 3
 
 
 class DataFolderMissing(EdgecnnError):
@@ -57,6 +54,28 @@ class CorruptImages(EdgecnnError):
     """Files look like images but cannot be decoded. The field ``broken`` has their paths and reasons."""
 
 
+class Shortage(NamedTuple):
+    """A class that cannot fill its roles. ``copies`` and ``skipped`` are its excluded files, with reasons."""
+
+    name: str
+    images: int
+    needed: int
+    roles: Sequence[str]
+    copies: Sequence[str] = ()
+    skipped: Sequence[str] = ()
+
+
+class NotInClassNames(EdgecnnError):
+    """A folder's name is not in the file of ``data.classes``, or in the model's metadata. The field ``folder`` is the name."""
+
+
+class ManifestUnreadable(EdgecnnError):
+    """The list of images in a plan cannot be read again."""
+
+
+_SHAPE = "make one sub-folder of images for each class, or train/, val/ and test/ with such sub-folders"
+_NAMED = 5
+_EXAMPLES = 3
 DATA_FOLDER_MISSING = ErrorRow(
     "data-folder-missing",
     "the folder {folder} does not exist",
@@ -122,178 +141,6 @@ IMAGE_CHANGED = ErrorRow("image-changed", "{path} changed after this run began",
 NAME_NOT_UNICODE = ErrorRow(
     "name-not-unicode", "the name {name} in {folder} {problem}", "the name would become a class", "rename the folder"
 )
-
-
-class Shortage(NamedTuple):
-    """A class that cannot fill its roles. ``copies`` and ``skipped`` are its excluded files, with reasons."""
-
-    name: str
-    images: int
-    needed: int
-    roles: Sequence[str]
-    copies: Sequence[str] = ()
-    skipped: Sequence[str] = ()
-
-
-def data_path_unusable(path: str, because: str) -> EdgecnnError:
-    return DATA_PATH_UNUSABLE(path=ascii(path), because=because)
-
-
-def no_class_folders(folder: Path, files: int, truth_files: Sequence[str] = (), looked_in: Sequence[str] = ()) -> EdgecnnError:
-    """``truth_files``: names of files that would give the classes of ImageNet's validation images in the folder.
-
-    ``looked_in``: other folders where they were searched, relative to the folder.
-    """
-    because, hint = f"it has {counted(files, 'file')} but no sub-folder" if files else "the folder is empty", _SHAPE
-    if truth_files:
-        named = listed(truth_files) if len(truth_files) != 2 else " nor ".join(truth_files)
-        neither = "neither" if len(truth_files) == 2 else "not" if len(truth_files) == 1 else "none of"
-        because = f"it contains ImageNet's validation images, but {neither} {named}, which would give their classes"
-        places = listed(["the parent folder" if place == ".." else place for place in looked_in])
-        hint = f"put one of these files there or in {places}, or make a sub-folder for each class"
-    return NO_CLASS_FOLDERS(folder=folder, files=files, because=because, hint=hint)
-
-
-def too_few_images(folder: Path, short: Sequence[Shortage]) -> EdgecnnError:
-    """The first of ``short`` is explained in full."""
-    first = short[0]
-    others = list(dict.fromkeys(shortage.name for shortage in short if shortage.name != first.name))
-    return TOO_FEW_IMAGES(
-        folder=folder,
-        name=first.name,
-        found=first.images,
-        roles=first.roles,
-        needed=first.needed,
-        because="; ".join((*_uncounted(first), *_short_too(others))),
-    )
-
-
-def folds_beside_split(root: Path, folds: int, splits: Sequence[str]) -> EdgecnnError:
-    own = plural(len(splits), "a separate split", "separate splits")
-    return FOLDS_BESIDE_SPLIT(root=root, folds=folds, splits=own, names=splits)
-
-
-def _uncounted(short: Shortage) -> Sequence[str]:
-    """Return the folder's files that are not images."""
-    verbs = ("is a copy", "are copies"), ("is not a readable image", "are not readable images")
-    pieces = [
-        f"{counted(len(files), *verb)} ({'; '.join(files[:_EXAMPLES])}{and_more(len(files), _EXAMPLES)})"
-        for files, verb in zip((short.copies, short.skipped), verbs, strict=True)
-        if files
-    ]
-    total = short.images + len(short.copies) + len(short.skipped)
-    return [f"of its {counted(total, 'file')}, {' and '.join(pieces)}"] if pieces else []
-
-
-def _short_too(names: Sequence[str]) -> Sequence[str]:
-    also = f"{', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
-    return [f"{also} also {plural(len(names), 'has', 'have')} too few images"] if names else []
-
-
-def splits_differ(
-    folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str], is_flat: bool = False
-) -> EdgecnnError:
-    """``is_flat``: the other split has no sub-folders."""
-    facts = [
-        f"only {where.name}/ has {', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
-        for where, names in ((folder, only_here), (other, only_there))
-        if names
-    ]
-    near = [(name, close) for name in only_there if (close := nearest(name, only_here))]
-    hint = (
-        f"if they are one class, rename {other.name}/{near[0][0]} to {near[0][1]}"
-        if near
-        else "give every split folder the same sub-folders"
-    )
-    if is_flat:
-        hint = f"pass only {folder} or only {other}, or put images of the same classes into both"
-    return SPLITS_DIFFER(folder=folder, other=other, because="; ".join(facts), hint=hint)
-
-
-def split_folders(
-    folder: Path,
-    names: Sequence[str],
-    inner: Sequence[str] = (),
-    lists: Sequence[Path] | None = None,
-    *,
-    option: str = "--set data.folders=",
-) -> EdgecnnError:
-    """``names``: the ambiguous folders. ``inner``: the sub-folders that all of them contain; none if only the names are
-    ambiguous.
-
-    ``lists``: the files that may contain the labels of splits; None if the names are those of images without a label, not of
-    splits. ``option``: the option that decides, up to its value.
-    """
-    quoted, as_classes = _listed(list(map(repr, names))), f"{option}classes"
-    if inner:
-        fact = f"contain no images, only the sub-folders {_folders(inner)}"
-        hint = f"pass {option}nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
-        hint += f" {quoted} are; folders named train, val and test are always splits"
-    elif lists is not None:
-        fact = "have the names of splits, but contain no class folders"
-        hint = (
-            f"pass --data {shell_word(lists[0])} if that list has their labels" if lists else "make a sub-folder for each class"
-        )
-        hint += f", pass --no-labels with your own model, or pass {as_classes} if {quoted} are the classes"
-    else:
-        name_suggests = plural(
-            len(names), "is next to class folders, but its name suggests", "are next to class folders, but their names suggest"
-        )
-        fact = f"{name_suggests} images without labels"
-        hint = f"pass {option}labelled to skip {quoted}, or {as_classes} to treat"
-        hint += f" {plural(len(names), 'it as a class', 'them as classes')}"
-    doubt = {"names": names, "inner": inner, "lists": lists}
-    return SPLIT_FOLDERS(folder=folder, because=f"{_folders(names)} {fact}", hint=hint, doubt=doubt)
-
-
-def _folders(names: Sequence[str]) -> str:
-    return _listed([f"{name}/" for name in names])
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return the first of many."""
-    return listed(names) if len(names) <= _EXAMPLES else f"{', '.join(names[:_EXAMPLES])}{and_more(len(names), _EXAMPLES)}"
-
-
-def split_named_twice(folder: Path, names: Sequence[str]) -> EdgecnnError:
-    return SPLIT_NAMED_TWICE(folder=folder, names=[f"{name}/" for name in names])
-
-
-def train_folder_missing(named: Path, splits: Sequence[str], is_list: bool = False) -> EdgecnnError:
-    """``is_list``: the splits are a column of a list."""
-    if is_list:
-        what = f"{named} has images with the split {listed(splits)}, but none with train"
-        hint = "mark the training images as train, or list a single split without a split column"
-    else:
-        what = f"{named} has {listed([f'{name}/' for name in splits])} but no train/"
-        hint = f"rename the folder of training images to {named / 'train'}, or pass a single split, such as {named / splits[0]}"
-    return TRAIN_FOLDER_MISSING(what=what, hint=hint, named=named)
-
-
-def nothing_readable(folder: Path, skipped: Sequence[str], is_one_reason: bool = False) -> EdgecnnError:
-    """``skipped``: the files, each with its reason; ``is_one_reason``: the same for all."""
-    one = f"{skipped[0]}; the same for the others" if is_one_reason and len(skipped) > _NAMED else None
-    because = one or "; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED)
-    return NOTHING_READABLE(folder=folder, files=len(skipped), none=none_of(len(skipped), "file"), because=because)
-
-
-def corrupt_images(root: str, broken: Sequence[tuple[str, str]], checked: int) -> EdgecnnError:
-    because = "; ".join(file_fault(path, why) for path, why in broken[:_NAMED]) + and_more(len(broken), _NAMED)
-    return CORRUPT_IMAGES(root=root, broken=tuple(broken), checked=checked, because=because)
-
-
-def name_not_unicode(folder: Path, name: str) -> EdgecnnError:
-    return NAME_NOT_UNICODE(folder=folder, name=ascii(name), problem=no_unicode(name))
-
-
-class NotInClassNames(EdgecnnError):
-    """A folder's name is not in the file of ``data.classes``, or in the model's metadata. The field ``folder`` is the name."""
-
-
-class ManifestUnreadable(EdgecnnError):
-    """The list of images in a plan cannot be read again."""
-
-
 UNKNOWN_PUBLISHED_DATA = ErrorRow(
     "unknown-published-data", "torchvision:{name} is not a known data set", "known data sets: {known:commas}", "{hint}"
 )
@@ -390,6 +237,181 @@ DEMO_DAMAGED = ErrorRow(
     "pip install --force-reinstall --no-deps edgecnn",
     exit_code=ExitCode.OWN_FAULT,
 )
+SYNTHESIS_INCOMPLETE = ErrorRow(
+    "synthesis-incomplete",
+    "synthesis.{stated} is set, but synthesis.{missing} is not",
+    "a composed image needs a cut-out and a background",
+    "pass --set synthesis.{missing}=FOLDER",
+)
+SYNTHESIS_NOT_FITTING = ErrorRow(
+    "synthesis-not-fitting", "[synthesis] cannot be combined with {beside}", "{because}", "remove one of them"
+)
+SYNTHESIS_FOLDER_UNUSABLE = ErrorRow(
+    "synthesis-folder-unusable", "the synthesis.{key} folder {folder} cannot be used", "{because}", "{hint}"
+)
+CUTOUT_CLASS_UNKNOWN = ErrorRow(
+    "cutout-class-unknown",
+    "the synthesis.cutouts folder {folder} has cut-outs of {which}",
+    "no image has such a class, so it could not be calibrated or tested",
+    "{hint}",
+)
+CLASSES_WITHOUT_CUTOUTS = ErrorRow(
+    "classes-without-cutouts",
+    "the synthesis.cutouts folder {folder} has no cut-out of {which}",
+    "if only some classes have composed images, a network can recognize them by the composition alone",
+    "add cut-outs of these classes, or pass --set synthesis.classes=some to allow classes without cut-outs",
+)
+CUTOUTS_UNUSABLE = ErrorRow(
+    "cutouts-unusable",
+    "{broken:number} of {checked:,} images in {folder} cannot be used as cut-outs",
+    "{because}",
+    "save each object as PNG or WebP with transparency around it, or remove the files",
+)
+
+
+def data_path_unusable(path: str, because: str) -> EdgecnnError:
+    return DATA_PATH_UNUSABLE(path=ascii(path), because=because)
+
+
+def no_class_folders(folder: Path, files: int, truth_files: Sequence[str] = (), looked_in: Sequence[str] = ()) -> EdgecnnError:
+    """``truth_files``: names of files that would give the classes of ImageNet's validation images in the folder.
+
+    ``looked_in``: other folders where they were searched, relative to the folder.
+    """
+    because, hint = f"it has {counted(files, 'file')} but no sub-folder" if files else "the folder is empty", _SHAPE
+    if truth_files:
+        named = listed(truth_files) if len(truth_files) != 2 else " nor ".join(truth_files)
+        neither = "neither" if len(truth_files) == 2 else "not" if len(truth_files) == 1 else "none of"
+        because = f"it contains ImageNet's validation images, but {neither} {named}, which would give their classes"
+        places = listed(["the parent folder" if place == ".." else place for place in looked_in])
+        hint = f"put one of these files there or in {places}, or make a sub-folder for each class"
+    return NO_CLASS_FOLDERS(folder=folder, files=files, because=because, hint=hint)
+
+
+def too_few_images(folder: Path, short: Sequence[Shortage]) -> EdgecnnError:
+    """The first of ``short`` is explained in full."""
+    first = short[0]
+    others = list(dict.fromkeys(shortage.name for shortage in short if shortage.name != first.name))
+    also = [f"{first_quoted(others)} also {plural(len(others), 'has', 'have')} too few images"] if others else []
+    return TOO_FEW_IMAGES(
+        folder=folder,
+        name=first.name,
+        found=first.images,
+        roles=first.roles,
+        needed=first.needed,
+        because="; ".join((*_files_without_images(first), *also)),
+    )
+
+
+def folds_beside_split(root: Path, folds: int, splits: Sequence[str]) -> EdgecnnError:
+    own = plural(len(splits), "a separate split", "separate splits")
+    return FOLDS_BESIDE_SPLIT(root=root, folds=folds, splits=own, names=splits)
+
+
+def _files_without_images(short: Shortage) -> Sequence[str]:
+    """Return the folder's files that are not images."""
+    verbs = ("is a copy", "are copies"), ("is not a readable image", "are not readable images")
+    pieces = [
+        f"{counted(len(files), *verb)} ({'; '.join(files[:_EXAMPLES])}{and_more(len(files), _EXAMPLES)})"
+        for files, verb in zip((short.copies, short.skipped), verbs, strict=True)
+        if files
+    ]
+    total = short.images + len(short.copies) + len(short.skipped)
+    return [f"of its {counted(total, 'file')}, {' and '.join(pieces)}"] if pieces else []
+
+
+def splits_differ(
+    folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str], is_flat: bool = False
+) -> EdgecnnError:
+    """``is_flat``: the other split has no sub-folders."""
+    facts = [
+        f"only {where.name}/ has {first_quoted(names)}" for where, names in ((folder, only_here), (other, only_there)) if names
+    ]
+    near = [(name, close) for name in only_there if (close := nearest(name, only_here))]
+    hint = (
+        f"if they are one class, rename {other.name}/{near[0][0]} to {near[0][1]}"
+        if near
+        else "give every split folder the same sub-folders"
+    )
+    if is_flat:
+        hint = f"pass only {folder} or only {other}, or put images of the same classes into both"
+    return SPLITS_DIFFER(folder=folder, other=other, because="; ".join(facts), hint=hint)
+
+
+def split_folders(
+    folder: Path,
+    names: Sequence[str],
+    inner: Sequence[str] = (),
+    lists: Sequence[Path] | None = None,
+    *,
+    option: str = "--set data.folders=",
+) -> EdgecnnError:
+    """``names``: the ambiguous folders. ``inner``: the sub-folders that all of them contain; none if only the names are
+    ambiguous.
+
+    ``lists``: the files that may contain the labels of splits; None if the names are those of images without a label, not of
+    splits. ``option``: the option that decides, up to its value.
+    """
+    quoted, as_classes = _listed(list(map(repr, names))), f"{option}classes"
+    if inner:
+        fact = f"contain no images, only the sub-folders {_folders(inner)}"
+        hint = f"pass {option}nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
+        hint += f" {quoted} are; folders named train, val and test are always splits"
+    elif lists is not None:
+        fact = "have the names of splits, but contain no class folders"
+        hint = (
+            f"pass --data {shell_word(lists[0])} if that list has their labels" if lists else "make a sub-folder for each class"
+        )
+        hint += f", pass --no-labels with your own model, or pass {as_classes} if {quoted} are the classes"
+    else:
+        name_suggests = plural(
+            len(names), "is next to class folders, but its name suggests", "are next to class folders, but their names suggest"
+        )
+        fact = f"{name_suggests} images without labels"
+        hint = f"pass {option}labelled to skip {quoted}, or {as_classes} to treat"
+        hint += f" {plural(len(names), 'it as a class', 'them as classes')}"
+    doubt = {"names": names, "inner": inner, "lists": lists}
+    return SPLIT_FOLDERS(folder=folder, because=f"{_folders(names)} {fact}", hint=hint, doubt=doubt)
+
+
+def _folders(names: Sequence[str]) -> str:
+    return _listed([f"{name}/" for name in names])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first of many."""
+    return listed(names) if len(names) <= _EXAMPLES else f"{', '.join(names[:_EXAMPLES])}{and_more(len(names), _EXAMPLES)}"
+
+
+def split_named_twice(folder: Path, names: Sequence[str]) -> EdgecnnError:
+    return SPLIT_NAMED_TWICE(folder=folder, names=[f"{name}/" for name in names])
+
+
+def train_folder_missing(named: Path, splits: Sequence[str], is_list: bool = False) -> EdgecnnError:
+    """``is_list``: the splits are a column of a list."""
+    if is_list:
+        what = f"{named} has images with the split {listed(splits)}, but none with train"
+        hint = "mark the training images as train, or list a single split without a split column"
+    else:
+        what = f"{named} has {listed([f'{name}/' for name in splits])} but no train/"
+        hint = f"rename the folder of training images to {named / 'train'}, or pass a single split, such as {named / splits[0]}"
+    return TRAIN_FOLDER_MISSING(what=what, hint=hint, named=named)
+
+
+def nothing_readable(folder: Path, skipped: Sequence[str], is_one_reason: bool = False) -> EdgecnnError:
+    """``skipped``: the files, each with its reason; ``is_one_reason``: the same for all."""
+    one = f"{skipped[0]}; the same for the others" if is_one_reason and len(skipped) > _NAMED else None
+    because = one or "; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED)
+    return NOTHING_READABLE(folder=folder, files=len(skipped), none=none_of(len(skipped), "file"), because=because)
+
+
+def corrupt_images(root: str, broken: Sequence[tuple[str, str]], checked: int) -> EdgecnnError:
+    because = "; ".join(file_fault(path, why) for path, why in broken[:_NAMED]) + and_more(len(broken), _NAMED)
+    return CORRUPT_IMAGES(root=root, broken=tuple(broken), checked=checked, because=because)
+
+
+def name_not_unicode(folder: Path, name: str) -> EdgecnnError:
+    return NAME_NOT_UNICODE(folder=folder, name=ascii(name), problem=no_unicode(name))
 
 
 def unknown_published_data(name: str, known: Sequence[str]) -> EdgecnnError:
@@ -451,38 +473,6 @@ def class_order_open(root: str, folders: Sequence[str], characters: Sequence[str
     return CLASS_ORDER_OPEN(root=root, place=place + 1, folder=folders[place], character=characters[place])
 
 
-SYNTHESIS_INCOMPLETE = ErrorRow(
-    "synthesis-incomplete",
-    "synthesis.{stated} is set, but synthesis.{missing} is not",
-    "a composed image needs a cut-out and a background",
-    "pass --set synthesis.{missing}=FOLDER",
-)
-SYNTHESIS_NOT_FITTING = ErrorRow(
-    "synthesis-not-fitting", "[synthesis] cannot be combined with {beside}", "{because}", "remove one of them"
-)
-SYNTHESIS_FOLDER_UNUSABLE = ErrorRow(
-    "synthesis-folder-unusable", "the synthesis.{key} folder {folder} cannot be used", "{because}", "{hint}"
-)
-CUTOUT_CLASS_UNKNOWN = ErrorRow(
-    "cutout-class-unknown",
-    "the synthesis.cutouts folder {folder} has cut-outs of {which}",
-    "no image has such a class, so it could not be calibrated or tested",
-    "{hint}",
-)
-CLASSES_WITHOUT_CUTOUTS = ErrorRow(
-    "classes-without-cutouts",
-    "the synthesis.cutouts folder {folder} has no cut-out of {which}",
-    "if only some classes have composed images, a network can recognize them by the composition alone",
-    "add cut-outs of these classes, or pass --set synthesis.classes=some to allow classes without cut-outs",
-)
-CUTOUTS_UNUSABLE = ErrorRow(
-    "cutouts-unusable",
-    "{broken:number} of {checked:,} images in {folder} cannot be used as cut-outs",
-    "{because}",
-    "save each object as PNG or WebP with transparency around it, or remove the files",
-)
-
-
 def synthesis_folder_unusable(key: str, folder: Path, because: str, hint: str | None = None) -> EdgecnnError:
     shapes = {"cutouts": "sub-folders, one for each class, with images that have an alpha channel", "backgrounds": "images"}
     hint = hint or f"pass a folder of {shapes[key]}"
@@ -497,18 +487,14 @@ def cutout_class_unknown(folder: Path, names: Sequence[str], classes: Sequence[s
         else "add images of the class, or remove its folder"
     )
     return CUTOUT_CLASS_UNKNOWN(
-        folder=folder, which=f"{plural(len(names), 'an unknown class', 'unknown classes')}, {_quoted(names)}", hint=hint
+        folder=folder, which=f"{plural(len(names), 'an unknown class', 'unknown classes')}, {first_quoted(names)}", hint=hint
     )
 
 
 def classes_without_cutouts(folder: Path, names: Sequence[str]) -> EdgecnnError:
-    return CLASSES_WITHOUT_CUTOUTS(folder=folder, which=_quoted(names))
+    return CLASSES_WITHOUT_CUTOUTS(folder=folder, which=first_quoted(names))
 
 
 def cutouts_unusable(folder: str, broken: Sequence[tuple[str, str]], checked: int) -> EdgecnnError:
     because = "; ".join(file_fault(path, why) for path, why in broken[:_NAMED]) + and_more(len(broken), _NAMED)
     return CUTOUTS_UNUSABLE(folder=folder, broken=tuple(broken), checked=checked, because=because)
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:_NAMED])) + and_more(len(names), _NAMED)

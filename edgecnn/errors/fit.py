@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,11 +26,35 @@ class ResolutionUnderStride(EdgecnnError):
     """A scale's input is smaller than the stride of the last feature map, or too large."""
 
 
+class Smallest(Protocol):
+    """The costs of the smallest network that was tried."""
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Weights and activations."""
+
+
 NOTHING_TIMED = ErrorRow(
     "nothing-timed",
     "no network could be timed on {device}",
     "{because}",
-    "run `edgecnn doctor` to see what does not work here; {hint}",
+    "run `edgecnn doctor` to see what does not work here; pass --minutes to allow more time",
+    exit_code=ExitCode.MISSING,
+    kind=NothingTimed,
+)
+NO_MEMBER_TIMED = ErrorRow(
+    "no-member-timed",
+    "no network could be timed on {device}",
+    "{reasons:first 3}",
+    "run `edgecnn doctor` to see what does not work here; its latency table was measured before",
     exit_code=ExitCode.MISSING,
     kind=NothingTimed,
 )
@@ -56,11 +80,28 @@ TABLE_NEEDS_FILE = ErrorRow(
 TABLE_ELSEWHERE = ErrorRow(
     "table-elsewhere", "{device} cannot be measured from here", "{why}", "{command}", exit_code=ExitCode.MISSING
 )
-FIT_BUDGET_INVALID = ErrorRow(
-    "fit-budget-invalid",
-    "{text!r} is not a valid search budget",
-    "{because}",
-    "pass --within p50_ms=5 (also images_per_s, energy_mj, peak_memory_mib or size_mib) or --accuracy top1=0.85",
+_NO_FIT_BUDGET = "{text!r} is not a valid search budget"
+_FIT_BUDGETS = "pass --within p50_ms=5 (also images_per_s, energy_mj, peak_memory_mib or size_mib) or --accuracy top1=0.85"
+FIT_BUDGET_INVALID = ErrorRow("fit-budget-invalid", _NO_FIT_BUDGET, "{because}", _FIT_BUDGETS)
+PERCENTILE_IN_A_SEARCH = ErrorRow(
+    "percentile-in-a-search",
+    _NO_FIT_BUDGET,
+    "a search takes only the median, p50_ms; `edgecnn judge --max {metric}=…` judges the tail of the shipped kit",
+    _FIT_BUDGETS,
+)
+ACCURACY_INVALID = ErrorRow("accuracy-invalid", _NO_FIT_BUDGET, "--accuracy takes top1 and a share between 0 and 1", _FIT_BUDGETS)
+ACCURACY_IN_PERCENT = ErrorRow(
+    "accuracy-in-percent",
+    _NO_FIT_BUDGET,
+    "--accuracy takes top1 and a share between 0 and 1, and {percent:g} % are top1={share:g}",
+    _FIT_BUDGETS,
+)
+ACCURACY_TWICE = ErrorRow("accuracy-twice", _NO_FIT_BUDGET, "--accuracy is given {times} times", _FIT_BUDGETS)
+LATENCY_BUDGET_TWICE = ErrorRow(
+    "latency-budget-twice",
+    "p50_ms and images_per_s are both given as budgets",
+    "they are the same budget in two units",
+    "remove one of them",
 )
 NOTHING_TO_MEET = ErrorRow(
     "nothing-to-meet",
@@ -69,6 +110,29 @@ NOTHING_TO_MEET = ErrorRow(
     "pass --within p50_ms=5, or --accuracy top1=0.85",
 )
 NOT_IN_A_SEARCH = ErrorRow("not-in-a-search", "{asked} cannot be combined with `edgecnn fit`", "{because}", "{hint}")
+_UNTRAINED = ("a search trains its networks", "use `edgecnn build` for a trained model")
+_REFUSED_IN_A_SEARCH: Mapping[str, tuple[str, str]] = {
+    "model.scale": (
+        "the search chooses depth, width and resolution",
+        "remove it from the recipe; start from another network with --family, or from another resolution with "
+        "model.resolution_px",
+    ),
+    "train.teacher": (
+        "the family's first network teaches the others",
+        "remove it from the recipe, or learn from labels: --no-teacher",
+    ),
+    "train.folds": (
+        "members are compared on one test split",
+        "remove it from the recipe, and build the shipped network with folds",
+    ),
+    "train.minutes": (
+        "the search chooses the epochs of each training",
+        "remove it from the recipe; limit the search with --minutes",
+    ),
+    "model.onnx": _UNTRAINED,
+    "model.keep_head": _UNTRAINED,
+}
+"""Setting to the reason why a search refuses it, and the fix."""
 FAMILY_MISSING = ErrorRow(
     "family-missing",
     "the search has no network family",
@@ -112,11 +176,18 @@ TABLE_TOO_SHORT = ErrorRow(
 )
 UNKNOWN_LAYER = ErrorRow("unknown-layer", "{network} has no layer {layer!r}", fix="{hint}")
 COST_UNKNOWN = ErrorRow("cost-unknown", "the cost of {path} cannot be counted", "{because}")
+_NO_BUDGET = "--within {text!r} is not a budget"
+_BUDGETS = "pass any of the three in --within macs=200M,params=4M,memory=64MiB"
 BUDGET_INVALID = ErrorRow(
-    "budget-invalid",
-    "--within {text!r} is not a budget",
-    "{because}",
-    "pass any of the three in --within macs=200M,params=4M,memory=64MiB",
+    "budget-invalid", _NO_BUDGET, "{name} must be a positive number such as {example}, not {amount!r}", _BUDGETS
+)
+BUDGET_UNKNOWN = ErrorRow("budget-unknown", _NO_BUDGET, "{name!r} is not a budget{nearest}", _BUDGETS)
+BUDGET_TWICE = ErrorRow("budget-twice", _NO_BUDGET, "{name} is given twice", _BUDGETS)
+BUDGET_OF_LATENCY = ErrorRow(
+    "budget-of-latency",
+    _NO_BUDGET,
+    "`study scale` measures no latency; `edgecnn list archs --target DEVICE --within {budget:word}` uses forecasts",
+    _BUDGETS,
 )
 BUDGET_TOO_SMALL = ErrorRow(
     "budget-too-small",
@@ -212,35 +283,68 @@ NOTHING_IS_RIGHT = ErrorRow(
     "it has no labelled test images",
     "build again with --data FOLDER, with a sub-folder for each class",
 )
+PUBLIC_TABLE_DAMAGED = ErrorRow(
+    "public-table-damaged", "{path} is not a public table", "{because}", "reinstall edgecnn, or restore the file from Git"
+)
+NOTHING_FORECAST = ErrorRow(
+    "nothing-forecast",
+    "no forecast can be made",
+    "{reasons:first 3}",
+    "run `edgecnn forecast --arch resnet-18` to list the devices that have a table",
+)
+BOARD_WITHOUT_FILE = ErrorRow(
+    "board-without-file",
+    "edgecnn cannot build for {board}",
+    "public tables have this board, but no device file describes it",
+    "for predictions, run edgecnn forecast --arch mobilenet-v2 --target {board:word}",
+)
+NETWORK_WITHOUT_OPTION = ErrorRow(
+    "network-without-option",
+    "edgecnn forecast takes only options, not {names[0]!r}",
+    "pass networks of the catalogue with --arch",
+    "run edgecnn forecast {options}",
+)
 
 
-class Smallest(Protocol):
-    """The costs of the smallest network that was tried."""
-
-    @property
-    def parameters(self) -> int:
-        """The number of parameters."""
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds."""
-
-    @property
-    def memory_bytes(self) -> int:
-        """Weights and activations."""
-
-
-def nothing_timed(device: str, reasons: Mapping[str, str], hint: str = "pass --minutes to allow more time") -> EdgecnnError:
+def nothing_timed(device: str, reasons: Mapping[str, str]) -> EdgecnnError:
     because = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:3])
-    return NOTHING_TIMED(device=device, because=because or "the time limit left no time for any network", hint=hint)
+    return NOTHING_TIMED(device=device, because=because or "the time limit left no time for any network")
+
+
+def fit_budget_unknown(text: str, name: str, near: str | None) -> EdgecnnError:
+    nearest_budget = f", the nearest is {near}" if near else ""
+    return FIT_BUDGET_INVALID(text=text, because=f"{name!r} is not a budget{nearest_budget}")
+
+
+def budget_unknown(text: str, name: str, known: Iterable[str]) -> EdgecnnError:
+    near = nearest(name, known, cutoff=0.5)
+    return BUDGET_UNKNOWN(text=text, name=name, nearest=f"; the nearest is {near}" if near else "")
+
+
+def not_in_a_search(setting: str) -> EdgecnnError:
+    """``setting``: a key of the recipe; keys of [surgery] share one reason."""
+    because, hint = _REFUSED_IN_A_SEARCH.get(setting) or (
+        "the search chooses the form of each network",
+        "remove activation, squeeze_excite, pruned and instead from [surgery]; epochs and learning_rate apply to all networks",
+    )
+    return NOT_IN_A_SEARCH(asked=setting, because=because, hint=hint)
+
+
+def members_differ(folders: tuple[Path, Path], what: str, values: tuple[str, str]) -> EdgecnnError:
+    hints = {
+        "classes": "members are trained on the same classes, in the same order",
+        "pixels": "give both the same model.resolution_px, or leave one out",
+    }
+    images = "build both with the same --data and [data] settings, so no member is tested on images another trained on"
+    return MEMBERS_DIFFER(folders=folders, what=what, values=values, hint=hints.get(what, images))
 
 
 def table_of_another(path: Path, difference: str, device: str) -> EdgecnnError:
-    return TABLE_OF_ANOTHER(path=path, difference=difference, command=_measures(device))
+    return TABLE_OF_ANOTHER(path=path, difference=difference, command=_measure_command(device))
 
 
 def table_elsewhere(device: str, why: str) -> EdgecnnError:
-    return TABLE_ELSEWHERE(device=device, why=why, command=_measures(device))
+    return TABLE_ELSEWHERE(device=device, why=why, command=_measure_command(device))
 
 
 def nothing_predicted_inside(
@@ -259,18 +363,18 @@ def nothing_predicted_inside(
 
 
 def no_table(device: str) -> EdgecnnError:
-    return NO_TABLE(device=device, command=_measures(device))
+    return NO_TABLE(device=device, command=_measure_command(device))
 
 
 def no_table_beside(device: str) -> EdgecnnError:
-    return NO_TABLE_BESIDE(device=device, command=_measures(device))
+    return NO_TABLE_BESIDE(device=device, command=_measure_command(device))
 
 
 def table_too_short(path: Path, device: str, most: int, needed: int) -> EdgecnnError:
-    return TABLE_TOO_SHORT(path=path, most=most, needed=needed, command=_measures(device))
+    return TABLE_TOO_SHORT(path=path, most=most, needed=needed, command=_measure_command(device))
 
 
-def _measures(device: str) -> str:
+def _measure_command(device: str) -> str:
     """Return the command that measures a device's table: on this machine, the emulated one, or a board."""
     where = {"cpu": "", "arm64-emulated": " --host emulated"}.get(device, " --host USER@BOARD")
     return f"edgecnn devices measure {shell_word(device)}{where}"
@@ -318,26 +422,3 @@ def resolution_under_stride(arch: str, scale: str, resolution_px: str, small: bo
 def network_gone(folder: Path, missing: str, store: Path, command: str) -> EdgecnnError:
     hint = f"rebuild with {command}" if command else "rerun the build command"
     return NETWORK_GONE(folder=folder, missing=missing, store=store, hint=hint)
-
-
-PUBLIC_TABLE_DAMAGED = ErrorRow(
-    "public-table-damaged", "{path} is not a public table", "{because}", "reinstall edgecnn, or restore the file from Git"
-)
-NOTHING_FORECAST = ErrorRow(
-    "nothing-forecast",
-    "no forecast can be made",
-    "{reasons:first 3}",
-    "run `edgecnn forecast --arch resnet-18` to list the devices that have a table",
-)
-BOARD_WITHOUT_FILE = ErrorRow(
-    "board-without-file",
-    "edgecnn cannot build for {board}",
-    "public tables have this board, but no device file describes it",
-    "for predictions, run edgecnn forecast --arch mobilenet-v2 --target {board:word}",
-)
-NETWORK_WITHOUT_OPTION = ErrorRow(
-    "network-without-option",
-    "edgecnn forecast takes only options, not {names[0]!r}",
-    "pass networks of the catalogue with --arch",
-    "run edgecnn forecast {options}",
-)

@@ -28,6 +28,52 @@ class AnswerUnusable(BoardError):
     """The answer of a board, or of a runner here, is too long, invalid or not expected."""
 
 
+class RunnerFailed(EdgecnnError):
+    """The runner ended with an error. The reference and texts are those of the runner's error."""
+
+    def __init__(self, *, ref: str, what: str, because: str | None, hint: str | None, missing: bool = False) -> None:
+        """``missing``: the machine lacks something that the kit needs."""
+        self.ref, self.exit_code = ref, ExitCode.MISSING if missing else ExitCode.BAD_INPUT
+        super().__init__(what=what, because=because, hint=hint)
+
+    @property
+    def missing(self) -> bool:
+        """Whether the machine lacks something, which is not a fault of the kit."""
+        return self.exit_code is ExitCode.MISSING
+
+
+class RunnerCrashed(EdgecnnError):
+    """The runner's process ended without a result line, whatever its exit status was."""
+
+
+class RunnerCannotWrite(RunnerCrashed):
+    """The runner could not write even its error, because the disk is full or fails."""
+
+
+class RunnerTimedOut(EdgecnnError):
+    """The runner was silent for its whole lease, and was killed."""
+
+
+class RecordingUnusable(EdgecnnError):
+    """A machine's Python did not answer questions about the machine."""
+
+
+class WheelsNotFound(EdgecnnError):
+    """No wheel of a package exists for a board's Python, processor and C library."""
+
+
+class LabgridAbsent(EdgecnnError):
+    """The client of the coordinator that leases boards is not installed."""
+
+
+class CoordinatorUnreachable(EdgecnnError):
+    """A labgrid coordinator does not answer, or was lost during a wait or a measurement."""
+
+
+class BoardTaken(EdgecnnError):
+    """A board's lease ended during a measurement; later figures are not valid."""
+
+
 BAD_ADDRESS = ErrorRow(
     "bad-address",
     "--host {text!r} is not an SSH destination",
@@ -141,94 +187,10 @@ CARRY_WITHOUT_HOST = ErrorRow(
     "--carry-wheels copies packages to a board, but no board is given",
     fix="add --host user@board, or install the packages that the findings list",
 )
-
-
-def board_unreachable(board: str, because: str) -> EdgecnnError:
-    """``because``: the last line of ssh's output."""
-    return BOARD_UNREACHABLE(board=board, because=because or "ssh printed nothing")
-
-
-def link_lost(board: str, doing: str, because: str = "") -> EdgecnnError:
-    return LINK_LOST(board=board, doing=doing, because=because)
-
-
-def board_is_another_device(board: str, machine: str, device: str, matching: Sequence[str]) -> EdgecnnError:
-    """``matching``: devices that the machine is."""
-    hint = (
-        f"pass --target {shell_word(matching[0])}"
-        if matching
-        else "describe the board in a device file, and pass the file with --target"
-    )
-    return BOARD_IS_ANOTHER_DEVICE(board=board, machine=machine, device=device, hint=hint)
-
-
-def board_busy(board: str, owner: str, since_s: float | None, what: str) -> EdgecnnError:
-    return BOARD_BUSY(board=board, owner=owner, age="" if since_s is None else f" for {since_s:.0f} s", what=what)
-
-
-def board_disk_full(board: str, folder: str, needed_bytes: int | None, free_bytes: int) -> EdgecnnError:
-    needed = "" if needed_bytes is None else f"{needed_bytes / 2**20:.1f} MiB are needed, "
-    return BOARD_DISK_FULL(board=board, folder=folder, needed=needed, free_bytes=free_bytes)
-
-
-def board_failed(board: str, doing: str, lines: Sequence[str]) -> EdgecnnError:
-    return BOARD_FAILED(board=board, doing=doing, because=" | ".join(lines) or "there was no error message")
-
-
 _OTHER_PYTHON = (
     "pass the Python that has TensorRT with --python: JetPack's /usr/bin/python3, or a virtual environment with "
     "--system-site-packages; to install TensorRT, run sudo apt-get install nvidia-jetpack"
 )
-
-
-def board_lacks_builder(board: str, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
-    """``error``: the runner's error about the builder, or its crash or time-out."""
-    answered = isinstance(error, RunnerFailed)
-    because = error.because if answered else ": ".join(filter(None, (error.what, error.because)))
-    hint = error.hint if answered and error.ref != "builder-missing" else _OTHER_PYTHON
-    return BOARD_LACKS_BUILDER(
-        board=board, what=error.what if answered else "TensorRT does not respond", because=because, hint=hint
-    )
-
-
-def board_not_ready(board: str, whats: Sequence[str], hints: Sequence[str]) -> EdgecnnError:
-    return BOARD_NOT_READY(board=board, whats=whats, hint="; ".join(dict.fromkeys(hints)) or None)
-
-
-class RunnerFailed(EdgecnnError):
-    """The runner ended with an error; its reference and texts are the runner's."""
-
-    def __init__(self, *, ref: str, what: str, because: str | None, hint: str | None, missing: bool = False) -> None:
-        """``missing``: the machine lacks something that the kit needs."""
-        self.ref, self.exit_code = ref, ExitCode.MISSING if missing else ExitCode.BAD_INPUT
-        super().__init__(what=what, because=because, hint=hint)
-
-    @property
-    def missing(self) -> bool:
-        """Whether the machine lacks something, which is not a fault of the kit."""
-        return self.exit_code is ExitCode.MISSING
-
-
-class RunnerCrashed(EdgecnnError):
-    """The runner's process ended without a result line, whatever its exit status was."""
-
-
-class RunnerCannotWrite(RunnerCrashed):
-    """The runner could not write even its error, because the disk is full or fails."""
-
-
-class RunnerTimedOut(EdgecnnError):
-    """The runner was silent for its whole lease, and was killed."""
-
-
-class RecordingUnusable(EdgecnnError):
-    """A machine's Python did not answer questions about the machine."""
-
-
-class WheelsNotFound(EdgecnnError):
-    """No wheel of a package exists for a board's Python, processor and C library."""
-
-
 RUNNER_CRASHED = ErrorRow(
     "runner-crashed",
     "runner {command} ended without a result ({ending})",
@@ -302,48 +264,6 @@ WHEELS_NOT_UNPACKED = ErrorRow(
     "free space in the home folder of the board, and install python3-venv there",
     exit_code=ExitCode.MISSING,
 )
-
-
-def runner_crashed(argv: Sequence[str], ending: str, last_lines: Sequence[str]) -> EdgecnnError:
-    because = _joined(last_lines) or "it wrote no error message"
-    return RUNNER_CRASHED(command=_command(argv), ending=ending, because=because)
-
-
-def runner_cannot_write(argv: Sequence[str], board: str | None) -> EdgecnnError:
-    """``board``: where it ran; None: on this machine."""
-    return RUNNER_CANNOT_WRITE(command=_command(argv), where="" if board is None else f" on {board}")
-
-
-def runner_timed_out(argv: Sequence[str], lease_s: float, last_lines: Sequence[str]) -> EdgecnnError:
-    because = f"last lines of standard error: {_joined(last_lines)}" if last_lines else None
-    return RUNNER_TIMED_OUT(command=_command(argv), lease_s=lease_s, because=because)
-
-
-def runner_not_started(folder: object, why: OSError) -> EdgecnnError:
-    return RUNNER_NOT_STARTED(folder=folder, because=system_reason(why))
-
-
-def _joined(last_lines: Sequence[str]) -> str:
-    """Join the last lines. Each is shortened, so that the last one is always shown."""
-    return " | ".join(shortened(line, 2_000) for line in last_lines)
-
-
-def _command(argv: Sequence[str]) -> str:
-    return argv[0] if argv else "(no command)"
-
-
-class LabgridAbsent(EdgecnnError):
-    """The client of the coordinator that leases boards is not installed."""
-
-
-class CoordinatorUnreachable(EdgecnnError):
-    """A labgrid coordinator does not answer, or was lost during a wait or a measurement."""
-
-
-class BoardTaken(EdgecnnError):
-    """A board's lease ended during a measurement; later figures are not valid."""
-
-
 BOARDS_INVALID = ErrorRow(
     "boards-invalid",
     "boards {path} has {problems:counted problem}",
@@ -406,20 +326,6 @@ BOARDS_LOST_TO_BUILD = ErrorRow(
     "run the command in the build's log on one of these boards; the next sweep run retries the build",
     exit_code=ExitCode.MISSING,
 )
-
-
-def coordinator_unreachable(where: str, because: str) -> EdgecnnError:
-    return COORDINATOR_UNREACHABLE(where=where, because=because, address=where.removeprefix("labgrid://"))
-
-
-def no_board_left(kind: str, reasons: Mapping[str, str]) -> EdgecnnError:
-    return NO_BOARD_LEFT(kind=kind, reasons=[f"{board} failed ({reason})" for board, reason in reasons.items()])
-
-
-def boards_lost_to_build(build: str, reasons: Mapping[str, str]) -> EdgecnnError:
-    return BOARDS_LOST_TO_BUILD(build=build, reasons=[f"{board} failed ({reason})" for board, reason in reasons.items()])
-
-
 OF_A_BOARD = frozenset(
     row.ref
     for row in (
@@ -443,3 +349,89 @@ OF_A_BOARD = frozenset(
 """Errors of a build's process that are faults of its board, not of the build."""
 OF_A_TARGET = frozenset(row.ref for row in (BOARD_NOT_READY, BOARD_LACKS_BUILDER, BUILDER_UNFIT, BOARD_DISK_FULL))
 """Errors of a board that do not affect kits for another runtime."""
+
+
+def board_unreachable(board: str, because: str) -> EdgecnnError:
+    """``because``: the last line of ssh's output."""
+    return BOARD_UNREACHABLE(board=board, because=because or "ssh printed nothing")
+
+
+def link_lost(board: str, doing: str, because: str = "") -> EdgecnnError:
+    return LINK_LOST(board=board, doing=doing, because=because)
+
+
+def board_is_another_device(board: str, machine: str, device: str, matching: Sequence[str]) -> EdgecnnError:
+    """``matching``: devices that match the machine."""
+    hint = (
+        f"pass --target {shell_word(matching[0])}"
+        if matching
+        else "describe the board in a device file, and pass the file with --target"
+    )
+    return BOARD_IS_ANOTHER_DEVICE(board=board, machine=machine, device=device, hint=hint)
+
+
+def board_busy(board: str, owner: str, since_s: float | None, what: str) -> EdgecnnError:
+    return BOARD_BUSY(board=board, owner=owner, age="" if since_s is None else f" for {since_s:.0f} s", what=what)
+
+
+def board_disk_full(board: str, folder: str, needed_bytes: int | None, free_bytes: int) -> EdgecnnError:
+    needed = "" if needed_bytes is None else f"{needed_bytes / 2**20:.1f} MiB are needed, "
+    return BOARD_DISK_FULL(board=board, folder=folder, needed=needed, free_bytes=free_bytes)
+
+
+def board_failed(board: str, doing: str, lines: Sequence[str]) -> EdgecnnError:
+    return BOARD_FAILED(board=board, doing=doing, because=" | ".join(lines) or "there was no error message")
+
+
+def board_lacks_builder(board: str, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
+    """``error``: the runner's error about the builder, or its crash or time-out."""
+    answered = isinstance(error, RunnerFailed)
+    because = error.because if answered else ": ".join(filter(None, (error.what, error.because)))
+    hint = error.hint if answered and error.ref != "builder-missing" else _OTHER_PYTHON
+    return BOARD_LACKS_BUILDER(
+        board=board, what=error.what if answered else "TensorRT does not respond", because=because, hint=hint
+    )
+
+
+def board_not_ready(board: str, whats: Sequence[str], hints: Sequence[str]) -> EdgecnnError:
+    return BOARD_NOT_READY(board=board, whats=whats, hint="; ".join(dict.fromkeys(hints)) or None)
+
+
+def runner_crashed(argv: Sequence[str], ending: str, last_lines: Sequence[str]) -> EdgecnnError:
+    because = _joined(last_lines) or "it wrote no error message"
+    return RUNNER_CRASHED(command=_command(argv), ending=ending, because=because)
+
+
+def runner_cannot_write(argv: Sequence[str], board: str | None) -> EdgecnnError:
+    """``board``: the board on which it ran; None: this machine."""
+    return RUNNER_CANNOT_WRITE(command=_command(argv), where="" if board is None else f" on {board}")
+
+
+def runner_timed_out(argv: Sequence[str], lease_s: float, last_lines: Sequence[str]) -> EdgecnnError:
+    because = f"last lines of standard error: {_joined(last_lines)}" if last_lines else None
+    return RUNNER_TIMED_OUT(command=_command(argv), lease_s=lease_s, because=because)
+
+
+def runner_not_started(folder: object, why: OSError) -> EdgecnnError:
+    return RUNNER_NOT_STARTED(folder=folder, because=system_reason(why))
+
+
+def _joined(last_lines: Sequence[str]) -> str:
+    """Join the last lines. Each is shortened, so that the last one is always shown."""
+    return " | ".join(shortened(line, 2_000) for line in last_lines)
+
+
+def _command(argv: Sequence[str]) -> str:
+    return argv[0] if argv else "(no command)"
+
+
+def coordinator_unreachable(where: str, because: str) -> EdgecnnError:
+    return COORDINATOR_UNREACHABLE(where=where, because=because, address=where.removeprefix("labgrid://"))
+
+
+def no_board_left(kind: str, reasons: Mapping[str, str]) -> EdgecnnError:
+    return NO_BOARD_LEFT(kind=kind, reasons=[f"{board} failed ({reason})" for board, reason in reasons.items()])
+
+
+def boards_lost_to_build(build: str, reasons: Mapping[str, str]) -> EdgecnnError:
+    return BOARDS_LOST_TO_BUILD(build=build, reasons=[f"{board} failed ({reason})" for board, reason in reasons.items()])

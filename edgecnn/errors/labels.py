@@ -6,7 +6,44 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow
-from edgecnn.errors.wording import and_more, counted, did_you_mean, listed, none_of, plural, shortened
+from edgecnn.errors.wording import and_more, counted, did_you_mean, first_quoted, listed, none_of, plural, shortened
+
+
+class GroupPatternInvalid(EdgecnnError):
+    """``data.group_by`` is neither a column nor a regular expression."""
+
+
+class GroupPatternTooSlow(EdgecnnError):
+    """A regular expression does not finish: nested repetitions can take years on a short path."""
+
+
+class NoGroupFound(EdgecnnError):
+    """``data.group_by`` gives no image a group."""
+
+
+class GroupOnTwoSides(EdgecnnError):
+    """Two of the user's own splits have images of one group."""
+
+
+class TooFewGroups(EdgecnnError):
+    """A class has images of fewer groups than there are separate roles."""
+
+
+class GroupsNotDivisible(EdgecnnError):
+    """Every class has enough groups, but no division gives every role images of every class."""
+
+
+class MultiLabelNotFitting(EdgecnnError):
+    """A setting applies to images with one class each, and these images have several labels."""
+
+
+class LabelTooRare(EdgecnnError):
+    """Labels are on too few images for their roles."""
+
+
+class LabelsNotDivisible(EdgecnnError):
+    """Every label is on enough images, but no division gives every role images of every label."""
+
 
 LISTED_FILES_MISSING = ErrorRow(
     "listed-files-missing", "{none} in {file} exists", "{because}", "{hint}", also=("paths", "example")
@@ -47,73 +84,9 @@ DATA_NOT_READ = ErrorRow(
 DATA_IS_ADDRESS = ErrorRow(
     "data-is-address", "edgecnn does not download {address:short}", "edgecnn reads {reads}", "download the data first"
 )
-
-
-def listed_files_missing(file: Path, root: Path, paths: Sequence[str], has_root: bool = True) -> EdgecnnError:
-    """``has_root``: the folder at the start of the list's paths exists."""
-    example = shortened(paths[0])
-    if not has_root:
-        because, hint = (
-            f"the folder {root} does not exist; the first path is {example!r}",
-            "pass --image-root with a folder that exists",
-        )
-    elif paths[0].startswith("/") or paths[0][1:3] in (":\\", ":/"):
-        because = f"neither {root} nor a folder in it has {example!r}"
-        hint = "write the paths relative to a folder of this computer, and pass that folder with --image-root"
-    else:
-        because = f"neither {root} nor a folder in it has {example!r}"
-        hint = "pass --image-root with the base folder of the paths; if they lack a suffix, pass --path-suffix, such as .jpg"
-    return LISTED_FILES_MISSING(
-        file=file,
-        paths=len(paths),
-        none=none_of(len(paths), "listed file"),
-        example=example,
-        because=because,
-        hint=hint,
-    )
-
-
-def listed_file_twice(file: Path, path: str, files: Sequence[str]) -> EdgecnnError:
-    return LISTED_FILE_TWICE(file=file, path=shortened(path), files=[shortened(name) for name in files])
-
-
-def labels_look_joined(file: Path, label: str, words: Sequence[str]) -> EdgecnnError:
-    return LABELS_LOOK_JOINED(file=file, label=shortened(label), words=len(words))
-
-
-def label_files_unclear(folder: Path, names: Sequence[str]) -> EdgecnnError:
-    return LABEL_FILES_UNCLEAR(folder=folder, names=names, first=folder / names[0])
-
-
 _NAMED = 5
 _SIGNS = 100
 """Characters of a group's name that are shown, since a cell of a list can be long."""
-
-
-class GroupPatternInvalid(EdgecnnError):
-    """``data.group_by`` is neither a column nor a regular expression."""
-
-
-class GroupPatternTooSlow(EdgecnnError):
-    """A regular expression does not finish: nested repetitions can take years on a short path."""
-
-
-class NoGroupFound(EdgecnnError):
-    """``data.group_by`` gives no image a group."""
-
-
-class GroupOnTwoSides(EdgecnnError):
-    """Two of the user's own splits have images of one group."""
-
-
-class TooFewGroups(EdgecnnError):
-    """A class has images of fewer groups than there are separate roles."""
-
-
-class GroupsNotDivisible(EdgecnnError):
-    """Every class has enough groups, but no division gives every role images of every class."""
-
-
 GROUP_PATTERN_INVALID = ErrorRow(
     "group-pattern-invalid",
     "data.group_by '{pattern}' cannot be read as a regular expression",
@@ -149,61 +122,6 @@ GROUPS_NOT_DIVISIBLE = ErrorRow(
     "define smaller groups, add images of other groups, or divide the images yourself into train/, val/ and test/",
     kind=GroupsNotDivisible,
 )
-
-
-def no_groups(by: str, source: Path, example: str, column: bool) -> EdgecnnError:
-    """``column``: ``by`` names a column."""
-    if column:
-        problem, because = f"the data.group_by column '{by}' is empty", "no row has a value in it"
-        hint = "fill the column, or remove data.group_by"
-    else:
-        problem, because = f"data.group_by '{by}' matches no path", f"one of the paths is {example!r}"
-        hint = "write a regular expression, such as 'person([0-9]+)', or the name of a list column; "
-        hint += "the first parenthesized part, or else the whole match, names the group of an image"
-    return NO_GROUP_FOUND(source=source, problem=problem, because=because, hint=hint)
-
-
-def group_on_two_sides(root: Path, group: str, paths: Sequence[str], others: int) -> EdgecnnError:
-    """``others``: further groups on two sides."""
-    more = f"; {counted(others, 'other group is', 'other groups are')} also in two splits" if others else ""
-    return GROUP_ON_TWO_SIDES(root=root, group=group[:_SIGNS], paths=paths, more=more)
-
-
-def too_few_groups(root: Path, names: Sequence[str], groups: Sequence[str], alone: int, roles: Sequence[str]) -> EdgecnnError:
-    """``names``: the classes with too few; empty if it is all classes together. ``alone``: images without a group."""
-    named = [
-        *(repr(group[:_SIGNS]) for group in groups[:_NAMED]),
-        *([counted(alone, "image without one", "images without one")] if alone else []),
-    ]
-    others = names[1:]
-    also = f"{', '.join(map(repr, others[:_NAMED]))}{and_more(len(others), _NAMED)}"
-    return TOO_FEW_GROUPS(
-        root=root,
-        shown=f"class {names[0]!r}" if names else "all classes together",
-        roles=roles,
-        groups=counted(len(groups) + alone, "group"),
-        named=f"{listed(named)}{and_more(len(groups), _NAMED)}",
-        also=f"; {also} also {plural(len(others), 'has', 'have')} too few groups" if others else "",
-    )
-
-
-def groups_not_divisible(root: Path, roles: Sequence[str], group: str, share: float, name: str) -> EdgecnnError:
-    """``share``: of the class ``name`` that is in ``group``."""
-    return GROUPS_NOT_DIVISIBLE(root=root, roles=roles, group=group[:_SIGNS], share=share, name=name)
-
-
-class MultiLabelNotFitting(EdgecnnError):
-    """A setting applies to images with one class each, and these images have several labels."""
-
-
-class LabelTooRare(EdgecnnError):
-    """Labels are on too few images for their roles."""
-
-
-class LabelsNotDivisible(EdgecnnError):
-    """Every label is on enough images, but no division gives every role images of every label."""
-
-
 MULTI_LABEL_NOT_FITTING = ErrorRow(
     "multi-label-not-fitting",
     "{asked} cannot be combined with several labels for each image",
@@ -244,6 +162,86 @@ THRESHOLDS_OF_ANOTHER_MODEL = ErrorRow(
 )
 
 
+def listed_files_missing(file: Path, root: Path, paths: Sequence[str], has_root: bool = True) -> EdgecnnError:
+    """``has_root``: the folder at the start of the list's paths exists."""
+    example = shortened(paths[0])
+    if not has_root:
+        because, hint = (
+            f"the folder {root} does not exist; the first path is {example!r}",
+            "pass --image-root with a folder that exists",
+        )
+    elif paths[0].startswith("/") or paths[0][1:3] in (":\\", ":/"):
+        because = f"neither {root} nor a folder in it has {example!r}"
+        hint = "write the paths relative to a folder of this computer, and pass that folder with --image-root"
+    else:
+        because = f"neither {root} nor a folder in it has {example!r}"
+        hint = "pass --image-root with the base folder of the paths; if they lack a suffix, pass --path-suffix, such as .jpg"
+    return LISTED_FILES_MISSING(
+        file=file,
+        paths=len(paths),
+        none=none_of(len(paths), "listed file"),
+        example=example,
+        because=because,
+        hint=hint,
+    )
+
+
+def listed_file_twice(file: Path, path: str, files: Sequence[str]) -> EdgecnnError:
+    return LISTED_FILE_TWICE(file=file, path=shortened(path), files=[shortened(name) for name in files])
+
+
+def labels_look_joined(file: Path, label: str, words: Sequence[str]) -> EdgecnnError:
+    return LABELS_LOOK_JOINED(file=file, label=shortened(label), words=len(words))
+
+
+def label_files_unclear(folder: Path, names: Sequence[str]) -> EdgecnnError:
+    return LABEL_FILES_UNCLEAR(folder=folder, names=names, first=folder / names[0])
+
+
+def no_groups(by: str, source: Path, example: str, column: bool) -> EdgecnnError:
+    """``column``: ``by`` names a column."""
+    if column:
+        problem, because = f"the data.group_by column '{by}' is empty", "no row has a value in it"
+        hint = "fill the column, or remove data.group_by"
+    else:
+        problem, because = f"data.group_by '{by}' matches no path", f"one of the paths is {example!r}"
+        hint = "write a regular expression, such as 'person([0-9]+)', or the name of a list column; "
+        hint += "the first parenthesized part, or else the whole match, names the group of an image"
+    return NO_GROUP_FOUND(source=source, problem=problem, because=because, hint=hint)
+
+
+def group_on_two_sides(root: Path, group: str, paths: Sequence[str], others: int) -> EdgecnnError:
+    """``others``: further groups that are on two sides."""
+    more = f"; {counted(others, 'other group is', 'other groups are')} also in two splits" if others else ""
+    return GROUP_ON_TWO_SIDES(root=root, group=group[:_SIGNS], paths=paths, more=more)
+
+
+def too_few_groups(root: Path, names: Sequence[str], groups: Sequence[str], alone: int, roles: Sequence[str]) -> EdgecnnError:
+    """``names``: the classes with too few groups; empty if all classes together have too few.
+
+    ``alone``: number of images without a group.
+    """
+    named = [
+        *(repr(group[:_SIGNS]) for group in groups[:_NAMED]),
+        *([counted(alone, "image without one", "images without one")] if alone else []),
+    ]
+    others = names[1:]
+    also = first_quoted(others)
+    return TOO_FEW_GROUPS(
+        root=root,
+        shown=f"class {names[0]!r}" if names else "all classes together",
+        roles=roles,
+        groups=counted(len(groups) + alone, "group"),
+        named=f"{listed(named)}{and_more(len(groups), _NAMED)}",
+        also=f"; {also} also {plural(len(others), 'has', 'have')} too few groups" if others else "",
+    )
+
+
+def groups_not_divisible(root: Path, roles: Sequence[str], group: str, share: float, name: str) -> EdgecnnError:
+    """``share``: share of the class ``name`` that is in ``group``."""
+    return GROUPS_NOT_DIVISIBLE(root=root, roles=roles, group=group[:_SIGNS], share=share, name=name)
+
+
 def multi_label_not_fitting(
     setting: str, because: str, hint: str = "remove the setting, or list one label for each image"
 ) -> EdgecnnError:
@@ -256,7 +254,7 @@ def label_too_rare(file: Path, short: Sequence[tuple[str, int, int]], roles: Seq
     ``own``: the only role that is a split of the list's own.
     """
     (name, images, needed), others = short[0], [other for other, _, _ in short[1:]]
-    also = f"{', '.join(map(repr, others[:_NAMED]))}{and_more(len(others), _NAMED)}"
+    also = first_quoted(others)
     return LABEL_TOO_RARE(
         file=file,
         name=name,

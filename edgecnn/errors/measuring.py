@@ -68,7 +68,7 @@ UNKNOWN_SCENARIO = ErrorRow("unknown-scenario", "there is no scenario {name!r}",
 NOTHING_TO_LOAD = ErrorRow(
     "nothing-to-load",
     "{folder} is neither a kit nor a finished build",
-    "{because}",
+    "it has no kit.json and no bundle with a choice.json",
     "pass a folder such as builds/ARCH-DEVICE, or a kit inside its bundle",
 )
 LOADGEN_LOG_UNREADABLE = ErrorRow(
@@ -117,7 +117,7 @@ def no_meter_for_objective(because: str, setting: str = "--objective energy") ->
 
 
 def share_misread(option: str, text: str, least: float, most: float) -> EdgecnnError:
-    """``least``, ``most``: as shares of 1."""
+    """``least`` and ``most`` are shares, 0…1."""
     return SHARE_MISREAD(option=option, text=text, least=100 * least, most=100 * most)
 
 

@@ -85,7 +85,7 @@ RECIPE_UNWRITABLE = ErrorRow("recipe-unwritable", "{path} cannot be written", "{
 
 
 def unknown_pipeline(name: str, known: Sequence[str], here: Path | None = None, folder: bool = False) -> EdgecnnError:
-    """``here``: a file in the current folder with a similar name; ``folder``: the name is that of a folder here."""
+    """``here``: a file in the current folder with a similar name; ``folder``: whether a folder here has the name."""
     if folder:
         hint = f"pass a folder of images with --data {shell_word(name)}"
     else:

@@ -41,7 +41,27 @@ SWEEP_IS_RUNNING = ErrorRow(
     exit_code=ExitCode.MISSING,
 )
 CLUSTER_UNUSABLE = ErrorRow(
-    "cluster-unusable", "the cluster {address} cannot be used", "{because}", "{hint}", exit_code=ExitCode.MISSING
+    "cluster-unusable",
+    "the cluster {address} cannot be used",
+    "{because}",
+    "start a cluster with `ray start --head`, and add machines with `ray start --address=HOST:6379`; if the cluster uses tokens, "
+    "set RAY_AUTH_MODE=token",
+    exit_code=ExitCode.MISSING,
+)
+CLUSTER_DISCONNECTED = ErrorRow(
+    "cluster-disconnected",
+    "the cluster {address} cannot be used",
+    "{because}",
+    "rerun the command to continue",
+    exit_code=ExitCode.MISSING,
+)
+CLUSTER_TOO_SLOW = ErrorRow(
+    "cluster-too-slow",
+    "the cluster {address} cannot be used",
+    "{because}",
+    "Ray's server for clients did not start within 30 s: run `ray start --head` with "
+    "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120, or use `--on ray` on a machine of the cluster",
+    exit_code=ExitCode.MISSING,
 )
 CLUSTER_LOST = ErrorRow(
     "cluster-lost",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
@@ -154,7 +155,31 @@ SURGERY_OF_NOTHING = ErrorRow(
 NOTHING_CHANGES_HERE = ErrorRow(
     "nothing-changes-here", "surgery.instead needs a changed network, but none is available", "{because}", "{command}"
 )
-NO_TEACHER = ErrorRow("no-teacher", "{named} cannot be the teacher", "{because}", "{hint}")
+NO_TEACHER = ErrorRow("no-teacher", "{named} cannot be the teacher", "{because}", "build a teacher with edgecnn build")
+TEACHER_WITHOUT_WEIGHTS = ErrorRow(
+    "teacher-without-weights",
+    "{named} cannot be the teacher",
+    "it has no pretrained weights: {because}",
+    "choose another network of the catalogue, or the folder of a finished build",
+)
+TEACHER_CHANGED = ErrorRow(
+    "teacher-changed",
+    "{folder} cannot be the teacher",
+    "surgery changed its network after the training",
+    "choose a build of the unchanged network, or a network of the catalogue",
+)
+TEACHER_UNTRAINED = ErrorRow(
+    "teacher-untrained", "{folder} cannot be the teacher", "it trained no network", "choose a network of the catalogue"
+)
+TEACHER_GONE = ErrorRow(
+    "teacher-gone", "{folder} cannot be the teacher", "the store {store} no longer holds its trained network", "{command}"
+)
+TEACHER_SEES_OTHERWISE = ErrorRow(
+    "teacher-sees-otherwise",
+    "{folder} cannot be the teacher",
+    "it sees {theirs} px by {their_mode}, but the student sees another part or shape of the image: {ours} px by {mode}",
+    "choose a build with the same shape and preprocessing.resize",
+)
 TEACHER_SAW_OTHER_IMAGES = ErrorRow(
     "teacher-saw-other-images",
     "the teacher {folder} was trained on {theirs}, not on {ours}",
@@ -174,11 +199,13 @@ FOLDS_NOT_FITTING = ErrorRow(
 
 
 def training_diverged(phase: str, epoch: int, batch: int, kept: str | None, rate: tuple[str, float]) -> EdgecnnError:
-    """``kept``: what was stored and where, or None; ``rate``: of the head, and the recipe's key that sets it."""
+    """``kept``: what was stored and where, or None; ``rate``: the head's learning rate, and the recipe's key that sets it."""
     setting, value = rate
-    return TRAINING_DIVERGED(
-        phase=phase, epoch=epoch, batch=batch, kept=f"; {kept}" if kept else "", setting=setting, rate=value / 3
-    )
+    stored = ""
+    if kept is not None:
+        file, after = kept
+        stored = f"; {'the best checkpoint so far' if after is None else f'the state after epoch {after}'} is kept in {file}"
+    return TRAINING_DIVERGED(phase=phase, epoch=epoch, batch=batch, kept=stored, setting=setting, rate=value / 3)
 
 
 def batch_too_large(batch: int, needed_mib: float, room: tuple[str, float], fits: int, ran_out: bool = False) -> EdgecnnError:

@@ -30,14 +30,39 @@ BAD_VALUE = ErrorRow(
     "for valid values, run {command} --help",
     also=("value",),
 )
-USAGE = ErrorRow("usage", "edgecnn cannot parse the command line of {command}", "{reason}", "for usage, run {command} --help")
+_CANNOT_PARSE = "edgecnn cannot parse the command line of {command}"
+_USAGE = "for usage, run {command} --help"
+USAGE = ErrorRow("usage", _CANNOT_PARSE, "{reason}", _USAGE)
+RESOLUTION_OF_A_FILE = ErrorRow(
+    "resolution-of-a-file", _CANNOT_PARSE, "--resolution does not apply: {network} has a fixed resolution", _USAGE
+)
+JOBS_WITH_CLUSTER = ErrorRow(
+    "jobs-with-cluster",
+    _CANNOT_PARSE,
+    "--jobs uses processes on this machine and --on uses a cluster; pass only one of them",
+    _USAGE,
+)
+OPTIONS_BEFORE_VERB = ErrorRow(
+    "options-before-verb", _CANNOT_PARSE, "{options:commas} comes before {verb}; put its options after it", _USAGE
+)
 UNKNOWN_LIST = ErrorRow(
     "unknown-list",
     "there is no list {name!r}",
     "the lists are {known:commas}",
     "{guess}for their contents, run edgecnn list --help",
 )
-PLOT_OF_WHAT = ErrorRow("plot-of-what", "there is nothing to draw", "{because}", "run edgecnn list archs --plot FILE.html")
+PLOT_OF_WHAT = ErrorRow(
+    "plot-of-what",
+    "there is nothing to draw",
+    "--plot draws networks, but this is the list of {list}",
+    "run edgecnn list archs --plot FILE.html",
+)
+BUILD_WITHOUT_PLOT = ErrorRow(
+    "build-without-plot",
+    "there is nothing to draw",
+    "--build needs --plot, which draws the build",
+    "run edgecnn list archs --plot FILE.html",
+)
 LIST_BUDGET_INVALID = ErrorRow(
     "list-budget-invalid",
     "{text!r} is not a budget of `edgecnn list archs`",
@@ -129,11 +154,9 @@ def unknown_list(name: str, known: Sequence[str]) -> EdgecnnError:
     return UNKNOWN_LIST(name=name, known=known, guess=did_you_mean(name, known))
 
 
-def plot_of_what(what: str, plotted: bool) -> EdgecnnError:
-    because = (
-        f"--plot draws networks, but this is the list of {what}" if plotted else "--build needs --plot, which draws the build"
-    )
-    return PLOT_OF_WHAT(because=because)
+def list_budget_unknown(text: str, name: str, near: str | None) -> EdgecnnError:
+    nearest_figure = f"; the nearest is {near}" if near else ""
+    return LIST_BUDGET_INVALID(text=text, because=f"{name!r} is not a figure of this list{nearest_figure}")
 
 
 def path_too_long(path: object) -> EdgecnnError:

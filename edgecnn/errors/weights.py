@@ -9,7 +9,7 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 from edgecnn.errors.wording import and_more, did_you_mean, shell_word
 
 _DIGITS = 12
-"""Digits of a digest that are shown."""
+"""Number of digits of a digest in an error."""
 WEIGHTS_WORDS = ("auto", "imagenet", "none")
 """Values of ``--weights`` that are not a path."""
 
@@ -187,7 +187,7 @@ def weights_changed(path: Path, planned: str, sha256: str) -> EdgecnnError:
 
 
 def missing_package(distribution: str, needed_for: str, why: str, command: str | None) -> EdgecnnError:
-    """``command``: installs the package; None if pip cannot, for the reason ``why``."""
+    """``command``: the command that installs the package; None if pip cannot, for the reason ``why``."""
     return MISSING_PACKAGE(
         distribution=distribution, needed_for=needed_for, why=why if command is None else None, command=command
     )

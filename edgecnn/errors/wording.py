@@ -80,6 +80,11 @@ def and_more(count: int, shown: int) -> str:
     return f" and {count - shown:,} more" if count > shown else ""
 
 
+def first_quoted(names: Sequence[str], most: int = 5) -> str:
+    """Return ``'a', 'b' and 3 more``: the first of many, and the number of the rest."""
+    return ", ".join(map(repr, names[:most])) + and_more(len(names), most)
+
+
 def first_of(names: Sequence[str], most: int) -> str:
     """Return ``a; b; and 3 more``: the first of many, and the number of the rest."""
     more = f"; and {len(names) - most:,} more" if len(names) > most else ""
@@ -150,10 +155,6 @@ def first_problem(error: ValidationError) -> str:
     return f"{where}: {first['msg']}" if where else first["msg"]
 
 
-def _counted_field(value: Any, words: str) -> str:
-    return counted(len(value) if hasattr(value, "__len__") else int(value), *words.split("/"))
-
-
 def _first_names(value: Any, most: str) -> str:
     names = list(map(str, value))
     return "; ".join(names[: int(most)]) + and_more(len(names), int(most))
@@ -166,7 +167,7 @@ def _subject(value: Any, noun: str) -> str:
 
 
 _WORDS: dict[str, Callable[[Any, str], str]] = {
-    "counted": _counted_field,
+    "counted": lambda value, words: counted(len(value) if hasattr(value, "__len__") else int(value), *words.split("/")),
     "number": lambda value, _: f"{len(value):,}",
     "listed": lambda value, _: listed(list(map(str, value))) if value else "none",
     "commas": lambda value, _: ", ".join(map(str, value)),
@@ -198,7 +199,7 @@ def fields_in(template: str) -> frozenset[str]:
     return frozenset(re.split(r"[.\[]", name)[0] for name in names)
 
 
-def filled(template: str, fields: Mapping[str, Any]) -> str | None:
+def fill_template(template: str, fields: Mapping[str, Any]) -> str | None:
     """Return the text of a template; None if it is empty, or is a single field that is None or empty."""
     if (alone := re.fullmatch(r"\{(\w+)(:\w+)?\}", template)) and fields[alone[1]] in (None, "", (), []):
         return None

@@ -14,7 +14,7 @@ from edgecnn.errors.fit import no_table_beside
 from edgecnn.fit.choose import Chosen, briefly_trained, choose_member, front_of, rank_correlation, top1_of, worst_budget_verdict
 from edgecnn.fit.members import Course
 from edgecnn.fit.predictor import fastest_first
-from edgecnn.fit.prices import TablePrices, prices_in, read_table_file, table_file
+from edgecnn.fit.prices import TablePrices, prices_from_table, read_table_file, table_file
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.search import predicted_ms, probe_of
 from edgecnn.fit.state import Fitting
@@ -102,10 +102,10 @@ def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:
     return difference_pp(ours, theirs, answers.head.groups) or "there are no test images"
 
 
-def prices_elsewhere(others: Sequence[OtherTarget]) -> dict[str, TablePrices]:
+def prices_of_others(others: Sequence[OtherTarget]) -> dict[str, TablePrices]:
     """Return the latency tables of other devices, by target.
 
-    Raises NO_TABLE_BESIDE: a device has no table. TABLE_UNREADABLE, TABLE_TOO_SHORT: see ``prices_in``.
+    Raises NO_TABLE_BESIDE: a device has no table. TABLE_UNREADABLE, TABLE_TOO_SHORT: see ``prices_from_table``.
     """
     prices = {}
     for other in others:
@@ -114,11 +114,11 @@ def prices_elsewhere(others: Sequence[OtherTarget]) -> dict[str, TablePrices]:
             raise no_table_beside(device=other.device)
         table = read_table_file(path)
         runtime = "" if other.runtime in (None, ALL_RUNTIMES) else f"{other.runtime}-"
-        prices[other.name] = prices_in(path, table, [name for name in table.timed if name.startswith(runtime)])
+        prices[other.name] = prices_from_table(path, table, [name for name in table.timed if name.startswith(runtime)])
     return prices
 
 
-def predicted_on(device: str, prices: TablePrices, members: Sequence[Member], spec: ArchSpec, classes: int) -> OnAnother:
+def predict_on(device: str, prices: TablePrices, members: Sequence[Member], spec: ArchSpec, classes: int) -> OnAnother:
     """Predict each built member's fastest candidate on another device."""
     predicted = {member.name: fastest_first(prices.predictors, probe_of(member, spec, classes))[0] for member in members}
     return OnAnother(device=device, table=prices.used, predicted=predicted)
@@ -173,7 +173,7 @@ def _choose(fitting: Fitting, *replacements: Member) -> Chosen:
 def _report(fitting: Fitting, chosen: Chosen, training: _ShippedTraining) -> FitReport:
     request, members = fitting.request, list(fitting.members.values())
     built = [member for member in members if member.build is not None]
-    ranked = briefly_trained(member for member in members if not fitting.builder.begins_as_first(member))
+    ranked = briefly_trained(member for member in members if not fitting.builder.starts_from_first(member))
     spec, classes = fitting.builder.spec, len(fitting.resolved.data.classes)
     return FitReport(
         version=edgecnn.__version__,
@@ -201,7 +201,7 @@ def _report(fitting: Fitting, chosen: Chosen, training: _ShippedTraining) -> Fit
         shipped=chosen.name,
         state=chosen.state,
         why=chosen.why,
-        elsewhere=tuple(predicted_on(name, prices, built, spec, classes) for name, prices in fitting.others.items()),
+        elsewhere=tuple(predict_on(name, prices, built, spec, classes) for name, prices in fitting.others.items()),
         left_out=fitting.left_out,
         seconds=round(time.monotonic() - fitting.began, 1),
         command=str(request.command),
@@ -229,7 +229,7 @@ def _choose_training(fitting: Fitting, shipped: Member) -> _ShippedTraining:
             labels = marked_raced_twice(_race(fitting, [labels, shipped], anew=True)[0])
         if _replaces_shipped(fitting, labels, shipped):
             fitting.members[shipped.name], course = labels, Course()
-    distilled = course.teacher is not None or builder.begins_as_first(shipped)
+    distilled = course.teacher is not None or builder.starts_from_first(shipped)
     return _ShippedTraining(course, gain, _paired_gain(fitting, builder.folder(shipped, course), reference), distilled)
 
 

@@ -68,7 +68,7 @@ class MemberBuilder:
         report = run_build(self._request(member, course, "export" if changed else "train"), self.store, self.tell)
         kind, step, read = ("surgery", "export", _surgery_outcome) if changed else ("train", "train", _training_outcome)
         epochs, top1 = read(self.store.layout.entry(kind, report.keys[step]) / FILES)
-        if changed and not self.begins_as_first(member):
+        if changed and not self.starts_from_first(member):
             epochs += _training_outcome(self.store.layout.entry("train", report.keys["train"]) / FILES)[0]
         spent = sum(getattr(report.outcomes.get(step), "seconds", 0.0) for step in ("train", "export"))
         return Trained(
@@ -99,9 +99,9 @@ class MemberBuilder:
 
     def course(self, member: Member, teacher: Path | None, *, short: bool = False) -> Course:
         """Return how a member is trained. Members that start from the first network's weights need no teacher."""
-        return Course(short=short, teacher=None if self.begins_as_first(member) else teacher)
+        return Course(short=short, teacher=None if self.starts_from_first(member) else teacher)
 
-    def begins_as_first(self, member: Member) -> bool:
+    def starts_from_first(self, member: Member) -> bool:
         """Whether a member starts from the first network's trained weights, because only surgery changes it."""
         return bool(member.form.suffix) and member.scale == self.first
 
@@ -145,7 +145,7 @@ class MemberBuilder:
         if member.form.suffix:
             surgery = recipe.surgery.model_copy(update={"epochs": max(1, (completed.surgery.epochs or 0) // SHORT)})
             recipe = recipe.model_copy(update={"surgery": surgery})
-        if not self.begins_as_first(member):
+        if not self.starts_from_first(member):
             complete = completed.train.epochs or 0
             epochs = max(complete // SHORT, min(complete, LEAST_EPOCHS)) or recipe.train.epochs  # a head alone has no epochs
             recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": epochs})})

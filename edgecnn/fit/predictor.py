@@ -41,7 +41,7 @@ class Counted(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def counted_of(probe: Probe) -> Counted:
+def count_cost(probe: Probe) -> Counted:
     """Return the cost of a network, built from shapes alone and only once.
 
     Raises MissingPackage: torch, or the network's library, is not installed. UnknownArch: there is no such network.
@@ -51,12 +51,12 @@ def counted_of(probe: Probe) -> Counted:
     from edgecnn.graph.torch_operations import operations_of
     from edgecnn.models.catalogue import timed_arch
     from edgecnn.models.networks import build_network, shipped_parameter_count
-    from edgecnn.models.surgery import operated_unlearned
+    from edgecnn.models.surgery import apply_surgery_untrained
 
     spec = timed_arch(probe.arch)
     with torch.device("cpu" if probe.form.pruned else "meta"):  # pruning chooses channels by their weights
         network = build_network(spec, probe.classes)
-    changed = operated_unlearned(network, probe.form, probe.resolution_px).to("meta")
+    changed = apply_surgery_untrained(network, probe.form, probe.resolution_px).to("meta")
     operations = operations_of(changed, probe.resolution_px)
     passes = fused_operations(operations)
     layers = layers_of(operations, passes)
@@ -88,7 +88,7 @@ _PRICED: Mapping[str, tuple[str, ...]] = {
 a table better, but predicts networks of other families worse."""
 
 
-def amounts(counted: Sequence[Counted]) -> Array:
+def priced_amounts(counted: Sequence[Counted]) -> Array:
     """Return the priced amounts of each network, one row each."""
     return np.array(
         [[sum(network.features.get(name, 0.0) for name in names) for names in _PRICED.values()] for network in counted]
@@ -97,8 +97,8 @@ def amounts(counted: Sequence[Counted]) -> Array:
 
 def priced(counted: Sequence[Counted], ms: Array) -> Base:
     """Learn prices from timed networks, including a price for each call, and return the function that applies them."""
-    prices = nonnegative(append_ones(amounts(counted)), ms, 1 / ms)
-    return lambda networks: np.maximum(append_ones(amounts(networks)) @ prices, LEAST_MS)
+    prices = nonnegative_prices(append_ones(priced_amounts(counted)), ms, 1 / ms)
+    return lambda networks: np.maximum(append_ones(priced_amounts(networks)) @ prices, LEAST_MS)
 
 
 def append_ones(x: Array) -> Array:
@@ -106,7 +106,7 @@ def append_ones(x: Array) -> Array:
     return np.column_stack([x, np.ones(len(x))])
 
 
-def nonnegative(x: Array, y: Array, weights: Array) -> Array:
+def nonnegative_prices(x: Array, y: Array, weights: Array) -> Array:
     """Return the prices p ≥ 0 of the columns of x that minimize the weighted squares of x·p − y."""
     from scipy.optimize import nnls
 
@@ -170,29 +170,29 @@ class ExecutedLayers:
             if took is not None
         ]
         self._prices, self._trees = _layer_prices([layer for layer, _ in layers], np.array([took for _, took in layers]))
-        x, operators = self._unlayered(counted), sorted({name for network in traced for name in network.others})
+        x, operators = self._unlayered_features(counted), sorted({name for network in traced for name in network.others})
         self._operators = np.zeros(x.shape[1])
         for name in operators:
             times = (network.others.get(name) for network in traced)
             took = np.array([0.0 if other is None else untraced(other.us, other.count) for other in times])
-            self._operators += nonnegative(x, took, 1 / us)
+            self._operators += nonnegative_prices(x, took, 1 / us)
         left = us - self._layers_us(counted) - x @ self._operators
-        self._calls = nonnegative(append_ones(self._operation_counts(counted)), np.maximum(left, 0.0), 1 / us)
+        self._calls = nonnegative_prices(append_ones(self._operation_counts(counted)), np.maximum(left, 0.0), 1 / us)
 
     def __call__(self, counted: Sequence[Counted]) -> Array:
         """Return milliseconds of each network."""
         calls_us = append_ones(self._operation_counts(counted)) @ self._calls
-        us = self._layers_us(counted) + self._unlayered(counted) @ self._operators + calls_us
+        us = self._layers_us(counted) + self._unlayered_features(counted) @ self._operators + calls_us
         ms: Array = np.maximum(us / 1000, LEAST_MS)
         return ms
 
     def _layers_us(self, counted: Sequence[Counted]) -> Array:
         every = [layer for network in counted for layer in network.layers]
-        us: Array = _price_of(every, self._prices) * self._trees.predict(_shape_rows(every))
+        us: Array = _layer_prices_us(every, self._prices) * self._trees.predict(_shape_rows(every))
         ends = np.cumsum([len(network.layers) for network in counted])
         return np.array([part.sum() for part in np.split(us, ends[:-1])])
 
-    def _unlayered(self, counted: Sequence[Counted]) -> Array:
+    def _unlayered_features(self, counted: Sequence[Counted]) -> Array:
         return np.array([[network.features.get(name, 0.0) for name in self._names] for network in counted])
 
     def _operation_counts(self, counted: Sequence[Counted]) -> Array:
@@ -220,15 +220,15 @@ def _layer_prices(layers: Sequence[Layer], us: Array) -> tuple[dict[str, Array],
     from sklearn.ensemble import ExtraTreesRegressor
 
     kinds, work = np.array([layer.kind for layer in layers]), np.array([layer.work for layer in layers])
-    prices = {"": nonnegative(work, us, 1 / (us + OF_A_FEW_US))}  # for a kind that was never timed: the mean of all kinds
+    prices = {"": nonnegative_prices(work, us, 1 / (us + OF_A_FEW_US))}  # for a kind that was never timed: the mean of all kinds
     for kind in set(kinds.tolist()):
-        prices[kind] = nonnegative(work[kinds == kind], us[kinds == kind], 1 / (us[kinds == kind] + OF_A_FEW_US))
-    expected = _price_of(layers, prices)
+        prices[kind] = nonnegative_prices(work[kinds == kind], us[kinds == kind], 1 / (us[kinds == kind] + OF_A_FEW_US))
+    expected = _layer_prices_us(layers, prices)
     trees = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF, random_state=0)
     return prices, trees.fit(_shape_rows(layers), us / expected, sample_weight=expected)
 
 
-def _price_of(layers: Sequence[Layer], prices: dict[str, Array]) -> Array:
+def _layer_prices_us(layers: Sequence[Layer], prices: dict[str, Array]) -> Array:
     prices_us = [float(np.dot(layer.work, prices.get(layer.kind, prices[""]))) for layer in layers]
     us: Array = np.maximum(np.array(prices_us), LEAST_US)
     return us
@@ -292,7 +292,7 @@ class Predictor:
         for suffix in _TOTALS:
             logs = [math.log(total_of(row.counted.features, suffix)) for row in rows]
             self._log_ranges[suffix] = min(logs), max(logs)
-        x = amounts([row.counted for row in rows])
+        x = priced_amounts([row.counted for row in rows])
         self._middle, self._scale = np.log1p(x).mean(axis=0), np.log1p(x).std(axis=0) + 1e-9
         shapes, missed = self._standardized(x), np.log(ms / _cross_predict(rows, ms, base_of))
         self._base, self._fit_process = base_of(rows, ms), _fit_process(shapes, missed, None)
@@ -301,13 +301,16 @@ class Predictor:
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
         """Predict each network, in order."""
-        counted = [counted_of(probe) for probe in probes]
-        missed, spread = self._fit_process.predict(self._standardized(amounts(counted)), return_std=True)
+        counted = [count_cost(probe) for probe in probes]
+        missed, spread = self._fit_process.predict(self._standardized(priced_amounts(counted)), return_std=True)
         mean = np.log(self._base(counted)) + missed
-        return tuple(
-            Prediction(_interval(middle, self._allowed * sd), sd, self._outside_range(network.features))
-            for middle, sd, network in zip(mean.tolist(), spread.tolist(), counted, strict=True)
-        )
+        predictions = []
+        for middle, sd, network in zip(mean.tolist(), spread.tolist(), counted, strict=True):
+            logs = (middle, middle - self._allowed * sd, middle + self._allowed * sd)
+            estimate, low, high = (math.exp(min(max(log, -_LOG_MOST), _LOG_MOST)) for log in logs)
+            p50_ms = Interval(estimate=estimate, low=low, high=high, confidence=CONFIDENCE)
+            predictions.append(Prediction(p50_ms, sd, self._outside_range(network.features)))
+        return tuple(predictions)
 
     def _standardized(self, x: Array) -> Array:
         shapes: Array = (np.log1p(x) - self._middle) / self._scale
@@ -331,7 +334,7 @@ _BaseOf = Callable[[Sequence[_Row], "Array"], Base]
 
 def _choose_base(timed: Sequence[TimedProbe]) -> tuple[list[_Row], _BaseOf]:
     """Return rows and base predictor: executed layers if nearly all networks were traced, else prices of all networks."""
-    rows = [_Row(probe, counted_of(probe.probe)) for probe in timed]
+    rows = [_Row(probe, count_cost(probe.probe)) for probe in timed]
     traced = [row for row in rows if _is_traced(row)]
     if len(traced) >= max(LEAST_TIMED, NEARLY_ALL * len(rows)):
         return traced, lambda known, ms: ExecutedLayers(
@@ -375,8 +378,3 @@ def _fit_process(shapes: Any, residual: Any, kernel: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # reaching a bound means that there is only noise to learn
         return GaussianProcessRegressor(wide, random_state=0, n_restarts_optimizer=2).fit(shapes, residual)
-
-
-def _interval(middle: float, half: float) -> Interval:
-    estimate, low, high = (math.exp(min(max(log, -_LOG_MOST), _LOG_MOST)) for log in (middle, middle - half, middle + half))
-    return Interval(estimate=estimate, low=low, high=high, confidence=CONFIDENCE)

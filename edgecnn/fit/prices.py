@@ -28,7 +28,7 @@ from edgecnn.errors.fit import (
 )
 from edgecnn.errors.weights import MissingPackage, UnknownArch
 from edgecnn.errors.wording import first_line, shortened
-from edgecnn.fit.predictor import Prediction, Predictor, Predicts, counted_of
+from edgecnn.fit.predictor import Prediction, Predictor, Predicts, count_cost
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.timing import TablePlan, measure_table
 from edgecnn.forecast.forecasting import ForecastOptions, forecast
@@ -49,14 +49,14 @@ _BYTES_MAX: Final = 16 << 20
 """The largest table that is read; one of 40 networks in eight candidates has half a MiB."""
 
 
-def own_table(device: str) -> Path:
+def own_table_file(device: str) -> Path:
     """Return the file of a device's own table: ``tables/DEVICE.json`` in the folder of the user's devices."""
     return own_folder() / "tables" / f"{device}.json"
 
 
 def table_file(device: str) -> Path | None:
     """Return the user's table of a device, else a shipped one; None if there is none."""
-    places = (own_table(device), resource_folder("devices") / "tables" / f"{device}.json")
+    places = (own_table_file(device), resource_folder("devices") / "tables" / f"{device}.json")
     return next((path for path in places if path.is_file()), None)
 
 
@@ -123,7 +123,7 @@ class Priced(TablePrices):
     """Candidate to the fastest network of the table."""
 
 
-def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
+def prices_from_table(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
     """Return predictors of the candidates with enough timed networks. Raises TABLE_TOO_SHORT: no candidate has enough."""
     timed = {name: _undisturbed_rows(table.timed.get(name, ())) for name in candidates}
     enough = {name: rows for name, rows in timed.items() if len(rows) >= LEAST_TIMED}
@@ -161,7 +161,7 @@ def _require_same_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
     """Raises TABLE_UNREADABLE: a name in the table means another network in this version, or none."""
     for row in rows:
         try:
-            macs = counted_of(row.probe).macs
+            macs = count_cost(row.probe).macs
         except (MissingPackage, ImportError):
             raise
         except UnknownArch as error:
@@ -187,7 +187,7 @@ def priced(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, at
     runtimes = request.device.built_for(request.recipe.target.runtime)
     shippable = [candidate for candidate in candidates if candidate.runtime in runtimes]
     path, table = _table_for(request, candidates, shippable, lab, attached=attached)
-    prices = prices_in(path, table, (candidate.id for candidate in shippable))
+    prices = prices_from_table(path, table, (candidate.id for candidate in shippable))
     by_name = {candidate.id: candidate for candidate in shippable if candidate.id in prices.predictors}
     for candidate in shippable:
         if candidate.id not in by_name:
@@ -230,7 +230,7 @@ def _is_emulation_of(table: LatencyTable, device: Device) -> bool:
 
 
 def _write_own(device: str, table: LatencyTable) -> tuple[Path, LatencyTable]:
-    path = own_table(device)
+    path = own_table_file(device)
     write_table(table, path)
     return path, table
 
@@ -275,7 +275,7 @@ class ForecastPredictor:
         return forecast(subject, self._device, self._candidate.runtime, self._candidate.precision, self._options)
 
     def _predicted(self, probe: Probe) -> Prediction | None:
-        subject = Subject(probe.name, probe.resolution_px, work_of(counted_of(probe).layers))
+        subject = Subject(probe.name, probe.resolution_px, work_of(count_cost(probe).layers))
         answer = self.answer(subject)
         if isinstance(answer, NoForecast):
             return None

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from edgecnn.errors.fit import FAMILY_MISSING, FIT_BUDGET_INVALID, NOTHING_TO_MEET
+from edgecnn.errors.fit import (
+    ACCURACY_IN_PERCENT,
+    ACCURACY_INVALID,
+    ACCURACY_TWICE,
+    FAMILY_MISSING,
+    FIT_BUDGET_INVALID,
+    LATENCY_BUDGET_TWICE,
+    NOTHING_TO_MEET,
+    PERCENTILE_IN_A_SEARCH,
+    fit_budget_unknown,
+)
 from edgecnn.errors.wording import nearest
 from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.compound import RULES
@@ -70,13 +80,14 @@ class FitRequest(Value):
 def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
     """Return the recipe's choices, replaced by those of the command line.
 
-    Raises FAMILY_MISSING: no family is named. NOTHING_TO_MEET: no budget is stated. FIT_BUDGET_INVALID: a budget is invalid.
+    Raises FAMILY_MISSING: no family is named. NOTHING_TO_MEET: no budget is stated. FIT_BUDGET_INVALID, PERCENTILE_IN_A_SEARCH,
+    LATENCY_BUDGET_TWICE: a budget is invalid.
     """
     choice = recipe.model_copy(update=dict(stated))
     for name in choice.within:
-        _metric(name, f"fit.within.{name}")
+        _known_metric(name, f"fit.within.{name}")
     if {IMAGES_PER_S, "p50_ms"} <= choice.within.keys():
-        raise FIT_BUDGET_INVALID(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
+        raise LATENCY_BUDGET_TWICE()
     if choice.family is None:
         raise FAMILY_MISSING(families=tuple(RULES))
     if not choice.within and choice.accuracy_top1 is None:
@@ -84,36 +95,37 @@ def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
     return choice
 
 
-def within_of(texts: Iterable[str]) -> dict[str, float]:
+def parse_within(texts: Iterable[str]) -> dict[str, float]:
     """Parse budgets such as ``p50_ms=5``.
 
-    Raises FIT_BUDGET_INVALID: an unknown or repeated metric, or not a positive number.
+    Raises FIT_BUDGET_INVALID: an unknown or repeated metric, or not a positive number. PERCENTILE_IN_A_SEARCH.
     """
-    return parse_budgets(texts, _metric, lambda text, because: FIT_BUDGET_INVALID(text=text, because=because))
+    return parse_budgets(texts, _known_metric, lambda text, because: FIT_BUDGET_INVALID(text=text, because=because))
 
 
-def _metric(metric: str, text: str) -> str:
+def _known_metric(metric: str, text: str) -> str:
     known = (*METRICS, IMAGES_PER_S)
     name = next((budget for budget in known if budget == metric), None)
     if name is None:
-        near = IMAGES_PER_S if metric == "fps" else nearest(metric, known, cutoff=0.5)
-        because = f"{metric!r} is not a budget" + (f", the nearest is {near}" if near else "")
         if re.fullmatch(r"p\d+_ms", metric):
-            because = (
-                f"a search takes only the median, p50_ms; `edgecnn judge --max {metric}=…` judges the tail of the shipped kit"
-            )
-        raise FIT_BUDGET_INVALID(text=text, because=because)
+            raise PERCENTILE_IN_A_SEARCH(text=text, metric=metric)
+        near = IMAGES_PER_S if metric == "fps" else nearest(metric, known, cutoff=0.5)
+        raise fit_budget_unknown(text=text, name=metric, near=near)
     return name
 
 
-def required_top1_of(texts: Sequence[str]) -> float:
-    """Parse ``top1=0.85``. Raises FIT_BUDGET_INVALID: not a share between 0 and 1, or more than one text."""
+def parse_required_top1(texts: Sequence[str]) -> float:
+    """Parse ``top1=0.85``.
+
+    Raises ACCURACY_INVALID, ACCURACY_IN_PERCENT: not a share between 0 and 1. ACCURACY_TWICE: more than one text.
+    """
     text = texts[-1]
     if len(texts) > 1:
-        raise FIT_BUDGET_INVALID(text=text, because=f"--accuracy is given {len(texts)} times")
+        raise ACCURACY_TWICE(text=text, times=len(texts))
     share = re.fullmatch(r"top1=(0?\.\d{1,6})", text.strip())
     if share is not None and float(share[1]) > 0:
         return float(share[1])
     percent = re.fullmatch(r"(?:top1=)?(\d{1,2}(?:\.\d{1,4})?)\s*%?", text.strip())
-    meant = f", and {float(percent[1]):g} % are top1={float(percent[1]) / 100:g}" if percent and float(percent[1]) >= 1 else ""
-    raise FIT_BUDGET_INVALID(text=text, because=f"--accuracy takes top1 and a share between 0 and 1{meant}")
+    if percent is not None and float(percent[1]) >= 1:
+        raise ACCURACY_IN_PERCENT(text=text, percent=float(percent[1]), share=float(percent[1]) / 100)
+    raise ACCURACY_INVALID(text=text)

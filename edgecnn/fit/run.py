@@ -13,15 +13,15 @@ import edgecnn
 from edgecnn.building.build import check_output
 from edgecnn.building.measuring import require_meter
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.fit import NOT_IN_A_SEARCH, NOTHING_TO_SCALE
+from edgecnn.errors.fit import NOTHING_TO_SCALE, not_in_a_search
 from edgecnn.errors.hosts import BoardError
 from edgecnn.errors.labels import multi_label_not_fitting
-from edgecnn.fit.finish import Fitted, finished, prices_elsewhere
+from edgecnn.fit.finish import Fitted, finished, prices_of_others
 from edgecnn.fit.members import PATIENT, Course, MemberBuilder
 from edgecnn.fit.prices import Priced, forecast_prices, priced, table_file
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.search import SearchSpace, code_of_trials, identity_of, predicted_ms, search_space
-from edgecnn.fit.shortlist import along_front, next_likely, short_trainings, shortlist, split_by_origin
+from edgecnn.fit.shortlist import members_along_front, next_promising, short_trainings, shortlist, split_by_origin
 from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.timing import require_own_name, timeable_candidates
 from edgecnn.measure.lab import Lab
@@ -63,7 +63,7 @@ def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
         if built == wanted or (built and fitting.out_of_time):
             break
         built += train_and_build(fitting, member, teacher).failed is None
-    fitting.leave_out(wanted - built)
+    fitting.note_skipped_trainings(wanted - built)
 
 
 def _train_briefly(fitting: Fitting, shortlisted: Sequence[Member], teacher: Path | None) -> list[Member]:
@@ -92,7 +92,7 @@ def _members_to_try(fitting: Fitting, shortlisted: Sequence[Member], looked_at: 
         if not fitting.out_of_time:
             yield member
     for turn in count():
-        likely = None if fitting.out_of_time else next_likely(fitting, looked_at, turn)
+        likely = None if fitting.out_of_time else next_promising(fitting, looked_at, turn)
         if likely is None or fitting.out_of_time:
             return
         yield likely
@@ -111,7 +111,7 @@ def bisect_front(fitting: Fitting, front: Sequence[Member]) -> None:
     low, high = 0, len(waiting) - 1
     while low <= high:
         if fitting.out_of_time and high - low + 1 < len(waiting):
-            fitting.leave_out((high - low + 1).bit_length())
+            fitting.note_skipped_trainings((high - low + 1).bit_length())
             break
         middle = (low + high) // 2
         built = train_and_build(fitting, waiting[middle], teacher)
@@ -151,7 +151,7 @@ def _keep_outcome(fitting: Fitting, member: Member, work: Callable[[], Member]) 
 def best_of_each_kind(members: Sequence[Member], fitting: Fitting) -> list[Member]:
     """Order members by short trainings: the best of each kind, then the second best of each. Without any, keep the order."""
     ranked = []
-    for kind in split_by_origin(members, fitting.builder.begins_as_first):
+    for kind in split_by_origin(members, fitting.builder.starts_from_first):
         ranked += [(place, _rank_key(member), member) for place, member in enumerate(sorted(kind, key=_rank_key))]
     return [member for _, _, member in sorted(ranked, key=lambda row: row[:2])]
 
@@ -165,9 +165,6 @@ KIND = "search"
 """Kind of work in the store. ``store gc`` deletes a study that was not used for a day; drawing it again takes a minute."""
 LESS = 0.5
 """Share of one axis, to show how much it saves."""
-_FORMED = "the search chooses the form of each network"
-_UNFORMED = "remove activation, squeeze_excite, pruned and instead from [surgery]; epochs and learning_rate apply to all networks"
-_UNTRAINED = ("a search trains its networks", "use `edgecnn build` for a trained model")
 
 
 def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
@@ -186,8 +183,8 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
         EdgecnnError: a build failed.
     """
     began = time.monotonic()
-    for setting, because, hint in _unsearched(request.recipe):
-        raise NOT_IN_A_SEARCH(asked=setting, because=because, hint=hint)
+    for setting in _unsearched(request.recipe):
+        raise not_in_a_search(setting=setting)
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
@@ -195,10 +192,10 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
         require_own_name(request.device, request.host)
     place = Place(request, store, Once(tell))
     spec = first_of(request.family)
-    others = prices_elsewhere(request.others)
+    others = prices_of_others(request.others)
     with store.in_use.held():
         with place.machine() as machine:
-            resolved = resolve(_first_build(request, spec), store, place.tell, machine.facts)
+            resolved = resolve(_build_of_first(request, spec), store, place.tell, machine.facts)
             if resolved.data.multi_label:
                 because, hint = "a search compares networks by single-class accuracy", "build one network of the family instead"
                 raise multi_label_not_fitting(setting="edgecnn fit", because=because, hint=hint)
@@ -214,7 +211,7 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
         fitting = Fitting(request, builder, resolved, prices, place, first, began, others, machine=lab.machine)
         _search(fitting, space)
         if request.choice.accuracy_top1 is not None:
-            bisect_front(fitting, along_front(fitting))
+            bisect_front(fitting, members_along_front(fitting))
         else:
             train_best(fitting, shortlist(fitting))
         return finished(fitting)
@@ -234,27 +231,20 @@ def _prices(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, a
     return forecast_prices(request.device, shippable, lab, own)
 
 
-def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
-    """Yield each setting that a search does not take, the reason, and the fix."""
-    surgery, leave = recipe.surgery, "remove it from the recipe"
-    for name, value in Form.of(surgery):
-        if value != getattr(AS_IT_IS, name):
-            yield f"surgery.{name}", _FORMED, _UNFORMED
-    if surgery.instead:
-        yield "surgery.instead", _FORMED, _UNFORMED
-    if recipe.model.scale is not None:
-        hint = f"{leave}; start from another network with --family, or from another resolution with model.resolution_px"
-        yield "model.scale", "the search chooses depth, width and resolution", hint
-    if recipe.train.teacher is not None:
-        yield "train.teacher", "the family's first network teaches the others", f"{leave}, or learn from labels: --no-teacher"
-    if recipe.train.folds is not None:
-        yield "train.folds", "members are compared on one test split", f"{leave}, and build the shipped network with folds"
-    if recipe.train.minutes is not None:
-        yield "train.minutes", "the search chooses the epochs of each training", f"{leave}; limit the search with --minutes"
-    if recipe.model.onnx is not None:
-        yield "model.onnx", *_UNTRAINED
-    if recipe.model.keep_head:
-        yield "model.keep_head", *_UNTRAINED
+def _unsearched(recipe: Recipe) -> list[str]:
+    """Return the settings of a recipe that a search does not take."""
+    model, train, surgery = recipe.model, recipe.train, recipe.surgery
+    refused = {f"surgery.{name}": value != getattr(AS_IT_IS, name) for name, value in Form.of(surgery)}
+    refused |= {
+        "surgery.instead": surgery.instead,
+        "model.scale": model.scale is not None,
+        "train.teacher": train.teacher is not None,
+        "train.folds": train.folds is not None,
+        "train.minutes": train.minutes is not None,
+        "model.onnx": model.onnx is not None,
+        "model.keep_head": model.keep_head,
+    }
+    return [setting for setting, is_refused in refused.items() if is_refused]
 
 
 def _require_teachable(resolved: Resolved, family: str) -> None:
@@ -278,8 +268,7 @@ def _search_space(request: FitRequest, resolved: Resolved, prices: Priced) -> tu
     return space, space.scaled_to(CompoundScale(depth=1.0, width=1.0, resolution=base_px.short_px))
 
 
-def _first_build(request: FitRequest, spec: ArchSpec) -> BuildRequest:
-    """Return the build request of the family's first network."""
+def _build_of_first(request: FitRequest, spec: ArchSpec) -> BuildRequest:
     model = request.recipe.model.model_copy(update={"arch": spec.name})
     recipe = request.recipe.model_copy(update={"model": model})
     return BuildRequest(recipe=recipe, device=request.device, device_file=request.device_file, out=request.out, host=request.host)

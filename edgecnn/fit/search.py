@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 from edgecnn.errors.fit import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
 from edgecnn.fit.choose import pareto_front
-from edgecnn.fit.predictor import Predicts, counted_of, fastest_first
+from edgecnn.fit.predictor import Predicts, count_cost, fastest_first
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, holds
-from edgecnn.models.compound import imbalance_of, scaled, scaled_or_same
+from edgecnn.models.compound import imbalance_of, scale_arch, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values import fit
 from edgecnn.values.arch import ArchSpec
@@ -88,9 +88,9 @@ class SearchSpace:
 
     def scaled_to(self, scale: CompoundScale, form: Form = AS_IT_IS) -> Member:
         """Return the network of a scale. Raises ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: it cannot be built."""
-        spec, size = scaled(self.spec, scale, self.base_px)
+        spec, size = scale_arch(self.spec, scale, self.base_px)
         probe = Probe(arch=spec.name, resolution_px=size, classes=self.classes, form=form)
-        counted = counted_of(probe)
+        counted = count_cost(probe)
         member = Member(
             name=" ".join(filter(None, (scale.text(), form.suffix))),
             scale=scale.text(),

@@ -13,7 +13,7 @@ from statistics import fmean, median, stdev
 
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.fit import UNLIKE_TABLE, nothing_predicted_inside, nothing_timed
+from edgecnn.errors.fit import NO_MEMBER_TIMED, UNLIKE_TABLE, nothing_predicted_inside
 from edgecnn.errors.wording import bounds_text
 from edgecnn.fit.search import are_unlike, guessed_ms, predicted_front, predicted_ms, spread_out
 from edgecnn.fit.state import Fitting
@@ -44,7 +44,7 @@ def is_inside(fitting: Fitting, member: Member) -> bool:
     return math.isfinite(cost_ms) and cost_ms <= bound_ms(fitting)
 
 
-def perhaps_inside(fitting: Fitting, members: Iterable[Member]) -> list[Member]:
+def possibly_inside(fitting: Fitting, members: Iterable[Member]) -> list[Member]:
     """Return the members that are inside, or that may be inside by their corrected predictions if they were not timed."""
     if not is_timeable(fitting):
         return [member for member in members if is_inside(fitting, member)]
@@ -160,7 +160,7 @@ def shortlist(fitting: Fitting) -> tuple[Member, ...]:
     return spread_out(map(fitting.add_untrained_ms, inside), wanted, fitting.first.resolution_px)
 
 
-def next_likely(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Member | None:
+def next_promising(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Member | None:
     """Return the most promising member by the short trainings so far; None if none is left that may be inside.
 
     If the device is attached, the member is timed. Scaled members and members that start from the first network's weights are
@@ -168,19 +168,19 @@ def next_likely(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Mem
 
     ``looked_at``: all members with a short training, including failures. ``turn``: number of earlier calls.
     """
-    by_kind = split_by_origin(looked_at, fitting.builder.begins_as_first)
+    by_kind = split_by_origin(looked_at, fitting.builder.starts_from_first)
     kinds = sorted((kind for kind in by_kind if kind), key=len, reverse=True)
     for place in range(len(kinds)):
         alike = kinds[(turn + place) % len(kinds)]
-        begun = fitting.builder.begins_as_first(alike[0])
+        begun = fitting.builder.starts_from_first(alike[0])
         waiting = [
             member
             for member in fitting.searched
-            if fitting.builder.begins_as_first(member) is begun
+            if fitting.builder.starts_from_first(member) is begun
             and member.name not in fitting.members
             and all(are_unlike(member, other) for other in alike)
         ]
-        if (likely := _likeliest(fitting, alike, waiting)) is not None:
+        if (likely := _most_promising(fitting, alike, waiting)) is not None:
             return likely
     return None
 
@@ -193,11 +193,11 @@ def split_by_origin(members: Iterable[Member], begun: Callable[[Member], bool]) 
     return parts
 
 
-def _likeliest(fitting: Fitting, looked_at: Sequence[Member], waiting: Sequence[Member]) -> Member | None:
+def _most_promising(fitting: Fitting, looked_at: Sequence[Member], waiting: Sequence[Member]) -> Member | None:
     """Return the most promising member inside the budget. If the device is attached, time up to ``TRIES`` batches."""
-    order = _most_promising_first([member for member in looked_at if member.trained], perhaps_inside(fitting, waiting))
+    order = _most_promising_first([member for member in looked_at if member.trained], possibly_inside(fitting, waiting))
     for _ in range(TRIES):
-        order = perhaps_inside(fitting, order)
+        order = possibly_inside(fitting, order)
         if not order or fitting.out_of_time:
             return None
         if is_inside(fitting, order[0]):
@@ -222,7 +222,7 @@ def _untimed_apart(fitting: Fitting, order: Sequence[Member]) -> list[Member]:
     return chosen
 
 
-def along_front(fitting: Fitting) -> tuple[Member, ...]:
+def members_along_front(fitting: Fitting) -> tuple[Member, ...]:
     """Return evenly spaced members of the predicted front, the fastest first, as many as bisection can decide.
 
     Raises NOTHING_PREDICTED_INSIDE: no member is inside. UNLIKE_TABLE: no member can be predicted.
@@ -267,7 +267,7 @@ def _time_most_promising(fitting: Fitting, wanted: int) -> None:
     for _ in range(TRIES):
         waiting = [member for member in known if member.name not in fitting.times and member.name not in fitting.untimed]
         before = measured_over_predicted(fitting)
-        trying = spread_out(perhaps_inside(fitting, waiting), TIMED, size)
+        trying = spread_out(possibly_inside(fitting, waiting), TIMED, size)
         if not trying and not any(is_inside(fitting, member) for member in known):  # a prediction alone excludes nothing
             trying = tuple(sorted((member for member in waiting if math.isfinite(guessed_ms(member))), key=guessed_ms)[:TIMED])
         if not trying:
@@ -276,8 +276,7 @@ def _time_most_promising(fitting: Fitting, wanted: int) -> None:
         if sum(is_inside(fitting, member) for member in known) >= wanted and measured_over_predicted(fitting) >= SMALLER * before:
             break
     if fitting.untimed and not fitting.times:
-        raise nothing_timed(
-            device=fitting.request.device.name, reasons=fitting.untimed, hint="its latency table was measured before"
-        )
+        reasons = [f"{name}: {why}" for name, why in fitting.untimed.items()]
+        raise NO_MEMBER_TIMED(device=fitting.request.device.name, reasons=reasons)
     if fitting.times and not any(is_inside(fitting, member) for member in known):
         raise _nothing_inside(fitting, {name: ms.estimate for name, ms in fitting.times.items()}, timed=True)

@@ -119,7 +119,7 @@ class Fitting:
         """Return the member with the latency of its untrained network, if it was timed."""
         return member.model_copy(update={"untrained_ms": self.times.get(member.name)})
 
-    def leave_out(self, trainings: int) -> None:
+    def note_skipped_trainings(self, trainings: int) -> None:
         """Record trainings that were skipped because the time limit is reached."""
         if trainings > 0 and self.out_of_time:
             self.left_out = trainings

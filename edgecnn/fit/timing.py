@@ -28,7 +28,7 @@ from edgecnn.errors.fit import (
     nothing_timed,
     table_elsewhere,
 )
-from edgecnn.fit.predictor import Predictor, counted_of, traced_layers
+from edgecnn.fit.predictor import Predictor, count_cost, traced_layers
 from edgecnn.fit.search import probe_of
 from edgecnn.installed import require_packages
 from edgecnn.judging.latency import disturbed, latency_when_chosen
@@ -38,7 +38,7 @@ from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.residency import residency, traced_residency
 from edgecnn.models.catalogue import BLOCKS, all_archs
-from edgecnn.models.compound import RULES, scaled
+from edgecnn.models.compound import RULES, scale_arch
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
@@ -168,7 +168,7 @@ def pool(size: int, families: Iterable[str] = _IN_TURN, seed: int = 0) -> tuple[
         if len(probes) == size:
             break
         probe = _draw(names[len(probes) % len(names)], draw)  # the same family again if the draw was too large or invalid
-        if probe is not None and probe not in probes and counted_of(probe).macs / 1e6 <= MOST_MMACS:
+        if probe is not None and probe not in probes and count_cost(probe).macs / 1e6 <= MOST_MMACS:
             probes[probe] = None
     return tuple(probes)
 
@@ -182,7 +182,7 @@ def _draw(family: str, draw: random.Random) -> Probe | None:
         return Probe(arch=spec.name, resolution_px=size, classes=classes)
     depth, width = (round(low * (high / low) ** draw.random(), 2) for low, high in (DEPTHS, WIDTHS))
     try:
-        scaled_spec = scaled(spec, CompoundScale(depth=depth, width=width), size).spec
+        scaled_spec = scale_arch(spec, CompoundScale(depth=depth, width=width), size).spec
     except (ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride):
         return None
     return Probe(arch=scaled_spec.name, resolution_px=size, classes=classes)
@@ -259,7 +259,7 @@ class _Timing:
             self.timed[name].append(
                 TimedProbe(
                     probe=probe,
-                    macs=counted_of(probe).macs,
+                    macs=count_cost(probe).macs,
                     medians_ms=tuple(ms for profile in profiles for ms in _medians_ms(profile)),
                     disturbed=next(filter(None, (disturbed(profile.environment) for profile in profiles)), None),
                     traced=self._trace_or_none(probe, kit),

@@ -17,7 +17,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.forecast.structure import RIDGE_WORK, Array, Matrix, base_matrix, learn, place, predicted, times_of
+from edgecnn.forecast.structure import (
+    RIDGE_WORK,
+    Array,
+    Matrix,
+    base_matrix,
+    learn_structure,
+    place_runs,
+    predicted_log_ms,
+    times_of,
+)
 from edgecnn.forecast.tables import TableRun, table_runs
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import ForecastBasis
@@ -77,7 +86,7 @@ class Errors(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What is known when a network is forecast on a device."""
+    """Times that are known of a network and a device when the network is forecast."""
 
     basis: ForecastBasis
     placed_by: int = PLACING[-1]
@@ -112,7 +121,7 @@ def difficulty(matrix: Matrix) -> Array:
     return np.array([math.sqrt(1 + lever) for lever in levers])
 
 
-def errors(question: Question, way: Way) -> Errors | None:
+def errors_on_public_runs(question: Question, way: Way) -> Errors | None:
     """Return the errors on the public runs of networks that were left out in turn; None if there are too few."""
     fewer = max((count for count in PLACING if count <= question.placed_by), default=PLACING[0])
     return _public_errors(question._replace(placed_by=fewer), BASE if is_base(way) else way)
@@ -120,10 +129,10 @@ def errors(question: Question, way: Way) -> Errors | None:
 
 @cache
 def _public_errors(question: Question, way: Way) -> Errors | None:
-    return errors_among([run for run in table_runs() if run.way == way or (is_base(way) and is_base(run.way))], question)
+    return errors_on_runs([run for run in table_runs() if run.way == way or (is_base(way) and is_base(run.way))], question)
 
 
-def errors_among(runs: Sequence[TableRun], question: Question) -> Errors | None:
+def errors_on_runs(runs: Sequence[TableRun], question: Question) -> Errors | None:
     """Return the errors on these runs. If no run has enough networks, fewer are used to place a board."""
     for count in sorted((count for count in PLACING if count <= question.placed_by), reverse=True):
         left = list(_left_out_errors(runs, question._replace(placed_by=count))) if runs else []
@@ -190,8 +199,8 @@ def _errors_of(column: int, log_ms: Array, socs: NDArray[np.str_], networks: Arr
     for drawn in np.argsort(order, axis=2)[:, :, :placed_by] if len(socs) else ():
         known = np.zeros_like(others)
         np.put_along_axis(known, drawn, values=True, axis=1)
-        placed = place(np.where(known, log_ms, 0.0), known, networks)
-        off = predicted(placed, networks)[:, column] - log_ms[:, column]
+        placed = place_runs(np.where(known, log_ms, 0.0), known, networks)
+        off = predicted_log_ms(placed, networks)[:, column] - log_ms[:, column]
         yield from (_LeftOut(float(error), column, str(soc)) for error, soc in zip(off, socs, strict=True))
 
 
@@ -205,14 +214,14 @@ def _held_out_network(column: int, machine: Machine | None) -> Array:
     ]
     log_ms = matrix.log_ms.copy()
     log_ms[~np.array(kept), column] = np.nan
-    return learn(log_ms, matrix.work).networks
+    return learn_structure(log_ms, matrix.work).networks
 
 
 @cache
 def _held_out_devices(socs: frozenset[str]) -> Array:
     matrix = base_matrix()
     kept = [run is not None and run.soc not in socs for run in matrix.runs]
-    return learn(matrix.log_ms[kept], matrix.work).networks
+    return learn_structure(matrix.log_ms[kept], matrix.work).networks
 
 
 def is_base(way: Way) -> bool:

@@ -22,8 +22,8 @@ from edgecnn.forecast.calibration import (
     Way,
     between_boards,
     difficulty,
-    errors,
-    errors_among,
+    errors_on_public_runs,
+    errors_on_runs,
     half_width,
     is_base,
 )
@@ -35,9 +35,9 @@ from edgecnn.forecast.structure import (
     base_matrix,
     column_of_subject,
     extended_matrix,
-    learn,
-    place,
-    predicted,
+    learn_structure,
+    place_runs,
+    predicted_log_ms,
     times_of,
 )
 from edgecnn.forecast.tables import MeasuredTime, TableRun, runs_of_records, runs_on, table_runs
@@ -54,7 +54,7 @@ SIZES = 3.0
 
 
 class ForecastOptions(NamedTuple):
-    """What forecasts are made from in addition to the tables."""
+    """Options of forecasts, and times in addition to those of the tables."""
 
     threads: int | None = None
     """None: as many as in the fastest published run of the device."""
@@ -170,7 +170,7 @@ class _Cell(NamedTuple):
 
 def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list[_Device]:
     """Return the runs of each runtime and precision with these threads, placed in the structure."""
-    structure = learn(matrix.log_ms, matrix.work) if runs else None
+    structure = learn_structure(matrix.log_ms, matrix.work) if runs else None
     ways = []
     for way in dict.fromkeys(run.way for run in runs):
         of_way = [run for run in runs if run.way == way]
@@ -181,8 +181,8 @@ def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list
         known = ~np.isnan(log_ms)
         if structure is None or not chosen:
             continue
-        placed = place(np.where(known, log_ms, 0.0), known, structure.networks)
-        ways.append(_Device(way, chosen[0].run.threads, tuple(chosen), log_ms, predicted(placed, structure.networks)))
+        placed = place_runs(np.where(known, log_ms, 0.0), known, structure.networks)
+        ways.append(_Device(way, chosen[0].run.threads, tuple(chosen), log_ms, predicted_log_ms(placed, structure.networks)))
     return ways
 
 
@@ -205,7 +205,7 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
         return _no_forecast(subject, name, device.way, *refused)
     question = _question(device, cell)
     published, boards = question.basis is ForecastBasis.PUBLISHED, between_boards()
-    off = boards if published else errors(question, device.way) or errors_among(device.runs, question)
+    off = boards if published else errors_on_public_runs(question, device.way) or errors_on_runs(device.runs, question)
     if off is None:
         few = f"too few networks to estimate its error: records of {LEAST_NETWORKS + 1} networks are needed"
         return _no_forecast(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, few)
@@ -297,7 +297,7 @@ def _widening(off: Errors, question: Question) -> float:
     The interval is at least as wide as that of ncnn's float times. The factor also has the ratio of the 95 % quantiles of
     Student's and the normal distribution.
     """
-    base = errors(question, BASE)
+    base = errors_on_public_runs(question, BASE)
     freedom = max(off.networks - 1, 1)
     student = 3.84 if freedom == 1 else 1 + 0.926 / freedom + 0.863 / freedom**2 + 0.77 / freedom**3
     return student * max(1.0, base.half_width / off.half_width if base else 1.0)

@@ -131,7 +131,7 @@ class Structure(NamedTuple):
     """(networks, 1 + components): the same from counted work alone."""
 
 
-def learn(log_ms: Array, work: Array) -> Structure:
+def learn_structure(log_ms: Array, work: Array) -> Structure:
     """Learn the shared structure.
 
     log_ms: (runs, networks), NaN where a network was not timed. work: (networks, features), standardized.
@@ -147,7 +147,7 @@ def learn(log_ms: Array, work: Array) -> Structure:
     penalty = np.diag([_NEARLY_FREE, *[RIDGE_WORK * int(timed.sum())] * work.shape[1]])
     by_work = networks
     for _ in range(ROUNDS):
-        runs = place(times, known, networks)
+        runs = place_runs(times, known, networks)
         mean, spread = runs[:, 1:].mean(axis=0), runs[:, 1:].std(axis=0) + 1e-9
         networks[:, 0] += networks[:, 1:] @ mean
         networks[:, 1:] *= spread
@@ -160,14 +160,14 @@ def learn(log_ms: Array, work: Array) -> Structure:
     return Structure(networks, by_work)
 
 
-def place(times: Array, known: NDArray[np.bool_], networks: Array) -> Array:
+def place_runs(times: Array, known: NDArray[np.bool_], networks: Array) -> Array:
     """Return level and shape of runs (runs, 1 + components), from the networks that each has timed."""
     factors = np.column_stack([np.ones(len(networks)), networks[:, 1:]])
     rest = np.where(known, times - networks[:, 0], 0.0)
     return _ridge(factors, rest, known, np.array([_NEARLY_FREE, *[RIDGE_RUN] * COMPONENTS]))
 
 
-def predicted(runs: Array, networks: Array) -> Array:
+def predicted_log_ms(runs: Array, networks: Array) -> Array:
     """Return log ms (runs, networks)."""
     return runs[:, :1] + networks[:, 0] + runs[:, 1:] @ networks[:, 1:].T
 

@@ -80,7 +80,7 @@ def runs_on(place: str) -> tuple[TableRun, ...]:
     )
 
 
-def places() -> tuple[str, ...]:
+def places_with_tables() -> tuple[str, ...]:
     """Return device files and boards that have a table."""
     return tuple(sorted({name for run in table_runs() for name in (run.device, run.run.board) if name is not None}))
 

@@ -10,7 +10,7 @@ from edgecnn.errors.weights import (
 )
 from edgecnn.errors.wording import names_like, near_names
 from edgecnn.installed import installed_version, require_packages
-from edgecnn.models.compound import RULES, base_name, scale_in, scaled
+from edgecnn.models.compound import RULES, base_name, scale_arch, scale_in
 from edgecnn.models.rows import (
     CLASSICS,
     DENSENETS,
@@ -83,7 +83,7 @@ def arch_named(name: str) -> ArchSpec:
         return rows[name]
     base = rows.get(base_name(name))
     if base is not None and base.family in RULES and (scale := scale_in(name)) is not None:
-        return scaled(base, scale, base.resolution_px).spec
+        return scale_arch(base, scale, base.resolution_px).spec
     near = near_names(name.lower().replace("_", "-"), rows, most=3)
     raise unknown_arch(name=name, nearest=(*near, *_bare_name_of_timm(name)))
 

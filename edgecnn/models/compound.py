@@ -94,7 +94,7 @@ class Scaled(NamedTuple):
     resolution_px: ImageSize
 
 
-def scaled(spec: ArchSpec, scale: CompoundScale, base_px: ImageSize) -> Scaled:
+def scale_arch(spec: ArchSpec, scale: CompoundScale, base_px: ImageSize) -> Scaled:
     """Return the row of the scaled network, and its resolution.
 
     Args:
@@ -133,13 +133,13 @@ def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: ImageSize | None
 
     Raises:
         SCALE_CONTRADICTS_RESOLUTION: the scale implies a resolution, and the recipe states another.
-        NOTHING_TO_SCALE, ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: see ``scaled``.
+        NOTHING_TO_SCALE, ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: see ``scale_arch``.
     """
     if text is None:
         return Scaled(spec, stated_px or usual_px)
     scale = CompoundScale.from_text(text)
     speaks = scale.phi is not None or scale.resolution is not None
-    network = scaled(spec, scale, usual_px if speaks else stated_px or usual_px)
+    network = scale_arch(spec, scale, usual_px if speaks else stated_px or usual_px)
     if speaks and stated_px not in (None, network.resolution_px):
         raise SCALE_CONTRADICTS_RESOLUTION(scale=text, resolution_px=str(stated_px))
     return network

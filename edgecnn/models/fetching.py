@@ -14,7 +14,7 @@ from edgecnn.errors.weights import (
     weights_corrupt,
 )
 from edgecnn.models.networks import unwrapped_weights
-from edgecnn.models.weights import fetched_from_hub, hub_folder, package_file
+from edgecnn.models.weights import download_from_hub, hub_folder, package_file
 from edgecnn.models.weights_file import STATISTICS
 from edgecnn.store.disk import download, sha256_of
 from edgecnn.store.failures import prefer_system_error
@@ -67,7 +67,7 @@ def _published(spec: ArchSpec, resume: Path, tell: Progress) -> Path:
         _check(path, weights, source=f"{weights.file} in the package {weights.name}")
         return path
     if weights.origin == "timm":
-        return fetched_from_hub(weights, tell)
+        return download_from_hub(weights, tell)
     in_hub = hub_folder() / weights.file
     if in_hub.is_file() and sha256_of(in_hub).startswith(weights.sha256_prefix):
         return in_hub

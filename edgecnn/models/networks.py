@@ -32,7 +32,7 @@ from edgecnn.errors.weights import (
 )
 from edgecnn.errors.wording import and_more, counted
 from edgecnn.models.catalogue import all_archs
-from edgecnn.models.families.build import built
+from edgecnn.models.families.build import published_network
 from edgecnn.models.families.tables import is_published, renamed_tensors
 from edgecnn.models.weights_file import SAVED_ARGUMENTS, STATISTICS, format_of
 from edgecnn.runner.files import open_regular
@@ -220,18 +220,14 @@ def build_network(spec: ArchSpec, classes: int = 1000, *, seed: int = 0) -> nn.M
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = built(spec)
+        network = published_network(spec)
         for name in spec.last_layers:
-            _replace_head(network, name, classes)
+            old = _linear(network, name)
+            head = type(old)(old.in_features, classes)
+            nn.init.normal_(head.weight, std=HEAD_STD)
+            nn.init.zeros_(head.bias)
+            _put(network, name, head)
     return network
-
-
-def _replace_head(network: nn.Module, name: str, classes: int) -> None:
-    old = _linear(network, name)
-    head = type(old)(old.in_features, classes)
-    nn.init.normal_(head.weight, std=HEAD_STD)
-    nn.init.zeros_(head.bias)
-    _put(network, name, head)
 
 
 def _put(network: nn.Module, name: str, module: nn.Module) -> None:
@@ -240,7 +236,7 @@ def _put(network: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def head_of(network: nn.Module, spec: ArchSpec) -> nn.Linear:
-    """Return the last layer, from whose input a new set of classes is learned."""
+    """Return the last layer, which is retrained for new classes."""
     return _linear(network, spec.head)
 
 
@@ -276,15 +272,15 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def _read(path: Path) -> Sequence[Unwrapped]:
     form = format_of(path)
     try:
-        loaded = load_file(path) if form == "safetensors" else _loaded(path)
-    except Exception as problem:  # noqa: BLE001 - which one a damaged pickle raises, its bytes decide
+        loaded = load_file(path) if form == "safetensors" else _load_torch_file(path)
+    except Exception as problem:  # noqa: BLE001 - a damaged pickle may raise any error
         raise _refusal(path, problem) from problem
     if not (tables := tables_in(loaded)):
         raise WEIGHTS_UNREADABLE(path=path, reason="it contains something other than a table of tensors")
     return tables
 
 
-def _loaded(path: Path) -> object:
+def _load_torch_file(path: Path) -> object:
     arguments: list[Any] = [(kind, name) for name, kind in SAVED_ARGUMENTS.items()]
     with open_regular(path) as file, torch.serialization.safe_globals(arguments):  # given a path, torch would check the name
         return torch.load(file, map_location="cpu", weights_only=True)
@@ -326,9 +322,9 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
     if spec.family == "efficientnet-lite" and is_published(state):
         state = renamed_tensors(state)
     if spec.origin == "timm":
-        from edgecnn.models.families.from_timm import translated
+        from edgecnn.models.families.from_timm import renamed_state
 
-        state = translated(spec, state)
+        state = renamed_state(spec, state)
     wanted = _shapes(spec, state)
     try:
         return Unwrapped(_fitting(state, wanted, path=path, arch=spec.name), table.removed)
@@ -339,7 +335,7 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
 
 def archs_that_fit(state: Mapping[str, Tensor]) -> tuple[str, ...]:
     """Return networks of the catalogue that have exactly these tensors, with any number of classes."""
-    return tuple(spec.name for spec in all_archs() if _has_as_many(spec, state) and _fits(spec, state))
+    return tuple(spec.name for spec in all_archs() if _has_as_many(spec, state) and _fits_exactly(spec, state))
 
 
 def _has_as_many(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
@@ -353,7 +349,7 @@ def _has_as_many(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
     return count == least or spec.auxiliary is not None and count > least
 
 
-def _fits(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
+def _fits_exactly(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
     try:
         _fitting(state, _shapes(spec, state), path=Path(), arch=spec.name)
     except (WeightsDoNotFit, MissingPackage):
@@ -404,9 +400,9 @@ def load_shipping(spec: ArchSpec, classes: int, path: Path, size: ImageSize) -> 
     network = load_trained(spec, classes, path)
     if spec.origin != "timm":
         return network
-    from edgecnn.models.families.from_timm import merged
+    from edgecnn.models.families.from_timm import merge_for_shipping
 
-    return merged(network, size)
+    return merge_for_shipping(network, size)
 
 
 def replace_head(network: nn.Module, spec: ArchSpec, head: nn.Module) -> None:

@@ -20,7 +20,7 @@ from edgecnn.values.training import Form
 
 
 def prune(network: nn.Module, share: float, size: ImageSize) -> None:
-    """Prune in place. ``share``: of the channels of each layer, 0…1. ``size``: of its input.
+    """Remove the ``share`` of each layer's channels with the smallest weights, in place. ``size``: of the network's input.
 
     The result is as wide as the network scaled to that width, and keeps its outputs.
     """
@@ -31,12 +31,12 @@ def prune(network: nn.Module, share: float, size: ImageSize) -> None:
         torch.zeros(1, 3, *size, device=layers[0].weight.device),
         importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=share,
-        pruning_ratio_dict={layer: _share(layer, remaining) for layer in layers[:-1]},
+        pruning_ratio_dict={layer: _pruned_share(layer, remaining) for layer in layers[:-1]},
         ignored_layers=[layers[-1]],
     ).step()
 
 
-def _share(layer: nn.Conv2d | nn.Linear, remaining: Multipliers) -> float:
+def _pruned_share(layer: nn.Conv2d | nn.Linear, remaining: Multipliers) -> float:
     """Subtract half a channel, because the library rounds the remaining channels to whole ones."""
     width = layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
     return max(0.0, width - min(width, remaining.channels(width)) - 0.5) / width
@@ -47,7 +47,7 @@ Gates = Mapping[str, Tensor]
 """Dotted name of a squeeze-excite block to the mean of its gates, float32 (channels)."""
 
 
-def operated(network: nn.Module, form: Form, gates: Gates, size: ImageSize) -> nn.Module:
+def apply_surgery(network: nn.Module, form: Form, gates: Gates, size: ImageSize) -> nn.Module:
     """Return a copy of ``network`` in this form. Weights that remain are the same or equivalent.
 
     A remaining squeeze-excite block keeps its sigmoid: OpenVINO 2026.4 runs a hard one in its reference kernel, with conversions
@@ -60,22 +60,25 @@ def operated(network: nn.Module, form: Form, gates: Gates, size: ImageSize) -> n
     changed = copy.deepcopy(network)
     if form.squeeze_excite == "remove":
         for name in squeeze_excites(changed):
-            _take_out(changed, name, gates[name])
+            _remove_squeeze_excite(changed, name, gates[name])
     if form.activation != "keep":
-        _exchange(changed, nn.SiLU, _ACTIVATIONS[form.activation])
+        for module in list(changed.modules()):
+            for name, child in list(module.named_children()):
+                if type(child) is nn.SiLU:
+                    setattr(module, name, _ACTIVATIONS[form.activation]())
     if form.pruned:
         prune(changed, form.pruned, size)
     return changed
 
 
-def operated_unlearned(network: nn.Module, form: Form, size: ImageSize) -> nn.Module:
-    """Return ``operated`` of an untrained network, whose gates count as open."""
+def apply_surgery_untrained(network: nn.Module, form: Form, size: ImageSize) -> nn.Module:
+    """Return an untrained network in this form, with the gates of removed squeeze-excite blocks taken as 1."""
     open_gates = {name: torch.ones_like(network.get_parameter(f"{name}.fc2.bias")) for name in squeeze_excites(network)}
-    return operated(network, form, open_gates, size) if form.suffix else network
+    return apply_surgery(network, form, open_gates, size) if form.suffix else network
 
 
 def squeeze_excites(network: nn.Module) -> tuple[str, ...]:
-    """Return the dotted names of its squeeze-excite blocks."""
+    """Return the dotted names of the squeeze-excite blocks."""
     return tuple(name for name, module in network.named_modules() if isinstance(module, SqueezeExcitation))
 
 
@@ -97,15 +100,8 @@ def mean_gates(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, Tenso
     return {name: torch.stack(means).mean(dim=0) for name, means in gates.items()}
 
 
-def _exchange(network: nn.Module, old: type[nn.Module], new: type[nn.Module]) -> None:
-    for module in list(network.modules()):
-        for name, child in list(module.named_children()):
-            if type(child) is old:
-                setattr(module, name, new())
-
-
 @torch.no_grad()
-def _take_out(network: nn.Module, name: str, gate: Tensor) -> None:
+def _remove_squeeze_excite(network: nn.Module, name: str, gate: Tensor) -> None:
     """Remove a block and scale the next convolution: torchvision's blocks are sequences with the projection right after it."""
     parent, _, position = name.rpartition(".")
     block = network.get_submodule(parent)

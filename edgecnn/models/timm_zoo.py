@@ -79,7 +79,7 @@ def recorded_arch(name: str) -> ArchSpec:
     if recorded is not None and tag:
         recorded = get_pretrained_cfg(bare_name, allow_unregistered=False) if f"{family}.{tag}" in _tagged(family) else None
     if recorded is None:
-        nearest, pattern = _nearest(bare_name), any(letter in bare_name for letter in "*?[")
+        nearest, pattern = _nearest_names(bare_name), any(letter in bare_name for letter in "*?[")
         alike = name if pattern else f"{os.path.commonprefix(nearest) or TIMM}*"
         raise unknown_arch(name=name, nearest=() if pattern else nearest, shown_by=f"edgecnn list archs {shell_word(alike)}")
     like = f"{TIMM}{family.partition('_')[0]}*"
@@ -96,7 +96,7 @@ def timm_names(pattern: str) -> tuple[str, ...]:
     bare_pattern = pattern.lower().removeprefix(TIMM)
     return tuple(
         f"{TIMM}{name}"
-        for name in _all_names()
+        for name in _classifier_names()
         if fnmatchcase(name, bare_pattern) or fnmatchcase(name.partition(".")[0], bare_pattern)
     )
 
@@ -133,7 +133,7 @@ def row_of(family: str, recorded: PretrainedCfg) -> ArchSpec:
         beside=tuple(beside),
         year=None,
         paper=None,
-        weights=_weights(recorded),
+        weights=_published_weights(recorded),
     )
 
 
@@ -141,7 +141,7 @@ FAMILY = "timm"
 """For every row made here: how to scale or change such a network is unknown."""
 
 
-def _weights(recorded: PretrainedCfg) -> PretrainedWeights | None:
+def _published_weights(recorded: PretrainedCfg) -> PretrainedWeights | None:
     """Return None if timm records no weights on the Hub, or reads them with its own code."""
     if not recorded.hf_hub_id or str(recorded.custom_load) == "hf":
         return None
@@ -165,7 +165,7 @@ def _tagged(family: str) -> tuple[str, ...]:
     return _tags().get(family, ())
 
 
-def _all_names() -> Iterator[str]:
+def _classifier_names() -> Iterator[str]:
     for family in timm.list_models():
         for name in _tagged(family) or (family,):
             recorded = get_pretrained_cfg(name)
@@ -173,7 +173,7 @@ def _all_names() -> Iterator[str]:
                 yield name
 
 
-def _nearest(bare_name: str) -> tuple[str, ...]:
+def _nearest_names(bare_name: str) -> tuple[str, ...]:
     """Return the nearest names, with tags first, since only the tag may be wrong."""
     family = bare_name.partition(".")[0]
     known = _tagged(family) if timm.is_model(family) else timm.list_models()

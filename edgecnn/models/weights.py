@@ -62,7 +62,7 @@ def answer_weights(
     if choice == "none":
         return WeightsAnswer.starting("random weights, as asked", choice=choice, kind="none")
     if choice not in ("auto", "imagenet"):
-        return _file(spec, choice)
+        return _file_answer(spec, choice)
     weights = spec.weights
     if weights is None:
         return _missing_answer(
@@ -98,7 +98,7 @@ def held_weights(weights: PretrainedWeights, choice: str = "auto", cached: Path 
 def _download_answer(spec: ArchSpec, weights: PretrainedWeights, choice: str) -> WeightsAnswer:
     url = hub_address(weights) if weights.origin == "timm" else weights.url
     offline = os.environ.get(OFFLINE_VARIABLE) == "1"
-    refusal = f"was not asked because {OFFLINE_VARIABLE}=1" if offline else _refusal(str(url))
+    refusal = f"was not asked because {OFFLINE_VARIABLE}=1" if offline else _refusal_of_server(str(url))
     if refusal is None:
         what = f"{weights.trained_on} weights, downloaded from {url}"
         return WeightsAnswer.starting(what, choice=choice, kind="download", asked=True)
@@ -127,7 +127,7 @@ def package_file(weights: PretrainedWeights) -> Path | None:
     return path if path.is_file() else None
 
 
-def _named(weights: PretrainedWeights) -> str:
+def _describe(weights: PretrainedWeights) -> str:
     return f"{weights.trained_on} weights ({weights.name})"
 
 
@@ -136,7 +136,7 @@ def _stored_answer(weights: PretrainedWeights, choice: str, cached: Path | None)
         return None
     sha256 = json.loads((cached / "weights.json").read_text("utf-8"))["sha256"]
     return WeightsAnswer.starting(
-        f"{_named(weights)}, already in the store", choice=choice, kind="cached", path=str(cached), sha256=sha256
+        f"{_describe(weights)}, already in the store", choice=choice, kind="cached", path=str(cached), sha256=sha256
     )
 
 
@@ -151,7 +151,7 @@ def _torch_hub_answer(weights: PretrainedWeights, choice: str) -> WeightsAnswer 
     if not sha256.startswith(weights.sha256_prefix):
         return None  # another program's partial download, which fetch would refuse too
     return WeightsAnswer.starting(
-        f"{_named(weights)}, found in torch's cache", choice=choice, kind="cached", path=str(path), sha256=sha256
+        f"{_describe(weights)}, found in torch's cache", choice=choice, kind="cached", path=str(path), sha256=sha256
     )
 
 
@@ -160,7 +160,7 @@ def _hub_answer(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None
     if held is None or not held.whole:
         return None
     return WeightsAnswer.starting(
-        f"{_named(weights)}, found in the cache of Hugging Face's hub",
+        f"{_describe(weights)}, found in the cache of Hugging Face's hub",
         choice=choice,
         kind="cached",
         path=str(held.path),
@@ -173,7 +173,7 @@ def _package_answer(weights: PretrainedWeights, choice: str) -> WeightsAnswer | 
     if path is None:
         return None
     return WeightsAnswer.starting(
-        f"{_named(weights)}, installed as a package",
+        f"{_describe(weights)}, installed as a package",
         choice=choice,
         kind="package",
         path=str(path),
@@ -193,7 +193,7 @@ def _recorded_sha256(weights: PretrainedWeights) -> str | None:
     return None
 
 
-def _file(spec: ArchSpec, choice: str) -> WeightsAnswer:
+def _file_answer(spec: ArchSpec, choice: str) -> WeightsAnswer:
     path = user_path(choice)
     _refuse_other_than_file(path)
     format_of(path)
@@ -235,17 +235,17 @@ def _missing_answer(spec: ArchSpec, choice: str, *, because: str, remedy: str, o
     return WeightsAnswer.starting(what, choice=choice, kind="none", asked=online, lacking=lacking)
 
 
-def _refusal(url: str) -> str | None:
+def _refusal_of_server(url: str) -> str | None:
     """Return None if the server answers a HEAD request in time; otherwise what it did instead, as the end of a sentence."""
     answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threading.Thread(target=lambda: answers.put(_head(url)), daemon=True, name="ask for weights").start()
+    threading.Thread(target=lambda: answers.put(_ask_server(url)), daemon=True, name="ask for weights").start()
     try:
         return answers.get(timeout=ANSWER_WITHIN_S)
     except queue.Empty:
         return f"did not answer within {ANSWER_WITHIN_S:g} s"
 
 
-def _head(url: str) -> str | None:
+def _ask_server(url: str) -> str | None:
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=ANSWER_WITHIN_S):  # noqa: S310
             return None
@@ -258,7 +258,7 @@ def _head(url: str) -> str | None:
 SHA256_DIGITS = 64
 
 
-class Held(NamedTuple):
+class CachedFile(NamedTuple):
     """A file of the Hub on this machine."""
 
     path: Path
@@ -274,7 +274,7 @@ def hub_address(weights: PretrainedWeights) -> str:
     return str(hf_hub_url(weights.name, weights.file))
 
 
-def cached_hub_file(weights: PretrainedWeights) -> Held | None:
+def cached_hub_file(weights: PretrainedWeights) -> CachedFile | None:
     """Return the file in the client's cache, or None if there is no readable one.
 
     The client stores a file as a link to a blob that is named after its SHA-256, as the Hub announced it.
@@ -286,34 +286,33 @@ def cached_hub_file(weights: PretrainedWeights) -> Held | None:
         return None
     path = Path(cached)
     try:
-        recorded_sha256 = (
-            path.readlink().name if path.is_symlink() else ""
-        )  # the first link only: a client may store the bytes behind others
+        # Only the first link counts, because a client may store the bytes behind further links.
+        recorded_sha256 = path.readlink().name if path.is_symlink() else ""
         sha256 = sha256_of(path)
     except OSError:
         return None  # someone else's cache, which cannot be used
-    return Held(path, sha256, whole=len(recorded_sha256) != SHA256_DIGITS or recorded_sha256 == sha256)
+    return CachedFile(path, sha256, whole=len(recorded_sha256) != SHA256_DIGITS or recorded_sha256 == sha256)
 
 
-def fetched_from_hub(weights: PretrainedWeights, tell: Progress) -> Path:
+def download_from_hub(weights: PretrainedWeights, tell: Progress) -> Path:
     """Return the file from the cache or the Hub. Partial downloads resume; damaged files are downloaded again.
 
     Raises DownloadFailed: it is not available, or differs from what the Hub announced.
     """
-    held = cached_hub_file(weights)
-    if held is None or not held.whole:
-        _download(weights, tell, anew=held is not None)
-        held = cached_hub_file(weights)
-    if held is None or not held.whole:
+    cached = cached_hub_file(weights)
+    if cached is None or not cached.whole:
+        _download(weights, tell, again=cached is not None)
+        cached = cached_hub_file(weights)
+    if cached is None or not cached.whole:
         raise DOWNLOAD_FAILED(url=hub_address(weights), reason="the download is not the file that the Hub announced", received=0)
-    return held.path
+    return cached.path
 
 
-def _download(weights: PretrainedWeights, tell: Progress, *, anew: bool) -> None:
+def _download(weights: PretrainedWeights, tell: Progress, *, again: bool) -> None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils.tqdm import tqdm
 
-    class Told(tqdm):
+    class ProgressBar(tqdm):
         """Report the progress of the download instead of drawing a bar."""
 
         arrived = 0
@@ -327,7 +326,7 @@ def _download(weights: PretrainedWeights, tell: Progress, *, anew: bool) -> None
             """Draw nothing."""
 
     try:
-        hf_hub_download(weights.name, weights.file, tqdm_class=Told, force_download=anew)
+        hf_hub_download(weights.name, weights.file, tqdm_class=ProgressBar, force_download=again)
     except Exception as problem:  # the client's errors, and those of its HTTP libraries, share no class
         lines = str(problem).strip().splitlines()
         raise DOWNLOAD_FAILED(

@@ -77,7 +77,8 @@ def format_of(path: Path) -> WeightsFormat:
             if head.startswith(_ZIP):
                 return _torch_zip(path, file)
             if _TORCH_BEFORE_1_6 in head[:64]:
-                return _torch_before_1_6(path, file)
+                _refuse_objects(path, file, pickles=_PICKLES_BEFORE_1_6)
+                return "torch"
             if head[8:9] == b"{":
                 return _safetensors(path, file, size)
     except OSError as error:
@@ -134,11 +135,6 @@ def _zip_like(names: Sequence[str]) -> str:
     return "a zip archive without tensors: if it contains a weights file, unpack it"
 
 
-def _torch_before_1_6(path: Path, file: IO[bytes]) -> WeightsFormat:
-    _refuse_objects(path, file, pickles=_PICKLES_BEFORE_1_6)
-    return "torch"
-
-
 def _refuse_objects(path: Path, file: IO[bytes], *, pickles: int) -> None:
     """Refuse objects that a pickle would call. ``torch.load(weights_only=True)`` refuses more, and decides."""
     names: dict[str, None] = {}
@@ -160,7 +156,7 @@ def _refuse_objects(path: Path, file: IO[bytes], *, pickles: int) -> None:
 
 
 def _may_be_of_tensors(module: str) -> bool:
-    """Whether a module has a name that torch._weights_only_unpickler allows, or is one of torch's others except its layers."""
+    """Return whether torch._weights_only_unpickler allows the module, or it is a module of torch without layers."""
     if module in ("_codecs", "builtins", "__builtin__", "collections", "torch"):
         return True
     return module.startswith("torch.") and not module.startswith(("torch.nn.modules", "torch.optim"))
@@ -185,15 +181,10 @@ def parameters_that_ship(spec: ArchSpec, file: Path) -> int:
 
     ``file``: safetensors, as training writes it.
     """
-    return sum(
-        prod(shape)
-        for name, shape in _shapes(file).items()
-        if not name.endswith(STATISTICS) and not name.startswith(spec.left_behind)
-    )
-
-
-def _shapes(file: Path) -> dict[str, Sequence[int]]:
-    """https://huggingface.co/docs/safetensors: 8 bytes of length (little-endian), and that much JSON."""
     with open_regular(file) as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    return {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))  # see _safetensors
+    return sum(
+        prod(tensor["shape"])
+        for name, tensor in header.items()
+        if name != "__metadata__" and not name.endswith(STATISTICS) and not name.startswith(spec.left_behind)
+    )

@@ -1,4 +1,4 @@
-"""How many epochs fit into ``train.minutes``: measured on this machine once, and kept in the plan of the folder."""
+"""Choose as many epochs as fit into ``train.minutes``. The speed is measured once, and the folder's plan keeps the choice."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.training import TrainingBudget, TrainingSpeed
 
 EPOCHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-"""A budget chooses among these: steps so coarse that noise of the measurement rarely changes the choice."""
+"""Numbers of epochs that a budget chooses from. They are so far apart that noise rarely changes the choice."""
 _TRAINS = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 
 class BudgetedTraining(NamedTuple):
-    """A training whose epochs are to be chosen."""
+    """A training whose number of epochs is not chosen yet."""
 
     recipe: Recipe
-    """With every other default filled in."""
+    """The recipe with every other default filled in."""
     arch: ArchSpec
     mode: Mode
     data: DataSummary
     images: int
-    """That train."""
+    """Number of training images."""
 
     def settings(self) -> TrainSettings:
-        """Return the settings of the training, of one epoch."""
+        """Return the settings of a training of one epoch."""
         pixels = pixel_recipe(self.arch, self.recipe.model.resolution_px, self.recipe.preprocessing)
         chosen = self.recipe.train.model_dump(exclude=NO_SETTING, exclude_none=True) | {"epochs": 1, "head": "linear"}
         return TrainSettings(
@@ -51,11 +51,11 @@ class BudgetedTraining(NamedTuple):
 def require_budgetable(recipe: Recipe, mode: Mode | None) -> None:
     """Refuse settings that leave no epochs to choose. ``mode``: None if nothing is trained. Raises MINUTES_NOT_FITTING."""
     if recipe.train.minutes is not None:
-        for beside in _unbudgetable(recipe, mode):
+        for beside in _settings_without_epochs(recipe, mode):
             raise MINUTES_NOT_FITTING(beside=beside)
 
 
-def _unbudgetable(recipe: Recipe, mode: Mode | None) -> Iterator[str]:
+def _settings_without_epochs(recipe: Recipe, mode: Mode | None) -> Iterator[str]:
     train = recipe.train
     if mode is None:
         yield "--keep-head" if recipe.model.onnx is None else "--model"
@@ -73,7 +73,7 @@ def _unbudgetable(recipe: Recipe, mode: Mode | None) -> Iterator[str]:
 
 
 def training_budget(training: BudgetedTraining, plan_file: Path, tell: Progress) -> TrainingBudget | None:
-    """Choose the epochs, or repeat the choice of the folder's last build if it was asked the same; None without a budget.
+    """Choose the epochs, or repeat the choice of the folder's last build with the same settings; None without a budget.
 
     Raises MissingPackage: PyTorch is not installed. EdgecnnError: as ``measure_speed``.
     """
@@ -89,14 +89,14 @@ def training_budget(training: BudgetedTraining, plan_file: Path, tell: Progress)
 
 
 def choose_epochs(training: BudgetedTraining, minutes: float, speed: TrainingSpeed) -> TrainingBudget:
-    """Choose the most epochs that fit, and one if none fits."""
+    """Choose the largest number of epochs that fits, or one epoch if none fits."""
     seconds = {epochs: training_seconds(training, epochs, speed) for epochs in EPOCHS}
     epochs = max((epochs for epochs in EPOCHS if seconds[epochs] <= 60 * minutes), default=EPOCHS[0])
     return TrainingBudget(minutes=minutes, speed=speed, epochs=epochs, seconds=seconds[epochs])
 
 
 def training_seconds(training: BudgetedTraining, epochs: int, speed: TrainingSpeed) -> float:
-    """Decoding, frozen features of images and their mirror images if a head is trained on them first, and epochs."""
+    """Estimate the time of decoding, of computing features for the head's training, and of the epochs."""
     from edgecnn.training.material import kept_decoded
 
     settings = training.settings()
@@ -112,7 +112,7 @@ def training_seconds(training: BudgetedTraining, epochs: int, speed: TrainingSpe
 
 
 def _size_shares(training: BudgetedTraining, epochs: int) -> Sequence[float]:
-    """The area of the images of each epoch, as a share of the shipped size."""
+    """Return the area of the images in each epoch, as a share of the area at the shipped size."""
     from edgecnn.training.beginning import finetune_phase, scratch_phase
 
     settings = training.settings().model_copy(update={"epochs": epochs})
@@ -121,7 +121,7 @@ def _size_shares(training: BudgetedTraining, epochs: int) -> Sequence[float]:
 
 
 def _budget_before(training: BudgetedTraining, plan_file: Path) -> TrainingBudget | None:
-    """The choice of the folder's last build, if it was of this network, these images and settings."""
+    """Return the choice of the folder's last build, if that build has the same network, images and settings."""
     try:
         before = json_document(plan_file)["resolved"]
         budget = TrainingBudget.model_validate(before["budget"])

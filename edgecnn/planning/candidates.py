@@ -295,7 +295,7 @@ def candidates_of(
     return tuple(built.values()), tuple(unsupported), unavailable
 
 
-def add_learned(
+def add_trained_candidates(
     candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, data: DataSummary
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
     """Append the candidates that need another training, if the recipe asks for them.

@@ -286,7 +286,7 @@ def demo_resolution(arch: ArchSpec) -> ImageSize:
 
 
 def _fill_images(choice: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
-    """Use all calibration images unless fewer are asked for. Asking for too many fails here, before training."""
+    """Use all calibration images unless the recipe states fewer. Too many fail here, before training."""
     available = data.counts["calibration"]
     if choice.images is not None and choice.images > available:
         raise CALIBRATION_SET_TOO_SMALL(asked=choice.images, found=available)

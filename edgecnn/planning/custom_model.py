@@ -18,12 +18,12 @@ from edgecnn.errors.custom_model import (
     CUSTOM_MODEL_AND_ARCH,
     CUSTOM_MODEL_WITHOUT_DATA,
     DATA_TRAIN_STATED,
+    FILL_WITHOUT_BORDER,
     KEPT_HEAD_AND_TRAINING,
     KEPT_HEAD_WITHOUT_DATA,
     LABELS_NEEDED,
     MODEL_OUTPUT_OF_AN_ARCH,
     NOTHING_TO_TRAIN,
-    PREPROCESSING_HALF_GIVEN,
     PREPROCESSING_OF_AN_ARCH,
     InputSizeOpen,
     custom_model_classes_differ,
@@ -81,8 +81,9 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions, and model files of other formats, before images are read.
 
     Raises CUSTOM_MODEL_AND_ARCH, SCALE_OF_A_FILE, LABELS_NEEDED, CUSTOM_MODEL_WITHOUT_DATA, NOTHING_TO_TRAIN,
-    PREPROCESSING_OF_AN_ARCH, MODEL_OUTPUT_OF_AN_ARCH, DATA_TRAIN_STATED, KEPT_HEAD_AND_TRAINING, KEPT_HEAD_WITHOUT_DATA:
-    settings contradict each other. CustomModelUnusable: the file is inside the ``bundle`` that the build would replace.
+    PREPROCESSING_OF_AN_ARCH, FILL_WITHOUT_BORDER, MODEL_OUTPUT_OF_AN_ARCH, DATA_TRAIN_STATED, KEPT_HEAD_AND_TRAINING,
+    KEPT_HEAD_WITHOUT_DATA: settings contradict each other. CustomModelUnusable: the file is inside the ``bundle`` that the build
+    would replace.
     CUSTOM_FILE_MISSING: the file cannot be read. Others: see ``refuse_foreign``.
     """
     model, usual = recipe.model, Recipe()
@@ -137,8 +138,7 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
         raise LABELS_NEEDED(arch=recipe.model.arch)
     own = recipe.preprocessing
     if own.fill is not None and own.resize not in BORDERED:
-        because = "preprocessing.fill needs preprocessing.resize letterbox or line"
-        raise PREPROCESSING_HALF_GIVEN(because=because)
+        raise FILL_WITHOUT_BORDER()
     stated = [name for name in ("like", "mean", "std", "channels", "resize_px") if getattr(own, name) is not None]
     if stated:
         raise PREPROCESSING_OF_AN_ARCH(arch=recipe.model.arch, stated=stated[0])

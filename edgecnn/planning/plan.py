@@ -112,10 +112,12 @@ def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key
     if learning_rate is None:
         raise ValueError("resolve fills in what is unset of [surgery] before anything is planned")
     device = resolved.recipe.train.device
-    return SurgeryStage(**learning_of(resolved, trunk), device=device, surgery=surgery, learning_rate=learning_rate)
+    return SurgeryStage(
+        **training_inputs_and_settings(resolved, trunk), device=device, surgery=surgery, learning_rate=learning_rate
+    )
 
 
-def learning_of(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
+def training_inputs_and_settings(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
     """Return the inputs and settings of every training that starts from the trained network."""
     return {
         "inputs": {role: trunk[role] for role in (IMAGES, MADE, "pixels", "weights") if role in trunk},
@@ -213,7 +215,7 @@ def branch_inputs(resolved: Resolved, candidate: Candidate, steps: Steps, trunk:
 def _aware(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> AwareStage:
     quantize = resolved.recipe.quantize
     return AwareStage(
-        **learning_of(resolved, trunk),
+        **training_inputs_and_settings(resolved, trunk),
         scheme=candidate.scheme,
         images=quantize.images,
         epochs=quantize.aware_epochs,

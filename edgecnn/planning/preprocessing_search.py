@@ -1,4 +1,4 @@
-"""Find the preprocessing of a custom model: the stated one, or the one that is right most often.
+"""Find the preprocessing of a custom model: the stated preprocessing, or the one with the most correct predictions.
 
 Candidates run on images of the role ``validation``, each decoded once. The test split is not used.
 """
@@ -16,6 +16,9 @@ import numpy as np
 from edgecnn.data.images import ImageSource
 from edgecnn.errors.custom_model import (
     ANSWERS_NOT_FINITE,
+    COLOURS_OF_GREY,
+    GREY_NUMBERS_DIFFER,
+    PREPROCESSING_GIVEN_TWICE,
     PREPROCESSING_HALF_GIVEN,
     PREPROCESSING_UNPROVED,
     answers_alike,
@@ -84,7 +87,8 @@ def find_preprocessing(
     """Try every preprocessing that the settings leave open, and return the best.
 
     Raises:
-        UNKNOWN_PREPROCESSING, PREPROCESSING_HALF_GIVEN: the settings are wrong or incomplete.
+        UNKNOWN_PREPROCESSING, PREPROCESSING_HALF_GIVEN, PREPROCESSING_GIVEN_TWICE: the settings are wrong or incomplete.
+        COLOURS_OF_GREY, GREY_NUMBERS_DIFFER: the settings are for three channels, and the network has one.
         ANSWERS_ALIKE, ANSWERS_NOT_FINITE: all answers are the same, or some are not numbers.
         PREPROCESSING_UNPROVED: no preprocessing is stated, and the images have no labels.
         CustomModelUnusable: the runtime cannot run the file.
@@ -92,7 +96,7 @@ def find_preprocessing(
     own = choice
     choice, notes = merge_stated(own, custom.stated, custom.entry)
     _refuse_colours_of_grey(custom, choice)
-    names = _names(custom, choice)
+    names = _normalization_names(custom, choice)
     by: Literal["recipe", "file", "search"] = "search" if choice.mean is None and choice.like is None else "file"
     if own.mean is not None or own.like is not None:
         by = "recipe"
@@ -110,7 +114,7 @@ def find_preprocessing(
     shown = labels.astype(bool) if labels.ndim != 1 else labels[:, None] == np.arange(len(source.classes))  # (images, classes)
     right = [shown[np.arange(len(shown)), logits.argmax(axis=1)] for logits in answers]
     groups = source.groups(images)
-    chosen, trials, rivals = _best(ways, right, groups)
+    chosen, trials, rivals = _best_way(ways, right, groups)
     chance = float(shown.mean(axis=0).max())
     at_chance = _chance_not_beaten(right[chosen], len(ways), chance, groups)
     return FoundPreprocessing(ways[chosen], by, trials, rivals, answers[chosen], at_chance, stating, notes)
@@ -134,18 +138,17 @@ def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> 
         return
     stated = choice.like
     if choice.channels is not None or (choice.mean is None and stated is not None and not usual_named(stated).is_of_grey):
-        setting = "preprocessing.channels" if choice.channels is not None else f"preprocessing {stated}"
-        raise PREPROCESSING_HALF_GIVEN(because=f"the network has one channel, and {setting} states three")
+        setting = "preprocessing.channels" if choice.channels is not None else f"preprocessing.like={stated}"
+        raise COLOURS_OF_GREY(setting=setting)
     if any(len(set(numbers)) > 1 for numbers in (choice.mean, choice.std) if numbers is not None):
-        because = "the network has one channel, so mean and std must repeat one number three times"
-        raise PREPROCESSING_HALF_GIVEN(because=because)
+        raise GREY_NUMBERS_DIFFER()
 
 
-def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[str, ...]:
+def _normalization_names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[str, ...]:
     if (choice.mean is None) != (choice.std is None):
-        raise PREPROCESSING_HALF_GIVEN(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
+        raise PREPROCESSING_HALF_GIVEN(missing="std" if choice.std is None else "mean")
     if choice.mean is not None and choice.like is not None:
-        raise PREPROCESSING_HALF_GIVEN(because="preprocessing.like and preprocessing.mean are both set")
+        raise PREPROCESSING_GIVEN_TWICE()
     if choice.mean is not None:
         is_open = choice.channels is None and custom.entry.colours > 1
         return tuple(GIVEN) if is_open else ("given",)
@@ -221,7 +224,7 @@ class _Best(NamedTuple):
     rivals: tuple[str, ...]
 
 
-def _best(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], groups: Groups | None = None) -> _Best:
+def _best_way(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], groups: Groups | None = None) -> _Best:
     order = sorted(range(len(ways)), key=lambda number: (-int(right[number].sum()), number))
     trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
     first, told_apart = order[0], TOLD_APART / max(1, len(ways) - 1)

@@ -17,7 +17,7 @@ from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe, mode_of
 from edgecnn.planning.recipe import load_recipe, pipeline_names
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.training import threads_before, trained_before_on
+from edgecnn.planning.training import previous_threads, previous_training_device
 from edgecnn.results.folder import PLAN, REPORT, read_report
 from edgecnn.results.shipped import keys_of, step_of_another
 from edgecnn.store.disk import json_document
@@ -69,7 +69,7 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
         "train.threads": _threads_origin(request, completed.recipe.train),
         **_filled_origins(completed),
     }
-    if trained_before_on(request.out / PLAN) is not None:
+    if previous_training_device(request.out / PLAN) is not None:
         sources["train.device"] = "filled in: the device of the last build in this folder"
     origin_of = {**stated, **{key: source for key, source in sources.items() if requested[key] != filled[key]}}
     settings = [Setting(key=key, value=value, origin=origin_of.get(key, DEFAULT)) for key, value in filled.items()]
@@ -107,7 +107,7 @@ def settings_of_build(folder: Path) -> RecipeSettings:
 
 
 def _threads_origin(request: BuildRequest, train: TrainChoice) -> str:
-    if threads_before(request.out / PLAN, train.device) is not None:
+    if previous_threads(request.out / PLAN, train.device) is not None:
         return "filled in: the number of the last build in this folder"
     if train.device == "gpu":
         return "filled in: the same on every machine, because a GPU trains"
@@ -198,7 +198,7 @@ class Setting(Value):
     key: str
     """Dotted, as ``--set`` takes it."""
     value: Any
-    """As in JSON; None: unset, and nothing has to be filled in."""
+    """The value in JSON; None: unset, and nothing has to be filled in."""
     origin: str
     """``default``; the file, pipeline or option that states it; or the source of a filled-in value."""
 

@@ -81,7 +81,7 @@ BUDGET_LEAST_S, BUDGET_MOST_S = 1.0, 7 * 24 * 3600.0
 BEST = "best"
 
 
-def share_of(text: str) -> float:
+def parse_share(text: str) -> float:
     """Read a percentage such as ``2%`` as a share. Raises SHARE_MISREAD."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
     share = float(match.group(1)) / 100 if match else 0.0
@@ -90,7 +90,7 @@ def share_of(text: str) -> float:
     return share
 
 
-def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> ExtraRuns:
+def parse_extra_runs(batches: str | None, *, end_to_end: bool, soak: str | None) -> ExtraRuns:
     """Read the options for additional runs.
 
     ``batches``: numbers of images and ``best``, separated by commas. ``soak``: a duration, such as ``60s`` or ``5min``.
@@ -109,7 +109,7 @@ def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) ->
     )
 
 
-def time_budget_of(text: str) -> float:
+def parse_time_budget(text: str) -> float:
     """Read a duration such as ``10min`` as seconds; units are ``s``, ``min`` and ``h``. Raises DURATION_MISREAD."""
     return _seconds("--time-budget", text, BUDGET_LEAST_S, BUDGET_MOST_S)
 

@@ -12,7 +12,7 @@ from edgecnn.judging.gates import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.candidates import (
-    add_learned,
+    add_trained_candidates,
     candidates_of,
     custom_candidates,
 )
@@ -57,7 +57,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     require_bounds(data, stated.gates, request.gates)
     custom = None if stated.model.onnx is None else custom_model(stated, data, store.root, tell)
     arch, recipe = _network(recipe, custom)
-    candidates, unavailable = add_learned(candidates, unavailable, recipe, data)
+    candidates, unavailable = add_trained_candidates(candidates, unavailable, recipe, data)
     if custom is not None:
         candidates, unavailable = custom_candidates(custom, candidates, unavailable, recipe, request.device)
     teacher = teacher_of(recipe, data, store, versions)

@@ -74,7 +74,7 @@ def _read_metadata(model: Path) -> Stated | None:
     except OSError:
         return None  # who opens the model says why
     try:
-        sizes = [_size_in(ast.literal_eval(metadata[key])) for key in _SIZES if key in metadata]
+        sizes = [_parse_size(ast.literal_eval(metadata[key])) for key in _SIZES if key in metadata]
         fields = _fields_in_metadata(metadata, sizes[0] if sizes else None)
         stated = Stated(PreprocessingChoice.model_validate(fields), "its metadata", sizes[0] if sizes else None)
     except (*_MALFORMED, SyntaxError, RecursionError, MemoryError, ValidationError):
@@ -93,7 +93,7 @@ def _fields_in_metadata(metadata: Mapping[str, str], size: ImageSize | None) -> 
         shape = {"resize": "crop", "resize_px": size.short_px, "interpolation": "bilinear"} if size is not None else {}
         return {"like": "unit", **shape}
     if "mean" in metadata and "std" in metadata:
-        mean, std = _three(ast.literal_eval(metadata["mean"])), _three(ast.literal_eval(metadata["std"]))
+        mean, std = _three_numbers(ast.literal_eval(metadata["mean"])), _three_numbers(ast.literal_eval(metadata["std"]))
         byte = 255 if max(mean) > 1 or max(std) > 1 else 1
         return _colours([value / byte for value in mean], [value / byte for value in std], order)
     return {}
@@ -134,10 +134,12 @@ def _colours_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any],
     if normalized and config.get("image_mean") is None:
         return {}, ["states do_normalize without image_mean"]
     factor = 255.0 * float(config.get("rescale_factor") or 1 / 255) if config.get("do_rescale", True) else 255.0
-    mean, std = (_three(config["image_mean"]), _three(config["image_std"])) if normalized else ([0.0] * 3, [1.0] * 3)
+    mean, std = (
+        (_three_numbers(config["image_mean"]), _three_numbers(config["image_std"])) if normalized else ([0.0] * 3, [1.0] * 3)
+    )
     # EfficientNetImageProcessor divides by the scale once more, whether it normalizes or not.
     twice = _processor(config).startswith("EfficientNet") and config.get("include_top", True)
-    again = _three(config["image_std"]) if twice else [1.0] * 3
+    again = _three_numbers(config["image_std"]) if twice else [1.0] * 3
     offset = 1.0 if config.get("rescale_offset") else 0.0
     own_std = [value * divisor for value, divisor in zip(std, again, strict=True)]
     own_mean = [(offset + value) / factor for value in mean]
@@ -156,10 +158,10 @@ def _shape_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], I
     size, share = config.get("size"), config.get("crop_pct")
     if size is None:
         return {}, None, []
-    crop = _size_in(config["crop_size"]) if config.get("do_center_crop") else None
+    crop = _parse_size(config["crop_size"]) if config.get("do_center_crop") else None
     if isinstance(size, dict) and "shortest_edge" not in size and not {"height", "width"} <= size.keys():
         return {}, crop, ["states a size in a form that edgecnn does not read (height and width, or shortest_edge)"]
-    whole = _size_in(size)
+    whole = _parse_size(size)
     covers = not _processor(config).startswith(_SQUARE_BY) if isinstance(size, int) else "shortest_edge" in size
     short = int(whole.short_px * 256 / 224) if _processor(config).startswith("Levit") else whole.short_px
     if share is not None and covers and short < _STRETCHED_FROM:
@@ -179,7 +181,7 @@ def _timm_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize |
     own = config.get("pretrained_cfg")
     if not isinstance(own, dict):
         return None
-    size = _size_in(own["input_size"])
+    size = _parse_size(own["input_size"])
     notes: list[str] = []
     scaled = math.floor(size.short_px / float(own.get("crop_pct") or 0.875))
     mode = own.get("crop_mode") or "center"
@@ -187,7 +189,7 @@ def _timm_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize |
         notes.append(f"states the crop mode {mode}; edgecnn uses a centre crop")
     shape = {"resize": "stretch"} if mode == "squash" and not notes else {"resize": "crop", "resize_px": scaled}
     shape |= _interpolation(str(own.get("interpolation") or "bilinear"), notes)
-    return {**_colours(_three(own["mean"]), _three(own["std"]), "rgb"), **shape}, size, notes
+    return {**_colours(_three_numbers(own["mean"]), _three_numbers(own["std"]), "rgb"), **shape}, size, notes
 
 
 def _interpolation(name: str, notes: list[str]) -> dict[str, str]:
@@ -210,7 +212,7 @@ def _colours(mean: Sequence[float], std: Sequence[float], channels: str | None) 
     return numbers
 
 
-def _three(value: Any) -> list[float]:
+def _three_numbers(value: Any) -> list[float]:
     numbers = [float(number) for number in (value if isinstance(value, list | tuple) else [value])]
     three = numbers * 3 if len(numbers) == 1 else numbers
     if len(three) != 3 or not all(map(math.isfinite, three)):
@@ -218,7 +220,7 @@ def _three(value: Any) -> list[float]:
     return three
 
 
-def _size_in(value: Any) -> ImageSize:
+def _parse_size(value: Any) -> ImageSize:
     """Read 224, [224, 224], [3, 224, 224], {"height": 224, "width": 224} or {"shortest_edge": 224}. Raises ValueError."""
     if isinstance(value, dict):
         value = [value["height"], value["width"]] if "height" in value else value["shortest_edge"]
@@ -254,18 +256,18 @@ def merge_stated(
         if agree(chosen, fields):
             taken |= missing_fields(chosen, fields)
         else:
-            notes.append(f"{stated.source} states {_shown(fields)}; your setting is used: {_shown(chosen)}")
+            notes.append(f"{stated.source} states {_fields_text(fields)}; your setting is used: {_fields_text(chosen)}")
     if entry.colours == 1:
         taken.pop("channels", None)
     if own.fill is not None and taken.get("resize", "letterbox") not in ("letterbox", "line"):
         taken = {name: value for name, value in taken.items() if name not in _SHAPE}
-        notes.append(f"{stated.source} states {_shown(shape)}, but your fill needs a border")
+        notes.append(f"{stated.source} states {_fields_text(shape)}, but your fill needs a border")
     if "interpolation" in theirs and own.interpolation is None:
         taken["interpolation"] = theirs["interpolation"]
     return PreprocessingChoice.model_validate({**dict(own), **taken}), tuple(notes)
 
 
-def _shown(fields: Mapping[str, Any]) -> str:
+def _fields_text(fields: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {_value(value)}" for name, value in fields.items())
 
 

@@ -18,8 +18,13 @@ from edgecnn.errors.training import (
     NOTHING_IN_EPOCHS,
     NOTHING_IN_PRECISION,
     NOTHING_TO_UNFREEZE,
+    TEACHER_CHANGED,
+    TEACHER_GONE,
     TEACHER_NOT_FITTING,
     TEACHER_SAW_OTHER_IMAGES,
+    TEACHER_SEES_OTHERWISE,
+    TEACHER_UNTRAINED,
+    TEACHER_WITHOUT_WEIGHTS,
     nothing_to_share,
 )
 from edgecnn.errors.weights import WeightsUnavailable
@@ -78,7 +83,7 @@ def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
 
 
 def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: LearningDevice | None = None) -> LearningDevice:
-    """Return the device that trains: the requested one, the one of the folder's last build, or a GPU that seems usable.
+    """Return the requested device, that of the folder's last build, or a GPU that seems usable, or else the CPU.
 
     Raises NO_GPU_TO_TRAIN_ON, NOTHING_TO_SHARE: the requested device is not usable.
     """
@@ -101,8 +106,8 @@ def fill_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path, tell: 
     """
     if recipe.model.onnx is not None or recipe.model.keep_head:
         return recipe
-    device = learning_device(recipe.train, gpu, trained_before_on(plan_file))
-    before = threads_before(plan_file, device)
+    device = learning_device(recipe.train, gpu, previous_training_device(plan_file))
+    before = previous_threads(plan_file, device)
     threads = recipe.train.threads or before or (GPU_THREADS if device == "gpu" else training_threads())
     requested = openmp_threads()
     if recipe.train.threads is None and device == "cpu" and before is not None and requested not in (None, before):
@@ -112,16 +117,16 @@ def fill_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path, tell: 
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": device, "threads": threads})})
 
 
-def trained_before_on(plan_file: Path) -> LearningDevice | None:
+def previous_training_device(plan_file: Path) -> LearningDevice | None:
     """Return the device that trained the folder's last build; it need not be available now. None if it is unknown."""
     before = _training_before(plan_file)
     device = None if before is None else before.get("device", "cpu")  # plans of older versions have no device
     return device if device in get_args(LearningDevice) else None
 
 
-def threads_before(plan_file: Path, device: LearningDevice | None) -> int | None:
+def previous_threads(plan_file: Path, device: LearningDevice | None) -> int | None:
     """Return the number of threads that trained the folder's last build on that device; None if it is unknown."""
-    if trained_before_on(plan_file) != device:
+    if previous_training_device(plan_file) != device:
         return None
     threads = (_training_before(plan_file) or {}).get("threads")
     return threads if isinstance(threads, int) and threads > 0 else None
@@ -219,8 +224,11 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
     Raises:
         UnknownArch: the name is neither a network of the catalogue nor a folder.
         MissingPackage: the network needs a package of the extra ``zoo``.
-        NO_TEACHER: the network has no pretrained weights, or the folder is not a finished build of this store with a trained
-            network.
+        TEACHER_WITHOUT_WEIGHTS: the network has no pretrained weights.
+        NO_TEACHER: the folder is not a finished build.
+        TEACHER_UNTRAINED, TEACHER_CHANGED, TEACHER_GONE: the build trained no network, changed it afterwards, or the store no
+            longer holds it.
+        TEACHER_SEES_OTHERWISE: the build uses another part or shape of the image.
         TEACHER_SAW_OTHER_IMAGES: the build used other images, or other roles of these.
         RESOLUTION_TOO_SMALL: the network cannot see images as small as the training images.
     """
@@ -249,8 +257,7 @@ def _teacher_from_list(named: str, resolution_px: ImageSize, store: Store, versi
     try:
         weights = answer_weights(arch, "imagenet", cached=cached.folder if isinstance(cached, Artifact) else None)
     except WeightsUnavailable as error:
-        hint = "choose another network of the catalogue, or the folder of a finished build"
-        raise NO_TEACHER(named=named, because=f"it has no pretrained weights: {error.because}", hint=hint) from error
+        raise TEACHER_WITHOUT_WEIGHTS(named=named, because=error.because) from error
     return Teacher(named=named, terms=_terms(arch, resolution_px), weights=weights)
 
 
@@ -259,23 +266,19 @@ def _teacher_from_build(named: str, recipe: Recipe, data: DataSummary, store: St
     try:
         build = finished_build(folder)
     except NoBuildToJudge as error:
-        raise NO_TEACHER(named=folder, because=error.because or error.what, hint="build a teacher with edgecnn build") from error
+        raise NO_TEACHER(named=folder, because=error.because or error.what) from error
     theirs = build.resolved
     if theirs.data.content != data.content:
         raise TEACHER_SAW_OTHER_IMAGES(folder=folder, theirs=theirs.data.root, ours=data.root)
     if theirs.recipe.surgery.instead:
-        because = "surgery changed its network after the training"
-        raise NO_TEACHER(
-            named=folder, because=because, hint="choose a build of the unchanged network, or a network of the catalogue"
-        )
+        raise TEACHER_CHANGED(folder=folder)
     _require_same_shape(folder, recipe, theirs.preprocessing.pixels)
     key = build.keys.get("train")
     if key is None:
-        raise NO_TEACHER(named=folder, because="it trained no network", hint="choose a network of the catalogue")
+        raise TEACHER_UNTRAINED(folder=folder)
     made = whole_entry(store, TrainStage.kind, key)
     if made is None:
-        because = f"the store {store.root} no longer holds its trained network"
-        raise NO_TEACHER(named=folder, because=because, hint=build.again)
+        raise TEACHER_GONE(folder=folder, store=store.root, command=build.again)
     sha256 = Key(made.record.files[TRAINED].sha256)
     terms = _terms(theirs.arch, theirs.preprocessing.pixels.crop_px)
     return Teacher(named=named, terms=terms, trained=sha256, folder=str(made.folder))
@@ -286,7 +289,4 @@ def _require_same_shape(folder: Path, recipe: Recipe, theirs: PixelRecipe) -> No
     ours = recipe.model.resolution_px or arch_named(recipe.model.arch).resolution_px
     mode, shape = recipe.preprocessing.resize or "crop", theirs.crop_px
     if ours.height_px * shape.width_px != ours.width_px * shape.height_px or mode != theirs.resize:
-        because = (
-            f"it sees {shape} px by {theirs.resize}, but the student sees another part or shape of the image: {ours} px by {mode}"
-        )
-        raise NO_TEACHER(named=folder, because=because, hint="choose a build with the same shape and preprocessing.resize")
+        raise TEACHER_SEES_OTHERWISE(folder=folder, theirs=shape, their_mode=theirs.resize, ours=ours, mode=mode)

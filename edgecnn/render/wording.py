@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from edgecnn.errors.base import steers, visible
+from edgecnn.errors.base import controls_terminal, visible
 
 
 def visible_lines(text: str) -> str:
@@ -20,7 +20,7 @@ def visible_json(document: str) -> str:
     """Apply ``visible`` to a JSON document, with JSON's escapes."""
     if document.isascii() and not _ASCII_STEERS.search(document):
         return document
-    return "".join(json.dumps(sign)[1:-1] if sign != "\n" and steers(sign) else sign for sign in document)
+    return "".join(json.dumps(sign)[1:-1] if sign != "\n" and controls_terminal(sign) else sign for sign in document)
 
 
 _ASCII_STEERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")

@@ -51,7 +51,7 @@ class TrainStage(Stage, TrainSettings):
 
         Raises:
             MissingPackage: torch is not installed.
-            TRAINING_DIVERGED: the loss is no finite number; the best checkpoint stays in ``resume/``.
+            TRAINING_DIVERGED: the loss is not finite; the best checkpoint stays in ``resume/``.
             NOTHING_TO_TRAIN_ON, CLASSES_DIFFER: the images differ from those of the plan.
         """
         require_packages(self.tools, extra="train", needed_for="train")

@@ -12,25 +12,26 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
-from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.devices.files import target_of
 from edgecnn.devices.this_machine import complete_device, local_facts
 from edgecnn.errors.fit import (
     BUDGET_INVALID,
+    BUDGET_OF_LATENCY,
+    BUDGET_TWICE,
     SCALE_OF_A_FILE,
     ResolutionUnderStride,
     ScaleLeavesNoChannel,
     budget_too_small,
+    budget_unknown,
     memory_unknown,
     unknown_layer,
 )
-from edgecnn.errors.wording import nearest, shell_word
 from edgecnn.installed import require_packages
 from edgecnn.judging.metrics import IMAGES_PER_S
 from edgecnn.models.catalogue import arch_named, require_size
-from edgecnn.models.compound import ALPHA, BETA, GAMMA, RULES, imbalance_of, scaled, scaled_or_same
+from edgecnn.models.compound import ALPHA, BETA, GAMMA, RULES, imbalance_of, scale_arch, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import user_path
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
@@ -52,20 +53,17 @@ def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | Non
     if named.endswith(SUFFIX):
         if scale is not None:
             raise SCALE_OF_A_FILE(onnx=named)
-        return _cost_of_file(user_path(named))
+        require_packages(("onnx",), extra="train", needed_for="cost")
+        from edgecnn.graph.custom.trial import try_counting
+        from edgecnn.graph.onnx_cost import cost_of_file
+
+        path = user_path(named)
+        try_counting(path)
+        return cost_of_file(path)
     row = network_or_family(named)
     spec, size = scaled_or_same(row, scale, resolution_px, row.resolution_px)
     require_size(spec, size)
     return cost_of_network(spec, size).model_copy(update={"scale": scale})
-
-
-def _cost_of_file(path: Path) -> NetworkCost:
-    require_packages(("onnx",), extra="train", needed_for="cost")
-    from edgecnn.graph.custom.trial import try_counting
-    from edgecnn.graph.onnx_cost import cost_of_file
-
-    try_counting(path)
-    return cost_of_file(path)
 
 
 def network_or_family(named: str) -> ArchSpec:
@@ -133,9 +131,9 @@ def search_scale(spec: ArchSpec, budgets: Budgets, tell: Tell) -> ScaleSearch:
         NOTHING_TO_SCALE: no rule scales the family.
     """
     counter = _Counter(spec, budgets.budgets, tell)
-    phi = _end_of_rule(counter)
+    phi = _largest_phi_inside(counter)
     rule = counter.point(counter.rule_scale(phi))
-    inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
+    inside = [point for scales in _scales_around_rule(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
     inside = _distinct(point for point in (*inside, rule) if point is not None)
     most = max(point.macs for point in inside)
     best = min((point for point in inside if point.macs >= NEARLY * most), key=lambda point: (point.imbalance, -point.macs))
@@ -182,7 +180,7 @@ class _Counter:
 
     def _count_network(self, scale: CompoundScale) -> ScalePoint | None:
         try:
-            spec, size = scaled(self.spec, scale, self.spec.resolution_px)
+            spec, size = scale_arch(self.spec, scale, self.spec.resolution_px)
         except (ScaleLeavesNoChannel, ResolutionUnderStride):
             return None
         cost = cost_of_network(spec, size)
@@ -199,10 +197,10 @@ class _Counter:
         )
 
 
-def _end_of_rule(counter: _Counter) -> float:
+def _largest_phi_inside(counter: _Counter) -> float:
     """Return the largest φ inside the budgets, by bisection, because cost grows with φ except for rounding."""
     low, high = LOWEST_PHI, HIGHEST_PHI
-    while not _inside(counter, low):
+    while not _is_inside(counter, low):
         low += 1  # the rule may lead to networks that are too small to exist
         if low > 0:
             limits = {str(name): most for name, most in counter.budgets.items()}
@@ -210,11 +208,11 @@ def _end_of_rule(counter: _Counter) -> float:
             raise budget_too_small(arch=counter.spec.name, budgets=limits, smallest=smallest)
     while high - low > PRECISION:
         middle = (low + high) / 2
-        low, high = (middle, high) if _inside(counter, middle) else (low, middle)
+        low, high = (middle, high) if _is_inside(counter, middle) else (low, middle)
     return low
 
 
-def _inside(counter: _Counter, phi: float) -> bool:
+def _is_inside(counter: _Counter, phi: float) -> bool:
     point = counter.point(counter.rule_scale(phi))
     return point is not None and point.inside
 
@@ -224,7 +222,7 @@ def _largest_inside(counter: _Counter, scales: Iterable[CompoundScale]) -> Scale
     return next((point for scale in scales if (point := counter.point(scale)) is not None and point.inside), None)
 
 
-def _around(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
+def _scales_around_rule(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
     """Yield scales around the rule: for each depth and width the resolutions of bounded imbalance, the highest first."""
     offsets = [STEP * index for index in range(round(-APART / STEP), round(APART / STEP) + 1)]
     lowest, highest = (spec.resolution_px.short_px * GAMMA ** (phi + side) for side in (-APART, APART))
@@ -277,7 +275,7 @@ def stated_budgets(within: str, target: str | None) -> Budgets:
     """Return the budgets of ``--within``, with the main memory of a named device if no memory is stated.
 
     Raises:
-        BUDGET_INVALID: ``within`` is invalid.
+        BUDGET_INVALID, BUDGET_UNKNOWN, BUDGET_OF_LATENCY, BUDGET_TWICE: ``within`` is invalid.
         MEMORY_UNKNOWN: the device's memory is unknown.
         EdgecnnError: see ``target_of``.
     """
@@ -296,24 +294,21 @@ def stated_budgets(within: str, target: str | None) -> Budgets:
 def budgets_of(text: str) -> dict[BudgetName, int]:
     """Parse budgets such as ``macs=200M,params=4M,memory=64MiB``.
 
-    Raises BUDGET_INVALID: an unknown or repeated name, or not a number with a unit of that name.
+    Raises BUDGET_UNKNOWN, BUDGET_OF_LATENCY, BUDGET_TWICE: the name. BUDGET_INVALID: not a number with a unit of that name.
     """
     budgets: dict[BudgetName, int] = {}
     for part in text.split(","):
         unit, _, amount = (piece.strip() for piece in part.partition("="))
         name = next((budget for budget in _UNITS if budget == unit), None)
         if name is None:
-            near = nearest(unit, _UNITS, cutoff=0.5)
-            because = f"{unit!r} is not a budget" + (f"; the nearest is {near}" if near else "")
             if unit in ("p50_ms", IMAGES_PER_S):
-                command = f"edgecnn list archs --target DEVICE --within {shell_word(part.strip())}"
-                because = f"`study scale` measures no latency; `{command}` uses forecasts"
-            raise BUDGET_INVALID(text=text, because=because)
+                raise BUDGET_OF_LATENCY(text=text, budget=part.strip())
+            raise budget_unknown(text=text, name=unit, known=_UNITS)
         if name in budgets:
-            raise BUDGET_INVALID(text=text, because=f"{name} is given twice")
+            raise BUDGET_TWICE(text=text, name=name)
         number = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?(?:e(?:1[0-2]|\d))?)\s*([a-z]*)", amount.lower())
         if number is None or number[2] not in _UNITS[name] or float(number[1]) <= 0:
             example = "64MiB" if name == "memory" else "200M"
-            raise BUDGET_INVALID(text=text, because=f"{name} must be a positive number such as {example}, not {amount!r}")
+            raise BUDGET_INVALID(text=text, name=name, example=example, amount=amount)
         budgets[name] = int(float(number[1]) * _UNITS[name][number[2]])
     return budgets

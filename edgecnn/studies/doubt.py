@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
+from edgecnn.errors.building import FOLDER_OF_OTHER_FILES, LIST_EDITED, NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NO_LABELS_TO_DOUBT
 from edgecnn.installed import require_packages
 from edgecnn.judging.accuracy import share_right
@@ -94,7 +94,7 @@ def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress
         NO_LABELS_TO_DOUBT: fewer than two classes have enough images.
         NO_FEATURES: its network has no features.
         MANIFEST_UNREADABLE, IMAGE_GONE, IMAGE_CHANGED, CorruptImages: its images cannot be read.
-        NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE: the folder cannot be written.
+        NOT_OVERWRITTEN, FOLDER_OF_OTHER_FILES, LIST_EDITED, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE: the folder cannot be written.
     """
     _check_folder(request.out)
     require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="label doubt")
@@ -107,7 +107,7 @@ def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress
             raise OUTPUT_INSIDE_DATA(path=request.out, root=source.manifest.root)
         roles = tuple(role for role in SPLIT_ROLES if role != "test" or request.with_test)
         judged = _judge_labels(network, source, roles, store, tell)
-        facts = _facts(network, source, roles, judged)
+        facts = _doubt_report(network, source, roles, judged)
         rows = _list_csv(source, judged, has_splits=network.resolved.recipe.train.folds is None)
         pictures = _thumbnails(network, source, facts, tell)
         if facts.list_file is not None:
@@ -144,10 +144,10 @@ def _check_folder(out: Path) -> None:
         if not out.is_dir() or not any(out.iterdir()):
             return
         if not (out / FACTS).is_file():
-            raise NOT_OVERWRITTEN(path=out, because=f"it has files, but no {FACTS} of an earlier call")
+            raise FOLDER_OF_OTHER_FILES(path=out, needed=FACTS)
         before = LabelDoubt.model_validate_json((out / FACTS).read_bytes())
         if (out / LIST).is_file() and sha256_of(out / LIST) != before.list_sha256:
-            raise NOT_OVERWRITTEN(path=out / LIST, because="it was edited; move it, or choose another folder with --out FOLDER")
+            raise LIST_EDITED(path=out / LIST)
     except ValidationError as error:
         raise NOT_OVERWRITTEN(path=out / FACTS, because="edgecnn of this version did not write it") from error
     except OSError as error:
@@ -192,7 +192,7 @@ def image_features(network: BuiltNetwork, roles: tuple[SplitRole, ...], store: S
     return store.artifacts.obtain(stage, StageInputs(tool_versions(), inputs, read_conditions()), tell)[0]
 
 
-def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], judged: _JudgedLabels) -> LabelDoubt:
+def _doubt_report(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], judged: _JudgedLabels) -> LabelDoubt:
     from edgecnn.training.label_doubt import FOLDS, forecast
 
     labels, names, doubts = judged.labels, source.classes, judged.doubts
@@ -224,7 +224,7 @@ def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, .
         ),
         classes=tuple(sorted(outlooks, key=lambda outlook: 1.0 if outlook.recall is None else outlook.recall.estimate)),
         not_judged=tuple(name for label, name in enumerate(names) if not judged.is_judged[labels == label].any()),
-        pairs=_pairs(judged, names),
+        pairs=_confused_pairs(judged, names),
         near=_contradictions(judged, names),
         excluded=source.manifest.copies,
         list_file=LIST if source.manifest.origin == "folder" else None,
@@ -269,7 +269,7 @@ def _forecast_interval(values: tuple[float, float, float]) -> Interval:
     return Interval(estimate=values[0], low=values[1], high=values[2], confidence=CURVE_CONFIDENCE)
 
 
-def _pairs(judged: _JudgedLabels, names: Sequence[str]) -> tuple[ConfusedPair, ...]:
+def _confused_pairs(judged: _JudgedLabels, names: Sequence[str]) -> tuple[ConfusedPair, ...]:
     probabilities, images_of = judged.probed.probabilities, defaultdict[tuple[int, int], list[int]](list)
     predicted = probabilities.argmax(axis=1)
     for image in (predicted != judged.labels).nonzero()[0].tolist():

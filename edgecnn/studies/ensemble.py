@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
-from edgecnn.errors.fit import MEMBER_QUANTIZED, MEMBERS_DIFFER, ONE_MEMBER
+from edgecnn.errors.fit import MEMBER_QUANTIZED, ONE_MEMBER, members_differ
 from edgecnn.installed import require_packages
 from edgecnn.judging.accuracy import difference_pp, share_right
 from edgecnn.judging.judgement import commonest_share
@@ -26,10 +26,6 @@ from edgecnn.values.toml import toml_value
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-IMAGES_HINT = "build both with the same --data and [data] settings, so no member is tested on images another trained on"
-PIXELS_HINT = "give both the same model.resolution_px, or leave one out"
 
 
 def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progress) -> Ensemble:
@@ -90,15 +86,14 @@ def _check_alike(members: Sequence[BuiltNetwork]) -> None:
             raise MEMBER_QUANTIZED(folder=member.folder)
         folders = first.folder, member.folder
         if member.classes != first.classes:
-            hint = "members are trained on the same classes, in the same order"
-            raise MEMBERS_DIFFER(folders=folders, what="classes", values=(_classes_text(first), _classes_text(member)), hint=hint)
+            raise members_differ(folders=folders, what="classes", values=(_classes_text(first), _classes_text(member)))
         if member.resolved.data.content != first.resolved.data.content:
             values = _images_text(first), _images_text(member)
             what = "images" if member.resolved.data.grouping == first.resolved.data.grouping else "images or their groups"
-            raise MEMBERS_DIFFER(folders=folders, what=what, values=values, hint=IMAGES_HINT)
+            raise members_differ(folders=folders, what=what, values=values)
         if member.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
             values = first.resolved.preprocessing.pixels.describe(), member.resolved.preprocessing.pixels.describe()
-            raise MEMBERS_DIFFER(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
+            raise members_differ(folders=folders, what="pixels", values=values)
 
 
 def _classes_text(member: BuiltNetwork) -> str:
@@ -111,7 +106,7 @@ def _images_text(member: BuiltNetwork) -> str:
 
 
 def _measure_ensemble(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[int], tell: Progress) -> Ensemble:
-    right, groups = _correct_answers(members, out, tell), prepared_groups(members[0].prepared.folder, "validation")
+    right, groups = _correct_predictions(members, out, tell), prepared_groups(members[0].prepared.folder, "validation")
     rows = [
         EnsembleRow(
             name=member.report.build.arch,
@@ -132,10 +127,12 @@ def _measure_ensemble(members: Sequence[BuiltNetwork], out: Path, parameters: Se
         accuracy_top1=share_right(right[-1], groups) if right else None,
     )
     best = max(range(len(rows)), key=lambda number: int(right[number].sum())) if right else None
+    labels = members[0].array("validation.labels").tolist()
+    chance = commonest_share([labels.count(place) for place in range(len(members[0].classes))]) if right else None
     return Ensemble(
         file=str(out),
         images=len(right[-1]) if right else 0,
-        chance_top1=_chance_top1(members[0]) if right else None,
+        chance_top1=chance,
         whole=ensemble,
         members=tuple(rows),
         difference_pp=None if best is None else difference_pp(right[-1], right[best], groups),
@@ -144,12 +141,7 @@ def _measure_ensemble(members: Sequence[BuiltNetwork], out: Path, parameters: Se
     )
 
 
-def _chance_top1(member: BuiltNetwork) -> float:
-    labels = member.array("validation.labels").tolist()
-    return commonest_share([labels.count(place) for place in range(len(member.classes))])
-
-
-def _correct_answers(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:
+def _correct_predictions(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:
     """Return the correct predictions of each member and, last, of the ensemble; empty if they cannot be compared."""
     from edgecnn.graph.ensemble import probabilities
 

@@ -51,7 +51,8 @@ def measure_and_write(subject: LoadTarget, request: LoadRequest, tell: Progress)
         MissingPackage, and the other errors of ``measure``.
     """
     kit = kit_to_measure(subject.folder, subject.candidate)
-    out = subject.out or _default_folder(subject.folder)
+    parent = subject.folder if (subject.folder / BUNDLE).is_dir() else Path()  # a kit's own folder must not change
+    out = subject.out or parent / FOLDER / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     try:
         out.mkdir(parents=True, exist_ok=True)
         filled = any(out.iterdir())
@@ -77,7 +78,7 @@ def kit_to_measure(folder: Path, candidate: str | None = None) -> Kit:
         try:
             folder = shipped_kit(folder, candidate).kit.folder
         except NoBuildToCompare as error:
-            raise NOTHING_TO_LOAD(folder=folder, because=f"it has no {MANIFEST} and no bundle with a choice.json") from error
+            raise NOTHING_TO_LOAD(folder=folder) from error
         except KitNotCarried as error:
             here = kits_that_run_here(manifests_in(bundle), bundle)
             raise kit_not_carried(folder=folder, candidate=candidate, carried=error.fields["carried"], here=here) from error
@@ -88,9 +89,3 @@ def kit_to_measure(folder: Path, candidate: str | None = None) -> Kit:
         hint = remedy_here(error.hint, manifests_in(bundle), bundle, folder.name)
         raise RunnerFailed(**{**error.facts(), "hint": hint}) from error
     return kit
-
-
-def _default_folder(folder: Path) -> Path:
-    """Return a folder inside a build, or in the current folder for a kit, whose own folder must not change."""
-    parent = folder if (folder / BUNDLE).is_dir() else Path()
-    return parent / FOLDER / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

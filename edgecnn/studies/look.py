@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from edgecnn.data.images import open_source
 from edgecnn.data.sheet import save_sheet
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
+from edgecnn.errors.building import FOLDER_OF_OTHER_FILES, NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NO_MAPS
 from edgecnn.installed import require_packages
 from edgecnn.results.finished import BuiltNetwork, built_network
@@ -56,7 +56,7 @@ def look_into(build: Path, out: Path, request: LookRequest, store: Store, tell: 
         MissingPackage: onnx or onnxruntime is not installed.
         NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: the build cannot be read.
         NO_MAPS, MacsUnknown: the network has no feature maps, or its layers cannot be counted.
-        NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: ``out`` cannot be written.
+        NOT_OVERWRITTEN, FOLDER_OF_OTHER_FILES, OUTPUT_UNWRITABLE: ``out`` cannot be written.
     """
     _check_folder(out)
     require_packages(("onnx",), extra="train", needed_for="a look")
@@ -86,7 +86,7 @@ def _check_folder(out: Path) -> None:
         if out.is_symlink() or (out.exists() and not out.is_dir()):
             raise NOT_OVERWRITTEN(path=out, because="it is not a folder")
         if out.is_dir() and any(out.iterdir()) and not (out / LOOK).is_file():
-            raise NOT_OVERWRITTEN(path=out, because=f"it has files, but no {LOOK} of an earlier look")
+            raise FOLDER_OF_OTHER_FILES(path=out, needed=LOOK)
     except OSError as error:  # for example a name that is too long
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 
@@ -130,7 +130,7 @@ class _ImageLabels:
         self._labels, self._classes = network.array("validation.labels"), network.classes
         self._image_paths = _image_paths(network, len(pixels))
 
-    def _named(self, image: int) -> str:
+    def _label_text(self, image: int) -> str:
         label = self._labels[image]
         if label.ndim:
             return ", ".join(name for name, has in zip(self._classes, label, strict=True) if has) or "no label"
@@ -143,7 +143,7 @@ class _ImageLabels:
         return Excitement(
             image=image,
             file=self._image_paths[image] if self._image_paths else None,
-            class_name=self._named(image) if self._classes else None,
+            class_name=self._label_text(image) if self._classes else None,
             activation=activation,
             row=row,
             column=column,

@@ -14,12 +14,12 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from edgecnn.building.dated_records import measured_times
 from edgecnn.devices.files import Target, parse_target
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.fit import BOARD_WITHOUT_FILE
-from edgecnn.errors.usage import LIST_BUDGET_INVALID
+from edgecnn.errors.fit import BOARD_WITHOUT_FILE, LATENCY_BUDGET_TWICE
+from edgecnn.errors.usage import LIST_BUDGET_INVALID, list_budget_unknown
 from edgecnn.errors.wording import nearest
 from edgecnn.forecast.forecasting import ForecastOptions, built_ways, forecasts
 from edgecnn.forecast.networks import counted_catalogue, subject_of_arch
-from edgecnn.forecast.tables import places
+from edgecnn.forecast.tables import places_with_tables
 from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.catalogue import arch_named, archs_like
 from edgecnn.models.weights import held_weights
@@ -127,19 +127,21 @@ class NetworksFor(Value):
 
 
 def limits_of_a_list(texts: Iterable[str], classes: int = CLASSES) -> Limits:
-    """Parse budgets such as ``p50_ms=50``, ``images_per_s=20`` and ``size_mib=10``. Raises LIST_BUDGET_INVALID."""
+    """Parse budgets such as ``p50_ms=50``, ``images_per_s=20`` and ``size_mib=10``.
+
+    Raises LIST_BUDGET_INVALID, LATENCY_BUDGET_TWICE.
+    """
     known = (*_BUDGETS, IMAGES_PER_S)
 
     def named(name: str, text: str) -> str:
         if name not in known:
             near = IMAGES_PER_S if name == "fps" else nearest(name, known, cutoff=0.4)
-            because = f"{name!r} is not a figure of this list" + (f"; the nearest is {near}" if near else "")
-            raise LIST_BUDGET_INVALID(text=text, because=because)
+            raise list_budget_unknown(text=text, name=name, near=near)
         return name
 
     budgets = parse_budgets(texts, named, lambda text, because: LIST_BUDGET_INVALID(text=text, because=because))
     if {IMAGES_PER_S, "p50_ms"} <= budgets.keys():
-        raise LIST_BUDGET_INVALID(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
+        raise LATENCY_BUDGET_TWICE()
     in_ms = budgets_in_p50(budgets)
     return Limits({name: in_ms[name] for name in _BUDGETS if name in in_ms}, budgets, classes)
 
@@ -170,7 +172,7 @@ def _known_target(text: str) -> Target:
         return parse_target(text)
     except UnknownDevice:
         name, _ = split_target(text)
-        if name not in places():
+        if name not in places_with_tables():
             raise
         raise BOARD_WITHOUT_FILE(board=name) from None
 
@@ -183,7 +185,8 @@ def networks_on(
     weights_here: Container[str],
 ) -> NetworksOnDevice:
     """Return published, counted and predicted figures of networks of the catalogue on one device."""
-    device, ways = target.device, _ways(target)
+    device, wanted = target.device, target.device.built_for(target.runtime)
+    ways = tuple(way for way in built_ways(device) if way[0] in wanted)
     rows, without = list[NetworkOnDevice](), dict[str, list[str]]()
     for spec in specs:
         predicted = (answer for answer in answers[spec.name] if isinstance(answer, Forecast))
@@ -264,12 +267,6 @@ def _spread(rows: Sequence[ShortListed], most: int) -> list[ShortListed]:
     if len(rows) <= most:
         return list(rows)
     return [rows[round(position * (len(rows) - 1) / (most - 1))] for position in range(most)]
-
-
-def _ways(target: Target) -> tuple[tuple[Runtime, Precision], ...]:
-    """Return the runtimes and precisions of a build's candidates on the target."""
-    wanted = target.device.built_for(target.runtime)
-    return tuple(way for way in built_ways(target.device) if way[0] in wanted)
 
 
 def _missing_reason(answers: Sequence[Forecast | NoForecast], ways: Sequence[tuple[Runtime, Precision]]) -> str:

@@ -52,7 +52,8 @@ class ClusterProcess:
         Raises:
             MissingPackage: Ray is not installed.
             NOT_A_SWEEP_FOLDER: the log cannot be written.
-            CLUSTER_UNUSABLE, CLUSTER_LOST: the cluster cannot be reached, or is lost. Finished stages are in the store.
+            CLUSTER_UNUSABLE, CLUSTER_TOO_SLOW, CLUSTER_DISCONNECTED, CLUSTER_LOST: the cluster cannot be reached, or is lost.
+                Finished stages are in the store.
             EdgecnnError: see ``sweeps.cluster.make_on``.
         """
         require_packages(("ray",), extra="ray", needed_for=f"--on {self.address}")

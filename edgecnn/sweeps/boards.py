@@ -130,7 +130,7 @@ def boards_line(device: str, where: str, names: Sequence[str]) -> str:
     return f"{device}: {where} has {listed}"
 
 
-def words_of(board: Board) -> tuple[str, ...]:
+def board_options(board: Board) -> tuple[str, ...]:
     """Return the options that name a board in a command."""
     return ("--host", board.host or "", *(() if board.python is None else ("--python", board.python)))
 
@@ -168,7 +168,7 @@ class Pool:
                     tell.note(f"{cell.name}: measured on {lease.board.name}")
                     ended = build(lease)
             except BoardTaken as error:
-                self._put_aside(error.fields["board"], cell, error, tell)
+                self._exclude(error.fields["board"], cell, error, tell)
                 continue
             except EdgecnnError as error:
                 return Ended(int(error.exit_code), error)
@@ -177,7 +177,7 @@ class Pool:
             if isinstance(ended.error, BoardBusy):  # another job has the board, so wait again
                 Wait(tell, self.over).a_while(_AGAIN_S)
                 continue
-            reason = self._put_aside(ended.board, cell, ended.error, tell)
+            reason = self._exclude(ended.board, cell, ended.error, tell)
             lost |= {} if ended.error.ref in OF_A_TARGET else {ended.board: reason}
         failure = boards_lost_to_build(build=cell.name, reasons=lost)
         return Ended(int(failure.exit_code), failure)
@@ -198,9 +198,9 @@ class Pool:
                 raise no_board_left(kind=str(kind), reasons=reasons)
             with self.boards.reserve(kind, listed - (set(names) - set(reasons)), wait) as lease:
                 try:
-                    look_at(lease.board, cell)
+                    check_board(lease.board, cell)
                 except EdgecnnError as error:
-                    self._put_aside(lease.board.name, cell, error, wait.tell)
+                    self._exclude(lease.board.name, cell, error, wait.tell)
                     continue
                 yield lease
                 return
@@ -209,7 +209,7 @@ class Pool:
         gone = None if board in listed else f"{self.boards.where} no longer has the board"
         return self.set_aside.get(board) or self.set_aside.get(_board_for_target(board, cell)) or gone
 
-    def _put_aside(self, board: str, cell: Cell, error: EdgecnnError, tell: Progress) -> str:
+    def _exclude(self, board: str, cell: Cell, error: EdgecnnError, tell: Progress) -> str:
         who, reason = _board_for_target(board, cell) if error.ref in OF_A_TARGET else board, error.sentence()
         self.set_aside[who] = reason
         tell.note(f"{who} is excluded: {reason}")
@@ -220,7 +220,7 @@ def _board_for_target(board: str, cell: Cell) -> str:
     return f"{board} for {cell.device if cell.runtime is None else f'{cell.device}:{cell.runtime}'}"
 
 
-def look_at(board: Board, cell: Cell) -> None:
+def check_board(board: Board, cell: Cell) -> None:
     """Check that a build's kits can run on a board. Raises EdgecnnError: an error of ``errors.hosts``."""
     if board.host is None:
         raise BOARD_WITHOUT_ADDRESS(board=board.name)
@@ -269,7 +269,7 @@ class KinRace(Value):
         return tuple(board for board in self.boards if board.uncompared is None)
 
 
-def kin_of(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> tuple[KinRace, ...]:
+def kin_races(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> tuple[KinRace, ...]:
     """Return the comparison for each device whose builds several boards measured. Boards without a race are absent."""
     return tuple(race for cell in _common_builds(cells, outcomes) if len((race := _race(cell, cells, outcomes, out)).boards) > 1)
 
@@ -284,7 +284,7 @@ def unraced(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Pat
 def bench_words(cell: Cell, board: Board, out: Path) -> tuple[str, ...]:
     """Return the command that races a build's kits on a board, without changing the build."""
     folder = str(_bench_folder(out, board.name, cell))
-    return ("bench", str(build_folder(out, cell.name)), "--fresh", *words_of(board), "--out", folder)
+    return ("bench", str(build_folder(out, cell.name)), "--fresh", *board_options(board), "--out", folder)
 
 
 def _bench_folder(out: Path, board: str, cell: Cell) -> Path:

@@ -20,8 +20,15 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from edgecnn.building.build import PlannedBuild, plan_build
-from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, CLUSTER_WITHOUT_CORES, CLUSTER_WITHOUT_GPU, WORKERS_DIFFER
+from edgecnn.errors.base import EdgecnnError, ErrorRow, system_reason
+from edgecnn.errors.sweeps import (
+    CLUSTER_DISCONNECTED,
+    CLUSTER_TOO_SLOW,
+    CLUSTER_UNUSABLE,
+    CLUSTER_WITHOUT_CORES,
+    CLUSTER_WITHOUT_GPU,
+    WORKERS_DIFFER,
+)
 from edgecnn.errors.wording import first_line
 from edgecnn.store.disk import user_path
 from edgecnn.store.failures import named_failures
@@ -84,34 +91,26 @@ class Nodes:
 
 HERE, AFAR = "ray", "ray://"
 """Addresses of a cluster: the cluster of this machine, or the start of an address that Ray's client reaches."""
-_START: Final = (
-    "start a cluster with `ray start --head`, and add machines with `ray start --address=HOST:6379`; if the cluster uses "
-    "tokens, set RAY_AUTH_MODE=token"
-)
-_LATE: Final = (
-    "Ray's server for clients did not start within 30 s: run `ray start --head` with "
-    "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120, or use `--on ray` on a machine of the cluster"
-)
 _NO_CLIENT_SERVER: Final = re.compile(r"Starting Ray client server failed|Proxy failed to Connect")
 _ANSWERS_S: Final = 10.0
 _LOOK_S: Final = 120.0
 
 
 @contextmanager
-def joined(address: str, store: Store) -> Iterator[Cluster]:
+def join_cluster(address: str, store: Store) -> Iterator[Cluster]:
     """Connect to a cluster for the block. Tasks that still run at the end are cancelled.
 
     ``address``: ``ray``, or ``ray://HOST:PORT``.
 
     Raises:
-        CLUSTER_UNUSABLE: there is no cluster, or it does not answer.
+        CLUSTER_UNUSABLE, CLUSTER_TOO_SLOW: there is no cluster, or it does not answer.
         StoreFull, StoreUnusable: the store cannot be written.
     """
     import ray
 
     shared = Shared.of(store, f"work/cluster/{secrets.token_hex(8)}")
     token = store.root / shared.token
-    with reached(address, _START):
+    with reached(address, CLUSTER_UNUSABLE):
         host, _, port = (os.environ.get("RAY_ADDRESS", "") if address == HERE else address).removeprefix(AFAR).rpartition(":")
         if host and port.isdigit():  # Ray itself waits many minutes for an answer
             socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
@@ -131,7 +130,7 @@ class Cluster:
     """A Ray cluster to which this process is connected."""
 
     def __init__(self, address: str, shared: Shared, ray: Any) -> None:
-        """Raises CLUSTER_UNUSABLE: the cluster does not answer. CLUSTER_WITHOUT_CORES: no machine has a core."""
+        """Raises CLUSTER_DISCONNECTED: the cluster does not answer. CLUSTER_WITHOUT_CORES: no machine has a core."""
         self.address, self.shared, self.ray = address, shared, ray
         with self.reached():
             self.nodes = Nodes(ray.nodes())
@@ -140,8 +139,8 @@ class Cluster:
 
     @contextmanager
     def reached(self) -> Iterator[None]:
-        """Convert Ray's errors in the block. Raises CLUSTER_UNUSABLE: the cluster is lost."""
-        with reached(self.address, "rerun the command to continue"):
+        """Convert Ray's errors in the block. Raises CLUSTER_DISCONNECTED: the cluster is lost."""
+        with reached(self.address, CLUSTER_DISCONNECTED):
             yield
 
     def check(self, terms: Terms) -> Terms:
@@ -151,7 +150,7 @@ class Cluster:
 
         Raises:
             WORKERS_DIFFER: versions differ, files cannot be read there, or no store is shared.
-            CLUSTER_UNUSABLE: a machine does not answer.
+            CLUSTER_DISCONNECTED: a machine does not answer.
         """
         alone = replace(terms, shared=replace(terms.shared, remote=None))
         for tried in (alone, terms) if terms.shared.remote else (terms,):
@@ -162,14 +161,14 @@ class Cluster:
     def _unmet(self, terms: Terms) -> list[str]:
         with self.reached():
             requests = [
-                self.ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=near(node, soft=False)).remote(terms)
+                self.ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=place_near(node, soft=False)).remote(terms)
                 for node in self.nodes.available
             ]
             answers: list[tuple[str, ...]] = self.ray.get(requests, timeout=_LOOK_S)
         return list(dict.fromkeys(problem for problems in answers for problem in problems))
 
 
-def near(node: str | None, *, soft: bool) -> Any:
+def place_near(node: str | None, *, soft: bool) -> Any:
     """Return Ray's strategy that places a task on a machine. ``soft``: or on another one if it is busy or lost."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -177,14 +176,14 @@ def near(node: str | None, *, soft: bool) -> Any:
     return "DEFAULT" if node is None else NodeAffinitySchedulingStrategy(node, soft=soft, _spill_on_unavailable=soft)
 
 
-def away(nodes: Collection[str]) -> dict[str, str] | None:
+def exclude_nodes(nodes: Collection[str]) -> dict[str, str] | None:
     """Return Ray's label selector that excludes these machines."""
     return {"ray.io/node-id": f"!in({', '.join(sorted(nodes))})"} if nodes else None
 
 
 @contextmanager
-def reached(address: str, hint: str) -> Iterator[None]:
-    """Convert Ray's errors in the block. Raises CLUSTER_UNUSABLE: the cluster cannot be reached."""
+def reached(address: str, row: ErrorRow) -> Iterator[None]:
+    """Convert Ray's errors in the block to errors of the row. Raises CLUSTER_TOO_SLOW: its server for clients did not start."""
     import ray
 
     try:
@@ -193,7 +192,9 @@ def reached(address: str, hint: str) -> Iterator[None]:
         reason = system_reason(error) if isinstance(error, OSError) else str(error)
         lines = [line.strip().rstrip(":") for line in reason.splitlines() if line.strip()] or [type(error).__name__]
         late = [line.removeprefix("RuntimeError: ") for line in lines if _NO_CLIENT_SERVER.search(line)]
-        raise CLUSTER_UNUSABLE(address=address, because=late[-1] if late else lines[0], hint=_LATE if late else hint) from error
+        if late:
+            raise CLUSTER_TOO_SLOW(address=address, because=late[-1]) from error
+        raise row(address=address, because=lines[0]) from error
 
 
 _RETRIES: Final = 3
@@ -217,16 +218,17 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
 
     ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
 
-    Raises EdgecnnError: as ``joined``, ``Cluster.check`` and ``push``. CLUSTER_UNUSABLE: the cluster was lost; finished stages
-    are in the store.
+    Raises EdgecnnError: as ``join_cluster``, ``Cluster.check`` and ``push``. CLUSTER_DISCONNECTED: the cluster was lost, and
+    finished stages are in the store.
     """
-    with joined(address, store) as cluster:
+    with join_cluster(address, store) as cluster:
         planned, paths = dict[str, PlannedBuild](), set[Path]()
         for cell in cells:
             tell.step("sweep: plan", len(planned), len(cells), "builds")
             with suppress(EdgecnnError):
                 planned[cell.name] = plan_build(request_of(cell, out), store, tell)
-                paths |= _image_folders(cell)
+                images = [cell.recipe.data.path, *map(str, cell.recipe.synthesis.stated_folders.values())]
+                paths |= {path.absolute() for text in images if (path := user_path(text)).exists()}
         tasks, of_build = tasks_of(planned)
         paths |= {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
         terms = Terms.of(cluster.shared, (name for task in tasks.values() for name in task.versions), paths)
@@ -249,12 +251,6 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
         except BaseException:
             work.cancel()
             raise
-
-
-def _image_folders(cell: Cell) -> set[Path]:
-    """Return the user's folders of images."""
-    stated = [cell.recipe.data.path, *(str(folder) for folder in cell.recipe.synthesis.stated_folders.values())]
-    return {path.absolute() for text in stated if (path := user_path(text)).exists()}
 
 
 def _push_inputs(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
@@ -298,8 +294,8 @@ class ClusterWork:
         A task runs where one of its inputs was made, if that machine is free. Earlier tasks start first, and only as many as
         keep the machines busy. A failed task is noted, and left with its dependants to the builds.
 
-        Raises CLUSTER_UNUSABLE: the cluster was lost. CLUSTER_WITHOUT_CORES: all its machines were lost. CLUSTER_WITHOUT_GPU: a
-        training needs a GPU.
+        Raises CLUSTER_DISCONNECTED: the cluster was lost. CLUSTER_WITHOUT_CORES: all its machines were lost. CLUSTER_WITHOUT_GPU:
+        a training needs a GPU.
         """
         machines = self._nodes.available.values()
         if any(task.gpus for task in tasks.values()) and not any(machine.get("GPU", 0) >= 1 for machine in machines):
@@ -340,8 +336,8 @@ class ClusterWork:
             memory=demand.memory_bytes or None,
             max_retries=_RETRIES,
             name=task.name,
-            label_selector=away(away_from),
-            scheduling_strategy=near(next((node for node in places if node not in away_from), None), soft=True),
+            label_selector=exclude_nodes(away_from),
+            scheduling_strategy=place_near(next((node for node in places if node not in away_from), None), soft=True),
         )
         with self._cluster.reached():
             ref = remote.remote(task, self._terms, tuple(inside), *(self._content(path) for path in inside.values()))

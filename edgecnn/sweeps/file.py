@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from math import prod
+from operator import getitem
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -137,7 +139,9 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
         try:
             cell = _cell(sweep, name, stated)
         except EdgecnnError as error:
-            problem = _problem(error)
+            if error.exit_code is not ExitCode.BAD_INPUT:  # for example a missing package
+                raise
+            problem = error.because or error.what if isinstance(error, OverridesInvalid) else error.sentence()
             problems += [] if problem in problems else [problem]
             continue
         if (other := cells.get(cell.name.casefold())) is not None:
@@ -153,13 +157,6 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
     if problems:
         raise SWEEP_INVALID(path=sweep.path, problems=problems)
     return tuple(cells.values())
-
-
-def _problem(error: EdgecnnError) -> str:
-    """Return one build's error as a problem of the sweep. Raises other errors, such as a missing package, again."""
-    if error.exit_code is not ExitCode.BAD_INPUT:
-        raise error
-    return error.because or error.what if isinstance(error, OverridesInvalid) else error.sentence()
 
 
 def unknown_devices(table: str, named: Iterable[str], devices: Collection[str]) -> list[str]:
@@ -241,7 +238,7 @@ def _cell(sweep: Sweep, name: str | None, stated: Mapping[str, Any]) -> Cell:
         values = {**_flatten(sweep.file.set), **_flatten(device_values), **stated}
         recipe = _recipe(sweep, values)
     table = recipe.model_dump(mode="json", by_alias=True)
-    words = [f"{key}={_toml(key, _value_at(table, key))}" for key in values]
+    words = [f"{key}={_toml(key, reduce(getitem, key_parts(key), table))}" for key in values]
     device, runtime = target_of(recipe.target, None)
     network, others = network_name(recipe.model), _distinguishing_settings(stated)
     return Cell(
@@ -256,13 +253,6 @@ def _cell(sweep: Sweep, name: str | None, stated: Mapping[str, Any]) -> Cell:
         trains_as=digest_of({name: table[name] for name in _OF_TRAINING}),
         tested_on=digest_of({"data": table["data"], "folds": table["train"]["folds"]}),
     )
-
-
-def _value_at(table: Mapping[str, Any], key: str) -> Any:
-    value: Any = table
-    for part in key_parts(key):
-        value = value[part]
-    return value
 
 
 _BARE: Final = re.compile(r"[a-z][a-z0-9_-]*[0-9][a-z0-9_-]*|[a-z0-9-]+:[a-z]+")

@@ -19,7 +19,7 @@ from edgecnn.errors.wording import first_of
 from edgecnn.judging.gates import bound_of, bound_parts, exit_code_of
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.results.folder import report_or_none
-from edgecnn.sweeps.boards import KinRace, kin_of
+from edgecnn.sweeps.boards import KinRace, kin_races
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import Since, SweepState, build_folder, changed_since
 from edgecnn.values.base import Dated, Value
@@ -99,7 +99,7 @@ class FleetCell(Value):
         return self.facts is not None and self.facts.latency is not None and self.facts.latency.disturbed is not None
 
 
-def cell_of(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> FleetCell:
+def fleet_cell(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> FleetCell:
     """Read a build's results in the sweep's folder ``out``. ``fingerprint``: of its present request. Nothing is measured."""
     folder, outcome = build_folder(out, cell.name), state.outcomes.get(cell.name)
     shared = ("name", "variant", "network", "device", "runtime", "tested_on")
@@ -194,9 +194,9 @@ class FleetReport(Value):
     """The command that runs the sweep again."""
 
 
-def fleet_of(cells: Sequence[Cell], fingerprints: Mapping[str, str], state: SweepState, out: Path) -> FleetReport:
+def fleet_report(cells: Sequence[Cell], fingerprints: Mapping[str, str], state: SweepState, out: Path) -> FleetReport:
     """Report on the results of all builds. Nothing is measured."""
-    rows = _mark_beaten([cell_of(cell, fingerprints[cell.name], state, out) for cell in cells])
+    rows = _mark_beaten([fleet_cell(cell, fingerprints[cell.name], state, out) for cell in cells])
     names, devices = dict.fromkeys(cell.variant for cell in rows), tuple(dict.fromkeys(cell.device for cell in rows))
     variants = tuple(_variant(name, [cell for cell in rows if cell.variant == name], devices) for name in names)
     best, why = _best_for_all(variants, rows)
@@ -214,7 +214,7 @@ def fleet_of(cells: Sequence[Cell], fingerprints: Mapping[str, str], state: Swee
             if cell.choice is not None and cell.choice.state == "provisional" and cell.measured_by is not None
         },
         set_aside=state.set_aside,
-        kin=kin_of(cells, state.outcomes, out),
+        kin=kin_races(cells, state.outcomes, out),
         changed=tuple(changed_since(state, fingerprints)),
         command=str(Command(verb=("sweep", "run"), parts=((state.sweep,), *bound_parts(state.gates), ("--out", str(out))))),
     )

@@ -20,7 +20,7 @@ from edgecnn.store.transfer import remote_names
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import build_folder
 from edgecnn.sweeps.sweep import OpenSweep, pool_of
-from edgecnn.sweeps.tasks import steps_of
+from edgecnn.sweeps.tasks import first_rung_steps
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key, Progress
 
@@ -79,7 +79,7 @@ class _Stages:
 
     def of(self, planned: PlannedBuild) -> dict[str, object]:
         """Count the stages of one build."""
-        stages = {step.key: step.stage for step in steps_of(planned.plan)}
+        stages = {step.key: step.stage for step in first_rung_steps(planned.plan)}
         looked = [step for step in planned.steps if step.key in stages]
         missing = [step.key for step in looked if step.missing is not None]
         lacking = [key for key in missing if f"artifacts/{stages[key].kind}/{key}" not in self.afar]

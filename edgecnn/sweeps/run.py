@@ -31,7 +31,7 @@ from edgecnn.errors.base import KEPT_IN, EdgecnnError, ExitCode, error_again
 from edgecnn.results.folder import REPORT, report_or_none
 from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.store.store import Store
-from edgecnn.sweeps.boards import Ended, Pool, bench_words, unraced, words_of
+from edgecnn.sweeps.boards import Ended, Pool, bench_words, board_options, unraced
 from edgecnn.sweeps.file import Cell, group_by_training
 from edgecnn.sweeps.state import (
     LOGS,
@@ -91,7 +91,7 @@ class Children:
         """
         if self.stopped.is_set():
             return Ended(ExitCode.INTERRUPTED)
-        host = words_of(lease.board) if lease else () if cell.host is None or verb == MAKE else ("--host", cell.host)
+        host = board_options(lease.board) if lease else () if cell.host is None or verb == MAKE else ("--host", cell.host)
         return self.start([verb, *cell.words, *host, "--out", str(build_folder(self.out, cell.name))], cell, threads, lease)
 
     def make(self, cell: Cell) -> Ended:
@@ -104,7 +104,7 @@ class Children:
         inherited = {name: value for name, value in os.environ.items() if name not in _JOB_VARIABLES}
         threads = self.threads or threads
         own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-        with named_failures(path := log_of(self.out, cell.name)):
+        with named_failures(path := log_path(self.out, cell.name)):
             log = path.open("ab")
         with log, tempfile.TemporaryDirectory(prefix="edgecnn-ended-") as folder:
             file = Path(folder) / "error.json"
@@ -163,7 +163,7 @@ def _wait_under_lease(lease: Lease, child: subprocess.Popen[bytes]) -> int:
         raise
 
 
-def log_of(out: Path, name: str) -> Path:
+def log_path(out: Path, name: str) -> Path:
     """Return the path of a build's log."""
     return out / LOGS / f"{name}.log"
 
@@ -270,7 +270,7 @@ def run_builds(run: SweepRun, state: SweepState, tell: Progress, make: Make | No
     with named_failures(run.out / LOGS):
         (run.out / LOGS).mkdir(parents=True, exist_ok=True)
         for cell in run.todo:
-            log_of(run.out, cell.name).unlink(missing_ok=True)
+            log_path(run.out, cell.name).unlink(missing_ok=True)
     for cell in run.todo:
         keep_earlier_report(run.out, state.outcomes.get(cell.name), run.fingerprints[cell.name])
     ledger = _Ledger(run, state, tell)
@@ -295,7 +295,7 @@ class _Ledger:
         with self._lock:
             self.state = self.state.with_begun(cell.name)
             self.write()
-            self.tell.note(f"{cell.name}: started; its log is {log_of(self._run.out, cell.name)}")
+            self.tell.note(f"{cell.name}: started; its log is {log_path(self._run.out, cell.name)}")
 
     def take(self, outcome: CellOutcome) -> None:
         """Record the outcome of a build."""
@@ -322,7 +322,7 @@ def _measure_all(run: SweepRun, children: Children, ledger: _Ledger, make: Make 
 
     def measure(cell: Cell, *, made: bool) -> None:
         ledger.begin(cell)
-        work = partial(_measure, run, children, cell, tell, kits_made=made)
+        work = partial(_build_and_measure, run, children, cell, tell, kits_made=made)
         ledger.take(_run_and_record(run, cell, work, spent.get(cell.name, 0.0)))
 
     with Lanes(children.stop) as lanes:
@@ -362,10 +362,10 @@ def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, 
         if ended.code in INTERRUPTED:
             raise KeyboardInterrupt
         if (cell, board) in tuple(unraced(leased, state.outcomes, run.out)):
-            tell.note(f"{board} is not compared with others of its kind: {ending_text(ended, log_of(run.out, cell.name))}")
+            tell.note(f"{board} is not compared with others of its kind: {ending_text(ended, log_path(run.out, cell.name))}")
 
 
-def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, kits_made: bool) -> Ended:
+def _build_and_measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, kits_made: bool) -> Ended:
     """Build and measure on this machine, on the host, or on a board that is leased after the kits are made.
 
     ``kits_made``: whether the kits are made already, as far as possible.
@@ -406,7 +406,7 @@ def _run_and_record(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent:
         asked=run.fingerprints[cell.name],
         exit_code=ended.code,
         reported=reported,
-        error=None if reported else ending_text(ended, log_of(run.out, cell.name)),
+        error=None if reported else ending_text(ended, log_path(run.out, cell.name)),
         board=ended.board if reported else None,
         seconds=round(spent + ended.seconds, 1),
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -21,7 +21,7 @@ from edgecnn.planning.complete import tool_versions
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Pool, boards_line, boards_of, leased, open_pool
 from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
-from edgecnn.sweeps.fleet import FleetReport, fleet_of
+from edgecnn.sweeps.fleet import FleetReport, fleet_report
 from edgecnn.sweeps.run import Make, SweepRun, run_builds
 from edgecnn.sweeps.state import SweepState, fingerprints, read_state, sweep_lock, write_state
 from edgecnn.values.base import Value
@@ -49,7 +49,7 @@ class OpenSweep:
     @cached_property
     def report(self) -> FleetReport:
         """Report on the finished builds, read once."""
-        return fleet_of(self.cells, self.fingerprints, self.state, self.out)
+        return fleet_report(self.cells, self.fingerprints, self.state, self.out)
 
     @property
     def unfinished(self) -> tuple[Cell, ...]:

@@ -134,7 +134,7 @@ class StageTask:
         return f"artifacts/{self.stage.kind}/{self.key}"
 
 
-def steps_of(plan: Plan) -> tuple[Step, ...]:
+def first_rung_steps(plan: Plan) -> tuple[Step, ...]:
     """Return the steps that every build of this plan makes, without later rungs of the ladder, which a build may never need."""
     first = {None, *(candidate.id for candidate in plan.resolved.candidates)}
     return tuple(step for step in plan.steps if step.candidate in first)
@@ -162,7 +162,7 @@ def _missing_tasks(plan: Plan, lacking: set[Key]) -> Iterator[StageTask]:
     for trunk in (plan, *(fold.trunk for fold in plan.folds)):
         versions, sources = trunk.resolved.versions, trunk.resolved.sources
         kinds = {step.key: step.stage.kind for step in trunk.steps}
-        for step in steps_of(trunk):
+        for step in first_rung_steps(trunk):
             if step.key in lacking and step.stage.kind in KINDS:
                 read = step.stage.inputs.items()
                 yield StageTask(

@@ -84,7 +84,7 @@ def prepare_parts(
         yield from map(prepared, batches)
         return
     for part, shown_part in map_ahead(prepared, batches, max(1, min(AHEAD, training_threads() - 1))):
-        yield part, shown_part.on(material.device)
+        yield part, shown_part.to(material.device)
 
 
 def map_ahead(prepared: Callable[[_Item], _Made], items: Sequence[_Item], threads: int) -> Iterator[_Made]:
@@ -112,7 +112,7 @@ class ShownPart(NamedTuple):
     drawn: Tensor
     """The images at the size of their augmentation, which is the teacher's if that is larger."""
 
-    def on(self, device: torch.device) -> ShownPart:
+    def to(self, device: torch.device) -> ShownPart:
         """Return a copy on the device."""
         images, labels = (tensor.to(device) for tensor in self.batch)
         return ShownPart(Batch(images, labels), images if self.drawn is self.batch.images else self.drawn.to(device))

@@ -35,7 +35,7 @@ def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, s
     A tensor that blocks share is written for each of them.
     """
     partial = file.with_suffix(".part")
-    tensors, texts = _without_shared_memory(state), {"format": "pt", **(facts or {})}
+    tensors, texts = _separate_tensors(state), {"format": "pt", **(facts or {})}
     size = sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, texts.values()))
     with prefer_system_error(partial, size):
         save_file(tensors, partial, metadata=texts)
@@ -44,7 +44,7 @@ def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, s
     partial.rename(file)
 
 
-def _without_shared_memory(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _separate_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Copy tensors that share memory, which safetensors refuses. The blocks of CoaT share their position encodings."""
     addresses, separate = set[int](), dict[str, Tensor]()
     for name, tensor in state.items():
@@ -54,16 +54,16 @@ def _without_shared_memory(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.contiguous() for name, tensor in separate.items()}
 
 
-def save_checkpoint(file: Path, moving: TrainingState, epochs: Sequence[EpochFacts]) -> None:
+def save_checkpoint(file: Path, state: TrainingState, epochs: Sequence[EpochFacts]) -> None:
     """Write the state that the next epoch depends on, and the facts of finished epochs."""
-    state = {f"network.{name}": tensor for name, tensor in moving.network.state_dict().items()}
-    state |= {f"average.{name}": tensor for name, tensor in moving.average.state_dict().items()}
-    for index, slots in moving.optimizer.state_dict()["state"].items():
-        state |= {f"optimizer.{index}.{slot}": tensor for slot, tensor in slots.items() if isinstance(tensor, Tensor)}
-    write_tensors(state, file, {"epochs": json.dumps([facts.model_dump() for facts in epochs])})
+    tensors = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
+    for index, slots in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{slot}": tensor for slot, tensor in slots.items() if isinstance(tensor, Tensor)}
+    write_tensors(tensors, file, {"epochs": json.dumps([facts.model_dump() for facts in epochs])})
 
 
-def load_checkpoint(file: Path, moving: TrainingState) -> list[EpochFacts]:
+def load_checkpoint(file: Path, state: TrainingState) -> list[EpochFacts]:
     """Restore the state after the last finished epoch, and return the facts of finished epochs; without a file there are none."""
     if not file.exists():
         return []
@@ -78,9 +78,9 @@ def load_checkpoint(file: Path, moving: TrainingState) -> list[EpochFacts]:
             else:
                 states[owner][rest] = stored.get_tensor(name)
         epochs = json.loads(stored.metadata()["epochs"])
-    moving.network.load_state_dict(states["network"])
-    moving.average.load_state_dict(states["average"])
-    _load_slots(moving.optimizer, slots)
+    state.network.load_state_dict(states["network"])
+    state.average.load_state_dict(states["average"])
+    _load_slots(state.optimizer, slots)
     return [EpochFacts.model_validate(facts) for facts in epochs]
 
 

@@ -38,8 +38,8 @@ from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, ordinal
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.losses import class_weights, images_by_position, label_loss, multi_label_loss
-from edgecnn.training.material import DecodedImages, Material, mean_recall, top1, validation_figures, validation_loss
-from edgecnn.training.process import device_of, on_device
+from edgecnn.training.material import DecodedImages, Material, mean_recall, top1, validation_figures
+from edgecnn.training.process import device_of, moved_to_device
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
@@ -191,7 +191,7 @@ def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_p
         work = Work(len(decoded) * macs_at(spec, size_px), material.folder, material.tell)
         return choose_features(body, validation.normalization, shown, work)
 
-    with on_device(material.device, body):
+    with moved_to_device(material.device, body):
         return _features(forward, material, size_px)
 
 

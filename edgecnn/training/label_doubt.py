@@ -172,14 +172,10 @@ def forecast(right: Bools, units: Integers, growth: float, seed: int) -> Forecas
     weights = random.multinomial(len(images), np.full(len(images), 1 / len(images)), size=_DRAWS)
     errors = (weights @ wrong + 0.5) / (weights @ images + 1)[:, None]
     floor = np.maximum(random.uniform(-0.25, 0.95, _DRAWS), 0) * errors.min(axis=1)
-    slope = np.maximum(-_slopes(np.log(errors - floor[:, None])), 0)
+    sizes = np.log(SHARES) - np.log(SHARES).mean()
+    slope = np.maximum(-(np.log(errors - floor[:, None]) @ sizes) / (sizes @ sizes), 0)
     gain = (errors[:, -1] - floor) * (1 - growth**-slope)
     return Forecast(_interval(1 - errors[:, -1] + gain), _interval(gain))
-
-
-def _slopes(logs: Floats) -> Floats:
-    sizes = np.log(SHARES) - np.log(SHARES).mean()
-    return np.asarray(logs @ sizes / (sizes @ sizes))
 
 
 def _interval(values: Floats) -> tuple[float, float, float]:

@@ -23,7 +23,7 @@ from edgecnn.training.history import BestFacts, EpochFacts, ordinal, tell_epochs
 from edgecnn.training.losses import class_weights, distillation, images_by_position, label_loss, multi_label_loss
 from edgecnn.training.material import Material, mean_recall, validation_figures, validation_loss
 from edgecnn.training.parallel.team import ALONE, Part, Team
-from edgecnn.training.process import autocast_to, device_of, on_device
+from edgecnn.training.process import autocast_to, device_of, moved_to_device
 from edgecnn.training.schedule import DROPS, Phase, rate_drops, unfreeze_last
 
 
@@ -74,32 +74,29 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     ``head``: the last layer, which is trained at the full rate. ``to_beat``: figure on ``validation`` that an epoch must exceed
     to be kept. Raises TRAINING_DIVERGED: a loss is not finite.
     """
-    with on_device(material.device, network, material.teacher), sample_before_strided(network):
-        return _phase(network, head, phase, material, to_beat)
-
-
-def _phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material, to_beat: float) -> PhaseResult:
-    network.to(memory_format=torch.channels_last)
-    moving = TrainingState(network, copy.deepcopy(network), _optimizer(network, head, phase))
-    file = state_file(material.folder, phase.name)
-    epochs = load_checkpoint(file, moving)
-    tell_epochs(material.tell, phase.name, epochs)
-    images = len(material.decoded)
-    material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")  # the first batch may take seconds
-    while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
-        drops = rate_drops(_scores(epochs), phase.patience)
-        epochs.append(_epoch(moving, phase, material, len(epochs), drops))
-        if material.team.leads:
-            if _best_index(epochs, phase, to_beat) == len(epochs) - 1:
-                write_tensors(moving.average.state_dict(), best_file(material.folder, phase.name))
-            save_checkpoint(file, moving, epochs)
-        tell_epochs(material.tell, phase.name, epochs[-1:])
-    best = _best_index(epochs, phase, to_beat)
-    stopped = "all epochs done"
-    if len(epochs) < phase.epochs:
-        stopped = "no better epoch in the last cycle" if phase.cycles else f"no better epoch in {phase.patience}"
-        material.tell.step(phase.told_as, len(epochs) * images, len(epochs) * images, "images")  # complete the progress bar
-    return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
+    with moved_to_device(material.device, network, material.teacher), sample_before_strided(network):
+        network.to(memory_format=torch.channels_last)
+        state = TrainingState(network, copy.deepcopy(network), _optimizer(network, head, phase))
+        file = state_file(material.folder, phase.name)
+        epochs = load_checkpoint(file, state)
+        tell_epochs(material.tell, phase.name, epochs)
+        images = len(material.decoded)
+        # Report progress now, because the first batch may take seconds.
+        material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")
+        while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
+            drops = rate_drops(_scores(epochs), phase.patience)
+            epochs.append(_epoch(state, phase, material, len(epochs), drops))
+            if material.team.leads:
+                if _best_index(epochs, to_beat) == len(epochs) - 1:
+                    write_tensors(state.average.state_dict(), best_file(material.folder, phase.name))
+                save_checkpoint(file, state, epochs)
+            tell_epochs(material.tell, phase.name, epochs[-1:])
+        best = _best_index(epochs, to_beat)
+        stopped = "all epochs done"
+        if len(epochs) < phase.epochs:
+            stopped = "no better epoch in the last cycle" if phase.cycles else f"no better epoch in {phase.patience}"
+            material.tell.step(phase.told_as, len(epochs) * images, len(epochs) * images, "images")  # complete the bar
+        return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
 
 
 def best_file(folder: Path, phase: str) -> Path:
@@ -122,7 +119,7 @@ def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
     )
 
 
-def _best_index(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | None:
+def _best_index(epochs: Sequence[EpochFacts], to_beat: float) -> int | None:
     best, best_score = None, to_beat
     for index, facts in enumerate(epochs):
         if facts.score is not None and facts.score > best_score:
@@ -134,11 +131,11 @@ def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float)
     if phase.rate_rule == "plateau":
         return rate_drops(_scores(epochs), phase.patience) > DROPS
     if phase.cycles:
-        best = _best_index(epochs, phase, to_beat)  # no epoch can be better than a figure of 1
+        best = _best_index(epochs, to_beat)  # no epoch can be better than a figure of 1
         return phase.ends_after(len(epochs), None if best is not None and epochs[best].score == 1 else best)
-    judged = [facts for facts in epochs if facts.score is not None]
-    best = _best_index(judged, phase, to_beat)
-    return len(judged) - 1 - (-1 if best is None else best) >= phase.patience
+    evaluated = [facts for facts in epochs if facts.score is not None]
+    best = _best_index(evaluated, to_beat)
+    return len(evaluated) - 1 - (-1 if best is None else best) >= phase.patience
 
 
 def _scores(epochs: Sequence[EpochFacts]) -> list[float]:
@@ -161,7 +158,7 @@ def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim
     return torch.optim.AdamW(groups, lr=phase.peak_rate, fused=True)
 
 
-def _epoch(moving: TrainingState, phase: Phase, material: Material, epoch: int, drops: int) -> EpochFacts:
+def _epoch(state: TrainingState, phase: Phase, material: Material, epoch: int, drops: int) -> EpochFacts:
     seed = stream_seed(phase.seed, phase.name, epoch)
     torch.manual_seed(seed)  # dropout and stochastic depth use torch's generator
     drawn = draw_epoch(len(material.decoded), seed=seed, augment=phase.augment)
@@ -169,28 +166,27 @@ def _epoch(moving: TrainingState, phase: Phase, material: Material, epoch: int, 
     frame = Frame(size, phase.shipped_px)
     shows = images_by_position(material.decoded.labels, phase.balance, seed)
     learning = unfreeze_last(material.groups, epoch, phase.first_cycle) if material.groups else None
-    _set_training_mode(moving.network, phase)
-    learning_one = moving._replace(network=material.team.learner(moving.network))
+    _set_training_mode(state.network, phase)
+    learner = state._replace(network=material.team.learner(state.network))
     batches = np.array_split(drawn.order, batch_count(len(drawn.order), phase.batch_size))
     total, loss_sum, rate = len(drawn.order), 0.0, phase.peak_rate
     for index, (part, shown_part) in enumerate(prepare_parts(material, batches, shows, drawn, frame)):
         rate = phase.rate(epoch + (index + 1) / len(batches), drops)
-        for group in moving.optimizer.param_groups:
+        for group in state.optimizer.param_groups:
             group["lr"] = rate * group["share"]
-        loss = _step(learning_one, phase, shown_part, part, material)
-        _update_average(moving, phase.average_decay, steps=epoch * len(batches) + index)
+        loss = _step(learner, phase, shown_part, part, material)
+        _update_average(state, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
             raise _divergence_error(phase, material, epoch, index)
         loss_sum += loss * part.whole
         done = epoch * total + int(sum(map(len, batches[: index + 1])))
         material.tell.step(phase.told_as, done, phase.epochs * total, "images")
-    judged = size == phase.shipped_px
-    if judged and not phase.frozen_statistics:
-        own = material.team.own(batches[:STATISTICS_BATCHES])
-        recompute_statistics(
-            moving.average, (prepare_batch(material, (positions, shows), drawn, frame).images for positions in own), material.team
-        )
-    logits = material.validation.outputs(moving.average, material.team) if judged else None
+    is_evaluated = size == phase.shipped_px
+    if is_evaluated and not phase.frozen_statistics:
+        share = material.team.own(batches[:STATISTICS_BATCHES])
+        images = (prepare_batch(material, (positions, shows), drawn, frame).images for positions in share)
+        recompute_statistics(state.average, images, material.team)
+    logits = material.validation.outputs(state.average, material.team) if is_evaluated else None
     if logits is not None and not bool(torch.isfinite(logits).all()):  # the loss does not cover the last update
         raise _divergence_error(phase, material, epoch, len(batches) - 1)
     return EpochFacts(
@@ -206,12 +202,13 @@ def _epoch(moving: TrainingState, phase: Phase, material: Material, epoch: int, 
 
 
 def _divergence_error(phase: Phase, material: Material, epoch: int, batch: int) -> EdgecnnError:
-    bests = [best_file(material.folder, name) for name in (phase.name, phase.beats) if name is not None]
-    kept = dict.fromkeys(bests, "the best checkpoint so far")
-    kept[state_file(material.folder, phase.name)] = f"the state after epoch {ordinal(epoch - 1)}"
-    kept_file = next((f"{what} is kept in {file}" for file, what in kept.items() if file.exists()), None)
+    checkpoints: dict[Path, int | None] = {
+        best_file(material.folder, name): None for name in (phase.name, phase.beats) if name is not None
+    }
+    checkpoints[state_file(material.folder, phase.name)] = ordinal(epoch - 1)
+    kept = next(((file, after) for file, after in checkpoints.items() if file.exists()), None)
     rate = (phase.rate_setting, phase.peak_rate)
-    return training_diverged(phase=phase.name, epoch=ordinal(epoch), batch=ordinal(batch), kept=kept_file, rate=rate)
+    return training_diverged(phase=phase.name, epoch=ordinal(epoch), batch=ordinal(batch), kept=kept, rate=rate)
 
 
 def _set_training_mode(network: nn.Module, phase: Phase) -> None:
@@ -222,7 +219,7 @@ def _set_training_mode(network: nn.Module, phase: Phase) -> None:
                 module.eval()
 
 
-def _step(moving: TrainingState, phase: Phase, shown: ShownPart, part: Part, material: Material) -> float:
+def _step(state: TrainingState, phase: Phase, shown: ShownPart, part: Part, material: Material) -> float:
     """Take a step on this process's part of a batch, and return the mean loss of the whole batch."""
     teacher = material.teacher
 
@@ -235,11 +232,11 @@ def _step(moving: TrainingState, phase: Phase, shown: ShownPart, part: Part, mat
 
     def forward(images: Tensor) -> Any:
         with autocast_to(phase.precision, images.device):
-            return moving.network(images)
+            return state.network(images)
 
-    moving.optimizer.zero_grad(set_to_none=True)
+    state.optimizer.zero_grad(set_to_none=True)
     mean_loss = material.team.backward(forward, shown.batch.images, part, loss)
-    moving.optimizer.step()
+    state.optimizer.step()
     return mean_loss
 
 
@@ -252,11 +249,11 @@ def _loss_by_labels(phase: Phase, shown: Batch, material: Material) -> Callable[
 
 
 @torch.no_grad()
-def _update_average(moving: TrainingState, decay: float, *, steps: int) -> None:
+def _update_average(state: TrainingState, decay: float, *, steps: int) -> None:
     """Update the running average of the weights. It moves faster in early steps, so that it soon forgets random weights."""
     decay = min(decay, (1 + steps) / (10 + steps))
-    average = dict(moving.average.state_dict())
-    current = moving.network.state_dict()
+    average = dict(state.average.state_dict())
+    current = state.network.state_dict()
     floats = [name for name, tensor in current.items() if tensor.is_floating_point()]
     torch._foreach_lerp_([average[name] for name in floats], [current[name] for name in floats], 1 - decay)
     for name, tensor in current.items():

@@ -135,7 +135,7 @@ def device_of(network: nn.Module) -> torch.device:
 
 
 @contextmanager
-def on_device(device: torch.device, *networks: nn.Module | None) -> Iterator[None]:
+def moved_to_device(device: torch.device, *networks: nn.Module | None) -> Iterator[None]:
     """Move networks to a device in this context; afterwards, move them to the CPU and free the GPU's memory."""
     there = [network for network in networks if network is not None and device.type != "cpu"]
     for network in there:

@@ -32,7 +32,7 @@ from edgecnn.training.losses import WEIGHTS
 from edgecnn.training.material import Material
 from edgecnn.training.memory import TrainingProcesses, within_memory
 from edgecnn.training.parallel.torchrun import SharedJob, require_team, run_distributed
-from edgecnn.training.process import gpu_name, on_device, repeatable_on, torch_device
+from edgecnn.training.process import gpu_name, moved_to_device, repeatable_on, torch_device
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.arch import ArchSpec
@@ -117,7 +117,7 @@ def _resolve_transfer(settings: TrainSettings, inputs: TrainingInputs) -> tuple[
 def _teacher_facts(settings: TrainSettings, material: Material) -> TeacherFacts | None:
     if settings.teacher is None or material.teacher is None:
         return None
-    with on_device(material.device, material.teacher):
+    with moved_to_device(material.device, material.teacher):
         return TeacherFacts(arch=settings.teacher.arch, validation_top1=material.validation.top1(material.teacher))
 
 

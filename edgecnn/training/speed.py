@@ -15,7 +15,7 @@ from edgecnn.training.augment import centred
 from edgecnn.training.beginning import prepare_phase
 from edgecnn.training.loop import run_phase
 from edgecnn.training.material import DecodedImages, Material, ValidationPixels
-from edgecnn.training.process import on_device, repeatable_on, torch_device
+from edgecnn.training.process import moved_to_device, repeatable_on, torch_device
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.stage import Progress
 from edgecnn.values.training import TrainingSpeed
@@ -63,7 +63,7 @@ def measure_speed(settings: TrainSettings, manifest: Path, tell: Progress) -> Tr
         network, head, phase, _ = prepare_phase(settings, build_network(spec, settings.classes, seed=settings.seed))
         epoch = phase.model_copy(update={"sizes_px": (size,), "cycles": (), "batch_size": batch})
         run_phase(network, head, epoch, Material(decoded, validation, folder, clock, settings.classes, device=device))
-        with on_device(device, network):
+        with moved_to_device(device, network):
             began = time.monotonic()
             validation.outputs(network)
             judge_s = time.monotonic() - began

@@ -19,7 +19,7 @@ from torchvision.ops import StochasticDepth
 from edgecnn.graph.checks import spread_images
 from edgecnn.graph.export import TrunkRequest, make_trunk, torch_logits
 from edgecnn.models.networks import parameter_count
-from edgecnn.models.surgery import mean_gates, operated
+from edgecnn.models.surgery import apply_surgery, mean_gates
 from edgecnn.training.beginning import TrainingInputs, disable_random_drops, material_for
 from edgecnn.training.checkpoint import finish, is_finished, resume_folder
 from edgecnn.training.loop import best_file, recompute_statistics, run_phase
@@ -80,7 +80,7 @@ def _changed_network(teacher: nn.Module, settings: SurgerySettings, request: Tru
 
     Dropout and stochastic depth are disabled, because the teacher's logits are computed without them.
     """
-    network = operated(teacher, settings.surgery, mean_gates(teacher, _calibration(request)), request.resolution_px)
+    network = apply_surgery(teacher, settings.surgery, mean_gates(teacher, _calibration(request)), request.resolution_px)
     disable_random_drops(network, nn.Dropout, StochasticDepth)
     recompute_statistics(network, _calibration(request))
     return network

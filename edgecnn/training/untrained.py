@@ -18,7 +18,7 @@ from torch import nn
 from edgecnn.data.prepared import write_golden
 from edgecnn.graph.export import TrunkRequest, fixed_threads, make_trunk
 from edgecnn.models.networks import build_network
-from edgecnn.models.surgery import operated_unlearned
+from edgecnn.models.surgery import apply_surgery_untrained
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.settings import ProbeSettings
 from edgecnn.values.arch import ArchSpec
@@ -51,7 +51,7 @@ def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Pro
 
 def untrained_network(spec: ArchSpec, classes: int, images: npt.NDArray[np.float32], form: Form = AS_IT_IS) -> nn.Module:
     """Return the network with weights from its fixed seed, and batch-norm statistics of the images, float32 (N, 3, H, W)."""
-    network = operated_unlearned(build_network(spec, classes), form, ImageSize(*images.shape[2:]))
+    network = apply_surgery_untrained(build_network(spec, classes), form, ImageSize(*images.shape[2:]))
     set_statistics(network, torch.from_numpy(images))
     return network
 

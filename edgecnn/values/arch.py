@@ -52,7 +52,7 @@ class Auxiliary(Value):
     parameters: PositiveInt
     """Parameters of these classifiers, in the published network."""
     weight: PositiveFloat
-    """Weight of each one's loss, relative to the loss of the network's own output."""
+    """Weight of each auxiliary loss, relative to the loss of the network's own output."""
 
 
 class ArchSpec(Value):
@@ -62,7 +62,7 @@ class ArchSpec(Value):
     family: str
     origin: Literal["torchvision", "timm", "table", "onnx"]
     needs: tuple[str, ...] = ()
-    """Packages beyond torch and torchvision that it needs, all in the extra ``zoo``."""
+    """Required packages in addition to torch and torchvision, all in the extra ``zoo``."""
     builder: str
     """torchvision, timm: the model's name there. table: a name in ``models/families``. onnx: the custom model's file."""
     parameters: PositiveInt | None
@@ -110,7 +110,7 @@ class ArchSpec(Value):
 
     @property
     def file_name(self) -> str:
-        """The name in a form that is valid for files and folders on every system."""
+        """Name that is valid for files and folders on every system."""
         return self.name.replace(":", "-")
 
     @property

@@ -86,7 +86,7 @@ class Artifact(Value):
 
 
 class Miss(Value):
-    """The store has no such entry."""
+    """Result of a lookup that found no entry in the store."""
 
     why: tuple[str, ...]
     """Fields that differ from the nearest stored entry, one a line; empty if there is no such entry."""
@@ -108,7 +108,7 @@ class Cached(Value):
 
 
 class Skipped(Value):
-    """Not needed."""
+    """The stage was not needed."""
 
     outcome: Literal["skipped"] = "skipped"
     why: str
@@ -138,7 +138,7 @@ class Blocked(Value):
 
 
 class Unavailable(Value):
-    """It is not available on this machine; the command makes it available."""
+    """Something is not available on this machine; the command makes it available."""
 
     outcome: Literal["unavailable"] = "unavailable"
     why: str
@@ -221,7 +221,7 @@ class WeightsAnswer(Value):
         return cls(what=what, why=f"training starts from {what}", **facts)
 
     def kept(self) -> Self:
-        """The same weights, where nothing is trained."""
+        """Return the answer for the same weights without training."""
         return self.model_copy(update={"why": f"nothing is trained: the head of {self.what} is kept"})
 
     @property

@@ -15,7 +15,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Resolution
 
 
-def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
+def _require_order(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] > ends[1]:
         raise PydanticCustomError("range_reversed", "a range needs its smaller end first")
     return ends
@@ -30,7 +30,7 @@ _Factor = Annotated[float, Field(ge=0.25, le=4)]
 _Bend = Annotated[float, Field(ge=-0.5, le=0.5)]
 _Multiplier = Annotated[float, Field(ge=0, le=4)]
 _Turn = Annotated[float, Field(ge=-0.5, le=0.5)]
-Between = AfterValidator(_ordered)
+Between = AfterValidator(_require_order)
 """Marks a range, with its smaller end first."""
 
 
@@ -204,13 +204,13 @@ Augmentation: TypeAlias = Annotated[
 ]
 
 
-def _one_crop(listed: tuple[Augmentation, ...]) -> tuple[Augmentation, ...]:
+def _require_one_crop(listed: tuple[Augmentation, ...]) -> tuple[Augmentation, ...]:
     if sum(isinstance(step, Crop) for step in listed) > 1:
         raise PydanticCustomError("several_crops", "a list may hold one crop: a second crop would cut the result of the first")
     return listed
 
 
-Augmentations: TypeAlias = Annotated[tuple[Augmentation, ...], AfterValidator(_one_crop), Field(max_length=32)]
+Augmentations: TypeAlias = Annotated[tuple[Augmentation, ...], AfterValidator(_require_one_crop), Field(max_length=32)]
 """Applied in this order; mixup and cutmix always come last, because they need the finished images of a batch."""
 
 

@@ -38,12 +38,12 @@ def utc_moment(text: str) -> datetime:
         raise ValueError(f"{text!r} is out of the range of dates") from None
 
 
-def _dated(text: str) -> str:
+def _require_moment(text: str) -> str:
     utc_moment(text)
     return text
 
 
-Dated = Annotated[str, AfterValidator(_dated)]
+Dated = Annotated[str, AfterValidator(_require_moment)]
 """A text that ``utc_moment`` parses."""
 
 

@@ -58,7 +58,7 @@ class LocalFacts(Value):
     """Lines of the device tree's ``compatible``, starting with the board's."""
 
     def describe(self) -> str:
-        """The machine in a few words, as a sentence may contain them."""
+        """Describe the machine in a few words for use in a sentence."""
         processor = " ".join(part for part in (self.cpu_vendor, self.architecture) if part)
         return ", ".join((f"{processor} with {counted(self.cores, 'core')}", *self.models))
 

@@ -47,7 +47,7 @@ ALL_RUNTIMES: Final = "all"
 """In a target, instead of a runtime: every runtime in the device's file."""
 
 
-def _one_problem(value: object, known: ValidatorFunctionWrapHandler) -> object:
+def _require_runtime(value: object, known: ValidatorFunctionWrapHandler) -> object:
     try:
         return known(value)
     except ValidationError:  # pydantic reports a problem for each half of the union
@@ -55,7 +55,7 @@ def _one_problem(value: object, known: ValidatorFunctionWrapHandler) -> object:
         raise PydanticKnownError("literal_error", {"expected": f"{', '.join(names)} or {last}"}) from None
 
 
-TargetRuntime = Annotated[Runtime | Literal["all"], WrapValidator(_one_problem)]
+TargetRuntime = Annotated[Runtime | Literal["all"], WrapValidator(_require_runtime)]
 
 
 class Precision(StrEnum):

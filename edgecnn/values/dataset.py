@@ -14,7 +14,7 @@ from edgecnn.values.stage import Key, digest_of
 
 
 def printable(text: str) -> str:
-    """The text itself. Raises PydanticCustomError: it holds a character that cannot be printed."""
+    """Return the text. Raises PydanticCustomError: it contains a character that cannot be printed."""
     if not text.isprintable():
         raise PydanticCustomError("unprintable", "holds a character that cannot be printed; write it as an escape, such as \\t")
     return text
@@ -55,7 +55,7 @@ class Fold(Value):
     """One of the parts that are test images in turn."""
 
     number: int
-    """From 1."""
+    """Number of the fold, from 1."""
     of: int
 
     def part_of(self, count: int, number: int | None = None) -> tuple[int, int]:
@@ -131,7 +131,7 @@ class Grouping(Value):
 
     @property
     def sentence(self) -> str:
-        """As plans and reports have it."""
+        """Sentence for plans and reports."""
         parts = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none in two splits"]
         if self.alone:
             parts.append(f"{counted(self.alone, 'image')} of no group {plural(self.alone, 'counts as one', 'count as one each')}")
@@ -201,7 +201,7 @@ class DataSummary(Value):
 
     @property
     def training_photographs(self) -> int:
-        """Images that train where any does: calibration images do too."""
+        """Number of photographs that train: those of the roles train and calibration."""
         return self.counts["train"] + self.counts["calibration"]
 
     @property
@@ -359,9 +359,9 @@ class ClassMark(Value):
     kind: MarkKind
     value: str
     images: int
-    """Of the class."""
+    """Number of images of the class."""
     others: int
-    """Images of other classes with the same mark, of ``of_others``."""
+    """Number of images of other classes with the mark, of ``of_others``."""
     of_others: int
 
 
@@ -393,7 +393,7 @@ class DataInspection(Value):
     version: str
     root: str
     images: int
-    """Readable ones."""
+    """Number of readable images."""
     bytes: int
     classes: tuple[ClassCount, ...]
     multi_label: bool = Field(default=False, exclude_if=lambda several: not several)

@@ -74,7 +74,7 @@ class RuntimeFacts(Sourced):
         return text
 
     def rules_out(self, precision: Precision) -> str | None:
-        """Why the file alone leaves no candidate of a precision; None where it does not."""
+        """Return why the file rules out all candidates of a precision, or None."""
         return f"the device's file does not list {precision.value}" if self.precisions.get(precision) == "none" else None
 
 
@@ -121,9 +121,9 @@ class Device(Value):
     accelerator: Accelerator | None = None
     memory: Memory | None = None
     runtimes: Mapping[Runtime, RuntimeFacts]
-    """Empty only where ``facts_only`` says why."""
+    """Empty only with ``facts_only``."""
     facts_only: FactsOnly | None = Field(default=None, exclude_if=lambda reason: reason is None)
-    """None: builds are made for it. A field of its own: runtimes that are merely absent say neither why nor what instead."""
+    """Why nothing is built for this device; None if edgecnn builds for it."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -133,19 +133,19 @@ class Device(Value):
 
     @property
     def is_a_browser(self) -> bool:
-        """Whether it is a program on a machine, which is a device of its own beside it."""
+        """Whether it is a browser, which is a separate device from its machine."""
         return bool(self.runtimes) and all(runtime.runs_in_browser for runtime in self.runtimes)
 
     def built_for(self, named: TargetRuntime | None) -> tuple[Runtime, ...]:
-        """The runtimes that a build has candidates of: the one that its target names, or ``all``, else those by default."""
+        """Return the runtimes with candidates: the one that the target names, or ``all``, or else the defaults."""
         if named is None:
             return tuple(runtime for runtime, facts in self.runtimes.items() if facts.by_default)
         return tuple(runtime for runtime in self.runtimes if named in (ALL_RUNTIMES, runtime))
 
     def may_ship(self, named: TargetRuntime | None) -> tuple[Runtime, ...]:
-        """The runtimes that a build may choose: what its target names, else all that the file lists.
+        """Return the runtimes that a build may choose: those that the target names, or else all in the file.
 
-        The baseline network's fp32 is built for ONNX Runtime whatever the device has, and ships only where that is listed.
+        The fp32 baseline is always built for ONNX Runtime, and ships only if the file lists that runtime.
         """
         return tuple(self.runtimes) if named is None else self.built_for(named)
 
@@ -159,23 +159,23 @@ class Device(Value):
 
 
 class EngineBuilder(Value):
-    """A builder on one machine, as that machine's own runner found it."""
+    """An engine builder on one machine, as reported by that machine's runner."""
 
     package: str
-    """Its Python module, as ``tensorrt``."""
+    """Python module, such as ``tensorrt``."""
     version: str
     capability: str | None
-    """CUDA compute capability, as ``8.7``. None: there is no GPU, and the builder works ahead of time."""
+    """CUDA compute capability, such as ``8.7``. None: there is no GPU, and the builder works ahead of time."""
     gpus: tuple[str, ...] = ()
-    """Models by name: tactics are timed on one, and of one capability there are several. A Jetson's driver names none."""
+    """Names of the GPUs, since engines are tuned for one model. Empty for a Jetson, whose driver reports no name."""
     driver: str | None = None
-    """NVIDIA's driver, and of a Jetson the release of its Linux."""
+    """Version of NVIDIA's driver, or for a Jetson its Linux release."""
 
 
 def split_target(text: str) -> tuple[str, str | None]:
     """Split a target ``DEVICE[:RUNTIME]`` into the device's name or path, and the runtime or None.
 
-    A folder's name may hold a colon, so a text that ends like a device file is a path as a whole.
+    A folder's name may contain a colon, so a text that ends like a device file is a path as a whole.
     """
     name, colon, runtime = text.rpartition(":")
     return (name, runtime) if colon and not is_path(runtime) else (text, None)

@@ -445,7 +445,7 @@ class MultiLabelAccuracy(Value):
     map: Interval
     """Mean average precision over the labels with images, 0…1, at two-sided 95 %."""
     map_bounds: Interval | None = None
-    """The same at two-sided 90 %; None in older reports."""
+    """``map`` with a two-sided 90 % interval; None in older reports."""
     trials: float
     """Number of images with which a share would be known as precisely as ``map``."""
     drop_pp: Interval | None

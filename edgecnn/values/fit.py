@@ -72,7 +72,7 @@ class TracedLayers(Value):
     """Mean layer times of one traced process over some calls, including the cost of tracing."""
 
     multiplying_us: Annotated[tuple[_Us | None, ...], Field(max_length=100_000)]
-    """Of each multiplying layer, in order of computation; None for layers that the trace does not name."""
+    """Time of each multiplying layer, in order of computation; None for layers that the trace does not name."""
     others: Annotated[Mapping[str, OtherLayers], Field(max_length=1000)]
     """By the runtime's name of the operator."""
 
@@ -100,7 +100,7 @@ class TimedProbe(Value):
 
     @property
     def least_ms(self) -> float:
-        """The least of its processes, because other work only slows them down."""
+        """The smallest median of its processes, because other work only slows them down."""
         return min(self.medians_ms)
 
 

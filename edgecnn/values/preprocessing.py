@@ -25,19 +25,19 @@ BORDERED: tuple[ResizeMode, ...] = ("letterbox", "line")
 """Resizes that leave a border if the image does not fill the frame."""
 Mean = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Scale = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
-"""What is divided by."""
+"""Divisor of a normalization."""
 Colour = tuple[Level, Level, Level]
 """Red, green and blue."""
 Level16 = Annotated[int, Field(ge=0, le=ALL_LEVELS[1])]
 
 
-def _rising(window: tuple[int, int]) -> tuple[int, int]:
+def _require_rising(window: tuple[int, int]) -> tuple[int, int]:
     if window[0] >= window[1]:
         raise PydanticCustomError("no_window", "the first level (black) must be below the second (white)")
     return window
 
 
-GreyWindow = Annotated[tuple[Level16, Level16], AfterValidator(_rising)]
+GreyWindow = Annotated[tuple[Level16, Level16], AfterValidator(_require_rising)]
 """Levels of 16-bit grey that become black and white."""
 
 
@@ -87,7 +87,7 @@ class PixelRecipe(Value):
         return f"{shape}, {self.interpolation}{levels}"
 
     def runner_recipe(self) -> RunnerRecipe:
-        """The same for the runner's code, here and on a device."""
+        """Return the recipe for the runner's code, here and on a device."""
         return RunnerRecipe(self.resize_px, self.crop_px, self.interpolation, self.resize, self.fill, self.grey_window)
 
 

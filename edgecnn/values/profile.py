@@ -34,7 +34,7 @@ CONDITIONS_OF_A_SESSION = ("webgpu_adapter",)
 MEDIANS = {"others_percent": 1, "steal_percent": 2}
 """Observation to the number of digits shown; for several runs their median."""
 WORST = {"temperature_c": 1}
-"""The same for observations of which the highest value counts."""
+"""Observation to the number of digits shown; for several runs their highest value."""
 
 EMULATED_TIMES = "an emulated processor gives the times of its emulator"
 """Why runs from an environment that is not ``timed`` are figures of nothing."""
@@ -124,7 +124,7 @@ class RunEvents(Value):
 
     samples_ns: tuple[Nanoseconds, ...] = ()
     absent: str | None = None
-    """Why there is none."""
+    """Why there is no second series."""
 
 
 class RunEnergy(Value):

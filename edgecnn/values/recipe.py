@@ -28,7 +28,7 @@ from edgecnn.values.training import (
 )
 
 
-def _scale(text: str) -> str:
+def _require_scale(text: str) -> str:
     try:
         return CompoundScale.from_text(text).text()
     except ValueError as error:
@@ -58,7 +58,7 @@ class ModelChoice(Value):
     resolution_px: Resolution | None = None
     """Side in pixels, or HEIGHTxWIDTH. Unset: the network's native size, or 64 for the demo, whose images are 28 pixels wide. A
     TorchScript file does not state its size."""
-    scale: Annotated[str, AfterValidator(_scale)] | None = None
+    scale: Annotated[str, AfterValidator(_require_scale)] | None = None
     """phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three. Unset: the network as published."""
 
 
@@ -299,9 +299,9 @@ class RoleDraw(Value):
 
     @classmethod
     def of(cls, recipe: Recipe) -> RoleDraw:
-        """As the recipe has it, everything filled in."""
+        """Return the draw of a recipe whose defaults are filled in."""
         return cls(folds=recipe.train.folds, **recipe.data.model_dump(include=set(cls.model_fields) - {"folds"}))
 
     def applied_to(self, images: DataChoice) -> DataChoice:
-        """The same draw of other images."""
+        """Return the settings of other images with this draw."""
         return images.model_copy(update=self.model_dump(exclude={"folds"}))

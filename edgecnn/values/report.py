@@ -95,7 +95,7 @@ class Latency(Value):
     threads: int | None = None
     """CPU threads of every run; None if runs differ, or do not say."""
     run_settings: str | None = None
-    """The same in words, with other settings of the session: ``1 thread, spinning off``."""
+    """Description of the threads and other session settings: ``1 thread, spinning off``."""
 
     @property
     def known(self) -> Latency:
@@ -275,7 +275,7 @@ class Build(Value):
 
     @model_validator(mode="after")
     def _called_in_older_reports(self) -> Self:
-        """Reports of earlier versions have the command as text only."""
+        """Read the command of earlier reports, which have it only as text."""
         if self.command and not self.called:
             object.__setattr__(self, "called", Command.read(self.command))
         return self

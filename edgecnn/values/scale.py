@@ -96,7 +96,7 @@ class Inheritance(Value):
 
     @property
     def share(self) -> float:
-        """0…1."""
+        """Share of inherited parameters, 0…1."""
         return self.inherited / self.parameters
 
 

@@ -40,23 +40,23 @@ class Compositing(Value):
 
 
 class SynthesisSettings(Compositing):
-    """Every field enters the key of the synthesize stage."""
+    """Settings of the synthesize stage; every field is part of its key."""
 
     size_px: PositiveInt
     """Side of the square images."""
 
     @classmethod
     def of(cls, wider: Compositing) -> SynthesisSettings:
-        """These of a recipe's table or of a stage, which hold more. Raises ValidationError: no size is settled yet."""
+        """Return only these fields of a recipe's table or of a stage. Raises ValidationError: the size is not resolved yet."""
         return SynthesisSettings.model_validate({name: getattr(wider, name, None) for name in SynthesisSettings.model_fields})
 
 
 FOLDERS = ("cutouts", "backgrounds")
-"""What pictures are composed of: fields of ``SynthesisFolders`` and of ``Synthesis``, and inputs of the stage."""
+"""Names of the source folders: fields of ``SynthesisFolders`` and ``Synthesis``, and inputs of the stage."""
 
 
 class SynthesisFolders(Value):
-    """What pictures are composed of."""
+    """Source folders of composed images."""
 
     cutouts: str | None = None
     """A folder of images with an alpha channel (PNG, WebP), with one sub-folder for each class. With it and ``backgrounds``,
@@ -69,7 +69,7 @@ class SynthesisFolders(Value):
 
     @property
     def stated_folders(self) -> dict[str, str]:
-        """The paths that are stated, by field."""
+        """Return the stated paths by field."""
         return {name: path for name in FOLDERS if (path := getattr(self, name)) is not None}
 
 
@@ -85,51 +85,51 @@ class SynthesisChoice(Compositing, SynthesisFolders):
 
 
 class Synthesis(Value):
-    """What resolve found to compose pictures of."""
+    """Resolved sources of composed images."""
 
     cutouts: DataSummary
-    """Its classes are the photographs'; all cut-outs have the role ``train``. ``copies``: left out, and why."""
+    """Cut-outs, with the classes of the photographs and the role ``train``. ``copies`` lists excluded cut-outs with reasons."""
     backgrounds: DataSummary
-    """Without labels."""
+    """Unlabelled backgrounds."""
     class_names: tuple[str, ...]
-    """Those that have cut-outs."""
+    """Classes that have cut-outs."""
     images: int
-    """How many pictures are made."""
+    """Number of composed images."""
 
     @property
     def summaries(self) -> dict[str, DataSummary]:
-        """What both folders hold, by field."""
+        """Return the facts of both folders by field."""
         return {name: getattr(self, name) for name in FOLDERS}
 
 
 class MadeImage(Value):
-    """One composed picture: of what, and how."""
+    """One composed image, with its sources and random values."""
 
     file: str
-    """Under ``images/`` of the artifact."""
+    """Path relative to ``images/`` of the artifact."""
     sha256: str
     class_name: str
     cutout: str
-    """Under the folder of cut-outs."""
+    """Path relative to the folder of cut-outs."""
     cutout_sha256: str
     background: str
-    """Under the folder of backgrounds."""
+    """Path relative to the folder of backgrounds."""
     background_sha256: str
     background_box: tuple[float, float, float, float]
-    """The part that is shown: left, top, right and bottom, as shares of its width and of its height."""
+    """Visible part of the background: left, top, right and bottom, as shares of its width and height."""
     scale: float
-    """The cut-out's longer side as a share of the picture's, before the turn."""
+    """Longer side of the cut-out before rotation, as a share of the image's side."""
     degrees: float
     box_px: tuple[int, int, int, int]
-    """Where the turned cut-out lies: left, top, right, bottom. It may reach beyond the picture."""
+    """Left, top, right and bottom of the rotated cut-out, which may extend beyond the image."""
     visible: float
-    """0…1: share of the cut-out that lies inside the picture, by its alpha."""
+    """Share of the cut-out that is inside the image, 0…1, weighted by alpha."""
     feather_px: float
     blur_px: float
 
 
 class Provenance(Value):
-    """``synthesis.json``: what every made image is composed of, schema edgecnn.synthesis/1."""
+    """Content of ``synthesis.json``, schema edgecnn.synthesis/1: the sources of every composed image."""
 
     schema_: Literal["edgecnn.synthesis/1"] = Field(default="edgecnn.synthesis/1", alias="schema")
     classes: tuple[str, ...]
@@ -137,32 +137,32 @@ class Provenance(Value):
     cutouts: int
     backgrounds: int
     images: tuple[MadeImage, ...]
-    """Ordered so that every prefix holds the classes that have cut-outs in equal parts."""
+    """Composed images, ordered so that each prefix has equally many images of each class with cut-outs."""
 
 
 class MadeShare(Value):
-    """How many of the images that a network learned from were composed."""
+    """Numbers of composed and photographed training images."""
 
     made: int
     photographs: int
 
     @property
     def share(self) -> float:
-        """0…1."""
+        """Share of composed images, 0…1."""
         return self.made / (self.made + self.photographs)
 
 
 class SynthesisFacts(MadeShare):
-    """The same as a report has it."""
+    """Facts of composed images for a report."""
 
     cutouts: int
     backgrounds: int
     images_per_class: Mapping[str, int]
-    """Of the classes that have cut-outs."""
+    """Number of images of each class with cut-outs."""
     provenance: str | None
-    """The file that says what each is composed of; None where the step did not run."""
+    """Path of ``synthesis.json``; None if the stage did not run."""
 
 
 def images_trained_on(data: DataSummary, synthesis: Synthesis | None, *, photographs: bool) -> int:
-    """How many there are, photographs (where these train) and composed ones."""
+    """Return the number of training images: photographs, if they train, and composed images."""
     return (data.training_photographs if photographs else 0) + (0 if synthesis is None else synthesis.images)

@@ -30,7 +30,7 @@ class TeacherTerms(Value):
 
     arch: str
     normalization: Normalization
-    """The teacher's own normalization of pixels."""
+    """Normalization of the teacher's input."""
     resolution_px: Resolution
     """The size at which it was trained and runs, since its accuracy drops at other sizes."""
 
@@ -76,23 +76,23 @@ ScratchRecipe = Literal["short", "resnet", "modern"]
 
 
 class TrainingSpeed(Value):
-    """Images a second on this machine."""
+    """Speed of training on this machine, in images per second."""
 
     decoded_per_s: PositiveFloat
     learned_per_s: PositiveFloat
-    """In steps of the whole network at its full size."""
+    """Training steps of the whole network at its full size."""
     judged_per_s: PositiveFloat
-    """Without learning from them: of validation, and of frozen features."""
+    """Inference, for validation and frozen features."""
 
 
 class TrainingBudget(Value):
-    """What ``train.minutes`` decided."""
+    """Result of ``train.minutes``."""
 
     minutes: PositiveFloat
     speed: TrainingSpeed
     epochs: PositiveInt
     seconds: PositiveFloat
-    """How long training takes at that speed, if it runs to the last of these epochs."""
+    """Predicted duration of training, if it runs all epochs."""
 
 
 class TransferChoice(Value):
@@ -101,11 +101,11 @@ class TransferChoice(Value):
     schema_: Literal["edgecnn.transfer/1"] = Field(default="edgecnn.transfer/1", alias="schema")
     chosen: Transfer
     sentence: str
-    """The choice, with its figures."""
+    """Sentence about the choice with its figures."""
     classes: PositiveInt
     images: PositiveInt
     images_per_class: float
-    """The median over classes."""
+    """Median over classes."""
     smallest_class: PositiveInt
     probed_images: PositiveInt
     folds: PositiveInt
@@ -114,7 +114,7 @@ class TransferChoice(Value):
     largest_class_share: float
     """Accuracy of always predicting the largest class, 0…1."""
     similarity: float
-    """Position of the probe's accuracy between that and 1: 0 or less is useless, 1 is perfect."""
+    """Probe accuracy, scaled so that 0 is the largest class's share and 1 is perfect."""
     seed: NonNegativeInt
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks.forecast.reach import PAGE, QUESTIONS, RESULTS, TARGETS, Left, _half_widths, _rows, _timed_on_one, table
-from edgecnn.forecast.calibration import BASE, between_boards, errors, half_width
+from edgecnn.forecast.calibration import BASE, between_boards, errors_on_public_runs, half_width
 from edgecnn.forecast.structure import base_matrix
 
 REACHED = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ def test_every_target_is_close_from_times_on_x86(target: str) -> None:
 
 def test_widths_are_those_that_forecasts_print_without_the_device_and_the_network() -> None:
     question = QUESTIONS["devices left out, known by three networks"]
-    off = errors(question, BASE)
+    off = errors_on_public_runs(question, BASE)
     assert off is not None
     network = int(base_matrix().classifies.argmax())
     left = Left("orange-pi-5", "rk3588", network, 0.0, (), 0.0)

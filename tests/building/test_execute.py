@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from edgecnn.building.build import looked_up
+from edgecnn.building.build import steps_in_store
 from edgecnn.building.execute import Execution, Limits, StageContext, execute
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.planning.candidates import BASELINE, mixed_rungs
@@ -120,7 +120,7 @@ def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: StageCon
 
 def test_a_plan_says_why_at_the_first_step_that_runs_and_not_at_those_that_follow(workshop: StageContext) -> None:
     execute(Execution(plan=a_plan()), workshop)
-    missing = {step.id: step.missing for step in looked_up(a_plan(train="unforeseen"), workshop.store)}
+    missing = {step.id: step.missing for step in steps_in_store(a_plan(train="unforeseen"), workshop.store)}
     assert missing["prepare"] is None and missing["train"] == ("train.ends: well → unforeseen",)
     assert {missing[name] for name in list(missing)[2:]} == {()}
 

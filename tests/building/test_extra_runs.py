@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgecnn.building.measuring import ExtraRunner
-from edgecnn.building.rows import reported
+from edgecnn.building.rows import add_reported_figures
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.store.store import Store
@@ -33,7 +33,7 @@ class Stand:
         seen = self.seen
         ExtraRunner(seen, tuple(seen.kits[name] for name in NAMES), seen.race_choice, anew=anew).measure(extra_runs)
         rows = {candidate.id: CandidateFacts(candidate=candidate) for candidate in (BASELINE, INT8)}
-        return reported(rows, seen)
+        return add_reported_figures(rows, seen)
 
 
 @pytest.fixture

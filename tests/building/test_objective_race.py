@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgecnn.building.build import _check_objective
-from edgecnn.building.measuring import Observer, race_for_choice, race_shown, require_meter
+from edgecnn.building.measuring import Observer, race_for_choice, require_meter, result_to_choose_by
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY, NO_METER_FOR_OBJECTIVE
 from edgecnn.judging.choice import Contest
@@ -68,7 +68,7 @@ class Stand:
     def contest(self, objective: Objective) -> Contest | None:
         race_for_choice(self.observer, NAMES, objective, RaceOptions())
         self.observer.subject.objective = objective
-        return race_shown(self.observer.subject)
+        return result_to_choose_by(self.observer.subject)
 
     @property
     def seen(self) -> Subject:

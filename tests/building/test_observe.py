@@ -123,7 +123,7 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
         return Decision(Chosen(choice=a_choice(INT8.id), because={INT8.id: taken}), BASELINE.id)
 
     monkeypatch.setattr(build, "decide", decide)
-    monkeypatch.setattr(build, "inside_budget", lambda *_: (INT8.id,))
+    monkeypatch.setattr(build, "candidates_inside_budget", lambda *_: (INT8.id,))
     request = a_request(tmp_path, gates=parse_bounds([bound], ()))
     call = Call(request, effective_gates(resolved(), request.gates, request.stored_race))
     build.measure_and_choose(Execution(plan=plan(resolved())), observer, call, None, seen.lab)  # type: ignore[arg-type]

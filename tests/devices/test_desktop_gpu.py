@@ -10,12 +10,12 @@ from edgecnn.devices.desktop_gpu import (
     REFERENCE,
     VARIANTS,
     VariantChoice,
-    _built_for,
+    _torch_cuda_version,
+    baseline_device_name,
     cuda_gap,
     describe_candidate,
     describe_variant,
     local_gpu,
-    role,
 )
 from edgecnn.values.candidate import Candidate
 
@@ -85,7 +85,7 @@ def test_every_way_says_its_precision_its_batch_and_where_the_copies_are(candida
 def test_of_several_the_one_that_a_device_file_knows_plays() -> None:
     found = local_gpu(["NVIDIA GeForce GT 1030", "NVIDIA GeForce RTX 4090"], TORCH)
     assert found is not None
-    assert found.device == role() == "rtx-4090"
+    assert found.device == baseline_device_name() == "rtx-4090"
 
 
 @pytest.mark.parametrize("versions", [{}, {"torch": "2.15.0"}, {"torch": None, "torchvision": "0.29.2"}])
@@ -129,4 +129,4 @@ def test_a_driver_that_is_too_old_for_torch_is_known_without_trying(
 def test_what_torch_was_built_for_is_read_without_importing_it() -> None:
     import torch
 
-    assert _built_for() == (torch.version.cuda or "")
+    assert _torch_cuda_version() == (torch.version.cuda or "")

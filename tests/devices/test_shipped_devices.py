@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from edgecnn.devices.files import build_targets, device_named, load_device_file, load_devices, parse_target
-from edgecnn.devices.this_machine import how_closely, matches
+from edgecnn.devices.this_machine import match_closeness, matches
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.devices import DEVICE_FACTS_ONLY, DEVICE_FILE_INVALID
 from edgecnn.installed import resource_folder
@@ -192,8 +192,8 @@ def test_a_machine_is_the_device_that_it_is_and_no_other(facts: dict[str, object
 
 
 def test_of_devices_that_a_machine_is_the_one_that_says_most_is_named_first() -> None:
-    assert how_closely(device_named("graviton3")) > how_closely(device_named("graviton2"))
-    assert how_closely(device_named("raspberry-pi-5")) > how_closely(device_named("graviton3"))
+    assert match_closeness(device_named("graviton3")) > match_closeness(device_named("graviton2"))
+    assert match_closeness(device_named("raspberry-pi-5")) > match_closeness(device_named("graviton3"))
 
 
 def test_the_list_says_what_is_built_and_of_what_only_facts_are_known() -> None:

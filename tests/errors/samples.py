@@ -53,9 +53,13 @@ from edgecnn.errors.data import (
 from edgecnn.errors.devices import device_file_there, layer_not_converted, needs_unmet, unknown_device, unknown_need
 from edgecnn.errors.fit import (
     budget_too_small,
+    budget_unknown,
+    fit_budget_unknown,
+    members_differ,
     memory_unknown,
     no_table,
     no_table_beside,
+    not_in_a_search,
     nothing_predicted_inside,
     nothing_timed,
     resolution_under_stride,
@@ -106,7 +110,15 @@ from edgecnn.errors.training import (
     processes_lost,
     training_diverged,
 )
-from edgecnn.errors.usage import bad_value, no_such_command, no_such_option, own_fault, path_too_long, plot_of_what, unknown_list
+from edgecnn.errors.usage import (
+    bad_value,
+    list_budget_unknown,
+    no_such_command,
+    no_such_option,
+    own_fault,
+    path_too_long,
+    unknown_list,
+)
 from edgecnn.errors.weights import (
     unknown_arch,
     weights_changed,
@@ -148,8 +160,8 @@ SAMPLES = [
     bad_value(command="edgecnn store gc", name="--days", value="x", reason="it is not a number"),
     bad_value(command="edgecnn x", name="FILE", value=None, reason="it is not a file"),
     unknown_list(name="archz", known=("archs", "devices")),
-    plot_of_what(what="devices", plotted=True),
-    plot_of_what(what="archs", plotted=False),
+    list_budget_unknown(text="fps=20", name="fps", near="images_per_s"),
+    list_budget_unknown(text="x=1", name="x", near=None),
     unknown_list(name="", known=("archs", "devices")),
     path_too_long("/a/" + "x" * 5000),
     share_misread(option="--until", text="2", least=0.001, most=0.5),
@@ -181,9 +193,7 @@ SAMPLES = [
         has="ReLU6, and no squeeze-excite",
         fitting=("efficientnet-b0", "efficientnet-b1"),
     ),
-    training_diverged(
-        phase="scratch", epoch=3, batch=17, kept="the state after epoch 2 is kept in /r/a", rate=("train.learning_rate", 0.002)
-    ),
+    training_diverged(phase="scratch", epoch=3, batch=17, kept=(Path("/r/a"), 2), rate=("train.learning_rate", 0.002)),
     training_diverged(phase="scratch", epoch=0, batch=0, kept=None, rate=("train.learning_rate", 0.002)),
     training_diverged(phase="aware", epoch=0, batch=2, kept=None, rate=("quantize.aware_learning_rate", 3e-05)),
     batch_too_large(batch=256, needed_mib=5712.4, room=("cpu", 4096), fits=160),
@@ -236,6 +246,18 @@ SAMPLES = [
     table_of_another(path=Path("t.json"), difference="kernel was 6.1 then and is 6.8 now", device="cpu"),
     table_elsewhere(device="jetson-orin-nano", why="this machine is x86_64 with 2 cores, which is not a Jetson Orin Nano"),
     nothing_timed(device="cpu", reasons={"resnet-18@64x10": "the disk is full"}),
+    fit_budget_unknown(text="p50=5", name="p50", near="p50_ms"),
+    fit_budget_unknown(text="x=5", name="x", near=None),
+    budget_unknown(text="mac=1", name="mac", known=("macs", "params", "memory")),
+    budget_unknown(text="x=1", name="x", known=("macs", "params", "memory")),
+    *map(
+        not_in_a_search,
+        ("surgery.pruned", "model.scale", "train.teacher", "train.folds", "train.minutes", "model.onnx"),
+    ),
+    *(
+        members_differ(folders=(Path("builds/a"), Path("builds/b")), what=what, values=("this", "that"))
+        for what in ("classes", "pixels", "images")
+    ),
     unknown_layer(network="resnet-18", layer="layer1.0.conv9", known=("conv1", "layer1.0.conv2")),
     memory_unknown(device="arm64-server", within="macs=1G"),
     scale_leaves_no_channel(arch="mobilenet-v2", scale="width=0.2", width=0.2, narrowest=16),

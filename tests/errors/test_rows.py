@@ -12,7 +12,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode, error_again
 from edgecnn.errors.hosts import RunnerFailed
-from edgecnn.errors.wording import filled
+from edgecnn.errors.wording import fill_template
 from tests.errors import lines
 from tests.house.source_tree import PACKAGE, relative, syntax
 
@@ -152,7 +152,7 @@ def test_a_reference_names_one_row() -> None:
     ],
 )
 def test_a_template_is_filled(template: str, fields: dict[str, object], text: str | None) -> None:
-    assert filled(template, fields) == text
+    assert fill_template(template, fields) == text
 
 
 @pytest.mark.parametrize("missing", [True, False])

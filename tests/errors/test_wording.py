@@ -13,7 +13,7 @@ from edgecnn.errors.wording import (
     and_more,
     counted,
     did_you_mean,
-    filled,
+    fill_template,
     first_problem,
     listed,
     nearest,
@@ -107,4 +107,4 @@ def test_no_error_prints_more_than_a_beginning_of_a_user_s_data() -> None:
     ],
 )
 def test_an_odd_value_never_hides_the_error_that_it_is_part_of(template: str, value: object, text: str) -> None:
-    assert filled(template, {"x": value}) == text
+    assert fill_template(template, {"x": value}) == text

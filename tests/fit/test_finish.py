@@ -12,7 +12,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_TABLE_BESIDE
 from edgecnn.fit import finish
 from edgecnn.fit.choose import choose_member
-from edgecnn.fit.finish import marked_raced_twice, predicted_on, prices_elsewhere, update_latency
+from edgecnn.fit.finish import marked_raced_twice, predict_on, prices_of_others, update_latency
 from edgecnn.fit.members import Course
 from edgecnn.fit.prices import TablePrices
 from edgecnn.fit.request import OtherTarget
@@ -143,7 +143,7 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once
     builder = SimpleNamespace(
         course=lambda _, teacher: Course(teacher=teacher),
         folder=lambda each, course: Path(each.name + course.suffix),
-        begins_as_first=lambda _: False,
+        starts_from_first=lambda _: False,
     )
     fitting: Any = SimpleNamespace(
         first=member("first", 0.9, 9.0),
@@ -172,7 +172,7 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once
 def test_what_was_built_is_shown_on_other_devices_by_their_tables(tmp_path: Any) -> None:
     prices = TablePrices(USED, {"ncnn-fp16": ByMacs(1.0), "onnxruntime-int8": ByMacs(0.5)}, Key("0" * 64))  # type: ignore[dict-item]
     built = member("a", 0.8, 3.0).model_copy(update={"scale": "depth=1,width=1,resolution=64"})
-    there = predicted_on("raspberry-pi-5", prices, [built], arch_named("mobilenet-v2"), 10)
+    there = predict_on("raspberry-pi-5", prices, [built], arch_named("mobilenet-v2"), 10)
     assert there.predicted["a"].candidate == "onnxruntime-int8"
     found = report(built, elsewhere=(there,))
     assert elsewhere_columns(found)[3] == "raspberry-pi-5, p50 ms predicted from an emulated machine"
@@ -185,4 +185,4 @@ def test_what_was_built_is_shown_on_other_devices_by_their_tables(tmp_path: Any)
 def test_a_device_without_a_table_is_refused_before_anything_is_trained(monkeypatch: Any, tmp_path: Any) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     with pytest.raises(EdgecnnError, match="no latency table of raspberry-pi-5", check=NO_TABLE_BESIDE.made):
-        prices_elsewhere([OtherTarget("raspberry-pi-5", None)])
+        prices_of_others([OtherTarget("raspberry-pi-5", None)])

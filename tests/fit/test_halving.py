@@ -45,7 +45,7 @@ class Played:
     def course(self, member: Member, teacher: Path | None, *, short: bool = False) -> Course:
         return Course(short=short, teacher=teacher)
 
-    def begins_as_first(self, member: Member) -> bool:
+    def starts_from_first(self, member: Member) -> bool:
         return bool(member.form.suffix)
 
 
@@ -68,7 +68,7 @@ class Under:
         self.looks -= 1
         return self.looks < 0
 
-    def leave_out(self, trainings: int) -> None:
+    def note_skipped_trainings(self, trainings: int) -> None:
         self.left_out = trainings
 
 
@@ -119,7 +119,7 @@ def following(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[list[str]]:
         known.append([each.name for each in looked_at])
         return next((named(each) for each in waiting), None)
 
-    monkeypatch.setattr(run, "next_likely", likely)
+    monkeypatch.setattr(run, "next_promising", likely)
     return known
 
 

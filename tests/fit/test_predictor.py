@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from edgecnn.fit.predictor import LEAST_TIMED, Predictor, counted_of
+from edgecnn.fit.predictor import LEAST_TIMED, Predictor, count_cost
 from edgecnn.fit.timing import pool
 from edgecnn.graph.layer_features import Layer
 from edgecnn.models.catalogue import BLOCKS
@@ -22,7 +22,7 @@ def probes() -> tuple[Probe, ...]:
 
 
 def formula_ms(probe: Probe) -> float:
-    counted = counted_of(probe).features
+    counted = count_cost(probe).features
     dense = counted.get("pointwise_padded", 0) + 1.5 * counted.get("spatial_padded", 0)
     layers = sum(counted.get(f"{kind}_count", 0) for kind in ("pointwise", "spatial", "depthwise", "dense"))
     return 0.05 + 0.01 * dense + 0.3 * counted.get("depthwise_melem", 0) + 0.003 * layers
@@ -33,7 +33,7 @@ def timed(probes: tuple[Probe, ...], noise: float) -> list[TimedProbe]:
     return [
         TimedProbe(
             probe=each,
-            macs=counted_of(each).macs,
+            macs=count_cost(each).macs,
             medians_ms=tuple(formula_ms(each) * math.exp(draw.gauss(0, noise)) for _ in range(3)),
         )
         for each in probes
@@ -81,7 +81,7 @@ def layer_us(layer: Layer) -> float:
 
 def traced(probe: Probe, draw: random.Random) -> TimedProbe:
     """Tracing makes every layer 2 us slower; what is fused takes none, and a call 15."""
-    counted = counted_of(probe)
+    counted = count_cost(probe)
     us = [layer_us(layer) * math.exp(draw.gauss(0, 0.1)) for layer in counted.layers]
     pools = int(sum(counted.features.get(f"{kind}_count", 0) for kind in ("pool", "mean", "mul")))
     others = {"Pool": OtherLayers(count=pools, us=pools * (4.0 + 2.0))} if pools else {}

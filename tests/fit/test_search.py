@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.fit.predictor import Prediction, counted_of
+from edgecnn.fit.predictor import Prediction, count_cost
 from edgecnn.fit.search import (
     NEAR,
     SearchSpace,
@@ -34,7 +34,7 @@ class ByMacs:
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
         found = []
         for probe in probes:
-            ms = self.price_ms * sum(each for name, each in counted_of(probe).features.items() if name.endswith("_mmac"))
+            ms = self.price_ms * sum(each for name, each in count_cost(probe).features.items() if name.endswith("_mmac"))
             found.append(Prediction(Interval(estimate=ms, low=0.9 * ms, high=1.1 * ms, confidence=0.9), 0.05, self.outside))
         return tuple(found)
 

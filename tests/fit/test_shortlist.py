@@ -49,7 +49,7 @@ def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = Tru
         out_of_time=False,
         untimed={},
         add_untrained_ms=lambda each: each.model_copy(update={"untrained_ms": times.get(each.name)}),
-        builder=SimpleNamespace(begins_as_first=lambda each: bool(each.form.suffix)),
+        builder=SimpleNamespace(starts_from_first=lambda each: bool(each.form.suffix)),
         first=member(1.0, 9.0),
         prices=SimpleNamespace(used=SimpleNamespace(file="cpu.json")),
         place=SimpleNamespace(tell=Quiet()),
@@ -90,8 +90,8 @@ def test_the_next_training_is_where_those_before_it_came_out_well_and_inside_by_
     as_predicted(monkeypatch)
     under_way = fitting(LADDER, 5.0)
     small, large = LADDER[0], LADDER[6]
-    up = shortlist.next_likely(under_way, [learned(small, 0.5), learned(large, 0.7)], 0)
-    down = shortlist.next_likely(under_way, [learned(small, 0.7), learned(large, 0.5)], 0)
+    up = shortlist.next_promising(under_way, [learned(small, 0.5), learned(large, 0.7)], 0)
+    down = shortlist.next_promising(under_way, [learned(small, 0.7), learned(large, 0.5)], 0)
     assert up is not None and down is not None
     assert up.untrained_ms is not None and 3.0 < up.untrained_ms.estimate <= 0.97 * 5.0
     assert down.standin < 2.0
@@ -107,14 +107,14 @@ def test_scaled_and_pruned_members_take_turns_and_those_that_failed_count(monkey
     under_way = fitting([*LADDER, *(pruned(each) for each in (0.3, 0.45, 0.6))], 5.0)
     failed = LADDER[2].model_copy(update={"failed": "no weights"})
     known = [learned(LADDER[0], 0.5), failed, pruned(0.3, 0.9)]
-    kinds = [shortlist.next_likely(under_way, known, turn) for turn in range(3)]
+    kinds = [shortlist.next_promising(under_way, known, turn) for turn in range(3)]
     assert [bool(each and each.form.suffix) for each in kinds] == [False, True, False]
     assert all(each and each.name != failed.name for each in kinds)
 
 
 def test_where_no_training_came_to_anything_the_standin_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     as_predicted(monkeypatch)
-    found = shortlist.next_likely(fitting(LADDER, 5.0), [LADDER[2].model_copy(update={"failed": "no weights"})], 0)
+    found = shortlist.next_promising(fitting(LADDER, 5.0), [LADDER[2].model_copy(update={"failed": "no weights"})], 0)
     assert found is not None and found.untrained_ms is not None and found.untrained_ms.estimate > 4.0
 
 
@@ -131,17 +131,17 @@ def test_a_machine_at_half_its_pace_is_named_beside_what_it_found_outside(monkey
 
 def test_a_size_alone_needs_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shortlist, "_time_members", lambda *_: pytest.fail("no latency is bounded"))
-    found = shortlist.next_likely(fitting(LADDER, math.inf), [learned(LADDER[0], 0.5), learned(LADDER[4], 0.7)], 0)
+    found = shortlist.next_promising(fitting(LADDER, math.inf), [learned(LADDER[0], 0.5), learned(LADDER[4], 0.7)], 0)
     assert found is not None and found.untrained_ms is None
 
 
 def test_nothing_is_trained_next_that_a_clock_found_outside_or_that_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shortlist, "_time_members", lambda _, members: Timed({each.name: about(9.0) for each in members}, {}))
     under_way = fitting(LADDER[:4], 5.0)
-    assert shortlist.next_likely(under_way, [learned(LADDER[0], 0.5)], 0) is None
+    assert shortlist.next_promising(under_way, [learned(LADDER[0], 0.5)], 0) is None
     without = fitting(LADDER[:4], 5.0, attached=False)
     without.members = {each.name: each for each in LADDER[1:4]}
-    assert shortlist.next_likely(without, [learned(LADDER[0], 0.5)], 0) is None
+    assert shortlist.next_promising(without, [learned(LADDER[0], 0.5)], 0) is None
 
 
 def test_a_network_unlike_the_table_is_timed_and_its_guess_prunes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +200,7 @@ def test_where_the_table_has_nothing_like_any_of_them_that_is_said_and_no_neares
     with pytest.raises(EdgecnnError, check=UNLIKE_TABLE.made):
         shortlist.shortlist(fitting(strange, 5.0, attached=False))
     with pytest.raises(EdgecnnError, check=UNLIKE_TABLE.made):
-        shortlist.along_front(fitting(strange, 5.0))
+        shortlist.members_along_front(fitting(strange, 5.0))
 
 
 def test_what_lies_between_its_room_and_the_budget_is_outside_for_a_clock_and_for_a_prediction(
@@ -222,4 +222,4 @@ def test_networks_that_cannot_be_made_or_run_are_no_budget_that_is_missed(monkey
 def test_more_trainings_decide_among_more_of_the_front_and_always_with_both_of_its_ends(
     trainings: int, places: list[int]
 ) -> None:
-    assert shortlist.along_front(fitting(LADDER, 99.0, trainings=trainings)) == tuple(LADDER[each] for each in places)
+    assert shortlist.members_along_front(fitting(LADDER, 99.0, trainings=trainings)) == tuple(LADDER[each] for each in places)

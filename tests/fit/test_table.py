@@ -14,7 +14,7 @@ from edgecnn.devices.machine import this_machine
 from edgecnn.errors.building import OUTPUT_UNUSABLE
 from edgecnn.errors.fit import NothingTimed
 from edgecnn.fit import timing as of_tables
-from edgecnn.fit.predictor import counted_of
+from edgecnn.fit.predictor import count_cost
 from edgecnn.fit.timing import TablePlan, measure_table, pool
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -78,7 +78,7 @@ class Bench:
 
     def _ns(self, kit: KitRef) -> int:
         probe = next(each for each in self.made if each.name == kit.digest)
-        return int(1e4 * sum(each for name, each in counted_of(probe).features.items() if name.endswith("_mmac"))) + 1000
+        return int(1e4 * sum(each for name, each in count_cost(probe).features.items() if name.endswith("_mmac"))) + 1000
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import TABLE_OF_ANOTHER, TABLE_UNREADABLE
-from edgecnn.fit.prices import own_table, read_table_file, require_same_machine, table_file, write_table
+from edgecnn.fit.prices import own_table_file, read_table_file, require_same_machine, table_file, write_table
 from edgecnn.measure.lab import Lab
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
@@ -47,7 +47,7 @@ def test_a_table_is_found_again_whole_and_speaks_for_this_machine(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert table_file("cpu") is None
-    write_table(table, own_table("cpu"))
+    write_table(table, own_table_file("cpu"))
     found = table_file("cpu")
     assert found is not None
     assert read_table_file(found) == table

@@ -19,8 +19,8 @@ from edgecnn.errors.fit import (
     nothing_timed,
 )
 from edgecnn.fit import prices
-from edgecnn.fit.predictor import LEAST_TIMED, counted_of
-from edgecnn.fit.prices import own_table, priced, read_table_file, write_table
+from edgecnn.fit.predictor import LEAST_TIMED, count_cost
+from edgecnn.fit.prices import own_table_file, priced, read_table_file, write_table
 from edgecnn.fit.timing import TablePlan
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE
@@ -36,7 +36,7 @@ PROBES = tuple(
     Probe(arch="mobilenet-v2", resolution_px=ImageSize.square(side), classes=10) for side in range(32, 32 + 16 * LEAST_TIMED, 16)
 )
 ROWS = tuple(
-    TimedProbe(probe=each, macs=counted_of(each).macs, medians_ms=(each.resolution_px.short_px / 50,)) for each in PROBES
+    TimedProbe(probe=each, macs=count_cost(each).macs, medians_ms=(each.resolution_px.short_px / 50,)) for each in PROBES
 )
 
 
@@ -66,7 +66,7 @@ def asked(device: str = "cpu", file: Path | None = None) -> Any:
 
 
 def test_only_what_a_table_lacks_is_measured_and_what_it_has_stays(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_table(table(lab, BASELINE.id), own_table("cpu"))
+    write_table(table(lab, BASELINE.id), own_table_file("cpu"))
     measured = list[tuple[str, ...]]()
 
     def measure(plan: TablePlan, _lab: Lab) -> LatencyTable:
@@ -76,7 +76,7 @@ def test_only_what_a_table_lacks_is_measured_and_what_it_has_stays(lab: Lab, mon
     monkeypatch.setattr(prices, "measure_table", measure)
     found = priced(asked(), (BASELINE, INT8), lab, attached=True)
     assert measured == [(INT8.id,)]
-    assert set(found.predictors) == {BASELINE.id, INT8.id} == set(read_table_file(own_table("cpu")).timed)
+    assert set(found.predictors) == {BASELINE.id, INT8.id} == set(read_table_file(own_table_file("cpu")).timed)
     priced(asked(), (BASELINE, INT8), lab, attached=True)
     assert len(measured) == 1, "the second search measures nothing"
 
@@ -84,7 +84,7 @@ def test_only_what_a_table_lacks_is_measured_and_what_it_has_stays(lab: Lab, mon
 def test_what_never_ran_when_the_table_was_measured_is_not_measured_by_every_search(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_table(table(lab, BASELINE.id, failed={INT8.id: "none of its networks could be made and run"}), own_table("cpu"))
+    write_table(table(lab, BASELINE.id, failed={INT8.id: "none of its networks could be made and run"}), own_table_file("cpu"))
     monkeypatch.setattr(prices, "measure_table", lambda *_: pytest.fail("it was tried before"))
     assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id}
 
@@ -93,7 +93,7 @@ def test_one_network_that_failed_keeps_no_candidate_from_being_measured_to_the_e
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = table(lab, BASELINE.id, failed={f"{INT8.id} of mobilenet-v2@64x10": "no such operator"})
-    write_table(begun.model_copy(update={"timed": {**begun.timed, INT8.id: ROWS[:6]}}), own_table("cpu"))
+    write_table(begun.model_copy(update={"timed": {**begun.timed, INT8.id: ROWS[:6]}}), own_table_file("cpu"))
     monkeypatch.setattr(prices, "measure_table", lambda *_: table(lab, INT8.id))
     assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id, INT8.id}
 
@@ -101,7 +101,7 @@ def test_one_network_that_failed_keeps_no_candidate_from_being_measured_to_the_e
 def test_a_candidate_that_runs_nowhere_is_left_out_once_and_the_others_are_searched_with(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_table(table(lab, BASELINE.id), own_table("cpu"))
+    write_table(table(lab, BASELINE.id), own_table_file("cpu"))
     told = list[str]()
     monkeypatch.setattr(Quiet, "note", lambda _, text: told.append(text))
 
@@ -124,14 +124,14 @@ def test_a_candidate_that_runs_nowhere_is_left_out_once_and_the_others_are_searc
 )
 def test_a_table_of_networks_that_are_others_today_is_refused(update: dict[str, Any], why: str, lab: Lab) -> None:
     rows = (ROWS[0].model_copy(update=update), *ROWS[1:])
-    write_table(table(lab, timed={BASELINE.id: rows}), own_table("cpu"))
+    write_table(table(lab, timed={BASELINE.id: rows}), own_table_file("cpu"))
     with pytest.raises(EdgecnnError, match=why, check=TABLE_UNREADABLE.made):
         priced(asked(), (BASELINE,), lab, attached=True)
 
 
 def test_what_was_timed_beside_other_work_predicts_nothing_where_the_rest_is_enough(lab: Lab) -> None:
     slow = ROWS[0].model_copy(update={"medians_ms": (99.0,), "disturbed": "another program"})
-    write_table(table(lab, timed={BASELINE.id: (*ROWS, slow)}), own_table("cpu"))
+    write_table(table(lab, timed={BASELINE.id: (*ROWS, slow)}), own_table_file("cpu"))
     found = priced(asked(), (BASELINE,), lab, attached=True)
     assert found.used.networks == len(ROWS)
 
@@ -179,7 +179,7 @@ def test_a_device_that_is_away_needs_a_table(lab: Lab) -> None:
 def test_the_same_rows_are_the_same_question_whenever_they_were_measured(lab: Lab, tmp_path: Path) -> None:
     contents = set()
     for when in ("2026-11-01T00:00:00+00:00", "2026-11-02T00:00:00+00:00"):
-        write_table(table(lab, BASELINE.id, observed_at=when), own_table("cpu"))
+        write_table(table(lab, BASELINE.id, observed_at=when), own_table_file("cpu"))
         contents.add(priced(asked(), (BASELINE,), lab, attached=True).content)
     assert len(contents) == 1
 
@@ -188,21 +188,21 @@ def test_the_same_rows_are_the_same_question_whenever_they_were_measured(lab: La
 def test_a_table_of_networks_that_cannot_be_built_is_refused(arch: str, lab: Lab) -> None:
     rows = tuple(each.model_copy(update={"probe": each.probe.model_copy(update={"arch": arch})}) for each in ROWS)
     with pytest.raises(EdgecnnError, match=arch[:18], check=TABLE_UNREADABLE.made) as refused:
-        prices.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
+        prices.prices_from_table(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
     assert len(refused.value.line()) < 1000
 
 
 @pytest.mark.parametrize("traced", [None, 0.0, US_MAX, "none"])
 def test_times_that_contradict_each_other_predict_finite_figures_or_are_refused(traced: float | str | None, lab: Lab) -> None:
     def row(index: int, known: TimedProbe) -> TimedProbe:
-        count = len(counted_of(known.probe).layers)
+        count = len(count_cost(known.probe).layers)
         us = None if traced == "none" else traced
         layers = None if traced is None else TracedLayers(multiplying_us=(us,) * count, others={})
         return known.model_copy(update={"medians_ms": ((MS_MIN, MS_MAX)[index % 2],), "traced": layers})
 
     rows = tuple(row(index, known) for index, known in enumerate(ROWS))
     try:
-        found_prices = prices.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
+        found_prices = prices.prices_from_table(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
     except EdgecnnError:
         return
     other = Probe(arch="mobilenet-v2", resolution_px=ImageSize.square(56), classes=10)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.devices.files import device_named
-from edgecnn.forecast.calibration import BASE, Errors, Question, between_boards, errors, half_width
+from edgecnn.forecast.calibration import BASE, Errors, Question, between_boards, errors_on_public_runs, half_width
 from edgecnn.forecast.forecasting import ForecastOptions, forecast, forecasts
 from edgecnn.forecast.networks import subject_of_arch
 from edgecnn.forecast.tables import MeasuredTime
@@ -25,7 +25,7 @@ def record(name: str, ms: float, precision: Precision = Precision.FP16, threads:
 
 
 def known_errors(placed_by: int) -> Errors:
-    found = errors(Question(TRANSFERRED, placed_by), BASE)
+    found = errors_on_public_runs(Question(TRANSFERRED, placed_by), BASE)
     assert found is not None
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.forecast.structure import Array, learn, place, predicted
+from edgecnn.forecast.structure import Array, learn_structure, place_runs, predicted_log_ms
 
 RUNS, NETWORKS, FEATURES = 40, 20, 3
 
@@ -22,8 +22,8 @@ def truth() -> tuple[Array, Array]:
 
 def _off(log_ms: Array, work: Array, truth: Array) -> Array:
     known = ~np.isnan(log_ms)
-    networks = learn(log_ms, work).networks
-    return np.abs(predicted(place(np.where(known, log_ms, 0.0), known, networks), networks) - truth)
+    networks = learn_structure(log_ms, work).networks
+    return np.abs(predicted_log_ms(place_runs(np.where(known, log_ms, 0.0), known, networks), networks) - truth)
 
 
 def test_a_network_that_was_timed_on_a_few_runs_is_predicted_on_the_others(truth: tuple[Array, Array]) -> None:
@@ -49,6 +49,6 @@ def test_a_run_that_knows_three_networks_is_predicted_on_the_others(truth: tuple
 
 def test_networks_that_nobody_timed_change_nothing_of_the_others(truth: tuple[Array, Array]) -> None:
     times, work = truth
-    alone = learn(times, work).networks
+    alone = learn_structure(times, work).networks
     more = np.column_stack([times, np.full((RUNS, 5), np.nan)]), np.vstack([work, np.ones((5, FEATURES))])
-    assert np.allclose(learn(*more).networks[:NETWORKS], alone)
+    assert np.allclose(learn_structure(*more).networks[:NETWORKS], alone)

@@ -12,8 +12,8 @@ import onnx
 
 from edgecnn.comparing.baseline_file import energy_figures_of, figures_of, race_profile, read_baseline
 from edgecnn.data.model_metadata import KEYS, names_in_metadata
-from edgecnn.fit.predictor import counted_of
-from edgecnn.fit.prices import prices_in, read_table_file
+from edgecnn.fit.predictor import count_cost
+from edgecnn.fit.prices import prices_from_table, read_table_file
 from edgecnn.judging.latency import latency
 from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -21,7 +21,7 @@ from edgecnn.store.entry import Damage
 from edgecnn.store.profiles import FACTS, PROFILE, read_profile
 from edgecnn.store.remote import ENTRIES, Remote, RemoteEntry
 from edgecnn.sweeps.file import cells_of, read_sweep
-from edgecnn.sweeps.fleet import fleet_of
+from edgecnn.sweeps.fleet import fleet_report
 from edgecnn.sweeps.state import STATE, CellOutcome, SweepState, read_state
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TimedProbe
@@ -88,7 +88,7 @@ def _profile(path: Path) -> object:
 def _table_seeds(_: Path) -> Sequence[bytes]:
     probes = [Probe(arch="mobilenet-v2", resolution_px=ImageSize.square(32 + 16 * at), classes=10) for at in range(LEAST_TIMED)]
     timed = [
-        TimedProbe(probe=probe, macs=counted_of(probe).macs, medians_ms=(0.5 + 0.1 * at, 0.6 + 0.1 * at))
+        TimedProbe(probe=probe, macs=count_cost(probe).macs, medians_ms=(0.5 + 0.1 * at, 0.6 + 0.1 * at))
         for at, probe in enumerate(probes)
     ]
     table = LatencyTable(
@@ -107,7 +107,7 @@ def _table_seeds(_: Path) -> Sequence[bytes]:
 
 def _table(path: Path) -> object:
     table = read_table_file(path)
-    prices = prices_in(path, table, table.timed)
+    prices = prices_from_table(path, table, table.timed)
     asked = Probe(arch="mobilenet-v2", resolution_px=ImageSize.square(40), classes=10)
     return [predictor.predict([asked]) for predictor in prices.predictors.values()]
 
@@ -180,7 +180,7 @@ def _state_seeds(_: Path) -> Sequence[bytes]:
 def _state(path: Path) -> object:
     sweep = path.parent / "sweep.toml"
     sweep.write_text(_SWEEP, encoding="utf-8")
-    return fleet_of(cells_of(read_sweep(sweep)), {_CELL: "1"}, read_state(path.parent, sweep), path.parent)
+    return fleet_report(cells_of(read_sweep(sweep)), {_CELL: "1"}, read_state(path.parent, sweep), path.parent)
 
 
 def _list_seeds(_: Path) -> Sequence[bytes]:

@@ -26,7 +26,7 @@ PLACES = {
     "not_learned": {"judging/judgement.py"},
     "verdict_of": {"judging/judgement.py"},
     "eligibility_of": {"judging/choice.py", "building/choosing.py"},
-    "claimed": {"building/report.py"},
+    "with_claims": {"building/report.py"},
     "decide": {"building/build.py", "building/report.py"},
     "Subject.from_build": {"building/build.py", "building/measuring.py", "bench/subject.py"},
     "Subject": {

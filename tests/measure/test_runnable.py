@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.building import build
-from edgecnn.building.build import BuildContext, measured_build
+from edgecnn.building.build import BuildContext, run_planned_build
 from edgecnn.building.execute import Execution
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
@@ -150,7 +150,7 @@ def a_measured_build(
     machine = this_machine()
     context = BuildContext(Store.open(tmp_path / "store"), Ear(), pages)
     try:
-        return request, measured_build(planned, machine, request, context)
+        return request, run_planned_build(planned, machine, request, context)
     except EdgecnnError as error:
         assert EVERY_CANDIDATE_FAILED.made(error)
         return request, error
@@ -187,6 +187,6 @@ def test_nothing_is_measured_once_every_candidate_of_the_target_has_failed(
     monkeypatch.setattr(build, "measure_and_choose", lambda *_: pytest.fail("the reference was measured for nothing"))
     context = BuildContext(Store.open(tmp_path / "store"), Ear())
     with pytest.raises(EdgecnnError, check=EVERY_CANDIDATE_FAILED.made) as raised:
-        measured_build(planned, this_machine(), a_request(tmp_path / "out", goal=goal), context)
+        run_planned_build(planned, this_machine(), a_request(tmp_path / "out", goal=goal), context)
     assert raised.value.because == "litert-fp32: no kit was made: quantize failed: no form of Det"
     assert raised.value.hint == "pass --target cpu to build for the other runtimes of the device"

@@ -15,7 +15,7 @@ from edgecnn.errors.fit import (
 )
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named
-from edgecnn.models.compound import EFFICIENTNET, RULES, formula, scaled, scaled_or_same
+from edgecnn.models.compound import EFFICIENTNET, RULES, formula, scale_arch, scaled_or_same
 from edgecnn.models.families.build import blocks_of, scaled_network
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -42,7 +42,7 @@ def test_an_unscaled_table_is_the_published_network_to_the_last_channel(name: st
 
 @pytest.mark.parametrize("phi", [0, 1, 2, 3, 4, 7])
 def test_a_whole_phi_of_b0_is_the_published_member(phi: int) -> None:
-    network = scaled(B0, CompoundScale(phi=phi), ImageSize.square(224))
+    network = scale_arch(B0, CompoundScale(phi=phi), ImageSize.square(224))
     assert shapes(network.spec.name) == shapes(f"efficientnet-b{phi}")
     assert network.resolution_px.stated == (224, 240, 260, 300, 380, 456, 528, 600)[phi]
 
@@ -53,27 +53,29 @@ def test_b7_is_published_with_another_depth_than_the_formula_gives() -> None:
 
 
 def test_any_other_phi_is_the_formula() -> None:
-    network = scaled(B0, CompoundScale(phi=1.5), ImageSize.square(224))
+    network = scale_arch(B0, CompoundScale(phi=1.5), ImageSize.square(224))
     assert network.spec.scale == Multipliers(depth=1.3145, width=1.1537)  # 1.2 and 1.1 to the 1.5
     assert network.resolution_px == ImageSize.square(276)  # 224 · 1.15^1.5 is 276.2
-    assert scaled(B0, CompoundScale(phi=-2), ImageSize.square(224)).spec.name == "efficientnet-b0-d0.6944-w0.8264"
-    assert scaled(B0, CompoundScale(phi=-2), ImageSize.square(224)).resolution_px == ImageSize.square(168)
+    assert scale_arch(B0, CompoundScale(phi=-2), ImageSize.square(224)).spec.name == "efficientnet-b0-d0.6944-w0.8264"
+    assert scale_arch(B0, CompoundScale(phi=-2), ImageSize.square(224)).resolution_px == ImageSize.square(168)
 
 
 def test_nothing_that_was_published_of_a_network_is_said_of_its_scaled_ones() -> None:
-    spec = scaled(B0, CompoundScale(depth=2), ImageSize.square(224)).spec
+    spec = scale_arch(B0, CompoundScale(depth=2), ImageSize.square(224)).spec
     assert (spec.parameters, spec.macs, spec.depth, spec.accuracy) == (None, None, None, None)
 
 
 def test_a_phi_counts_from_the_resolution_that_the_network_would_have_had() -> None:
-    assert scaled(B0, CompoundScale(phi=3), ImageSize.square(64)).resolution_px == ImageSize.square(84)  # 64 · 300 / 224 is 85.7
+    assert scale_arch(B0, CompoundScale(phi=3), ImageSize.square(64)).resolution_px == ImageSize.square(
+        84
+    )  # 64 · 300 / 224 is 85.7
 
 
 @pytest.mark.parametrize(
     "name", ["mobilenet-v1", "mobilenet-v2", "mobilenet-v3-large", "mobilenet-v3-small", "resnet-18", "resnet-50"]
 )
 def test_others_are_scaled_by_the_same_rounding(name: str) -> None:
-    network = scaled(arch_named(name), CompoundScale.from_text("depth=1.2,width=0.75,resolution=192"), ImageSize.square(224))
+    network = scale_arch(arch_named(name), CompoundScale.from_text("depth=1.2,width=0.75,resolution=192"), ImageSize.square(224))
     assert network.spec.name == f"{name}-d1.2-w0.75"
     assert network.resolution_px == ImageSize.square(192)
     before, after = (blocks_of(arch_named(arch)) for arch in (name, network.spec.name))
@@ -88,10 +90,10 @@ def test_mobilenet_v2_keeps_its_last_layer_when_it_gets_narrower_as_its_paper_do
 
 
 def test_a_scaled_network_is_found_by_the_name_that_reports_show() -> None:
-    spec = scaled(B0, CompoundScale(depth=1.2, width=0.75), ImageSize.square(224)).spec
+    spec = scale_arch(B0, CompoundScale(depth=1.2, width=0.75), ImageSize.square(224)).spec
     assert spec.name == "efficientnet-b0-d1.2-w0.75"
     assert arch_named(spec.name) == spec
-    assert scaled(spec, CompoundScale(depth=2), ImageSize.square(224)).spec.name == "efficientnet-b0-d2.4-w0.75"
+    assert scale_arch(spec, CompoundScale(depth=2), ImageSize.square(224)).spec.name == "efficientnet-b0-d2.4-w0.75"
 
 
 @pytest.mark.parametrize("name", ["efficientnet-b9-d1.2-w1", "vgg-16-d1-w0.5", "efficientnet-b0-d1.2"])
@@ -120,13 +122,13 @@ def test_two_scales_together_are_bounded_as_one_is(own: str, more: str) -> None:
 
 
 def test_without_depth_and_width_the_network_stays_as_it_was_published() -> None:
-    assert scaled(B0, CompoundScale(resolution=192), ImageSize.square(224)) == (B0, ImageSize.square(192))
+    assert scale_arch(B0, CompoundScale(resolution=192), ImageSize.square(224)) == (B0, ImageSize.square(192))
 
 
 def test_a_rectangle_keeps_its_shape() -> None:
     base = ImageSize(48, 192)
-    assert scaled(B0, CompoundScale(resolution=32), base).resolution_px == ImageSize(32, 128)
-    assert scaled(B0, CompoundScale(phi=2), base).resolution_px == ImageSize(56, 224)
+    assert scale_arch(B0, CompoundScale(resolution=32), base).resolution_px == ImageSize(32, 128)
+    assert scale_arch(B0, CompoundScale(phi=2), base).resolution_px == ImageSize(56, 224)
 
 
 def test_a_stated_resolution_that_is_the_scales_own_is_no_contradiction() -> None:
@@ -138,12 +140,12 @@ def test_a_stated_resolution_that_is_the_scales_own_is_no_contradiction() -> Non
 
 def test_an_impossible_scale_is_refused() -> None:
     with pytest.raises(ScaleLeavesNoChannel):
-        scaled(B0, CompoundScale(width=0.24), ImageSize.square(224))
+        scale_arch(B0, CompoundScale(width=0.24), ImageSize.square(224))
     with pytest.raises(ResolutionUnderStride):
-        scaled(B0, CompoundScale(resolution=31), ImageSize.square(224))
+        scale_arch(B0, CompoundScale(resolution=31), ImageSize.square(224))
     with pytest.raises(EdgecnnError, check=NOTHING_TO_SCALE.made):
-        scaled(B0.model_copy(update={"name": "lenet-5", "family": "lenet"}), CompoundScale(phi=1), ImageSize.square(224))
+        scale_arch(B0.model_copy(update={"name": "lenet-5", "family": "lenet"}), CompoundScale(phi=1), ImageSize.square(224))
 
 
 def test_the_least_width_that_an_error_names_is_possible() -> None:
-    assert scaled(B0, CompoundScale(width=0.25), ImageSize.square(224)).spec.scale == Multipliers(width=0.25)
+    assert scale_arch(B0, CompoundScale(width=0.25), ImageSize.square(224)).spec.scale == Multipliers(width=0.25)

@@ -13,7 +13,7 @@ from edgecnn.models.catalogue import OF_TIMM_ALONE, SILU, all_archs, arch_named,
 from edgecnn.models.compound import RULES
 from edgecnn.models.families.classic import Squash
 from edgecnn.models.networks import build_network, parameter_count
-from edgecnn.models.surgery import mean_gates, operated, operated_unlearned, squeeze_excites
+from edgecnn.models.surgery import apply_surgery, apply_surgery_untrained, mean_gates, squeeze_excites
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.loop import recompute_statistics
 from edgecnn.values.training import Form, Surgery
@@ -54,7 +54,7 @@ def unequal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]
 def test_every_silu_becomes_the_other_activation_and_no_weight_changes(activation: str, kind: type[nn.Module]) -> None:
     before = network()
     count = sum(isinstance(module, nn.SiLU) for module in before.modules())
-    after = operated(before, surgery(activation), {}, ImageSize.square(64))
+    after = apply_surgery(before, surgery(activation), {}, ImageSize.square(64))
     assert nn.SiLU not in kinds(after)
     assert sum(type(module) is kind for module in after.modules()) == count == 49
     assert after.state_dict().keys() == before.state_dict().keys()
@@ -63,13 +63,13 @@ def test_every_silu_becomes_the_other_activation_and_no_weight_changes(activatio
 
 
 def test_the_gates_that_stay_are_those_that_were_learned() -> None:
-    assert nn.Sigmoid in kinds(operated(network(), surgery("hard-swish"), {}, ImageSize.square(64)))
+    assert nn.Sigmoid in kinds(apply_surgery(network(), surgery("hard-swish"), {}, ImageSize.square(64)))
 
 
 def test_the_given_network_stays_as_it_was() -> None:
     before = network()
     state = {name: tensor.clone() for name, tensor in before.state_dict().items()}
-    operated(before, surgery("hard-swish", "remove"), mean_gates(before, [images()]), ImageSize.square(64))
+    apply_surgery(before, surgery("hard-swish", "remove"), mean_gates(before, [images()]), ImageSize.square(64))
     assert nn.SiLU in kinds(before)
     assert unequal(state, before.state_dict()) == []
 
@@ -78,7 +78,7 @@ def test_the_given_network_stays_as_it_was() -> None:
 def test_squeeze_excite_goes_with_its_weights(arch: str) -> None:
     before = network(arch)
     of_blocks = sum(parameter_count(module) for module in before.modules() if isinstance(module, SqueezeExcitation))
-    after = operated(before, surgery(squeeze_excite="remove"), mean_gates(before, [images()]), ImageSize.square(64))
+    after = apply_surgery(before, surgery(squeeze_excite="remove"), mean_gates(before, [images()]), ImageSize.square(64))
     assert squeeze_excites(after) == ()
     assert parameter_count(after) == parameter_count(before) - of_blocks
     assert of_blocks > 100_000
@@ -91,7 +91,9 @@ def test_a_gate_that_is_the_same_for_every_image_is_not_missed_when_it_goes() ->
         block = before.get_submodule(name)
         nn.init.zeros_(block.get_submodule("fc2").get_parameter("weight"))
         nn.init.normal_(block.get_submodule("fc2").get_parameter("bias"), generator=torch.Generator().manual_seed(1))
-    after = operated(before, surgery(squeeze_excite="remove"), mean_gates(before, [images(), images(1)]), ImageSize.square(64))
+    after = apply_surgery(
+        before, surgery(squeeze_excite="remove"), mean_gates(before, [images(), images(1)]), ImageSize.square(64)
+    )
     assert not far_apart(before, after)
 
 
@@ -108,7 +110,7 @@ def test_mean_gates_are_means_over_images_and_leave_no_hook_behind() -> None:
 @pytest.mark.parametrize("family", sorted(RULES))
 def test_a_share_of_every_layers_channels_goes_and_the_network_answers_still(family: str) -> None:
     before = build_network(arch_named(RULES[family].first), 10)
-    after = operated_unlearned(before, Form(pruned=0.3), ImageSize.square(64))
+    after = apply_surgery_untrained(before, Form(pruned=0.3), ImageSize.square(64))
     assert 0.3 < parameter_count(after) / parameter_count(before) < 0.75
     assert after(images()).shape == (4, 10)
     of_first = [[module for module in of.modules() if isinstance(module, nn.Conv2d)] for of in (before, after)]
@@ -118,7 +120,7 @@ def test_a_share_of_every_layers_channels_goes_and_the_network_answers_still(fam
 @pytest.mark.parametrize("share", [0.3, 0.5])
 def test_what_is_left_is_about_as_wide_as_a_network_scaled_to_it(share: float) -> None:
     """Whose last layer is as wide as ever: MobileNetV2 leaves it so below a width of 1."""
-    pruned = operated_unlearned(build_network(arch_named("mobilenet-v2"), 10), Form(pruned=share), ImageSize.square(64))
+    pruned = apply_surgery_untrained(build_network(arch_named("mobilenet-v2"), 10), Form(pruned=share), ImageSize.square(64))
     scaled = build_network(arch_named(f"mobilenet-v2-d1-w{1 - share:g}"), 10)
     assert parameter_count(pruned) == pytest.approx(parameter_count(scaled), rel=0.35)
 
@@ -129,7 +131,9 @@ def test_those_that_stay_are_those_of_the_largest_weights() -> None:
     weights = convolution.get_parameter("weight")
     with torch.no_grad():
         weights[::2] *= 10
-    after = operated(before, Form(pruned=0.5), {}, ImageSize.square(64)).get_submodule("layer1.0.conv1").get_parameter("weight")
+    after = (
+        apply_surgery(before, Form(pruned=0.5), {}, ImageSize.square(64)).get_submodule("layer1.0.conv1").get_parameter("weight")
+    )
     assert len(after) == len(weights) // 2
     assert after.abs().mean() > 5 * weights[1::2].abs().mean()
 

@@ -168,12 +168,12 @@ def learned_a_little(network: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("name", ["timm:twins_svt_small", "timm:mobilevit_xxs"])
 def test_attention_is_written_out_since_fused_it_cannot_always_be_exported(name: str) -> None:
-    from edgecnn.models.families.from_timm import merged
+    from edgecnn.models.families.from_timm import merge_for_shipping
 
     network = build_network(arch_named(name), 10).eval()
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         before = network(images)
-        ships = merged(network, ImageSize.square(64))
+        ships = merge_for_shipping(network, ImageSize.square(64))
         assert {module.fused_attn for module in ships.modules() if hasattr(module, "fused_attn")} == {False}
         assert torch.allclose(ships(images), before, atol=1e-5)

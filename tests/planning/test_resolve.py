@@ -128,7 +128,7 @@ def test_refreshing_asks_the_network_again(bench: Bench, monkeypatch: pytest.Mon
     keep_answer(bench)
     monkeypatch.delenv("EDGECNN_OFFLINE")
     asked: list[str] = []
-    monkeypatch.setattr(weights_module, "_refusal", asked.append)
+    monkeypatch.setattr(weights_module, "_refusal_of_server", asked.append)
     assert bench.resolve(model={"weights": "auto"}, refresh=True).weights.kind == "download"
     assert len(asked) == 1
 

@@ -16,7 +16,7 @@ from edgecnn.errors.training import (
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import (
     BASELINE,
-    add_learned,
+    add_trained_candidates,
     aware_candidates,
     aware_unavailable,
     require_something_to_replace,
@@ -165,7 +165,7 @@ def test_instead_of_nothing_is_refused() -> None:
 def test_instead_where_no_network_can_learn_is_refused() -> None:
     empty = summary().model_copy(update={"counts": {**summary().counts, "train": 0}})
     with pytest.raises(EdgecnnError, match="there are no training images", check=NOTHING_CHANGES_HERE.made):
-        add_learned(OFFERED, {}, recipe(**REMOVED, instead=True), empty)
+        add_trained_candidates(OFFERED, {}, recipe(**REMOVED, instead=True), empty)
 
 
 def test_channels_go_only_of_families_that_this_was_tried_of() -> None:

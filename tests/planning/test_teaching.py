@@ -10,7 +10,13 @@ import pytest
 
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.training import NO_TEACHER, TEACHER_NOT_FITTING, TEACHER_SAW_OTHER_IMAGES
+from edgecnn.errors.training import (
+    NO_TEACHER,
+    TEACHER_NOT_FITTING,
+    TEACHER_SAW_OTHER_IMAGES,
+    TEACHER_SEES_OTHERWISE,
+    TEACHER_WITHOUT_WEIGHTS,
+)
 from edgecnn.errors.weights import RESOLUTION_TOO_SMALL, UnknownArch
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.complete import complete_recipe
@@ -110,22 +116,25 @@ def test_what_is_neither_a_network_nor_a_build_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_network_without_published_weights_is_answered_with_what_could_teach(tmp_path: Path) -> None:
-    with pytest.raises(EdgecnnError, check=NO_TEACHER.made) as refusal:
+    with pytest.raises(EdgecnnError, check=TEACHER_WITHOUT_WEIGHTS.made) as refusal:
         asked("lenet-5", tmp_path)
-    assert (refusal.value.ref, refusal.value.fields["named"]) == ("no-teacher", "lenet-5")
-    assert "lenet-5" in refusal.value.fields["because"] and "folder of a finished build" in refusal.value.fields["hint"]
+    assert (refusal.value.ref, refusal.value.fields["named"]) == ("teacher-without-weights", "lenet-5")
+    assert "lenet-5" in refusal.value.fields["because"]
 
 
 def test_a_build_that_sees_another_shape_or_part_cannot_teach() -> None:
     square = PixelRecipe(resize_px=ImageSize.square(64), crop_px=ImageSize.square(64), interpolation="bicubic")
     recipe = apply_overrides(Recipe(), ["model.resolution_px=32"])
     _require_same_shape(Path("large"), recipe, square)
-    for override, said in (
-        ("model.resolution_px=48x192", "sees 64 px by crop, .*48x192 px by crop"),
-        ("preprocessing.resize=stretch", "sees 64 px by crop, .*32 px by stretch"),
+    for override, ours, mode in (
+        ("model.resolution_px=48x192", "48x192", "crop"),
+        ("preprocessing.resize=stretch", "32", "stretch"),
     ):
-        with pytest.raises(EdgecnnError, match=said, check=NO_TEACHER.made):
+        with pytest.raises(EdgecnnError, check=TEACHER_SEES_OTHERWISE.made) as refusal:
             _require_same_shape(Path("large"), apply_overrides(recipe, [override]), square)
+        fields = refusal.value.fields
+        assert (str(fields["theirs"]), fields["their_mode"]) == ("64", "crop")
+        assert (str(fields["ours"]), fields["mode"]) == (ours, mode)
 
 
 def test_a_teacher_that_cannot_see_so_small_images_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.results.page import PageFacts
 from edgecnn.studies.facts import Ensemble, EnsembleRow
-from edgecnn.sweeps.fleet import FleetReport, fleet_of
+from edgecnn.sweeps.fleet import FleetReport, fleet_report
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.figures import ClassReport
@@ -125,7 +125,7 @@ def swept(folder: Path) -> FleetReport:
     out.mkdir(parents=True)
     (out / REPORT).write_text(report_text(built()), encoding="utf-8")
     ended = CellOutcome(name=cell.name, asked="1", exit_code=4, reported=True, seconds=1.0, ended_at="2026-11-26T10:00:00+00:00")
-    return fleet_of((cell,), {cell.name: "1"}, SweepState(sweep="s.toml").with_outcome(ended), folder)
+    return fleet_report((cell,), {cell.name: "1"}, SweepState(sweep="s.toml").with_outcome(ended), folder)
 
 
 def test_a_sweep_that_is_judged_again_says_it_below_the_verdict() -> None:

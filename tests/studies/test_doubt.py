@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgecnn.data import fingerprints
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA
+from edgecnn.errors.building import LIST_EDITED, OUTPUT_INSIDE_DATA
 from edgecnn.errors.data import IMAGE_GONE
 from edgecnn.errors.fit import NETWORK_GONE, NO_FEATURES, NO_LABELS_TO_DOUBT
 from edgecnn.errors.labels import MULTI_LABEL_NOT_FITTING
@@ -114,7 +114,7 @@ def test_an_edited_list_is_not_overwritten(networks: BuiltNetworks) -> None:
     doubted(networks, build)
     with (build / "doubt" / LIST).open("a") as file:
         file.write("red/99.png,red,train,\n")
-    assert NOT_OVERWRITTEN.made(refused(networks, build))
+    assert LIST_EDITED.made(refused(networks, build))
 
 
 def test_features_are_computed_once(networks: BuiltNetworks) -> None:

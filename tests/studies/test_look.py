@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
+from edgecnn.errors.building import FOLDER_OF_OTHER_FILES, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import NETWORK_GONE
 from edgecnn.graph.custom.onnx_trunk import convert_to_trunk
 from edgecnn.render.progress import Quiet
@@ -77,7 +77,7 @@ def test_a_second_look_takes_the_place_of_the_first_and_of_nothing_else(networks
     mine = networks.folder / "mine"
     mine.mkdir()
     (mine / "letter.txt").write_text("dear")
-    with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made):
+    with pytest.raises(EdgecnnError, check=FOLDER_OF_OTHER_FILES.made):
         look_into(build, mine, LookRequest(1, 1), networks.store, Quiet())
 
 

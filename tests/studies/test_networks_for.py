@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.devices.files import Target, device_named
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.fit import BOARD_WITHOUT_FILE
+from edgecnn.errors.fit import BOARD_WITHOUT_FILE, LATENCY_BUDGET_TWICE
 from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.forecast.forecasting import forecasts
 from edgecnn.forecast.networks import subject_of_arch
@@ -78,13 +78,17 @@ def test_budgets_take_images_a_second_for_milliseconds() -> None:
     assert limits.stated == {"images_per_s": 20.0, "size_mib": 10.0}
 
 
+def test_a_budget_in_two_units_is_refused() -> None:
+    with pytest.raises(EdgecnnError, check=LATENCY_BUDGET_TWICE.made):
+        limits_of_a_list(["p50_ms=50", "images_per_s=20"])
+
+
 @pytest.mark.parametrize(
     ("texts", "because"),
     [
         (["fps=20"], "the nearest is images_per_s"),
         (["p99_ms=20"], "the nearest is p50_ms"),
         (["p50_ms=fast"], "must be a positive number"),
-        (["p50_ms=50", "images_per_s=20"], "p50_ms is given too"),
     ],
 )
 def test_what_is_no_budget_of_a_list_is_refused(texts: list[str], because: str) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.devices.check.board import ReachedBoard, checked
+from edgecnn.devices.check.board import ReachedBoard, check_machine
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS, cuda_gap, describe_candidate
 from edgecnn.devices.doctor.examine import device_facts, gpu_fact
@@ -115,7 +115,7 @@ def another_machine(_: Path) -> str:
 
     model = {"files": {"proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0", "proc/meminfo": "MemTotal: 3884000 kB\n"}}
     board = ReachedBoard("pi@board", facts_of(recorded(RASPBERRY_PI_5, model, cores=2)), None, "python3")
-    return "\n".join(checked(board, device_named("raspberry-pi-5")).differences)
+    return "\n".join(check_machine(board, device_named("raspberry-pi-5")).differences)
 
 
 SURFACES: dict[str, Surface] = {

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from edgecnn.building.build import PlannedBuild, PlannedStep
 from edgecnn.cli.main import app
 from edgecnn.data.inspection import inspect
-from edgecnn.devices.check.board import ReachedBoard, checked
+from edgecnn.devices.check.board import ReachedBoard, check_machine
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
 from edgecnn.judging.gates import EffectiveGates
@@ -124,7 +124,10 @@ def board_check(_: Path) -> str:
     """Of a new Raspberry Pi 5, held against its own device file and against another's."""
     board = ReachedBoard("pi@board", facts_of(recorded(RASPBERRY_PI_5)), None, "/usr/bin/python3")
     return sections(
-        {name: "\n".join(board_lines(checked(board, device_named(name)))) for name in ("raspberry-pi-5", "jetson-orin-nano")}
+        {
+            name: "\n".join(board_lines(check_machine(board, device_named(name))))
+            for name in ("raspberry-pi-5", "jetson-orin-nano")
+        }
     )
 
 

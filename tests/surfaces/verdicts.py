@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.notices import calibration_notices, class_notices, fold_notices, notices, unexecuted
+from edgecnn.building.notices import calibration_notices, class_notices, fold_notices, notices, unexecuted_engine_notices
 from edgecnn.devices.check.findings import Needs, findings_on, needs_of
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
@@ -187,7 +187,9 @@ def build_notices(folder: Path) -> str:
     texts = {name: "\n".join(notices(scene.seen, anew="ANEW", execution=scene.execution)) for name, scene in scenes.items()}
     engine = staged("l", candidates=(BASELINE, TRT_FP16))
     engine.kit(TRT_FP16.id)
-    return sections({**texts, "not executed": "\n".join(unexecuted(engine.seen, engine.execution, (TRT_FP16.id,)))})
+    return sections(
+        {**texts, "not executed": "\n".join(unexecuted_engine_notices(engine.seen, engine.execution, (TRT_FP16.id,)))}
+    )
 
 
 def _half(runtime: str) -> Candidate:

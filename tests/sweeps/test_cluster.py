@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.sweeps import CLUSTER_LOST, CLUSTER_UNUSABLE, WORKERS_DIFFER
-from edgecnn.sweeps.cluster import near, reached
+from edgecnn.errors.sweeps import CLUSTER_LOST, CLUSTER_TOO_SLOW, CLUSTER_UNUSABLE, WORKERS_DIFFER
+from edgecnn.sweeps.cluster import place_near, reached
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
 from tests.store.small_disks import needs_mount, on_disks
@@ -177,7 +177,7 @@ def test_what_would_be_near_its_inputs_on_a_busy_machine_goes_to_an_idle_one() -
         ray.init(machines.address, log_to_driver=False)
         try:
             node = next(each["NodeID"] for each in ray.nodes() if each["Resources"].get("CPU", 0) >= 1)
-            task = ray.remote(where).options(num_cpus=2, scheduling_strategy=near(node, soft=True))
+            task = ray.remote(where).options(num_cpus=2, scheduling_strategy=place_near(node, soft=True))
             assert len(set(ray.get([task.remote(), task.remote()], timeout=90))) == 2
         finally:
             ray.shutdown()
@@ -196,7 +196,7 @@ def test_ctrl_c_ends_what_runs_there(place: Place, tmp_path: Path) -> None:
 
 def test_a_head_that_is_too_slow_for_a_client_is_told_how_it_gets_more_time() -> None:
     said = 'Initialization failure from server:\nTraceback:\n    "Starting Ray client server failed. See "\nRuntimeError: {}\n'
-    with pytest.raises(EdgecnnError, check=CLUSTER_UNUSABLE.made) as caught, reached("ray://head:10001", "start one"):
+    with pytest.raises(EdgecnnError, check=CLUSTER_TOO_SLOW.made) as caught, reached("ray://head:10001", CLUSTER_UNUSABLE):
         raise ConnectionAbortedError(said.format("Starting Ray client server failed. See ray_client_server_1.err."))
     assert caught.value.because == "Starting Ray client server failed. See ray_client_server_1.err."
     assert "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120" in str(caught.value.hint)

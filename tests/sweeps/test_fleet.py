@@ -9,7 +9,7 @@ from edgecnn.render.page.fronts import fleet_page
 from edgecnn.render.screens.sweep import fleet_lines, row_of, show_fleet, verdict_caveat
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.fleet import FleetReport, fleet_of
+from edgecnn.sweeps.fleet import FleetReport, fleet_report
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.sweeps.sweep import worst_exit_code
 from edgecnn.values.report import Choice
@@ -51,7 +51,7 @@ def fleet(out: Path, found: tuple[Cell, ...], *figures: tuple[Interval, Interval
         state = state.with_outcome(outcome)
     if "interrupted" in changes:
         state = state.with_begun(changes["interrupted"])
-    return fleet_of(found, {cell.name: "1" for cell in found}, state, out)
+    return fleet_report(found, {cell.name: "1" for cell in found}, state, out)
 
 
 def test_the_front_is_what_no_other_build_of_the_device_beats_in_both(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_build_whose_report_is_gone_or_that_asks_otherwise_now_is_no_success(t
     ended = {"asked": "1", "exit_code": 0, "reported": True, "seconds": 1.0, "ended_at": ""}
     outcomes = {cell.name: CellOutcome.model_validate({"name": cell.name, **ended}) for cell in found}
     asked = {found[0].name: "1", found[1].name: "2", found[2].name: "1"}
-    again = fleet_of(found, asked, SweepState(sweep="s.toml", outcomes=outcomes), tmp_path)
+    again = fleet_report(found, asked, SweepState(sweep="s.toml", outcomes=outcomes), tmp_path)
     assert [(cell.state, cell.exit_code) for cell in again.cells] == [("failed", 3), ("changed", 3), ("finished", 0)]
     assert again.cells[1].beaten_by is None and not again.cells[1].is_on_front
     assert worst_exit_code(cell.exit_code for cell in again.cells) == 3

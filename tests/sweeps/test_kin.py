@@ -5,8 +5,8 @@ import pytest
 
 from edgecnn.render.screens.sweep import fleet_lines
 from edgecnn.results.folder import REPORT, report_text
-from edgecnn.sweeps.boards import KinBoard, KinRace, kin_of, mark_slower, unraced
-from edgecnn.sweeps.fleet import FleetReport, fleet_of
+from edgecnn.sweeps.boards import KinBoard, KinRace, kin_races, mark_slower, unraced
+from edgecnn.sweeps.fleet import FleetReport, fleet_report
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.values.verdict import Interval
 from tests.judging.made import a_latency, an_accuracy, an_interval
@@ -71,8 +71,8 @@ def swept(out: Path, *boards: str) -> tuple[FleetReport, list[tuple[str, str]]]:
         outcome = CellOutcome(name=cell.name, asked="1", exit_code=0, reported=True, seconds=1.0, ended_at="", board=name)
         state = state.with_outcome(outcome)
     state = state.model_copy(update={"set_aside": {"lab-9": "pi@lab-9: no link: timed out"}})
-    fleet = fleet_of(found, {cell.name: "1" for cell in found}, state, out)
-    assert kin_of(found, state.outcomes, out) == fleet.kin
+    fleet = fleet_report(found, {cell.name: "1" for cell in found}, state, out)
+    assert kin_races(found, state.outcomes, out) == fleet.kin
     return fleet, [(cell.name, name) for cell, name in unraced(found, state.outcomes, out)]
 
 

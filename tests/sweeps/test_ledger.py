@@ -45,7 +45,7 @@ def test_what_a_board_measured_while_others_are_made_stands_in_the_state_though_
         ready(board.name)
         wait_until(lambda: (out / "sweep.json").exists() and bool(state()["outcomes"]), 60)
         assert list(state()["outcomes"]) == [board.name] and state()["begun"] == []
-        raise CLUSTER_UNUSABLE(address="ray", because="it went away", hint="the same command goes on")
+        raise CLUSTER_UNUSABLE(address="ray", because="it went away")
 
     run = SweepRun(out, every, {cell.name: "asked" for cell in every}, Store.open(tmp_path / "store"), total=2, cells=every)
     with pytest.raises(EdgecnnError, check=CLUSTER_UNUSABLE.made):

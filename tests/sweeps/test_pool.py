@@ -87,7 +87,7 @@ def pool_of(*names: str, gone: tuple[str, ...] = (), wait_s: float = 0.0) -> Poo
 @pytest.fixture
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Cell, Cell]:
     """A build for LiteRT and one for ONNX Runtime, of boards that are ready for both."""
-    monkeypatch.setattr(boards, "look_at", lambda board, cell: None)
+    monkeypatch.setattr(boards, "check_board", lambda board, cell: None)
     litert, onnxruntime = cells(tmp_path, TWO)
     return litert, onnxruntime
 
@@ -106,11 +106,11 @@ def failing(*errors: EdgecnnError | None) -> Callable[[Lease], Ended]:
 def test_a_board_without_one_runtime_measures_builds_of_the_other(
     two: tuple[Cell, Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def look_at(board: Board, cell: Cell) -> None:
+    def check_board(board: Board, cell: Cell) -> None:
         if cell.runtime == "litert":
             raise board_not_ready(board=str(board.host), whats=["ai-edge-litert is not installed"], hints=[])
 
-    monkeypatch.setattr(boards, "look_at", look_at)
+    monkeypatch.setattr(boards, "check_board", check_board)
     litert, onnxruntime = two
     pool = pool_of("lab-1")
     ended = pool.measured(litert, failing(), Quiet())

@@ -15,7 +15,7 @@ from edgecnn.store.store import Store
 from edgecnn.sweeps.apart import ClusterProcess
 from edgecnn.sweeps.boards import Ended
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.run import Children, SweepRun, ending_text, log_of, run_builds
+from edgecnn.sweeps.run import Children, SweepRun, ending_text, log_path, run_builds
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder, keep_earlier_report
 from tests.render.reports import a_report, a_row
 from tests.sweeps.written import cells
@@ -70,7 +70,7 @@ def test_a_build_that_fails_leaves_its_error_as_a_value_and_its_line_in_the_log(
     (tmp_path / "logs").mkdir()
     ended = Children(tmp_path).run("build", cell)
     assert ended.code == 2 and ended.error is not None
-    assert ended.error.line() in log_of(tmp_path, cell.name).read_text(encoding="utf-8")
+    assert ended.error.line() in log_path(tmp_path, cell.name).read_text(encoding="utf-8")
     assert ending_text(ended, tmp_path / "no log") == ended.error.line()
     assert ending_text(Ended(-9), tmp_path / "no log").startswith("ended by SIGKILL")
     assert ending_text(Ended(1), tmp_path / "no log") == f"exit 1; its log is {tmp_path / 'no log'}"

@@ -14,7 +14,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Ended
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.run import Children, SweepRun, log_of, run_builds
+from edgecnn.sweeps.run import Children, SweepRun, log_path, run_builds
 from edgecnn.sweeps.state import SweepState
 from edgecnn.sweeps.tasks import run_in_order
 from tests.sweeps.written import cells
@@ -121,7 +121,7 @@ def test_all_builds_of_a_training_are_made_before_the_next_training_and_boards_m
     every, measured, made = cells(tmp_path, ON_BOARDS), Event(), list[str]()
 
     def start(children: Children, words: Sequence[str], cell: Cell, *_: object) -> Ended:
-        log_of(children.out, cell.name).touch()
+        log_path(children.out, cell.name).touch()
         if words[0] == "build":
             measured.set()
             return Ended(0)

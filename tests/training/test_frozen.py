@@ -58,7 +58,7 @@ def test_what_answers_otherwise_than_torch_is_not_asked_and_that_is_said(
     off: float, torch_keeps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = torch_features(NETWORK, NORMALIZATION)
-    monkeypatch.setattr(frozen_module, "onnxruntime_answers", lambda *how: lambda pixels: plain(pixels) * (1 + off))
+    monkeypatch.setattr(frozen_module, "onnxruntime_features", lambda *how: lambda pixels: plain(pixels) * (1 + off))
     tell = Quiet()
     answers = choose_features(NETWORK, NORMALIZATION, SHOWN, Work(MUCH, tmp_path, tell))
     assert torch.equal(answers(SHOWN), plain(SHOWN)) == torch_keeps
@@ -66,7 +66,7 @@ def test_what_answers_otherwise_than_torch_is_not_asked_and_that_is_said(
 
 
 def test_few_photographs_of_a_small_network_are_not_worth_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen_module, "onnxruntime_answers", None)
+    monkeypatch.setattr(frozen_module, "onnxruntime_features", None)
     work = Work(10_000 * macs_at(arch_named("mobilenet-v3-small"), ImageSize.square(64)), tmp_path, Quiet())
     assert torch.equal(choose_features(NETWORK, NORMALIZATION, SHOWN, work)(SHOWN), torch_features(NETWORK, NORMALIZATION)(SHOWN))
     assert 3_000 * macs_at(arch_named("efficientnet-lite0"), ImageSize.square(224)) > MUCH
@@ -95,7 +95,7 @@ def test_features_that_are_there_need_no_export(tmp_path: Path, monkeypatch: pyt
     inputs = TrainingInputs(given.images, given.pixels, weights)
     (tmp_path / "decided").mkdir()
     make_transfer(asked, inputs, tmp_path / "decided", Quiet())
-    monkeypatch.setattr(frozen_module, "onnxruntime_answers", None)
+    monkeypatch.setattr(frozen_module, "onnxruntime_features", None)
     out = tmp_path / "out"
     out.mkdir()
     roles = given.roles(weights) | {"transfer": tmp_path / "decided"}

@@ -18,7 +18,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import BATCH_TOO_LARGE, NO_GPU_TO_TRAIN_ON, NOTHING_TO_SHARE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.planning.training import fill_machine, learning_device, trained_before_on
+from edgecnn.planning.training import fill_machine, learning_device, previous_training_device
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.training.batches import map_ahead
 from edgecnn.training.checkpoint import write_tensors
@@ -101,12 +101,12 @@ def test_a_gpu_that_torch_does_not_find_after_all_is_one_line(given: Given, tmp_
 
 def test_what_trained_for_a_folder_s_last_build_is_read_from_its_plan(tmp_path: Path) -> None:
     plan, train = tmp_path / "plan.json", dict[str, object](epochs=1)
-    assert trained_before_on(plan) is None
+    assert previous_training_device(plan) is None
     for said, found in (({}, "cpu"), ({"device": "gpu"}, "gpu"), ({"device": None}, None), ({"device": "moon"}, None)):
         plan.write_text(json.dumps({"resolved": {"recipe": {"train": {**train, **said}}}}))
-        assert trained_before_on(plan) == found, "before there was a choice the processor trained"
+        assert previous_training_device(plan) == found, "before there was a choice the processor trained"
     plan.write_text("{")
-    assert trained_before_on(plan) is None
+    assert previous_training_device(plan) is None
 
 
 @pytest.mark.parametrize(

@@ -107,11 +107,11 @@ def test_a_teacher_of_another_resolution_sees_its_own_in_every_epoch(
     sizes: list[int] = []
 
     def taught_by(*given: Any) -> nn.Module:
-        found = teacher_module.taught_by(*given)
+        found = teacher_module.load_larger_teacher(*given)
         found.teacher.register_forward_pre_hook(lambda _, images: sizes.append(images[0].shape[-1]))  # type: ignore[union-attr]
         return found
 
-    monkeypatch.setattr("edgecnn.training.beginning.taught_by", taught_by)
+    monkeypatch.setattr("edgecnn.training.beginning.load_larger_teacher", taught_by)
     learner = stage(SMALL, size_px=64, teacher=terms)
     learner.make({**given.roles(), "teacher": teacher}, tmp_path, Heard())
     learned_at = [each["resolution_px"] for each in json.loads((tmp_path / "history.json").read_text())["phases"][0]["epochs"]]

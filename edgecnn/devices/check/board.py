@@ -1,11 +1,11 @@
 """Examine one machine, this one or a board, and refuse a board on which kits cannot run, with the fix.
 
-Both kinds of machine are asked the same questions. A board is checked before anything is copied to it.
+This machine and a board are examined in the same way. A board is checked before anything is copied to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +17,17 @@ from edgecnn.devices.check.findings import (
     Needs,
     PackageStatus,
     findings_on,
-    fits,
-    installed,
+    installed_runtime_version,
+    is_in_range,
     needs_of,
     package_status,
     require_none,
-    stopping,
+    stopping_findings,
 )
 from edgecnn.devices.check.reading import HERE, facts_of, record_board, record_here
 from edgecnn.devices.emulated_machine import emulated_python
 from edgecnn.devices.files import device_named, known_devices
-from edgecnn.devices.this_machine import how_closely, matches
+from edgecnn.devices.this_machine import match_closeness, matches
 from edgecnn.errors.hosts import CARRY_WITHOUT_HOST, RecordingUnusable, WheelsNotFound, board_is_another_device
 from edgecnn.errors.wording import counted
 from edgecnn.hosts.ssh.board import PYTHON
@@ -42,22 +42,22 @@ from edgecnn.values.stage import Progress
 
 
 class ReachedBoard(NamedTuple):
-    """A machine, and how it was reached. Without a link it is this machine, or emulated on it."""
+    """A machine, its facts and its connection. Without a link, the machine is this one or emulated on it."""
 
     name: str
     facts: BoardFacts
     link: Link | None
     python: str
 
-    def again(self, python: str) -> ReachedBoard:
-        """Return the same board, examined with another of its Pythons."""
+    def examined_with(self, python: str) -> ReachedBoard:
+        """Examine the same board again with another of its Pythons."""
         if self.link is None:
             return self
         return self._replace(facts=facts_of(record_board(self.link, python), self.name), python=python)
 
 
 def board_over(link: Link, python: str | None = None) -> ReachedBoard:
-    """Examine the board at the other end of a link. ``python``: the Python there; None: the usual one.
+    """Examine the board of a link. ``python``: the Python on the board; None: ``python3``.
 
     Raises RecordingUnusable, LINK_LOST: see ``record_board``. AnswerUnusable: see ``facts_of``.
     """
@@ -84,7 +84,7 @@ def machine_at(request: HostRequest | None, tell: Progress) -> Iterator[ReachedB
         yield board_over(link, request.python)
 
 
-def checked(reached: ReachedBoard, device: Device | None, file: Path | None = None) -> BoardCheck:
+def check_machine(reached: ReachedBoard, device: Device | None, file: Path | None = None) -> BoardCheck:
     """Check the machine, and compare it with a device if one is named. ``file``: the user's own file of that device."""
     return BoardCheck(
         board=reached.name,
@@ -113,16 +113,17 @@ def carry_missing_packages(reached: ReachedBoard, packages_lacking: PackageStatu
     platform = WheelPlatform(python.version[:2], reached.facts.architecture, python.glibc or (0, 0))
     for option in options:
         try:
-            download_wheels((option,), platform, _wheels(platform))
+            download_wheels((option,), platform, _wheel_folder(platform))
             packages = (*packages, option)
         except WheelsNotFound as error:
             tell.note(f"{error.what}: its kits are skipped on this board")
     if not packages:
         return reached
-    return reached.again(carry_wheels(reached.link, reached.python, Parcel(packages, platform, _wheels(platform)), tell))
+    parcel = Parcel(packages, platform, _wheel_folder(platform))
+    return reached.examined_with(carry_wheels(reached.link, reached.python, parcel, tell))
 
 
-def _wheels(platform: WheelPlatform) -> Path:
+def _wheel_folder(platform: WheelPlatform) -> Path:
     version, glibc = ("".join(map(str, numbers)) for numbers in (platform.python, platform.glibc))
     return default_root() / "wheels" / f"cp{version}-{platform.machine}-glibc{glibc}"
 
@@ -132,7 +133,7 @@ _KEPT_BY_THE_KERNEL = 0.85
 
 
 def recognised_as(facts: BoardFacts, device: Device | None = None) -> tuple[str, ...]:
-    """Names of the known devices, and of ``device``, whose ``[match]`` fits the machine."""
+    """Return the names of all known devices, including ``device``, whose ``[match]`` fits the machine."""
     devices = known_devices().devices
     if device is not None and device.name not in {listed.name for listed in devices}:
         devices = (device, *devices)
@@ -140,12 +141,12 @@ def recognised_as(facts: BoardFacts, device: Device | None = None) -> tuple[str,
 
 
 def differences(device: Device, facts: BoardFacts) -> tuple[str, ...]:
-    """A sentence for each difference between a device file and the machine."""
+    """Return a sentence for each difference between a device file and the machine."""
     return (*hardware_differences(device, facts), *_differing_runtimes(device, facts))
 
 
 def hardware_differences(device: Device, facts: LocalFacts) -> Iterator[str]:
-    """Differences that do not depend on installed software."""
+    """Yield the differences that do not depend on installed software."""
     processor = device.processor
     if processor.architecture == "any":
         return
@@ -175,15 +176,15 @@ def _differing_runtimes(device: Device, facts: BoardFacts) -> Iterator[str]:
             continue
         if python not in SpecifierSet(stated.python):
             yield f"the file says Python {stated.python} for {runtime.value}; the machine has {python}"
-        version = installed(facts, runtime)
-        if version is not None and not fits(version, stated.versions):
+        version = installed_runtime_version(facts, runtime)
+        if version is not None and not is_in_range(version, stated.versions):
             yield f"the file says {runtime.value} {stated.versions}; the machine has {version}"
 
 
 _CARRIED_AWAY = ("packages-missing", "venv-missing")
 """Findings that ``--carry-wheels`` fixes: its environment is made without pip."""
 _FURNISHED_DISK_MIB = 64
-"""If no package is missing, little space is needed: files are compared with the free space before they are sent."""
+"""Required disk space if no package is missing. Each file is compared with the free space before it is sent."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ class BoardUse:
     device: Device | None
     """None: any device."""
     what: str
-    """The command, shown to other users who want the board meanwhile."""
+    """The command, which other users of the board see while it is locked."""
     runtimes: frozenset[Runtime] | None = None
     """Runtimes of the kits; None: all of the device."""
 
@@ -204,7 +205,7 @@ class BoardUse:
 
 
 def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
-    """Runtimes that run these candidates, including ONNX Runtime, which answers for engines."""
+    """Return the runtimes of these candidates, with ONNX Runtime if engines are evaluated by their twins."""
     runtimes = set[Runtime]()
     for candidate in candidates:
         runtimes |= {candidate.runtime, Runtime.ONNXRUNTIME} if candidate.needs_engine else {candidate.runtime}
@@ -212,9 +213,9 @@ def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
 
 
 def runtimes_for(device: Device, named: TargetRuntime | None) -> frozenset[Runtime] | None:
-    """Runtimes of a target's kits, with ONNX Runtime, whose fp32 kit is the reference.
+    """Return the runtimes of a target's kits, with ONNX Runtime, whose fp32 kit is the reference.
 
-    None if the target names no runtime: every runtime of the device that the machine has.
+    None if the target names no runtime. The kits then use every runtime of the device that the machine has.
     """
     return None if named is None else frozenset((*device.built_for(named), Runtime.ONNXRUNTIME))
 
@@ -234,7 +235,7 @@ class FitBoard(NamedTuple):
 
 
 def fit_board(link: Link, request: HostRequest, use: BoardUse) -> FitBoard:
-    """Examine a board with the Python that its kits will use; ``furnished`` may still install packages.
+    """Examine a board with the Python that its kits will use; ``furnish_board`` may still install packages.
 
     If no Python is named and the usual one lacks packages, the environment of an earlier ``--carry-wheels`` is used.
 
@@ -248,9 +249,9 @@ def fit_board(link: Link, request: HostRequest, use: BoardUse) -> FitBoard:
     packages = package_status(reached.facts, needs)
     if request.python is None and (packages.missing or packages.options):
         with suppress(RecordingUnusable):  # no environment was carried there
-            carried = reached.again(CARRIED)
+            carried = reached.examined_with(CARRIED)
             carried_packages = package_status(carried.facts, needs)
-            if _count(carried_packages) < _count(packages):
+            if _missing_counts(carried_packages) < _missing_counts(packages):
                 reached, packages = carried, carried_packages
     return _require_ready(reached, needs, packages, put_off=_CARRIED_AWAY if request.carry_wheels else ())
 
@@ -259,18 +260,12 @@ def require_device(reached: ReachedBoard, device: Device | None) -> None:
     """Raise BOARD_IS_ANOTHER_DEVICE if the machine is not the device."""
     facts = reached.facts
     if device is not None and not matches(device, facts):
-        raise board_is_another_device(
-            board=reached.name, machine=facts.describe(), device=device.title, matching=_recognised(facts)
-        )
+        fitting = sorted((device_named(name) for name in recognised_as(facts)), key=match_closeness, reverse=True)
+        matching = [known.name for known in fitting if known.facts_only is None]
+        raise board_is_another_device(board=reached.name, machine=facts.describe(), device=device.title, matching=matching)
 
 
-def _recognised(facts: BoardFacts) -> Sequence[str]:
-    """The known devices that the machine is and that builds support, the most specific first."""
-    fitting = (device_named(name) for name in recognised_as(facts))
-    return [device.name for device in sorted(fitting, key=how_closely, reverse=True) if device.facts_only is None]
-
-
-def furnished(board: FitBoard, use: BoardUse, tell: Progress) -> FitBoard:
+def furnish_board(board: FitBoard, use: BoardUse, tell: Progress) -> FitBoard:
     """Install the packages that a board lacks (``--carry-wheels``). Call it while the board is locked.
 
     Raises WheelsNotFound, WHEELS_NOT_UNPACKED, LINK_LOST: they could not be installed. BOARD_NOT_READY: another finding stops
@@ -281,8 +276,8 @@ def furnished(board: FitBoard, use: BoardUse, tell: Progress) -> FitBoard:
     return _require_ready(carried, needs, packages)
 
 
-def _count(packages: PackageStatus) -> tuple[int, int]:
-    """Number of missing packages, and of missing optional ones."""
+def _missing_counts(packages: PackageStatus) -> tuple[int, int]:
+    """Return the number of missing packages, and of missing optional ones."""
     return len(packages.missing), len(packages.options)
 
 
@@ -290,5 +285,5 @@ def _require_ready(reached: ReachedBoard, needs: Needs, packages: PackageStatus,
     if not packages.missing:
         needs = needs._replace(disk_mib=_FURNISHED_DISK_MIB)
     findings = findings_on(reached.facts, needs, packages)
-    require_none(reached.name, [finding for finding in stopping(findings) if finding.ref not in put_off])
+    require_none(reached.name, [finding for finding in stopping_findings(findings) if finding.ref not in put_off])
     return FitBoard(reached, packages, findings)

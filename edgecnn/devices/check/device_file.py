@@ -1,4 +1,4 @@
-"""Write a machine's facts as a device file: measured facts say so, and other facts keep their source."""
+"""Write a machine's facts as a device file. Facts that the machine reported are marked, and other facts keep their source."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from packaging.version import Version
 
 import edgecnn
 from edgecnn.devices.check.board import ReachedBoard
-from edgecnn.devices.check.findings import installed, require_none, stopping
+from edgecnn.devices.check.findings import installed_runtime_version, require_none, stopping_findings
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
-from edgecnn.devices.this_machine import how_closely, matches
+from edgecnn.devices.this_machine import match_closeness, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OUTPUT_UNWRITABLE
 from edgecnn.errors.devices import DEVICE_NAME_BAD, device_file_there
@@ -31,27 +31,30 @@ _GENERAL = "cpu"
 """The shipped device whose facts about runtimes are valid for every processor."""
 
 
-def shipped_like(facts: BoardFacts) -> Device | None:
-    """The shipped device that this machine is, or None; the general ``cpu`` does not count."""
+def closest_shipped_device(facts: BoardFacts) -> Device | None:
+    """Return the shipped device that matches the machine most closely, without the general ``cpu``, or None."""
     candidates = (
         device
         for device in load_devices().values()
         if matches(device, facts) and device.runtimes and device.role == "target" and not device.is_a_browser
     )
-    return max((device for device in candidates if device.name != _GENERAL), key=how_closely, default=None)
+    return max((device for device in candidates if device.name != _GENERAL), key=match_closeness, default=None)
 
 
 def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
-    """Describe this machine as a device.
+    """Describe a machine as a device.
 
-    ``day``: of the examination, such as 2026-11-21. ``attached``: whether builds run on the machine.
+    ``day``: date of the examination, such as 2026-11-21. ``attached``: whether builds run on the machine.
     """
-    like = shipped_like(facts)
+    like = closest_shipped_device(facts)
     read = f"read from the machine on {day}: "
     memory = f", {facts.memory_mib:,} MiB" if facts.memory_mib else ""
     architecture: Literal["aarch64", "x86_64"] = "aarch64" if facts.architecture == "aarch64" else "x86_64"
     stated_model = facts.models[0] if facts.models else facts.cpu_model
     model = stated_model or facts.cpu or facts.architecture
+    runtimes = dict(_runtimes(facts, like, read))
+    if not any(runtime.by_default for runtime in runtimes.values()):
+        runtimes = {name: runtime.model_copy(update={"by_default": True}) for name, runtime in runtimes.items()}
     return Device(
         name=name,
         title=f"{model}{memory} ({facts.system or facts.kernel})",
@@ -66,25 +69,25 @@ def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
         ),
         accelerator=_accelerator(facts, like, read),
         memory=_memory(facts, like, read),
-        runtimes=_ensure_default(dict(_runtimes(facts, like, read))),
+        runtimes=runtimes,
         notes=tuple(_notes(facts, like, day)),
     )
 
 
 def device_toml(device: Device) -> str:
-    """The text of the device file; reading the file returns the same device."""
+    """Return the text of the device file. Reading the file gives the same device."""
     fields = device.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     runtimes = fields.pop("runtimes", {})
     parts = ("match", "processor", "accelerator", "memory")
     tables: dict[str, Any] = {"match": {}, **{name: fields.pop(name) for name in parts if name in fields}}
-    lines = [f"# {device.title}", *_pairs({**fields, "usually_attached": device.usually_attached})]
+    lines = [f"# {device.title}", *_key_lines({**fields, "usually_attached": device.usually_attached})]
     tables |= {f"runtimes.{name}": table for name, table in runtimes.items()}
     for name, table in tables.items():
-        lines += ["", f"[{name}]", *_pairs(table)]
+        lines += ["", f"[{name}]", *_key_lines(table)]
     return "\n".join(lines) + "\n"
 
 
-def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
+def _key_lines(table: Mapping[str, Any]) -> Iterator[str]:
     ordered = sorted(table.items(), key=lambda item: item[0] == "source")
     return (f"{name} = {toml_value(value)}" for name, value in ordered)
 
@@ -111,7 +114,7 @@ def _memory(facts: BoardFacts, like: Device | None, read: str) -> Memory | None:
 def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tuple[Runtime, RuntimeFacts]]:
     runtimes = device_named(_GENERAL).runtimes if like is None else like.runtimes
     for runtime, stated in runtimes.items():
-        version = installed(facts, runtime)
+        version = installed_runtime_version(facts, runtime)
         if runtime is Runtime.TENSORRT and version is not None and version not in SpecifierSet(stated.versions):
             continue  # the stated precisions and limits are those of other versions
         if runtime is Runtime.OPENVINO and version is None and like is None:
@@ -125,23 +128,18 @@ def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tup
 
 
 def _precisions(facts: BoardFacts, runtime: Runtime, stated: RuntimeFacts) -> Mapping[Precision, Support]:
-    """A file for a class of processors states what all of them have. Whether this one multiplies bf16 follows from its
-    instructions."""
+    """Return the stated precisions, with bf16 in OpenVINO if the processor's instructions multiply bf16.
+
+    The shipped file states only what every processor of its class supports.
+    """
     general = device_named(_GENERAL).runtimes.get(runtime)
     if runtime is not Runtime.OPENVINO or general is None or not multiplies_bf16(facts.isa):
         return stated.precisions
     return {**stated.precisions, Precision.BF16: general.precisions[Precision.BF16]}
 
 
-def _ensure_default(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
-    """If the default runtime is missing, make the others the default."""
-    if any(facts.by_default for facts in runtimes.values()):
-        return runtimes
-    return {runtime: facts.model_copy(update={"by_default": True}) for runtime, facts in runtimes.items()}
-
-
 def _versions(facts: BoardFacts, runtime: Runtime, version: str | None, stated: RuntimeFacts) -> str:
-    """The installed minor version, or the newest version that kits support on this Python."""
+    """Return the range of the installed minor version, or the newest version that kits support on this Python."""
     if version is not None:
         release = Version(version.partition(".nv")[0])
         return f">={release.major}.{release.minor},<{release.major}.{release.minor + 1}"
@@ -156,18 +154,18 @@ def _notes(facts: BoardFacts, like: Device | None, day: str) -> Iterator[str]:
     yield f"Precisions and limits of its runtimes are those of the shipped device {_GENERAL if like is None else like.name}."
     if facts.jetpack or facts.l4t:
         yield f"JetPack {facts.jetpack or 'unknown'}, {facts.l4t or 'release unknown'}."
-    version = installed(facts, Runtime.TENSORRT)
+    version = installed_runtime_version(facts, Runtime.TENSORRT)
     stated = None if like is None else like.runtimes.get(Runtime.TENSORRT)
     if version is not None and (stated is None or version not in SpecifierSet(stated.versions)):
         yield f"TensorRT {version} is installed and ignored: no device file states the limits of that version on this board."
 
 
 _NO_DEVICE = ("userland-32-bit", "architecture-unknown")
-"""Findings with which no build for the machine is possible."""
+"""Findings that make every build for the machine impossible."""
 
 
 def check_name(name: str, force: bool) -> Path:
-    """The path of the device file for this name, before any machine is examined.
+    """Return the path of the device file for this name, before any machine is examined.
 
     Raises DEVICE_NAME_BAD: the name is not valid. DEVICE_FILE_THERE: a shipped device has the name, or the user has such a
     file and ``force`` is not set.
@@ -189,7 +187,7 @@ def add_device(path: Path, reached: ReachedBoard, findings: tuple[Finding, ...])
     Raises BOARD_NOT_READY: no build is possible for its processor or its programs. OUTPUT_UNWRITABLE: the file cannot be
     written.
     """
-    require_none(reached.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
+    require_none(reached.name, [finding for finding in stopping_findings(findings) if finding.ref in _NO_DEVICE])
     device = device_of(path.stem, reached.facts, reached.link is None, datetime.now(UTC).date().isoformat())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

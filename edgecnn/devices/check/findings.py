@@ -1,5 +1,4 @@
-"""The requirements of kits, and findings about a machine: Python, packages, accelerators, clocks, power, processor, disk,
-memory."""
+"""Compare a machine with the requirements of kits: Python, packages, accelerators, clocks, power, processor, disk, memory."""
 
 from __future__ import annotations
 
@@ -26,9 +25,10 @@ OWN_PACKAGES = ("numpy", "pillow")
 """Packages that the runner needs in addition to a runtime."""
 OLDEST_PYTHON = (3, 8)
 DISK_MIB = 1024
-"""Unpacked for aarch64, onnxruntime 1.31, NumPy and Pillow take 134 MiB. Kits, an engine, pixels and logits need the rest."""
+"""Required disk space. Unpacked for aarch64, onnxruntime 1.31, NumPy and Pillow take 134 MiB. Kits, an engine, pixels and logits
+need the rest."""
 MEMORY_MIB = 512
-"""A cautious bound, not a measured one: with less memory a board begins to swap, and its latencies are those of its card."""
+"""Required memory, estimated and not measured. With less memory a board swaps, and latencies depend on its memory card."""
 
 
 class Needs(NamedTuple):
@@ -37,7 +37,7 @@ class Needs(NamedTuple):
     runtimes: Mapping[Runtime, str]
     """Runtime to the PEP 440 range of its distribution."""
     optional: frozenset[Runtime] = frozenset()
-    """Runtimes that the user did not name: if the machine lacks one, its kits are skipped."""
+    """Runtimes that the user did not name. If the machine lacks one of them, its kits are skipped."""
     machines: tuple[str, ...] = ("x86_64", "aarch64")
     disk_mib: int = DISK_MIB
     memory_mib: int = MEMORY_MIB
@@ -46,8 +46,8 @@ class Needs(NamedTuple):
 def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None) -> Needs:
     """Return the requirements of kits for a board.
 
-    ``device``: None: not known; each runtime may then have any version that its backend supports. ``runtimes``: those of the
-    kits; None: all of the device, or ONNX Runtime, which every 64-bit board has.
+    ``device``: None: unknown, so each runtime may have any version that its backend supports. ``runtimes``: those of the kits;
+    None: all of the device, or ONNX Runtime, which every 64-bit board supports.
     """
     if device is None:
         known = runtimes or (Runtime.ONNXRUNTIME,)
@@ -114,7 +114,7 @@ def package_status(facts: BoardFacts, needs: Needs) -> PackageStatus:
 
 
 def _runtime_status(facts: BoardFacts, runtime: Runtime, versions: str) -> RuntimeStatus:
-    version, series = installed(facts, runtime), series_for(runtime, facts.python.version[:2])
+    version, series = installed_runtime_version(facts, runtime), series_for(runtime, facts.python.version[:2])
     here = version is not None and SpecifierSet(versions).contains(version, prereleases=True)
     newest = None if series is None else series.newest
     requirement = f"{distribution_of(runtime)}{versions if newest is None else f'=={newest}'}"
@@ -122,7 +122,7 @@ def _runtime_status(facts: BoardFacts, runtime: Runtime, versions: str) -> Runti
 
 
 def python_findings(facts: BoardFacts, packages: PackageStatus) -> Iterator[Finding]:
-    """Findings about Python and its packages."""
+    """Yield findings about Python and its packages."""
     python = facts.python
     version = f"{python.version[0]}.{python.version[1]}"
     if python.version[:2] < OLDEST_PYTHON:
@@ -141,7 +141,7 @@ def python_findings(facts: BoardFacts, packages: PackageStatus) -> Iterator[Find
     for status in packages.runtimes:
         if status.no_wheel is not None and status.optional:
             yield status.no_wheel.model_copy(update={"weight": Weight.NOTES, "remedy": None})
-    yield from _managed(facts, missing)
+    yield from _environment_findings(facts, missing)
     if missing and not unfit:
         what = f"{listed(missing)} {plural(len(missing), 'is', 'are')} missing for Python {version}"
         yield Finding(ref="packages-missing", weight=Weight.STOPS, what=what, remedy=install_line(facts, (*missing, *options)))
@@ -154,9 +154,9 @@ def python_findings(facts: BoardFacts, packages: PackageStatus) -> Iterator[Find
 
 
 def missing_on_board(facts: LocalFacts, runtime: Runtime, versions: str) -> Unavailable | None:
-    """Why kits of a runtime cannot run on a board, and the fix; None if they can, or if the machine is this one.
+    """Return why kits of a runtime cannot run on a board, with the fix; None if they can, or if the machine is this one.
 
-    ``wanted``: the supported versions.
+    ``versions``: the supported versions.
     """
     if not isinstance(facts, BoardFacts) or not (status := _runtime_status(facts, runtime, versions)).is_lacking:
         return None
@@ -168,7 +168,7 @@ def missing_on_board(facts: LocalFacts, runtime: Runtime, versions: str) -> Unav
 
 
 def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:
-    """The command for the board's shell that installs these requirements."""
+    """Return the command for the board's shell that installs these requirements."""
     python = facts.python
     command = install_command_for(requirements, managed=python.managed, python="python3")
     if python.managed:
@@ -177,13 +177,13 @@ def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:
     return command if "pip" in facts.packages else f"sudo apt-get install python3-pip && {command}"
 
 
-def installed(facts: BoardFacts, runtime: Runtime) -> str | None:
-    """The version of an installed package that satisfies this runtime's requirement, or None."""
+def installed_runtime_version(facts: BoardFacts, runtime: Runtime) -> str | None:
+    """Return the version of an installed package that satisfies this runtime's requirement, or None."""
     names = DISTRIBUTIONS.get(runtime.value, (runtime.value,))
     return next((facts.packages[name] for name in names if name in facts.packages), None)
 
 
-def fits(version: str, versions: str) -> bool:
+def is_in_range(version: str, versions: str) -> bool:
     """Whether a version is inside a PEP 440 range. NVIDIA's suffix ``.nv…`` is ignored."""
     try:
         return SpecifierSet(versions).contains(Version(version.partition(".nv")[0]), prereleases=True)
@@ -198,19 +198,19 @@ def _no_wheel(facts: BoardFacts, runtime: Runtime, versions: str) -> Finding | N
     here, (first, last) = facts.python.version[:2], pythons
     if not first <= here <= last:
         version = ".".join(map(str, here))
-        what = f"{runtime.value} {versions} has packages for Python {_text(first)} to {_text(last)}; this is Python {version}"
-        remedy = f"name another Python: --python python{_text(last)}, or remove {runtime.value} from the target"
+        what = f"{runtime.value} {versions} has packages for Python {_dotted(first)} to {_dotted(last)}; this is Python {version}"
+        remedy = f"name another Python: --python python{_dotted(last)}, or remove {runtime.value} from the target"
         return Finding(ref="no-wheel-for-python", weight=Weight.STOPS, what=what, remedy=remedy)
     needed, has = oldest_glibc(runtime, facts.architecture), facts.python.glibc
     if needed is None or (has is not None and has >= needed):
         return None
-    shown = "the system has no GNU C library" if has is None else f"the system has glibc {_text(has)}"
-    what = f"{runtime.value} {versions} has packages for glibc {_text(needed)} or newer; {shown}"
+    shown = "the system has no GNU C library" if has is None else f"the system has glibc {_dotted(has)}"
+    what = f"{runtime.value} {versions} has packages for glibc {_dotted(needed)} or newer; {shown}"
     remedy = "install a newer release of the operating system, or remove the runtime from the target"
     return Finding(ref="no-wheel-for-glibc", weight=Weight.STOPS, what=what, remedy=remedy)
 
 
-def _managed(facts: BoardFacts, missing: Sequence[str]) -> Iterator[Finding]:
+def _environment_findings(facts: BoardFacts, missing: Sequence[str]) -> Iterator[Finding]:
     if not facts.python.managed:
         return
     what = "pip is not allowed to install into the system's Python (PEP 668); packages need a virtual environment"
@@ -221,7 +221,7 @@ def _managed(facts: BoardFacts, missing: Sequence[str]) -> Iterator[Finding]:
         yield Finding(ref="venv-missing", weight=Weight.STOPS, what=what, remedy=_NO_ENSUREPIP)
 
 
-def _text(version: tuple[int, int]) -> str:
+def _dotted(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))
 
 
@@ -238,18 +238,26 @@ _TENSORRT_APT = "sudo apt-get install nvidia-jetpack, then run kits with the sys
 
 
 def accelerator_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
-    """Findings about the GPU, its software and its permissions."""
+    """Yield findings about the GPU, its software, and permissions to use it and the power meters."""
     if Runtime.TENSORRT in needs.runtimes:
-        yield from _tensorrt(facts, needs.runtimes[Runtime.TENSORRT])
-    yield from _nodes(facts)
-    yield from _meters(facts)
+        yield from _tensorrt_findings(facts, needs.runtimes[Runtime.TENSORRT])
+    closed = sorted(name for name, usable in facts.nodes.items() if not usable)
+    if closed:
+        what = f"this user has no permission to use /{', /'.join(closed)}, so kits cannot use the GPU or NPU"
+        remedy = "sudo usermod -aG render,video $USER, then log in again"
+        yield Finding(ref="accelerator-closed", weight=Weight.NOTES, what=what, remedy=remedy)
+    for kind in KINDS:
+        files = [name for name in facts.refused_meters if any(fnmatchcase(name, pattern) for pattern in kind.files)]
+        if files and kind.closed is not None:
+            remedy = kind.closed.remedy.format(folder=PurePosixPath(files[0]).parent)
+            yield Finding(ref=kind.closed.ref, weight=Weight.NOTES, what=kind.closed.what, remedy=remedy)
 
 
-def _tensorrt(facts: BoardFacts, versions: str) -> Iterator[Finding]:
-    version = installed(facts, Runtime.TENSORRT)
+def _tensorrt_findings(facts: BoardFacts, versions: str) -> Iterator[Finding]:
+    version = installed_runtime_version(facts, Runtime.TENSORRT)
     if version is None:
-        yield _no_tensorrt(facts, versions)
-    elif not fits(version, versions):
+        yield _missing_tensorrt(facts, versions)
+    elif not is_in_range(version, versions):
         what = f"TensorRT is {version}{_jetpack_suffix(facts)}; kits need {versions}"
         remedy = "flash a JetPack with that version, or build for this one: `edgecnn devices add NAME` writes its device file"
         yield Finding(ref="tensorrt-version", weight=Weight.STOPS, what=what, remedy=remedy if facts.is_jetson else None)
@@ -258,7 +266,7 @@ def _tensorrt(facts: BoardFacts, versions: str) -> Iterator[Finding]:
         yield Finding(ref="cuda-missing", weight=Weight.STOPS, what=what, remedy="sudo apt-get install nvidia-jetpack")
 
 
-def _no_tensorrt(facts: BoardFacts, versions: str) -> Finding:
+def _missing_tensorrt(facts: BoardFacts, versions: str) -> Finding:
     if not facts.is_jetson:
         return Finding(
             ref="tensorrt-missing", weight=Weight.STOPS, what="TensorRT is missing", remedy=f"pip install 'tensorrt{versions}'"
@@ -280,22 +288,6 @@ def _jetpack_suffix(facts: BoardFacts) -> str:
     return f" ({_RELEASES[release]})" if release in _RELEASES else ""
 
 
-def _nodes(facts: BoardFacts) -> Iterator[Finding]:
-    closed = sorted(name for name, usable in facts.nodes.items() if not usable)
-    if closed:
-        what = f"this user has no permission to use /{', /'.join(closed)}, so kits cannot use the GPU or NPU"
-        remedy = "sudo usermod -aG render,video $USER, then log in again"
-        yield Finding(ref="accelerator-closed", weight=Weight.NOTES, what=what, remedy=remedy)
-
-
-def _meters(facts: BoardFacts) -> Iterator[Finding]:
-    for kind in KINDS:
-        files = [name for name in facts.refused_meters if any(fnmatchcase(name, pattern) for pattern in kind.files)]
-        if files and kind.closed is not None:
-            remedy = kind.closed.remedy.format(folder=PurePosixPath(files[0]).parent)
-            yield Finding(ref=kind.closed.ref, weight=Weight.NOTES, what=kind.closed.what, remedy=remedy)
-
-
 _RANGE = re.compile(r"\b(cpu|gpu) ([^;]*?) MHz")
 _HOT_C = 80.0
 """A Raspberry Pi slows down from 80 °C, a Jetson at a slightly higher temperature:
@@ -306,26 +298,21 @@ _FULL_POWER = ("MAXN", "MAXN_SUPER")
 
 
 def clock_findings(facts: BoardFacts) -> Iterator[Finding]:
-    """Findings about clocks and power that distort a measurement."""
-    yield from _governor(facts)
-    yield from _moving_clocks(facts)
-    yield from _power_mode(facts)
-    yield from _throttled(facts)
+    """Yield findings about clocks, power and heat, most of which distort a measurement."""
+    if facts.governor not in (None, "performance") and not facts.is_jetson:
+        what = f"the governor is {facts.governor}: clocks rise only under load, so the first samples are slow"
+        remedy = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor (until the next boot)"
+        yield Finding(ref="governor", weight=Weight.DISTORTS, what=what, remedy=remedy)
+    yield from _clock_range_findings(facts)
+    yield from _power_mode_findings(facts)
+    yield from _throttling_findings(facts)
     if facts.temperature_c is not None and facts.temperature_c >= _HOT_C:
         what = f"the hottest sensor reads {facts.temperature_c:g} °C before any run"
         yield Finding(ref="hot", weight=Weight.DISTORTS, what=what, remedy=_COOLING)
 
 
-def _governor(facts: BoardFacts) -> Iterator[Finding]:
-    if facts.governor is None or facts.governor == "performance" or facts.is_jetson:
-        return
-    what = f"the governor is {facts.governor}: clocks rise only under load, so the first samples are slow"
-    remedy = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor (until the next boot)"
-    yield Finding(ref="governor", weight=Weight.DISTORTS, what=what, remedy=remedy)
-
-
-def _moving_clocks(facts: BoardFacts) -> Iterator[Finding]:
-    """``jetson_clocks`` sets every lower limit to the upper limit."""
+def _clock_range_findings(facts: BoardFacts) -> Iterator[Finding]:
+    """Yield a finding if a Jetson's clocks can move; ``jetson_clocks`` sets every lower limit to the upper limit."""
     if not facts.is_jetson or facts.clocks is None:
         return
     ranges_by_clock = [(name, [span.partition("-") for span in ranges.split()]) for name, ranges in _RANGE.findall(facts.clocks)]
@@ -336,7 +323,7 @@ def _moving_clocks(facts: BoardFacts) -> Iterator[Finding]:
         yield Finding(ref="clocks-move", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
-def _power_mode(facts: BoardFacts) -> Iterator[Finding]:
+def _power_mode_findings(facts: BoardFacts) -> Iterator[Finding]:
     if facts.is_jetson:
         if facts.power_mode is None:
             what = "the power mode cannot be read; figures are valid for one power mode only"
@@ -352,7 +339,7 @@ def _power_mode(facts: BoardFacts) -> Iterator[Finding]:
         yield Finding(ref="power-saved", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
-def _throttled(facts: BoardFacts) -> Iterator[Finding]:
+def _throttling_findings(facts: BoardFacts) -> Iterator[Finding]:
     if facts.throttled not in (None, "no"):
         remedy = _SUPPLY if "voltage" in str(facts.throttled) else _COOLING
         what = f"the board is throttled now: {facts.throttled}"
@@ -368,7 +355,7 @@ _32_BITS = ("armv6l", "armv7l", "armv8l", "i386", "i686")
 _USUAL_PAGE_KIB = 4
 
 
-def _architecture(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
+def _architecture_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     has_64 = facts.architecture not in _32_BITS
     if not has_64 or facts.python.bits == 32:  # noqa: PLR2004 - bits
         kernel = "the kernel is 64-bit, but programs are 32-bit" if has_64 else f"the kernel is 32-bit ({facts.architecture})"
@@ -382,7 +369,7 @@ def _architecture(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
         yield Finding(ref="architecture-unknown", weight=Weight.STOPS, what=what, remedy=None)
 
 
-def _pages(facts: BoardFacts) -> Iterator[Finding]:
+def _page_size_findings(facts: BoardFacts) -> Iterator[Finding]:
     if facts.page_kib <= _USUAL_PAGE_KIB:
         return
     remedy = None
@@ -395,7 +382,7 @@ def _pages(facts: BoardFacts) -> Iterator[Finding]:
     yield Finding(ref="large-pages", weight=Weight.NOTES, what=what, remedy=remedy)
 
 
-def _disk(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
+def _disk_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     if facts.disk_free_mib < needs.disk_mib:
         what = f"{facts.disk_free_mib:,} MiB are free in the home folder; kits with their packages need {needs.disk_mib:,} MiB"
         remedy = "free space: `du -xh --max-depth=1 ~ | sort -h` lists large folders, `sudo apt-get clean` empties apt's cache"
@@ -405,7 +392,7 @@ def _disk(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
         yield Finding(ref="disk-noexec", weight=Weight.STOPS, what=what, remedy="sudo mount -o remount,exec on that file system")
 
 
-def _memory(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
+def _memory_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     available = facts.memory_available_mib
     if available is not None and available < needs.memory_mib:
         what = f"{available:,} MiB of memory are available; kits need {needs.memory_mib:,} MiB"
@@ -416,15 +403,15 @@ def _memory(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
 
 
 def findings_on(facts: BoardFacts, needs: Needs, packages: PackageStatus | None = None) -> tuple[Finding, ...]:
-    """Findings about running and measuring these kits on a machine, the most serious first.
+    """Return the findings about running and measuring kits with these needs on a machine, the most serious first.
 
-    ``packages``: of the same facts and needs, if the caller has them.
+    ``packages``: the status for the same facts and needs, if the caller has it.
     """
     findings = [
-        *_architecture(facts, needs),
-        *_pages(facts),
-        *_disk(facts, needs),
-        *_memory(facts, needs),
+        *_architecture_findings(facts, needs),
+        *_page_size_findings(facts),
+        *_disk_findings(facts, needs),
+        *_memory_findings(facts, needs),
         *python_findings(facts, packages or package_status(facts, needs)),
         *accelerator_findings(facts, needs),
         *clock_findings(facts),
@@ -432,8 +419,8 @@ def findings_on(facts: BoardFacts, needs: Needs, packages: PackageStatus | None 
     return tuple(sorted(findings, key=lambda finding: tuple(Weight).index(finding.weight)))
 
 
-def stopping(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Findings with which nothing runs."""
+def stopping_findings(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return the findings that stop kits."""
     return tuple(finding for finding in findings if finding.weight is Weight.STOPS)
 
 

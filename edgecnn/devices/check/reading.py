@@ -62,7 +62,7 @@ def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
 
 
 def record_board(link: Link, python: str) -> Recording:
-    """Record the machine at the other end of a link. No file is left there.
+    """Record the machine of a link. No file is left there.
 
     Raises RecordingUnusable: see ``recording_of``. LINK_LOST: the connection was lost.
     """
@@ -89,39 +89,41 @@ def unfold(recording: Recording, root: Path) -> Path:
 
 
 def facts_of(recording: Recording, board: str | None = None) -> BoardFacts:
-    """Facts of the recorded machine, without facts of this one. Raises AnswerUnusable: the recording is not valid."""
+    """Return the facts of the recorded machine alone. Raises AnswerUnusable: the recording is not valid."""
     with tempfile.TemporaryDirectory(prefix="edgecnn-recording-") as place, usable(board, "its recording"):
         try:
-            return _read(recording, unfold(recording, Path(place)))
+            return _board_facts(recording, unfold(recording, Path(place)))
         except Exception as error:  # noqa: BLE001 - readers of kernel files raise many errors on invalid ones
             why = first_problem(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
             raise Unusable(why) from error
 
 
-def _read(recording: Recording, root: Path) -> BoardFacts:
+def _board_facts(recording: Recording, root: Path) -> BoardFacts:
     facts = local_facts(root, architecture=recording.machine, cores=recording.cores)
     emulated = {"models": (recording.emulator,)} if recording.emulator else {}  # files show this machine's names
     conditions, observed = read_conditions(root=root), observe(root)
     flags = read_throttles(root).flags or 0
     available, temperature = observed.get("memory_available_mib"), observed.get("temperature_c")
+    release = dict(line.split("=", 1) for line in recording.files.get("etc/os-release", "").splitlines() if "=" in line)
+    l4t = recording.files.get("etc/nv_tegra_release", "").strip().partition("\n")[0].lstrip("# ")
     return BoardFacts(
         **{**dict(facts), **emulated},
-        system=_system(recording.files.get("etc/os-release", "")),
+        system=release.get("PRETTY_NAME", "").strip("\"'") or None,
         kernel=recording.kernel,
         page_kib=recording.page_bytes // 1024,
         **{name: conditions.get(name) for name in ("cpu", "governor", "clocks", "power_mode")},
         memory_available_mib=None if available is None else int(available),
         disk_free_mib=recording.disk.free_mib,
         disk_noexec=recording.disk.noexec,
-        python=_python(recording.python),
+        python=_board_python(recording.python),
         packages=recording.python.packages,
-        power_mode_name=_mode_name(recording.commands.get("nvpmodel", "")),
+        power_mode_name=_power_mode_name(recording.commands.get("nvpmodel", "")),
         temperature_c=None if temperature is None else float(temperature),
         throttled=observed.get("throttled"),
         throttled_since_boot=tuple(name for bit, name in enumerate(PI_FLAGS) if flags >> (bit + SINCE_BOOT) & 1),
-        l4t=_l4t(recording.files.get("etc/nv_tegra_release", "")),
+        l4t=",".join(l4t.split(",")[:2]) or None,
         jetpack=recording.commands.get("jetpack") or None,
-        cuda=_cuda(recording.files),
+        cuda=_cuda_version(recording.files),
         gpus=() if recording.emulator else tuple(_gpus(recording, facts.models)),
         nodes=recording.nodes,
         refused_meters={
@@ -130,29 +132,19 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
     )
 
 
-def _python(recorded: RecordedPython) -> BoardPython:
+def _board_python(recorded: RecordedPython) -> BoardPython:
     glibc = tuple(int(part) for part in recorded.glibc.split(".")[:2] if part.isdigit())
     same = {name: value for name, value in recorded if name in BoardPython.model_fields}
     return BoardPython(**{**same, "glibc": glibc if len(glibc) > 1 else None})
 
 
-def _system(release: str) -> str | None:
-    fields = dict(line.split("=", 1) for line in release.splitlines() if "=" in line)
-    return fields.get("PRETTY_NAME", "").strip("\"'") or None
-
-
-def _mode_name(output: str) -> str | None:
-    """The name in ``NV Power Mode: MAXN``; the next line holds its number."""
+def _power_mode_name(output: str) -> str | None:
+    """Return the name in ``NV Power Mode: MAXN``; the next line holds its number."""
     lines = [line.partition(":")[2].strip() for line in output.splitlines() if line.startswith("NV Power Mode")]
     return lines[0] if lines and lines[0] else None
 
 
-def _l4t(release: str) -> str | None:
-    first = release.splitlines()[0].lstrip("# ") if release.strip() else ""
-    return ",".join(first.split(",")[:2]) or None
-
-
-def _cuda(files: Mapping[str, str]) -> str | None:
+def _cuda_version(files: Mapping[str, str]) -> str | None:
     try:
         return str(json.loads(files["usr/local/cuda/version.json"])["cuda"]["version"])
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Examine the installation in printed order: parts, the folders that a build writes to, and the stored entries."""
+"""Examine the installation: its parts, the folders that a build writes to, the stored entries, the GPU and the devices."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from edgecnn.values.stage import Progress
 
 MIB = 1024 * 1024
 PROBE_BYTES = MIB
-"""Size of the file that is written and flushed as a trial: a quota may be lower than the reported free space."""
+"""Size of the file that is written as a trial, because a quota may be lower than the reported free space."""
 _VERIFY = "`edgecnn store verify` reads every byte"
 _HINTS = {
     "store": "run `edgecnn store gc`, or set EDGECNN_STORE=FOLDER to a folder on another disk",
@@ -62,13 +62,13 @@ _HINTS = {
 
 
 def disk_facts() -> tuple[DiskFact, ...]:
-    """Facts of the store's disk, the results folder's and that of temporary files."""
+    """Return facts of the disks that hold the store, the results and temporary files."""
     store = default_root()
     return (disk_fact("store", store), disk_fact("results", Path.cwd()), disk_fact("temporary", temporary_folder()))
 
 
 def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> DiskFact:
-    """Free space at a path, or at its nearest existing parent, and whether a file can be written there. The file is removed."""
+    """Return the free space at a path or its nearest existing parent, and whether a file can be written there."""
     free, total, state = 0, 0, State.BROKEN
     hint: str | None = _HINTS[use]
     try:
@@ -98,15 +98,14 @@ def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> Disk
 
 def store_fact(tell: Progress) -> StoreFact:
     """Check every stored entry as a build does: by its stamp if the index has it, otherwise by its bytes."""
-    root = default_root()
     try:
-        return _examined(Store.open(), tell)
+        return _examine_store(Store.open(), tell)
     except (StoreUnusable, StoreFull) as error:
-        nothing = StoreFact(root=str(root), state=State.BROKEN, artifacts=0, profiles=0, mib=0, damaged=(), found=error.what)
-        return nothing.model_copy(update={"found": error.because or error.what, "hint": error.hint})
+        root, why = str(default_root()), error.because or error.what
+        return StoreFact(root=root, state=State.BROKEN, artifacts=0, profiles=0, mib=0, damaged=(), found=why, hint=error.hint)
 
 
-def _examined(store: Store, tell: Progress) -> StoreFact:
+def _examine_store(store: Store, tell: Progress) -> StoreFact:
     with named_failures(store.root, "examining it"):
         names, folders = list(store.artifacts.names()), list(store.profiles.folders())
         damaged, size = [], 0
@@ -137,9 +136,9 @@ def _examined(store: Store, tell: Progress) -> StoreFact:
 def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S) -> DoctorReport:
     """Examine this machine and try the installed parts. Failures are in the report; nothing is changed or kept.
 
-    ``lease_s``: longest silence of a part before it counts as hanging.
+    ``lease_s``: a part hangs if it prints nothing for so many seconds.
 
-    Raises UNKNOWN_NEED: before anything is tried.
+    Raises UNKNOWN_NEED: doctor does not know a need. Nothing was tried.
     """
     checked_needs = check_needs(needs)
     began = time.monotonic()
@@ -161,11 +160,11 @@ def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S)
         devices=device_facts(local_facts(), parts, gpu),
         seconds=round(time.monotonic() - began, 1),
     )
-    return answered(report, checked_needs)
+    return answer_needs(report, checked_needs)
 
 
 def python_fact() -> PythonFact:
-    """Facts of the running interpreter."""
+    """Return facts of the running interpreter."""
     return PythonFact(
         version=platform.python_version(),
         implementation=platform.python_implementation(),
@@ -175,7 +174,7 @@ def python_fact() -> PythonFact:
 
 
 def machine_fact(root: Path = ROOT) -> MachineFact:
-    """Facts of the processor, and the limits of containers and services on this process.
+    """Return facts of the processor, and the limits that containers and services set for this process.
 
     ``root``: the parent folder of ``proc``, ``sys`` and ``etc``.
     """
@@ -198,7 +197,7 @@ def machine_fact(root: Path = ROOT) -> MachineFact:
 
 
 def need_names() -> tuple[str, ...]:
-    """All names that ``--need`` takes."""
+    """Return all names that ``--need`` accepts."""
     known = known_devices()
     devices = [name for device in known.devices for name in (device.name, *device.aliases)]
     return (*(row.name for row in PARTS), "gpu", "store", "disk", *devices, *known.damaged)
@@ -216,9 +215,9 @@ def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needs))
 
 
-def answered(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
+def answer_needs(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
     """Add the answer to each need. A need is met only if its trial succeeded."""
-    states = _states(report)
+    states = _need_states(report)
     facts = []
     for name in needs:
         state, finding, hint = states[name]
@@ -227,45 +226,37 @@ def answered(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
     return report.model_copy(update={"needs": tuple(facts)})
 
 
-_NeedState = tuple[State, str, str | None]
-
-
-def _states(report: DoctorReport) -> Mapping[str, _NeedState]:
-    states: dict[str, _NeedState] = {}
+def _need_states(report: DoctorReport) -> Mapping[str, tuple[State, str, str | None]]:
+    states: dict[str, tuple[State, str, str | None]] = {}
     for part in report.parts:  # an untried part lacks a GPU, which no command installs
         hint = report.gpu.hint if part.state is State.UNTRIED else part.addition.command
         states[part.name] = (part.state, part.found, hint)
     for name, fact in (("gpu", report.gpu), ("store", report.store)):
         states[name] = (fact.state, fact.found, fact.hint)
-    states["disk"] = _disk(report)
+    states["disk"] = (State.WORKS, "every folder that a build writes to is writable", None)
+    if (full := next((disk for disk in report.disks if disk.state is not State.WORKS), None)) is not None:
+        states["disk"] = (full.state, f"{full.path}: {full.found}", full.hint)
     for device in report.devices:
         states |= dict.fromkeys((device.name, *device.aliases), (device.state, device.found, device.hint))
     return states
-
-
-def _disk(report: DoctorReport) -> _NeedState:
-    full = next((disk for disk in report.disks if disk.state is not State.WORKS), None)
-    if full is None:
-        return State.WORKS, "every folder that a build writes to is writable", None
-    return full.state, f"{full.path}: {full.found}", full.hint
 
 
 _NO_GPU = "you need an NVIDIA GPU with its driver; check with `nvidia-smi`, and start a container with `--gpus all`"
 
 
 def gpu_fact(listed: Sequence[str], torch_gpus: Sequence[Mapping[str, Any]], parts: Sequence[Part]) -> GpuFact:
-    """Facts of the GPUs, and whether a trial ran on one.
+    """Return facts of the GPUs, and whether a trial ran on one.
 
     ``torch_gpus``: ``model`` and ``why`` of each GPU that torch found; ``why`` is None if a training step ran on it.
     """
     models = tuple(listed) or tuple(gpu["model"] for gpu in torch_gpus)
     if not models:
         finding = (
-            "the NVIDIA driver lists no GPU, and torch finds none" if _ran(parts, "train") else "the NVIDIA driver lists no GPU"
+            "the NVIDIA driver lists no GPU, and torch finds none" if _works(parts, "train") else "the NVIDIA driver lists no GPU"
         )
         return GpuFact(state=State.ABSENT, models=(), found=finding, hint=_NO_GPU)
     ran = [f"torch trained a step on {gpu['model']}" for gpu in torch_gpus if gpu["why"] is None]
-    ran += ["TensorRT ran the tiny network"] if _ran(parts, "tensorrt") else []
+    ran += ["TensorRT ran the tiny network"] if _works(parts, "tensorrt") else []
     if ran:
         return GpuFact(state=State.WORKS, models=models, found="; ".join(ran))
     failed = [f"{gpu['model']}: {gpu['why']}" for gpu in torch_gpus]
@@ -279,7 +270,7 @@ def gpu_fact(listed: Sequence[str], torch_gpus: Sequence[Mapping[str, Any]], par
 
 
 def device_facts(facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[DeviceFact, ...]:
-    """Facts of every known device: invalid files of the user's, the user's own devices, the shipped ones."""
+    """Return facts of every known device: the user's invalid files, the user's devices, and the shipped devices."""
     known = known_devices()
     rows = []
     for name, error in known.damaged.items():
@@ -287,22 +278,20 @@ def device_facts(facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tupl
         about = {"title": "your own device file", "state": State.BROKEN, "hint": error.hint}
         rows.append(DeviceFact(name=name, aliases=(), found=finding, **about))
     for device in known.devices:
-        state, finding, hint = _state_of(device, facts, parts, gpu)
+        if device.facts_only is not None:
+            state, finding = State.ABSENT, f"no build is possible: {device.facts_only.why}"
+            hint: str | None = device.facts_only.instead
+        elif matches(device, facts):
+            state, finding, hint = _state_here(device, parts, gpu)
+        else:
+            state, finding, hint = State.ABSENT, "another machine, not attached", _build_hint(device)
         rows.append(
             DeviceFact(name=device.name, aliases=device.aliases, title=device.title, state=state, found=finding, hint=hint)
         )
     return tuple(rows)
 
 
-def _state_of(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
-    if device.facts_only is not None:
-        return State.ABSENT, f"no build is possible: {device.facts_only.why}", device.facts_only.instead
-    if matches(device, facts):
-        return _here(device, parts, gpu)
-    return State.ABSENT, "another machine, not attached", _elsewhere(device)
-
-
-def _here(device: Device, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
+def _state_here(device: Device, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
     if device.role == "baseline":
         return gpu.state, f"this machine's GPU; {gpu.found}", gpu.hint
     named = {part.name: part for part in parts}
@@ -315,14 +304,12 @@ def _here(device: Device, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, s
     return state, f"this machine, but none of its runtimes ran: {whys}", has[0].addition.command if has else None
 
 
-def _elsewhere(device: Device) -> str | None:
-    if device.role == "baseline":
-        return None
+def _build_hint(device: Device) -> str | None:
     target = next(iter(build_targets(device)), None)
-    if target is None:  # a user's file may list no runtime that builds support
+    if device.role == "baseline" or target is None:  # a user's file may list no runtime that builds support
         return None
     return f"edgecnn build --target {target} builds without it, and prints the command that measures on it"
 
 
-def _ran(parts: Sequence[Part], name: str) -> bool:
+def _works(parts: Sequence[Part], name: str) -> bool:
     return any(part.name == name and part.state is State.WORKS for part in parts)

@@ -45,7 +45,7 @@ class Addition(Value):
     beyond: str | None = None
     """Install to which the sizes are added; parts that share packages with installed ones are smaller."""
     measured: str | None = None
-    """How the sizes were measured, or why they were not."""
+    """Method of the measurement of the sizes, or the reason why they were not measured."""
 
 
 class Part(Value):
@@ -62,7 +62,7 @@ class Part(Value):
     """Duration of the trial with the start of Python; None without a trial."""
     packages: tuple[PackageFact, ...]
     addition: Addition
-    """How to install or repair it."""
+    """Installation or repair of the part."""
 
 
 class GpuFact(Value):
@@ -105,7 +105,7 @@ class MachineFact(Value):
     """Flags that every core has, and on which a quantization scheme or a precision depends."""
     cores_online: int | None
     cores_allowed: int
-    """By affinity."""
+    """Cores that the affinity of this process allows."""
     cpu_limit: float | None
     """CPU time that control groups grant, in cores."""
     cores_used: int

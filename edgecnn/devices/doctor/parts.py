@@ -1,4 +1,4 @@
-"""Optional parts of edgecnn: what each adds, its packages, its sizes and its install command."""
+"""Optional parts of edgecnn: the purpose, packages, sizes and install command of each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CHECKOUT = Path(__file__).resolve().parents[3]
 _BARE = ""
 """The key of the requirements of every install."""
 _NO_PART = ("all", "test", "docs")
-"""Extras that combine others, or are for developers of edgecnn."""
+"""Extras that combine other extras, or are for developers of edgecnn."""
 
 
 class PartRow(NamedTuple):
@@ -93,27 +93,35 @@ MEASURED = (
     "2026-11-20, Python 3.11 on Linux x86-64: the wheels that pip downloads for the extra and all that it depends on, "
     "and the sizes of the files that pip recorded for them, compiled Python included"
 )
-"""How ``SIZES`` were measured; an unmeasured size is a text with the reason."""
+"""Method of the measurement of ``SIZES``. An unmeasured size is a text with the reason."""
 
 
 def version_of(lead: str) -> str | None:
-    """Installed version of a runtime, as its kits find it, or of another package."""
+    """Return the installed version of a runtime, as its kits find it, or of another package."""
     return runtime_version(lead) or installed_version(lead)
 
 
 def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
-    """Packages that an extra requires on this machine, with their installed versions. Without a name: those of every install."""
-    return tuple(_fact(requirement) for requirement in declared().get(extra, ()))
+    """Return the packages that an extra requires on this machine, with their installed versions.
+
+    ``extra``: empty for the packages that every install requires.
+    """
+    facts = []
+    for requirement in declared_requirements().get(extra, ()):
+        name, version = canonicalize_name(requirement.name), version_of(requirement.name)
+        fits = version is not None and requirement.specifier.contains(version, prereleases=True)
+        facts.append(PackageFact(name=name, wanted=str(requirement.specifier), version=version, fits=fits))
+    return tuple(facts)
 
 
 def no_wheel(row: PartRow) -> str | None:
-    """Why pip cannot install a package of the part on this machine; None if pip can, or all are installed."""
+    """Return why pip cannot install a package of the part on this machine; None if pip can, or all are installed."""
     absent = (package.name for package in packages_of(row.name) if package.version is None)
     return next((why for name in absent if (why := why_no_wheel(name)) is not None), None)
 
 
 def addition_of(row: PartRow) -> Addition:
-    """Describe the installation of the part: command, if pip can install it, and measured sizes."""
+    """Return the command that installs the part, None if pip cannot, and the measured sizes."""
     size, command = SIZES[row.name], None if no_wheel(row) else install_command(row.name)
     if isinstance(size, str):
         return Addition(adds=row.adds, command=command, measured=size)
@@ -128,10 +136,13 @@ def addition_of(row: PartRow) -> Addition:
 
 
 def install_command(extra: str) -> str:
-    """Command that installs an extra into this interpreter, or the system's command for a browser. A checkout installs itself."""
+    """Return the command that installs an extra into this interpreter, or the system's command for a browser.
+
+    In a checkout, the command installs the checkout.
+    """
     if extra in {runtime.value for runtime in Runtime if runtime.runs_in_browser}:
         return BROWSER_INSTALL
-    pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"
+    pip = "pip" if _belongs_to_this_python(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"
     if not _is_checkout():
         return f'{pip} install "edgecnn[{extra}]"'
     place = "." if Path.cwd() == _CHECKOUT else str(_CHECKOUT)
@@ -139,11 +150,11 @@ def install_command(extra: str) -> str:
 
 
 @cache
-def declared() -> Mapping[str, tuple[Requirement, ...]]:
-    """Return the requirements of each extra that apply to this machine; the empty name is every install.
+def declared_requirements() -> Mapping[str, tuple[Requirement, ...]]:
+    """Return the requirements of each extra that apply to this machine; those of every install have an empty name.
 
-    They are read from the checkout if edgecnn runs in one, since the metadata of an editable install may be older. Empty if
-    there is neither.
+    They are read from the checkout if edgecnn runs in one, because the metadata of an editable install may be older. Empty
+    without a checkout and metadata.
     """
     groups = _checkout_requirements() if _is_checkout() else _metadata_requirements()
     return {
@@ -184,12 +195,6 @@ def _is_checkout() -> bool:
     return (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "devices").is_dir()
 
 
-def _is_this_pythons(pip: str | None) -> bool:
+def _belongs_to_this_python(pip: str | None) -> bool:
     """Whether this pip belongs to the running interpreter."""
     return pip is not None and os.path.dirname(os.path.abspath(pip)) == os.path.dirname(sys.executable)  # noqa: PTH100, PTH120 - links unresolved
-
-
-def _fact(requirement: Requirement) -> PackageFact:
-    version = version_of(requirement.name)
-    fits = version is not None and requirement.specifier.contains(version, prereleases=True)
-    return PackageFact(name=canonicalize_name(requirement.name), wanted=str(requirement.specifier), version=version, fits=fits)

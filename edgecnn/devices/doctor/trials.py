@@ -1,6 +1,6 @@
-"""Trials that run in a separate process, because an import takes seconds or may end the process.
+"""Try a part whose import takes seconds or may end the process: ``python -m edgecnn.devices.doctor.trials PART``.
 
-Run ``python -m edgecnn.devices.doctor.trials PART``. Like the runner, it ends with one JSON object with ``ok``.
+Each function tries one part and returns its findings. Like the runner, the program ends with one JSON object with ``ok``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def train() -> dict[str, Any]:
 
     boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 2.0]])
     kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8]), 0.5)
-    loss = _step(torch, "cpu")
+    loss = _training_step(torch, "cpu")
     versions = {module.__name__: module.__version__ for module in (torch, torchvision, onnx, onnxscript)}
     gpus = [_try_gpu(torch, index) for index in range(torch.cuda.device_count())]
     saved = len(safetensors.torch.save({"kept": kept}))
@@ -56,14 +56,14 @@ def train() -> dict[str, Any]:
 def _try_gpu(torch: Any, index: int) -> dict[str, Any]:
     model = torch.cuda.get_device_name(index)
     try:
-        _step(torch, f"cuda:{index}")
+        _training_step(torch, f"cuda:{index}")
     except RuntimeError as error:
         return {"model": model, "why": reason_in(error)}
     return {"model": model, "why": None}
 
 
-def _step(torch: Any, device: str) -> float:
-    """Make one step of gradient descent. Raises ArithmeticError: the loss is not a number, or did not fall."""
+def _training_step(torch: Any, device: str) -> float:
+    """Make one step of gradient descent. Raises ArithmeticError: the loss is not a number, or did not decrease."""
     torch.manual_seed(0)
     layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 4))
     network = torch.nn.Sequential(*layers).to(device)

@@ -62,7 +62,12 @@ def make_tiny_kit(candidate: Candidate, out: Path) -> Path:
         folder.mkdir()
     write_golden((), PREPROCESSING.pixels.runner_recipe(), pixels)
     (pixels / "labels.json").write_text(json.dumps([f"class {number}" for number in range(CLASSES)]), encoding="utf-8")
-    _write_model(candidate, model)
+    backend = backend_for(candidate.runtime)
+    if backend.reads_onnx:
+        shutil.copyfile(FILE, model / "model.onnx")
+        (model / MODEL_FILE_NAME).write_text(_model_file(candidate, backend).to_json(), encoding="utf-8")
+    else:  # which tries the converter too
+        backend.convert(FILE, candidate, model)
     golden = np.load(pixels / "golden" / "pixels.npy", allow_pickle=False)
     np.save(model / "golden_logits.npy", answers(PREPROCESSING.normalization.feed(golden)))
     stage = PackageStage(
@@ -72,19 +77,8 @@ def make_tiny_kit(candidate: Candidate, out: Path) -> Path:
     return kit
 
 
-def _write_model(candidate: Candidate, model: Path) -> None:
-    """Copy the ONNX file if the runtime reads ONNX; otherwise convert it, which tries the converter too."""
-    backend = backend_for(candidate.runtime)
-    if backend.reads_onnx:
-        shutil.copyfile(FILE, model / "model.onnx")
-        (model / MODEL_FILE_NAME).write_text(_described(candidate, backend).to_json(), encoding="utf-8")
-    else:
-        backend.convert(FILE, candidate, model)
-
-
-def _described(candidate: Candidate, backend: Backend) -> ModelFile:
-    """No version is required, since an old runtime that computes correctly works. The report shows the supported range
-    separately."""
+def _model_file(candidate: Candidate, backend: Backend) -> ModelFile:
+    """Return the description of the model. It requires no version, because an old runtime that computes correctly works."""
     builder = backend.builder
     return ModelFile(
         session=SessionSpec(module=backend.session_module, options=candidate.session_options),
@@ -102,7 +96,7 @@ _CHANNELS = 8
 
 
 def weights() -> dict[str, npt.NDArray[np.float32]]:
-    """Weights by their names in the file, float32: multiples of 1/16 between -0.5 and 0.5, by a formula without a random seed."""
+    """Return the weights by their names in the file, float32: multiples of 1/16 between -0.5 and 0.5, by a formula."""
     shapes = {
         "conv.weight": (_CHANNELS, 3, 3, 3),
         "conv.bias": (_CHANNELS,),
@@ -111,7 +105,12 @@ def weights() -> dict[str, npt.NDArray[np.float32]]:
         "head.weight": (CLASSES, _CHANNELS),
         "head.bias": (CLASSES,),
     }
-    return {name: _rule_weights(shape, seed) for seed, (name, shape) in enumerate(shapes.items(), start=3)}
+    arrays = {}
+    for seed, (name, shape) in enumerate(shapes.items(), start=3):
+        numbers = np.arange(np.prod(shape), dtype=np.int64)
+        values = (((numbers + seed) ** 2 * 7 + numbers * seed) % 17 - 8) / 16
+        arrays[name] = values.astype(np.float32).reshape(shape)
+    return arrays
 
 
 def answers(feed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -128,26 +127,21 @@ def answers(feed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return logits.astype(np.float32)
 
 
-def _rule_weights(shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float32]:
-    numbers = np.arange(np.prod(shape), dtype=np.int64)
-    return ((((numbers + seed) ** 2 * 7 + numbers * seed) % 17 - 8) / 16).astype(np.float32).reshape(shape)
-
-
 def _windows(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """3 × 3 windows with a zero border of one pixel, at this stride: (N, C, H, W, 3, 3)."""
+    """Return 3 × 3 windows of the images with a zero border of one pixel, (N, C, H, W, 3, 3)."""
     padded = np.pad(images.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
     return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))[:, :, ::STRIDE, ::STRIDE]
 
 
 LEASE_S = 120.0
-"""Longest silence of a part before it counts as hanging. The slowest part took 8 s on two cores; a cold disk takes longer."""
+"""A part hangs if it prints nothing for this time, seconds. The slowest part took 8 s on two cores; a cold disk takes longer."""
 AHEAD_FOR = "8.6"
 """Compute capability for which the ahead-of-time builder is tried; every build supports it."""
 
 
 @dataclass
 class Trials:
-    """The trials of all parts, and the facts that they return in addition to their states."""
+    """Tries all parts, and collects the facts that trials return in addition to a state."""
 
     tell: Progress
     gpu_models: tuple[str, ...]
@@ -156,7 +150,7 @@ class Trials:
     """``model`` and ``why`` (None if a training step ran) of each GPU that torch found."""
 
     def parts(self) -> tuple[Part, ...]:
-        """Every part, in the order of ``PARTS``."""
+        """Try every part, in the order of ``PARTS``."""
         return tuple(self._part(row) for row in PARTS)
 
     def _part(self, row: PartRow) -> Part:
@@ -180,27 +174,25 @@ class Trials:
 
     def _tried(self, row: PartRow) -> tuple[State, str]:
         try:
-            if row.kind == "runtime":
-                return self._runtime(backend_for(Runtime(row.name)))
             if row.kind == "builder":
-                return self._ahead_of_time()
-            return _weights_there() if row.name == "offline-weights" else self._imported(row.name)
+                return self._build_ahead_of_time()
+            if row.kind == "extra":
+                return _check_packaged_weights() if row.name == "offline-weights" else self._run_trial(row.name)
+            runtime = Runtime(row.name)
+            if backend_for(runtime).builder is not None:
+                return self._build_and_run_engine(runtime)
+            return self._browser_selftest(runtime) if runtime.runs_in_browser else self._selftest(runtime)
         except EdgecnnError as error:
             return State.BROKEN, error.line()
 
-    def _runtime(self, backend: Backend) -> tuple[State, str]:
-        if backend.builder is not None:
-            return self._built_and_ran(backend.runtime)
-        return self._browser(backend.runtime) if backend.runtime.runs_in_browser else self._selftest(backend.runtime)
-
     def _selftest(self, runtime: Runtime) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
-            kit = _kit(runtime, Path(place))
+            kit = _tiny_kit(runtime, Path(place))
             result = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
-        return State.WORKS, _ran(result)
+        return State.WORKS, _run_sentence(result)
 
-    def _browser(self, runtime: Runtime) -> tuple[State, str]:
-        """Try a browser runtime without a download, which is left to a build."""
+    def _browser_selftest(self, runtime: Runtime) -> tuple[State, str]:
+        """Try a browser runtime. Nothing is downloaded; only a build does that."""
         if not is_unpacked(runtime):
             return (
                 State.UNTRIED,
@@ -213,27 +205,27 @@ class Trials:
                 raise
             return State.UNTRIED, f"installed; {error.what}: {error.because}"
 
-    def _built_and_ran(self, runtime: Runtime) -> tuple[State, str]:
-        """Build an engine for this machine's GPU and run it. Without a GPU the full package can do neither."""
+    def _build_and_run_engine(self, runtime: Runtime) -> tuple[State, str]:
+        """Build an engine for this machine's GPU and run it, if there is a GPU."""
         if not self.gpu_models:
             return State.UNTRIED, "installed, but it needs an NVIDIA GPU, and the driver lists none"
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
-            kit = _kit(runtime, Path(place))
+            kit = _tiny_kit(runtime, Path(place))
             LocalHost(Path(place)).run(Task(kit, "build-engine", out=kit / "build"), lease_s=self.lease_s, tell=self.tell)
             result = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
-        return State.WORKS, f"built an engine and {_ran(result)}"
+        return State.WORKS, f"built an engine and {_run_sentence(result)}"
 
-    def _ahead_of_time(self) -> tuple[State, str]:
+    def _build_ahead_of_time(self) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
-            kit = _kit(Runtime.TENSORRT, Path(place))
+            kit = _tiny_kit(Runtime.TENSORRT, Path(place))
             words = ("--package", "tensorrt_rtx_bindings", "--capability", AHEAD_FOR)
             task = Task(kit, "build-engine", words, out=kit / "build")
             engine = LocalHost(Path(place)).run(task, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
         built = f"parsed the tiny network and built its engine for compute capability {AHEAD_FOR} ({engine['bytes']:,} bytes)"
         return State.WORKS, f"{built}; the engine was not run, since that needs the GPU"
 
-    def _imported(self, part: str) -> tuple[State, str]:
-        """Run the part's trial in ``trials``."""
+    def _run_trial(self, part: str) -> tuple[State, str]:
+        """Run the part's function of ``trials`` in a separate process."""
         words = (sys.executable, "-P", "-m", "edgecnn.devices.doctor.trials", part, "--lease-s", str(self.lease_s))
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             program = Program(words, (f"doctor: {part}",), Path(place), {**package_environment(), "TMPDIR": place})
@@ -242,12 +234,12 @@ class Trials:
         return State.WORKS, str(result["found"])
 
 
-def _ran(result: Mapping[str, Any]) -> str:
+def _run_sentence(result: Mapping[str, Any]) -> str:
     off = f"{result['logits_difference']:.2g} (allowed: {result['logits_allowed']:.2g})"
     return f"ran the tiny network; its logits differ by {off}"
 
 
-def _kit(runtime: Runtime, place: Path) -> Path:
+def _tiny_kit(runtime: Runtime, place: Path) -> Path:
     backend = backend_for(runtime)
     candidate = Candidate(
         id=f"tiny-{runtime.value}-fp32",
@@ -259,7 +251,7 @@ def _kit(runtime: Runtime, place: Path) -> Path:
     return make_tiny_kit(candidate, place)
 
 
-def _weights_there() -> tuple[State, str]:
+def _check_packaged_weights() -> tuple[State, str]:
     """Compare the weight files inside packages with the digests of the catalogue."""
     rows = [spec.weights for spec in all_archs() if spec.weights is not None and spec.weights.origin == "package"]
     files = {weights.name: (package_file(weights), weights.sha256_prefix) for weights in rows}

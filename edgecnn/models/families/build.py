@@ -156,13 +156,15 @@ def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[s
     for name, tensor in network.state_dict().items():
         if name.startswith(last_layers):
             continue
-        in_base = _translated(name, names)
+        in_base = _name_in_base(name, names)
         source = None if in_base is None else state.get(in_base)
         if source is not None:
-            taken = _take(tensor, source)
+            taken = _copy_shared_part(tensor, source)
             inherited += taken if name in parameters else 0
     for block in (name for name, in_base in names.items() if in_base is None and RULES[spec.family].residual):
-        _silence(network.get_submodule(block))
+        # Make the new block add nothing: in all families here, a new block adds to its input.
+        norms = [module for module in network.get_submodule(block).modules() if isinstance(module, nn.BatchNorm2d)]
+        nn.init.zeros_(norms[-1].weight)
     return Inheritance(parameters=sum(parameter.numel() for parameter in parameters.values()), inherited=inherited)
 
 
@@ -175,7 +177,7 @@ def _names_in_base(spec: ArchSpec, base: ArchSpec) -> dict[str, str | None]:
     return names if behind is None else {**names, behind: behind_in_base}
 
 
-def _translated(name: str, names: Mapping[str, str | None]) -> str | None:
+def _name_in_base(name: str, names: Mapping[str, str | None]) -> str | None:
     for dot in re.finditer(r"\.", name):
         if (prefix := name[: dot.start()]) in names:
             other = names[prefix]
@@ -183,19 +185,13 @@ def _translated(name: str, names: Mapping[str, str | None]) -> str | None:
     return name
 
 
-def _take(tensor: Tensor, source: Tensor) -> int:
-    """Copy the numbers that both have, and return how many."""
+def _copy_shared_part(tensor: Tensor, source: Tensor) -> int:
+    """Copy the part of the tensor that the source has, and return its size."""
     shared = tuple(slice(min(mine, theirs)) for mine, theirs in zip(tensor.shape, source.shape, strict=True))
     if tensor.ndim >= 2 and tensor.shape[1] > source.shape[1]:
         tensor[shared[0]] = 0
     tensor[shared] = source[shared]
     return tensor[shared].numel()
-
-
-def _silence(block: nn.Module) -> None:
-    """Make a new block add nothing. In every family here it follows a block of its width with stride 1 and adds to its input."""
-    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
-    nn.init.zeros_(norms[-1].weight)
 
 
 AUXILIARY_MAPS = 17
@@ -220,7 +216,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {"googlenet": _OWN, "inception_v3": 
 """torchvision's builder by our name."""
 
 
-def built(spec: ArchSpec) -> nn.Module:
+def published_network(spec: ArchSpec) -> nn.Module:
     """Return the published network with random weights.
 
     Raises MissingPackage: the network, or its cells, come from timm, which is not installed.

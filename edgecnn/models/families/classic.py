@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -29,7 +29,7 @@ class Squash(nn.Module):
     """``1.7159 tanh(2/3 x)``, which maps ±1 to ±1 (appendix A)."""
 
     def forward(self, image: Tensor) -> Tensor:
-        """Any shape → the same."""
+        """Any shape → the same shape."""
         return 1.7159 * torch.tanh(image * (2 / 3))
 
 
@@ -138,14 +138,12 @@ ALEXNETS: Mapping[str, tuple[ConvRow, ...]] = {
 }
 
 
-def _normalize() -> nn.Module:
-    """k 2, n 5, alpha 1e-4, beta 0.75 (Krizhevsky et al., section 3.3). Unlike the paper, torch divides alpha by n."""
-    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
-
-
-def _pool() -> nn.Module:
-    """Round up: ZFNet's 110 pixels become 55 and its 26 become 13, so the last window may extend beyond the edge."""
-    return nn.MaxPool2d(3, stride=2, ceil_mode=True)
+_STEPS: Mapping[str, Callable[[], nn.Module]] = {
+    # k 2, n 5, alpha 1e-4, beta 0.75 (Krizhevsky et al., section 3.3). Unlike the paper, torch divides alpha by n.
+    "normalize": lambda: nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
+    # Sizes are rounded up: ZFNet's 110 pixels become 55 and its 26 become 13, so the last window may extend beyond the edge.
+    "pool": lambda: nn.MaxPool2d(3, stride=2, ceil_mode=True),
+}
 
 
 class AlexNet(nn.Module):
@@ -166,7 +164,7 @@ class AlexNet(nn.Module):
         width = 3
         for row in rows:
             layers += [nn.Conv2d(width, row.width, row.kernel, row.stride, row.padding, groups=row.groups), nn.ReLU()]
-            layers += [_normalize() if step == "normalize" else _pool() for step in row.then]
+            layers += [_STEPS[step]() for step in row.then]
             width = row.width
         self.features = nn.Sequential(*layers)
         self.to_six = nn.AdaptiveAvgPool2d(LAST_MAPS)

@@ -46,7 +46,7 @@ def from_timm(spec: ArchSpec) -> nn.Module:
     return network
 
 
-def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def renamed_state(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename a published file's tensors to those of timm's network, by the filter of timm's module, if it has one.
 
     For some networks timm's own loader would leave missing tensors random, so only its filter is used. Heads that are
@@ -64,17 +64,21 @@ def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]
     return {name: tensor.flatten(1) if name in heads and tensor.ndim == 4 else tensor for name, tensor in tensors.items()}
 
 
-def merged(network: nn.Module, size: ImageSize) -> nn.Module:
-    """Return the network as it ships, with the branches of training merged by timm's code (RepVGG, arXiv:2101.03697; MobileOne,
+def merge_for_shipping(network: nn.Module, size: ImageSize) -> nn.Module:
+    """Return the shipping form of a network: timm's code merges the branches of training (RepVGG, arXiv:2101.03697; MobileOne,
     FastViT, RepViT).
 
-    Fused attention is also written out. A network without such branches is returned unchanged.
+    Fused attention is replaced too. A network without such branches is returned itself.
 
     ``network``: trained; it is put into evaluation mode. ``size``: of its input. Raises MERGE_DIFFERS: outputs differ after
     merging.
     """
     ships = merge_branches(network)
-    _write_out_attention(ships)
+    # Use two products and a softmax in place of fused attention. torch's exporter supports the latter only in four dimensions
+    # (Twins has five), and fails in MaxViT.
+    for module in ships.modules():
+        if getattr(module, "fused_attn", False):
+            module.fused_attn = False  # type: ignore[assignment]
     if ships is network:
         return network
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -84,15 +88,6 @@ def merged(network: nn.Module, size: ImageSize) -> nn.Module:
     if not off <= allowed:
         raise MERGE_DIFFERS(network=type(network).__name__, off=off, allowed=allowed)
     return ships
-
-
-def _write_out_attention(network: nn.Module) -> None:
-    """Write attention as two products and a softmax, as timm's own modules do. torch's exporter knows fused attention only in
-    four dimensions (Twins has five), and fails in MaxViT.
-    """
-    for module in network.modules():
-        if getattr(module, "fused_attn", False):
-            module.fused_attn = False  # type: ignore[assignment]
 
 
 def merge_branches(network: nn.Module) -> nn.Module:

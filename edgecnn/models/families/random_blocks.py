@@ -28,7 +28,7 @@ _GATES = ((nn.SiLU, nn.Sigmoid), (nn.ReLU, nn.Hardsigmoid))
 
 
 def random_blocks(seed: int) -> nn.Module:
-    """Return the network of a seed, with 1000 outputs; deterministic."""
+    """Return the network with 1000 outputs that a seed determines."""
     return _Drawn(seed).network()
 
 

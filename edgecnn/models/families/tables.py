@@ -159,17 +159,14 @@ class SameConv(nn.Conv2d):
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) float → (N, C', ceil(H / stride), ceil(W / stride)) float."""
         kernel, stride = self.kernel_size[0], self.stride[0]
-        vertical, horizontal = (_padding(int(size), kernel, stride) for size in image.shape[-2:])
+        sizes = [int(size) for size in image.shape[-2:]]
+        vertical, horizontal = (max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in sizes)
         if vertical % 2 == 0 and horizontal % 2 == 0:
             symmetric = (vertical // 2, horizontal // 2)
             return functional.conv2d(image, self.weight, self.bias, self.stride, symmetric, self.dilation, self.groups)
         sides = (horizontal // 2, horizontal - horizontal // 2, vertical // 2, vertical - vertical // 2)
         padded = functional.pad(image, sides)
         return functional.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
-
-
-def _padding(size: int, kernel: int, stride: int) -> int:
-    return max((-(-size // stride) - 1) * stride + kernel - size, 0)
 
 
 ConvKind = Literal["pointwise", "depthwise", "linear"]
@@ -353,7 +350,7 @@ class ChannelShuffle(nn.Module):
         self.order = (SHUFFLE_GROUPS, channels // SHUFFLE_GROUPS)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) float → the same, its channels reordered."""
+        """(N, C, H, W) float → the same shape, with reordered channels."""
         height, width = image.shape[-2:]
         apart = image.reshape(-1, *self.order, height, width).transpose(1, 2)
         return apart.reshape(-1, self.order[0] * self.order[1], height, width)

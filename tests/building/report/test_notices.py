@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.notices import measure_command, notices, unexecuted
+from edgecnn.building.notices import measure_command, notices, unexecuted_engine_notices
 from edgecnn.devices.files import device_named
 from edgecnn.measure.kits import KitRef
 from edgecnn.models.catalogue import arch_named
@@ -238,7 +238,7 @@ def notices_of(staged: Staging) -> tuple[str, ...]:
 
 
 def not_run(staged: Staging, carried: Sequence[str]) -> tuple[str, ...]:
-    return unexecuted(staged.seen, staged.execution, carried)
+    return unexecuted_engine_notices(staged.seen, staged.execution, carried)
 
 
 def engine(tmp_path: Path, **changes: Any) -> Staging:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.building.choosing import decide, last_race
+from edgecnn.building.choosing import decide, last_race_candidates
 from edgecnn.building.notices import calibration_notices
 from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
@@ -41,7 +41,7 @@ def report(staged: Staging, **bounds: dict[str, float]) -> BuildReport:
 
 
 def last_raced(seen: Subject, folder: Path) -> tuple[str, ...]:
-    return last_race(decide(seen, gates_of(seen, a_request(folder / "out"))))
+    return last_race_candidates(decide(seen, gates_of(seen, a_request(folder / "out"))))
 
 
 def test_the_faster_candidate_inside_the_budget_is_chosen_and_settled(tmp_path: Path) -> None:

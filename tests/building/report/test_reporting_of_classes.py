@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.rows import add_reported_figures, candidate_facts
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.figures import ClassReport, UnitLosses
 from edgecnn.values.recipe import GateChoice
@@ -84,7 +84,7 @@ def test_nothing_beyond_top_1_is_looked_at_on_the_split_that_chooses(staged: Sta
 def test_a_row_that_was_not_evaluated_stays_as_it_is(tmp_path: Path) -> None:
     staged = Staging(tmp_path)
     staged.answered(BASELINE.id, 900)
-    rows = reported(candidate_facts(staged.seen), staged.seen)
+    rows = add_reported_figures(candidate_facts(staged.seen), staged.seen)
     assert rows[INT8.id].test is None
     assert rows[BASELINE.id].test is not None
 

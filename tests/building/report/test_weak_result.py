@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.notices import pretrained_here, what_would_help
+from edgecnn.building.notices import pretrained_here, weak_result_advice
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.store.store import Store
@@ -94,7 +94,7 @@ def test_without_weights_here_more_images_or_epochs_are_named(tmp_path: Path) ->
 def test_the_advice_follows_from_how_the_network_began(
     changes: dict[str, object], advice: str, tmp_path: Path, lite: None
 ) -> None:
-    assert what_would_help(resolved().model_copy(update=changes), Store.open(tmp_path)).endswith(advice)
+    assert weak_result_advice(resolved().model_copy(update=changes), Store.open(tmp_path)).endswith(advice)
 
 
 def test_a_stated_resolution_or_scale_that_does_not_fit_is_not_advised(tmp_path: Path, lite: None) -> None:

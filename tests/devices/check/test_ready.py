@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from edgecnn.devices.check import board as of_boards
-from edgecnn.devices.check.board import BoardUse, FitBoard, ReachedBoard, fit_board, furnished, runtimes_for
+from edgecnn.devices.check.board import BoardUse, FitBoard, ReachedBoard, fit_board, furnish_board, runtimes_for
 from edgecnn.devices.check.findings import package_status
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
@@ -69,7 +69,7 @@ def test_a_board_is_held_against_what_kits_need_once() -> None:
     sys.setprofile(lambda frame, event, _: looks.update([frame.f_code.co_name] if event == "call" else []))
     try:
         seen = fit_board(Board(usual=recorded(RASPBERRY_PI_5, READY)).link, asked(), PI)
-        _ = furnished(seen, PI, Ear()).warnings
+        _ = furnish_board(seen, PI, Ear()).warnings
     finally:
         sys.setprofile(None)
     assert {name: looks[name] for name in ("facts_of", "package_status", "_runtime_status")} == {
@@ -102,7 +102,7 @@ def test_packages_that_are_to_be_carried_are_no_obstacle_and_all_else_is() -> No
 def test_nothing_is_carried_to_a_board_that_has_everything() -> None:
     board = Board(usual=recorded(RASPBERRY_PI_5, READY))
     seen = fit_board(board.link, asked(carry_wheels=True), PI)
-    assert furnished(seen, PI, Ear()) == seen and len(board.asked) == 1
+    assert furnish_board(seen, PI, Ear()) == seen and len(board.asked) == 1
 
 
 def test_a_board_with_its_packages_may_be_nearly_full() -> None:
@@ -170,7 +170,7 @@ def test_an_optional_package_without_a_wheel_is_told_and_the_others_are_carried(
     wanted = BoardUse(device_named("raspberry-pi-5"), "a test")
     bare = facts_of(recorded(RASPBERRY_PI_5))
     lacking = package_status(bare, wanted.needs)
-    furnished(FitBoard(ReachedBoard("pi@board", bare, board.link, "python3"), lacking, ()), wanted, ear)
+    furnish_board(FitBoard(ReachedBoard("pi@board", bare, board.link, "python3"), lacking, ()), wanted, ear)
     assert carried == [("onnxruntime>=1.19,<2", "numpy", "pillow", "ai-edge-litert>=2.3,<3")]
     assert ear.notes == [
         "the wheels of ncnn>=1.0.20261020,<2 for a board could not be downloaded: its kits are skipped on this board"

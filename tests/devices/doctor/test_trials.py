@@ -37,4 +37,4 @@ def test_a_library_that_does_nothing_is_found(part: str, call: str, found: str, 
 
 
 def test_a_trial_in_a_process_of_its_own_says_what_it_found() -> None:
-    assert Trials(Ear(), gpu_models=())._imported("parquet") == (State.WORKS, "wrote a table and read it back")
+    assert Trials(Ear(), gpu_models=())._run_trial("parquet") == (State.WORKS, "wrote a table and read it back")
