@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
@@ -197,8 +198,10 @@ FOLDS_NOT_FITTING = ErrorRow(
 )
 
 
-def training_diverged(phase: str, epoch: int, batch: int, kept: str | None, rate: tuple[str, float]) -> EdgecnnError:
-    """``kept``: what was stored and where, or None; ``rate``: the head's learning rate, and the recipe's key that sets it."""
+def training_diverged(
+    phase: str, epoch: int, batch: int, kept: tuple[Path, int | None] | None, rate: tuple[str, float]
+) -> EdgecnnError:
+    """``kept``: a checkpoint, and the epoch after which it was written, or None for the best; ``rate``: recipe key and value."""
     setting, value = rate
     stored = ""
     if kept is not None:
