@@ -158,7 +158,7 @@ def _run_command(app: typer.Typer) -> ExitCode:
 
 @dataclass(frozen=True)
 class _ReadLine:
-    """A command line, split after the group_action words that name commands."""
+    """A command line, split after the leading words that name commands."""
 
     command: str
     known: tuple[str, ...]

@@ -112,7 +112,7 @@ def load_device_file(path: Path) -> Device:
 
 
 def own_device(path: Path) -> Device:
-    """Read a user's device from a file; a group_action ``~`` is expanded.
+    """Read a user's device from a file; a leading ``~`` is expanded.
 
     A copy of a shipped file is the shipped device; a changed copy needs another name.
 

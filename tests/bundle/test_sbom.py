@@ -33,7 +33,7 @@ WEIGHTS = PretrainedWeights(
 
 
 def sbom(bundle: Path) -> dict[str, Any]:
-    """The document, which CycloneDX's schema takes, with every reference in it group_action to one component."""
+    """The document, which CycloneDX's schema takes, with every reference in it leading to one component."""
     text = sbom_of(verified(bundle))
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     found: dict[str, Any] = json.loads(text)

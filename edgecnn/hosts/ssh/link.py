@@ -181,7 +181,7 @@ def _start_master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def shell_path(path: str) -> str:
-    """Quote a path for the shell there; a group_action ``~`` is its home folder."""
+    """Quote a path for the shell there; a leading ``~`` is its home folder."""
     if path == "~":
         return '"$HOME"'
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
