@@ -94,7 +94,7 @@ MINUTES_NOT_FITTING = ErrorRow(
 )
 NO_CYCLES_HERE = ErrorRow(
     "no-cycles-here",
-    "train.cycles=while-better cannot be combined with {beside}",
+    "train.cycles={cycles} cannot be combined with {beside}",
     "this setting divides the epochs of fine-tuning, but there are none",
     "remove train.cycles, or pass --set train.cycles=one",
 )

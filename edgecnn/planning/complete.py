@@ -43,6 +43,7 @@ from edgecnn.training.settings import (
     default_augmentation,
     default_batch_size,
     default_body_rate,
+    default_cycles,
     default_epochs,
     default_label_smoothing,
     default_learning_rate,
@@ -102,6 +103,8 @@ def _choose_epochs(completed: CompletedRecipe, request: BuildRequest, tell: Prog
     if budget is None:
         return completed
     train = completed.recipe.train.model_copy(update={"epochs": budget.epochs})
+    if mode == "finetune" and request.recipe.train.cycles is None:
+        train = train.model_copy(update={"cycles": default_cycles(budget.epochs, images)})
     return completed._replace(recipe=completed.recipe.model_copy(update={"train": train}), budget=budget)
 
 
@@ -264,7 +267,7 @@ def _completed(recipe: Recipe, arch: ArchSpec, data: DataSummary, training: tupl
             "train": train,
             "synthesis": fill_size(recipe.synthesis, pixel_recipe(scaled.spec, resolution, recipe.preprocessing)),
             "quantize": _fill_images(recipe.quantize, data),
-            "surgery": completed_surgery(recipe.surgery, 0 if train.cycles == "while-better" else train.epochs or 0),
+            "surgery": completed_surgery(recipe.surgery, train.epochs or 0 if train.cycles == "one" else 0),
         }
     )
 
@@ -337,10 +340,10 @@ def mode_from(train: TrainChoice, arch: ArchSpec, *, pretrained: bool) -> Mode:
 
 def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> TrainChoice:
     """Fill in the settings that depend on the mode. Stated values stay."""
-    recipe = train.scratch
+    recipe, epochs = train.scratch, default_epochs(mode, images)
     unset = {
-        "epochs": default_epochs(mode, images),
-        "cycles": "while-better" if mode == "finetune" and train.epochs is None else "one",
+        "epochs": epochs,
+        "cycles": default_cycles(epochs, images) if mode == "finetune" and train.epochs is None else "one",
         "learning_rate": default_learning_rate(mode, recipe, arch.scratch_rate),
         "body_rate": default_body_rate(arch) if mode == "finetune" else None,
         "augment": default_augmentation(mode, recipe),

@@ -66,8 +66,8 @@ def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
     if train.unfreeze != "all" and beside is not None:
         raise NOTHING_TO_UNFREEZE(beside=beside, because="only the head learns")
     stepless = "train.epochs=0" if train.epochs == 0 else beside
-    if train.cycles == "while-better" and (stepless is not None or mode != "finetune"):
-        raise NO_CYCLES_HERE(beside=stepless or "training from scratch")
+    if train.cycles in ("full", "while-better") and (stepless is not None or mode != "finetune"):
+        raise NO_CYCLES_HERE(cycles=train.cycles, beside=stepless or "training from scratch")
     if train.body_rate is not None and (stepless is not None or mode != "finetune"):
         raise NO_BODY_RATE_HERE(body_rate=train.body_rate, beside=stepless or "training from scratch")
     if stepless is not None and train.processes > 1:

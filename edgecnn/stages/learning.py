@@ -34,7 +34,7 @@ class TrainStage(Stage, TrainSettings):
     """
 
     kind: ClassVar[str] = "train"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     resumable: ClassVar[bool] = True
 
     @property

@@ -26,21 +26,25 @@ from edgecnn.training.heads import NAME as HEAD
 from edgecnn.training.losses import WEIGHTS, load_larger_teacher
 from edgecnn.training.material import DecodedImages, Material, ValidationPixels
 from edgecnn.training.process import torch_device
-from edgecnn.training.schedule import Phase, freeze_all_but_last, growing_cycles, trainable_groups
-from edgecnn.training.settings import NetworkSettings, TrainSettings
+from edgecnn.training.schedule import TOLERATED_IMAGES, Phase, freeze_all_but_last, trainable_groups
+from edgecnn.training.settings import NetworkSettings, TrainSettings, growing_cycles
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress, Role
+from edgecnn.values.training import Cycles
 
 
 def finetune_phase(settings: TrainSettings) -> Phase:
     """Return the phase in which all layers are fine-tuned, after the head alone was trained.
 
     With ``train.unfreeze = "groups"``, layer groups are unfrozen one after another. Batch norm keeps its pretrained statistics,
-    since a few small batches would only make them less accurate. The result is used only if it beats the head alone on
-    ``validation``.
+    since a few small batches would only make them less accurate. The result is used unless the head alone is clearly
+    better on ``validation``.
     """
     full = settings.preprocessing.pixels.crop_px
+    cycles: Mapping[Cycles, tuple[int, ...]] = {
+        "one": (), "full": (settings.epochs,), "while-better": growing_cycles(settings.epochs)
+    }  # fmt: skip
     return Phase.of(
         settings,
         name="finetune",
@@ -51,7 +55,8 @@ def finetune_phase(settings: TrainSettings) -> Phase:
         warmup_share=0.1,
         average_decay=0.98,
         frozen_statistics=True,
-        cycles=growing_cycles(settings.epochs) if settings.cycles == "while-better" else (),
+        tolerated_images=TOLERATED_IMAGES,
+        cycles=cycles[settings.cycles],
     )
 
 

@@ -61,7 +61,7 @@ STATISTICS_BATCHES = 16
 
 
 class PhaseResult(NamedTuple):
-    """Result of a phase. ``best`` is None if no epoch was better than ``to_beat``."""
+    """Result of a phase. ``best`` is None if no epoch was good enough to replace what ``to_beat`` belongs to."""
 
     epochs: tuple[EpochFacts, ...]
     best: BestFacts | None
@@ -72,7 +72,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     """Train ``network`` and write the best epoch's weights to ``<folder>/<phase>.best.safetensors``.
 
     ``head``: the last layer, which is trained at the full rate. ``to_beat``: figure on ``validation`` that an epoch must exceed
-    to be kept. Raises TRAINING_DIVERGED: a loss is not finite.
+    to be kept, or may be below by ``phase.tolerated_images``. Raises TRAINING_DIVERGED: a loss is not finite.
     """
     with moved_to_device(material.device, network, material.teacher), sample_before_strided(network):
         network.to(memory_format=torch.channels_last)
@@ -83,15 +83,16 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
         images = len(material.decoded)
         # Report progress now, because the first batch may take seconds.
         material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")
-        while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
+        tolerance = (phase.tolerated_images + 0.5) / len(material.validation) if phase.tolerated_images else 0.0  # 0.5: rounding
+        while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat, tolerance):
             drops = rate_drops(_scores(epochs), phase.patience)
             epochs.append(_epoch(state, phase, material, len(epochs), drops))
             if material.team.leads:
-                if _best_index(epochs, to_beat) == len(epochs) - 1:
+                if _best_index(epochs, to_beat, tolerance) == len(epochs) - 1:
                     write_tensors(state.average.state_dict(), best_file(material.folder, phase.name))
                 save_checkpoint(file, state, epochs)
             tell_epochs(material.tell, phase.name, epochs[-1:])
-        best = _best_index(epochs, to_beat)
+        best = _best_index(epochs, to_beat, tolerance)
         stopped = "all epochs done"
         if len(epochs) < phase.epochs:
             stopped = "no better epoch in the last cycle" if phase.cycles else f"no better epoch in {phase.patience}"
@@ -119,22 +120,23 @@ def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
     )
 
 
-def _best_index(epochs: Sequence[EpochFacts], to_beat: float) -> int | None:
+def _best_index(epochs: Sequence[EpochFacts], to_beat: float, tolerance: float) -> int | None:
+    """Return the last epoch whose score is at most ``tolerance`` below the best one; without tolerance, the first best epoch."""
     best, best_score = None, to_beat
     for index, facts in enumerate(epochs):
-        if facts.score is not None and facts.score > best_score:
-            best, best_score = index, facts.score
+        if facts.score is not None and (facts.score > best_score or (tolerance and facts.score >= best_score - tolerance)):
+            best, best_score = index, max(best_score, facts.score)
     return best
 
 
-def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
+def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float, tolerance: float = 0.0) -> bool:
     if phase.rate_rule == "plateau":
         return rate_drops(_scores(epochs), phase.patience) > DROPS
     if phase.cycles:
-        best = _best_index(epochs, to_beat)  # no epoch can be better than a figure of 1
+        best = _best_index(epochs, to_beat, tolerance)  # no epoch can be better than a figure of 1
         return phase.ends_after(len(epochs), None if best is not None and epochs[best].score == 1 else best)
     evaluated = [facts for facts in epochs if facts.score is not None]
-    best = _best_index(evaluated, to_beat)
+    best = _best_index(evaluated, to_beat, tolerance)
     return len(evaluated) - 1 - (-1 if best is None else best) >= phase.patience
 
 

@@ -112,9 +112,10 @@ class TrainChoice(Value):
     """Minutes that training may take, in place of ``epochs``: edgecnn measures how fast this machine trains, and fills in as many
     epochs as fit. The number stays for later builds of the folder."""
     cycles: Cycles | None = None
-    """How a pretrained network's epochs are divided. one: the learning rate rises and falls once. while-better: it does so over a
-    quarter of the epochs, and over the rest only if that quarter brought a better validation accuracy. Unset: while-better, or
-    one if ``epochs`` is stated."""
+    """How a pretrained network's epochs are divided. one: the learning rate rises and falls once, and training can stop early
+    (``patience``). full: as one, but to the last epoch. while-better: the rate rises and falls over a quarter of the epochs, and
+    over the rest only if that quarter brought a better validation accuracy. Unset: one if ``epochs`` is stated; else while-better,
+    or full if a quarter of the epochs has fewer than 5,000 images."""
     head_epochs: PositiveInt = 30
     """Epochs of a pretrained network's new head alone, before the other layers."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None

@@ -67,9 +67,9 @@ HeadKind = Literal["linear", "svm", "softmax", "knn"]
 Unfreezing = Literal["all", "groups"]
 """all: all fine-tuned layers learn from the first epoch. groups: the last groups of blocks first, then earlier ones."""
 
-Cycles = Literal["one", "while-better"]
-"""one: the learning rate rises and falls once over all epochs. while-better: it does so over a quarter of them, and over the rest
-only if that quarter brought a better network."""
+Cycles = Literal["one", "full", "while-better"]
+"""one: the learning rate rises and falls once over all epochs, and training can stop early. full: as one, without stopping early.
+while-better: it does so over a quarter of the epochs, and over the rest only if that quarter brought a better network."""
 
 ScratchRecipe = Literal["short", "resnet", "modern"]
 """short: for few images and minutes. resnet: the ResNet paper's. modern: cosine, warm-up, label smoothing, an average, mixing."""

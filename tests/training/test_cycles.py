@@ -16,10 +16,9 @@ from edgecnn.models.networks import build_network
 from edgecnn.planning.complete import filled_in
 from edgecnn.training.beginning import finetune_phase
 from edgecnn.training.history import EpochFacts
-from edgecnn.training.loop import _out_of_patience
+from edgecnn.training.loop import _best_index, _out_of_patience
 from edgecnn.training.material import validation_loss
-from edgecnn.training.schedule import growing_cycles
-from edgecnn.training.settings import default_epochs
+from edgecnn.training.settings import default_cycles, default_epochs, growing_cycles
 from edgecnn.values.recipe import TrainChoice
 from tests.data.folders import Heard
 from tests.training.made import LITE, Given, fetched, files_of, make_given, stage
@@ -79,6 +78,38 @@ def test_a_stated_number_of_epochs_is_one_cycle(stated: int | None, cycles: str)
     train = filled_in(TrainChoice(epochs=stated), "finetune", 3000, arch_named(LITE))
     assert (train.epochs, train.cycles) == (stated or default_epochs("finetune", 3000), cycles)
     assert filled_in(TrainChoice(), "scratch", 3000, arch_named(LITE)).cycles == "one"
+
+
+@pytest.mark.parametrize(
+    ("epochs", "images", "cycles"), [(8, 3000, "while-better"), (32, 200, "full"), (2, 3000, "full"), (24, 1022, "while-better")]
+)
+def test_a_first_cycle_of_too_few_images_is_not_tried(epochs: int, images: int, cycles: str) -> None:
+    assert default_cycles(epochs, images) == cycles
+
+
+@pytest.mark.parametrize(("cycles", "stops"), [("one", True), ("full", False)])
+def test_a_full_cycle_has_no_patience(cycles: str, stops: bool) -> None:
+    phase = finetune_phase(stage(LITE, mode="finetune", epochs=8, cycles=cycles, patience=2))
+    assert _out_of_patience(epochs_of(0.9, 0.1, 0.1, 0.1), phase, to_beat=0.5) is stops
+    assert phase.rate(4) == finetune_phase(stage(LITE, mode="finetune", epochs=8)).rate(4)
+
+
+@pytest.mark.parametrize(
+    ("scores", "to_beat", "tolerance", "best"),
+    [
+        ((0.8, 0.9, 0.9, 0.7), 0.5, 0.0, 1),  # the first best epoch
+        ((0.8, 0.9, 0.9, 0.85), 0.5, 0.05, 3),  # the last one that is not clearly worse
+        ((0.8, 0.9, 0.9, 0.7), 0.5, 0.05, 2),
+        ((0.4, 0.3), 0.5, 0.0, None),
+        ((0.4, 0.46), 0.5, 0.05, 1),  # the head alone is not clearly better
+        ((0.4, 0.3), 0.5, 0.05, None),
+        ((), 0.5, 0.05, None),
+    ],
+)
+def test_a_later_epoch_wins_unless_an_earlier_one_is_clearly_better(
+    scores: tuple[float, ...], to_beat: float, tolerance: float, best: int | None
+) -> None:
+    assert _best_index(epochs_of(*scores), to_beat, tolerance) == best
 
 
 def test_one_cycle_is_no_part_of_the_key() -> None:

@@ -156,7 +156,7 @@ def _training_text(resolved: Resolved) -> str:
         epochs = f"at most {epochs}, while validation improves"
     if resolved.budget is not None:
         settings = f"--set train.epochs={resolved.budget.epochs}"
-        settings += " --set train.cycles=while-better" if train.cycles == "while-better" else ""
+        settings += f" --set train.cycles={train.cycles}" if train.cycles != "one" else ""
         budget = f"train.minutes={resolved.budget.minutes:g}: {_budget_text(resolved.budget)}"
         epochs += f" ({budget}; to keep this number in another folder: {settings})"
     return f"training: {resolved.mode}, {epochs}{details}{_teacher_text(resolved)}"
