@@ -114,8 +114,8 @@ class TrainChoice(Value):
     cycles: Cycles | None = None
     """How a pretrained network's epochs are divided. one: the learning rate rises and falls once, and training can stop early
     (``patience``). full: as one, but to the last epoch. while-better: the rate rises and falls over a quarter of the epochs, and
-    over the rest only if that quarter brought a better validation accuracy. Unset: one if ``epochs`` is stated; else while-better,
-    or full if a quarter of the epochs has fewer than 5,000 images."""
+    over the rest only if that quarter brought a better validation accuracy. Unset: one if ``epochs`` is stated; else
+    while-better, or full if a quarter of the epochs has fewer than 5,000 images."""
     head_epochs: PositiveInt = 30
     """Epochs of a pretrained network's new head alone, before the other layers."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None
