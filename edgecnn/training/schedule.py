@@ -168,8 +168,9 @@ class Phase(Value):
 
 TOLERATED_IMAGES = 5
 """A difference of up to five images between two epochs can be chance: if five images are right in only one epoch and none in only
-the other, the exact sign test gives p = 2·0.5⁵ = 0.06. The later epoch has the lower learning rate. On 200 photographs, 30 of them
-for validation, the last epoch was 3 and 5 points better on 341 test images than the first best one (``benchmarks/accuracy``)."""
+the other, the exact sign test gives p = 2·0.5⁵ = 0.06. The later epoch has the lower learning rate. On 200 photographs, 30 of
+them for validation, the last epoch was 3 and 5 points better on 341 test images than the first best one
+(``benchmarks/accuracy``)."""
 
 
 DROPS = 3
