@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgecnn.runner.runs.schedule import clean_environment
+from edgecnn.runner.runs.processes import clean_environment
 
 LIBRARIES = {"onnxruntime_cpu": "onnxruntime", "openvino_cpu": "openvino"}
 BARE_IMPORT = "import numpy, PIL.Image, {library}"

@@ -399,17 +399,17 @@ def board_not_ready(board: str, whats: Sequence[str], hints: Sequence[str]) -> E
 
 def runner_crashed(argv: Sequence[str], ending: str, last_lines: Sequence[str]) -> EdgecnnError:
     because = _joined(last_lines) or "it wrote no error message"
-    return RUNNER_CRASHED(command=_command(argv), ending=ending, because=because)
+    return RUNNER_CRASHED(command=_program(argv), ending=ending, because=because)
 
 
 def runner_cannot_write(argv: Sequence[str], board: str | None) -> EdgecnnError:
     """``board``: the board on which it ran; None: this machine."""
-    return RUNNER_CANNOT_WRITE(command=_command(argv), where="" if board is None else f" on {board}")
+    return RUNNER_CANNOT_WRITE(command=_program(argv), where="" if board is None else f" on {board}")
 
 
 def runner_timed_out(argv: Sequence[str], lease_s: float, last_lines: Sequence[str]) -> EdgecnnError:
     because = f"last lines of standard error: {_joined(last_lines)}" if last_lines else None
-    return RUNNER_TIMED_OUT(command=_command(argv), lease_s=lease_s, because=because)
+    return RUNNER_TIMED_OUT(command=_program(argv), lease_s=lease_s, because=because)
 
 
 def runner_not_started(folder: object, why: OSError) -> EdgecnnError:
@@ -421,7 +421,7 @@ def _joined(last_lines: Sequence[str]) -> str:
     return " | ".join(shortened(line, 2_000) for line in last_lines)
 
 
-def _command(argv: Sequence[str]) -> str:
+def _program(argv: Sequence[str]) -> str:
     return argv[0] if argv else "(no command)"
 
 

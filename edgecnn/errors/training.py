@@ -95,14 +95,14 @@ MINUTES_NOT_FITTING = ErrorRow(
 NO_CYCLES_HERE = ErrorRow(
     "no-cycles-here",
     "train.cycles={cycles} cannot be combined with {beside}",
-    "this setting divides the epochs of fine-tuning, but there are none",
+    "this setting applies only to fine-tuning the whole network",
     "remove train.cycles, or pass --set train.cycles=one",
 )
 NO_BODY_RATE_HERE = ErrorRow(
     "no-body-rate-here",
     "train.body_rate={body_rate:g} cannot be combined with {beside}",
-    "this setting is the learning rate of pretrained layers in fine-tuning, which does not happen here",
-    "remove one of them",
+    "this setting applies only to fine-tuning the whole network",
+    "remove train.body_rate",
 )
 NOTHING_FROM_SCRATCH = ErrorRow(
     "nothing-from-scratch",

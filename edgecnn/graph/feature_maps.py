@@ -66,7 +66,7 @@ def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
             name, (_, channels, rows, columns) = str(operation.makes[0]), operation.shape
             maps[name] = Map(name, after, channels, rows, columns, field)
     last = {(maps[name].rows, maps[name].columns): name for name in _tensors_of_all_paths(operations) if name in maps}
-    wanted = {*last.values(), _first_convolution_output(operations)}
+    wanted = {*last.values(), _stem_output(operations)}
     return tuple(one for name, one in maps.items() if name in wanted and one.after)
 
 
@@ -92,7 +92,7 @@ def _tensors_of_all_paths(operations: tuple[Operation, ...]) -> list[str]:
     return passages
 
 
-def _first_convolution_output(operations: tuple[Operation, ...]) -> str | None:
+def _stem_output(operations: tuple[Operation, ...]) -> str | None:
     """Return the first convolution's output, after the norm and activation that alone read it."""
     tensor = next((operation.makes[0] for operation in operations if operation.op == "Conv"), None)
     while tensor is not None:

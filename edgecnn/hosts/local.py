@@ -28,7 +28,7 @@ from edgecnn.hosts.program import (
 from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.runner.machine.environment import read_environment
 from edgecnn.runner.packages import installed_version
-from edgecnn.runner.runs.schedule import STARTED_BY, clean_environment
+from edgecnn.runner.runs.processes import STARTED_BY, clean_environment
 from edgecnn.store.locks import SILENT_S
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment

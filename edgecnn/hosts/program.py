@@ -22,7 +22,7 @@ from edgecnn.errors.hosts import (
 from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, last_lines, usable, validate
 from edgecnn.runner.messages import CANNOT_WRITE
 from edgecnn.runner.packages import dropped_path_in
-from edgecnn.runner.runs.schedule import clean_environment, exit_text, kill_group
+from edgecnn.runner.runs.processes import clean_environment, exit_text, kill_group
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress

@@ -270,11 +270,11 @@ def run_ms(run: Run, percent: int = 50) -> float | None:
 
 def latency_interval_ms(runs: Sequence[Run], percent: int = 50, confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
     """Return the median over runs of each run's percentile; None if the runs are too few or one is too short."""
-    values = _each_ms(runs, percent)
+    values = _run_latencies_ms(runs, percent)
     return runs_interval(values, confidence) if len(values) == len(runs) else None
 
 
-def _each_ms(runs: Sequence[Run], percent: int) -> list[float]:
+def _run_latencies_ms(runs: Sequence[Run], percent: int) -> list[float]:
     return [value for run in runs if (value := run_ms(run, percent)) is not None]
 
 
@@ -315,7 +315,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         dependent={
             percentile_name(percent): dependent.says
             for percent, figure in figures.items()
-            if figure is not None and (dependent := dependence(_each_ms(runs, percent))) is not None
+            if figure is not None and (dependent := dependence(_run_latencies_ms(runs, percent))) is not None
         },
         absent={**_absent(runs), **why_not_within(runs, confidence), **start.absent, **clock.absent} if runs else {},
     )

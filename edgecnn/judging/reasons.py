@@ -42,7 +42,7 @@ def why_chosen(reason: Taken | Provisional, name: str) -> str:
     return _why_taken(reason, name) if isinstance(reason, Taken) else _why_used(reason, name)
 
 
-def speed_words(ratio: Interval, objective: Objective = "latency") -> str:
+def ratio_words(ratio: Interval, objective: Objective = "latency") -> str:
     """Return ``1.12 × the speed [1.09, 1.18] at 98.4 %``, or ``1.12 × the speed`` for an estimate without an interval.
 
     For energy, the ratio is inverted, so that it is the share of the reference's energy.
@@ -95,7 +95,7 @@ def _claim(reason: Taken) -> str:
     if reason.ratio is None:
         return ""
     if reason.disturbed is not None:
-        ran = f"{speed_words(reason.ratio.alone)} in the final race"
+        ran = f"{ratio_words(reason.ratio.alone)} in the final race"
         return f"; not shown to be faster than {reason.against}, because {reason.disturbed}; measured: {ran}"
     shown = (
         "shown to be faster than"
@@ -104,7 +104,7 @@ def _claim(reason: Taken) -> str:
         if reason.ratio.high < 1
         else "not shown to be faster than"
     )
-    return f"; {shown} {reason.against}: {speed_words(reason.ratio)} in the final race"
+    return f"; {shown} {reason.against}: {ratio_words(reason.ratio)} in the final race"
 
 
 def _figure(reason: Taken) -> str:
@@ -164,7 +164,7 @@ def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> 
     where = f"on {reason.machine}{run_settings_words(reason.run_settings, reason.against_run_settings)}"
     if reason.ratio is None:
         return f", without paired runs, {where}"
-    return f", {speed_words(reason.ratio, objective)} {where}"
+    return f", {ratio_words(reason.ratio, objective)} {where}"
 
 
 @_sentence.register
@@ -175,7 +175,7 @@ def _larger(reason: Larger, name: str) -> str:
 @_sentence.register
 def _alike(reason: Alike, name: str) -> str:
     kept = {"precision": "has the higher precision", "network": "is the unchanged network"}[reason.kept]
-    return f"within 1 % of {reason.against}, which {kept}: {speed_words(reason.ratio, reason.objective)} {_CHOOSING}"
+    return f"within 1 % of {reason.against}, which {kept}: {ratio_words(reason.ratio, reason.objective)} {_CHOOSING}"
 
 
 @_sentence.register

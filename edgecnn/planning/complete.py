@@ -267,9 +267,14 @@ def _completed(recipe: Recipe, arch: ArchSpec, data: DataSummary, training: tupl
             "train": train,
             "synthesis": fill_size(recipe.synthesis, pixel_recipe(scaled.spec, resolution, recipe.preprocessing)),
             "quantize": _fill_images(recipe.quantize, data),
-            "surgery": completed_surgery(recipe.surgery, train.epochs or 0 if train.cycles == "one" else 0),
+            "surgery": completed_surgery(recipe.surgery, _counted_epochs(recipe.train, train)),
         }
     )
+
+
+def _counted_epochs(asked: TrainChoice, train: TrainChoice) -> int:
+    """Return the training epochs that the length of surgery follows: not those that fine-tuning chose by itself."""
+    return 0 if asked.epochs is None and train.cycles != "one" else train.epochs or 0
 
 
 def completed_surgery(choice: SurgeryChoice, trained_epochs: int) -> SurgeryChoice:

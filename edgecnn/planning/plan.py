@@ -185,7 +185,8 @@ def _terms(resolved: Resolved, mode: Mode) -> OtherTerms:
 def _train_settings(resolved: Resolved) -> dict[str, Any]:
     train = resolved.recipe.train
     settings = train.model_dump(exclude=NO_SETTING)
-    if resolved.mode != "finetune" or train.transfer == "head" or train.body_rate is None:  # None: a plan of an earlier version
+    alone = train.transfer == "head" or train.epochs == 0
+    if resolved.mode != "finetune" or alone or train.body_rate is None:  # None: a plan of an earlier version
         del settings["body_rate"]
     if any(value is None for value in settings.values()):
         raise ValueError("resolve fills in what is unset of [train] before anything is planned")

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from edgecnn.errors.devices import CONVERTER_FAILED, layer_not_converted
 from edgecnn.installed import Glibc, Series, require_packages
-from edgecnn.runner.runs.schedule import clean_environment, exit_text, kill_group
+from edgecnn.runner.runs.processes import clean_environment, exit_text, kill_group
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, processor_name, thread_knobs
 from edgecnn.runtimes.protocol import Backend, Halves, Line, Logits, OmittedArithmetic, OutputCheck, Size, Way, halves_of
@@ -332,4 +332,4 @@ def _last_lines(printed: str) -> str:
     return " | ".join(lines[-3:])
 
 
-_PROGRAM = Path(__file__).with_name("ncnn_program.py")
+_PROGRAM = Path(__file__).with_name("ncnn_reference.py")

@@ -89,7 +89,7 @@ def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
     return LabgridBoards(where) if where.startswith(SCHEME) else ListedBoards.read(sweep.beside(where), sorted(devices))
 
 
-def leased(sweep: Sweep, boards: Boards | None, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+def mark_leasable(sweep: Sweep, boards: Boards | None, cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """Mark the builds that may lease a board. A coordinator's boards are not known yet, so any build may."""
 
     def marked(cell: Cell) -> Cell:

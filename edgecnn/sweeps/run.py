@@ -29,7 +29,7 @@ from typing import Final
 from edgecnn.devices.leases import Lease, Wait
 from edgecnn.errors.base import KEPT_IN, EdgecnnError, ExitCode, error_again
 from edgecnn.results.folder import REPORT, report_or_none
-from edgecnn.runner.runs.schedule import kill_group
+from edgecnn.runner.runs.processes import kill_group
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Ended, Pool, bench_words, board_options, unraced
 from edgecnn.sweeps.file import Cell, group_by_training

@@ -26,7 +26,7 @@ from edgecnn.training.heads import NAME as HEAD
 from edgecnn.training.losses import WEIGHTS, load_larger_teacher
 from edgecnn.training.material import DecodedImages, Material, ValidationPixels
 from edgecnn.training.process import torch_device
-from edgecnn.training.schedule import TOLERATED_IMAGES, Phase, freeze_all_but_last, trainable_groups
+from edgecnn.training.schedule import Phase, freeze_all_but_last, trainable_groups
 from edgecnn.training.settings import NetworkSettings, TrainSettings, growing_cycles
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.scale import Inheritance
@@ -55,7 +55,7 @@ def finetune_phase(settings: TrainSettings) -> Phase:
         warmup_share=0.1,
         average_decay=0.98,
         frozen_statistics=True,
-        tolerated_images=TOLERATED_IMAGES,
+        keeps_last=True,
         cycles=cycles[settings.cycles],
     )
 

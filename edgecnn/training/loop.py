@@ -61,7 +61,7 @@ STATISTICS_BATCHES = 16
 
 
 class PhaseResult(NamedTuple):
-    """Result of a phase. ``best`` is None if no epoch was good enough to replace what ``to_beat`` belongs to."""
+    """Result of a phase. ``best`` is None if no epoch was good enough to replace the weights of the phase before."""
 
     epochs: tuple[EpochFacts, ...]
     best: BestFacts | None
@@ -72,7 +72,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     """Train ``network`` and write the best epoch's weights to ``<folder>/<phase>.best.safetensors``.
 
     ``head``: the last layer, which is trained at the full rate. ``to_beat``: figure on ``validation`` that an epoch must exceed
-    to be kept, or may be below by ``phase.tolerated_images``. Raises TRAINING_DIVERGED: a loss is not finite.
+    to be kept; it may be lower by ``phase.tolerance``. Raises TRAINING_DIVERGED: a loss is not finite.
     """
     with moved_to_device(material.device, network, material.teacher), sample_before_strided(network):
         network.to(memory_format=torch.channels_last)
@@ -83,8 +83,8 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
         images = len(material.decoded)
         # Report progress now, because the first batch may take seconds.
         material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")
-        tolerance = (phase.tolerated_images + 0.5) / len(material.validation) if phase.tolerated_images else 0.0  # 0.5: rounding
-        while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat, tolerance):
+        tolerance = 0.0 if material.multi_label else phase.tolerance(len(material.validation))
+        while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
             drops = rate_drops(_scores(epochs), phase.patience)
             epochs.append(_epoch(state, phase, material, len(epochs), drops))
             if material.team.leads:
@@ -120,7 +120,7 @@ def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
     )
 
 
-def _best_index(epochs: Sequence[EpochFacts], to_beat: float, tolerance: float) -> int | None:
+def _best_index(epochs: Sequence[EpochFacts], to_beat: float, tolerance: float = 0.0) -> int | None:
     """Return the last epoch whose score is at most ``tolerance`` below the best one; without tolerance, the first best epoch."""
     best, best_score = None, to_beat
     for index, facts in enumerate(epochs):
@@ -129,14 +129,14 @@ def _best_index(epochs: Sequence[EpochFacts], to_beat: float, tolerance: float) 
     return best
 
 
-def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float, tolerance: float = 0.0) -> bool:
+def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
     if phase.rate_rule == "plateau":
         return rate_drops(_scores(epochs), phase.patience) > DROPS
     if phase.cycles:
-        best = _best_index(epochs, to_beat, tolerance)  # no epoch can be better than a figure of 1
+        best = _best_index(epochs, to_beat)  # no epoch can be better than a figure of 1
         return phase.ends_after(len(epochs), None if best is not None and epochs[best].score == 1 else best)
     evaluated = [facts for facts in epochs if facts.score is not None]
-    best = _best_index(evaluated, to_beat, tolerance)
+    best = _best_index(evaluated, to_beat)
     return len(evaluated) - 1 - (-1 if best is None else best) >= phase.patience
 
 

@@ -76,6 +76,13 @@ def _parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+TOLERATED_IMAGES = 5
+"""A difference of up to five images between two epochs can be chance: if one epoch gets five images right that the other gets
+wrong, and not the reverse, the exact sign test gives p = 2·0.5⁵ = 0.06. The later epoch has the lower learning rate. On 200
+photographs, 30 of them for validation, the last epoch was 3 and 5 points better on 341 test images than the first best one
+(``benchmarks/accuracy``)."""
+
+
 class Phase(Value):
     """One phase of training a network, by default with AdamW and a one-cycle learning rate."""
 
@@ -99,8 +106,8 @@ class Phase(Value):
     frozen_statistics: bool
     """Whether batch-norm layers keep their initial means and variances."""
     patience: int
-    tolerated_images: int = 0
-    """``validation`` images by which a later epoch may be worse than the best one, and still be the result."""
+    keeps_last: bool = False
+    """Whether the last epoch is the result unless another one is clearly better on ``validation``."""
     cycles: tuple[int, ...] = ()
     """Number of epochs of each cycle, in which the rate rises and falls. Empty: one cycle of all epochs. Training stops after a
     cycle without a better epoch."""
@@ -136,6 +143,15 @@ class Phase(Value):
         fixed = {"sizes_px": (full,) * epochs, "shipped_px": full, "patience": epochs, "warmup_share": 0.1, "average_decay": 0.98}
         return cls.model_validate({**shared, **fixed, **own})
 
+    def tolerance(self, images: int) -> float:
+        """Return how much worse than the best epoch the result may be on so many ``validation`` images, 0…1.
+
+        Mean recall is not a count of images, so there is no tolerance for balanced classes.
+        """
+        if not self.keeps_last or self.balance != "none":
+            return 0.0
+        return (min(TOLERATED_IMAGES, images // 6) + 0.5) / images  # 0.5: against rounding
+
     @property
     def epochs(self) -> int:
         """Maximum number of epochs."""
@@ -164,13 +180,6 @@ class Phase(Value):
     def _spans(self) -> list[tuple[int, int]]:
         ends = list(accumulate(self.cycles or (self.epochs,)))
         return list(zip((0, *ends), ends, strict=False))
-
-
-TOLERATED_IMAGES = 5
-"""A difference of up to five images between two epochs can be chance: if five images are right in only one epoch and none in only
-the other, the exact sign test gives p = 2·0.5⁵ = 0.06. The later epoch has the lower learning rate. On 200 photographs, 30 of
-them for validation, the last epoch was 3 and 5 points better on 341 test images than the first best one
-(``benchmarks/accuracy``)."""
 
 
 DROPS = 3

@@ -113,9 +113,9 @@ class TrainChoice(Value):
     epochs as fit. The number stays for later builds of the folder."""
     cycles: Cycles | None = None
     """How a pretrained network's epochs are divided. one: the learning rate rises and falls once, and training can stop early
-    (``patience``). full: as one, but to the last epoch. while-better: the rate rises and falls over a quarter of the epochs, and
-    over the rest only if that quarter brought a better validation accuracy. Unset: one if ``epochs`` is stated; else
-    while-better, or full if a quarter of the epochs has fewer than 5,000 images."""
+    (``patience``). full: as one, but training never stops early. while-better: the rate rises and falls over a quarter of the
+    epochs, and over the rest only if that quarter brought a better validation accuracy. Unset: one if ``epochs`` is stated; else
+    while-better, or full if a quarter of the epochs would process fewer than 4,800 images."""
     head_epochs: PositiveInt = 30
     """Epochs of a pretrained network's new head alone, before the other layers."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None
@@ -123,7 +123,8 @@ class TrainChoice(Value):
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
     """Peak learning rate. Unset: 0.004 from scratch (0.1 for scratch = "resnet"), 0.001 for a pretrained network's head."""
     body_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Learning rate of pretrained layers as a share of ``learning_rate``. Unset: 1, or 0.1 for networks without batch norm."""
+    """Learning rate of pretrained layers as a share of ``learning_rate``. Unset: 1, or 0.1 for timm's networks and those
+    without batch norm."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     """Weight decay of weights with two or more dimensions."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None

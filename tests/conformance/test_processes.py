@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.packages import runs_on_gpu
-from edgecnn.runner.runs.schedule import clean_environment
+from edgecnn.runner.runs.processes import clean_environment
 
 THREADS = """
 import os, sys

@@ -28,9 +28,9 @@ KNOWN = {
     "hosts/ssh/far.py": "the far end of a connection, which runs on a board with Linux",
     "store/disk.py": "a folder's names are forced onto the disk",
     "runner/runs/parent.py": "a measured process ends with whoever started it",
-    "runner/runs/schedule.py": "a run that hangs is ended with all it started",
+    "runner/runs/processes.py": "a run that hangs is ended with all it started",
 }
-"""Modules that Windows could not run, and for what. ClusterProcess such a name stands behind a guard."""
+"""Modules that Windows could not run, and for what. Elsewhere such a name stands behind a guard."""
 
 
 def names_in(tree: ast.AST) -> Iterator[str]:

@@ -18,7 +18,7 @@ from edgecnn.errors.building import RUNNER_SOURCE_CHANGED, SELF_TEST_FAILED
 from edgecnn.errors.labels import THRESHOLDS_OF_ANOTHER_MODEL
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.runs.schedule import clean_environment
+from edgecnn.runner.runs.processes import clean_environment
 from edgecnn.stages.candidate import PackageStage, runner_digest, runner_source
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import EngineSpec, ModelFile, ModelOutput, ModelRequirements, ModelSpec, SessionSpec

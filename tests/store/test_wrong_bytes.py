@@ -17,7 +17,7 @@ from edgecnn.bundle.ssh_keygen import EVIDENCE, Signed, check_readable, signer_o
 from edgecnn.comparing.baseline_file import read_baseline
 from edgecnn.comparing.pin import _read_record, base_named
 from edgecnn.data.class_names import stated_names
-from edgecnn.data.formats.cells import cells_of, parquet_columns
+from edgecnn.data.formats.csv_cells import cells_of, parquet_columns
 from edgecnn.data.formats.idx import pairs_in
 from edgecnn.data.formats.ilsvrc import _lines as handed_out
 from edgecnn.data.manifest import list_files

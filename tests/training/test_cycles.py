@@ -14,7 +14,7 @@ from torch import nn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.planning.complete import filled_in
-from edgecnn.training.beginning import finetune_phase
+from edgecnn.training.beginning import finetune_phase, scratch_phase
 from edgecnn.training.history import EpochFacts
 from edgecnn.training.loop import _best_index, _out_of_patience
 from edgecnn.training.material import validation_loss
@@ -87,6 +87,21 @@ def test_a_first_cycle_of_too_few_images_is_not_tried(epochs: int, images: int, 
     assert default_cycles(epochs, images) == cycles
 
 
+@pytest.mark.parametrize(
+    ("images", "balance", "tolerated"),
+    [(460, "none", 5), (30, "none", 5), (12, "none", 2), (5, "none", 0), (460, "weights", None)],
+)
+def test_a_difference_of_a_few_images_is_tolerated(images: int, balance: str, tolerated: int | None) -> None:
+    phase = finetune_phase(stage(LITE, mode="finetune", epochs=8, balance=balance))
+    assert phase.tolerance(images) == (0 if tolerated is None else pytest.approx((tolerated + 0.5) / images))
+    assert scratch_phase(stage(epochs=8)).tolerance(images) == 0
+
+
+def test_epochs_that_are_not_better_use_up_the_patience() -> None:
+    phase = finetune_phase(stage(LITE, mode="finetune", epochs=8, patience=2))
+    assert _out_of_patience(epochs_of(0.9, 0.9, 0.9), phase, to_beat=0.5)
+
+
 @pytest.mark.parametrize(("cycles", "stops"), [("one", True), ("full", False)])
 def test_a_full_cycle_has_no_patience(cycles: str, stops: bool) -> None:
     phase = finetune_phase(stage(LITE, mode="finetune", epochs=8, cycles=cycles, patience=2))
@@ -119,7 +134,9 @@ def test_one_cycle_is_no_part_of_the_key() -> None:
     assert growing.key(versions) != stage(LITE, mode="finetune").key(versions)
 
 
-@pytest.mark.parametrize(("arch", "body_rate"), [(LITE, 1.0), ("resnet-18", 1.0), ("vgg-11", 0.1), ("convnext-atto", 0.1)])
+@pytest.mark.parametrize(
+    ("arch", "body_rate"), [(LITE, 1.0), ("resnet-18", 1.0), ("vgg-11", 0.1), ("convnext-atto", 0.1), ("lenet-5", 0.1)]
+)
 def test_only_networks_with_batch_norm_are_fine_tuned_at_the_rate_of_the_head(arch: str, body_rate: float) -> None:
     assert filled_in(TrainChoice(), "finetune", 3000, arch_named(arch)).body_rate == body_rate
     network = build_network(arch_named(arch), 10, seed=0)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from edgecnn.data.class_names import nfc
 from edgecnn.data.files import ListingProgress, is_folder
-from edgecnn.data.formats.cells import READERS
+from edgecnn.data.formats.csv_cells import READERS
 from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, label_name, lay_out_rows, path_fault
 from edgecnn.data.formats.table import ListTable
 from edgecnn.data.layout import Layout, root_of

@@ -24,7 +24,7 @@ from edgecnn.data.formats.archive import (
     name_archive_in_errors,
     unpacked_folder,
 )
-from edgecnn.data.formats.cells import READERS
+from edgecnn.data.formats.csv_cells import READERS
 from edgecnn.data.formats.idx import idx_layout, is_idx
 from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout
 from edgecnn.data.formats.label_files import EDGE_IMPULSE, Inside, LabelFiles, is_json_labels

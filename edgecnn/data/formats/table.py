@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.files import ListingProgress
-from edgecnn.data.formats.cells import NAMES, PARQUET, READERS, ROWS_MAX, TOO_MANY_ROWS, cells_of, header_of
+from edgecnn.data.formats.csv_cells import NAMES, PARQUET, READERS, ROWS_MAX, TOO_MANY_ROWS, cells_of, header_of
 from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, label_name, lay_out_rows, path_fault
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import PART_NAMES, split_name

@@ -21,7 +21,7 @@ from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.machine.sensors import observe
 from edgecnn.runner.machine.throttling import PI_FLAGS, SINCE_BOOT, read_throttles
 from edgecnn.runner.meters.kinds import KINDS
-from edgecnn.runner.runs.schedule import kill_group
+from edgecnn.runner.runs.processes import kill_group
 from edgecnn.values.board import BoardFacts, BoardGpu, BoardPython, RecordedPython, Recording
 
 RECORDER = Path(__file__).with_name("recorder.py")

@@ -19,7 +19,7 @@ from typing import IO, Any
 from edgecnn.errors.hosts import board_disk_full, board_failed, link_lost
 from edgecnn.hosts.ssh.board import SILENCE_S, Board
 from edgecnn.hosts.wire import Incoming, Silence, Tail, Unusable, last_lines, usable
-from edgecnn.runner.runs.schedule import kill_group
+from edgecnn.runner.runs.processes import kill_group
 from edgecnn.store.disk import Stamp, sha256_of, stamp_from
 
 _ROOM = 32 * 1024 * 1024

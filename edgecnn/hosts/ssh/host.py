@@ -27,7 +27,7 @@ from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.hosts.wire import Incoming, Tail, usable
 from edgecnn.runner.packages import PATH_NOT_PASSED
-from edgecnn.runner.runs.schedule import KEPT_VARIABLES, kill_group
+from edgecnn.runner.runs.processes import KEPT_VARIABLES, kill_group
 from edgecnn.store.failures import FULL_BELOW_BYTES
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment

@@ -29,7 +29,7 @@ from edgecnn.errors.hosts import (
     link_lost,
 )
 from edgecnn.hosts.wire import Exchange, Silence, Tail, exchange, last_lines, usable
-from edgecnn.runner.runs.schedule import kill_group
+from edgecnn.runner.runs.processes import kill_group
 
 _OPEN_S = 60.0
 """Time for name, connection, key exchange and login through jump hosts; ssh itself gives up earlier on a silent board."""

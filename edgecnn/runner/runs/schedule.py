@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,33 +13,16 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from ..files import make_folder, read_json, sha256_of, write_json
 from ..messages import RunnerError, Teller
-from ..packages import PATH_NOT_PASSED, dropped_path_in, drops_path
+from ..packages import dropped_path_in
 from .items import Item, Schedule, read_schedule, run_file, run_header
 from .parent import TURN_OPTION, StartedRun, Turn, run_in_turn, spawn_variable
+from .processes import STARTED_BY, clean_environment, exit_text, kill_group
 
 SCHEMA = "edgecnn.bench/1"
 RESULT = "bench.json"
 _COPY = "schedule.json"
 OPENED_AT_ONCE = 6
 """Each open model keeps memory, also on a GPU, until all have had their turn."""
-STARTED_BY = "EDGECNN_RUNNER_PYTHON"
-"""Set by a host that names the Python of its runners, such as an emulator's. Every process of a run starts with it."""
-KEPT_VARIABLES = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "CUDA_VISIBLE_DEVICES",
-    "VK_DRIVER_FILES",
-    "XDG_CACHE_HOME",
-    "EDGECNN_BROWSER",
-    "EDGECNN_EMULATOR",
-)
-"""Variables that a runner inherits, here and on a board. Vulkan's names the driver of a GPU in an unusual folder:
-https://github.com/KhronosGroup/Vulkan-Loader/blob/main/docs/LoaderInterfaceArchitecture.md"""
 
 
 def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
@@ -80,36 +62,6 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
     }
     write_json(out / RESULT, result)
     return result
-
-
-def clean_environment(kit: Path) -> Dict[str, str]:
-    """Return the variables for a process in a kit, without any that change the code that runs or a runtime's arithmetic."""
-    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    if os.environ.get(STARTED_BY):
-        environment[STARTED_BY] = os.environ[STARTED_BY]
-    if drops_path():
-        environment[PATH_NOT_PASSED] = "1"
-    return dict(environment, PYTHONPATH=str(kit), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
-
-
-def kill_group(process: Any) -> None:
-    """Kill a process that leads a group, and everything in that group."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # the group has ended
-    finally:
-        process.wait()
-
-
-def exit_text(returncode: int) -> str:
-    """Describe how a process ended."""
-    if returncode >= 0:
-        return "exit status {}".format(returncode)
-    try:
-        return "signal {}".format(signal.Signals(-returncode).name)
-    except ValueError:
-        return "signal {}".format(-returncode)
 
 
 def _is_finished(path: Path) -> bool:

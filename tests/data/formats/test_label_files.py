@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.data.formats.cells import cells_of
+from edgecnn.data.formats.csv_cells import cells_of
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.data.role_folders import write_role_folders
 from edgecnn.errors.base import EdgecnnError

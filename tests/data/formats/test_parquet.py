@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.data.formats import cells
+from edgecnn.data.formats import csv_cells
 from edgecnn.data.formats.archive import FILES_MAX
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
@@ -180,7 +180,7 @@ def test_a_cell_that_no_list_has_is_refused_in_one_short_line_and_never_decoded(
 def test_cells_that_are_too_large_by_the_footer_are_refused_before_any_row_group_is_read(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cells, "_require_small_cells", lambda *_: pytest.fail("a row group is read"))
+    monkeypatch.setattr(csv_cells, "_require_small_cells", lambda *_: pytest.fail("a row group is read"))
     for columns in ("a path of 30 MiB", "a label of 30 MiB in a thousand rows", "labels of 30 MiB"):
         with pytest.raises(
             EdgecnnError,
@@ -188,7 +188,7 @@ def test_cells_that_are_too_large_by_the_footer_are_refused_before_any_row_group
             check=TABLE_UNUSABLE.made,
         ):
             summary_of(written(photos, HUGE[columns][0]))
-    monkeypatch.setattr(cells, "_CHUNK_BYTES_MAX", 1000)
+    monkeypatch.setattr(csv_cells, "_CHUNK_BYTES_MAX", 1000)
     rows = {"path": [f"{row}.png" for row in range(1000)], "label": ["cat", "dog"] * 500}
     with pytest.raises(
         EdgecnnError, match=r"column 'path' takes [\d,]+ bytes in one row group, more than 1,000", check=TABLE_UNUSABLE.made

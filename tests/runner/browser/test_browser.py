@@ -17,7 +17,7 @@ from edgecnn.runner.browser import ISOLATED, LACKS_GPU, KitServer, Page, host, p
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.packages import installed_version
-from edgecnn.runner.runs.schedule import clean_environment
+from edgecnn.runner.runs.processes import clean_environment
 from edgecnn.runner.sessions import wasm_browser
 from edgecnn.runner.sessions.webgpu_browser import WebGpuSession
 
