@@ -19,7 +19,7 @@ from edgecnn.judging.gates import bound_parts, exit_code_of
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.complete import tool_versions
 from edgecnn.store.store import Store
-from edgecnn.sweeps.boards import Pool, boards_line, boards_of, leased, open_pool
+from edgecnn.sweeps.boards import Pool, boards_line, boards_of, mark_leasable, open_pool
 from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
 from edgecnn.sweeps.fleet import FleetReport, fleet_report
 from edgecnn.sweeps.run import Make, SweepRun, run_builds
@@ -85,7 +85,8 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates
     state = state if gates is None else state.model_copy(update={"gates": gates})
     bounds = [word for part in bound_parts(state.gates) for word in part]
     cells = tuple(
-        cell.model_copy(update={"gates": state.gates, "words": (*cell.words, *bounds)}) for cell in leased(sweep, boards, cells)
+        cell.model_copy(update={"gates": state.gates, "words": (*cell.words, *bounds)})
+        for cell in mark_leasable(sweep, boards, cells)
     )
     return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), state, store, boards)
 

@@ -26,7 +26,7 @@ from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.render.progress import Quiet
 from edgecnn.render.screens.sweep import plan_lines
 from edgecnn.store.store import Store
-from edgecnn.sweeps.boards import Ended, Pool, boards_of, leased, open_pool
+from edgecnn.sweeps.boards import Ended, Pool, boards_of, mark_leasable, open_pool
 from edgecnn.sweeps.file import Cell, cells_of, read_sweep
 from edgecnn.sweeps.plan import SweepPlan
 from edgecnn.sweeps.state import fingerprints
@@ -50,7 +50,7 @@ def opened(folder: Path, boards: str, text: str = GRID) -> tuple[Pool, tuple[Cel
     cells = cells_of(sweep)
     found = boards_of(sweep, cells)
     assert found is not None
-    return open_pool(sweep, found, cells), leased(sweep, found, cells)
+    return open_pool(sweep, found, cells), mark_leasable(sweep, found, cells)
 
 
 def test_a_build_is_measured_on_a_board_where_one_of_its_device_is_listed(tmp_path: Path) -> None:
