@@ -97,7 +97,7 @@ def prepare_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Pa
         EdgecnnError: another error of ``errors.data``.
     """
     recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).runner_recipe()
-    for source in test_sources(data, recorded.drawn, context.store.root, context.tell, kit.manifest["labels"]):
+    for source in sources_with_test_images(data, recorded.drawn, context.store.root, context.tell, kit.manifest["labels"]):
         label_of = _labels_of(source, kit, data.path)
         write_pixels(source, recipe, folder, context.tell, ("test",))
         pixels = _pixel_set(folder)
@@ -201,7 +201,7 @@ def _list_by_classes(images: DataChoice, classes: Sequence[str], cache: Path, te
         raise
 
 
-def test_sources(
+def sources_with_test_images(
     images: DataChoice, drawn: RoleDraw | None, cache: Path, tell: Progress, classes: Sequence[str] = ()
 ) -> Iterator[ImageSource]:
     """Yield the test split that the build would draw from these images, then all images; both with the role ``test``.

@@ -272,9 +272,9 @@ def _completed(recipe: Recipe, arch: ArchSpec, data: DataSummary, training: tupl
     )
 
 
-def _counted_epochs(asked: TrainChoice, train: TrainChoice) -> int:
+def _counted_epochs(stated: TrainChoice, train: TrainChoice) -> int:
     """Return the training epochs that the length of surgery follows: not those that fine-tuning chose by itself."""
-    return 0 if asked.epochs is None and train.cycles != "one" else train.epochs or 0
+    return 0 if stated.epochs is None and train.cycles != "one" else train.epochs or 0
 
 
 def completed_surgery(choice: SurgeryChoice, trained_epochs: int) -> SurgeryChoice:

@@ -15,7 +15,7 @@ from PIL import Image
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, is_alone
 from edgecnn.bench.facts import BundleBench
-from edgecnn.bench.images import OpenedImages, prepare_images, stored_images, test_sources
+from edgecnn.bench.images import OpenedImages, prepare_images, sources_with_test_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.bundle.manifest import recorded_in
 from edgecnn.bundle.publishing import write_zip
@@ -121,10 +121,10 @@ def test_a_build_s_photographs_are_divided_as_the_build_did(built_once: Place, t
     tested = [image.path for image in manifest.images if image.role == "test"]
     shown, every = (
         [image.path for image in each.entries("test")]
-        for each in test_sources(DataChoice(path=path), drawn, tmp_path / "store", Ear())
+        for each in sources_with_test_images(DataChoice(path=path), drawn, tmp_path / "store", Ear())
     )
     assert shown == tested and len(every) == 150
-    by_default = next(iter(test_sources(DataChoice(path=path), None, tmp_path / "store", Ear()))).entries("test")
+    by_default = next(iter(sources_with_test_images(DataChoice(path=path), None, tmp_path / "store", Ear()))).entries("test")
     assert [image.path for image in by_default] != tested
 
 
@@ -132,7 +132,7 @@ def test_folders_with_two_readings_are_read_by_the_bundle_s_classes(tmp_path: Pa
     photos = fill(tmp_path / "photos", {f"site{site}/{label}": 4 for site in (1, 2) for label in ("cat", "dog")})
 
     def classes_of(root: Path, drawn: RoleDraw | None, classes: tuple[str, ...]) -> tuple[str, ...]:
-        return next(iter(test_sources(DataChoice(path=str(root)), drawn, tmp_path / "store", Ear(), classes))).classes
+        return next(iter(sources_with_test_images(DataChoice(path=str(root)), drawn, tmp_path / "store", Ear(), classes))).classes
 
     assert classes_of(photos, None, ("cat", "dog", "fox")) == ("cat", "dog")
     assert classes_of(photos, None, ("site1", "site2")) == ("site1", "site2")
@@ -144,7 +144,7 @@ def test_folders_with_two_readings_are_read_by_the_bundle_s_classes(tmp_path: Pa
 
 def test_images_of_a_build_in_groups_are_of_these_where_they_lie_alone_or_are_others(built_once: Place, tmp_path: Path) -> None:
     drawn = RoleDraw.model_validate({**DRAWN.model_dump(), **OTHERWISE["whole groups"]})
-    for source in test_sources(DataChoice(path=str(built_once.photos)), drawn, tmp_path / "store", Ear()):
+    for source in sources_with_test_images(DataChoice(path=str(built_once.photos)), drawn, tmp_path / "store", Ear()):
         groups = source.groups(source.entries("test"))
         assert groups is not None and len(set(groups)) == len({image.path[-6] for image in source.entries("test")})
 
@@ -152,7 +152,7 @@ def test_images_of_a_build_in_groups_are_of_these_where_they_lie_alone_or_are_ot
 def test_images_that_no_build_could_divide_so_are_shown_whole(tmp_path: Path) -> None:
     folder = strangers(tmp_path, "bag", "boot", "shirt")
     drawn = DRAWN.model_copy(update={"group_by": "person([0-9]+)"})
-    (source,) = test_sources(DataChoice(path=str(folder)), drawn, tmp_path / "store", Ear())
+    (source,) = sources_with_test_images(DataChoice(path=str(folder)), drawn, tmp_path / "store", Ear())
     assert len(source.entries("test")) == 6
 
 

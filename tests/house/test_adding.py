@@ -232,14 +232,14 @@ def test_lists_the_doctor_charts_and_components_know_a_runtime_by_its_module_alo
     assert "abacus>=1" in next(row for row in tree.told("list", "runtimes") if row["name"] == "abacus")["needs"]
     known = tree.answer(
         "import json\n"
-        "from edgecnn.bundle.sbom import _package\n"
+        "from edgecnn.bundle.sbom import _package_component\n"
         "from edgecnn.devices.doctor.parts import PARTS, addition_of\n"
         "from edgecnn.render.page.charts.vega import runtime_dashes\n"
         "row = next(row for row in PARTS if row.name == 'abacus')\n"
         "print(json.dumps({\n"
         "    'doctor': [row.kind, row.adds, addition_of(row).measured],\n"
         "    'chart': runtime_dashes(['abacus']).to_dict()['scale']['range'],\n"
-        "    'components': [licence.id for licence in _package('abacus').licenses],\n"
+        "    'components': [licence.id for licence in _package_component('abacus').licenses],\n"
         "}))"
     )
     assert known == {
@@ -325,7 +325,7 @@ print(json.dumps({
         "is_list": is_list(Path(beads.path)),
         "own_order": has_own_order(beads.path),
         "classes": summarize(beads, root / "store", Quiet()).classes,
-        "divided": refused(divide, beads, root / "out", root / "store", Quiet()),
+        "divided": refused(write_role_folders, beads, root / "out", root / "store", Quiet()),
         "unlabelled": refused(summarize, beads.model_copy(update={"labels": False}), root / "store", Quiet()),
     },
     "meter": {

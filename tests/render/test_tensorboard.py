@@ -44,7 +44,7 @@ def test_a_training_draws_each_epoch_and_leaves_the_same_bytes(
         made.append(files_of(out))
     assert made[0] == made[1]
     drawn = tmp_path / "curves" / "train-teacher"
-    names = ("train_loss", "validation_top1", "learning_rate", "resolution_px")
+    names = ("train_loss", "validation_top1", "validation_loss", "learning_rate", "resolution_px")
     assert tags(drawn) == {f"scratch/{name}" for name in names}
     assert [epoch for epoch, _ in points(drawn, "scratch/train_loss")] == [1, 2, 3]
     assert len(points(drawn, "scratch/validation_top1")) == 3

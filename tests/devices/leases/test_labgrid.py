@@ -271,7 +271,7 @@ def test_without_labgrid_the_line_that_installs_it_is_said() -> None:
     program = (
         "import sys; sys.modules['labgrid'] = None\n"
         "from edgecnn.devices.labgrid import LabgridBoards; from edgecnn.devices.leases import Kind, Wait\n"
-        "from edgecnn.errors.hosts.leases import LabgridAbsent\n"
+        "from edgecnn.errors.hosts import LabgridAbsent\n"
         "try: LabgridBoards('labgrid://lab').of(Kind('cpu'))\n"
         "except LabgridAbsent as error: print(error.line())"
     )
