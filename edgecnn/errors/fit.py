@@ -256,7 +256,7 @@ NO_FEATURES = ErrorRow(
 NO_LABELS_TO_DOUBT = ErrorRow(
     "no-labels-to-doubt",
     "{folder} has too few labelled images to find wrong labels",
-    "at least two classes need {least} images each",
+    "at least two classes need {least} images each, and images of one group or near-duplicates count as one",
     "build with --data FOLDER, with a sub-folder for each class",
 )
 ONE_MEMBER = ErrorRow(

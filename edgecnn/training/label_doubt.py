@@ -72,7 +72,7 @@ def probe(
         nonlocal done
         probabilities = np.zeros((len(labels), classes))
         for fold in range(FOLDS):
-            train, test = _subset(np.flatnonzero(folds != fold), labels, shares, random), folds == fold
+            train, test = _subset(np.flatnonzero(folds != fold), (labels, units), shares, random), folds == fold
             _fit_into(probabilities, (reduced, labels), train, test, strength)
             done += 1
             step(done, fits)
@@ -98,13 +98,16 @@ def _components(features: npt.NDArray[np.float32]) -> Floats:
     return np.asarray(scaled @ vectors[:, ::-1][:, :COMPONENTS])
 
 
-def _subset(train: Integers, labels: Integers, shares: Floats, random: np.random.Generator) -> Integers:
+def _subset(train: Integers, data: tuple[Integers, Integers], shares: Floats, random: np.random.Generator) -> Integers:
+    """Draw a share of the units of each class. ``data``: labels and units of all images."""
     if (shares == 1).all():
         return train
+    labels, units = data
     kept = []
     for label in np.unique(labels[train]):
         own = train[labels[train] == label]
-        kept.append(random.permutation(own)[: max(1, round(shares[label] * len(own)))])
+        drawn = random.permutation(np.unique(units[own]))
+        kept.append(own[np.isin(units[own], drawn[: max(1, round(shares[label] * len(drawn)))])])
     return np.sort(np.concatenate(kept))
 
 

@@ -228,6 +228,14 @@ def test_images_without_labels_are_refused(networks: BuiltNetworks) -> None:
     assert NO_LABELS_TO_DOUBT.made(refused(networks, build))
 
 
+def test_images_of_one_group_count_as_one(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    manifest = DataManifest.model_validate_json(networks.manifest.read_bytes())
+    images = tuple(image.model_copy(update={"group": f"group {image.label}"}) for image in manifest.images)
+    networks.manifest.write_text(manifest.model_copy(update={"images": images}).model_dump_json(by_alias=True))
+    assert NO_LABELS_TO_DOUBT.made(refused(networks, build))
+
+
 CALLED = "edgecnn build mine.toml --arch mobilenet-v3-small --target cpu --data photos --group-by person --out a"
 
 

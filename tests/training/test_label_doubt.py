@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.training.label_doubt import FOLDS, SHARES, doubts_of, folds_of, forecast, probe
+from edgecnn.training.label_doubt import FOLDS, SHARES, _subset, doubts_of, folds_of, forecast, probe
 
 IMAGES, CLASSES = 600, 4
 
@@ -53,6 +53,13 @@ def test_images_of_a_unit_are_in_one_fold_and_every_fold_has_every_class() -> No
     folds = folds_of(labels, units, 3)
     assert (folds[::2] == folds[1::2]).all()
     assert all(set(folds[labels == label]) == set(range(FOLDS)) for label in range(3))
+
+
+def test_a_share_of_the_images_holds_whole_units() -> None:
+    labels, units = np.repeat([0, 1], 40), np.arange(80) // 4
+    kept = _subset(np.arange(80), (labels, units), np.array([0.5, 0.25]), np.random.default_rng(0))
+    assert np.bincount(labels[kept]).tolist() == [20, 8]
+    assert set(np.bincount(units[kept])) == {0, 4}
 
 
 def test_a_class_of_two_images_still_gets_probabilities() -> None:
