@@ -174,7 +174,7 @@ def _judge_labels(
     for alike in near:
         units[np.isin(units, units[alike])] = units[alike[0]]
     independent = np.array([len(np.unique(units[labels == label])) for label in range(len(source.classes))])
-    if len(np.unique(units)) < LEAST_UNITS:
+    if len(np.unique(units)) < 2:  # nothing could be held out
         raise NO_LABELS_TO_DOUBT(folder=network.folder, least=LEAST_UNITS)
     is_judged = independent[labels] >= LEAST_UNITS
     features = np.load(made.folder / "features.npy")

@@ -228,10 +228,10 @@ def test_images_without_labels_are_refused(networks: BuiltNetworks) -> None:
     assert NO_LABELS_TO_DOUBT.made(refused(networks, build))
 
 
-def test_images_of_one_group_count_as_one(networks: BuiltNetworks) -> None:
+def test_images_that_are_all_of_one_group_are_refused(networks: BuiltNetworks) -> None:
     build = networks.build("a")
     manifest = DataManifest.model_validate_json(networks.manifest.read_bytes())
-    images = tuple(image.model_copy(update={"group": f"group {image.label}"}) for image in manifest.images)
+    images = tuple(image.model_copy(update={"group": "one"}) for image in manifest.images)
     networks.manifest.write_text(manifest.model_copy(update={"images": images}).model_dump_json(by_alias=True))
     assert NO_LABELS_TO_DOUBT.made(refused(networks, build))
 
