@@ -84,7 +84,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
         # Report progress now, because the first batch may take seconds.
         material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")
         tolerance = 0.0 if material.multi_label else phase.tolerance(len(material.validation))
-        while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
+        while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat, tolerance):
             drops = rate_drops(_scores(epochs), phase.patience)
             epochs.append(_epoch(state, phase, material, len(epochs), drops))
             if material.team.leads:
@@ -95,7 +95,9 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
         best = _best_index(epochs, to_beat, tolerance)
         stopped = "all epochs done"
         if len(epochs) < phase.epochs:
-            stopped = "no better epoch in the last cycle" if phase.cycles else f"no better epoch in {phase.patience}"
+            stopped = f"no better epoch in {phase.patience}"
+            if phase.cycles:
+                stopped = "every validation image is right" if _is_perfect(epochs) else "the head alone is clearly better"
             material.tell.step(phase.told_as, len(epochs) * images, len(epochs) * images, "images")  # complete the bar
         return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
 
@@ -129,15 +131,19 @@ def _best_index(epochs: Sequence[EpochFacts], to_beat: float, tolerance: float =
     return best
 
 
-def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
+def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float, tolerance: float = 0.0) -> bool:
     if phase.rate_rule == "plateau":
         return rate_drops(_scores(epochs), phase.patience) > DROPS
     if phase.cycles:
-        best = _best_index(epochs, to_beat)  # no epoch can be better than a figure of 1
-        return phase.ends_after(len(epochs), None if best is not None and epochs[best].score == 1 else best)
+        best = _best_index(epochs, to_beat, tolerance)
+        return phase.ends_after(len(epochs), None if _is_perfect(epochs) else best)
     evaluated = [facts for facts in epochs if facts.score is not None]
     best = _best_index(evaluated, to_beat)
     return len(evaluated) - 1 - (-1 if best is None else best) >= phase.patience
+
+
+def _is_perfect(epochs: Sequence[EpochFacts]) -> bool:
+    return any(facts.score == 1 for facts in epochs)
 
 
 def _scores(epochs: Sequence[EpochFacts]) -> list[float]:

@@ -110,7 +110,7 @@ class Phase(Value):
     """Whether the last epoch is the result unless another one is clearly better on ``validation``."""
     cycles: tuple[int, ...] = ()
     """Number of epochs of each cycle, in which the rate rises and falls. Empty: one cycle of all epochs. Training stops after a
-    cycle without a better epoch."""
+    cycle whose epochs are all clearly worse than the best one before."""
     seed: int
     auxiliary_weight: float = 0.0
     """Weight of the loss of each auxiliary head."""

@@ -114,7 +114,7 @@ class TrainChoice(Value):
     cycles: Cycles | None = None
     """How a pretrained network's epochs are divided. one: the learning rate rises and falls once, and training can stop early
     (``patience``). full: as one, but training never stops early. while-better: the rate rises and falls over a quarter of the
-    epochs, and over the rest only if that quarter brought a better validation accuracy. Unset: one if ``epochs`` is stated; else
+    epochs, and over the rest unless the head alone was clearly better on ``validation``. Unset: one if ``epochs`` is stated; else
     while-better, or full if a quarter of the epochs would process fewer than 4,800 images."""
     head_epochs: PositiveInt = 30
     """Epochs of a pretrained network's new head alone, before the other layers."""

@@ -69,7 +69,7 @@ Unfreezing = Literal["all", "groups"]
 
 Cycles = Literal["one", "full", "while-better"]
 """one: the learning rate rises and falls once over all epochs, and training can stop early. full: as one, without stopping early.
-while-better: it does so over a quarter of the epochs, and over the rest only if that quarter brought a better network."""
+while-better: it does so over a quarter of the epochs, and over the rest unless the head alone was clearly better."""
 
 ScratchRecipe = Literal["short", "resnet", "modern"]
 """short: for few images and minutes. resnet: the ResNet paper's. modern: cosine, warm-up, label smoothing, an average, mixing."""

@@ -153,7 +153,7 @@ def _training_text(resolved: Resolved) -> str:
     details += f"; computed in {train.precision}" if train.precision != "fp32" else ""
     epochs = counted(train.epochs or 0, "epoch")
     if train.cycles == "while-better":
-        epochs = f"at most {epochs}, while validation improves"
+        epochs = f"at most {epochs}, in two cycles"
     if resolved.budget is not None:
         settings = f"--set train.epochs={resolved.budget.epochs}"
         settings += f" --set train.cycles={train.cycles}" if train.cycles != "one" else ""
