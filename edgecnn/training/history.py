@@ -91,7 +91,7 @@ class BestFacts(Value):
 
     @property
     def score(self) -> float:
-        """Figure that another epoch must exceed, 0…1."""
+        """Figure that another epoch is compared with, 0…1."""
         if self.validation_map is not None:
             return self.validation_map
         return (self.validation_top1 or 0.0) if self.validation_recall is None else self.validation_recall
@@ -112,7 +112,7 @@ class History(Value):
     best: BestFacts | None
     """None if the recipe asks for no epochs; the result is then the initial network."""
     stopped: str
-    """Reason for stopping: all epochs done, or no better epoch within the patience."""
+    """Reason for stopping, such as all epochs done, or no better epoch within the patience."""
     initial: Mapping[str, str | None]
     """Kind, source and SHA-256 of the starting weights."""
     transfer: str | None = Field(default=None, exclude_if=lambda value: value is None)

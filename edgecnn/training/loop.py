@@ -69,7 +69,7 @@ class PhaseResult(NamedTuple):
 
 
 def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material, to_beat: float = -1.0) -> PhaseResult:
-    """Train ``network`` and write the best epoch's weights to ``<folder>/<phase>.best.safetensors``.
+    """Train ``network`` and write the weights of the epoch that is kept to ``<folder>/<phase>.best.safetensors``.
 
     ``head``: the last layer, which is trained at the full rate. ``to_beat``: figure on ``validation`` that an epoch must exceed
     to be kept; it may be lower by ``phase.tolerance``. Raises TRAINING_DIVERGED: a loss is not finite.

@@ -123,7 +123,7 @@ class Phase(Value):
     precision: LearningPrecision = "fp32"
     """Precision of the forward and backward passes. Loss, update, average and evaluation are in fp32."""
     beats: str | None = None
-    """Name of the phase before, whose best weights are the result until an epoch of this phase is better."""
+    """Name of the phase before, whose weights are the result until an epoch of this phase replaces them."""
     told_as: str = "train"
     """Name of the step in progress lines."""
     rate_setting: str = "train.learning_rate"
@@ -174,7 +174,7 @@ class Phase(Value):
         return self._spans()[0][1]
 
     def ends_after(self, epochs: int, best: int | None) -> bool:
-        """Return whether a cycle ends after ``epochs`` and none of its epochs is ``best``, the index of the best epoch so far."""
+        """Return whether a cycle ends after ``epochs`` and none of its epochs is ``best``, the index of the epoch that would be kept."""
         return any(epochs == end and (best is None or best < begin) for begin, end in self._spans())
 
     def _spans(self) -> list[tuple[int, int]]:
