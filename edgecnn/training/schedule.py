@@ -174,7 +174,7 @@ class Phase(Value):
         return self._spans()[0][1]
 
     def ends_after(self, epochs: int, best: int | None) -> bool:
-        """Return whether a cycle ends after ``epochs`` and none of its epochs is ``best``, the index of the epoch that would be kept."""
+        """Return whether a cycle ends after ``epochs`` without the epoch ``best``, the index of the one that would be kept."""
         return any(epochs == end and (best is None or best < begin) for begin, end in self._spans())
 
     def _spans(self) -> list[tuple[int, int]]:
