@@ -105,7 +105,8 @@ def _choose_epochs(completed: CompletedRecipe, request: BuildRequest, tell: Prog
     train = completed.recipe.train.model_copy(update={"epochs": budget.epochs})
     if mode == "finetune" and request.recipe.train.cycles is None:
         train = train.model_copy(update={"cycles": default_cycles(budget.epochs, images)})
-    return completed._replace(recipe=completed.recipe.model_copy(update={"train": train}), budget=budget)
+    surgery = completed_surgery(request.recipe.surgery, _epochs_before_surgery(train))
+    return completed._replace(recipe=completed.recipe.model_copy(update={"train": train, "surgery": surgery}), budget=budget)
 
 
 def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
@@ -267,14 +268,14 @@ def _completed(recipe: Recipe, arch: ArchSpec, data: DataSummary, training: tupl
             "train": train,
             "synthesis": fill_size(recipe.synthesis, pixel_recipe(scaled.spec, resolution, recipe.preprocessing)),
             "quantize": _fill_images(recipe.quantize, data),
-            "surgery": completed_surgery(recipe.surgery, _counted_epochs(recipe.train, train)),
+            "surgery": completed_surgery(recipe.surgery, _epochs_before_surgery(train)),
         }
     )
 
 
-def _counted_epochs(stated: TrainChoice, train: TrainChoice) -> int:
-    """Return the training epochs that the length of surgery follows: not those that fine-tuning chose by itself."""
-    return 0 if stated.epochs is None and train.cycles != "one" else train.epochs or 0
+def _epochs_before_surgery(train: TrainChoice) -> int:
+    """Return the training epochs that set the length of surgery. Fine-tuning in cycles is long, so it does not count."""
+    return 0 if train.cycles != "one" else train.epochs or 0
 
 
 def completed_surgery(choice: SurgeryChoice, trained_epochs: int) -> SurgeryChoice:

@@ -107,6 +107,20 @@ def test_the_choice_is_filled_in_and_is_no_setting_of_training(tmp_path: Path, m
     assert len(keys) == 1
 
 
+@pytest.mark.parametrize("weights", ["imagenet", "none"])
+def test_the_chosen_epochs_lead_to_the_same_surgery_as_the_same_epochs_stated(
+    weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed_module, "measure_speed", lambda *_: SPEED)
+    overrides = (f"model.weights={weights}", "surgery.pruned=0.3")
+    store = Store.open(tmp_path / "store")
+    chosen = complete_recipe(asked(tmp_path / "out", *overrides), store, Heard()).recipe
+    epochs = (f"train.epochs={chosen.train.epochs}", f"train.cycles={chosen.train.cycles}")
+    recipe = apply_overrides(Recipe(), (f"model.arch={LITE}", *epochs, *overrides))
+    stated = BuildRequest(recipe=recipe, device=device_named("cpu"), out=tmp_path / "other")
+    assert complete_recipe(stated, store, Heard()).recipe.surgery == chosen.surgery
+
+
 def test_a_folder_keeps_its_choice_while_it_is_asked_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[float] = []
 
