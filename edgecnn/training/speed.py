@@ -27,14 +27,16 @@ STEPS = 4
 
 
 class _Clock:
-    """Progress that records the time at the end of each step."""
+    """Progress that records the time at the end of each step, and passes it on as a measurement of speed."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Progress) -> None:
         self.steps: list[tuple[int, float]] = []
+        self._tell = tell
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
         """Record the time."""
         self.steps.append((done, time.monotonic()))
+        self._tell.step("measure training speed", done, total, unit)
 
     def note(self, text: str) -> None:
         """Ignore the note."""
@@ -49,9 +51,8 @@ def measure_speed(settings: TrainSettings, manifest: Path, tell: Progress) -> Tr
     batch = min(settings.batch_size, CPU_BATCH) if device.type == "cpu" else settings.batch_size
     source, spec = open_source(manifest), arch_named(settings.arch)
     entries = (*source.training_entries(), *source.entries("validation"))[: STEPS * batch]
-    tell.step("measure training speed", 0, 1)
     with tempfile.TemporaryDirectory() as name, repeatable_on(device, settings.threads):
-        folder, clock = Path(name), _Clock()
+        folder, clock = Path(name), _Clock(tell)
         decoded = DecodedImages(source, entries, settings.preprocessing.pixels)
         began = time.monotonic()
         decoded.hold(folder / "decoded.npy", clock)
@@ -67,7 +68,6 @@ def measure_speed(settings: TrainSettings, manifest: Path, tell: Progress) -> Tr
             began = time.monotonic()
             validation.outputs(network)
             judge_s = time.monotonic() - began
-    tell.step("measure training speed", 1, 1)
     (first, from_s), (last, to_s) = clock.steps[min(1, len(clock.steps) - 2)], clock.steps[-1]
     return TrainingSpeed(
         decoded_per_s=len(decoded) / decode_s,

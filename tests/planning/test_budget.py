@@ -155,5 +155,9 @@ def test_a_folder_keeps_its_choice_while_it_is_asked_the_same(tmp_path: Path, mo
 def test_the_speed_is_measured_on_the_images(tmp_path: Path) -> None:
     data = summarize(resolved().recipe.data, tmp_path, Heard())
     settings = stage(LENET, epochs=1, batch_size=16)
-    speed = measure_speed(settings, Path(data.manifest_path), Heard())
+    heard = Heard()
+    speed = measure_speed(settings, Path(data.manifest_path), heard)
     assert speed.judged_per_s > 0 and speed.learned_per_s > 0 and speed.decoded_per_s > 0
+    assert {what for what, *_ in heard.steps} == {"measure training speed"}
+    _, done, total, unit = heard.steps[-1]
+    assert (done, unit) == (total, "images")
