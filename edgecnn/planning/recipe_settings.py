@@ -71,6 +71,8 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
     }
     if previous_training_device(request.out / PLAN) is not None:
         sources["train.device"] = "filled in: the device of the last build in this folder"
+    if request.recipe.train.epochs is not None:
+        sources["train.cycles"] = "filled in: train.epochs is stated"
     origin_of = {**stated, **{key: source for key, source in sources.items() if requested[key] != filled[key]}}
     settings = [Setting(key=key, value=value, origin=origin_of.get(key, DEFAULT)) for key, value in filled.items()]
     return RecipeSettings(of=named or _NOTHING, settings=tuple(settings))
@@ -144,7 +146,7 @@ _MODES: Mapping[Mode, str] = {
 
 
 _KEYS_OF_THE_MODE = tuple(
-    f"train.{name}" for name in ("cycles", "learning_rate", "body_rate", "batch_size", "label_smoothing", "transfer", "augment")
+    f"train.{name}" for name in ("learning_rate", "body_rate", "batch_size", "label_smoothing", "transfer", "augment")
 )
 
 
@@ -172,14 +174,16 @@ def _filled_origins(completed: CompletedRecipe) -> dict[str, str]:
     count = images_trained_on(data, completed.synthesis, photographs=recipe.data.train)
     spec = scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
     changed = "channels are pruned" if recipe.surgery.pruned else "layers are exchanged"
-    mode = _MODES[mode_of(recipe.train, spec, weights)]
-    epochs = f"filled in: {mode} on {count:,} training images"
+    mode = mode_of(recipe.train, spec, weights)
+    by_mode, by_images = f"filled in: {_MODES[mode]}", f"filled in: {_MODES[mode]} on {count:,} training images"
+    epochs = by_images
     if completed.budget is not None:
         epochs = f"filled in: as many as fit into {completed.budget.minutes:g} minutes here"
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
         "train.epochs": epochs,
-        **dict.fromkeys(_KEYS_OF_THE_MODE, f"filled in: {mode}"),
+        "train.cycles": by_images if mode == "finetune" else by_mode,
+        **dict.fromkeys(_KEYS_OF_THE_MODE, by_mode),
         "synthesis.size_px": "filled in: the size of the training images",
         "quantize.images": "filled in: every calibration image",
         **dict.fromkeys(("surgery.epochs", "surgery.learning_rate"), f"filled in: {changed}"),

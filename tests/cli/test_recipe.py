@@ -83,6 +83,7 @@ def test_each_value_says_where_it_comes_from_and_the_later_word_wins(store: Path
     assert text["train.epochs"] == (5, "--set")
     assert text["train.patience"] == (4, f"file {mine}")
     assert text["train.batch_size"] == (64, "filled in: training from scratch")
+    assert text["train.cycles"] == ("one", "filled in: train.epochs is stated")
     assert text["train.weight_decay"] == (1e-4, "default")
     assert text["target.device"] == ("cpu", "--target")
     assert text["target.runtime"] == ("openvino", "--target")
@@ -96,6 +97,14 @@ def test_what_was_left_unset_is_filled_in_and_says_from_what(store: Path, mine: 
     assert text["train.learning_rate"][1] == "filled in: training from scratch"
     assert text["target.runtime"] == (None, "default")
     assert text["train.epochs"] == (3, f"file {mine}")
+
+
+def test_the_cycles_of_fine_tuning_follow_the_number_of_images(store: Path) -> None:
+    text = shown(store, "--arch", "efficientnet-lite0")
+    value, origin = text["train.cycles"]
+    assert value == "while-better"
+    assert origin.startswith("filled in: fine-tuning on ") and origin.endswith(" training images")
+    assert text["train.body_rate"] == (1.0, "filled in: fine-tuning")
 
 
 def test_what_is_printed_is_a_recipe_that_comes_to_the_same(store: Path, mine: Path, tmp_path: Path) -> None:
