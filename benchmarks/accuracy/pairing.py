@@ -61,13 +61,14 @@ def paired(first: Sequence[RunResult], second: Sequence[RunResult]) -> Iterator[
     """Runs of the same seed and division.
 
     Raises:
-        ValueError: they were not asked of the same pixels.
+        ValueError: the test images are not the same.
     """
     by_place = {(result.seed, result.division): result for result in second}
     for one in first:
         other = by_place.get((one.seed, one.division))
         if other is None:
             continue
-        if one.pixels != other.pixels:
+        same_images = one.images["test"] == other.images["test"]
+        if not same_images or (one.pixels != other.pixels and None not in (one.pixels, other.pixels)):
             raise ValueError(f"{one.study} and {other.study}, seed {one.seed}, division {one.division}: other pixels")
         yield one, other

@@ -31,12 +31,13 @@ class RunResult(Value):
     weights: str
     transfer: str
     """What was learned anew: of auto, with its sentence."""
-    pixels: str
-    """Content digest of what was reported on: runs are paired where it is the same."""
+    pixels: str | None
+    """Content digest of the test pixels; None if another tool made its own from the same images."""
     top1: Interval
     wrong: tuple[str, ...]
     """The images that were answered wrong, by the beginning of their sha256, sorted, copies each for itself."""
-    train_key: str
+    train_key: str | None
+    """Key of the trained network in the store; None if another tool trained it."""
     cpu_s: float | None = None
     """Processor seconds from reading the images to the fp32 kit; None if the store had the trained network."""
     measured_at: str

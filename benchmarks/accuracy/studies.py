@@ -59,16 +59,34 @@ ALL = _photographs("all", "head, then every layer", {"transfer": "all"})
 AUTO = _photographs("auto", "`--transfer auto`", {"transfer": "auto"})
 FORCED = ("head", "last", "all")
 DEFAULT = Study("photographs-default", "fine-tuned by default", "photographs", LITE0, goal=0.93)
+RIVALS = tuple(
+    Study(f"rival-{name}", title, "photographs", LITE0)
+    for name, title in (
+        ("fastai", "fastai's `fine_tune`"),
+        ("timm", "timm's parts and published settings"),
+        ("expert", "a PyTorch loop by hand"),
+    )
+)
+"""The same network and photographs in other tools: ``rivals.py`` trains them."""
 
 _STRONG = [{"kind": "crop", "area": [0.35, 1.0], "aspect": 1.33}, {"kind": "flip"}, {"kind": "randaugment"}]
+_MIXED = [{"kind": "crop", "area": [0.6, 1.0]}, {"kind": "flip"}, {"kind": "mixup", "p": 0.5}, {"kind": "cutmix", "p": 0.5}]
 FINETUNING = tuple(
-    Study(f"third-{name}-{epochs}", f"{title}, {epochs} epochs", "photographs-third", {**LITE0, "resolution_px": 128}, train)
+    Study(
+        f"third-{name}-{epochs}",
+        f"{title}, {epochs} epochs",
+        "photographs-third",
+        {**LITE0, "resolution_px": 128},
+        {"epochs": epochs, **train},
+    )
     for epochs in (2, 6, 16)
     for name, title, train in (
-        ("tenth", "pretrained layers at a tenth of the rate", {"epochs": epochs, "body_rate": 0.1}),
-        ("equal", "pretrained layers at the same rate", {"epochs": epochs, "body_rate": 1.0}),
-        ("unsmoothed", "without label smoothing", {"epochs": epochs, "label_smoothing": 0.0}),
-        ("strong", "stronger augmentation", {"epochs": epochs, "augment": _STRONG}),
+        ("tenth", "pretrained layers at a tenth of the rate", {"body_rate": 0.1}),
+        ("equal", "pretrained layers at the same rate", {"body_rate": 1.0}),
+        ("unsmoothed", "without label smoothing", {"label_smoothing": 0.0}),
+        ("strong", "stronger augmentation", {"augment": _STRONG}),
+        ("batch-16", "batches of 16 images", {"batch_size": 16, "learning_rate": 7e-4}),
+        ("mixed", "mixup and cutmix", {"augment": _MIXED}),
     )
 )
 """Settings of fine-tuning at three budgets, on a third of the photographs so that the rest of them can judge."""
@@ -88,7 +106,14 @@ DEPTH = tuple(
     Study(f"fashion-{name}", f"{title}, 32 px, 3 epochs", "fashion-mnist", {"arch": name, "resolution_px": 32}, _EQUAL)
     for name, title in (("resnet-34", "ResNet-34"), ("plain-34", "plain-34"))
 )
-STUDIES: tuple[Study, ...] = (DEFAULT, *FINETUNING, *FASHION, *DEPTH, *(row for pair in (HEAD, LAST, ALL, AUTO) for row in pair))
+STUDIES: tuple[Study, ...] = (
+    DEFAULT,
+    *RIVALS,
+    *FINETUNING,
+    *FASHION,
+    *DEPTH,
+    *(row for pair in (HEAD, LAST, ALL, AUTO) for row in pair),
+)
 
 
 def runs() -> Iterator[Run]:

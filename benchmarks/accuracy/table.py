@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.accuracy.pairing import Gain, gain
 from benchmarks.accuracy.results import FOLDER, RunResult, read_all
-from benchmarks.accuracy.studies import ALL, AUTO, DEPTH, FORCED, HEAD, LAST, STUDIES, Study
+from benchmarks.accuracy.studies import ALL, AUTO, DEFAULT, DEPTH, FORCED, HEAD, LAST, RIVALS, STUDIES, Study
 from benchmarks.marked_sections import renew
 
 README = Path(__file__).with_name("README.md")
@@ -87,7 +87,7 @@ def goal(study: Study, values: Sequence[float]) -> str:
 
 def differences(rows: Rows) -> str:
     """By how much a row is ahead of another."""
-    compared: list[tuple[Study, Study]] = []
+    compared = [(rival, DEFAULT) for rival in RIVALS]
     for place in (0, 1):
         compared += [(HEAD[place], ALL[place]), (HEAD[place], LAST[place]), (LAST[place], ALL[place])]
     compared.append((DEPTH[1], DEPTH[0]))

@@ -53,7 +53,7 @@ def repeatable(threads: int, *, warn_only: bool = False) -> Iterator[None]:
     checks.fill_uninitialized_memory = False  # type: ignore[attr-defined] # it costs 15 % and makes no bit repeatable
     torch.set_num_threads(threads)
     try:
-        with torch.random.fork_rng(devices=[]), _kept_memory(), threadpool_limits(threads, user_api="blas"):
+        with torch.random.fork_rng(devices=[]), kept_memory(), threadpool_limits(threads, user_api="blas"):
             yield
     finally:
         torch.use_deterministic_algorithms(before[0])
@@ -76,7 +76,7 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _kept_memory() -> Iterator[None]:
+def kept_memory() -> Iterator[None]:
     """Keep the memory of freed tensors for the next ones, if the C library is glibc.
 
     By default glibc returns each large tensor to the kernel and requests new pages at the next step. Filling those pages with

@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.accuracy.pairing import gain
 from benchmarks.accuracy.results import RunResult
-from benchmarks.accuracy.studies import DIVISIONS, SEEDS, STUDIES, runs
+from benchmarks.accuracy.rivals import nearest_epochs
+from benchmarks.accuracy.studies import DIVISIONS, RIVALS, SEEDS, STUDIES, runs
 from benchmarks.accuracy.table import README, sections_of
 from benchmarks.marked_sections import put
 from edgecnn.judging.intervals import tango_drop_pp, wilson
@@ -41,16 +42,21 @@ def run(study: str, wrong: Sequence[str], seed: int = 0, division: int | None = 
 
 def test_every_row_is_run_with_every_seed_on_every_division_once() -> None:
     planned = list(runs())
-    assert len({each.name for each in planned}) == len(planned) == sum(len(SEEDS) * len(study.divisions) for study in STUDIES)
-    assert {each.division for each in planned if each.study.id == "divided-auto"} == set(DIVISIONS)
+    own = [study for study in STUDIES if study not in RIVALS]
+    assert (
+        len({planned_run.name for planned_run in planned})
+        == len(planned)
+        == sum(len(SEEDS) * len(study.divisions) for study in own)
+    )
+    assert {planned_run.division for planned_run in planned if planned_run.study.id == "divided-auto"} == set(DIVISIONS)
 
 
 def test_a_gain_of_one_run_is_the_interval_that_reports_have() -> None:
-    found = gain([run("a", ["x", "y", "z", "u"])], [run("b", ["x", "v"])])
-    assert found is not None
-    assert (found.gained, found.lost, found.answers) == (3, 1, IMAGES)
-    assert found.by_answer == tango_drop_pp(3, 1, IMAGES, 0.95)
-    assert found.by_answer.estimate == pytest.approx(1.0)
+    difference = gain([run("a", ["x", "y", "z", "u"])], [run("b", ["x", "v"])])
+    assert difference is not None
+    assert (difference.gained, difference.lost, difference.answers) == (3, 1, IMAGES)
+    assert difference.by_answer == tango_drop_pp(3, 1, IMAGES, 0.95)
+    assert difference.by_answer.estimate == pytest.approx(1.0)
 
 
 def test_the_same_image_in_three_seeds_is_no_three_images() -> None:
@@ -67,6 +73,20 @@ def test_runs_on_other_images_are_not_paired() -> None:
     assert gain([run("a", [], seed=0)], [run("b", [], seed=1)]) is None
     with pytest.raises(ValueError, match="a and b, seed 0, division 1: other pixels"):
         gain([run("a", [], division=1)], [run("b", [], division=1).model_copy(update={"pixels": "others"})])
+
+
+def test_another_tool_makes_its_own_pixels_of_the_same_images() -> None:
+    rival = run("b", ["x"]).model_copy(update={"pixels": None})
+    difference = gain([run("a", ["x", "y"])], [rival])
+    assert difference is not None
+    assert (difference.gained, difference.lost) == (1, 0)
+    with pytest.raises(ValueError, match="other pixels"):
+        gain([run("a", [])], [rival.model_copy(update={"images": {"test": IMAGES + 1}})])
+
+
+@pytest.mark.parametrize(("seconds", "epochs"), [(100, 1), (290, 3), (310, 3), (360, 4), (5, 1)])
+def test_a_rival_trains_for_the_number_of_epochs_nearest_to_the_time(seconds: float, epochs: int) -> None:
+    assert nearest_epochs(seconds, first=100, second=300) == epochs
 
 
 def test_the_tables_say_what_was_reached_and_what_not() -> None:
