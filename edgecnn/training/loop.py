@@ -84,13 +84,19 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
         # Report progress now, because the first batch may take seconds.
         material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")
         tolerance = 0.0 if material.multi_label else phase.tolerance(len(material.validation))
+
+        def keep_if_best() -> None:
+            if material.team.leads and _best_index(epochs, to_beat, tolerance) == len(epochs) - 1:
+                write_tensors(state.average.state_dict(), best_file(material.folder, phase.name))
+
+        # Each checkpoint is written before the best weights. After a kill in between, they are written again from the checkpoint.
+        keep_if_best()
         while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat, tolerance):
             drops = rate_drops(_scores(epochs), phase.patience)
             epochs.append(_epoch(state, phase, material, len(epochs), drops))
             if material.team.leads:
-                if _best_index(epochs, to_beat, tolerance) == len(epochs) - 1:
-                    write_tensors(state.average.state_dict(), best_file(material.folder, phase.name))
                 save_checkpoint(file, state, epochs)
+            keep_if_best()
             tell_epochs(material.tell, phase.name, epochs[-1:])
         best = _best_index(epochs, to_beat, tolerance)
         stopped = "all epochs done"

@@ -161,6 +161,36 @@ def test_a_fine_tuning_killed_and_continued_leaves_the_same_bytes(
     assert files_of(tmp_path) == files_of(fine_tuned)
 
 
+def test_the_kept_weights_are_always_those_of_an_epoch_in_the_checkpoint(
+    given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, roles, resume = stage(LENET, epochs=2), given.roles(), tmp_path / "resume"
+    save, write = loop.save_checkpoint, loop.write_tensors
+
+    def killed_before_the_second_epoch_is_saved(file: Path, state: Any, epochs: list[Any]) -> None:
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        save(file, state, epochs)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def kept() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        checkpoint = load_file(resume / "scratch.checkpoint.safetensors")
+        average = {name.removeprefix("average."): checkpoint[name] for name in checkpoint if name.startswith("average.")}
+        return load_file(resume / "scratch.best.safetensors"), average
+
+    monkeypatch.setattr(loop, "write_tensors", killed)
+    with pytest.raises(KeyboardInterrupt):
+        made(asked, roles, tmp_path)
+    monkeypatch.setattr(loop, "write_tensors", write)
+    monkeypatch.setattr(loop, "save_checkpoint", killed_before_the_second_epoch_is_saved)
+    with pytest.raises(KeyboardInterrupt):
+        made(asked, roles, tmp_path)
+    best, average = kept()
+    assert best.keys() == average.keys() and all(torch.equal(best[name], average[name]) for name in best)
+
+
 @pytest.mark.slow  # two trainings
 def test_two_processes_agree_on_every_byte(given: Given, from_scratch: Path, tmp_path: Path) -> None:
     subprocess.run(command(stage(), given.roles(), tmp_path), check=True)
