@@ -129,9 +129,8 @@ def _budget_before(training: BudgetedTraining, plan_file: Path) -> TrainingBudge
         content = before["data"]["content"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    train = training.recipe.train.model_copy(
-        update={"epochs": budget.epochs, "cycles": recipe.train.cycles, "body_rate": recipe.train.body_rate}
-    )
+    follows = {name: getattr(recipe.train, name) for name in ("cycles", "body_rate", "batch_size")}
+    train = training.recipe.train.model_copy(update={"epochs": budget.epochs, **follows})
     now = training.recipe.model_copy(update={"train": train})
     same = all(getattr(recipe, table) == getattr(now, table) for table in ("model", "preprocessing", "train", "synthesis"))
     return budget if same and recipe.data.train == now.data.train and content == training.data.content else None

@@ -47,6 +47,7 @@ from edgecnn.training.settings import (
     default_epochs,
     default_label_smoothing,
     default_learning_rate,
+    finetune_batch_size,
 )
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, Artifact, NetworkWithWeights, WeightsAnswer
@@ -102,9 +103,13 @@ def _choose_epochs(completed: CompletedRecipe, request: BuildRequest, tell: Prog
     budget = training_budget(training, request.out / PLAN, tell)
     if budget is None:
         return completed
-    train = completed.recipe.train.model_copy(update={"epochs": budget.epochs})
-    if mode == "finetune" and request.recipe.train.cycles is None:
-        train = train.model_copy(update={"cycles": default_cycles(budget.epochs, images)})
+    stated = request.recipe.train
+    chosen: dict[str, int | str] = {"epochs": budget.epochs}
+    if mode == "finetune" and stated.cycles is None:
+        chosen["cycles"] = default_cycles(budget.epochs, images)
+    if mode == "finetune" and stated.batch_size is None:
+        chosen["batch_size"] = finetune_batch_size(images * budget.epochs, stated.processes)
+    train = completed.recipe.train.model_copy(update=chosen)
     surgery = completed_surgery(request.recipe.surgery, _epochs_before_surgery(train))
     return completed._replace(recipe=completed.recipe.model_copy(update={"train": train, "surgery": surgery}), budget=budget)
 
@@ -347,13 +352,14 @@ def mode_from(train: TrainChoice, arch: ArchSpec, *, pretrained: bool) -> Mode:
 def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> TrainChoice:
     """Fill in the settings that depend on the mode. Stated values stay."""
     recipe, epochs = train.scratch, default_epochs(mode, images)
+    learned = images * (train.epochs or epochs)
     unset = {
         "epochs": epochs,
         "cycles": default_cycles(epochs, images) if mode == "finetune" and train.epochs is None else "one",
         "learning_rate": default_learning_rate(mode, recipe, arch.scratch_rate),
         "body_rate": default_body_rate(arch) if mode == "finetune" else None,
         "augment": default_augmentation(mode, recipe),
-        "batch_size": default_batch_size(mode, recipe),
+        "batch_size": finetune_batch_size(learned, train.processes) if mode == "finetune" else default_batch_size(recipe),
         "label_smoothing": default_label_smoothing(mode, recipe),
     }
     return train.model_copy(update={name: value for name, value in unset.items() if getattr(train, name) is None})

@@ -145,9 +145,7 @@ _MODES: Mapping[Mode, str] = {
 }
 
 
-_KEYS_OF_THE_MODE = tuple(
-    f"train.{name}" for name in ("learning_rate", "body_rate", "batch_size", "label_smoothing", "transfer", "augment")
-)
+_KEYS_OF_THE_MODE = tuple(f"train.{name}" for name in ("learning_rate", "body_rate", "label_smoothing", "transfer", "augment"))
 
 
 def _filled_origins(completed: CompletedRecipe) -> dict[str, str]:
@@ -182,7 +180,7 @@ def _filled_origins(completed: CompletedRecipe) -> dict[str, str]:
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
         "train.epochs": epochs,
-        "train.cycles": by_images if mode == "finetune" else by_mode,
+        **dict.fromkeys(("train.cycles", "train.batch_size"), by_images if mode == "finetune" else by_mode),
         **dict.fromkeys(_KEYS_OF_THE_MODE, by_mode),
         "synthesis.size_px": "filled in: the size of the training images",
         "quantize.images": "filled in: every calibration image",

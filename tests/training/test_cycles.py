@@ -142,6 +142,25 @@ def test_one_cycle_is_no_part_of_the_key() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stated", "images", "batch_size"),
+    [
+        ({}, 2_608, 64),  # 326 steps
+        ({}, 500, 32),
+        ({}, 170, 16),
+        ({}, 70, 8),
+        ({"epochs": 6}, 170, 8),
+        ({"epochs": 6}, 1_022, 16),
+        ({"epochs": 0}, 2_608, 64),  # the head alone
+        ({"batch_size": 64}, 170, 64),
+        ({"processes": 2}, 170, 64),
+    ],
+)
+def test_batches_are_smaller_if_there_would_be_few_steps(stated: dict[str, int], images: int, batch_size: int) -> None:
+    assert filled_in(TrainChoice.model_validate(stated), "finetune", images, arch_named(LITE)).batch_size == batch_size
+    assert filled_in(TrainChoice(), "scratch", images, arch_named(LITE)).batch_size == 64
+
+
+@pytest.mark.parametrize(
     ("arch", "body_rate"), [(LITE, 1.0), ("resnet-18", 1.0), ("vgg-11", 0.1), ("convnext-atto", 0.1), ("lenet-5", 0.1)]
 )
 def test_only_networks_with_batch_norm_are_fine_tuned_at_the_rate_of_the_head(arch: str, body_rate: float) -> None:
