@@ -260,7 +260,7 @@ def train_with_expert_loop(task: Task, seed: int, epochs: int) -> Predict:
     vectors = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}])
     steps = epochs * math.ceil(len(task.files) / BATCH_SIZE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=steps)
     loss, labels = nn.CrossEntropyLoss(label_smoothing=SMOOTHING), task.labels
     network.train()
     for module in network.modules():

@@ -230,10 +230,10 @@ def default_learning_rate(mode: Mode, recipe: ScratchRecipe = "short", own_rate:
 
 BATCH_SIZE = 64
 FINETUNE_BATCH_SIZES = (BATCH_SIZE, 32, 16, 8)
-FINETUNE_STEPS = 300
-"""Fine-tuning needs about this many steps. Six epochs of 170 images were 6 and 11 points more accurate in batches of 8 (127
-steps) than of 64 (18 steps), in the same time. From 256 steps on, smaller batches no longer helped (``benchmarks/accuracy``).
-Batch norm keeps its statistics, so small batches do not disturb it."""
+FINETUNE_STEPS = 80
+"""Fine-tuning needs about this many steps. Six epochs of 170 images were 5.8 points [2.3, 9.2] more accurate in batches of 8 (127
+steps) than of 64 (18 steps), in the same time. From 85 steps on, smaller batches helped some runs and
+harmed others (``benchmarks/accuracy``). Batch norm keeps its statistics, so small batches do not disturb it."""
 
 
 def finetune_batch_size(images: int, processes: int = 1) -> int:

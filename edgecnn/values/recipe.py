@@ -120,7 +120,7 @@ class TrainChoice(Value):
     """Epochs of a pretrained network's new head alone, before the other layers."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None
     """Images per step. Unset: 64, or 256 for scratch = "resnet"; to fine-tune with few images or epochs 32, 16 or 8, so that
-    there are at least 300 steps."""
+    there are at least 80 steps."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
     """Peak learning rate. Unset: 0.004 from scratch (0.1 for scratch = "resnet"), 0.001 for a pretrained network's head."""
     body_rate: Annotated[float, Field(gt=0, le=1)] | None = None

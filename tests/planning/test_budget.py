@@ -102,7 +102,7 @@ def test_the_choice_is_filled_in_and_is_no_setting_of_training(tmp_path: Path, m
     assert completed.budget is not None
     assert (completed.recipe.train.epochs, completed.recipe.train.cycles) == (completed.budget.epochs, "while-better")
     short = complete_recipe(asked(tmp_path / "short", "train.minutes=0.1"), Store.open(tmp_path / "store"), Heard()).recipe.train
-    assert (short.epochs, short.batch_size) == (1, 8)
+    assert (short.epochs, short.batch_size) == (1, 32)
     settings = ["train.epochs=2", "train.learning_rate=0.01", "model.arch=lenet-5", "quantize.images=200"]
     recipes = (apply_overrides(Recipe(), stated) for stated in (settings, [*settings, "train.minutes=60"]))
     keys = {plan(resolved(recipe)).step("train").key for recipe in recipes}  # type: ignore[union-attr]

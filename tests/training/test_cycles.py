@@ -144,12 +144,12 @@ def test_one_cycle_is_no_part_of_the_key() -> None:
 @pytest.mark.parametrize(
     ("stated", "images", "batch_size"),
     [
-        ({}, 2_608, 64),  # 326 steps
-        ({}, 500, 32),
-        ({}, 170, 16),
-        ({}, 70, 8),
+        ({}, 170, 64),  # 85 steps
+        ({}, 100, 32),
+        ({}, 20, 8),
         ({"epochs": 6}, 170, 8),
-        ({"epochs": 6}, 1_022, 16),
+        ({"epochs": 2}, 1_022, 16),
+        ({"epochs": 6}, 1_022, 64),
         ({"epochs": 0}, 2_608, 64),  # the head alone
         ({"batch_size": 64}, 170, 64),
         ({"processes": 2}, 170, 64),
