@@ -1,4 +1,4 @@
-"""Two rows compared on the images that both answered: run by run where seed, division and pixels are the same, then pooled.
+"""Two rows compared on the images that both answered: run by run where seed, division and test images are the same, then pooled.
 
 Pooled over seeds and divisions one photograph is asked several times, and its answers hang together. So beside the score interval
 that counts every answer for itself (Tango 1998, as every report of ours has it for one run) stands one that takes a photograph,

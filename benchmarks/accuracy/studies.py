@@ -63,7 +63,7 @@ RIVALS = tuple(
     Study(f"rival-{name}", title, "photographs", LITE0)
     for name, title in (
         ("fastai", "fastai's `fine_tune`"),
-        ("timm", "timm's parts and published settings"),
+        ("timm", "timm's parts, layer decay 0.8"),
         ("expert", "a PyTorch loop by hand"),
     )
 )
@@ -77,7 +77,7 @@ FINETUNING = tuple(
         f"{title}, {epochs} epochs",
         "photographs-third",
         {**LITE0, "resolution_px": 128},
-        {"epochs": epochs, **train},
+        {"epochs": epochs, "batch_size": 64, **train},
     )
     for epochs in (2, 6, 16)
     for name, title, train in (

@@ -50,7 +50,8 @@ def machine(results: Sequence[RunResult]) -> str:
     """When, on what and with which versions."""
     dates = sorted({result.measured_at[:10] for result in results})
     machines = "; ".join(sorted({result.machine for result in results}))
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(results[0].versions.items()))
+    found = {package for result in results for package in result.versions.items()}
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(found))
     total = sum(len(study.divisions) * 3 for study in STUDIES)
     return f"{len(results)} of {total} runs, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, on {machines}. {versions}."
 

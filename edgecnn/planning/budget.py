@@ -29,6 +29,8 @@ class BudgetedTraining(NamedTuple):
 
     recipe: Recipe
     """The recipe with every other default filled in."""
+    asked: Recipe
+    """The recipe as it was stated."""
     arch: ArchSpec
     mode: Mode
     data: DataSummary
@@ -125,12 +127,15 @@ def _budget_before(training: BudgetedTraining, plan_file: Path) -> TrainingBudge
     try:
         before = json_document(plan_file)["resolved"]
         budget = TrainingBudget.model_validate(before["budget"])
-        recipe = Recipe.model_validate(before["recipe"])
+        asked, recipe = (Recipe.model_validate(before[name]) for name in ("asked", "recipe"))
         content = before["data"]["content"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    follows = {name: getattr(recipe.train, name) for name in ("cycles", "body_rate", "batch_size")}
-    train = training.recipe.train.model_copy(update={"epochs": budget.epochs, **follows})
+    same_speed = ["cycles", "body_rate"]
+    if asked.train.batch_size is None and training.asked.train.batch_size is None:  # it followed from the epochs
+        same_speed.append("batch_size")
+    filled = {name: getattr(recipe.train, name) for name in same_speed}
+    train = training.recipe.train.model_copy(update={"epochs": budget.epochs, **filled})
     now = training.recipe.model_copy(update={"train": train})
     same = all(getattr(recipe, table) == getattr(now, table) for table in ("model", "preprocessing", "train", "synthesis"))
     return budget if same and recipe.data.train == now.data.train and content == training.data.content else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edgecnn.data.class_names import names_in_model, order_by_names
 from edgecnn.data.formats.registry import has_own_order
@@ -39,6 +39,7 @@ from edgecnn.stages.weights import FetchStage
 from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
 from edgecnn.training.settings import (
+    BATCH_SIZE,
     Mode,
     default_augmentation,
     default_batch_size,
@@ -99,7 +100,7 @@ def _choose_epochs(completed: CompletedRecipe, request: BuildRequest, tell: Prog
     spec = scaled_or_same(arch, completed.recipe.model.scale, None, arch.resolution_px).spec
     images = images_trained_on(completed.data, completed.synthesis, photographs=completed.recipe.data.train)
     mode = mode_of(completed.recipe.train, spec, completed.weights)
-    training = BudgetedTraining(completed.recipe, spec, mode, completed.data, images)
+    training = BudgetedTraining(completed.recipe, request.recipe, spec, mode, completed.data, images)
     budget = training_budget(training, request.out / PLAN, tell)
     if budget is None:
         return completed
@@ -108,7 +109,7 @@ def _choose_epochs(completed: CompletedRecipe, request: BuildRequest, tell: Prog
     if mode == "finetune" and stated.cycles is None:
         chosen["cycles"] = default_cycles(budget.epochs, images)
     if mode == "finetune" and stated.batch_size is None:
-        chosen["batch_size"] = finetune_batch_size(images * budget.epochs, stated.processes)
+        chosen["batch_size"] = finetune_batch_size(images, budget.epochs)
     train = completed.recipe.train.model_copy(update=chosen)
     surgery = completed_surgery(request.recipe.surgery, _epochs_before_surgery(train))
     return completed._replace(recipe=completed.recipe.model_copy(update={"train": train, "surgery": surgery}), budget=budget)
@@ -352,14 +353,18 @@ def mode_from(train: TrainChoice, arch: ArchSpec, *, pretrained: bool) -> Mode:
 def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> TrainChoice:
     """Fill in the settings that depend on the mode. Stated values stay."""
     recipe, epochs = train.scratch, default_epochs(mode, images)
-    learned = images * (train.epochs or epochs)
-    unset = {
+    unset: dict[str, Any] = {
         "epochs": epochs,
-        "cycles": default_cycles(epochs, images) if mode == "finetune" and train.epochs is None else "one",
+        "cycles": "one",
         "learning_rate": default_learning_rate(mode, recipe, arch.scratch_rate),
-        "body_rate": default_body_rate(arch) if mode == "finetune" else None,
         "augment": default_augmentation(mode, recipe),
-        "batch_size": finetune_batch_size(learned, train.processes) if mode == "finetune" else default_batch_size(recipe),
+        "batch_size": BATCH_SIZE if mode == "finetune" else default_batch_size(recipe),
         "label_smoothing": default_label_smoothing(mode, recipe),
     }
+    if mode == "finetune":
+        unset["body_rate"] = default_body_rate(arch)
+        if train.epochs is None:
+            unset["cycles"] = default_cycles(epochs, images)
+        if train.transfer != "head" and train.head == "linear" and train.epochs != 0:  # more than the head is trained
+            unset["batch_size"] = finetune_batch_size(images, train.epochs or epochs, train.processes)
     return train.model_copy(update={name: value for name, value in unset.items() if getattr(train, name) is None})

@@ -21,7 +21,7 @@ from edgecnn.stages.images import PrepareStage
 from edgecnn.stages.learning import AwareStage, SurgeryStage, TrainStage, TransferStage
 from edgecnn.stages.trunk import AdoptStage, ExportStage
 from edgecnn.stages.weights import FetchStage
-from edgecnn.training.settings import Mode, OtherTerms
+from edgecnn.training.settings import BATCH_SIZE, Mode, OtherTerms
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.candidate import AWARE, ENGINE, SURGERY, TRUNK, Candidate, Precision, Rung, graph_of, is_of_trunk, learned_by
 from edgecnn.values.dataset import DataSummary
@@ -118,13 +118,17 @@ def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key
 
 
 def training_inputs_and_settings(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
-    """Return the inputs and settings of every training that starts from the trained network."""
+    """Return the inputs and settings of every training that starts from the trained network.
+
+    These train batch norm, and in more epochs than a short fine-tuning, so its small batches are not for them.
+    """
+    batch_size = resolved.asked.train.batch_size or max(BATCH_SIZE, resolved.recipe.train.batch_size or BATCH_SIZE)
     return {
         "inputs": {role: trunk[role] for role in (IMAGES, MADE, "pixels", "weights") if role in trunk},
         "arch": resolved.arch.name,
         "classes": len(resolved.data.classes),
         "preprocessing": resolved.preprocessing,
-        "batch_size": resolved.recipe.train.batch_size,
+        "batch_size": batch_size,
         "seed": resolved.recipe.train.seed,
         "threads": resolved.recipe.train.threads,
     }
@@ -144,8 +148,8 @@ def _teacher_weights(resolved: Resolved, teacher: Teacher, steps: Steps, learned
 
 def _teacher_training(arch: ArchSpec, resolved: Resolved) -> TrainStage:
     """Return the training of a teacher of the catalogue: fine-tuned as the network would be on these pixels."""
-    train = filled_in(TrainChoice(), "finetune", resolved.training_images, arch)
     chosen = resolved.recipe.train
+    train = filled_in(TrainChoice(processes=chosen.processes), "finetune", resolved.training_images, arch)
     ours = {name: getattr(chosen, name) for name in ("seed", "threads", "processes", "device")}
     settings = train.model_dump(exclude=NO_SETTING) | ours | {"transfer": "all"}
     preprocessing = resolved.preprocessing.model_copy(update={"normalization": arch.normalization})

@@ -71,7 +71,7 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
     }
     if previous_training_device(request.out / PLAN) is not None:
         sources["train.device"] = "filled in: the device of the last build in this folder"
-    if request.recipe.train.epochs is not None:
+    if request.recipe.train.epochs is not None and completed.recipe.train.body_rate is not None:
         sources["train.cycles"] = "filled in: train.epochs is stated"
     origin_of = {**stated, **{key: source for key, source in sources.items() if requested[key] != filled[key]}}
     settings = [Setting(key=key, value=value, origin=origin_of.get(key, DEFAULT)) for key, value in filled.items()]

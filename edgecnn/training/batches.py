@@ -21,14 +21,6 @@ from edgecnn.training.settings import training_threads
 from edgecnn.values.augmentation import Cutmix, Mixup
 
 
-def batch_count(images: int, batch_size: int) -> int:
-    """Return the number of batches in an epoch.
-
-    Batches have equal sizes, to within one image, because batch norm cannot compute a variance of a last batch with one image.
-    """
-    return max(1, round(images / batch_size))
-
-
 def prepare_batch(
     material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], draw: EpochDraw, frame: Frame
 ) -> Batch:

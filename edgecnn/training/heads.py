@@ -33,14 +33,13 @@ from edgecnn.errors.training import training_diverged
 from edgecnn.models.networks import NeighbourHead, replace_head
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.augment import centred, level_statistics, normalized, stream_seed
-from edgecnn.training.batches import batch_count
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, ordinal
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.losses import class_weights, images_by_position, label_loss, multi_label_loss
 from edgecnn.training.material import DecodedImages, Material, mean_recall, top1, validation_figures, validation_loss
 from edgecnn.training.process import device_of, moved_to_device
-from edgecnn.training.settings import TrainSettings
+from edgecnn.training.settings import TrainSettings, batch_count
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.preprocessing import Normalization

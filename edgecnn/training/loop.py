@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import training_diverged
 from edgecnn.training.augment import Frame, draw_epoch, stream_seed
-from edgecnn.training.batches import Batch, ShownPart, batch_count, prepare_batch, prepare_parts
+from edgecnn.training.batches import Batch, ShownPart, prepare_batch, prepare_parts
 from edgecnn.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, ordinal, tell_epochs
 from edgecnn.training.losses import class_weights, distillation, images_by_position, label_loss, multi_label_loss
@@ -25,6 +25,7 @@ from edgecnn.training.material import Material, mean_recall, validation_figures,
 from edgecnn.training.parallel.team import ALONE, Part, Team
 from edgecnn.training.process import autocast_to, device_of, moved_to_device
 from edgecnn.training.schedule import DROPS, Phase, rate_drops, unfreeze_last
+from edgecnn.training.settings import batch_count
 
 
 @contextmanager

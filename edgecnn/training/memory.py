@@ -21,10 +21,10 @@ from torch.autograd.graph import saved_tensors_hooks
 from edgecnn.errors.training import batch_too_large
 from edgecnn.runner.machine.procfs import ROOT, read_limits, read_text
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.batches import batch_count
 from edgecnn.training.losses import logits_of
 from edgecnn.training.process import CPU
 from edgecnn.training.schedule import Phase
+from edgecnn.training.settings import batch_count
 from edgecnn.values.training import LearningPrecision
 
 _MIB = 2**20

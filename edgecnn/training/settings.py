@@ -231,18 +231,26 @@ def default_learning_rate(mode: Mode, recipe: ScratchRecipe = "short", own_rate:
 BATCH_SIZE = 64
 FINETUNE_BATCH_SIZES = (BATCH_SIZE, 32, 16, 8)
 FINETUNE_STEPS = 80
-"""Fine-tuning needs about this many steps. Six epochs of 170 images were 5.8 points [2.3, 9.2] more accurate in batches of 8 (127
-steps) than of 64 (18 steps), in the same time. From 85 steps on, smaller batches helped some runs and
-harmed others (``benchmarks/accuracy``). Batch norm keeps its statistics, so small batches do not disturb it."""
+"""Fine-tuning needs about this many steps. Six epochs of 170 images were 5.8 points [2.3, 9.2] more accurate in batches of 8 (126
+steps) than of 64 (18 steps), in the same time. From 96 steps on, smaller batches helped some runs and harmed others
+(``benchmarks/accuracy``). Batch norm keeps its statistics, so small batches do not disturb it."""
 
 
-def finetune_batch_size(images: int, processes: int = 1) -> int:
+def finetune_batch_size(images: int, epochs: int, processes: int = 1) -> int:
     """Return the largest batch size that gives enough steps, or else the smallest one.
 
-    ``images``: training images times epochs. Several processes share each batch, so they get the usual size.
+    ``processes``: number of processes that share each batch. They get at least four images each, or the usual size together.
     """
-    sizes = FINETUNE_BATCH_SIZES if processes == 1 else (BATCH_SIZE,)
-    return next((size for size in sizes if images >= FINETUNE_STEPS * size), sizes[-1])
+    sizes = [size for size in FINETUNE_BATCH_SIZES if size == BATCH_SIZE or size >= 4 * processes]
+    return next((size for size in sizes if epochs * batch_count(images, size) >= FINETUNE_STEPS), sizes[-1])
+
+
+def batch_count(images: int, batch_size: int) -> int:
+    """Return the number of batches in an epoch.
+
+    Batches have equal sizes, to within one image, because batch norm cannot compute a variance of a last batch with one image.
+    """
+    return max(1, round(images / batch_size))
 
 
 def default_batch_size(recipe: ScratchRecipe = "short") -> int:

@@ -119,8 +119,8 @@ class TrainChoice(Value):
     head_epochs: PositiveInt = 30
     """Epochs of a pretrained network's new head alone, before the other layers."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None
-    """Images per step. Unset: 64, or 256 for scratch = "resnet"; to fine-tune with few images or epochs 32, 16 or 8, so that
-    there are at least 80 steps."""
+    """Images per step. Unset: 64, or 256 for scratch = "resnet"; a fine-tuning that would have fewer than 80 steps uses 32, 16
+    or 8."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
     """Peak learning rate. Unset: 0.004 from scratch (0.1 for scratch = "resnet"), 0.001 for a pretrained network's head."""
     body_rate: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -152,7 +152,8 @@ class TrainChoice(Value):
     folder's last build on that device; else 4 if a GPU trains; else OMP_NUM_THREADS, or the cores that this process may use."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """Processes that share each batch while the whole network is trained (torchrun, on this computer's CPUs). Weights differ from
-    those of one process by rounding and are stored separately."""
+    those of one process by rounding and are stored separately. With few images, the default ``batch_size`` is at least 4 images
+    for each process."""
     folds: Folds | None = None
     """Folds of cross-validation. Each fold's network is tested on images that it was not trained on, and accuracy covers the test
     images of all folds. The first network ships. Unset: one network, tested on ``data.test_share``."""
@@ -181,8 +182,9 @@ class SurgeryChoice(Form):
     addition."""
     epochs: PositiveInt | None = None
     """Epochs in which the changed network learns the unchanged network's outputs. Unset: 4; with pruned channels, 1.5 times the
-    epochs of its training if that is more. On the demo, MobileNetV3-Large without squeeze-excite and a quarter of its channels
-    recovered to 78.1 % in 4 epochs. In 12 epochs it reached 79.5 %, 0.1 points below the original."""
+    epochs of its training if that is more (fine-tuning in cycles does not count). On the demo, MobileNetV3-Large without
+    squeeze-excite and a quarter of its channels recovered to 78.1 % in 4 epochs. In 12 epochs it reached 79.5 %, 0.1 points below
+    the original."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
     """Peak learning rate of that training. Unset: 1e-4 for exchanged layers, because a few steps at 1e-3 moved EfficientNet-B0
     further away than hard-swish had; 3e-3 for pruned channels. With half of its channels, MobileNetV2 (80 %) recovered to

@@ -83,7 +83,7 @@ def test_each_value_says_where_it_comes_from_and_the_later_word_wins(store: Path
     assert text["train.epochs"] == (5, "--set")
     assert text["train.patience"] == (4, f"file {mine}")
     assert text["train.batch_size"] == (64, "filled in: training from scratch")
-    assert text["train.cycles"] == ("one", "filled in: train.epochs is stated")
+    assert text["train.cycles"] == ("one", "filled in: training from scratch")
     assert text["train.weight_decay"] == (1e-4, "default")
     assert text["target.device"] == ("cpu", "--target")
     assert text["target.runtime"] == ("openvino", "--target")
@@ -105,6 +105,9 @@ def test_the_cycles_of_fine_tuning_follow_the_number_of_images(store: Path) -> N
     assert value == "while-better"
     assert origin.startswith("filled in: fine-tuning on ") and origin.endswith(" training images")
     assert text["train.body_rate"] == (1.0, "filled in: fine-tuning")
+    stated = shown(store, "--arch", "efficientnet-lite0", "--set", "train.epochs=1")
+    assert stated["train.cycles"] == ("one", "filled in: train.epochs is stated")
+    assert stated["train.batch_size"] == (32, origin)
 
 
 def test_what_is_printed_is_a_recipe_that_comes_to_the_same(store: Path, mine: Path, tmp_path: Path) -> None:

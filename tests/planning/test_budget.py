@@ -36,7 +36,7 @@ SPEED = TrainingSpeed(decoded_per_s=1000, learned_per_s=10, judged_per_s=50)
 def training(*overrides: str, mode: Any = "finetune", arch: str = LITE) -> BudgetedTraining:
     stated = (f"model.arch={arch}", "model.resolution_px=64", "train.learning_rate=0.01", *overrides)
     asked = apply_overrides(Recipe(), stated)
-    return BudgetedTraining(resolved(asked).recipe, arch_named(arch), mode, resolved().data, images=4000)
+    return BudgetedTraining(resolved(asked).recipe, asked, arch_named(arch), mode, resolved().data, images=4000)
 
 
 def test_the_estimate_counts_decoding_features_epochs_and_validation() -> None:
@@ -134,9 +134,10 @@ def test_a_folder_keeps_its_choice_while_it_is_asked_the_same(tmp_path: Path, mo
     file, first = tmp_path / "plan.json", training("train.minutes=60")
     chosen = training_budget(first, file, Heard())
     assert chosen is not None
-    train = first.recipe.train.model_copy(update={"epochs": chosen.epochs})
+    train = first.recipe.train.model_copy(update={"epochs": chosen.epochs, "batch_size": 8})  # which follows from the epochs
     before = {
         "budget": chosen.model_dump(mode="json"),
+        "asked": first.asked.model_dump(mode="json", by_alias=True),
         "recipe": first.recipe.model_copy(update={"train": train}).model_dump(mode="json", by_alias=True),
         "data": {"content": first.data.content},
     }
@@ -152,6 +153,13 @@ def test_a_folder_keeps_its_choice_while_it_is_asked_the_same(tmp_path: Path, mo
         other = training_budget(first._replace(recipe=other_recipe), file, Heard())
         assert len(measured) == measurements and other is not None and other.speed.learned_per_s == 10.0 * 2**measurements
     assert training_budget(training(), file, Heard()) is None
+    batch = {"batch_size": 512}
+    asked, recipe = (
+        first_recipe.model_copy(update={"train": first_recipe.train.model_copy(update=batch)})
+        for first_recipe in (first.asked, first.recipe)
+    )
+    training_budget(first._replace(asked=asked, recipe=recipe), file, Heard())
+    assert len(measured) == 5
 
 
 def test_the_speed_is_measured_on_the_images(tmp_path: Path) -> None:

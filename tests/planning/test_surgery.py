@@ -24,7 +24,7 @@ from edgecnn.planning.candidates import (
     surgery_unavailable,
 )
 from edgecnn.planning.complete import completed_surgery
-from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.plan import Plan, plan, training_inputs_and_settings
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Candidate, Runtime, graph_of
 from edgecnn.values.recipe import Recipe, SurgeryChoice
@@ -187,3 +187,14 @@ def test_channels_that_are_gone_are_learned_anew_for_longer_and_faster(
     assert (found.epochs, found.learning_rate) == (epochs, rate)
     stated = SurgeryChoice(pruned=pruned, epochs=7, learning_rate=0.5)
     assert completed_surgery(stated, trained) == stated
+
+
+@pytest.mark.parametrize(("stated", "filled", "batch_size"), [(None, 8, 64), (None, 256, 256), (16, 16, 16)])
+def test_surgery_has_no_smaller_batches_than_usual_unless_they_are_stated(
+    stated: int | None, filled: int, batch_size: int
+) -> None:
+    asked = recipe(**REMOVED)
+    asked = asked.model_copy(update={"train": asked.train.model_copy(update={"batch_size": stated})})
+    completed = asked.model_copy(update={"train": asked.train.model_copy(update={"batch_size": filled, "threads": 2})})
+    settings = training_inputs_and_settings(resolved(asked).model_copy(update={"recipe": completed}), {})
+    assert settings["batch_size"] == batch_size

@@ -144,15 +144,19 @@ def test_one_cycle_is_no_part_of_the_key() -> None:
 @pytest.mark.parametrize(
     ("stated", "images", "batch_size"),
     [
-        ({}, 170, 64),  # 85 steps
-        ({}, 100, 32),
+        ({}, 170, 64),  # 96 steps
+        ({}, 160, 32),  # 80 steps; two batches of 64 would be 64 steps
         ({}, 20, 8),
         ({"epochs": 6}, 170, 8),
         ({"epochs": 2}, 1_022, 16),
         ({"epochs": 6}, 1_022, 64),
-        ({"epochs": 0}, 2_608, 64),  # the head alone
-        ({"batch_size": 64}, 170, 64),
-        ({"processes": 2}, 170, 64),
+        ({"epochs": 0}, 100, 64),  # the head alone
+        ({"transfer": "head"}, 100, 64),
+        ({"head": "svm"}, 100, 64),
+        ({"epochs": 6, "batch_size": 64}, 170, 64),
+        ({"epochs": 6, "processes": 2}, 170, 8),
+        ({"epochs": 6, "processes": 4}, 170, 16),
+        ({"epochs": 6, "processes": 32}, 170, 64),
     ],
 )
 def test_batches_are_smaller_if_there_would_be_few_steps(stated: dict[str, int], images: int, batch_size: int) -> None:

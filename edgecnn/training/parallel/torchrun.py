@@ -31,14 +31,13 @@ from edgecnn.errors.training import (
     batch_too_small_to_share,
     processes_lost,
 )
-from edgecnn.training.batches import batch_count
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.parallel.team import LEAST_IMAGES
 from edgecnn.training.schedule import Phase
-from edgecnn.training.settings import TrainSettings
+from edgecnn.training.settings import TrainSettings, batch_count
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Plotting, Progress
 
