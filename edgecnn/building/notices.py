@@ -201,19 +201,29 @@ def _teacher_notices(resolved: Resolved, history: Mapping[str, Any]) -> list[str
 
 
 def _kept_epoch_notices(history: Mapping[str, Any]) -> list[str]:
-    """Return a note on the epoch of the weights, if training selected the best epoch."""
+    """Return a note on the epoch of the weights, if training selected one, and on the best epochs of the other phases."""
     if history.get("best") is None:
         return []
     best, phases = BestFacts.model_validate(history["best"]), history["phases"]
     place = [phase["name"] for phase in phases].index(best.phase)
-    later = [phase["name"] for phase in phases[place + 1 :] if phase["epochs"]]
-    name, share = ("top-1", best.validation_top1) if best.validation_map is None else ("mAP", best.validation_map)
+    ranked_by = {"validation_map": "mAP", "validation_recall": "mean recall", "validation_top1": "top-1"}
+    figure, name = next((figure, name) for figure, name in ranked_by.items() if getattr(best, figure) is not None)
+    share = getattr(best, figure)
     if phases[place]["epochs"]:
         weights = f"the weights are from epoch {best.number} of phase {best.phase}"
     else:
         weights = f"the weights are from phase {best.phase}, which fits the head in one step"
-    beaten = f"; no epoch of phase {' or '.join(later)} was better" if later else ""
-    return [f"trained: {weights}, with {name} {share:.1%} on validation{beaten}; training stopped: {history['stopped']}"]
+    higher, later = [], []
+    for index, phase in enumerate(phases):
+        figures = {facts["epoch"] + 1: facts[figure] for facts in phase["epochs"] if facts.get(figure) is not None}
+        number = max(figures, key=figures.__getitem__, default=None)
+        if number is not None and figures[number] > share:
+            higher.append(f"epoch {number} of phase {phase['name']} has {figures[number]:.1%}")
+        elif number is not None and index > place:
+            later.append(f"; the best epoch of phase {phase['name']} has {figures[number]:.1%}")
+    chance = f"; {' and '.join(higher)}, and differences this small can be chance" if higher else ""
+    compared = "".join(later) + chance
+    return [f"trained: {weights}, with {name} {share:.1%} on validation{compared}; training stopped: {history['stopped']}"]
 
 
 def _desktop_gpu_notices(subject: Subject, anew: str) -> list[str]:

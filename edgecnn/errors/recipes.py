@@ -48,9 +48,9 @@ PLAN_UNREADABLE = ErrorRow(
 )
 OVERRIDES_INVALID = ErrorRow(
     "overrides-invalid",
-    "--set cannot be applied",
+    "a setting cannot be applied",
     "{problems:joined}",
-    "write --set TABLE.KEY=VALUE, as in --set train.epochs=3",
+    "correct the option; --set takes TABLE.KEY=VALUE, as in --set train.epochs=3",
     kind=OverridesInvalid,
 )
 EMPTY_OPTION = ErrorRow(

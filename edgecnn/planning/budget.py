@@ -29,7 +29,7 @@ class BudgetedTraining(NamedTuple):
 
     recipe: Recipe
     """The recipe with every other default filled in."""
-    asked: Recipe
+    stated_recipe: Recipe
     """The recipe as it was stated."""
     arch: ArchSpec
     mode: Mode
@@ -127,12 +127,12 @@ def _budget_before(training: BudgetedTraining, plan_file: Path) -> TrainingBudge
     try:
         before = json_document(plan_file)["resolved"]
         budget = TrainingBudget.model_validate(before["budget"])
-        asked, recipe = (Recipe.model_validate(before[name]) for name in ("asked", "recipe"))
+        stated, recipe = (Recipe.model_validate(before[name]) for name in ("asked", "recipe"))
         content = before["data"]["content"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     same_speed = ["cycles", "body_rate"]
-    if asked.train.batch_size is None and training.asked.train.batch_size is None:  # it followed from the epochs
+    if stated.train.batch_size is None and training.stated_recipe.train.batch_size is None:  # it followed from the epochs
         same_speed.append("batch_size")
     filled = {name: getattr(recipe.train, name) for name in same_speed}
     train = training.recipe.train.model_copy(update={"epochs": budget.epochs, **filled})

@@ -64,9 +64,9 @@ class EpochLines:
                 best = f"best {100 * self._best[0]:.1f} % in epoch {self._best[1]}"
             words.append(f"{title} {100 * latest:.1f} % ({best})")
         if "train_loss" in figures:
-            words.append(f"training loss {figures['train_loss']:.3g}")
+            words.append(f"training loss {figures['train_loss']:#.3g}")
         if "validation_loss" in figures:
-            words.append(f"validation loss {figures['validation_loss']:.3g}")
+            words.append(f"validation loss {figures['validation_loss']:#.3g}")
         return f"{self._step}: {phase}, epoch {epoch}: {', '.join(words)}"
 
 

@@ -249,8 +249,10 @@ def _class_outlook(judged: _JudgedLabels, label: int, name: str) -> ClassOutlook
     images, units, recall, gain = int(of_class.sum()), judged.units[of_class], None, None
     if judged.is_judged[of_class].all():
         recall = share_right(judged.probed.smaller[-1][of_class], _groups_or_none(units))
-        low_mid_high = forecast(judged.probed.alone[:, of_class], units, (images + MORE) / images, _SEED).gain
-        gain = _forecast_interval(tuple(100 * value for value in low_mid_high))  # type: ignore[arg-type]
+        if recall is not None and recall.estimate < 1:  # without mistakes, nothing is left to gain
+            room = 100 * (1 - recall.estimate)
+            low_mid_high = forecast(judged.probed.alone[:, of_class], units, (images + MORE) / images, _SEED).gain
+            gain = _forecast_interval(tuple(min(100 * value, room) for value in low_mid_high))  # type: ignore[arg-type]
     return ClassOutlook(
         name=name,
         images=images,

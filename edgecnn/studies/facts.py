@@ -224,8 +224,8 @@ class ClassOutlook(Value):
     """0…1, cross-validated, of the linear probe."""
     doubted: NonNegativeInt
     gain_pp: Interval | None
-    """Recall that ``MORE`` more images of this class alone would add, in percentage points; None for a class that was not judged.
-    """
+    """Recall that ``MORE`` more images of this class alone would add, in percentage points. None for a class that was
+    not judged, or in which the probe makes no mistake."""
 
 
 class ConfusedPair(Value):

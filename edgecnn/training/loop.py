@@ -80,6 +80,8 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
         state = TrainingState(network, copy.deepcopy(network), _optimizer(network, head, phase))
         file = state_file(material.folder, phase.name)
         epochs = load_checkpoint(file, state)
+        if epochs:
+            material.tell.note(f"{phase.told_as}: an interrupted training continues after epoch {len(epochs)} of {phase.name}")
         tell_epochs(material.tell, phase.name, epochs)
         images = len(material.decoded)
         # Report progress now, because the first batch may take seconds.

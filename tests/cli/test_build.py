@@ -147,8 +147,8 @@ def test_bad_input_ends_with_2_before_anything_is_built(builder: Builder, edgecn
     done = edgecnn("build", "--set", "train.epoch=3")
     assert done.exit_code == 2
     assert done.stderr == (
-        "edgecnn: error: --set cannot be applied: train.epoch is not a key, the nearest is train.epochs"
-        " — write --set TABLE.KEY=VALUE, as in --set train.epochs=3 [overrides-invalid]\n"
+        "edgecnn: error: a setting cannot be applied: train.epoch is not a key, the nearest is train.epochs"
+        " — correct the option; --set takes TABLE.KEY=VALUE, as in --set train.epochs=3 [overrides-invalid]\n"
     )
     assert builder.asked == []
 

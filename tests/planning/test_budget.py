@@ -137,7 +137,7 @@ def test_a_folder_keeps_its_choice_while_it_is_asked_the_same(tmp_path: Path, mo
     train = first.recipe.train.model_copy(update={"epochs": chosen.epochs, "batch_size": 8})  # which follows from the epochs
     before = {
         "budget": chosen.model_dump(mode="json"),
-        "asked": first.asked.model_dump(mode="json", by_alias=True),
+        "asked": first.stated_recipe.model_dump(mode="json", by_alias=True),
         "recipe": first.recipe.model_copy(update={"train": train}).model_dump(mode="json", by_alias=True),
         "data": {"content": first.data.content},
     }
@@ -156,9 +156,9 @@ def test_a_folder_keeps_its_choice_while_it_is_asked_the_same(tmp_path: Path, mo
     batch = {"batch_size": 512}
     asked, recipe = (
         first_recipe.model_copy(update={"train": first_recipe.train.model_copy(update=batch)})
-        for first_recipe in (first.asked, first.recipe)
+        for first_recipe in (first.stated_recipe, first.recipe)
     )
-    training_budget(first._replace(asked=asked, recipe=recipe), file, Heard())
+    training_budget(first._replace(stated_recipe=asked, recipe=recipe), file, Heard())
     assert len(measured) == 5
 
 

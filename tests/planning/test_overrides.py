@@ -43,10 +43,10 @@ def test_every_problem_of_overrides_is_named_at_once() -> None:
     with pytest.raises(OverridesInvalid) as caught:
         apply_overrides(Recipe(), ["train.epoch=3", "train", "train=3", "train.batch_size=none", "colour=red"])
     assert caught.value.line() == (
-        "--set cannot be applied: train.epoch is not a key, the nearest is train.epochs; 'train' is not KEY=VALUE; "
+        "a setting cannot be applied: train.epoch is not a key, the nearest is train.epochs; 'train' is not KEY=VALUE; "
         "train is a table; set its keys one by one; colour is not a key; "
-        'train.batch_size must be a whole number, not "none" — write --set TABLE.KEY=VALUE, as in --set train.epochs=3 '
-        "[overrides-invalid]"
+        'train.batch_size must be a whole number, not "none" — '
+        "correct the option; --set takes TABLE.KEY=VALUE, as in --set train.epochs=3 [overrides-invalid]"
     )
 
 

@@ -185,8 +185,10 @@ def test_the_kept_weights_are_always_those_of_an_epoch_in_the_checkpoint(
         made(asked, roles, tmp_path)
     monkeypatch.setattr(loop, "write_tensors", write)
     monkeypatch.setattr(loop, "save_checkpoint", killed_before_the_second_epoch_is_saved)
+    heard = Heard()
     with pytest.raises(KeyboardInterrupt):
-        made(asked, roles, tmp_path)
+        made(asked, roles, tmp_path, heard)
+    assert any("continues after epoch 1 of scratch" in note for note in heard.notes)
     best, average = kept()
     assert best.keys() == average.keys() and all(torch.equal(best[name], average[name]) for name in best)
 

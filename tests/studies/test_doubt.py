@@ -20,7 +20,7 @@ from edgecnn.errors.fit import NETWORK_GONE, NO_FEATURES, NO_LABELS_TO_DOUBT
 from edgecnn.errors.labels import MULTI_LABEL_NOT_FITTING
 from edgecnn.render.page.studies import doubt_page
 from edgecnn.render.progress import Quiet
-from edgecnn.render.screens.studies import doubt_lines
+from edgecnn.render.screens.studies import doubt_lines, doubt_next_lines
 from edgecnn.studies.doubt import LIST, DoubtFound, DoubtRequest, label_doubt
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.recipe import DataChoice, Recipe
@@ -128,8 +128,12 @@ def test_features_are_computed_once(networks: BuiltNetworks) -> None:
 def test_classes_say_what_more_images_bring(networks: BuiltNetworks) -> None:
     found = doubted(networks, networks.build("a")).facts
     assert {each.name for each in found.classes} == set(COLOURS) and not found.not_judged
-    gains = [each.gain_pp for each in found.classes]
-    assert all(gain is not None and 0 <= gain.low <= gain.estimate <= gain.high <= 100 for gain in gains)
+    for outlook in found.classes:
+        assert outlook.recall is not None
+        room = 100 * (1 - outlook.recall.estimate)
+        assert (outlook.gain_pp is None) == (room == 0)
+        if outlook.gain_pp is not None:
+            assert 0 <= outlook.gain_pp.low <= outlook.gain_pp.estimate <= outlook.gain_pp.high <= room
     assert found.top1_at_twice.confidence == 0.9
 
 
@@ -270,7 +274,7 @@ def test_the_corrected_list_is_built_as_the_build_was(networks: BuiltNetworks) -
         "--out": f"{build}-corrected",
     }
     command = found.facts.build_command
-    assert command is not None and any(line.endswith(command) for line in doubt_lines(found.facts, "doubt"))
+    assert command is not None and any(line.endswith(command) for line in doubt_next_lines(found.facts, "doubt"))
 
 
 def test_a_build_that_no_command_made_is_named_by_its_network_and_device(networks: BuiltNetworks) -> None:
@@ -301,7 +305,7 @@ def test_the_list_of_a_build_with_folds_states_no_splits(networks: BuiltNetworks
 def test_features_that_were_trained_on_the_labels_are_named(networks: BuiltNetworks, transfer: str, warned: bool) -> None:
     found = doubted(networks, networks.build("a", recipe=a_recipe(transfer=transfer, epochs=2))).facts
     assert found.features_trained is warned
-    assert any("--transfer head" in line for line in doubt_lines(found, "doubt")) is warned
+    assert any("--transfer head" in line for line in doubt_lines(found)) is warned
 
 
 def a_recipe(**train: object) -> Recipe:

@@ -13,7 +13,7 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import COUNTED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import Extent, Spot, name_anchors
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.studies import CLASS_COLUMNS, MIB, class_rows, doubt_lines, limit_text, search_lines
+from edgecnn.render.screens.studies import CLASS_COLUMNS, MIB, class_rows, doubt_lines, doubt_next_lines, limit_text, search_lines
 from edgecnn.studies.doubt import SHOWN
 from edgecnn.studies.facts import BudgetName, LabelDoubt, ScalePoint, ScaleSearch
 
@@ -264,7 +264,7 @@ def _frontier_marks(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel
 def doubt_page(doubt: LabelDoubt, thumbnails: Mapping[str, str], folder: str) -> str:
     """Return the page as text, for UTF-8. ``thumbnails``: paths to JPEGs in base64."""
     caption = f"Classes by recall, and the gain of {doubt.more_images} more images of one class (90 % interval)"
-    result, *notes = doubt_lines(doubt, folder)
+    result, *notes = doubt_lines(doubt)
     return document(
         "doubt.html.j2",
         [],
@@ -272,6 +272,7 @@ def doubt_page(doubt: LabelDoubt, thumbnails: Mapping[str, str], folder: str) ->
         thumbnails=thumbnails,
         result=result,
         notes=notes,
+        next=doubt_next_lines(doubt, folder),
         doubted=doubt.doubted[:SHOWN],
         near=doubt.near[:SHOWN],
         classes=Table(caption=caption, columns=CLASS_COLUMNS, rows=tuple(class_rows(doubt))),

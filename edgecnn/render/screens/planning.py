@@ -20,6 +20,7 @@ from edgecnn.render.figures import forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_range_text, names_by_reason
 from edgecnn.store.disk import user_path
+from edgecnn.training.settings import BATCH_SIZE
 from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.candidate import Rung
 from edgecnn.values.dataset import (
@@ -148,6 +149,8 @@ def _training_text(resolved: Resolved) -> str:
     }
     details = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
     details += "; one group of blocks after another, from the last to the first" if train.unfreeze == "groups" else ""
+    if resolved.mode == "finetune" and train.batch_size != BATCH_SIZE:
+        details += f"; in batches of {train.batch_size} images"
     details += f"; in {train.processes} processes" if train.processes > 1 else ""
     details += "; on a GPU" if train.device == "gpu" else ""
     details += f"; computed in {train.precision}" if train.precision != "fp32" else ""
@@ -166,7 +169,7 @@ def _budget_text(budget: TrainingBudget) -> str:
     """Return the speed of training on this machine, and the time of the epochs."""
     minutes = budget.seconds / 60
     estimate = "under 1 min" if minutes < 1 else f"about {minutes:.0f} min"
-    over = "" if minutes <= budget.minutes else ", more than allowed"
+    over = "" if minutes <= budget.minutes else ", more than allowed, but one epoch is the least"
     return f"this machine trains {budget.speed.learned_per_s:.3g} images/s, {estimate}{over}"
 
 

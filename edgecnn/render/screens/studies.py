@@ -232,7 +232,7 @@ def show_doubt(doubt: LabelDoubt, folder: Path) -> None:
     ]
     show_rows(DOUBT_COLUMNS, rows)
     show_rows(CLASS_COLUMNS, class_rows(doubt))
-    show_lines(doubt_lines(doubt, str(folder)))
+    show_lines([*doubt_lines(doubt), *doubt_next_lines(doubt, str(folder))])
 
 
 def class_rows(doubt: LabelDoubt) -> list[tuple[str, ...]]:
@@ -246,14 +246,14 @@ def class_rows(doubt: LabelDoubt) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
-def doubt_lines(doubt: LabelDoubt, folder: str) -> list[str]:
-    """Return the result, the images to collect next, and how to use the list."""
+def doubt_lines(doubt: LabelDoubt) -> list[str]:
+    """Return the result and the images to collect next."""
     share = len(doubt.doubted) / doubt.images
     lines = [
         f"{counted(len(doubt.doubted), 'label')} of {doubt.images:,} ({share:.1%}) may be wrong "
         f"({', '.join(doubt.roles)} images).",
-        f"A linear probe on features of {doubt.network} reaches top-1 {percent_interval(doubt.top1)} "
-        f"in {doubt.folds}-fold cross-validation.",
+        f"All percentages here are those of a linear probe on features of {doubt.network}, not of the build: its top-1 is "
+        f"{percent_interval(doubt.top1)} in {doubt.folds}-fold cross-validation.",
         f"Twice the images of every class: top-1 {percent_interval(doubt.top1_at_twice)} (90 % interval).",
     ]
     if doubt.features_trained:
@@ -271,10 +271,14 @@ def doubt_lines(doubt: LabelDoubt, folder: str) -> list[str]:
         lines.append(f"Too few independent images to judge: {', '.join(doubt.not_judged)}.")
     if "test" in doubt.roles:
         lines.append("Test labels were judged too. If you correct them by these suggestions, test accuracy becomes too high.")
+    return lines
+
+
+def doubt_next_lines(doubt: LabelDoubt, folder: str) -> list[str]:
+    """Return the files in ``folder``, and how to use corrected labels."""
     if doubt.list_file is None:
-        return [*lines, f"{folder}: doubt.json and doubt.html; the demo images are not files, so there is no list"]
-    return [
-        *lines,
-        f"{folder}: doubt.html, doubt.json and {doubt.list_file}",
-        *([] if doubt.build_command is None else [f"To use corrected labels, edit the column label: {doubt.build_command}"]),
-    ]
+        return [f"{folder}: doubt.json and doubt.html; the demo images are not files, so there is no list"]
+    files = f"{folder}: doubt.html, doubt.json and {doubt.list_file}"
+    if doubt.build_command is None:
+        return [files]
+    return [files, f"Correct the column label of {doubt.list_file}, then build again: {doubt.build_command}"]

@@ -68,13 +68,36 @@ def test_weights_that_training_began_with_are_named(tmp_path: Path, transfer: st
     assert [each for each in said.notices if each.startswith("transfer")] == ([] if transfer is None else [transfer])
 
 
+HEAD = {"name": "head", "epochs": [{"epoch": 3, "validation_top1": 0.875}]}
+
+
+def kept_note(report: BuildReport) -> str:
+    (note,) = (notice for notice in report.notices if notice.startswith("trained: "))
+    return note
+
+
 def test_what_training_kept_and_why_it_ended_is_said(tmp_path: Path) -> None:
-    head, whole = {"name": "head", "epochs": [{"epoch": 3}]}, {"name": "finetune", "epochs": [{"epoch": 0}]}
+    whole = {"name": "finetune", "epochs": [{"epoch": 0, "validation_top1": 0.75}, {"epoch": 1, "validation_top1": None}]}
     best = {"phase": "head", "epoch": 3, "validation_top1": 0.875}
-    said = trained(tmp_path, "pretrained", None, head, whole, best=best, stopped="in 5").notices
-    assert [each for each in said if "epoch 4 of phase head" in each and "finetune" in each and each.endswith("in 5")]
-    none = trained(tmp_path / "none", "pretrained", None, head, {**whole, "epochs": []}, best=best, stopped="done")
-    assert [each for each in none.notices if "epoch 4 of phase head" in each and "finetune" not in each]
+    note = kept_note(trained(tmp_path, "pretrained", None, HEAD, whole, best=best, stopped="in 5"))
+    assert "epoch 4 of phase head" in note and "phase finetune has 75.0%" in note and note.endswith("in 5")
+    none = kept_note(trained(tmp_path / "none", "pretrained", None, HEAD, {**whole, "epochs": []}, best=best, stopped="done"))
+    assert "epoch 4 of phase head" in none and "finetune" not in none
+
+
+def test_better_epochs_than_the_kept_one_are_said(tmp_path: Path) -> None:
+    whole = {"name": "finetune", "epochs": [{"epoch": 0, "validation_top1": 0.9}, {"epoch": 1, "validation_top1": 0.85}]}
+    best = {"phase": "finetune", "epoch": 1, "validation_top1": 0.85}
+    note = kept_note(trained(tmp_path, "pretrained", None, HEAD, whole, best=best, stopped="all epochs done"))
+    assert "epoch 2 of phase finetune, with top-1 85.0%" in note
+    assert "epoch 4 of phase head has 87.5% and epoch 1 of phase finetune has 90.0%" in note
+
+
+@pytest.mark.parametrize(("figure", "name"), [("validation_recall", "mean recall 50.0%"), ("validation_map", "mAP 50.0%")])
+def test_the_figure_that_ranked_the_epochs_is_said(figure: str, name: str, tmp_path: Path) -> None:
+    best = {"phase": "head", "epoch": 0, "validation_top1": 0.9, figure: 0.5}
+    head = {"name": "head", "epochs": [{"epoch": 0, "validation_top1": 0.9, figure: 0.5}]}
+    assert name in kept_note(trained(tmp_path, "pretrained", None, head, best=best, stopped="done"))
 
 
 def test_a_head_that_was_fitted_in_one_step_has_no_epoch(tmp_path: Path) -> None:
