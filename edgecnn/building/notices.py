@@ -29,7 +29,7 @@ from edgecnn.planning.data_rules import require_fitting, require_foldable, synth
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.explain import bench_command
 from edgecnn.store.store import Store
-from edgecnn.training.history import BestFacts
+from edgecnn.training.history import BestFacts, ranking_figure
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.base import utc_moment
@@ -206,9 +206,8 @@ def _kept_epoch_notices(history: Mapping[str, Any]) -> list[str]:
         return []
     best, phases = BestFacts.model_validate(history["best"]), history["phases"]
     place = [phase["name"] for phase in phases].index(best.phase)
-    ranked_by = {"validation_map": "mAP", "validation_recall": "mean recall", "validation_top1": "top-1"}
-    figure, name = next((figure, name) for figure, name in ranked_by.items() if getattr(best, figure) is not None)
-    share = getattr(best, figure)
+    figure, share = ranking_figure(best), best.score
+    name = {"validation_map": "mAP", "validation_recall": "mean recall", "validation_top1": "top-1"}[figure]
     if phases[place]["epochs"]:
         weights = f"the weights are from epoch {best.number} of phase {best.phase}"
     else:

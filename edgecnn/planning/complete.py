@@ -104,13 +104,9 @@ def _choose_epochs(completed: CompletedRecipe, request: BuildRequest, tell: Prog
     budget = training_budget(training, request.out / PLAN, tell)
     if budget is None:
         return completed
-    stated = request.recipe.train
-    chosen: dict[str, int | str] = {"epochs": budget.epochs}
-    if mode == "finetune" and stated.cycles is None:
-        chosen["cycles"] = default_cycles(budget.epochs, images)
-    if mode == "finetune" and stated.batch_size is None:
-        chosen["batch_size"] = finetune_batch_size(images, budget.epochs)
-    train = completed.recipe.train.model_copy(update=chosen)
+    filled = filled_in(request.recipe.train, mode, images, spec, budget.epochs)
+    following = {name: getattr(filled, name) for name in ("epochs", "cycles", "batch_size")}
+    train = completed.recipe.train.model_copy(update=following)
     surgery = completed_surgery(request.recipe.surgery, _epochs_before_surgery(train))
     return completed._replace(recipe=completed.recipe.model_copy(update={"train": train, "surgery": surgery}), budget=budget)
 
@@ -350,9 +346,14 @@ def mode_from(train: TrainChoice, arch: ArchSpec, *, pretrained: bool) -> Mode:
     return "finetune" if as_they_are or keeps_all(arch) else "inherit"
 
 
-def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> TrainChoice:
-    """Fill in the settings that depend on the mode. Stated values stay."""
-    recipe, epochs = train.scratch, default_epochs(mode, images)
+def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec, epochs: int | None = None) -> TrainChoice:
+    """Fill in the settings that depend on the mode. Stated values stay.
+
+    ``epochs``: the number that a training time leaves room for, in place of the default.
+    """
+    recipe = train.scratch
+    if epochs is None:
+        epochs = default_epochs(mode, images)
     unset: dict[str, Any] = {
         "epochs": epochs,
         "cycles": "one",

@@ -47,9 +47,8 @@ class EpochFacts(Value):
     @property
     def score(self) -> float | None:
         """Figure by which epochs are compared, 0…1."""
-        if self.validation_map is not None:
-            return self.validation_map
-        return self.validation_top1 if self.validation_recall is None else self.validation_recall
+        score: float | None = getattr(self, ranking_figure(self))
+        return score
 
     @property
     def figures(self) -> dict[str, float]:
@@ -92,9 +91,15 @@ class BestFacts(Value):
     @property
     def score(self) -> float:
         """Figure that another epoch is compared with, 0…1."""
-        if self.validation_map is not None:
-            return self.validation_map
-        return (self.validation_top1 or 0.0) if self.validation_recall is None else self.validation_recall
+        score: float | None = getattr(self, ranking_figure(self))
+        return score or 0.0
+
+
+def ranking_figure(facts: EpochFacts | BestFacts) -> str:
+    """Return the name of the field by which epochs are compared."""
+    if facts.validation_map is not None:
+        return "validation_map"
+    return "validation_top1" if facts.validation_recall is None else "validation_recall"
 
 
 class BalanceFacts(Value):

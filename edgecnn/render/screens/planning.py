@@ -169,7 +169,7 @@ def _budget_text(budget: TrainingBudget) -> str:
     """Return the speed of training on this machine, and the time of the epochs."""
     minutes = budget.seconds / 60
     estimate = "under 1 min" if minutes < 1 else f"about {minutes:.0f} min"
-    over = "" if minutes <= budget.minutes else ", more than allowed, but one epoch is the least"
+    over = "" if minutes <= budget.minutes else ", more than allowed, but one epoch is the minimum"
     return f"this machine trains {budget.speed.learned_per_s:.3g} images/s, {estimate}{over}"
 
 
