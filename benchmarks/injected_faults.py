@@ -28,7 +28,7 @@ from edgecnn.bench.subject import subject_of
 from edgecnn.devices.machine import local_lab
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.accuracy import Answers, accuracy
-from edgecnn.judging.gates import gates_for, judge, parse_bounds
+from edgecnn.judging.gates import Circumstances, StatedBounds, gates_for, judge, parse_bounds
 from edgecnn.judging.quality import quality
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
@@ -192,7 +192,7 @@ def main() -> None:
             ("INT8 falls back to fp32", fallen_back(bench), share),
         )
         for fault, facts, bounds in rows:
-            for gate in gates_for(bounds, device_usually_attached=True):
+            for gate in gates_for(StatedBounds(bounds), Circumstances()):
                 verdict = judge(gate, facts)
                 bound = f"{gate.metric} {'≤' if gate.side == 'max' else '≥'} {gate.bound:g}"
                 print(f"| {fault} | {bound} | {verdict.verdict.value} | {verdict.reason} |", flush=True)

@@ -54,7 +54,7 @@ class MeasuringRequest(Value):
 
     folder: Path
     gates: GateChoice = GateChoice()
-    """Bounds of the command line; if empty, the bounds of the build's recipe, else the default."""
+    """Bounds of the command line. They replace the build's bounds of the same metrics and leave its other bounds."""
     meter: Path | None = None
     until: float | None = None
     extra_runs: ExtraRuns = ExtraRuns()
@@ -83,7 +83,7 @@ def judge_finished(
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)
-    gates = effective_gates(finished.resolved, request.gates, request.stored_race, finished=True)
+    gates = effective_gates(finished.resolved, request.gates, request.stored_race, finished.report, finished=True)
     if request.meter is not None:
         open_log(request.meter)
     with lab.store.in_use.held():
@@ -99,6 +99,7 @@ def judge_finished(
             "candidates": judged.rows,
             "verdict": judged.verdict,
             "gates": judged.gates,
+            "gates_dropped": (),
             "require_measured": gates.require_measured,
             "notices": (
                 *weak_notices(subject, judged.rows),

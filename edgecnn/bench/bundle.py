@@ -40,7 +40,7 @@ from edgecnn.errors.building import (
 )
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.gates import Circumstances, EffectiveGates
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.kits import KitRef
@@ -216,7 +216,7 @@ def _gates(request: BenchRequest, shown: OpenedImages) -> EffectiveGates:
     """Return the gates of the command line, else the default gate, which needs images."""
     multi_label = shown.labels is not None and shown.labels.ndim == 2
     call = Circumstances(multi_label=multi_label, stored_race=request.stored_race, more_rounds=OF_A_FINISHED_BUILD)
-    gates = EffectiveGates.of(GateChoice(), request.gates, call)
+    gates = EffectiveGates.of(StatedBounds(GateChoice(), command_line=request.gates), call)
     stated = tuple(gate for gate in gates.gates if gate.required != "advisory")
     return gates if shown.pixels is not None else gates.model_copy(update={"gates": stated})
 

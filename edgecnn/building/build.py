@@ -55,7 +55,7 @@ from edgecnn.measure.subject import Subject
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest, Goal, effective_gates
 from edgecnn.planning.resolve import resolve
-from edgecnn.results.folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, output_lock, report_text
+from edgecnn.results.folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, output_lock, report_or_none, report_text
 from edgecnn.results.origin import planned_data
 from edgecnn.store.disk import json_object, write_text_atomically
 from edgecnn.store.listing import Durations, total_duration
@@ -117,7 +117,7 @@ class PlannedBuild:
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
     """Resolve, plan, and look up which steps are stored. No stage runs and nothing is written."""
     planned = plan(resolve(request, store, tell))
-    gates = effective_gates(planned.resolved, request.gates, request.stored_race)
+    gates = effective_gates(planned.resolved, request.gates, request.stored_race, report_or_none(request.out))
     steps = [*steps_in_store(planned, store)]
     for number, fold in enumerate(planned.folds, 2):
         steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in steps_in_store(fold.trunk, store)]
@@ -215,7 +215,8 @@ def run_planned_build(planned: Plan, machine: Machine, request: BuildRequest, co
         tell.note(f"training starts from random weights; {'the report says why' if better is None else better.sentence}")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
-    gates = effective_gates(resolved, request.gates, request.stored_race, finished=request.only_judge)
+    earlier = report_or_none(request.out)
+    gates = effective_gates(resolved, request.gates, request.stored_race, earlier, finished=request.only_judge)
     call = Call(request, gates)
     pace = Pace(tell, partial(_expected_parts, planned, store, request.goal))
     environment = here.environment.conditions

@@ -83,6 +83,7 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
         choice=choice,
         verdict=judged.verdict,
         gates=judged.gates,
+        gates_dropped=effective.dropped,
         require_measured=effective.require_measured,
         baseline=desktop_baseline(subject, dated.desktop),
         references=dated_references(subject, dated.evidence),

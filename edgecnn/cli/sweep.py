@@ -59,19 +59,20 @@ def plan(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
 def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: OnOpt = None) -> ExitCode:
     """Run the pending builds and write fleet.json and fleet.html. A failed build does not stop the others.
 
-    Bounds given here replace those of every recipe. A build that was judged by different bounds becomes pending again. If a
-    run is interrupted, nothing is lost: the same command resumes it.
+    Each bound given here replaces the bound of the same metric in every recipe. A build that was judged by different bounds
+    becomes pending again. If a run is interrupted, nothing is lost: the same command resumes it.
     """
     from edgecnn.api import write_fleet, write_fleet_page
     from edgecnn.render.ci import sheets_of_fleet
     from edgecnn.render.screens.sweep import show_fleet
+    from edgecnn.render.sentences import stated_gates_lines
     from edgecnn.store.transfer import report_if_unusable
     from edgecnn.sweeps.state import changed_since
     from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst_exit_code
 
     _refuse_unusable(on, jobs)
     opened = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.options))
-    for line in changed_since(opened.state, opened.fingerprints):
+    for line in (*changed_since(opened.state, opened.fingerprints), *stated_gates_lines((), opened.dropped)):
         call.tell.note(line)
     report_if_unusable(call.store, call.tell)
     make = None

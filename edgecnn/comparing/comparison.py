@@ -47,6 +47,7 @@ from edgecnn.values.candidate import Knobs
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, NOT_TIMED, Environment, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts, Comparison, Latency, LatencyBaseline, Origin, ShippedKitFacts
+from edgecnn.values.verdict import CHANCE, Gate
 
 NOT_RACED = "not raced, because HEAD and BASE are the same files"
 IDENTICAL = "HEAD and BASE ship the same kit, byte for byte: the drop is 0 and the latency ratio is 1 by definition"
@@ -131,9 +132,16 @@ def comparison(
         drop_absent=None if equally_right else subject.absent.get("accuracy"),
         verdict=judged.verdict,
         gates=judged.gates,
+        not_judged=_gates_of_build(head),
         changed=tuple(map(str, origin_changes(sides.base_origin, head.origin))),
         seconds=0.0,
     )
+
+
+def _gates_of_build(head: ShippedKit) -> tuple[Gate, ...]:
+    """Return the gates that the recipe or the command line of HEAD's build stated."""
+    results = () if head.report is None else head.report.gates
+    return tuple(result.gate for result in results if result.gate.stated_by not in ("default", CHANCE))
 
 
 def _row(head: ShippedKit, subject: Subject) -> CandidateFacts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from edgecnn.errors.base import ExitCode
@@ -35,6 +35,7 @@ from edgecnn.judging.metrics import (
     IMAGES_PER_S,
     LATENCY_RATIO,
     METRICS,
+    Source,
     bound_in_p50,
     exactly,
     finding_of,
@@ -46,8 +47,8 @@ from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
+from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.verdict import Fidelity, Gate, GateOrigin, GateResult, Interval, ReplacedBound, Verdict
 
 DEFAULT_DROP_PP = 1.0
 """The accuracy budget, and the bound of the default gate."""
@@ -66,7 +67,7 @@ Side = Literal["max", "min"]
 _SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}
 _LARGEST = {"share": 1.0, "pp": 100.0}
 """Upper limits of units: a share is written as 0.95, not 95."""
-_ON_THE_DEVICE_ALONE = ("latency", "memory", "energy")
+_ON_THE_DEVICE_ALONE: tuple[Source, ...] = ("latency", "memory", "energy")
 """Sources of figures that need a run on the device itself."""
 
 
@@ -130,41 +131,64 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
         raise BOUND_TWICE(where=_where("min", stated_by), metric=f"p50_ms (by {IMAGES_PER_S})", first=stated, second=meant)
 
 
-def gates_for(
-    choice: GateChoice,
-    *,
-    device_usually_attached: bool,
-    command_line: GateChoice | None = None,
-    labelled: bool = True,
-    multi_label: bool = False,
-) -> tuple[Gate, ...]:
-    """Return the gates of one call: those of the command line, else those of the recipe, else the default gate.
+class StatedBounds(NamedTuple):
+    """The bounds of one call by origin. For one metric, a later origin replaces an earlier one."""
+
+    recipe: GateChoice
+    build: GateChoice = GateChoice()
+    """Bounds from the command line that wrote the report of a finished build; see ``bounds_kept_in``."""
+    command_line: GateChoice = GateChoice()
+
+    @property
+    def require_measured(self) -> bool:
+        """Whether any of them requires every figure."""
+        return any(choice.require_measured for choice in self)
+
+    def gates(self, may_be_missing: Collection[Source] = ()) -> tuple[Gate, ...]:
+        """Return one gate for each metric. Figures from ``may_be_missing`` are required only when they were measured.
+
+        Raises as ``check_bounds`` does.
+        """
+        origins: tuple[GateOrigin, ...] = ("recipe", "build", "command line")
+        gates = dict[str, Gate]()
+        for stated_by, choice in zip(origins, self, strict=True):
+            check_bounds(choice, stated_by="recipe" if stated_by == "recipe" else "command line")
+            for side, name, bound in _bounds_of(bound_in_p50(choice)):
+                before = gates.get(name)
+                replaced = None if before is None else ReplacedBound(bound=before.bound, stated_by=before.stated_by)
+                required = "when-measured" if METRICS[name].source in may_be_missing else "always"
+                gates[name] = Gate(metric=name, side=side, bound=bound, required=required, stated_by=stated_by, replaces=replaced)
+        return tuple(sorted(gates.values(), key=lambda gate: (gate.side, gate.metric)))
+
+
+def bounds_kept_in(report: BuildReport) -> GateChoice:
+    """Return the bounds that command lines added to a finished build, so that later calls judge them too."""
+    gates = [result.gate for result in report.gates if result.gate.stated_by in ("build", "command line")]
+    sides: dict[Side, dict[str, float]] = {
+        side: {gate.metric: gate.bound for gate in gates if gate.side == side} for side in ("max", "min")
+    }
+    return GateChoice(**sides, require_measured=report.require_measured)
+
+
+def no_longer_stated(earlier: GateChoice, gates: Sequence[Gate]) -> tuple[Gate, ...]:
+    """Return the gates of an earlier call whose metrics none of the present ``gates`` bounds."""
+    metrics = {gate.metric for gate in gates}
+    return tuple(gate for gate in StatedBounds(GateChoice(), earlier).gates() if gate.metric not in metrics)
+
+
+def gates_for(stated: StatedBounds, call: Circumstances) -> tuple[Gate, ...]:
+    """Return the gates of one call: all stated bounds, or the default gate if there are none.
 
     The default gate is advisory: a drop of at most 1 pp, in mAP for multi-label images; without labels, fp32's prediction for at
     least 99 % of the images. Stated gates are required ``always``. Only gates on latency, memory and energy of a device that may
     not be attached are required ``when-measured``, unless ``require_measured``.
     """
-    asked_on_line = command_line is not None and bool(command_line.max or command_line.min)
-    stated = command_line if command_line is not None and asked_on_line else choice
-    stated_by: Literal["recipe", "command line"] = "command line" if asked_on_line else "recipe"
-    check_bounds(stated, stated_by=stated_by)
-    stated = bound_in_p50(stated)
-    may_be_missing = _ON_THE_DEVICE_ALONE if not device_usually_attached and not _is_strict(choice, command_line) else ()
-    gates = tuple(
-        Gate(
-            metric=name,
-            side=side,
-            bound=bound,
-            required="when-measured" if METRICS[name].source in may_be_missing else "always",
-            stated_by=stated_by,
-        )
-        for side, name, bound in sorted(_bounds_of(stated))
-    )
-    if gates:
+    may_be_missing = _ON_THE_DEVICE_ALONE if not call.device_usually_attached and not stated.require_measured else ()
+    if gates := stated.gates(may_be_missing):
         return gates
-    if not labelled:
+    if not call.labelled:
         return (Gate(metric="agreement", side="min", bound=1 - DEFAULT_DROP_PP / 100, required="advisory"),)
-    lost = "map_drop_pp" if multi_label else "drop_pp"
+    lost = "map_drop_pp" if call.multi_label else "drop_pp"
     return (Gate(metric=lost, side="max", bound=DEFAULT_DROP_PP, required="advisory"),)
 
 
@@ -337,20 +361,16 @@ class EffectiveGates(Value):
     freshness: Freshness = "fresh-enough"
     more_rounds: str = OF_A_BUILD
     """How to request more rounds if a gate is UNSURE."""
+    dropped: tuple[Gate, ...] = ()
+    """Gates of the earlier report in the same folder that this build does not judge."""
 
     @classmethod
-    def of(cls, recipe: GateChoice, command_line: GateChoice | None, call: Circumstances) -> EffectiveGates:
-        """Return the gates of a recipe and a command line under these circumstances. Raises as ``check_bounds`` does."""
-        gates = gates_for(
-            recipe,
-            device_usually_attached=call.device_usually_attached,
-            command_line=command_line,
-            labelled=call.labelled,
-            multi_label=call.multi_label,
-        )
+    def of(cls, stated: StatedBounds, call: Circumstances) -> EffectiveGates:
+        """Return the gates that follow from these bounds under these circumstances. Raises as ``check_bounds`` does."""
+        gates = gates_for(stated, call)
         return cls(
             gates=gates,
-            require_measured=_is_strict(recipe, command_line),
+            require_measured=stated.require_measured,
             labelled=call.labelled,
             freshness=_freshness(gates, call),
             more_rounds=call.more_rounds,
@@ -391,10 +411,6 @@ class EffectiveGates(Value):
     def most_mib(self) -> float | None:
         """The bound on the shipped size; None if there is none."""
         return next((gate.bound for gate in self.gates if (gate.metric, gate.side) == ("size_mib", "max")), None)
-
-
-def _is_strict(recipe: GateChoice, command_line: GateChoice | None) -> bool:
-    return recipe.require_measured or (command_line is not None and command_line.require_measured)
 
 
 def _sources(gates: Sequence[Gate]) -> frozenset[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgecnn.errors.measuring import BATCHES_MISREAD, duration_misread, share_misread
-from edgecnn.judging.gates import Circumstances, EffectiveGates, StoredRace
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds, StoredRace, bounds_kept_in, no_longer_stated
 from edgecnn.judging.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
@@ -17,6 +17,7 @@ from edgecnn.values.device import Device
 from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.profile import ExtraRuns
 from edgecnn.values.recipe import GateChoice, Recipe
+from edgecnn.values.report import BuildReport
 from edgecnn.values.resolved import Resolved
 
 Goal = Literal["train", "export", "quantize", "package", "compile", "profile", "judge"]
@@ -39,7 +40,7 @@ class BuildRequest(Value):
     time_budget_s: float | None = None
     """Time limit for the ladder: no rung begins after it. Each call has its own limit; None: no limit."""
     gates: GateChoice | None = None
-    """Bounds of the command line, which replace the recipe's for this call."""
+    """Bounds of the command line. Each replaces the recipe's bound of the same metric."""
     meter: Path | None = None
     """The log of an external power meter; its clock joins it to the energy runs."""
     until: float | None = None
@@ -55,12 +56,20 @@ class BuildRequest(Value):
 
 
 def effective_gates(
-    resolved: Resolved, command_line: GateChoice | None, stored_race: StoredRace, *, finished: bool = False
+    resolved: Resolved,
+    command_line: GateChoice | None,
+    stored_race: StoredRace,
+    earlier: BuildReport | None,
+    *,
+    finished: bool = False,
 ) -> EffectiveGates:
-    """Return the gates that follow from a build's recipe, the command line and ``CI``. Raises as ``check_bounds`` does.
+    """Return the gates that follow from a build's recipe, its report, the command line and ``CI``.
 
-    ``finished``: the build is only judged again, so more rounds need another build.
+    ``earlier``: the report in the build's folder. ``finished``: the build is only judged again. The bounds that command lines
+    added to it then still apply, and more rounds need another build. A new build states all of its bounds itself, and ``dropped``
+    lists the bounds of the earlier report that it does not state. Raises as ``check_bounds`` does.
     """
+    kept, stated = GateChoice() if earlier is None else bounds_kept_in(earlier), command_line or GateChoice()
     call = Circumstances(
         device_usually_attached=resolved.device.usually_attached,
         labelled=resolved.data.labelled,
@@ -69,7 +78,10 @@ def effective_gates(
         in_ci=bool(os.environ.get("CI")),
         more_rounds=OF_A_FINISHED_BUILD if finished else OF_A_BUILD,
     )
-    return EffectiveGates.of(resolved.recipe.gates, command_line, call)
+    if finished:
+        return EffectiveGates.of(StatedBounds(resolved.recipe.gates, kept, stated), call)
+    gates = EffectiveGates.of(StatedBounds(resolved.recipe.gates, command_line=stated), call)
+    return gates.model_copy(update={"dropped": no_longer_stated(kept, gates.gates)})
 
 
 LEAST, MOST = 0.001, 0.5

@@ -16,7 +16,15 @@ import edgecnn
 from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import bound_of, exit_code_of
-from edgecnn.render.sentences import error_rates, gate_reason, judged_line, next_purpose, result_line
+from edgecnn.render.sentences import (
+    error_rates,
+    gate_reason,
+    judged_line,
+    next_purpose,
+    not_judged_line,
+    result_line,
+    stated_gates_lines,
+)
 from edgecnn.render.wording import markdown_cell, markdown_code, markdown_text, visible_lines
 from edgecnn.results.explain import next_step
 from edgecnn.sweeps.fleet import FleetReport
@@ -128,9 +136,15 @@ def _sheet(judged: BuildReport | BundleBench | Comparison, title: str, candidate
         seconds=judged.seconds,
         made_at=judged.made_at,
         version=judged.version,
-        notes=judged.notices,
+        notes=(*_gate_notes(judged), *judged.notices),
         result=judged_line(judged.verdict, judged.gates) or "",
     )
+
+
+def _gate_notes(judged: BuildReport | BundleBench | Comparison) -> list[str]:
+    if isinstance(judged, Comparison):
+        return [line for line in [not_judged_line(judged)] if line is not None]
+    return stated_gates_lines(judged.gates, judged.gates_dropped if isinstance(judged, BuildReport) else ())
 
 
 SUITE = "edgecnn"

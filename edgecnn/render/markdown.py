@@ -20,6 +20,7 @@ from edgecnn.render.sentences import (
     residency_lines,
     result_line,
     size_lines,
+    stated_gates_lines,
 )
 from edgecnn.render.wording import lines_by_reason, markdown_cell, markdown_code, markdown_text, visible_lines
 from edgecnn.results.explain import next_step
@@ -34,6 +35,7 @@ def report_markdown(report: BuildReport) -> str:
         f"**{g.verdict.value}** " + markdown_text(f"{g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {why}")
         for g, why in zip(report.gates, reasons, strict=True)
     )
+    notes = [*stated_gates_lines(report.gates, report.gates_dropped), *([] if rates is None else [rates])]
     parts = [
         f"# {markdown_text(f'{build.arch} on {build.device}')}: {report.verdict.value}"
         + (", not shown to have learned" if unlearned else ""),
@@ -43,7 +45,7 @@ def report_markdown(report: BuildReport) -> str:
         _table([column.heading for column in columns_of(report.candidates)], text_rows(report.candidates)),
         _table_legend(report),
         _next_section(report),
-        _items("Gates", [*gates, *([] if rates is None else [markdown_text(rates)])]),
+        _items("Gates", [*gates, *map(markdown_text, notes)]),
         _quality_section(report),
         _classes_section(report),
         _labels_section(report),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import counted, listed, plural
-from edgecnn.judging.gates import bound_of, exit_code_of
+from edgecnn.judging.gates import bound_of, bound_option, exit_code_of
 from edgecnn.judging.judgement import learned_result
 from edgecnn.judging.latency import TAILS
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
@@ -17,8 +17,8 @@ from edgecnn.values.candidate import KnobTrial, Precision
 from edgecnn.values.figures import Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import DatedReference
-from edgecnn.values.report import BuildReport, CandidateFacts, Choice, EndToEnd, Latency
-from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
+from edgecnn.values.report import BuildReport, CandidateFacts, Choice, Comparison, EndToEnd, Latency
+from edgecnn.values.verdict import CHANCE, Fidelity, Gate, GateOrigin, GateResult, Verdict
 
 Named = Callable[[str], str]
 """Function that formats a candidate's name: ``backticked`` for Markdown, ``str`` for a page."""
@@ -384,6 +384,48 @@ def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
     if gate.stated_by == CHANCE:
         return f"gate chance: {result.verdict.value}, {reason}"
     return f"gate {gate.side} {gate.metric} {gate.bound:g}: {result.verdict.value}, {reason}"
+
+
+_ORIGIN: Mapping[GateOrigin, str] = {
+    "default": "default",
+    "recipe": "recipe",
+    "build": "command line of the build",
+    "command line": "this command line",
+    "chance": "chance level",
+}
+
+
+def gate_origin(gate: Gate) -> str:
+    """``recipe``, or ``this command line, which replaces 2 from the recipe``."""
+    before = gate.replaces
+    replaced = "" if before is None else f", which replaces {before.bound:g} from the {_ORIGIN[before.stated_by]}"
+    return f"{_ORIGIN[gate.stated_by]}{replaced}"
+
+
+def stated_gates_lines(gates: Sequence[GateResult], dropped: Sequence[Gate] = ()) -> list[str]:
+    """Return one line with the origin of each stated gate, and one with the gates of the earlier build that no longer apply.
+
+    Return nothing for the default gate alone.
+    """
+    stated = [
+        f"{bound_of(result.gate)} ({gate_origin(result.gate)})"
+        for result in gates
+        if result.gate.stated_by not in ("default", CHANCE)
+    ]
+    lines = [f"gates: {'; '.join(stated)}"] if stated else []
+    if dropped:
+        options = " ".join(word for gate in dropped for word in bound_option(gate.side, gate.metric, gate.bound))
+        bounds = listed([bound_of(gate) for gate in dropped])
+        lines.append(f"the last call for this folder also judged {bounds}; to keep this, add {options}")
+    return lines
+
+
+def not_judged_line(comparison: Comparison) -> str | None:
+    """Return which gates of HEAD's build the comparison does not judge; None if there are none."""
+    if not comparison.not_judged:
+        return None
+    bounds = listed([bound_of(gate) for gate in comparison.not_judged])
+    return f"not judged in this comparison: {bounds} of HEAD's build; edgecnn judge HEAD without --against judges them"
 
 
 def gate_lines(gates: Sequence[GateResult], *, require_measured: bool = False) -> list[str]:

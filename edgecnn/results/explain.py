@@ -325,7 +325,7 @@ def _command_with_rounds(report: BuildReport, rounds: int | None) -> str | None:
 def rebuild_command(report: BuildReport) -> Command:
     """Return the build's command with the gates of the report; an empty command if no command line made the build."""
     again = report.build.called.to("build").without("--max", "--min")
-    stated = (result.gate for result in report.gates if result.gate.stated_by == "command line")
+    stated = (result.gate for result in report.gates if result.gate.stated_by in ("build", "command line"))
     return again.adding(*(bound_option(gate.side, gate.metric, gate.bound) for gate in stated)) if again else again
 
 

@@ -15,7 +15,7 @@ from edgecnn.devices.leases import Boards
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts import CoordinatorUnreachable, LabgridAbsent
 from edgecnn.errors.sweeps import NOTHING_SWEPT
-from edgecnn.judging.gates import bound_parts, exit_code_of
+from edgecnn.judging.gates import StatedBounds, bound_parts, exit_code_of, no_longer_stated
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.complete import tool_versions
 from edgecnn.store.store import Store
@@ -28,7 +28,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
-from edgecnn.values.verdict import Verdict
+from edgecnn.values.verdict import Gate, Verdict
 
 _WORST_FIRST = (ExitCode.BAD_INPUT, ExitCode.OWN_FAULT, ExitCode.MISSING, ExitCode.GATE_FAILED, ExitCode.UNSURE)
 
@@ -45,6 +45,8 @@ class OpenSweep:
     store: Store
     boards: Boards | None = None
     """Source of leased boards, not asked yet."""
+    dropped: tuple[Gate, ...] = ()
+    """Gates from the command line of the last run that this call does not state."""
 
     @cached_property
     def report(self) -> FleetReport:
@@ -73,22 +75,23 @@ class OpenSweep:
 def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates: GateChoice | None = None) -> OpenSweep:
     """Read a sweep's file and its state.
 
-    ``out``: results folder; None: ``builds/`` and the file's name. ``gates``: bounds of every build, which replace those of its
-    recipe; None: the bounds of the last run. Raises EdgecnnError: see ``read_sweep``, ``cells_of``, ``boards_of``,
-    ``fingerprints`` and ``read_state``.
+    ``out``: results folder; None: ``builds/`` and the file's name. ``gates``: bounds of every build; each replaces the bound of
+    the same metric in its recipe; None: the bounds of the last run. Raises EdgecnnError: see ``read_sweep``, ``cells_of``,
+    ``boards_of``, ``fingerprints`` and ``read_state``.
     """
     sweep = read_sweep(path)
     cells = cells_of(sweep)
     boards = boards_of(sweep, cells)
     folder = out if out is not None else Path("builds") / path.stem
     state = read_state(folder, path)
+    dropped = () if gates is None else no_longer_stated(state.gates, StatedBounds(gates).gates())
     state = state if gates is None else state.model_copy(update={"gates": gates})
     bounds = [word for part in bound_parts(state.gates) for word in part]
     cells = tuple(
         cell.model_copy(update={"gates": state.gates, "words": (*cell.words, *bounds)})
         for cell in mark_leasable(sweep, boards, cells)
     )
-    return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), state, store, boards)
+    return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), state, store, boards, dropped)
 
 
 def pool_of(opened: OpenSweep, tell: Progress) -> Pool | None:

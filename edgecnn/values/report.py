@@ -33,7 +33,7 @@ from edgecnn.values.recipe import Recipe, RoleDraw
 from edgecnn.values.scale import ScaledNetwork
 from edgecnn.values.stage import digest_of
 from edgecnn.values.synthesis import SynthesisFacts
-from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
+from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 MEDIAN: Final = 50
 PERCENTILES: Final = (MEDIAN, 90, 99)
@@ -308,6 +308,8 @@ class BuildReport(Value):
     verdict: Verdict
     gates: tuple[GateResult, ...]
     """Gates of the chosen candidate."""
+    gates_dropped: tuple[Gate, ...] = Field(default=(), exclude_if=lambda gates: not gates)
+    """Gates that a command line added to the earlier build in this folder, and that this build does not judge."""
     require_measured: bool = Field(default=False, exclude_if=lambda required: not required)
     """Whether the recipe or the command line requires every gated figure; it decides the exit code."""
     baseline: BaselineFacts
@@ -432,6 +434,8 @@ class Comparison(Value):
     """Why there is no drop."""
     verdict: Verdict
     gates: tuple[GateResult, ...]
+    not_judged: tuple[Gate, ...] = Field(default=(), exclude_if=lambda gates: not gates)
+    """Gates that belong to HEAD's build. A comparison does not judge them."""
     changed: tuple[str, ...]
     """Differences between the inputs and tools of the two, BASE → HEAD."""
     notices: tuple[str, ...] = ()

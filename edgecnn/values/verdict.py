@@ -58,6 +58,18 @@ Estimate = Annotated[Interval, AfterValidator(lambda interval: interval.alone)]
 dropped."""
 
 
+GateOrigin = Literal["default", "recipe", "build", "command line", "chance"]
+"""Where a gate comes from. ``build``: from the command line of the call that wrote the report of a finished build.
+``command line``: from the present call."""
+
+
+class ReplacedBound(Value):
+    """A bound that a later statement of the same metric replaced."""
+
+    bound: float
+    stated_by: GateOrigin
+
+
 class Gate(Value):
     """A bound on one metric. ``side`` says whether it is the largest or the smallest allowed value."""
 
@@ -66,7 +78,9 @@ class Gate(Value):
     bound: float
     required: Literal["always", "when-measured", "advisory"]
     """``advisory``: FAIL counts, UNSURE and MISSING do not. ``when-measured``: MISSING does not count."""
-    stated_by: Literal["default", "recipe", "command line", "chance"] = "default"
+    stated_by: GateOrigin = "default"
+    replaces: ReplacedBound | None = Field(default=None, exclude_if=lambda replaced: replaced is None)
+    """The bound of the recipe, or of the build, that this gate replaces in this call."""
 
 
 class GateResult(Value):

@@ -86,6 +86,35 @@ def test_the_gates_of_its_own_recipe_hold_unless_bounds_are_given(built: Place) 
     assert built.plain("judge", "./out", "--max", "size_mib=100").returncode == 0
 
 
+def origins(report: Mapping[str, Any]) -> dict[str, str]:
+    return {result["gate"]["metric"]: result["gate"]["stated_by"] for result in report["gates"]}
+
+
+def test_a_gate_of_the_build_s_command_line_holds_in_every_later_call(built: Place) -> None:
+    assert built.run("build", "--max", "size_mib=0.01", "--max", "drop_pp=60").returncode == 1
+    assert origins(built.report()) == {"drop_pp": "command line", "size_mib": "command line"}
+
+    judged = built.plain("judge", "out", "--json")
+    assert (judged.returncode, origins(facts_of(judged.stdout))) == (1, {"drop_pp": "build", "size_mib": "build"})
+
+    replaced = built.plain("judge", "out", "--max", "size_mib=100", "--json")
+    (gate,) = [result["gate"] for result in facts_of(replaced.stdout)["gates"] if result["gate"]["metric"] == "size_mib"]
+    assert (replaced.returncode, gate["replaces"]) == (0, {"bound": 0.01, "stated_by": "build"})
+
+    by_recipe = built.run("judge", "--min", "top1=0.1")
+    assert by_recipe.returncode == 1
+    assert origins(built.report()) == {"drop_pp": "build", "size_mib": "build", "top1": "command line"}
+
+    assert built.plain("bench", "out", "--json").returncode == 1
+    assert origins(built.report()) == {"drop_pp": "build", "size_mib": "build", "top1": "build"}
+
+    compared = json.loads(built.plain("judge", "out", "--against", "out", "--json").stdout)
+    assert {gate["metric"] for gate in compared["not_judged"]} == {"drop_pp", "size_mib", "top1"}
+
+    assert built.run("build", "--max", "drop_pp=50").returncode == 0
+    assert [gate["metric"] for gate in built.report()["gates_dropped"]] == ["size_mib", "top1"]
+
+
 def test_without_its_store_the_bundle_answers_what_it_can_and_the_rest_says_what_mends_it(built: Place) -> None:
     elsewhere = str(built.folder / "another-store")
     done = built.plain("judge", "out", "--max", "drop_pp=1", "--max", "size_mib=16", *SHARES, "--json", EDGECNN_STORE=elsewhere)

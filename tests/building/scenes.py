@@ -72,7 +72,7 @@ def a_request(out: Path, **changes: Any) -> BuildRequest:
 
 
 def gates_of(seen: Subject, request: BuildRequest) -> EffectiveGates:
-    return effective_gates(seen.resolved, request.gates, request.stored_race, finished=request.only_judge)
+    return effective_gates(seen.resolved, request.gates, request.stored_race, None, finished=request.only_judge)
 
 
 def a_report_of(staged: Staging, request: BuildRequest, seconds: float = 1.0, earlier: Decision | None = None) -> BuildReport:

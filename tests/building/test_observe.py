@@ -125,7 +125,7 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
     monkeypatch.setattr(build, "decide", decide)
     monkeypatch.setattr(build, "candidates_inside_budget", lambda *_: (INT8.id,))
     request = a_request(tmp_path, gates=parse_bounds([bound], ()))
-    call = Call(request, effective_gates(resolved(), request.gates, request.stored_race))
+    call = Call(request, effective_gates(resolved(), request.gates, request.stored_race, None))
     build.measure_and_choose(Execution(plan=plan(resolved())), observer, call, None, seen.lab)  # type: ignore[arg-type]
     rounds = {request.purpose: request.rounds for request in asked}
     assert (rounds["report"], rounds["energy"]) == (latency, energy)

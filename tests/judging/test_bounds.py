@@ -12,12 +12,13 @@ from edgecnn.errors.gates import (
     METRIC_NOT_COMPARED,
     UNKNOWN_METRIC,
 )
-from edgecnn.judging.gates import Circumstances, EffectiveGates, comparison_gates, gates_for, parse_bounds
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds, comparison_gates, gates_for, parse_bounds
 from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.verdict import Gate
+from edgecnn.values.verdict import Gate, ReplacedBound
 
 NOTHING = GateChoice()
+AWAY = Circumstances(device_usually_attached=False)
 
 
 def required(gates):
@@ -74,9 +75,9 @@ def test_a_calibration_error_is_written_as_a_share_and_a_class_s_drop_in_points(
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_each_metric_can_be_bounded_on_its_own_side_alone(name):
     right, wrong = ("max", "min") if METRICS[name].better == "lower" else ("min", "max")
-    assert gates_for(GateChoice.model_validate({right: {name: 0.5}}), device_usually_attached=True)[0].side == right
+    assert gates_for(StatedBounds(GateChoice.model_validate({right: {name: 0.5}})), Circumstances())[0].side == right
     with pytest.raises(EdgecnnError, match=f"{name} under .gates. {right}", check=BOUND_ON_WRONG_SIDE.made):
-        gates_for(GateChoice.model_validate({wrong: {name: 0.5}}), device_usually_attached=True)
+        gates_for(StatedBounds(GateChoice.model_validate({wrong: {name: 0.5}})), Circumstances())
 
 
 def test_the_same_metric_twice_is_a_contradiction():
@@ -86,36 +87,38 @@ def test_the_same_metric_twice_is_a_contradiction():
 
 
 def test_the_default_is_one_point_of_drop_and_advisory():
-    assert gates_for(NOTHING, device_usually_attached=True) == (
+    assert gates_for(StatedBounds(NOTHING), Circumstances()) == (
         Gate(metric="drop_pp", side="max", bound=1.0, required="advisory"),
     )
 
 
 def test_a_stated_gate_is_required():
-    (gate,) = gates_for(GateChoice(max={"drop_pp": 2}), device_usually_attached=False)
+    (gate,) = gates_for(StatedBounds(GateChoice(max={"drop_pp": 2})), AWAY)
     assert (gate.required, gate.stated_by, gate.bound) == ("always", "recipe", 2)
 
 
 def test_latency_of_a_board_is_required_when_measured():
     stated = GateChoice(max={"p50_ms": 5, "p99_ms": 9, "size_mib": 20})
-    assert required(gates_for(stated, device_usually_attached=False)) == {
+    assert required(gates_for(StatedBounds(stated), AWAY)) == {
         "p50_ms": "when-measured", "p99_ms": "when-measured", "size_mib": "always",
     }  # fmt: skip
-    assert set(required(gates_for(stated, device_usually_attached=True)).values()) == {"always"}
+    assert set(required(gates_for(StatedBounds(stated), Circumstances())).values()) == {"always"}
 
 
 @pytest.mark.parametrize("where", ["recipe", "command line"])
 def test_require_measured_makes_it_required_always(where):
     strict = GateChoice(require_measured=True)
     stated = GateChoice(max={"p50_ms": 5}, require_measured=where == "recipe")
-    gates = gates_for(stated, device_usually_attached=False, command_line=strict if where == "command line" else None)
+    gates = gates_for(StatedBounds(stated, command_line=strict if where == "command line" else NOTHING), AWAY)
     assert required(gates) == {"p50_ms": "always"}
 
 
-@pytest.mark.parametrize(("recipe", "line"), [(True, None), (False, GateChoice(require_measured=True)), (True, NOTHING)])
-def test_the_recipe_or_the_command_line_requires_that_everything_is_measured(recipe: bool, line: GateChoice | None):
-    assert EffectiveGates.of(GateChoice(require_measured=recipe), line, Circumstances()).require_measured
-    assert not EffectiveGates.of(NOTHING, NOTHING, Circumstances()).require_measured
+@pytest.mark.parametrize(("recipe", "line"), [(True, NOTHING), (False, GateChoice(require_measured=True)), (True, NOTHING)])
+def test_the_recipe_or_the_command_line_requires_that_everything_is_measured(recipe: bool, line: GateChoice):
+    assert EffectiveGates.of(
+        StatedBounds(GateChoice(require_measured=recipe), command_line=line), Circumstances()
+    ).require_measured
+    assert not EffectiveGates.of(StatedBounds(NOTHING), Circumstances()).require_measured
 
 
 @pytest.mark.parametrize(
@@ -135,35 +138,40 @@ def test_the_recipe_or_the_command_line_requires_that_everything_is_measured(rec
 @pytest.mark.parametrize("where", ["recipe", "command line"])
 def test_a_stored_race_serves_by_what_the_call_says_its_gates_and_ci(where, stored, in_ci, gated, freshness):
     stated, call = GateChoice(max={gated: 1.0}), Circumstances(stored_race=stored, in_ci=in_ci)
-    of = (stated, NOTHING) if where == "recipe" else (NOTHING, stated)
-    assert EffectiveGates.of(*of, call).freshness == freshness
+    bounds = StatedBounds(stated) if where == "recipe" else StatedBounds(NOTHING, command_line=stated)
+    assert EffectiveGates.of(bounds, call).freshness == freshness
 
 
-def test_a_gate_of_the_recipe_that_the_command_line_replaces_asks_for_no_race():
-    call = Circumstances(stored_race="unless-gated")
-    assert EffectiveGates.of(GateChoice(max={"p50_ms": 1}), GateChoice(max={"drop_pp": 1}), call).freshness == "fresh-enough"
-
-
-def test_the_command_line_replaces_the_recipe_and_the_default():
+def test_a_later_statement_replaces_the_bound_of_the_same_metric_and_no_other():
+    recipe = GateChoice(max={"drop_pp": 2, "size_mib": 9}, min={"top1": 0.5})
     gates = gates_for(
-        GateChoice(max={"drop_pp": 2, "size_mib": 9}), device_usually_attached=True, command_line=GateChoice(max={"p50_ms": 5})
+        StatedBounds(recipe, GateChoice(max={"size_mib": 8}), GateChoice(max={"p50_ms": 5, "size_mib": 7})), Circumstances()
     )
-    assert [(gate.metric, gate.stated_by) for gate in gates] == [("p50_ms", "command line")]
+    assert [(gate.metric, gate.bound, gate.stated_by) for gate in gates] == [
+        ("drop_pp", 2, "recipe"), ("p50_ms", 5, "command line"), ("size_mib", 7, "command line"), ("top1", 0.5, "recipe"),
+    ]  # fmt: skip
+    assert [gate.replaces for gate in gates] == [None, None, ReplacedBound(bound=8, stated_by="build"), None]
+
+
+def test_images_a_second_replace_a_bound_on_the_median_latency():
+    stated = StatedBounds(GateChoice(max={"p50_ms": 40}), command_line=GateChoice(min={"images_per_s": 20}))
+    (gate,) = gates_for(stated, Circumstances())
+    assert (gate.metric, gate.bound, gate.replaces) == ("p50_ms", 50, ReplacedBound(bound=40, stated_by="recipe"))
 
 
 def test_an_empty_command_line_leaves_the_recipe():
-    gates = gates_for(GateChoice(max={"drop_pp": 2}), device_usually_attached=True, command_line=NOTHING)
+    gates = gates_for(StatedBounds(GateChoice(max={"drop_pp": 2}), command_line=NOTHING), Circumstances())
     assert [gate.stated_by for gate in gates] == ["recipe"]
 
 
 def test_a_typo_in_a_recipe_is_found_too():
     with pytest.raises(EdgecnnError, match=r"'drop_p' in \[gates\] max is not a metric", check=UNKNOWN_METRIC.made):
-        gates_for(GateChoice(max={"drop_p": 2}), device_usually_attached=True)
+        gates_for(StatedBounds(GateChoice(max={"drop_p": 2})), Circumstances())
 
 
 def test_the_budget_is_the_drop_gates_bound_or_one_point():
-    assert EffectiveGates.of(GateChoice(max={"drop_pp": 0.3}), None, Circumstances()).budget_pp == 0.3
-    assert EffectiveGates.of(GateChoice(max={"p50_ms": 3}), None, Circumstances()).budget_pp == 1.0
+    assert EffectiveGates.of(StatedBounds(GateChoice(max={"drop_pp": 0.3})), Circumstances()).budget_pp == 0.3
+    assert EffectiveGates.of(StatedBounds(GateChoice(max={"p50_ms": 3})), Circumstances()).budget_pp == 1.0
 
 
 def test_a_ratio_is_of_two_builds_and_bounds_none_by_itself():
@@ -205,8 +213,8 @@ def test_a_name_that_people_use_is_answered_with_the_metric_that_it_means(text: 
 def test_images_a_second_are_a_bound_on_the_median_latency_of_one_image(stated_by: str) -> None:
     stated = parse_bounds([], ["images_per_s=20", "top1=0.5"])
     assert stated == GateChoice(min={"images_per_s": 20, "top1": 0.5})  # as typed, for the command that is printed
-    recipe, line = (stated, None) if stated_by == "recipe" else (NOTHING, stated)
-    p50, top1 = gates_for(recipe, device_usually_attached=False, command_line=line)
+    recipe, line = (stated, NOTHING) if stated_by == "recipe" else (NOTHING, stated)
+    p50, top1 = gates_for(StatedBounds(recipe, command_line=line), AWAY)
     assert (p50.metric, p50.side, p50.bound, p50.required) == ("p50_ms", "max", 50, "when-measured")
     assert (top1.metric, top1.side) == ("top1", "min")
 
@@ -229,5 +237,5 @@ def test_images_a_second_have_a_least_and_go_with_the_same_p50_alone() -> None:
         parse_bounds(["images_per_s=20"], [])
     with pytest.raises(EdgecnnError, match="two bounds, 30 and 50", check=BOUND_TWICE.made):
         parse_bounds(["p50_ms=30"], ["images_per_s=20"])
-    (gate,) = gates_for(parse_bounds(["p50_ms=50"], ["images_per_s=20"]), device_usually_attached=True)
+    (gate,) = gates_for(StatedBounds(parse_bounds(["p50_ms=50"], ["images_per_s=20"])), Circumstances())
     assert (gate.metric, gate.bound) == ("p50_ms", 50)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.judging.gates import Circumstances, EffectiveGates
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds
 from edgecnn.judging.judgement import Compared, judge_row, judge_rows
 from edgecnn.judging.ratio import RatioFinding
 from edgecnn.judging.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
@@ -47,7 +47,7 @@ def test_what_ships_the_same_files_meets_gates_on_a_difference_by_definition() -
 
 @pytest.mark.parametrize("way", [OF_A_BUILD, OF_A_FINISHED_BUILD])
 def test_an_open_gate_asks_for_rounds_in_the_way_of_the_call(way: str) -> None:
-    gates = EffectiveGates.of(GateChoice(max={"p50_ms": 2.0}), None, Circumstances(more_rounds=way))
+    gates = EffectiveGates.of(StatedBounds(GateChoice(max={"p50_ms": 2.0})), Circumstances(more_rounds=way))
     row = judge_row(facts(latency=a_judged_latency(an_interval(1.9, 1.7, 2.1))), gates)
     result = next(result for result in row.gates if result.gate.metric == "p50_ms")
     assert way.format(result.rounds_to_settle) in result.reason

@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.judging.choice import drop_on_validation
 from edgecnn.judging.findings import images_to_settle
-from edgecnn.judging.gates import EffectiveGates, gates_for, judge
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds, gates_for, judge
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.resolution import POWER_Z
 from edgecnn.values.figures import MultiLabelAccuracy
@@ -71,9 +71,9 @@ def test_what_several_labels_have_is_not_of_any_other_model(metric: str) -> None
 
 
 def test_the_default_gate_and_the_budget_of_the_choice_are_those_of_the_drop_of_map() -> None:
-    (gate,) = gates_for(GateChoice(), device_usually_attached=True, multi_label=True)
+    (gate,) = gates_for(StatedBounds(GateChoice()), Circumstances(multi_label=True))
     assert (gate.metric, gate.side, gate.bound, gate.required) == ("map_drop_pp", "max", 1.0, "advisory")
-    stated = gates_for(GateChoice(max={"map_drop_pp": 2.5}), device_usually_attached=True, multi_label=True)
+    stated = gates_for(StatedBounds(GateChoice(max={"map_drop_pp": 2.5})), Circumstances(multi_label=True))
     assert (EffectiveGates(gates=(gate,)).budget_pp, EffectiveGates(gates=stated).budget_pp) == (1.0, 2.5)
     assert drop_on_validation(a_row(a_multi_label((0.4, 0.1, 0.7)))) == 0.4
     assert drop_on_validation(a_row(a_multi_label(None), "onnxruntime-fp32")) == 0.0

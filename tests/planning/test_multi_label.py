@@ -31,7 +31,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_every_kit_is_given_the_thresholds_of_the_trunk_and_the_gate_is_on_map(bench: Bench) -> None:
     resolved = resolve(bench.request(), bench.store, Ear())
     assert resolved.data.multi_label and resolved.recipe.train.label_smoothing == 0
-    assert [gate.metric for gate in effective_gates(resolved, None, "fresh-enough").gates] == ["map_drop_pp"]
+    assert [gate.metric for gate in effective_gates(resolved, None, "fresh-enough", None).gates] == ["map_drop_pp"]
     planned = plan(resolved)
     export = planned.step("export")
     kits = [step.stage.inputs for step in planned.steps if step.stage.kind == "package"]
@@ -133,7 +133,7 @@ def test_without_labels_a_last_sigmoid_says_that_there_are_several(tmp_path: Pat
     assert (resolved.multi_label, resolved.data.multi_label) == (sigmoid, False)
     kits = [step.stage.inputs for step in plan(resolved).steps if step.stage.kind == "package"]
     assert all(("thresholds" in kit) == sigmoid for kit in kits)
-    assert [gate.metric for gate in effective_gates(resolved, None, "fresh-enough").gates] == ["agreement"]
+    assert [gate.metric for gate in effective_gates(resolved, None, "fresh-enough", None).gates] == ["agreement"]
 
 
 def test_a_bound_of_one_class_is_refused_before_anything_is_built(bench: Bench) -> None:

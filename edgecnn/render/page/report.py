@@ -33,6 +33,7 @@ from edgecnn.render.page.charts.tradeoff import tradeoff_chart
 from edgecnn.render.page.document import document
 from edgecnn.render.sentences import (
     REFERENCES,
+    gate_origin,
     gate_reason,
     knob_lines,
     learned_lines,
@@ -58,6 +59,7 @@ def report_page(facts: PageFacts) -> str:
         report=facts.report,
         decided=verdict_reason(facts.report.verdict, facts.report.gates),
         unlearned=learned_lines(facts.report.gates),
+        gate_origin=gate_origin,
         gate_reason=partial(gate_reason, require_measured=facts.report.require_measured),
         shows=shown_digest(facts.report),
         figures=shown,

@@ -15,7 +15,7 @@ from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, RESIDENCY, legend
 from edgecnn.render.figures import milliseconds, points
 from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, sparkline, stdout_signs
-from edgecnn.render.sentences import energy_text, error_rates, gate_line, judged_line
+from edgecnn.render.sentences import energy_text, error_rates, gate_line, judged_line, not_judged_line
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
 from edgecnn.values.candidate import DEFAULT
 from edgecnn.values.command import Command
@@ -50,6 +50,8 @@ def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[s
     if not comparison.changed:
         lines.append("  changed: no recorded difference")
     rates = error_rates(comparison.gates)
+    not_judged = not_judged_line(comparison)
+    lines += [] if not_judged is None else [f"  {not_judged}"]
     details = [*([] if rates is None else [rates]), *(f"note: {notice}" for notice in comparison.notices)]
     if verbose:
         return [*lines, *(f"  {line}" for line in details), result]

@@ -17,6 +17,7 @@ from edgecnn.judging.resolution import labels_sentence, resolution_sentence, res
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.render.figures import forecast_notes, predicted, predicted_rate
+from edgecnn.render.sentences import gate_origin, stated_gates_lines
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_range_text, names_by_reason
 from edgecnn.store.disk import user_path
@@ -65,9 +66,10 @@ def show_plan(planned: PlannedBuild) -> None:
             f"test split: {planned.test_set}",
             *(
                 f"gate: {gate.metric} {'at most' if gate.side == 'max' else 'at least'} {gate.bound:g} "
-                f"({gate.stated_by}, {_REQUIRED[gate.required]})"
+                f"({gate_origin(gate)}, {_REQUIRED[gate.required]})"
                 for gate in planned.gates.gates
             ),
+            *stated_gates_lines((), planned.gates.dropped),
             *(
                 []
                 if "accuracy" in planned.gates.sources

@@ -29,6 +29,7 @@ from edgecnn.render.sentences import (
     residency_text,
     result_line,
     settled_by_number,
+    stated_gates_lines,
 )
 from edgecnn.render.terminal import VERDICT_STYLE, Grid, console, print_unbroken, print_wrapped, show_grid, show_rows
 from edgecnn.render.wording import lines_by_reason
@@ -78,8 +79,8 @@ def _show_brief(report: BuildReport, screen: Console) -> None:
     for result in report.gates:
         if result.verdict is not Verdict.PASS and result.gate.stated_by != CHANCE and result is not named:
             print_wrapped(screen, gate_line(result, require_measured=report.require_measured))
-    for line in _warnings(report):
-        print_wrapped(screen, f"warning: {line}")
+    for line in (*stated_gates_lines(report.gates, report.gates_dropped), *(f"warning: {line}" for line in _warnings(report))):
+        print_wrapped(screen, line)
     print_wrapped(screen, f"{counted(sum(1 for _ in _details(report)), 'more detail')}: add --verbose, or read report.md")
 
 
@@ -107,6 +108,7 @@ def _details(report: BuildReport) -> Iterator[str]:
     """Yield the lines that only ``--verbose`` and the report have."""
     yield f"chosen: {report.choice.why}"
     yield from gate_lines(report.gates, require_measured=report.require_measured)
+    yield from stated_gates_lines(report.gates, report.gates_dropped)
     yield from partial_precision_lines(report.candidates)
     yield from (f"knobs: {setting}" for setting in knob_lines(report.choice))
     yield from (f"measured on another day, not in this build: {line}" for line in reference_lines(report.references))

@@ -9,7 +9,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, LogitsNotFinite
 from edgecnn.judging.accuracy import NO_LABELS, Answers, agreement
 from edgecnn.judging.choice import eligibility_of, reasons_of
-from edgecnn.judging.gates import EffectiveGates, gates_for, judge
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StatedBounds, gates_for, judge
 from edgecnn.judging.reasons import worded
 from edgecnn.values.reason import Differs
 from edgecnn.values.recipe import GateChoice
@@ -67,7 +67,7 @@ def test_a_gate_on_agreement_is_judged_by_the_whole_interval(bound: float, verdi
 
 
 def test_without_labels_the_default_gate_and_the_budget_are_of_agreement() -> None:
-    (gate,) = gates_for(GateChoice(), device_usually_attached=True, labelled=False)
+    (gate,) = gates_for(StatedBounds(GateChoice()), Circumstances(labelled=False))
     assert (gate.metric, gate.side, gate.bound, gate.required) == ("agreement", "min", 0.99, "advisory")
     assert EffectiveGates(gates=(gate,), labelled=False).budget_pp == 1.0
     assert EffectiveGates(gates=(gate.model_copy(update={"bound": 0.95}),), labelled=False).budget_pp == 5.0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from edgecnn.judging.gates import gates_for, judge, parse_bounds
+from edgecnn.judging.gates import Circumstances, StatedBounds, gates_for, judge, parse_bounds
 from edgecnn.judging.resources import energy
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EnergyReading, Profile, RunEnergy, Stretch
@@ -104,5 +104,5 @@ def test_a_gate_on_what_was_not_measured_is_missing() -> None:
 
 
 def test_energy_on_a_device_that_is_not_at_hand_is_required_when_measured() -> None:
-    (gate,) = gates_for(parse_bounds(["energy_mj=50"], []), device_usually_attached=False)
+    (gate,) = gates_for(StatedBounds(parse_bounds(["energy_mj=50"], [])), Circumstances(device_usually_attached=False))
     assert gate.required == "when-measured"

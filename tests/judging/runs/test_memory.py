@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from edgecnn.judging.gates import gates_for, judge, parse_bounds
+from edgecnn.judging.gates import Circumstances, StatedBounds, gates_for, judge, parse_bounds
 from edgecnn.judging.resources import memory
 from edgecnn.render.sentences import error_rates
 from edgecnn.values.figures import Memory
@@ -98,7 +98,7 @@ def test_a_gate_on_what_was_not_measured_is_missing_and_one_on_too_little_unsure
 
 def test_memory_on_a_device_that_is_not_at_hand_is_required_when_measured() -> None:
     asked = parse_bounds(["peak_memory_mib=100"], [])
-    (gate,) = gates_for(asked, device_usually_attached=False)
+    (gate,) = gates_for(StatedBounds(asked), Circumstances(device_usually_attached=False))
     assert gate.required == "when-measured"
-    (gate,) = gates_for(asked, device_usually_attached=True)
+    (gate,) = gates_for(StatedBounds(asked), Circumstances())
     assert gate.required == "always"

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from edgecnn.judging import metrics
-from edgecnn.judging.gates import gates_for, judge
+from edgecnn.judging.gates import Circumstances, StatedBounds, gates_for, judge
 from edgecnn.judging.metrics import METRICS, SHOWN, Metric, finding_of
 from edgecnn.render.columns import metric_cell
 from edgecnn.render.figures import metric_text
@@ -98,7 +98,7 @@ def test_each_metric_is_found_on_the_page_under_its_own_name(name: str) -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_each_metric_that_can_be_bounded_is_judged_by_its_name_and_unit(name: str) -> None:
     side = "max" if METRICS[name].better == "lower" else "min"
-    (gate,) = gates_for(GateChoice.model_validate({side: {name: 0.5}}), device_usually_attached=True)
+    (gate,) = gates_for(StatedBounds(GateChoice.model_validate({side: {name: 0.5}})), Circumstances())
     row = chosen(page_of(name))
     result = judge(gate, row)
     assert (gate.side, result.figure) == (side, finding_of(name, row).figure)
