@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import edgecnn
-from edgecnn.bench.bench import BenchRequest
+from edgecnn.bench.bench import RACED, BenchRequest
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, prepare_images, stored_images
 from edgecnn.building.build import BuildContext
@@ -225,7 +225,16 @@ def _report(verified: Verified, recorded: Recorded, subject: Subject, shown: Ope
     rows = add_reported_figures(candidate_facts(subject), subject)
     marked = [row.model_copy(update={"chosen": name == verified.contents.chosen}) for name, row in rows.items()]
     # The recorded accuracy is of another day, and usually of another machine, so it passes no gate of this call.
-    judged = judge_rows(marked, gates, {} if shown.pixels is not None else {"accuracy": shown.facts.said})
+    absent, judged_rows = {} if shown.pixels is not None else {"accuracy": shown.facts.said}, marked
+    if recorded.device is not None and not subject.attached:
+        command = bench_command(verified.opened.path, recorded.device)
+        absent |= dict.fromkeys(RACED, f"not judged, because this machine is not {recorded.device}; measure it there: {command}")
+        judged_rows = [row.model_copy(update=dict.fromkeys(RACED)) for row in marked]
+    judged = judge_rows(judged_rows, gates, absent)
+    candidates = tuple(
+        row.model_copy(update={"gates": result.gates, "verdict": result.verdict})
+        for row, result in zip(marked, judged.rows, strict=True)
+    )
     return BundleBench(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -236,7 +245,7 @@ def _report(verified: Verified, recorded: Recorded, subject: Subject, shown: Ope
         board=None,
         environment=subject.lab.environment,
         images=shown.facts,
-        candidates=judged.rows,
+        candidates=candidates,
         recorded=recorded.accuracy,
         profiles={},
         gates=judged.gates,

@@ -21,12 +21,13 @@ from typing import Literal, NamedTuple
 import edgecnn
 from edgecnn.building.rows import add_reported_figures, candidate_facts, thresholds_of
 from edgecnn.comparing.baseline_file import race_profile, read_days, runs_of
+from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.errors.comparing import DEVICES_DIFFER, baseline_elsewhere, unknown_condition
 from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.accuracy import Answers
-from edgecnn.judging.gates import EffectiveGates
+from edgecnn.judging.gates import DEFAULT_RATIO_GATE, EffectiveGates, bound_of
 from edgecnn.judging.judgement import Compared, judge_row
 from edgecnn.judging.latency import disturbed, latency, runs_needed, worst_of
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
@@ -44,12 +45,23 @@ from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Knobs
+from edgecnn.values.command import Command
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, NOT_TIMED, Environment, Profile
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import CandidateFacts, Comparison, Latency, LatencyBaseline, Origin, ShippedKitFacts
+from edgecnn.values.report import (
+    CandidateFacts,
+    ClassAlone,
+    ClassesApart,
+    Comparison,
+    Latency,
+    LatencyBaseline,
+    Origin,
+    ShippedKitFacts,
+)
 from edgecnn.values.verdict import CHANCE, Gate
 
 NOT_RACED = "not raced, because HEAD and BASE are the same files"
+NO_RACE_NEEDED = "not raced, because no gate of this comparison needs a race"
 IDENTICAL = "HEAD and BASE ship the same kit, byte for byte: the drop is 0 and the latency ratio is 1 by definition"
 
 
@@ -62,6 +74,8 @@ class Sides(NamedTuple):
     base_origin: Origin
     identical: bool
     """Whether both sides ship the same files, so that the drop is 0 and the ratio is 1 by definition."""
+    pairing: Pairing | None = None
+    """The pairing of images of two different test splits."""
 
 
 def comparison_subject(head: ShippedKit, lab: Lab, base: KitRef | None = None) -> Subject:
@@ -87,10 +101,18 @@ def require_same_device(head: ShippedKitFacts, base: ShippedKitFacts) -> None:
         raise DEVICES_DIFFER(head=head.device, base=base.device)
 
 
-def must_race(gates: EffectiveGates, *, identical: bool) -> bool:
-    """Whether HEAD must run. Identical sides are raced only for a bound on the latency or memory of HEAD alone."""
-    own = (COMPARED[gate.metric] for gate in gates.gates if COMPARED[gate.metric].identical is None)
-    return not identical or any(metric.source in ("latency", "memory") for metric in own)
+def why_no_race(head: ShippedKit, gates: EffectiveGates, command: str, *, identical: bool) -> str | None:
+    """Return why HEAD is not raced; None if it must be.
+
+    A race needs a gate on latency or memory, and for identical sides, one that bounds HEAD alone. Only the device that HEAD was
+    built for may decide such a gate. ``command``: the command that decides it there.
+    """
+    gated = [COMPARED[gate.metric] for gate in gates.gates if COMPARED[gate.metric].source in ("latency", "memory")]
+    if not gated:
+        return NO_RACE_NEEDED
+    if identical and all(metric.identical is not None for metric in gated):
+        return NOT_RACED
+    return head.not_timed_here(command)
 
 
 def comparison(
@@ -134,7 +156,25 @@ def comparison(
         gates=judged.gates,
         not_judged=_gates_of_build(head),
         changed=tuple(map(str, origin_changes(sides.base_origin, head.origin))),
+        classes=None if sides.pairing is None else _classes_apart(sides.pairing, row),
         seconds=0.0,
+    )
+
+
+def _classes_apart(pairing: Pairing, row: CandidateFacts) -> ClassesApart | None:
+    """Return the classes that only one side has, with HEAD's figures for its own; None if both have the same classes."""
+    if not pairing.only_head and not pairing.only_base:
+        return None
+    known = () if row.test is None or row.test.quality is None else row.test.quality.classes.classes
+    by_name = {figures.name: figures for figures in known}
+    return ClassesApart(
+        images_compared=pairing.images,
+        only_head=tuple(
+            ClassAlone(name=name, images=figures.images, right=figures.right, recall=figures.recall)
+            for name in pairing.only_head
+            if (figures := by_name.get(name)) is not None
+        ),
+        only_base=pairing.only_base,
     )
 
 
@@ -186,18 +226,19 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         for side in (head, base) if identical else ():  # nothing else opens the kits of identical sides
             side.require_whole()
         subject = comparison_subject(head, lab, base.kit)
-        if must_race(gates, identical=identical):
+        command = Command(verb=("judge",), parts=((str(request.head),), ("--against", str(request.base))))
+        if (why := why_no_race(head, gates, str(command), identical=identical)) is None:
             finding = _race_both(subject, gates, request.rounds, identical=identical)
         else:
-            finding = RatioFinding(ratio=None, absent=NOT_RACED)
+            finding = RatioFinding(ratio=None, absent=why)
         answers = _add_answers(subject, head, base)
     common, notices = None, _race_notices(head, base, identical=identical)
     if answers is not None and answers.pairing is not None:
         shared = answers.common_answers()
         known_answers: dict[tuple[str, Split], Answers] = {("HEAD", "test"): shared.head, ("BASE", "test"): shared.base}
-        common = replace(subject, known_labels={"test": shared.labels}, known_answers=known_answers)
+        common = replace(subject, classes=shared.names, known_labels={"test": shared.labels}, known_answers=known_answers)
         notices.append(answers.pairing.sentence("BASE", "HEAD"))
-    sides = Sides("paired", head, base.facts, base.origin, identical)
+    sides = Sides("paired", head, base.facts, base.origin, identical, None if answers is None else answers.pairing)
     return comparison(sides, subject, finding, gates, common).model_copy(
         update={
             "notices": tuple(notices),
@@ -207,19 +248,24 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
 
 
 def _race_both(subject: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
-    """Race both kits in blocks, and stop at the first look that settles the ratio. Identical sides need one look."""
+    """Race both kits in blocks, and stop at the first look that settles the ratio.
+
+    One look, which has the runs for all other gates, is enough for identical sides or without a gate on the ratio.
+    """
     if not subject.timed:
         return RatioFinding(ratio=None, absent=NOT_TIMED)
     base, head, lab = subject.kits["BASE"], subject.kits["HEAD"], subject.lab
     unrunnable = [f"{name}: {why}" for name in ("BASE", "HEAD") if (why := subject.why_not_runnable(name))]
     if unrunnable:
         return RatioFinding(ratio=None, absent="; ".join(unrunnable))
-    ratio_gate = next(gate for gate in gates.gates if gate.metric == LATENCY_RATIO)
+    ratio_gate = next((gate for gate in gates.gates if gate.metric == LATENCY_RATIO), None)
     planned, done, races = looks(rounds, gates.runs.latency), 0, list[PairedRace]()
     finding = RatioFinding(ratio=None, absent="nothing ran")
+    raced_for = listed([bound_of(gate) for gate in gates.gates if COMPARED[gate.metric].source in ("latency", "memory")])
     max_s = long_enough_s((base, head) if base.entrant != head.entrant else (head,), lab)
     for upto in planned:
-        lab.tell.note(f"race {base.candidate.id} of BASE and {head.candidate.id} of HEAD: rounds {done + 1} to {upto}")
+        sides = f"{base.candidate.id} of BASE and {head.candidate.id} of HEAD"
+        lab.tell.note(f"race {sides} to decide {raced_for}: rounds {done + 1} to {upto}")
         pair = race_pair(base, head, upto - done, lab, max_s)
         if pair.base is None or pair.head is None:
             if pair.head is None:
@@ -227,8 +273,8 @@ def _race_both(subject: Subject, gates: EffectiveGates, rounds: int, *, identica
             finding = RatioFinding(ratio=None, absent=pair.failed)
             break
         races.append(PairedRace(base=pair.base, head=pair.head))
-        finding, decided = look(races, ratio_gate, planned, lab.machine)
-        if decided or identical:
+        finding, decided = look(races, ratio_gate or DEFAULT_RATIO_GATE, planned, lab.machine)
+        if decided or identical or ratio_gate is None:
             break
         done = upto
     if races:
@@ -268,8 +314,7 @@ def _join_races(profiles: Sequence[Profile]) -> Profile:
 
 
 def _race_notices(head: ShippedKit, base: ShippedKit, *, identical: bool) -> list[str]:
-    sides = () if identical else (("HEAD", head), ("BASE", base))
-    notices = [f"{name}: {where}" for name, side in sides if (where := side.elsewhere())]
+    notices = []
     if base.pinned_by is not None:
         notices.append(f"BASE is the kit that {base.pinned_by} pins, from the store")
     notices += knob_notices(("HEAD", head.facts), ("BASE", base.facts))
@@ -359,13 +404,18 @@ def _subject(
     if request.runs is not None:
         profile = runs_of(head, request.runs)
         subject = comparison_subject(head, replace(lab, machine=profile.host, environment=profile.environment))
-        subject.against["HEAD"] = profile
+        if (why := _of_another_processor(head, profile.environment)) is None:
+            subject.against["HEAD"] = profile
+        else:
+            subject.absent["latency"] = why
     else:
         subject = comparison_subject(head, lab)
         here = lab.environment_of(head.kit)
         _refuse_elsewhere(days, here, request.allow_different)  # before any time is spent
-        if not must_race(gates, identical=_identical(head, days, here)):
-            subject.absent["latency"] = NOT_RACED
+        command = str(Command(verb=("baseline", "compare"), parts=((str(request.head),), tuple(map(str, request.baselines)))))
+        why = why_no_race(head, gates, command, identical=_identical(head, days, here))
+        if why is not None:
+            subject.absent["latency"] = why
         elif not subject.timed:
             subject.absent["latency"] = NOT_TIMED
         elif (why := subject.why_not_runnable("HEAD")) is not None:
@@ -374,6 +424,14 @@ def _subject(
             _race_head(request, subject, days)
     subject.absent["accuracy"] = _NO_ANSWERS
     return subject
+
+
+def _of_another_processor(head: ShippedKit, environment: Environment) -> str | None:
+    """Return why runs say nothing about the device of HEAD: another processor architecture made them. None otherwise."""
+    device, architecture = head.device, environment.observed.get("architecture")
+    if device is None or architecture is None or device.processor.architecture in ("any", architecture):
+        return None
+    return f"the runs were measured on {architecture}, and {device.name} is {device.processor.architecture}: measure them there"
 
 
 def _race_head(request: CompareRequest, subject: Subject, days: Sequence[LatencyBaseline]) -> None:

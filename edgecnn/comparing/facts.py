@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from edgecnn.errors.wording import counted
+from edgecnn.errors.wording import counted, listed, plural
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import Environment, Purpose
@@ -121,6 +121,10 @@ class Pairing(Value):
     """Images in HEAD's test split."""
     relabelled: int = 0
     """Common images whose label differs; HEAD's labels count for both sides."""
+    only_head: tuple[str, ...] = ()
+    """Classes that BASE does not have. Their images are not compared."""
+    only_base: tuple[str, ...] = ()
+    """Classes that HEAD does not have. Their images are not compared."""
 
     def sentence(self, base: str, head: str) -> str:
         """Return a sentence for notices and captions. ``base``, ``head``: the names of the two builds."""
@@ -129,9 +133,15 @@ class Pairing(Value):
             if self.relabelled
             else ""
         )
+        alone = [
+            f"{listed([repr(name) for name in names])} {plural(len(names), 'is', 'are')} only in {side}"
+            for side, names in ((head, self.only_head), (base, self.only_base))
+            if names
+        ]
+        classes = f"; the images show only classes that both builds have ({' and '.join(alone)})" if alone else ""
         return (
             f"accuracy is compared on the {counted(self.images, 'image')} that both test splits hold "
-            f"({self.base_images:,} in {base}, {self.head_images:,} in {head}){labels}"
+            f"({self.base_images:,} in {base}, {self.head_images:,} in {head}){classes}{labels}"
         )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgecnn.building.rows import answers_from, required_thresholds
 from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.pin import rebuild_command
-from edgecnn.errors.wording import shell_word
+from edgecnn.errors.wording import first_of, shell_word
 from edgecnn.judging.accuracy import NO_LABELS, Answers, accuracy
 from edgecnn.judging.multi_label import multi_label_accuracy
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
@@ -47,6 +48,10 @@ class CommonImages:
     """``PairedAnswers.images`` for BASE."""
     groups: NDArray[Any] | None
     """Group of each pair, (pairs,), from HEAD, else from BASE."""
+    only_head: tuple[str, ...] = ()
+    """Classes that BASE does not have. None of the pairs shows one of them."""
+    only_base: tuple[str, ...] = ()
+    """Classes that HEAD does not have. None of the pairs shows one of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,9 @@ class PairedAnswers:
     images: Path
     """``.npy`` of HEAD's test pixels, uint8 (images, *crop_px, 3). The file may be gone."""
     common: CommonImages | None = None
-    """None if both sides were evaluated on the same pixels, so that their rows match."""
+    """None if both sides were evaluated on the same pixels with the same classes, so that their rows match."""
+    common_classes: tuple[str, ...] = ()
+    """Names in the order of the logits of ``common_answers``: HEAD's classes, then those that only BASE has. Empty: ``names``."""
 
     @property
     def base_labels(self) -> NDArray[Any]:
@@ -77,16 +84,17 @@ class PairedAnswers:
         """Return the predictions on the images in both test splits, in one order, with HEAD's labels."""
         if self.common is None:
             return self
+        names = self.common_classes or self.names
         head, base = (
             replace(
                 answers,
-                logits=answers.logits[rows],
+                logits=_with_columns(answers.logits[rows], range(answers.logits.shape[1]), len(names)),
                 pixels=self.head.pixels,
                 groups=self.common.groups,
             )
             for answers, rows in ((self.head, self.common.head), (self.base, self.common.base))
         )
-        return replace(self, head=head, base=base, labels=self.labels[self.common.head], common=None)
+        return replace(self, head=head, base=base, labels=self.labels[self.common.head], names=names, common=None)
 
     @property
     def pairing(self) -> Pairing | None:
@@ -99,6 +107,8 @@ class PairedAnswers:
             base_images=len(self.common.base_labels),
             head_images=len(self.labels),
             relabelled=int(differ.reshape(len(differ), -1).any(axis=1).sum()),
+            only_head=self.common.only_head,
+            only_base=self.common.only_base,
         )
 
 
@@ -121,21 +131,26 @@ def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tupl
     """Return the newest stored predictions of both builds on the same images, from one machine if possible.
 
     Images are paired by their source files, so the builds may differ in resolution, preprocessing, corrected labels and added
-    images. An image that is in only one test split is ignored.
+    images. An image that is in only one test split is ignored, and so is an image of a class that only one build has. Each
+    network still chooses among all of its own classes.
 
     ``names``: names of ``head`` and ``base`` for readers.
 
     Raises:
-        Unavailable: one side was not evaluated with this store, the classes differ, or no image is in both test splits.
+        Unavailable: one side was not evaluated with this store, the labels of multi-label builds differ, or no image of a common
+            class is in both test splits.
         EdgecnnError: the store cannot be read.
     """
     ours, theirs = _test_split(head, store, names[0]), _test_split(base, store, names[1])
-    classes = head.kit.manifest["labels"]
-    if classes != base.kit.manifest["labels"]:
-        raise Unavailable("their classes are not the same, or not in the same order")
     if ours.labels.ndim != theirs.labels.ndim:
         raise Unavailable("one build is single-label, the other multi-label")
-    common = None if ours.shows_the_same_as(theirs) else _common_images(ours, theirs, names)
+    classes = _Classes.of(head, base)
+    if not classes.are_equal:
+        if ours.labels.ndim == 2:
+            raise Unavailable(f"multi-label builds are compared only if they have the same labels: {classes.difference(names)}")
+        theirs = replace(theirs, labels=classes.head_indices(theirs.labels))
+    same = classes.are_equal and ours.shows_the_same_as(theirs)
+    common = None if same else _common_images(ours, theirs, names, classes)
     if ours.labels.ndim == 1 and (ours.labels == UNLABELLED).any():
         raise Unavailable(f"accuracy cannot be compared: {NO_LABELS}")
     mine = _evaluations(head, store, ours.pixels, names[0])
@@ -147,15 +162,79 @@ def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tupl
         groups = (known, known)
     return PairedAnswers(
         head=_answers(head, same_host[0], groups[0]),
-        base=_answers(base, same_host[1], groups[1]),
+        base=classes.in_head_order(_answers(base, same_host[1], groups[1])),
         labels=ours.labels,
-        names=tuple(str(name) for name in classes),
+        names=classes.head,
         images=ours.images,
         common=common,
+        common_classes=classes.all,
     )
 
 
-def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str]) -> CommonImages:
+class _Classes(NamedTuple):
+    """The classes of both sides, by name, in the order of their logits."""
+
+    head: tuple[str, ...]
+    base: tuple[str, ...]
+
+    @classmethod
+    def of(cls, head: ShippedKit, base: ShippedKit) -> _Classes:
+        return cls(*(tuple(str(name) for name in side.kit.manifest["labels"]) for side in (head, base)))
+
+    @property
+    def are_equal(self) -> bool:
+        return self.head == self.base
+
+    @property
+    def only_head(self) -> tuple[str, ...]:
+        return tuple(name for name in self.head if name not in self.base)
+
+    @property
+    def only_base(self) -> tuple[str, ...]:
+        return tuple(name for name in self.base if name not in self.head)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """HEAD's classes, then those that only BASE has."""
+        return (*self.head, *self.only_base)
+
+    def difference(self, names: tuple[str, str]) -> str:
+        """Return which classes only one of the two has, as a clause."""
+        sides = ((names[0], self.only_head), (names[1], self.only_base))
+        parts = [f"only {side} has {first_of([repr(name) for name in only], 3)}" for side, only in sides if only]
+        return " and ".join(parts) or "they are in another order"
+
+    def head_indices(self, base_labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return BASE's labels as indices into ``all``; unlabelled images stay unlabelled."""
+        import numpy as np
+
+        indices = np.array([self.all.index(name) for name in self.base], np.int64)
+        return np.where(base_labels == UNLABELLED, UNLABELLED, indices[base_labels])
+
+    def in_head_order(self, base: Answers) -> Answers:
+        """Return BASE's predictions with a column for each class of ``all``."""
+        if self.are_equal:
+            return base
+        columns = [self.all.index(name) for name in self.base]
+        return replace(base, logits=_with_columns(base.logits, columns, len(self.all)))
+
+
+_NEVER_CHOSEN = 40.0
+"""Distance of the logit of a class that a network does not have below its smallest one: its probability is below 1e-17."""
+
+
+def _with_columns(logits: NDArray[Any], columns: Sequence[int], count: int) -> NDArray[Any]:
+    """Return logits (images, ``count``) with the given ones in ``columns``, and values that are never the largest elsewhere."""
+    import numpy as np
+
+    if count == logits.shape[1] and list(columns) == list(range(count)):
+        return logits
+    wider = np.repeat(logits.min(axis=1, keepdims=True) - _NEVER_CHOSEN, count, axis=1)
+    wider[:, list(columns)] = logits
+    return wider
+
+
+def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str], classes: _Classes) -> CommonImages:
     import numpy as np
 
     for split, name in ((ours, names[0]), (theirs, names[1])):
@@ -166,9 +245,15 @@ def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str]) -> Comm
                 f"build {name} again to pair them by source image"
             )
     row_in_base = _first_rows(theirs)
-    pairs = [(row, row_in_base[source]) for source, row in _first_rows(ours).items() if source in row_in_base]
+    alone = {classes.all.index(name) for name in (*classes.only_head, *classes.only_base)}
+    pairs = [
+        (row, row_in_base[source])
+        for source, row in _first_rows(ours).items()
+        if source in row_in_base and not (alone and {int(ours.labels[row]), int(theirs.labels[row_in_base[source]])} & alone)
+    ]
     if not pairs:
-        raise Unavailable(f"no image is in both test splits: build {names[1]} again from the images of {names[0]}")
+        of = f" of a class that both have ({classes.difference(names)})" if alone else ""
+        raise Unavailable(f"no image{of} is in both test splits: build {names[1]} again from the images of {names[0]}")
     rows = np.array(pairs, np.int64)
     known = [split.groups[of_split] for split, of_split in ((ours, rows[:, 0]), (theirs, rows[:, 1])) if split.groups is not None]
     return CommonImages(
@@ -177,6 +262,8 @@ def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str]) -> Comm
         base_labels=theirs.labels,
         base_pixels=theirs.images,
         groups=known[0] if known else None,
+        only_head=classes.only_head,
+        only_base=classes.only_base,
     )
 
 

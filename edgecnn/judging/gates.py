@@ -56,6 +56,8 @@ DEFAULT_DROP_PP = 1.0
 DEFAULT_LATENCY_RATIO = 1.03
 """Default bound of a comparison: smaller differences are lost in the effects of memory layout and linking."""
 
+DEFAULT_RATIO_GATE = Gate(metric=LATENCY_RATIO, side="max", bound=DEFAULT_LATENCY_RATIO, required="always")
+
 StoredRace = Literal["fresh-enough", "unless-gated", "never"]
 """Whether a call uses a stored race. fresh-enough: if the race is younger than ``max_age_h``. unless-gated: likewise, but not in
 CI or if a gate is on latency or energy. never: races run again."""
@@ -193,7 +195,7 @@ def gates_for(stated: StatedBounds, call: Circumstances) -> tuple[Gate, ...]:
 
 
 def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
-    """Return the gates of a comparison, ``latency_ratio`` first, with its default if none is stated. All are required.
+    """Return the gates of a comparison, ``latency_ratio`` first. Without stated bounds, it is the only one. All are required.
 
     ``parse_bounds`` has checked the bounds.
     """
@@ -202,9 +204,7 @@ def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
         Gate(metric=name, side=side, bound=bound, required="always", stated_by="command line")
         for side, name, bound in sorted(_bounds_of(choice), key=lambda stated: (stated[1] != LATENCY_RATIO, stated))
     ]
-    if LATENCY_RATIO in choice.max:
-        return tuple(stated)
-    return (Gate(metric=LATENCY_RATIO, side="max", bound=DEFAULT_LATENCY_RATIO, required="always"), *stated)
+    return tuple(stated) or (DEFAULT_RATIO_GATE,)
 
 
 def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:

@@ -316,8 +316,17 @@ def judged_line(verdict: Verdict, gates: Sequence[GateResult], images: int | Non
     reason = reason or verdict_reason(verdict, gates)
     if reason is None:
         return None
+    if verdict is Verdict.MISSING:
+        return f"MISSING: {_missing_reason(reason, gates)}"
     missing = unmeasured_note(verdict, gates)
     return f"{verdict.value}: {reason}" + (f", but {missing}" if missing else "")
+
+
+def _missing_reason(reason: str, gates: Sequence[GateResult]) -> str:
+    """Add the cause of the first missing figure, and the gates that failed."""
+    cause = next(result.reason for result in gates if result.verdict is Verdict.MISSING)
+    failed = [bound_of(result.gate) for result in gates if result.verdict is Verdict.FAIL]
+    return f"{reason} ({cause})" + (f"; FAIL: it breaks {listed(failed)}" if failed else "")
 
 
 _LOST = {"drop_pp": "top-1", "map_drop_pp": "mAP"}

@@ -43,6 +43,8 @@ class ShippedKit:
     kit: KitRef
     report: BuildReport | None
     plan: Mapping[str, Any] | None
+    bundled_for: str | None = None
+    """Name of the device in the bundle's ``choice.json``."""
     pin: PinnedBuild | None = None
     """Record of a pinned build that names the kit, if the kit comes from the store."""
     pinned_by: str | None = None
@@ -102,23 +104,31 @@ class ShippedKit:
         except RunnerError as error:
             raise RunnerFailed(**error.facts()) from error
 
-    def elsewhere(self) -> str | None:
-        """Return a sentence if the kit was built for another device than this machine, else None."""
+    def not_timed_here(self, command: str) -> str | None:
+        """Return why this machine cannot time the kit: it was built for another device. None for this machine.
+
+        ``command``: what to run on the device.
+        """
         device = self.device
         if device is None or matches(device, local_facts()):
             return None
-        return f"{self.kit.candidate.id} was built for {device.name}, not for this machine: the ratio may differ there"
+        return f"not measured, because this machine is not {device.name}; run this command there: {command}"
 
     @property
     def device(self) -> Device | None:
-        """The device from its file, else from the plan, in which the planning machine filled in open facts; None if unknown."""
+        """The device from its file, else from the plan, in which the planning machine filled in open facts; None if unknown.
+
+        Without a plan, the report or the bundle names the device. A bundle of an earlier version does not.
+        """
         if self.pin is not None:
             return load_devices().get(self.pin.shipped.device or "")
+        if self.plan is None:
+            return load_devices().get((self.bundled_for if self.report is None else self.report.build.device) or "")
         try:
-            planned = None if self.plan is None else Device.model_validate(self.plan["resolved"]["device"])
+            planned = Device.model_validate(self.plan["resolved"]["device"])
         except (ValidationError, KeyError, TypeError):
             return None  # another version, which described devices differently
-        return None if planned is None else load_devices().get(planned.name, planned)
+        return load_devices().get(planned.name, planned)
 
 
 def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
@@ -136,10 +146,12 @@ def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
         raise NO_BUILD_TO_COMPARE(folder=folder)
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
     report = None if build is None else report_or_none(build)
+    device = (json_object(bundle / CHOICE) or {}).get("device")
     return ShippedKit(
         folder=folder,
         kit=_kit(folder, bundle, candidate),
         report=report,
+        bundled_for=device if isinstance(device, str) else None,
         plan=None if build is None else plan_of(build, None if report is None else report.keys),
     )
 

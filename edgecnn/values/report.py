@@ -405,6 +405,25 @@ def sealed_digest(written: Mapping[str, Any]) -> str:
     return digest_of({name: value for name, value in written.items() if name != "sha256"})
 
 
+class ClassAlone(Value):
+    """A class that only HEAD has, on HEAD's test images of this class."""
+
+    name: str
+    images: int
+    right: int
+    recall: Interval | None
+    """0…1; None without images."""
+
+
+class ClassesApart(Value):
+    """The classes that only one of two compared builds has. Their images are not part of the comparison."""
+
+    images_compared: int
+    """Images of the classes that both builds have."""
+    only_head: tuple[ClassAlone, ...]
+    only_base: tuple[str, ...]
+
+
 class Comparison(Value):
     """``edgecnn judge HEAD --against BASE`` and ``edgecnn baseline compare``, schema edgecnn.comparison/1."""
 
@@ -438,6 +457,8 @@ class Comparison(Value):
     """Gates that belong to HEAD's build. A comparison does not judge them."""
     changed: tuple[str, ...]
     """Differences between the inputs and tools of the two, BASE → HEAD."""
+    classes: ClassesApart | None = Field(default=None, exclude_if=lambda classes: classes is None)
+    """None if both builds have the same classes."""
     notices: tuple[str, ...] = ()
     seconds: float
 

@@ -68,6 +68,17 @@ def test_byte_code_that_lies_in_the_folder_is_not_run(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+def test_another_processor_decides_no_gate_of_the_bundle_s_device(tmp_path: Path) -> None:
+    bundle = published(tmp_path)
+    choice = json.loads((bundle / "choice.json").read_text())
+    (bundle / "choice.json").write_text(json.dumps({**choice, "device": "raspberry-pi-5"}))
+    reseal(bundle)
+    found = benched(bundle, tmp_path, gates=parse_bounds(["p50_ms=100000", "size_mib=100"], ()))
+    assert {result.gate.metric: result.verdict for result in found.gates} == {"p50_ms": Verdict.MISSING, "size_mib": Verdict.PASS}
+    assert found.verdict is Verdict.MISSING and "raspberry-pi-5" in found.gates[0].reason
+    assert found.candidates[0].latency is not None and found.candidates[0].latency.runs > 0, "its time here is still shown"
+
+
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="apt-get install openssh-client")
 def test_where_signers_are_named_a_build_with_byte_code_beside_what_was_signed_is_refused(tmp_path: Path) -> None:
     from typer.testing import CliRunner

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.comparing.comparison import NOT_RACED, AgainstRequest, judge_against
+from edgecnn.comparing.comparison import NO_RACE_NEEDED, NOT_RACED, AgainstRequest, judge_against
 from edgecnn.comparing.paired_answers import CommonImages, PairedAnswers
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import DEVICES_DIFFER, BundleUnreadable, KitNotCarried, NoBuildToCompare
@@ -65,11 +65,10 @@ def test_unless_told_the_ratio_may_be_3_percent_and_is_required(tmp_path: Path) 
     assert (told.verdict, told.gate.stated_by) == (Verdict.FAIL, "command line")
 
 
-def test_another_stated_bound_leaves_the_ratio_gated(tmp_path: Path) -> None:
+def test_stated_bounds_replace_the_default_gate_on_the_ratio(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "size_mib=1", "p50_ms=0.5")
     assert [(each.gate.metric, each.verdict) for each in found.gates] == [
-        ("latency_ratio", Verdict.PASS),
         ("p50_ms", Verdict.FAIL),
         ("size_mib", Verdict.PASS),
     ]
@@ -82,8 +81,8 @@ def test_what_is_open_is_looked_at_again_until_the_rounds_are_used_up(tmp_path: 
     found = judge_against(AgainstRequest(head=head, base=base, rounds=24), racing_lab(host, tmp_path, ear))
     assert (found.verdict, found.rounds, exit_code_of(found.gates)) == (Verdict.UNSURE, 24, 4)
     assert [note for note in ear.notes if note.startswith("race ")] == [
-        "race onnxruntime-fp32 of BASE and onnxruntime-fp32 of HEAD: rounds 1 to 10",
-        "race onnxruntime-fp32 of BASE and onnxruntime-fp32 of HEAD: rounds 11 to 24",
+        "race onnxruntime-fp32 of BASE and onnxruntime-fp32 of HEAD to decide latency_ratio ≤ 1.03: rounds 1 to 10",
+        "race onnxruntime-fp32 of BASE and onnxruntime-fp32 of HEAD to decide latency_ratio ≤ 1.03: rounds 11 to 24",
     ]
 
 
@@ -136,7 +135,7 @@ def test_the_same_files_break_a_bound_that_wants_a_faster_head(tmp_path: Path) -
 def test_a_bound_on_head_alone_is_measured_though_base_ships_the_same_files(tmp_path: Path, bound: str) -> None:
     base, host = make_bundle(tmp_path / "base"), RacingHost(base=1.0)
     host.spread = (1.0,)
-    found = judged(tmp_path, host, base, base, bound)
+    found = judged(tmp_path, host, base, base, "latency_ratio=1", bound)
     rounds = 16 if bound.startswith("p50") else 10
     assert (found.ratio, found.rounds, len(host.ran)) == (exactly(1.0), rounds, 2 * rounds + 1)
     assert [each.fidelity for each in found.gates] == [Fidelity.DEFINED, Fidelity.MEASURED]
@@ -200,9 +199,9 @@ def test_a_kit_that_lacks_its_runtime_here_is_missing_with_the_reason_and_nothin
 def test_an_open_latency_names_the_option_that_this_verb_has(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "p50_ms=1.005")
-    assert found.gates[1].verdict is Verdict.UNSURE
-    assert "rounds (--rounds " in found.gates[1].reason
-    assert "--set" not in found.gates[1].reason
+    assert found.gates[0].verdict is Verdict.UNSURE
+    assert "rounds (--rounds " in found.gates[0].reason
+    assert "--set" not in found.gates[0].reason
 
 
 class BusyAtFirst(RacingHost):
@@ -217,7 +216,7 @@ def test_one_disturbed_part_of_a_race_speaks_for_all_of_it(tmp_path: Path) -> No
     head, base = two_bundles(tmp_path)
     host = BusyAtFirst(head=1.0, base=1.0)
     host.wobble["head"] = (0.9, 1.2)
-    found = judged(tmp_path, host, head, base, "p50_ms=0.8", rounds=24)
+    found = judged(tmp_path, host, head, base, "latency_ratio=1.03", "p50_ms=0.8", rounds=24)
     assert (found.rounds, found.gates[1].verdict) == (24, Verdict.UNSURE)
     assert "40 % of the CPU time" in found.gates[1].reason
 
@@ -238,7 +237,7 @@ class BusyInParts(RacingHost):
 @pytest.mark.parametrize("parts", [("10.0", "75.0"), ("75.0", "10.0"), ("10.0", "100.0"), ("100.0", "10.0")])
 def test_the_busiest_part_of_a_race_speaks_for_all_of_it_in_whichever_order(tmp_path: Path, parts: tuple[str, str]) -> None:
     head, base = two_bundles(tmp_path)
-    found = judged(tmp_path, BusyInParts(*parts), head, base, "p50_ms=0.4", rounds=24)
+    found = judged(tmp_path, BusyInParts(*parts), head, base, "latency_ratio=1.03", "p50_ms=0.4", rounds=24)
     assert (found.rounds, found.gates[1].verdict) == (24, Verdict.UNSURE)
     assert f"{float(max(parts, key=float)):.0f} % of the CPU time" in found.gates[1].reason
 
@@ -281,8 +280,10 @@ def test_other_work_that_met_head_alone_leaves_it_open(tmp_path: Path) -> None:
 
 def test_without_stored_answers_a_drop_is_missing_and_says_why(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
-    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "drop_pp=1")
-    drop = found.gates[1]
+    host = RacingHost(head=1.0, base=1.0)
+    found = judged(tmp_path, host, head, base, "drop_pp=1")
+    (drop,) = found.gates
+    assert (host.ran, found.latency.reason) == ([], NO_RACE_NEEDED)
     assert (drop.verdict, exit_code_of(found.gates), found.drop_pp) == (Verdict.MISSING, 3, None)
     assert drop.reason == found.drop_absent and "HEAD" in drop.reason
     assert f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out builds/rebuilt" in drop.reason
@@ -311,8 +312,20 @@ def test_a_head_whose_runs_end_in_an_error_is_out_whatever_its_size(tmp_path: Pa
     head, base = two_bundles(tmp_path)
     host = RacingHost(head=1.0, base=1.0)
     host.broken[shipped_kit(head).kit.digest] = "the runtime crashed"
-    found = judged(tmp_path, host, head, base, "size_mib=16")
+    found = judged(tmp_path, host, head, base, "latency_ratio=1.03", "size_mib=16")
     assert [(gate.verdict, gate.kit_failed) for gate in found.gates] == [(Verdict.MISSING, True), (Verdict.PASS, True)]
+
+
+@pytest.mark.parametrize("bound", ["latency_ratio=1.03", "p50_ms=1", "peak_memory_mib=100"])
+def test_another_processor_decides_no_gate_of_a_device(tmp_path: Path, bound: str) -> None:
+    head, base = (built_for("raspberry-pi-5", tmp_path / name, width=width) for name, width in (("head", 4), ("base", 3)))
+    host = RacingHost(bundle=1.0)
+    found = judged(tmp_path, host, head, base, bound, "size_mib=16")
+    by_metric = {result.gate.metric: result for result in found.gates}
+    missing = by_metric.pop(bound.partition("=")[0])
+    assert (missing.verdict, exit_code_of(found.gates), host.calls) == (Verdict.MISSING, 3, [])
+    assert f"edgecnn judge {head} --against {base}" in missing.reason and "raspberry-pi-5" in missing.reason
+    assert by_metric["size_mib"].verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(("whose", "verdict"), [("head", Verdict.FAIL), ("base", Verdict.MISSING)])
@@ -333,7 +346,7 @@ def test_answers_that_are_no_numbers_leave_the_ratio_judged(
     assert (gates["latency_ratio"].verdict, gates["drop_pp"].verdict) == (Verdict.PASS, verdict)
     assert "for image 1 of the test split contain nan" in gates["drop_pp"].reason
     if whose == "head":
-        same = judged(tmp_path, RacingHost(head=1.0), head, head, "drop_pp=1")
+        same = judged(tmp_path, RacingHost(head=1.0), head, head, "latency_ratio=1.03", "drop_pp=1")
         assert ([each.verdict for each in same.gates], same.drop_pp) == ([Verdict.PASS, Verdict.FAIL], None)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from edgecnn.comparing.facts import Pairing
-from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, _common_images, _Split, paired_answers
+from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, _Classes, _common_images, _Split, paired_answers
 from edgecnn.comparing.pin import pin_of, rebuild_command
-from edgecnn.judging.accuracy import accuracy
+from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.shipped import ShippedKit
 from tests.building.builds import Place
@@ -22,10 +22,10 @@ from tests.building.stored_builds import CLASSES, StoredBuild
 from tests.judging.made import a_candidate
 
 
-def shipped(build: StoredBuild, name: str) -> ShippedKit:
+def shipped(build: StoredBuild, name: str, classes: Sequence[str] = CLASSES) -> ShippedKit:
     folder = build.folder / name
     folder.mkdir()
-    (folder / "kit.json").write_text(json.dumps({"labels": list(CLASSES)}))
+    (folder / "kit.json").write_text(json.dumps({"labels": list(classes)}))
     kit = KitRef(candidate=a_candidate(name), folder=folder, digest=build.digest(name), runtime="onnxruntime")
     return ShippedKit(folder=folder, kit=kit, report=None, plan=None)
 
@@ -62,13 +62,37 @@ def test_a_pin_without_answers_is_told_what_builds_it_and_never_the_store_s_own_
         paired_answers(shipped(build, "onnxruntime-int8"), base, build.store)
 
 
-def paired_builds(tmp_path: Path, first_in_base: int | None) -> PairedAnswers:
+def paired_builds(tmp_path: Path, first_in_base: int | None, base_classes: Sequence[str] = CLASSES) -> PairedAnswers:
     """HEAD tests images 0 to 39, BASE 40 images from ``first_in_base`` on, at another resolution; they share a store."""
     head = StoredBuild(tmp_path, first_source=0)
     base = StoredBuild(tmp_path, first_source=first_in_base, pixels="6" * 64)
     head.answered("onnxruntime-int8", 3)
     base.answered("onnxruntime-fp32", 5, pixels="6" * 64)
-    return paired_answers(shipped(head, "onnxruntime-int8"), shipped(base, "onnxruntime-fp32"), head.store)
+    return paired_answers(shipped(head, "onnxruntime-int8"), shipped(base, "onnxruntime-fp32", base_classes), head.store)
+
+
+def test_builds_with_different_classes_are_compared_on_the_images_of_common_classes(tmp_path: Path) -> None:
+    answers = paired_builds(tmp_path, 9, ("bag", "boot", "coat"))
+    assert answers.pairing == Pairing(images=21, base_images=40, head_images=40, only_head=("shirt",), only_base=("coat",))
+    common = answers.common_answers()
+    assert common.names == ("bag", "boot", "shirt", "coat")
+    assert {common.names[label] for label in common.labels} == {"bag", "boot"}
+    measured = accuracy(common.head, common.labels, "test", common.base)
+    assert (measured.images, measured.lost, measured.gained) == (21, 0, 4)
+    assert {common.names[index] for index in common.base.logits[:4].argmax(axis=1)} == {"boot", "coat"}
+    assert not common.base.logits.argmax(axis=1).tolist().count(2), "BASE never predicts a class that only HEAD has"
+
+
+def test_builds_without_a_common_class_name_the_difference(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="only HEAD has 'bag'; 'boot'; 'shirt' and only BASE has 'cat'; 'cow'; 'dog'"):
+        paired_builds(tmp_path, 9, ("cat", "cow", "dog"))
+
+
+def test_classes_in_another_order_are_matched_by_name() -> None:
+    classes = _Classes(head=("a", "b", "c"), base=("c", "a", "b"))
+    base = Answers(candidate="x", logits=np.array([[3, 1, 2]], np.float32), pixels="p", machine="m")
+    assert classes.in_head_order(base).logits.tolist() == [[1, 2, 3]]
+    assert classes.head_indices(np.array([0, 1, 2, -1])).tolist() == [2, 0, 1, -1]
 
 
 def test_builds_of_another_resolution_are_paired_by_source_image(tmp_path: Path) -> None:
@@ -97,6 +121,9 @@ def test_pixels_that_cannot_be_paired_name_the_build_to_repeat(tmp_path: Path) -
         paired_builds(other, None)
 
 
+ONE_CLASS = _Classes(("a",), ("a",))
+
+
 def split(sources: Sequence[str], groups: Sequence[int] | None = None) -> _Split:
     known = None if groups is None else np.array(groups)
     return _Split(
@@ -111,12 +138,12 @@ def split(sources: Sequence[str], groups: Sequence[int] | None = None) -> _Split
 def test_copies_of_an_image_are_one_pair_whichever_side_has_them() -> None:
     copies, single = split([*"aaaa", "b"]), split(["b", "a", "c"])
     for ours, theirs, rows in ((copies, single, [(0, 1), (4, 0)]), (single, copies, [(0, 4), (1, 0)])):
-        common = _common_images(ours, theirs, ("HEAD", "BASE"))
+        common = _common_images(ours, theirs, ("HEAD", "BASE"), ONE_CLASS)
         assert list(zip(common.head.tolist(), common.base.tolist(), strict=True)) == rows
 
 
 @pytest.mark.parametrize(("head", "base"), [([7, 8], None), (None, [9, 7, 8]), ([7, 8], [1, 2, 3])])
 def test_groups_that_one_side_knows_hold_for_both(head: list[int] | None, base: list[int] | None) -> None:
-    common = _common_images(split(["a", "b"], head), split(["x", "a", "b"], base), ("HEAD", "BASE"))
+    common = _common_images(split(["a", "b"], head), split(["x", "a", "b"], base), ("HEAD", "BASE"), ONE_CLASS)
     assert common.groups is not None
     assert common.groups.tolist() == [7, 8]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from edgecnn.comparing.facts import BuildChanges, MachineGroup, MeasuredHistory, MeasuredPoint, Series, SideBySide
-from edgecnn.errors.wording import counted
+from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.judgement import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
@@ -20,7 +20,7 @@ from edgecnn.render.terminal import WIDE, show_lines, show_rows
 from edgecnn.values.candidate import DEFAULT
 from edgecnn.values.command import Command
 from edgecnn.values.figures import Energy
-from edgecnn.values.report import CandidateFacts, Comparison, Latency, LatencyBaseline, PinnedBuild, ShippedKitFacts
+from edgecnn.values.report import CandidateFacts, ClassesApart, Comparison, Latency, LatencyBaseline, PinnedBuild, ShippedKitFacts
 from edgecnn.values.verdict import CHANCE, Fidelity, Verdict
 
 CHANGES_SHOWN = 12
@@ -41,6 +41,7 @@ def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[s
         f"  HEAD: {head}, p50 {_median_text(comparison.latency)}",
         f"  BASE: {base}, p50 {_median_text(comparison.base_latency)}",
         f"  {comparison.drop_of} lost against BASE: {drop}",
+        *(f"  {line}" for line in classes_lines(comparison.classes)),
         f"  race: {comparison.how}, on {comparison.machine}",
         *(f"  {gate_line(gate)}" for gate in (comparison.gates if verbose else open_gates)),
         *(f"  changed: {line}" for line in comparison.changed[:CHANGES_SHOWN]),
@@ -57,6 +58,15 @@ def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[s
         return [*lines, *(f"  {line}" for line in details), result]
     hidden = len(details) + len(comparison.gates) - len(open_gates)
     return [*lines, *([f"  {counted(hidden, 'more detail')}: add --verbose"] if hidden else []), result]
+
+
+def classes_lines(apart: ClassesApart | None) -> list[str]:
+    """Return the classes that only one build has, and HEAD's result for its own."""
+    if apart is None:
+        return []
+    alone = [f"{row.name} ({row.right:,} of {counted(row.images, 'test image')} right)" for row in apart.only_head]
+    sides = [("HEAD", alone), ("BASE", list(apart.only_base))]
+    return [f"class only in {side}, not compared: {listed(names)}" for side, names in sides if names]
 
 
 def baseline_lines(baseline: LatencyBaseline, figures: Latency, energy: Energy) -> list[str]:
