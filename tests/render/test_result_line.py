@@ -12,14 +12,14 @@ import pytest
 from edgecnn.render.ci import sheet_of_report, summary_markdown
 from edgecnn.render.screens.fit import show_fit
 from edgecnn.render.screens.report import show_report
-from edgecnn.render.sentences import result_line
+from edgecnn.render.sentences import result_line, stated_gates_lines
 from edgecnn.results.explain import IMAGE, next_step
 from edgecnn.results.folder import BUNDLE
 from edgecnn.values.command import Command
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.reason import Taken
 from edgecnn.values.report import BuildReport, Choice
-from edgecnn.values.verdict import CHANCE, GateResult, Verdict
+from edgecnn.values.verdict import CHANCE, Gate, GateResult, ReplacedBound, Verdict
 from tests.fit.made import report as fit_report
 from tests.fit.test_choose import member
 from tests.judging.made import a_class, a_quality, an_accuracy, an_interval
@@ -172,3 +172,21 @@ def test_a_search_offers_the_same(capsys: pytest.CaptureFixture[str], tmp_path: 
         rewrite_manifest(kit, lambda manifest, machines=machines: manifest["requirements"].update(machines=machines))
         show_fit(fit_report(member("a", 0.8, 3.0, gates=gates)), tmp_path)
         assert command in capsys.readouterr().out
+
+
+def test_a_missing_figure_names_its_cause_and_does_not_hide_a_failed_gate() -> None:
+    missing = a_gate(Verdict.MISSING).model_copy(update={"reason": "the classes differ"})
+    failed = a_gate(Verdict.FAIL).model_copy(update={"gate": Gate(metric="size_mib", side="max", bound=3, required="always")})
+    line = result_line(judged(Verdict.MISSING, missing, failed))
+    assert line.startswith("MISSING: ") and "(the classes differ)" in line
+    assert line.endswith("FAIL: it breaks size_mib ≤ 3")
+
+
+def test_each_stated_gate_names_its_origin_and_what_it_replaces() -> None:
+    size = Gate(metric="size_mib", side="max", bound=16, required="always", stated_by="command line")
+    replacing = size.model_copy(update={"replaces": ReplacedBound(bound=20, stated_by="build")})
+    (line,) = stated_gates_lines([a_gate().model_copy(update={"gate": replacing})])
+    assert line == "gates: size_mib ≤ 16 (this command line, which replaces 20 from the command line of the build)"
+    assert stated_gates_lines([a_gate()]) == [], "the default gate needs no origin"
+    (dropped,) = stated_gates_lines([a_gate()], [size])
+    assert dropped.endswith("add --max size_mib=16")
