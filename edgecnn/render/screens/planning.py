@@ -52,7 +52,7 @@ def show_plan(planned: PlannedBuild) -> None:
     show_lines(
         [
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
-            *([] if (better := resolved.weights.alternative) is None else [f"better: {better.sentence}"]),
+            *([f"better: {better.sentence}"] if (better := resolved.weights.alternative) and resolved.weights.fell_back else []),
             f"weights: {resolved.weights.why}{_licence_text(resolved)}",
             f"images: {resolved.preprocessing.pixels.describe()}",
             f"data: {resolved.data.root}, {classes}{resolved.roles_text}",

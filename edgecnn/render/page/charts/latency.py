@@ -8,13 +8,13 @@ from typing import Any
 import altair as alt
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.latency import RUNS_NEEDED
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Mark, Source, Table, sources_of
 from edgecnn.render.wording import lines_by_reason
 from edgecnn.results.page import SHARES, PageFacts, Raced, RunShape
+from edgecnn.runner.runs.figures import RUNS_NEEDED
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.figures import Steady
