@@ -288,7 +288,7 @@ def weak_remedy(subject: Subject, rows: Sequence[CandidateFacts]) -> Remedy | No
 
 def remedy_for(resolved: Resolved) -> Remedy:
     """Return the change to the build's command that is most likely to improve a weak network."""
-    train, weights = resolved.recipe.train, resolved.weights
+    train, weights, is_scratch = resolved.recipe.train, resolved.weights, resolved.asked.train.transfer == "scratch"
     if resolved.mode == "custom":
         return Remedy(cause="custom-model")
     if resolved.mode == "kept":
@@ -297,7 +297,7 @@ def remedy_for(resolved: Resolved) -> Remedy:
         if weights.pretrained:
             return Remedy(cause="weights-not-used", options=(("--transfer", "all"),))
         if (better := weights.alternative) is not None:
-            transfer = (("--transfer", "all"),) if train.transfer == "scratch" else ()
+            transfer = (("--transfer", "all"),) if is_scratch else ()
             if better.arch == resolved.arch.name:
                 return Remedy(cause="random-weights", arch=better.arch, options=(("--weights", "imagenet"), *transfer))
             auto = (("--weights", "auto"),) if weights.choice == "none" and not transfer else ()

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from edgecnn.devices.files import load_devices
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE, bundle_entry_refused
 from edgecnn.judging.gates import runs_for
@@ -189,7 +190,9 @@ def gate_facts(report: BuildReport) -> dict[str, Any]:
         StatedGate(metric=gate.metric, side=gate.side, bound=gate.bound, runs=runs_for([gate]).latency).model_dump(mode="json")
         for gate in stated
     ]
-    return {"gates": gates} if gates else {}
+    device = load_devices().get(report.build.device)
+    built_for = {} if device is None else {"device_architecture": device.processor.architecture}
+    return {"gates": gates, **built_for} if gates else {}
 
 
 def unlearned_facts(row: CandidateFacts) -> Unlearned | None:

@@ -135,6 +135,11 @@ def beats_chance(accuracy: Interval | None, level: float) -> bool:
     return accuracy is not None and accuracy.low > level
 
 
+def is_weak(accuracy: Interval, level: float) -> bool:
+    """Whether even the upper bound of an accuracy is less than ``WEAK`` of the way from chance to 100 %."""
+    return accuracy.high - level < WEAK * (1 - level)
+
+
 def chance_verdict(accuracy: Interval, level: float) -> Verdict | None:
     """Return FAIL for an interval below chance, UNSURE if it contains chance, None if it is above chance."""
     if beats_chance(accuracy, level):
@@ -227,7 +232,7 @@ def weakness_of(facts: CandidateFacts) -> Weakness | None:
         else ()
     )
     never = tuple(row.name for row in rows if row.images >= LEAST_IMAGES and row.recall is not None and row.recall.estimate == 0)
-    if never or answered.share.high - chance.level < WEAK * (1 - chance.level):
+    if never or is_weak(answered.share, chance.level):
         return Weakness(answered.share, facts.multi_label is not None, never, len(rows))
     return None
 

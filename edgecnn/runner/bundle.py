@@ -76,7 +76,7 @@ def measure(bundle: Path, out: Path, rounds: Optional[int], samples: int) -> Dic
     runs = {entry.kit.folder.name: finished.get(entry.kit.sha256, KitRuns(())) for entry in kits}
     entries = {entry.kit.folder.name: entry.entry for entry in kits}
     measured.update(kits=kit_figures(runs, entries, choice), machine=machine_name(environment), device=choice.get("device"))
-    measured["gates"] = judged_gates(gates, measured["kits"], runs)
+    measured["gates"] = judged_gates(gates, measured["kits"], runs, choice.get("device_architecture"))
     if left_out:
         measured["left_out"] = left_out
     failed = [run_file(out, index) for index in timed["failed"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .choice import StatedGate, unlearned_in
@@ -41,17 +42,29 @@ def _figures_of(name: str, runs: KitRuns, entry: Mapping[str, Any], chosen: bool
 
 
 def judged_gates(
-    gates: Sequence[StatedGate], rows: Sequence[Mapping[str, Any]], runs: Mapping[str, KitRuns]
+    gates: Sequence[StatedGate],
+    rows: Sequence[Mapping[str, Any]],
+    runs: Mapping[str, KitRuns],
+    architecture: Optional[str] = None,
 ) -> List[Dict[str, Any]]:
-    """Return each gate on a percentile of latency with its ``outcome`` for the chosen kit: met, broken or open.
+    """Return each gate on a percentile of latency with its ``outcome`` for the chosen kit: met, broken, open or elsewhere.
 
-    If no kit is chosen, the fastest one counts. ``edgecnn bench --runs`` judges the same runs again, and also allows for runs
+    If no kit is chosen, the fastest one counts. ``architecture``: of the device for which the bundle was built; another machine
+    decides no gate of the device. ``edgecnn bench --runs`` judges the same runs again, and also allows for runs
     that depend on each other.
     """
     timed = [row for row in rows if row["p50_ms"] is not None]
     judged = [row for row in timed if row["chosen"]] or sorted(timed, key=lambda row: float(row["p50_ms"]["middle"]))
     known = [gate for gate in gates if gate.metric in PERCENTILES and gate.side == "max"] if judged else []
-    return [dict(gate._asdict(), kit=judged[0]["name"], outcome=_outcome(gate, runs[judged[0]["name"]])) for gate in known]
+    is_elsewhere = architecture is not None and architecture != platform.machine()
+    return [
+        dict(
+            gate._asdict(),
+            kit=judged[0]["name"],
+            outcome="elsewhere" if is_elsewhere else _outcome(gate, runs[judged[0]["name"]]),
+        )
+        for gate in known
+    ]
 
 
 def _outcome(gate: StatedGate, runs: KitRuns) -> str:

@@ -127,26 +127,37 @@ def _legend(kits: Sequence[Mapping[str, Any]]) -> str:
     has_interval = any(kit["p50_ms"] is not None and kit["p50_ms"]["low"] is not None for kit in kits)
     few = "too few runs for an interval, which needs 7"
     interval = "in brackets, the 98 % interval of the median over runs" if has_interval else few
-    short = "; -: fewer than 1,000 inferences in a run" if any(kit["p99_ms"] is None for kit in kits) else ""
+    is_short = any(kit[metric] is None for kit in kits for metric in ("p50_ms", "p99_ms"))
+    short = "; -: too few inferences in a run (p50 needs 20, p99 1,000)" if is_short else ""
     return "one image in each call, without decoding; {}{}".format(interval, short)
 
 
 def _gate_line(gate: Mapping[str, Any]) -> str:
-    has_rate, is_open = gate["metric"] == "p50_ms" and gate["bound"] > 0, gate["outcome"] == "open" and gate["runs"]
+    has_rate = gate["metric"] == "p50_ms" and gate["bound"] > 0
     rate = ", at least {} images/s".format(_number(1000.0 / gate["bound"])) if has_rate else ""
-    few = " (it needs {0} runs: --rounds {0} --out NEW_FOLDER)".format(gate["runs"]) if is_open else ""
-    says = {"met": "met", "broken": "NOT met", "open": "open"}[gate["outcome"]]
-    return "gate {} at most {:g}{}: {} by {}{}".format(gate["metric"], gate["bound"], rate, says, gate["kit"], few)
+    return "gate {} at most {:g}{}: {}".format(gate["metric"], gate["bound"], rate, _outcome(gate))
+
+
+def _outcome(gate: Mapping[str, Any]) -> str:
+    if gate["outcome"] == "elsewhere":
+        return "not judged, because this machine is not the device"
+    if gate["outcome"] == "open":
+        few = " (it needs {0} runs: --rounds {0} --out NEW_FOLDER)".format(gate["runs"]) if gate["runs"] else ""
+        return "open for {}{}".format(gate["kit"], few)
+    return "{} by {}".format("met" if gate["outcome"] == "met" else "NOT met", gate["kit"])
 
 
 def _warnings(bench: Mapping[str, Any]) -> Iterable[str]:
-    for kit in bench["kits"]:
-        if "others_percent" in kit:
-            yield "warning: other programs used {:.0f} % of the CPU time while {} ran".format(kit["others_percent"], kit["name"])
-        if "throttled_runs" in kit:
-            yield "warning: the machine throttled in {} of {} runs of {}".format(kit["throttled_runs"], kit["runs"], kit["name"])
-        if "unlearned" in kit:
-            yield "warning: {}".format(unlearned_text(kit["name"], **kit["unlearned"]))
+    kits = sorted(bench["kits"], key=lambda kit: not kit["chosen"])  # the kits have the same network
+    busiest = max([kit.get("others_percent", 0.0) for kit in kits])
+    slowed = [kit for kit in kits if "throttled_runs" in kit]
+    throttled = ["{} of {} runs of {}".format(kit["throttled_runs"], kit["runs"], kit["name"]) for kit in slowed]
+    if busiest:
+        yield "warning: other programs used up to {:.0f} % of the CPU time, so the times are too long".format(busiest)
+    if throttled:
+        yield "warning: the machine throttled in {}".format(", ".join(throttled))
+    for kit in [kit for kit in kits if "unlearned" in kit][:1]:
+        yield "warning: {}".format(unlearned_text(kit["name"], **kit["unlearned"]))
 
 
 def unlearned_text(name: str, metric: str, accuracy: float, chance: float) -> str:

@@ -107,6 +107,13 @@ def test_a_gate_is_met_or_broken_only_by_the_whole_interval(metric: str, bound: 
     assert [gate["outcome"] for gate in gates] == ([] if outcome is None else [outcome])
 
 
+def test_another_machine_decides_no_gate_of_the_device() -> None:
+    rows: list[dict[str, Any]] = [{"name": "a", "chosen": True, "p50_ms": {"middle": 10.0}}]
+    timed = runs_of(*(10.0 + 0.01 * index for index in range(17)))
+    gates = judged_gates([StatedGate("p50_ms", "max", 12.0, 16)], rows, {"a": timed}, "another-architecture")
+    assert [gate["outcome"] for gate in gates] == ["elsewhere"]
+
+
 def test_the_interval_is_that_of_edgecnn() -> None:
     rank = median_rank(8)
     assert rank is not None and (rank.rank, round(rank.confidence, 3)) == (1, 0.992)

@@ -41,8 +41,11 @@ def verification_lines(verification: BundleVerification) -> Iterator[str]:
 def warning_lines(warnings: Iterable[str], unlearned: Mapping[str, Unlearned] | None = None) -> Iterator[str]:
     """Yield warnings about a bundle, for stderr. ``unlearned``: its kits that are not shown to have learned."""
     yield from (f"edgecnn: warning: {warning}" for warning in warnings)
-    texts = {name: unlearned_text(name, **facts.model_dump()) for name, facts in (unlearned or {}).items()}
-    yield from (f"edgecnn: warning: {text}" for text in texts.values())
+    kits = unlearned or {}
+    if kits:  # the kits have the same network
+        name, facts = next(iter(kits.items()))
+        others = f"; the same holds for {counted(len(kits) - 1, 'other kit')}" if len(kits) > 1 else ""
+        yield f"edgecnn: warning: {unlearned_text(name, **facts.model_dump())}{others}"
 
 
 NO_LABEL = ("no label", figures.NONE)

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgecnn.building.build import PlannedBuild, PlannedStep
 from edgecnn.data.formats.registry import is_on_disk
+from edgecnn.errors.base import EXIT_MEANINGS
 from edgecnn.errors.wording import counted, first_of, shell_word
 from edgecnn.judging.gates import DEFAULT_DROP_PP
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
@@ -296,7 +297,8 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
             f"device = {toml_value(_device_text(choices.device, file))}  # {_one_line(device.title)}; "
             "others: `edgecnn list devices`",
             "",
-            "# Every gate below is required. If one fails, the build exits with 1; if one is UNSURE or MISSING, with 4.",
+            "# Every gate below is required. Exit codes:",
+            *(f"#   {code:d}  {about.verdict}" for code, about in EXIT_MEANINGS.items() if about.verdict),
             "[gates.max]",
             *_accuracy_gate(choices, data),
             "# p99_ms = 20    # latency, if the device is attached or was measured",
