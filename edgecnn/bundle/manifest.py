@@ -191,7 +191,8 @@ def gate_facts(report: BuildReport) -> dict[str, Any]:
         for gate in stated
     ]
     device = load_devices().get(report.build.device)
-    built_for = {} if device is None else {"device_architecture": device.processor.architecture}
+    known = device is not None and device.processor.architecture != "any"
+    built_for = {"device_architecture": device.processor.architecture} if device is not None and known else {}
     return {"gates": gates, **built_for} if gates else {}
 
 

@@ -40,7 +40,7 @@ _CAUSES = {
     "`wrong-machine`, `wrong-python`": "the kit does not run on this processor or Python",
     "`no-kit`": "the folder is not a kit",
     "`bad-manifest`, `kit-file-missing`, `kit-file-changed`, `kit-file-link`, `kit-file-unlisted`": "the kit is not complete",
-    "`runtime-refused-model`, `engine-not-built`": "the runtime cannot open the model, or the engine was not built here",
+    "`runtime-refused-model`, `engine-not-built`": "the runtime refuses the model, or the engine was not built here",
 }
 _LOCAL_PATHS = "a folder or list of the person who built this"
 
