@@ -25,9 +25,8 @@ from pydantic import BaseModel
 import edgecnn.errors
 from benchmarks.marked_sections import put
 from docs import litert_operators, rooms
-from edgecnn.cli.main import app
 from edgecnn.devices.files import load_devices
-from edgecnn.errors.base import ErrorRow, ExitCode
+from edgecnn.errors.base import EXIT_MEANINGS, ErrorRow
 from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render.page.words import OWN, SOURCES, Word
@@ -72,9 +71,14 @@ def _words(words: Iterable[Word]) -> str:
 
 def exit_codes() -> str:
     """Return the exit codes with the meanings that ``--help`` prints."""
-    meanings = dict(re.findall(r"(\d+) ([^,.]+)", str(app.info.epilog)))
-    rows = ((str(int(code)), f"`{code.name}`", meanings[str(int(code))]) for code in ExitCode)
+    rows = ((str(int(code)), f"`{code.name}`", about.meaning) for code, about in EXIT_MEANINGS.items())
     return _table(("code", "name", "meaning"), rows)
+
+
+def verdict_exit_codes() -> str:
+    """Return the exit codes of verdicts, and what to do in a CI job."""
+    rows = ((str(int(code)), about.verdict, str(about.remedy)) for code, about in EXIT_MEANINGS.items() if about.verdict)
+    return _table(("exit code", "verdict", "do this"), rows)
 
 
 def recipe() -> str:
@@ -173,6 +177,7 @@ def errors() -> str:
 
 SECTIONS: Mapping[str, tuple[Callable[[], str], ...]] = {
     "concepts/words": (own_words, sources),
+    "howto/gate-in-ci": (verdict_exit_codes,),
     "reference/command-line": (exit_codes, command_line),
     "reference/recipe": (recipe,),
     "reference/device": (device,),

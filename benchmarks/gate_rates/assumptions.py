@@ -18,10 +18,10 @@ from scipy.special import ndtri, stdtrit
 from edgecnn.judging.choice import Contest, Estimated
 from edgecnn.judging.dependence import runs_interval, share_of_runs_below
 from edgecnn.judging.gates import DEFAULT_LATENCY_RATIO
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, day_ratio_interval, median_interval, share_below
-from edgecnn.judging.latency import SHARE
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, day_ratio_interval, median_interval
 from edgecnn.judging.regret import ENOUGH, LOOKS, SPREAD, SPREAD_WEIGHT, lead_of
 from edgecnn.judging.stopping import INTERIM_RUNS, confidence_at, rule_of
+from edgecnn.runner.runs.figures import TAIL_SHARE, share_below
 from edgecnn.sweeps.boards import KinBoard, mark_slower
 from edgecnn.sweeps.fleet import BETWEEN_DAYS
 from edgecnn.values.verdict import Interval
@@ -70,11 +70,11 @@ def p50_case(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outco
 
 def tail_case(drawn: Callable[[Random], list[float]]) -> Callable[[Random], Outcome]:
     """Whether a bound on a tail is met that three of four processes just keep."""
-    bound = math.exp(SPREAD_OF_RUNS * float(ndtri(SHARE)))
+    bound = math.exp(SPREAD_OF_RUNS * float(ndtri(TAIL_SHARE)))
 
     def draw(random: Random) -> Outcome:
         runs = drawn(random)
-        return (share_below(runs, SHARE) or math.inf) < bound, (share_of_runs_below(runs, SHARE) or math.inf) < bound
+        return (share_below(runs, TAIL_SHARE) or math.inf) < bound, (share_of_runs_below(runs, TAIL_SHARE) or math.inf) < bound
 
     return draw
 

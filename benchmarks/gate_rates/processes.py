@@ -13,10 +13,10 @@ from scipy.special import ndtri
 
 from benchmarks.gate_rates.regression import MANY, Drawn, Judged, Regression, judging, upper_gate
 from edgecnn.judging.dependence import runs_interval, share_of_runs_below
-from edgecnn.judging.latency import SHARE
 from edgecnn.judging.ratio import PairedRace, judge_ratio, look, unpaired_finding
 from edgecnn.judging.resources import energy
 from edgecnn.judging.stopping import INTERIM_ROUNDS
+from edgecnn.runner.runs.figures import TAIL_SHARE
 from edgecnn.values.profile import EnergyReading, RunEnergy, Stretch
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult
@@ -42,11 +42,14 @@ def p50_case(processes: int, spread: float) -> Drawn:
 
 def tail_case(metric: str, processes: int, spread: float, *, middle: bool) -> Drawn:
     """Of ``p90_ms`` or ``p99_ms`` the true figure is that of the ``middle`` process, or what three of four keep theirs within."""
-    above = 0.0 if middle else spread * float(ndtri(SHARE))
+    above = 0.0 if middle else spread * float(ndtri(TAIL_SHARE))
 
     def drawn(random: np.random.Generator, ms: float) -> CandidateFacts:
         tails = figures_of(random, ms * np.exp(-above), spread, processes)
-        figures: dict[str, Any] = {metric: runs_interval(tails), "tails_within_ms": {metric: share_of_runs_below(tails, SHARE)}}
+        figures: dict[str, Any] = {
+            metric: runs_interval(tails),
+            "tails_within_ms": {metric: share_of_runs_below(tails, TAIL_SHARE)},
+        }
         return facts(latency=a_latency(None, runs=processes, **figures))
 
     return drawn

@@ -17,7 +17,7 @@ from edgecnn.bench.subject import subject_of
 from edgecnn.building.build import BuildContext, Page, check_output, require_made, run_planned_build
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.measuring import Observer
-from edgecnn.building.notices import class_notices, fold_notices, notices, timing_command, weak_notices
+from edgecnn.building.notices import class_notices, fold_notices, notices, timing_command, weak_notices, weak_remedy
 from edgecnn.building.rows import add_reported_figures, candidate_facts
 from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.files import parse_target
@@ -101,6 +101,7 @@ def judge_finished(
             "gates": judged.gates,
             "gates_dropped": (),
             "require_measured": gates.require_measured,
+            "remedy": weak_remedy(subject, judged.rows),
             "notices": (
                 *weak_notices(subject, judged.rows),
                 *fold_notices(judged.rows, finished.resolved.weights),

@@ -28,7 +28,7 @@ from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, nothing_in_evidence
 from edgecnn.installed import require_packages, resource_folder
-from edgecnn.judging.latency import RUNS_NEEDED, latency
+from edgecnn.judging.latency import latency
 from edgecnn.judging.resources import throughput
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, tried, why_not_runnable
@@ -39,6 +39,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.weights import answer_weights
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.planning.complete import stored_weights, tool_versions
+from edgecnn.runner.runs.figures import RUNS_NEEDED
 from edgecnn.runner.runs.schedule import OPENED_AT_ONCE
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store

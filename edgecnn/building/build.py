@@ -18,7 +18,7 @@ from typing import Any, Literal
 from edgecnn.building.choosing import Call, Decision, candidates_inside_budget, decide, last_race_candidates
 from edgecnn.building.desktop_gpu import local_record, measure_desktop_gpu
 from edgecnn.building.engines import resolve_builder
-from edgecnn.building.execute import LAST_STEP, MEASURING, Execution, Limits, StageContext, execute
+from edgecnn.building.execute import LAST_STEP, MEASURING, Execution, Limits, RungDrops, StageContext, execute
 from edgecnn.building.forecasts import CandidateForecasts, planned_forecasts
 from edgecnn.building.measuring import (
     Observer,
@@ -29,6 +29,7 @@ from edgecnn.building.measuring import (
     race_knobs,
     require_meter,
 )
+from edgecnn.building.notices import random_weights_text
 from edgecnn.building.pace import Pace, Part, expected_parts
 from edgecnn.building.report import report_of
 from edgecnn.bundle.publishing import staged_bundle
@@ -198,6 +199,8 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     with machine_for(request.host, needs, tell) as machine:
         planned = plan(resolve_builder(resolve(request, store, tell, machine.facts), machine, tell))
         data = planned.resolved.data
+        if planned.resolved.weights.fell_back and not request.only_judge:
+            tell.note(random_weights_text(planned.resolved))
         tell.note(f"data: {'; '.join(filter(None, (data.class_names, planned.resolved.roles_text)))}")
         if request.only_judge:
             require_made(planned, store, request)
@@ -210,9 +213,6 @@ def run_planned_build(planned: Plan, machine: Machine, request: BuildRequest, co
     store, tell, resolved = context.store, context.tell, planned.resolved
     with output_lock(request.out):
         publish_plan(planned, request.out)
-    if resolved.weights.fell_back and not request.only_judge:
-        better = resolved.weights.alternative
-        tell.note(f"training starts from random weights; {'the report says why' if better is None else better.sentence}")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
     earlier = report_or_none(request.out)
@@ -225,7 +225,7 @@ def run_planned_build(planned: Plan, machine: Machine, request: BuildRequest, co
     execution, subject = Execution(plan=planned), Subject.from_build(resolved, lab)
     observer, decision = Observer(subject, pace), None
 
-    def drops(rung: Rung) -> Mapping[str, float]:
+    def drops(rung: Rung) -> RungDrops:
         add_execution_results(subject, execution, rung.candidates)
         return observer.validation_drops(rung, pixel_sets(execution)["validation"])
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from edgecnn.building.pace import Pace
 from edgecnn.hosts.protocol import Host
@@ -54,6 +55,8 @@ class RungResult:
     seconds: float
     drops_pp: Mapping[str, float] = field(default_factory=dict)
     """Candidate to its estimated drop on ``validation``, percentage points; without candidates that were not evaluated."""
+    at_chance: bool = False
+    """Whether the reference is not shown to beat guessing on ``validation``. No layer that stays in float can help then."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ def next_rung(rungs: Sequence[Rung], climbed: Mapping[str, RungResult], limits: 
         if rung.name in climbed:
             continue
         reason = _why_not_needed(rung, rungs, drops, limits.budget_pp)
+        if rung.mends is not None and any(result.at_chance for result in climbed.values()):
+            reason = "the network is not shown to have learned on validation, so no layer that stays in float would help"
         if is_late and (reason is None or rung.mends not in drops):  # with the drop known, more time would not help
             reason = f"out of time, {spent_s:.0f} s spent of a budget of {limits.seconds:.0f} s"
             late.add(rung.name)
@@ -139,8 +144,15 @@ class Execution:
         return (*self.plan.resolved.candidates, *(candidate for rung in needed for candidate in rung.candidates))
 
 
-DropsOfRung = Callable[[Rung], Mapping[str, float]]
-"""Called after each rung. Returns each candidate's estimated drop on the validation images, in percentage points."""
+class RungDrops(NamedTuple):
+    """What one rung shows on the validation images; see ``RungResult``."""
+
+    drops_pp: Mapping[str, float]
+    at_chance: bool = False
+
+
+DropsOfRung = Callable[[Rung], RungDrops]
+"""Called after each rung."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +221,9 @@ def _climb(
             for step in execution.plan.branch_of(candidate.id):
                 if step.stage.kind in kinds:
                     _try_step(step, execution, context)
-        drops = {} if drops_of is None else drops_of(move.rung)
-        execution.climbed[move.rung.name] = RungResult(seconds=time.perf_counter() - started, drops_pp=drops)
+        shown = RungDrops({}) if drops_of is None else drops_of(move.rung)
+        seconds = time.perf_counter() - started
+        execution.climbed[move.rung.name] = RungResult(seconds=seconds, drops_pp=shown.drops_pp, at_chance=shown.at_chance)
     execution.skipped_rungs.update(move.why)
     spent_s = sum(result.seconds for result in execution.climbed.values())
     for name in move.why:

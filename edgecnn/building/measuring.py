@@ -14,13 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.execute import Execution, StageContext, execute_candidates
+from edgecnn.building.execute import Execution, RungDrops, StageContext, execute_candidates
 from edgecnn.building.pace import LATENCY_PART, Pace, evaluation_part, fold_prefix
 from edgecnn.building.rows import answer_of, map_drop, thresholds_of
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.measuring import no_meter_for_objective
 from edgecnn.judging.accuracy import accuracy, agreement, answered_right
 from edgecnn.judging.choice import Contest, KnobRuns, contest_of, judge_knobs, taken_knobs
+from edgecnn.judging.judgement import at_chance
 from edgecnn.judging.regret import ENOUGH, LOOKS
 from edgecnn.judging.resources import batches_up_to, best_batch, screened_rates
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
@@ -96,8 +97,8 @@ class Observer:
     def __init__(self, subject: Subject, pace: Pace | None = None, fold: str = "") -> None:
         self.subject, self.pace, self.fold = subject, pace, fold
 
-    def validation_drops(self, rung: Rung, pixels: PixelSet) -> dict[str, float]:
-        """Return each candidate's estimated drop on the validation images, in percentage points, without failed candidates.
+    def validation_drops(self, rung: Rung, pixels: PixelSet) -> RungDrops:
+        """Return each candidate's estimated drop on the validation images, without failed candidates, and the reference's level.
 
         Without labels, the drop is the share of predictions that differ from fp32. Predictions are stored, so a cached build
         climbs by the same figures at once.
@@ -107,7 +108,7 @@ class Observer:
         reference = reference_of(subject.candidates)
         baseline = answer_of(subject, reference, "validation")
         if baseline is None:
-            return {}
+            return RungDrops({})
         labels = subject.labels("validation")
         drops = {}
         for name in (candidate.id for candidate in rung.candidates if candidate.id != reference):
@@ -119,7 +120,7 @@ class Observer:
                 drops[name] = map_drop(answers, labels, subject.answering[name], baseline)
             elif (drop := accuracy(answers, labels, "validation", baseline).drop_pp) is not None:
                 drops[name] = drop.estimate
-        return drops
+        return RungDrops(drops, labels is not None and at_chance(baseline, labels))
 
     def evaluate_all(self, pixels: Mapping[Split, PixelSet]) -> None:
         """Evaluate every kit on these splits, unless it was evaluated already. A kit that fails is not measured further."""

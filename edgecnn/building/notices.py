@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,23 +13,17 @@ from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.errors.labels import MultiLabelNotFitting
 from edgecnn.errors.training import FoldsNotFitting
 from edgecnn.errors.wording import and_more, counted, first_of, listed
-from edgecnn.installed import lacking
 from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
-from edgecnn.judging.judgement import weakness_of, weakness_sentence
+from edgecnn.judging.judgement import learned_result, weakness_of, weakness_sentence
 from edgecnn.judging.metrics import METRICS
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import TITLES
 from edgecnn.measure.subject import Subject
-from edgecnn.models.catalogue import all_archs
-from edgecnn.models.weights import held_weights
-from edgecnn.planning.complete import stored_weights, tool_versions
 from edgecnn.planning.data_rules import require_fitting, require_foldable, synthesis_facts, synthesis_notices
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.explain import bench_command
-from edgecnn.store.store import Store
 from edgecnn.training.history import BestFacts, ranking_figure
-from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.base import utc_moment
 from edgecnn.values.candidate import Method, Precision
@@ -46,7 +39,7 @@ from edgecnn.values.figures import (
     MultiLabelAccuracy,
 )
 from edgecnn.values.profile import NOT_TIMED
-from edgecnn.values.report import CandidateFacts, Choice
+from edgecnn.values.report import CandidateFacts, Choice, Remedy
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.training import TeacherFacts
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
@@ -269,54 +262,50 @@ def _age(observed_at: str) -> str:
     return f"reused from {observed_at}, {hours:.1f} h old"
 
 
+def random_weights_text(resolved: Resolved) -> str:
+    """Return that training starts from random weights, although pretrained ones were wanted, and what is better."""
+    better = resolved.weights.alternative
+    instead = f"the reason is {resolved.weights.lacking}" if better is None else better.sentence
+    return f"NOT PRETRAINED: {resolved.arch.name} starts from random weights, so its accuracy will be low; {instead}"
+
+
 def weak_notices(subject: Subject, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
     """Return one sentence if the accuracy of the chosen candidate is weak. If none was chosen, fp32 counts."""
     shown = next((row for row in rows if row.chosen), None) or next((row for row in rows if row.is_baseline), None)
     weak = None if shown is None else weakness_of(shown)
     if shown is None or weak is None:
         return ()
-    return (f"{weakness_sentence(shown.candidate.id, weak)}; {weak_result_advice(subject.resolved, subject.lab.store)}",)
+    return (f"{weakness_sentence(shown.candidate.id, weak)}; {remedy_for(subject.resolved).sentence}",)
 
 
-def weak_result_advice(resolved: Resolved, store: Store) -> str:
-    """Return advice for a weak result, with the option to use."""
+def weak_remedy(subject: Subject, rows: Sequence[CandidateFacts]) -> Remedy | None:
+    """Return the remedy if the chosen candidate is weak or is not shown to have learned; None if it is neither."""
+    shown = next((row for row in rows if row.chosen), None)
+    if shown is None or (learned_result(shown.gates) is None and weakness_of(shown) is None):
+        return None
+    return remedy_for(subject.resolved)
+
+
+def remedy_for(resolved: Resolved) -> Remedy:
+    """Return the change to the build's command that is most likely to improve a weak network."""
+    train, weights, is_scratch = resolved.recipe.train, resolved.weights, resolved.asked.train.transfer == "scratch"
     if resolved.mode == "custom":
-        return "nothing was trained here: check the order of the classes and the preprocessing of the model"
+        return Remedy(cause="custom-model")
     if resolved.mode == "kept":
-        return "nothing was trained: without --keep-head, the network learns these classes"
+        return Remedy(cause="kept-head", without=("--keep-head",))
     if resolved.mode == "scratch":
-        if resolved.weights.pretrained:
-            return "pretrained weights were not used: `--transfer all`"
-        if (better := pretrained_here(resolved, store)) is not None:
-            same = better.name == resolved.arch.name
-            unasked = " --weights auto" if resolved.weights.choice == "none" else ""
-            option = "--weights imagenet" if same else f"--arch {better.name}{unasked}"
-            return f"pretrained weights of {better.name} are on this machine: `{option}`"
-    if not resolved.recipe.train.epochs:  # only the head learned
-        return "more images may help, or training every layer: `--transfer all`"
-    epochs = 2 * resolved.recipe.train.epochs
-    return f"more images may help, or a longer training: `--set train.epochs={epochs}`"
-
-
-def pretrained_here(resolved: Resolved, store: Store) -> ArchSpec | None:
-    """Return the network most similar to the trained one whose published weights are on this machine, or None.
-
-    The network itself comes first, then its family, then networks with about as many multiply-adds. A stated scale or
-    resolution has to fit.
-    """
-    own, model, versions = resolved.arch, resolved.asked.model, tool_versions()
-
-    def unlikeness(spec: ArchSpec) -> tuple[bool, bool, float]:
-        macs = abs(math.log(spec.macs / own.macs)) if spec.macs and own.macs else math.inf
-        return spec.name != own.name, spec.family != own.family, macs
-
-    for spec in sorted(all_archs(), key=unlikeness):
-        fits = model.resolution_px is None or (spec.least_px <= min(model.resolution_px) and not spec.only_native_px)
-        if spec.weights is None or not fits or (model.scale is not None and spec.name != own.name) or lacking(spec.needs, "zoo"):
-            continue
-        if held_weights(spec.weights, cached=stored_weights(spec, store, versions)) is not None:
-            return spec
-    return None
+        if weights.pretrained:
+            return Remedy(cause="weights-not-used", options=(("--transfer", "all"),))
+        if (better := weights.alternative) is not None:
+            transfer = (("--transfer", "all"),) if is_scratch else ()
+            if better.arch == resolved.arch.name:
+                return Remedy(cause="random-weights", arch=better.arch, options=(("--weights", "imagenet"), *transfer))
+            auto = (("--weights", "auto"),) if weights.choice == "none" and not transfer else ()
+            options = (("--arch", better.arch), *auto, *transfer)
+            return Remedy(cause="random-weights", arch=better.arch, options=options)
+    if not train.epochs:  # only the head learned
+        return Remedy(cause="head-only", options=(("--transfer", "all"),))
+    return Remedy(cause="short-training", options=(("--set", f"train.epochs={2 * train.epochs}"),))
 
 
 FEW_IMAGES = 1000

@@ -22,6 +22,7 @@ from edgecnn.building.notices import (
     notices,
     unexecuted_engine_notices,
     weak_notices,
+    weak_remedy,
 )
 from edgecnn.building.rows import add_reported_figures, candidate_facts
 from edgecnn.building.trained import (
@@ -88,6 +89,7 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
         baseline=desktop_baseline(subject, dated.desktop),
         references=dated_references(subject, dated.evidence),
         calibration=calibration,
+        remedy=weak_remedy(subject, judged.rows),
         notices=(
             *weak_notices(subject, judged.rows),
             *fold_notices(judged.rows, subject.resolved.weights),

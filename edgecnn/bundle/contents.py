@@ -11,16 +11,17 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from edgecnn.bundle.manifest import BundleManifest
+from edgecnn.bundle.manifest import BundleManifest, Unlearned
 from edgecnn.bundle.opening import Opened
 from edgecnn.errors.bundle import bundle_inconsistent, bundle_model_refused
 from edgecnn.installed import installed_version
 from edgecnn.results.folder import CHOICE
+from edgecnn.runner.choice import CHOICE_SCHEMA, knobs_of, unlearned_in
 from edgecnn.runner.engines.record import PACKAGES
 from edgecnn.runner.manifest import Manifest, parse_manifest
 from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.model_files import FolderSizes, is_checked, model_fault
-from edgecnn.runner.session_options import CHOICE_SCHEMA, check_options, knobs_of
+from edgecnn.runner.session_options import check_options
 
 _KIT = "kit.json"
 _ENTRY_SUFFIXES: Final = {
@@ -45,6 +46,8 @@ class Contents(NamedTuple):
     """A sentence for each model file whose tensors could not be read here."""
     manifests: Mapping[str, Manifest]
     """Manifest of each kit, by its name."""
+    unlearned: Mapping[str, Unlearned]
+    """Kits whose network is not shown to have learned."""
 
 
 def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
@@ -59,7 +62,9 @@ def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
     for name, entry in kits.items():
         manifests[name], unreadable = _check_kit(opened, manifest, f"kits/{name}/", entry)
         unread += unreadable
-    return Contents(tuple(kits), chosen, tuple(unread), manifests)
+    known = {name: facts for name, entry in kits.items() if (facts := unlearned_in(entry)) is not None}
+    unlearned = {name: Unlearned.model_validate(facts._asdict()) for name, facts in known.items()}
+    return Contents(tuple(kits), chosen, tuple(unread), manifests, unlearned)
 
 
 def _kits_and_choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping[str, Any]], str | None]:
@@ -90,11 +95,12 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
     try:
         kit = parse_manifest(_read_json(opened, manifest, f"{folder}{_KIT}"))
     except (RunnerError, TypeError) as error:
-        raise bundle_inconsistent(path=opened.path, file=f"{folder}{_KIT}", because=str(error)) from error
+        because = error.what if isinstance(error, RunnerError) else str(error)
+        raise bundle_inconsistent(path=opened.path, file=f"{folder}{_KIT}", because=because) from error
     try:
         check_options(kit.session.module, knobs_of(chosen, Path(CHOICE)))
     except RunnerError as error:
-        raise bundle_inconsistent(path=opened.path, file=CHOICE, because=str(error)) from error
+        raise bundle_inconsistent(path=opened.path, file=CHOICE, because=error.what) from error
     listed = {f"{folder}{name}": (fact.sha256, fact.bytes) for name, fact in kit.files.items()}
     packed = {name: (fact.sha256, fact.bytes) for name, fact in manifest.files.items() if name.startswith(folder)}
     packed.pop(f"{folder}{_KIT}")

@@ -15,8 +15,11 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from edgecnn.devices.files import load_devices
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE, bundle_entry_refused
+from edgecnn.judging.gates import runs_for
+from edgecnn.judging.judgement import learned_result
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import bounded_content
@@ -26,7 +29,7 @@ from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.recipe import RoleDraw
-from edgecnn.values.report import BuildReport
+from edgecnn.values.report import BuildReport, CandidateFacts
 
 MANIFEST: Final = "bundle.json"
 SIGNATURE: Final = "bundle.json.sig"
@@ -117,6 +120,16 @@ class BundleManifest(Value):
     """Path inside the bundle, with slashes, to the file's facts."""
 
 
+class Unlearned(Value):
+    """``unlearned`` of a kit in ``choice.json``: its network is not shown to have learned. Other kits have no such section."""
+
+    metric: Literal["top1", "map"]
+    accuracy: Annotated[float, Field(ge=0, le=1)]
+    """On the test images, 0…1."""
+    chance: Annotated[float, Field(ge=0, le=1)]
+    """Accuracy of guessing, 0…1."""
+
+
 class BundleVerification(Value):
     """``edgecnn bundle verify BUNDLE --json``, schema edgecnn.verification/1. A refused bundle has none."""
 
@@ -140,6 +153,8 @@ class BundleVerification(Value):
     """Files that ``--made-here`` accepted without a check: the manifest does not list them."""
     remembered: int | None = None
     """Version that this machine had accepted before; None: no record, or none for this name."""
+    unlearned: Mapping[str, Unlearned] = Field(default={}, exclude_if=lambda kits: not kits)
+    """Kits whose network is not shown to have learned, according to ``choice.json``."""
     warnings: tuple[str, ...] = ()
 
 
@@ -158,12 +173,46 @@ class Recorded(NamedTuple):
         return frozenset(accuracy.pixels for accuracy in self.accuracy.values())
 
 
+class StatedGate(Value):
+    """One of ``gates`` in ``choice.json``. The runner shows on the device whether gates on latency are met."""
+
+    metric: str
+    side: Literal["max", "min"]
+    bound: float
+    runs: int
+    """Runs with which edgecnn judges it; 0 if any number will do."""
+
+
+def gate_facts(report: BuildReport) -> dict[str, Any]:
+    """Return the section ``gates`` of ``choice.json``: the bounds that the user stated, without the default gate."""
+    stated = (result.gate for result in report.gates if result.gate.stated_by in ("recipe", "command line"))
+    gates = [
+        StatedGate(metric=gate.metric, side=gate.side, bound=gate.bound, runs=runs_for([gate]).latency).model_dump(mode="json")
+        for gate in stated
+    ]
+    device = load_devices().get(report.build.device)
+    known = device is not None and device.processor.architecture != "any"
+    built_for = {"device_architecture": device.processor.architecture} if device is not None and known else {}
+    return {"gates": gates, **built_for} if gates else {}
+
+
+def unlearned_facts(row: CandidateFacts) -> Unlearned | None:
+    """Return the facts of a candidate that is not shown to have learned; None if it is, or if its accuracy is unknown."""
+    result = learned_result(row.gates)
+    if result is None or result.figure is None:
+        return None
+    metric: Literal["top1", "map"] = "map" if result.gate.metric == "map" else "top1"
+    return Unlearned(metric=metric, accuracy=result.figure.estimate, chance=result.gate.bound)
+
+
 def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
-    """Return the known facts of a candidate for ``choice.json``: its accuracy on the test images, and its runtime's version."""
+    """Return the known facts of a candidate for ``choice.json``: accuracy on the test images, learning, and runtime version."""
     row = next((candidate_row for candidate_row in report.candidates if candidate_row.candidate.id == candidate), None)
     facts: dict[str, Any] = {}
     if row is not None and row.answered is not None:
         facts["recorded"] = row.answered.model_dump(mode="json", exclude={"quality", "labels"}, exclude_none=True)
+    if row is not None and (unlearned := unlearned_facts(row)) is not None:
+        facts["unlearned"] = unlearned.model_dump(mode="json")
     if row is not None and row.runtime_version is not None:
         facts["runtime_version"] = row.runtime_version
     return facts

@@ -60,7 +60,8 @@ def predict_photos(bundle: Verified, photos: Sequence[Path], candidate: str | No
         raise no_photo_readable(count=len(files), file=first["file"], because=first["because"])
     return Predictions(
         bundle=bundle.facts.path, name=kit.manifest.name, version=kit.manifest.version, candidate=kit.candidate,
-        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, knobs=knobs, skipped=skipped, **answers,
+        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, knobs=knobs, skipped=skipped,
+        unlearned=bundle.contents.unlearned.get(kit.candidate), **answers,
     )  # fmt: skip
 
 

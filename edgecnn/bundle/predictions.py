@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgecnn.bundle.manifest import Unlearned
 from edgecnn.values.base import Value
 
 
@@ -42,6 +43,8 @@ class Predictions(Value):
     kit: str
     """SHA-256 of its manifest."""
     knobs: dict[str, str]
+    unlearned: Unlearned | None = Field(default=None, exclude_if=lambda facts: facts is None)
+    """Facts of a kit whose network is not shown to have learned; None for other kits."""
     predictions: tuple[Predicted, ...]
     unreadable: tuple[Unreadable, ...]
     skipped: tuple[str, ...] = Field(default=(), exclude_if=lambda skipped: not skipped)
@@ -57,6 +60,8 @@ class Served(Value):
     version: int
     candidate: str
     """Candidate whose kit predicts."""
+    unlearned: Unlearned | None = Field(default=None, exclude_if=lambda facts: facts is None)
+    """Facts of a kit whose network is not shown to have learned; None for other kits."""
     classes: int
     warnings: tuple[str, ...] = ()
     """Open questions about the bundle, such as its origin."""

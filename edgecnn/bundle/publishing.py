@@ -19,6 +19,7 @@ from edgecnn.bundle.manifest import (
     SIGNATURE,
     BundleManifest,
     drawn_facts,
+    gate_facts,
     made_facts,
     manifest_of,
     manifest_text,
@@ -223,6 +224,7 @@ def _choice_text(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
         "device": report.build.device,
         "made": made_facts(report),
         **drawn_facts(report),
+        **gate_facts(report),
         "choice": report.choice.model_dump(mode="json"),
         "kits": entries,
     }

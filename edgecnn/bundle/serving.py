@@ -515,7 +515,8 @@ def photo_server(
         answering.warm_up()
         served = Served(
             bundle=str(request.bundle), name=kit.manifest.name, version=kit.manifest.version,
-            candidate=kit.candidate, classes=answering.classes, warnings=bundle.facts.warnings,
+            candidate=kit.candidate, classes=answering.classes,
+            unlearned=bundle.contents.unlearned.get(kit.candidate), warnings=bundle.facts.warnings,
         )  # fmt: skip
         server = PhotoServer(request.place, page_of(served, request.limits), answering, request.limits, complain)
         try:

@@ -127,7 +127,7 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
         sha256=digest, files=len(manifest.files),
         bytes=sum(fact.bytes for fact in manifest.files.values()), kits=contents.kits, chosen=contents.chosen,
         signature=signature, signer=signer, made_here=made_here, remembered=remembered,
-        warnings=(*contents.unchecked, *_WARNINGS[signature]),
+        unlearned=contents.unlearned, warnings=(*contents.unchecked, *_WARNINGS[signature]),
     )  # fmt: skip
     return Verified(opened, manifest, contents, facts)
 

@@ -102,7 +102,7 @@ def verify_bundle(call: Call, bundle: BundleArg) -> None:
     from edgecnn.render.screens.bundle import verification_lines, warning_lines
 
     verification = verify(bundle, trust_of(call.options), call.tell).facts
-    call.warn(warning_lines(verification.warnings))
+    call.warn(warning_lines(verification.warnings, verification.unlearned))
     call.show(verification, verification_lines(verification))
 
 
@@ -150,7 +150,8 @@ def predict(
     verified = verify(bundle, trust_of(call.options), call.tell)
     predictions = predict_photos(verified, photos, candidate, top, call.tell)
     call.show(predictions, lambda: show_predictions(predictions, as_csv=as_csv))
-    call.warn([*warning_lines(verified.facts.warnings), *unreadable_lines(predictions)])
+    unlearned = {} if predictions.unlearned is None else {predictions.candidate: predictions.unlearned}
+    call.warn([*warning_lines(verified.facts.warnings, unlearned), *unreadable_lines(predictions)])
     return ExitCode.BAD_INPUT if predictions.unreadable else ExitCode.OK
 
 
@@ -217,4 +218,5 @@ def _announce(server: PhotoServer, served: Served, call: Call) -> None:
     call.show({**address, **served.model_dump(mode="json")}, served_lines(server.url, served, only_this_machine=server.is_local))
     sys.stdout.flush()  # a program that reads the pipe waits for the address
     exposed = [] if server.is_local else exposed_lines(server.listens_on, server.port)
-    call.warn([*warning_lines(served.warnings), *exposed])
+    unlearned = {} if served.unlearned is None else {served.candidate: served.unlearned}
+    call.warn([*warning_lines(served.warnings, unlearned), *exposed])

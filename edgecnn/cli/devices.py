@@ -65,7 +65,11 @@ def doctor(call: Call, need: NeedOpt = None) -> None:
     call.show(report, lambda: show_doctor(report))
     unmet = [fact for fact in report.needs if not fact.met]
     if unmet:
-        raise needs_unmet(unmet={fact.name: fact.because for fact in unmet}, hints=[fact.hint for fact in unmet if fact.hint])
+        raise needs_unmet(
+            unmet={fact.name: fact.because for fact in unmet},
+            hints=[fact.hint for fact in unmet if fact.hint],
+            away=all(fact.away for fact in unmet),
+        )
 
 
 def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:

@@ -29,6 +29,7 @@ from edgecnn.cli import (
     usage,
 )
 from edgecnn.cli import build as pipeline
+from edgecnn.errors.base import EXIT_MEANINGS
 
 ABOUT = "Train, quantize, compile and measure an image classifier for a device, and ship it as a bundle that tests itself."
 FIRST_SCREEN: Mapping[str, tuple[str, ...]] = {
@@ -162,7 +163,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=ABOUT,
     epilog="`edgecnn --help-all` lists every command. "
-    "Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 missing, 4 unsure, 70 internal error, 130 interrupted.",
+    f"Exit codes: {', '.join(f'{code:d} {about.meaning}' for code, about in EXIT_MEANINGS.items())}.",
 )
 for module in (
     pipeline,

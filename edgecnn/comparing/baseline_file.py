@@ -21,7 +21,7 @@ from edgecnn.errors.comparing import NO_RECORDED_RACE, RECORDED_RACE_GONE, TOO_F
 from edgecnn.errors.measuring import RUNS_UNUSABLE
 from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from edgecnn.errors.wording import first_problem, shell_word
-from edgecnn.judging.latency import RUNS_NEEDED, latency
+from edgecnn.judging.latency import latency
 from edgecnn.judging.resources import energy
 from edgecnn.measure.device_runs import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.measure.run_file import impossible
@@ -29,6 +29,7 @@ from edgecnn.results.origin import reported_race
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.runner.causes import cause_in
 from edgecnn.runner.files import bounded_content
+from edgecnn.runner.runs.figures import RUNS_NEEDED
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.base import another_schema

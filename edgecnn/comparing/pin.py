@@ -24,9 +24,9 @@ from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import (
     GIT_FAILED,
-    NO_BASE_TO_COMPARE,
     PIN,
     REVISION_MISSPELT,
+    no_base_to_compare,
     pin_unreadable,
     pinned_kit_missing,
 )
@@ -34,6 +34,7 @@ from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.installed import installed_version
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.finished import FinishedBuild, finished_build
+from edgecnn.results.folder import builds_near
 from edgecnn.results.origin import kit_artifact, whole_kit
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.runner.causes import Cause, cause_in
@@ -222,7 +223,7 @@ def base_named(text: str | Path) -> ShippedKit | NamedPin:
     if path.is_file():
         return NamedPin(read_pin(_read_record(path), where), where, path.parent)
     if not path.exists():
-        raise NO_BASE_TO_COMPARE(folder=path)
+        raise no_base_to_compare(path, builds_near(path))
     return shipped_kit(path)
 
 

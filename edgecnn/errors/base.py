@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import edgecnn.errors
 from edgecnn.errors.wording import fields_in, fill_template, shortened
@@ -31,6 +31,29 @@ class ExitCode(IntEnum):
     UNSURE = 4
     OWN_FAULT = 70
     INTERRUPTED = 130
+
+
+class ExitMeaning(NamedTuple):
+    """What an exit code means, and what to do in a CI job; None for codes that are not verdicts."""
+
+    meaning: str
+    verdict: str | None = None
+    remedy: str | None = None
+    """Markdown."""
+
+
+EXIT_MEANINGS: Mapping[ExitCode, ExitMeaning] = {
+    ExitCode.OK: ExitMeaning("passed", "every gate passes", "merge"),
+    ExitCode.GATE_FAILED: ExitMeaning("a gate failed", "a gate fails", "run `edgecnn explain builds/head`"),
+    ExitCode.BAD_INPUT: ExitMeaning(
+        "bad input", "bad input", "follow the message, or see [troubleshooting](../troubleshooting.md)"
+    ),
+    ExitCode.MISSING: ExitMeaning("missing", "a figure is MISSING", "run the job on the device, or remove that gate"),
+    ExitCode.UNSURE: ExitMeaning("unsure", "a gate is UNSURE", "add test images or rounds, or allow it with `--unsure-passes`"),
+    ExitCode.OWN_FAULT: ExitMeaning("internal error"),
+    ExitCode.INTERRUPTED: ExitMeaning("interrupted"),
+}
+"""The only list of exit codes: help, recipes of ``edgecnn init`` and documents are made from it."""
 
 
 _PART_SIGNS_MAX = 10_000

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
-from edgecnn.errors.wording import did_you_mean, reason_in, shell_word
+from edgecnn.errors.wording import builds_to_pass, did_you_mean, reason_in, shell_word
 
 
 class NothingToJudge(EdgecnnError):
@@ -141,7 +141,7 @@ NO_REPORT = ErrorRow(
     "no-report",
     "{folder} holds no report.json",
     "a build writes it when it has finished",
-    "pass the folder of a finished build; to continue an interrupted build, rerun its command",
+    "{hint}",
     kind=NoReport,
 )
 REPORT_UNREADABLE = ErrorRow(
@@ -179,6 +179,11 @@ HISTORY_OF_WHAT = ErrorRow(
     "BUILD already determines {options}",
     fix="pass BUILD alone, or pass only the options: edgecnn study history --arch NAME --target DEVICE",
 )
+
+
+def no_report(folder: Path, near: Sequence[Path]) -> EdgecnnError:
+    """``near``: finished builds whose names are the nearest."""
+    return NO_REPORT(folder=folder, hint=f"{builds_to_pass(near)}; to continue an interrupted build, rerun its command")
 
 
 def every_candidate_failed(reasons: Mapping[str, str], device: str | None = None) -> EdgecnnError:

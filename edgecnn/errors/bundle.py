@@ -141,7 +141,8 @@ def bundle_file_changed(path: Path, file: str, because: str, hint: str = _AGAIN)
 
 def bundle_file_extra(path: Path, file: str, made_here: bool, left: tuple[str, str] | None = None) -> EdgecnnError:
     """``made_here``: whether use of a bundle creates such files. ``left``: the tool that left it, and how to remove it."""
-    why, hint = left or ("", "remove it, or pass --made-here if this machine created it" if made_here else _AGAIN)
+    own = "if it is yours, move it out of the bundle's folder, for example next to it; otherwise"
+    why, hint = left or ("", "remove it, or pass --made-here if this machine created it" if made_here else f"{own} {_AGAIN}")
     return BUNDLE_FILE_EXTRA(path=path, file=_plain(file), why=f"; {why}" if why else "", hint=hint)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
-from edgecnn.errors.wording import did_you_mean, listed, nearest, plural, shell_word
+from edgecnn.errors.wording import builds_to_pass, did_you_mean, listed, nearest, plural, shell_word
 
 
 class NoBuildToCompare(EdgecnnError):
@@ -28,15 +28,15 @@ class NoBuildToJudge(EdgecnnError):
 NO_BUILD_TO_COMPARE = ErrorRow(
     "no-build-to-compare",
     "{folder} is neither a finished build nor a bundle",
-    "neither {folder} nor its bundle/ contains a choice.json",
-    "pass the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle",
+    "{because}",
+    "{hint}",
     kind=NoBuildToCompare,
 )
 NO_BASE_TO_COMPARE = ErrorRow(
     "no-base-to-compare",
     "{folder} is not a build, a bundle or a pinned record",
     "no such file or folder exists",
-    "pass the folder of a finished build, its bundle, or the file or git:REVISION:PATH of a record",
+    "{hint}",
     kind=NoBuildToCompare,
 )
 BUNDLE_UNREADABLE = ErrorRow("bundle-unreadable", "{path} cannot be read", "{because}", "{hint}", kind=BundleUnreadable)
@@ -123,7 +123,7 @@ NO_BUILD_TO_JUDGE = ErrorRow(
     "no-build-to-judge",
     "{folder} is not a finished build",
     "{because}",
-    "pass the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file, or a shipped pipeline",
+    "{hint}",
     kind=NoBuildToJudge,
 )
 FOLDER_OR_PIPELINE = ErrorRow(
@@ -160,6 +160,23 @@ REVISION_MISSPELT = ErrorRow(
     "write git:REVISION:PATH, such as git:origin/main:gates/base.json; for a folder of that name, write ./git:…",
 )
 GIT_FAILED = ErrorRow("git-failed", "{text} cannot be read", "{because}", "{hint}")
+
+
+def no_build_to_judge(folder: Path, because: str, near: Sequence[Path]) -> EdgecnnError:
+    """``near``: finished builds whose names are the nearest, the nearest first."""
+    other = "a recipe file, or a shipped pipeline"
+    return NO_BUILD_TO_JUDGE(folder=folder, because=because, hint=f"{builds_to_pass(near)}, {other}")
+
+
+def no_base_to_compare(folder: Path, near: Sequence[Path]) -> EdgecnnError:
+    """``near``: see ``no_build_to_judge``."""
+    hint = f"{builds_to_pass(near)}, its bundle, or the file or git:REVISION:PATH of a record"
+    return NO_BASE_TO_COMPARE(folder=folder, hint=hint)
+
+
+def no_build_to_compare(folder: Path, because: str, near: Sequence[Path]) -> EdgecnnError:
+    """``near``: see ``no_build_to_judge``."""
+    return NO_BUILD_TO_COMPARE(folder=folder, because=because, hint=f"{builds_to_pass(near)}, or its bundle")
 
 
 def bundle_unreadable(path: Path, because: str, hint: str | None = None) -> EdgecnnError:

@@ -86,7 +86,7 @@ UNKNOWN_NEED = ErrorRow(
     "unknown-need", "{name!r} is not a valid value of --need", "the valid values are {known:commas}", "{hint}"
 )
 NEEDS_UNMET = ErrorRow(
-    "needs-unmet", "{names} {does} not work, but --need requires {each}", "{because}", "{hint}", exit_code=ExitCode.MISSING
+    "needs-unmet", "{names} {problem}, but --need requires {each}", "{because}", "{hint}", exit_code=ExitCode.MISSING
 )
 DEVICE_FILE_DISAGREES = ErrorRow(
     "device-file-disagrees",
@@ -133,12 +133,13 @@ def unknown_need(name: str, known: Sequence[str]) -> EdgecnnError:
     )
 
 
-def needs_unmet(unmet: Mapping[str, str], hints: Sequence[str]) -> EdgecnnError:
-    """``unmet``: each need that is not met, and why."""
+def needs_unmet(unmet: Mapping[str, str], hints: Sequence[str], *, away: bool = False) -> EdgecnnError:
+    """``unmet``: each need that is not met, and why. ``away``: whether all of them are devices that are not attached."""
     because = "; ".join(f"{name}: {why}" if len(unmet) > 1 else why for name, why in unmet.items())
-    does, pronoun = ("does", "it") if len(unmet) == 1 else ("do", "them")
+    verbs, pronoun = (("is", "does"), "it") if len(unmet) == 1 else (("are", "do"), "them")
+    problem = f"{verbs[0]} not attached" if away else f"{verbs[1]} not work"
     return NEEDS_UNMET(
-        names=listed(list(unmet)), does=does, each=pronoun, because=because, hint="; ".join(dict.fromkeys(hints)) or None
+        names=listed(list(unmet)), problem=problem, each=pronoun, because=because, hint="; ".join(dict.fromkeys(hints)) or None
     )
 
 

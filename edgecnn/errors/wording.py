@@ -101,6 +101,11 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     return next(iter(near_names(name, known, 1, cutoff)), None)
 
 
+def builds_to_pass(near: Sequence[object]) -> str:
+    """Return the fix for a folder that is not a finished build. ``near``: finished builds with a similar name."""
+    return f"pass the folder of a finished build, such as {' or '.join(map(str, near)) or 'builds/ARCH-DEVICE'}"
+
+
 def names_like(pattern: str, known: Iterable[str]) -> list[str]:
     """Return the names that match a shell pattern; if none does, those that contain the pattern as a word."""
     names, wanted = list(known), pattern.lower()

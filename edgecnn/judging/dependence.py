@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, share_below, two_sided_z
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, two_sided_z
+from edgecnn.runner.runs.figures import share_below
 from edgecnn.values.verdict import Interval
 
 LIKE_THE_LAST, DRIFTING = 0.80, 0.95

@@ -279,12 +279,15 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
         raise BOUND_ON_WRONG_SIDE(where=where, metric=name, better=better, right_way=way)
 
 
-def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
-    """Judge one gate for one candidate; ``spelled``: how to request more rounds."""
+def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD, *, learned: bool = True) -> GateResult:
+    """Judge one gate for one candidate.
+
+    ``spelled``: how to request more rounds. ``learned``: if False, no number of images is advised, because none would help.
+    """
     finding = _not_finite_finding(gate.metric, facts) or finding_of(gate.metric, facts)
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
-    images = _images_to_settle(gate, facts) if unsure and finding.never_met is None else None
+    images = _images_to_settle(gate, facts) if unsure and learned and finding.never_met is None else None
     advice = _Advice(
         images=images,
         groups=None if images is None else groups_among(images, facts.test or facts.multi_label or facts.agreement),

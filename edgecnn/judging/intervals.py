@@ -23,14 +23,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgecnn.runner.runs.figures import CONFIDENCE, median_rank
 from edgecnn.values.verdict import Interval
 
 ACCURACY_CONFIDENCE = 0.95
 """Two-sided, for displayed figures."""
 NON_INFERIORITY_CONFIDENCE = 0.90
 """Two-sided, so each bound is one-sided 95 %: the level of a non-inferiority test."""
-LATENCY_CONFIDENCE = 0.98
-"""Two-sided, so each bound is wrong at most once in a hundred times: two races of one kit must not disagree more often."""
+LATENCY_CONFIDENCE = CONFIDENCE
+"""Two-sided, for figures of runs."""
 DAYS_NEEDED = 3
 """Days of a recorded latency that an interval needs; with two days, it would be 39 times as wide as their difference."""
 
@@ -106,25 +107,11 @@ def median_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDE
     The result has its actual confidence, which is at least the requested confidence and has binomial steps.
     """
     ordered = sorted(values)
-    rank = _sign_rank(len(ordered), confidence)
-    if rank is None:
+    bounds = median_rank(len(ordered), confidence)
+    if bounds is None:
         return None
-    reached = 1 - 2 * sum(math.comb(len(ordered), below) for below in range(rank)) / 2 ** len(ordered)
-    return Interval(estimate=float(median(ordered)), low=ordered[rank - 1], high=ordered[-rank], confidence=reached)
-
-
-def share_below(values: Sequence[float], share: float, confidence: float = LATENCY_CONFIDENCE) -> float | None:
-    """Return one of these values that at least this share of all such values is below, for any distribution.
-
-    The one-sided confidence is (1 + ``confidence``) / 2. None with too few values: three quarters at 98 % take 17 values.
-    """
-    ordered, allowed, missed, bound = sorted(values), (1 - confidence) / 2, 0.0, None
-    for rank in range(len(ordered), 0, -1):
-        missed += math.comb(len(ordered), rank) * share**rank * (1 - share) ** (len(ordered) - rank)
-        if missed > allowed:
-            break
-        bound = ordered[rank - 1]
-    return bound
+    low, high = ordered[bounds.rank - 1], ordered[-bounds.rank]
+    return Interval(estimate=float(median(ordered)), low=low, high=high, confidence=bounds.confidence)
 
 
 def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
@@ -164,18 +151,6 @@ def day_ratio_interval(ours: float, days: Sequence[float], confidence: float = L
     return Interval(estimate=math.exp(middle), low=low, high=high, confidence=confidence)
 
 
-def run_percentile(samples: Sequence[float], percent: int) -> float | None:
-    """Return a percentile of one run; None if fewer than ten samples are beyond it: a median takes 20, a p99 takes 1,000."""
-    if len(samples) < samples_needed(percent):
-        return None
-    return float(np.percentile(np.asarray(samples, float), percent))
-
-
-def samples_needed(percent: int) -> int:
-    """Return the least samples of which ten are beyond a percentile: 20, 100 and 1,000 for p50, p90 and p99."""
-    return math.ceil(10 * 100 / (100 - percent))  # with integers, because 1 - 0.9 is not 0.1
-
-
 @lru_cache(maxsize=32)
 def two_sided_z(confidence: float) -> float:
     """Return the normal quantile of a two-sided confidence: 1.96 for 0.95, 1.645 for 0.90."""
@@ -191,16 +166,6 @@ def _edge(b: NDArray[np.float64], c: NDArray[np.float64], n: NDArray[np.float64]
         kept = (b - c - n * middle) ** 2 <= z * z * n * score_variance(middle, b, c, n)
         inside, outside = np.where(kept, middle, inside), np.where(kept, outside, middle)
     return inside
-
-
-def _sign_rank(count: int, confidence: float) -> int | None:
-    """Return the largest rank k for which the k-th smallest and k-th largest value contain the median often enough."""
-    allowed = (1 - confidence) / 2 * 2**count
-    beyond, rank = 0, 0
-    while rank < count and beyond + math.comb(count, rank) <= allowed:
-        beyond += math.comb(count, rank)
-        rank += 1
-    return rank or None
 
 
 @lru_cache(maxsize=128)

@@ -7,13 +7,18 @@ ensembles check here only whether the accuracy beats chance.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgecnn.errors.wording import first_of
+from edgecnn.judging.accuracy import Answers, answered_right, share_right
 from edgecnn.judging.average_precision import chance_precision
 from edgecnn.judging.gates import EffectiveGates, judge, judge_identical, overall, verdict_of
 from edgecnn.judging.intervals import Worth
 from edgecnn.judging.metrics import ANY_METRIC, COMPARED, LATENCY_RATIO
+from edgecnn.judging.multi_label import map_interval
 from edgecnn.judging.ratio import RatioFinding, judge_ratio
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion
 from edgecnn.judging.stopping import OF_A_BUILD
@@ -81,7 +86,8 @@ def judge_candidate(
     """Return the result of every gate in order, after that of ``not_learned`` if the network is at chance level."""
     unlearned = not_learned(row)
     if compared is None:
-        return (*(() if unlearned is None else (unlearned,)), *(judge(gate, row, spelled) for gate in gates))
+        learned = unlearned is None
+        return (*(() if unlearned is None else (unlearned,)), *(judge(gate, row, spelled, learned=learned) for gate in gates))
     if unlearned is None and compared.built is not None:
         unlearned = not_learned(compared.built)
     results = (*(() if unlearned is None else (unlearned,)), *(_judged_against(compared, gate, row, spelled) for gate in gates))
@@ -102,6 +108,9 @@ def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled
 
 LEAST_IMAGES = 10
 """Least test images of a class that is called never recognised: with 0 of 10 right, recall is below 26 % at one-sided 95 %."""
+MOST_TIMES = 10
+"""Most times the present test images that are advised to show that a network learned. A network that needs more is at chance
+level for every purpose, and needs a better training instead."""
 WEAK = 0.4
 """Share of the way from chance to 100 % below which an accuracy is weak. Landis and Koch, Biometrics 33 (1977) 159-174, call
 agreement beyond chance up to this value slight or fair."""
@@ -126,11 +135,28 @@ def beats_chance(accuracy: Interval | None, level: float) -> bool:
     return accuracy is not None and accuracy.low > level
 
 
+def is_weak(accuracy: Interval, level: float) -> bool:
+    """Whether even the upper bound of an accuracy is less than ``WEAK`` of the way from chance to 100 %."""
+    return accuracy.high - level < WEAK * (1 - level)
+
+
 def chance_verdict(accuracy: Interval, level: float) -> Verdict | None:
     """Return FAIL for an interval below chance, UNSURE if it contains chance, None if it is above chance."""
     if beats_chance(accuracy, level):
         return None
     return Verdict.FAIL if accuracy.high < level else Verdict.UNSURE
+
+
+def at_chance(answers: Answers, labels: NDArray[Any]) -> bool:
+    """Whether predictions for validation images do not beat guessing.
+
+    ``labels``: a class for each image, (images,), or uint8 (images, labels).
+    """
+    if labels.ndim == 1:
+        accuracy = share_right(answered_right(answers, labels), answers.groups)
+        return not beats_chance(accuracy, commonest_share(np.bincount(labels).tolist()))
+    levels = [chance_precision(len(labels), int(images)) for images in labels.astype(bool).sum(axis=0) if images]
+    return bool(levels) and not beats_chance(map_interval(answers, labels, "validation"), sum(levels) / len(levels))
 
 
 def chance_of(facts: CandidateFacts) -> Chance | None:
@@ -158,6 +184,8 @@ def not_learned(facts: CandidateFacts) -> GateResult | None:
     needed = images_for_proportion(chance.level, figure.estimate, figure.confidence) if above else None
     if needed is not None and facts.test is not None:
         needed = Worth(facts.test.top1_effect, facts.test.independent_at_most).images_for(needed, facts.test.images, to_pass=True)
+    if needed is not None and facts.test is not None and needed > MOST_TIMES * facts.test.images:
+        needed = None
     more = "" if needed is None else f"; {enough_images(needed, groups_among(needed, facts.test))}"
     against = f"{says}; {chance.how} gets {100 * chance.level:.1f} %"
     return GateResult(
@@ -204,7 +232,7 @@ def weakness_of(facts: CandidateFacts) -> Weakness | None:
         else ()
     )
     never = tuple(row.name for row in rows if row.images >= LEAST_IMAGES and row.recall is not None and row.recall.estimate == 0)
-    if never or answered.share.high - chance.level < WEAK * (1 - chance.level):
+    if never or is_weak(answered.share, chance.level):
         return Weakness(answered.share, facts.multi_label is not None, never, len(rows))
     return None
 

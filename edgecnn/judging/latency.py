@@ -21,9 +21,10 @@ import numpy.typing as npt
 from edgecnn.errors.gates import ROUND_TWICE, conditions_differ, races_differ
 from edgecnn.errors.wording import counted
 from edgecnn.judging.dependence import dependence, runs_interval, share_of_runs_below
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, run_percentile, samples_needed
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval
 from edgecnn.judging.regret import estimate, estimate_alone, estimated_ratio
 from edgecnn.judging.stopping import confidence_at, had_whole_machine, how_it_stopped, over_all_looks
+from edgecnn.runner.runs.figures import OTHERS_PERCENT_MAX, RUNS_NEEDED, TAIL_SHARE, run_percentile, samples_needed
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Knobs
 from edgecnn.values.figures import Steady
@@ -213,8 +214,6 @@ def _chance_range(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArr
     return float(-low), float(high)
 
 
-SHARE = 0.75
-"""Share of processes that must meet a bound on a tail."""
 TAILS = {percentile_name(percent): percent for percent in PERCENTILES if percent != MEDIAN}
 """Percentile by metric."""
 WITHIN = "tails_within_ms"
@@ -224,7 +223,7 @@ NOT_SHOWN = "the runs do not show that three of four processes stay below it"
 
 def runs_needed(confidence: float = LATENCY_CONFIDENCE) -> int:
     """Return the least runs whose slowest bounds a tail of three in four processes: 17 at 98 %, since 0.75^16 is 1.002 %."""
-    return math.ceil(math.log((1 - confidence) / 2) / math.log(SHARE))
+    return math.ceil(math.log((1 - confidence) / 2) / math.log(TAIL_SHARE))
 
 
 def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, float]:
@@ -232,7 +231,7 @@ def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE)
     limits = {}
     for name, percent in TAILS.items():
         values = [value for run in runs if (value := run_percentile(run.samples_ns, percent)) is not None]
-        within = share_of_runs_below(values, SHARE, confidence) if len(values) == len(runs) else None
+        within = share_of_runs_below(values, TAIL_SHARE, confidence) if len(values) == len(runs) else None
         if within is not None:
             limits[name] = within / 1e6
     return limits
@@ -244,16 +243,9 @@ def why_not_within(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) 
     return {WITHIN: f"it takes {needed} runs to show that three of four processes stay below it"} if len(runs) < needed else {}
 
 
-RUNS_NEEDED = 7
-"""Least runs of a distribution-free 98 % interval of a median: with 6 runs, 1 - 2 / 2^6 is only 96.9 %."""
-
 _OF_THE_RUNTIME = ("runtime", "runtime_version", "python")
 CONDITIONS_OF_THE_MACHINE = tuple(name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_RUNTIME)
 """Conditions that two kits of one race must share. Runtimes may differ, and some have their own Python."""
-
-OTHERS_PERCENT_MAX = 5.0
-"""CPU time of other programs during a race, from which on they may explain a slow kit. On two cores that both compute, 50 %
-doubles the time of a run; a quiet machine shows 1 to 2 %."""
 
 THROTTLED_PERCENT_MAX = 50.0
 """Throttled runs of a race, from which on the median over runs is that of a throttled machine."""

@@ -16,8 +16,6 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval, ratio_interval
 from edgecnn.judging.latency import (
     CONDITIONS_OF_THE_MACHINE,
-    OTHERS_PERCENT_MAX,
-    RUNS_NEEDED,
     SOMETIMES_THROTTLED_PERCENT_MAX,
     check_conditions,
     disturbed,
@@ -31,6 +29,7 @@ from edgecnn.judging.latency import (
 )
 from edgecnn.judging.metrics import LATENCY_RATIO
 from edgecnn.judging.stopping import OF_A_COMPARISON, look_confidence, rounds_to_settle, what_helps
+from edgecnn.runner.runs.figures import OTHERS_PERCENT_MAX, RUNS_NEEDED
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Profile
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict

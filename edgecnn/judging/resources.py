@@ -13,9 +13,10 @@ from statistics import median
 
 from edgecnn.errors.wording import counted
 from edgecnn.judging.dependence import dependence, runs_interval
-from edgecnn.judging.intervals import median_interval, run_percentile
-from edgecnn.judging.latency import RUNS_NEEDED, disturbed, latency_interval_ms, too_few_runs
+from edgecnn.judging.intervals import median_interval
+from edgecnn.judging.latency import disturbed, latency_interval_ms, too_few_runs
 from edgecnn.runner.meters.kinds import GPU, KINDS, PROCESSOR
+from edgecnn.runner.runs.figures import RUNS_NEEDED, run_percentile
 from edgecnn.values.figures import BatchFigure, Energy, Memory, SoakWindow, Sustained, Throughput
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, RunMemory, RunWindow
 from edgecnn.values.verdict import Fidelity, Interval

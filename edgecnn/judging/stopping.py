@@ -11,8 +11,9 @@ import re
 from collections.abc import Sequence
 
 from edgecnn.judging.dependence import runs_interval
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, run_percentile, two_sided_z
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, two_sided_z
 from edgecnn.judging.resolution import POWER, enough_to_tell_apart
+from edgecnn.runner.runs.figures import run_percentile
 from edgecnn.values.profile import Environment, Run, Until
 from edgecnn.values.verdict import Interval
 

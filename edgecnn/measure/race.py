@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 from edgecnn.errors.measuring import METER_LOG_UNREADABLE
 from edgecnn.hosts.protocol import SCHEDULE
 from edgecnn.hosts.wire import Unusable
-from edgecnn.judging.intervals import samples_needed
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab, changed_between, joined_environment, same_conditions
 from edgecnn.measure.race_request import (
@@ -37,6 +36,7 @@ from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.meters.kinds import NOTHING_OF_A_CPU, can_watch
 from edgecnn.runner.meters.log import COVERS, NAME, MeterLog, read_log
 from edgecnn.runner.meters.meter import MeterAbsent
+from edgecnn.runner.runs.figures import samples_needed
 from edgecnn.values.base import Value
 from edgecnn.values.profile import (
     CONDITIONS_THAT_MUST_MATCH,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS, NO_HEAD_TO_KEEP
 from edgecnn.errors.data import NoClassFolders, class_order_open
 from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.training import NOTHING_TO_TRANSFER, WEIGHTS_NOT_WANTED
-from edgecnn.installed import installed_version, require_packages
+from edgecnn.installed import installed_version, lacking, require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe, require_size
 from edgecnn.models.compound import keeps_all, scaled_or_same
 from edgecnn.models.weights import answer_weights, held_weights
@@ -53,7 +54,7 @@ from edgecnn.training.settings import (
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, Artifact, NetworkWithWeights, WeightsAnswer
 from edgecnn.values.dataset import DataSummary
-from edgecnn.values.recipe import QuantizeChoice, Recipe, SurgeryChoice, TrainChoice
+from edgecnn.values.recipe import ModelChoice, QuantizeChoice, Recipe, SurgeryChoice, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import Synthesis, images_trained_on
@@ -207,23 +208,40 @@ def _weights_answer(request: BuildRequest, arch: ArchSpec, store: Store, version
         choice = "none"
     previous = None if request.refresh_weights else _previous_answer(request.out / PLAN, arch.name, choice)
     answer = answer_weights(arch, choice, cached=stored_weights(arch, store, versions), previous=previous)
-    return answer.model_copy(update={"alternative": _alternative_network(arch, store, versions)}) if answer.fell_back else answer
+    if answer.kind != "none":
+        return answer
+    return answer.model_copy(update={"alternative": _alternative_network(arch, request.recipe.model, store, versions)})
 
 
-def _alternative_network(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> NetworkWithWeights | None:
-    """Return the most accurate network with local weights and at most twice the work, or else the smallest with local weights."""
-    work = arch.macs or 0
-    available = [
-        spec
-        for spec in all_archs()
-        if spec.weights is not None
-        and spec.name != arch.name
-        and held_weights(spec.weights, cached=stored_weights(spec, store, versions)) is not None
-    ]
-    if not available:
+def _alternative_network(
+    arch: ArchSpec, model: ModelChoice, store: Store, versions: Mapping[str, str]
+) -> NetworkWithWeights | None:
+    """Return the network most similar to ``arch`` whose published weights are on this machine, or None.
+
+    The network itself comes first, then its family, then networks with about as many multiply-adds, so that the speed stays
+    about the same. A stated scale or resolution has to fit.
+    """
+
+    def unlikeness(spec: ArchSpec) -> tuple[bool, bool, float]:
+        macs = abs(math.log(spec.macs / arch.macs)) if spec.macs and arch.macs else math.inf
+        return spec.name != arch.name, spec.family != arch.family, macs
+
+    def suits(spec: ArchSpec) -> bool:
+        fits = model.resolution_px is None or (spec.least_px <= min(model.resolution_px) and not spec.only_native_px)
+        return fits and (model.scale is None or spec.name == arch.name) and not lacking(spec.needs, "zoo")
+
+    best = next(
+        (
+            spec
+            for spec in sorted(all_archs(), key=unlikeness)
+            if spec.weights is not None
+            and suits(spec)
+            and held_weights(spec.weights, cached=stored_weights(spec, store, versions)) is not None
+        ),
+        None,
+    )
+    if best is None:
         return None
-    alike = [spec for spec in available if (spec.macs or 0) <= 2 * work]
-    best = max(alike, key=_published_top1) if alike else min(available, key=lambda spec: spec.macs or 0)
     return NetworkWithWeights(
         arch=best.name,
         top1=_published_top1(best) or None,

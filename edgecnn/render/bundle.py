@@ -21,6 +21,27 @@ from edgecnn.values.verdict import Fidelity
 README, LICENCES = "README.md", "LICENCES.md"
 _DEMO = "the embedded demo, Fashion-MNIST"
 _MANAGED = "Debian, Ubuntu and Raspberry Pi OS refuse `pip install` outside one"
+_FOR_PEOPLE = (
+    "`measure` prints p50, p99 and images per second of every kit, and whether the build's latency gates are met. Each command "
+    "prints JSON with `--json`. Errors go to stderr, and the exit code is then 1."
+)
+_OUTSIDE = (
+    "Keep your program, its images and its results outside the bundle. `edgecnn bundle verify` refuses every file that "
+    "`bundle.json` does not list. This layout works, with `bundle` as the folder of this file:"
+)
+_LAYOUT = ("app/", "  classify.py    your program", "  bundle/        this folder, unchanged")
+_ERRORS = (
+    "Every expected error is a `RunnerError`. `str(error)` is one line with the file, the cause and the fix. `error.ref`, "
+    "`error.what`, `error.because` and `error.hint` are its parts."
+)
+_CAUSES = {
+    "`unreadable-image`": "the image does not exist, is damaged, or has an unsupported format",
+    "`missing-package`, `wrong-package-version`": "the runtime is not installed, or has an unsupported version",
+    "`wrong-machine`, `wrong-python`": "the kit does not run on this processor or Python",
+    "`no-kit`": "the folder is not a kit",
+    "`bad-manifest`, `kit-file-missing`, `kit-file-changed`, `kit-file-link`, `kit-file-unlisted`": "the kit is not complete",
+    "`runtime-refused-model`, `engine-not-built`": "the runtime refuses the model, or the engine was not built here",
+}
 _LOCAL_PATHS = "a folder or list of the person who built this"
 
 
@@ -84,17 +105,18 @@ def _state_text(report: BuildReport) -> str:
     if report.choice.state == "provisional" and report.choice.regret is not None:
         return f"provisionally: the race was disturbed, and the best kit may be {100 * report.choice.regret:.1f} % better."
     if report.choice.state == "provisional":
-        return "provisionally: it was not measured on the device yet. `python3 -B -m runner measure ../..` in its kit does that."
+        return "provisionally: it was not measured on the device yet. `python3 -B -m runner measure` in its kit does that."
     return "the choice is settled." if report.choice.state == "settled" else "because no candidate was chosen."
 
 
 def _use_section(kit: str, carried: Sequence[CandidateFacts]) -> str:
     shown = "labels above their thresholds" if _has_several_labels(carried) else "labels with probabilities, most probable first"
-    folder = shell_word(visible(f"kits/{kit}"))
+    folder, path = shell_word(visible(f"kits/{kit}")), visible(f"bundle/kits/{kit}")
     lines = [
         f"cd {folder}",
         "python3 -B -m runner selftest            # checks what is missing, and that logits are the same",
         f"python3 -B -m runner predict photo.jpg   # {shown}",
+        "python3 -B -m runner measure             # p50, p99 and images per second of every kit, in a table",
     ]
     used = next((facts.candidate for facts in carried if facts.candidate.id == kit), None)
     if used is not None and used.runtime.runs_in_browser:
@@ -102,15 +124,24 @@ def _use_section(kit: str, carried: Sequence[CandidateFacts]) -> str:
     if used is not None and backend_for(used.runtime).builder is not None:
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this GPU")
     program = [
-        f"from runner.classifier import Classifier  # from the bundle's folder, with PYTHONPATH={folder}",
-        f'classifier = Classifier("{visible(f"kits/{kit}")}")',
-        'for label, probability in classifier.predict("photo.jpg")[:5]:',
-        "    print(label, probability)",
+        "import sys",
+        "",
+        "sys.dont_write_bytecode = True  # byte code inside the bundle would fail its verification",
+        f"sys.path.insert(0, {path!r})",
+        "from runner.classifier import Classifier, RunnerError",
+        "",
+        f"classifier = Classifier({path!r})",
+        "try:",
+        '    for label, probability in classifier.predict("photo.jpg")[:5]:',
+        "        print(label, probability)",
+        "except RunnerError as error:",
+        "    print(error)  # one line: the file, the cause and the fix",
     ]
     return "\n".join(
-        ["## Use", "", _python_sentence(carried), "", "```bash", *_install_commands(kit, carried), *lines, "```", ""]
-        + ["In a program, from any number of threads:", ""]
-        + ["```python", *program, "```"]
+        ["## Use", "", _python_sentence(carried), "", "```bash", *_install_commands(kit, carried), *lines, "```", "", _FOR_PEOPLE]
+        + ["", "## Your own program", "", _OUTSIDE, "", "```text", *_LAYOUT, "```", ""]
+        + ["`classify.py`, which can call `predict` from any number of threads:", "", "```python", *program, "```", "", _ERRORS]
+        + ["", "| `error.ref` | cause |", "| --- | --- |", *(f"| {refs} | {cause} |" for refs, cause in _CAUSES.items())]
     )
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
-from edgecnn.errors.wording import counted
+from edgecnn.errors.wording import counted, listed, plural
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.figures import MARKS, NONE, race_marks
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Fidelity, Interval
+from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 Images = Literal["any", "classes", "labels", "unlabelled"]
 """Images with one class, with several labels, or without labels."""
@@ -121,7 +121,29 @@ def mark_legend(candidates: Sequence[CandidateFacts], columns: Sequence[Column])
     changed = [f"…-{surgery.suffix}: of a changed network: {surgery.done}" for surgery in surgeries]
     texts = [column.cell(facts).plain for facts in candidates for column in columns]
     marks = {**{MARKS[fidelity]: text for fidelity, text in figures.LEGEND.items()}, **figures.RACE_LEGEND}
-    return [*changed, *(meaning for mark, meaning in marks.items() if any(mark in text for text in texts))]
+    meanings = (meaning for mark, meaning in marks.items() if any(mark in text for text in texts))
+    return [*changed, *meanings, *_unchanged_note(candidates)]
+
+
+def _unchanged_note(candidates: Sequence[CandidateFacts]) -> list[str]:
+    """Return why a candidate without a changed prediction is UNSURE, if another one passes the gate on the drop."""
+    judged = [(facts, result) for facts in candidates for result in facts.gates if result.gate.metric == "drop_pp"]
+    passed = [facts.candidate.id for facts, result in judged if result.verdict is Verdict.PASS and not facts.is_baseline]
+    unchanged = [
+        (facts.candidate.id, facts.test, result.gate.bound)
+        for facts, result in judged
+        if result.verdict is Verdict.UNSURE and facts.test is not None and (facts.test.lost, facts.test.gained) == (0, 0)
+    ]
+    if not passed or not unchanged:
+        return []
+    _, test, bound = unchanged[0]
+    names, drop = listed([name for name, *_ in unchanged]), test.drop_pp
+    possible = "" if drop is None else f" a drop of up to {drop.high:.2f} pp possible, and the gate allows {bound:g} pp"
+    return [
+        f"{names} changed no prediction and {plural(len(unchanged), 'is', 'are')} still UNSURE: {test.images:,} images without a "
+        f"change leave{possible}. {listed(passed)} {plural(len(passed), 'passes', 'pass')} because more images became right than "
+        "wrong, not because of a smaller change"
+    ]
 
 
 def metric_cell(name: str, facts: CandidateFacts) -> Cell:

@@ -236,6 +236,7 @@ def plot_lines(report: BuildReport, width: int, drawn: Signs) -> list[Text]:
 def _shown_name(facts: CandidateFacts, drawn: Signs) -> str:
     plain = visible(facts.candidate.id)
     part = f" {drawn.chosen}" if facts.chosen else ""
+    part += " (first race)" if facts.latency is not None and facts.latency.selecting else ""
     cut = plain if cell_len(plain) <= NAME_CELLS else set_cell_size(plain, NAME_CELLS).rstrip()
     return cut + part
 

@@ -13,6 +13,7 @@ from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
 from edgecnn.render import figures
 from edgecnn.render.wording import lines_by_reason, names_by_reason
 from edgecnn.results.explain import NextStep, Purpose
+from edgecnn.runner.text import unlearned_text
 from edgecnn.values.candidate import KnobTrial, Precision
 from edgecnn.values.figures import Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
@@ -284,13 +285,8 @@ def learned_lines(gates: Sequence[GateResult]) -> list[str]:
     unlearned = learned_result(gates)
     if unlearned is None or unlearned.figure is None:
         return []
-    reached, chance = f"{100 * unlearned.figure.estimate:.1f} %", f"{100 * unlearned.gate.bound:.1f} %"
-    says = (
-        f"mAP is {reached}; a random ranking gets {chance}"
-        if unlearned.gate.metric == "map"
-        else f"{reached} of the test images are right; guessing the most frequent class gets {chance}"
-    )
-    return [f"{unlearned.verdict.value}: {unlearned.candidate} is not shown to have learned: {says}"]
+    text = unlearned_text(unlearned.candidate, unlearned.gate.metric, unlearned.figure.estimate, unlearned.gate.bound)
+    return [f"{unlearned.verdict.value}: {text}"]
 
 
 def result_line(report: BuildReport) -> str:
@@ -357,7 +353,7 @@ def settled_by_number(gates: Sequence[GateResult]) -> GateResult | None:
 
 _NEXT: Mapping[Purpose, str] = {
     "explain": "see the reasons and figures of every candidate",
-    "improve": "see the reasons for the weak result; docs/improve-a-weak-result.md lists remedies",
+    "improve": "improve the weak result (other remedies: docs/improve-a-weak-result.md)",
     "measure": "measure it on {device}",
     "race-again": "race again while no other program runs",
     "settle": "settle the open gate",

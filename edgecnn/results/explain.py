@@ -345,11 +345,14 @@ class NextStep(NamedTuple):
 def next_step(report: BuildReport) -> NextStep | None:
     """Return the command to run after this build; None for a report without a folder and without anything to settle.
 
-    A failed or missing figure is explained. A provisional choice is measured on its device or raced again. An open gate is
-    settled by a longer race, by the device, or by more test images. A weak network is improved. Any other bundle that passes is
-    used.
+    A weak network is improved first, because its other figures matter little. A failed or missing figure is explained. A
+    provisional choice is measured on its device or raced again. An open gate is settled by a longer race, by the device, or by
+    more test images. Any other bundle that passes is used.
     """
     choice, shipped = report.choice, report.shipped
+    improved = None if report.remedy is None else report.remedy.applied_to(rebuild_command(report))
+    if improved is not None:
+        return NextStep("improve", str(improved))
     if report.verdict is Verdict.FAIL:
         return _explain_step(report)
     if choice.settle_command is not None:

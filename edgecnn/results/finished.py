@@ -19,16 +19,16 @@ from pydantic import ValidationError
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.comparing import (
     BUILD_DAMAGED,
-    NO_BUILD_TO_JUDGE,
     PLAN_OF_ANOTHER_BUILD,
     bundle_unreadable,
     folder_or_pipeline,
+    no_build_to_judge,
 )
 from edgecnn.errors.fit import network_gone
 from edgecnn.errors.labels import multi_label_not_fitting
 from edgecnn.installed import resource_folder
 from edgecnn.measure.kits import KitRef
-from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
+from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, builds_near, read_report
 from edgecnn.results.origin import TRUNK_KINDS, whole_entry
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
 from edgecnn.runner.causes import cause_of_change
@@ -120,7 +120,7 @@ def build_folder(text: str) -> Path | None:
         return path
     if bare or text.endswith(".toml") or os.path.isfile(path):  # noqa: PTH113
         return None
-    raise NO_BUILD_TO_JUDGE(folder=path, because="the folder does not exist")
+    raise no_build_to_judge(path, "the folder does not exist", builds_near(path))
 
 
 def finished_build(folder: Path) -> FinishedBuild:
@@ -138,7 +138,7 @@ def finished_build(folder: Path) -> FinishedBuild:
     except OSError as error:  # such as a name that is too long
         because = system_reason(error)
     if because is not None:
-        raise NO_BUILD_TO_JUDGE(folder=folder, because=because)
+        raise no_build_to_judge(folder, because, builds_near(folder))
     report, shipped = read_report(folder), shipped_kit(folder)
     build = FinishedBuild(folder, shipped, report, *read_plan(folder, report.keys, again_of(report)))
     if all(row.kit != shipped.kit.digest for row in report.candidates):
@@ -198,7 +198,7 @@ def _why_not_finished(folder: Path) -> str | None:
         return "it is only a bundle, without a report and gates; --against takes a bundle"
     if (folder / PROGRESS).is_file():
         return "its build did not finish: it has a progress.json, but no report.json"
-    return "it has no report.json"
+    return "it has no report.json" if folder.exists() else "the folder does not exist"
 
 
 BATCH = 16

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import (
-    NO_REPORT,
     OUTPUT_UNWRITABLE,
     NoReport,
     ReportUnreadable,
+    no_report,
     report_unreadable,
 )
-from edgecnn.errors.wording import first_problem
+from edgecnn.errors.wording import first_problem, near_names
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX
@@ -42,6 +42,22 @@ BUNDLE = "bundle"
 """The folder that ships."""
 CHOICE = "choice.json"
 """File in the bundle that lists its kits and names the chosen one."""
+
+
+_BUILDS_NAMED = 3
+"""Number of finished builds that an error names."""
+
+
+def builds_near(folder: Path) -> list[Path]:
+    """Return the finished builds next to a folder, or else in ``builds/``, whose names are the most similar."""
+    for parent in (folder.parent, Path("builds")):
+        try:
+            names = [path.name for path in parent.iterdir() if (path / REPORT).is_file()]
+        except OSError:
+            continue
+        if names:
+            return [parent / name for name in near_names(folder.name, names, _BUILDS_NAMED, cutoff=0.0)]
+    return []
 
 
 @contextmanager
@@ -91,7 +107,7 @@ def read_report(folder: Path) -> BuildReport:
         json.loads(content, parse_constant=int)  # ``int`` refuses NaN and infinity, which JSON does not allow
         return _reworded(report)
     except (FileNotFoundError, NotADirectoryError):
-        raise NO_REPORT(folder=folder) from None
+        raise no_report(folder=folder, near=builds_near(folder)) from None
     except OSError as error:
         raise report_unreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:

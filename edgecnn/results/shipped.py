@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from edgecnn.devices.files import load_devices
 from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import NO_BUILD_TO_COMPARE, bundle_unreadable, kit_not_carried
+from edgecnn.errors.comparing import bundle_unreadable, kit_not_carried, no_build_to_compare
 from edgecnn.errors.hosts import RunnerFailed
 from edgecnn.errors.wording import shell_word
 from edgecnn.measure.kits import KitRef
-from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
+from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, builds_near, report_or_none
 from edgecnn.results.origin import origin_of
 from edgecnn.runner.bundle import ENGINES
 from edgecnn.runner.causes import line_endings
@@ -143,7 +143,8 @@ def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
     """
     bundle = next((place for place in (folder / BUNDLE, folder) if (place / CHOICE).is_file()), None)
     if bundle is None:
-        raise NO_BUILD_TO_COMPARE(folder=folder)
+        absent = f"neither {folder} nor its bundle/ contains a {CHOICE}" if folder.exists() else "the folder does not exist"
+        raise no_build_to_compare(folder, absent, builds_near(folder))
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
     report = None if build is None else report_or_none(build)
     device = (json_object(bundle / CHOICE) or {}).get("device")

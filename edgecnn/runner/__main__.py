@@ -1,4 +1,8 @@
-"""The command line of a kit. The last line on standard output is one JSON object, which alone states success."""
+"""The command line of a kit.
+
+A person gets text. A program passes ``--json``, or ``--lease-s`` as edgecnn does; the last line on standard output is then one
+JSON object, which alone states success.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,24 @@ if not __package__:  # started by its path, so that no import below would be fou
 
     sys.exit(refuse_start_by_path())
 
-from .messages import CANNOT_WRITE, RunnerError, drop_unwritable, progress, say
+from .messages import (
+    CANNOT_WRITE,
+    JSON_OPTION,
+    LEASE_OPTION,
+    RunnerError,
+    drop_unwritable,
+    finish,
+    note,
+    progress,
+    show_to_person,
+)
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run one command; return 0 if its last line has ``"ok": true``, ``CANNOT_WRITE`` if standard output fails, else 1."""
+    """Run one command; return 0 if it succeeded, ``CANNOT_WRITE`` if standard output fails, else 1."""
     options = _parser().parse_args(arguments)
+    if options.lease_s is None and not options.json:
+        show_to_person()
     if options.lease_s is not None:
         from .runs.parent import hold_lease
 
@@ -40,15 +56,15 @@ def _run_command(options: argparse.Namespace) -> int:
     try:
         result = options.command(options)
     except RunnerError as error:
-        say(dict(error.results, ok=False, error=error.facts()))
+        finish(options.name, error.results, error)
         return 1
     except ModuleNotFoundError as error:
-        say({"ok": False, "error": _missing_module(options.name, error).facts()})
+        finish(options.name, {}, _missing_module(options.name, error))
         return 1
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every error becomes the last line
-        say({"ok": False, "error": _fault(options.name, error).facts()})
+        finish(options.name, {}, _fault(options.name, error))
         return 1
-    say(dict(result, ok=True))
+    finish(options.name, result)
     return 0
 
 
@@ -130,13 +146,16 @@ def _bench(options: argparse.Namespace) -> Dict[str, Any]:
 def _measure(options: argparse.Namespace) -> Dict[str, Any]:
     from .bundle import measure
 
-    return {"bench": measure(options.bundle, options.out or options.bundle / "measured", options.rounds, options.samples)}
+    bundle = options.bundle or options.kit / ".." / ".."
+    return {"bench": measure(bundle, options.out or bundle / "measured", options.rounds, options.samples)}
 
 
 def _predict(options: argparse.Namespace) -> Dict[str, Any]:
     from .causes import count_images, files_in, split_left_behind
-    from .classifier import Classifier, predict_files
-    from .messages import Teller, note
+    from .choice import unlearned_around
+    from .classifier import UNREADABLE_FIX, Classifier, predict_files
+    from .messages import Teller
+    from .text import unlearned_text
 
     named, skipped = split_left_behind(options.files)
     for path in skipped:
@@ -154,15 +173,19 @@ def _predict(options: argparse.Namespace) -> Dict[str, Any]:
         what = "{}: a tool left this file".format(options.files[0])
         raise RunnerError("no-pictures", what, "it is not one of your images", "pass images, or a folder of images")
     classifier = Classifier(options.kit, _knobs(options))
+    unlearned = unlearned_around(classifier.kit)
+    if unlearned is not None:
+        note("warning: {}".format(unlearned_text(classifier.kit.manifest.name, **unlearned._asdict())))
     try:
         result = predict_files(classifier, files, options.top, Teller("predicting", len(files), "images").step)
     finally:
         classifier.close()
-    results = dict(result, knobs=classifier.knobs)
+    results = dict(result, knobs=classifier.knobs, unlearned=None if unlearned is None else unlearned._asdict())
     if result["unreadable"]:
         first = result["unreadable"][0]
         summary = "{:,} of {:,} files cannot be read as images".format(len(result["unreadable"]), len(files))
-        raise RunnerError("unreadable-image", summary, "{}: {}".format(first["file"], first["because"])).add_results(results)
+        because = "{}: {}".format(first["file"], first["because"])
+        raise RunnerError("unreadable-image", summary, because, UNREADABLE_FIX).add_results(results)
     return results
 
 
@@ -188,10 +211,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="runner", description="Tests, measures and uses the kit in this folder.")
     parser.add_argument("--kit", type=Path, default=Path(), metavar="FOLDER", help="the kit (default: the current folder)")
     parser.add_argument(
-        "--lease-s",
+        LEASE_OPTION,
         type=float,
         metavar="SECONDS",
-        help="stop if standard input closes or sends nothing for this long",
+        help="stop if standard input closes or sends nothing for this long; implies --json",
     )
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     info = _add(commands, "info", _info, "describe this machine")
@@ -212,11 +235,12 @@ def _parser() -> argparse.ArgumentParser:
     measurement = _add(
         commands, "measure", _measure, "time every kit of the bundle, and measure its energy if a meter is available"
     )
-    measurement.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
-    measurement.add_argument("--out", type=Path, metavar="FOLDER", help="folder for the runs (default BUNDLE/measured)")
     measurement.add_argument(
-        "--rounds", type=_positive, default=8, help="processes for each kit's latency, and for its energy (default 8)"
+        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="the bundle's folder (default: the bundle around the kit)"
     )
+    measurement.add_argument("--out", type=Path, metavar="FOLDER", help="folder for the runs (default BUNDLE/measured)")
+    text = "processes for each kit's latency, and for its energy (default: as many as the build's gates need, at least 8)"
+    measurement.add_argument("--rounds", type=_positive, help=text)
     measurement.add_argument("--samples", type=_positive, default=1000, help="inferences in each process (default 1000)")
     predict = _add(commands, "predict", _predict, "classify images")
     predict.add_argument("files", type=Path, nargs="+", metavar="IMAGE", help="an image, or a folder of images")
@@ -230,6 +254,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add(commands: Any, name: str, command: Callable[[argparse.Namespace], Dict[str, Any]], text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
+    parser.add_argument(JSON_OPTION, action="store_true", help="print JSON lines, with the result as the last line")
     return parser
 
 

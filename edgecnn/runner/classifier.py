@@ -1,4 +1,8 @@
-"""Classify images with a kit: in programs that embed it, from many files, and end to end for timing."""
+"""Classify images with a kit: in programs that embed it, from many files, and end to end for timing.
+
+Every expected error is a ``RunnerError`` with ``ref``, ``what``, ``because`` and ``hint``. Its text is one line with the file,
+the cause and the fix.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,16 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
+from .choice import chosen_knobs
 from .feeds import feed_of, run_checked
+from .files import cause_of_missing
 from .kit import Kit
-from .messages import RunnerError
+from .messages import RunnerError as RunnerError  # programs import it from here
 from .pixels import UnreadableImage, decode, decode_opened, open_picture, to_pixels
-from .session_options import chosen_knobs
 from .sessions import Session, check_knobs, open_session
 
 _PROGRESS_AFTER_S = 2.0
+UNREADABLE_FIX = "pass images in a supported format, such as JPEG or PNG"
 
 
 class Classifier:
@@ -28,27 +34,29 @@ class Classifier:
         knobs: the session's knobs; None: those in the ``choice.json`` of the bundle around the kit.
 
     Raises:
-        RunnerError: the errors of ``Kit`` and of the runtime.
+        RunnerError: no-kit, bad-manifest, kit-file-missing, kit-file-changed, kit-file-link or kit-file-unlisted, if the folder
+            is not a complete kit; wrong-machine, wrong-python, missing-package or wrong-package-version, if this machine lacks
+            something; runtime-refused-model, engine-not-built and others of the runtime.
     """
 
     def __init__(self, folder: Union[str, Path], knobs: Optional[Mapping[str, str]] = None) -> None:
-        self._kit = Kit.open(Path(folder))
-        self._kit.verify_files()
-        self._kit.check_requirements()
-        self.knobs: Dict[str, str] = dict(chosen_knobs(self._kit) if knobs is None else knobs)
-        check_knobs(self._kit, self.knobs)
-        self._session = open_session(self._kit, self.knobs, batch=1)
+        self.kit = Kit.open(Path(folder))
+        self.kit.verify_files()
+        self.kit.check_requirements()
+        self.knobs: Dict[str, str] = dict(chosen_knobs(self.kit) if knobs is None else knobs)
+        check_knobs(self.kit, self.knobs)
+        self._session = open_session(self.kit, self.knobs, batch=1)
         self._lock = threading.Lock()
 
     @property
     def labels(self) -> Tuple[str, ...]:
         """All classes, in the order of the model's output."""
-        return self._kit.manifest.labels
+        return self.kit.manifest.labels
 
     @property
     def thresholds(self) -> Optional[Tuple[float, ...]]:
         """Thresholds of a multi-label network, in the order of ``labels``; None for a network with one class per image."""
-        return self._kit.manifest.thresholds
+        return self.kit.manifest.thresholds
 
     def predict(self, image: Any) -> List[Tuple[str, float]]:
         """Return labels with softmax probabilities, most probable first.
@@ -74,7 +82,7 @@ class Classifier:
             RunnerError: unreadable-image.
         """
         try:
-            return to_pixels(_decoded(image, self._kit.manifest.recipe.grey_window), self._kit.manifest.recipe)
+            return to_pixels(_decoded(image, self.kit.manifest.recipe.grey_window), self.kit.manifest.recipe)
         except UnreadableImage as error:  # too narrow to be resized
             raise _unreadable(image, error) from error
 
@@ -84,9 +92,9 @@ class Classifier:
         Args:
             pixels: the result of ``pixels``.
         """
-        feed = feed_of(self._kit, pixels[None])
+        feed = feed_of(self.kit, pixels[None])
         with self._lock:
-            logits = run_checked(self._session, self._kit, feed)[0].astype(np.float64)
+            logits = run_checked(self._session, self.kit, feed)[0].astype(np.float64)
         shares = probabilities(logits, self.thresholds is not None)
         bounds = self.thresholds or (0.0,) * len(shares)
         ranked = np.argsort(-shares, kind="stable")
@@ -118,7 +126,8 @@ def _decoded(image: Any, grey_window: Tuple[int, int]) -> Any:
 
 
 def _unreadable(image: Any, error: Exception) -> RunnerError:
-    return RunnerError("unreadable-image", "{}: cannot be read as an image".format(image), str(error))
+    because = cause_of_missing(error) or str(error)
+    return RunnerError("unreadable-image", "{}: cannot be read as an image".format(image), because, UNREADABLE_FIX)
 
 
 def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: Callable[[int], None]) -> Dict[str, Any]:

@@ -83,6 +83,15 @@ def bounded_content(path: Path, most_bytes: int) -> bytes:
     return bytes(content)
 
 
+def cause_of_missing(error: Exception) -> Optional[str]:
+    """Return the cause in words if a path is absent, a folder, or not readable by this user; else None."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return "it does not exist"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder"
+    return "this user may not read it" if isinstance(error, PermissionError) else None
+
+
 def sha256_of(path: Path) -> str:
     """Return SHA-256 of a file in hexadecimal digits."""
     digest = hashlib.sha256()
@@ -125,7 +134,8 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(bounded_content(path, JSON_BYTES_MAX).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise RunnerError("unreadable-file", "{}: cannot be read".format(path), str(error)) from error
+        because = cause_of_missing(error) or str(error)
+        raise RunnerError("unreadable-file", "{}: cannot be read".format(path), because, "copy the file again") from error
 
 
 def make_folder(path: Path) -> None:
@@ -137,4 +147,5 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunnerError("unwritable-folder", "{}: cannot be created".format(path), str(error)) from error
+        fix = "pass another folder with --out"
+        raise RunnerError("unwritable-folder", "{}: cannot be created".format(path), str(error), fix) from error

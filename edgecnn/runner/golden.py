@@ -8,11 +8,11 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional
 
 import numpy as np
 
+from .choice import chosen_knobs
 from .feeds import feed_of, run_checked
 from .kit import Kit
 from .messages import RunnerError
 from .pixels import UnreadableImage, decode, pixels_sha256, to_pixels
-from .session_options import chosen_knobs
 from .sessions import Session, check_knobs, open_session
 
 _PILLOW_HINT = "this machine's Pillow gives other pixels than the one that made the kit; install the version that the kit needs"

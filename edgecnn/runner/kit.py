@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Dict, Optional
 
 from .causes import cause_in, cause_of_change, left_by_a_tool, line_endings
-from .files import bounded_content, open_regular, sha256_of
+from .files import bounded_content, cause_of_missing, open_regular, sha256_of
 from .manifest import MANIFEST, MANIFEST_BYTES_MAX, Manifest, parse_manifest
 from .messages import RunnerError
 from .packages import installed_version, matches, missing_package
@@ -47,7 +47,7 @@ class Kit:
         try:
             content = bounded_content(path, MANIFEST_BYTES_MAX)
         except OSError as error:
-            raise RunnerError("no-kit", "{}: not a kit".format(folder), str(error), "run this inside a kit's folder") from error
+            raise _no_kit(folder, error) from error
         cause = line_endings(folder) if b"\r\n" in content else cause_in(content, folder)
         if cause is not None:
             raise RunnerError("kit-file-changed", "{}: not the file that was packaged".format(path), cause.why, cause.fix)
@@ -141,6 +141,14 @@ class Kit:
                 if name.endswith(_CODE) and relative not in self.manifest.files:
                     why, hint = left_by_a_tool(relative, self.folder) or (None, _HINT)
                     raise RunnerError("kit-file-unlisted", "{}: code that kit.json does not list".format(relative), why, hint)
+
+
+def _no_kit(folder: Path, error: OSError) -> RunnerError:
+    """Return the error of a folder without ``kit.json``. If the folder is a bundle, the fix names one of its kits."""
+    because = "it has no {}".format(MANIFEST) if isinstance(error, FileNotFoundError) else cause_of_missing(error) or str(error)
+    kits = sorted(path.parent for path in folder.glob("kits/*/{}".format(MANIFEST)))
+    fix = "pass the folder of a kit{}".format(": {}".format(kits[0]) if kits else ", such as bundle/kits/NAME")
+    return RunnerError("no-kit", "{}: not a kit".format(folder.resolve()), because, fix)
 
 
 def _package_version(name: str, wanted: str) -> str:

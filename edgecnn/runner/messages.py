@@ -1,4 +1,8 @@
-"""The runner's messages: one JSON object a line on standard output, with the result or the error as the last line."""
+"""The runner's messages.
+
+For a program, they are one JSON object a line on standard output, with the result or the error as the last line. For a person,
+``text`` shows them instead, once ``show_to_person`` was called.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,13 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Sequence
+
+from .text import Screen, error_line, result_lines, write_out
 
 
 class RunnerError(Exception):
-    """An error with its cause and its fix.
+    """An error with its cause and its fix. ``str`` gives all of it on one line.
 
     Args:
         ref: kebab-case name to search for.
@@ -28,12 +34,15 @@ class RunnerError(Exception):
     def __init__(
         self, ref: str, what: str, because: Optional[str] = None, hint: Optional[str] = None, missing: bool = False
     ) -> None:
-        super().__init__(what)
+        super().__init__(ref, what, because, hint, missing)
         self.ref = ref
         self.what = what
         self.because = because
         self.hint = hint
         self.missing = missing
+
+    def __str__(self) -> str:
+        return error_line(self.facts())
 
     def add_results(self, results: Mapping[str, Any]) -> RunnerError:
         """Add the results of the work that succeeded; return this error."""
@@ -54,6 +63,28 @@ def say(value: Dict[str, Any]) -> None:
     print(json.dumps(value, sort_keys=True), flush=True)
 
 
+_screen: Optional[Screen] = None
+"""Shows the messages to a person; None: a program reads JSON lines."""
+
+
+def show_to_person() -> None:
+    """Show all later messages of this process as text."""
+    global _screen  # noqa: PLW0603 - the form of a process's output, which is set once, before its first message
+    _screen = Screen()
+
+
+def finish(command: str, result: Mapping[str, Any], error: Optional[RunnerError] = None) -> None:
+    """Report the end of a command: its result, and the error if it failed. ``result`` may be empty if it failed."""
+    facts = {"ok": error is None} if error is None else {"ok": False, "error": error.facts()}
+    if _screen is None:
+        say(dict(result, **facts))
+        return
+    if result:
+        write_out(result_lines(command, result))
+    if error is not None:
+        _screen.line("runner {}: error: {}".format(command, error))
+
+
 class Teller:
     """Progress of one kind of work: at most one line every ``every_s`` seconds, and always the last one."""
 
@@ -72,11 +103,17 @@ class Teller:
 
 def progress(what: str, done: int, total: int, unit: str) -> None:
     """Report that ``done`` of ``total`` units of ``what`` are finished."""
+    if _screen is not None:
+        _screen.progress(what, done, total, unit)
+        return
     say({"progress": {"what": what, "done": done, "total": total, "unit": unit}})
 
 
 def note(text: str) -> None:
     """Report a sentence for the log."""
+    if _screen is not None:
+        _screen.line(text)
+        return
     say({"note": text})
 
 
@@ -91,17 +128,21 @@ def drop_unwritable() -> None:
 
 
 def refuse_start_by_path() -> int:
-    """Print the error, with this call's command in the right form, as the last line; return the exit code."""
+    """Report the error, with this call's command in the right form; return the exit code."""
     kit = Path(__file__).resolve().parents[1]
     verb, words = sys.argv[1:2], sys.argv[2:]
     words = [os.path.realpath(word) if os.path.exists(word) else word for word in words]  # noqa: PTH110 - False of a long word
     command = " ".join(map(shlex.quote, [sys.executable or "python3", "-m", "runner", *verb, *words]))
-    error = {
-        "ref": "started-by-path",
-        "what": "the runner was started by its path",
-        "because": "Python finds its files only as the package `runner`",
-        "hint": "cd {} && {}".format(shlex.quote(str(kit)), command),
-        "missing": False,
-    }
-    say({"ok": False, "error": error})
+    because, hint = "Python finds its files only as the package `runner`", "cd {} && {}".format(shlex.quote(str(kit)), command)
+    if not is_for_program(sys.argv[1:]):
+        show_to_person()
+    finish("", {}, RunnerError("started-by-path", "the runner was started by its path", because, hint))
     return 1
+
+
+JSON_OPTION, LEASE_OPTION = "--json", "--lease-s"
+
+
+def is_for_program(words: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON lines. edgecnn passes a lease, which the runners of all versions have."""
+    return any(word == JSON_OPTION or word.split("=")[0] == LEASE_OPTION for word in words)

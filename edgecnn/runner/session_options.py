@@ -1,26 +1,19 @@
-"""The session options that a kit may set, with their allowed values, and the knobs in a bundle's ``choice.json``.
+"""The session options that a kit may set, with their allowed values, and the parser of knobs.
 
 Some options of runtimes name files to read and to write, or exhaust a machine. Kits come from other people, so options that are
 not listed here are refused: by this runner before it opens a session, and by ``edgecnn bundle verify``.
 
 Knobs are options that change the speed of a kit and not its logits. They are not part of the kit: a schedule states them for a
-run, and the default is the ``choice.json`` of the bundle around the kit.
+run, and the default is the ``choice.json`` of the bundle around the kit (``choice.py``).
 """
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Callable, Dict, Iterable, Mapping
 
-from .files import read_json
 from .messages import RunnerError
 
-if TYPE_CHECKING:
-    from .kit import Kit
-
-
-CHOICE = "choice.json"
-CHOICE_SCHEMA = "edgecnn.choice/1"
 THREADS_MAX = 1024
 """More than the cores of any board or server. A million threads would exhaust a machine."""
 _TEXT_MAX = 200
@@ -118,38 +111,6 @@ def check_options(module: str, options: Mapping[str, str]) -> None:
 
 def _shown(text: str) -> str:
     return ascii(text)[:_TEXT_MAX]
-
-
-def chosen_knobs(kit: Kit) -> Dict[str, str]:
-    """Return this kit's knobs in the ``choice.json`` of the bundle around it; none if there is no bundle.
-
-    Raises:
-        RunnerError: unreadable-file or bad-knobs.
-    """
-    folder = kit.folder.parent.parent
-    path = folder / CHOICE
-    if not path.is_file():
-        return {}
-    choice = read_json(path)
-    if not isinstance(choice, dict) or choice.get("schema") != CHOICE_SCHEMA or not isinstance(choice.get("kits"), dict):
-        return {}
-    for entry in choice["kits"].values():
-        is_kit = isinstance(entry, dict) and entry.get("sha256") == kit.sha256
-        if is_kit and (folder / str(entry.get("folder"))).resolve() == kit.folder:
-            return knobs_of(entry, path)
-    return {}
-
-
-def knobs_of(entry: Mapping[str, Any], path: Path) -> Dict[str, str]:
-    """Return the knobs of a kit in ``choice.json``; an old bundle has none.
-
-    Raises:
-        RunnerError: bad-knobs.
-    """
-    knobs = entry.get("knobs", {})
-    if not isinstance(knobs, dict) or not all(isinstance(text, str) for text in knobs.values()):
-        raise RunnerError("bad-knobs", "{}: knobs must hold texts only".format(path))
-    return dict(knobs)
 
 
 def parse_knobs(texts: Iterable[str]) -> Dict[str, str]:

@@ -21,6 +21,7 @@ from edgecnn.errors.building import FOLDER_OF_OTHER_FILES, LIST_EDITED, NOT_OVER
 from edgecnn.errors.fit import NO_LABELS_TO_DOUBT
 from edgecnn.installed import require_packages
 from edgecnn.judging.accuracy import share_right
+from edgecnn.judging.judgement import commonest_share
 from edgecnn.planning.complete import tool_versions
 from edgecnn.results.explain import rebuild_command
 from edgecnn.results.finished import BuiltNetwork, built_network, require_one_label
@@ -195,6 +196,8 @@ def image_features(network: BuiltNetwork, roles: tuple[SplitRole, ...], store: S
 
 
 def _doubt_report(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], judged: _JudgedLabels) -> LabelDoubt:
+    import numpy as np
+
     from edgecnn.training.label_doubt import FOLDS, forecast
 
     labels, names, doubts = judged.labels, source.classes, judged.doubts
@@ -210,6 +213,7 @@ def _doubt_report(network: BuiltNetwork, source: ImageSource, roles: tuple[Split
         images=len(labels),
         folds=FOLDS,
         top1=top1,
+        chance_top1=commonest_share(np.bincount(labels).tolist()),
         top1_at_twice=_forecast_interval(forecast(judged.probed.smaller, judged.units, 2.0, _SEED).accuracy),
         more_images=MORE,
         doubted=tuple(

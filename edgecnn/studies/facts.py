@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from edgecnn.judging.judgement import chance_verdict
+from edgecnn.judging.judgement import beats_chance, chance_verdict, is_weak
 from edgecnn.values.base import Value
 from edgecnn.values.dataset import Alike, SplitRole
 from edgecnn.values.preprocessing import Resolution
@@ -273,5 +273,16 @@ class LabelDoubt(Value):
     list_sha256: str | None
     build_command: str | None = Field(default=None, exclude_if=lambda command: command is None)
     """The command of the build, for the corrected list; None without a list, and in older files."""
+    chance_top1: float | None = Field(default=None, exclude_if=lambda level: level is None)
+    """Top-1 of always predicting the most frequent class, 0…1; None in older files."""
     features_trained: bool = Field(default=False, exclude_if=lambda trained: not trained)
     """Whether every layer of the network was trained on these labels, so that its features may fit wrong ones."""
+
+    @property
+    def weakness(self) -> Literal["at-chance", "weak"] | None:
+        """Whether the probe is too weak to doubt labels: it does not beat guessing, or is ``weak`` as a network would be."""
+        if self.chance_top1 is None:
+            return None
+        if not beats_chance(self.top1, self.chance_top1):
+            return "at-chance"
+        return "weak" if is_weak(self.top1, self.chance_top1) else None

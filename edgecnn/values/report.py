@@ -286,6 +286,39 @@ class Build(Value):
         return str(self.called.to("build")) or self.command
 
 
+class Remedy(Value):
+    """The change to a build's command that is most likely to improve a weak network."""
+
+    cause: Literal["custom-model", "kept-head", "weights-not-used", "random-weights", "head-only", "short-training"]
+    arch: str | None = None
+    """Network with pretrained weights on this machine."""
+    without: tuple[str, ...] = ()
+    """Options that the command loses."""
+    options: tuple[tuple[str, ...], ...] = ()
+    """Options that the command gets, each with its value."""
+
+    @property
+    def sentence(self) -> str:
+        """Why the network is weak, with the options to use."""
+        options = f"`{' '.join(word for option in self.options for word in option)}`"
+        here = f"pretrained weights of {self.arch} are on this machine"
+        return {
+            "custom-model": "nothing was trained here: check the order of the classes and the preprocessing of the model",
+            "kept-head": "nothing was trained: without --keep-head, the network learns these classes",
+            "weights-not-used": f"pretrained weights were not used: {options}",
+            "random-weights": f"training started from random weights; {here}: {options}",
+            "head-only": f"more images may help, or training every layer: {options}",
+            "short-training": f"more images may help, or a longer training: {options}",
+        }[self.cause]
+
+    def applied_to(self, command: Command) -> Command | None:
+        """Return the build's command with the change; None if there is no command or no change."""
+        if not command or not (self.options or self.without):
+            return None
+        replaced = {option[0] for option in self.options if option[0] != "--set"} | set(self.without)
+        return command.without(*replaced).adding(*self.options)
+
+
 REPORT_SCHEMA: Final = "edgecnn.report/2"
 
 
@@ -317,6 +350,8 @@ class BuildReport(Value):
     """From dated records of the same network on a machine of this device; not used by gates or choices."""
     calibration: CalibrationFacts | None = None
     """The calibration images of INT8 ranges; None without an INT8 candidate."""
+    remedy: Remedy | None = Field(default=None, exclude_if=lambda remedy: remedy is None)
+    """Change to the build's command, if the chosen candidate is weak or is not shown to have learned."""
     notices: tuple[str, ...]
     """Facts that a reader must know before trusting the table: scratch training, emulation, equivalents."""
     unexecuted: tuple[str, ...]

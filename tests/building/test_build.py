@@ -67,7 +67,7 @@ def test_the_bundle_tests_itself_without_edgecnn(built_once: Place) -> None:
     choice = json.loads((built_once.out / "bundle" / "choice.json").read_text())
     kit = built_once.out / "bundle" / choice["kits"][choice["choice"]["candidate"]]["folder"]
     done = subprocess.run(
-        [sys.executable, "-m", "runner", "selftest"],
+        [sys.executable, "-m", "runner", "selftest", "--json"],
         cwd=kit,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from edgecnn.building.build import steps_in_store
-from edgecnn.building.execute import Execution, Limits, StageContext, execute
+from edgecnn.building.execute import Execution, Limits, RungDrops, StageContext, execute
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.planning.candidates import BASELINE, mixed_rungs
 from edgecnn.planning.plan import Plan, Step
@@ -194,9 +194,9 @@ def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: StageContext) -> 
     mixed = plan.rungs[-1].name
     looked = []
 
-    def look(rung: Rung) -> dict[str, float]:
+    def look(rung: Rung) -> RungDrops:
         looked.append((rung.name, [f"package:{each.id}" in execution.artifacts for each in rung.candidates]))
-        return {each.id: 3.0 for each in rung.candidates if each.id == INT8.id}
+        return RungDrops({each.id: 3.0 for each in rung.candidates if each.id == INT8.id})
 
     execution = Execution(plan=plan)
     execute(execution, workshop, drops_of=look)
@@ -205,9 +205,19 @@ def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: StageContext) -> 
     assert execution.skipped_rungs == {}
 
 
+def test_a_network_that_learned_nothing_gets_no_mixed_candidates(workshop: StageContext) -> None:
+    plan = a_plan(mixed=True)
+    shown = RungDrops({INT8.id: 3.0}, at_chance=True)
+    execution = execute(Execution(plan=plan), workshop, drops_of=lambda rung: shown)
+    assert list(execution.skipped_rungs) == [plan.rungs[-1].name]
+    assert [candidate.id for candidate in execution.candidates] == [BASELINE.id, INT8.id]
+
+
 def test_a_rung_that_is_not_needed_is_no_part_of_the_build(workshop: StageContext) -> None:
     plan = a_plan(mixed=True)
-    execution = execute(Execution(plan=plan), workshop, drops_of=lambda rung: {each.id: 0.5 for each in rung.candidates})
+    execution = execute(
+        Execution(plan=plan), workshop, drops_of=lambda rung: RungDrops({each.id: 0.5 for each in rung.candidates})
+    )
     mixed = plan.rungs[-1].name
     why = "onnxruntime-int8 loses 0.50 pp on validation, within the budget of 1 pp: no layer stays in float"
     assert execution.skipped_rungs == {mixed: why}

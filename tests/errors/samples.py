@@ -233,6 +233,7 @@ SAMPLES = [
     bundle_rolled_back(path=Path("mine/bundle"), name="flöwers", version=1, accepted=3),
     bundle_rolled_back(path=Path("mine/bundle"), name="flowers", version=3, accepted=3),
     unknown_need(name="", known=("gpu",)),
+    needs_unmet(unmet={"raspberry-pi-5": "this computer is another machine"}, hints=["check the device itself"], away=True),
     needs_unmet(unmet={"gpu": "the NVIDIA driver lists no GPU"}, hints=[]),
     needs_unmet(unmet={"report": "absent", "train": "torch crashed"}, hints=["pip install x", "pip install x"]),
     unknown_device(name="jetsn", known=["cpu", "jetson"]),

@@ -9,13 +9,13 @@ from edgecnn.judging.intervals import (
     day_ratio_interval,
     median_interval,
     ratio_interval,
-    run_percentile,
     score_variance,
     tango_bounds,
     tango_drop_pp,
     two_sided_z,
     wilson,
 )
+from edgecnn.runner.runs.figures import run_percentile
 
 
 def bounds(interval, digits=3):

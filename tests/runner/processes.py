@@ -19,7 +19,7 @@ CRASH = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
 def runner(kit: Path, *argv: str, executable: str = sys.executable) -> tuple[int, dict[str, Any]]:
     """Exit status and last line of a runner in a kit's folder."""
     done = subprocess.run(
-        [executable, "-B", "-m", "runner", *argv], cwd=kit, capture_output=True, text=True, check=False, timeout=60
+        [executable, "-B", "-m", "runner", *argv, "--json"], cwd=kit, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout.splitlines()[-1])

@@ -75,7 +75,7 @@ def environment_with(folder: Path, *requirements: str) -> Path:
 def run_kit(python: Path, kit: Path, *words: str) -> dict[str, Any]:
     """The last line of a kit's runner under another Python."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [python, "-B", "-m", "runner", *words]
+    command = [python, "-B", "-m", "runner", *words, "--json"]
     done = subprocess.run(command, cwd=kit, env=kept, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     last: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

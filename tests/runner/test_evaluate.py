@@ -69,7 +69,9 @@ def test_killed_in_the_middle_it_continues_and_gives_the_same(copy_kit: CopyKit,
     with child([*command, "--chunk", "16", "--batch", "4"], cwd=kit, piped=False):
         assert wait_until(lambda: (out / "logits-00001.npy").exists())
     assert not (out / "evaluation.json").exists()
-    done = subprocess.run([*command, "--chunk", "16", "--batch", "4"], cwd=kit, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*command, "--chunk", "16", "--batch", "4", "--json"], cwd=kit, capture_output=True, text=True, check=True
+    )
     facts = json.loads(done.stdout.splitlines()[-1])["evaluation"]
     assert 0 < facts["evaluated_now"] <= 128
     evaluate(Kit.open(onnx_kit), pixels, tmp_path / "whole", chunk=16, batch=4)

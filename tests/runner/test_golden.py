@@ -102,7 +102,7 @@ def test_a_network_that_answers_at_random_is_noticed_though_its_answers_are_near
 
 def test_what_another_program_is_fed_and_should_answer_is_written_as_plain_numbers(tmp_path: Path) -> None:
     kit, out = make_kit(tmp_path), tmp_path / "given"
-    command = [sys.executable, "-B", "-m", "runner", "golden", "--out", str(out)]
+    command = [sys.executable, "-B", "-m", "runner", "golden", "--json", "--out", str(out)]
     golden = json.loads(subprocess.check_output(command, cwd=kit, text=True).splitlines()[-1])["golden"]
     assert golden["shape"] == [1, 3, SIDE, SIDE] and 0 < golden["allowed_difference"] < 1
     assert np.fromfile(out / "golden-input.bin", golden["dtype"]).size == 3 * SIDE * SIDE

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from edgecnn.runner.choice import chosen_knobs
 from edgecnn.runner.classifier import Classifier
 from edgecnn.runner.feeds import feed_of, run_checked
 from edgecnn.runner.golden import golden_pixels, selftest
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.messages import RunnerError
 from edgecnn.runner.runs.schedule import bench
-from edgecnn.runner.session_options import chosen_knobs
 from edgecnn.runner.sessions import check_knobs, open_session
 from tests.building.bundles import write_choice
 from tests.runner.processes import error_of, runner, schedule_of

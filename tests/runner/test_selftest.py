@@ -57,6 +57,7 @@ def test_an_edit_that_was_not_resealed_fails_on_its_hash(copy_kit: CopyKit) -> N
 
 def test_the_kit_needs_nothing_of_the_package_that_made_it(onnx_kit: Path, tmp_path: Path) -> None:
     (tmp_path / "edgecnn.py").write_text("raise ImportError('a kit imported edgecnn')\n")
-    code = f"import sys; sys.path.insert(1, {str(tmp_path)!r}); from runner.__main__ import main; sys.exit(main(['selftest']))"
+    start = "from runner.__main__ import main; sys.exit(main(['selftest', '--json']))"
+    code = f"import sys; sys.path.insert(1, {str(tmp_path)!r}); {start}"
     done = subprocess.run([sys.executable, "-B", "-c", code], cwd=onnx_kit, capture_output=True, text=True, check=False)
     assert json.loads(done.stdout.splitlines()[-1])["ok"] is True, done.stderr

@@ -142,7 +142,7 @@ def test_the_manifest_says_how_the_model_is_opened_fed_and_judged(made: Made, tm
 
 def test_a_kit_passes_its_own_test_by_its_own_runner(made: Made, tmp_path: Path) -> None:
     kit = packaged(made, tmp_path / "kit")
-    command = [sys.executable, "-m", "runner", "selftest"]
+    command = [sys.executable, "-m", "runner", "selftest", "--json"]
     done = subprocess.run(command, cwd=kit, env=clean_environment(kit), capture_output=True, text=True, check=False)
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["ok"] is True, done.stdout + done.stderr

@@ -217,12 +217,12 @@ def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
 
 def answer_needs(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
     """Add the answer to each need. A need is met only if its trial succeeded."""
-    states = _need_states(report)
+    states, devices = _need_states(report), {name for device in report.devices for name in (device.name, *device.aliases)}
     facts = []
     for name in needs:
         state, finding, hint = states[name]
-        met = state is State.WORKS
-        facts.append(NeedFact(name=name, met=met, because=finding, hint=None if met else hint))
+        met, away = state is State.WORKS, state is State.ABSENT and name in devices
+        facts.append(NeedFact(name=name, met=met, because=finding, hint=None if met else hint, away=away))
     return report.model_copy(update={"needs": tuple(facts)})
 
 
@@ -284,7 +284,7 @@ def device_facts(facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tupl
         elif matches(device, facts):
             state, finding, hint = _state_here(device, parts, gpu)
         else:
-            state, finding, hint = State.ABSENT, "another machine, not attached", _build_hint(device)
+            state, finding, hint = State.ABSENT, "this computer is another machine", _build_hint(device)
         rows.append(
             DeviceFact(name=device.name, aliases=device.aliases, title=device.title, state=state, found=finding, hint=hint)
         )
@@ -308,7 +308,8 @@ def _build_hint(device: Device) -> str | None:
     target = next(iter(build_targets(device)), None)
     if device.role == "baseline" or target is None:  # a user's file may list no runtime that builds support
         return None
-    return f"edgecnn build --target {target} builds without it, and prints the command that measures on it"
+    check = f"edgecnn devices check --host USER@{device.name} checks the device over SSH"
+    return f"{check}; edgecnn build --target {target} builds without it, and prints the command that measures on it"
 
 
 def _works(parts: Sequence[Part], name: str) -> bool:

@@ -152,6 +152,8 @@ class NeedFact(Value):
     met: bool
     because: str
     hint: str | None = None
+    away: bool = Field(default=False, exclude_if=lambda away: not away)
+    """Whether it is a device that is not this machine, so that doctor cannot check it."""
 
 
 class DoctorReport(Value):

@@ -17,10 +17,10 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
+from edgecnn.runner.choice import chosen_knobs
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.packages import installed_version as installed_runtime
 from edgecnn.runner.packages import runtime_of
-from edgecnn.runner.session_options import chosen_knobs
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress

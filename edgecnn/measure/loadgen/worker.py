@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.measure.loadgen.facts import LoadSettings, PilotBatch, Scenario
+from edgecnn.runner.choice import chosen_knobs
 from edgecnn.runner.feeds import check_feed, feed_of
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.machine.sensors import observe, read_baseline
 from edgecnn.runner.messages import RunnerError, say
 from edgecnn.runner.runs.parent import hold_lease
-from edgecnn.runner.session_options import chosen_knobs
 from edgecnn.runner.sessions import Session, check_knobs, load_runtime, open_session, timed_calls
 
 _NS = 1_000_000

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
-from edgecnn.bundle.manifest import BundleVerification
+from edgecnn.bundle.manifest import BundleVerification, Unlearned
 from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.errors.wording import counted
 from edgecnn.render import figures
@@ -14,6 +14,7 @@ from edgecnn.render.screens.report import show_table
 from edgecnn.render.sentences import gate_line, gate_lines, judged_line, mac_share_text, runs_text
 from edgecnn.render.terminal import VERDICT_STYLE, console, print_unbroken, print_wrapped, show_lines, show_rows
 from edgecnn.render.wording import csv_line, duration_text, lines_by_reason
+from edgecnn.runner.text import unlearned_text
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.report import MEDIAN, PERCENTILES
 from edgecnn.values.verdict import CHANCE, Verdict
@@ -37,9 +38,14 @@ def verification_lines(verification: BundleVerification) -> Iterator[str]:
         yield f"  ignored and not verified: {', '.join(verification.made_here[:_NAMED])}{more}"
 
 
-def warning_lines(warnings: Iterable[str]) -> Iterator[str]:
-    """Yield warnings about a bundle, for stderr."""
+def warning_lines(warnings: Iterable[str], unlearned: Mapping[str, Unlearned] | None = None) -> Iterator[str]:
+    """Yield warnings about a bundle, for stderr. ``unlearned``: its kits that are not shown to have learned."""
     yield from (f"edgecnn: warning: {warning}" for warning in warnings)
+    kits = unlearned or {}
+    if kits:  # the kits have the same network
+        name, facts = next(iter(kits.items()))
+        others = f"; the same holds for {counted(len(kits) - 1, 'other kit')}" if len(kits) > 1 else ""
+        yield f"edgecnn: warning: {unlearned_text(name, **facts.model_dump())}{others}"
 
 
 NO_LABEL = ("no label", figures.NONE)

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgecnn.building.build import PlannedBuild, PlannedStep
 from edgecnn.data.formats.registry import is_on_disk
+from edgecnn.errors.base import EXIT_MEANINGS
 from edgecnn.errors.wording import counted, first_of, shell_word
 from edgecnn.judging.gates import DEFAULT_DROP_PP
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
@@ -53,7 +54,7 @@ def show_plan(planned: PlannedBuild) -> None:
     show_lines(
         [
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
-            *([] if (better := resolved.weights.alternative) is None else [f"better: {better.sentence}"]),
+            *([f"better: {better.sentence}"] if (better := resolved.weights.alternative) and resolved.weights.fell_back else []),
             f"weights: {resolved.weights.why}{_licence_text(resolved)}",
             f"images: {resolved.preprocessing.pixels.describe()}",
             f"data: {resolved.data.root}, {classes}{resolved.roles_text}",
@@ -298,7 +299,8 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
             f"device = {toml_value(_device_text(choices.device, file))}  # {_one_line(device.title)}; "
             "others: `edgecnn list devices`",
             "",
-            "# Every gate below is required. If one fails, the build exits with 1; if one is UNSURE or MISSING, with 4.",
+            "# Every gate below is required. Exit codes:",
+            *(f"#   {code:d}  {about.verdict}" for code, about in EXIT_MEANINGS.items() if about.verdict),
             "[gates.max]",
             *_accuracy_gate(choices, data),
             "# p99_ms = 20    # latency, if the device is attached or was measured",

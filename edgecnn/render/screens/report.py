@@ -89,8 +89,9 @@ def _warnings(report: BuildReport) -> Iterator[str]:
     shipped = report.shipped
     if shipped is not None:
         weakness = None if learned_result(report.gates) else weakness_of(shipped)
-        if weakness is not None:
-            yield f"{weakness_sentence(shipped.candidate.id, weakness)}; --verbose says what may help"
+        weak = None if weakness is None else weakness_sentence(shipped.candidate.id, weakness)
+        if text := "; ".join(filter(None, (weak, None if report.remedy is None else report.remedy.sentence))):
+            yield text
         yield from partial_precision_lines([shipped])
     if failed := [row.candidate.id for row in report.candidates if row.broken is not None]:
         yield f"{counted(len(failed), 'candidate')} failed: {listed(failed)}; --verbose says why"

@@ -230,6 +230,7 @@ def show_doubt(doubt: LabelDoubt, folder: Path) -> None:
         )
         for image in doubt.doubted[:_DOUBTED_ON_SCREEN]
     ]
+    show_lines(_doubt_weakness_lines(doubt))
     show_rows(DOUBT_COLUMNS, rows)
     show_rows(CLASS_COLUMNS, class_rows(doubt))
     show_lines([*doubt_lines(doubt), *doubt_next_lines(doubt, str(folder))])
@@ -250,6 +251,7 @@ def doubt_lines(doubt: LabelDoubt) -> list[str]:
     """Return the result and the images to collect next."""
     share = len(doubt.doubted) / doubt.images
     lines = [
+        *_doubt_weakness_lines(doubt),
         f"{counted(len(doubt.doubted), 'label')} of {doubt.images:,} ({share:.1%}) may be wrong "
         f"({', '.join(doubt.roles)} images).",
         f"All percentages here are those of a linear probe on features of {doubt.network}, not of the build: its top-1 is "
@@ -272,6 +274,18 @@ def doubt_lines(doubt: LabelDoubt) -> list[str]:
     if "test" in doubt.roles:
         lines.append("Test labels were judged too. If you correct them by these suggestions, test accuracy becomes too high.")
     return lines
+
+
+def _doubt_weakness_lines(doubt: LabelDoubt) -> list[str]:
+    """Return a warning if the network is too weak to doubt labels: most of the doubted labels are then right."""
+    if doubt.weakness is None or doubt.chance_top1 is None:
+        return []
+    than = "does not beat guessing" if doubt.weakness == "at-chance" else "is weak"
+    figures = f"top-1 {percent_interval(doubt.top1)}; guessing gets {100 * doubt.chance_top1:.1f} %"
+    return [
+        f"WARNING: {doubt.network} {than} on these images ({figures}), so most doubted labels are right. Do not correct labels "
+        "by this list; build with pretrained weights first."
+    ]
 
 
 def doubt_next_lines(doubt: LabelDoubt, folder: str) -> list[str]:

@@ -99,7 +99,7 @@ def test_a_kit_alone_names_what_it_sees(place: Place) -> None:
     canvas[BANDS["red"]], canvas[BANDS["blue"]] = COLOURS["red"], COLOURS["blue"]
     Image.fromarray(canvas).save(place.folder / "two.png")
     files = [str(place.folder / name) for name in ("nothing.png", "two.png")]
-    command = [sys.executable, "-m", "runner", "predict", "--top", "1", *files]
+    command = [sys.executable, "-m", "runner", "predict", "--json", "--top", "1", *files]
     done = subprocess.run(command, cwd=kit, capture_output=True, text=True, check=True)
     nothing, two = (each["labels"] for each in json.loads(done.stdout.splitlines()[-1])["predictions"])
     assert nothing == [] and {each["label"] for each in two} == {"red", "blue"}

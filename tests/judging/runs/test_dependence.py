@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from edgecnn.judging.dependence import dependence, runs_interval, share_of_runs_below
 from edgecnn.judging.gates import judge
-from edgecnn.judging.intervals import median_interval, ratio_interval, share_below
+from edgecnn.judging.intervals import median_interval, ratio_interval
 from edgecnn.judging.latency import latency, latency_interval_ms, medians_by_round, paired_ratio
 from edgecnn.judging.resources import energy
 from edgecnn.judging.stopping import confidence_at, half_width, rule_of, well_known
+from edgecnn.runner.runs.figures import share_below
 from edgecnn.values.verdict import GateResult, Verdict
 from tests.judging.made import a_gate, a_latency, a_race, a_run, facts
 from tests.judging.runs.test_energy import a_reading, an_energy_race

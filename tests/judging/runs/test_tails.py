@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edgecnn.judging.gates import judge
-from edgecnn.judging.intervals import share_below
-from edgecnn.judging.latency import SHARE, latency, runs_needed
+from edgecnn.judging.latency import latency, runs_needed
 from edgecnn.render.sentences import error_rates
+from edgecnn.runner.runs.figures import TAIL_SHARE, share_below
 from edgecnn.values.profile import Run
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_race, a_run, facts
@@ -18,15 +18,15 @@ DRAWS = 3000
 
 def test_seventeen_runs_are_the_fewest_and_more_where_looks_share_the_confidence() -> None:
     assert (runs_needed(), runs_needed(0.996)) == (17, 22)
-    assert share_below(range(16), SHARE) is None
-    assert share_below(range(17), SHARE) == 16
-    assert share_below(range(40), SHARE) == 36
+    assert share_below(range(16), TAIL_SHARE) is None
+    assert share_below(range(17), TAIL_SHARE) == 16
+    assert share_below(range(40), TAIL_SHARE) == 36
 
 
 @pytest.mark.parametrize("runs", [17, 24, 40])
 def test_at_the_bound_it_is_too_low_in_one_of_a_hundred(runs: int) -> None:
     draws = np.random.default_rng(runs).random((DRAWS, runs))
-    low = np.mean([share_below(list(each), SHARE) < SHARE for each in draws])
+    low = np.mean([share_below(list(each), TAIL_SHARE) < TAIL_SHARE for each in draws])
     assert low <= 0.01 + 3 * np.sqrt(0.01 / DRAWS)
 
 
@@ -39,7 +39,7 @@ def with_a_tail(round_: int, *, long: bool) -> Run:
 def test_a_bound_that_three_of_ten_processes_break_is_not_met() -> None:
     """Recorded: 40 runs, three of ten with a tail 1.76 times as long, met a bound of 1.3 times in 60 % of races."""
     slow = np.random.default_rng(0).random((DRAWS, 40)) < 0.3
-    met = np.mean([share_below(list(each), SHARE) <= 1.3 for each in np.where(slow, 1.76, 1.05)])
+    met = np.mean([share_below(list(each), TAIL_SHARE) <= 1.3 for each in np.where(slow, 1.76, 1.05)])
     assert met <= 0.01 + 3 * np.sqrt(0.01 / DRAWS)
 
 

@@ -131,7 +131,7 @@ def test_throttling_is_of_the_interval(tmp_path: Path) -> None:
 
 def test_info_needs_no_kit(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "edgecnn.runner", "info"], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "edgecnn.runner", "info", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["ok"] is True and "onnxruntime" in last["runtimes"] and "kit" not in last

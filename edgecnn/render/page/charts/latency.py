@@ -8,13 +8,13 @@ from typing import Any
 import altair as alt
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.latency import RUNS_NEEDED
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Mark, Source, Table, sources_of
 from edgecnn.render.wording import lines_by_reason
 from edgecnn.results.page import SHARES, PageFacts, Raced, RunShape
+from edgecnn.runner.runs.figures import RUNS_NEEDED
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.figures import Steady
@@ -24,6 +24,7 @@ NAMED = 3
 """Number of candidates in the sentence above a chart. The table has all candidates."""
 RUN_PX, GAP_LINES, NAME_LINES = 8, 1, 2
 """Height of the line of a run, number of empty lines around a candidate, and number of lines for its name."""
+_THIN = " Thin lines are of the first race: do not compare them with the others."
 _BLANK = "\x01"
 """Prefix of axis labels that are not names."""
 CURVES_HEIGHT_PX = 300
@@ -59,7 +60,7 @@ def latency_charts(facts: PageFacts) -> tuple[Figure, ...]:
         Figure(
             id="runs",
             title="Latency of each run",
-            says=f"{_GLYPH} {_medians_sentence(facts)}",
+            says=f"{_GLYPH} {_medians_sentence(facts)}{_two_races_sentence(facts.raced)}",
             sources=sources,
             spec=_runs_spec(facts.raced, candidates),
             table=_runs_table(facts.raced, _CAPTION, _COLUMNS, _run_cells),
@@ -71,7 +72,9 @@ def latency_charts(facts: PageFacts) -> tuple[Figure, ...]:
             id="curves-of-latency",
             title="Cumulative distribution of latency",
             says=f"One line per run; {dashes}. Steep lines close together show steady runs. A line away from the others shows a"
-            " run under different conditions. Point at a line to highlight its candidate.",
+            " run under different conditions. Point at a line to highlight its candidate."
+            + _THIN
+            * bool(_two_races_sentence(facts.raced)),
             sources=tuple(Source(mark, "the same runs") for mark in dict.fromkeys(source.mark for source in sources)),
             spec=_curves_spec(facts.raced, candidates),
             table=_runs_table(
@@ -119,6 +122,18 @@ def _race_notes(facts: PageFacts) -> tuple[str, ...]:
     )
 
 
+def _race_name(race: Raced, raced: Sequence[Raced]) -> str:
+    """Return the candidate, with a mark for the first race if the chart shows two races."""
+    mixed = len({other.purpose for other in raced}) > 1
+    return race.candidate + (figures.SELECTING if mixed and race.purpose == "select" else "")
+
+
+def _two_races_sentence(raced: Sequence[Raced]) -> str:
+    if len({race.purpose for race in raced}) < 2:
+        return ""
+    return f" Names with {figures.SELECTING} are of the first race: do not compare their times with those of the final race."
+
+
 def _run_number(raced: Raced, run: RunShape) -> int:
     return sorted(other_run.round for other_run in raced.runs).index(run.round) + 1
 
@@ -130,13 +145,13 @@ def _quantile_ms(run: RunShape, share: float) -> float:
 def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> dict[str, Any]:
     rows = [
         {
-            "slot": _axis_slot(place, race, _run_number(race, run)),
+            "slot": _axis_slot(place, race, _run_number(race, run), _race_name(race, raced)),
             "lane": _run_number(race, run),
             "precision": candidates[race.candidate].precision.value,
             "min": _quantile_ms(run, 0.0), "low": _quantile_ms(run, 0.05), "q1": _quantile_ms(run, 0.25),
             "median": _quantile_ms(run, 0.5), "q3": _quantile_ms(run, 0.75), "high": _quantile_ms(run, 0.95),
             "max": _quantile_ms(run, 1.0),
-            "candidate": race.candidate, "samples": f"{run.samples:,}", "run of the race": str(_run_number(race, run)),
+            "candidate": _race_name(race, raced), "samples": f"{run.samples:,}", "run of the race": str(_run_number(race, run)),
             "median, ms": f"{_quantile_ms(run, 0.5):.3f}",
             "5 to 95 %, ms": f"{_quantile_ms(run, 0.05):.3f} to {_quantile_ms(run, 0.95):.3f}",
             "largest, ms": f"{_quantile_ms(run, 1.0):.3f}",
@@ -164,9 +179,9 @@ def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> d
     )
 
 
-def _axis_slot(place: int, raced: Raced, lane: int) -> str:
+def _axis_slot(place: int, raced: Raced, lane: int, name: str) -> str:
     """Return the axis label of a run. Only the middle run of a candidate shows the name."""
-    return raced.candidate if lane == (len(raced.runs) + 1) // 2 else f"{_BLANK}{place} {lane}"
+    return name if lane == (len(raced.runs) + 1) // 2 else f"{_BLANK}{place} {lane}"
 
 
 def _axis_slots(raced: Sequence[Raced]) -> list[str]:
@@ -175,7 +190,7 @@ def _axis_slots(raced: Sequence[Raced]) -> list[str]:
     for place, race in enumerate(raced):
         edge = GAP_LINES if len(race.runs) >= NAME_LINES else NAME_LINES
         slots += [f"{_BLANK}{place} above {number}" for number in range(edge)]
-        slots += [_axis_slot(place, race, lane) for lane in range(1, len(race.runs) + 1)]
+        slots += [_axis_slot(place, race, lane, _race_name(race, raced)) for lane in range(1, len(race.runs) + 1)]
         slots += [f"{_BLANK}{place} below {number}" for number in range(edge)]
     return slots
 
@@ -184,7 +199,8 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     shares = [round(share * 100, 1) for share in SHARES]
     rows = [
         {
-            "candidate": race.candidate, "line": f"{place}-{run.round}", "run of the race": str(_run_number(race, run)),
+            "candidate": _race_name(race, raced), "thickness": 0.6 if _race_name(race, raced) != race.candidate else 1.5,
+            "line": f"{place}-{run.round}", "run of the race": str(_run_number(race, run)),
             "precision": candidates[race.candidate].precision.value, "runtime": candidates[race.candidate].runtime.value,
             "ms": [float(f"{ms:.5g}") for ms in run.at_ms], "share": shares,
         }
@@ -199,7 +215,8 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
         y=alt.Y("share:Q", title="% of a run's inferences", scale=alt.Scale(domain=[0, 100])),
         detail=alt.Detail("line:N"),
     )
-    lines = base.mark_line(strokeWidth=1.5, interpolate="monotone", aria=False).encode(
+    lines = base.mark_line(interpolate="monotone", aria=False).encode(
+        strokeWidth=alt.StrokeWidth("thickness:Q", scale=None),
         color=vega.precision_colour(),
         strokeDash=vega.runtime_dashes(candidates[race.candidate].runtime.value for race in raced),
         opacity=alt.condition(picked, alt.value(0.85), alt.value(0.1)),
@@ -221,7 +238,7 @@ def _latency_scale(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
 def _runs_table(
     raced: Sequence[Raced], caption: str, columns: Sequence[str], cells: Callable[[RunShape], Iterable[str]]
 ) -> Table:
-    rows = tuple((race.candidate, str(_run_number(race, run)), *cells(run)) for race in raced for run in race.runs)
+    rows = tuple((_race_name(race, raced), str(_run_number(race, run)), *cells(run)) for race in raced for run in race.runs)
     return Table(caption=caption, columns=("candidate", "run", *columns), rows=rows)
 
 

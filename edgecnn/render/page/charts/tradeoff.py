@@ -33,12 +33,14 @@ class Point:
     facts: CandidateFacts
     cost: Interval
     top1: Interval
+    selecting: bool = False
+    """Whether the cost is a time of the first race, which cannot be compared with times of the final race."""
 
     @property
     def name(self) -> str:
-        """Name of the candidate with its role."""
+        """Name of the candidate with its role and its race."""
         part = " ★ chosen" if self.facts.chosen else " (baseline)" if self.facts.is_baseline else ""
-        return shorten(self.facts.candidate.id) + part
+        return shorten(self.facts.candidate.id) + part + (figures.SELECTING if self.selecting else "")
 
 
 DESKTOP_GPU = "desktop-gpu"
@@ -86,13 +88,14 @@ def tradeoff_chart(report: BuildReport) -> Figure | None:
     """Return accuracy against latency with both intervals; None if no candidate has an accuracy."""
     axis: Axis = "latency" if any(_cost(facts, "latency") for facts in report.candidates) else "size"
     points = [
-        Point(number=number, facts=facts, cost=cost, top1=answered.share)
+        Point(number=number, facts=facts, cost=cost, top1=answered.share, selecting=axis == "latency" and _is_first_race(facts))
         for number, facts in enumerate(report.candidates, start=1)
         if (answered := facts.answered) is not None and (cost := _cost(facts, axis)) is not None
     ]
     if not points:
         return None
-    front, gpu = front_points(points), _desktop_point(report) if axis == "latency" else None
+    front = front_points([point for point in points if not point.selecting] or points)
+    gpu = _desktop_point(report) if axis == "latency" else None
     precisions = [point.facts.candidate.precision.value for point in points]
     notes = _left_out_notes(report, points, axis)
     if gpu is None and axis == "latency":
@@ -121,6 +124,10 @@ def _cost(facts: CandidateFacts, axis: Axis) -> Interval | None:
     return _METRICS[axis].value(facts)
 
 
+def _is_first_race(facts: CandidateFacts) -> bool:
+    return facts.latency is not None and facts.latency.selecting
+
+
 def front_points(points: Sequence[Point]) -> list[Point]:
     """Return the Pareto front by estimates, from the cheapest. Intervals may overlap."""
     return pareto_front(points, lambda point: point.cost.estimate, lambda point: point.top1.estimate)
@@ -137,7 +144,9 @@ def _front_sentence(points: Sequence[Point], front: Sequence[Point], axis: Axis,
     kept = f"{_BARS}{timed}. On the {front_is}, from the {best}: {'; '.join(shown)}."
     if axis == "size":
         kept += f" Latency on {report.build.device} is unknown, so the chart shows size. Size does not predict speed."
-    beaten = [point.facts.candidate.id for point in points if point not in front]
+    beaten = [point.facts.candidate.id for point in points if point not in front and (not point.selecting or front[0].selecting)]
+    if any(point.selecting for point in points) and not front[0].selecting:
+        kept += f" Pale points with {figures.SELECTING} were timed in the first race, so the front does not include them."
     return kept + (f" Behind the front: {', '.join(beaten)}." if beaten else "")
 
 
@@ -162,8 +171,8 @@ def _left_out_notes(report: BuildReport, points: Sequence[Point], axis: Axis) ->
     drawn = {point.facts.candidate.id for point in points}
     reasons = {f.candidate.id: (f.latency.reason if f.latency and f.answered else "not evaluated") for f in report.candidates}
     notes = [f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn]
-    others = [point.facts.candidate.id for point in points if point.facts.latency and point.facts.latency.selecting]
-    if axis == "latency" and others:  # the final race ran later, when the machine may have been in another state
+    others = [point.facts.candidate.id for point in points if point.selecting]
+    if others:  # the final race ran later, when the machine may have been in another state
         notes.append(f"{', '.join(others)}: timed in the first race. Do not compare these times with times from the final race")
     return notes
 
@@ -202,7 +211,7 @@ def _tradeoff_spec(points: Sequence[Point], front: Sequence[Point], gpu: Desktop
     if gpu:
         rows.append({
             "number": "GPU", "candidate": gpu.name, "label": gpu.name, "anchor": anchors[-1], "precision": DESKTOP_GPU,
-            **_coordinates(gpu), "shape": "square", "area": 120, "accuracy": figures.percent_interval(gpu.top1),
+            **_coordinates(gpu), "shape": "square", "area": 120, "fill": 1.0, "accuracy": figures.percent_interval(gpu.top1),
             "drop": "desktop GPU", "latency": figures.milliseconds(gpu.cost), "from": f"accuracy {gpu.mark.word}; {gpu.timed}",
         })  # fmt: skip
     cost = _METRICS[axis].axis_title
@@ -217,7 +226,7 @@ def _tradeoff_spec(points: Sequence[Point], front: Sequence[Point], gpu: Desktop
         whiskers.encode(x=alt.X("x_low:Q", title=cost), x2=alt.X2("x_high:Q")),
         whiskers.encode(x=x, y=alt.Y("y_low:Q"), y2=alt.Y2("y_high:Q")),
         base.mark_point(filled=True, opacity=1, stroke="var(--bg)", strokeWidth=1.5).encode(
-            x=x, shape=vega.SHAPE, size=vega.AREA, tooltip=tips
+            x=x, shape=vega.SHAPE, size=vega.AREA, tooltip=tips, fillOpacity=alt.FillOpacity("fill:Q", scale=None)
         ),
         *(_label_layer(base, anchor, shown).encode(x=x) for anchor in ANCHORS for shown in ("label", "number")),
         height=HEIGHT_PX,
@@ -257,7 +266,9 @@ def _candidate_row(point: Point, anchor: str) -> dict[str, Any]:
     mark = MARK_BY_FIDELITY[answered.fidelity]
     return {
         **vega.row_of(facts), "number": str(point.number), "label": point.name, "anchor": anchor, **_coordinates(point),
-        "shape": mark.shape, "area": 190 if facts.chosen else 120, "accuracy": figures.percent_interval(point.top1),
+        "shape": mark.shape,
+        "fill": 0.35 if point.selecting else 1.0, "area": 190 if facts.chosen else 120,
+        "accuracy": figures.percent_interval(point.top1),
         "drop": "baseline" if answered.drop_pp is None else figures.points(answered.drop_pp),
         "latency": figures.p50(facts.latency), "size": f"{figures.size(facts.size_mib)} MiB", "from": f"accuracy {mark.word}",
     }  # fmt: skip
