@@ -32,7 +32,6 @@ from edgecnn.judging.latency import TAILS, runs_needed, slowdown_limit_text
 from edgecnn.judging.metrics import (
     ANY_METRIC,
     COMPARED,
-    IMAGES_PER_S,
     LATENCY_RATIO,
     METRICS,
     bound_in_p50,
@@ -47,7 +46,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
+from edgecnn.values.verdict import IMAGES_PER_S, Fidelity, Gate, GateResult, Interval, Verdict
 
 DEFAULT_DROP_PP = 1.0
 """The accuracy budget, and the bound of the default gate."""
@@ -94,8 +93,8 @@ def parse_bounds(
 
 
 def bound_of(gate: Gate) -> str:
-    """Return ``drop_pp ≤ 1``."""
-    return bound_text(gate.side, gate.metric, gate.bound)
+    """Return ``drop_pp ≤ 1``, in the unit in which it was stated."""
+    return bound_text(*gate.stated)
 
 
 def bound_option(side: Side, metric: str, bound: float) -> tuple[str, str]:
@@ -148,13 +147,14 @@ def gates_for(
     stated = command_line if command_line is not None and asked_on_line else choice
     stated_by: Literal["recipe", "command line"] = "command line" if asked_on_line else "recipe"
     check_bounds(stated, stated_by=stated_by)
-    stated = bound_in_p50(stated)
+    rate, stated = stated.min.get(IMAGES_PER_S), bound_in_p50(stated)
     may_be_missing = _ON_THE_DEVICE_ALONE if not device_usually_attached and not _is_strict(choice, command_line) else ()
     gates = tuple(
         Gate(
             metric=name,
             side=side,
             bound=bound,
+            images_per_s=rate if name == "p50_ms" else None,
             required="when-measured" if METRICS[name].source in may_be_missing else "always",
             stated_by=stated_by,
         )
@@ -173,9 +173,16 @@ def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
 
     ``parse_bounds`` has checked the bounds.
     """
-    choice = bound_in_p50(choice)
+    rate, choice = choice.min.get(IMAGES_PER_S), bound_in_p50(choice)
     stated = [
-        Gate(metric=name, side=side, bound=bound, required="always", stated_by="command line")
+        Gate(
+            metric=name,
+            side=side,
+            bound=bound,
+            images_per_s=rate if name == "p50_ms" else None,
+            required="always",
+            stated_by="command line",
+        )
         for side, name, bound in sorted(_bounds_of(choice), key=lambda stated: (stated[1] != LATENCY_RATIO, stated))
     ]
     if LATENCY_RATIO in choice.max:
@@ -529,14 +536,17 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
         more = f": {finding.disturbed}; an idle, cool machine with a good power supply would settle it"
     if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:
         more = f": {finding.disturbed}, {slowdown_limit_text(finding.slowed_at_most)}"
-    return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
+    return f"{_shown(gate, finding.figure)}{note} {says}{more}"
 
 
-def _shown(metric: str, figure: Interval) -> str:
-    row = ANY_METRIC[metric]
+def _shown(gate: Gate, figure: Interval) -> str:
+    row = ANY_METRIC[gate.metric]
     name, suffix = row.words, f" {row.signs}"
     scale, digits = (100.0, 1) if row.unit == "share" else (1.0, 2)
     low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))
+    if gate.images_per_s is not None:
+        name, suffix, digits = "speed", " images/s", 1
+        low, centre, high = (reciprocal_of_p50(value) for value in (high, centre, low))
     if figure.low == figure.high:
         return f"{name} {centre:.{digits}f}{suffix}"
     ends = f"{name} {centre:.{digits}f}{suffix} [{low:.{digits}f}, {high:.{digits}f}]"

@@ -18,7 +18,7 @@ from edgecnn.values.figures import Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import DatedReference
 from edgecnn.values.report import BuildReport, CandidateFacts, Choice, EndToEnd, Latency
-from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
+from edgecnn.values.verdict import CHANCE, Fidelity, Gate, GateResult, Verdict
 
 Named = Callable[[str], str]
 """Function that formats a candidate's name: ``backticked`` for Markdown, ``str`` for a page."""
@@ -383,7 +383,13 @@ def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
     gate, reason = result.gate, gate_reason(result, require_measured=require_measured)
     if gate.stated_by == CHANCE:
         return f"gate chance: {result.verdict.value}, {reason}"
-    return f"gate {gate.side} {gate.metric} {gate.bound:g}: {result.verdict.value}, {reason}"
+    return f"gate {gate_name(gate)}: {result.verdict.value}, {reason}"
+
+
+def gate_name(gate: Gate) -> str:
+    """Return ``max drop_pp 1``, in the unit in which the bound was stated."""
+    side, metric, bound = gate.stated
+    return f"{side} {metric} {bound:g}"
 
 
 def gate_lines(gates: Sequence[GateResult], *, require_measured: bool = False) -> list[str]:
@@ -400,7 +406,7 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
     runs, or a share of one run's time. The reason of a ratio of two builds already has both values.
     """
     rates = [
-        f"{result.gate.metric}: {_error_rate(result)}"
+        f"{result.gate.stated.metric}: {_error_rate(result)}"
         + (f", margin {result.gate.bound:g} pp" if result.gate.metric in _DIFFERENCES else "")
         for result in gates
         if result.figure is not None and result.gate.metric != LATENCY_RATIO
