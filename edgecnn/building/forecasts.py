@@ -65,8 +65,8 @@ def away_build(device: Device, runtime: TargetRuntime | None, facts: LocalFacts 
     try:
         candidates = candidates_of(device, recipe, facts or local_facts())[0] if allowed else ()
     except EdgecnnError:
-        offered = (entry for name in device.built_for(runtime) for entry in offers(name, device))
-        candidates = tuple(entry for entry in offered if isinstance(entry, Candidate))
+        entries = (entry for name in device.built_for(runtime) for entry in offers(name, device))
+        candidates = tuple(entry for entry in entries if isinstance(entry, Candidate))
     return AwayBuild(device, [candidate for candidate in candidates if candidate.runtime in allowed])
 
 
@@ -75,7 +75,7 @@ def build_away(resolved: Resolved, candidates: Iterable[Candidate] | None = None
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     return AwayBuild(
         device=resolved.device,
-        candidates=[each for each in candidates or resolved.candidates if each.runtime in allowed],
+        candidates=[candidate for candidate in candidates or resolved.candidates if candidate.runtime in allowed],
         device_file=resolved.device_file,
         objective=resolved.recipe.choice.objective,
         changed=resolved.recipe.surgery.instead,
@@ -140,6 +140,7 @@ def kit_chooser(build: AwayBuild, here: LocalFacts | None = None) -> Callable[[N
         predicted = {name: forecast.p50_ms for name, forecast in known.by_candidate.items()}
         order = provisional_order(build.candidates, build.objective, KnownSpeeds(predicted, dated, late))
         first = by_name[order.names[0]]
+        tested = next((by_name[name].runtime for name in order.names if name not in late), None)
         return ExpectedKit(
             network=network.name,
             resolution_px=network.resolution_px,
@@ -148,6 +149,8 @@ def kit_chooser(build: AwayBuild, here: LocalFacts | None = None) -> Callable[[N
             runtime=first.runtime,
             precision=first.precision,
             forecast=known.by_candidate.get(first.id),
+            untested=first.id in late,
+            tested=tested if first.id in late and tested is not first.runtime else None,
             without=known.outside or known.absent[first.id] if first.id in known.absent else None,
             by="record" if order.dated else "forecast" if order.predicted else "default",
         )
@@ -174,7 +177,7 @@ def planned_kit(resolved: Resolved) -> PlannedKit:
         return PlannedKit()
     build, network = build_away(resolved), planned_network(resolved)
     if isinstance(network, str):
-        return PlannedKit(CandidateForecasts(absent=dict.fromkeys((each.id for each in build.candidates), network)))
+        return PlannedKit(CandidateForecasts(absent=dict.fromkeys((candidate.id for candidate in build.candidates), network)))
     (known,) = networks_forecasts([network], build)
     return PlannedKit(known, kit_chooser(build)(network, known))
 

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from edgecnn.errors.wording import counted, images_in
 from edgecnn.judging.metrics import Metric, Unit, reciprocal_of_p50
@@ -16,6 +16,9 @@ from edgecnn.values.layers import LayerResidency
 from edgecnn.values.profile import DatedReference
 from edgecnn.values.report import PERCENTILES, BuildReport, CandidateFacts, Latency, percentile_name
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
+
+if TYPE_CHECKING:
+    from edgecnn.studies.networks_for import NetworkOnDevice
 
 NONE = "–"
 MARKS = {
@@ -278,6 +281,14 @@ def expected_kit_text(kit: ExpectedKit) -> str:
         return f"{kit.candidate}, speed unknown ({kit.without}), {_CHOSEN_BY[kit.by]}"
     rate, p50 = predicted_rate(kit.forecast), predicted(kit.forecast)
     return f"{kit.candidate}, {rate.estimate} images/s {rate.interval} ({p50.estimate} ms), {_CHOSEN_BY[kit.by]}"
+
+
+def untested_lines(kit: ExpectedKit | NetworkOnDevice, name: str, device: str) -> list[str]:
+    """Return a warning if this computer cannot compute the accuracy of a kit as the device does. ``name``: of the candidate."""
+    if not kit.untested:
+        return []
+    other = f"; --target {device}:{kit.tested.value} ships a kit whose accuracy it computes" if kit.tested else ""
+    return [f"accuracy: this computer does not compute {name} as the device does, so measure it with `edgecnn bench`{other}"]
 
 
 _CHOSEN_BY = {

@@ -30,7 +30,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec, ListedArch, Share, listed
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Precision
+from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import split_target
 from edgecnn.values.forecast import ExpectedKit, Forecast
 from edgecnn.values.preprocessing import Resolution
@@ -99,6 +99,10 @@ class NetworkOnDevice(Value):
     """About the size of the whole kit, with scales, names, the runner and its test images."""
     kit: str
     """The candidate that a build for the device ships before it is measured there, within the accuracy budget."""
+    untested: bool = False
+    """Whether this machine computes the accuracy of that kit in another arithmetic."""
+    tested: Runtime | None = None
+    """For an untested kit: another runtime of the target, with a kit whose accuracy can be computed here."""
     forecast: Forecast
     """Forecast of that kit."""
     fits: Fits
@@ -257,6 +261,8 @@ def networks_on(
                 size_mib=round(_size_mib(spec, kit.precision, limits.classes), 2),
                 kit_mib=round(_kit_mib(spec, kit.precision, limits.classes), 2),
                 kit=kit.candidate,
+                untested=kit.untested,
+                tested=kit.tested,
                 forecast=kit.forecast,
                 fits=_fits(spec, kit.forecast, limits),
             )

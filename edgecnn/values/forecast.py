@@ -225,6 +225,10 @@ class ExpectedKit(Value):
     """None if no public table supports one of this kit, even if there is one of another kit."""
     without: str | None = None
     """Why there is no forecast."""
+    untested: bool = False
+    """Whether the machine that builds computes its accuracy in another arithmetic, so that only the device shows the accuracy."""
+    tested: Runtime | None = None
+    """For an untested kit: another runtime of the target, with a kit whose accuracy can be computed here."""
     by: Literal["record", "forecast", "default"]
     """The evidence behind the choice: measurements on such a device, a forecast, or the default order of the precisions."""
 

@@ -58,7 +58,7 @@ def fit_page(fit: FitReport) -> str:
 def limits_of(fit: FitReport) -> str:
     """Return the budgets in words."""
     required = "" if fit.required_top1 is None else bound_text("min", "top-1", fit.required_top1)
-    budgets = budgets_text(fit.stated or {name: bound for name, bound in fit.within.items()})
+    budgets = budgets_text(fit.stated or {str(name): bound for name, bound in fit.within.items()})
     return " and ".join(filter(None, (budgets, required)))
 
 

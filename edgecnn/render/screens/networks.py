@@ -17,6 +17,7 @@ from edgecnn.render.figures import (
     predicted,
     predicted_rate,
     source_marks,
+    untested_lines,
 )
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.studies.networks_for import CLASSES, RUNNER_MIB, NetworkOnDevice, NetworksFor, NetworksOnDevice, ShortListed
@@ -125,6 +126,7 @@ def recommendation_lines(on_device: NetworksOnDevice, networks_for: NetworksFor)
         f"{head} {best.name} as {best.kit}",
         f"  speed: {speed_text(best.forecast, networks_for)}, by {FORECAST_FROM[best.forecast.basis]}{doubt}",
         f"  top-1: {accuracy}",
+        *(f"  {line}" for line in untested_lines(best, best.kit, on_device.device)),
         *more,
         *races,
         f"  build: {_build_command(best, on_device, networks_for)}",
@@ -220,6 +222,7 @@ def show_forecasts(report: ForecastReport, today: date | None = None) -> None:
     for kit in report.kits:
         text = expected_kit_text(kit)
         show_lines([f"{kit.network} at {kit.resolution_px} px, built for {kit.device}: ships {text}"])
+    show_lines(dict.fromkeys(line for kit in report.kits for line in untested_lines(kit, kit.candidate, kit.device)))
     show_rows(FORECAST_COLUMNS, rows, title=f"{MARK} predicted, not measured: does not count towards any gate")
     show_lines(forecast_notes(report.forecasts, today or date.today()))
     if report.timed_here:

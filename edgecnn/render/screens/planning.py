@@ -16,7 +16,7 @@ from edgecnn.judging.gates import DEFAULT_DROP_PP, bound_of
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
-from edgecnn.render.figures import expected_kit_text, forecast_notes, predicted, predicted_rate
+from edgecnn.render.figures import expected_kit_text, forecast_notes, predicted, predicted_rate, untested_lines
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_range_text, names_by_reason
 from edgecnn.store.disk import user_path
@@ -103,9 +103,10 @@ def _forecast_lines(planned: PlannedBuild) -> list[str]:
     """Return the kit that ships without the device, the other forecasts, and why some candidates have none."""
     kit, forecasts, absent = planned.expected.kit, planned.expected.forecasts.by_candidate, planned.expected.forecasts.absent
     others = {name: forecast for name, forecast in forecasts.items() if kit is None or name != kit.candidate}
-    times = [f"{name} {predicted(each)} ms, {predicted_rate(each).estimate} images/s" for name, each in others.items()]
+    times = [f"{name} {predicted(other)} ms, {predicted_rate(other).estimate} images/s" for name, other in others.items()]
     return [
         *([f"ships without the device: {expected_kit_text(kit)}"] if kit is not None else []),
+        *([] if kit is None else untested_lines(kit, kit.candidate, kit.device)),
         *([f"other forecasts: {'; '.join(times)}"] if times else []),
         *forecast_notes(forecasts.values()),
         *(f"no forecast: {names}: {why}" for why, names in names_by_reason(absent).items()),
