@@ -19,7 +19,7 @@ from edgecnn.building.choosing import Call, Decision, candidates_inside_budget, 
 from edgecnn.building.desktop_gpu import local_record, measure_desktop_gpu
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.execute import LAST_STEP, MEASURING, Execution, Limits, RungDrops, StageContext, execute
-from edgecnn.building.forecasts import CandidateForecasts, planned_forecasts
+from edgecnn.building.forecasts import PlannedKit, planned_kit
 from edgecnn.building.measuring import (
     Observer,
     add_execution_results,
@@ -99,7 +99,7 @@ class PlannedBuild:
     """
     data_change: DataChange | None = None
     """Changes of the images since the build in ``out``; None without changes or a build."""
-    forecasts: CandidateForecasts = CandidateForecasts()
+    expected: PlannedKit = PlannedKit()
 
     def facts(self) -> dict[str, Any]:
         """Return the plan for ``--json``, with the stored steps and the resolution of the test set."""
@@ -108,10 +108,10 @@ class PlannedBuild:
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
         known = {"test_set": self.test_set, "make_seconds": self.make_seconds, "data_change": change}
         facts = {**self.plan.facts(), "stored": stored, "gates": gates, **known}
-        if self.forecasts.by_candidate:
-            facts["forecasts"] = {
-                name: forecast.model_dump(mode="json") for name, forecast in self.forecasts.by_candidate.items()
-            }
+        if forecasts := self.expected.forecasts.by_candidate:
+            facts["forecasts"] = {name: forecast.model_dump(mode="json") for name, forecast in forecasts.items()}
+        if self.expected.kit is not None:
+            facts["kit"] = self.expected.kit.model_dump(mode="json")
         return facts
 
 
@@ -131,7 +131,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
         out=request.out,
         make_seconds=_make_seconds(planned, steps, store),
         data_change=None if before is None else DataChange.between(before, planned.resolved.data.totals),
-        forecasts=planned_forecasts(planned.resolved),
+        expected=planned_kit(planned.resolved),
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from edgecnn.building.dated_records import dated_order
+from edgecnn.building.dated_records import dated_order, machine_of
+from edgecnn.building.forecasts import catalogue_network
 from edgecnn.building.measuring import result_to_choose_by
 from edgecnn.building.rows import candidate_facts
 from edgecnn.bundle.evidence import EvidenceVerification
@@ -71,7 +72,7 @@ def decide(
         attached=subject.attached,
         untimed=None if subject.timed else f"the candidates were {NOT_TIMED}",
         device=subject.resolved.device.name,
-        dated=None if was_raced else dated_order(subject, evidence),
+        dated=None if was_raced else dated_order(machine_of(subject), catalogue_network(subject.resolved), evidence),
         shippable=_shippable(subject, facts),
     )
     reference = reference_of(row.candidate for row in facts.values())

@@ -34,6 +34,7 @@ from edgecnn.forecast.tables import MeasuredTime
 from edgecnn.installed import resource_folder
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.measure.subject import Subject
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.base import another_schema, utc_moment
 from edgecnn.values.candidate import BASELINE_ID, Runtime
@@ -124,24 +125,32 @@ def dated_references(subject: Subject, evidence: Iterable[EvidenceVerification])
     return tuple(newest[name][1] for name in sorted(newest))
 
 
-def dated_order(subject: Subject, evidence: Iterable[EvidenceVerification]) -> DatedOrder | None:
-    """Return how fast candidates were on a machine of the build's device, by its newest record. Signed records take precedence.
+class OnMachine(NamedTuple):
+    """The device of a build, with what is known about the machine that the build is for."""
+
+    device: Device
+    device_file: str | None = None
+    conditions: Mapping[str, str] = {}
+
+
+def dated_order(
+    on: OnMachine, own_network: tuple[str, ImageSize] | None, evidence: Iterable[EvidenceVerification]
+) -> DatedOrder | None:
+    """Return how fast candidates were on a machine of a device, by its newest record. Signed records take precedence.
 
     If the record has the build's own network at its resolution, only that network counts. Otherwise, all networks with a time
     of every candidate of the record count. None: no record has times of another candidate than fp32 in ONNX Runtime.
+
+    ``own_network``: name and resolution; None for a network that is not of the catalogue.
     """
-    resolved = subject.resolved
     of_device = [
-        verified
-        for verified in evidence
-        if verified.record.device == resolved.device.name and _applies_to(subject, verified.record)
+        verified for verified in evidence if verified.record.device == on.device.name and _applies_to(on, verified.record)
     ]
     of_device.sort(key=lambda verified: (verified.vouched_by is not None, utc_moment(verified.record.measured_at)), reverse=True)
-    own_network = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
     for record in (verified.record for verified in of_device):
         timed = [(network, times) for network in record.networks if len(times := _relative_to_fp32(network)) > 1]
         same = [(network, times) for network, times in timed if (network.arch, network.resolution_px) == own_network]
-        counted = same if same and resolved.is_catalogue_network else timed
+        counted = same or timed
         names = {*chain(*(times for _, times in counted))}
         complete = [(network, times) for network, times in counted if times.keys() == names]
         if complete:
@@ -205,7 +214,7 @@ def _baseline_records(verified: EvidenceVerification) -> Iterator[BaselineRecord
 
 def _matching_kits(record: EvidenceRecord, subject: Subject) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
     resolved = subject.resolved
-    if not _applies_to(subject, record):
+    if not _applies_to(machine_of(subject), record):
         return
     ran_in = [profile.environment for result in subject.races.values() for profile in result.profiles.values()]
     adapters = {_webgpu_adapter(environment) for environment in ran_in} - {None}
@@ -217,12 +226,17 @@ def _matching_kits(record: EvidenceRecord, subject: Subject) -> Iterator[tuple[E
                     yield network, kit
 
 
-def _applies_to(subject: Subject, record: EvidenceRecord) -> bool:
-    """Whether a record's times are of a machine that matches the build's device, or of a GPU."""
+def machine_of(subject: Subject) -> OnMachine:
+    """Return the device of a build, with the conditions of the machine that measures it."""
     resolved = subject.resolved
-    if not record.environment.timed or record.device != resolved.device.name:
+    return OnMachine(resolved.device, resolved.device_file, subject.lab.environment.conditions)
+
+
+def _applies_to(on: OnMachine, record: EvidenceRecord) -> bool:
+    """Whether a record's times are of a machine that matches the build's device, or of a GPU."""
+    if not record.environment.timed or record.device != on.device.name:
         return record.environment.timed
-    return _matches(record, resolved.device, resolved.device_file, subject.lab.environment.conditions)
+    return _matches(record, on.device, on.device_file, on.conditions)
 
 
 def _matches(record: EvidenceRecord, device: Device, device_file: str | None, here: Mapping[str, str]) -> bool:

@@ -13,9 +13,21 @@ if TYPE_CHECKING:
     from edgecnn.bundle.verify import Trust
     from edgecnn.judging.gates import StoredRace
     from edgecnn.planning.request import BuildRequest, Goal
+    from edgecnn.runner.pixel_recipe import ImageSize
     from edgecnn.values.board import HostRequest
     from edgecnn.values.command import Command
     from edgecnn.values.recipe import GateChoice, Recipe
+
+
+def stated_size(resolution: str, command: str) -> ImageSize:
+    """Parse the value of ``--resolution``. Raises USAGE: it is not a size."""
+    from edgecnn.errors.usage import USAGE
+    from edgecnn.runner.pixel_recipe import ImageSize
+
+    try:
+        return ImageSize.of(resolution)
+    except ValueError as error:
+        raise USAGE(command=command, reason=f"--resolution {error}") from error
 
 
 def request_from(options: BuildOptions, goal: Goal) -> BuildRequest:

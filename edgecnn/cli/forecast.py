@@ -13,6 +13,7 @@ from edgecnn.errors.usage import MISSING_ARGUMENT
 
 if TYPE_CHECKING:
     from edgecnn.forecast.networks import Subject
+    from edgecnn.runner.pixel_recipe import ImageSize
     from edgecnn.values.candidate import Runtime
     from edgecnn.values.device import Device
 
@@ -33,10 +34,15 @@ TargetsOpt = Annotated[
 ThreadsOpt = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads (default: the fastest number in the public table).")
 ]
-NoTimingOpt = Annotated[
-    bool, typer.Option("--no-timing", help="Skip timing the networks with ncnn on this computer; intervals become wider.")
+TimingOpt = Annotated[
+    bool,
+    typer.Option("--timing/--no-timing", help="First time the networks with ncnn on this computer, which narrows the intervals."),
 ]
-INSTALL_NCNN = "pip install 'edgecnn[ncnn]' lets this computer time networks, which narrows the intervals"
+ResolutionOpt = Annotated[
+    str | None,
+    typer.Option("--resolution", metavar="SIDE|HxW", help="Size of your images, such as 160 (default: the network's own)."),
+]
+INSTALL_NCNN = "--timing has no effect without ncnn: pip install 'edgecnn[ncnn]'"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,54 +56,73 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     arch: ArchsOpt = None,
     model: ModelOpt = None,
     target: TargetsOpt = None,
+    resolution: ResolutionOpt = None,
     threads: ThreadsOpt = None,
-    no_timing: NoTimingOpt = False,
+    timing: TimingOpt = False,
 ) -> None:
     """Predict the latency of networks on devices that you do not have, with a 90 % interval, without training.
 
     Every figure is a prediction (▲) from tables that others published, and cannot pass a gate.
     """
     from edgecnn.building.dated_records import measured_times
+    from edgecnn.building.forecasts import away_build, expected_kits
+    from edgecnn.cli.asking import stated_size
     from edgecnn.errors.fit import NOTHING_FORECAST
     from edgecnn.forecast.forecasting import ForecastOptions, forecasts
     from edgecnn.forecast.timing import NOT_TIMED, can_time, times_here
     from edgecnn.render.screens.networks import show_forecasts
-    from edgecnn.values.forecast import Forecast, ForecastReport, NoForecast
+    from edgecnn.values.forecast import ExpectedKit, Forecast, ForecastReport, NoForecast
 
-    subjects = _subjects(call, names or (), arch or (), model)
+    size = None if resolution is None else stated_size(resolution, "edgecnn forecast")
+    subjects = _subjects(call, Networks(names or (), arch or (), model, size))
     places = _places(target or ())
-    here = (
-        NOT_TIMED if no_timing else times_here(subjects, lambda done, of: call.tell.step("time with ncnn", done, of, "networks"))
-    )
+    here = times_here(subjects, lambda done, of: call.tell.step("time with ncnn", done, of, "networks")) if timing else NOT_TIMED
     rows: list[Forecast | NoForecast] = []
+    kits: list[ExpectedKit | None] = []
     for device, runtime in places:
         records = () if isinstance(device, str) else measured_times(device)
         rows += forecasts(subjects, device, ForecastOptions(threads=threads, runtime=runtime, here=here.runs, records=records))
+        if not isinstance(device, str) and threads is None and not timing:  # a build takes neither
+            kits += expected_kits(subjects, away_build(device, runtime))
     report = ForecastReport(
         forecasts=tuple(row for row in rows if isinstance(row, Forecast)),
         without=tuple(row for row in rows if isinstance(row, NoForecast)),
+        kits=tuple(kit for kit in kits if kit is not None),
         timed_here=here.timed,
         not_timed_here=here.not_timed,
-        notes=(INSTALL_NCNN,) if not no_timing and not can_time() else (),
+        notes=(INSTALL_NCNN,) if timing and not can_time() else (),
     )
     if not report.forecasts:
         raise NOTHING_FORECAST(reasons=tuple(dict.fromkeys(row.sentence for row in report.without)))
     call.show(report, lambda: show_forecasts(report))
 
 
-def _subjects(call: Call, names: Sequence[str], archs: Sequence[str], model: Path | None) -> list[Subject]:
+class Networks(NamedTuple):
+    """The networks to forecast, as they were named."""
+
+    names: Sequence[str]
+    archs: Sequence[str]
+    model: Path | None
+    size: ImageSize | None
+
+
+def _subjects(call: Call, networks: Networks) -> list[Subject]:
     from edgecnn.errors.fit import NETWORK_WITHOUT_OPTION
+    from edgecnn.errors.usage import RESOLUTION_OF_A_FILE
     from edgecnn.errors.wording import shell_word
     from edgecnn.forecast.networks import subject_of_arch, subject_of_file
     from edgecnn.results.finished import built_network
     from edgecnn.store.disk import user_path
 
+    names, archs, model, size = networks
     if names:
         shown = " ".join(f"--arch {shell_word(name)}" for name in names)
         raise NETWORK_WITHOUT_OPTION(names=names, options=shown)
     if not archs and model is None:
         raise MISSING_ARGUMENT(command="edgecnn forecast", name="--arch", meaning="a network of `edgecnn list archs`")
-    subjects = [subject_of_arch(name) for name in dict.fromkeys(archs)]
+    if model is not None and size is not None:
+        raise RESOLUTION_OF_A_FILE(command="edgecnn forecast", network=str(model))
+    subjects = [subject_of_arch(name, size) for name in dict.fromkeys(archs)]
     if model is not None:
         path = user_path(model)
         named = path.resolve().name  # of a build, its folder

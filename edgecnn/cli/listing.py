@@ -80,6 +80,18 @@ ClassesOpt = Annotated[
     ),
 ]
 
+ResolutionOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--resolution",
+        metavar="SIDE|HxW",
+        help="archs --target: size of your images, such as 160 or 48x192 (default: the network's own).",
+    ),
+]
+EveryOpt = Annotated[
+    bool, typer.Option("--all", help="archs --within: list every network that fits, not only the recommended one.")
+]
+
 
 def list_(  # noqa: PLR0913 - a command line's options are its parameters
     call: Call,
@@ -90,12 +102,15 @@ def list_(  # noqa: PLR0913 - a command line's options are its parameters
     target: TargetsOpt = None,
     within: WithinOpt = None,
     classes: ClassesOpt = None,
+    resolution: ResolutionOpt = None,
+    every: EveryOpt = False,
 ) -> None:
     """List networks, devices, pipelines or runtimes."""
-    if target or within or classes is not None:
+    if target or within or classes is not None or resolution is not None or every:
         if build:
             raise BUILD_WITH_TARGET(build=build[0])
-        _show_archs_for_devices(call, what, pattern or "*", DeviceList(target or [], within or [], classes, plot))
+        wanted = DeviceList(target or [], within or [], classes, resolution, every, plot)
+        _show_archs_for_devices(call, what, pattern or "*", wanted)
     elif plot is None and not build:
         _show(call, what, pattern or "*")
     elif what is not What.ARCHS or plot is None:
@@ -110,24 +125,33 @@ class DeviceList(NamedTuple):
     targets: Sequence[str]
     within: Sequence[str]
     classes: int | None
+    resolution: str | None
+    every: bool
     plot: Path | None
+
+    @property
+    def first_option(self) -> str:
+        """The first option that needs a device."""
+        options = {"--target": self.targets, "--within": self.within, "--classes": self.classes, "--resolution": self.resolution}
+        return next((name for name, value in options.items() if value), "--all")
 
 
 def _show_archs_for_devices(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
     from edgecnn.api import require_plot, write_networks_page
+    from edgecnn.cli.asking import stated_size
     from edgecnn.render.screens.networks import show_networks_for
     from edgecnn.studies.networks_for import CLASSES, limits_of_a_list, networks_for
 
-    option = "--target" if wanted.targets else "--within" if wanted.within else "--classes"
     if what is not What.ARCHS:
-        raise TARGET_OF_A_LIST(option=option, list=what.value)
-    limits = limits_of_a_list(wanted.within, wanted.classes or CLASSES)
+        raise TARGET_OF_A_LIST(option=wanted.first_option, list=what.value)
+    size = None if wanted.resolution is None else stated_size(wanted.resolution, "edgecnn list archs")
+    limits = limits_of_a_list(wanted.within, wanted.classes or CLASSES, size)
     if not wanted.targets:
-        raise LIST_WITHOUT_TARGET(option=option)
+        raise LIST_WITHOUT_TARGET(option=wanted.first_option)
     if wanted.plot is not None:
         require_plot(wanted.plot, forms=(".html",))
     networks = networks_for(pattern, wanted.targets, limits, call.store)
-    call.show(networks, lambda: show_networks_for(networks))
+    call.show(networks, lambda: show_networks_for(networks, every=wanted.every or not limits.within))
     if wanted.plot is not None:
         call.add([f"{wanted.plot}: {write_networks_page(networks, wanted.plot):,} bytes"])
 

@@ -55,7 +55,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "forecast": (
         "edgecnn forecast --arch mobilenet-v2 --arch resnet-18 --target raspberry-pi-5",
-        "edgecnn forecast --model model.onnx --threads 1 --no-timing",
+        "edgecnn forecast --model model.onnx --threads 1",
     ),
     "plan": (
         "edgecnn plan --data photos/ --arch mobilenet-v2 --target cpu",

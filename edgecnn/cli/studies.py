@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgecnn.cli.asking import stated_size
 from edgecnn.cli.options import scale_text
 from edgecnn.cli.results import history
 from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.measuring import unknown_scenario
-from edgecnn.errors.usage import RESOLUTION_OF_A_FILE, USAGE
+from edgecnn.errors.usage import RESOLUTION_OF_A_FILE
 
 if TYPE_CHECKING:
-    from edgecnn.runner.pixel_recipe import ImageSize
+    pass
 
 SCENARIOS = ("SingleStream", "MultiStream", "Offline", "Server")
 
@@ -101,28 +102,17 @@ def register(app: typer.Typer) -> None:
 def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None, resolution: ResolutionOpt = None) -> None:
     """Count parameters, multiply-adds, memory and receptive field, by layer and in total. Nothing runs."""
     from edgecnn.render.screens.studies import show_cost
-    from edgecnn.studies.cost import cost_of, layer_of
+    from edgecnn.studies.cost import SUFFIX, cost_of, layer_of
 
-    size = None if resolution is None else _size(network, resolution)
+    if resolution is not None and network.endswith(SUFFIX):
+        raise RESOLUTION_OF_A_FILE(command="edgecnn study cost", network=network)
+    size = None if resolution is None else stated_size(resolution, "edgecnn study cost")
     network_cost = cost_of(network, None if call.options.scale is None else scale_text(call.options.scale), size)
     if explain is None:
         call.show(network_cost, lambda: show_cost(network_cost))
     else:
         layer = layer_of(network_cost, explain)
         call.show(layer, [f"{layer.name} ({layer.op})", *layer.arithmetic])
-
-
-def _size(network: str, resolution: str) -> ImageSize:
-    """Raises RESOLUTION_OF_A_FILE: the network is a file. USAGE: the text is not a size."""
-    from edgecnn.runner.pixel_recipe import ImageSize
-    from edgecnn.studies.cost import SUFFIX
-
-    if network.endswith(SUFFIX):
-        raise RESOLUTION_OF_A_FILE(command="edgecnn study cost", network=network)
-    try:
-        return ImageSize.of(resolution)
-    except ValueError as error:
-        raise USAGE(command="edgecnn study cost", reason=f"--resolution {error}") from error
 
 
 def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None, plot: PlotOpt = None) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.wording import bounds_text
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.judging.judgement import learned_result
+from edgecnn.judging.metrics import budgets_in_p50, budgets_text, reciprocal_of_p50
 from edgecnn.values.fit import BudgetMetric, FitReport, Member
-from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Interval, Verdict
+from edgecnn.values.verdict import CHANCE, IMAGES_PER_S, Fidelity, GateResult, Interval, Verdict
 
 LEAST_RANKED = 4
 """Fewest members for which a rank correlation is given. With few members it says little, so their number is shown."""
@@ -32,21 +32,23 @@ class Chosen(NamedTuple):
     why: str
 
 
-def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float], required_top1: float | None) -> Chosen:
+def choose_member(members: Sequence[Member], stated: Mapping[str, float], required_top1: float | None) -> Chosen:
     """Choose the most accurate member inside the budgets, or with ``required_top1`` the fastest that is accurate enough.
+
+    ``stated``: the budgets; those in images per second apply to the median latency.
 
     Members are compared by their estimated accuracy on ``validation``. A member is inside if its whole intervals are. If no
     member is certainly inside, one that may be inside ships provisionally. A member also ships provisionally if its test images
     do not show ``required_top1``, or do not show that it learned.
     """
-    chosen = _choose_most_accurate(members, within, required_top1)
+    chosen = _choose_most_accurate(members, stated, required_top1)
     shipped = next((member for member in members if member.name == chosen.name), None)
     if shipped is None or (unlearned := learned_result(shipped.gates)) is None:
         return chosen
     return Chosen(chosen.name, "provisional", f"{chosen.why}; {unlearned.candidate} is {unlearned.reason}")
 
 
-def _choose_most_accurate(members: Sequence[Member], within: Mapping[BudgetMetric, float], required_top1: float | None) -> Chosen:
+def _choose_most_accurate(members: Sequence[Member], stated: Mapping[str, float], required_top1: float | None) -> Chosen:
     built = [member for member in members if member.validation_top1 is not None and member.failed is None]
     if not built:
         return Chosen(None, "none", "no member was built")
@@ -60,21 +62,21 @@ def _choose_most_accurate(members: Sequence[Member], within: Mapping[BudgetMetri
         reached = f"the most accurate, {best.name}, reaches {_share_text(best.validation_top1)} on validation"
         return Chosen(None, "none", f"no member is shown to reach a top-1 of {required_top1:.1%}: {reached}")
     for verdict, (state, shown) in _STATES.items():
-        inside = [member for member in enough if _budget_verdict(member, within) is verdict]
+        inside = [member for member in enough if _budget_verdict(member, stated) is verdict]
         if verdict is Verdict.MISSING:
-            inside = [member for member in inside if _may_be_inside(member, within)]
+            inside = [member for member in inside if _may_be_inside(member, stated)]
         if inside and required_top1 is None:
             best = max(inside, key=lambda member: (top1_of(member), -_measured_ms(member)))
-            of = f"of the {len(inside)} that are {shown} {bounds_text(within)}"
+            of = f"of the {len(inside)} that are {shown} {budgets_text(stated)}"
             return Chosen(best.name, state, f"the most accurate on validation ({top1_of(best):.1%}) {of}")
         if inside:
-            where = f" and that are {shown} {bounds_text(within)}" if within else ""
+            where = f" and that are {shown} {budgets_text(stated)}" if stated else ""
             return _choose_fastest(inside, state, where, required_top1 or 0.0)
     least = min(enough, key=_measured_ms)
     of = "nothing" if required_top1 is None else f"no member with a top-1 of {required_top1:.1%} on validation"
-    return Chosen(
-        None, "none", f"{of} is inside {bounds_text(within)}: the nearest is {least.name}, at {_latency_text(least.p50_ms)}"
-    )
+    rate = IMAGES_PER_S in stated
+    reached = _latency_text(least.p50_ms, rate=rate)
+    return Chosen(None, "none", f"{of} is inside {budgets_text(stated)}: the nearest is {least.name}, at {reached}")
 
 
 def _choose_fastest(inside: Sequence[Member], state: _State, where: str, required_top1: float) -> Chosen:
@@ -86,18 +88,18 @@ def _choose_fastest(inside: Sequence[Member], state: _State, where: str, require
     return Chosen(best.name, "provisional", f"{why}; the test images do not show it: {_share_text(best.test_top1)}")
 
 
-def _budget_verdict(member: Member, within: Mapping[BudgetMetric, float]) -> Verdict | None:
+def _budget_verdict(member: Member, within: Mapping[str, float]) -> Verdict | None:
     """Return the verdict on a member's budgets. Without budgets, PASS means that the member was measured."""
     if within:
         return member.inside
     return Verdict.PASS if member.p50_ms is not None and member.fidelity is not Fidelity.EMULATED else Verdict.MISSING
 
 
-def _may_be_inside(member: Member, within: Mapping[BudgetMetric, float]) -> bool:
+def _may_be_inside(member: Member, within: Mapping[str, float]) -> bool:
     """Whether a member without some figure may be inside: by its measured latency, else by its prediction."""
     if any(result.gate.metric == "p50_ms" and result.verdict is not Verdict.MISSING for result in member.gates):
         return True
-    return _predicted_ms(member) <= within.get("p50_ms", math.inf)
+    return _predicted_ms(member) <= budgets_in_p50(within).get("p50_ms", math.inf)
 
 
 def exit_code(report: FitReport, *, require_measured: bool = False) -> ExitCode:
@@ -114,10 +116,9 @@ def worst_budget_verdict(gates: Sequence[GateResult]) -> Verdict | None:
 
 
 def _predicted_ms(member: Member) -> float:
-    """Return the predicted latency of the built candidate; infinite if the table has no similar network."""
-    of_candidate = (predicted for predicted in member.predicted if predicted.candidate == member.candidate)
-    prediction = next(of_candidate, member.best_predicted)
-    return math.inf if prediction is None or prediction.extrapolated else prediction.p50_ms.estimate
+    """Return the predicted latency of the kit that ships; infinite without a prediction of that kit."""
+    prediction = member.prediction
+    return math.inf if prediction is None else prediction.p50_ms.estimate
 
 
 def front_of(members: Sequence[Member]) -> tuple[str, ...]:
@@ -165,11 +166,15 @@ def _measured_ms(member: Member) -> float:
     return member.p50_ms.estimate if member.p50_ms else math.inf
 
 
-def _latency_text(p50_ms: Interval | None) -> str:
+def _latency_text(p50_ms: Interval | None, *, rate: bool) -> str:
+    """``rate``: in images per second."""
     if p50_ms is None:
         return "no measured latency"
-    interval = f" [{p50_ms.low:.2f}, {p50_ms.high:.2f}]" if p50_ms.confidence else ""
-    return f"{p50_ms.estimate:.2f}{interval} ms"
+    low, estimate, high = p50_ms.low, p50_ms.estimate, p50_ms.high
+    if rate:
+        low, estimate, high = reciprocal_of_p50(high), reciprocal_of_p50(estimate), reciprocal_of_p50(low)
+    interval = f" [{low:.2f}, {high:.2f}]" if p50_ms.confidence else ""
+    return f"{estimate:.2f}{interval} {'images/s' if rate else 'ms'}"
 
 
 def _share_text(top1: Interval | None) -> str:

@@ -167,7 +167,7 @@ def _race(fitting: Fitting, members: Sequence[Member], *, anew: bool = False) ->
 def _choose(fitting: Fitting, *replacements: Member) -> Chosen:
     """``replacements``: members that replace those of the same name."""
     members = {**fitting.members, **{member.name: member for member in replacements}}
-    return choose_member(list(members.values()), fitting.request.within, fitting.request.choice.accuracy_top1)
+    return choose_member(list(members.values()), fitting.request.choice.within, fitting.request.choice.accuracy_top1)
 
 
 def _report(fitting: Fitting, chosen: Chosen, training: _ShippedTraining) -> FitReport:
@@ -182,6 +182,7 @@ def _report(fitting: Fitting, chosen: Chosen, training: _ShippedTraining) -> Fit
         attached=fitting.attached,
         machine=fitting.machine,
         within=request.within,
+        stated=request.choice.within,
         required_top1=request.choice.accuracy_top1,
         table=fitting.prices.used,
         trials=tuple(

@@ -18,9 +18,11 @@ from edgecnn.store.entry import FILES
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.command import Command
-from edgecnn.values.fit import Member, Trained
+from edgecnn.values.fit import Member, Predicted, Trained
 from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import CandidateFacts
 from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import IMAGES_PER_S
 
 PATIENT = 2
 """Factor on the epochs that the family's first network has from random weights. Learning from a teacher is useful for longer than
@@ -88,6 +90,7 @@ class MemberBuilder:
         if row is not None:
             update |= {
                 "candidate": row.candidate.id,
+                "predicted": self._predicted_again(member, row),
                 "validation_top1": row.validation.top1 if row.validation else None,
                 "test_top1": row.test.top1 if row.test else None,
                 "p50_ms": row.latency.p50_ms if row.latency else None,
@@ -96,6 +99,14 @@ class MemberBuilder:
                 "inside": worst_budget_verdict(row.gates),
             }
         return member.model_copy(update=update)
+
+    @staticmethod
+    def _predicted_again(member: Member, row: CandidateFacts) -> tuple[Predicted, ...]:
+        """Return the predictions, with the forecast of the build's report for the candidate that it chose."""
+        if row.forecast is None:
+            return member.predicted
+        others = (known for known in member.predicted if known.candidate != row.candidate.id)
+        return (Predicted(candidate=row.candidate.id, p50_ms=row.forecast.p50_ms), *others)
 
     def course(self, member: Member, teacher: Path | None, *, short: bool = False) -> Course:
         """Return how a member is trained. Members that start from the first network's weights need no teacher."""
@@ -132,9 +143,15 @@ class MemberBuilder:
         return self._add_command(self._shortened(build, member) if course.short else build, member)
 
     def _gates_with_budgets(self) -> GateChoice:
-        stated, least = bound_in_p50(self.fit_request.recipe.gates), self.fit_request.choice.accuracy_top1
+        choice, stated = self.fit_request.choice, self.fit_request.recipe.gates
+        within, least = choice.within, choice.accuracy_top1
+        if {"p50_ms", IMAGES_PER_S} & within.keys():  # the budget replaces the recipe's bound, whichever unit either has
+            stated = bound_in_p50(stated)
+            stated = stated.model_copy(update={"max": {name: most for name, most in stated.max.items() if name != "p50_ms"}})
+        rate = {name: bound for name, bound in within.items() if name == IMAGES_PER_S}
+        most = {name: bound for name, bound in within.items() if name != IMAGES_PER_S}
         required = {} if least is None else {"top1": least}
-        return stated.model_copy(update={"max": {**stated.max, **self.fit_request.within}, "min": {**stated.min, **required}})
+        return stated.model_copy(update={"max": {**stated.max, **most}, "min": {**stated.min, **rate, **required}})
 
     def _request(self, member: Member, course: Course, goal: Goal) -> BuildRequest:
         return self.request(member, course, self.folder(member, course)).model_copy(update={"goal": goal})

@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from edgecnn.building.dated_records import measured_times
+from edgecnn.building.forecasts import AwayBuild, CandidateForecasts, kit_chooser, networks_forecasts
 from edgecnn.devices.files import own_folder
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.fit import (
@@ -31,9 +31,8 @@ from edgecnn.errors.wording import first_line, shortened
 from edgecnn.fit.predictor import Prediction, Predictor, Predicts, count_cost
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.timing import TablePlan, measure_table
-from edgecnn.forecast.forecasting import ForecastOptions, forecast
-from edgecnn.forecast.networks import Subject, subject_of_arch, work_of
-from edgecnn.forecast.tables import MeasuredTime
+from edgecnn.forecast.networks import Subject as Network
+from edgecnn.forecast.networks import counted_catalogue, subject_of_arch, work_of
 from edgecnn.installed import resource_folder
 from edgecnn.measure.lab import Lab, first_difference
 from edgecnn.runner.files import bounded_content
@@ -41,8 +40,9 @@ from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
 from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TableUsed, TimedProbe
-from edgecnn.values.forecast import Forecast, NoForecast
+from edgecnn.values.forecast import Forecast
 from edgecnn.values.stage import Key, digest_of
+from edgecnn.values.training import AS_IT_IS
 from edgecnn.values.verdict import Fidelity
 
 _BYTES_MAX: Final = 16 << 20
@@ -260,38 +260,59 @@ _IRRELEVANT: Mapping[str, bool | set[str]] = {"built": True, "processor": True, 
 """Fields of a forecast that have no effect on a search."""
 
 
-class ForecastPredictor:
-    """Predictions of one candidate on one device, from forecasts."""
+class Forecasts:
+    """Forecasts of the networks of a search, the same as in the plans and reports of their builds."""
 
-    def __init__(self, device: Device, candidate: Candidate, records: Sequence[MeasuredTime] = ()) -> None:
-        self._device, self._candidate, self._options = device, candidate, ForecastOptions(records=records)
+    def __init__(self, build: AwayBuild) -> None:
+        self._build, self._known = build, dict[Probe, CandidateForecasts]()
+
+    def for_probe(self, probe: Probe) -> CandidateForecasts:
+        """Return the forecasts of a network."""
+        if probe not in self._known:
+            (self._known[probe],) = networks_forecasts([_network_of(probe)], self._build)
+        return self._known[probe]
+
+
+def _network_of(probe: Probe) -> Network:
+    if probe.arch in counted_catalogue().networks and probe.form == AS_IT_IS:
+        return subject_of_arch(probe.arch, probe.resolution_px)
+    return Network(probe.name, probe.resolution_px, work_of(count_cost(probe).layers))
+
+
+class ForecastPredictor:
+    """Predictions of one candidate, from forecasts."""
+
+    def __init__(self, candidate: str, forecasts: Forecasts) -> None:
+        self._candidate, self._forecasts = candidate, forecasts
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction | None, ...]:
         """Predict each network; None if the public tables do not support a forecast."""
-        return tuple(self._predicted(probe) for probe in probes)
+        known = (self._forecasts.for_probe(probe).by_candidate.get(self._candidate) for probe in probes)
+        return tuple(None if forecast is None else _prediction(forecast) for forecast in known)
 
-    def answer(self, subject: Subject) -> Forecast | NoForecast:
-        """Return the forecast of a network."""
-        return forecast(subject, self._device, self._candidate.runtime, self._candidate.precision, self._options)
 
-    def _predicted(self, probe: Probe) -> Prediction | None:
-        subject = Subject(probe.name, probe.resolution_px, work_of(count_cost(probe).layers))
-        answer = self.answer(subject)
-        if isinstance(answer, NoForecast):
-            return None
-        spread = math.log(answer.p50_ms.high / answer.p50_ms.low) / (2 * _DEVIATIONS)
-        return Prediction(answer.p50_ms, spread, ())
+def _prediction(forecast: Forecast) -> Prediction:
+    spread = math.log(forecast.p50_ms.high / forecast.p50_ms.low) / (2 * _DEVIATIONS)
+    return Prediction(forecast.p50_ms, spread, ())
 
 
 def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, device_file: str | None = None) -> Priced:
-    """Return predictors of the candidates that have forecasts. Raises NO_TABLE: none has."""
-    records = measured_times(device, device_file)
-    predictors = {candidate.id: ForecastPredictor(device, candidate, records) for candidate in candidates}
-    known = {
-        name: [answer for arch in KNOWN if isinstance(answer := predictor.answer(subject_of_arch(arch)), Forecast)]
-        for name, predictor in predictors.items()
+    """Return predictors of the candidates that have forecasts and may ship. Raises NO_TABLE: none has.
+
+    If a record orders the candidates, only the fastest in it ships.
+    """
+    build = AwayBuild(device, candidates, device_file)
+    networks = [subject_of_arch(name) for name in KNOWN]
+    forecasts = networks_forecasts(networks, build)
+    choose = kit_chooser(build)
+    kits = [choose(network, known) for network, known in zip(networks, forecasts, strict=True)]
+    recorded = {kit.candidate for kit in kits if kit is not None and kit.by == "record"}
+    supported = {
+        candidate.id: rows
+        for candidate in candidates
+        if candidate.id in recorded or not recorded
+        if (rows := [known.by_candidate[candidate.id] for known in forecasts if candidate.id in known.by_candidate])
     }
-    supported = {name: forecasts for name, forecasts in known.items() if forecasts}
     if not supported:
         raise no_table(device=device.name)
     first = next(iter(supported.values()))[0]
@@ -302,17 +323,15 @@ def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, d
         networks=first.source.networks,
         fidelity=first.fidelity,
     )
-    for candidate in candidates:
-        if candidate.id not in supported:
-            lab.tell.note(f"{candidate.id} is excluded from the search: no public table supports a forecast on {device.name}")
+    without = [candidate.id for candidate in candidates if candidate.id not in supported]
+    if without:
+        lab.tell.note(f"no forecast on {device.name}, so not predicted: {', '.join(without)}; kits with a forecast ship first")
+    source = Forecasts(build)
     return Priced(
         used=used,
-        predictors={name: predictors[name] for name in supported},
+        predictors={name: ForecastPredictor(name, source) for name in supported},
         content=digest_of(
-            {
-                name: [row.model_dump(mode="json", exclude=_IRRELEVANT) for row in forecasts]
-                for name, forecasts in supported.items()
-            }
+            {name: [row.model_dump(mode="json", exclude=_IRRELEVANT) for row in rows] for name, rows in supported.items()}
         ),
         candidates={candidate.id: candidate for candidate in candidates if candidate.id in supported},
         environment=lab.environment.conditions,

@@ -19,7 +19,7 @@ from edgecnn.errors.fit import (
     fit_budget_unknown,
 )
 from edgecnn.errors.wording import nearest
-from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
+from edgecnn.judging.metrics import budgets_in_p50, parse_budgets
 from edgecnn.models.compound import RULES
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
@@ -28,6 +28,7 @@ from edgecnn.values.command import Command
 from edgecnn.values.device import Device
 from edgecnn.values.fit import BudgetMetric
 from edgecnn.values.recipe import FitChoice, Recipe
+from edgecnn.values.verdict import IMAGES_PER_S
 
 METRICS: tuple[BudgetMetric, ...] = get_args(BudgetMetric)
 
@@ -73,8 +74,8 @@ class FitRequest(Value):
     @property
     def within(self) -> Mapping[BudgetMetric, float]:
         """The budgets; ``images_per_s`` is converted to ``p50_ms``."""
-        stated = budgets_in_p50(self.choice.within)
-        return {name: stated[name] for name in METRICS if name in stated}
+        in_ms = budgets_in_p50(self.choice.within)
+        return {name: in_ms[name] for name in METRICS if name in in_ms}
 
 
 def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:

@@ -224,7 +224,7 @@ def _prices(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, a
     """
     if attached or request.table is not None or table_file(request.device.name) is not None:
         return priced(request, candidates, lab, attached=attached)
-    runtimes = request.device.built_for(request.recipe.target.runtime)
+    runtimes = request.device.may_ship(request.recipe.target.runtime)
     shippable = [candidate for candidate in candidates if candidate.runtime in runtimes]
     lab.tell.note(f"{request.device.name} is not attached and has no latency table; using forecasts ({MARK}), provisionally")
     own = None if request.device_file is None else str(request.device_file)

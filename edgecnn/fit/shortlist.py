@@ -14,13 +14,13 @@ from statistics import fmean, median, stdev
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_MEMBER_TIMED, UNLIKE_TABLE, nothing_predicted_inside
-from edgecnn.errors.wording import bounds_text
 from edgecnn.fit.search import are_unlike, guessed_ms, predicted_front, predicted_ms, spread_out
 from edgecnn.fit.state import Fitting
 from edgecnn.fit.timing import SLOW, Timed, Yardstick, time_kits, untrained_kits
+from edgecnn.judging.metrics import budgets_text, reciprocal_of_p50
 from edgecnn.values.fit import Member
 from edgecnn.values.forecast import MARK
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import IMAGES_PER_S, Fidelity
 
 ROOM = 0.97
 """Share of the budget for an estimate of p50, because the upper bound of its interval must be inside."""
@@ -250,10 +250,14 @@ def _nothing_inside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: b
         features = [name for name, _ in strange.most_common(UNLIKE_SHOWN)]
         return UNLIKE_TABLE(family=request.family, table=fitting.prices.used.file, features=features, device=request.device.name)
     least = min(known, key=costs_ms.__getitem__, default=None)
-    nearest = None if least is None else f"{least}, at {'' if timed else f'{MARK} '}{costs_ms[least]:.3g} ms"
+    nearest = None
+    if least is not None:
+        rate = IMAGES_PER_S in request.choice.within
+        speed = f"{reciprocal_of_p50(costs_ms[least]):.3g} images/s" if rate else f"{costs_ms[least]:.3g} ms"
+        nearest = f"{least}, at {'' if timed else f'{MARK} '}{speed}"
     slower = fitting.pace if timed and (fitting.pace or 0) > SLOW else None
     return nothing_predicted_inside(
-        family=request.family, budgets=bounds_text(request.within), nearest=nearest, timed=timed, slower=slower
+        family=request.family, budgets=budgets_text(request.choice.within), nearest=nearest, timed=timed, slower=slower
     )
 
 

@@ -42,8 +42,24 @@ class CountedNetwork(Value):
 
     resolution_px: Resolution
     work: Work
+    constant: Mapping[str, int] = {}
+    """Part of each count of ``work`` that does not grow with the area of the image. Other counts grow in proportion."""
     parameters_per_class: PositiveInt
     """Weights and bias for one output of the last layer, to compute the size for another number of classes."""
+
+    def work_at(self, size: ImageSize) -> Work:
+        """Return the work for images of another size.
+
+        It is exact for sides that are multiples of 32 if the network halves its maps up to five times and pads them. For other
+        sizes, and for the few networks without padding, it is interpolated.
+        """
+        share = size.area_px / self.resolution_px.area_px
+        counts = self.work.model_dump()
+        grown = {name for name in counts if name.endswith("_macs") or name == "moved"}
+        for name in grown:
+            constant = self.constant.get(name, 0)
+            counts[name] = max(0, round(constant + (counts[name] - constant) * share))
+        return Work.model_validate(counts)
 
 
 class CountedCatalogue(Value):
@@ -63,8 +79,7 @@ def subject_of_arch(name: str, resolution_px: ImageSize | None = None) -> Subjec
     size = resolution_px or spec.resolution_px
     require_size(spec, size)
     counted = counted_catalogue().networks.get(spec.name)
-    known = counted is not None and counted.resolution_px == size
-    return Subject(spec.name, size, counted.work if counted is not None and known else count_arch(spec, size), arch=spec.name)
+    return Subject(spec.name, size, count_arch(spec, size) if counted is None else counted.work_at(size), arch=spec.name)
 
 
 def subject_of_file(path: Path) -> Subject:
@@ -96,13 +111,16 @@ def counted_catalogue() -> CountedCatalogue:
         raise PUBLIC_TABLE_DAMAGED(path=path, because=because) from error
 
 
-def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
-    """Count a row of the catalogue, built from shapes alone. Raises MissingPackage: torch is not installed."""
+def count_arch(spec: ArchSpec, size: ImageSize, classes: int | None = None) -> Work:
+    """Count a row of the catalogue, built from shapes alone. Raises MissingPackage: torch is not installed.
+
+    ``classes``: None for those of its weights.
+    """
     require_packages(("torch", "torchvision"), extra="train", needed_for="forecast")
     from edgecnn.graph.torch_operations import operations_of
     from edgecnn.models.networks import shipping_shapes
 
-    operations = operations_of(shipping_shapes(spec, spec.classes), size)
+    operations = operations_of(shipping_shapes(spec, classes or spec.classes), size)
     return work_of(layers_of(operations, fused_operations(operations)))
 
 

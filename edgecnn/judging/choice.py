@@ -8,7 +8,6 @@ by the candidate's cost.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -470,37 +469,65 @@ def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[s
     return Chosen(choice=choice, because=reasons_of(eligible, {**reasons, ident: taken}))
 
 
-def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
-    """Carry fp32 and every candidate within the budget; the first is used until a race on the device.
+class KnownSpeeds(NamedTuple):
+    """What is known about candidates on a device that was not measured."""
 
-    The order comes from a dated record if it has a time for every candidate whose accuracy counts on the device. Otherwise, it
-    comes from the forecasts: over all candidates if each has one, else within each precision. Without both, it is the default
-    order.
+    predicted_ms: Mapping[str, Interval] = {}
+    """Candidate to its forecast p50."""
+    dated: DatedOrder | None = None
+    late: frozenset[str] = frozenset()
+    """Candidates whose accuracy is computed in another arithmetic than the device's."""
+
+
+class ProvisionalOrder(NamedTuple):
+    """Candidates in the order in which a device that was not measured uses them, and what decided the order."""
+
+    names: tuple[str, ...]
+    late: tuple[str, ...]
+    """Candidates at the end, because their accuracy may differ on the device."""
+    dated: DatedOrder | None = None
+    predicted: PredictedOrder | None = None
+
+
+def provisional_order(candidates: Sequence[Candidate], objective: Objective, known: KnownSpeeds) -> ProvisionalOrder:
+    """Order candidates for a device that was not measured. Plans, forecasts and builds all use this order.
+
+    A record that has every candidate whose accuracy counts on the device orders them. Otherwise, candidates with a forecast come
+    first, the fastest first. The remaining candidates follow in the default order, those with another arithmetic last. Speeds
+    order the objective ``latency`` only.
     """
-    late = {facts.candidate.id for facts in eligible.inside if arithmetic_differs(facts) is not None}
-    counted = [facts for facts in eligible.inside if facts.candidate.id not in late]
-    dated = rules.dated if rules.objective == "latency" else None
-    times = {facts.candidate.id: _time_of(facts.candidate, dated) for facts in counted}
-    if None in times.values() or not times:
+    dated = known.dated if objective == "latency" else None
+    relative = {candidate.id: _time_of(candidate, dated) for candidate in candidates}
+    if not (relative.keys() - known.late) or None in (time for name, time in relative.items() if name not in known.late):
         dated = None
-    predicted = _predicted_order(counted) if dated is None and rules.objective == "latency" else None
-    if predicted is not None:
-        times = {name: p50_ms.estimate for name, p50_ms in predicted.p50_ms.items()}
+    predicted_ms = {name: p50 for name, p50 in known.predicted_ms.items() if name in relative and objective == "latency"}
+    predicted = PredictedOrder(p50_ms=predicted_ms, whole=len(predicted_ms) == len(relative)) if predicted_ms else None
+    times: Mapping[str, float | None] = relative if dated else {name: p50.estimate for name, p50 in predicted_ms.items()}
 
-    def place(facts: CandidateFacts) -> tuple[bool, int, float, int, str]:
-        candidate, precision = facts.candidate, _ORDER.get(facts.candidate.precision, len(_ORDER))
-        known = dated is not None or predicted is not None
-        time = (times.get(candidate.id) or math.inf) if known and candidate.id not in late else math.inf
-        mixed = predicted is not None and not predicted.whole
-        return candidate.id in late, precision if mixed else 0, time, precision, candidate.id
+    def place(candidate: Candidate) -> tuple[bool, float, bool, int, str]:
+        time = times.get(candidate.id)
+        default = _ORDER.get(candidate.precision, len(_ORDER))
+        return time is None, time or 0.0, time is None and candidate.id in known.late, default, candidate.id
 
-    ordered = sorted(eligible.inside, key=place)
-    first = ordered[0].candidate.id
+    names = tuple(candidate.id for candidate in sorted(candidates, key=place))
+    late = tuple(name for name in names if name in known.late and times.get(name) is None)
+    return ProvisionalOrder(names, late, dated, None if dated else predicted)
+
+
+def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
+    """Carry fp32 and every candidate within the budget; the first is used until a race on the device."""
+    known = KnownSpeeds(
+        predicted_ms={facts.candidate.id: facts.forecast.p50_ms for facts in eligible.inside if facts.forecast is not None},
+        dated=rules.dated,
+        late=frozenset(facts.candidate.id for facts in eligible.inside if arithmetic_differs(facts) is not None),
+    )
+    ordered = provisional_order([facts.candidate for facts in eligible.inside], rules.objective, known)
+    order, first = ordered.names, ordered.names[0]
     full = [facts.candidate.id for facts in _full_precision(eligible)]
-    order = tuple(facts.candidate.id for facts in ordered)
     missing = missing or (rules.untimed or "no race ran" if rules.attached else f"{rules.device} was not attached")
-    late_ones = tuple(name for name in order if name in late)
-    carried = Provisional(part="carried", order=order, missing=missing, late=late_ones, dated=dated, predicted=predicted)
+    carried = Provisional(
+        part="carried", order=order, missing=missing, late=ordered.late, dated=ordered.dated, predicted=ordered.predicted
+    )
     used, reference, fallback = (carried.model_copy(update={"part": part}) for part in ("used", "reference", "fallback"))
     choice = Choice(
         state="provisional",
@@ -517,11 +544,6 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}
 """The default order, which is not a speed estimate."""
-
-
-def _predicted_order(counted: Sequence[CandidateFacts]) -> PredictedOrder | None:
-    known = {facts.candidate.id: facts.forecast.p50_ms for facts in counted if facts.forecast is not None}
-    return PredictedOrder(p50_ms=known, whole=len(known) == len(counted)) if known else None
 
 
 def _time_of(candidate: Candidate, dated: DatedOrder | None) -> float | None:

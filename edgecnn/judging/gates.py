@@ -32,7 +32,6 @@ from edgecnn.judging.latency import TAILS, runs_needed, slowdown_limit_text
 from edgecnn.judging.metrics import (
     ANY_METRIC,
     COMPARED,
-    IMAGES_PER_S,
     LATENCY_RATIO,
     METRICS,
     Source,
@@ -48,7 +47,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.verdict import Fidelity, Gate, GateOrigin, GateResult, Interval, ReplacedBound, Verdict
+from edgecnn.values.verdict import IMAGES_PER_S, Fidelity, Gate, GateOrigin, GateResult, Interval, ReplacedBound, Verdict
 
 DEFAULT_DROP_PP = 1.0
 """The accuracy budget, and the bound of the default gate."""
@@ -97,8 +96,8 @@ def parse_bounds(
 
 
 def bound_of(gate: Gate) -> str:
-    """Return ``drop_pp ≤ 1``."""
-    return bound_text(gate.side, gate.metric, gate.bound)
+    """Return ``drop_pp ≤ 1``, in the unit in which it was stated."""
+    return bound_text(*gate.stated)
 
 
 def bound_option(side: Side, metric: str, bound: float) -> tuple[str, str]:
@@ -155,20 +154,37 @@ class StatedBounds(NamedTuple):
         gates = dict[str, Gate]()
         for stated_by, choice in zip(origins, self, strict=True):
             check_bounds(choice, stated_by="recipe" if stated_by == "recipe" else "command line")
-            for side, name, bound in _bounds_of(bound_in_p50(choice)):
-                before = gates.get(name)
-                replaced = None if before is None else ReplacedBound(bound=before.bound, stated_by=before.stated_by)
-                required = "when-measured" if METRICS[name].source in may_be_missing else "always"
-                gates[name] = Gate(metric=name, side=side, bound=bound, required=required, stated_by=stated_by, replaces=replaced)
+            for gate in _gates_in(choice, stated_by):
+                before = gates.get(gate.metric)
+                replaced = None if before is None else ReplacedBound(**before.stated._asdict(), stated_by=before.stated_by)
+                required = "when-measured" if METRICS[gate.metric].source in may_be_missing else "always"
+                gates[gate.metric] = gate.model_copy(update={"required": required, "replaces": replaced})
         return tuple(sorted(gates.values(), key=lambda gate: (gate.side, gate.metric)))
+
+
+def _gates_in(choice: GateChoice, stated_by: GateOrigin) -> list[Gate]:
+    """Return a required gate for each bound, in the metrics that are judged."""
+    rate = choice.min.get(IMAGES_PER_S)
+    return [
+        Gate(
+            metric=name,
+            side=side,
+            bound=bound,
+            images_per_s=rate if name == "p50_ms" else None,
+            required="always",
+            stated_by=stated_by,
+        )
+        for side, name, bound in _bounds_of(bound_in_p50(choice))
+    ]
 
 
 def bounds_kept_in(report: BuildReport) -> GateChoice:
     """Return the bounds that command lines added to a finished build, so that later calls judge them too."""
-    gates = [result.gate for result in report.gates if result.gate.stated_by in ("build", "command line")]
-    sides: dict[Side, dict[str, float]] = {
-        side: {gate.metric: gate.bound for gate in gates if gate.side == side} for side in ("max", "min")
-    }
+    sides: dict[Side, dict[str, float]] = {"max": {}, "min": {}}
+    for result in report.gates:
+        if result.gate.stated_by in ("build", "command line"):
+            side, metric, bound = result.gate.stated
+            sides[side][metric] = bound
     return GateChoice(**sides, require_measured=report.require_measured)
 
 
@@ -199,12 +215,8 @@ def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
 
     ``parse_bounds`` has checked the bounds.
     """
-    choice = bound_in_p50(choice)
-    stated = [
-        Gate(metric=name, side=side, bound=bound, required="always", stated_by="command line")
-        for side, name, bound in sorted(_bounds_of(choice), key=lambda stated: (stated[1] != LATENCY_RATIO, stated))
-    ]
-    return tuple(stated) or (DEFAULT_RATIO_GATE,)
+    gates = _gates_in(choice, "command line")
+    return tuple(sorted(gates, key=lambda gate: (gate.metric != LATENCY_RATIO, gate.side, gate.metric))) or (DEFAULT_RATIO_GATE,)
 
 
 def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:
@@ -548,14 +560,17 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
         more = f": {finding.disturbed}; an idle, cool machine with a good power supply would settle it"
     if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:
         more = f": {finding.disturbed}, {slowdown_limit_text(finding.slowed_at_most)}"
-    return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
+    return f"{_shown(gate, finding.figure)}{note} {says}{more}"
 
 
-def _shown(metric: str, figure: Interval) -> str:
-    row = ANY_METRIC[metric]
+def _shown(gate: Gate, figure: Interval) -> str:
+    row = ANY_METRIC[gate.metric]
     name, suffix = row.words, f" {row.signs}"
     scale, digits = (100.0, 1) if row.unit == "share" else (1.0, 2)
     low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))
+    if gate.images_per_s is not None:
+        name, suffix, digits = "speed", " images/s", 1
+        low, centre, high = (reciprocal_of_p50(value) for value in (high, centre, low))
     if figure.low == figure.high:
         return f"{name} {centre:.{digits}f}{suffix}"
     ends = f"{name} {centre:.{digits}f}{suffix} [{low:.{digits}f}, {high:.{digits}f}]"

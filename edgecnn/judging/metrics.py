@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.wording import bounds_text
 from edgecnn.judging import findings
 from edgecnn.judging.findings import Finding
 from edgecnn.values.candidate import Method
 from edgecnn.values.figures import Accuracy, Agreement, Energy, Memory, MultiLabelAccuracy
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import MEDIAN, PERCENTILES, CandidateFacts, Latency, percentile_name
-from edgecnn.values.verdict import Interval
+from edgecnn.values.verdict import IMAGES_PER_S, Interval
 
 Unit = Literal["share", "pp", "ms", "MiB", "mJ", "W", "ratio"]
 Source = Literal["accuracy", "latency", "size", "residency", "memory", "energy"]
@@ -188,9 +189,6 @@ SHOWN: Mapping[str, Metric] = _named_rows(
 METRICS: Mapping[str, Metric] = {name: row for name, row in SHOWN.items() if row.judged is not None}
 """Metrics that a gate of one build can bound."""
 
-IMAGES_PER_S = "images_per_s"
-"""Another form of ``p50_ms``: ``min images_per_s = 20`` is ``max p50_ms = 50``, for single images one after another."""
-
 
 def reciprocal_of_p50(value: float) -> float:
     """Convert milliseconds of p50 to images a second, and back."""
@@ -212,6 +210,13 @@ def budgets_in_p50(budgets: Mapping[str, float]) -> dict[str, float]:
         return dict(budgets)
     rest = {name: bound for name, bound in budgets.items() if name != IMAGES_PER_S}
     return {"p50_ms": reciprocal_of_p50(budgets[IMAGES_PER_S]), **rest}
+
+
+def budgets_text(stated: Mapping[str, float]) -> str:
+    """Return budgets as they were stated: ``images_per_s ≥ 20 and size_mib ≤ 10``."""
+    rate = {name: bound for name, bound in stated.items() if name == IMAGES_PER_S}
+    most = bounds_text({name: bound for name, bound in stated.items() if name != IMAGES_PER_S})
+    return " and ".join(filter(None, (bounds_text({}, rate), most)))
 
 
 def parse_budgets(

@@ -128,10 +128,11 @@ def _provisional(reason: Provisional, name: str) -> str:
 def _why_used(reason: Provisional, name: str) -> str:
     last = f"; last {listed(reason.late)}, whose accuracy may differ on the device" if reason.late else ""
     predicted = reason.predicted
-    if predicted is not None and (predicted.whole or name in predicted.p50_ms):
+    if predicted is not None and name in predicted.p50_ms:
         p50 = predicted.p50_ms[name]
-        among = "of all" if predicted.whole else f"of its precision (the default order is fp16, INT8, other{last})"
-        order = f"{MARK} {p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}] predicted, the fastest {among}"
+        among = "of all" if predicted.whole else f"of the {len(predicted.p50_ms)} with a forecast"
+        among = "the only candidate with a forecast" if len(predicted.p50_ms) == 1 else f"the fastest {among}"
+        order = f"{MARK} {p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}] predicted, {among}"
     elif reason.dated is None:
         order = f"it comes first in the default order (fp16, INT8, other{last}), which is not a speed estimate"
     else:

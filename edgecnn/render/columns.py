@@ -230,7 +230,7 @@ def _median_cell(facts: CandidateFacts) -> Cell:
         return replace(cell, why=f"{figures.images_per_s(cell.value.estimate)} images/s; {cell.why}")
     if forecast is None:
         return cell
-    rate = f"{figures.predicted_rate(forecast)} images/s, predicted, so it does not count towards any gate"
+    rate = f"{figures.predicted_rate(forecast).estimate} images/s, predicted, so it does not count towards any gate"
     why = f"{rate}; {figures.forecast_error(forecast)}; {forecast.source.title}"
     return Cell(figures.predicted(forecast), forecast.fidelity, why)
 
@@ -239,7 +239,7 @@ def _rate_cell(facts: CandidateFacts) -> Cell:
     p50 = _time_cell("p50_ms", facts)
     if p50.value is not None:
         return Cell(figures.images_per_s(p50.value.estimate), p50.fidelity, marks=p50.marks)
-    return p50 if facts.forecast is None else Cell(figures.predicted_rate(facts.forecast), facts.forecast.fidelity)
+    return p50 if facts.forecast is None else Cell(figures.predicted_rate(facts.forecast).estimate, facts.forecast.fidelity)
 
 
 def _speed_cell(facts: CandidateFacts) -> Cell:

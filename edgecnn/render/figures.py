@@ -6,16 +6,19 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from edgecnn.errors.wording import counted, images_in
 from edgecnn.judging.metrics import Metric, Unit, reciprocal_of_p50
 from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, group_count
-from edgecnn.values.forecast import MARK, Forecast, ForecastBasis
+from edgecnn.values.forecast import MARK, ExpectedKit, Forecast, ForecastBasis
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.profile import DatedReference
 from edgecnn.values.report import PERCENTILES, BuildReport, CandidateFacts, Latency, percentile_name
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
+
+if TYPE_CHECKING:
+    from edgecnn.studies.networks_for import NetworkOnDevice
 
 NONE = "–"
 MARKS = {
@@ -260,9 +263,39 @@ def images_per_s(p50_ms: float) -> str:
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"  # noqa: PLR2004 - three digits are enough
 
 
-def predicted_rate(value: Forecast) -> str:
-    """``▲ 41``: images per second at a predicted latency."""
-    return f"{MARK} {_two_digits(value.images_per_s.estimate)}"
+def predicted_rate(value: Forecast) -> FigureText:
+    """``▲ 41 [32, 55]``: images per second at a predicted latency."""
+    figure = two_digit_interval(value.images_per_s)
+    return FigureText(f"{MARK} {figure.estimate}", figure.interval)
+
+
+def rate_interval(p50_ms: Interval) -> FigureText:
+    """Return images per second at a median latency, with the interval: ``425 [420, 433]``."""
+    low, estimate, high = (images_per_s(value) for value in (p50_ms.high, p50_ms.estimate, p50_ms.low))
+    return FigureText(estimate, f"[{low}, {high}]" if p50_ms.low < p50_ms.high else "")
+
+
+def expected_kit_text(kit: ExpectedKit) -> str:
+    """``ncnn-fp16, ▲ 103 images/s [61, 172] (▲ 9.7 ms), the fastest by a forecast``, or that there is no forecast."""
+    if kit.forecast is None:
+        return f"{kit.candidate}, speed unknown ({kit.without}), {_CHOSEN_BY[kit.by]}"
+    rate, p50 = predicted_rate(kit.forecast), predicted(kit.forecast)
+    return f"{kit.candidate}, {rate.estimate} images/s {rate.interval} ({p50.estimate} ms), {_CHOSEN_BY[kit.by]}"
+
+
+def untested_lines(kit: ExpectedKit | NetworkOnDevice, name: str, device: str) -> list[str]:
+    """Return a warning if this computer cannot compute the accuracy of a kit as the device does. ``name``: of the candidate."""
+    if not kit.untested:
+        return []
+    other = f"; --target {device}:{kit.tested.value} ships a kit whose accuracy it computes" if kit.tested else ""
+    return [f"accuracy: this computer does not compute {name} as the device does, so measure it with `edgecnn bench`{other}"]
+
+
+_CHOSEN_BY = {
+    "record": "the fastest in a measurement of such a device",
+    "forecast": "the fastest by a forecast",
+    "default": "by the default order, which is not a speed estimate",
+}
 
 
 def speed(value: Latency | None) -> str:

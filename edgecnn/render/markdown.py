@@ -11,6 +11,7 @@ from edgecnn.render.sentences import (
     error_rates,
     extent_lines,
     footprint_lines,
+    gate_name,
     gate_reason,
     knob_lines,
     latency_lines,
@@ -32,7 +33,7 @@ def report_markdown(report: BuildReport) -> str:
     build, choice, rates, unlearned = report.build, report.choice, error_rates(report.gates), learned_lines(report.gates)
     reasons = (gate_reason(g, require_measured=report.require_measured) for g in report.gates)
     gates = (
-        f"**{g.verdict.value}** " + markdown_text(f"{g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {why}")
+        f"**{g.verdict.value}** " + markdown_text(f"{gate_name(g.gate)} ({g.gate.required}): {why}")
         for g, why in zip(report.gates, reasons, strict=True)
     )
     notes = [*stated_gates_lines(report.gates, report.gates_dropped), *([] if rates is None else [rates])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.wording import counted, listed, plural
+from edgecnn.errors.wording import bound_text, counted, listed, plural
 from edgecnn.judging.gates import bound_of, bound_option, exit_code_of
 from edgecnn.judging.judgement import learned_result
 from edgecnn.judging.latency import TAILS
@@ -388,7 +388,13 @@ def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
     gate, reason = result.gate, gate_reason(result, require_measured=require_measured)
     if gate.stated_by == CHANCE:
         return f"gate chance: {result.verdict.value}, {reason}"
-    return f"gate {gate.side} {gate.metric} {gate.bound:g}: {result.verdict.value}, {reason}"
+    return f"gate {gate_name(gate)}: {result.verdict.value}, {reason}"
+
+
+def gate_name(gate: Gate) -> str:
+    """Return ``max drop_pp 1``, in the unit in which the bound was stated."""
+    side, metric, bound = gate.stated
+    return f"{side} {metric} {bound:g}"
 
 
 _ORIGIN: Mapping[GateOrigin, str] = {
@@ -403,8 +409,10 @@ _ORIGIN: Mapping[GateOrigin, str] = {
 def gate_origin(gate: Gate) -> str:
     """``recipe``, or ``this command line, which replaces 2 from the recipe``."""
     before = gate.replaces
-    replaced = "" if before is None else f", which replaces {before.bound:g} from the {_ORIGIN[before.stated_by]}"
-    return f"{_ORIGIN[gate.stated_by]}{replaced}"
+    if before is None:
+        return _ORIGIN[gate.stated_by]
+    replaced = f"which replaces {bound_text(before.side, before.metric, before.bound)} from the {_ORIGIN[before.stated_by]}"
+    return f"{_ORIGIN[gate.stated_by]}, {replaced}"
 
 
 def stated_gates_lines(gates: Sequence[GateResult], dropped: Sequence[Gate] = ()) -> list[str]:
@@ -419,7 +427,7 @@ def stated_gates_lines(gates: Sequence[GateResult], dropped: Sequence[Gate] = ()
     ]
     lines = [f"gates: {'; '.join(stated)}"] if stated else []
     if dropped:
-        options = " ".join(word for gate in dropped for word in bound_option(gate.side, gate.metric, gate.bound))
+        options = " ".join(word for gate in dropped for word in bound_option(*gate.stated))
         bounds = listed([bound_of(gate) for gate in dropped])
         lines.append(f"the last call for this folder also judged {bounds}; to keep this, add {options}")
     return lines
@@ -447,7 +455,7 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
     runs, or a share of one run's time. The reason of a ratio of two builds already has both values.
     """
     rates = [
-        f"{result.gate.metric}: {_error_rate(result)}"
+        f"{result.gate.stated.metric}: {_error_rate(result)}"
         + (f", margin {result.gate.bound:g} pp" if result.gate.metric in _DIFFERENCES else "")
         for result in gates
         if result.figure is not None and result.gate.metric != LATENCY_RATIO

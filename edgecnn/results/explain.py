@@ -326,7 +326,7 @@ def rebuild_command(report: BuildReport) -> Command:
     """Return the build's command with the gates of the report; an empty command if no command line made the build."""
     again = report.build.called.to("build").without("--max", "--min")
     stated = (result.gate for result in report.gates if result.gate.stated_by in ("build", "command line"))
-    return again.adding(*(bound_option(gate.side, gate.metric, gate.bound) for gate in stated)) if again else again
+    return again.adding(*(bound_option(*gate.stated) for gate in stated)) if again else again
 
 
 Purpose = Literal["explain", "improve", "measure", "race-again", "settle", "more-images", "predict", "carry"]

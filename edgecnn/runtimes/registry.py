@@ -11,7 +11,8 @@ from packaging.specifiers import SpecifierSet
 from edgecnn.installed import Glibc, PythonVersion, Series
 from edgecnn.runner.packages import distribution_of, runtime_of
 from edgecnn.runtimes.protocol import Backend, Way
-from edgecnn.values.candidate import Candidate, Method, Runtime, Unsupported
+from edgecnn.values.board import LocalFacts
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.profile import Environment
 
@@ -88,6 +89,24 @@ def pythons_with_wheels(runtime: Runtime, versions: str) -> tuple[PythonVersion,
     series = backend_for(runtime).wheels
     fitting = [entry for entry in series if entry.newest is None or SpecifierSet(versions).contains(entry.newest)]
     return (fitting[0].first, fitting[-1].last) if fitting else None
+
+
+_HALF_FLAGS = {Precision.FP16: {"asimdhp"}, Precision.BF16: {"bf16", "avx512_bf16", "amx_bf16"}}
+
+
+def computes_otherwise(candidate: Candidate, here: LocalFacts) -> bool:
+    """Return whether accuracy that a machine computes for another device leaves out the device's arithmetic.
+
+    The trace of a build shows the same later (``arithmetic_differs``). Engines have a twin, which rounds as the engine does.
+    LiteRT's fp16 kernels also run on x86 processors that convert halves, as all with AVX2 do.
+    """
+    if candidate.needs_engine:
+        return False
+    if (flags := _HALF_FLAGS.get(candidate.precision)) is not None:
+        litert = candidate.runtime is Runtime.LITERT and "avx2" in here.isa
+        return not litert and not flags & set(here.isa)
+    answering = Environment(conditions={"isa": " ".join(here.isa)}, observed={"architecture": here.architecture})
+    return saturates_on(candidate, answering) is not None
 
 
 def saturates_on(candidate: Candidate, answering: Environment) -> Literal["device", "answering machine"] | None:

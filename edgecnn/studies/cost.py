@@ -29,7 +29,6 @@ from edgecnn.errors.fit import (
     unknown_layer,
 )
 from edgecnn.installed import require_packages
-from edgecnn.judging.metrics import IMAGES_PER_S
 from edgecnn.models.catalogue import arch_named, require_size
 from edgecnn.models.compound import ALPHA, BETA, GAMMA, RULES, imbalance_of, scale_arch, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -39,6 +38,7 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.layers import LayerCost, NetworkCost
 from edgecnn.values.recipe import TargetChoice
 from edgecnn.values.scale import CompoundScale
+from edgecnn.values.verdict import IMAGES_PER_S
 
 SUFFIX = ".onnx"
 

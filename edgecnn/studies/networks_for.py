@@ -1,6 +1,7 @@
-"""Networks for a device inside budgets: published accuracy, counted work and size, and a forecast of latency.
+"""Networks for a device inside budgets: the kit that a build ships, its forecast, published accuracy, counted work and size.
 
-Nothing is measured. A network fits if the whole interval of its forecast does. A network without a forecast is listed separately.
+Nothing is measured. A network fits if the whole interval of its kit's forecast does. A network whose kit has no forecast is
+listed separately.
 """
 
 from __future__ import annotations
@@ -11,33 +12,34 @@ from typing import Literal, NamedTuple, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from edgecnn.building.dated_records import measured_times
+from edgecnn.building.forecasts import away_build, expected_kits
 from edgecnn.devices.files import Target, parse_target
+from edgecnn.devices.this_machine import attachment_of, local_facts
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.fit import BOARD_WITHOUT_FILE, LATENCY_BUDGET_TWICE
 from edgecnn.errors.usage import LIST_BUDGET_INVALID, list_budget_unknown
 from edgecnn.errors.wording import nearest
-from edgecnn.forecast.forecasting import ForecastOptions, built_ways, forecasts
-from edgecnn.forecast.networks import counted_catalogue, subject_of_arch
+from edgecnn.forecast.networks import Subject, counted_catalogue, subject_of_arch
 from edgecnn.forecast.tables import places_with_tables
-from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
+from edgecnn.judging.metrics import budgets_in_p50, parse_budgets
 from edgecnn.models.catalogue import arch_named, archs_like
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec, ListedArch, Share, listed
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import split_target
-from edgecnn.values.forecast import Forecast, NoForecast, Why
+from edgecnn.values.forecast import ExpectedKit, Forecast
 from edgecnn.values.preprocessing import Resolution
+from edgecnn.values.verdict import IMAGES_PER_S
 
 Budget = Literal["p50_ms", "size_mib"]
 _BUDGETS: tuple[Budget, ...] = get_args(Budget)
 _BYTES = {Precision.FP32: 4, Precision.INT8: 1}
 """Bytes of a parameter; 2 in the other precisions."""
-Answers = Mapping[str, Sequence[Forecast | NoForecast]]
-"""Network to its forecasts on one device, in every runtime and precision."""
 CLASSES = 1000
 """Classes of ImageNet-1k, on which the accuracies were published."""
 RUNNER_MIB = 1.0
@@ -54,6 +56,21 @@ class Limits(NamedTuple):
     stated: Mapping[str, float] = {}
     """The budgets as they were typed."""
     classes: int = CLASSES
+    resolution_px: ImageSize | None = None
+    """None: every network has its own."""
+
+
+class Answer(NamedTuple):
+    """What is known about one network on one device."""
+
+    kit: ExpectedKit | None
+    """The kit that a build ships; None if none can be built."""
+    macs: int
+    why: str = ""
+    """Why there is no kit."""
+
+
+Answers = Mapping[str, Answer]
 
 
 Fits = Literal["yes", "unsure", "no"]
@@ -61,12 +78,17 @@ Fits = Literal["yes", "unsure", "no"]
 
 
 class NetworkOnDevice(Value):
-    """One network, in its best runtime and precision."""
+    """One network, in the kit that a build ships."""
 
     name: str
     resolution_px: Resolution
+    """Size of the images that the forecast is for."""
+    published_px: Resolution
+    """Size of the images of the published accuracy."""
     accuracy_top1: Share | None
     """Published top-1 of the float network on ImageNet-1k, 0…1; None if no figure was published."""
+    trainable_from: Literal["here", "download", "random"]
+    """Whether pretrained weights are on this machine, can be downloaded, or do not exist."""
     weights_here: bool
     """Whether its pretrained weights are on this machine."""
     macs: PositiveInt
@@ -75,7 +97,14 @@ class NetworkOnDevice(Value):
     """Size of its parameters in the precision of the forecast, with ``NetworksFor.classes`` classes."""
     kit_mib: PositiveFloat
     """About the size of the whole kit, with scales, names, the runner and its test images."""
+    kit: str
+    """The candidate that a build for the device ships before it is measured there, within the accuracy budget."""
+    untested: bool = False
+    """Whether this machine computes the accuracy of that kit in another arithmetic."""
+    tested: Runtime | None = None
+    """For an untested kit: another runtime of the target, with a kit whose accuracy can be computed here."""
     forecast: Forecast
+    """Forecast of that kit."""
     fits: Fits
 
 
@@ -83,8 +112,19 @@ class NetworksOnDevice(Value):
     """Networks on one device."""
 
     device: str
+    target: str
+    """The target as a build takes it."""
+    attached: bool = False
+    """Whether this machine is the device, so that a build measures its candidates."""
+    recommended: str | None = None
+    """The most accurate network of ``networks`` that fits and whose pretrained weights are on this machine; else the best other
+    one. None without a budget, or if none may fit."""
+    more_accurate: str | None = None
+    """A more accurate network that fits, whose pretrained weights have to be downloaded."""
+    kit_without_forecast: str | None = None
+    """The kit that a build ships of the networks in ``catalogue``; None if a build measures the candidates."""
     networks: tuple[NetworkOnDevice, ...]
-    """Networks with a forecast, by published accuracy."""
+    """Networks whose kit has a forecast, by published accuracy."""
     without_forecast: Mapping[str, tuple[str, ...]]
     """Reason for a missing forecast, to the networks without one, none of which fits."""
     catalogue: tuple[ListedArch, ...] = ()
@@ -98,6 +138,10 @@ class NetworksOnDevice(Value):
     def of(self, *fits: Fits) -> tuple[NetworkOnDevice, ...]:
         """Return the networks with this fit."""
         return tuple(row for row in self.networks if row.fits in fits)
+
+    def named(self, name: str | None) -> NetworkOnDevice | None:
+        """Return the network with this name."""
+        return next((row for row in self.networks if row.name == name), None)
 
 
 class ShortListed(NamedTuple):
@@ -123,10 +167,12 @@ class NetworksFor(Value):
     """The budgets as they were typed."""
     classes: PositiveInt = CLASSES
     """Classes of the last layer, which the sizes include."""
+    resolution_px: Resolution | None = None
+    """Size of the images; None: every network has its own."""
     devices: tuple[NetworksOnDevice, ...]
 
 
-def limits_of_a_list(texts: Iterable[str], classes: int = CLASSES) -> Limits:
+def limits_of_a_list(texts: Iterable[str], classes: int = CLASSES, resolution_px: ImageSize | None = None) -> Limits:
     """Parse budgets such as ``p50_ms=50``, ``images_per_s=20`` and ``size_mib=10``.
 
     Raises LIST_BUDGET_INVALID, LATENCY_BUDGET_TWICE.
@@ -143,7 +189,7 @@ def limits_of_a_list(texts: Iterable[str], classes: int = CLASSES) -> Limits:
     if {IMAGES_PER_S, "p50_ms"} <= budgets.keys():
         raise LATENCY_BUDGET_TWICE()
     in_ms = budgets_in_p50(budgets)
-    return Limits({name: in_ms[name] for name in _BUDGETS if name in in_ms}, budgets, classes)
+    return Limits({name: in_ms[name] for name in _BUDGETS if name in in_ms}, budgets, classes, resolution_px)
 
 
 def networks_for(pattern: str, targets: Iterable[str], limits: Limits, store: Store) -> NetworksFor:
@@ -153,18 +199,29 @@ def networks_for(pattern: str, targets: Iterable[str], limits: Limits, store: St
     PUBLIC_TABLE_DAMAGED: a shipped table cannot be read.
     """
     specs, versions = archs_like(pattern), tool_versions()
-    subjects = [subject_of_arch(spec.name) for spec in specs]
     here = {
         spec.name for spec in specs if spec.weights and held_weights(spec.weights, cached=stored_weights(spec, store, versions))
     }
+    subjects, refused = list[Subject](), dict[str, Answer]()
+    for spec in specs:
+        try:
+            subjects.append(subject_of_arch(spec.name, limits.resolution_px))
+        except EdgecnnError as error:
+            refused[spec.name] = Answer(None, spec.macs or 0, error.line())
+    native = limits.resolution_px is None
+    macs = {subject.name: (arch_named(subject.name).macs or 0) if native else subject.work.macs for subject in subjects}
     devices = []
     for target in map(_known_target, targets):
-        answers = dict[str, list[Forecast | NoForecast]]()
-        records = measured_times(target.device)
-        for forecast in forecasts(subjects, target.device, ForecastOptions(records=records)):
-            answers.setdefault(forecast.network, []).append(forecast)
-        devices.append(networks_on(target, specs, limits, answers, here))
-    return NetworksFor(within=limits.within, stated=limits.stated, classes=limits.classes, devices=tuple(devices))
+        kits = expected_kits(subjects, away_build(target.device, target.runtime))
+        answers = {subject.name: Answer(kit, macs[subject.name]) for subject, kit in zip(subjects, kits, strict=True)}
+        devices.append(networks_on(target, specs, limits, refused | answers, here))
+    return NetworksFor(
+        within=limits.within,
+        stated=limits.stated,
+        classes=limits.classes,
+        resolution_px=limits.resolution_px,
+        devices=tuple(devices),
+    )
 
 
 def _known_target(text: str) -> Target:
@@ -185,33 +242,45 @@ def networks_on(
     weights_here: Container[str],
 ) -> NetworksOnDevice:
     """Return published, counted and predicted figures of networks of the catalogue on one device."""
-    device, wanted = target.device, target.device.built_for(target.runtime)
-    ways = tuple(way for way in built_ways(device) if way[0] in wanted)
-    rows, without = list[NetworkOnDevice](), dict[str, list[str]]()
+    rows, without, unknown = list[NetworkOnDevice](), dict[str, list[str]](), list[ExpectedKit]()
     for spec in specs:
-        predicted = (answer for answer in answers[spec.name] if isinstance(answer, Forecast))
-        forecasts = [forecast for forecast in predicted if (forecast.runtime, forecast.precision) in ways]
-        if not forecasts:
-            without.setdefault(_missing_reason(answers[spec.name], ways), []).append(spec.name)
+        kit, macs, why = answers[spec.name]
+        if kit is None or kit.forecast is None:
+            unknown += [kit] if kit is not None else []
+            without.setdefault(why if kit is None else kit.without or "", []).append(spec.name)
             continue
-        best = min(forecasts, key=lambda forecast: _rank_key(spec, forecast, limits))
         rows.append(
             NetworkOnDevice(
                 name=spec.name,
-                resolution_px=spec.resolution_px,
+                resolution_px=kit.resolution_px,
+                published_px=spec.resolution_px,
                 accuracy_top1=None if spec.accuracy is None else spec.accuracy.top1,
+                trainable_from="here" if spec.name in weights_here else "random" if spec.weights is None else "download",
                 weights_here=spec.name in weights_here,
-                macs=spec.macs or 0,
-                size_mib=round(_size_mib(spec, best.precision, limits.classes), 2),
-                kit_mib=round(_kit_mib(spec, best.precision, limits.classes), 2),
-                forecast=best,
-                fits=_fits(spec, best, limits),
+                macs=macs,
+                size_mib=round(_size_mib(spec, kit.precision, limits.classes), 2),
+                kit_mib=round(_kit_mib(spec, kit.precision, limits.classes), 2),
+                kit=kit.candidate,
+                untested=kit.untested,
+                tested=kit.tested,
+                forecast=kit.forecast,
+                fits=_fits(spec, kit.forecast, limits),
             )
         )
     rows.sort(key=lambda row: (-(row.accuracy_top1 or 0.0), row.forecast.p50_ms.estimate))
-    reasons = {why: tuple(names) for why, names in without.items()}
-    here = tuple(spec.name for spec in specs if spec.name in weights_here)
-    known = NetworksOnDevice(device=device.name, networks=tuple(rows), without_forecast=reasons, weights_here=here)
+    device, best = target.device, _recommended(rows) if limits.within else None
+    attached = attachment_of(device, local_facts()).attached
+    known = NetworksOnDevice(
+        device=device.name,
+        target=device.name if target.runtime is None else f"{device.name}:{target.runtime}",
+        attached=attached,
+        networks=tuple(rows),
+        without_forecast={why: tuple(names) for why, names in without.items()},
+        recommended=None if best is None else best.name,
+        more_accurate=None if best is None else _more_accurate(rows, best),
+        kit_without_forecast=unknown[0].candidate if unknown and not attached else None,
+        weights_here=tuple(spec.name for spec in specs if spec.name in weights_here),
+    )
     if rows:
         return known
     catalogue = [
@@ -221,6 +290,23 @@ def networks_on(
     catalogue.sort(key=lambda row: -(row.accuracy_top1 or 0.0))
     measures = f"edgecnn devices measure {device.name}" + ("" if device.usually_attached else " --host USER@BOARD")
     return known.model_copy(update={"catalogue": tuple(catalogue), "measured_by": measures})
+
+
+_ORIGINS = ("here", "download", "random")
+
+
+def _recommended(rows: Sequence[NetworkOnDevice]) -> NetworkOnDevice | None:
+    """Return the most accurate network that fits, pretrained weights first; else the best that may fit."""
+    known = [row for row in rows if row.accuracy_top1 is not None and row.fits != "no"]
+    fitting = [row for row in known if row.fits == "yes"] or known
+    return min(fitting, key=lambda row: (_ORIGINS.index(row.trainable_from), -(row.accuracy_top1 or 0.0)), default=None)
+
+
+def _more_accurate(rows: Sequence[NetworkOnDevice], best: NetworkOnDevice) -> str | None:
+    """Return the most accurate network that fits as well as the recommended one, if its weights have to be downloaded."""
+    others = [row for row in rows if row.trainable_from == "download" and row.fits == best.fits]
+    first = max(others, key=lambda row: row.accuracy_top1 or 0.0, default=None)
+    return first.name if first is not None and (first.accuracy_top1 or 0.0) > (best.accuracy_top1 or 0.0) else None
 
 
 def short_list(networks: NetworksOnDevice, most: int = 6) -> tuple[ShortListed, ...]:
@@ -267,21 +353,6 @@ def _spread(rows: Sequence[ShortListed], most: int) -> list[ShortListed]:
     if len(rows) <= most:
         return list(rows)
     return [rows[round(position * (len(rows) - 1) / (most - 1))] for position in range(most)]
-
-
-def _missing_reason(answers: Sequence[Forecast | NoForecast], ways: Sequence[tuple[Runtime, Precision]]) -> str:
-    """Return the reason for a missing forecast; reasons of the network come before reasons of a runtime."""
-    reasons = [answer for answer in answers if isinstance(answer, NoForecast)]
-    reasons.sort(key=lambda reason: reason.why is not Why.NETWORK_OUTSIDE_SUPPORT)
-    if reasons:
-        return reasons[0].sentence
-    return f"no table has what a build makes: {', '.join(f'{runtime.value} {precision.value}' for runtime, precision in ways)}"
-
-
-def _rank_key(spec: ArchSpec, forecast: Forecast, limits: Limits) -> tuple[int, bool, float]:
-    """Return a sort key: fitting networks first, float before INT8, then the fastest."""
-    order = get_args(Fits).index(_fits(spec, forecast, limits))
-    return order, not forecast.precision.is_float, forecast.p50_ms.estimate
 
 
 def _fits(spec: ArchSpec, forecast: Forecast, limits: Limits) -> Fits:

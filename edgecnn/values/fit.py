@@ -220,6 +220,13 @@ class Member(Value):
         """The fastest prediction that is used."""
         return next((prediction for prediction in self.predicted if not prediction.extrapolated), None)
 
+    @property
+    def prediction(self) -> Predicted | None:
+        """The prediction of the candidate that its build chose, or of the fastest candidate before it was built."""
+        if self.build is None:
+            return self.best_predicted
+        return next((known for known in self.predicted if known.candidate == self.candidate and not known.extrapolated), None)
+
 
 class Trial(Value):
     """One network whose cost was predicted."""
@@ -259,6 +266,9 @@ class FitReport(Value):
     attached: bool
     machine: str
     within: Mapping[BudgetMetric, PositiveFloat]
+    """Budget to its limit; images per second are converted to p50."""
+    stated: Mapping[str, PositiveFloat] = {}
+    """The budgets as they were stated; empty in older files."""
     required_top1: float | None = None
     """Required accuracy of ``--accuracy``; the fastest network that reaches it ships."""
     table: TableUsed

@@ -212,14 +212,37 @@ class NoForecast(Value):
     """The most similar devices, networks or runtimes with a table."""
 
 
+class ExpectedKit(Value):
+    """The kit that a build for a device that is not attached ships, if the accuracy of all candidates is within the budget."""
+
+    network: str
+    resolution_px: Resolution
+    device: str
+    candidate: str
+    runtime: Runtime
+    precision: Precision
+    forecast: Forecast | None
+    """None if no public table supports one of this kit, even if there is one of another kit."""
+    without: str | None = None
+    """Why there is no forecast."""
+    untested: bool = False
+    """Whether the machine that builds computes its accuracy in another arithmetic, so that only the device shows the accuracy."""
+    tested: Runtime | None = None
+    """For an untested kit: another runtime of the target, with a kit whose accuracy can be computed here."""
+    by: Literal["record", "forecast", "default"]
+    """The evidence behind the choice: measurements on such a device, a forecast, or the default order of the precisions."""
+
+
 class ForecastReport(Value):
     """Schema edgecnn.forecast/1: `edgecnn forecast --json`."""
 
     schema_: Literal["edgecnn.forecast/1"] = Field(default="edgecnn.forecast/1", alias="schema")
     forecasts: tuple[Forecast, ...]
     without: tuple[NoForecast, ...]
+    kits: tuple[ExpectedKit, ...] = ()
+    """The kit that a build ships, of each network on each device with a device file. Empty with stated threads or own times."""
     timed_here: tuple[str, ...] = ()
     """Networks that were first timed with ncnn on this computer."""
     not_timed_here: Mapping[str, str] = {}
-    """Networks that could not be timed on this computer, to the reason. Empty with ``--no-timing``."""
+    """Networks that could not be timed on this computer, to the reason. Empty without ``--timing``."""
     notes: tuple[str, ...] = ()

@@ -69,7 +69,7 @@ class PredictedOrder(Value):
     p50_ms: Mapping[str, Interval]
     """Candidate to its predicted p50, at 90 %; candidates without a forecast are absent."""
     whole: bool
-    """Whether every candidate whose accuracy counts has a forecast; otherwise precisions keep the default order."""
+    """Whether every candidate has a forecast; otherwise the ones without follow in the default order."""
 
 
 class Provisional(Value):
@@ -84,7 +84,7 @@ class Provisional(Value):
     missing: str
     """Why it is not settled, such as ``jetson-orin-nano was not attached``."""
     late: tuple[str, ...] = Field(default=(), exclude_if=lambda late: not late)
-    """Candidates at the end of the order, because their accuracy may come from other arithmetic than the device's."""
+    """Candidates at the end of the order: their speed is unknown, and their accuracy may differ in the device's arithmetic."""
     dated: DatedOrder | None = Field(default=None, exclude_if=lambda dated: dated is None)
     """The record behind the order; None if there is none."""
     predicted: PredictedOrder | None = Field(default=None, exclude_if=lambda predicted: predicted is None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
@@ -49,6 +49,8 @@ class Interval(Value):
         return self.model_copy(update={"estimate": 1 / self.estimate, "low": 1 / self.high, "high": 1 / self.low})
 
 
+IMAGES_PER_S: Final = "images_per_s"
+"""Another form of ``p50_ms``: ``min images_per_s = 20`` is ``max p50_ms = 50``, for single images one after another."""
 CHANCE: Final = "chance"
 """Origin of the bound that a network has to beat to be shown to have learned."""
 
@@ -58,14 +60,25 @@ Estimate = Annotated[Interval, AfterValidator(lambda interval: interval.alone)]
 dropped."""
 
 
+class StatedBound(NamedTuple):
+    """A bound in the unit in which it was stated."""
+
+    side: Literal["max", "min"]
+    metric: str
+    """A metric, or ``images_per_s``."""
+    bound: float
+
+
 GateOrigin = Literal["default", "recipe", "build", "command line", "chance"]
 """Where a gate comes from. ``build``: from the command line of the call that wrote the report of a finished build.
 ``command line``: from the present call."""
 
 
 class ReplacedBound(Value):
-    """A bound that a later statement of the same metric replaced."""
+    """A bound that a later statement of the same metric replaced, in the unit in which it was stated."""
 
+    side: Literal["max", "min"]
+    metric: str
     bound: float
     stated_by: GateOrigin
 
@@ -76,11 +89,20 @@ class Gate(Value):
     metric: str
     side: Literal["max", "min"]
     bound: float
+    images_per_s: float | None = Field(default=None, exclude_if=lambda rate: rate is None)
+    """The number that was stated, if the bound of ``p50_ms`` was stated in images per second."""
     required: Literal["always", "when-measured", "advisory"]
     """``advisory``: FAIL counts, UNSURE and MISSING do not. ``when-measured``: MISSING does not count."""
     stated_by: GateOrigin = "default"
     replaces: ReplacedBound | None = Field(default=None, exclude_if=lambda replaced: replaced is None)
     """The bound of the recipe, or of the build, that this gate replaces in this call."""
+
+    @property
+    def stated(self) -> StatedBound:
+        """The bound in the unit in which it was stated, for people and for command lines."""
+        if self.images_per_s is not None:
+            return StatedBound("min", IMAGES_PER_S, self.images_per_s)
+        return StatedBound(self.side, self.metric, self.bound)
 
 
 class GateResult(Value):

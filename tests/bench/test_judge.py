@@ -99,7 +99,10 @@ def test_a_gate_of_the_build_s_command_line_holds_in_every_later_call(built: Pla
 
     replaced = built.plain("judge", "out", "--max", "size_mib=100", "--json")
     (gate,) = [result["gate"] for result in facts_of(replaced.stdout)["gates"] if result["gate"]["metric"] == "size_mib"]
-    assert (replaced.returncode, gate["replaces"]) == (0, {"bound": 0.01, "stated_by": "build"})
+    assert (replaced.returncode, gate["replaces"]) == (
+        0,
+        {"side": "max", "metric": "size_mib", "bound": 0.01, "stated_by": "build"},
+    )
 
     by_recipe = built.run("judge", "--min", "top1=0.1")
     assert by_recipe.returncode == 1

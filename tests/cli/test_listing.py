@@ -107,9 +107,21 @@ def test_networks_for_a_device_come_by_accuracy_with_a_marked_forecast() -> None
     assert [row["accuracy_top1"] for row in rows] == sorted((row["accuracy_top1"] for row in rows), reverse=True)
     assert all(row["forecast"]["fidelity"] == "predicted" for row in rows)
     assert all(row["size_mib"] <= 10 for row in rows if row["fits"] != "no")
-    shown = edgecnn(*PI, "--within", "images_per_s=20", "--within", "size_mib=10").stdout
-    assert shown.count("\u25b2") > 2 * sum(row["fits"] != "no" for row in rows)
+    shown = edgecnn(*PI, "--within", "images_per_s=20", "--within", "size_mib=10", "--all").stdout
+    assert shown.count("\u25b2") >= sum(row["fits"] != "no" for row in rows)
     assert "does not count towards any gate" in shown
+    assert "p50" not in shown, "the budget was stated in images per second"
+
+
+def test_one_network_comes_first_and_the_others_behind_an_option() -> None:
+    words = (*PI, "--within", "images_per_s=20", "--resolution", "160")
+    short, long = (edgecnn(*words, *more).stdout for more in ((), ("--all",)))
+    (pi,) = json.loads(edgecnn(*words, "--json").stdout)["devices"]
+    first = short.splitlines()[0]
+    assert pi["recommended"] in first and "ncnn-fp16" in first
+    others = {row["name"] for row in pi["networks"] if row["fits"] != "no"} - {pi["recommended"], pi["more_accurate"]}
+    assert others and not any(name in short.split() for name in others) and all(name in long.split() for name in others)
+    assert "--set model.resolution_px=160" in short and "--min images_per_s=20" in short
 
 
 def test_a_device_without_any_public_table_lists_nothing_and_says_why() -> None:

@@ -122,7 +122,7 @@ def test_labels_alone_take_the_place_of_a_teacher_where_they_are_better_and_as_f
     taught, labels = member("a", 0.80, 3.0), member("a", top1, 3.0, inside)
     fitting: Any = SimpleNamespace(
         members={"a": taught},
-        request=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None), within={"p50_ms": 5.0}),
+        request=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None, within={"p50_ms": 5.0})),
     )
     assert finish._replaces_shipped(fitting, labels, taught) is ships
 
@@ -150,7 +150,7 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once
         builder=builder,
         out_of_time=False,
         members={"a": taught},
-        request=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None, teacher=True), within={"p50_ms": 5.0}),
+        request=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None, teacher=True, within={"p50_ms": 5.0})),
     )
     compared, raced = list[tuple[str, str]](), list[list[Member]]()
     monkeypatch.setattr(finish, "_trained_on_labels", lambda *_: labels)

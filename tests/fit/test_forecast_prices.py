@@ -63,7 +63,7 @@ def test_evidence_of_the_device_counts_in_a_search(lab: Lab, monkeypatch: pytest
                      p50.model_copy(update={"estimate": ms, "low": ms / 1.1, "high": ms * 1.1}), "a Pi", "2026-11-01")
         for name, ms in times.items()
     )  # fmt: skip
-    monkeypatch.setattr("edgecnn.fit.prices.measured_times", lambda device, file: records)
+    monkeypatch.setattr("edgecnn.building.forecasts.measured_times", lambda device, file: records)
     prices = forecast_prices(PI, (BASELINE, NCNN), lab)
     assert set(prices.predictors) == {BASELINE.id, NCNN.id}
     assert prices.predictors[BASELINE.id].predict([Probe(arch="resnet-34", resolution_px=ImageSize.square(224), classes=10)])[0]

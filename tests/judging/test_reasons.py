@@ -203,12 +203,13 @@ def test_provisional_by_a_forecast_of_all_takes_the_fastest_and_says_so() -> Non
     assert found.choice.why.endswith(": ▲ 15 ms [12, 19.5] predicted, the fastest of all")
 
 
-def test_where_some_have_no_forecast_it_orders_each_precision_by_itself() -> None:
-    found = forecast({"onnxruntime-fp32": 4.0, "ncnn-fp16": 24.0}, "litert-fp16", "ncnn-fp16", "onnxruntime-int8")
+def test_where_some_have_no_forecast_the_fastest_with_one_is_used_whatever_its_precision() -> None:
+    found = forecast({"onnxruntime-fp32": 40.0, "ncnn-fp16": 24.0}, "litert-fp16", "ncnn-fp16", "onnxruntime-int8")
     order = found.because["ncnn-fp16"].model_dump()["order"]
-    assert order == ("ncnn-fp16", "litert-fp16", "onnxruntime-int8", "onnxruntime-fp32")
-    assert "fastest of its precision" in found.choice.why
-    assert forecast({"onnxruntime-fp32": 4.0}, "litert-fp16").choice.why.endswith("not a speed estimate")
+    assert order == ("ncnn-fp16", "onnxruntime-fp32", "litert-fp16", "onnxruntime-int8")
+    assert found.because["ncnn-fp16"].model_dump()["predicted"]["whole"] is False
+    assert forecast({"onnxruntime-fp32": 4.0}, "litert-fp16").choice.candidate == "onnxruntime-fp32"
+    assert forecast({}, "litert-fp16", "onnxruntime-int8").choice.candidate == "litert-fp16"
 
 
 def test_a_whole_record_goes_before_a_forecast_and_no_forecast_orders_another_objective() -> None:
@@ -218,10 +219,12 @@ def test_a_whole_record_goes_before_a_forecast_and_no_forecast_orders_another_ob
     assert "▲" not in forecast(ms, "litert-fp16", "litert-int8", objective="throughput").choice.why
 
 
-def test_a_candidate_whose_accuracy_does_not_count_stays_last_however_fast_it_is_predicted() -> None:
+def test_another_arithmetic_puts_a_candidate_last_unless_its_speed_is_known() -> None:
     ms = {"onnxruntime-fp32": 40.0, "litert-fp16": 10.0, "litert-int8": 15.0}
     found = forecast(ms, "litert-fp16", "litert-int8", late="litert-fp16")
-    assert found.because["litert-int8"].model_dump()["order"] == ("litert-int8", "onnxruntime-fp32", "litert-fp16")
+    assert found.because["litert-int8"].model_dump()["order"] == ("litert-fp16", "litert-int8", "onnxruntime-fp32")
+    unknown = forecast({}, "litert-fp16", "litert-int8", late="litert-fp16")
+    assert unknown.because["litert-int8"].model_dump()["order"] == ("litert-int8", "onnxruntime-fp32", "litert-fp16")
 
 
 def test_a_candidate_that_evidence_never_has_goes_with_the_plain_one_of_its_runtime_and_precision() -> None:

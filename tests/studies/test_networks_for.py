@@ -1,7 +1,8 @@
-"""Networks for a device: which fit by a forecast, which may, and which have none."""
+"""Networks for a device: which fit by the forecast of the kit that ships, which may, and which have none."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,15 @@ from edgecnn.errors.fit import BOARD_WITHOUT_FILE, LATENCY_BUDGET_TWICE
 from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.forecast.forecasting import forecasts
 from edgecnn.forecast.networks import subject_of_arch
+from edgecnn.judging.metrics import budgets_in_p50
 from edgecnn.models.catalogue import arch_named
+from edgecnn.render.screens.networks import device_columns, recommendation_lines
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.studies.networks_for import (
+    Answer,
     Limits,
+    NetworksFor,
     NetworksOnDevice,
     default_network,
     limits_of_a_list,
@@ -24,7 +30,7 @@ from edgecnn.studies.networks_for import (
     short_list,
 )
 from edgecnn.values.candidate import Precision, Runtime
-from edgecnn.values.forecast import Forecast, NoForecast, Why
+from edgecnn.values.forecast import ExpectedKit, Forecast
 from tests.judging.made import a_forecast
 
 PI = Target(device_named("raspberry-pi-5"), None)
@@ -33,23 +39,20 @@ SPECS = [arch_named(name) for name in NAMES]
 MS = {"mobilenet-v2": 20.0, "resnet-50": 150.0, "efficientnet-b0": 45.0, "mobilenet-v3-small": 8.0}
 
 
-def answers(name: str) -> list[Forecast | NoForecast]:
-    """ncnn alone has forecasts; fp32 takes twice as long as fp16, and nothing is built of INT8."""
-    about = {"network": name, "device": "raspberry-pi-5", "runtime": Runtime.NCNN}
-    litert = {**about, "runtime": Runtime.LITERT, "precision": None, "why": Why.RUNTIME_WITHOUT_TABLE}
-    found: list[Forecast | NoForecast] = [NoForecast(**litert, sentence="no public table has litert on raspberry-pi-5")]
-    if name not in MS:
-        return [
-            *found,
-            NoForecast(**about, precision=Precision.FP16, why=Why.NETWORK_OUTSIDE_SUPPORT, sentence="unlike all others"),
-        ]
-    times = {Precision.FP16: MS[name], Precision.FP32: 2 * MS[name], Precision.INT8: 0.5 * MS[name]}
-    return [*found, *(a_forecast(ms, 0.8 * ms, 1.25 * ms, **about, precision=precision) for precision, ms in times.items())]
+def answer(name: str) -> Answer:
+    """The kit of each network is ncnn-fp16; densenet-121 has no forecast."""
+    about = {"network": name, "device": "raspberry-pi-5", "runtime": Runtime.NCNN, "precision": Precision.FP16}
+    ms = MS.get(name)
+    forecast = None if ms is None else a_forecast(ms, 0.8 * ms, 1.25 * ms, **about)
+    why, by = ("unlike all others", "default") if forecast is None else (None, "forecast")
+    kit = ExpectedKit(**about, resolution_px=224, candidate="ncnn-fp16", forecast=forecast, without=why, by=by)
+    return Answer(kit, arch_named(name).macs or 0)
 
 
-def listed(classes: int = 1000, **within: float) -> NetworksOnDevice:
-    said = {spec.name: answers(spec.name) for spec in SPECS}
-    return networks_on(PI, SPECS, Limits(within, within, classes), said, {"mobilenet-v2"})
+def listed(classes: int = 1000, weights_here: Container[str] = ("mobilenet-v2",), **stated: float) -> NetworksOnDevice:
+    within = budgets_in_p50(stated)
+    limits = Limits(within, stated, classes)
+    return networks_on(PI, SPECS, limits, {spec.name: answer(spec.name) for spec in SPECS}, weights_here)
 
 
 def test_networks_that_fit_come_by_published_accuracy_with_what_they_cost() -> None:
@@ -117,9 +120,34 @@ def test_fewer_classes_have_a_smaller_head() -> None:
     assert {row.name: row.size_mib for row in listed().networks}["mobilenet-v2"] == 6.69
 
 
-def test_what_is_not_built_never_fits() -> None:
-    assert Precision.INT8 not in {row.forecast.precision for row in listed(p50_ms=6).networks}, "it alone would be fast enough"
-    assert {row.name for row in listed(p50_ms=6).of("yes")} == set()
+def test_one_network_is_recommended_the_most_accurate_that_fits_and_has_weights_here() -> None:
+    found = listed(images_per_s=10)
+    assert (found.recommended, found.more_accurate) == ("mobilenet-v2", "efficientnet-b0")
+    assert listed(images_per_s=10, weights_here=()).recommended == "efficientnet-b0"
+    assert listed(images_per_s=20).more_accurate is None, "it may not fit"
+    assert listed(p50_ms=6).recommended is None
+    assert listed().recommended is None, "without a budget there is nothing to recommend by"
+
+
+def test_a_recommendation_names_kit_speed_accuracy_and_the_command_in_the_unit_of_the_budget() -> None:
+    rated, timed = ({"images_per_s": 10.0}, {"p50_ms": 100.0})
+    for stated, unit, flag in ((rated, "images/s", "--min images_per_s=10"), (timed, "ms", "--max p50_ms=100")):
+        found = NetworksFor(within=budgets_in_p50(stated), stated=stated, devices=(listed(**stated),))
+        text = "\n".join(recommendation_lines(found.devices[0], found))
+        assert all(fact in text for fact in ("mobilenet-v2", "ncnn-fp16", "71.9 %", f" {unit} [", flag))
+        assert ("p50_ms" in text) is (stated is timed) and ("images" in text) is (stated is rated)
+        assert ("p50 ms (90 %)" in device_columns(found)) is (stated is timed)
+
+
+def test_a_size_that_a_network_does_not_take_is_a_reason_and_others_have_less_work(tmp_path: Path) -> None:
+    limits = limits_of_a_list(["images_per_s=20"], resolution_px=ImageSize.square(64))
+    (found,) = networks_for("mobilenet-v2", ["raspberry-pi-5"], limits, Store.open(tmp_path)).devices
+    (native,) = networks_for("mobilenet-v2", ["raspberry-pi-5"], Limits(), Store.open(tmp_path)).devices
+    (small,), (large,) = found.networks, native.networks
+    assert small.resolution_px == ImageSize.square(64) and small.published_px == ImageSize.square(224)
+    assert small.macs < 0.1 * large.macs and small.forecast.p50_ms.estimate < large.forecast.p50_ms.estimate
+    (refused,) = networks_for("inception-v3", ["raspberry-pi-5"], limits, Store.open(tmp_path)).devices
+    assert refused.networks == () and list(refused.without_forecast.values()) == [("inception-v3",)]
 
 
 @pytest.mark.parametrize(("device", "measures"), [("intel-cpu", "intel-cpu"), ("jetson", "jetson-orin-nano --host USER@BOARD")])
@@ -145,13 +173,13 @@ def test_the_short_list_has_no_network_that_another_beats() -> None:
 
 
 def test_a_short_list_keeps_networks_with_weights_and_both_ends() -> None:
-    beaten = networks_on(PI, SPECS, Limits(), {spec.name: answers(spec.name) for spec in SPECS}, {"resnet-50"})
+    beaten = listed(weights_here={"resnet-50"})
     assert [row.name for row in short_list(beaten, most=3)] == ["efficientnet-b0", "resnet-50", "mobilenet-v3-small"]
 
 
 def test_without_a_forecast_the_short_list_compares_work() -> None:
-    reasons = {spec.name: [answer for answer in answers(spec.name) if isinstance(answer, NoForecast)] for spec in SPECS}
-    offered = short_list(networks_on(PI, SPECS, Limits(), reasons, {"mobilenet-v2"}))
+    unknown = {spec.name: Answer(None, spec.macs or 0, "no public table has it") for spec in SPECS}
+    offered = short_list(networks_on(PI, SPECS, Limits(), unknown, {"mobilenet-v2"}))
     assert {row.name for row in offered} >= {"mobilenet-v2", "efficientnet-b0"} and all(row.forecast is None for row in offered)
 
 
@@ -160,5 +188,5 @@ def test_without_a_forecast_the_short_list_compares_work() -> None:
     [({"mobilenet-v2"}, "mobilenet-v2"), ({"mobilenet-v2", "densenet-121"}, "densenet-121"), (set(), "densenet-121")],
 )
 def test_the_default_network_is_one_whose_weights_are_here(weights_here: set[str], expected: str) -> None:
-    networks = networks_on(PI, SPECS, Limits(), {spec.name: answers(spec.name) for spec in SPECS}, weights_here)
+    networks = listed(weights_here=weights_here)
     assert default_network(networks, short_list(networks), "densenet-121") == expected

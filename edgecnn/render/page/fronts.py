@@ -7,7 +7,8 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.errors.wording import bounds_text
+from edgecnn.errors.wording import bound_text
+from edgecnn.judging.metrics import budgets_text
 from edgecnn.render import figures
 from edgecnn.render.figures import milliseconds, percent_interval
 from edgecnn.render.page.charts import vega
@@ -25,10 +26,10 @@ from edgecnn.render.page.charts.figure import (
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.fit import (
-    FIT_COLUMNS,
     cells_of,
     elsewhere_columns,
     elsewhere_rows,
+    fit_columns,
     fit_lines,
     unlearned_fit_lines,
 )
@@ -56,7 +57,9 @@ def fit_page(fit: FitReport) -> str:
 
 def limits_of(fit: FitReport) -> str:
     """Return the budgets in words."""
-    return bounds_text(fit.within, {} if fit.required_top1 is None else {"top-1": fit.required_top1})
+    required = "" if fit.required_top1 is None else bound_text("min", "top-1", fit.required_top1)
+    budgets = budgets_text(fit.stated or {str(name): bound for name, bound in fit.within.items()})
+    return " and ".join(filter(None, (budgets, required)))
 
 
 def _network_front(fit: FitReport) -> Figure | None:
@@ -74,7 +77,9 @@ def _network_front(fit: FitReport) -> Figure | None:
         says=f"Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
         sources=_sources(fit),
         spec=vega.layered_spec(*_budget_line(fit), *drawn, height=HEIGHT_PX),
-        table=Table(caption="Trained networks", columns=FIT_COLUMNS, rows=tuple(cells_of(member, fit) for member in fit.members)),
+        table=Table(
+            caption="Trained networks", columns=fit_columns(fit), rows=tuple(cells_of(member, fit) for member in fit.members)
+        ),
     )
 
 
@@ -91,7 +96,7 @@ def _sources(fit: FitReport) -> tuple[Source, ...]:
 def _network_point(member: Member, fit: FitReport) -> dict[str, Any] | None:
     top1, built = member.validation_top1, member.build is not None
     measured = member.p50_ms or member.untrained_ms
-    timed = measured or (member.best_predicted.p50_ms if member.best_predicted else None)
+    timed = measured or (member.prediction.p50_ms if member.prediction else None)
     if timed is None or (top1 is None and not member.trained):
         return None
     estimate = top1.estimate if top1 else member.trained[-1].validation_top1

@@ -14,13 +14,14 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.errors.wording import bounds_text, counted
+from edgecnn.errors.wording import counted
+from edgecnn.judging.metrics import budgets_text
 from edgecnn.render.figures import forecast_notes, percent_interval, predicted
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MEASURED, MISSING, PREDICTED, PUBLISHED, Figure, Source, Table, drop_missing
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, legible_anchors, pareto_front
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.networks import FOR_DEVICE, device_lines, device_row, macs_text, percent
+from edgecnn.render.screens.networks import device_columns, device_lines, device_row, macs_text, percent
 from edgecnn.results.finished import OwnBuild
 from edgecnn.studies.networks_for import NetworkOnDevice, NetworksFor, NetworksOnDevice
 from edgecnn.values.arch import ListedArch
@@ -152,7 +153,7 @@ def networks_page(study: NetworksFor) -> str:
     figures = drop_missing(shown)
     undrawn = [device for device, figure in zip(study.devices, shown, strict=True) if figure is None]
     notes = [f"{device.device}: {line}" for device in undrawn for line in device_lines(device, study)]
-    return document("networks.html.j2", figures, found=study, figures=figures, notes=notes, limits=bounds_text(study.within))
+    return document("networks.html.j2", figures, found=study, figures=figures, notes=notes, limits=budgets_text(study.stated))
 
 
 def device_figure(number: int, device: NetworksOnDevice, study: NetworksFor) -> Figure | None:
@@ -174,7 +175,7 @@ def device_figure(number: int, device: NetworksOnDevice, study: NetworksFor) -> 
             *((Source(MISSING, f"{counted(without, 'network')} without a forecast, listed below"),) if without else ()),
         ),
         spec=_device_spec(points, front, study.within.get("p50_ms")),
-        table=Table(f"Networks on {device.device}", FOR_DEVICE, tuple(device_row(row) for row in points)),
+        table=Table(f"Networks on {device.device}", device_columns(study), tuple(device_row(row, study) for row in points)),
         notes=tuple(device_lines(device, study)),
     )
 
@@ -197,7 +198,7 @@ def _device_spec(points: Sequence[NetworkOnDevice], front: Sequence[NetworkOnDev
     marks = base.mark_point(shape="triangle-up", strokeWidth=1.4, size=90, opacity=1).encode(
         fill=alt.Fill("fill:N", scale=None, legend=None),
         stroke=alt.Stroke("stroke:N", scale=None, legend=None),
-        tooltip=vega.tooltips("network", "top-1", "p50", "runs in", "fits", "weights here"),
+        tooltip=vega.tooltips("network", "top-1", "p50", "kit", "fits", "weights here"),
     )
     bound = []
     if bound_ms is not None:
@@ -213,6 +214,6 @@ def _device_point(row: NetworkOnDevice, front: Sequence[NetworkOnDevice]) -> dic
     return {
         "x": p50.estimate, "low": p50.low, "high": p50.high, "y": 100 * (row.accuracy_top1 or 0.0), "fill": FILL[row.fits],
         "stroke": STROKE[row.fits], "front": row in front, "network": row.name, "top-1": f"{percent(row.accuracy_top1)} %",
-        "p50": f"{predicted(forecast)} ms", "runs in": f"{forecast.runtime.value} {forecast.precision.value}", "fits": row.fits,
+        "p50": f"{predicted(forecast)} ms", "kit": row.kit, "fits": row.fits,
         "weights here": "yes" if row.weights_here else "no",
     }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 from altair.utils.schemapi import debug_mode
 
 from edgecnn.errors.base import visible
+from edgecnn.judging.gates import bound_of
 from edgecnn.judging.metrics import Source, charted
 from edgecnn.render import figures, tables
 from edgecnn.render.columns import RESIDENCY, Column, columns_of
@@ -60,6 +61,7 @@ def report_page(facts: PageFacts) -> str:
         decided=verdict_reason(facts.report.verdict, facts.report.gates),
         unlearned=learned_lines(facts.report.gates),
         gate_origin=gate_origin,
+        bound_of=bound_of,
         gate_reason=partial(gate_reason, require_measured=facts.report.require_measured),
         shows=shown_digest(facts.report),
         figures=shown,

@@ -7,23 +7,29 @@ from pathlib import Path
 
 from edgecnn.errors.wording import counted
 from edgecnn.judging.judgement import learned_result
-from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval
+from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval, rate_interval
 from edgecnn.render.sentences import learned_lines, next_purpose
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_text
 from edgecnn.results.explain import improve_step, use_step
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
 from edgecnn.values.forecast import MARK
-from edgecnn.values.verdict import Fidelity, Interval
+from edgecnn.values.verdict import IMAGES_PER_S, Fidelity, Interval
 
-FIT_COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
+
+def fit_columns(report: FitReport) -> tuple[str, ...]:
+    """Return the headings of ``cells_of``, with the speed in the unit of the budget."""
+    unit = "images/s" if IMAGES_PER_S in report.stated else "p50 ms"
+    return (
+        "network", "px", "M MACs", "kit", f"predicted {unit}", unit, "top-1, validation", "top-1, test", "budget", "ships",
+    )  # fmt: skip
 
 
 def show_fit(report: FitReport, out: Path) -> None:
     """Print the result, the trained networks, and the next step."""
     result, *details = fit_lines(report)
     show_lines([*unlearned_fit_lines(report), result])
-    show_rows(FIT_COLUMNS, [cells_of(member, report) for member in report.members])
+    show_rows(fit_columns(report), [cells_of(member, report) for member in report.members])
     if report.elsewhere:
         show_rows(elsewhere_columns(report), elsewhere_rows(report))
     show_lines(details)
@@ -40,34 +46,40 @@ def unlearned_fit_lines(report: FitReport) -> list[str]:
 
 
 def cells_of(member: Member, report: FitReport) -> tuple[str, ...]:
-    """Return the cells of one network, in the order of ``FIT_COLUMNS``."""
-    predicted, mark = member.best_predicted, "◀" if member.name == report.shipped else ""
+    """Return the cells of one network, in the order of ``fit_columns``."""
+    prediction = member.prediction
     budget = "–" if member.inside is None else member.inside.value
     if member.failed is not None:
         budget = f"failed: {member.failed}"
     return (
         member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
-        f"{MARK} {milliseconds(predicted.p50_ms)}" if predicted else NONE, _time_text(member),
+        member.candidate or (prediction.candidate if prediction else NONE),
+        f"{MARK} {_speed(prediction.p50_ms, report)}" if prediction else NONE, _time_text(member, report),
         _share_text(member.validation_top1), _share_text(member.test_top1),
-        budget, mark,
+        budget, "yes" if member.name == report.shipped else "no",
     )  # fmt: skip
 
 
-def _time_text(member: Member) -> str:
-    """Return the time of the kit, or of the untrained network, with a mark if the device did not run it."""
+def _speed(p50_ms: Interval, report: FitReport) -> str:
+    """Return a median latency in the unit of the budget."""
+    return rate_interval(p50_ms) if IMAGES_PER_S in report.stated else milliseconds(p50_ms)
+
+
+def _time_text(member: Member, report: FitReport) -> str:
+    """Return the speed of the kit, or of the untrained network, with a mark if the device did not run it."""
     if member.p50_ms is None:
-        return "–" if member.untrained_ms is None else f"{milliseconds(member.untrained_ms)} untrained"
-    return milliseconds(member.p50_ms) + (MARKS[member.fidelity] if member.fidelity else "")
+        return "–" if member.untrained_ms is None else f"{_speed(member.untrained_ms, report)} untrained"
+    return _speed(member.p50_ms, report) + (MARKS[member.fidelity] if member.fidelity else "")
 
 
 def elsewhere_columns(report: FitReport) -> tuple[str, ...]:
     """Return the headings of ``elsewhere_rows``, for other devices with the origin of their times."""
-    words = {Fidelity.EMULATED: "predicted from an emulated machine"}
+    words, unit = {Fidelity.EMULATED: "predicted from an emulated machine"}, fit_columns(report)[5]
     headings = (
-        f"{other_device.device}, p50 ms {words.get(other_device.table.fidelity, 'predicted')}"
+        f"{other_device.device}, {unit} {words.get(other_device.table.fidelity, 'predicted')}"
         for other_device in report.elsewhere
     )
-    return ("network", f"top-1 on validation, {report.device}", f"{report.device}, p50 ms", *headings)
+    return ("network", f"top-1 on validation, {report.device}", f"{report.device}, {unit}", *headings)
 
 
 def elsewhere_rows(report: FitReport) -> list[tuple[str, ...]]:
@@ -97,9 +109,9 @@ def _time_within_budget(p50_ms: Interval | None, report: FitReport, extrapolated
     if extrapolated:
         return "unlike the networks in that table"
     if p50_ms is None or bound is None:
-        return milliseconds(p50_ms)
+        return NONE if p50_ms is None else _speed(p50_ms, report)
     side = "within the budget" if p50_ms.high <= bound else "over the budget" if p50_ms.low > bound else "unsure"
-    return f"{milliseconds(p50_ms)} {side}"
+    return f"{_speed(p50_ms, report)} {side}"
 
 
 def fit_lines(report: FitReport) -> Iterator[str]:

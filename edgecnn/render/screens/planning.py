@@ -13,11 +13,11 @@ from edgecnn.building.build import PlannedBuild, PlannedStep
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import EXIT_MEANINGS
 from edgecnn.errors.wording import counted, first_of, shell_word
-from edgecnn.judging.gates import DEFAULT_DROP_PP
+from edgecnn.judging.gates import DEFAULT_DROP_PP, bound_of
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
-from edgecnn.render.figures import forecast_notes, predicted, predicted_rate
+from edgecnn.render.figures import expected_kit_text, forecast_notes, predicted, predicted_rate, untested_lines
 from edgecnn.render.sentences import gate_origin, stated_gates_lines
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import duration_range_text, names_by_reason
@@ -65,11 +65,7 @@ def show_plan(planned: PlannedBuild) -> None:
             *([f"surgery: {instead.done}; the unchanged network is not built"] if instead is not None else []),
             *_unused_file_lines(resolved.data),
             f"test split: {planned.test_set}",
-            *(
-                f"gate: {gate.metric} {'at most' if gate.side == 'max' else 'at least'} {gate.bound:g} "
-                f"({gate_origin(gate)}, {_REQUIRED[gate.required]})"
-                for gate in planned.gates.gates
-            ),
+            *(f"gate: {bound_of(gate)} ({gate_origin(gate)}, {_REQUIRED[gate.required]})" for gate in planned.gates.gates),
             *stated_gates_lines((), planned.gates.dropped),
             *(
                 []
@@ -107,13 +103,16 @@ _REQUIRED = {"always": "always applied", "when-measured": "applied if measured",
 
 
 def _forecast_lines(planned: PlannedBuild) -> list[str]:
-    """Return forecasts for a device that is not attached, and why some candidates have none."""
-    forecasts = planned.forecasts.by_candidate
-    times = [f"{name} {predicted(forecast)} ms, {predicted_rate(forecast)} images/s" for name, forecast in forecasts.items()]
+    """Return the kit that ships without the device, the other forecasts, and why some candidates have none."""
+    kit, forecasts, absent = planned.expected.kit, planned.expected.forecasts.by_candidate, planned.expected.forecasts.absent
+    others = {name: forecast for name, forecast in forecasts.items() if kit is None or name != kit.candidate}
+    times = [f"{name} {predicted(other)} ms, {predicted_rate(other).estimate} images/s" for name, other in others.items()]
     return [
-        *([f"forecast: {'; '.join(times)}; it does not count towards any gate"] if times else []),
+        *([f"ships without the device: {expected_kit_text(kit)}"] if kit is not None else []),
+        *([] if kit is None else untested_lines(kit, kit.candidate, kit.device)),
+        *([f"other forecasts: {'; '.join(times)}"] if times else []),
         *forecast_notes(forecasts.values()),
-        *(f"no forecast: {names}: {why}" for why, names in names_by_reason(planned.forecasts.absent).items()),
+        *(f"no forecast: {names}: {why}" for why, names in names_by_reason(absent).items()),
     ]
 
 

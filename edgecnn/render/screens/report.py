@@ -272,7 +272,7 @@ def _time_lines(facts: CandidateFacts) -> Iterator[str]:
     latency = facts.latency
     if latency is None or latency.p50_ms is None:
         if (forecast := facts.forecast) is not None:
-            rate = f"{figures.predicted_rate(forecast)} images/s"
+            rate = f"{figures.predicted_rate(forecast).estimate} images/s"
             p50 = f"p50 {figures.predicted(forecast)} ms ({rate})"
             yield f"  {p50}, predicted for {forecast.device} {figures.forecast_error(forecast)}"
         return

@@ -10,8 +10,9 @@ import pytest
 
 from edgecnn.bench.evidence import NETWORKS
 from edgecnn.building import dated_records as of_records
-from edgecnn.building.dated_records import dated_order, dated_records, dated_references, measured_times
+from edgecnn.building.dated_records import dated_order, dated_records, dated_references, machine_of, measured_times
 from edgecnn.building.desktop_gpu import desktop_baseline
+from edgecnn.building.forecasts import catalogue_network
 from edgecnn.bundle.evidence import EvidenceRecord
 from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS
 from edgecnn.devices.files import device_named
@@ -144,7 +145,7 @@ def test_what_an_emulator_took_is_nobody_s_figure(tmp_path: Path, folder: Path) 
 
 
 def order(seen: Subject) -> DatedOrder | None:
-    return dated_order(seen, dated_records(PI.name).evidence)
+    return dated_order(machine_of(seen), catalogue_network(seen.resolved), dated_records(PI.name).evidence)
 
 
 def test_a_device_that_is_away_is_chosen_for_by_what_was_fastest_there(tmp_path: Path, folder: Path) -> None:

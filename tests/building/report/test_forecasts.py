@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.building.build import PlannedBuild
-from edgecnn.building.forecasts import built_forecasts, planned_forecasts
+from edgecnn.building.forecasts import CandidateForecasts, PlannedKit, built_forecasts, planned_kit
 from edgecnn.devices.files import device_named
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.planning.candidates import BASELINE
@@ -38,6 +38,10 @@ ROW = {"device": PI, "attachment": ELSEWHERE, "candidates": (BASELINE, INT8, NCN
 SHAPES = {"image": (1, 3, 64, 64), "logits": (1, 1000, 32, 32)}
 
 
+def planned_forecasts(**changes: Any) -> CandidateForecasts:
+    return planned_kit(resolved(**{**ROW, **changes})).forecasts
+
+
 def staged(tmp_path: Path, **changes: Any) -> Staging:
     found = Staging(tmp_path / "build", **{**ROW, **changes})
     for name in (BASELINE.id, INT8.id, NCNN.id):
@@ -46,7 +50,7 @@ def staged(tmp_path: Path, **changes: Any) -> Staging:
 
 
 def test_a_candidate_that_a_table_supports_has_a_forecast_and_the_others_say_why() -> None:
-    found = planned_forecasts(resolved(**ROW))
+    found = planned_forecasts()
     assert set(found.by_candidate) == {NCNN.id}
     forecast = found.by_candidate[NCNN.id]
     assert (forecast.device, forecast.network, forecast.fidelity) == (PI.name, "mobilenet-v3-small", Fidelity.PREDICTED)
@@ -55,27 +59,28 @@ def test_a_candidate_that_a_table_supports_has_a_forecast_and_the_others_say_why
 
 
 def test_a_forecast_with_fewer_threads_than_a_build_says_so() -> None:
-    found = planned_forecasts(resolved(**{**ROW, "device": device_named("rk3588")}))
+    found = planned_forecasts(device=device_named("rk3588"))
     forecast = found.by_candidate[NCNN.id]
     assert forecast.threads == 4
     assert forecast.note is not None and forecast.note.endswith("with 4 threads; a build uses all 8 cores")
-    assert planned_forecasts(resolved(**ROW)).by_candidate[NCNN.id].note is None
+    assert planned_forecasts().by_candidate[NCNN.id].note is None
 
 
 def test_what_is_attached_is_measured_and_has_no_forecast() -> None:
-    assert planned_forecasts(resolved()) == ({}, {})
+    assert planned_kit(resolved()) == PlannedKit()
 
 
-def test_at_another_resolution_a_plan_says_that_the_network_is_counted_later() -> None:
-    found = planned_forecasts(resolved(**{**ROW, "preprocessing": resolved().preprocessing}))
-    assert not found.by_candidate
-    assert "counted when it is exported" in found.absent[NCNN.id]
+def test_at_another_resolution_a_plan_forecasts_less_work_without_an_export() -> None:
+    pixels = NATIVE.pixels.model_copy(update={"crop_px": ImageSize.square(160)})
+    small = planned_forecasts(preprocessing=NATIVE.model_copy(update={"pixels": pixels})).by_candidate[NCNN.id]
+    assert small.resolution_px == ImageSize.square(160)
+    assert small.p50_ms.estimate < planned_forecasts().by_candidate[NCNN.id].p50_ms.estimate
 
 
 @pytest.mark.parametrize("changes", [{"method": Method.MIXED}, {"precision": Precision.BF16}])
 def test_a_candidate_of_other_arithmetic_than_a_tables_has_no_forecast(changes: dict[str, Any]) -> None:
     other = NCNN.model_copy(update={"id": "other", **changes})
-    assert "other" in planned_forecasts(resolved(**{**ROW, "candidates": (BASELINE, other)})).absent
+    assert "other" in planned_forecasts(candidates=(BASELINE, other)).absent
 
 
 def test_a_report_has_the_forecast_with_its_mark_and_its_gates_stay_as_they_were(
@@ -97,19 +102,20 @@ def test_a_report_has_the_forecast_with_its_mark_and_its_gates_stay_as_they_were
 
 def test_a_plan_shows_the_forecast_and_what_it_rests_on(capsys: pytest.CaptureFixture[str]) -> None:
     planned = plan(resolved(**ROW))
-    about = {"test_set": "", "out": Path("out"), "forecasts": planned_forecasts(planned.resolved)}
+    about = {"test_set": "", "out": Path("out"), "expected": planned_kit(planned.resolved)}
     shown = PlannedBuild(plan=planned, steps=(), gates=EffectiveGates(gates=()), **about)
     show_plan(shown)
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("forecast: ncnn-fp16 ▲ ") for line in lines)
+    assert any(line.startswith("ships without the device: ncnn-fp16, ▲ ") for line in lines)
     assert "no forecast: onnxruntime-fp32, onnxruntime-int8: no public table has onnxruntime on raspberry-pi-5" in lines
     assert shown.facts()["forecasts"][NCNN.id]["device"] == PI.name
+    assert shown.facts()["kit"]["candidate"] == NCNN.id
 
 
 def test_a_network_that_is_no_row_is_counted_from_its_file(tmp_path: Path) -> None:
-    small = {**ROW, "preprocessing": resolved().preprocessing}
-    stage = staged(tmp_path, **small)
-    assert built_forecasts(stage.seen) == ({}, {}), "nothing was exported yet"
+    scaled = resolved().arch.model_copy(update={"scale": "width=0.5"})
+    stage = staged(tmp_path, arch=scaled)
+    assert built_forecasts(stage.seen) == CandidateForecasts(), "nothing was exported yet"
     folder = tmp_path / "export"
     artifact = an_artifact("export", folder)
     image, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in SHAPES.items())

@@ -11,7 +11,8 @@ from edgecnn.studies.networks_for import NetworksFor
 from tests.studies.test_networks_for import listed
 
 BOUNDS = {"p50_ms": 50.0}
-FOUND = NetworksFor(within=BOUNDS, devices=(listed(**BOUNDS), listed(**BOUNDS).model_copy(update={"device": "rk3588"})))
+PI = listed(**BOUNDS)
+FOUND = NetworksFor(within=BOUNDS, stated=BOUNDS, devices=(PI, PI.model_copy(update={"device": "rk3588"})))
 
 
 def test_each_network_with_both_figures_is_a_point_with_its_interval_and_its_mark() -> None:
