@@ -26,9 +26,10 @@ from edgecnn.errors.gates import (
 )
 from edgecnn.errors.wording import bound_text
 from edgecnn.judging.dependence import RUNS_TO_TELL
+from edgecnn.judging.disturbance import slowdown_limit_text
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL, Finding, images_to_settle
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, Worth, wilson
-from edgecnn.judging.latency import TAILS, runs_needed, slowdown_limit_text
+from edgecnn.judging.latency import TAILS, runs_needed
 from edgecnn.judging.metrics import (
     ANY_METRIC,
     COMPARED,
