@@ -1,4 +1,4 @@
-"""Print the tables of docs/reference/error-rates.md, or the rows of named metrics, or the table ``assumptions`` or ``machines``."""
+"""Print the tables of docs/reference/error-rates.md, the rows of named metrics, or the table ``assumptions`` or ``machines``."""
 
 import sys
 

@@ -176,7 +176,7 @@ class Row:
     machine: str
     stated: float
     draw: Callable[[Random], Outcome]
-    draws: int = 300
+    draws: int = 60
 
 
 def cases() -> list[Row]:

@@ -204,9 +204,11 @@ def paired_interval(
     if worth is not None:
         from scipy.special import stdtrit
 
-        reach = float(stdtrit(worth - 1, (1 + confidence) / 2)) * float(np.std(logs, ddof=1)) / math.sqrt(worth)
-        low, high = min(low, interval.estimate * math.exp(-reach)), max(high, interval.estimate * math.exp(reach))
-    known = (("HEAD", paces(head)), ("BASE", paces(base)))
+        # Student's interval of so many rounds, with the spread of the interval by rank, which no single slow process moves.
+        wider = float(stdtrit(worth - 1, (1 + confidence) / 2)) / two_sided_z(confidence) * math.sqrt(len(logs) / worth)
+        low, high = (interval.estimate * (end / interval.estimate) ** max(1.0, wider) for end in (low, high))
+    together = _change_together(head, base)
+    known = () if together else (("HEAD", paces(head)), ("BASE", paces(base)))
     two_paces = ", and ".join(f"{name} has two paces: {pace}" for name, pace in known if pace) or None
     for low_end, high_end in _other_centres(head, base, confidence) if two_paces else ():
         low, high = min(low, low_end), max(high, high_end)
@@ -217,17 +219,26 @@ def _dependent_rounds(logs: Sequence[float], head: Sequence[float], base: Sequen
     """Return why rounds depend on each other, and as how many rounds they count; the number needs ``RUNS_TO_TELL`` rounds."""
     count, ratio = len(logs), _correlations(logs)
     sides = [found for found in map(_correlations, (head, base)) if found is not None and found.shown]
+    if _change_together(head, base):
+        sides = []  # both follow the machine, which cancels
     if ratio is None or not (ratio.shown or sides):
         return None, None
-    why = "their ratios resemble those of the rounds before" if ratio.shown else "the processes of one kit resemble those before"
-    if not ratio.shown and ratio.follows <= 0:  # both kits drift with the machine, which cancels
-        return f"{why}, but not the ratios", None
+    why = f"their {'ratios' if ratio.shown else 'processes'} resemble those of the rounds before"
+    if not ratio.shown and ratio.follows <= 0:
+        return f"although {why}, but their ratios do not", None
     if count < RUNS_TO_TELL:
-        return why, None
+        return f"although {why}", None
     own = ratio._replace(persists=True).largest(count)
     falls = min(max(own, *(found.largest(count) for found in sides)) if sides else own, _FALLS_MOST)
     worth = max(LEAST_WORTH, count / (1 + 2 * own / (1 - falls)))
-    return f"they count as {worth:.0f} independent rounds, because {why}", worth
+    return f"which count as {worth:.0f} independent rounds, because {why}", worth
+
+
+def _change_together(head: Sequence[float], base: Sequence[float]) -> bool:
+    """Whether both kits are slow in the same rounds, by a test of their rank correlation."""
+    ours, theirs = _ranks(head), _ranks(base)
+    scale = math.sqrt(float((ours**2).sum() * (theirs**2).sum()))
+    return scale > 0 and float((ours * theirs).sum()) / scale > two_sided_z(DRIFTING) / math.sqrt(len(head))
 
 
 def _other_centres(head: Sequence[float], base: Sequence[float], confidence: float) -> list[tuple[float, float]]:

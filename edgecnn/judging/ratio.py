@@ -29,7 +29,7 @@ from edgecnn.judging.disturbance import (
     slowed_at_most,
     worst_of,
 )
-from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval
+from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, aged_by, day_ratio_interval
 from edgecnn.judging.latency import (
     CONDITIONS_OF_THE_MACHINE,
     RUNS_NEEDED,
@@ -54,6 +54,7 @@ two copies of one kit next to 50 to 90 % of other work differ by more than 5 poi
 
 OVER_DAYS = "Student's t, which assumes independent and normally distributed days"
 """The test and its assumption. A machine with two paces violates it: a day at the slower pace looks like a change of the kit."""
+SECONDS_PER_DAY = 86_400
 MORE_DAYS = "baselines of more days show how much the machine varies from day to day"
 """Advice for a ratio to recorded runs."""
 
@@ -122,6 +123,7 @@ def paired_finding(
         how=f"{len(slow)} interleaved rounds on {machine}{_settings_note(races)}{_assumption_note(paired, len(slow))}",
         rounds=len(slow),
         open=why,
+        helps=what_helps(None) if paired.dependent else None,
         without_waiting=without,
         lost="HEAD waited for a processor in {head:.0f} % of its time and BASE in {base:.0f} %".format(**lost) if known else None,
         slow_disturbed=_uneven(races, "head"),
@@ -132,10 +134,8 @@ def paired_finding(
 
 
 def _assumption_note(paired: PairedInterval, rounds: int) -> str:
-    notes = [note for note in (paired.dependent, paired.two_paces) if note]
-    if rounds < RUNS_TO_TELL:
-        notes.append("which are taken as independent")
-    return "".join(f", {note}" for note in notes)
+    assumed = "which are taken as independent" if rounds < RUNS_TO_TELL else None
+    return "".join(f", {note}" for note in (assumed, paired.dependent, paired.two_paces) if note)
 
 
 _Side = Literal["base", "head"]
@@ -172,12 +172,15 @@ def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float =
     """
     short = next((why for profile in (head, *base) if (why := too_few_samples(profile.runs))), None)
     days = [_middle_ms(profile) for profile in base]
-    ratio = None if short else day_ratio_interval(_middle_ms(head), days, confidence)
+    moments = [profile.moment.timestamp() / SECONDS_PER_DAY for profile in (head, *base)]
+    aged = aged_by(moments[1:], moments[0]) if base else 0.0
+    ratio = None if short else day_ratio_interval(_middle_ms(head), days, confidence, aged=aged)
     few = f"{counted(len(days), 'recorded day')}; an interval needs {DAYS_NEEDED}: {MORE_DAYS}"
     past = disturbed(base)
+    sample = f"{counted(len(head.runs), 'run')} against {len(days)} recorded days ({OVER_DAYS})"
     return RatioFinding(
         ratio=ratio,
-        how=f"unpaired, {counted(len(head.runs), 'run')} against {len(days)} recorded days ({OVER_DAYS})",
+        how=f"unpaired, {sample}{_age_note(moments, aged)}",
         rounds=len(head.runs),
         helps=MORE_DAYS,
         open=None if ratio else short or few,
@@ -186,6 +189,14 @@ def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float =
         slow_at_most=slowed_at_most([head]),
         fast_at_most=slowed_at_most(base),
     )
+
+
+def _age_note(moments: Sequence[float], aged: float) -> str:
+    if not aged:
+        return ""
+    today, recorded = moments[0], moments[1:]
+    since, span = (counted(round(days), "day") for days in (today - max(recorded), max(recorded) - min(recorded)))
+    return f", widened because the last record is {since} old and the records cover {span}"
 
 
 def _middle_ms(profile: Profile) -> float:
