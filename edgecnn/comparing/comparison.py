@@ -27,9 +27,10 @@ from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.errors.comparing import DEVICES_DIFFER, baseline_elsewhere, unknown_condition
 from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.accuracy import Answers
+from edgecnn.judging.disturbance import disturbed, worst_of
 from edgecnn.judging.gates import DEFAULT_RATIO_GATE, EffectiveGates, bound_of
 from edgecnn.judging.judgement import Compared, judge_row
-from edgecnn.judging.latency import disturbed, latency, runs_needed, worst_of
+from edgecnn.judging.latency import latency, runs_needed
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.ratio import PairedRace, RatioFinding, look, unpaired_finding
 from edgecnn.judging.stopping import OF_A_COMPARISON, OF_A_DEVICE, ROUNDS_MAX, looks
@@ -469,7 +470,7 @@ def _baseline_notices(days: Sequence[LatencyBaseline], request: CompareRequest, 
     notices = [f"unpaired: BASE ran on {dates}; today may differ from these days as far as they differ from each other"]
     notices.append("a machine that has two paces fails an unchanged kit more often than α says: confirm a FAIL on a second day")
     notices += knob_notices(("HEAD", head.facts), ("BASE", baseline.shipped))
-    if (past := disturbed(worst_of([day.environment for day in days]))) is not None:
+    if (past := disturbed([race_profile(day) for day in days])) is not None:
         notices.append(f"when the baseline was recorded, {past}: nothing passes against it")
     now = 0 if request.runs is None else companions_of(request.runs, head.kit)
     if baseline.companions not in (None, now):

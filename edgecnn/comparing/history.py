@@ -15,7 +15,8 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import history_of_what, no_history
 from edgecnn.errors.wording import counted
 from edgecnn.judging.accuracy import NO_LABELS, accuracy
-from edgecnn.judging.latency import disturbed, knobs_text, latency, latency_when_chosen
+from edgecnn.judging.disturbance import disturbed
+from edgecnn.judging.latency import knobs_text, latency, latency_when_chosen
 from edgecnn.judging.multi_label import map_interval
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.results.folder import read_report
@@ -270,7 +271,7 @@ def _race_figure(dated: DatedProfile) -> dict[str, Any]:
         "figure": figures.p50_ms,
         "reason": because,
         "count": figures.runs,
-        "disturbed": disturbed(dated.profile.environment) if figures.runs else None,
+        "disturbed": disturbed([dated.profile]) if figures.runs else None,
     }
 
 

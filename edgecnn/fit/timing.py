@@ -31,7 +31,8 @@ from edgecnn.errors.fit import (
 from edgecnn.fit.predictor import Predictor, count_cost, traced_layers
 from edgecnn.fit.search import probe_of
 from edgecnn.installed import require_packages
-from edgecnn.judging.latency import disturbed, latency_when_chosen
+from edgecnn.judging.disturbance import disturbed
+from edgecnn.judging.latency import latency_when_chosen
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, tried
 from edgecnn.measure.race import RaceResult, race
@@ -118,7 +119,7 @@ def untrained_race(
     """
     request = RaceRequest(kits=kits, purpose="table", rounds=rounds, samples=SAMPLES, max_s=RUN_S, max_age_h=max_age_h)
     result = race(request, lab)
-    if not result.reused and any(disturbed(profile.environment) for profile in result.profiles.values()):
+    if not result.reused and any(disturbed([profile]) for profile in result.profiles.values()):
         why = "other work slowed these runs; they"
     elif yardstick is not None and (yardstick.pace(result) or 0) > SLOW:
         why = "this machine was slower than when its latency table was measured; these runs"
@@ -261,7 +262,7 @@ class _Timing:
                     probe=probe,
                     macs=count_cost(probe).macs,
                     medians_ms=tuple(ms for profile in profiles for ms in _medians_ms(profile)),
-                    disturbed=next(filter(None, (disturbed(profile.environment) for profile in profiles)), None),
+                    disturbed=next(filter(None, (disturbed([profile]) for profile in profiles)), None),
                     traced=self._trace_or_none(probe, kit),
                 )
             )
@@ -279,7 +280,7 @@ class _Timing:
         """Trace the layers, a second time if other work slowed the first."""
         macs = self.maker.mac_table(probe)
         profile = traced_residency(kit, macs, self.lab) if self.request.anew else residency(kit, macs, self.lab).profile
-        if disturbed(profile.environment) is not None:
+        if disturbed([profile]) is not None:
             profile = traced_residency(kit, macs, self.lab)
         return None if profile.residency is None else traced_layers(profile.residency, macs)
 

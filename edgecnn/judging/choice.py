@@ -8,33 +8,43 @@ by the candidate's cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from edgecnn.errors.gates import races_differ
+from edgecnn.judging.disturbance import disturbance, disturbed, lost_share, worst_of
 from edgecnn.judging.findings import arithmetic_differs
 from edgecnn.judging.latency import (
     CONDITIONS_OF_THE_MACHINE,
     check_conditions,
-    disturbed,
     estimated_ms,
     medians_by_round,
     paired_ratio,
     run_settings_of,
     too_few_samples,
-    worst_of,
 )
 from edgecnn.judging.metrics import exactly
 from edgecnn.judging.reasons import why_chosen, worded
-from edgecnn.judging.regret import BEARABLE, Costs, alike, estimate, estimated_ratio, lead_of, preferred, standing_of
+from edgecnn.judging.regret import (
+    BEARABLE,
+    LOOKS,
+    Costs,
+    Lead,
+    alike,
+    estimate,
+    estimated_ratio,
+    lead_of,
+    preferred,
+    standing_of,
+)
 from edgecnn.judging.resources import image_mj, images_per_s, meter_of
 from edgecnn.judging.stopping import rounds_to_settle
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Knobs, KnobTrial, Method, Precision
 from edgecnn.values.figures import group_count
-from edgecnn.values.profile import Profile, Run
+from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.reason import (
     Alike,
     DatedOrder,
@@ -173,6 +183,10 @@ class Contest:
     """Result by candidate, without candidates that did not take part or did not finish."""
     costs: Costs = field(default_factory=dict)
     """Cost by candidate and round."""
+    without_waiting: Costs | None = None
+    """The costs without the time that the processes waited for a processor; None if unknown."""
+    disturbed: str | None = None
+    """What may have slowed some candidates more than others."""
     meter: str = ""
     """The meter of an energy race."""
     missing: str | None = None
@@ -181,6 +195,50 @@ class Contest:
     def ratio(self, ours: str, reference: str) -> Interval:
         """Return the ratio in the rounds that both ran, an estimate without a confidence level."""
         return estimated_ratio(self.costs[reference], self.costs[ours])
+
+    def among(self, names: Collection[str]) -> Contest:
+        """Return the contest of these candidates."""
+        costs, own = ({name: some[name] for name in names} if some else None for some in (self.costs, self.without_waiting))
+        return replace(self, costs=costs or {}, without_waiting=own)
+
+    @property
+    def lead(self) -> Lead:
+        """The state of the candidate with the least expected regret."""
+        return lead_of(self.costs, self.without_waiting)
+
+    def is_final(self, standing: Lead) -> bool:
+        """Whether the choice of this candidate is final. Without a record of the waiting, a disturbed race leaves it open."""
+        known = self.disturbed is None or self.without_waiting is not None or len(self.costs) == 1
+        return known and self.is_decided(standing, BEARABLE)
+
+    def is_decided(self, standing: Lead, regret: float) -> bool:
+        """Whether the expected regret of this candidate is small enough to end the race.
+
+        In a disturbed race it must have been as small at the look before, because a few agreeing rounds may all be of one
+        disturbed minute.
+        """
+        if standing.regret > regret:
+            return False
+        if self.disturbed is None or len(self.costs) == 1:
+            return True
+        rounds = max(map(len, self.costs.values()))
+        before = max((look for look in LOOKS if look < rounds), default=0)
+        then = [
+            {name: {number: cost for number, cost in mine.items() if number < before} for name, mine in costs.items()}
+            for costs in (self.costs, self.without_waiting or self.costs)
+        ]
+        return before > 0 and standing_of(standing.name, *then).regret <= regret
+
+    def still_racing(self, regret: float) -> frozenset[str]:
+        """Return the candidates that run more rounds; none if the race is decided."""
+        if len(self.costs) < 2 or self.is_decided(self.lead, regret):  # noqa: PLR2004 - one candidate is no choice
+            return frozenset()
+        if len(self.lead.still_in) > 1:
+            return self.lead.still_in
+        rounds = max(map(len, self.costs.values()))  # the candidates of the last block run on, until two looks agree
+        return (
+            frozenset() if self.disturbed is None else frozenset(name for name in self.costs if len(self.costs[name]) == rounds)
+        )
 
 
 class SpeedClaim(Value):
@@ -205,9 +263,7 @@ def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Speed
     Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_ratio``.
     """
     return {
-        (ours, reference): SpeedClaim(
-            ratio=ratio, disturbed=disturbed(worst_of([profiles[name].environment for name in (ours, reference)]))
-        )
+        (ours, reference): SpeedClaim(ratio=ratio, disturbed=disturbed([profiles[ours], profiles[reference]]))
         for ours in profiles
         for reference in profiles
         if ours != reference and (ratio := paired_ratio(profiles[reference], profiles[ours])) is not None
@@ -262,7 +318,26 @@ def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) 
         )
         for name, costs_of_one in costs.items()
     }
-    return Contest(objective, shown, costs, meter)
+    return replace(contest_of_runs(objective, measured, [profiles[name].environment for name in measured], meter), shown=shown)
+
+
+def contest_of_runs(
+    objective: Raced, runs: Mapping[str, Sequence[Run]], environments: Sequence[Environment], meter: str | None = None
+) -> Contest:
+    """Return the costs of a first race, and whether other work or waiting may have decided it.
+
+    Energy does not depend on waiting. A candidate with any failed run has no cost.
+    """
+    costs = costs_of(objective, runs, meter)
+    raced = {name: mine for name, mine in runs.items() if name in costs}
+    busy = disturbance(worst_of(environments), list(raced.values())) if raced and objective != "energy" else None
+    lost = {name: {run.round: lost_share(run) for run in mine} for name, mine in raced.items()}
+    if objective == "energy" or any(None in mine.values() for mine in lost.values()):
+        return Contest(objective, {}, costs, meter=meter or "", disturbed=busy)
+    own = {
+        name: {number: cost * (1 - (lost[name][number] or 0.0)) for number, cost in mine.items()} for name, mine in costs.items()
+    }
+    return Contest(objective, {}, costs, meter=meter or "", without_waiting=own, disturbed=busy)
 
 
 def why_worse(ours: str, best: str, contest: Contest) -> Slower | FewerImages | MoreEnergy:
@@ -384,11 +459,11 @@ def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen:
     """Choose the best estimate by the objective, or a candidate within 1 % of it that risks less accuracy."""
     raced = {facts.candidate.id: facts for facts in eligible.inside if facts.candidate.id in contest.shown}
-    costs = {name: contest.costs[name] for name in raced}
-    lead = lead_of(costs)
+    contest = contest.among(raced)
+    costs, lead = contest.costs, contest.lead
     near = alike(costs, lead.name)
-    best = preferred(costs, {name: accuracy_risk(facts) for name, facts in raced.items()})
-    standing = standing_of(best, costs)
+    best = preferred(costs, {name: accuracy_risk(facts) for name, facts in raced.items()}, contest.without_waiting)
+    standing = standing_of(best, costs, contest.without_waiting)
     reasons: dict[str, Reason] = {
         facts.candidate.id: NotMeasured(step="race") for facts in eligible.inside if facts.candidate.id not in raced
     }
@@ -410,7 +485,7 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
         against=rival,
     ).model_copy(update=_figures(contest.shown[best], contest))
     chosen, update = _settled(eligible, best, taken, reasons), dict[str, object](regret=standing.regret)
-    if standing.regret > BEARABLE:
+    if not contest.is_final(standing):
         full = [facts.candidate.id for facts in _full_precision(eligible)]
         carried = tuple(dict.fromkeys((best, *(name for name in raced if name in standing.still_in), *full)))
         update |= {"state": "provisional", "settle_command": rules.settle_command, "carried": carried}
@@ -608,5 +683,5 @@ def _trial(default: Profile, setting: KnobRuns, refused: str | None) -> KnobTria
         return KnobTrial(knobs=setting.knobs, ratio=None, outcome="not-shown", why=why)
     if ratio.low <= 1:
         return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="not-shown")
-    busy = disturbed(worst_of([default.environment, setting.profile.environment]))
+    busy = disturbed([default, setting.profile])
     return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="disturbed" if busy else "faster", why=busy)

@@ -6,10 +6,10 @@ This includes multi-label networks, and the metrics that do not apply to them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
-from edgecnn.errors.wording import counted
+from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.dependence import too_few_for_gate
 from edgecnn.judging.intervals import (
@@ -24,7 +24,17 @@ from edgecnn.judging.latency import NOT_SHOWN, WITHIN
 from edgecnn.judging.resolution import POWER_Z
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
-from edgecnn.values.figures import Accuracy, Agreement, ClassFigures, ClassReport, Energy, Memory, MultiLabelAccuracy, group_count
+from edgecnn.values.figures import (
+    Accuracy,
+    Agreement,
+    ClassFigures,
+    ClassReport,
+    Energy,
+    LabelFigures,
+    Memory,
+    MultiLabelAccuracy,
+    group_count,
+)
 from edgecnn.values.report import MEDIAN, PERCENTILES, CandidateFacts, Latency, percentile_name
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
@@ -44,10 +54,14 @@ class Finding(Value):
     """Factor by which this disturbance can have lengthened the latency; None if there is no limit."""
     rounds: int | None = None
     """Latency: runs behind the figure; more would narrow it."""
+    dependent: bool = False
+    """Latency: whether runs depend on each other, so that no number of rounds can be advised."""
     too_few: str | None = None
     """Latency, energy: why these runs are too few to decide any gate."""
     never_met: str | None = None
     """Why this figure can fail a bound but never meet one."""
+    unseen: str | None = None
+    """mAP, macro-F1: which labels no test image has. The figure then covers every value that they may have."""
     largest_of: int | None = None
     """Memory: number of runs of which the figure is the largest, see ``GateResult``."""
 
@@ -138,9 +152,34 @@ def stored_interval(name: Literal["micro_f1", "top5", "macro_f1", "agreement", "
         if figure is None:
             absent = _NO_BASELINE if isinstance(figures, MultiLabelAccuracy) else figures.absent.get(name)
             return missing(absent or f"{name} was not measured")
-        return Finding(figure=figure, fidelity=accuracy.fidelity, note=_origin_note(accuracy))
+        finding = Finding(figure=figure, fidelity=accuracy.fidelity, note=_origin_note(accuracy))
+        if name != "macro_f1":
+            return finding
+        return _over_all_labels(finding, figures.labels if isinstance(figures, MultiLabelAccuracy) else figures.classes.classes)
 
     return find_figure
+
+
+def _over_all_labels(
+    finding: Finding, labels: Sequence[LabelFigures | ClassFigures], worst: float = 0.0, best: float = 1.0
+) -> Finding:
+    """Return a mean over the labels of the test images as an interval of the mean over all labels.
+
+    A label without test images may have any value from ``worst`` to ``best``.
+    """
+    unseen = [label.name for label in labels if not label.images]
+    if not unseen or finding.figure is None:
+        return finding
+    share, figure = len(unseen) / len(labels), finding.figure
+    low, high = ((1 - share) * end + share * unknown for end, unknown in ((figure.low, worst), (figure.high, best)))
+    names = first_of([repr(name) for name in unseen], _NAMES)
+    why = f"no test image has {len(unseen)} of {len(labels)} labels ({names})"
+    note, wider = ", ".join(filter(None, (finding.note, why))), figure.model_copy(update={"low": low, "high": high})
+    return finding.model_copy(update={"figure": wider, "note": note, "unseen": why})
+
+
+_NAMES = 3
+"""Number of labels that a sentence names."""
 
 
 def worst_class(facts: CandidateFacts) -> Finding:
@@ -183,8 +222,14 @@ def _sized(figures: ClassFigures) -> str:
 def _origin_note(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
     """Return the machine of an emulated figure, the number of folds and the number of groups, if they apply."""
     emulated = f"emulated on {accuracy.machine}" if accuracy.fidelity is Fidelity.EMULATED else ""
-    folds = f"over {len(accuracy.folds.each)} folds" if isinstance(accuracy, Accuracy) and accuracy.folds is not None else ""
+    folds = ""
+    if isinstance(accuracy, Accuracy) and accuracy.folds is not None:
+        folds = f"over {len(accuracy.folds.each)} folds; {FOLDS_ASSUME}"
     return ", ".join(filter(None, [emulated, folds, group_note(accuracy)]))
+
+
+FOLDS_ASSUME = "α assumes that no network fails, and if one of eight does, 12 to 24 % of verdicts are wrong"
+"""Source: docs/reference/error-rates.md."""
 
 
 def group_note(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
@@ -223,7 +268,7 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
             return Finding(figure=None, fidelity=measured.fidelity, absent=Verdict.UNSURE, note=note)
         note = ", ".join(filter(None, (f"on {measured.machine}", measured.run_settings, measured.dependent.get(name))))
         about = {"disturbed": measured.disturbed, "rounds": measured.runs, "too_few": too_few_for_gate(measured.runs)}
-        finding = Finding(figure=figure, fidelity=measured.fidelity, note=note, **about)
+        finding = Finding(figure=figure, fidelity=measured.fidelity, note=note, dependent=name in measured.dependent, **about)
         if percent == MEDIAN:
             return finding.model_copy(update={"slowed_at_most": measured.slowed_at_most})
         return _bound_by_processes(finding, figure, measured, name)
@@ -329,7 +374,8 @@ def map_drop(facts: CandidateFacts) -> Finding:
         return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
     if accuracy.drop_pp is None:
         return missing(_NO_BASELINE)
-    return Finding(figure=accuracy.drop_pp, fidelity=accuracy.fidelity, note=_origin_note(accuracy))
+    finding = Finding(figure=accuracy.drop_pp, fidelity=accuracy.fidelity, note=_origin_note(accuracy))
+    return _over_all_labels(finding, accuracy.labels, -100.0, 100.0)
 
 
 def mean_average_precision(facts: CandidateFacts) -> Finding:
@@ -337,7 +383,8 @@ def mean_average_precision(facts: CandidateFacts) -> Finding:
     accuracy = facts.multi_label
     if accuracy is None:
         return missing(_NOT_MEASURED)
-    return Finding(figure=accuracy.map_bounds or accuracy.map, fidelity=accuracy.fidelity, note=_origin_note(accuracy))
+    figure = accuracy.map_bounds or accuracy.map
+    return _over_all_labels(Finding(figure=figure, fidelity=accuracy.fidelity, note=_origin_note(accuracy)), accuracy.labels)
 
 
 def images_to_settle(metric: str, bound: float, accuracy: MultiLabelAccuracy) -> int | None:

@@ -26,9 +26,10 @@ from edgecnn.errors.gates import (
 )
 from edgecnn.errors.wording import bound_text
 from edgecnn.judging.dependence import RUNS_TO_TELL
+from edgecnn.judging.disturbance import slowdown_limit_text
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL, Finding, images_to_settle
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, Worth, wilson
-from edgecnn.judging.latency import TAILS, runs_needed, slowdown_limit_text
+from edgecnn.judging.latency import TAILS, runs_needed
 from edgecnn.judging.metrics import (
     ANY_METRIC,
     COMPARED,
@@ -299,7 +300,8 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD, *, learn
     finding = _not_finite_finding(gate.metric, facts) or finding_of(gate.metric, facts)
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
-    images = _images_to_settle(gate, facts) if unsure and learned and finding.never_met is None else None
+    settles = unsure and learned and finding.never_met is None and finding.unseen is None
+    images = _images_to_settle(gate, facts) if settles else None
     advice = _Advice(
         images=images,
         groups=None if images is None else groups_among(images, facts.test or facts.multi_label or facts.agreement),
@@ -525,7 +527,7 @@ def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:
     """Return how many rounds would settle the gate; None if other work matters, which more rounds do not reduce."""
     if finding.too_few is not None:
         return max(runs_for([gate]))
-    if finding.figure is None or not finding.rounds or finding.disturbed:
+    if finding.figure is None or not finding.rounds or finding.disturbed or finding.dependent:
         return None
     return rounds_to_settle(gate.bound, finding.figure, finding.rounds)
 
@@ -556,6 +558,8 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
         more = f": {finding.too_few}; {advice.rounds} rounds would ({advice.spelled.format(advice.rounds)})"
     elif verdict is Verdict.UNSURE and finding.never_met:
         more = f": {finding.never_met}"
+    elif verdict is Verdict.UNSURE and finding.unseen:
+        more = "; test images with these labels would help"
     elif verdict is Verdict.UNSURE and finding.disturbed:
         more = f": {finding.disturbed}; an idle, cool machine with a good power supply would settle it"
     if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:

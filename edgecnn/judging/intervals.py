@@ -134,11 +134,32 @@ def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: flo
     return Interval(estimate=float(centre), low=float(low), high=float(high), confidence=reached)
 
 
-def day_ratio_interval(ours: float, days: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
+WALK = 6.0
+"""A random walk of n steps has a variance of n steps at its end, and of n / 6 around its own mean."""
+
+
+def aged_by(recorded: Sequence[float], today: float) -> float:
+    """Return by which multiple of the variance between recorded days a machine may have moved since the last one.
+
+    A machine that changes a little every day moves further than its recorded days differ, if these were close together and are
+    long ago. 0 if today follows as soon as the recorded days followed each other.
+
+    ``recorded``, ``today``: moments in days.
+    """
+    span = max(recorded) - min(recorded)
+    late = today - max(recorded) - span / max(1, len(recorded) - 1)
+    return WALK * late / span if late > 0 and span > 0 else 0.0
+
+
+def day_ratio_interval(
+    ours: float, days: Sequence[float], confidence: float = LATENCY_CONFIDENCE, *, aged: float = 0.0
+) -> Interval | None:
     """Return the ratio of one day's positive value to those of other days, from the spread between days; None below 3 days.
 
     Student's t on logarithms for one more value of the same kind (a prediction interval), exact if days are normally distributed.
     Source: Hahn and Meeker, Statistical Intervals, section 4.7.
+
+    ``aged``: see ``aged_by``.
     """
     if len(days) < DAYS_NEEDED:
         return None
@@ -146,7 +167,7 @@ def day_ratio_interval(ours: float, days: Sequence[float], confidence: float = L
 
     logs = np.log(np.asarray(days, float))
     middle = math.log(ours) - float(logs.mean())
-    reach = float(stdtrit(len(days) - 1, (1 + confidence) / 2) * logs.std(ddof=1)) * math.sqrt(1 + 1 / len(days))
+    reach = float(stdtrit(len(days) - 1, (1 + confidence) / 2) * logs.std(ddof=1)) * math.sqrt(1 + 1 / len(days) + aged)
     low, high = math.exp(middle - reach), math.exp(middle + reach)
     return Interval(estimate=math.exp(middle), low=low, high=high, confidence=confidence)
 

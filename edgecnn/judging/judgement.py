@@ -140,11 +140,27 @@ def is_weak(accuracy: Interval, level: float) -> bool:
     return accuracy.high - level < WEAK * (1 - level)
 
 
-def chance_verdict(accuracy: Interval, level: float) -> Verdict | None:
-    """Return FAIL for an interval below chance, UNSURE if it contains chance, None if it is above chance."""
-    if beats_chance(accuracy, level):
+def chance_verdict(accuracy: Interval, level: float, images: float | None = None) -> Verdict | None:
+    """Return FAIL for an interval below chance, UNSURE if it contains chance, None if it is above chance.
+
+    With few images per class, the score interval of a share is above chance too often, so the exact binomial test must agree.
+
+    ``images``: number of independent images of a share; None for another figure, such as mAP.
+    """
+    if beats_chance(accuracy, level) and (images is None or _exactly_above(accuracy, level, images)):
         return None
     return Verdict.FAIL if accuracy.high < level else Verdict.UNSURE
+
+
+def _exactly_above(share: Interval, level: float, images: float) -> bool:
+    """Whether guessing at this level rarely gets as many images right; the level is that of the interval.
+
+    Source: Clopper and Pearson, Biometrika 26 (1934) 404-413, with fractional counts for images that depend on each other.
+    """
+    from scipy.special import betainc
+
+    right = share.estimate * images
+    return right > 0 and float(betainc(right, images - right + 1, level)) <= (1 - share.confidence) / 2
 
 
 def at_chance(answers: Answers, labels: NDArray[Any]) -> bool:
@@ -174,7 +190,12 @@ def chance_of(facts: CandidateFacts) -> Chance | None:
 def not_learned(facts: CandidateFacts) -> GateResult | None:
     """Return the result that keeps a network at chance level from passing; None if it beats chance, or without an accuracy."""
     chance, answered = chance_of(facts), facts.answered
-    if chance is None or answered is None or (verdict := chance_verdict(answered.share, chance.level)) is None:
+    if chance is None or answered is None:
+        return None
+    independent = None
+    if (test := facts.test) is not None:
+        independent = Worth(test.top1_effect, test.independent_at_most).independent_to_pass(test.images)
+    if (verdict := chance_verdict(answered.share, chance.level, independent)) is None:
         return None
     figure, several = answered.share, facts.multi_label is not None
     reached = f"{100 * figure.estimate:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"

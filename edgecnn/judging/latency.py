@@ -21,10 +21,11 @@ import numpy.typing as npt
 from edgecnn.errors.gates import ROUND_TWICE, conditions_differ, races_differ
 from edgecnn.errors.wording import counted
 from edgecnn.judging.dependence import dependence, runs_interval, share_of_runs_below
+from edgecnn.judging.disturbance import disturbed, slowed_at_most
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval
 from edgecnn.judging.regret import estimate, estimate_alone, estimated_ratio
-from edgecnn.judging.stopping import confidence_at, had_whole_machine, how_it_stopped, over_all_looks
-from edgecnn.runner.runs.figures import OTHERS_PERCENT_MAX, RUNS_NEEDED, TAIL_SHARE, run_percentile, samples_needed
+from edgecnn.judging.stopping import confidence_at, how_it_stopped, over_all_looks
+from edgecnn.runner.runs.figures import RUNS_NEEDED, TAIL_SHARE, run_percentile, samples_needed
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Knobs
 from edgecnn.values.figures import Steady
@@ -247,12 +248,6 @@ _OF_THE_RUNTIME = ("runtime", "runtime_version", "python")
 CONDITIONS_OF_THE_MACHINE = tuple(name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_RUNTIME)
 """Conditions that two kits of one race must share. Runtimes may differ, and some have their own Python."""
 
-THROTTLED_PERCENT_MAX = 50.0
-"""Throttled runs of a race, from which on the median over runs is that of a throttled machine."""
-
-SOMETIMES_THROTTLED_PERCENT_MAX = THROTTLED_PERCENT_MAX / 2
-"""Throttled runs of a race, up to which throttling is too rare to move a median far."""
-
 
 def run_ms(run: Run, percent: int = 50) -> float | None:
     """Return a warm percentile of one run in milliseconds; None if fewer than ten samples are beyond it."""
@@ -298,10 +293,10 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         machine=machine or profile.environment.conditions.get("cpu", profile.host),
         observed_at=profile.observed_at,
         reason=_why_incomplete(runs, figures),
-        disturbed=disturbed(profile.environment),
-        slowed_at_most=slowed_at_most(profile.environment),
+        disturbed=disturbed([profile]),
+        slowed_at_most=slowed_at_most([profile]),
         stopped=how_it_stopped(len(runs), figures[MEDIAN], until),
-        steady=steady(runs, disturbed(profile.environment)),
+        steady=steady(runs, disturbed([profile])),
         threads=threads_of(runs),
         run_settings=run_settings_of(profile),
         dependent={
@@ -405,59 +400,9 @@ def too_few_samples(runs: Sequence[Run]) -> str | None:
     return f"{short} of {len(runs)} runs have fewer than {needed} samples, so the slow runs have no median" if short else None
 
 
-def disturbed(environment: Environment) -> str | None:
-    """Describe other work or throttling above the limits; None below them, in an emulator, or if neither could be observed."""
-    if environment.fidelity is Fidelity.EMULATED:
-        return None
-    observed = environment.observed
-    causes = []
-    if (others := float(observed.get("others_percent", 0))) > OTHERS_PERCENT_MAX:
-        causes.append(f"other programs used {others:.0f} % of the CPU time")
-    if (throttled := float(observed.get("throttled_percent", 0))) >= THROTTLED_PERCENT_MAX:
-        causes.append(f"the machine throttled in {throttled:.0f} % of the runs ({observed['throttled']})")
-    return " and ".join(causes) or None
-
-
 def too_few_runs(count: int, observed: str | None = None) -> str:
     """Return ``1 run (1.25 ms); an interval needs 7``."""
     return f"{counted(count, 'run')}{f' ({observed})' if observed else ''}; an interval needs {RUNS_NEEDED}"
-
-
-def slowed_at_most(environment: Environment) -> int | None:
-    """Return the largest factor by which other work can slow a median; None without such work, or without a limit.
-
-    If m busy threads share each processor fairly with the kit, they take m / (m + 1) of the time, and the slowest thread of
-    the kit, for which the others wait, takes m + 1 times as long. Fewer threads than processors can still slow one thread of
-    the kit, so the factor is at least 2. Throttling has no limit, because the drop of the clock is unknown. Tails have no limit
-    either, because a single inference may wait longer than any share says. The share counts all processors, so it says nothing
-    about a kit that may use only a few of them.
-    """
-    if not had_whole_machine(environment):
-        return None
-    others, throttled = _observed(environment, "others_percent"), _observed(environment, "throttled_percent")
-    bounded = OTHERS_PERCENT_MAX < others < 100 and throttled <= SOMETIMES_THROTTLED_PERCENT_MAX
-    return math.ceil(100 / (100 - others)) if bounded else None
-
-
-def worst_of(environments: Sequence[Environment]) -> Environment:
-    """Return the last of several races' environments, with the most other work and the most throttling of any race.
-
-    A disturbance of any of the races can make the kit slow.
-    """
-    busiest = max(environments, key=lambda environment: _observed(environment, "others_percent")).observed
-    hottest = max(environments, key=lambda environment: _observed(environment, "throttled_percent")).observed
-    worst = {name: busiest[name] for name in ("others_percent",) if name in busiest}
-    worst |= {name: hottest[name] for name in ("throttled", "throttled_percent") if name in hottest}
-    return environments[-1].model_copy(update={"observed": {**environments[-1].observed, **worst}})
-
-
-def _observed(environment: Environment, name: str) -> float:
-    return float(environment.observed.get(name, 0))
-
-
-def slowdown_limit_text(times: int) -> str:
-    """Return the end of a sentence about a disturbance that is too small to explain the verdict."""
-    return f"which can make it at most {times} times slower"
 
 
 def _why_incomplete(runs: Sequence[Run], figures: Mapping[int, Interval | None]) -> str | None:

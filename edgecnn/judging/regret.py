@@ -7,6 +7,10 @@ under Student's t on the paired differences of their rounds. (Expected improveme
 Optimization, 1998. Selection by it: Chick and Inoue, New two-stage and sequential procedures for selecting the best simulated
 system, 2001.) The race continues for candidates that may still turn out to be better.
 
+Other programs slow some candidates more than others. So there may be two costs of each run: the measured cost, and the cost
+without the time that the process waited for a processor. The true cost on a quiet machine is between them. The expected regret is
+the larger one by these two costs, and a candidate stays in the race if it may be better by either.
+
 ``benchmarks/choice_replay.py`` replays recorded processes through these functions.
 """
 
@@ -59,19 +63,22 @@ def estimate(costs: Iterable[float]) -> float:
     return math.exp(fmean(_capped([math.log(cost) for cost in costs])))
 
 
-def lead_of(costs: Costs) -> Lead:
+def lead_of(costs: Costs, without_waiting: Costs | None = None) -> Lead:
     """Return the state of the candidate with the least expected regret.
+
+    ``without_waiting``: costs of the same rounds, without the time that processes waited for a processor; None if unknown.
 
     Pairs are compared in the rounds that both ran, so that candidates that left early are compared over the same minutes.
 
     Raises ValueError: no candidate has a cost.
     """
-    return min((standing_of(name, costs) for name in costs), key=lambda lead: (lead.regret, lead.name))
+    return min((standing_of(name, costs, without_waiting) for name in costs), key=lambda lead: (lead.regret, lead.name))
 
 
-def standing_of(name: str, costs: Costs) -> Lead:
+def standing_of(name: str, costs: Costs, without_waiting: Costs | None = None) -> Lead:
     """Return the state of this candidate."""
-    parts = {rival: _expected_gain(rival_costs, costs[name]) for rival, rival_costs in costs.items() if rival != name}
+    known = (costs, without_waiting or costs)
+    parts = {rival: max(_expected_gain(some[rival], some[name]) for some in known) for rival in costs if rival != name}
     return Lead(name, sum(parts.values()), parts)
 
 
@@ -81,9 +88,9 @@ def alike(costs: Costs, ahead: str) -> frozenset[str]:
     return frozenset({ahead, *near})
 
 
-def preferred(costs: Costs, risks: Mapping[str, tuple[int, bool]]) -> str:
+def preferred(costs: Costs, risks: Mapping[str, tuple[int, bool]], without_waiting: Costs | None = None) -> str:
     """Return the candidate to ship: the leader, or a candidate like it that risks less accuracy (``choice.accuracy_risk``)."""
-    lead = lead_of(costs)
+    lead = lead_of(costs, without_waiting)
 
     def place(name: str) -> tuple[tuple[int, bool], bool, float, str]:
         return risks[name], name != lead.name, -estimated_ratio(costs[lead.name], costs[name]).estimate, name

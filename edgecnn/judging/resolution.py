@@ -110,6 +110,12 @@ def groups_among(images: int, judged: Accuracy | MultiLabelAccuracy | Agreement 
 
 def enough_images(needed: int, groups: int | None = None) -> str:
     """Return the end of a sentence: how many images, of how many groups, would decide an UNSURE gate."""
-    of = "" if groups is None else f" of {counted(groups, 'group')}"
+    of = "" if groups is None else f" of {counted(two_digits(groups), 'group')}"
     odds = f"in {100 * POWER:.0f} % of cases"
-    return f"about {needed:,} new test images{of}, judged separately, would settle it {odds} if the estimate is right"
+    return f"about {two_digits(needed):,} new test images{of}, judged separately, would settle it {odds} if the estimate is right"
+
+
+def two_digits(number: int) -> int:
+    """Round up to two digits, because the number comes from estimates."""
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return -(-number // unit) * unit

@@ -13,8 +13,9 @@ from statistics import median
 
 from edgecnn.errors.wording import counted
 from edgecnn.judging.dependence import dependence, runs_interval
+from edgecnn.judging.disturbance import disturbed
 from edgecnn.judging.intervals import median_interval
-from edgecnn.judging.latency import disturbed, latency_interval_ms, too_few_runs
+from edgecnn.judging.latency import latency_interval_ms, too_few_runs
 from edgecnn.runner.meters.kinds import GPU, KINDS, PROCESSOR
 from edgecnn.runner.runs.figures import RUNS_NEEDED, run_percentile
 from edgecnn.values.figures import BatchFigure, Energy, Memory, SoakWindow, Sustained, Throughput
@@ -96,7 +97,7 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
         machine=named,
         observed_at=profile.observed_at,
         reason=_why_incomplete(profile, meter, totals),
-        disturbed=disturbed(profile.environment),
+        disturbed=disturbed([profile]),
         dependent=None if dependent is None else dependent.says,
     )
 
@@ -190,7 +191,7 @@ def throughput(
         machine=machine,
         observed_at=max((profile.observed_at for profile in raced), default=""),
         reason=reason,
-        disturbed=next((cause for profile in raced if (cause := disturbed(profile.environment))), None),
+        disturbed=next((cause for profile in raced if (cause := disturbed([profile]))), None),
     )
 
 

@@ -7,14 +7,13 @@ race is evaluated after fixed numbers of rounds (looks), and at no other time.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 
 from edgecnn.judging.dependence import runs_interval
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, two_sided_z
 from edgecnn.judging.resolution import POWER, enough_to_tell_apart
 from edgecnn.runner.runs.figures import run_percentile
-from edgecnn.values.profile import Environment, Run, Until
+from edgecnn.values.profile import Run, Until
 from edgecnn.values.verdict import Interval
 
 INTERIM_RUNS = (20, 28, 40)
@@ -75,8 +74,9 @@ def _reach(interval: Interval) -> float:
     return max(interval.high - interval.estimate, interval.estimate - interval.low) / interval.estimate
 
 
-INTERIM_ROUNDS = (10, 24, 48)
-"""Looks of a paired race. Three looks that share an error of 2 % need 99.3 % each; ten pairs reach 99.8 %."""
+INTERIM_ROUNDS = (16, 24, 48)
+"""Looks of a paired race. Three looks that share an error of 2 % need 99.3 % each. From the first on, a dependence of rounds is
+mostly detected."""
 ROUNDS_MAX = INTERIM_ROUNDS[-1]
 _WORTH_A_LOOK = 0.75
 """Share of the limit up to which a race is evaluated; a look shortly before the last one costs confidence and saves nothing."""
@@ -128,25 +128,3 @@ def what_helps(rounds: int | None, spelled: str = OF_A_BUILD) -> str:
         return "a quieter machine would settle it"
     odds = f"about {rounds} rounds ({spelled.format(rounds)}) settle it in {100 * POWER:.0f} % of cases"
     return f"if the estimate is right, {odds}; a quieter machine needs fewer"
-
-
-_LIST = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*")
-"""The kernel's list format, such as ``0-3,8`` (man 7 cpuset, "List format")."""
-
-
-def had_whole_machine(environment: Environment) -> bool:
-    """Whether the kit could use the whole machine; False if unknown. A system without affinity does not limit programs."""
-    limit, affinity = (environment.conditions.get(name) for name in ("cpu_limit", "affinity"))
-    if limit not in (None, "none"):
-        return False
-    if affinity is None:
-        return True
-    online = environment.observed.get("processors_online", "")
-    if not (_LIST.fullmatch(affinity) and _LIST.fullmatch(online)):
-        return False
-    return _processors(online) <= _processors(affinity)
-
-
-def _processors(written: str) -> set[int]:
-    ranges = [part.partition("-") for part in written.split(",")]
-    return {at for first, _, last in ranges for at in range(int(first), int(last or first) + 1)}

@@ -16,10 +16,8 @@ from typing import Any
 
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.wire import usable
-from edgecnn.judging.choice import costs_of
+from edgecnn.judging.choice import contest_of_runs
 from edgecnn.judging.gates import EffectiveGates, RunsNeeded
-from edgecnn.judging.latency import disturbed
-from edgecnn.judging.regret import Costs, lead_of
 from edgecnn.judging.stopping import half_width, rule_of, well_known
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab, joined_environment
@@ -270,30 +268,18 @@ def _entrant_runs(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> di
 def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Return the entrants that run another block; none if the choice is decided."""
     mine = {name: contender_runs for name, contender_runs in _entrant_runs(request, runs).items() if name in rule.contenders}
-    costs = costs_of(CHOOSING[request.purpose], mine)
-    if len(costs) < 2:  # noqa: PLR2004 - there is nothing to choose from
-        return frozenset()
-    lead = lead_of(costs)
-    other_work = disturbed(joined_environment([run for run in runs if "environment" in run]))
-    settled = lead.regret <= rule.regret and (other_work is None or _known_a_look_before(costs, rule))
-    if settled or len(lead.still_in) == 1:
-        return frozenset()
+    environment = joined_environment([run for run in runs if "environment" in run])
+    contest = contest_of_runs(CHOOSING[request.purpose], mine, [environment])
+    racing = contest.still_racing(rule.regret)
+    if not racing:
+        return racing
+    lead, other_work = contest.lead, contest.disturbed
     names = {kit.entrant: kit.candidate.id for kit in request.kits}
-    on = ", ".join(sorted(names[entrant] for entrant in lead.still_in - {lead.name}))
-    standing = f"{names[lead.name]} is ahead after {len(costs[lead.name])} rounds (expected regret {100 * lead.regret:.1f} %)"
+    on = ", ".join(sorted(names[entrant] for entrant in racing - {lead.name}))
+    rounds = len(contest.costs[lead.name])
+    standing = f"{names[lead.name]} is ahead after {rounds} rounds (expected regret {100 * lead.regret:.1f} %)"
     lab.tell.note(f"{standing}{f', but {other_work}' if other_work else ''}; the race continues with {on}")
-    return lead.still_in
-
-
-def _known_a_look_before(costs: Costs, rule: Choosing) -> bool:
-    """Whether the choice was already decided at the previous look.
-
-    If the machine does other work, two looks must agree, because a few agreeing rounds may all be of one disturbed minute.
-    """
-    rounds = max(map(len, costs.values()))
-    before = max((look for look in rule.looks if look < rounds), default=0)
-    then = {name: {number: cost for number, cost in mine.items() if number < before} for name, mine in costs.items()}
-    return before > 0 and lead_of(then).regret <= rule.regret
+    return racing
 
 
 def _enough(request: RaceRequest, until: Until, lab: Lab, runs: Iterable[Mapping[str, Any]], rounds: int) -> bool:

@@ -80,6 +80,11 @@ def impossible(run: Run) -> str | None:
     memory = run.memory
     if memory is not None and any(mib is not None and mib < 0 for mib in (memory.baseline_mib, memory.peak_mib, memory.gpu_mib)):
         return "memory is below 0"
+    waiting = run.waiting
+    if waiting is not None and any(
+        ns is not None and ns < 0 for ns in (waiting.wall_ns, waiting.ran_ns, waiting.waited_ns, waiting.others_ns)
+    ):
+        return "a time of waiting is below 0"
     if run.windows and sum(window.samples for window in run.windows) != len(run.samples_ns):
         return "its windows do not match its samples"
     return None if run.energy is None else _impossible_energy(run.energy)

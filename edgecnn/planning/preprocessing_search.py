@@ -23,7 +23,7 @@ from edgecnn.errors.custom_model import (
     PREPROCESSING_UNPROVED,
     answers_alike,
 )
-from edgecnn.judging.accuracy import share_of
+from edgecnn.judging.accuracy import sample_worth, share_of
 from edgecnn.judging.intervals import Groups
 from edgecnn.judging.judgement import chance_verdict
 from edgecnn.judging.quality import sign_test
@@ -240,7 +240,8 @@ def _best_way(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], group
 def _chance_not_beaten(right: NDArray[np.bool_], ways: int, chance: float, groups: Groups | None = None) -> float | None:
     """Return ``chance`` if the chosen way does not beat it. The level is corrected for the number of ways (Bonferroni)."""
     share = share_of(right, groups, confidence=1 - TOLD_APART / ways)
-    return None if share is None or chance_verdict(share, chance) is None else chance
+    images = sample_worth(right, groups).independent_to_pass(len(right))
+    return None if share is None or chance_verdict(share, chance, images) is None else chance
 
 
 def _way_name(way: Feeding) -> str:

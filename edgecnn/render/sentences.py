@@ -10,6 +10,7 @@ from edgecnn.judging.gates import bound_of, bound_option, exit_code_of
 from edgecnn.judging.judgement import learned_result
 from edgecnn.judging.latency import TAILS
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
+from edgecnn.judging.resolution import two_digits
 from edgecnn.render import figures
 from edgecnn.render.wording import lines_by_reason, names_by_reason
 from edgecnn.results.explain import NextStep, Purpose
@@ -339,7 +340,7 @@ def _unsure_reason(gates: Sequence[GateResult], images: int | None) -> str | Non
     if gate.metric in _LOST:
         question = f"{result.candidate} loses more than {gate.bound:g} pp of {_LOST[gate.metric]}"
     if (needed := result.images_to_settle) is not None:
-        return f"not enough test images{there} to tell whether {question}; about {needed:,} new ones would be enough"
+        return f"not enough test images{there} to tell whether {question}; about {two_digits(needed):,} new ones would be enough"
     if (rounds := result.rounds_to_settle) is not None:
         return f"the race was too short to tell whether {question}; about {counted(rounds, 'round')} would be enough"
     return f"the measurements cannot tell whether {question}"

@@ -53,7 +53,7 @@ class Ensemble(Value):
     def verdict(self) -> Verdict | None:
         """Verdict of its accuracy against chance, as for any other network; None if it beats chance, or no accuracy is known."""
         accuracy, chance = self.whole.accuracy_top1, self.chance_top1
-        return None if accuracy is None or chance is None else chance_verdict(accuracy, chance)
+        return None if accuracy is None or chance is None else chance_verdict(accuracy, chance, self.images)
 
 
 class TenCrop(Value):

@@ -154,6 +154,22 @@ class RunMemory(Value):
     gpu_absent: str | None = None
 
 
+class RunWaiting(Value):
+    """How a process got the processors that it wanted while its samples were timed, over all its threads."""
+
+    wall_ns: Nanoseconds | None = None
+    """Length of the timing. All counts are None where the kernel does not count; ``absent`` then says why."""
+    ran_ns: Nanoseconds | None = None
+    """CPU time of the process."""
+    waited_ns: Nanoseconds | None = None
+    """Time in which a thread was ready to run and had no processor."""
+    switched: Count | None = None
+    """How often a thread lost its processor to another one."""
+    others_ns: Nanoseconds | None = None
+    """CPU time of other programs on all processors."""
+    absent: str | None = None
+
+
 class Run(Value):
     """One process, the statistical unit. Times are in nanoseconds of a monotonic clock."""
 
@@ -184,6 +200,8 @@ class Run(Value):
     """CPU threads of a call, as the session reports; None for a GPU, and from runners that did not record it."""
     windows: tuple[RunWindow, ...] = ()
     """For a sustained run: the windows of ``samples_ns``, in order."""
+    waiting: RunWaiting | None = None
+    """None from runners that did not record it, and for runs that time nothing."""
 
 
 class Until(Value):

@@ -32,7 +32,7 @@ def test_the_most_accurate_of_those_inside_ships_however_much_better_one_outside
     members = [member("a", 0.80, 3.0), member("b", 0.82, 4.0), member("c", 0.90, 9.0, Verdict.FAIL)]
     chosen = choose_member(members, BUDGET, None)
     assert (chosen.name, chosen.state) == ("b", "settled")
-    assert chosen.why == "the most accurate on validation (82.0%) of the 2 that are measured inside p50_ms ≤ 5"
+    assert chosen.why == "the most accurate on validation of the 2 that are measured inside p50_ms ≤ 5"
 
 
 def test_what_may_be_outside_ships_only_where_nothing_is_shown_inside_and_then_provisionally() -> None:

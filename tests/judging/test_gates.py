@@ -71,7 +71,7 @@ def test_complete_agreement_on_few_images_shows_nothing():
 def test_an_unsure_drop_says_how_many_images_would_settle_it():
     result = judge(a_gate(), facts(test=an_accuracy(10, 7, 1000)))
     assert result.verdict is UNSURE
-    assert result.images_to_settle == 3369 and "3,369 " in result.reason
+    assert result.images_to_settle == 3369 and "3,400 " in result.reason
     scaled = an_accuracy(11, 8, 1200)
     assert verdict(a_gate(), test=scaled) is PASS
 

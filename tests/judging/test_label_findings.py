@@ -15,7 +15,7 @@ from edgecnn.values.figures import MultiLabelAccuracy
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, Verdict
-from tests.judging.made import a_candidate, a_multi_label, an_accuracy, an_interval
+from tests.judging.made import a_candidate, a_class, a_gate, a_multi_label, a_quality, an_accuracy, an_interval, facts
 
 
 def a_row(seen: MultiLabelAccuracy, name: str = "onnxruntime-int8") -> CandidateFacts:
@@ -92,3 +92,30 @@ def test_with_so_many_images_of_the_same_kind_the_drop_is_settled(drop: float, b
     assert needed is not None
     settled = seen(needed).drop_pp
     assert settled is not None and abs(settled.high - drop) == pytest.approx(abs(bound - drop), rel=0.02)
+
+
+def test_a_mean_over_labels_that_no_test_image_has_covers_every_value_that_they_may_have() -> None:
+    seen = a_multi_label()
+    unseen = seen.labels[0].model_copy(update={"name": "scarf", "images": 0, "average_precision": None})
+    row = facts(multi_label=seen.model_copy(update={"labels": (*seen.labels, unseen)}))
+    whole = facts(multi_label=seen)
+    for metric, bound in (("map", 0.7), ("macro_f1", 0.5)):
+        gate = a_gate(metric, bound, side="min")
+        assert judge(gate, whole).verdict is Verdict.PASS
+        result = judge(gate, row)
+        assert (result.verdict, result.images_to_settle) == (Verdict.UNSURE, None)
+        assert "'scarf'" in result.reason
+        assert judge(a_gate(metric, 0.99, side="min"), row).verdict is Verdict.FAIL, "even a perfect label would not help"
+    assert judge(a_gate("map_drop_pp", 1.0), whole).verdict is Verdict.PASS
+    assert judge(a_gate("map_drop_pp", 1.0), row).verdict is Verdict.UNSURE
+
+
+def test_the_same_of_macro_f1_with_one_class_an_image() -> None:
+    quality = a_quality()
+    unseen = a_class("Scarf", images=0, right=0, recall=None, drop_pp=None)
+    classes = quality.classes.model_copy(update={"classes": (*quality.classes.classes, unseen)})
+    row = facts(test=an_accuracy(quality=quality.model_copy(update={"classes": classes})))
+    gate = a_gate("macro_f1", 0.8, side="min")
+    assert judge(gate, facts(test=an_accuracy(quality=quality))).verdict is Verdict.PASS
+    result = judge(gate, row)
+    assert result.verdict is Verdict.UNSURE and "'Scarf'" in result.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from edgecnn.errors.base import ExitCode
@@ -19,6 +20,7 @@ from edgecnn.judging.judgement import (
     not_learned,
     weakness_of,
 )
+from edgecnn.judging.resolution import two_digits
 from edgecnn.values.figures import Accuracy, ClassReport, Groups, LabelFigures
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Verdict
@@ -87,7 +89,7 @@ def test_the_same_of_several_labels_an_image(low: float, high: float, verdict: s
 def test_the_sentence_has_the_figures_and_how_many_images_would_settle_it() -> None:
     found = not_learned(right_on(117, *[100] * 10))
     assert found is not None
-    assert all(fact in found.reason for fact in ("11.7 % [9.9, 13.8]", "'c0'", "10.0 %", "2,551 "))
+    assert all(fact in found.reason for fact in ("11.7 % [9.9, 13.8]", "'c0'", "10.0 %", "2,600 "))
     assert (found.gate.metric, found.gate.bound, found.images_to_settle) == ("top1", 0.1, 2551)
     labels = not_learned(ranked(0.22, 0.2, 0.5))
     assert labels is not None
@@ -103,7 +105,7 @@ def test_images_in_groups_settle_less() -> None:
     assert alone is not None
     assert grouped is not None
     assert grouped.images_to_settle == 10 * (alone.images_to_settle or 0), "the 1,000 images are worth 100 for a PASS"
-    assert f" of {(grouped.images_to_settle or 0) // 10:,} groups" in grouped.reason
+    assert f" of {two_digits((grouped.images_to_settle or 0) // 10):,} groups" in grouped.reason
 
 
 @pytest.mark.parametrize("known", [{}, {"test": an_accuracy(right=100)}], ids=["not evaluated", "without classes"])
@@ -155,3 +157,13 @@ def test_a_label_that_no_image_got_is_never_recognised() -> None:
     weak = weakness_of(facts(multi_label=several.model_copy(update={"labels": (several.labels[0], label)})))
     assert weak is not None
     assert (weak.never, weak.several_labels) == (("hat",), True)
+
+
+@pytest.mark.parametrize("classes", [100, 300, 1000])
+def test_a_guesser_with_one_image_a_class_rarely_passes_as_learned(classes: int) -> None:
+    random = np.random.default_rng(8)
+    right = random.binomial(classes, 1 / classes, 4_000)
+    passing = {hits: not_learned(right_on(int(hits), *[1] * classes)) is None for hits in np.unique(right)}
+    rate = sum(passing[hits] for hits in right) / len(right)
+    assert rate < 0.03, "two-sided 95 %; the score interval alone gives 8 %"
+    assert not_learned(right_on(12, *[1] * classes)) is None

@@ -3,7 +3,14 @@ import pytest
 
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import tango_bounds, tango_drop_pp, two_sided_z, wilson
-from edgecnn.judging.resolution import POWER, images_for_proportion, images_needed, resolution_sentence, resolvable_drop_pp
+from edgecnn.judging.resolution import (
+    POWER,
+    images_for_proportion,
+    images_needed,
+    resolution_sentence,
+    resolvable_drop_pp,
+    two_digits,
+)
 from edgecnn.values.figures import Groups
 from tests.judging.made import a_gate, an_accuracy, facts
 
@@ -79,4 +86,4 @@ def test_images_in_groups_are_needed_in_as_many_groups_as_independent_images_wou
     result = judge(a_gate(), facts(test=grouped))
     alone = judge(a_gate(), facts(test=an_accuracy(0, 0, 200))).images_to_settle
     assert result.images_to_settle == 15 * alone
-    assert f"about {15 * alone:,} new test images of {alone:,} groups" in result.reason
+    assert f"about {two_digits(15 * alone):,} new test images of {two_digits(alone):,} groups" in result.reason

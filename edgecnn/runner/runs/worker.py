@@ -29,6 +29,7 @@ from ..machine.memory import MemoryWatch
 from ..machine.nvml import LIBRARIES
 from ..machine.procfs import ROOT
 from ..machine.sensors import observe, read_baseline
+from ..machine.waiting import WaitingWatch
 from ..messages import RunnerError
 from ..meters.kinds import open_meters
 from ..meters.meter import MeterAbsent, Spent
@@ -102,7 +103,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, 
         if not item.end_to_end:
             work = work._replace(inputs=library(kit, pixels, item.batch))  # after the memory was read, which it must not raise
         if energy is None:
-            measured = _time_samples(work, item, item.max_s or timeout_s / 2)
+            measured = _time_samples(work, item, item.max_s or timeout_s / 2, session.elsewhere)
         else:
             following = cycle(work.inputs).__next__
             energy.work(lambda: work.call(following()))
@@ -171,15 +172,19 @@ def _work_of(kit: Kit, session: Any, feed: Any, item: Item) -> Tuple[Work, Optio
     return Work(call, partial(timed_calls, call), [path]), description
 
 
-def _time_samples(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
+def _time_samples(work: Work, item: Item, max_s: float, elsewhere: Optional[str]) -> Dict[str, Any]:
+    """Time the samples. ``elsewhere``: why another process than this one computes; its waiting is then unknown."""
     gc.collect()
     gc.disable()
+    watch = WaitingWatch()
     try:
         if item.window_s is not None:
-            return soak(partial(work.timed, work.inputs), max_s, item.window_s)
-        return {"samples_ns": work.timed(work.inputs, item.samples, int(max_s * 1e9))}
+            measured = soak(partial(work.timed, work.inputs), max_s, item.window_s)
+        else:
+            measured = {"samples_ns": work.timed(work.inputs, item.samples, int(max_s * 1e9))}
     finally:
         gc.enable()
+    return dict(measured, waiting=watch.facts() if elsewhere is None else {"absent": elsewhere})
 
 
 def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:

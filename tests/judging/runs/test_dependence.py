@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgecnn.judging.dependence import dependence, runs_interval, share_of_runs_below
+from edgecnn.judging.dependence import dependence, paces, paired_interval, runs_interval, share_of_runs_below
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import median_interval, ratio_interval
 from edgecnn.judging.latency import latency, latency_interval_ms, medians_by_round, paired_ratio
@@ -169,3 +170,36 @@ def test_the_gate_and_the_stored_figure_name_the_dependence(figure: str) -> None
     result = judge(a_gate(figure, 1.2), facts(latency=found))
     assert result.verdict is Verdict.UNSURE and why in result.reason
     assert json.loads(found.model_dump_json())["dependent"][figure] == why
+
+
+def test_two_paces_of_processes_are_told_from_one_and_from_an_outlier():
+    random = np.random.default_rng(3)
+    one = [float(ms) for ms in np.exp(random.normal(0, 0.03, 24))]
+    assert paces(one) is None
+    assert paces([*one[:-1], 1.5]) is None, "one slow process is an outlier"
+    assert " of 24 processes are 1.2" in (paces([*one[:17], *(1.2 * ms for ms in one[17:])]) or "")
+    alike = sum(paces([float(ms) for ms in np.exp(random.normal(0, 0.03, count))]) is not None for count in (16, 24, 48) * 100)
+    assert alike <= 3
+
+
+def test_a_ratio_of_a_kit_with_two_paces_covers_the_middle_ratio():
+    random = np.random.default_rng(4)
+    missed = 0
+    for _ in range(60):
+        slow = random.random(48) < 0.3
+        head = np.exp(random.normal(0, 0.03, 48)) * np.where(slow, 1.2, 1.0) * math.exp(-0.03 * 0.566)  # its median is 1
+        interval = paired_interval(list(head), list(np.exp(random.normal(0, 0.03, 48)))).interval
+        missed += not interval.low <= 1.0 <= interval.high
+    assert missed <= 3, "an interval of the ratios alone misses it in most races"
+
+
+def test_a_drift_of_one_kit_widens_the_ratio_and_one_of_the_machine_does_not():
+    random = np.random.default_rng(5)
+    drift = np.zeros(48)
+    for at in range(1, 48):
+        drift[at] = 0.9 * drift[at - 1] + 0.02 * random.normal()
+    noise = [np.exp(random.normal(0, 0.01, 48)) for _ in range(2)]
+    own = paired_interval(list(np.exp(drift) * noise[0]), list(noise[1]))
+    machine = paired_interval(list(np.exp(drift) * noise[0]), list(np.exp(drift) * noise[1]))
+    assert own.dependent is not None and "independent rounds" in own.dependent
+    assert own.interval.high / own.interval.low > 3 * machine.interval.high / machine.interval.low - 2

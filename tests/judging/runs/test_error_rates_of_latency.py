@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from edgecnn.judging.dependence import RUNS_TO_TELL
+from edgecnn.judging.disturbance import OTHERS_PERCENT_MAX
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import median_interval, ratio_interval
 from edgecnn.judging.latency import latency
-from edgecnn.runner.runs.figures import OTHERS_PERCENT_MAX
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_race, facts
 

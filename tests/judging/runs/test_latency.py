@@ -2,7 +2,8 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import CONDITIONS_DIFFER, RACES_DIFFER, ROUND_TWICE
-from edgecnn.judging.latency import check_conditions, latency, paired_ratio, worst_of
+from edgecnn.judging.disturbance import worst_of
+from edgecnn.judging.latency import check_conditions, latency, paired_ratio
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity

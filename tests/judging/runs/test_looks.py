@@ -7,7 +7,7 @@ from edgecnn.judging.stopping import INTERIM_ROUNDS, ROUNDS_MAX, look_confidence
 
 
 def test_unless_told_the_race_looks_at_itself_three_times():
-    assert looks() == INTERIM_ROUNDS == (10, 24, 48)
+    assert looks() == INTERIM_ROUNDS == (16, 24, 48)
 
 
 def test_the_last_look_is_at_the_rounds_that_were_asked_for():

@@ -1,5 +1,8 @@
 """The gate on the ratio of two latencies, in the words and verdicts that a user reads."""
 
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
@@ -190,3 +193,33 @@ def test_unpaired_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing():
     assert past.verdict is Verdict.UNSURE
     assert "30 %" in past.reason
     assert unpaired(1.2, of_base=busy).verdict is Verdict.FAIL
+
+
+def test_a_baseline_ages():
+    """A machine whose pace walks by 0.5 % a day moves by 3 % in a month, and three days in a row do not show that."""
+    random = np.random.default_rng(6)
+
+    def wrong(gap: int) -> int:
+        errors = 0
+        for _ in range(200):
+            walk = np.cumsum(random.normal(0, 0.005, 3 + gap))
+            base = [dated(float(np.exp(walk[day])), day) for day in range(3)]
+            head = dated(1.03 * float(np.exp(walk[-1])), 2 + gap)
+            finding = unpaired_finding(head, base)
+            errors += judge_ratio(GATE, finding, "x").verdict is not Verdict.UNSURE
+        return errors
+
+    assert wrong(30) <= 12, "2 % of verdicts may be wrong; 30 % were"
+
+
+def dated(ms: float, day: int):
+    made = a_race([ms] * 8)
+    moment = datetime(2026, 10, 1, 9, tzinfo=UTC) + timedelta(days=day)
+    return made.model_copy(update={"observed_at": moment.isoformat()})
+
+
+def test_the_sentence_says_how_old_the_last_record_is():
+    old = unpaired_finding(dated(1.0, 40), [dated(ms, day) for day, ms in enumerate((1.0, 1.01, 0.99))])
+    young = unpaired_finding(dated(1.0, 3), [dated(ms, day) for day, ms in enumerate((1.0, 1.01, 0.99))])
+    assert "38 days" in old.how and "days old" not in young.how
+    assert old.ratio.high > young.ratio.high
