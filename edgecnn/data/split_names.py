@@ -34,6 +34,28 @@ _GENERIC: Final = frozenset(
 )
 """Words that say nothing about the data set and are ignored."""
 _UNLABELLED: Final = re.compile(r"(?:un(?:label+ed|annotated|sorted|classified)|no ?labels?|(?:not|to) label(?:led|ed)?)")
+_MISSING: Final = frozenset(
+    {
+        "nan",
+        "-nan",
+        "nat",
+        "na",
+        "n/a",
+        "n.a.",
+        "<na>",
+        "#n/a",
+        "#na",
+        "none",
+        "null",
+        "nil",
+        "inf",
+        "-inf",
+        "infinity",
+        "-infinity",
+    }
+    | {"-", "--", "?", "??", ".", "_", "[]", "undefined", "missing"}
+)
+"""Words, in lower case, by which tables write a missing value. pandas reads most of them as missing."""
 _BORDERS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
@@ -78,6 +100,11 @@ def split_claims(names: Sequence[str]) -> dict[Part, list[str]]:
 def is_unlabelled(name: str) -> bool:
     """Whether a folder's name means images without labels, as ``no_label`` and ``unlabeled_images`` do."""
     return _UNLABELLED.fullmatch(" ".join(_words(name))) is not None
+
+
+def is_missing_label(name: str) -> bool:
+    """Whether a label of a list probably means that the image has none, as ``nan`` and ``unlabeled`` do."""
+    return name.casefold() in _MISSING or is_unlabelled(name)
 
 
 def _words(name: str) -> list[str]:

@@ -138,7 +138,7 @@ class Grouping(Value):
         return "; ".join((*parts, *self.off))
 
 
-SkippedBecause = Literal["hidden", "left by a tool", "not in a class folder", "not in the list"]
+SkippedBecause = Literal["hidden", "left by a tool", "not in a class folder", "not in the list", "without a label"]
 
 
 class SkippedImages(Value):

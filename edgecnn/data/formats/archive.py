@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, NamedTuple, cast
 
 from edgecnn.data.files import ListingProgress, read_json, stamp_of, stamps_in, write_json
+from edgecnn.data.formats.label_text import cell_text
 from edgecnn.data.layout import innermost_folder
 from edgecnn.data.split_names import Part, split_name
 from edgecnn.errors.base import ROWS, EdgecnnError, system_reason
@@ -397,7 +398,7 @@ def _sample_label(image: Path, archive: Path) -> str:
         if (file := key.with_name(f"{key.name}{_CLASS}")).is_file():
             return bounded_content(file, _CLASS_BYTES_MAX).decode("utf-8").strip()
         record = json.loads(bounded_content(key.with_name(f"{key.name}{_RECORD}"), _RECORD_BYTES_MAX))
-        label = next(str(record[name]) for name in _KEYS if name in record and isinstance(record[name], str | int))
+        label = next(cell_text(record[name]) for name in _KEYS if isinstance(record.get(name), str | int | float))
         label.encode("utf-8")  # half a character, such as "\\ud800", is not a name
         return label
     except (OSError, ValueError, RecursionError, TypeError, StopIteration) as error:

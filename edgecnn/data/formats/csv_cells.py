@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.data.formats.archive import FILES_MAX
+from edgecnn.data.formats.label_text import cell_text, plain_text
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import table_unusable
 from edgecnn.errors.wording import first_line, shortened
@@ -151,7 +152,7 @@ def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
                 if further := next((key for key in row if key not in known), None):
                     because = f"its first row has no key {shortened(further)!r}"
                     raise table_unusable(file=file, line=last.number + 1, because=because, hint="give the first row every key")
-                yield last.number + 1, [_cell_text(row.get(name)) for name in names]
+                yield last.number + 1, [cell_text(row.get(name)) for name in names]
             last.number += 1
     if not names:
         yield 1, []
@@ -169,11 +170,6 @@ def _json_object(line: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise csv.Error('it is not a JSON object, such as {"file_name": "1.jpg", "label": "cat"}')
     return row
-
-
-def _cell_text(value: object) -> str:
-    """Return text unchanged, null as empty text, and lists, numbers and truth values as JSON."""
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 READERS: Final[dict[str, Callable[[Path, Collection[int]], Iterator[Cells]]]] = {
@@ -209,7 +205,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
     try:
         with open_regular(file) as stream, parquet.ParquetFile(stream) as plain:
             footer, leaves = plain.metadata, [plain.schema.column(index) for index in range(len(plain.schema))]
-            held = [field.name for field in plain.schema_arrow if field.name in columns and arrow.types.is_struct(field.type)]
+            held = [field.name for field in plain.schema_arrow if field.name in columns and _contains_images(field.type)]
         if footer.num_rows > ROWS_MAX:
             raise table_unusable(file=file, line=None, because=TOO_MANY_ROWS)
         if held:
@@ -227,11 +223,17 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
             for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
                 for name in columns:
                     _require_small_cells(file, name, batch.column(name))
-                as_texts = {name: _names_as_json if name.strip().lower() == NAMES else _as_texts for name in columns}
-                cells = [as_texts[name](batch.column(name)) for name in columns]
+                cells = [_as_texts(batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, TypeError, ValueError) as error:  # TypeError: a list of something other than text
         raise table_unusable(file=file, line=None, because=_reason(error)) from error
+
+
+def _contains_images(kind: Any) -> bool:
+    """Whether a column has images, as Hugging Face stores them, in a struct of bytes and a path."""
+    import pyarrow as arrow
+
+    return bool(arrow.types.is_struct(kind)) and any(kind.field(index).name == "bytes" for index in range(kind.num_fields))
 
 
 def _require_small_chunks(file: Path, footer: Any, columns: Sequence[str]) -> None:
@@ -270,18 +272,17 @@ def _require_small_cells(file: Path, name: str, column: Any) -> None:
 
 
 def _as_texts(column: Any) -> list[str]:
+    """Return the cells of a column as text, as ``cell_text`` writes them."""
     import pyarrow as arrow
+    from pyarrow import compute
 
-    decoded = column.dictionary_decode() if arrow.types.is_dictionary(column.type) else column
-    return [text or "" for text in decoded.cast(arrow.string()).to_pylist()]
-
-
-def _names_as_json(column: Any) -> list[str]:
-    """Return lists of names as JSON; a text column may contain names too."""
-    import pyarrow as arrow
-
-    is_list = arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type)
-    return [json.dumps(names or []) for names in column.to_pylist()] if is_list else _as_texts(column)
+    values = column.dictionary_decode() if arrow.types.is_dictionary(column.type) else column
+    if arrow.types.is_nested(values.type):
+        return [cell_text(value) for value in values.to_pylist()]
+    if arrow.types.is_floating(values.type):
+        values = compute.if_else(compute.is_nan(values), None, values)
+    texts = [text or "" for text in values.cast(arrow.string()).to_pylist()]
+    return texts if values.type in (arrow.string(), arrow.large_string()) else list(map(plain_text, texts))
 
 
 def _reason(error: BaseException) -> str:
