@@ -21,10 +21,11 @@ from typing import Any
 
 import typer
 
-from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
+from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason, visible
 from edgecnn.errors.building import RESULTS_NOT_WRITTEN
 from edgecnn.errors.usage import MISSING_ARGUMENT, USAGE, bad_value, no_such_command, no_such_option
 from edgecnn.errors.wording import PROGRAM
+from edgecnn.installed import unknown_variables
 from edgecnn.runner.messages import drop_unwritable
 
 _STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
@@ -134,6 +135,9 @@ def run(app: typer.Typer) -> ExitCode:
 
 
 def _run_command(app: typer.Typer) -> ExitCode:
+    for name, near in unknown_variables(os.environ).items():
+        meant = "" if near is None else f"; did you mean {near}?"
+        sys.stderr.write(f"{PROGRAM}: warning: {visible(name)} is not a variable of edgecnn and is ignored{meant}\n")
     command: Any = typer.main.get_command(app)
     if (swallowed := _missing_value(command, sys.argv[1:])) is not None:
         raise swallowed

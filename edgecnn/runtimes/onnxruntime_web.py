@@ -6,7 +6,6 @@ It has no wheel. https://www.npmjs.com/package/onnxruntime-web states the digest
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tarfile
 import tempfile
@@ -19,7 +18,7 @@ from filelock import FileLock
 
 from edgecnn.errors.devices import CONVERTER_FAILED
 from edgecnn.errors.weights import DownloadFailed
-from edgecnn.installed import VENDORED, Glibc, Series
+from edgecnn.installed import VENDORED, Glibc, Series, is_offline
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime import BACKEND as ONNX_RUNTIME
 from edgecnn.runtimes.protocol import Backend, Halves, Logits, OmittedArithmetic, OutputCheck, Size, halves_of
@@ -90,8 +89,8 @@ def _unpack(archive: Path, folder: Path, candidate: str) -> None:
 
 def _verified_archive(path: Path, candidate: str) -> Path:
     """Return the verified archive. It is downloaded unless the file exists."""
-    if not path.is_file() and os.environ.get("EDGECNN_OFFLINE") == "1":
-        why = f"EDGECNN_OFFLINE=1, and {path} does not exist; `npm pack onnxruntime-web@{VERSION}` makes it"
+    if not path.is_file() and is_offline():
+        why = f"EDGECNN_OFFLINE is on, and {path} does not exist; `npm pack onnxruntime-web@{VERSION}` makes it"
         raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=why)
     partial = path.with_suffix(".part")
     try:

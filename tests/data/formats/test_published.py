@@ -78,7 +78,7 @@ def test_without_a_copy_and_without_a_network_it_is_said_where_one_belongs(copie
         summary_of("torchvision:CIFAR10", tmp_path)
     assert (caught.value.ref, caught.value.fields["because"]) == (
         "published-data-unavailable",
-        "Dataset not found or corrupted; EDGECNN_OFFLINE=1",
+        "Dataset not found or corrupted; EDGECNN_OFFLINE is on",
     )
     assert not list((tmp_path / "store" / "archives").glob("torchvision-*"))
 
