@@ -114,5 +114,5 @@ def test_every_name_is_one_of_torchvision_s() -> None:
 
 
 def test_a_recipe_s_name_is_no_path_of_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text('[data]\npath = "torchvision:CIFAR10"\n')
+    (tmp_path / "mine.toml").write_text('schema = "edgecnn.recipe/2"\n[data]\npath = "torchvision:CIFAR10"\n')
     assert load_recipe(tmp_path / "mine.toml").data.path == "torchvision:CIFAR10"
