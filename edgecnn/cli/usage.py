@@ -71,10 +71,13 @@ def _tell_interrupted() -> ExitCode:
 
 
 def _report_unexpected(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
-    """Report an unexpected exception. A full disk and a path that is too long have their own errors."""
+    """Report an unexpected exception. A limit of the process, a full disk and a path that is too long have their own errors."""
+    from edgecnn.errors.limits import process_limit
     from edgecnn.errors.store import disk_full
     from edgecnn.errors.usage import own_fault, path_too_long
 
+    if (limited := process_limit(error)) is not None:
+        return _show_error(limited, as_json=as_json, traced=error if debug else None)
     for cause in causes_of(error):
         if isinstance(cause, OSError) and cause.errno in {*FULL_ERRNOS, errno.ENAMETOOLONG}:
             path = cause.filename2 or cause.filename

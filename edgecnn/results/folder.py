@@ -19,6 +19,7 @@ from edgecnn.errors.building import (
     ReportUnreadable,
     report_unreadable,
 )
+from edgecnn.errors.limits import process_limit
 from edgecnn.errors.wording import first_problem
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.runner.files import bounded_content
@@ -59,6 +60,8 @@ def output_lock(folder: Path) -> Iterator[None]:
     except EdgecnnError:
         raise
     except Exception as raised:
+        if (limited := process_limit(raised)) is not None:
+            raise limited from raised
         error = raised if isinstance(raised, OSError) and raised.errno is not None else refusal_of_disk(folder)
         if error is None:
             raise
