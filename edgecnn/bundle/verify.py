@@ -48,7 +48,7 @@ from edgecnn.errors.bundle import (
 from edgecnn.results.folder import BUNDLE, CHOICE
 from edgecnn.runner.causes import cause_in, cause_of_change, left_by_a_tool, line_endings
 from edgecnn.runner.files import bounded_content, sha256_of
-from edgecnn.store.disk import fsync_folder, sync_file, write_text_atomically
+from edgecnn.store.disk import fsync_folder, sync_file, umask_mode, write_text_atomically
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress
 
@@ -245,7 +245,7 @@ def remember_version(path: Path, manifest: BundleManifest, digest: str, folder: 
     record = folder / f"{hashlib.sha256(manifest.name.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(record.with_suffix(".lock")):
+        with FileLock(record.with_suffix(".lock"), mode=umask_mode(0o666)):
             before = _read_record(record)
             if before is not None and (manifest.version, digest) != before and manifest.version <= before[0]:
                 raise bundle_rolled_back(path=path, name=manifest.name, version=manifest.version, accepted=before[0])

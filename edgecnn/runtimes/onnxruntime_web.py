@@ -22,7 +22,7 @@ from edgecnn.installed import VENDORED, Glibc, Series, is_offline
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime import BACKEND as ONNX_RUNTIME
 from edgecnn.runtimes.protocol import Backend, Halves, Logits, OmittedArithmetic, OutputCheck, Size, halves_of
-from edgecnn.store.disk import download
+from edgecnn.store.disk import download, umask_mode
 from edgecnn.store.store import default_root
 from edgecnn.values.candidate import Candidate, Runtime, Scheme
 from edgecnn.values.device import Processor
@@ -66,7 +66,7 @@ def web_files(candidate: str, runtime: Runtime) -> Path:
     if is_unpacked(runtime):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{folder.name}.lock"):
+    with FileLock(folder.parent / f".{folder.name}.lock", mode=umask_mode(0o666)):
         if not is_unpacked(runtime):
             _unpack(_verified_archive(folder.parent / _ARCHIVE, candidate), folder, candidate)
     return folder

@@ -34,7 +34,7 @@ from edgecnn.errors.data import ARCHIVE_UNUSABLE
 from edgecnn.errors.labels import SHARDS_WITHOUT_SPLIT
 from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.runner.files import bounded_content, open_regular
-from edgecnn.store.disk import refuse_known_cause
+from edgecnn.store.disk import refuse_known_cause, share_by_umask
 from edgecnn.store.entry import ARCHIVES, UNPACKING, Layout, proof_of
 from edgecnn.store.failures import named_failures
 from edgecnn.store.locks import Locks
@@ -144,6 +144,9 @@ def _fill_folder(fill: Callable[[Path], None], folder: Path, tell: Progress) -> 
         try:
             fill(fresh)
             shutil.rmtree(folder, ignore_errors=True)
+            for place, _, names in os.walk(fresh):
+                for path in (Path(place), *(Path(place, name) for name in names)):
+                    share_by_umask(path)
             fresh.replace(folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
