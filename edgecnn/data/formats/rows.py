@@ -13,7 +13,7 @@ from edgecnn.data.files import ListingProgress, stamp_of
 from edgecnn.data.formats.label_text import SURROGATE, container_in
 from edgecnn.data.layout import ClassFolder, Layout, natural_order
 from edgecnn.data.split_names import Part, is_missing_label
-from edgecnn.errors.data import ONE_CLASS, split_folders, table_unusable, train_folder_missing
+from edgecnn.errors.data import ONE_CLASS, FolderDoubt, split_folders, table_unusable, train_folder_missing
 from edgecnn.errors.labels import labels_look_joined, listed_file_twice, listed_files_missing
 from edgecnn.errors.wording import counted, shortened
 from edgecnn.runner.causes import is_image_name, is_skipped
@@ -134,7 +134,7 @@ def _labelled_rows(listed: RowsOfList, rows: list[Row], progress: ListingProgres
     if listed.reading is None:
         words = {name for row in unlabelled for name in ((row.label,) if row.labels is None else row.labels)}
         names = natural_order(list(filter(is_missing_label, words)))
-        raise split_folders(folder=listed.file, names=names, images=len(unlabelled))
+        raise split_folders(listed.file, FolderDoubt(names, images=len(unlabelled)))
     progress.skip_unlabelled(listed.file, [listed.folder / row.path for row in unlabelled])
     skipped = set(unlabelled)
     return [row for row in rows if row not in skipped]
