@@ -300,8 +300,20 @@ def read_table(path: Path) -> dict[str, Any]:
         raise not_toml(path=path, line=int(line[1]) if line else None, reason=reason) from error
 
 
+_UTF16_SHARE: Final = 0.25
+
+
+def encoding_of(head: bytes) -> tuple[str, str]:
+    """Return the probable encoding of text that is not UTF-8, and the command's name of it for ``iconv``."""
+    pairs = head[: len(head) // 2 * 2]
+    zeros = max(pairs[::2].count(0), pairs[1::2].count(0))
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or zeros > _UTF16_SHARE * len(pairs):
+        return "UTF-16", "UTF-16"
+    return "in another encoding than UTF-8, probably Windows-1252", "WINDOWS-1252"
+
+
 def _utf8(path: Path, data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if encoding_of(data)[1] == "UTF-16":
         raise FILE_UNREADABLE(path=path, reason="it is UTF-16; save it as UTF-8")
     try:
         text = data.decode("utf-8-sig")

@@ -186,7 +186,9 @@ def write_state(out: Path, state: SweepState) -> None:
 def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[str, str]:
     """Return a digest of each build's request: recipe, bounds, device, board, versions and the contents of named files.
 
-    Only contents count, so that new permissions or dates ask no build again. Images are read once, as in any build. Raises EdgecnnError: a device is unknown.
+    Only contents count, so that new permissions or dates ask no build again. Images are read once, as in any build.
+
+    Raises EdgecnnError: a device is unknown.
     """
     digests, tools = dict[str, Any](), tool_versions()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
@@ -16,11 +17,12 @@ from typing import Any, Final
 
 from edgecnn.data.formats.archive import FILES_MAX
 from edgecnn.data.formats.label_text import cell_text, plain_text
-from edgecnn.errors.base import system_reason
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data import table_unusable
-from edgecnn.errors.wording import first_line, shortened
+from edgecnn.errors.wording import first_line, shell_word, shortened
 from edgecnn.installed import require_packages
 from edgecnn.runner.files import open_regular
+from edgecnn.store.disk import encoding_of
 
 CSV: Final = ".csv"
 TSV: Final = ".tsv"
@@ -30,6 +32,9 @@ _BYTES_MAX: Final = 4 << 30
 _ROW_CHARACTERS_MAX: Final = 1 << 20
 _SEPARATORS: Final = (",", ";", "\t")
 """Separators of a CSV file. The first that the header contains is used."""
+_SEPARATOR_LINE: Final = re.compile(r"\"?sep=([^\r\n\"])\"?\s*", re.IGNORECASE)
+"""The line by which Excel states the separator."""
+_HEAD_BYTES: Final = 1 << 16
 _COLUMNS_MAX: Final = 100_000
 
 Cells = tuple[int, Sequence[str]]
@@ -108,26 +113,38 @@ def _open_text(file: Path, last: _LastLine) -> Iterator[io.TextIOWrapper]:
         with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             yield text
     except UnicodeDecodeError as error:
-        raise table_unusable(file=file, line=None, because="it is not UTF-8") from error
+        raise _not_utf8(file) from error
     except csv.Error as error:
         raise table_unusable(file=file, line=last.number + 1, because=str(error)) from error
     except OSError as error:
         raise table_unusable(file=file, line=None, because=system_reason(error)) from error
 
 
+def _not_utf8(file: Path) -> EdgecnnError:
+    with open_regular(file) as stream:
+        encoding, name = encoding_of(stream.read(_HEAD_BYTES))
+    source, target = shell_word(file), shell_word(file.with_name(f"{file.stem}-utf8{file.suffix}"))
+    hint = f"iconv -f {name} -t UTF-8 {source} > {target}, or save it from a spreadsheet as CSV UTF-8"
+    return table_unusable(file=file, line=None, because=f"it is {encoding}", hint=hint)
+
+
 def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
     last = _LastLine()
     with _open_text(file, last) as text:
         header = text.readline(_ROW_CHARACTERS_MAX)
-        separator = next((sign for sign in _SEPARATORS if sign in header), ",")
-        text.seek(0)
-        lines = _BoundedLines(text)
+        stated = _SEPARATOR_LINE.fullmatch(header)  # Excel's first line; the header is the second
+        separator = next((sign for sign in _SEPARATORS if sign in header), ",") if stated is None else stated[1]
+        if "\0" in header:
+            raise _not_utf8(file)
+        if stated is None:
+            text.seek(0)
+        first, lines = 0 if stated is None else 1, _BoundedLines(text)
         reader = csv.reader(lines, strict=True, delimiter="\t" if file.suffix.lower() == TSV else separator)
-        yield 1, next(reader, [])
-        last.number = reader.line_num
+        yield first + 1, next(reader, [])
+        last.number = first + reader.line_num
         lines.begin_row()
         for cells in reader:
-            last.number = reader.line_num
+            last.number = first + reader.line_num
             lines.begin_row()
             if cells:
                 yield last.number, cells
