@@ -1,7 +1,10 @@
-"""What this installation has: optional packages with the commands that install them, and the shipped folders of TOML and JSON."""
+"""What this installation has: optional packages with the commands that install them, the shipped folders of TOML and JSON, and
+the environment variables that set it up.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from edgecnn.errors.usage import VARIABLE_INVALID
 from edgecnn.errors.weights import missing_package
-from edgecnn.errors.wording import plural
+from edgecnn.errors.wording import nearest, plural
 
 PythonVersion = tuple[int, int]
 Glibc = tuple[int, int]
@@ -88,6 +92,68 @@ def require_packages(distributions: Iterable[str], *, extra: str, needed_for: st
     for distribution in distributions:
         if (lacks := lacking((distribution,), extra)) is not None:
             raise missing_package(distribution=distribution, needed_for=needed_for, **lacks._asdict())
+
+
+VARIABLES: Mapping[str, Literal["switch", "text", "own", "tests"]] = {
+    "EDGECNN_OFFLINE": "switch",
+    "EDGECNN_STORE": "text",
+    "EDGECNN_STORE_REMOTE": "text",
+    "EDGECNN_SSH": "text",
+    "EDGECNN_TORCHVISION": "text",
+    "EDGECNN_BROWSER": "text",
+    "EDGECNN_EMULATOR": "text",
+    "EDGECNN_ERROR_FILE": "text",
+    "EDGECNN_RUNNER_PYTHON": "own",
+    "EDGECNN_SPAWNED_NS": "own",
+    "EDGECNN_PYTHONPATH_NOT_PASSED": "own",
+    "EDGECNN_AT_ONCE_S": "tests",
+    "EDGECNN_CI_VENV": "tests",
+    "EDGECNN_COLD": "tests",
+    "EDGECNN_CRASHES": "tests",
+    "EDGECNN_CUTS": "tests",
+    "EDGECNN_FUZZ_FILES": "tests",
+    "EDGECNN_SOAK": "tests",
+}
+"""Every variable of edgecnn. A user sets switches and texts. edgecnn sets its own for the processes that it starts, and
+``.ci/run`` sets those of the tests.
+"""
+_PREFIX = "EDGECNN_"
+_ON = ("1", "true", "yes", "on", "y", "t")
+_OFF = ("", "0", "false", "no", "off", "n", "f")
+
+
+def is_offline() -> bool:
+    """Whether EDGECNN_OFFLINE forbids downloads. Raises VARIABLE_INVALID: its value is neither an on word nor an off word."""
+    return switch_value("EDGECNN_OFFLINE", os.environ)
+
+
+def switch_value(name: str, environment: Mapping[str, str]) -> bool:
+    """Return whether a variable is on. An unset or empty variable is off.
+
+    Raises VARIABLE_INVALID: its value is neither an on word nor an off word.
+    """
+    value = environment.get(name, "").strip()
+    if value.casefold() not in (*_ON, *_OFF):
+        raise VARIABLE_INVALID(name=name, value=value[:100], on=_ON[:4], off=_OFF[1:5])
+    return value.casefold() in _ON
+
+
+def in_ci() -> bool:
+    """Whether this process runs in CI. Some services set ``CI`` to their name, so every value but an off word is on."""
+    return os.environ.get("CI", "").strip().casefold() not in _OFF
+
+
+def unknown_variables(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Return each variable that begins like one of edgecnn and is none, with the nearest name, if one is near.
+
+    Raises VARIABLE_INVALID: a switch has an invalid value.
+    """
+    for name, kind in VARIABLES.items():
+        if kind == "switch":
+            switch_value(name, environment)
+    known = [name for name, kind in VARIABLES.items() if kind in ("switch", "text")]
+    unknown = sorted(name for name in environment if name.startswith(_PREFIX) and name not in VARIABLES)
+    return {name: nearest(name, known) for name in unknown}
 
 
 _PACKAGE = Path(__file__).resolve().parent

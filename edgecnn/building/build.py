@@ -49,7 +49,7 @@ from edgecnn.errors.building import (
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.judging.gates import EffectiveGates
-from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
+from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence, validation_sentence
 from edgecnn.measure.lab import Lab, kits_that_fail
 from edgecnn.measure.race import open_log
 from edgecnn.measure.subject import Subject
@@ -151,7 +151,8 @@ def _smallest_visible_drop(resolved: Resolved) -> str:
         return f"{images:,} images without labels show how often two candidates agree, but not accuracy"
     of_accuracy = " of accuracy between two candidates"
     sentence = labels_sentence(images) if resolved.data.multi_label else f"{resolution_sentence(images)}{of_accuracy}"
-    return sentence if resolved.data.grouping is None else f"{sentence}{GROUPED}"
+    sentence = sentence if resolved.data.grouping is None else f"{sentence}{GROUPED}"
+    return "; ".join(filter(None, (sentence, validation_sentence(resolved.data.counts["validation"]))))
 
 
 def steps_in_store(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:

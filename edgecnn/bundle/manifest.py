@@ -150,7 +150,7 @@ class BundleVerification(Value):
     signer: str | None = None
     """Identity in the file of allowed signers, of a good signature."""
     made_here: tuple[str, ...] = ()
-    """Files that ``--made-here`` accepted without a check: the manifest does not list them."""
+    """Accepted files that the manifest does not list: runs of ``runner measure``, and what ``--made-here`` accepted."""
     remembered: int | None = None
     """Version that this machine had accepted before; None: no record, or none for this name."""
     unlearned: Mapping[str, Unlearned] = Field(default={}, exclude_if=lambda kits: not kits)

@@ -88,9 +88,14 @@ def _is_ip_address(name: str) -> bool:
     return True
 
 
-_METHODS: Final = {"/": "GET", "/predict": "POST"}
+_METHODS: Final = {"/": ("GET", "HEAD"), "/predict": ("POST",)}
 _CHUNK: Final = 1 << 16
 _LINGER_S: Final = 2.0
+_LINGERING: Final = 64
+"""Most refused connections that are kept open, so that their clients can read the response."""
+_BEGINNING: Final = 1024
+_FORM: Final = re.compile(rb"[A-Za-z_][\w.-]*=")
+"""The beginning of an URL-encoded form."""
 _UNCLEAR: Final = "this request is not valid"
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _GUARDS: Final = {
@@ -179,9 +184,9 @@ class Handler(BaseHTTPRequestHandler):
             self._check_origin()
             if path not in _METHODS:
                 raise _Refused(HTTPStatus.NOT_FOUND, "no-such-page", "this server has only / and /predict")
-            if self.command != _METHODS[path]:
-                what = f"{path} takes only {_METHODS[path]}"
-                raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", what, Allow=_METHODS[path])
+            if self.command not in _METHODS[path]:
+                what = f"{path} takes only {' and '.join(_METHODS[path])}"
+                raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", what, Allow=", ".join(_METHODS[path]))
             if path == "/":
                 page = self.server.page
                 self._send(HTTPStatus.OK, "text/html", page.html, {"Content-Security-Policy": page.policy})
@@ -193,11 +198,34 @@ class Handler(BaseHTTPRequestHandler):
     def _check_headers(self) -> None:
         """Refuse invalid headers that ``http.server`` ignores. It reads no headers after a line that is not a header."""
         if self.headers.get_content_maintype() == "multipart":
-            what = f"send the image as the body, not in a form: curl --data-binary @photo.jpg {self.server.url}predict"
-            raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "form", what)
+            raise self._unsupported("form", "in a form")
+        if self.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise self._unsupported("compressed", "compressed")
         broken = self.headers.defects or self.headers.get_payload() or any("\0" in value for value in self.headers.values())
         if broken or self.request_version == "HTTP/0.9":
             raise _Refused(HTTPStatus.BAD_REQUEST, "bad-request", _UNCLEAR)
+
+    def _unsupported(self, ref: str, form: str) -> _Refused:
+        """Return the refusal of a body that contains the image in another form, with the way to send the image."""
+        what = f"send the image as the body, not {form}: curl --data-binary @photo.jpg {self.server.url}predict"
+        return _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, ref, what)
+
+    def _refusal_of_file(self, content: bytes, error: NotAPhotograph) -> _Refused:
+        """Return the refusal of a body that is not an image. Its first bytes decide, then its stated type.
+
+        The type alone decides nothing, because ``curl --data-binary`` states that of a form.
+        """
+        stated = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        begins = content[:_BEGINNING].lstrip()
+        if content.startswith(b"\x1f\x8b"):
+            return self._unsupported("compressed", "compressed")
+        if begins.startswith((b"{", b"[")) or stated.endswith(("/json", "+json")):
+            return self._unsupported("json", "in JSON")
+        if stated.startswith("text/") or begins.startswith(b"data:"):
+            return self._unsupported("text", "as text")
+        if _FORM.match(begins):
+            return self._unsupported("form", "in a form")
+        return _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable-image", f"This file cannot be read as an image: {error}.")
 
     def _check_origin(self) -> None:
         """Refuse another site's page that uses this server through a browser that has both open."""
@@ -228,8 +256,7 @@ class Handler(BaseHTTPRequestHandler):
             what = "too many images are waiting"
             raise _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, "busy", what, 1) from None
         except NotAPhotograph as error:
-            what = f"This file cannot be read as an image: {error}."
-            raise _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable-image", what) from error
+            raise self._refusal_of_file(content, error) from error
         except (RunnerError, MemoryError) as error:
             self.server.tell(f"edgecnn: an image was not classified: {type(error).__name__}: {error}")
             what = "The model failed on this image; the terminal of edgecnn shows the error."
@@ -349,6 +376,8 @@ class PhotoServer(ThreadingHTTPServer):
         self.rates = Rates(limits)
         self._lock = threading.Lock()
         self._guests: dict[Any, _Guest] = {}
+        self._lingering: dict[Any, float] = {}
+        """The end of waiting for each refused connection. Only the serving thread uses it."""
         self._check: Callable[[], None] = lambda: None
         try:
             self.address_family, *_, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
@@ -403,9 +432,39 @@ class PhotoServer(ThreadingHTTPServer):
             super().process_request(request, client_address)
             return
         request.settimeout(0)  # the socket is new, so this little is sent at once or not at all
-        with suppress(OSError):  # it has disconnected
+        try:
             request.send(NO_PLACE)
+            request.shutdown(socket.SHUT_WR)
+        except OSError:  # it has disconnected
+            self.shutdown_request(request)
+            return
+        self._lingering[request] = time.monotonic() + _LINGER_S
+        if len(self._lingering) > _LINGERING:
+            self._close_lingering(next(iter(self._lingering)))
+
+    def _read_lingering(self, now_s: float) -> None:
+        """Read what refused clients still send, and close their connections once they end.
+
+        A connection that is closed with unread bytes is reset, and its client loses the response.
+        """
+        for request, ends_s in list(self._lingering.items()):
+            try:
+                if now_s > ends_s or not request.recv(_CHUNK):
+                    self._close_lingering(request)
+            except BlockingIOError:
+                continue
+            except OSError:
+                self._close_lingering(request)
+
+    def _close_lingering(self, request: Any) -> None:
+        del self._lingering[request]
         self.shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Close the server and its refused connections."""
+        for request in list(self._lingering):
+            self._close_lingering(request)
+        super().server_close()
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection and free its place."""
@@ -429,6 +488,7 @@ class PhotoServer(ThreadingHTTPServer):
         """Call ``check``, and close connections that send too slowly. The loop calls this several times a second."""
         self._check()
         now_s = time.monotonic()
+        self._read_lingering(now_s)
         with self._lock:
             for request in [request for request, guest in self._guests.items() if guest.is_late(self.limits, now_s)]:
                 self._cut_off(request)

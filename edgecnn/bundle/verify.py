@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,12 +49,14 @@ from edgecnn.errors.bundle import (
 from edgecnn.results.folder import BUNDLE, CHOICE
 from edgecnn.runner.causes import cause_in, cause_of_change, left_by_a_tool, line_endings
 from edgecnn.runner.files import bounded_content, sha256_of
-from edgecnn.store.disk import fsync_folder, sync_file, write_text_atomically
+from edgecnn.store.disk import fsync_folder, sync_file, umask_mode, write_text_atomically
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress
 
 _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
 """Names of files that the use of a bundle leaves in its folder: runs, engines, byte code."""
+_RECORD: Final = re.compile(r"measured/(?:energy/)?[A-Za-z0-9_.-]+\.(?:json|log|txt)")
+"""Runs that ``runner measure`` leaves. They are only read as data, so they need no permission."""
 _SCHEMA = "edgecnn.accepted/1"
 _RECORD_BYTES_MAX = 1 << 20
 UNSIGNED: Final = (
@@ -171,7 +174,7 @@ def _check_signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Lite
 
 
 def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tuple[str, ...]:
-    """Refuse missing, additional and ambiguous names. Return the accepted files that the use of the bundle made."""
+    """Refuse missing, additional and ambiguous names, except runs. Return the accepted files that the use of the bundle made."""
     require_distinct(opened.path, manifest.files)
     for name in manifest.files:
         if (fault := name_fault(name)) != "":
@@ -183,7 +186,8 @@ def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tupl
         parts = name.split("/")
         is_engine = len(parts) > 3 and (parts[0], parts[2]) == ("kits", _BUILT)
         made_here = opened.form == "folder" and (parts[0] == _MEASURED or is_engine or _BYTE_CODE in parts[:-1])
-        if not (made_here and trust.made_here):
+        is_record = made_here and _RECORD.fullmatch(name) is not None
+        if not is_record and not (made_here and trust.made_here):
             raise bundle_file_extra(path=opened.path, file=name, made_here=made_here, left=left_by_a_tool(name, opened.path))
     return tuple(extra)
 
@@ -245,7 +249,7 @@ def remember_version(path: Path, manifest: BundleManifest, digest: str, folder: 
     record = folder / f"{hashlib.sha256(manifest.name.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(record.with_suffix(".lock")):
+        with FileLock(record.with_suffix(".lock"), mode=umask_mode(0o666)):
             before = _read_record(record)
             if before is not None and (manifest.version, digest) != before and manifest.version <= before[0]:
                 raise bundle_rolled_back(path=path, name=manifest.name, version=manifest.version, accepted=before[0])

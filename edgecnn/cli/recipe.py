@@ -80,7 +80,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     try:
         data = summarize(choice, call.store.root, call.tell)
     except SplitFolders as error:
-        raise split_folders(error.fields["folder"], **error.fields["doubt"], option="--folders ") from error
+        raise split_folders(error.fields["folder"], error.fields["doubt"], option="--folders ") from error
     call.close()
     choices = _first_choices(call, len(data.classes), drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     choices = replace(choices, read_as=read_as)

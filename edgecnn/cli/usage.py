@@ -21,10 +21,11 @@ from typing import Any
 
 import typer
 
-from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
+from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason, visible
 from edgecnn.errors.building import RESULTS_NOT_WRITTEN
 from edgecnn.errors.usage import MISSING_ARGUMENT, USAGE, bad_value, no_such_command, no_such_option
 from edgecnn.errors.wording import PROGRAM
+from edgecnn.installed import unknown_variables
 from edgecnn.runner.messages import drop_unwritable
 
 _STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
@@ -70,10 +71,13 @@ def _tell_interrupted() -> ExitCode:
 
 
 def _report_unexpected(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
-    """Report an unexpected exception. A full disk and a path that is too long have their own errors."""
+    """Report an unexpected exception. A limit of the process, a full disk and a path that is too long have their own errors."""
+    from edgecnn.errors.limits import process_limit
     from edgecnn.errors.store import disk_full
     from edgecnn.errors.usage import own_fault, path_too_long
 
+    if (limited := process_limit(error)) is not None:
+        return _show_error(limited, as_json=as_json, traced=error if debug else None)
     for cause in causes_of(error):
         if isinstance(cause, OSError) and cause.errno in {*FULL_ERRNOS, errno.ENAMETOOLONG}:
             path = cause.filename2 or cause.filename
@@ -134,6 +138,9 @@ def run(app: typer.Typer) -> ExitCode:
 
 
 def _run_command(app: typer.Typer) -> ExitCode:
+    for name, near in unknown_variables(os.environ).items():
+        meant = "" if near is None else f"; did you mean {near}?"
+        sys.stderr.write(f"{PROGRAM}: warning: {visible(name)} is not a variable of edgecnn and is ignored{meant}\n")
     command: Any = typer.main.get_command(app)
     if (swallowed := _missing_value(command, sys.argv[1:])) is not None:
         raise swallowed

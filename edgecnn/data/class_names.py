@@ -7,25 +7,35 @@ with its weights.
 
 from __future__ import annotations
 
+import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.model_metadata import CONFIG, KEYS, is_onnx, names_in_config, names_in_metadata, repository_file
-from edgecnn.errors.base import system_reason
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, no_imagenet_class, not_in_class_names
 from edgecnn.errors.wording import nearest
 from edgecnn.runner.files import bounded_content
-from edgecnn.store.disk import refuse_known_cause, user_path
+from edgecnn.store.disk import encoding_of, refuse_known_cause, user_path
 
 IMAGENET = "imagenet"
 SORTED = "sorted"
 CLASSES_WORDS: Final = ("folders", SORTED, IMAGENET)
 """Values of ``data.classes`` that are not a file."""
 _BYTES_MAX: Final = 4 << 20
+_LABEL_FILE: Final = re.compile(
+    r"(?:.*[_.-])?(?:labels?|classes|class_?names|label_?map|id2label|idx_to_(?:class|label)|index_to_(?:name|class|label)|"
+    r"class_(?:indices|index|map))\.(?:txt|json|names|ya?ml|pbtxt|csv|tsv)|.+\.names|data\.ya?ml",
+    re.IGNORECASE,
+)
+"""Names that tools give a file of class names next to a model."""
+_READ_NEXT_TO_MODELS: Final = (".txt", ".names", ".json")
 _CONTROL_CATEGORIES: Final = ("Cc", "Zl", "Zp")
 _IMAGENET_FILE = Path(__file__).parent / "imagenet_classes.tsv"
 
@@ -78,7 +88,8 @@ def _read_text(file: Path) -> str:
     except FileNotFoundError:
         raise
     except UnicodeDecodeError as error:
-        raise CLASS_NAMES_UNUSABLE(file=file, because="it is not UTF-8") from error
+        because = f"it is {encoding_of(content)[0]}; save it as UTF-8"
+        raise CLASS_NAMES_UNUSABLE(file=file, because=because) from error
     except OSError as error:
         raise CLASS_NAMES_UNUSABLE(file=file, because=system_reason(error)) from error
 
@@ -86,6 +97,10 @@ def _read_text(file: Path) -> str:
 def _names_of_model(file: Path) -> tuple[str, ...] | None:
     """Return the names in an ONNX file or a ``config.json``; None for any other file."""
     try:
+        if file.name != CONFIG and file.suffix.lower() == ".json" and file.is_file():
+            if (names := _names_in_json(file)) is None:
+                raise CLASS_NAMES_UNUSABLE(file=file, because="its JSON is neither a list of names nor names by index")
+            return names
         if file.name == CONFIG and file.is_file():
             if (names := names_in_config(file)) is None:
                 raise CLASS_NAMES_UNUSABLE(file=file, because="its id2label names no classes; use a text file instead")
@@ -107,21 +122,50 @@ class ModelNames(NamedTuple):
 
     names: tuple[str, ...]
     file: Path
-    """Source of the names, which ``data.classes`` accepts: the model, or a ``config.json`` next to the model."""
+    """Source of the names, which ``data.classes`` accepts: the model, or a file next to the model."""
 
 
 def names_in_model(model: Path) -> ModelNames | None:
-    """Return the classes in a model file's metadata, or in the ``config.json`` next to it; None if neither has names."""
+    """Return the classes in a model file's metadata, in the ``config.json`` or in the only file of labels next to it.
+
+    None if none of them has names.
+    """
     file = user_path(model)
     try:
         names = names_in_metadata(file)
         if names is not None:
             return ModelNames(names, model)
         config = repository_file(file, CONFIG)
-        names = None if config is None else names_in_config(config)
-        return None if config is None or names is None else ModelNames(names, config)
-    except OSError:
+        if config is not None and (names := names_in_config(config)) is not None:
+            return ModelNames(names, config)
+        readable = [path for path in label_files_next_to(file) if path.suffix.lower() in _READ_NEXT_TO_MODELS]
+        return ModelNames(names_in(readable[0]), readable[0]) if len(readable) == 1 else None
+    except (OSError, EdgecnnError):
         return None  # the code that loads the model reports why it cannot be read
+
+
+def label_files_next_to(model: Path) -> list[Path]:
+    """Return the files next to a model whose names say that they name classes, whether or not edgecnn reads them."""
+    with suppress(OSError):
+        return sorted(path for path in model.parent.iterdir() if _LABEL_FILE.fullmatch(path.name) and path.is_file())
+    return []
+
+
+def _names_in_json(file: Path) -> tuple[str, ...] | None:
+    """Return the names in a JSON file: a list, names by index, or indices by name; None if it has another form."""
+    try:
+        content = json.loads(_read_text(file))
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(content, dict) and all(isinstance(index, int) for index in content.values()):
+        content = {str(index): name for name, index in content.items()}
+    if isinstance(content, dict):
+        content = [content.get(str(index)) for index in range(len(content))]
+    if not isinstance(content, list):
+        return None
+    names = [entry[-1] if isinstance(entry, list) and entry else entry for entry in content]  # [WordNet ID, name]
+    is_valid = len(names) > 1 and all(isinstance(name, str) and name.strip() for name in names)
+    return tuple(nfc(name.strip()) for name in names) if is_valid and len(set(names)) == len(names) else None
 
 
 def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, model: str) -> tuple[str, ...] | None:

@@ -79,6 +79,7 @@ class ListingProgress:
         self._is_reported = False
         self.contents: dict[Path, FolderContent] = {}
         self._skipped: dict[Path, tuple[int, SkippedBecause]] = {}
+        self._unlabelled = set[str]()
         self._due = time.monotonic() + QUIET_FOR_S
 
     def count_entry(self) -> None:
@@ -99,6 +100,11 @@ class ListingProgress:
         """Record the number of images directly in a folder that contains class folders."""
         self._skipped[folder] = images, "not in a class folder"
 
+    def skip_unlabelled(self, file: Path, images: Sequence[Path]) -> None:
+        """Record the images of a list whose label means that they have none."""
+        self._skipped[file] = len(images), "without a label"
+        self._unlabelled.update(map(os.path.normpath, images))
+
     def skip_unlisted(self, root: Path, listed: Sequence[Sequence[str]]) -> None:
         """Record for each folder under ``root`` the number of images that are not among the ``listed`` stamps.
 
@@ -106,6 +112,7 @@ class ListingProgress:
         """
         known = {os.path.normpath(stamp.rsplit("/", 4)[0]) for stamps in listed for stamp in stamps}
         paths = (stamp.rsplit("/", 4)[0] for stamp in stamps_in(root, self))
+        known |= {os.path.relpath(path, root) for path in self._unlabelled}
         unlisted = Counter(path.rpartition("/")[0] for path in paths if is_image_name(path) and path not in known)
         self._skipped |= {root / folder: (images, "not in the list") for folder, images in unlisted.items()}
 

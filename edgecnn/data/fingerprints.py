@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, grey_levels, open_picture
@@ -39,6 +40,15 @@ _DRAFT_PX: Final = 4 * SMALL_PX
 _ORIENTATION_TAG: Final = 0x0112
 _TURNS: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 """EXIF 2.32, tag 0x0112: counter-clockwise quarter turns, then a left-right flip, that turn a stored image upright."""
+_LUMINANCE: Final = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87,
+    80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95,
+    98, 112, 100, 103, 99,
+)  # fmt: skip
+"""Luminance table of ITU-T T.81, annex K.1, which libjpeg scales by quality."""
+_MISSING_GREY: Final = 128
+_BLOCK_ROWS: Final = 16
+"""Rows of one line of blocks at the usual chroma subsampling."""
 _FEWEST: Final = 4
 _MOST_OTHERS: Final = 0.5
 """Largest share of the other images that may have the mark. A more common mark says little about the class."""
@@ -151,6 +161,12 @@ class Fingerprint(NamedTuple):
     levels: tuple[int, int] | None
     """The darkest and the lightest value of 16-bit grey."""
     small: npt.NDArray[np.uint8]
+    profile: str = "none"
+    """Description of the embedded colour profile."""
+    quality: str = ""
+    """Quality of a JPEG file in the scale of libjpeg, or a digest of its tables; empty for other formats."""
+    cut_off: bool = False
+    """Whether the lower part of a JPEG file is empty, as of a file that was cut and ended afterwards."""
 
 
 def fingerprint_of(data: bytes) -> Fingerprint:
@@ -165,7 +181,8 @@ def fingerprint_of(data: bytes) -> Fingerprint:
         with open_picture(io.BytesIO(data)) as image:
             kind, mode, (width, height) = image.format or "", image.mode, image.size
             orientation = _orientation(image)
-            animated = bool(getattr(image, "is_animated", False)) and kind not in ("TIFF", "MPO")
+            animated = bool(getattr(image, "is_animated", False)) and kind != "MPO"
+            profile, quality = _profile_name(image), _jpeg_quality(image)
             levels = grey_levels(image) if mode.startswith("I") and width * height <= MAX_PIXELS else None
             transparent = mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
     except Exception as error:
@@ -178,9 +195,45 @@ def fingerprint_of(data: bytes) -> Fingerprint:
         turns, mirrored = _TURNS.get(orientation, (0, False))
         turned = np.rot90(_small_copy(shrunk), turns)
         small = np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
-    return Fingerprint(
-        kind, mode, width, height, orientation if orientation in _TURNS else 1, animated, transparent, levels, small
-    )
+    upright = orientation if orientation in _TURNS else 1
+    cut_off = shrunk is not None and _is_cut_off(np.asarray(shrunk), max(1, height // shrunk.height))
+    return Fingerprint(kind, mode, width, height, upright, animated, transparent, levels, small, profile, quality, cut_off)
+
+
+def _profile_name(image: Image.Image) -> str:
+    """Return the description of the colour profile, or a digest of a profile without one."""
+    content = image.info.get("icc_profile")
+    if not content:
+        return "none"
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(content))).strip()
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        name = ""
+    return name or hashlib.sha256(content).hexdigest()[:8]
+
+
+def _jpeg_quality(image: Image.Image) -> str:
+    """Return the quality whose luminance table the file has, or a digest of its tables."""
+    tables = getattr(image, "quantization", None)
+    if image.format != "JPEG" or not tables:
+        return ""
+    table = [int(value) for value in tables[min(tables)]]
+    if len(table) == len(_LUMINANCE):
+        for quality in range(1, 101):
+            scale = 5000 // quality if quality < 50 else 200 - 2 * quality  # noqa: PLR2004 - of jcparam.c
+            if sorted(table) == sorted(min(255, max(1, (value * scale + 50) // 100)) for value in _LUMINANCE):
+                return str(quality)
+    return hashlib.sha256(repr(sorted(tables.items())).encode()).hexdigest()[:8]
+
+
+def _is_cut_off(pixels: npt.NDArray[np.uint8], scale: int) -> bool:
+    """Return whether the lowest rows are exactly the grey that libjpeg gives missing blocks.
+
+    ``scale``: stored rows of each row.
+    """
+    empty = (pixels == _MISSING_GREY).all(axis=(1, 2))
+    rows = int(np.argmin(empty[::-1])) if not empty.all() else 0
+    return rows * scale >= _BLOCK_ROWS
 
 
 def hash_bits(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -233,6 +286,7 @@ def _marks_of_kind(
 ) -> Iterator[ClassMark]:
     mark = _MARKS[kind]
     size = Counter(label for labels, _ in images for label in labels)
+    images = [(labels, fingerprint) for labels, fingerprint in images if mark(fingerprint)]  # other formats have no quality
     unassigned = Counter(mark(fingerprint) for _, fingerprint in images)
     counts = Counter((label, mark(fingerprint)) for labels, fingerprint in images for label in labels)
     uniform = [(label, value) for (label, value), own in counts.items() if own == size[label] >= _FEWEST]
@@ -253,4 +307,6 @@ _MARKS: Final[Mapping[MarkKind, Callable[[Fingerprint], str]]] = {
     "mode": lambda fingerprint: fingerprint.mode,
     "format": lambda fingerprint: fingerprint.kind,
     "size": _size_text,
+    "colour profile": lambda fingerprint: fingerprint.profile,
+    "JPEG quality": lambda fingerprint: fingerprint.quality,
 }

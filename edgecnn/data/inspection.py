@@ -51,6 +51,8 @@ _UNBALANCED: Final = 3.0
 """Imbalance from which accuracy over all images hides the smallest class, unlike balanced accuracy. A convention."""
 _NAMED: Final = 5
 _SHORTEST_PLURAL: Final = 4
+_NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*")
+"""A number, whose sign and points are not punctuation: -1 is not 1, and 1.5 is not 15."""
 _SHORTEST_MISSPELT: Final = 7
 """Shortest word that may be misspelt. Shorter words are often one letter apart on purpose: shirt, skirt."""
 
@@ -175,11 +177,15 @@ def _pixel_findings(facts: DataInspection) -> Iterator[Finding]:
     if facts.one_pixel:
         have = counted(len(facts.one_pixel), "image has", "images have")
         yield _finding("one-pixel", f"{have} a side of 1 pixel ({first_of(facts.one_pixel, _NAMED)})", serious=True)
+    if facts.cut_off:
+        end = counted(len(facts.cut_off), "JPEG file ends", "JPEG files end")
+        named = first_of(facts.cut_off, _NAMED)
+        yield _finding("cut-off", f"{end} in plain grey, as files do that were cut off and repaired ({named})", serious=True)
     turned = sum(count for orientation, count in facts.orientations.items() if orientation != "1")
     wide = sum(count for mode, count in facts.modes.items() if mode.startswith("I"))
     for count, kind, sentence in (
         (turned, "stored-turned", "rotated by EXIF; a build rotates them upright"),
-        (facts.animated, "animated", "animated; a build uses the first frame"),
+        (facts.animated, "animated", "animated or of several pages; a build uses the first frame or page"),
         (facts.transparent, "transparent", "partly transparent; a build uses a white background"),
         (wide, "wide-pixels", f"16-bit; {_grey_scaling(facts.grey_levels or ALL_LEVELS)}"),
     ):
@@ -229,7 +235,8 @@ def name_slips(names: Sequence[str]) -> tuple[NameSlip, ...]:
 
 
 def _bare_name(name: str) -> str:
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+    text = unicodedata.normalize("NFKC", name).casefold()
+    return text if _NUMBER.fullmatch(text) else re.sub(r"[\W_]+", "", text)
 
 
 def _singular(name: str) -> str:
@@ -384,6 +391,7 @@ def _inspection_facts(
         "imbalance": round(max(counts) / min(counts), 2),
         "name_slips": name_slips(listed.classes),
         "class_marks": class_marks([(labels_of(image), fingerprints[image.path]) for image in images], listed.classes),
+        "cut_off": tuple(image.path for image in images if fingerprints[image.path].cut_off),
         "one_pixel": tuple(image.path for image in images if 1 in _sides(fingerprints[image.path])),
         **_facts_of_files([fingerprints[image.path] for image in images]),
     }

@@ -15,9 +15,10 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.class_names import nfc
 from edgecnn.data.files import ListingProgress, content_of, skipped_phrases
-from edgecnn.data.split_names import Part, has_split_word, is_unlabelled, split_claims, split_name
+from edgecnn.data.split_names import Part, has_split_word, is_annotation_layout, is_unlabelled, split_claims, split_name
 from edgecnn.errors.data import (
     ONE_CLASS,
+    FolderDoubt,
     NoClassFolders,
     data_path_unusable,
     no_class_folders,
@@ -121,10 +122,11 @@ def find_layout(root: Path, progress: ListingProgress, reading: FolderReading | 
     progress.skip_outside(root, content_of(root, progress).images)
     if (layout := _split_layout(root, names, progress, reading)) is not None:
         return layout
+    _refuse_annotations(root, names, reading)
     if reading == "nested":
         return _pooled_layout(root, names, progress)
     if reading is None and (inner := _classes_inside(root, names, progress)):
-        raise split_folders(folder=root, names=names, inner=inner)
+        raise split_folders(root, FolderDoubt(names, inner))
     names, ignored = _class_folders_of(root, names, reading)
     return Layout(root, _require_two_classes(root, names), {}, tuple(_class_folders(names, "train", "")), ignored)
 
@@ -187,8 +189,9 @@ def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, r
     if not any(inside.values()):
         if parts and reading != "classes":
             lists = (path for path in root.iterdir() if path.suffix.lower() in _LISTS and not is_skipped(path.name))
-            raise split_folders(folder=root, names=list(parts.values()), lists=sorted(lists))
+            raise split_folders(root, FolderDoubt(list(parts.values()), lists=sorted(lists)))
         return None
+    _refuse_annotations(holders["train"], inside["train"], reading)
     train, unlabelled = _class_folders_of(holders["train"], folders_in(holders["train"], progress), reading)
     classes = _require_two_classes(holders["train"], train)
     ignored = [name for name in names if name not in parts.values()]
@@ -264,8 +267,14 @@ def _class_folders_of(
     if not buckets or reading == "classes":
         return names, ()
     if reading is None:
-        raise split_folders(folder=folder, names=buckets)
+        raise split_folders(folder, FolderDoubt(buckets))
     return tuple(name for name in names if name not in buckets), buckets
+
+
+def _refuse_annotations(folder: Path, names: Sequence[str], reading: FolderReading | None) -> None:
+    """Raise SplitFolders: the folders are images and annotations of a tool for detection or segmentation."""
+    if reading is None and is_annotation_layout(names):
+        raise split_folders(folder, FolderDoubt(natural_order(names), are_annotations=True))
 
 
 def _require_two_classes(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:

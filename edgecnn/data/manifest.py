@@ -98,6 +98,15 @@ class Files(NamedTuple):
     group_by: str | None = None
     """The value of ``data.group_by``."""
 
+    def with_contents(self, cache: Path, tell: Progress) -> Files:
+        """Return the files with digests instead of stamps, so that ``state`` ignores dates and permissions. Reads new files."""
+        folders = zip(self.layout.folders, self.stamps, strict=True)
+        files = [[parse_stamp(folder.path, stamp) for stamp in inside] for folder, inside in folders]
+        every = [file for inside in files for file in inside]
+        facts = read_facts(self.layout.root, every, index_file_for(cache, self.source), tell)
+        contents = {path: f"{path}/{fact.sha256}/{fact.problem}" for path, fact in facts.items()}
+        return self._replace(stamps=[[contents[file.path] for file in inside] for inside in files])
+
     def state(self, classes: str | None) -> str:
         """Return a digest that changes if a file, label, group, split or class name changes.
 

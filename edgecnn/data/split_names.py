@@ -34,6 +34,34 @@ _GENERIC: Final = frozenset(
 )
 """Words that say nothing about the data set and are ignored."""
 _UNLABELLED: Final = re.compile(r"(?:un(?:label+ed|annotated|sorted|classified)|no ?labels?|(?:not|to) label(?:led|ed)?)")
+_MISSING: Final = frozenset(
+    {
+        "nan",
+        "-nan",
+        "nat",
+        "na",
+        "n/a",
+        "n.a.",
+        "<na>",
+        "#n/a",
+        "#na",
+        "none",
+        "null",
+        "nil",
+        "inf",
+        "-inf",
+        "infinity",
+        "-infinity",
+    }
+    | {"-", "--", "?", "??", ".", "_", "[]", "undefined", "missing"}
+)
+"""Words, in lower case, by which tables write a missing value. pandas reads most of them as missing."""
+_TOOL_IMAGES: Final = frozenset({"images", "image", "img", "imgs", "jpegimages", "obj_train_data", "photos"})
+_TOOL_ANNOTATIONS: Final = frozenset(
+    {"labels", "label", "labeltxt", "annotations", "annotation", "ann", "anns", "bboxes", "boxes", "xml", "xmls", "imagesets"}
+    | {"masks", "mask", "segmentation", "segmentationclass", "segmentationobject", "groundtruth", "ground_truth", "gt"}
+)
+"""Folders that tools for detection and segmentation make: YOLO, Pascal VOC, COCO, Label Studio, CVAT, Supervisely."""
 _BORDERS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
@@ -78,6 +106,17 @@ def split_claims(names: Sequence[str]) -> dict[Part, list[str]]:
 def is_unlabelled(name: str) -> bool:
     """Whether a folder's name means images without labels, as ``no_label`` and ``unlabeled_images`` do."""
     return _UNLABELLED.fullmatch(" ".join(_words(name))) is not None
+
+
+def is_annotation_layout(names: Sequence[str]) -> bool:
+    """Whether folders are those of a tool for detection or segmentation: images next to their annotations."""
+    known = {name.casefold() for name in names}
+    return not known.isdisjoint(_TOOL_IMAGES) and not known.isdisjoint(_TOOL_ANNOTATIONS)
+
+
+def is_missing_label(name: str) -> bool:
+    """Whether a label of a list probably means that the image has none, as ``nan`` and ``unlabeled`` do."""
+    return name.casefold() in _MISSING or is_unlabelled(name)
 
 
 def _words(name: str) -> list[str]:

@@ -119,6 +119,14 @@ SPLITS_DIFFER = ErrorRow(
 SPLIT_FOLDERS = ErrorRow(
     "split-folders", "the folders in {folder} can be read in two ways", "{because}", "{hint}", kind=SplitFolders, also=("doubt",)
 )
+LABELS_LOOK_MISSING = ErrorRow(
+    "labels-look-missing",
+    "{images:counted image} in {file} may have no label",
+    "{because}",
+    "{hint}",
+    kind=SplitFolders,
+    also=("names", "folder", "doubt"),
+)
 SPLIT_NAMED_TWICE = ErrorRow("split-named-twice", "{names:listed} in {folder} mean the same split", fix="keep one of them")
 TRAIN_FOLDER_MISSING = ErrorRow("train-folder-missing", "{what}", fix="{hint}", also=("named",))
 NOTHING_READABLE = ErrorRow(
@@ -338,22 +346,38 @@ def splits_differ(
     return SPLITS_DIFFER(folder=folder, other=other, because="; ".join(facts), hint=hint)
 
 
-def split_folders(
-    folder: Path,
-    names: Sequence[str],
-    inner: Sequence[str] = (),
-    lists: Sequence[Path] | None = None,
-    *,
-    option: str = "--set data.folders=",
-) -> EdgecnnError:
-    """``names``: the ambiguous folders. ``inner``: the sub-folders that all of them contain; none if only the names are
-    ambiguous.
+class FolderDoubt(NamedTuple):
+    """What can be read in two ways."""
 
-    ``lists``: the files that may contain the labels of splits; None if the names are those of images without a label, not of
-    splits. ``option``: the option that decides, up to its value.
-    """
+    names: Sequence[str]
+    """The ambiguous folders, or the labels of a list."""
+    inner: Sequence[str] = ()
+    """Sub-folders that all folders contain; none if only the names are ambiguous."""
+    lists: Sequence[Path] | None = None
+    """Files that may contain the labels of splits; None if the names are not those of splits."""
+    images: int = 0
+    """Number of images that a list labels with ``names``; 0 if the names are folders."""
+    are_annotations: bool = False
+    """Whether a tool for detection or segmentation made the folders."""
+
+
+def split_folders(folder: Path, doubt: FolderDoubt, *, option: str = "--set data.folders=") -> EdgecnnError:
+    """``folder``: the folder, or the list. ``option``: the option that decides, up to its value."""
+    names, inner, lists = doubt.names, doubt.inner, doubt.lists
     quoted, as_classes = _listed(list(map(repr, names))), f"{option}classes"
-    if inner:
+    if doubt.images:
+        write = plural(len(names), "is a word", "are words")
+        because = f"{quoted} {write} for a missing label"
+        hint = f"pass {option}labelled to skip these images, or {as_classes} if {quoted}"
+        hint += f" {plural(len(names), 'is a class', 'are classes')}"
+        return LABELS_LOOK_MISSING(
+            images=doubt.images, file=folder, folder=folder, names=names, because=because, hint=hint, doubt=doubt
+        )
+    if doubt.are_annotations:
+        fact = "are the images and annotations of a tool for detection or segmentation"
+        hint = "write a list with the columns path and label, or cut out each object into a folder for its class"
+        hint += f"; pass {as_classes} if {quoted} are the classes"
+    elif inner:
         fact = f"contain no images, only the sub-folders {_folders(inner)}"
         hint = f"pass {option}nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
         hint += f" {quoted} are; folders named train, val and test are always splits"
@@ -370,7 +394,6 @@ def split_folders(
         fact = f"{name_suggests} images without labels"
         hint = f"pass {option}labelled to skip {quoted}, or {as_classes} to treat"
         hint += f" {plural(len(names), 'it as a class', 'them as classes')}"
-    doubt = {"names": names, "inner": inner, "lists": lists}
     return SPLIT_FOLDERS(folder=folder, because=f"{_folders(names)} {fact}", hint=hint, doubt=doubt)
 
 

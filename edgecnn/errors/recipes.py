@@ -28,6 +28,12 @@ RECIPE_INVALID = ErrorRow(
     "{problems:joined}",
     "docs/schemas/recipe.json lists every key",
 )
+RECIPE_WITHOUT_SCHEMA = ErrorRow(
+    "recipe-without-schema",
+    "{path} is not a recipe",
+    "{because}",
+    'write schema = "{reads}" on the first line, or write a recipe with edgecnn init FOLDER',
+)
 RECIPE_TOO_NEW = ErrorRow(
     "recipe-too-new",
     "recipe {path} is written for a later edgecnn",

@@ -49,7 +49,7 @@ STORE_UNUSABLE = ErrorRow(
     "store-unusable",
     "the store {root} cannot be used",
     "{because}",
-    "set EDGECNN_STORE=FOLDER to a folder that you can write to",
+    "set EDGECNN_STORE=FOLDER to a folder that you can read and write",
     kind=StoreUnusable,
 )
 STORE_FULL = ErrorRow(

@@ -33,6 +33,12 @@ BAD_VALUE = ErrorRow(
 _CANNOT_PARSE = "edgecnn cannot parse the command line of {command}"
 _USAGE = "for usage, run {command} --help"
 USAGE = ErrorRow("usage", _CANNOT_PARSE, "{reason}", _USAGE)
+VARIABLE_INVALID = ErrorRow(
+    "variable-invalid",
+    "{name} is {value!r}, which is neither on nor off",
+    "it is on with {on:commas}, and off with {off:commas} or if it is not set",
+    "export {name}=1, or unset {name}",
+)
 RESOLUTION_OF_A_FILE = ErrorRow(
     "resolution-of-a-file", _CANNOT_PARSE, "--resolution does not apply: {network} has a fixed resolution", _USAGE
 )

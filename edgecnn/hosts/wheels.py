@@ -14,7 +14,7 @@ from pydantic import Field
 from edgecnn.errors.hosts import WHEELS_NOT_FOUND, WHEELS_NOT_UNPACKED
 from edgecnn.hosts.ssh.link import Link, shell_path
 from edgecnn.hosts.unpacker import extract_wheel
-from edgecnn.hosts.wire import Message, Unusable, last_lines, parse_json, validate
+from edgecnn.hosts.wire import Message, Unusable, last_document, last_lines, validate
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.stage import Progress
 
@@ -120,8 +120,8 @@ def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str
     script = f"FOLDER = {FOLDER!r}\nWHEELS = {[wheel.name for wheel in wheels]!r}\n".encode() + UNPACKER.read_bytes()
     answer = link.ask(f"exec {shell_path(python)} -", stdin=script, timeout_s=_UNPACK_S)
     try:
-        return validate(_Unpacked, parse_json(answer.text.splitlines()[-1])).python
-    except (IndexError, Unusable) as error:
+        return validate(_Unpacked, last_document(answer.stdout)).python
+    except Unusable as error:
         raise WHEELS_NOT_UNPACKED(board=link.board, because=_reason(answer.stderr or answer.text)) from error
 
 

@@ -23,6 +23,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from edgecnn.errors.hosts import ANSWER_UNUSABLE, OWN_ANSWER_UNUSABLE
 from edgecnn.errors.wording import first_problem
 
+_PREFIX_BYTES = 4096
+"""Most bytes before a JSON object on its line."""
+_TRIED = 4
+"""Most braces that are tried as the beginning of the object."""
 _KEPT_CHARACTERS = 10_000
 _LARGEST = 10**19
 """No measured number is larger: nanoseconds since 1970 are a tenth of it."""
@@ -64,6 +68,31 @@ def parse_json(text: bytes | str) -> Any:
         return json.loads(text, parse_int=_parse_int, parse_float=_parse_float, parse_constant=_parse_float)
     except (ValueError, RecursionError) as error:
         raise Unusable(f"invalid JSON: {error}") from error
+
+
+def document_in(line: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that ends a line; None if there is none.
+
+    A login shell may print a window title or a greeting without a line end, directly before the object.
+    """
+    if not line.rstrip().endswith(b"}"):
+        return None
+    start = line.find(b"{", 0, _PREFIX_BYTES)
+    for _ in range(_TRIED):
+        if start < 0:
+            break
+        with suppress(Unusable):
+            return dict(parse_json(line[start:]))
+        start = line.find(b"{", start + 1, _PREFIX_BYTES)
+    return None
+
+
+def last_document(output: bytes) -> dict[str, Any]:
+    """Return the last JSON object among the lines of an output. Raises Unusable: no line has one."""
+    for line in reversed(output.splitlines()):
+        if (value := document_in(line)) is not None:
+            return value
+    raise Unusable("no line of the output is a JSON object")
 
 
 def validate(model: type[_Model], value: Any) -> _Model:
@@ -116,13 +145,8 @@ class Line(Message):
     @classmethod
     def of(cls, line: bytes) -> tuple[Line, Mapping[str, Any]] | None:
         """Return the message and its JSON, or None for other output. Raises Unusable: see ``validate``."""
-        if not line.lstrip().startswith(b"{"):
-            return None
-        try:
-            value = parse_json(line)
-        except Unusable:
-            return None
-        if not isinstance(value, dict) or not (isinstance(value.get("progress"), dict) or "note" in value or "ok" in value):
+        value = document_in(line)
+        if value is None or not (isinstance(value.get("progress"), dict) or "note" in value or "ok" in value):
             return None
         return validate(cls, value if isinstance(value.get("progress"), dict) else {**value, "progress": None}), value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
+from typing import Final
 
 from edgecnn.errors.wording import counted, plural
 from edgecnn.judging.intervals import (
@@ -50,6 +51,19 @@ def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT
         return "0 images resolve nothing"
     verb = plural(images, "resolves", "resolve")
     return f"{counted(images, 'image')} at about {100 * disagreement:g} % disagreement {verb} ± {half:.1f} pp"
+
+
+FEW_VALIDATION_IMAGES: Final = 30
+"""Number of validation images below which one image decides more than 3 percentage points of every choice."""
+
+
+def validation_sentence(images: int) -> str:
+    """Return what few validation images can resolve, for training and choices; empty if there are enough or none."""
+    if not 0 < images < FEW_VALIDATION_IMAGES:
+        return ""
+    share = 100 / images
+    decide = plural(images, "decides", "decide")
+    return f"only {counted(images, 'validation image')} {decide} when training stops and what is chosen: each is {share:.0f} pp"
 
 
 def labels_sentence(images: int) -> str:

@@ -31,6 +31,7 @@ from edgecnn.errors.weights import (
     weights_not_a_file,
 )
 from edgecnn.errors.wording import no_unicode
+from edgecnn.installed import is_offline
 from edgecnn.models.weights_file import format_of
 from edgecnn.store.disk import sha256_of, user_path
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
@@ -38,8 +39,6 @@ from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.stage import Progress
 
 ANSWER_WITHIN_S = 3.0
-OFFLINE_VARIABLE = "EDGECNN_OFFLINE"
-"""Set to 1: never go online."""
 
 
 def answer_weights(
@@ -97,8 +96,8 @@ def held_weights(weights: PretrainedWeights, choice: str = "auto", cached: Path 
 
 def _download_answer(spec: ArchSpec, weights: PretrainedWeights, choice: str) -> WeightsAnswer:
     url = hub_address(weights) if weights.origin == "timm" else weights.url
-    offline = os.environ.get(OFFLINE_VARIABLE) == "1"
-    refusal = f"was not asked because {OFFLINE_VARIABLE}=1" if offline else _refusal_of_server(str(url))
+    offline = is_offline()
+    refusal = "was not asked because EDGECNN_OFFLINE is on" if offline else _refusal_of_server(str(url))
     if refusal is None:
         what = f"{weights.trained_on} weights, downloaded from {url}"
         return WeightsAnswer.starting(what, choice=choice, kind="download", asked=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgecnn.data.class_names import names_in_model, order_by_names
+from edgecnn.data.class_names import label_files_next_to, names_in_model, order_by_names
 from edgecnn.data.formats.registry import has_own_order
 from edgecnn.data.layout import natural_order
 from edgecnn.data.manifest import summarize
@@ -16,6 +16,7 @@ from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS, NO_HEAD_TO_KEEP
 from edgecnn.errors.data import NoClassFolders, class_order_open
 from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.training import NOTHING_TO_TRANSFER, WEIGHTS_NOT_WANTED
+from edgecnn.errors.wording import first_of
 from edgecnn.installed import installed_version, lacking, require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe, require_size
 from edgecnn.models.compound import keeps_all, scaled_or_same
@@ -37,7 +38,7 @@ from edgecnn.results.folder import PLAN
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runtimes.registry import every_backend
 from edgecnn.stages.weights import FetchStage
-from edgecnn.store.disk import json_document
+from edgecnn.store.disk import json_document, user_path
 from edgecnn.store.store import Store
 from edgecnn.training.settings import (
     BATCH_SIZE,
@@ -151,6 +152,8 @@ def _complete_custom(recipe: Recipe, store: Store, tell: Progress) -> CompletedR
         data = summarize(choice, store.root, tell)
     require_fitting(recipe, data)
     named = names_in_model(Path(str(recipe.model.onnx))) if data.labelled else None
+    if named is None and choice.classes is None and data.labelled:
+        _note_unread_labels(user_path(str(recipe.model.onnx)), tell)
     taken = requested_order(choice.classes, named)
     if choice.classes is None and data.labelled:
         order = None if named is None else order_by_names(named.names, data.classes, Path(data.root), str(named.file))
@@ -166,6 +169,13 @@ def _complete_custom(recipe: Recipe, store: Store, tell: Progress) -> CompletedR
     class_note = class_order(recipe.model, named, taken, data)
     weights = custom_weights(recipe.model, train_kept_out=learned, order=class_note)
     return CompletedRecipe(weights, data, recipe.model_copy(update=filled))
+
+
+def _note_unread_labels(model: Path, tell: Progress) -> None:
+    if files := label_files_next_to(model):
+        named = first_of([str(file) for file in files], 3)
+        use = "`--set data.classes=FILE` uses a text or JSON file with the names in the order of the outputs"
+        tell.note(f"{named} may name the classes of the model, and is not used: {use}")
 
 
 def _require_one_order(data: DataSummary) -> None:

@@ -22,6 +22,7 @@ from edgecnn.errors.recipes import (
     RECIPE_INVALID,
     RECIPE_IS_FOLDER,
     RECIPE_TOO_NEW,
+    RECIPE_WITHOUT_SCHEMA,
     recipe_too_old,
     unknown_pipeline,
 )
@@ -79,6 +80,7 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
         RECIPE_FILE_MISSING: the file does not exist, but a pipeline of its name does.
         RECIPE_IS_FOLDER: the path is a folder, perhaps one of images.
         FILE_UNREADABLE, NOT_TOML: the file cannot be read.
+        RECIPE_WITHOUT_SCHEMA: it is empty, or does not state its schema.
         RECIPE_TOO_NEW: its schema is later than this version's.
         RECIPE_INVALID: unknown keys (with the nearest right one), wrong types or values out of range; lists all of them.
     """
@@ -181,7 +183,9 @@ def _anchored(folder: Path, text: str) -> str:
 
 
 def _refuse_another_schema(table: Mapping[str, Any], path: Path) -> None:
-    schema = table.get("schema")
+    if "schema" not in table:
+        raise RECIPE_WITHOUT_SCHEMA(path=path, because="it has no key schema" if table else "it is empty", reads=SCHEMA)
+    schema = table["schema"]
     match = re.fullmatch(r"edgecnn\.recipe/(\d{1,9})", schema) if isinstance(schema, str) else None
     if match is None:
         return

@@ -19,6 +19,7 @@ from edgecnn.errors.building import (
     no_report,
     report_unreadable,
 )
+from edgecnn.errors.limits import process_limit
 from edgecnn.errors.wording import first_problem, near_names
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.runner.files import bounded_content
@@ -75,6 +76,8 @@ def output_lock(folder: Path) -> Iterator[None]:
     except EdgecnnError:
         raise
     except Exception as raised:
+        if (limited := process_limit(raised)) is not None:
+            raise limited from raised
         error = raised if isinstance(raised, OSError) and raised.errno is not None else refusal_of_disk(folder)
         if error is None:
             raise

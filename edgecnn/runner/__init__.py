@@ -4,13 +4,20 @@ It needs Python 3.8, the standard library, NumPy, Pillow and one runtime. Import
 a kit needs only its own folder.
 """
 
-from __future__ import annotations
-
+# Older Pythons read this file before they fail on the syntax of another, so everything before the imports is Python 2.7.
 import sys
-from pathlib import Path
+
+OLDEST_PYTHON = (3, 8)
+if sys.version_info < OLDEST_PYTHON:
+    sys.exit(
+        "runner: error: this is Python %d.%d, but the runner needs Python %d.%d or later [python-too-old]"
+        % (sys.version_info[:2] + OLDEST_PYTHON)
+    )
 
 
-def _write_no_byte_code() -> None:
+def _write_no_byte_code():  # type: () -> None
+    from pathlib import Path
+
     # Byte code is executed, so verification refuses byte code that a bundle does not list. Python wrote this file's byte code
     # before its first line ran.
     sys.dont_write_bytecode = True

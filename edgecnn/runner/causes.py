@@ -155,8 +155,24 @@ def why_no_image(source: Any, otherwise: str) -> str:
         otherwise: the reason if no cause is known.
     """
     head, place = _head_of(source)
-    cause = cause_in(head, place) or _missing_decoder(head)
+    cause = cause_in(head, place) or _downloaded_text(head) or _missing_decoder(head)
     return otherwise if cause is None else "{}: {}".format(cause.why, cause.fix)
+
+
+_HTML = (b"<!doctype html", b"<html", b"<head", b"<script", b"<body", b"<?xml")
+
+
+def _downloaded_text(head: bytes) -> Optional[Cause]:
+    """Return the cause of a web page or a message that a server sent in place of an image; None for other bytes."""
+    text = head[3:] if head.startswith(b"\xef\xbb\xbf") else head
+    begin = text.lstrip()[:64].lower()
+    if begin.startswith(_HTML) and b"<svg" not in head[:_HEAD_BYTES].lower():
+        kind = "a web page (HTML)" if not begin.startswith(b"<?xml") else "an XML document"
+    elif begin[:1] in (b"{", b"["):
+        kind = "JSON"
+    else:
+        return None
+    return Cause("it is {}, not an image".format(kind), "download it again; servers send such text for an error or a login")
 
 
 def _missing_decoder(head: bytes) -> Optional[Cause]:

@@ -6,7 +6,6 @@ It has no wheel. https://www.npmjs.com/package/onnxruntime-web states the digest
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tarfile
 import tempfile
@@ -19,11 +18,11 @@ from filelock import FileLock
 
 from edgecnn.errors.devices import CONVERTER_FAILED
 from edgecnn.errors.weights import DownloadFailed
-from edgecnn.installed import VENDORED, Glibc, Series
+from edgecnn.installed import VENDORED, Glibc, Series, is_offline
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime import BACKEND as ONNX_RUNTIME
 from edgecnn.runtimes.protocol import Backend, Halves, Logits, OmittedArithmetic, OutputCheck, Size, halves_of
-from edgecnn.store.disk import download
+from edgecnn.store.disk import download, umask_mode
 from edgecnn.store.store import default_root
 from edgecnn.values.candidate import Candidate, Runtime, Scheme
 from edgecnn.values.device import Processor
@@ -67,7 +66,7 @@ def web_files(candidate: str, runtime: Runtime) -> Path:
     if is_unpacked(runtime):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{folder.name}.lock"):
+    with FileLock(folder.parent / f".{folder.name}.lock", mode=umask_mode(0o666)):
         if not is_unpacked(runtime):
             _unpack(_verified_archive(folder.parent / _ARCHIVE, candidate), folder, candidate)
     return folder
@@ -90,8 +89,8 @@ def _unpack(archive: Path, folder: Path, candidate: str) -> None:
 
 def _verified_archive(path: Path, candidate: str) -> Path:
     """Return the verified archive. It is downloaded unless the file exists."""
-    if not path.is_file() and os.environ.get("EDGECNN_OFFLINE") == "1":
-        why = f"EDGECNN_OFFLINE=1, and {path} does not exist; `npm pack onnxruntime-web@{VERSION}` makes it"
+    if not path.is_file() and is_offline():
+        why = f"EDGECNN_OFFLINE is on, and {path} does not exist; `npm pack onnxruntime-web@{VERSION}` makes it"
         raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=why)
     partial = path.with_suffix(".part")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import http.client
@@ -88,8 +89,31 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def umask_mode(mode: int) -> int:
+    """Return the permissions of ``mode`` that the umask leaves."""
+    with contextlib.suppress(OSError):  # reading the umask elsewhere changes it for all threads
+        status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+        if (umask := re.search(r"^Umask:\s*([0-7]+)$", status, re.MULTILINE)) is not None:
+            return mode & ~int(umask[1], 8)
+    umask_before = os.umask(0o077)
+    os.umask(umask_before)
+    return mode & ~umask_before
+
+
+def share_by_umask(path: Path) -> None:
+    """Give a file or a folder the permissions that the umask gives a new one. Some libraries write only for their own user."""
+    facts = path.lstat()
+    if stat.S_ISLNK(facts.st_mode) or facts.st_uid != os.geteuid():
+        return
+    is_folder, mode = stat.S_ISDIR(facts.st_mode), stat.S_IMODE(facts.st_mode)
+    wanted = umask_mode(0o777 if is_folder or mode & 0o100 else 0o666) | mode & ~0o777
+    if mode != wanted:
+        path.chmod(wanted)
+
+
 def sync_and_digest(path: Path) -> FileFact:
-    """Sync a file to the disk and return its facts."""
+    """Sync a file to the disk, with the umask's permissions, and return its facts."""
+    share_by_umask(path)
     with path.open("rb") as file:
         os.fsync(file.fileno())
         return FileFact(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=os.fstat(file.fileno()).st_size)
@@ -109,15 +133,19 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Sync a file."""
+    """Sync a file, with the umask's permissions."""
+    share_by_umask(path)
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_folders(*folders: Path) -> None:
-    """Sync the names in these folders and all folders below."""
+    """Sync the names in these folders and all folders below, with the umask's permissions."""
+    paths = [Path(path) for folder in folders for path, _, _ in os.walk(folder)]
+    for path in paths:
+        share_by_umask(path)
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-        list(pool.map(fsync_folder, (Path(path) for folder in folders for path, _, _ in os.walk(folder))))
+        list(pool.map(fsync_folder, paths))
 
 
 def fsync_folder(folder: Path) -> None:
@@ -209,7 +237,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        Path(name).chmod(0o644)
+        Path(name).chmod(umask_mode(0o666))
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -272,8 +300,20 @@ def read_table(path: Path) -> dict[str, Any]:
         raise not_toml(path=path, line=int(line[1]) if line else None, reason=reason) from error
 
 
+_UTF16_SHARE: Final = 0.25
+
+
+def encoding_of(head: bytes) -> tuple[str, str]:
+    """Return the probable encoding of text that is not UTF-8, and the command's name of it for ``iconv``."""
+    pairs = head[: len(head) // 2 * 2]
+    zeros = max(pairs[::2].count(0), pairs[1::2].count(0))
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or zeros > _UTF16_SHARE * len(pairs):
+        return "UTF-16", "UTF-16"
+    return "in another encoding than UTF-8, probably Windows-1252", "WINDOWS-1252"
+
+
 def _utf8(path: Path, data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if encoding_of(data)[1] == "UTF-16":
         raise FILE_UNREADABLE(path=path, reason="it is UTF-16; save it as UTF-8")
     try:
         text = data.decode("utf-8-sig")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from edgecnn.errors.base import FULL_ERRNOS, EdgecnnError, causes_of, system_reason
+from edgecnn.errors.limits import process_limit
 from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.store.disk import free_bytes, nearest_existing, same_disk, temporary_folder
 
@@ -41,6 +42,8 @@ def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError |
     """Return the error of the store or the temporary folder that caused a maker's exception; None if the maker itself failed."""
     causes = list(causes_of(error))
     unnamed = not isinstance(error, EdgecnnError)
+    if unnamed and (limited := process_limit(error)) is not None:
+        return limited
     elsewhere = next(filter(None, (temporary_folder_full(cause, root, doing) for cause in causes)), None)
     if elsewhere is not None:
         return elsewhere
@@ -72,6 +75,8 @@ def temporary_folder_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if (limited := process_limit(error)) is not None:
+            raise limited from error
         nowhere = isinstance(error, FileNotFoundError) and error.filename is None  # ``tempfile`` found no usable folder
         if error.errno not in FULL_ERRNOS and not (nowhere and free_bytes(temporary_folder()) < FULL_BELOW_BYTES):
             raise
@@ -116,6 +121,8 @@ def _is_other_disk_full(root: Path) -> bool:
 
 
 def _store_error(error: OSError, root: Path, doing: str) -> EdgecnnError:
+    if (limited := process_limit(error)) is not None:
+        return limited
     if error.errno in NO_SPACE:
         return STORE_FULL(root=root, free_bytes=free_bytes(root), doing=doing)
     words = system_reason(error)

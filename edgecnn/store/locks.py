@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from filelock import FileLock, Timeout
 
 from edgecnn.errors.store import BUILD_UNPROTECTED, StoreFull, StoreUnusable
-from edgecnn.store.disk import remove
+from edgecnn.store.disk import remove, umask_mode
 from edgecnn.store.entry import Layout
 from edgecnn.store.failures import named_failures
 from edgecnn.values.stage import Progress
@@ -81,7 +81,7 @@ class Locks:
         path = self._layout.lock(kind, name)
         with named_failures(self._layout.root, f"locking {kind} {name[:12]}"):
             path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path)
+        return FileLock(path, mode=umask_mode(0o666))
 
 
 class InUse:

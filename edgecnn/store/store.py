@@ -64,7 +64,6 @@ class Store:
         with self.locks.held("secret", "secret", tell), named_failures(self.root, "keeping its secret"):
             if not path.is_file():
                 write_bytes_atomically(path, secrets.token_bytes(32))
-                path.chmod(0o600)
             return path.read_bytes()
 
     @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -29,6 +30,7 @@ from edgecnn.store.disk import (
     DOCUMENT_BYTES_MAX,
     Stamp,
     files_under,
+    sha256_of,
     stamp_from,
     user_path,
     write_bytes_atomically,
@@ -182,9 +184,11 @@ def write_state(out: Path, state: SweepState) -> None:
 
 
 def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[str, str]:
-    """Return a digest of each build's request: recipe, bounds, device, board, versions and the stamps of named files.
+    """Return a digest of each build's request: recipe, bounds, device, board, versions and the contents of named files.
 
-    Files are not read; changed images are found by their stamps, as in any build. Raises EdgecnnError: a device is unknown.
+    Only contents count, so that new permissions or dates ask no build again. Images are read once, as in any build.
+
+    Raises EdgecnnError: a device is unknown.
     """
     digests, tools = dict[str, Any](), tool_versions()
 
@@ -210,25 +214,33 @@ def _fingerprint_facts(cell: Cell, images: Any, tools: Mapping[str, str]) -> dic
         "host": cell.host,
         **({} if cell.leased is None else {"leased": cell.leased}),
         **({} if cell.gates == GateChoice() else {"gates": cell.gates.model_dump(mode="json")}),
-        "files": [_stamp(path) for path in (*(user_path(path) for path in named if path is not None), *teacher)],
-        "folders": [[[name, _stamp(path)] for name, path in sorted(files_under(Path(folder)))] for folder in folders],
+        "files": [_content(path) for path in (*(user_path(path) for path in named if path is not None), *teacher)],
+        "folders": [[[name, _content(path)] for name, path in sorted(files_under(Path(folder)))] for folder in folders],
         "images": images,
     }
 
 
-def _stamp(path: Path) -> Stamp | None:
-    """Return the stamp of a file, following links; None if there is no file."""
+def _content(path: Path) -> str | None:
+    """Return the digest of a file, following links, or of the files in a folder; None if there is neither."""
     try:
-        return stamp_from(path.stat())
-    except (OSError, ValueError):
+        path = path.resolve()
+        if path.is_dir():
+            return digest_of([[name, _content(file)] for name, file in sorted(files_under(path))])
+        return _content_at(path, stamp_from(path.stat()))
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
         return None
+
+
+@lru_cache(maxsize=100_000)
+def _content_at(path: Path, _: Stamp) -> str:
+    return sha256_of(path)
 
 
 def _images_state(choice: DataChoice, store: Store, tell: Progress) -> Any:
     if not is_on_disk(choice.path):
         return choice.path
     try:
-        return list_files(choice, store.root, tell).state(choice.classes)
+        return list_files(choice, store.root, tell).with_contents(store.root, tell).state(choice.classes)
     except NoClassFolders as error:
         if choice.labels is not None or not error.fields["files"]:
             return error.line()

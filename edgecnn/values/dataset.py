@@ -138,7 +138,7 @@ class Grouping(Value):
         return "; ".join((*parts, *self.off))
 
 
-SkippedBecause = Literal["hidden", "left by a tool", "not in a class folder", "not in the list"]
+SkippedBecause = Literal["hidden", "left by a tool", "not in a class folder", "not in the list", "without a label"]
 
 
 class SkippedImages(Value):
@@ -349,11 +349,11 @@ class NameSlip(Value):
     why: str
 
 
-MarkKind = Literal["mode", "format", "size"]
+MarkKind = Literal["mode", "format", "size", "colour profile", "JPEG quality"]
 
 
 class ClassMark(Value):
-    """A mode, format or size that all images of one class and few others have."""
+    """A property of files that all images of one class and few others have."""
 
     name: str
     kind: MarkKind
@@ -380,7 +380,7 @@ class Finding(Value):
 
     kind: Literal[
         "leak", "contradiction", "copies", "alike", "unreadable", "imbalance", "names", "roles", "stored-turned", "animated",
-        "transparent", "wide-pixels", "mixed-modes", "ignored", "skipped", "marked-class", "one-pixel",
+        "transparent", "wide-pixels", "mixed-modes", "ignored", "skipped", "marked-class", "one-pixel", "cut-off",
     ]  # fmt: skip
     serious: bool
     sentence: str
@@ -425,9 +425,11 @@ class DataInspection(Value):
     """Classes that a network could recognise by how their files were made."""
     one_pixel: tuple[str, ...] = Field(default=(), exclude_if=lambda paths: not paths)
     """Images with a side of 1 pixel."""
+    cut_off: tuple[str, ...] = Field(default=(), exclude_if=lambda paths: not paths)
+    """JPEG files that end properly, but whose lower part is empty."""
     transparent: int
     animated: int
-    """Animated images, of which the first frame is used."""
+    """Images with several frames or pages, of which the first is used."""
     ignored: tuple[str, ...]
     """Folders next to the classes or splits that are neither."""
     skipped_images: tuple[SkippedImages, ...] = Field(default=(), exclude_if=lambda skipped: not skipped)

@@ -62,13 +62,29 @@ def test_a_file_that_nobody_listed_is_named(bundle: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["measured/run-1.json", f"{KIT_FOLDER}/build/engine.plan", f"{KIT_FOLDER}/runner/__pycache__/kit.cpython-311.pyc"]
+    "name", ["measured/run-1.so", f"{KIT_FOLDER}/build/engine.plan", f"{KIT_FOLDER}/runner/__pycache__/kit.cpython-311.pyc"]
 )
 def test_what_using_it_leaves_is_refused_unless_this_machine_is_said_to_have_made_it(bundle: Path, name: str) -> None:
     (bundle / name).parent.mkdir()
     (bundle / name).write_bytes(b"x")
     assert "[bundle-file-extra]" in refusal(bundle)
     assert verified(bundle, made_here=True).facts.made_here == (name,)
+
+
+@pytest.mark.parametrize("name", ["measured/run-00000.json", "measured/asked.json", "measured/energy/run-00000.log"])
+def test_runs_of_measure_need_no_permission_because_they_are_only_data(bundle: Path, name: str) -> None:
+    (bundle / name).parent.mkdir(parents=True)
+    (bundle / name).write_text("{}")
+    assert verified(bundle).facts.made_here == (name,)
+
+
+def test_a_measured_bundle_verifies(bundle: Path) -> None:
+    """Runs the command that a user runs on a board, and then verifies the same folder."""
+    call = [sys.executable, "-m", "runner", "measure", "../..", "--rounds", "1", "--samples", "2"]
+    subprocess.run(call, cwd=bundle / KIT_FOLDER, check=True, capture_output=True)
+    names = verified(bundle).facts.made_here
+    assert "measured/run-00000.json" in names
+    assert all(name.startswith("measured/") for name in names)
 
 
 @pytest.mark.parametrize("words", [("selftest",), ("predict", "golden/photo.jpg"), ("info",)])

@@ -18,7 +18,7 @@ from edgecnn.values.recipe import Recipe
 def recipe(tmp_path: Path) -> str:
     path = tmp_path / "mine.toml"
     path.write_text(
-        '[model]\narch = "resnet-50"\nweights = "imagenet"\n[data]\npath = "from-file"\nseed = 7\n'
+        'schema = "edgecnn.recipe/2"\n[model]\narch = "resnet-50"\nweights = "imagenet"\n[data]\npath = "from-file"\nseed = 7\n'
         '[train]\nepochs = 1\n[target]\ndevice = "raspberry-pi-5"\n'
     )
     return str(path)

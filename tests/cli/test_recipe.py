@@ -29,7 +29,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 HINT = (
     " — pass the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file or a shipped pipeline [plan-unreadable]\n"
 )
-RECIPE = """
+RECIPE = """schema = "edgecnn.recipe/2"
 [model]
 arch = "mobilenet-v3-small"
 weights = "none"

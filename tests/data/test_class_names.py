@@ -95,7 +95,7 @@ def test_a_folder_that_the_file_does_not_name_is_answered_with_the_nearest(photo
         (b"ant\n\nzebra\n", "line 2 is empty"),
         (b"ant\nze\x1bbra\n", "line 2, 'ze\\x1bbra', contains a control character"),
         (b"ant\nzebra\nant\n", "lines 1 and 3 are both 'ant'"),
-        (b"\xff\xfe", "it is not UTF-8"),
+        (b"\xff\xfe", "it is UTF-16; save it as UTF-8"),
         (b"ant\n" * 2_000_000, "it is larger than 4 MiB"),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_file_without_an_order_is_one_line(tmp_path: Path, content: bytes | No
 def test_words_are_no_files_and_a_recipe_s_path_counts_from_the_recipe(tmp_path: Path) -> None:
     assert [stated_names(word, ("2", "10")) for word in (None, "folders", "imagenet")] == [None, None, None]
     recipe = tmp_path / "mine.toml"
-    recipe.write_text('[data]\nclasses = "names.txt"\n')
+    recipe.write_text('schema = "edgecnn.recipe/2"\n[data]\nclasses = "names.txt"\n')
     assert load_recipe(recipe).data.classes == str(tmp_path / "names.txt")
-    recipe.write_text('[data]\nclasses = "imagenet"\n')
+    recipe.write_text('schema = "edgecnn.recipe/2"\n[data]\nclasses = "imagenet"\n')
     assert load_recipe(recipe).data.classes == "imagenet"

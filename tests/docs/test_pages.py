@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.devices.files import load_device_file
 from edgecnn.devices.leases import Kind, ListedBoards
-from edgecnn.planning.recipe import load_recipe
+from edgecnn.planning.recipe import SCHEMA, load_recipe
 from edgecnn.runner.__main__ import _parser
 from edgecnn.sweeps.file import cells_of, read_sweep
 from tests.errors.lines import rows
@@ -34,6 +34,9 @@ def test_a_file_that_a_page_shows_is_what_its_tables_say(page: str, block: str, 
         assert len(cells_of(read_sweep(path))) == (4 if "boards" in table else 10)
     elif "board" in table:
         assert len(ListedBoards.read(path).of(Kind("raspberry-pi-5", ("fan",)))) == 2
+    elif "schema" not in table:  # a part of a recipe
+        path.write_text(f'schema = "{SCHEMA}"\n{block}', encoding="utf-8")
+        assert load_recipe(path).model_fields_set >= table.keys()
     elif "fit" in table:
         assert load_recipe(path).fit.family == table["fit"]["family"]
     else:

@@ -28,6 +28,7 @@ from edgecnn.errors.comparing import (
 )
 from edgecnn.errors.custom_model import answers_alike, custom_model_classes_differ, custom_model_unusable, unknown_preprocessing
 from edgecnn.errors.data import (
+    FolderDoubt,
     Shortage,
     class_not_a_folder,
     class_order_open,
@@ -319,10 +320,12 @@ SAMPLES = [
     splits_differ(FOLDER / "train", FOLDER / "val", ("dog",), ("dogs",)),
     splits_differ(FOLDER / "train", FOLDER / "val", ("dog",), ()),
     splits_differ(FOLDER / "train", FOLDER / "val", ("dog",), (), is_flat=True),
-    split_folders(FOLDER, ("a", "b"), ("cat", "dog")),
-    split_folders(FOLDER, ("train", "val"), lists=()),
-    split_folders(FOLDER, ("train", "val"), lists=(Path("labels.csv"),), option="--folders "),
-    split_folders(FOLDER, ("unlabelled",)),
+    split_folders(FOLDER, FolderDoubt(("a", "b"), ("cat", "dog"))),
+    split_folders(FOLDER, FolderDoubt(("train", "val"), lists=())),
+    split_folders(FOLDER, FolderDoubt(("train", "val"), lists=(Path("labels.csv"),)), option="--folders "),
+    split_folders(FOLDER, FolderDoubt(("unlabelled",))),
+    split_folders(FOLDER, FolderDoubt(("images", "labels"), are_annotations=True)),
+    split_folders(Path("list.csv"), FolderDoubt(("nan",), images=3)),
     split_named_twice(FOLDER, ("val", "validation")),
     train_folder_missing(FOLDER, ("val", "test")),
     train_folder_missing(Path("list.csv"), ("val",), is_list=True),

@@ -84,6 +84,29 @@ def test_a_message_of_a_runner_that_is_none_is_one_line(lie: Any, because: str, 
     assert "\n" not in caught.value.line() and caught.value.exit_code is ExitCode.BAD_INPUT
 
 
+TITLE = b"\x1b]0;pi@nano: ~\x07"
+
+
+@pytest.mark.parametrize("before", [TITLE, b"Welcome to {nano} ", b"\xff\xfe", b"\r"])
+def test_a_message_is_found_after_what_a_login_shell_prints_on_its_line(before: bytes, tmp_path: Path) -> None:
+    heard = Heard()
+    assert run(tmp_path, before + said({"note": "a note"}) + TITLE + said({"ok": True, "answer": 1}) + TITLE, heard) == {
+        "answer": 1
+    }
+    assert heard.notes == ["a note"]
+    answer = {"ok": True, "missing": [], "free_bytes": 1}
+    assert Board(Liar(tmp_path, before + said(answer) + TITLE), python=sys.executable).ask("have")["free_bytes"] == 1
+
+
+def test_a_file_is_fetched_after_what_a_login_shell_prints(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    listed = said({"ok": True, "files": {"a": FACTS}})
+    liar = Liar(tmp_path, TITLE + listed, TITLE + said({"sends": 1}) + b"content")
+    liar.command = _ending(liar.command)  # type: ignore[method-assign]
+    Results(board := Board(liar, python=sys.executable), Contents(board), tmp_path / "out").fetch()
+    assert (tmp_path / "out/a").read_bytes() == b"content"
+
+
 def test_what_is_no_message_is_ignored(tmp_path: Path) -> None:
     noise = [
         "hello",

@@ -31,6 +31,7 @@ def test_relative_paths_in_a_recipe_file_count_from_that_file(tmp_path: Path, mo
     (tmp_path / "recipes").mkdir()
     path = written(
         tmp_path / "recipes",
+        'schema = "edgecnn.recipe/2"\n'
         '[data]\npath = "../photos"\n[model]\nweights = "mine.pth"\n[target]\ndevice = "./my-board.toml:openvino"\n',
     )
     monkeypatch.chdir(tmp_path)

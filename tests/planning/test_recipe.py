@@ -18,7 +18,7 @@ from edgecnn.errors.recipes import (
     RECIPE_TOO_OLD,
     UNKNOWN_PIPELINE,
 )
-from edgecnn.planning.recipe import RENAMED, apply_overrides, load_pipelines, load_recipe, pipeline_names
+from edgecnn.planning.recipe import RENAMED, SCHEMA, apply_overrides, load_pipelines, load_recipe, pipeline_names
 from edgecnn.runner.causes import cause_in
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.settings import default_epochs
@@ -31,7 +31,7 @@ SHIPPED = pipeline_names()
 
 def written(folder: Path, text: str) -> Path:
     path = folder / "my.toml"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(f'schema = "{SCHEMA}"\n' * ("schema" not in text) + text, encoding="utf-8")
     return path
 
 
@@ -80,12 +80,12 @@ def test_a_recipe_is_validated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_a_file_leaves_unset_stays_unset(tmp_path: Path) -> None:
-    assert load_recipe(written(tmp_path, "[train]\nepochs = 3\n")).model_fields_set == {"train"}
+    assert load_recipe(written(tmp_path, "[train]\nepochs = 3\n")).model_fields_set == {"schema_", "train"}
 
 
 def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "my.toml"
-    path.write_bytes(b"\xef\xbb\xbf[train]\r\nepochs = 3\r\n")
+    path.write_bytes(b'\xef\xbb\xbfschema = "edgecnn.recipe/2"\r\n' + b"[train]\r\nepochs = 3\r\n")
     assert load_recipe(path).train.epochs == 3
 
 
@@ -150,7 +150,7 @@ def test_broken_toml_names_the_line(tmp_path: Path) -> None:
     path = written(tmp_path, "[model]\narch = resnet-18\n")
     with pytest.raises(EdgecnnError, check=NOT_TOML.made) as caught:
         load_recipe(path)
-    assert caught.value.line().startswith(f"{path}:2 is not valid TOML: Invalid value")
+    assert caught.value.line().startswith(f"{path}:3 is not valid TOML: Invalid value")
 
 
 def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
@@ -236,9 +236,8 @@ def read_or_refused(path: Path) -> None:
     except EdgecnnError as error:
         assert str(path) in error.line()
         known_cause = cause_in(path.read_bytes()) is not None
-        assert error.ref in (
-            {"wrong-bytes"} if known_cause else {"file-unreadable", "not-toml", "recipe-invalid", "recipe-too-new"}
-        )
+        refs = {"file-unreadable", "not-toml", "recipe-invalid", "recipe-too-new", "recipe-without-schema"}
+        assert error.ref in ({"wrong-bytes"} if known_cause else refs)
 
 
 def test_a_misspelt_suffix_names_the_recipe_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,3 +246,15 @@ def test_a_misspelt_suffix_names_the_recipe_that_is_there(tmp_path: Path, monkey
     with pytest.raises(EdgecnnError, check=UNKNOWN_PIPELINE.made) as caught:
         load_recipe("pi.tml")
     assert caught.value.ref == "unknown-pipeline"
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [("", "it is empty"), ("# gates\n\n", "it is empty"), ("[train]\nepochs = 3\n", "it has no key schema")],
+)
+def test_a_recipe_without_a_schema_is_refused(tmp_path: Path, text: str, because: str) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(EdgecnnError) as caught:
+        load_recipe(path)
+    assert (caught.value.ref, caught.value.because) == ("recipe-without-schema", because)

@@ -148,7 +148,7 @@ def test_alone_every_class_needs_cut_outs(tmp_path: Path) -> None:
 
 def test_relative_folders_in_a_recipe_file_count_from_that_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text('[synthesis]\ncutouts = "cut"\nbackgrounds = "/under"\n')
+    file.write_text('schema = "edgecnn.recipe/2"\n[synthesis]\ncutouts = "cut"\nbackgrounds = "/under"\n')
     synthesis = load_recipe(file).synthesis
     assert (synthesis.cutouts, synthesis.backgrounds) == (str(tmp_path / "cut"), "/under")
 

@@ -145,9 +145,9 @@ def test_a_teacher_that_cannot_see_so_small_images_is_refused(tmp_path: Path, mo
 
 def test_a_relative_folder_in_a_recipe_file_counts_from_that_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text('[train]\nteacher = "builds/large"\n')
+    file.write_text('schema = "edgecnn.recipe/2"\n[train]\nteacher = "builds/large"\n')
     assert load_recipe(file).train.teacher == str(tmp_path / "builds" / "large")
-    file.write_text('[train]\nteacher = "resnet-50"\n')
+    file.write_text('schema = "edgecnn.recipe/2"\n[train]\nteacher = "resnet-50"\n')
     assert load_recipe(file).train.teacher == "resnet-50"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import time
 from collections.abc import Iterator
@@ -60,6 +61,33 @@ def test_a_form_is_told_how_a_photograph_is_sent(serve: Serve, photo: bytes, kin
     reply = ask(server, "POST", "/predict", form, **{"Content-Type": kind})
     assert (reply.status, reply.ref) == (415, "form")
     assert reply.said["error"]["what"].endswith(f"curl --data-binary @photo.jpg {server.url}predict")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "ref"),
+    [
+        (gzip.compress(b"photo"), {"Content-Encoding": "gzip"}, "compressed"),
+        (gzip.compress(b"photo"), {}, "compressed"),
+        (b'{"image": "aGVsbG8="}', {"Content-Type": "application/json"}, "json"),
+        (b' [1, 2]', {}, "json"),
+        (b"image=aGVsbG8%3D", {"Content-Type": "application/x-www-form-urlencoded"}, "form"),
+        (b"aGVsbG8=", {"Content-Type": "text/plain; charset=utf-8"}, "text"),
+        (b"data:image/png;base64,aGVsbG8=", {}, "text"),
+    ],
+)  # fmt: skip
+def test_another_body_than_an_image_is_told_how_an_image_is_sent(
+    serve: Serve, body: bytes, headers: dict[str, str], ref: str
+) -> None:
+    server = serve()
+    reply = ask(server, "POST", "/predict", body, **headers)
+    assert (reply.status, reply.ref) == (415, ref)
+    assert reply.said["error"]["what"].endswith(f"curl --data-binary @photo.jpg {server.url}predict")
+
+
+def test_an_image_is_classified_whatever_type_is_stated(serve: Serve, photo: bytes) -> None:
+    server = serve()
+    for kind in ("application/x-www-form-urlencoded", "application/json", "text/plain", "image/jpeg"):
+        assert ask(server, "POST", "/predict", photo, **{"Content-Type": kind}).status == 200
 
 
 def test_a_flood_of_headers_is_refused_where_its_sender_can_read_it(serve: Serve) -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,14 @@ def test_the_page_lets_nothing_but_its_own_script_and_style_work_and_nobody_fram
 def test_nothing_else_is_there(serve: Serve, method: str, path: str, status: int, ref: str) -> None:
     reply = ask(serve(), method, path)
     assert (reply.status, reply.ref, reply.headers["X-Content-Type-Options"]) == (status, ref, "nosniff")
-    assert reply.headers["Allow"] == ({"/": "GET", "/predict": "POST"}[path] if status == 405 else None)
+    assert reply.headers["Allow"] == ({"/": "GET, HEAD", "/predict": "POST"}[path] if status == 405 else None)
+
+
+def test_a_head_request_gets_the_headers_of_the_page(serve: Serve) -> None:
+    server = serve()
+    page, head = ask(server, "GET", "/"), ask(server, "HEAD", "/")
+    assert (head.status, head.content, head.headers["Content-Length"]) == (200, b"", str(len(page.content)))
+    assert ask(server, "HEAD", "/predict").status == 405
 
 
 def test_a_head_request_gets_no_body(serve: Serve) -> None:
@@ -227,6 +235,21 @@ def test_whoever_sends_nothing_or_too_slowly_is_cut_off(serve: Serve, photo: byt
             drops.sendall((head + photo)[index : index + 1])
             time.sleep(0.05)
     assert ask(server, "POST", "/predict", photo).status == 200
+
+
+def test_an_overloaded_server_delivers_its_503_to_a_client_that_is_still_sending(serve: Serve) -> None:
+    server = serve(connections_per_client=2, settling_s=60)
+    idle = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(2)]
+    head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 300000\r\n\r\n".encode()
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(head + bytes(100_000))
+            time.sleep(0.2)
+            with suppress(BrokenPipeError):
+                connection.sendall(bytes(200_000))
+            assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
+    for connection in idle:
+        connection.close()
 
 
 def test_one_client_cannot_hold_every_connection(serve: Serve) -> None:

@@ -238,7 +238,7 @@ def test_a_read_only_store_serves_what_it_has_and_says_why_it_cannot_take_more(t
     said = said_on({tmp_path: "64m"}, READ_ONLY, str(tmp_path))
     assert said["cached"] == "cached"
     assert said["line"].startswith(f"the store {tmp_path}/store cannot be used: read-only file system: {tmp_path}/store/locks/")
-    assert said["line"].endswith(" — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]")
+    assert said["line"].endswith(" — set EDGECNN_STORE=FOLDER to a folder that you can read and write [store-unusable]")
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ def test_another_users_store_can_be_read_but_not_added_to(open_folder: Path) -> 
     assert as_nobody(lambda: line_of(lambda: obtain(Store.open(root), Quantize(images=1)))) == (
         f"the store {root} cannot be used: permission denied: "
         f"{root}/locks/quantize/{Quantize(images=1).key({'onnxruntime': '1.30'})}.lock"
-        " — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]"
+        " — set EDGECNN_STORE=FOLDER to a folder that you can read and write [store-unusable]"
     )
     for folder in [root, *(path for path in root.rglob("*") if path.is_dir())]:
         folder.chmod(0o755)
@@ -306,7 +306,7 @@ def test_a_store_that_may_not_be_read_or_made_is_refused_when_it_is_opened(open_
     closed.chmod(mode)
     assert as_nobody(lambda: line_of(lambda: Store.open(closed / below))) == (
         f"the store {closed / below} cannot be used: permission denied: {closed}"
-        " — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]"
+        " — set EDGECNN_STORE=FOLDER to a folder that you can read and write [store-unusable]"
     )
     closed.chmod(0o755)
 

@@ -33,7 +33,7 @@ def test_without_a_home_the_store_asks_for_a_place(monkeypatch: pytest.MonkeyPat
         default_root()
     assert refused.value.line() == (
         "the store ~/.cache/edgecnn cannot be used: the home folder is unknown"
-        " — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]"
+        " — set EDGECNN_STORE=FOLDER to a folder that you can read and write [store-unusable]"
     )
 
 
@@ -49,7 +49,7 @@ def test_a_store_at_or_below_a_file_is_refused_with_the_file_named(tmp_path: Pat
             Store.open(root)
         assert refused.value.line() == (
             f"the store {root} cannot be used: {tmp_path}/file is not a folder"
-            " — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]"
+            " — set EDGECNN_STORE=FOLDER to a folder that you can read and write [store-unusable]"
         )
 
 

@@ -61,7 +61,7 @@ def test_what_differs_besides_network_and_device_is_in_name_and_row(tmp_path: Pa
 
 
 def test_paths_count_from_the_sweep_s_folder(tmp_path: Path) -> None:
-    (tmp_path / "base.toml").write_text('[data]\npath = "photos"\n', encoding="utf-8")
+    (tmp_path / "base.toml").write_text('schema = "edgecnn.recipe/2"\n[data]\npath = "photos"\n', encoding="utf-8")
     written(tmp_path, 'recipe = "./base.toml"\n[grid]\nmodel.arch = ["lenet-5"]\ndata.classes = ["names.txt"]')
     (cell,) = cells(tmp_path, (tmp_path / "sweep.toml").read_text())
     assert cell.recipe.data.path == str(tmp_path / "photos")
@@ -152,7 +152,7 @@ def test_what_no_sweep_can_ask_is_named_at_once(text: str, said: str, tmp_path: 
 
 
 def test_minutes_of_the_base_recipe_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "base.toml").write_text("[train]\nminutes = 20\n", encoding="utf-8")
+    (tmp_path / "base.toml").write_text('schema = "edgecnn.recipe/2"\n[train]\nminutes = 20\n', encoding="utf-8")
     text = 'recipe = "./base.toml"\n[grid]\nmodel.arch = ["lenet-5", "resnet-18"]'
     with pytest.raises(EdgecnnError, match="1 problem: train.minutes can give each build other", check=SWEEP_INVALID.made):
         cells(tmp_path, text)
@@ -204,7 +204,7 @@ def test_more_builds_than_anybody_means_are_refused_before_any_is_looked_at(tmp_
 
 
 def test_a_recipe_that_is_none_is_refused_as_a_recipe(tmp_path: Path) -> None:
-    (tmp_path / "base.toml").write_text("[train]\nepoch = 1\n", encoding="utf-8")
+    (tmp_path / "base.toml").write_text('schema = "edgecnn.recipe/2"\n[train]\nepoch = 1\n', encoding="utf-8")
     with pytest.raises(EdgecnnError, match="the nearest is train.epochs", check=RECIPE_INVALID.made):
         cells(tmp_path, 'recipe = "./base.toml"\n[grid]\nmodel.arch = ["lenet-5"]')
 

@@ -26,6 +26,7 @@ from edgecnn.sweeps.state import (
 )
 from edgecnn.sweeps.sweep import OpenSweep, open_sweep
 from edgecnn.values.recipe import GateChoice
+from tests.data.folders import fill
 from tests.sweeps.written import TWO_BY_TWO, cells, written
 
 
@@ -69,6 +70,25 @@ def test_what_is_asked_changes_with_recipe_images_weights_and_device_file(tmp_pa
     assert asked(text)[1] != own, "edited in place, with its time set back"
     Image.new("RGB", (8, 8), "red").save(photos / "cat" / "2.png")
     assert asked(text)[0] != none
+
+
+def test_permissions_and_dates_ask_no_build_again(tmp_path: Path, store: Store) -> None:
+    fill(tmp_path / "photos", {"cat": 2, "dog": 2})
+    (tmp_path / "own.safetensors").write_bytes(b"1")
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    text = """
+    [set]
+    data.path = "photos"
+    data.classes = "names.txt"
+    [grid]
+    model.arch = ["lenet-5"]
+    model.weights = ["own.safetensors"]
+    """
+    before = fingerprints(cells(tmp_path, text), store, Quiet())
+    for path in (tmp_path / "own.safetensors", tmp_path / "names.txt", *(tmp_path / "photos").rglob("*")):
+        path.chmod(0o700)
+        os.utime(path)
+    assert fingerprints(cells(tmp_path, text), store, Quiet()) == before
 
 
 def test_labels_and_groups_of_a_list_count_and_so_does_which_split_a_folder_is(tmp_path: Path, store: Store) -> None:

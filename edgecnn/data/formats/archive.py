@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, NamedTuple, cast
 
 from edgecnn.data.files import ListingProgress, read_json, stamp_of, stamps_in, write_json
+from edgecnn.data.formats.label_text import cell_text
 from edgecnn.data.layout import innermost_folder
 from edgecnn.data.split_names import Part, split_name
 from edgecnn.errors.base import ROWS, EdgecnnError, system_reason
@@ -33,7 +34,7 @@ from edgecnn.errors.data import ARCHIVE_UNUSABLE
 from edgecnn.errors.labels import SHARDS_WITHOUT_SPLIT
 from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.runner.files import bounded_content, open_regular
-from edgecnn.store.disk import refuse_known_cause
+from edgecnn.store.disk import refuse_known_cause, share_by_umask
 from edgecnn.store.entry import ARCHIVES, UNPACKING, Layout, proof_of
 from edgecnn.store.failures import named_failures
 from edgecnn.store.locks import Locks
@@ -143,6 +144,9 @@ def _fill_folder(fill: Callable[[Path], None], folder: Path, tell: Progress) -> 
         try:
             fill(fresh)
             shutil.rmtree(folder, ignore_errors=True)
+            for place, _, names in os.walk(fresh):
+                for path in (Path(place), *(Path(place, name) for name in names)):
+                    share_by_umask(path)
             fresh.replace(folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -397,7 +401,7 @@ def _sample_label(image: Path, archive: Path) -> str:
         if (file := key.with_name(f"{key.name}{_CLASS}")).is_file():
             return bounded_content(file, _CLASS_BYTES_MAX).decode("utf-8").strip()
         record = json.loads(bounded_content(key.with_name(f"{key.name}{_RECORD}"), _RECORD_BYTES_MAX))
-        label = next(str(record[name]) for name in _KEYS if name in record and isinstance(record[name], str | int))
+        label = next(cell_text(record[name]) for name in _KEYS if isinstance(record.get(name), str | int | float))
         label.encode("utf-8")  # half a character, such as "\\ud800", is not a name
         return label
     except (OSError, ValueError, RecursionError, TypeError, StopIteration) as error:

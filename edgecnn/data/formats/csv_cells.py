@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.data.formats.archive import FILES_MAX
-from edgecnn.errors.base import system_reason
+from edgecnn.data.formats.label_text import cell_text, plain_text
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data import table_unusable
-from edgecnn.errors.wording import first_line, shortened
+from edgecnn.errors.wording import first_line, shell_word, shortened
 from edgecnn.installed import require_packages
 from edgecnn.runner.files import open_regular
+from edgecnn.store.disk import encoding_of
 
 CSV: Final = ".csv"
 TSV: Final = ".tsv"
@@ -29,6 +32,9 @@ _BYTES_MAX: Final = 4 << 30
 _ROW_CHARACTERS_MAX: Final = 1 << 20
 _SEPARATORS: Final = (",", ";", "\t")
 """Separators of a CSV file. The first that the header contains is used."""
+_SEPARATOR_LINE: Final = re.compile(r"\"?sep=([^\r\n\"])\"?\s*", re.IGNORECASE)
+"""The line by which Excel states the separator."""
+_HEAD_BYTES: Final = 1 << 16
 _COLUMNS_MAX: Final = 100_000
 
 Cells = tuple[int, Sequence[str]]
@@ -107,26 +113,38 @@ def _open_text(file: Path, last: _LastLine) -> Iterator[io.TextIOWrapper]:
         with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             yield text
     except UnicodeDecodeError as error:
-        raise table_unusable(file=file, line=None, because="it is not UTF-8") from error
+        raise _not_utf8(file) from error
     except csv.Error as error:
         raise table_unusable(file=file, line=last.number + 1, because=str(error)) from error
     except OSError as error:
         raise table_unusable(file=file, line=None, because=system_reason(error)) from error
 
 
+def _not_utf8(file: Path) -> EdgecnnError:
+    with open_regular(file) as stream:
+        encoding, name = encoding_of(stream.read(_HEAD_BYTES))
+    source, target = shell_word(file), shell_word(file.with_name(f"{file.stem}-utf8{file.suffix}"))
+    hint = f"iconv -f {name} -t UTF-8 {source} > {target}, or save it from a spreadsheet as CSV UTF-8"
+    return table_unusable(file=file, line=None, because=f"it is {encoding}", hint=hint)
+
+
 def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
     last = _LastLine()
     with _open_text(file, last) as text:
         header = text.readline(_ROW_CHARACTERS_MAX)
-        separator = next((sign for sign in _SEPARATORS if sign in header), ",")
-        text.seek(0)
-        lines = _BoundedLines(text)
+        stated = _SEPARATOR_LINE.fullmatch(header)  # Excel's first line; the header is the second
+        separator = next((sign for sign in _SEPARATORS if sign in header), ",") if stated is None else stated[1]
+        if "\0" in header:
+            raise _not_utf8(file)
+        if stated is None:
+            text.seek(0)
+        first, lines = 0 if stated is None else 1, _BoundedLines(text)
         reader = csv.reader(lines, strict=True, delimiter="\t" if file.suffix.lower() == TSV else separator)
-        yield 1, next(reader, [])
-        last.number = reader.line_num
+        yield first + 1, next(reader, [])
+        last.number = first + reader.line_num
         lines.begin_row()
         for cells in reader:
-            last.number = reader.line_num
+            last.number = first + reader.line_num
             lines.begin_row()
             if cells:
                 yield last.number, cells
@@ -151,7 +169,7 @@ def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
                 if further := next((key for key in row if key not in known), None):
                     because = f"its first row has no key {shortened(further)!r}"
                     raise table_unusable(file=file, line=last.number + 1, because=because, hint="give the first row every key")
-                yield last.number + 1, [_cell_text(row.get(name)) for name in names]
+                yield last.number + 1, [cell_text(row.get(name)) for name in names]
             last.number += 1
     if not names:
         yield 1, []
@@ -169,11 +187,6 @@ def _json_object(line: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise csv.Error('it is not a JSON object, such as {"file_name": "1.jpg", "label": "cat"}')
     return row
-
-
-def _cell_text(value: object) -> str:
-    """Return text unchanged, null as empty text, and lists, numbers and truth values as JSON."""
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 READERS: Final[dict[str, Callable[[Path, Collection[int]], Iterator[Cells]]]] = {
@@ -209,7 +222,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
     try:
         with open_regular(file) as stream, parquet.ParquetFile(stream) as plain:
             footer, leaves = plain.metadata, [plain.schema.column(index) for index in range(len(plain.schema))]
-            held = [field.name for field in plain.schema_arrow if field.name in columns and arrow.types.is_struct(field.type)]
+            held = [field.name for field in plain.schema_arrow if field.name in columns and _contains_images(field.type)]
         if footer.num_rows > ROWS_MAX:
             raise table_unusable(file=file, line=None, because=TOO_MANY_ROWS)
         if held:
@@ -227,11 +240,17 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
             for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
                 for name in columns:
                     _require_small_cells(file, name, batch.column(name))
-                as_texts = {name: _names_as_json if name.strip().lower() == NAMES else _as_texts for name in columns}
-                cells = [as_texts[name](batch.column(name)) for name in columns]
+                cells = [_as_texts(batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, TypeError, ValueError) as error:  # TypeError: a list of something other than text
         raise table_unusable(file=file, line=None, because=_reason(error)) from error
+
+
+def _contains_images(kind: Any) -> bool:
+    """Whether a column has images, as Hugging Face stores them, in a struct of bytes and a path."""
+    import pyarrow as arrow
+
+    return bool(arrow.types.is_struct(kind)) and any(kind.field(index).name == "bytes" for index in range(kind.num_fields))
 
 
 def _require_small_chunks(file: Path, footer: Any, columns: Sequence[str]) -> None:
@@ -270,18 +289,17 @@ def _require_small_cells(file: Path, name: str, column: Any) -> None:
 
 
 def _as_texts(column: Any) -> list[str]:
+    """Return the cells of a column as text, as ``cell_text`` writes them."""
     import pyarrow as arrow
+    from pyarrow import compute
 
-    decoded = column.dictionary_decode() if arrow.types.is_dictionary(column.type) else column
-    return [text or "" for text in decoded.cast(arrow.string()).to_pylist()]
-
-
-def _names_as_json(column: Any) -> list[str]:
-    """Return lists of names as JSON; a text column may contain names too."""
-    import pyarrow as arrow
-
-    is_list = arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type)
-    return [json.dumps(names or []) for names in column.to_pylist()] if is_list else _as_texts(column)
+    values = column.dictionary_decode() if arrow.types.is_dictionary(column.type) else column
+    if arrow.types.is_nested(values.type):
+        return [cell_text(value) for value in values.to_pylist()]
+    if arrow.types.is_floating(values.type):
+        values = compute.if_else(compute.is_nan(values), None, values)
+    texts = [text or "" for text in values.cast(arrow.string()).to_pylist()]
+    return texts if values.type in (arrow.string(), arrow.large_string()) else list(map(plain_text, texts))
 
 
 def _reason(error: BaseException) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 from edgecnn.data.class_names import nfc
 from edgecnn.data.files import ListingProgress, is_folder
 from edgecnn.data.formats.csv_cells import READERS
-from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, label_name, lay_out_rows, path_fault
+from edgecnn.data.formats.label_text import cell_text, label_name
+from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, lay_out_rows, path_fault
 from edgecnn.data.formats.table import ListTable
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import Part, split_claims, split_name
@@ -191,7 +192,7 @@ class LabelFiles(NamedTuple):
         named = sorted({name for table in tables for name in table.named})
         is_settled = self.choice.label_separator is not None or bool(named)
         locate = PathLookup(file, folder, self.progress, self.tell).locate
-        return lay_out_rows(RowsOfList(folder, file, rows, named, is_settled, locate), self.progress)
+        return lay_out_rows(RowsOfList(folder, file, rows, named, is_settled, locate, self.choice.folders), self.progress)
 
 
 def _split_folders(root: Path, inside: Inside) -> Mapping[str, Part]:
@@ -257,7 +258,8 @@ def rows_of_json(file: Path) -> Iterator[Row]:
     try:
         content = json.loads(bounded_content(file, _BYTES_MAX))
         rows = _rows_of_edge_impulse(content) if form == _FORMS[True] else _rows_of_coco(content)
-        for path, label, split in rows:
+        for text, label, split in rows:
+            path = text.strip()
             if because := path_fault(path):
                 raise ValueError(f"of an image, {because}" if path else "an image has no path")
             if (part := split_name(split)) is None:
@@ -276,8 +278,8 @@ def rows_of_json(file: Path) -> Iterator[Row]:
 
 
 def _rows_of_coco(content: Any) -> Iterator[tuple[str, str, str]]:
-    names = {category["id"]: str(category["name"]) for category in content["categories"]}
-    paths = {image["id"]: str(image["file_name"]) for image in content["images"]}
+    names = {category["id"]: cell_text(category["name"]) for category in content["categories"]}
+    paths = {image["id"]: cell_text(image["file_name"]) for image in content["images"]}
     labels: dict[object, str] = {}
     for annotation in content["annotations"]:
         image, label = annotation["image_id"], names[annotation["category_id"]]
@@ -293,6 +295,6 @@ def _rows_of_coco(content: Any) -> Iterator[tuple[str, str, str]]:
 def _rows_of_edge_impulse(content: Any) -> Iterator[tuple[str, str, str]]:
     for entry in content["files"]:
         label: Mapping[str, Any] = entry["label"]
-        if label.get("type") != "label" or not str(label.get("label", "")).strip():
+        if label.get("type") != "label" or not cell_text(label.get("label")).strip():
             raise ValueError(f"its image {shortened(str(entry['path']))!r} has no single label")
-        yield str(entry["path"]), str(label["label"]), str(entry["category"])
+        yield cell_text(entry["path"]), cell_text(label["label"]), str(entry["category"])

@@ -16,7 +16,7 @@ from edgecnn.data.formats.archive import cached_folder
 from edgecnn.data.formats.idx import NAMES_FILE
 from edgecnn.errors.data import PUBLISHED_DATA_UNAVAILABLE, unknown_published_data
 from edgecnn.errors.wording import first_line
-from edgecnn.installed import require_packages
+from edgecnn.installed import is_offline, require_packages
 from edgecnn.store.disk import user_path
 from edgecnn.values.stage import Progress
 
@@ -85,9 +85,9 @@ def _open_set(name: str, copies: Path, words: Mapping[str, Any], tell: Progress)
     try:
         return kind(copies, download=False, **words)
     except (RuntimeError, OSError, ModuleNotFoundError) as absent:
-        if os.environ.get("EDGECNN_OFFLINE") == "1":
+        if is_offline():
             raise PUBLISHED_DATA_UNAVAILABLE(
-                name=name, copies=copies, because=f"{_reason(absent)}; EDGECNN_OFFLINE=1"
+                name=name, copies=copies, because=f"{_reason(absent)}; EDGECNN_OFFLINE is on"
             ) from absent
     tell.note(f"{PREFIX}{name}: no copy in {copies}; torchvision downloads it")
     try:

@@ -169,7 +169,7 @@ def _unpacked_files(path: Path, archives: dict[str, Path], reading: Reading) -> 
     root = unpacked_folder(archives, reading.cache, reading.tell)
     with name_archive_in_errors(path, root):
         if reading.is_labelled and (root / PAIRS).is_file():
-            own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
+            own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by, folders=reading.choice.folders)
             return _note_unlisted(read_table(root / PAIRS, own, reading.progress, reading.tell), reading)
         return _read_source(root, reading, ("folder",))
 

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.files import ListingProgress, stamp_of
+from edgecnn.data.formats.label_text import SURROGATE, container_in
 from edgecnn.data.layout import ClassFolder, Layout, natural_order
-from edgecnn.data.split_names import Part
-from edgecnn.errors.data import ONE_CLASS, table_unusable, train_folder_missing
+from edgecnn.data.split_names import Part, is_missing_label
+from edgecnn.errors.data import ONE_CLASS, FolderDoubt, split_folders, table_unusable, train_folder_missing
 from edgecnn.errors.labels import labels_look_joined, listed_file_twice, listed_files_missing
 from edgecnn.errors.wording import counted, shortened
 from edgecnn.runner.causes import is_image_name, is_skipped
 from edgecnn.values.dataset import UNLABELLED
+from edgecnn.values.recipe import FolderReading
 from edgecnn.values.stage import Progress
 
-_LABEL_SIGNS_MAX: Final = 1000
 _PATH_BYTES_MAX: Final = 4096
 """The longest path that Linux opens."""
-_STEERING: Final = ("Cc", "Zl", "Zp")
-"""Unicode's general categories of control characters and of line and paragraph separators (UAX #44), which no name may contain.
-"""
-_SURROGATE: Final = "Cs"
-"""Half a character (a surrogate), which JSON can contain and UTF-8 cannot."""
+_URL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _FEWEST_JOINED: Final = 8
 """Fewest labels with shared words that count as joined. Fewer may be coincidence, such as red apple and green apple."""
 _TRIED: Final = 100
@@ -59,7 +57,9 @@ class RowsOfList(NamedTuple):
     blanks_are_settled: bool = True
     """Whether a label that contains blanks is certainly one label."""
     locate: Callable[[Sequence[Row]], Mapping[str, str]] | None = None
-    """Returns the existing path for each path that does not exist."""
+    """Returns the existing path for each path that does not exist as written."""
+    reading: FolderReading | None = None
+    """How to read labels such as ``nan``, as ``data.folders``."""
 
 
 def lay_out_rows(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, list[list[str]]]:
@@ -77,11 +77,15 @@ def lay_out_rows(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout,
     )
     if not rows:
         raise table_unusable(file=file, line=None, because="it has no row")
+    rows = _labelled_rows(listed, rows, progress)
+    if not rows:
+        raise table_unusable(file=file, line=None, because="no row has a label")
     is_multi_label = rows[0].labels is not None
     names = {name for row in rows for name in row.labels or ()} if is_multi_label else {row.label for row in rows}
     if not listed.blanks_are_settled:
         _refuse_joined(file, names)
-    classes = natural_order(list(names.union(listed.named if is_multi_label else ())))
+    columns = [name for name in listed.named if listed.reading != "labelled" or not is_missing_label(name)]
+    classes = natural_order(list(names.union(columns if is_multi_label else ())))
     parts: dict[Part, str] = {part: part for part in ("train", "validation", "test") if any(row.part == part for row in rows)}
     if not classes:
         raise table_unusable(file=file, line=None, because="no row has a label")
@@ -94,7 +98,7 @@ def lay_out_rows(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout,
         raise train_folder_missing(named=file, splits=list(parts.values()), is_list=True)
     labels, groups = _labels_by_path(file, rows, classes), _groups_by_path(file, rows)
     if moved := {} if listed.locate is None else listed.locate(rows):
-        rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
+        rows = list(dict.fromkeys(row._replace(path=moved.get(row.path, row.path)) for row in rows))
         labels, groups = _labels_by_path(file, rows, classes), _groups_by_path(file, rows)
     stamps: dict[tuple[Part, str], list[str]] = {}
     for row in rows:
@@ -115,6 +119,25 @@ def _single_class_rows(file: Path, rows: list[Row], named: Sequence[str]) -> lis
     if not named or not counts <= {None, 1}:
         return rows
     return [row if row.labels is None else row._replace(label=row.labels[0], labels=None) for row in rows]
+
+
+def _labelled_rows(listed: RowsOfList, rows: list[Row], progress: ListingProgress) -> list[Row]:
+    """Return the rows without those whose label means that there is none, if the reading says so.
+
+    Raises SplitFolders: such a label, and the reading does not decide.
+    """
+    if listed.reading == "classes":
+        return rows
+    unlabelled = [row for row in rows if any(map(is_missing_label, (row.label,) if row.labels is None else row.labels))]
+    if not unlabelled:
+        return rows
+    if listed.reading is None:
+        words = {name for row in unlabelled for name in ((row.label,) if row.labels is None else row.labels)}
+        names = natural_order(list(filter(is_missing_label, words)))
+        raise split_folders(listed.file, FolderDoubt(names, images=len(unlabelled)))
+    progress.skip_unlabelled(listed.file, [listed.folder / row.path for row in unlabelled])
+    skipped = set(unlabelled)
+    return [row for row in rows if row not in skipped]
 
 
 def _refuse_joined(file: Path, names: Iterable[str]) -> None:
@@ -150,20 +173,6 @@ def _groups_by_path(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None
     return groups or None
 
 
-def label_name(file: Path, line: int | None, text: str) -> str:
-    """Return a label without surrounding blanks, in Unicode's composed form (NFC). Raises TABLE_UNUSABLE: it is invalid."""
-    name = unicodedata.normalize("NFC", text.strip())
-    if len(name) > _LABEL_SIGNS_MAX:
-        because = f"the label {shortened(name)!r} is longer than {_LABEL_SIGNS_MAX:,} characters"
-        raise table_unusable(file=file, line=line, because=because)
-    categories = set(map(unicodedata.category, name))
-    if _SURROGATE in categories:
-        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} contains half of a character")
-    if not categories.isdisjoint(_STEERING):
-        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} contains a control character")
-    return name
-
-
 def path_fault(path: str) -> str:
     """Return why a path in a list is invalid; empty if it is valid."""
     if not path:
@@ -172,7 +181,11 @@ def path_fault(path: str) -> str:
         return f"its path is longer than {_PATH_BYTES_MAX:,} bytes"
     if "\0" in path:
         return "its path contains a NUL character"
-    if not path.isascii() and any(unicodedata.category(sign) == _SURROGATE for sign in path):
+    if _URL.match(path) is not None:
+        return f"its path {shortened(path)!r} is a URL, which edgecnn does not download"
+    if (kind := container_in(path)) is not None:
+        return f"its path {shortened(path)!r} is {kind}"
+    if not path.isascii() and any(unicodedata.category(sign) == SURROGATE for sign in path):
         return f"its path {ascii(path[:100])} contains half of a character"
     return ""
 
@@ -196,13 +209,16 @@ class PathLookup(NamedTuple):
     tell: Progress
 
     def locate(self, rows: Sequence[Row]) -> Mapping[str, str]:
-        """Return the existing path for each path that does not exist; nothing if some of the first paths exist.
+        """Return the existing path for each path that does not exist as written.
+
+        If some of the first paths exist, only backslashes are read as slashes.
 
         Raises LISTED_FILES_MISSING: no file of the list exists. LISTED_FILE_TWICE: two files match a path.
         """
         paths = list(dict.fromkeys(row.path for row in rows))
         if any(self._exists(path) for path in paths[:_TRIED]):
-            return {}
+            slashed = {path: path.replace("\\", "/") for path in paths if "\\" in path and not self._exists(path)}
+            return {path: text for path, text in slashed.items() if self._exists(text)}
         place_of = self._search_files(paths)
         if not place_of:
             if any(map(self._exists, paths)):

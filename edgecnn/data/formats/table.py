@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.files import ListingProgress
 from edgecnn.data.formats.csv_cells import NAMES, PARQUET, READERS, ROWS_MAX, TOO_MANY_ROWS, cells_of, header_of
-from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, label_name, lay_out_rows, path_fault
+from edgecnn.data.formats.label_text import cell_text, label_name, plain_text
+from edgecnn.data.formats.rows import PathLookup, Row, RowsOfList, lay_out_rows, path_fault
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import PART_NAMES, split_name
 from edgecnn.errors.base import EdgecnnError
@@ -69,7 +70,7 @@ def read_table(file: Path, choice: DataChoice, progress: ListingProgress, tell: 
         tell.note(f"{file}: {note}")
     locate = PathLookup(file, folder, progress, tell).locate
     is_settled = choice.label_separator is not None or bool(table.named)
-    listed = RowsOfList(folder, file, table.rows(), table.named, is_settled, locate)
+    listed = RowsOfList(folder, file, table.rows(), table.named, is_settled, locate, choice.folders)
     return lay_out_rows(listed, progress)
 
 
@@ -105,14 +106,14 @@ class ListTable:
             raise self._unusable(None, TOO_MANY_ROWS)
         if len(cells) != len(columns.names):
             raise self._unusable(line, f"{len(cells)} cells for {len(columns.names)} columns")
-        path = cells[columns.path]
+        path = cells[columns.path].strip()
         if because := path_fault(path):
             raise self._unusable(line, because)
         label, labels = self._column_names(line, cells)
         cell = "train" if columns.split is None else cells[columns.split]
         if (split := split_name(cell[:1000])) is None:
             raise self._unusable(line, f"the split {cell[:100]!r} is not one of {', '.join(PART_NAMES)}")
-        group = None if columns.group is None else cells[columns.group].strip()
+        group = None if columns.group is None else plain_text(cells[columns.group].strip())
         if not path.lower().endswith(self._suffix.lower()):
             path += self._suffix
         return Row(path, label, split.part, group, labels)
@@ -209,7 +210,9 @@ class _Header(NamedTuple):
         if named:
             return LabelColumns(column=named[0], separator=choice.label_separator)
         self._require_once([self.names[index] for index in rest])
-        return LabelColumns(names={label_name(self.file, self._header_line, self.names[index]): index for index in rest})
+        labels = {index: label_name(self.file, self._header_line, self.names[index]) for index in rest}
+        self._require_once([self.names[index] for index in rest if list(labels.values()).count(labels[index]) > 1])
+        return LabelColumns(names={label: index for index, label in labels.items()})
 
     def _index(self, name: str) -> int | None:
         """Return a column's index by its exact name, else by its lower-case name."""
@@ -285,9 +288,9 @@ def _labels_in_cell(cell: str, separator: str | None = None) -> tuple[str, ...]:
         names = json.loads(text)
     except (ValueError, RecursionError):
         raise ValueError(f"the labels {cell[:100]!r} begin like a JSON list but are not one") from None
-    if not all(isinstance(name, str) for name in names):
+    if any(isinstance(name, list | dict) for name in names):
         raise ValueError(f"the labels {cell[:100]!r} are not a list of names")
-    return _distinct_names(names)
+    return _distinct_names(list(map(cell_text, names)))
 
 
 def _distinct_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts import RECORDING_UNUSABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.hosts.ssh.link import Link, shell_path
-from edgecnn.hosts.wire import Silence, Unusable, exchange, last_lines, parse_json, usable, validate
+from edgecnn.hosts.wire import Silence, Unusable, exchange, last_document, last_lines, usable, validate
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.machine.sensors import observe
 from edgecnn.runner.machine.throttling import PI_FLAGS, SINCE_BOOT, read_throttles
@@ -33,15 +33,15 @@ _LAST_LINES = 3
 _METER_FILES = tuple(pattern for kind in KINDS for pattern in kind.files)
 
 
-def recording_of(board: str, stdout: str, stderr: str) -> Recording:
+def recording_of(board: str, stdout: bytes, stderr: str) -> Recording:
     """Parse the recorder's output.
 
     Raises RecordingUnusable: Python is absent or older than 3.6, or another program answered.
     """
     try:
-        return validate(Recording, parse_json(stdout.strip().splitlines()[-1]))
-    except (IndexError, Unusable) as error:
-        output = " | ".join(last_lines(stderr or stdout, _LAST_LINES))[:500]
+        return validate(Recording, last_document(stdout))
+    except Unusable as error:
+        output = " | ".join(last_lines(stderr or stdout.decode("utf-8", "replace"), _LAST_LINES))[:500]
         raise RECORDING_UNUSABLE(board=board, because=output or "it printed nothing") from error
 
 
@@ -58,7 +58,7 @@ def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
         raise RECORDING_UNUSABLE(board=name, because=str(error) or f"no answer in {_TIMEOUT_S} s") from error
     finally:
         kill_group(process)
-    return recording_of(name, answer.stdout.decode("utf-8", "replace"), answer.stderr)
+    return recording_of(name, answer.stdout, answer.stderr)
 
 
 def record_board(link: Link, python: str) -> Recording:
@@ -67,7 +67,7 @@ def record_board(link: Link, python: str) -> Recording:
     Raises RecordingUnusable: see ``recording_of``. LINK_LOST: the connection was lost.
     """
     answer = link.ask(f"exec {shell_path(python)} -", stdin=RECORDER.read_bytes(), timeout_s=_TIMEOUT_S)
-    return recording_of(link.board, answer.text, answer.stderr)
+    return recording_of(link.board, answer.stdout, answer.stderr)
 
 
 def unfold(recording: Recording, root: Path) -> Path:

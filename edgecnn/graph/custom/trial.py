@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.custom_model import custom_model_unusable
+from edgecnn.errors.limits import process_limit
 from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.errors.wording import reason_in
 from edgecnn.runner.machine.procfs import ROOT, read_limits
@@ -168,6 +169,9 @@ def error_of(path: Path, work: Callable[[], object]) -> EdgecnnError | None:
     except EdgecnnError as error:
         return error
     except (MemoryError, ImportError) as error:
+        limited = process_limit(error)
+        if limited is not None and limited.fields["flag"] == "-v":  # the user's limit; the trial itself sets another
+            return limited
         if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY_TO_IMPORT):
             return custom_model_unusable(path=path, because="reading it takes more memory than allowed")
         package = (error.name or "that it was made with").partition(".")[0]

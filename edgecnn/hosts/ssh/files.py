@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from edgecnn.errors.hosts import board_disk_full, board_failed, link_lost
 from edgecnn.hosts.ssh.board import SILENCE_S, Board
-from edgecnn.hosts.wire import Incoming, Silence, Tail, Unusable, last_lines, usable
+from edgecnn.hosts.wire import Incoming, Silence, Tail, Unusable, document_in, last_lines, usable
 from edgecnn.runner.runs.processes import kill_group
 from edgecnn.store.disk import Stamp, sha256_of, stamp_from
 
@@ -179,7 +179,7 @@ class Results:
         incoming, stderr = Incoming(process.stdout, size), Tail(process.stderr)
         try:
             with usable(self._board.name, _FETCHING):
-                while (line := incoming.read_line(SILENCE_S)) and not line.startswith(b'{"sends"'):
+                while (line := incoming.read_line(SILENCE_S)) and "sends" not in (document_in(line) or {}):
                     continue
                 if line is None:
                     raise Silence

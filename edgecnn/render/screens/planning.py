@@ -14,7 +14,7 @@ from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import EXIT_MEANINGS
 from edgecnn.errors.wording import counted, first_of, shell_word
 from edgecnn.judging.gates import DEFAULT_DROP_PP, bound_of
-from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
+from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp, validation_sentence
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.render.figures import expected_kit_text, forecast_notes, predicted, predicted_rate, untested_lines
@@ -325,6 +325,7 @@ def _image_comments(data: DataSummary, images: Sequence[ImageEntry]) -> list[str
         f"found: {len(images):,} images {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
         f"roles: {_one_line(roles_text(data.splits_from))}",
         f"the test split: {shown}",
+        *([f"the validation split: {few}"] if (few := validation_sentence(data.counts["validation"])) else []),
     ]
     left = len(data.skipped) + len(data.copies)
     return lines + ([f"{left:,} files are skipped; `edgecnn data inspect` names them"] if left else [])

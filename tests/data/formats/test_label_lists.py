@@ -229,7 +229,7 @@ FAULTS = {
     "path,bag,cat\na.png,1,2\n": ("line 2 of ", f"column 'cat' contains '2', {ZERO_OR_ONE}"),
     "path,bag,cat\na.png,1,\n": ("line 2 of ", f"column 'cat' contains '', {ZERO_OR_ONE}"),
     "path,labels\na.png,[cat\n": ("line 2 of ", "the labels '[cat' begin like a JSON list but are not one"),
-    "path,labels\na.png,[1]\n": ("line 2 of ", "the labels '[1]' are not a list of names"),
+    "path,labels\na.png,[[1]]\n": ("line 2 of ", "the labels '[[1]]' are not a list of names"),
     "path,labels\na.png,\nb.png,\n": ("", "no row has a label"),
     "path,labels\na.png,cat|\x1bdog\n": ("line 2 of ", r"the label '\x1bdog' contains a control character"),
     "path,labels\na.png,cat\na.png,cat|dog\n": ("", "'a.png' is listed twice, as cat and as cat, dog"),

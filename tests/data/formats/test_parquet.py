@@ -131,7 +131,7 @@ def test_a_column_of_images_is_refused_and_columns_that_are_not_named_are_not_re
 def test_a_column_of_no_text_and_damaged_bytes_are_refused_in_words(photos: Path) -> None:
     folder = photos.parent
     nested = written(folder, {"path": [["a.png"]], "label": ["cat"]})
-    assert "cannot be used: Unsupported cast from list" in line_of(nested)
+    assert "is a list" in line_of(nested)
     whole = written(folder, columns_of(listed(photos))).read_bytes()
     damaged = {"text": b"path,label\n", "empty": b"", "cut": whole[: len(whole) // 2]}
     for name, data in damaged.items():
@@ -212,4 +212,4 @@ def test_fixed_cells_that_no_list_has_are_refused_before_they_are_decoded(tmp_pa
 
 def test_a_list_of_what_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made):
-        summary_of(written(tmp_path, {"path": ["a.png", "b.png"], "labels": [[b"cat"], [b"dog"]]}))
+        summary_of(written(tmp_path, {"path": ["a.png", "b.png"], "labels": [[b"cat"], [b"\xff"]]}))

@@ -78,7 +78,7 @@ def test_without_a_copy_and_without_a_network_it_is_said_where_one_belongs(copie
         summary_of("torchvision:CIFAR10", tmp_path)
     assert (caught.value.ref, caught.value.fields["because"]) == (
         "published-data-unavailable",
-        "Dataset not found or corrupted; EDGECNN_OFFLINE=1",
+        "Dataset not found or corrupted; EDGECNN_OFFLINE is on",
     )
     assert not list((tmp_path / "store" / "archives").glob("torchvision-*"))
 
@@ -114,5 +114,5 @@ def test_every_name_is_one_of_torchvision_s() -> None:
 
 
 def test_a_recipe_s_name_is_no_path_of_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text('[data]\npath = "torchvision:CIFAR10"\n')
+    (tmp_path / "mine.toml").write_text('schema = "edgecnn.recipe/2"\n[data]\npath = "torchvision:CIFAR10"\n')
     assert load_recipe(tmp_path / "mine.toml").data.path == "torchvision:CIFAR10"

@@ -133,7 +133,7 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
 
 def test_a_list_that_is_no_text_or_has_one_label_or_nothing_to_train_on(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_bytes(b"path,label\n\xff\xfe,cat\n")
-    with pytest.raises(EdgecnnError, match="it is not UTF-8", check=TABLE_UNUSABLE.made):
+    with pytest.raises(EdgecnnError, match="it is in another encoding than UTF-8", check=TABLE_UNUSABLE.made):
         summary_of(tmp_path / "list.csv")
     (tmp_path / "list.csv").write_text("path,label\na.png,cat\n")
     with pytest.raises(EdgecnnError, match="only one class, 'cat'", check=ONE_CLASS.made):

@@ -63,12 +63,13 @@ def test_a_recorded_tree_is_laid_out_and_nothing_of_it_leaves_the_folder(tmp_pat
 @pytest.mark.parametrize("said", ["", "Welcome to the board\n", '{"machine": "aarch64"}', "[]"])
 def test_an_answer_that_is_none_is_one_line(said: str) -> None:
     with pytest.raises(RecordingUnusable):
-        recording_of("pi@board", said, "sh: 1: exec: python3: not found")
+        recording_of("pi@board", said.encode(), "sh: 1: exec: python3: not found")
 
 
 def test_words_before_the_answer_do_not_matter() -> None:
     text = recorded().model_dump_json()
-    assert recording_of("pi@board", "Welcome!\n" + text + "\n", "").machine == "aarch64"
+    for before, after in (("Welcome!\n", "\n"), ("\x1b]0;pi@board: ~\x07", "\n"), ("Hi {you} ", "\n\x1b]0;~\x07"), ("", "\nbye")):
+        assert recording_of("pi@board", (before + text + after).encode(), "").machine == "aarch64"
 
 
 def test_a_path_in_the_home_folder_there() -> None:
@@ -113,6 +114,6 @@ def test_whatever_its_files_say_a_board_is_read_or_refused(text: str) -> None:
 def test_a_recording_with_numbers_of_no_machine_is_refused(change: dict[str, Any]) -> None:
     text = json.dumps({**json.loads(recorded().model_dump_json()), **change})
     with pytest.raises(RecordingUnusable):
-        recording_of("pi@board", text, "")
+        recording_of("pi@board", text.encode(), "")
     with pytest.raises(RecordingUnusable):
-        recording_of("pi@board", "[" * 100_000, "")
+        recording_of("pi@board", b"[" * 100_000, "")

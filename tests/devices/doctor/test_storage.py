@@ -64,7 +64,7 @@ def test_a_store_that_is_a_file_is_broken_and_says_what_mends_it(place: Path) ->
     place.write_text("not a folder")
     fact = store_fact(Ear())
     assert (fact.state, fact.found) == (State.BROKEN, f"{place} is not a folder")
-    assert fact.hint == "set EDGECNN_STORE=FOLDER to a folder that you can write to"
+    assert fact.hint == "set EDGECNN_STORE=FOLDER to a folder that you can read and write"
     assert disk_fact("store", place).state is State.BROKEN
 
 
