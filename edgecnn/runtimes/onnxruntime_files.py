@@ -29,7 +29,7 @@ from edgecnn.graph.float_nodes import WEIGHTED, attention_products, float_nodes
 from edgecnn.graph.half_precision import round_to_half, type_half
 from edgecnn.graph.missing_operator import name_missing_operator
 from edgecnn.graph.onnx_file import class_count, load_model, require_unquantized, save_model
-from edgecnn.graph.quantization_nodes import unshare_biases
+from edgecnn.graph.quantization_nodes import unshare_constants
 from edgecnn.runtimes.job import Job, require_finite_on_calibration
 from edgecnn.runtimes.onnxruntime import BACKEND
 from edgecnn.values.candidate import Scheme
@@ -92,7 +92,7 @@ def quantize_statically(trunk: Path, feeds: CalibrationDataReader, **options: An
     """Return a trunk with Q/DQ by ONNX Runtime's static quantizer and min-max ranges. ``options``: the quantizer's arguments."""
     with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _hide_known_warnings():
         written, model = Path(folder) / "qdq.onnx", load_model(trunk)
-        if unshare_biases(model.graph):
+        if unshare_constants(model.graph):
             trunk = Path(folder) / "trunk.onnx"
             save_model(model, trunk)
         quantize_static(trunk, written, feeds, quant_format=QuantFormat.QDQ, calibrate_method=CalibrationMethod.MinMax, **options)

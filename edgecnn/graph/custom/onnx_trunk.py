@@ -21,7 +21,7 @@ from edgecnn.graph.custom.onnx_entry import L1_NORMS, PROBABILITIES, inferred_di
 from edgecnn.graph.ensemble import LEAST
 from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, constants_of, messages_in, opset_of
-from edgecnn.graph.quantization_nodes import unshare_zero_points
+from edgecnn.graph.quantization_nodes import unshare_constants
 from edgecnn.values.custom_model import Channels, GraphEntry
 
 OPSET = 20
@@ -55,7 +55,7 @@ def convert_to_trunk(model: onnx.ModelProto, entry: GraphEntry, channels: Channe
         made = _convert_opset(made, path)
         _convert_to_float32(made.graph)
     else:
-        unshare_zero_points(made.graph)
+        unshare_constants(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
     end_in_logits(made.graph, entry, rank)
     rename_tensor(made.graph, entry.output, OUTPUT_NAME)
