@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.graph.checks import Level, run_outputs, session_of
+from edgecnn.graph.checks import Level, accepted_batches, run_outputs, session_of
 from edgecnn.graph.onnx_file import constants_of, load_model, messages_in
 
 _FLOAT = "tensor(float)"
@@ -84,7 +84,7 @@ def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitu
         model.graph.node.extend(_extreme_nodes(name, without_infinity=name in infinite))
     session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=[f"{name}:{kind}" for name in names for kind in _EXTREMES])
     activations = dict.fromkeys(names, 0.0)
-    for feed in feeds:
+    for feed in accepted_batches(feeds, session.get_inputs()[0].shape[0]):
         extremes = run_outputs(session, feed)
         for name in activations:
             low, high, total = (float(extremes[f"{name}:{kind}"]) for kind in _EXTREMES)

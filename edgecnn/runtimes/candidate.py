@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from edgecnn.errors.wording import counted
 from edgecnn.graph.checks import CHECK_IMAGES
+from edgecnn.graph.onnx_file import fixed_batch
 from edgecnn.runtimes.checks import TWIN_FOLDER, check_files, golden_logits, tensors_beyond_half
 from edgecnn.runtimes.job import Job, calibration_classes, calibration_count, calibration_pixels
 from edgecnn.runtimes.registry import backend_for
@@ -45,6 +47,7 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     job = _prepare_job(request, out, tell)
     backend = backend_for(candidate.runtime)
     facts = {"candidate": candidate.model_dump(mode="json"), **_calibration_facts(request, tell), **backend.write(job)}
+    _limit_batch(request.onnx, out)
     tell.step(f"make {candidate.id}", 1, 2)
     if job.kept:
         facts["kept_float"] = [layer.name for layer in job.kept]
@@ -57,6 +60,20 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     tell.step(f"make {candidate.id}", 2, 2)
 
 
+def _limit_batch(trunk: Path, out: Path) -> None:
+    """Set the largest batch in ``model.json``, if the trunk accepts one image a call."""
+    if (batch := fixed_batch(trunk)) is not None:
+        _update_model_files(out, lambda model: {"model": model.model.model_copy(update={"batch_max": batch})})
+
+
+def _update_model_files(out: Path, changes: Callable[[ModelFile], dict[str, Any]]) -> None:
+    """Change ``model.json`` of a candidate and of its twin."""
+    for path in (out / MODEL_FILE_NAME, out / TWIN_FOLDER / MODEL_FILE_NAME):
+        if path.is_file():
+            model = ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
+            path.write_text(model.model_copy(update=changes(model)).to_json(), encoding="utf-8")
+
+
 def record_golden(out: Path, pixels: Path, normalization: Normalization, candidate: Candidate, tell: Progress) -> dict[str, Any]:
     """Write ``golden_logits.npy``, set the tolerance in ``model.json``, and return the facts for ``quantize.json``.
 
@@ -64,10 +81,7 @@ def record_golden(out: Path, pixels: Path, normalization: Normalization, candida
     """
     golden = golden_logits(out, pixels, normalization, candidate)
     np.save(out / "golden_logits.npy", golden.logits)
-    for path in (out / MODEL_FILE_NAME, out / TWIN_FOLDER / MODEL_FILE_NAME):
-        if path.is_file():
-            model = ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
-            path.write_text(model.model_copy(update={"logits_tolerance": golden.tolerance}).to_json(), encoding="utf-8")
+    _update_model_files(out, lambda _: {"logits_tolerance": golden.tolerance})
     if not golden.tells_channels:
         tell.note(f"{candidate.id}: this network hardly uses colour, so its golden logits do not reveal swapped channels")
     return {"swap": golden.swap, "tells_channels": golden.tells_channels, "tolerance": golden.tolerance}

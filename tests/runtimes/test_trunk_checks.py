@@ -25,7 +25,7 @@ from edgecnn.runtimes.checks import FROM_TRUNK, distance_from_trunk, tensors_bey
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.litert_writer import writer
 from edgecnn.runtimes.litert_writer.conversion import RULES
-from edgecnn.runtimes.onnxruntime_files import Feeds, logits_of
+from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.runtimes.protocol import Backend, Halves
 from edgecnn.runtimes.registry import all_backends, backend_for, every_backend, offers
 from edgecnn.runtimes.tensorrt import UNFUSED
@@ -417,7 +417,7 @@ def learned_file(folder: Path) -> Path:
     """A Q/DQ file as training with INT8 rounding leaves one."""
     path = small(folder)
     feeds = (feed_of(pictures(8))[index : index + 1] for index in range(8))
-    onnx.save(tensorrt_files.symmetric_qdq(path, Feeds("image", feeds)), folder / "learned.onnx")
+    onnx.save(tensorrt_files.symmetric_qdq(path, feeds), folder / "learned.onnx")
     return folder / "learned.onnx"
 
 

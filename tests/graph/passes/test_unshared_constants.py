@@ -16,7 +16,7 @@ from edgecnn.graph.custom.onnx_trunk import convert_to_trunk
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.graph.quantization_nodes import unshare_constants
 from edgecnn.runtimes.onnxruntime import EXACT
-from edgecnn.runtimes.onnxruntime_files import Feeds, quantize_statically
+from edgecnn.runtimes.onnxruntime_files import quantize_statically
 
 COPIES = tuple(f"zeros{number}" for number in range(30))
 """What a quantizer that copies ``zeros`` may call its copies."""
@@ -54,7 +54,7 @@ def test_a_tensor_that_is_called_as_a_copy_would_be_keeps_its_values_in_int8(tmp
     save_model(normalized(), tmp_path / "trunk.onnx")
     images = np.random.default_rng(1).normal(size=(8, 3, 8, 8)).astype(np.float32)
     how = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8, "per_channel": False}
-    made = quantize_statically(tmp_path / "trunk.onnx", Feeds("image", iter([images])), **how)
+    made = quantize_statically(tmp_path / "trunk.onnx", [images], **how)
     save_model(made, tmp_path / "int8.onnx")
     exact, rounded = (session_of(tmp_path / name).run(None, {"image": images})[0] for name in ("trunk.onnx", "int8.onnx"))
     assert np.corrcoef(exact.ravel(), rounded.ravel())[0, 1] > 0.99
@@ -94,7 +94,7 @@ def images(count: int = 24) -> np.ndarray:
 
 def int8_of(model: onnx.ModelProto, folder: Path) -> Path:
     save_model(model, folder / "trunk.onnx")
-    save_model(quantize_statically(folder / "trunk.onnx", Feeds("image", iter([images()])), **HOW), folder / "int8.onnx")
+    save_model(quantize_statically(folder / "trunk.onnx", [images()], **HOW), folder / "int8.onnx")
     return folder / "int8.onnx"
 
 
