@@ -241,9 +241,11 @@ def trunk_disagrees(path: Path, change: str, max_abs_diff: float, allowed: float
 
 
 def half_overflow(
-    tensor: str, largest: float, candidate: str | None = None, images: int = 0, weight: bool = False
+    tensor: str, largest: float, candidate: str | None = None, images: int = 0, weight: bool = False, inner: bool = False
 ) -> EdgecnnError:
-    """``images``: number of images that showed the largest magnitude; 0 for a weight."""
-    subject = f"{'' if candidate is None else f'in {candidate}, '}{'weight' if weight else 'tensor'}"
-    because = f"this is the largest magnitude over {images:,} calibration images" if images else None
+    """``images``: number of images that showed the largest magnitude; 0 for a weight. ``inner``: a sum inside the layer."""
+    kind = "weight" if weight else "the sum in the layer of" if inner else "tensor"
+    subject = f"{'' if candidate is None else f'in {candidate}, '}{kind}"
+    what = "sum of squares" if inner else "magnitude"
+    because = f"this is the largest {what} over {images:,} calibration images" if images else None
     return HALF_OVERFLOW(subject=subject, tensor=tensor, largest=largest, because=because)

@@ -95,7 +95,7 @@ def _prepare_job(request: CandidateRequest, out: Path, tell: Progress) -> Job:
     wide = tensors_beyond_half(candidate, replace(job, pixels=calibration_pixels(request.pixels, count)))
     if wide:
         tensor = max(wide, key=lambda name: wide[name])
-        why = f"tensor {tensor} reaches {wide[tensor]:,.6g}, above fp16's maximum of 65,504"
+        why = f"the layer of tensor {tensor} reaches {wide[tensor]:,.6g}, above fp16's maximum of 65,504"
         tell.note(f"{candidate.id}: layers that write or read {counted(len(wide), 'tensor')} stay in fp32, because {why}")
     return replace(job, wide=wide)
 

@@ -16,9 +16,17 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.errors.graph import OPSET_UNREACHABLE
 from edgecnn.errors.wording import reason_in
+from edgecnn.graph.constant_folding import compute_constants
 from edgecnn.graph.custom.batch import BatchFixed, free_batch
 from edgecnn.graph.custom.feeding import LUMA
-from edgecnn.graph.custom.onnx_entry import L1_NORMS, PROBABILITIES, inferred_dims, nodes_behind, replace_classical
+from edgecnn.graph.custom.onnx_entry import (
+    L1_NORMS,
+    PROBABILITIES,
+    inferred_dims,
+    nodes_behind,
+    replace_classical,
+    scaled_by_number,
+)
 from edgecnn.graph.ensemble import LEAST
 from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, messages_in, opset_of
 from edgecnn.graph.quantization_nodes import unshare_constants
@@ -57,6 +65,7 @@ def convert_to_trunk(
     replace_classical(made)
     if entry.quantized is None:
         _constant_nodes_to_initializers(made.graph)
+        compute_constants(made)
         made = _convert_opset(made, path)
         _convert_to_float32(made.graph)
     else:
@@ -249,7 +258,9 @@ def _remove_last_activation(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
     node = made[entry.output]
     idle, squeezes = [], []
     while node.op_type not in PROBABILITIES:
-        idle += [node] if node.op_type in L1_NORMS else []
+        if (scaled := scaled_by_number(node, graph)) is not None:
+            node.input[0] = scaled[0]
+        idle += [node] if node.op_type in L1_NORMS or scaled is not None else []
         squeezes += [node] if node.op_type in _SQUEEZES else []
         node = made[node.input[0]]
     idle.append(node)
