@@ -138,10 +138,22 @@ OUTPUTS_DIFFER = ErrorRow(
     "{converter} changed the network; differences are fractions of the output range over {images:,} calibration images",
     "choose another runtime, or replace the layer that is converted wrongly",
 )
+OUTPUTS_SHAPED_OTHERWISE = ErrorRow(
+    "outputs-shaped-otherwise",
+    "{candidate} has outputs of the shape {found}, not {wanted}",
+    "{converter} changed the network's output",
+    "choose another runtime, or replace the last layer, which is converted wrongly",
+)
 NOTHING_LEFT_TO_QUANTIZE = ErrorRow(
     "nothing-left-to-quantize",
     "{candidate} keeps {kept} layers in float, so no INT8 layer is left",
     "the network has only {layers} layers",
+)
+NOTHING_QUANTIZED = ErrorRow(
+    "nothing-quantized",
+    "{candidate} has no INT8 layer",
+    "the quantizer found no convolution or matrix product with constant weights that it supports",
+    "choose another candidate, or write the network without branches and loops around its layers",
 )
 LAYER_NOT_FOUND = ErrorRow(
     "layer-not-found",

@@ -137,10 +137,12 @@ def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE)
 
 
 def distance(reference: Logits, logits: Logits) -> float:
-    """Return the largest difference as a share of the reference's spread; infinity if either contains a NaN.
+    """Return the largest difference as a share of the reference's spread; infinity if the shapes differ, or if either has a NaN.
 
     If the reference is constant, return the difference itself.
     """
+    if logits.shape != reference.shape:
+        return inf
     share = float(np.max(np.abs(logits - reference))) / (float(np.ptp(reference)) or 1.0)
     return inf if isnan(share) else share
 

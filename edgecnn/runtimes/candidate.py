@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.errors.graph import NOTHING_QUANTIZED
 from edgecnn.errors.wording import counted
 from edgecnn.graph.checks import CHECK_IMAGES
 from edgecnn.graph.onnx_file import fixed_batch
@@ -40,13 +41,16 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     """Write model files, ``model.json``, ``golden_logits.npy`` and ``quantize.json`` into ``out``.
 
     Raises CALIBRATION_SET_TOO_SMALL, CALIBRATION_NOT_FINITE, CALIBRATION_RANGE_NOT_FINITE, ALREADY_QUANTIZED, HALF_OVERFLOW,
-    OUTPUTS_DIFFER, GOLDEN_NOT_TELLING, CONVERTER_FAILED: see their modules.
+    OUTPUTS_DIFFER, OUTPUTS_SHAPED_OTHERWISE, GOLDEN_NOT_TELLING, CONVERTER_FAILED: see their modules. NOTHING_QUANTIZED: no layer
+    became INT8.
     """
     candidate = request.candidate
     tell.step(f"make {candidate.id}", 0, 2)
     job = _prepare_job(request, out, tell)
     backend = backend_for(candidate.runtime)
     facts = {"candidate": candidate.model_dump(mode="json"), **_calibration_facts(request, tell), **backend.write(job)}
+    if facts.get("quantized_layers") == 0:
+        raise NOTHING_QUANTIZED(candidate=candidate.id)
     _limit_batch(request.onnx, out)
     tell.step(f"make {candidate.id}", 1, 2)
     if job.kept:

@@ -22,6 +22,7 @@ from edgecnn.errors.graph import (
     CALIBRATION_RANGE_NOT_FINITE,
     GOLDEN_NOT_TELLING,
     OUTPUTS_DIFFER,
+    OUTPUTS_SHAPED_OTHERWISE,
     half_overflow,
 )
 from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread_images
@@ -144,12 +145,17 @@ def check_converted(job: Job, converter: str, logits: Callable[[npt.NDArray[Any]
 def distance_from_trunk(job: Job, check: OutputCheck, logits_of: Callable[[Pixels], Logits]) -> float:
     """Return the distance of outputs from the trunk's, as a share of their spread: the largest, or the RMS of files that round.
 
-    ``logits_of``: a function from pixels, uint8 (N, H, W, 3), to logits (N, classes). Raises OUTPUTS_DIFFER: the distance exceeds
+    ``logits_of``: a function from pixels, uint8 (N, H, W, 3), to logits (N, classes). Raises OUTPUTS_SHAPED_OTHERWISE: the shapes
+    differ. OUTPUTS_DIFFER: the distance exceeds
     ``FROM_TRUNK``, or ``ROUNDED`` for files that round.
     """
     pixels = spread_images(job.pixels, CHECK_IMAGES)
     trunk = trunk_logits_of(job.onnx, job.normalization.feed(pixels), UNFUSED)
     logits, allowed = logits_of(pixels), FROM_TRUNK[check.precision]
+    if logits.shape != trunk.shape:
+        raise OUTPUTS_SHAPED_OTHERWISE(
+            candidate=job.candidate.id, converter=check.converter, found=list(logits.shape), wanted=list(trunk.shape)
+        )
     if check.rounds:
         span = float(np.ptp(trunk)) or 1.0
         away = float(np.sqrt(np.mean((logits - trunk) ** 2))) / span

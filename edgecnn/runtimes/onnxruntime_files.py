@@ -64,13 +64,24 @@ def quantize(job: Job) -> dict[str, Any]:
     job.write_model_file(BACKEND.model_file(job.candidate, class_count(trunk)))
     in_float = float_layers(made)
     attention = [name for name in attention_products(trunk) if name in in_float]
-    return {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": in_float, "attention": attention}
+    return {
+        "format": "Q/DQ",
+        "calibration": "smallest and largest value",
+        "float_layers": in_float,
+        "quantized_layers": quantized_layers(made),
+        "attention": attention,
+    }
 
 
 def float_layers(model: onnx.ModelProto) -> list[str]:
     """Return the multiplying nodes whose input or weights do not come from a DequantizeLinear."""
     dequantized = {name for node in model.graph.node if node.op_type == "DequantizeLinear" for name in node.output}
     return [node.name for node in model.graph.node if node.op_type in WEIGHTED and not dequantized.issuperset(node.input[:2])]
+
+
+def quantized_layers(model: onnx.ModelProto) -> int:
+    """Return the number of multiplying nodes whose input and weights come from a DequantizeLinear."""
+    return sum(node.op_type in WEIGHTED for node in model.graph.node) - len(float_layers(model))
 
 
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:

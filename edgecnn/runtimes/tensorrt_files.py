@@ -45,7 +45,7 @@ from edgecnn.graph.half_precision import refuse_learned_overflow, round_activati
 from edgecnn.graph.onnx_file import IR_VERSION, class_count, constants_of, load_model, opset_of, require_unquantized, save_model
 from edgecnn.runtimes.checks import TWIN_FOLDER, check_converted
 from edgecnn.runtimes.job import Job, require_finite_on_calibration
-from edgecnn.runtimes.onnxruntime_files import float_layers, logits_of, quantize_statically
+from edgecnn.runtimes.onnxruntime_files import float_layers, logits_of, quantize_statically, quantized_layers
 from edgecnn.runtimes.tensorrt import BACKEND, UNFUSED
 from edgecnn.values.candidate import Method
 from edgecnn.values.model_file import MODEL_FILE_NAME
@@ -283,6 +283,7 @@ def _file_facts(carried: onnx.ModelProto) -> dict[str, Any]:
         "form": "Q/DQ typed fp16, float32 at input and output",
         "quantized_tensors": sum(node.op_type == "QuantizeLinear" for node in carried.graph.node),
         "float_layers": float_layers(carried),
+        "quantized_layers": quantized_layers(carried),
         "twin": "the same integers and scales in fp32 with Q/DQ fusion off; activations are rounded to fp16 after each layer",
     }
 
@@ -358,6 +359,7 @@ def write_weakly_typed(job: Job) -> dict[str, Any]:
         "builder_flags": list(job.candidate.builder_flags),
         "unverified": "no TensorRT 8.5 has read this file: it is checked against that version's documented operators alone",
         "float_layers": float_layers(model),
+        **({} if job.candidate.precision.is_float else {"quantized_layers": quantized_layers(model)}),
         "twin": "as if the builder chose fp16 everywhere: activations are rounded after each layer, and the weights of fp16 too",
         "distance_of_float_from_trunk": away,
     }

@@ -26,6 +26,8 @@ from edgecnn.store.disk import sha256_of
 from edgecnn.values.custom_model import GraphEntry, OutputSteps
 from edgecnn.values.stage import Key, digest_of
 
+_EXTENSIONS: Final = ("com.microsoft.extensions", "ai.onnx.contrib")
+"""Domains of onnxruntime-extensions, which decode images and texts."""
 DOMAIN: Final = "ai.onnx.ml"
 Attributes = Mapping[str, Any]
 _POST: Final = {"NONE": "Identity", "SOFTMAX": "Softmax", "LOGISTIC": "Sigmoid"}
@@ -362,12 +364,13 @@ def read_entry(
     for node in nodes_behind(model.graph, answer.name):
         if node.domain not in known and not is_classical(node):
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
-            optimized = node.domain.startswith(CONTRIBUTED)
-            hint = "name the file from before ONNX Runtime optimized it" if optimized else "export it with ONNX's own operators"
-            raise custom_model_unusable(path=path, because=because, hint=hint)
+            raise custom_model_unusable(path=path, because=because, hint=_hint_for_operator(node))
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = {value.name: value for value in model.graph.input if value.name not in constants}
     image = inputs[only_one(list(inputs), "input", path)]
+    if any(size.HasField("dim_value") and size.dim_value == 0 for size in image.type.tensor_type.shape.dim):
+        because = f"its input {image.name} states a size of 0"
+        raise custom_model_unusable(path=path, because=because, hint="export it with the size of its images, or with open sizes")
     _refuse_training(model, answer.name, path)
     kind = image.type.tensor_type.elem_type
     dtype = _DTYPES.get(kind) or onnx.TensorProto.DataType.Name(kind).lower()
@@ -390,6 +393,27 @@ def read_entry(
     )
 
 
+def _hint_for_operator(node: onnx.NodeProto) -> str:
+    """Return what to do about an operator that is not ONNX's own."""
+    if node.domain in _EXTENSIONS:
+        return "export the network without the steps before and after it, such as decoding; its input is a batch of pixels"
+    if node.domain.startswith(CONTRIBUTED):
+        return "pass the file from before ONNX Runtime optimized it"
+    if node.domain == DOMAIN:
+        return "edgecnn builds networks and linear classifiers; use one of these instead of trees and other classical models"
+    return "export it with ONNX's own operators"
+
+
+def _evaluation_hint(model: onnx.ModelProto) -> str:
+    """Return how to export in evaluation mode with the exporter that the file names."""
+    producer = model.producer_name.lower()
+    if "tf2onnx" in producer or "keras" in producer:
+        return "export it for inference: call the model with training=False, and export that model"
+    if "paddle" in producer:
+        return "call model.eval() before paddle.onnx.export"
+    return "call model.eval() before torch.onnx.export"
+
+
 def _refuse_training(model: onnx.ModelProto, answer: str, path: Path) -> None:
     """Refuse nodes in training mode, which draw random numbers or use the batch's statistics.
 
@@ -405,7 +429,7 @@ def _refuse_training(model: onnx.ModelProto, answer: str, path: Path) -> None:
         if not trains:
             continue
         because = f"it was exported in training mode ({node.op_type} {node.name or node.output[0]})"
-        raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.onnx.export")
+        raise custom_model_unusable(path=path, because=because, hint=_evaluation_hint(model))
 
 
 def parameters_of(model: onnx.ModelProto) -> int:

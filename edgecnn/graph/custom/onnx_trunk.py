@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.errors.graph import OPSET_UNREACHABLE
@@ -19,6 +19,7 @@ from edgecnn.errors.wording import reason_in
 from edgecnn.graph.constant_folding import compute_constants
 from edgecnn.graph.custom.batch import BatchFixed, free_batch
 from edgecnn.graph.custom.feeding import LUMA
+from edgecnn.graph.custom.older_operators import convert_to_opset
 from edgecnn.graph.custom.onnx_entry import (
     L1_NORMS,
     PROBABILITIES,
@@ -28,7 +29,7 @@ from edgecnn.graph.custom.onnx_entry import (
     scaled_by_number,
 )
 from edgecnn.graph.ensemble import LEAST
-from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, messages_in, opset_of
+from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, constants_of, messages_in, opset_of
 from edgecnn.graph.quantization_nodes import unshare_constants
 from edgecnn.values.custom_model import Channels, GraphEntry
 
@@ -68,6 +69,7 @@ def convert_to_trunk(
         compute_constants(made)
         made = _convert_opset(made, path)
         _convert_to_float32(made.graph)
+        _fill_pads_with_scalars(made.graph)
     else:
         unshare_constants(made.graph)
     end_in_logits(made.graph, entry, rank)
@@ -172,11 +174,21 @@ def _convert_opset(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     if opset == OPSET:
         return model
     try:
-        return version_converter.convert_version(model, OPSET)
+        return convert_to_opset(model, OPSET)
     except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, ConvertError and others of its C++ core
         if LEAST_OPSET <= opset < OPSET:
             return model  # runtimes that read newer operators read older ones too
         raise OPSET_UNREACHABLE(path=path, opset=opset, wanted=OPSET, because=reason_in(error)) from error
+
+
+def _fill_pads_with_scalars(graph: onnx.GraphProto) -> None:
+    """Make the value of each Pad a scalar. Some exporters write one number in a list, which only ONNX Runtime accepts."""
+    held = constants_of(graph)
+    for number, node in enumerate(graph.node):
+        value = held.get(node.input[2]) if node.op_type == "Pad" and len(node.input) > 2 else None
+        if value is not None and list(value.dims) == [1]:
+            node.input[2] = f"edgecnn_pad_{number}"
+            graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(value).reshape(()), node.input[2]))
 
 
 def has_half_precision(model: onnx.ModelProto) -> bool:

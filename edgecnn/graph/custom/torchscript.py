@@ -7,6 +7,7 @@ call operators, and a few of those open files by name, so its text is checked be
 from __future__ import annotations
 
 import io
+import re
 import tokenize
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -37,6 +38,7 @@ _BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
 """Batch sizes in the order of trial, for a program traced with a fixed one. Three is first, because few programs have it."""
 _ROUNDS: Final = ("aten::quantize_per_tensor", "aten::fake_quantize_per_tensor_affine", "aten::fake_quantize_per_channel_affine")
 """Operators that round to integers. In ONNX they become QuantizeLinear and DequantizeLinear."""
+_OTHER_DEVICE: Final = re.compile(r'Device = prim::Constant\[value="((?:cuda|mps|xpu|hpu)[^"]*)"\]')
 _PASSED_ON: Final = tuple(
     f"aten::{name}"
     for name in ("clone", "dropout", "contiguous", "detach", "alias", "to", "squeeze", "unsqueeze", "flatten", "view", "reshape")
@@ -171,5 +173,9 @@ def _find_input_format(
             raise custom_model_unusable(path=path, because=because, hint=hint)
         if answer.ndim != 2 or answer.shape[0] == batch:
             return (colours, layout, batch), answer
+    if (device := _OTHER_DEVICE.search(str(module.inlined_graph))) is not None:
+        because = f"its program puts tensors on the device {device[1]}: {first_reason}"
+        hint = "move the network to the CPU before tracing it: torch.jit.trace(model.cpu().eval(), example)"
+        raise custom_model_unusable(path=path, because=because, hint=hint)
     because = f"it does not run on images of {size} pixels: {first_reason}"
     raise custom_model_unusable(path=path, because=because, hint=STATE_SIZE)
