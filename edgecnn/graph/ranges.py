@@ -148,7 +148,7 @@ def _weights_by_input(
         return None if attributes.get("transA") else weights.T if attributes.get("transB") else weights
     if node.op_type == "MatMul":
         return weights if weights.ndim == 2 else None
-    sums = weights.reshape(*weights.shape[:2], -1).sum(axis=2)
+    sums: npt.NDArray[np.float32] = weights.reshape(*weights.shape[:2], -1).sum(axis=2)
     if attributes.get("group", 1) == 1:
         return sums.T if node.op_type == "Conv" else sums
     return np.diag(sums[:, 0]) if sums.shape[1] == 1 and attributes["group"] == len(sums) else None
@@ -179,7 +179,7 @@ def _summed_axes(
     if node.op_type in ("ReduceL2", "ReduceMean"):
         if len(node.input) > 1 and node.input[1] in constants:
             return [int(axis) for axis in numpy_helper.to_array(constants[node.input[1]])]
-        return attributes.get("axes", range(rank))
+        return [*attributes.get("axes", range(rank))]
     return range(2, rank)
 
 

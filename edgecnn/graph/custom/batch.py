@@ -123,16 +123,20 @@ class _Freeing:
         self._nodes.append(node)
         for name, dims in self._inferred(node).items():
             self._dims[name] = dims
-            if axes and (axis := self._axis(name)) is None:
-                raise ValueError(name)
-            if (
-                axes
-                and node.op_type != "Reshape"
-                and (outer := {self._outer[source] for source in axes if source in self._outer})
-            ):
-                if len(outer) > 1 or any(self._dims[source][0][at] != dims[0][axis] for source, at in axes.items()):
-                    raise ValueError(name)
-                self._outer[name] = outer.pop()
+            if axes:
+                self._carry(node, name, axes)
+
+    def _carry(self, node: onnx.NodeProto, name: str, axes: Mapping[str, int]) -> None:
+        """Record the place of the images in an output. Raises ValueError: it no longer counts them, or the place is unknown."""
+        axis = self._axis(name)
+        if axis is None:
+            raise ValueError(name)
+        outer = {self._outer[source] for source in axes if source in self._outer}
+        if not outer or node.op_type == "Reshape":
+            return
+        if len(outer) > 1 or any(self._dims[source][0][at] != self._dims[name][0][axis] for source, at in axes.items()):
+            raise ValueError(name)
+        self._outer[name] = outer.pop()
 
     def _inferred(self, node: onnx.NodeProto) -> dict[str, tuple[Sequence[int], Sequence[int]]]:
         if node.op_type in _SAME_SHAPE:

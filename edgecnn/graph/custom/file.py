@@ -198,7 +198,7 @@ def _as_file_outputs(logits: Logits, entry: GraphEntry) -> Logits:
         return np.asarray(expit(logits))
     if entry.ends_in_shares:
         return np.exp(logits)
-    return np.asarray(softmax(logits, axis=1)) * entry.share_total if entry.ends_in_softmax else logits
+    return np.asarray(softmax(logits, axis=1) * np.float32(entry.share_total)) if entry.ends_in_softmax else logits
 
 
 def _trunk_logits(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, version_converter
 
@@ -52,7 +53,7 @@ def _groups(node: onnx.NodeProto, graph: onnx.GraphProto, rank: int) -> Sequence
     attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
     name, groups, held = node.name or node.output[0], attributes["num_groups"], constants_of(graph)
     along = [1, -1, *[1] * (rank - 2)]
-    numbers: Mapping[str, np.ndarray] = {
+    numbers: Mapping[str, npt.NDArray[Any]] = {
         "grouped": np.array([0, groups, -1], np.int64),
         "ones": np.ones(groups, np.float32),
         "zeros": np.zeros(groups, np.float32),
@@ -61,7 +62,7 @@ def _groups(node: onnx.NodeProto, graph: onnx.GraphProto, rank: int) -> Sequence
     }
     for part, values in numbers.items():
         graph.initializer.append(numpy_helper.from_array(values, f"{name}_{part}"))
-    steps = (
+    steps: tuple[tuple[str, list[str], str, dict[str, Any]], ...] = (
         ("Shape", [node.input[0]], "size", {}),
         ("Reshape", [node.input[0], f"{name}_grouped"], "rows", {}),
         (
