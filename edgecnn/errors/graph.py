@@ -138,10 +138,22 @@ OUTPUTS_DIFFER = ErrorRow(
     "{converter} changed the network; differences are fractions of the output range over {images:,} calibration images",
     "choose another runtime, or replace the layer that is converted wrongly",
 )
+OUTPUTS_SHAPED_OTHERWISE = ErrorRow(
+    "outputs-shaped-otherwise",
+    "{candidate} has outputs of the shape {found}, not {wanted}",
+    "{converter} changed the network's output",
+    "choose another runtime, or replace the last layer, which is converted wrongly",
+)
 NOTHING_LEFT_TO_QUANTIZE = ErrorRow(
     "nothing-left-to-quantize",
     "{candidate} keeps {kept} layers in float, so no INT8 layer is left",
     "the network has only {layers} layers",
+)
+NOTHING_QUANTIZED = ErrorRow(
+    "nothing-quantized",
+    "{candidate} has no INT8 layer",
+    "the quantizer found no convolution or matrix product with constant weights that it supports",
+    "choose another candidate, or write the network without branches and loops around its layers",
 )
 LAYER_NOT_FOUND = ErrorRow(
     "layer-not-found",
@@ -241,9 +253,11 @@ def trunk_disagrees(path: Path, change: str, max_abs_diff: float, allowed: float
 
 
 def half_overflow(
-    tensor: str, largest: float, candidate: str | None = None, images: int = 0, weight: bool = False
+    tensor: str, largest: float, candidate: str | None = None, images: int = 0, weight: bool = False, inner: bool = False
 ) -> EdgecnnError:
-    """``images``: number of images that showed the largest magnitude; 0 for a weight."""
-    subject = f"{'' if candidate is None else f'in {candidate}, '}{'weight' if weight else 'tensor'}"
-    because = f"this is the largest magnitude over {images:,} calibration images" if images else None
+    """``images``: number of images that showed the largest magnitude; 0 for a weight. ``inner``: a sum inside the layer."""
+    kind = "weight" if weight else "the sum in the layer of" if inner else "tensor"
+    subject = f"{'' if candidate is None else f'in {candidate}, '}{kind}"
+    what = "sum of squares" if inner else "magnitude"
+    because = f"this is the largest {what} over {images:,} calibration images" if images else None
     return HALF_OVERFLOW(subject=subject, tensor=tensor, largest=largest, because=because)

@@ -5,7 +5,7 @@ Real images are used, because random ones hide errors in folding. Reported figur
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import inf, isnan
 from pathlib import Path
@@ -56,7 +56,16 @@ def run_outputs(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -
 
 def run_logits(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return the first output, (N, classes)."""
-    return np.asarray(session.run(None, {session.get_inputs()[0].name: feed})[0], np.float32)
+    image = session.get_inputs()[0]
+    parts = accepted_batches([feed], image.shape[0])
+    return np.concatenate([np.asarray(session.run(None, {image.name: part})[0], np.float32) for part in parts])
+
+
+def accepted_batches(feeds: Iterable[npt.NDArray[Any]], size: int | str | None) -> Iterator[npt.NDArray[Any]]:
+    """Yield the feeds (N, …), divided if a network accepts only ``size`` images a call. An open size is None or a name."""
+    for feed in feeds:
+        step = size if isinstance(size, int) else max(1, len(feed))
+        yield from (feed[start : start + step] for start in range(0, len(feed), step))
 
 
 def _select_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
@@ -128,10 +137,12 @@ def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE)
 
 
 def distance(reference: Logits, logits: Logits) -> float:
-    """Return the largest difference as a share of the reference's spread; infinity if either contains a NaN.
+    """Return the largest difference as a share of the reference's spread; infinity if the shapes differ, or if either has a NaN.
 
     If the reference is constant, return the difference itself.
     """
+    if logits.shape != reference.shape:
+        return inf
     share = float(np.max(np.abs(logits - reference))) / (float(np.ptp(reference)) or 1.0)
     return inf if isnan(share) else share
 

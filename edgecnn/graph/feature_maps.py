@@ -19,7 +19,7 @@ import onnx
 from onnx import numpy_helper
 
 from edgecnn.errors.fit import NO_FEATURES
-from edgecnn.graph.checks import Level, run_outputs, session_of
+from edgecnn.graph.checks import Level, accepted_batches, run_outputs, session_of
 from edgecnn.graph.layer_cost import Field, Operation, fields_of
 from edgecnn.graph.macs import ACTIVATIONS, image_input
 from edgecnn.graph.onnx_cost import operations_of_model
@@ -126,7 +126,7 @@ def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[np
     best: dict[str, list[npt.NDArray[Any]]] = {}
     lows: dict[str, npt.NDArray[np.float32]] = {}
     images_read = 0
-    for feed in feeds:
+    for feed in accepted_batches(feeds, session.get_inputs()[0].shape[0]):
         for tensor, maps in run_outputs(session, feed).items():
             flat = maps.reshape(*maps.shape[:2], -1).transpose(1, 0, 2)
             images = np.broadcast_to(images_read + np.arange(len(feed)), flat.shape[:2])
@@ -159,7 +159,7 @@ def features(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.fl
         raise NO_FEATURES(model=path)
     session = session_of(model, outputs=[layers[-1].input[0]])
     means = []
-    for feed in feeds:
+    for feed in accepted_batches(feeds, session.get_inputs()[0].shape[0]):
         (tensor,) = run_outputs(session, feed).values()
         # (images, features, rows, columns), (images, tokens, features) or (images, features)
         positions = (2, 3) if tensor.ndim == 4 else tuple(range(1, tensor.ndim - 1))

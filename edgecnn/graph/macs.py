@@ -184,15 +184,20 @@ def nodes_by_image(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, tup
 
 def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
     """Return the shapes of tensors. Shapes stored in the file include the batch, so they are inferred again."""
-    at_one = _shapes_only(model)
-    for output in at_one.graph.output:
+    return shapes_at_batch(model, 1)
+
+
+def shapes_at_batch(model: onnx.ModelProto, batch: int) -> dict[str, list[int]]:
+    """Return the shapes of tensors for this number of images."""
+    copied = _shapes_only(model)
+    for output in copied.graph.output:
         output.type.tensor_type.ClearField("shape")
-    image_input(at_one).type.tensor_type.shape.dim[0].dim_value = 1
-    shapes = _inferred_shapes(at_one)
-    while any(name not in shapes for node in at_one.graph.node for name in node.output if name) and fold_constants(
-        at_one, shapes
+    image_input(copied).type.tensor_type.shape.dim[0].dim_value = batch
+    shapes = _inferred_shapes(copied)
+    while any(name not in shapes for node in copied.graph.node for name in node.output if name) and fold_constants(
+        copied, shapes
     ):
-        shapes = _inferred_shapes(at_one) | shapes
+        shapes = _inferred_shapes(copied) | shapes
     return shapes
 
 

@@ -57,6 +57,14 @@ def class_count(model: onnx.ModelProto) -> int:
     return int(model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
 
+def fixed_batch(network: onnx.ModelProto | Path) -> int | None:
+    """Return the number of images that a network needs in each call; None if it accepts any number."""
+    model = onnx.load(network, load_external_data=False) if isinstance(network, Path) else network
+    constants = {tensor.name for tensor in model.graph.initializer}
+    image = next(value for value in model.graph.input if value.name not in constants)
+    return int(image.type.tensor_type.shape.dim[0].dim_value) or None
+
+
 def external_files(path: Path) -> tuple[str, ...]:
     """Return the sorted names of the files next to a model that contain its weights; empty if the model contains them.
 

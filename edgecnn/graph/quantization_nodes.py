@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, MutableSequence
+from collections.abc import Collection, Mapping, MutableSequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
+
+from edgecnn.graph.onnx_file import messages_in
 
 _LARGEST = 2**31 - 1
 
@@ -294,37 +296,75 @@ def _restored_activation(graph: onnx.GraphProto, source: str, output: str, *, is
     return helper.make_node("Clip", [source, *bounds], [output], name=f"{output}_relu6")
 
 
-_WITH_BIAS = ("Conv", "ConvTranspose", "Gemm", "BatchNormalization", "InstanceNormalization", "LayerNormalization")
-_BIAS_INDEX = 2
-"""Index of the bias among the inputs of these operators, and of a DequantizeLinear's zero point, in ONNX's standard."""
+_SEPARATE: Final[Mapping[str, tuple[int, ...]]] = {
+    "Conv": (1, 2),
+    "ConvTranspose": (1, 2),
+    "Gemm": (0, 1, 2),
+    "MatMul": (0, 1),
+    "BatchNormalization": (2,),
+    "InstanceNormalization": (2,),
+    "LayerNormalization": (2,),
+    "DequantizeLinear": (0, 2),
+    "QLinearConv": (3, 5),
+    "QLinearMatMul": (0, 2, 3, 5),
+    "QGemm": (0, 2, 3, 5),
+}
+"""Inputs of an operator that no other node may read: weights, biases, integers and zero points, by their index in the standard.
+
+ONNX Runtime's quantizer chooses the axis of a weight's scales for its first reader, which may be wrong for the next. It names the
+copies of a bias like other tensors. With ``session.x64quantprecision``, ONNX Runtime converts a weight and its zero point once
+for each reader, and stops at the second."""
 
 
-def unshare_biases(graph: onnx.GraphProto) -> int:
-    """Copy shared biases in place under unused names; return how many were copied."""
-    return _unshare(graph, lambda node: node.op_type in _WITH_BIAS)
-
-
-def unshare_zero_points(graph: onnx.GraphProto) -> int:
-    """Copy shared zero points of DequantizeLinear in place under unused names; return how many were copied."""
-    return _unshare(graph, lambda node: node.op_type == "DequantizeLinear")
-
-
-def _unshare(graph: onnx.GraphProto, concerns: Callable[[onnx.NodeProto], bool]) -> int:
+def unshare_constants(graph: onnx.GraphProto) -> int:
+    """Give each layer separate weights, biases and zero points, in place under unused names; return how many were copied."""
+    _unshare_dequantizers(graph)
     constants = {tensor.name: tensor for tensor in graph.initializer}
     taken = {*constants, *(name for node in graph.node for name in (*node.input, *node.output))}
-    used, copied = set[str](), 0
+    readers = Counter(name for node in messages_in(graph, onnx.NodeProto) for name in node.input)
+    readers.update(value.name for value in graph.output)
+    copied = 0
     for node in graph.node:
-        if not concerns(node) or len(node.input) <= _BIAS_INDEX or (name := node.input[_BIAS_INDEX]) not in constants:
-            continue
-        if name in used:
+        for place in _SEPARATE.get(node.op_type, ()):
+            name = node.input[place] if place < len(node.input) else ""
+            if name not in constants or readers[name] == 1:
+                continue
+            readers[name] -= 1
             own = onnx.TensorProto()
             own.CopyFrom(constants[name])
-            own.name = f"{name}_of_{node.name or node.output[0]}"
-            while own.name in taken:
-                own.name += "_"
-            taken.add(own.name)
+            own.name = _unused_name(f"{name}_of_{node.name or node.output[0]}", taken)
             graph.initializer.append(own)
-            node.input[_BIAS_INDEX] = own.name
+            node.input[place] = own.name
             copied += 1
-        used.add(name)
     return copied
+
+
+def _unshare_dequantizers(graph: onnx.GraphProto) -> None:
+    """Give each layer a separate DequantizeLinear of its constant."""
+    constants = {tensor.name for tensor in graph.initializer}
+    makers = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in constants}
+    readers = Counter(name for node in messages_in(graph, onnx.NodeProto) for name in node.input)
+    readers.update(value.name for value in graph.output)
+    taken = {name for node in graph.node for name in (*node.input, *node.output)}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        for place in _SEPARATE.get(node.op_type, ()):
+            name = node.input[place] if place < len(node.input) else ""
+            if name not in makers or readers[name] == 1:
+                continue
+            readers[name] -= 1
+            own = onnx.NodeProto()
+            own.CopyFrom(makers[name])
+            own.output[0] = node.input[place] = _unused_name(f"{name}_of_{node.name or node.output[0]}", taken)
+            own.name = own.output[0]
+            nodes.append(own)
+        nodes.append(node)
+    if len(nodes) > len(graph.node):
+        _refill(graph.node, nodes)
+
+
+def _unused_name(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name

@@ -19,6 +19,8 @@ from edgecnn.store.disk import DAMAGED_ZIP, json_object, refuse_known_cause
 
 HEAD_BYTES: Final = 1024
 _ZIP: Final = b"PK\x03\x04"
+_ONNX_VERSION: Final = b"\x08"
+"""An ONNX file begins with its version."""
 _NAMES_MAX: Final = 10_000
 """Number of names in a folder that are compared."""
 _OPENED_MAX: Final = 50
@@ -101,13 +103,19 @@ _HEADS: Final = (
         holds=b"\x12\x0bPlaceholder",
     ),
     _Head("an RKNN model", b"RKNN", _SOURCE),
+    _Head("an ExecuTorch program", b"ET", _SOURCE, at=4, holds=b"ET1"),
+    _Head("a Hailo executable (HEF)", b"\x01HEF", _SOURCE),
     _Head("a GGUF file", b"GGUF"),
     _Head("a gzip archive", b"\x1f\x8b", "unpack it first"),
     _Head("a tar archive", b"ustar", "unpack it first", at=257),
     _Head("a NumPy array", b"\x93NUMPY"),
     _Head("an image", (b"\x89PNG", b"\xff\xd8\xff")),
 )
+_SUFFIXES: Final = {".mnn": "an MNN model", ".dlc": "a Qualcomm DLC model", ".pte": "an ExecuTorch program"}
+"""Formats whose first bytes identify nothing, by the end of the file's name."""
 _ZIPS: Final = (
+    _Names("a Qualcomm DLC model", ("dlc.metadata",), _SOURCE),
+    _Names("a Qualcomm DLC model", ("model", "model.params"), _SOURCE),
     _Names("a Keras model", ("metadata.json", "config.json", "model.weights.h5"), _KERAS),
     _Names("a zipped Core ML package", ("*.mlpackage/Manifest.json",), _SOURCE),
     _Names("a zipped TensorFlow SavedModel", ("*saved_model.pb",), "unpack it first; then --model names the folder"),
@@ -141,6 +149,9 @@ def foreign_form(path: Path) -> ForeignForm | None:
     with open_regular(path) as file:
         head = file.read(HEAD_BYTES)
     form = _safetensors_form(path, head) or _zip_form(path, head) or form_of_head(head)
+    is_known = head.startswith((_ZIP, _ONNX_VERSION))
+    if form is None and not is_known and (named := _SUFFIXES.get(path.suffix.lower())) is not None:
+        form = ForeignForm(named, _SOURCE)
     if form is None:
         return None
     parts = {"path": path, "folder": path.parent, "name": path.name, "parameters": f"{path.stem}.pdiparams"}

@@ -57,12 +57,17 @@ _KEPT_OUT = "; data.train = true keeps the images of the role train out, because
 _OWN_ORDER = "; classes have the order and the names in {}"
 _FOLDERS_ORDER = "; classes have the order of their folders, whose names differ from those in {}"
 _STATED_ORDER = "; classes have the order that data.classes states, which differs from {}"
-_REVISION = 10
+_REVISION = 11
 """Raise this number when the code describes the same file differently, so that cached results of older code are ignored."""
 
 _OFF, _SUM_OFF = 5e-3, 1e-2
 """Tolerances for recognising probabilities: half a step of signed bytes around 0…1, and half precision for their sum. In bytes,
 the error of the sum grows with the number of classes, so the end of the graph decides."""
+
+
+_LEAST_SUMS, _WHOLE_TOTAL, _ROUNDED_OFF = 4, 50, 0.1
+"""Least number of images whose sums are compared. Least total of whole numbers that can be rounded shares; usual ones are 100 and
+255. Largest error of such a sum, as a share of the total."""
 
 
 def network_name(choice: ModelChoice) -> str:
@@ -296,13 +301,32 @@ def _entry_for_labels(entry: GraphEntry, data: DataSummary, path: Path) -> Graph
 
 
 def _entry_for_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_shares: bool) -> GraphEntry:
-    """Decide whether the ``answers`` (images, classes) are softmax or other probabilities. ``are_shares``: the graph ends in a
-    sigmoid, or in a softmax before bytes."""
+    """Decide whether the ``answers`` (images, classes) are softmax or other probabilities, or a multiple of these.
+
+    ``are_shares``: the graph ends in a sigmoid, or in a softmax before bytes.
+    """
+    if entry.share_total == 1 and _sum_to_a_constant(answers):
+        return entry.model_copy(update={"ends_in_softmax": False, "ends_in_shares": True})
+    answers = answers / entry.share_total
     probable = bool(((answers > -_OFF) & (answers < 1 + _OFF)).all())
     sums_to_one = probable and bool((np.abs(answers.sum(axis=1) - 1) < _SUM_OFF).all())
     softmax = entry.ends_in_softmax and sums_to_one
     shares = not softmax and (sums_to_one or (probable and are_shares))
     return entry.model_copy(update={"ends_in_softmax": softmax, "ends_in_shares": shares})
+
+
+def _sum_to_a_constant(answers: NDArray[np.float32]) -> bool:
+    """Return whether the outputs of each image have the same sum other than 1, such as percentages or shares in 0…255.
+
+    Whole numbers are rounded shares, so that each of them may be off by a half. A few images could have equal sums by chance.
+    """
+    sums = answers.sum(axis=1)
+    total = float(np.median(sums))
+    if len(answers) < _LEAST_SUMS or total <= 0 or abs(total - 1) < _SUM_OFF or answers.min() < -_OFF * total:
+        return False
+    rounded = bool((answers == answers.round()).all()) and total > _WHOLE_TOTAL
+    allowed = max(_SUM_OFF * total, min(answers.shape[1] / 2, _ROUNDED_OFF * total) if rounded else 0)
+    return bool((np.abs(sums - total) < allowed).all())
 
 
 def _cached_model(file: Path) -> CustomModel | None:

@@ -24,6 +24,8 @@ from edgecnn.values.preprocessing import PreprocessingChoice
 PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
 """Keys of ONNX's own image metadata."""
 PROCESSOR: Final = "preprocessor_config.json"
+NESTING_PROCESSOR: Final = "processor_config.json"
+"""Newer processors of Hugging Face state the image processor inside."""
 _RANGES: Final = {"NominalRange_0_255": "bytes", "Normalized_0_1": "unit", "Normalized_1_1": "half"}
 _SIZES: Final = ("imgsz", "input_size", "image_size")
 _RESAMPLING: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
@@ -50,7 +52,12 @@ class Stated(NamedTuple):
 
 def stated_for(model: Path) -> Stated | None:
     """Return the statement inside the file, completed by those next to it, or None. Contradictions become notes."""
-    files = (_read_metadata(model), _read_json(model, PROCESSOR, _hugging_face_fields), _read_json(model, CONFIG, _timm_fields))
+    files = (
+        _read_metadata(model),
+        _read_json(model, PROCESSOR, _hugging_face_fields),
+        _read_json(model, NESTING_PROCESSOR, _nested_fields),
+        _read_json(model, CONFIG, _timm_fields),
+    )
     statements = [stated for stated in files if stated is not None]
     if not statements:
         return None
@@ -121,10 +128,21 @@ def _hugging_face_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], Ima
     if not config.get("do_resize", True):
         return fields, None, notes
     shape, size, more = _shape_of_hugging_face(config)
-    notes += more
+    notes += [*more, *_antialias_notes(config)]
     if (resampling := config.get("resample")) is not None:
         shape |= _interpolation(_RESAMPLING[int(resampling)], notes)
     return {**fields, **shape}, size, notes
+
+
+def _antialias_notes(config: Mapping[str, Any]) -> list[str]:
+    ignored = config.get("antialias") is False
+    return ["states antialias false; edgecnn smooths images before it makes them smaller"] * ignored
+
+
+def _nested_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]]:
+    """Read the image processor inside a processor's config; the config itself if it is one."""
+    inner = config.get("image_processor")
+    return _hugging_face_fields(inner if isinstance(inner, dict) else config)
 
 
 def _colours_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -182,7 +200,7 @@ def _timm_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize |
     if not isinstance(own, dict):
         return None
     size = _parse_size(own["input_size"])
-    notes: list[str] = []
+    notes = _antialias_notes(own)
     scaled = math.floor(size.short_px / float(own.get("crop_pct") or 0.875))
     mode = own.get("crop_mode") or "center"
     if mode != "center" and not (mode == "squash" and scaled == size.short_px):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgecnn.errors.graph import NOTHING_QUANTIZED
 from edgecnn.errors.wording import counted
 from edgecnn.graph.checks import CHECK_IMAGES
+from edgecnn.graph.onnx_file import fixed_batch
 from edgecnn.runtimes.checks import TWIN_FOLDER, check_files, golden_logits, tensors_beyond_half
 from edgecnn.runtimes.job import Job, calibration_classes, calibration_count, calibration_pixels
 from edgecnn.runtimes.registry import backend_for
@@ -38,13 +41,17 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     """Write model files, ``model.json``, ``golden_logits.npy`` and ``quantize.json`` into ``out``.
 
     Raises CALIBRATION_SET_TOO_SMALL, CALIBRATION_NOT_FINITE, CALIBRATION_RANGE_NOT_FINITE, ALREADY_QUANTIZED, HALF_OVERFLOW,
-    OUTPUTS_DIFFER, GOLDEN_NOT_TELLING, CONVERTER_FAILED: see their modules.
+    OUTPUTS_DIFFER, OUTPUTS_SHAPED_OTHERWISE, GOLDEN_NOT_TELLING, CONVERTER_FAILED: see their modules. NOTHING_QUANTIZED: no layer
+    became INT8.
     """
     candidate = request.candidate
     tell.step(f"make {candidate.id}", 0, 2)
     job = _prepare_job(request, out, tell)
     backend = backend_for(candidate.runtime)
     facts = {"candidate": candidate.model_dump(mode="json"), **_calibration_facts(request, tell), **backend.write(job)}
+    if facts.get("quantized_layers") == 0:
+        raise NOTHING_QUANTIZED(candidate=candidate.id)
+    _limit_batch(request.onnx, out)
     tell.step(f"make {candidate.id}", 1, 2)
     if job.kept:
         facts["kept_float"] = [layer.name for layer in job.kept]
@@ -57,6 +64,20 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     tell.step(f"make {candidate.id}", 2, 2)
 
 
+def _limit_batch(trunk: Path, out: Path) -> None:
+    """Set the largest batch in ``model.json``, if the trunk accepts one image a call."""
+    if (batch := fixed_batch(trunk)) is not None:
+        _update_model_files(out, lambda model: {"model": model.model.model_copy(update={"batch_max": batch})})
+
+
+def _update_model_files(out: Path, changes: Callable[[ModelFile], dict[str, Any]]) -> None:
+    """Change ``model.json`` of a candidate and of its twin."""
+    for path in (out / MODEL_FILE_NAME, out / TWIN_FOLDER / MODEL_FILE_NAME):
+        if path.is_file():
+            model = ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
+            path.write_text(model.model_copy(update=changes(model)).to_json(), encoding="utf-8")
+
+
 def record_golden(out: Path, pixels: Path, normalization: Normalization, candidate: Candidate, tell: Progress) -> dict[str, Any]:
     """Write ``golden_logits.npy``, set the tolerance in ``model.json``, and return the facts for ``quantize.json``.
 
@@ -64,10 +85,7 @@ def record_golden(out: Path, pixels: Path, normalization: Normalization, candida
     """
     golden = golden_logits(out, pixels, normalization, candidate)
     np.save(out / "golden_logits.npy", golden.logits)
-    for path in (out / MODEL_FILE_NAME, out / TWIN_FOLDER / MODEL_FILE_NAME):
-        if path.is_file():
-            model = ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
-            path.write_text(model.model_copy(update={"logits_tolerance": golden.tolerance}).to_json(), encoding="utf-8")
+    _update_model_files(out, lambda _: {"logits_tolerance": golden.tolerance})
     if not golden.tells_channels:
         tell.note(f"{candidate.id}: this network hardly uses colour, so its golden logits do not reveal swapped channels")
     return {"swap": golden.swap, "tells_channels": golden.tells_channels, "tolerance": golden.tolerance}
@@ -81,7 +99,7 @@ def _prepare_job(request: CandidateRequest, out: Path, tell: Progress) -> Job:
     wide = tensors_beyond_half(candidate, replace(job, pixels=calibration_pixels(request.pixels, count)))
     if wide:
         tensor = max(wide, key=lambda name: wide[name])
-        why = f"tensor {tensor} reaches {wide[tensor]:,.6g}, above fp16's maximum of 65,504"
+        why = f"the layer of tensor {tensor} reaches {wide[tensor]:,.6g}, above fp16's maximum of 65,504"
         tell.note(f"{candidate.id}: layers that write or read {counted(len(wide), 'tensor')} stay in fp32, because {why}")
     return replace(job, wide=wide)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,17 +22,18 @@ from edgecnn.errors.graph import (
     CALIBRATION_RANGE_NOT_FINITE,
     GOLDEN_NOT_TELLING,
     OUTPUTS_DIFFER,
+    OUTPUTS_SHAPED_OTHERWISE,
     half_overflow,
 )
 from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread_images
 from edgecnn.graph.half_precision import LARGEST_HALF
-from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
+from edgecnn.graph.ranges import NORMS, POOLS, PRODUCTS, SQUARES, Magnitudes, largest_magnitudes
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of
 from edgecnn.runtimes.protocol import Halves, Logits, OutputCheck
 from edgecnn.runtimes.registry import backend_for, backend_of_session
 from edgecnn.runtimes.tensorrt import UNFUSED
-from edgecnn.values.candidate import Candidate, Precision
+from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import LOGITS_TOLERANCE, MODEL_FILE_NAME, ModelFile
 from edgecnn.values.preprocessing import Normalization
 
@@ -144,12 +145,17 @@ def check_converted(job: Job, converter: str, logits: Callable[[npt.NDArray[Any]
 def distance_from_trunk(job: Job, check: OutputCheck, logits_of: Callable[[Pixels], Logits]) -> float:
     """Return the distance of outputs from the trunk's, as a share of their spread: the largest, or the RMS of files that round.
 
-    ``logits_of``: a function from pixels, uint8 (N, H, W, 3), to logits (N, classes). Raises OUTPUTS_DIFFER: the distance exceeds
+    ``logits_of``: a function from pixels, uint8 (N, H, W, 3), to logits (N, classes). Raises OUTPUTS_SHAPED_OTHERWISE: the shapes
+    differ. OUTPUTS_DIFFER: the distance exceeds
     ``FROM_TRUNK``, or ``ROUNDED`` for files that round.
     """
     pixels = spread_images(job.pixels, CHECK_IMAGES)
     trunk = trunk_logits_of(job.onnx, job.normalization.feed(pixels), UNFUSED)
     logits, allowed = logits_of(pixels), FROM_TRUNK[check.precision]
+    if logits.shape != trunk.shape:
+        raise OUTPUTS_SHAPED_OTHERWISE(
+            candidate=job.candidate.id, converter=check.converter, found=list(logits.shape), wanted=list(trunk.shape)
+        )
     if check.rounds:
         span = float(np.ptp(trunk)) or 1.0
         away = float(np.sqrt(np.mean((logits - trunk) ** 2))) / span
@@ -166,6 +172,8 @@ def distance_from_trunk(job: Job, check: OutputCheck, logits_of: Callable[[Pixel
 def tensors_beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
     """Return the tensors that exceed fp16's range, with their largest magnitudes. The candidate keeps their layers in fp32.
 
+    A tensor also counts if a sum inside the layer that makes it exceeds the range.
+
     Empty if the candidate computes nothing in fp16, or if every tensor fits.
 
     Raises HALF_OVERFLOW: the candidate computes every layer in fp16. CALIBRATION_RANGE_NOT_FINITE: a tensor is infinite or NaN.
@@ -173,17 +181,40 @@ def tensors_beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
     halves = backend_for(candidate.runtime).halves(candidate)
     if halves is Halves.NONE:
         return {}
-    weights, activations = _measured_magnitudes(job)
+    weights, activations, sums_by_operator = _measured_magnitudes(job)
+    sums = {name: total for op in _summing(candidate, halves) for name, total in sums_by_operator[op].items()}
     largest = {**weights, **activations}
     if (broken := next((name for name, value in largest.items() if not isfinite(value)), None)) is not None:
         raise CALIBRATION_RANGE_NOT_FINITE(tensor=broken)
+    largest |= {name: value for name, value in sums.items() if LARGEST_HALF < value < inf}
     wide = {name: value for name, value in largest.items() if value > LARGEST_HALF}
     if wide and halves is Halves.ALL:
         tensor = max(wide, key=lambda name: wide[name])
         weight = tensor in weights
         images = 0 if weight else len(job.pixels)
-        raise half_overflow(candidate=candidate.id, tensor=tensor, largest=wide[tensor], images=images, weight=weight)
+        inner = tensor in sums and sums[tensor] == wide[tensor]
+        raise half_overflow(
+            candidate=candidate.id, tensor=tensor, largest=wide[tensor], images=images, weight=weight, inner=inner
+        )
     return wide
+
+
+_ADDS_IN_HALF: Mapping[Runtime, frozenset[str]] = {
+    Runtime.TENSORRT: SQUARES | NORMS,
+    Runtime.ONNXRUNTIME: SQUARES | POOLS | PRODUCTS,
+}
+"""Operators that may add in fp16 in a file that can keep them in fp32. TensorRT's parser writes roots of sums of squares as
+products and reductions of fp16 tensors, and its builder warns of normalizations that overflow. ONNX Runtime's kernels for 64-bit
+Arm add products and pools in fp16. A wrong entry costs speed only."""
+
+
+def _summing(candidate: Candidate, halves: Halves) -> frozenset[str]:
+    """Return the operators whose inner sums must fit into fp16.
+
+    A candidate that computes every layer in fp16 is refused for squares only, which overflow in any implementation that squares
+    fp16 numbers.
+    """
+    return _ADDS_IN_HALF.get(candidate.runtime, SQUARES) if halves is Halves.MIXED else SQUARES
 
 
 def _measured_magnitudes(job: Job) -> Magnitudes:

@@ -72,10 +72,11 @@ def quantize(job: Job) -> dict[str, Any]:
             )
         if candidate.precision is Precision.INT8:
             _quantize_to_int8(job, trunk, float_model, ranges)
-            products = _float_products(made.read_bytes())
-            layers = [layer.name for layer in mac_table(trunk).layers if products.intersection(layer.outputs)]
+            products, counted = _float_products(made.read_bytes()), mac_table(trunk).layers
+            layers = [layer.name for layer in counted if products.intersection(layer.outputs)]
             attention = [name for name in attention_products(trunk) if name in layers]
             facts |= {"calibration": "smallest and largest value", "float_layers": layers, "attention": attention}
+            facts["quantized_layers"] = len(counted) - len(layers)
         elif candidate.precision is Precision.FP16:
             run_litert_program("halve", (float_model, made), made, candidate.id)
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,12 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.errors.graph import CALIBRATION_RANGE_NOT_FINITE, HALF_REFUSED
 from edgecnn.errors.wording import first_line
-from edgecnn.graph.checks import run_logits, session_of
+from edgecnn.graph.checks import accepted_batches, run_logits, session_of
 from edgecnn.graph.float_nodes import WEIGHTED, attention_products, float_nodes
 from edgecnn.graph.half_precision import round_to_half, type_half
 from edgecnn.graph.missing_operator import name_missing_operator
-from edgecnn.graph.onnx_file import class_count, load_model, require_unquantized, save_model
-from edgecnn.graph.quantization_nodes import unshare_biases
+from edgecnn.graph.onnx_file import class_count, fixed_batch, load_model, require_unquantized, save_model
+from edgecnn.graph.quantization_nodes import unshare_constants
 from edgecnn.runtimes.job import Job, require_finite_on_calibration
 from edgecnn.runtimes.onnxruntime import BACKEND
 from edgecnn.values.candidate import Scheme
@@ -64,7 +64,13 @@ def quantize(job: Job) -> dict[str, Any]:
     job.write_model_file(BACKEND.model_file(job.candidate, class_count(trunk)))
     in_float = float_layers(made)
     attention = [name for name in attention_products(trunk) if name in in_float]
-    return {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": in_float, "attention": attention}
+    return {
+        "format": "Q/DQ",
+        "calibration": "smallest and largest value",
+        "float_layers": in_float,
+        "quantized_layers": quantized_layers(made),
+        "attention": attention,
+    }
 
 
 def float_layers(model: onnx.ModelProto) -> list[str]:
@@ -73,12 +79,17 @@ def float_layers(model: onnx.ModelProto) -> list[str]:
     return [node.name for node in model.graph.node if node.op_type in WEIGHTED and not dequantized.issuperset(node.input[:2])]
 
 
+def quantized_layers(model: onnx.ModelProto) -> int:
+    """Return the number of multiplying nodes whose input and weights come from a DequantizeLinear."""
+    return sum(node.op_type in WEIGHTED for node in model.graph.node) - len(float_layers(model))
+
+
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
     """Return the trunk with Q/DQ by ONNX Runtime's quantizer, except for ``float_nodes``."""
     types = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
     return quantize_statically(
         job.onnx,
-        Feeds(trunk.graph.input[0].name, job.feeds()),
+        job.feeds(),
         per_channel=scheme.weight_granularity == "per-channel",
         reduce_range=scheme.reduced_range,
         activation_type=types[scheme.activation_dtype],
@@ -88,14 +99,19 @@ def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelPr
     )
 
 
-def quantize_statically(trunk: Path, feeds: CalibrationDataReader, **options: Any) -> onnx.ModelProto:
-    """Return a trunk with Q/DQ by ONNX Runtime's static quantizer and min-max ranges. ``options``: the quantizer's arguments."""
+def quantize_statically(trunk: Path, feeds: Iterable[npt.NDArray[Any]], **options: Any) -> onnx.ModelProto:
+    """Return a trunk with Q/DQ by ONNX Runtime's static quantizer and min-max ranges.
+
+    ``feeds``: calibration images, float32 (N, 3, H, W). ``options``: the quantizer's arguments.
+    """
     with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _hide_known_warnings():
         written, model = Path(folder) / "qdq.onnx", load_model(trunk)
-        if unshare_biases(model.graph):
+        reader = Feeds(model.graph.input[0].name, accepted_batches(feeds, fixed_batch(model)))
+        options |= {"quant_format": QuantFormat.QDQ, "calibrate_method": CalibrationMethod.MinMax}
+        if unshare_constants(model.graph):
             trunk = Path(folder) / "trunk.onnx"
             save_model(model, trunk)
-        quantize_static(trunk, written, feeds, quant_format=QuantFormat.QDQ, calibrate_method=CalibrationMethod.MinMax, **options)
+        quantize_static(trunk, written, reader, **options)
         return load_model(written)
 
 

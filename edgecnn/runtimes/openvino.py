@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from edgecnn.errors.devices import CONVERTER_FAILED
+from edgecnn.errors.wording import reason_in
 from edgecnn.graph.missing_operator import name_missing_operator
 from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runtimes.job import Job
@@ -280,11 +282,16 @@ def convert_trunk(onnx: Path) -> Any:
     ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed between them. That made INT8 of
     EfficientNet-B0 a third slower.
 
-    Raises OPERATOR_MISSING: OpenVINO lacks one of the trunk's operators.
+    Raises OPERATOR_MISSING: OpenVINO lacks one of the trunk's operators. CONVERTER_FAILED: it refuses the trunk otherwise.
     """
     refusal = re.compile(r"No conversion rule found for operations: (?:[\w.]*\.)?(?P<op>\w+)")
     with name_missing_operator(onnx, Runtime.OPENVINO, (refusal,)):
-        return import_openvino().convert_model(onnx)
+        try:
+            return import_openvino().convert_model(onnx)
+        except Exception as error:  # its exceptions share no class but Exception
+            if refusal.search(str(error)):
+                raise  # named above
+            raise CONVERTER_FAILED(converter="OpenVINO", candidate=onnx.name, why=reason_in(error)) from error
 
 
 def save_ir(model: Any, path: Path) -> int:

@@ -78,6 +78,7 @@ def quantize(job: Job) -> dict[str, Any]:
         "distance_of_float_from_trunk": away,
         "calibration": "NNCF's default ranges, fast bias correction",
         "float_layers": in_float,
+        "quantized_layers": len(multiplying) - len(in_float),
         "int8_weights_of_float_layers": small,
         "attention": _float_attention(trunk, in_float),
     }

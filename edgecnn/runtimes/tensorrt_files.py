@@ -16,15 +16,16 @@ scale, after one warning among hundreds, and the network's predictions become ra
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper, version_converter
-from onnxruntime.quantization import CalibrationDataReader, QuantType
+from onnxruntime.quantization import QuantType
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow
 from edgecnn.errors.graph import (
@@ -44,7 +45,7 @@ from edgecnn.graph.half_precision import refuse_learned_overflow, round_activati
 from edgecnn.graph.onnx_file import IR_VERSION, class_count, constants_of, load_model, opset_of, require_unquantized, save_model
 from edgecnn.runtimes.checks import TWIN_FOLDER, check_converted
 from edgecnn.runtimes.job import Job, require_finite_on_calibration
-from edgecnn.runtimes.onnxruntime_files import Feeds, float_layers, logits_of, quantize_statically
+from edgecnn.runtimes.onnxruntime_files import float_layers, logits_of, quantize_statically, quantized_layers
 from edgecnn.runtimes.tensorrt import BACKEND, UNFUSED
 from edgecnn.values.candidate import Method
 from edgecnn.values.model_file import MODEL_FILE_NAME
@@ -258,10 +259,9 @@ def quantize(job: Job) -> dict[str, Any]:
     trunk = load_model(job.onnx)
     require_unquantized(trunk, job.onnx)
     require_finite_on_calibration(job, partial(logits_of, job.onnx))
-    feeds = Feeds(trunk.graph.input[0].name, job.feeds())
     attention = attention_products(trunk)
     kept = list(dict.fromkeys((*(layer.name for layer in job.kept), *attention)))
-    carried = round_qdq_to_half(symmetric_qdq(job.onnx, feeds, kept))
+    carried = round_qdq_to_half(symmetric_qdq(job.onnx, job.feeds(), kept))
     write_pair(job, round_activations(carried), type_half(carried))
     facts = _file_facts(carried)
     attention = [name for name in attention if name in facts["float_layers"]]
@@ -283,11 +283,12 @@ def _file_facts(carried: onnx.ModelProto) -> dict[str, Any]:
         "form": "Q/DQ typed fp16, float32 at input and output",
         "quantized_tensors": sum(node.op_type == "QuantizeLinear" for node in carried.graph.node),
         "float_layers": float_layers(carried),
+        "quantized_layers": quantized_layers(carried),
         "twin": "the same integers and scales in fp32 with Q/DQ fusion off; activations are rounded to fp16 after each layer",
     }
 
 
-def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str] = ()) -> onnx.ModelProto:
+def symmetric_qdq(trunk: Path, feeds: Iterable[npt.NDArray[Any]], kept: Sequence[str] = ()) -> onnx.ModelProto:
     """Return the trunk with symmetric int8 Q/DQ at the inputs of its multiplying nodes, typed fp32.
 
     ``trunk``: a float ONNX model with one input. ``kept``: multiplying nodes without Q/DQ, which are fp16 in the shipped model.
@@ -350,7 +351,7 @@ def write_weakly_typed(job: Job) -> dict[str, Any]:
         away = check_converted(job, "onnx's version converter", partial(logits_of, older))
         model = load_model(older)
         if not job.candidate.precision.is_float:
-            model = symmetric_qdq(older, Feeds(trunk.graph.input[0].name, job.feeds()), [layer.name for layer in job.kept])
+            model = symmetric_qdq(older, job.feeds(), [layer.name for layer in job.kept])
     halved = round_to_half(model) if job.candidate.precision.is_float else model
     write_pair(job, round_activations(halved), model, check_for_tensorrt_8_5, IR_MAX_8_5)
     return {
@@ -358,6 +359,7 @@ def write_weakly_typed(job: Job) -> dict[str, Any]:
         "builder_flags": list(job.candidate.builder_flags),
         "unverified": "no TensorRT 8.5 has read this file: it is checked against that version's documented operators alone",
         "float_layers": float_layers(model),
+        **({} if job.candidate.precision.is_float else {"quantized_layers": quantized_layers(model)}),
         "twin": "as if the builder chose fp16 everywhere: activations are rounded after each layer, and the weights of fp16 too",
         "distance_of_float_from_trunk": away,
     }

@@ -48,7 +48,7 @@ class QuantizeStage(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    revision: ClassVar[int] = 9
+    revision: ClassVar[int] = 10
 
     candidate: Candidate
     images: NonNegativeInt
@@ -131,7 +131,7 @@ class RankStage(Stage, RankSettings):
     """
 
     kind: ClassVar[str] = "rank"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     @property
     def tools(self) -> tuple[str, ...]:

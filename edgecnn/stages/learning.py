@@ -148,7 +148,7 @@ class AwareStage(Stage, AwareSettings):
     """
 
     kind: ClassVar[str] = "aware"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     resumable: ClassVar[bool] = True
 
     @property

@@ -90,7 +90,7 @@ class AdoptStage(Stage):
     """
 
     kind: ClassVar[str] = "adopt"
-    revision: ClassVar[int] = 9
+    revision: ClassVar[int] = 10
 
     entry: GraphEntry
     feeding: Feeding

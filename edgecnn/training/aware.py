@@ -34,7 +34,7 @@ from edgecnn.graph.checks import INTEGER_TOLERANCE, ExportCheck, compare_logits,
 from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.quantization_nodes import absorb_clamps, quantize_biases
+from edgecnn.graph.quantization_nodes import absorb_clamps, quantize_biases, unshare_constants
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runtimes.job import calibration_pixels, require_finite
 from edgecnn.training.beginning import TrainingInputs, material_for
@@ -114,6 +114,7 @@ class _AwareTraining:
         resolution_px = self.settings.preprocessing.pixels.crop_px
         path = out / "model.onnx"
         model = export_onnx(with_integer_weights(network, resolution_px), resolution_px, path, self.settings.opset)
+        unshare_constants(model.graph)
         if not rounds_inputs_alone(self.settings.scheme):  # with float outputs, clamps and float biases stay
             absorb_clamps(model)
             quantize_biases(model)

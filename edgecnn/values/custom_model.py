@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Normalization, PixelRecipe, Resolution
@@ -44,6 +44,8 @@ class GraphEntry(Value):
     ends_in_shares: bool = Field(default=False, exclude_if=lambda ends: not ends)
     """Whether its outputs are probabilities without a removable softmax, or sigmoids with one class an image. The trunk then
     outputs their logarithm; with ``ends_in_sigmoid``, the logarithm of their odds."""
+    share_total: PositiveFloat = Field(default=1.0, exclude_if=lambda total: total == 1)
+    """Sum of an image's probabilities if the file multiplies its softmax: 100 for percentages."""
     one_share: bool = Field(default=False, exclude_if=lambda is_one: not is_one)
     """Whether its output is one number an image from a sigmoid: the probability of the second of two classes."""
     output_steps: OutputSteps | None = Field(default=None, exclude_if=lambda steps: steps is None)
@@ -115,6 +117,7 @@ class CustomModel(Value):
                 "; its outputs are probabilities, which a kit divides by their sum"
                 * (self.entry.ends_in_shares and not self.entry.ends_in_sigmoid)
             )
+            + (f"; its outputs sum to {self.entry.share_total:g}, and those of a kit to 1" if self.entry.share_total != 1 else "")
         )
 
     @property

@@ -11,8 +11,10 @@ from onnx import helper, numpy_helper
 from PIL import Image
 from scipy.special import softmax
 
+from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, open_file
+from edgecnn.graph.custom.onnx_entry import read_entry
 from edgecnn.graph.custom.onnx_trunk import describe_changes
 from edgecnn.render.progress import Quiet
 from edgecnn.values.custom_model import CustomModel
@@ -51,6 +53,50 @@ def test_the_softmax_of_its_trunk_is_the_file_s_own_answer(way: str, tmp_path: P
     ours = softmax(onnx_logits(tmp_path / "out/model.onnx", custom.feeding.normalization.feed(pixels)), axis=1)
     np.testing.assert_allclose(ours, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-4)
     assert ours.max() > 0.49, "a second softmax gives 0.31 at most"
+
+
+def scaled(factor: float, *, rounded: bool = False, hidden: bool = False) -> onnx.ModelProto:
+    """The softmax times a number. ``hidden``: the number is added up, so that only the outputs show it."""
+    model = classifier("half", softmax=True)
+    held = {"all": np.float32(factor), "half": np.float32(factor / 2)}
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in held.items())
+    ends = [("Mul", ["share", "all"])]
+    if hidden:
+        model.graph.node.append(helper.make_node("Mul", ["share", "some.of.all"], ["some"], name="some"))
+        ends = [("Add", ["some", "some"])]
+    ends += [("Round", ["end0"])] if rounded else []
+    for number, (op, reads) in enumerate(ends):
+        model.graph.node.append(helper.make_node(op, reads, [f"end{number}"], name=f"end{number}"))
+    model.graph.output[0].name = f"end{len(ends) - 1}"
+    return model
+
+
+FORMS = {"percent": (100, False, False), "hidden": (100, False, True), "bytes": (255, True, False), "half": (0.5, False, False)}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_shares_with_another_total_are_divided_by_it(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    factor, rounded, hidden = FORMS[form]
+    custom = found(scaled(factor, rounded=rounded, hidden=hidden), tmp_path)
+    assert custom.entry.ends_in_softmax == (form in ("percent", "half")), "a softmax that the graph shows is removed"
+    assert custom.entry.ends_in_shares == (not custom.entry.ends_in_softmax)
+    (tmp_path / "out").mkdir()
+    pixels, labels = pictures(64)
+    request = CustomRequest(tmp_path / "mine.onnx", prepared(tmp_path / "pixels", labels), custom.entry, custom.feeding)
+    make_custom_trunk(request, tmp_path / "out", Quiet())
+    theirs = open_file(tmp_path / "mine.onnx", custom.entry).answers(pixels, custom.feeding)
+    ours = softmax(onnx_logits(tmp_path / "out/model.onnx", custom.feeding.normalization.feed(pixels)), axis=1)
+    np.testing.assert_allclose(ours, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-4)
+
+
+def test_a_sigmoid_times_100_is_refused() -> None:
+    model = classifier("half", sigmoid=True)
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(100), "all"))
+    model.graph.node.append(helper.make_node("Mul", ["all", "share"], ["percent"], name="percent"))
+    model.graph.output[0].name = "percent"
+    with pytest.raises(CustomModelUnusable, match="times 100"):
+        read_entry(model, Path("mine.onnx"))
 
 
 def test_logits_and_a_last_softmax_are_left_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from edgecnn.errors.graph import (
     TENSORRT_READS_UINT8_AS_INT8,
     TENSORRT_ZERO_POINT,
 )
-from edgecnn.runtimes.tensorrt_files import Feeds, check_for_tensorrt, refusals
+from edgecnn.runtimes.onnxruntime_files import Feeds
+from edgecnn.runtimes.tensorrt_files import check_for_tensorrt, refusals
 from tests.graph.trunks import feed_of, pictures
 from tests.runner.kits import network
 from tests.runtimes.misread import activations_as_uint8, shift_activations

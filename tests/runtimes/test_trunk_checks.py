@@ -25,7 +25,7 @@ from edgecnn.runtimes.checks import FROM_TRUNK, distance_from_trunk, tensors_bey
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.litert_writer import writer
 from edgecnn.runtimes.litert_writer.conversion import RULES
-from edgecnn.runtimes.onnxruntime_files import Feeds, logits_of
+from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.runtimes.protocol import Backend, Halves
 from edgecnn.runtimes.registry import all_backends, backend_for, every_backend, offers
 from edgecnn.runtimes.tensorrt import UNFUSED
@@ -417,7 +417,7 @@ def learned_file(folder: Path) -> Path:
     """A Q/DQ file as training with INT8 rounding leaves one."""
     path = small(folder)
     feeds = (feed_of(pictures(8))[index : index + 1] for index in range(8))
-    onnx.save(tensorrt_files.symmetric_qdq(path, Feeds("image", feeds)), folder / "learned.onnx")
+    onnx.save(tensorrt_files.symmetric_qdq(path, feeds), folder / "learned.onnx")
     return folder / "learned.onnx"
 
 
@@ -501,3 +501,65 @@ def test_the_form_counts_the_tensors_that_stay_in_fp32(name: str, tmp_path: Path
     for factor, mixed in ((1.0, ","), (WIDE, ", with 5 tensors in fp32;")):
         make_candidate(request(small(tmp_path, factor=factor), offered()[name]), tmp_path, Quiet())
         assert json.loads((tmp_path / "quantize.json").read_text())["form"] == f"fp16{mixed} float32 at input and output"
+
+
+SUMMED = {
+    "ReduceL2": ("ReduceL2", {"keepdims": 1}, ["axes"]),
+    "LpNormalization": ("LpNormalization", {"axis": 1}, []),
+    "LRN": ("LRN", {"size": 5}, []),
+    "InstanceNormalization": ("InstanceNormalization", {}, ["one", "zero"]),
+    "GlobalAveragePool": ("GlobalAveragePool", {}, []),
+    "Conv": ("Conv", {}, ["kernel"]),
+}
+ADDED_IN_HALF = {
+    "tensorrt-fp16": {"ReduceL2", "LpNormalization", "LRN", "InstanceNormalization"},
+    "onnxruntime-fp16": {"ReduceL2", "LpNormalization", "GlobalAveragePool", "Conv"},
+}
+
+
+def summed(kind: str, folder: Path, level: float = 2500.0) -> Path:
+    """The classifier with numbers of about ``level`` that a layer adds, and scales back to about 1."""
+    op, attributes, reads = SUMMED[kind]
+    held = {"level": np.float32(level), "back": np.float32(1 / level), "axes": np.array([1], np.int64)}
+    held |= {"one": np.ones(16, np.float32), "zero": np.zeros(16, np.float32), "plus": np.float32(1)}
+    draw = np.random.default_rng(0).normal(size=(16, 16, 1, 1))
+    held["kernel"] = np.float32(4 * (draw - draw.mean(axis=1, keepdims=True)))
+    nodes = [
+        helper.make_node("Sigmoid", ["r2"], ["share"], name="share"),
+        helper.make_node("Add", ["share", "plus"], ["above"], name="above"),
+        helper.make_node("Mul", ["above", "level"], ["large"], name="large"),
+        helper.make_node(op, ["large", *reads], ["added"], name="added", **attributes),
+        helper.make_node("Mul", ["added", "back"], ["small"], name="small"),
+        helper.make_node("Add", ["small", "r2"], ["changed"], name="end"),
+    ]
+    path = changed(folder, "r2", nodes, held)
+    onnx.checker.check_model(path, full_check=True)
+    return path
+
+
+@pytest.mark.parametrize("kind", SUMMED)
+@pytest.mark.parametrize("name", ADDED_IN_HALF)
+def test_a_layer_whose_sum_leaves_fp16_stays_in_fp32(name: str, kind: str, tmp_path: Path) -> None:
+    candidate = offered()[name]
+    job = Job(summed(kind, tmp_path), tmp_path, candidate, NORMALIZATION, pictures(4))
+    assert largest_magnitudes(job.onnx, job.feeds()).activations["added"] < 65504, "only the sum is too large"
+    assert ({*tensors_beyond_half(candidate, job)} == {"added"}) == (kind in ADDED_IN_HALF[name])
+    small = Job(summed(kind, tmp_path, level=1.0), tmp_path, candidate, NORMALIZATION, pictures(4))
+    assert tensors_beyond_half(candidate, small) == {}
+
+
+def test_a_sum_of_squares_beyond_fp16_refuses_a_file_that_is_fp16_throughout(tmp_path: Path) -> None:
+    job = Job(summed("ReduceL2", tmp_path), tmp_path, offered()["ncnn-fp16"], NORMALIZATION, pictures(4))
+    with pytest.raises(EdgecnnError, check=HALF_OVERFLOW.made) as refused:
+        tensors_beyond_half(job.candidate, job)
+    assert refused.value.fields["tensor"] == "added" and refused.value.fields["largest"] > 1e7
+
+
+def test_the_layer_of_such_a_sum_is_typed_fp32_in_the_file(tmp_path: Path) -> None:
+    (out := tmp_path / "out").mkdir()
+    make_candidate(request(summed("ReduceL2", tmp_path), offered()["tensorrt-fp16"]), out, Quiet())
+    assert list(json.loads((out / "quantize.json").read_text())["beyond_half"]) == ["added"]
+    model = onnx.shape_inference.infer_shapes(onnx.load(out / "model.onnx"))
+    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
+    node = next(node for node in model.graph.node if node.op_type == "ReduceL2")
+    assert types[node.input[0]] == TensorProto.FLOAT

@@ -122,6 +122,9 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
             if stored.get("use_pickle") is not False or not _TENSOR.fullmatch(f"data/weights/{stored.get('path_name')}"):
                 raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a pickled object ({name})")
     for key, value in _fields(document):
+        if key == "target" and isinstance(value, str) and value.startswith("torch.ops.quantized"):
+            because = f"it is already quantized (it calls {value[:60]})"
+            raise custom_model_unusable(path=path, because=because, hint="pass the float program; edgecnn quantizes it")
         if (invalid := _invalid_name(key, value)) is not None:
             raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"an invalid name ({invalid[:60]})")
         if key in ("in_spec", "out_spec") and (kind := _foreign_container(path, value)):
@@ -202,7 +205,7 @@ def _entry(path: Path, document: dict[str, Any], resolution_px: ImageSize | None
     image = only_one([str(_as_dict(arg.get("as_tensor")).get("name", "no tensor")) for arg in named], "input", path)
     outputs = [spec["user_output"]["arg"] for spec in signature["output_specs"] if "user_output" in spec]
     answer = only_one([str(_as_dict(arg.get("as_tensor")).get("name", "no tensor")) for arg in outputs], "output", path)
-    _refuse_training(path, graph["nodes"])
+    _refuse_training(path, graph["nodes"], image)
     values = graph["tensor_values"]
     dims = tuple(size.get("as_int") for size in values[image]["sizes"])
     ends = image_entry(image, dims, _DTYPES.get(values[image]["dtype"], "of another type"), resolution_px, path)
@@ -217,12 +220,23 @@ def _entry(path: Path, document: dict[str, Any], resolution_px: ImageSize | None
     )
 
 
-def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
+def _refuse_training(path: Path, nodes: list[dict[str, Any]], image: str) -> None:
+    """Refuse operators in training mode, except a batch normalization that reads weights only, as standardized weights do."""
+    by_image = {image}
     for node in nodes:
+        reads = {tensor["name"] for argument in node["inputs"] for tensor in _tensors_in(argument["arg"])}
+        if by_image & reads:
+            by_image |= {tensor["name"] for out in node["outputs"] for tensor in _tensors_in(out)}
+        elif "norm" in node["target"]:
+            continue
         for argument in node["inputs"]:
             if argument["name"] in ("training", "train") and argument["arg"].get("as_bool"):
                 because = f"it was exported in training mode ({node['target']})"
                 raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.export.export")
+
+
+def _tensors_in(argument: dict[str, Any]) -> list[dict[str, Any]]:
+    return [argument["as_tensor"]] if "as_tensor" in argument else list(argument.get("as_tensors", ()))
 
 
 def _last_operation(nodes: list[dict[str, Any]], answer: str) -> str:

@@ -37,7 +37,7 @@ from edgecnn.graph.custom.onnx_trunk import convert_to_trunk, describe_changes, 
 from edgecnn.graph.export import write_thresholds, write_unchosen
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.node_folding import fold_batch_norms, fold_pooled_padding
-from edgecnn.graph.onnx_file import external_files, opset_of, save_model
+from edgecnn.graph.onnx_file import external_files, fixed_batch, opset_of, save_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, GraphEntry, TorchForm
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
@@ -137,26 +137,20 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     softmax = entry.ends_in_softmax and (request.entry.ends_in_softmax or request.entry.ends_in_shares)
     ends = {"ends_in_softmax": softmax, "ends_in_shares": request.entry.ends_in_shares and not softmax}
     entry = entry.model_copy(update={**ends, "ends_in_sigmoid": request.entry.ends_in_sigmoid})
-    model = convert_to_trunk(theirs, entry, request.feeding.channels, request.model)
-    if entry.quantized is None:
-        fold_batch_norms(model.graph)
-        fold_pooled_padding(model.graph)
-    save_model(model, path)
+    shown = spread_images(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
+    answers = open_file(request.model, request.entry).answers(shown, request.feeding)
+    tell.step("export to ONNX", 1, 3)
+    try:
+        change, check = _write_checked(request, theirs, entry, (shown, answers), path)
+    except EdgecnnError:
+        if entry.batch != 1:
+            raise
+        change, check = _write_checked(request, theirs, entry, (shown, answers), path, keeps_batch=True)
     known = shapes_by_running(path, entry.resolution_px) if entry.quantized else {}
     (out / "macs.json").write_text(mac_table(onnx.load(path), known).model_dump_json(indent=1) + "\n", encoding="utf-8")
-    tell.step("export to ONNX", 1, 3)
-    session = open_file(request.model, request.entry)
-    shown = spread_images(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
-    change = describe_changes(entry, request.feeding.channels, opset_of(model))
-    change = change if request.entry.form is None else f"exported to ONNX and {change}"
-    file, trunk = session.answers(shown, request.feeding), _trunk_logits(path, shown, request, change)
-    check = ExportCheck.of(file, _as_file_outputs(trunk, entry))
-    # Half-precision files round after every layer, and folding changes where.
-    allowed = TOLERANCE * (20 if has_half_precision(theirs) else 1) * float(file.max() - file.min())
-    if not check.max_abs_diff <= allowed:
-        better = entry.opset != opset_of(model) or entry.batch is not None
-        raise trunk_disagrees(request.model, change, check.max_abs_diff, allowed, better_export=better)
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if fixed_batch(path) is not None:
+        tell.note(f"{request.model.name} computes one image a call, so its kits have no larger batches")
     tell.step("export to ONNX", 2, 3)
     np.save(out / "golden_logits.npy", _trunk_logits(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
     if entry.ends_in_sigmoid:
@@ -165,13 +159,46 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     tell.step("export to ONNX", 3, 3)
 
 
+def _write_checked(
+    request: CustomRequest,
+    theirs: onnx.ModelProto,
+    entry: GraphEntry,
+    shown: tuple[npt.NDArray[np.uint8], Logits],
+    path: Path,
+    *,
+    keeps_batch: bool = False,
+) -> tuple[str, ExportCheck]:
+    """Write the trunk, and compare it with the file. Return the changes to the file in words, and the comparison.
+
+    ``shown``: images, and the file's outputs of them. Raises TRUNK_DISAGREES, CustomModelUnusable: its outputs differ, or it does
+    not run.
+    """
+    model = convert_to_trunk(theirs, entry, request.feeding.channels, request.model, keeps_batch=keeps_batch)
+    if entry.quantized is None:
+        fold_batch_norms(model.graph)
+        fold_pooled_padding(model.graph)
+    save_model(model, path)
+    change = describe_changes(entry, request.feeding.channels, opset_of(model), freed=fixed_batch(model) is None)
+    change = change if request.entry.form is None else f"exported to ONNX and {change}"
+    pixels, file = shown
+    check = ExportCheck.of(file, _as_file_outputs(_trunk_logits(path, pixels, request, change), entry))
+    # Half-precision files round after every layer, and folding changes where. torch's integer kernels round otherwise than ONNX.
+    share = TOLERANCE * (20 if has_half_precision(theirs) else 1)
+    share = INTEGER_TOLERANCE if entry.quantized is not None and request.entry.form is not None else share
+    allowed = share * float(file.max() - file.min())
+    if not check.max_abs_diff <= allowed:
+        better = entry.opset != opset_of(model) or entry.batch is not None
+        raise trunk_disagrees(request.model, change, check.max_abs_diff, allowed, better_export=better)
+    return change, check
+
+
 def _as_file_outputs(logits: Logits, entry: GraphEntry) -> Logits:
     """Return the trunk's logits as the file's own outputs."""
     if entry.ends_in_sigmoid:
         return np.asarray(expit(logits))
     if entry.ends_in_shares:
         return np.exp(logits)
-    return np.asarray(softmax(logits, axis=1)) if entry.ends_in_softmax else logits
+    return np.asarray(softmax(logits, axis=1) * np.float32(entry.share_total)) if entry.ends_in_softmax else logits
 
 
 def _trunk_logits(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:

@@ -17,13 +17,17 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING, custom_model_unusable
+from edgecnn.graph.constant_folding import uses_own_statistics
 from edgecnn.graph.custom.form import COLOURS, SCORES, Dims, answer_entry, image_entry, only_one
+from edgecnn.graph.macs import nodes_by_image
 from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, load_model, messages_in, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.custom_model import GraphEntry, OutputSteps
 from edgecnn.values.stage import Key, digest_of
 
+_EXTENSIONS: Final = ("com.microsoft.extensions", "ai.onnx.contrib")
+"""Domains of onnxruntime-extensions, which decode images and texts."""
 DOMAIN: Final = "ai.onnx.ml"
 Attributes = Mapping[str, Any]
 _POST: Final = {"NONE": "Identity", "SOFTMAX": "Softmax", "LOGISTIC": "Sigmoid"}
@@ -221,7 +225,38 @@ def final_activation(graph: onnx.GraphProto, answer: str, *, rounded: bool = Fal
     scikit-learn's converter normalizes a softmax again, which changes nothing. ``rounded``: also if the result was rounded to
     bytes, so that the softmax cannot be removed.
     """
-    return _final_activation({name: node for node in graph.node for name in node.output}, answer, rounded)
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in makers.values():
+        if (scaled := scaled_by_number(node, graph)) is not None:
+            makers[node.output[0]] = onnx.NodeProto(op_type="Identity", input=[scaled[0]])
+    return _final_activation(makers, answer, rounded)
+
+
+def scaled_by_number(node: onnx.NodeProto, graph: onnx.GraphProto) -> tuple[str, float] | None:
+    """Return the tensor that a node multiplies by one positive number, and the number; None for another node."""
+    if node.op_type not in ("Mul", "Div") or node.domain not in ("", "ai.onnx"):
+        return None
+    held = constants_of(graph)
+    numbers = {
+        name: numpy_helper.to_array(held[name]).item() for name in node.input if name in held and prod(held[name].dims) == 1
+    }
+    others = [name for name in node.input if name not in numbers]
+    if len(others) != 1 or len(numbers) != 1 or (node.op_type == "Div" and node.input[0] in numbers):
+        return None
+    (number,) = numbers.values()
+    return (others[0], number if node.op_type == "Mul" else 1 / number) if number > 0 else None
+
+
+def total_of_shares(graph: onnx.GraphProto, answer: str) -> float:
+    """Return the factor by which the graph multiplies its final softmax or sigmoid: 100 for percentages, usually 1."""
+    makers, total = {name: node for node in graph.node for name in node.output}, 1.0
+    while answer in makers and makers[answer].op_type not in (*PROBABILITIES, *L1_NORMS):
+        scaled = scaled_by_number(makers[answer], graph)
+        if scaled is None and not _keeps_numbers(makers[answer]) and makers[answer].op_type not in _ROUND_NUMBERS:
+            return 1.0
+        answer, factor = scaled or (makers[answer].input[0], 1.0)
+        total *= factor
+    return total
 
 
 def _final_activation(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> str | None:
@@ -255,8 +290,11 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
     """
     makers = {name: node for node in model.graph.node for name in node.output}
     name = answer
-    while name in makers and (_keeps_numbers(makers[name]) or makers[name].op_type in _ROUND_NUMBERS):
-        name = makers[name].input[0]
+    while name in makers:
+        scaled = scaled_by_number(makers[name], model.graph)
+        if scaled is None and not _keeps_numbers(makers[name]) and makers[name].op_type not in _ROUND_NUMBERS:
+            break
+        name = makers[name].input[0] if scaled is None else scaled[0]
     node = makers.get(name)
     if node is None or node.op_type != "Softmax" or node.domain not in ("", "ai.onnx"):
         return
@@ -326,16 +364,21 @@ def read_entry(
     for node in nodes_behind(model.graph, answer.name):
         if node.domain not in known and not is_classical(node):
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
-            optimized = node.domain.startswith(CONTRIBUTED)
-            hint = "name the file from before ONNX Runtime optimized it" if optimized else "export it with ONNX's own operators"
-            raise custom_model_unusable(path=path, because=because, hint=hint)
-        _refuse_training(node, model, path)
+            raise custom_model_unusable(path=path, because=because, hint=_hint_for_operator(node))
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = {value.name: value for value in model.graph.input if value.name not in constants}
     image = inputs[only_one(list(inputs), "input", path)]
+    if any(size.HasField("dim_value") and size.dim_value == 0 for size in image.type.tensor_type.shape.dim):
+        because = f"its input {image.name} states a size of 0"
+        raise custom_model_unusable(path=path, because=because, hint="export it with the size of its images, or with open sizes")
+    _refuse_training(model, answer.name, path)
     kind = image.type.tensor_type.elem_type
     dtype = _DTYPES.get(kind) or onnx.TensorProto.DataType.Name(kind).lower()
     end, made_by = final_activation(model.graph, answer.name), final_activation(model.graph, answer.name, rounded=True)
+    total = total_of_shares(model.graph, answer.name)
+    if made_by == "sigmoid" and total != 1:
+        because = f"its output {answer.name} is a sigmoid times {total:g}, and not a probability"
+        raise custom_model_unusable(path=path, because=because, hint="export it with the sigmoid itself as its output")
     input_fields = image_entry(image.name, image_dims(model, image), dtype, resolution_px, path)
     dims = dims_of(answer) if answer.type.tensor_type.HasField("shape") else inferred_dims(model, answer)
     output_fields = answer_entry(answer.name, dims, (end, made_by), input_fields["batch"], path)
@@ -343,23 +386,50 @@ def read_entry(
     return GraphEntry(
         **input_fields,
         **output_fields,
+        share_total=total if made_by is not None else 1.0,
         output_steps=output_steps(model.graph, answer, path),
         opset=opset_of(model),
         quantized=quantized,
     )
 
 
-def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a node in training mode, which draws random numbers or uses the batch's statistics."""
-    if node.op_type == "Dropout" and len(node.input) > 2:
-        held = constants_of(model.graph)
-        ratio, mode = (None if name not in held else onnx.numpy_helper.to_array(held[name]) for name in node.input[1:3])
-        trains = mode is not None and bool(mode.any()) and (ratio is None or bool(ratio.any()))  # dropping 0 % changes nothing
-    else:
-        trains = node.op_type == "BatchNormalization" and (bool(attributes_of(node).get("training_mode")) or any(node.output[1:]))
-    if trains:
+def _hint_for_operator(node: onnx.NodeProto) -> str:
+    """Return what to do about an operator that is not ONNX's own."""
+    if node.domain in _EXTENSIONS:
+        return "export the network without the steps before and after it, such as decoding; its input is a batch of pixels"
+    if node.domain.startswith(CONTRIBUTED):
+        return "pass the file from before ONNX Runtime optimized it"
+    if node.domain == DOMAIN:
+        return "edgecnn builds networks and linear classifiers; use one of these instead of trees and other classical models"
+    return "export it with ONNX's own operators"
+
+
+def _evaluation_hint(model: onnx.ModelProto) -> str:
+    """Return how to export in evaluation mode with the exporter that the file names."""
+    producer = model.producer_name.lower()
+    if "tf2onnx" in producer or "keras" in producer:
+        return "export it for inference: call the model with training=False, and export that model"
+    if "paddle" in producer:
+        return "call model.eval() before paddle.onnx.export"
+    return "call model.eval() before torch.onnx.export"
+
+
+def _refuse_training(model: onnx.ModelProto, answer: str, path: Path) -> None:
+    """Refuse nodes in training mode, which draw random numbers or use the batch's statistics.
+
+    A batch normalization of weights alone always uses their statistics, and is computed in advance.
+    """
+    held = constants_of(model.graph)
+    by_image = {name for node, _ in nodes_by_image(model) for name in node.output}
+    for node in nodes_behind(model.graph, answer):
+        trains = uses_own_statistics(node) and not by_image.isdisjoint(node.output)
+        if node.op_type == "Dropout" and len(node.input) > 2:
+            ratio, mode = (None if name not in held else onnx.numpy_helper.to_array(held[name]) for name in node.input[1:3])
+            trains = mode is not None and bool(mode.any()) and (ratio is None or bool(ratio.any()))  # 0 % changes nothing
+        if not trains:
+            continue
         because = f"it was exported in training mode ({node.op_type} {node.name or node.output[0]})"
-        raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.onnx.export")
+        raise custom_model_unusable(path=path, because=because, hint=_evaluation_hint(model))
 
 
 def parameters_of(model: onnx.ModelProto) -> int:

@@ -6,42 +6,56 @@ after the trunk is the same for every network. Its outputs become logits, float3
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, numpy_helper
 
+from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.errors.graph import OPSET_UNREACHABLE
 from edgecnn.errors.wording import reason_in
+from edgecnn.graph.constant_folding import compute_constants
+from edgecnn.graph.custom.batch import BatchFixed, free_batch
 from edgecnn.graph.custom.feeding import LUMA
-from edgecnn.graph.custom.onnx_entry import L1_NORMS, PROBABILITIES, inferred_dims, nodes_behind, replace_classical
+from edgecnn.graph.custom.older_operators import convert_to_opset
+from edgecnn.graph.custom.onnx_entry import (
+    L1_NORMS,
+    PROBABILITIES,
+    inferred_dims,
+    nodes_behind,
+    replace_classical,
+    scaled_by_number,
+)
 from edgecnn.graph.ensemble import LEAST
-from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, constants_of, messages_in, opset_of
-from edgecnn.graph.quantization_nodes import unshare_zero_points
+from edgecnn.graph.quantization_nodes import unshare_constants
 from edgecnn.values.custom_model import Channels, GraphEntry
 
 OPSET = 20
 LEAST_OPSET = 13
 """Per-channel DequantizeLinear needs opset 13. A file that cannot be converted to it cannot be quantized well either."""
 BATCH = "batch"
+_FREE_OR_ONE = "export it with a dynamic batch, or with a fixed batch of 1"
 BLUE_FIRST = "edgecnn_blue_first"
 """The constant by which a trunk reverses the colours for a network that expects BGR."""
 _CONSTANTS = {"Gather": BLUE_FIRST, "Mul": "edgecnn_luma", "ReduceSum": "edgecnn_colour_axis"}
 """Prefix of the operators before the network. Grey is the luma sum of the three colours, which are normalized alike before."""
 
 
-def convert_to_trunk(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
+def convert_to_trunk(
+    model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path, *, keeps_batch: bool = False
+) -> onnx.ModelProto:
     """Return the trunk of a custom model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
 
     A quantized model keeps its opset and its half precision: quantizing operators differ between opsets, and its scales have the
     precision in which it was quantized.
 
-    ``model``: as loaded, with its weights; it is unchanged. Raises OPSET_UNREACHABLE: its operators cannot be converted to an
-    opset that the runtimes read.
+    A fixed batch is freed. If a batch of 1 cannot be freed, the trunk accepts one image a call.
+
+    ``model``: as loaded, with its weights; it is unchanged. ``keeps_batch``: do not free a batch of 1. Raises OPSET_UNREACHABLE:
+    its operators cannot be converted to an opset that the runtimes read. CustomModelUnusable: a batch above 1 cannot be freed.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -52,22 +66,44 @@ def convert_to_trunk(model: onnx.ModelProto, entry: GraphEntry, channels: Channe
     replace_classical(made)
     if entry.quantized is None:
         _constant_nodes_to_initializers(made.graph)
+        compute_constants(made)
         made = _convert_opset(made, path)
         _convert_to_float32(made.graph)
+        _fill_pads_with_scalars(made.graph)
     else:
-        unshare_zero_points(made.graph)
-    _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
+        unshare_constants(made.graph)
     end_in_logits(made.graph, entry, rank)
     rename_tensor(made.graph, entry.output, OUTPUT_NAME)
     _replace_input(made.graph, entry, channels)
     del made.graph.output[:]
     made.graph.output.append(helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [BATCH, entry.classes]))
     made.graph.ClearField("value_info")
+    return made if entry.batch is None else _freed(made, entry.batch, path, keeps_batch=keeps_batch)
+
+
+def _freed(made: onnx.ModelProto, batch: int, path: Path, *, keeps_batch: bool) -> onnx.ModelProto:
+    """Return the trunk for any batch size; for one image a call if the file's batch of 1 cannot be freed, or is to be kept.
+
+    Raises CustomModelUnusable: a larger batch cannot be freed.
+    """
+    freed = onnx.ModelProto()
+    freed.CopyFrom(made)
+    try:
+        if not keeps_batch:
+            free_batch(freed, batch)
+            return freed
+    except BatchFixed as error:
+        if batch > 1:
+            because = f"its batch of {batch} is fixed, and its node {error} needs it"
+            raise custom_model_unusable(path=path, because=because, hint=_FREE_OR_ONE) from error
+    for value in (*made.graph.input, *made.graph.output):
+        value.type.tensor_type.shape.dim[0].Clear()
+        value.type.tensor_type.shape.dim[0].dim_value = batch
     return made
 
 
-def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
-    """Describe the changes to the file, as the beginning of a sentence."""
+def describe_changes(entry: GraphEntry, channels: Channels, opset: int, *, freed: bool = True) -> str:
+    """Describe the changes to the file, as the beginning of a sentence. ``freed``: whether a fixed batch was freed."""
     changes = [f"opset {entry.opset} to {opset}"] if entry.opset != opset else []
     changes += ["channels put first"] if entry.layout == "NHWC" else []
     changes += ["bytes inside"] if entry.dtype == "uint8" else []
@@ -78,7 +114,7 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     changes += [f"its last {'sigmoid' if entry.one_share else 'softmax'} removed"] if entry.ends_in_softmax else []
     changes += ["its last sigmoid removed"] if entry.ends_in_sigmoid and not entry.ends_in_shares else []
     changes += [f"the logarithm of its {'odds' if entry.ends_in_sigmoid else 'shares'} taken"] if entry.ends_in_shares else []
-    changes += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
+    changes += [f"its batch of {entry.batch} freed"] if entry.batch is not None and freed else []
     return "with " + ", ".join(changes) if changes else "saved anew"
 
 
@@ -138,11 +174,21 @@ def _convert_opset(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     if opset == OPSET:
         return model
     try:
-        return version_converter.convert_version(model, OPSET)
+        return convert_to_opset(model, OPSET)
     except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, ConvertError and others of its C++ core
         if LEAST_OPSET <= opset < OPSET:
             return model  # runtimes that read newer operators read older ones too
         raise OPSET_UNREACHABLE(path=path, opset=opset, wanted=OPSET, because=reason_in(error)) from error
+
+
+def _fill_pads_with_scalars(graph: onnx.GraphProto) -> None:
+    """Make the value of each Pad a scalar. Some exporters write one number in a list, which only ONNX Runtime accepts."""
+    held = constants_of(graph)
+    for number, node in enumerate(graph.node):
+        value = held.get(node.input[2]) if node.op_type == "Pad" and len(node.input) > 2 else None
+        if value is not None and list(value.dims) == [1]:
+            node.input[2] = f"edgecnn_pad_{number}"
+            graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(value).reshape(()), node.input[2]))
 
 
 def has_half_precision(model: onnx.ModelProto) -> bool:
@@ -165,50 +211,6 @@ def _convert_to_float32(graph: onnx.GraphProto) -> None:
     for value in messages_in(graph, onnx.ValueInfoProto):
         if value.type.tensor_type.elem_type in others:
             value.type.tensor_type.elem_type = TensorProto.FLOAT
-
-
-def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Free a fixed batch: a Reshape to a constant shape starting with it copies that axis (0, as ONNX defines it).
-
-    If other operators read the same constant, for which 0 would be a size, each Reshape gets its own.
-
-    torch's exporter sets ``allowzero`` on every Reshape, which would make 0 a size.
-    """
-    if entry.batch is None:
-        return
-    if entry.batch == 1:
-        _remove_idle_gathers(graph, shapes)
-    reshapes = [node for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1]
-    for name, tensor in constants_of(graph).items():
-        value = numpy_helper.to_array(tensor)
-        if value.ndim == 1 and value.size > 1 and value[0] == entry.batch and 0 not in value[1:]:
-            readers = [node for node in reshapes if node.input[1] == name]
-            if sum(name in node.input for node in messages_in(graph, onnx.NodeProto)) > len(readers) > 0:
-                tensor = graph.initializer.add(name=f"{name}_of_any_batch")
-                for reshape in readers:
-                    reshape.input[1] = tensor.name
-            if readers:
-                tensor.CopyFrom(numpy_helper.from_array(np.concatenate([[0], value[1:]]).astype(np.int64), tensor.name))
-            for reshape in readers:
-                del reshape.attribute[:]  # Reshape has no other attribute
-
-
-def _remove_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Remove pairs of nodes that flatten a tensor and gather all of it in order. torch writes them for pooling to one pixel."""
-    arrays = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(graph).items()}
-    makers = {name: node for node in graph.node for name in node.output}
-    for node in list(graph.node):
-        flat = makers.get(node.input[0]) if node.op_type == "Gather" else None
-        order = arrays.get(node.input[1]) if flat is not None else None
-        if flat is None or order is None or flat.op_type != "Reshape":
-            continue
-        if arrays.get(flat.input[1], np.zeros(0)).tolist() != [-1]:
-            continue
-        idle = np.array_equal(order.ravel(), np.arange(order.size)) and tuple(shapes.get(flat.input[0], ())) == order.shape
-        if idle:
-            node.CopyFrom(helper.make_node("Identity", [flat.input[0]], list(node.output), name=node.name))
-            if not any(flat.output[0] in reader.input for reader in graph.node):
-                graph.node.remove(flat)
 
 
 def _replace_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) -> None:
@@ -268,7 +270,9 @@ def _remove_last_activation(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
     node = made[entry.output]
     idle, squeezes = [], []
     while node.op_type not in PROBABILITIES:
-        idle += [node] if node.op_type in L1_NORMS else []
+        if (scaled := scaled_by_number(node, graph)) is not None:
+            node.input[0] = scaled[0]
+        idle += [node] if node.op_type in L1_NORMS or scaled is not None else []
         squeezes += [node] if node.op_type in _SQUEEZES else []
         node = made[node.input[0]]
     idle.append(node)

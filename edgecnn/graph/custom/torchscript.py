@@ -7,6 +7,7 @@ call operators, and a few of those open files by name, so its text is checked be
 from __future__ import annotations
 
 import io
+import re
 import tokenize
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -35,6 +36,9 @@ _SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))
 """Namespaces of torch's own operators. Other packages imported in this process add their own, some of which open files."""
 _BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
 """Batch sizes in the order of trial, for a program traced with a fixed one. Three is first, because few programs have it."""
+_ROUNDS: Final = ("aten::quantize_per_tensor", "aten::fake_quantize_per_tensor_affine", "aten::fake_quantize_per_channel_affine")
+"""Operators that round to integers. In ONNX they become QuantizeLinear and DequantizeLinear."""
+_OTHER_DEVICE: Final = re.compile(r'Device = prim::Constant\[value="((?:cuda|mps|xpu|hpu)[^"]*)"\]')
 _PASSED_ON: Final = tuple(
     f"aten::{name}"
     for name in ("clone", "dropout", "contiguous", "detach", "alias", "to", "squeeze", "unsqueeze", "flatten", "view", "reshape")
@@ -69,6 +73,13 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
     if resolution_px is None:
         raise INPUT_SIZE_OPEN(path=path, because="a TorchScript file does not say how large its images are")
     module = load_script(path)
+    operators = {node.kind() for node in module.inlined_graph.nodes()}
+    if dynamic := sorted(kind for kind in operators if kind.startswith("quantized::") and "dynamic" in kind):
+        because = (
+            f"it is quantized dynamically ({dynamic[0]}), so its output for an image depends on the other images in the batch"
+        )
+        raise custom_model_unusable(path=path, because=because, hint="use its float network, or quantize it statically")
+    is_quantized = any(kind.startswith("quantized::") or kind in _ROUNDS for kind in operators)
     floats = [parameter for parameter in module.parameters() if parameter.is_floating_point()]
     dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
     (colours, layout, batch), answer = _find_input_format(path, module, resolution_px, dtype)
@@ -88,6 +99,7 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
             "batch": None if batch == _BATCHES[0] else batch,
             "opset": TRUNK_OPSET,
             "form": "TorchScript",
+            "quantized": "Q/DQ" if is_quantized else None,
         }
     )
     return entry, max(1, sum(parameter.numel() for parameter in module.parameters()))
@@ -161,5 +173,9 @@ def _find_input_format(
             raise custom_model_unusable(path=path, because=because, hint=hint)
         if answer.ndim != 2 or answer.shape[0] == batch:
             return (colours, layout, batch), answer
+    if (device := _OTHER_DEVICE.search(str(module.inlined_graph))) is not None:
+        because = f"its program puts tensors on the device {device[1]}: {first_reason}"
+        hint = "move the network to the CPU before tracing it: torch.jit.trace(model.cpu().eval(), example)"
+        raise custom_model_unusable(path=path, because=because, hint=hint)
     because = f"it does not run on images of {size} pixels: {first_reason}"
     raise custom_model_unusable(path=path, because=because, hint=STATE_SIZE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -12,12 +11,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 from onnx.inliner import inline_selected_functions
-from onnx.reference import ReferenceEvaluator
 
-from edgecnn.graph.macs import fold_constants, shapes_at_batch_one, stays_small
-
-COMPUTED_MAX = 1 << 20
-"""Largest number of elements that an operator may compute from constants in advance: 4 MiB of a file."""
+from edgecnn.graph.constant_folding import compute_constants, is_random, schema_of
+from edgecnn.graph.macs import fold_constants, shapes_at_batch_one
 
 
 class Prepared(NamedTuple):
@@ -38,7 +34,7 @@ def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
         _name_steps(model.graph, before)
         shapes = shapes_at_batch_one(model)
         fold_constants(model, shapes)
-    _compute_constants(model)
+    compute_constants(model)
     _join_gelu(model.graph)
     return Prepared(model, shapes)
 
@@ -75,8 +71,8 @@ def _functions_to_inline(model: onnx.ModelProto, operators: Collection[str]) -> 
     version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     functions = set()
     for node in model.graph.node:
-        schema = _schema(node, version)
-        if schema is None or node.op_type in operators or _is_random(schema):
+        schema = schema_of(node, version)
+        if schema is None or node.op_type in operators or is_random(schema):
             continue
         if schema.has_function or schema.has_context_dependent_function:
             stated = {entry.name for entry in node.attribute}
@@ -84,39 +80,6 @@ def _functions_to_inline(model: onnx.ModelProto, operators: Collection[str]) -> 
             node.attribute.extend(value for value in usual if value.name)
             functions.add(node.op_type)
     return functions
-
-
-def _compute_constants(model: onnx.ModelProto) -> None:
-    """Replace nodes that depend only on constants, such as the indices of an attention's rows, by constants."""
-    graph, opsets = model.graph, {entry.domain: entry.version for entry in model.opset_import}
-    version = opsets.get("", opsets.get("ai.onnx", 1))
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in list(graph.node):
-        names = [name for name in node.input if name]
-        if not names or not all(name in constants for name in names) or _is_random(_schema(node, version)):
-            continue
-        feed = {name: numpy_helper.to_array(constants[name]) for name in names}
-        with suppress(Exception):  # the writer reports an operator that the reference lacks
-            if not stays_small(node.op_type, list(feed.values()), COMPUTED_MAX):
-                continue
-            made = ReferenceEvaluator(node, opsets=opsets).run(None, feed)
-            tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in zip(node.output, made, strict=True)]
-            graph.initializer.extend(tensors)
-            constants.update((tensor.name, tensor) for tensor in tensors)
-            graph.node.remove(node)
-
-
-def _schema(node: onnx.NodeProto, version: int) -> Any:
-    """Return ONNX's definition of a node's operator; None if this version has none."""
-    try:
-        return onnx.defs.get_schema(node.op_type, version) if node.domain in ("", "ai.onnx") else None
-    except onnx.defs.SchemaError:
-        return None
-
-
-def _is_random(schema: Any) -> bool:
-    """Whether ONNX declares an operator as non-deterministic, such as RandomUniformLike or Dropout."""
-    return schema is not None and schema.node_determinism == onnx.defs.OpSchema.NodeDeterminism.NonDeterministic
 
 
 def _join_gelu(graph: onnx.GraphProto) -> None:

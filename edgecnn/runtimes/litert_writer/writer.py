@@ -82,6 +82,8 @@ def litert_model(model: onnx.ModelProto, *, splits_hard_swish: bool = False) -> 
             rules[node.op](conversion, node)
         except NoForm as error:
             raise LayerWithoutForm(node, str(error)) from error
+        except (LookupError, TypeError, ValueError) as error:  # a form of the operator that its rule does not know
+            raise LayerWithoutForm(node, f"edgecnn has no rule for this form of it ({type(error).__name__}: {error})") from error
     ends = [conversion.value(name, onnx_order(len(conversion.shape(name)))) for name in outputs]
     return conversion.network.serialize(entries, ends)
 
