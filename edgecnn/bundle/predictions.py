@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgecnn.values.base import Value
+from edgecnn.values.sandbox import Confinement
 
 
 class LabelShare(Value):
@@ -35,12 +36,16 @@ class Predictions(Value):
 
     schema_: Literal["edgecnn.predictions/1"] = Field(default="edgecnn.predictions/1", alias="schema")
     bundle: str
+    sha256: str
+    """SHA-256 of the ``bundle.json`` that lists every file that was used."""
     name: str
     version: int
     candidate: str
     """Candidate whose kit predicts."""
     kit: str
-    """SHA-256 of its manifest."""
+    """SHA-256 of its manifest, as the session loaded it."""
+    confinement: Confinement
+    """The sandbox in which the kit ran."""
     knobs: dict[str, str]
     predictions: tuple[Predicted, ...]
     unreadable: tuple[Unreadable, ...]
@@ -58,6 +63,8 @@ class Served(Value):
     candidate: str
     """Candidate whose kit predicts."""
     classes: int
+    confinement: Confinement
+    """The sandbox in which the kit runs."""
     warnings: tuple[str, ...] = ()
     """Open questions about the bundle, such as its origin."""
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 from filelock import FileLock
 
@@ -96,6 +96,8 @@ class Verified(NamedTuple):
     manifest: BundleManifest
     contents: Contents
     facts: BundleVerification
+    trusted: bool = False
+    """Whether the user stated that the bundle was made here, so that kits may run that no sandbox can hold."""
 
 
 def bundle_at(path: Path) -> Path:
@@ -129,7 +131,7 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
         signature=signature, signer=signer, made_here=made_here, remembered=remembered,
         warnings=(*contents.unchecked, *_WARNINGS[signature]),
     )  # fmt: skip
-    return Verified(opened, manifest, contents, facts)
+    return Verified(opened, manifest, contents, facts, trust.made_here)
 
 
 def manifest_bytes(opened: Opened) -> bytes:
@@ -215,22 +217,33 @@ def _changed_file(opened: Opened, name: str, fact: FileFact, because: str) -> Ed
     return bundle_file_changed(path=opened.path, file=name, because=cause.why, hint=cause.fix)
 
 
-def unpack_bundle(bundle: Verified, folder: Path) -> Path:
+def unpack_bundle(bundle: Verified, folder: Path, kit: str | None = None) -> Path:
     """Write the bundle's files into ``folder``, and return ``folder``.
 
     A folder may hold byte code and engines in addition to the listed files, and may change while it is used.
 
-    ``folder``: an existing private folder. Files that an interrupted call left are compared, and kept if they match. Raises
-    BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file differs from the verified one.
+    ``folder``: an existing private folder. Files that an interrupted call left are compared, and kept if they match. ``kit``:
+    write only this kit's files and the choice, with engines that the user accepted as made here.
+
+    Raises BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file differs from the verified one.
     """
+    wanted = (CHOICE, f"kits/{kit}/") if kit is not None else ("",)
     for file, fact in bundle.manifest.files.items():
         target = folder / file
-        if target.is_file() and not target.is_symlink() and sha256_of(target) == fact.sha256:
+        if not file.startswith(wanted) or (target.is_file() and not target.is_symlink() and sha256_of(target) == fact.sha256):
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as stream:
+        with _new_file(target) as stream:
             copy_verified(bundle.opened, file, fact.sha256, stream.write)
+    for file in bundle.facts.made_here if kit is not None else ():
+        if file.startswith(f"kits/{kit}/{_BUILT}/"):
+            with _new_file(folder / file) as stream:
+                sha256_of_entry(bundle.opened, file, stream.write)
     return folder
+
+
+def _new_file(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("wb")
 
 
 def remember_version(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:

@@ -7,8 +7,11 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from edgecnn.errors.base import controls_terminal, visible
+from edgecnn.errors.wording import listed
+from edgecnn.values.sandbox import Confinement, Restriction
 
 
 def visible_lines(text: str) -> str:
@@ -162,3 +165,20 @@ def duration_text(seconds: float) -> str:
 def duration_range_text(low: float, high: float) -> str:
     """``48 s to 5 min``; one figure if both ends round to the same."""
     return duration_text(low) if duration_text(low) == duration_text(high) else f"{duration_text(low)} to {duration_text(high)}"
+
+
+_UNRESTRICTED: Final[Mapping[Restriction, str]] = {
+    "files": "reading and writing your files",
+    "truncation": "emptying your files",
+    "network": "opening connections",
+    "signals": "stopping other programs",
+    "limits": "using all memory and time",
+}
+
+
+def sandbox_text(confinement: Confinement) -> str:
+    """Describe the sandbox for files from elsewhere: what it does not prevent, and why."""
+    if not confinement.unrestricted:
+        return f"sandbox: complete (Landlock {confinement.landlock})"
+    why = f"Landlock {confinement.landlock}" if confinement.landlock else "this kernel has no Landlock"
+    return f"sandbox: does not prevent {listed([_UNRESTRICTED[name] for name in confinement.unrestricted])} ({why})"
