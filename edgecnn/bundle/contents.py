@@ -33,7 +33,7 @@ _ENTRY_SUFFIXES: Final = {
     "webgpu_browser": ".onnx",
 }
 """Sessions of a bundle's kits, and the suffix of ``model.entry``. A program of torch runs only on the machine that made it."""
-_OTHER_SUFFIXES: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}
+_OTHER_SUFFIXES: Final = {"openvino_cpu": ".bin", "ncnn_cpu": ".bin"}
 
 
 class Contents(NamedTuple):

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 from filelock import FileLock
@@ -54,6 +54,7 @@ from edgecnn.values.stage import Progress
 
 _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
 """Names of files that the use of a bundle leaves in its folder: runs, engines, byte code."""
+_ENGINE = ".plan"
 _SCHEMA = "edgecnn.accepted/1"
 _RECORD_BYTES_MAX = 1 << 20
 UNSIGNED: Final = (
@@ -180,6 +181,9 @@ def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tupl
             raise bundle_entry_refused(path=opened.path, entry=name, because=fault)
         if name not in opened.files:
             raise bundle_file_missing(path=opened.path, file=name)
+        if not trust.made_here and (PurePosixPath(name).suffix == _ENGINE or f"/{_BUILT}/" in name):
+            because = "is an engine, which is code of the GPU that built it; build it here, or pass --made-here if you built it"
+            raise bundle_entry_refused(path=opened.path, entry=name, because=because)
     extra = sorted(set(opened.files) - set(manifest.files) - {MANIFEST, SIGNATURE})
     for name in extra:
         parts = name.split("/")

@@ -21,13 +21,14 @@ from typing import Any, Final, get_args
 
 from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.hosts import OWN_ANSWER_UNUSABLE, runner_not_started
+from edgecnn.errors.store import TEMPORARY_FOLDER_FULL
 from edgecnn.hosts import restrict
 from edgecnn.hosts.program import package_environment
 from edgecnn.hosts.wire import POLL_S, Incoming, Line, Unusable, last_lines, parse_json
 from edgecnn.runner.machine.procfs import ROOT, read_limits
 from edgecnn.runner.packages import runs_on_gpu
 from edgecnn.runner.runs.processes import kill_group
-from edgecnn.store.failures import temporary_folder_errors
+from edgecnn.store.failures import temporary_folder_errors, temporary_folder_full
 from edgecnn.values.sandbox import Confinement, Restriction
 from edgecnn.values.stage import Progress
 
@@ -44,6 +45,8 @@ _START: Final = "import sys; sys.path[0] = sys.argv.pop(1); import restrict; res
 _LEFT_OUT: Final = ("HOME", "TMPDIR", "XDG_CACHE_HOME")
 _LAST_LINES: Final = 3
 _TAIL_BYTES: Final = 10_000
+_ENDING_S: Final = 10.0
+"""Time that Python may take to end after it closed its output."""
 _ANSWERS_BYTES: Final = 1 << 40
 """Limit of all answers of a process, which may serve for years. Each answer is limited too."""
 
@@ -244,6 +247,8 @@ class Sandbox:
             error = error_again({name: value if value is None else str(value) for name, value in dict(answer["error"]).items()})
         except (Unusable, KeyError, TypeError, ValueError, LookupError) as problem:
             raise OWN_ANSWER_UNUSABLE(doing=function.rpartition(":")[2], because=str(problem)) from problem
+        if error.ref == TEMPORARY_FOLDER_FULL.ref:  # it names the private folder, which is inside the usual one
+            raise temporary_folder_full("reading a file in a sandbox")
         raise error
 
     def _answer(self, limit_s: float, tell: Progress | None) -> Mapping[str, Any]:
@@ -253,7 +258,7 @@ class Sandbox:
             line = self._incoming.read_line(POLL_S)
             if line == b"":
                 with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(1.0)
+                    self._process.wait(_ENDING_S)
                 kill_group(self._process)
                 raise Crashed(self._process.returncode, self._last_lines(), begun=self._begun)
             if line is not None:

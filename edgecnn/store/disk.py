@@ -25,11 +25,13 @@ from typing import IO, Any, BinaryIO, Final, TypeVar
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.recipes import FILE_UNREADABLE, not_toml
+from edgecnn.errors.store import NAME_NOT_PLAIN
 from edgecnn.errors.usage import WRONG_BYTES
 from edgecnn.errors.weights import DOWNLOAD_FAILED
 from edgecnn.runner.causes import cause_in, cause_of_file
 from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
 from edgecnn.values.artifact import FileFact
+from edgecnn.values.base import plain_name_fault
 from edgecnn.values.stage import Progress
 from edgecnn.values.toml import parsed
 
@@ -325,6 +327,22 @@ def bounded_zip(stream: IO[bytes], most_entries: int = ZIP_ENTRIES_MAX) -> zipfi
         raise zipfile.BadZipFile(f"it has more than {most_entries:,} entries")
     stream.seek(0)
     return zipfile.ZipFile(stream)
+
+
+def inside(folder: Path, *names: str, links: bool = False) -> Path:
+    """Return a path below a folder, by names that may be from a record.
+
+    ``links``: whether links may be on the way, as in a store that is spread over disks. Raises NAME_NOT_PLAIN: a name is a path,
+    or a link is on the way.
+    """
+    path = folder
+    for name in names:
+        if fault := plain_name_fault(name):
+            raise NAME_NOT_PLAIN(name=name, folder=folder, because=fault)
+        path = path / name
+        if not links and path.is_symlink():
+            raise NAME_NOT_PLAIN(name=name, folder=folder, because="is a link")
+    return path
 
 
 def free_bytes(root: Path) -> int:
