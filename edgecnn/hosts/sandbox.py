@@ -28,7 +28,7 @@ from edgecnn.hosts.wire import POLL_S, Incoming, Line, Unusable, last_lines, par
 from edgecnn.runner.machine.procfs import ROOT, read_limits
 from edgecnn.runner.packages import runs_on_gpu
 from edgecnn.runner.runs.processes import kill_group
-from edgecnn.store.failures import temporary_folder_errors, temporary_folder_full
+from edgecnn.store.failures import full_temporary_folder, temporary_folder_errors
 from edgecnn.values.sandbox import Confinement, Restriction
 from edgecnn.values.stage import Progress
 
@@ -248,7 +248,7 @@ class Sandbox:
         except (Unusable, KeyError, TypeError, ValueError, LookupError) as problem:
             raise OWN_ANSWER_UNUSABLE(doing=function.rpartition(":")[2], because=str(problem)) from problem
         if error.ref == TEMPORARY_FOLDER_FULL.ref:  # it names the private folder, which is inside the usual one
-            raise temporary_folder_full("reading a file in a sandbox")
+            raise full_temporary_folder("reading a file in a sandbox")
         raise error
 
     def _answer(self, limit_s: float, tell: Progress | None) -> Mapping[str, Any]:
