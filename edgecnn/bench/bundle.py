@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -128,13 +130,17 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         return write_bench(result, subject, out)
 
 
-def require_trusted(build: Path, trust: Trust, tell: Progress) -> None:
-    """Verify a build's bundle if the user passed signers; otherwise, the folder of a build is trusted.
+@contextmanager
+def trusted_bundle(build: Path, trust: Trust, tell: Progress) -> Iterator[Path | None]:
+    """Yield a private copy of a build's verified bundle if the user passed signers; otherwise None: a build's folder is trusted.
 
     Raises EdgecnnError: see ``verify``.
     """
-    if trust.signers is not None:
-        verify(build, trust, tell)
+    if trust.signers is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="edgecnn-bundle-") as folder:
+        yield unpack_bundle(verify(build, trust, tell), Path(folder))
 
 
 def _trusted_if_stated(kit: KitRef, trust: Trust) -> KitRef:

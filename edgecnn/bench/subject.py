@@ -119,7 +119,7 @@ def _kit(finished: FinishedBuild, subject: Subject, candidate: Candidate, digest
     if digest is None:
         return None
     try:
-        carried = shipped_kit(finished.folder, candidate.id).kit
+        carried = shipped_kit(finished.shipped.folder, candidate.id).kit
         if carried.digest == digest:
             return kit_of_store(carried, subject.lab.store)
     except (KitNotCarried, BundleUnreadable):  # the bundle holds only the shipped candidate; the store may hold this one

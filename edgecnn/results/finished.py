@@ -123,8 +123,10 @@ def build_folder(text: str) -> Path | None:
     raise NO_BUILD_TO_JUDGE(folder=path, because="the folder does not exist")
 
 
-def finished_build(folder: Path) -> FinishedBuild:
+def finished_build(folder: Path, bundle: Path | None = None) -> FinishedBuild:
     """Read the folder of a finished build.
+
+    ``bundle``: a verified copy of its bundle, which is used instead of the one in the folder.
 
     Raises:
         NoBuildToJudge: there is no ``report.json`` or no bundle.
@@ -139,7 +141,7 @@ def finished_build(folder: Path) -> FinishedBuild:
         because = system_reason(error)
     if because is not None:
         raise NO_BUILD_TO_JUDGE(folder=folder, because=because)
-    report, shipped = read_report(folder), shipped_kit(folder)
+    report, shipped = read_report(folder), shipped_kit(bundle or folder)
     build = FinishedBuild(folder, shipped, report, *read_plan(folder, report.keys, again_of(report)))
     if all(row.kit != shipped.kit.digest for row in report.candidates):
         raise bundle_unreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
