@@ -44,8 +44,9 @@ def predict_photos(bundle: Verified, photos: Sequence[Path], candidate: str | No
         RunnerFailed: the kit does not run here. MODEL_CRASHED, MODEL_TIMED_OUT: its runtime crashed, or hangs.
     """
     files, skipped = image_files(photos, tell)
-    predictions, unreadable, began = list[Predicted](), list[Unreadable](), time.monotonic()
+    predictions, unreadable = list[Predicted](), list[Unreadable]()
     with opened_kit(bundle, candidate) as kit:
+        began = time.monotonic()
         for done, file in enumerate(files, start=1):
             try:
                 answer = kit.process.classify(bounded_content(file, LARGEST_BYTES), top)
