@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -61,7 +61,7 @@ UNSIGNED: Final = (
     "the bundle is not signed, so its files may have been changed; its builder signs it with "
     "`edgecnn bundle sign BUNDLE --key KEY`"
 )
-_WARNINGS: Final[Mapping[str, Sequence[str]]] = {
+_WARNINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "none": (UNSIGNED,),
     "unchecked": ("its signature was not checked; pass --allowed-signers FILE to check the signer",),
     "good": (),
@@ -130,7 +130,7 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
         sha256=digest, files=len(manifest.files),
         bytes=sum(fact.bytes for fact in manifest.files.values()), kits=contents.kits, chosen=contents.chosen,
         signature=signature, signer=signer, made_here=made_here, remembered=remembered,
-        warnings=(*contents.unchecked, *_WARNINGS[signature]),
+        warnings=_WARNINGS[signature],
     )  # fmt: skip
     return Verified(opened, manifest, contents, facts, trust.made_here)
 
