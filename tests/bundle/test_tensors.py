@@ -44,7 +44,6 @@ def external(**said: str) -> Callable[[onnx.ModelProto], None]:
     [
         (external(location="/etc/passwd"), "its weights are in '/etc/passwd', which is not a file of the kit"),
         (external(location="../../secret"), "its weights are in '../../secret', which is not a file of the kit"),
-        (external(), "its weights are in '', which is not a file of the kit"),
         (external(location="kit.json"), "its weights are in 'kit.json', which is not a file of the kit"),
     ],
 )

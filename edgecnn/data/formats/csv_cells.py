@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from edgecnn.errors.wording import first_line, shortened
 from edgecnn.hosts.sandbox import MEMORY_BYTES, Allowed, call_sandboxed
 from edgecnn.installed import require_packages
 from edgecnn.runner.files import open_regular
+from edgecnn.store.disk import Stamp, stamp_of
 
 CSV: Final = ".csv"
 TSV: Final = ".tsv"
@@ -194,7 +196,13 @@ def parquet_columns(file: Path) -> list[str]:
     Raises MissingPackage: pyarrow is not installed. TABLE_UNUSABLE: not a Parquet file, or a damaged one.
     """
     require_packages(("pyarrow",), extra="parquet", needed_for=f"reading {file.name}")
-    return [str(name) for name in _call_about_parquet("read_columns", {"file": str(file)}, Allowed(read=(file,)))]
+    return list(_known_columns(file, stamp_of(file.resolve())))
+
+
+@lru_cache
+def _known_columns(file: Path, _: Stamp | None) -> tuple[str, ...]:
+    """Return the columns of an unchanged file, which several questions about a list need."""
+    return tuple(map(str, _call_about_parquet("read_columns", {"file": str(file)}, Allowed(read=(file,)))))
 
 
 def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
