@@ -25,6 +25,7 @@ from edgecnn.hosts.sandbox import MEMORY_BYTES, Allowed, call_sandboxed
 from edgecnn.installed import require_packages
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import Stamp, stamp_of
+from edgecnn.values.cells import plain_cell
 
 CSV: Final = ".csv"
 TSV: Final = ".tsv"
@@ -137,7 +138,7 @@ def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
             last.number = reader.line_num
             lines.begin_row()
             if cells:
-                yield last.number, cells
+                yield last.number, [plain_cell(cell) for cell in cells]
 
 
 def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
